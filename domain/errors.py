@@ -1,0 +1,95 @@
+"""What the ledger refuses, and why.
+
+LedgerError
+├── InvalidFieldError           a value that is not accepted: field, why
+│   ├── UnknownEventTypeError   an event type the ledger has no meaning for: type
+│   └── DataTooLargeError       an event's data over the limit: size, limit
+├── JobNotFoundError            no such job, or it was deleted: name
+├── JobExistsError              the name is taken: name
+├── IllegalTransitionError      the job's state does not allow what was asked: name, state, event
+├── VersionConflictError        somebody else wrote first: name, expected, actual
+└── RequestReusedError          a request id that already wrote something else: request_id, name
+
+Errors carry fields and make their sentence from them; what an edge answers for
+each (an exit code, an HTTP status) is that edge's business.
+"""
+
+from __future__ import annotations
+
+
+class LedgerError(Exception):
+    """Anything the ledger refuses, and knows why."""
+
+
+class InvalidFieldError(LedgerError):
+    """A value that is not accepted; nothing was recorded."""
+
+    def __init__(self, field: str, why: str) -> None:
+        self.field = field
+        self.why = why
+        super().__init__(f"{field}: {why}")
+
+
+class UnknownEventTypeError(InvalidFieldError):
+    """An event type the ledger has no meaning for."""
+
+    def __init__(self, type_: str) -> None:
+        self.type = type_
+        super().__init__("type", f"there is no event type {type_!r}")
+
+
+class DataTooLargeError(InvalidFieldError):
+    """An event's data, as canonical JSON, is over the limit (both in bytes)."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        self.size = size
+        self.limit = limit
+        super().__init__("data", f"{size} bytes of JSON, and an event holds {limit} at most")
+
+
+class JobNotFoundError(LedgerError):
+    """No job of that name, or it was deleted (its history is kept all the same)."""
+
+    def __init__(self, name: str, *, deleted: bool = False) -> None:
+        self.name = name
+        self.deleted = deleted
+        super().__init__(
+            f"{name} was deleted; its history is kept" if deleted else f"there is no job {name}"
+        )
+
+
+class JobExistsError(LedgerError):
+    """The name is taken; a deleted job keeps its name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"there is already a job {name}")
+
+
+class IllegalTransitionError(LedgerError):
+    """The job's state does not allow what was asked (google.rpc FAILED_PRECONDITION)."""
+
+    def __init__(self, name: str, state: str, event: str) -> None:
+        self.name = name
+        self.state = state
+        self.event = event
+        super().__init__(f"{name} is {state}, and {event} may not follow that")
+
+
+class VersionConflictError(LedgerError):
+    """Somebody else wrote to the job first (google.rpc ABORTED); nothing of this was recorded."""
+
+    def __init__(self, name: str, expected: int, actual: int) -> None:
+        self.name = name
+        self.expected = expected
+        self.actual = actual
+        super().__init__(f"{name} was expected at version {expected} and stands at {actual}")
+
+
+class RequestReusedError(LedgerError):
+    """A request id (AIP-155) that already wrote to another job or asked for something else."""
+
+    def __init__(self, request_id: str, name: str) -> None:
+        self.request_id = request_id
+        self.name = name
+        super().__init__(f"request {request_id!r} was already used, for {name}")

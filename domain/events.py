@@ -1,0 +1,250 @@
+"""What can happen to a job: one class of data for each event type, and the event that carries it.
+
+An event's stored name is the name of its data class, with a schema number: both
+only ever gain versions. `UPCASTERS` turn data stored under an older schema into
+today's. Fields the ledger has no meaning for are kept as they were given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from jobledger.domain import canonical
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import DataTooLargeError, InvalidFieldError, UnknownEventTypeError
+from jobledger.domain.names import parse_labels
+
+MAX_DATA_BYTES: Final = 256 * 1024
+Model = TypeVar("Model", bound=BaseModel)
+UNKNOWN: Final = 2
+CANCELLED: Final = 1
+
+
+class Status(BaseModel):
+    """google.rpc.Status: `code` is one of google.rpc.Code, `message` is for people."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    code: int = Field(ge=0, le=16)
+    message: str
+
+
+def _as_status(error: object) -> object:
+    """A bare message is an error of code UNKNOWN; so is one that names no code."""
+    match error:
+        case str():
+            return {"code": UNKNOWN, "message": error}
+        case Mapping():
+            return {"code": UNKNOWN, "message": "", **error}
+    return error
+
+
+Error = Annotated[Status, BeforeValidator(_as_status)]
+Labels = Annotated[dict[str, str], AfterValidator(parse_labels)]
+
+
+class Data(BaseModel):
+    """What one event says; JSON names are camelCase."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="allow", alias_generator=to_camel, populate_by_name=True, strict=True
+    )
+
+    schema_number: ClassVar[int] = 1
+    max_bytes: ClassVar[int] = MAX_DATA_BYTES
+
+    def encode(self) -> bytes:
+        """Canonical JSON (RFC 8785), as it is stored for ever; raises InvalidFieldError."""
+        encoded = canonical.encode(self.model_dump(by_alias=True, exclude_defaults=True))
+        if len(encoded) > self.max_bytes:
+            raise DataTooLargeError(len(encoded), self.max_bytes)
+        return encoded
+
+
+class Created(Data):
+    """The job exists. `inferred`: nobody said so, but something else was seen of it."""
+
+    labels: Labels = {}
+    spec: JsonObject = {}
+    inferred: bool = False
+
+
+class Queued(Data):
+    """It waits, at this place in the line if that is known, or was sent back to wait."""
+
+    queue_position: int | None = Field(default=None, ge=0)
+
+
+class Preparing(Data):
+    """Something is being made ready for it."""
+
+
+class Started(Data):
+    """It runs."""
+
+
+class Updating(Data):
+    """Its configuration is being changed while it runs; `spec` is what was asked for."""
+
+    spec: JsonObject | None = None
+
+
+class Updated(Data):
+    """The change is over: `spec` is the new one whole, or `error` says why it stays the old one."""
+
+    spec: JsonObject | None = None
+    error: Error | None = None
+
+
+class Paused(Data):
+    """It was stopped, and can be resumed."""
+
+    reason: str | None = None
+
+
+class Resumed(Data):
+    """It waits to run again after a pause."""
+
+
+class Cancelling(Data):
+    """Somebody asked for its end."""
+
+    reason: str | None = None
+
+
+class Cancelled(Data):
+    """It ended because somebody asked for that."""
+
+    reason: str | None = None
+
+
+class Succeeded(Data):
+    """It ended well."""
+
+    output: JsonObject | None = None
+
+
+class PartiallySucceeded(Data):
+    """It ended, and some results may be missing."""
+
+    output: JsonObject | None = None
+
+
+class Failed(Data):
+    """It ended badly; without an `error` the reason is not known."""
+
+    error: Error | None = None
+
+
+class Expired(Data):
+    """Its time ran out before it ended."""
+
+    reason: str | None = None
+
+
+class Retried(Data):
+    """A new attempt at a job that had ended."""
+
+    reason: str | None = None
+
+
+class ProgressReported(Data):
+    """How far it is; `output`, where given, is what it has made so far."""
+
+    output: JsonObject | None = None
+
+
+class LabelsChanged(Data):
+    """All its labels from now on."""
+
+    labels: Labels = {}
+
+
+class Contradicted(Data):
+    """A report that cannot be true of a job in that state, kept whole."""
+
+    max_bytes: ClassVar[int] = MAX_DATA_BYTES + 1024
+
+    report: str
+    state: str
+    data: JsonObject = {}
+
+
+class Deleted(Data):
+    """It is gone from lists; its history is kept."""
+
+
+EVENT_TYPES: Final[dict[str, type[Data]]] = {cls.__name__: cls for cls in Data.__subclasses__()}
+
+Upcaster = Callable[[JsonObject], JsonObject]
+UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {}
+"""(type, schema) to the function that makes such data into that of the next schema."""
+
+
+def parse_data(type_: str, data: Mapping[str, Any]) -> Data:
+    """The data of an event of that type; raises InvalidFieldError with the field that is wrong."""
+    cls = EVENT_TYPES.get(type_)
+    if cls is None:
+        raise UnknownEventTypeError(type_)
+    return parse(cls, data, "data.")
+
+
+def parse(model: type[Model], values: Mapping[str, Any], prefix: str = "") -> Model:
+    """`values` as that model; raises InvalidFieldError with the first field that is wrong."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidFieldError(prefix + ".".join(map(str, first["loc"])), first["msg"]) from error
+
+
+def read_data(
+    type_: str,
+    schema: int,
+    stored: bytes,
+    upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
+) -> Data:
+    """Stored data, of whatever schema it was written under, as today's class."""
+    cls = EVENT_TYPES.get(type_)
+    if cls is None or schema > cls.schema_number:
+        raise UnknownEventTypeError(type_ if cls is None else f"{type_} (schema {schema})")
+    data = canonical.decode(stored)
+    for number in range(schema, cls.schema_number):
+        data = upcasters[type_, number](data)
+    return parse_data(type_, data)
+
+
+class Event(NamedTuple):
+    """A fact about one job, with its place in it; satisfies eventsourcing's DomainEventProtocol.
+
+    `occurred_time` is UTC, as its reporter says; `actor` who said so; `request_id`
+    the request that asked for it (AIP-155); `trace_parent` W3C Trace Context.
+    """
+
+    name: str
+    version: int
+    data: Data
+    occurred_time: datetime
+    actor: str | None = None
+    request_id: str | None = None
+    trace_parent: str | None = None
+
+    @property
+    def type(self) -> str:
+        """The stored name of what happened: a key of LIFECYCLE."""
+        return type(self.data).__name__
+
+    @property
+    def originator_id(self) -> str:
+        """The job's name, as eventsourcing calls it."""
+        return self.name
+
+    @property
+    def originator_version(self) -> int:
+        """The event's version, as eventsourcing calls it."""
+        return self.version

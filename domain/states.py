@@ -1,0 +1,96 @@
+"""The life of a job, on one screen: which event may follow which state, and where it leads.
+
+`LIFECYCLE` is the only judge of legality, in Python and in SQL. The states are
+those of Vertex AI's `JobState`, names and numbers; UNSPECIFIED is never recorded.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+from typing import Final, NamedTuple
+
+
+class JobState(IntEnum):
+    """google.cloud.aiplatform.v1.JobState, without UNSPECIFIED (0)."""
+
+    QUEUED = 1
+    PENDING = 2
+    RUNNING = 3
+    SUCCEEDED = 4
+    FAILED = 5
+    CANCELLING = 6
+    CANCELLED = 7
+    PAUSED = 8
+    EXPIRED = 9
+    UPDATING = 10
+    PARTIALLY_SUCCEEDED = 11
+
+
+class Outside(Enum):
+    """Where a job is when it has no state: before its Created, and after its Deleted."""
+
+    NOTHING = "nothing"
+    GONE = "gone"
+
+
+Standing = JobState | Outside
+"""What an event can meet: a state, nothing yet, or a job that was deleted."""
+
+S = JobState
+NOTHING, GONE = Outside.NOTHING, Outside.GONE
+
+TERMINAL: Final = frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED, S.EXPIRED, S.PARTIALLY_SUCCEEDED})
+LIVE: Final = frozenset(S) - TERMINAL
+ANY: Final = frozenset(S)
+
+
+class Rule(NamedTuple):
+    """What an event may follow, and the state it leads to (None: it stays as it was)."""
+
+    after: frozenset[Standing]
+    to: Standing | None
+
+
+def _rule(after: frozenset[JobState] | set[JobState] | set[Outside], to: Standing | None) -> Rule:
+    return Rule(frozenset[Standing](after), to)
+
+
+LIFECYCLE: Final[dict[str, Rule]] = {
+    "Created": _rule({NOTHING}, S.QUEUED),
+    "Queued": _rule({S.QUEUED, S.PENDING}, S.QUEUED),
+    "Preparing": _rule({S.QUEUED}, S.PENDING),
+    "Started": _rule({S.QUEUED, S.PENDING}, S.RUNNING),
+    "Updating": _rule({S.RUNNING}, S.UPDATING),
+    "Updated": _rule({S.UPDATING}, S.RUNNING),
+    "Paused": _rule({S.QUEUED, S.PENDING, S.RUNNING}, S.PAUSED),
+    "Resumed": _rule({S.PAUSED}, S.QUEUED),
+    "Cancelling": _rule(LIVE - {S.CANCELLING}, S.CANCELLING),
+    "Cancelled": _rule(LIVE, S.CANCELLED),
+    "Succeeded": _rule(LIVE - {S.PAUSED}, S.SUCCEEDED),
+    "PartiallySucceeded": _rule(LIVE - {S.PAUSED, S.CANCELLING}, S.PARTIALLY_SUCCEEDED),
+    "Failed": _rule(LIVE, S.FAILED),
+    "Expired": _rule(LIVE - {S.CANCELLING}, S.EXPIRED),
+    "Retried": _rule(TERMINAL, S.QUEUED),
+    "ProgressReported": _rule(LIVE, None),
+    "LabelsChanged": _rule(ANY, None),
+    "Contradicted": Rule(frozenset({*ANY, GONE}), None),
+    "Deleted": _rule(TERMINAL, GONE),
+}
+
+
+def allowed(event: str, standing: Standing) -> bool:
+    """Whether an event of that type may follow that state."""
+    return standing in LIFECYCLE[event].after
+
+
+def state_after(event: str) -> JobState | None:
+    """The state an event of that type leads to; None where the state stays as it was.
+
+    A deleted job keeps the state it had; that it is gone is a time, not a state.
+    """
+    return _STATE_AFTER[event]
+
+
+_STATE_AFTER: Final = {
+    event: rule.to if isinstance(rule.to, JobState) else None for event, rule in LIFECYCLE.items()
+}

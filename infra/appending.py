@@ -1,0 +1,152 @@
+"""The writer's side of a connection: `append`, and what has to be known before it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+import psycopg
+from psycopg import pq
+
+from jobledger.domain.errors import VersionConflictError
+from jobledger.domain.job import Job
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection
+from jobledger.infra.rows import Placed, Row
+from jobledger.projections.jobs import job_of, row_of
+
+_SQL: Final = "jobledger.infra.postgres"
+APPEND: Final = sql.load(_SQL, "append")
+LOCK_HEAD: Final = sql.load(_SQL, "lock_head")
+READ_JOBS: Final = sql.load(_SQL, "read_jobs")
+READ_VERSIONS: Final = sql.load(_SQL, "read_versions")
+FIND_REQUESTS: Final = sql.load(_SQL, "find_requests")
+FIND_EVENTS: Final = sql.load(_SQL, "find_events")
+
+
+class Appender:
+    """One connection, used by one thread at a time."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._pg = connection.pgconn
+        self._check(self._pg.prepare(b"append", APPEND))
+        self.in_doubt = False
+        """Whether something was sent that the server has not answered for."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether the connection is gone."""
+        return self._pg.status != pq.ConnStatus.OK
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it, or nothing; in doubt if the connection breaks at its commit."""
+        with self.connection.transaction():
+            self.in_doubt = False
+            yield
+        self.in_doubt = False
+
+    def lock(self) -> None:
+        """Keeps other writers out until the transaction ends."""
+        self.connection.execute(LOCK_HEAD)
+
+    def load(self, names: Sequence[str]) -> dict[str, Job]:
+        """Each of these jobs as it is; one that does not exist at version 0."""
+        jobs = {name: Job(name=name) for name in names}
+        if names:
+            for row in self.connection.execute(READ_JOBS, (list(names),)):
+                jobs[row[0]] = job_of(row)
+        return jobs
+
+    def find_requests(self, request_ids: Sequence[str]) -> dict[str, str]:
+        """Those that were used before, with the job each was used for."""
+        if not request_ids:
+            return {}
+        return dict(self.connection.execute(FIND_REQUESTS, (list(request_ids),)).fetchall())
+
+    def check_versions(self, rows: Sequence[Row]) -> None:
+        """Raises VersionConflictError unless each name's first row follows what is stored of it."""
+        first: dict[str, int] = {}
+        for row in rows:
+            first.setdefault(row["name"], row["version"])
+        stored = dict(self.connection.execute(READ_VERSIONS, (list(first),)).fetchall())
+        for name, version in first.items():
+            if name not in stored and version <= 1:
+                continue
+            if version != stored.get(name, 0) + 1:
+                raise VersionConflictError(name, version - 1, stored.get(name, 0))
+
+    def find(self, rows: Sequence[Row]) -> Placed | None:
+        """Where just these rows are stored already, if they are."""
+        places = [row["name"] for row in rows], [row["version"] for row in rows]
+        found = self.connection.execute(FIND_EVENTS, places).fetchall()
+        if not rows or len(found) != len(rows):
+            return None
+        same = all(_is(row, stored[2:]) for row, stored in zip(rows, found, strict=True))
+        return Placed(found[0][0], found[0][1]) if same else None
+
+    def append(
+        self, rows: Sequence[Row], request_ids: Sequence[str], jobs: Iterable[tuple[Job, Job]]
+    ) -> Placed:
+        """Writes the rows and the jobs (before, after) they make; all of it or nothing.
+
+        Raises psycopg.Error: UniqueViolation or SerializationFailure if somebody else wrote first.
+        """
+        new: list[Row] = []
+        changed: list[Row] = []
+        for before, after in jobs:
+            (changed if before.version else new).append(row_of(before, after))
+        parameters = [
+            orjson.dumps(_numbered(rows)),
+            _text_array(request_ids) if request_ids else None,
+            orjson.dumps(new) if new else None,
+            orjson.dumps(changed) if changed else None,
+        ]
+        # Straight to libpq: psycopg's cursor costs as much again as the round trip.
+        self.in_doubt = True
+        result = self._check(self._pg.exec_prepared(b"append", parameters))
+        self.in_doubt = self._pg.transaction_status != pq.TransactionStatus.IDLE
+        size, recorded = result.get_value(0, 0), result.get_value(0, 1)
+        assert size is not None and recorded is not None
+        return Placed(int(size) - len(rows) + 1, datetime.fromisoformat(recorded.decode()))
+
+    def _check(self, result: pq.abc.PGresult) -> pq.abc.PGresult:
+        if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+            return result
+        if self.broken:
+            raise psycopg.OperationalError(self._pg.get_error_message() or "the connection broke")
+        self.in_doubt = False
+        raise psycopg.errors.error_from_result(result)
+
+
+def _numbered(rows: Sequence[Row]) -> list[Row]:
+    """The rows with their place in the batch; `first` marks the first one of its name."""
+    names: set[str] = set()
+    for n, row in enumerate(rows):
+        row["n"] = n
+        row["first"] = True if row["name"] not in names else None
+        names.add(row["name"])
+    return list(rows)
+
+
+def _text_array(texts: Sequence[str]) -> bytes:
+    """An array literal; JSON's escapes in a quoted element are PostgreSQL's."""
+    quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+    return ("{" + ",".join(f'"{text}"' for text in quoted) + "}").encode()
+
+
+def _is(row: Row, stored: tuple[Any, ...]) -> bool:
+    """Whether a stored event is the very one that `row` would write."""
+    data = row["data"].encode() if "data" in row else base64.b64decode(row["bytes"])
+    keys = ("occurred_time", "actor", "request_id", "trace_parent")
+    mine = (row["name"], row["version"], row["type"], data, *(row.get(key) for key in keys))
+    return mine == stored

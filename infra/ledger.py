@@ -1,0 +1,211 @@
+"""The ledger as Python sees it: what can be asked of a job, reported of it, and read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from threading import Event as Signal
+from typing import Final, NamedTuple, Self, Unpack
+
+from jobledger.domain import names
+from jobledger.domain.commands import JobCommand
+from jobledger.domain.errors import (
+    IllegalTransitionError,
+    JobExistsError,
+    JobNotFoundError,
+    RequestReusedError,
+)
+from jobledger.domain.events import Data, Event
+from jobledger.domain.job import Job, decide, judge
+from jobledger.infra.committer import Committer
+from jobledger.infra.feed import Feed
+from jobledger.infra.methods import About, Commands, Reports
+from jobledger.infra.postgres import migrate, sql
+from jobledger.infra.postgres.connections import (
+    Connection,
+    conninfo,
+    connect,
+    open_pool,
+    schema_of,
+    translated,
+)
+from jobledger.infra.postgres.embedded import server_dsn
+from jobledger.infra.rebuild import rebuild
+from jobledger.infra.rows import RecordedEvent, Row, row_of
+from jobledger.infra.settings import Settings
+from jobledger.infra.writes import AlreadyWrittenError, DecidedWrite, JobWrite, Provenance, Write
+from jobledger.projections.jobs import job_of
+
+READ_JOB: Final = sql.load("jobledger.infra.postgres", "read_job")
+READERS: Final = 16
+BULK: Final = 2_000
+"""Events in one transaction of a bulk append."""
+
+
+class Recorded(NamedTuple):
+    """What came of a command or report: the job as it is now, and the events written for it."""
+
+    job: Job
+    events: list[RecordedEvent]
+
+
+class Ledger(Commands, Reports):
+    """One ledger, opened for writing and reading by any number of threads of this process."""
+
+    def __init__(self, info: str, ledger: str) -> None:
+        self.conninfo = info
+        """libpq's connection string, with the search_path that makes it this ledger's."""
+        self.name = ledger
+        self._pool = open_pool(info, READERS)
+        self._closed = Signal()
+        self._feed = Feed(self._pool, self._closed)
+        self._committer = Committer(lambda: connect(info))
+
+    @classmethod
+    def open(cls, dsn: str | None = None, ledger: str | None = None) -> Self:
+        """Opens a ledger that `jobledger init` made.
+
+        `dsn` is libpq's connection string; None means JOBLEDGER_DSN, and without
+        that the embedded server under JOBLEDGER_HOME, where the ledger is made if
+        it does not exist. `ledger` is its name ("default", or JOBLEDGER_LEDGER).
+
+        Raises SchemaError if the ledger is missing or of another version, and
+        LedgerUnavailableError if the server cannot be reached.
+        """
+        settings = Settings()
+        ledger = settings.ledger if ledger is None else ledger
+        server = dsn or settings.dsn or server_dsn(settings.home)
+        info = conninfo(server, schema_of(ledger))
+        with connect(info) as connection:
+            # A server of our own holds nobody else's data: nothing to be careful of.
+            if not (dsn or settings.dsn) and not migrate.exists(connection, ledger):
+                migrate.migrate(connection, ledger, rebuild)
+            migrate.check(connection, ledger)
+        return cls(info, ledger)
+
+    def close(self) -> None:
+        """Writes what still waits, ends all feeds and closes the connections."""
+        self._closed.set()
+        self._committer.close()
+        self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def command(self, name: str, command: JobCommand, **about: Unpack[About]) -> Recorded:
+        """Writes what the command makes happen; the methods of `Commands` say what they raise."""
+        write = self._write(name, lambda job: decide(command, job), about)
+        return Recorded(write.after, write.recorded())
+
+    def report(self, name: str, data: Data, **about: Unpack[About]) -> Recorded:
+        """Writes what was seen to happen, or that it contradicts what is known (`Contradicted`)."""
+        write = self._write(name, lambda job: (judge(data, job),), about)
+        return Recorded(write.after, write.recorded())
+
+    def append_many(self, events: Iterable[Event]) -> int:
+        """Writes events that are decided already, as they are: an export, a migration.
+
+        Each takes its place by its name and version. They are committed by the
+        thousand, in their order; returns how many. Raises VersionConflictError at
+        the first that does not follow what is there; what came before it stays.
+        """
+        written = 0
+        under_way: DecidedWrite | None = None
+        source = iter(events)
+        while chunk := list(islice(source, BULK)):
+            # The next chunk is made ready while the server writes this one.
+            write = DecidedWrite([self._ready(event) for event in chunk], chunk)
+            if under_way is not None:
+                under_way.wait()
+            self._committer.start(write)
+            under_way, written = write, written + len(chunk)
+        if under_way is not None:
+            under_way.wait()
+        return written
+
+    def submit(self, write: Write) -> None:
+        """Writes something other than one decision on one job; returns once it is durable."""
+        self._committer.submit(write)
+
+    def get(self, name: str) -> Job:
+        """The job as it is. Raises JobNotFoundError if there is none, or it was deleted."""
+        with translated(), self._pool.connection() as connection:
+            row = connection.execute(READ_JOB, (names.parse_name(name),), binary=True).fetchone()
+        if row is None:
+            raise JobNotFoundError(name)
+        job = job_of(row)
+        if job.delete_time is not None:
+            raise JobNotFoundError(name, deleted=True)
+        return job
+
+    def history(self, name: str) -> list[RecordedEvent]:
+        """All events of a job, oldest first, also of a deleted one. Raises JobNotFoundError."""
+        events = self._feed.history(names.parse_name(name))
+        if not events:
+            raise JobNotFoundError(name)
+        return events
+
+    def events(self, after: int = 0, *, follow: bool = True) -> Iterator[RecordedEvent]:
+        """The live feed: events after a position, in commit order, none missing and none twice.
+
+        It waits for more until the ledger is closed; with `follow=False` it ends at the last one.
+        """
+        return self._feed.events(after, follow=follow)
+
+    def size(self) -> int:
+        """How many events there are: the last position."""
+        return self._feed.size()
+
+    def connection(self) -> Connection:
+        """A connection of your own to this ledger's schema, in autocommit; close it after use."""
+        return connect(self.conninfo)
+
+    def _command(self, name: str, command: JobCommand, about: About) -> Job:
+        return self._write(name, lambda job: decide(command, job), about).after
+
+    def _report(self, name: str, data: Data, about: About) -> Job:
+        return self._write(name, lambda job: (judge(data, job),), about).after
+
+    def _write(
+        self, name: str, intent: Callable[[Job], Sequence[Data]], about: About
+    ) -> JobWrite:
+        write = JobWrite(names.parse_name(name), intent, _provenance(about))
+        believed = self._committer.believed(name)
+        try:
+            write.prepare(believed or Job(name=name))
+        except (JobNotFoundError, IllegalTransitionError, JobExistsError):
+            pass  # The committer will look at the job as it really is.
+        else:
+            if believed is None and write.before is not None:
+                write.guesses = {name: write.before}
+        try:
+            self._committer.submit(write)
+        except AlreadyWrittenError as already:
+            if already.name != name:
+                raise RequestReusedError(already.request_id, already.name) from already
+            write.repeat(self.history(name))
+        return write
+
+    def _ready(self, event: Event) -> Row:
+        """An event from outside, checked as a report is."""
+        names.parse_name(event.name)
+        names.parse_time(event.occurred_time, datetime.now(UTC))
+        return row_of(event, event.data.encode())
+
+
+def _provenance(about: About) -> Provenance:
+    """What is said about an event, checked; it occurred now if nobody says when."""
+    now = datetime.now(UTC)
+    occurred = about.get("occurred_time")
+    if unknown := about.keys() - About.__annotations__.keys():
+        raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
+    return Provenance(
+        occurred_time=now if occurred is None else names.parse_time(occurred, now),
+        actor=names.parse_text("actor", about.get("actor")),
+        request_id=names.parse_text("request_id", about.get("request_id")),
+        trace_parent=names.parse_trace_parent(about.get("trace_parent")),
+    )

@@ -1,0 +1,198 @@
+"""One method for each command, and one for each report; `Ledger` does the writing.
+
+All take the job's name first, and by keyword what `About` lists; all return the
+job as it is afterwards. A command may raise IllegalTransitionError, which a
+report never does: one that cannot be true is recorded as `Contradicted`. Both
+raise JobNotFoundError for an unknown job, InvalidFieldError for what is not
+accepted, and LedgerUnavailableError.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, TypedDict, Unpack
+
+from jobledger.domain.commands import (
+    CancelJob,
+    ChangeLabels,
+    CreateJob,
+    DeleteJob,
+    JobCommand,
+    PauseJob,
+    ResumeJob,
+    RetryJob,
+    UpdateJob,
+)
+from jobledger.domain.events import Data, parse, parse_data
+from jobledger.domain.job import Job
+
+Fields = Mapping[str, Any]
+"""A JSON object."""
+
+
+class About(TypedDict, total=False):
+    """What can be said of any event, besides its data."""
+
+    occurred_time: datetime
+    """When it happened: any time zone, from 1970 to a day ahead; now, if not said."""
+    actor: str
+    """Who asked for it or reported it: 1 to 256 printable characters."""
+    request_id: str
+    """The same request is answered again and never written twice (AIP-155)."""
+    trace_parent: str
+    """W3C Trace Context."""
+
+
+class Commands(ABC):
+    """What can be asked of a job."""
+
+    @abstractmethod
+    def _command(self, name: str, command: JobCommand, about: About) -> Job:
+        """Writes what the command makes happen, unless it is refused."""
+
+    def create(
+        self, name: str, labels: Mapping[str, str] = {}, spec: Fields = {}, **about: Unpack[About]
+    ) -> Job:
+        """Makes a job, QUEUED. Raises JobExistsError if the name is taken."""
+        return self._command(name, parse(CreateJob, {"labels": labels, "spec": spec}), about)
+
+    def cancel(self, name: str, reason: str | None = None, **about: Unpack[About]) -> Job:
+        """Asks for its end; a waiting or paused job is CANCELLED at once, others are CANCELLING."""
+        return self._command(name, parse(CancelJob, {"reason": reason}), about)
+
+    def pause(self, name: str, reason: str | None = None, **about: Unpack[About]) -> Job:
+        """Stops it so that it can be resumed."""
+        return self._command(name, parse(PauseJob, {"reason": reason}), about)
+
+    def resume(self, name: str, **about: Unpack[About]) -> Job:
+        """Lets a paused job wait to run again."""
+        return self._command(name, ResumeJob(), about)
+
+    def update(self, name: str, spec: Fields = {}, **about: Unpack[About]) -> Job:
+        """Begins a change of a running job's configuration; `updated` reports its outcome."""
+        return self._command(name, parse(UpdateJob, {"spec": spec}), about)
+
+    def retry(self, name: str, reason: str | None = None, **about: Unpack[About]) -> Job:
+        """Begins a new attempt at a job that has ended."""
+        return self._command(name, parse(RetryJob, {"reason": reason}), about)
+
+    def change_labels(self, name: str, labels: Mapping[str, str], **about: Unpack[About]) -> Job:
+        """Replaces all its labels."""
+        return self._command(name, parse(ChangeLabels, {"labels": labels}), about)
+
+    def delete(self, name: str, **about: Unpack[About]) -> Job:
+        """Takes a job that has ended out of lists; its history is kept."""
+        return self._command(name, DeleteJob(), about)
+
+
+class Reports(ABC):
+    """What can be reported of a job. `data` holds further fields, kept as they are given."""
+
+    @abstractmethod
+    def _report(self, name: str, data: Data, about: About) -> Job:
+        """Writes the report, or that it contradicts what is known."""
+
+    def queued(
+        self, name: str, queue_position: int | None = None, data: Fields = {}, **about: Unpack[About]
+    ) -> Job:
+        """It waits; at this place in the line (0: about to begin), if that is known."""
+        said = {"queuePosition": queue_position, **data}
+        return self._report(name, parse_data("Queued", said), about)
+
+    def preparing(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Job:
+        """Something is being made ready for it: PENDING."""
+        return self._report(name, parse_data("Preparing", data), about)
+
+    def started(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Job:
+        """It runs."""
+        return self._report(name, parse_data("Started", data), about)
+
+    def updating(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Job:
+        """Its configuration is being changed."""
+        return self._report(name, parse_data("Updating", data), about)
+
+    def updated(
+        self,
+        name: str,
+        spec: Fields | None = None,
+        error: Fields | str | None = None,
+        data: Fields = {},
+        **about: Unpack[About],
+    ) -> Job:
+        """The change is over: `spec` is the new one whole, or `error` says why it failed."""
+        said = {"spec": spec, "error": error, **data}
+        return self._report(name, parse_data("Updated", said), about)
+
+    def paused(
+        self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[About]
+    ) -> Job:
+        """It was stopped, and can be resumed."""
+        return self._report(name, parse_data("Paused", {"reason": reason, **data}), about)
+
+    def resumed(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Job:
+        """It waits to run again after a pause."""
+        return self._report(name, parse_data("Resumed", data), about)
+
+    def cancelling(
+        self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[About]
+    ) -> Job:
+        """Its end was asked for elsewhere."""
+        return self._report(name, parse_data("Cancelling", {"reason": reason, **data}), about)
+
+    def cancelled(
+        self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[About]
+    ) -> Job:
+        """It ended because that was asked for."""
+        return self._report(name, parse_data("Cancelled", {"reason": reason, **data}), about)
+
+    def succeeded(
+        self, name: str, output: Fields | None = None, data: Fields = {}, **about: Unpack[About]
+    ) -> Job:
+        """It ended well; `output` is what it made."""
+        return self._report(name, parse_data("Succeeded", {"output": output, **data}), about)
+
+    def partially_succeeded(
+        self, name: str, output: Fields | None = None, data: Fields = {}, **about: Unpack[About]
+    ) -> Job:
+        """It ended, and some results may be missing."""
+        return self._report(name, parse_data("PartiallySucceeded", {"output": output, **data}), about)
+
+    def failed(
+        self,
+        name: str,
+        error: Fields | str | None = None,
+        data: Fields = {},
+        **about: Unpack[About],
+    ) -> Job:
+        """It ended badly; `error` is a google.rpc.Status, or its message (code 2, UNKNOWN)."""
+        return self._report(name, parse_data("Failed", {"error": error, **data}), about)
+
+    def expired(
+        self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[About]
+    ) -> Job:
+        """Its time ran out."""
+        return self._report(name, parse_data("Expired", {"reason": reason, **data}), about)
+
+    def retried(
+        self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[About]
+    ) -> Job:
+        """A new attempt began elsewhere."""
+        return self._report(name, parse_data("Retried", {"reason": reason, **data}), about)
+
+    def progress_reported(
+        self, name: str, output: Fields | None = None, data: Fields = {}, **about: Unpack[About]
+    ) -> Job:
+        """How far it is; `output` is what it has made so far."""
+        return self._report(name, parse_data("ProgressReported", {"output": output, **data}), about)
+
+    def labels_changed(
+        self, name: str, labels: Mapping[str, str], data: Fields = {}, **about: Unpack[About]
+    ) -> Job:
+        """Its labels were replaced elsewhere."""
+        return self._report(name, parse_data("LabelsChanged", {"labels": labels, **data}), about)
+
+    def deleted(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Job:
+        """It was deleted elsewhere."""
+        return self._report(name, parse_data("Deleted", data), about)

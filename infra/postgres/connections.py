@@ -1,0 +1,75 @@
+"""Connections to one ledger, and PostgreSQL's errors said in the ledger's words.
+
+A ledger named `x` is the schema `ledger_x`; the connection's search_path is all
+that says which ledger a statement means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import orjson
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types.json import set_json_loads
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra.errors import LedgerUnavailableError, SchemaError, StorageFullError
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+_LEDGER: Final = re.compile(r"[a-z][a-z0-9_]{0,54}", re.ASCII)
+
+
+def schema_of(ledger: str) -> str:
+    """The schema of a ledger; raises InvalidFieldError for what cannot be a ledger's name."""
+    if _LEDGER.fullmatch(ledger) is None:
+        raise InvalidFieldError("ledger", f"{ledger!r} is not lowercase letters, digits and _")
+    return f"ledger_{ledger}"
+
+
+def conninfo(dsn: str, schema: str) -> str:
+    """The connection string for one schema of the database that `dsn` names; times come in UTC."""
+    try:
+        given = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError as error:
+        raise InvalidFieldError("dsn", f"is not a connection string: {error}".strip()) from error
+    options = f"{given.get('options') or ''} -c search_path={schema} -c TimeZone=UTC".strip()
+    return make_conninfo(**given | {"options": options, "client_encoding": "utf8"})
+
+
+def connect(info: str) -> Connection:
+    """One connection in autocommit; raises LedgerUnavailableError."""
+    with translated():
+        connection = psycopg.connect(info, autocommit=True)
+    set_up(connection)
+    return connection
+
+
+def set_up(connection: Connection) -> None:
+    """What every connection of ours has: autocommit, and JSON read by orjson."""
+    connection.autocommit = True
+    set_json_loads(orjson.loads, connection)
+
+
+def open_pool(info: str, size: int) -> ConnectionPool[Connection]:
+    """Connections for readers, made when first needed."""
+    return ConnectionPool(info, min_size=0, max_size=size, configure=set_up, open=True, timeout=30)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises PostgreSQL's errors as the ledger's; told apart by SQLSTATE, never by message."""
+    try:
+        yield
+    except (errors.DiskFull, errors.ConfigurationLimitExceeded) as error:
+        raise StorageFullError(str(error).splitlines()[0]) from error
+    except (errors.UndefinedTable, errors.UndefinedFunction, errors.InvalidSchemaName) as error:
+        raise SchemaError("", f"has not what is needed ({error.diag.message_primary})") from error
+    except (PoolTimeout, PoolClosed, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise LedgerUnavailableError(str(error)) from error

@@ -1,0 +1,146 @@
+"""Makes a ledger, or brings one up to date: numbered files, each applied once, under a lock.
+
+A file that has landed never changes; its checksum is kept beside its number, and
+a program that finds other numbers or other checksums refuses to go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from typing import Final, NamedTuple
+
+from psycopg.sql import SQL, Identifier
+
+from jobledger.infra.errors import SchemaError
+from jobledger.infra.postgres.connections import Connection, schema_of, translated
+from jobledger.projections.catalogue import PROJECTIONS, Projection
+
+_PACKAGE: Final = "jobledger.infra.postgres.migrations"
+# One lock for all ledgers of a database: making one takes a moment.
+_LOCK: Final = 0x6A6F626C
+
+
+class Migration(NamedTuple):
+    number: int
+    name: str
+    statements: bytes
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.statements).hexdigest()
+
+
+@cache
+def migrations() -> tuple[Migration, ...]:
+    """All that this program knows, in order."""
+    files = sorted(
+        (file for file in resources.files(_PACKAGE).iterdir() if file.name.endswith(".sql")),
+        key=lambda file: file.name,
+    )
+    return tuple(Migration(int(f.name[:4]), f.name[5:-4], f.read_bytes()) for f in files)
+
+
+def migrate(
+    connection: Connection, ledger: str, rebuild: Callable[[Connection, Projection], object]
+) -> bool:
+    """Creates the ledger or brings it up to date; False if it was so already.
+
+    Safe to run many times at once. `rebuild` is called, in the same transaction,
+    for a projection whose version is not the one stored. Raises SchemaError for
+    a ledger that is newer than this program.
+    """
+    schema = schema_of(ledger)
+    with translated(), connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        done = _applied(connection, schema)
+        _check_checksums(ledger, done)
+        fresh = migrations()[len(done) :]
+        if not done:
+            _create_schema(connection, schema)
+        for migration in fresh:
+            connection.execute(migration.statements)
+            connection.execute(
+                "INSERT INTO migrations (number, name, checksum) VALUES (%s, %s, %s)",
+                (migration.number, migration.name, migration.checksum),
+            )
+        made = _projections(connection)
+        stale = [p for p in PROJECTIONS if made.get(p.name) != p.version]
+        for projection in stale:
+            _make(connection, projection, fold=rebuild if projection.name in made else None)
+        return bool(fresh or stale)
+
+
+def check(connection: Connection, ledger: str) -> None:
+    """Raises SchemaError, with what to do, unless the ledger is just what this program needs."""
+    with translated():
+        done = _applied(connection, schema_of(ledger))
+        if not done:
+            raise SchemaError(ledger, f"does not exist; make it with: jobledger --ledger {ledger} init")
+        _check_checksums(ledger, done)
+        made = _projections(connection)
+    wanted = {p.name: p.version for p in PROJECTIONS}
+    if len(done) < len(migrations()) or made != wanted:
+        raise SchemaError(
+            ledger,
+            f"is at schema version {len(done)} and this program needs {len(migrations())};"
+            f" bring it up to date with: jobledger --ledger {ledger} init",
+        )
+
+
+def exists(connection: Connection, ledger: str) -> bool:
+    """Whether there is a ledger of that name, whatever its version."""
+    with translated():
+        return bool(_applied(connection, schema_of(ledger)))
+
+
+def _applied(connection: Connection, schema: str) -> list[tuple[int, str]]:
+    """(number, checksum) of what was applied; empty where there is no such ledger."""
+    found = connection.execute("SELECT to_regclass(%s)", (f"{schema}.migrations",)).fetchone()
+    if found is None or found[0] is None:
+        return []
+    return connection.execute("SELECT number, checksum FROM migrations ORDER BY number").fetchall()  # type: ignore[return-value]
+
+
+def _check_checksums(ledger: str, done: list[tuple[int, str]]) -> None:
+    if len(done) > len(migrations()):
+        raise SchemaError(
+            ledger,
+            f"is at schema version {len(done)}, newer than the {len(migrations())} this program knows;"
+            " use a newer jobledger",
+        )
+    for (number, checksum), migration in zip(done, migrations(), strict=False):
+        if number != migration.number or checksum != migration.checksum:
+            raise SchemaError(ledger, f"was made by another migration {number} than this program's")
+
+
+def _create_schema(connection: Connection, schema: str) -> None:
+    connection.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(schema)))
+    connection.execute(
+        "CREATE TABLE migrations (number integer PRIMARY KEY, name text NOT NULL,"
+        " checksum text NOT NULL, applied_time timestamptz NOT NULL DEFAULT now())"
+    )
+
+
+def _projections(connection: Connection) -> dict[str, int]:
+    return dict(connection.execute("SELECT name, version FROM projections").fetchall())
+
+
+def _make(
+    connection: Connection,
+    projection: Projection,
+    fold: Callable[[Connection, Projection], object] | None,
+) -> None:
+    """Makes a projection's functions and, from nothing or by a rebuild, its rows."""
+    connection.execute(projection.functions)
+    if fold is None:
+        connection.execute(projection.schema)
+    else:
+        fold(connection, projection)
+    connection.execute(
+        "INSERT INTO projections (name, version) VALUES (%s, %s)"
+        " ON CONFLICT (name) DO UPDATE SET version = excluded.version",
+        (projection.name, projection.version),
+    )

@@ -1,0 +1,1 @@
+"""Numbered SQL files, applied once each and in order; a landed one never changes."""

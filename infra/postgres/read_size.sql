@@ -1,0 +1,2 @@
+-- How many events there are: the last position.
+SELECT size FROM head

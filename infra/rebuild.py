@@ -1,0 +1,81 @@
+"""Makes a projection again from nothing, beside the live one, and swaps it in while writers go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from psycopg.sql import SQL, Identifier, Literal
+
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.projections.catalogue import Projection
+
+CHUNK: Final = 100_000
+"""Positions folded in one statement."""
+
+READ_SIZE: Final = sql.load("jobledger.infra.postgres", "read_size")
+LOCK_HEAD: Final = sql.load("jobledger.infra.postgres", "lock_head")
+
+Progress = Callable[[int, int], object]
+
+
+def rebuild(
+    connection: Connection, projection: Projection, progress: Progress = lambda done, size: None
+) -> int:
+    """Folds all events into new rows and puts them in the place of the live ones; returns how many events.
+
+    Writers are kept out only while the last few events are folded and the tables change places.
+    """
+    with translated(), connection.transaction():
+        live = str(connection.execute("SELECT current_schema()").fetchone()[0])  # type: ignore[index]
+        beside = f"{live}_rebuild"
+        connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(beside)))
+        connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(beside)))
+        _look_in(connection, beside, live)
+        connection.execute(projection.schema)
+    try:
+        done = _fold(connection, projection, 0, _size(connection), progress)
+        with translated(), connection.transaction():
+            connection.execute(LOCK_HEAD)
+            done = _fold(connection, projection, done, _size(connection), progress)
+            _swap(connection, projection.name, beside, live)
+    finally:
+        with translated():
+            _look_in(connection, live)
+            connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(beside)))
+    return done
+
+
+def _fold(
+    connection: Connection, projection: Projection, done: int, size: int, progress: Progress
+) -> int:
+    """Folds the events after `done` up to `size`."""
+    fold = SQL("SELECT {}(%s, %s)").format(Identifier(f"fold_{projection.name}"))
+    while done < size:
+        last = min(done + CHUNK, size)
+        with translated():
+            connection.execute(fold, (done + 1, last))
+        done = last
+        progress(done, size)
+    return done
+
+
+def _swap(connection: Connection, table: str, beside: str, live: str) -> None:
+    """Puts the new table where the live one was, with the rights it had."""
+    connection.execute(SQL("DROP TABLE {}").format(Identifier(live, table)))
+    move = SQL("ALTER TABLE {} SET SCHEMA {}")
+    connection.execute(move.format(Identifier(beside, table), Identifier(live)))
+    connection.execute(SQL("ANALYZE {}").format(Identifier(live, table)))
+
+
+def _look_in(connection: Connection, *schemas: str) -> None:
+    path = SQL(", ").join(Literal(schema) for schema in schemas)
+    connection.execute(SQL("SET search_path = {}").format(path))
+
+
+def _size(connection: Connection) -> int:
+    with translated():
+        row = connection.execute(READ_SIZE).fetchone()
+    assert row is not None
+    return int(row[0])

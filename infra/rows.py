@@ -1,0 +1,117 @@
+"""Events as they are stored: to JSON for the append, and back from rows."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain import canonical
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.events import EVENT_TYPES, Data, Event, read_data
+from jobledger.domain.states import JobState
+
+COLUMNS: Final = (
+    "position",
+    "name",
+    "version",
+    "type",
+    "schema",
+    "occurred_time",
+    "recorded_time",
+    "actor",
+    "request_id",
+    "trace_parent",
+    "data",
+)
+
+
+Row = dict[str, Any]
+"""An event as `append` takes it."""
+
+
+class Placed(NamedTuple):
+    """Where events were written: the first one's position, and when all were recorded (UTC)."""
+
+    first_position: int
+    recorded_time: datetime
+
+
+class RecordedEvent(NamedTuple):
+    """An event as the ledger holds it, `stored` being its data's canonical JSON.
+
+    `position` is its place in the ledger and `version` its place in the job, both
+    from 1; times are UTC. `state` is the job's after it, None where that is not known.
+    Schema 0 marks an event of another aggregate than a job, which has no occurred time.
+    """
+
+    position: int
+    name: str
+    version: int
+    type: str
+    schema: int
+    occurred_time: datetime
+    recorded_time: datetime
+    actor: str | None
+    request_id: str | None
+    trace_parent: str | None
+    stored: bytes
+    state: JobState | None = None
+
+    @property
+    def json(self) -> JsonObject:
+        """The data as it was written."""
+        return canonical.decode(self.stored)
+
+    @property
+    def data(self) -> Data:
+        """The data as today's class for that type."""
+        return read_data(self.type, self.schema, self.stored)
+
+    @property
+    def event(self) -> Event:
+        """The domain's event, to fold."""
+        return Event.model_construct(
+            name=self.name,
+            version=self.version,
+            data=self.data,
+            occurred_time=self.occurred_time,
+            actor=self.actor,
+            request_id=self.request_id,
+            trace_parent=self.trace_parent,
+        )
+
+
+def row_of(event: Event, encoded: bytes) -> Row:
+    """The event as `append` takes it; `encoded` is its data's canonical JSON."""
+    row: Row = {
+        "name": event.name,
+        "version": event.version,
+        "schema": event.data.schema_number,
+        "type": event.type,
+        "occurred_time": event.occurred_time,
+        "data": encoded.decode(),
+    }
+    if event.actor is not None:
+        row["actor"] = event.actor
+    if event.request_id is not None:
+        row["request_id"] = event.request_id
+    if event.trace_parent is not None:
+        row["trace_parent"] = event.trace_parent
+    return row
+
+
+def foreign_row(name: str, version: int, type_: str, state: bytes) -> Row:
+    """An event of another aggregate than a job, as `append` takes it; its state may be any bytes."""
+    return {
+        "name": name,
+        "version": version,
+        "schema": 0,
+        "type": type_,
+        "bytes": base64.b64encode(state).decode(),
+    }
+
+
+def is_job_event(type_: str) -> bool:
+    """Whether a stored name is one of a job's events."""
+    return type_ in EVENT_TYPES

@@ -1,0 +1,191 @@
+"""What callers want written, while it waits its turn: a decision on one job, or events already decided."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from threading import Lock
+from typing import NamedTuple
+
+from jobledger.domain.errors import LedgerError, RequestReusedError
+from jobledger.domain.events import Data, Event
+from jobledger.domain.job import Job, evolve, replay
+from jobledger.infra.postgres.connections import Connection
+from jobledger.infra.rows import Placed, RecordedEvent, Row, row_of
+
+
+class Provenance(NamedTuple):
+    """Where an event comes from: UTC time it occurred, who says so, for which request, in which trace."""
+
+    occurred_time: datetime
+    actor: str | None = None
+    request_id: str | None = None
+    trace_parent: str | None = None
+
+
+class AlreadyWrittenError(LedgerError):
+    """The write's request id was used before, for the job `name`."""
+
+    def __init__(self, request_id: str, name: str) -> None:
+        self.request_id = request_id
+        self.name = name
+        super().__init__(f"request {request_id!r} was already answered, for {name}")
+
+
+class Write(ABC):
+    """One caller's append. Its thread makes it and waits; the committer's answers it, once."""
+
+    names: Sequence[str] = ()
+    """The jobs whose state it needs."""
+    request_id: str | None = None
+    rows: Sequence[Row] = ()
+    """What it would write, once folded; empty if nothing."""
+    guesses: Mapping[str, Job] = {}
+    """Jobs the caller takes for new, so that nobody need look; the versions tell if they are not."""
+    alone: bool = False
+    """Whether it needs a transaction of its own, with all other writers kept out."""
+    placed: Placed | None = None
+    """Where it was written, once it was; None if there was nothing to write."""
+    _error: BaseException | None = None
+
+    def __init__(self) -> None:
+        self._waiting = Lock()
+        self._waiting.acquire()
+
+    @abstractmethod
+    def fold(self, jobs: dict[str, Job]) -> None:
+        """Decides on `jobs`: fills `rows`, and puts the jobs as they will be into `jobs`.
+
+        Raises LedgerError, having changed nothing.
+        """
+
+    def also(self, connection: Connection) -> None:
+        """What else it writes in the same transaction; only of one that is `alone`."""
+
+    def answer(self, placed: Placed | None) -> None:
+        """Lets the caller go on: it was written there, or there was nothing to write."""
+        self.placed = placed
+        self._waiting.release()
+
+    def fail(self, error: BaseException) -> None:
+        """Lets the caller go on with an error: nothing of this was written."""
+        self._error = error
+        self._waiting.release()
+
+    def wait(self) -> None:
+        """Blocks the caller until its write is answered; raises what it failed with."""
+        self._waiting.acquire()
+        if self._error is not None:
+            raise self._error
+
+
+class JobWrite(Write):
+    """What an intent decides on one job."""
+
+    def __init__(
+        self, name: str, intent: Callable[[Job], Sequence[Data]], provenance: Provenance
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.names = (name,)
+        self.request_id = provenance.request_id
+        self.events: list[Event] = []
+        self.before: Job | None = None
+        self.after = Job(name=name)
+        self._intent = intent
+        self._provenance = provenance
+        self._encoded: list[bytes] = []
+        self._repeated: list[RecordedEvent] = []
+
+    def prepare(self, job: Job) -> None:
+        """Decides on `job`; done ahead in the caller's thread, on the state it believes in."""
+        self.before, self.rows = None, ()
+        facts = self._intent(job)
+        self.events, self._encoded = [], [fact.encode() for fact in facts]
+        self.after = job
+        rows = []
+        for fact, encoded in zip(facts, self._encoded, strict=True):
+            event = Event.model_construct(
+                name=self.name,
+                version=self.after.version + 1,
+                data=fact,
+                **self._provenance._asdict(),
+            )
+            self.events.append(event)
+            rows.append(row_of(event, encoded))
+            self.after = evolve(self.after, event)
+        self.before, self.rows = job, rows
+
+    def fold(self, jobs: dict[str, Job]) -> None:
+        """Decides anew unless the job is what the caller believed it was."""
+        job = jobs[self.name]
+        if self.before is not job:
+            self.prepare(job)
+        jobs[self.name] = self.after
+
+    def repeat(self, history: Sequence[RecordedEvent]) -> None:
+        """Answers with what the same request wrote before.
+
+        Raises RequestReusedError unless this intent, on the job as it was then, decides the same.
+        """
+        stored = [event for event in history if event.request_id == self.request_id]
+        first, last = stored[0].version, stored[-1].version
+        then = replay(Job(name=self.name), (e.event for e in history if e.version < first))
+        try:
+            facts = self._intent(then or Job(name=self.name))
+        except LedgerError:
+            facts = ()
+        if [(type(f).__name__, f.encode()) for f in facts] != [(e.type, e.stored) for e in stored]:
+            raise RequestReusedError(self.request_id or "", self.name)
+        self.after = replay(then, (e.event for e in history if first <= e.version <= last)) or self.after
+        self._repeated = stored
+
+    def recorded(self) -> list[RecordedEvent]:
+        """What was written, once it was."""
+        if self.placed is None:
+            return self._repeated
+        return [
+            RecordedEvent(
+                position=position,
+                name=event.name,
+                version=event.version,
+                type=event.type,
+                schema=event.data.schema_number,
+                occurred_time=event.occurred_time,
+                recorded_time=self.placed.recorded_time,
+                actor=event.actor,
+                request_id=event.request_id,
+                trace_parent=event.trace_parent,
+                stored=encoded,
+            )
+            for position, (event, encoded) in enumerate(
+                zip(self.events, self._encoded, strict=True), self.placed.first_position
+            )
+        ]
+
+
+class DecidedWrite(Write):
+    """Events decided elsewhere, of any number of jobs, written all or not at all.
+
+    `rows` may hold events of other aggregates too; only `events` are folded into jobs.
+    """
+
+    def __init__(self, rows: Sequence[Row], events: Sequence[Event]) -> None:
+        super().__init__()
+        self.rows = rows
+        self._events = events
+        self.names = tuple({event.name: None for event in events})
+        self.guesses = {event.name: Job(name=event.name) for event in events if event.version == 1}
+
+    def fold(self, jobs: dict[str, Job]) -> None:
+        """History is believed: the events are folded, not judged."""
+        after: dict[str, Job] = {}
+        for event in self._events:
+            after[event.name] = evolve(after.get(event.name) or jobs[event.name], event)
+        jobs.update(after)
+
+
+def changed(before: Mapping[str, Job], after: Mapping[str, Job]) -> list[tuple[Job, Job]]:
+    """(before, after) of the jobs that are not as they were."""
+    return [(before[name], job) for name, job in after.items() if job is not before[name]]

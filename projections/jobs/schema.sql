@@ -1,0 +1,22 @@
+-- jobs: the current state of each job, one row a job, kept in the transaction that writes its events.
+-- Derived from events alone; `jobledger rebuild jobs` makes it again from nothing.
+
+CREATE TABLE jobs (
+    name text COLLATE "C" NOT NULL PRIMARY KEY,
+    project text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    state text COLLATE "C",
+    version integer NOT NULL,
+    attempt integer NOT NULL,
+    create_time timestamptz,
+    start_time timestamptz,
+    end_time timestamptz,
+    update_time timestamptz,
+    delete_time timestamptz,
+    error json,
+    error_message text,
+    labels jsonb NOT NULL,
+    spec json NOT NULL,
+    output json,
+    etag text COLLATE "C" NOT NULL GENERATED ALWAYS AS (etag(name, version)) STORED
+) WITH (fillfactor = 80);

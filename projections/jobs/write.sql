@@ -1,0 +1,37 @@
+-- Writes job rows as the domain's fold made them, in the transaction that appends their events.
+-- Only append calls it. A changed job leaves out labels, spec and output where they are as they were.
+CREATE OR REPLACE FUNCTION write_jobs(new_jobs json, changed_jobs json) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF new_jobs IS NOT NULL THEN
+        INSERT INTO jobs (
+            name, project, kind, state, version, attempt, create_time, start_time, end_time,
+            update_time, delete_time, error, error_message, labels, spec, output
+        )
+        SELECT j.name, split_part(j.name, '/', 2), split_part(j.name, '/', -2), j.state, j.version,
+               j.attempt, j.create_time, j.start_time, j.end_time, j.update_time, j.delete_time,
+               j.error, j.error_message, j.labels, j.spec, j.output
+        FROM json_to_recordset(new_jobs) AS j (
+            name text, state text, version integer, attempt integer, create_time timestamptz,
+            start_time timestamptz, end_time timestamptz, update_time timestamptz,
+            delete_time timestamptz, error json, error_message text, labels jsonb, spec json, output json
+        );
+    END IF;
+    IF changed_jobs IS NOT NULL THEN
+        UPDATE jobs SET
+            state = j.state, version = j.version, attempt = j.attempt,
+            create_time = j.create_time, start_time = j.start_time, end_time = j.end_time,
+            update_time = j.update_time, delete_time = j.delete_time,
+            error = j.error, error_message = j.error_message,
+            labels = coalesce(j.labels, jobs.labels),
+            spec = coalesce(j.spec, jobs.spec),
+            output = CASE WHEN j.keep_output THEN jobs.output ELSE j.output END
+        FROM json_to_recordset(changed_jobs) AS j (
+            name text, state text, version integer, attempt integer, create_time timestamptz,
+            start_time timestamptz, end_time timestamptz, update_time timestamptz,
+            delete_time timestamptz, error json, error_message text, labels jsonb, spec json, output json,
+            keep_output boolean
+        )
+        WHERE jobs.name = j.name COLLATE "C";
+    END IF;
+END $$;
