@@ -25,7 +25,7 @@ IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
 -- Changes with every event; the first 8 bytes of a SHA-256 in padded base64.
 CREATE OR REPLACE FUNCTION etag(name text, version integer) RETURNS text
 IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
-    encode(substring(sha256(convert_to(name || '@' || version::text, 'UTF8')) FROM 1 FOR 8), 'base64');
+    encode(substring(sha256((name || '@' || version::text)::bytea) FROM 1 FOR 8), 'base64');
 
 -- Folds the events at these positions into jobs. Whatever `jobs` the search_path
 -- finds first is meant, so that a rebuild can fold into one beside the live one.
