@@ -33,6 +33,8 @@ class Appender:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        # Having prepared nothing itself, psycopg does not deallocate all after a rollback.
+        connection.prepare_threshold = None
         self._pg = connection.pgconn
         self._check(self._pg.prepare(b"append", APPEND))
         self.in_doubt = False

@@ -23,7 +23,7 @@ from jobledger.infra.appending import Appender
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.rows import Placed
-from jobledger.infra.writes import AlreadyWrittenError, Write, changed
+from jobledger.infra.writes import AlreadyWrittenError, Write, answer_all, changed
 
 MAX_BATCH: Final = 512
 MAX_CACHED_JOBS: Final = 10_000
@@ -180,7 +180,9 @@ class _Batch:
     A job that nobody here has seen is read first, unless the write would create it.
     """
 
-    def __init__(self, appender: Appender, believed: dict[str, Job], writes: Sequence[Write]) -> None:
+    def __init__(
+        self, appender: Appender, believed: dict[str, Job], writes: Sequence[Write]
+    ) -> None:
         self._appender = appender
         self._used = appender.find_requests([w.request_id for w in writes if w.request_id])
         names = {name for write in writes for name in write.names}
@@ -212,12 +214,8 @@ class _Batch:
         """Lets the callers go on, once it is written."""
         for write, error in self._refused:
             write.answer(None) if error is None else write.fail(error)
-        if placed is None:
-            return
-        position = placed.first_position
-        for write in self._granted:
-            write.answer(Placed(position, placed.recorded_time))
-            position += len(write.rows)
+        if placed is not None:
+            answer_all(self._granted, placed)
 
     def _take(self, write: Write) -> None:
         request = write.request_id

@@ -170,9 +170,7 @@ class Ledger(Commands, Reports):
     def _report(self, name: str, data: Data, about: About) -> Job:
         return self._write(name, lambda job: (judge(data, job),), about).after
 
-    def _write(
-        self, name: str, intent: Callable[[Job], Sequence[Data]], about: About
-    ) -> JobWrite:
+    def _write(self, name: str, intent: Callable[[Job], Sequence[Data]], about: About) -> JobWrite:
         write = JobWrite(names.parse_name(name), intent, _provenance(about))
         believed = self._committer.believed(name)
         try:

@@ -95,7 +95,11 @@ class Reports(ABC):
         """Writes the report, or that it contradicts what is known."""
 
     def queued(
-        self, name: str, queue_position: int | None = None, data: Fields = {}, **about: Unpack[About]
+        self,
+        name: str,
+        queue_position: int | None = None,
+        data: Fields = {},
+        **about: Unpack[About],
     ) -> Job:
         """It waits; at this place in the line (0: about to begin), if that is known."""
         said = {"queuePosition": queue_position, **data}
@@ -157,7 +161,9 @@ class Reports(ABC):
         self, name: str, output: Fields | None = None, data: Fields = {}, **about: Unpack[About]
     ) -> Job:
         """It ended, and some results may be missing."""
-        return self._report(name, parse_data("PartiallySucceeded", {"output": output, **data}), about)
+        return self._report(
+            name, parse_data("PartiallySucceeded", {"output": output, **data}), about
+        )
 
     def failed(
         self,

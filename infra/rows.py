@@ -71,7 +71,7 @@ class RecordedEvent(NamedTuple):
     @property
     def event(self) -> Event:
         """The domain's event, to fold."""
-        return Event.model_construct(
+        return Event(
             name=self.name,
             version=self.version,
             data=self.data,

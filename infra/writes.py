@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from threading import Lock
+from threading import Lock, Thread
 from typing import NamedTuple
 
 from jobledger.domain.errors import LedgerError, RequestReusedError
@@ -48,6 +48,7 @@ class Write(ABC):
     placed: Placed | None = None
     """Where it was written, once it was; None if there was nothing to write."""
     _error: BaseException | None = None
+    _next: Write | None = None
 
     def __init__(self) -> None:
         self._waiting = Lock()
@@ -75,9 +76,40 @@ class Write(ABC):
 
     def wait(self) -> None:
         """Blocks the caller until its write is answered; raises what it failed with."""
-        self._waiting.acquire()
+        try:
+            self._waiting.acquire()
+        except BaseException:
+            # Interrupted, but others wait behind it: somebody has to take its turn.
+            Thread(target=self._take_turn, daemon=True).start()
+            raise
+        self._wake_next()
         if self._error is not None:
             raise self._error
+
+    def _take_turn(self) -> None:
+        self._waiting.acquire()
+        self._wake_next()
+
+    def _wake_next(self) -> None:
+        if self._next is not None:
+            self._next._waiting.release()
+
+
+def answer_all(writes: Sequence[Write], placed: Placed) -> None:
+    """Lets the callers go on, written one behind the other from that place.
+
+    Each wakes the next. Woken all at once, they would fight over the interpreter's
+    lock, and the committer with them: a third of the speed at 64 callers.
+    """
+    position = placed.first_position
+    following: Write | None = None
+    for write in writes:
+        write.placed = Placed(position, placed.recorded_time)
+        position += len(write.rows)
+    for write in reversed(writes):
+        write._next, following = following, write
+    if following is not None:
+        following._waiting.release()
 
 
 class JobWrite(Write):
@@ -106,12 +138,7 @@ class JobWrite(Write):
         self.after = job
         rows = []
         for fact, encoded in zip(facts, self._encoded, strict=True):
-            event = Event.model_construct(
-                name=self.name,
-                version=self.after.version + 1,
-                data=fact,
-                **self._provenance._asdict(),
-            )
+            event = Event(self.name, self.after.version + 1, fact, *self._provenance)
             self.events.append(event)
             rows.append(row_of(event, encoded))
             self.after = evolve(self.after, event)
@@ -138,7 +165,9 @@ class JobWrite(Write):
             facts = ()
         if [(type(f).__name__, f.encode()) for f in facts] != [(e.type, e.stored) for e in stored]:
             raise RequestReusedError(self.request_id or "", self.name)
-        self.after = replay(then, (e.event for e in history if first <= e.version <= last)) or self.after
+        self.after = (
+            replay(then, (e.event for e in history if first <= e.version <= last)) or self.after
+        )
         self._repeated = stored
 
     def recorded(self) -> list[RecordedEvent]:

@@ -34,7 +34,9 @@ def server_dsn(home: Path) -> str:
         data.parent.mkdir(parents=True, exist_ok=True)
         uri: str = get_server(data, cleanup_mode="stop").get_uri()
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-        raise LedgerUnavailableError(f"the embedded server under {home} did not start: {error}") from error
+        raise LedgerUnavailableError(
+            f"the embedded server under {home} did not start: {error}"
+        ) from error
     if os.geteuid() == 0:
         # As root the server runs as a user of its own, who alone may read its data.
         data.chmod(0o700)

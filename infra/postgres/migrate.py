@@ -73,12 +73,20 @@ def migrate(
         return bool(fresh or stale)
 
 
+def lock(connection: Connection) -> None:
+    """Keeps other makers of tables out until the connection is closed."""
+    with translated():
+        connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+
+
 def check(connection: Connection, ledger: str) -> None:
     """Raises SchemaError, with what to do, unless the ledger is just what this program needs."""
     with translated():
         done = _applied(connection, schema_of(ledger))
         if not done:
-            raise SchemaError(ledger, f"does not exist; make it with: jobledger --ledger {ledger} init")
+            raise SchemaError(
+                ledger, f"does not exist; make it with: jobledger --ledger {ledger} init"
+            )
         _check_checksums(ledger, done)
         made = _projections(connection)
     wanted = {p.name: p.version for p in PROJECTIONS}

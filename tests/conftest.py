@@ -1,0 +1,66 @@
+"""A real server for all tests: the one JOBLEDGER_TEST_DSN names, or an embedded one of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from jobledger.infra import Ledger
+from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres.connections import conninfo, connect, schema_of
+from jobledger.infra.rebuild import rebuild
+
+SHARED = Path(__file__).parents[2] / "shared"
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def dsn(tmp_path_factory: pytest.TempPathFactory) -> str:
+    given = os.environ.get("JOBLEDGER_TEST_DSN")
+    if given:
+        return given
+    from jobledger.infra.postgres.embedded import server_dsn
+
+    return server_dsn(tmp_path_factory.mktemp("server"))
+
+
+@pytest.fixture(scope="session")
+def server_version(dsn: str) -> int:
+    with psycopg.connect(dsn) as connection:
+        return connection.info.server_version
+
+
+@pytest.fixture
+def ledger_name(dsn: str) -> Iterator[str]:
+    """The name of a ledger that is made, and dropped afterwards."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    with connect(conninfo(dsn, schema_of(name))) as connection:
+        migrate.migrate(connection, name, rebuild)
+    yield name
+    with psycopg.connect(dsn, autocommit=True) as dropping:
+        dropping.execute(f"DROP SCHEMA IF EXISTS {schema_of(name)} CASCADE".encode())
+
+
+@pytest.fixture
+def ledger(dsn: str, ledger_name: str) -> Iterator[Ledger]:
+    with Ledger.open(dsn, ledger_name) as opened:
+        yield opened
+
+
+def shared(path: str) -> Path:
+    """A file beside the checkout; its tests skip elsewhere, but not where CI says it must be there."""
+    found = SHARED / path
+    if not found.exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI must have shared/{path}")
+        pytest.skip(f"needs shared/{path}")
+    return found
+
+
+def pytest_report_header() -> str:
+    return f"JOBLEDGER_TEST_DSN: {os.environ.get('JOBLEDGER_TEST_DSN', 'not set, embedded server')}"

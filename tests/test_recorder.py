@@ -1,0 +1,191 @@
+"""eventsourcing's published test cases, and a stock Application, on a ledger."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from eventsourcing.application import Application
+from eventsourcing.domain import Aggregate, event
+from eventsourcing.persistence import IntegrityError, StoredEvent, Tracking, TrackingRecorder
+from eventsourcing.popo import POPOTrackingRecorder
+from eventsourcing.postgres import PostgresTrackingRecorder
+from eventsourcing.projection import Projection, ProjectionRunner
+from eventsourcing.tests.persistence import (
+    AggregateRecorderTestCase,
+    ApplicationRecorderTestCase,
+    NonInterleavingNotificationIDsBaseCase,
+    ProcessRecorderTestCase,
+    TrackingRecorderTestCase,
+)
+from psycopg.conninfo import conninfo_to_dict
+
+from jobledger.infra.recorder import Factory
+
+
+@pytest.fixture
+def env(dsn: str, ledger_name: str) -> dict[str, str]:
+    given = conninfo_to_dict(dsn)
+    return {
+        "PERSISTENCE_MODULE": "jobledger.infra.recorder",
+        "POSTGRES_DBNAME": str(given.get("dbname") or "postgres"),
+        "POSTGRES_HOST": str(given.get("host") or "127.0.0.1"),
+        "POSTGRES_PORT": str(given.get("port") or "5432"),
+        "POSTGRES_USER": str(given.get("user") or "postgres"),
+        "POSTGRES_PASSWORD": str(given.get("password") or ""),
+        "POSTGRES_SCHEMA": ledger_name,
+    }
+
+
+@pytest.fixture
+def factory(env: dict[str, str]) -> Iterator[Factory]:
+    made = Factory(env)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def with_factory(request: pytest.FixtureRequest, factory: Factory) -> None:
+    """The library's cases are unittest classes; they find the factory on their class."""
+    request.cls.factory = factory
+
+
+@pytest.mark.usefixtures("with_factory")
+class TestApplicationRecorder(ApplicationRecorderTestCase):  # type: ignore[misc]
+    factory: Factory
+
+    def create_recorder(self) -> Any:
+        return self.factory.application_recorder()
+
+    def test_insert_subscribe(self) -> None:
+        self.optional_test_insert_subscribe()
+
+
+@pytest.mark.usefixtures("with_factory")
+class TestNonInterleaving(NonInterleavingNotificationIDsBaseCase):  # type: ignore[misc]
+    factory: Factory
+
+    def create_recorder(self) -> Any:
+        return self.factory.application_recorder()
+
+
+@pytest.mark.usefixtures("with_factory")
+class TestTrackingRecorder(TrackingRecorderTestCase):  # type: ignore[misc]
+    factory: Factory
+
+    def create_recorder(self) -> Any:
+        return self.factory.tracking_recorder()
+
+
+@pytest.mark.usefixtures("with_factory")
+class TestProcessRecorder(ProcessRecorderTestCase):  # type: ignore[misc]
+    factory: Factory
+
+    def create_recorder(self) -> Any:
+        return self.factory.process_recorder()
+
+
+class Training(Aggregate):
+    """An aggregate of somebody else's, in the library's own style."""
+
+    @event("Registered")
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.steps = 0
+
+    @event("Stepped")
+    def step(self) -> None:
+        self.steps += 1
+
+
+class Trainings(Application[UUID]):
+    def register(self, name: str) -> UUID:
+        training = Training(name)
+        self.save(training)
+        return training.id
+
+    def step(self, training_id: UUID) -> None:
+        training: Training = self.repository.get(training_id)
+        training.step()
+        self.save(training)
+
+
+class SeenEvents(PostgresTrackingRecorder):
+    """A view that counts how often it was shown each event."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.seen: dict[tuple[str, int], int] = {}
+
+    def show(self, seen: Any, tracking: Tracking) -> None:
+        place = (str(seen.originator_id), seen.originator_version)
+        self.insert_tracking(tracking)
+        self.seen[place] = self.seen.get(place, 0) + 1
+
+
+class Watching(Projection[SeenEvents]):
+    topics = ()
+
+    def process_event(self, domain_event: Any, tracking: Tracking) -> None:
+        self.view.show(domain_event, tracking)
+
+
+def test_a_stock_projection_misses_nothing_and_sees_nothing_twice_under_16_writers(
+    env: dict[str, str],
+) -> None:
+    with ProjectionRunner(
+        application_class=Trainings, projection_class=Watching, view_class=SeenEvents, env=env
+    ) as runner:
+
+        def work(number: int) -> None:
+            for n in range(10):
+                training = runner.app.register(f"{number}-{n}")
+                for _ in range(4):
+                    runner.app.step(training)
+
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(work, range(16)))
+        last = runner.app.recorder.max_notification_id()
+        runner.wait(last, timeout=60)
+
+        assert last == 16 * 10 * 5
+        assert len(runner.projection.view.seen) == last
+        assert set(runner.projection.view.seen.values()) == {1}
+
+
+def test_a_version_taken_by_another_process_is_an_integrity_error(env: dict[str, str]) -> None:
+    one, other = Factory(env), Factory(env)
+    first, second = one.application_recorder(), other.application_recorder()
+    originator = uuid4()
+    first.insert_events([StoredEvent(originator, 1, "topic", b"\x00\xff")])
+
+    with pytest.raises(IntegrityError):
+        second.insert_events([StoredEvent(originator, 1, "topic", b"x")])
+    with pytest.raises(IntegrityError):
+        second.insert_events([StoredEvent(originator, 3, "topic", b"x")])
+    second.insert_events([StoredEvent(originator, 2, "topic", b"x")])
+
+    assert [e.state for e in first.select_events(originator)] == [b"\x00\xff", b"x"]
+    one.close()
+    other.close()
+
+
+def test_processes_that_begin_at_once_all_find_their_tables(dsn: str, env: dict[str, str]) -> None:
+    env = env | {"POSTGRES_SCHEMA": f"race_{os.getpid()}"}
+
+    def begin(_: int) -> int | None:
+        application = Application[UUID](env=env)
+        try:
+            return application.recorder.max_notification_id()
+        finally:
+            application.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(begin, range(8))) == [None] * 8
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"DROP SCHEMA ledger_race_{os.getpid()} CASCADE".encode())
