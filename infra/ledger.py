@@ -10,16 +10,21 @@ from typing import Final, NamedTuple, Self, Unpack
 
 from jobledger.domain import names
 from jobledger.domain.commands import JobCommand
+from psycopg.sql import SQL
+
 from jobledger.domain.errors import (
+    InvalidFieldError,
     IllegalTransitionError,
     JobExistsError,
     JobNotFoundError,
     RequestReusedError,
 )
 from jobledger.domain.events import Data, Event
+from jobledger.domain.filters import parse_filter
 from jobledger.domain.job import Job, decide, judge
 from jobledger.infra.committer import Committer
 from jobledger.infra.feed import Feed
+from jobledger.infra.filtering import render
 from jobledger.infra.methods import About, Commands, Reports
 from jobledger.infra.postgres import migrate, sql
 from jobledger.infra.postgres.connections import (
@@ -38,6 +43,7 @@ from jobledger.infra.writes import AlreadyWrittenError, DecidedWrite, JobWrite, 
 from jobledger.projections.jobs import job_of
 
 READ_JOB: Final = sql.load("jobledger.infra.postgres", "read_job")
+LIST_JOBS: Final = sql.load("jobledger.infra.postgres", "list_jobs")
 READERS: Final = 16
 BULK: Final = 2_000
 """Events in one transaction of a bulk append."""
@@ -75,8 +81,7 @@ class Ledger(Commands, Reports):
         """
         settings = Settings()
         ledger = settings.ledger if ledger is None else ledger
-        server = dsn or settings.dsn or server_dsn(settings.home)
-        info = conninfo(server, schema_of(ledger))
+        info = server(dsn, ledger)
         with connect(info) as connection:
             # A server of our own holds nobody else's data: nothing to be careful of.
             if not (dsn or settings.dsn) and not migrate.exists(connection, ledger):
@@ -142,6 +147,22 @@ class Ledger(Commands, Reports):
             raise JobNotFoundError(name, deleted=True)
         return job
 
+    def list(self, filter: str = "", *, limit: int | None = None) -> list[Job]:
+        """Jobs that were not deleted, newest first; `filter` is AIP-160's. Raises InvalidFieldError."""
+        return list(self.scan(filter, limit=limit))
+
+    def scan(self, filter: str = "", *, limit: int | None = None) -> Iterator[Job]:
+        """The same one by one, without holding them all: one moment's jobs, however long it takes."""
+        condition, parameters = render(parse_filter(filter))
+        if limit is not None and limit < 0:
+            raise InvalidFieldError("limit", f"{limit} is negative")
+        statement = SQL(LIST_JOBS.decode()).format(condition=condition)  # type: ignore[arg-type]
+        with translated(), self._pool.connection() as connection, connection.transaction():
+            with connection.cursor("jobs", withhold=False) as cursor:
+                cursor.itersize = 2_000
+                cursor.execute(statement, parameters | {"limit": limit})
+                yield from map(job_of, cursor)
+
     def history(self, name: str) -> list[RecordedEvent]:
         """All events of a job, oldest first, also of a deleted one. Raises JobNotFoundError."""
         events = self._feed.history(names.parse_name(name))
@@ -193,6 +214,12 @@ class Ledger(Commands, Reports):
         names.parse_name(event.name)
         names.parse_time(event.occurred_time, datetime.now(UTC))
         return row_of(event, event.data.encode())
+
+
+def server(dsn: str | None, ledger: str) -> str:
+    """The connection string of a ledger's schema, on the server that `Ledger.open` would use."""
+    settings = Settings()
+    return conninfo(dsn or settings.dsn or server_dsn(settings.home), schema_of(ledger))
 
 
 def _provenance(about: About) -> Provenance:

@@ -1,1 +1,1 @@
-"""."""
+"""Histories from elsewhere."""

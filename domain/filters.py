@@ -1,0 +1,121 @@
+"""List filters (AIP-160), parsed into a tree. What the fields mean in SQL is infra's business.
+
+`state = RUNNING AND labels.team = "a" AND NOT name : "test*"`. OR binds tighter
+than AND, as the AIP says; `-x` is `NOT x`; `*` at an end of a string is a wildcard.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, NamedTuple
+
+from lark import Lark, Token, Transformer, UnexpectedInput, v_args
+
+from jobledger.domain.errors import InvalidFieldError
+
+MAX_LENGTH: Final = 4096
+
+_GRAMMAR: Final = r"""
+    start: expression
+    expression: sequence (_AND sequence)*
+    sequence: factor+
+    factor: _term (_OR _term)*
+    _term: _simple | negation
+    negation: (_NOT | _MINUS) _simple
+    _simple: restriction | "(" expression ")"
+    restriction: field COMPARATOR value
+    field: WORD ("." (WORD | STRING))*
+    value: STRING | [MINUS] WORD ("." WORD)*
+
+    COMPARATOR: "<=" | ">=" | "!=" | "=" | "<" | ">" | ":"
+    STRING: /"(\\.|[^"\\])*"/ | /'(\\.|[^'\\])*'/
+    WORD: /[\w*@\/+][\w*@\/+\-]*/
+    MINUS: "-"
+    _MINUS: "-"
+    _AND.2: /AND(?![\w\-])/
+    _OR.2: /OR(?![\w\-])/
+    _NOT.2: /NOT(?![\w\-])/
+    %ignore /\s+/
+"""
+
+
+class Restriction(NamedTuple):
+    """`field` compared with `value`, as text; `labels.team` is ("labels", "team")."""
+
+    field: tuple[str, ...]
+    comparator: str
+    value: str
+
+
+class Not(NamedTuple):
+    """True where `term` is not."""
+
+    term: Filter
+
+
+class All(NamedTuple):
+    """True where all of `terms` are; of none, always."""
+
+    terms: tuple[Filter, ...]
+
+
+class Some(NamedTuple):
+    """True where one of `terms` is."""
+
+    terms: tuple[Filter, ...]
+
+
+Filter = Restriction | Not | All | Some
+
+
+def parse_filter(text: str) -> Filter:
+    """The filter's tree; an empty one is true of everything. Raises InvalidFieldError."""
+    if len(text) > MAX_LENGTH:
+        raise InvalidFieldError("filter", f"is longer than {MAX_LENGTH} characters")
+    if not text.strip():
+        return All(())
+    try:
+        tree: Filter = _Tree().transform(_PARSER.parse(text))
+    except UnexpectedInput as error:
+        place = f"at character {error.column}" if error.column > 0 else "at its end"
+        raise InvalidFieldError("filter", f"cannot be read {place}") from error
+    return tree
+
+
+class _Tree(Transformer[Token, Filter]):
+    """Makes the filter's tree of the grammar's."""
+
+    def start(self, parts: list[Filter]) -> Filter:
+        return parts[0]
+
+    def expression(self, parts: list[Filter]) -> Filter:
+        return parts[0] if len(parts) == 1 else All(tuple(parts))
+
+    sequence = expression
+
+    def factor(self, parts: list[Filter]) -> Filter:
+        return parts[0] if len(parts) == 1 else Some(tuple(parts))
+
+    def negation(self, parts: list[Filter]) -> Filter:
+        return Not(parts[0])
+
+    def restriction(self, parts: list[Any]) -> Filter:
+        field, comparator, value = parts
+        return Restriction(field, str(comparator), value)
+
+    def field(self, parts: list[Token]) -> tuple[str, ...]:
+        return tuple(_text(part) for part in parts)
+
+    def value(self, parts: list[Token | None]) -> str:
+        sign, *words = parts if parts[0] is None or parts[0].type == "MINUS" else (None, *parts)
+        return ("-" if sign else "") + ".".join(_text(word) for word in words if word)
+
+
+def _text(token: Token) -> str:
+    """What a word or a quoted string says."""
+    if token.type != "STRING":
+        return str(token)
+    return re.sub(r"\\(.)", r"\1", str(token)[1:-1])
+
+
+_PARSER: Final = Lark(_GRAMMAR, parser="lalr", maybe_placeholders=True)

@@ -1,0 +1,66 @@
+"""Which ledger and project a command means, and how it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+import sys
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+import orjson
+import typer
+from rich.console import Console
+
+from jobledger.domain.names import parse_name
+from jobledger.infra.ledger import Ledger, server
+from jobledger.infra.postgres.connections import Connection, connect
+
+PIPE_WIDTH: Final = 200
+# A pipe has no width; what reads it wants each name on one line.
+OUT: Final = Console(
+    soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH
+)
+ERR: Final = Console(stderr=True, soft_wrap=True, highlight=False)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+JobName = Annotated[
+    str, typer.Argument(metavar="NAME", help="projects/P/jobs/ID, or just ID in the project.")
+]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the options before the command say."""
+
+    dsn: str | None
+    ledger: str
+    project: str
+
+    def open(self) -> Ledger:
+        """Raises SchemaError or LedgerUnavailableError."""
+        return Ledger.open(self.dsn, self.ledger)
+
+    def connect(self) -> Connection:
+        """A connection to the ledger's schema, which may not exist yet."""
+        return connect(server(self.dsn, self.ledger))
+
+    def name(self, given: str) -> str:
+        """A job's name, `given` whole or as an id in the project; raises InvalidFieldError."""
+        return parse_name(given if "/" in given else f"projects/{self.project}/jobs/{given}")
+
+
+def target(context: typer.Context) -> Target:
+    """What the options before the command say."""
+    assert isinstance(context.obj, Target)
+    return context.obj
+
+
+def print_json(value: Any) -> None:
+    """One JSON document, indented."""
+    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def print_json_lines(values: Iterable[Any]) -> None:
+    """One JSON document a line."""
+    for value in values:
+        typer.echo(orjson.dumps(value).decode())

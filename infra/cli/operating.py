@@ -1,0 +1,76 @@
+"""Commands for who keeps a ledger: init, rebuild, verify."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from psycopg.sql import SQL, Identifier
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra.cli.context import ERR, OUT, Json, print_json, target
+from jobledger.infra.postgres import migrate
+from jobledger.infra.rebuild import rebuild as rebuild_projection
+from jobledger.infra.verify import verify as verify_ledger
+from jobledger.projections.catalogue import PROJECTIONS
+
+
+def init(context: typer.Context) -> None:
+    """Make the ledger, or bring it up to date."""
+    aim = target(context)
+    with aim.connect() as connection:
+        changed = migrate.migrate(connection, aim.ledger, rebuild_projection)
+    OUT.print(f"ledger {aim.ledger!r} is {'ready' if changed else 'up to date'}", markup=False)
+
+
+def rebuild(
+    context: typer.Context,
+    projection: Annotated[str, typer.Argument(help="Which rows to make again.")] = "jobs",
+    json: Json = False,
+) -> None:
+    """Make a projection's rows again from the events, while writers go on."""
+    found = {p.name: p for p in PROJECTIONS}.get(projection)
+    if found is None:
+        raise InvalidFieldError("projection", f"there is no projection {projection!r}")
+    with target(context).open() as ledger, ledger.connection() as connection, _bar() as progress:
+        bar = progress.add_task(f"rebuilding {projection}", total=None)
+        events = rebuild_projection(
+            connection, found, lambda done, size: progress.update(bar, completed=done, total=size)
+        )
+    if json:
+        print_json({"projection": projection, "events": events})
+    else:
+        OUT.print(f"{projection} made again from {events} events")
+
+
+def verify(context: typer.Context, json: Json = False) -> None:
+    """Replay every job and compare with what is shown of it; exits 1 if anything differs."""
+    with target(context).open() as ledger, ledger.connection() as connection, _bar() as progress:
+        bar = progress.add_task("replaying", total=None)
+        verdict = verify_ledger(
+            connection, lambda done, size: progress.update(bar, completed=done, total=size)
+        )
+    if json:
+        print_json(
+            {
+                "ok": verdict.ok,
+                "events": verdict.events,
+                "jobs": verdict.jobs,
+                "findings": [finding._asdict() for finding in verdict.findings],
+            }
+        )
+    else:
+        for finding in verdict.findings:
+            place = f" at position {finding.position}" if finding.position else ""
+            OUT.print(f"{finding.kind}{place}: {finding.name} {finding.detail}", markup=False)
+        outcome = "all as shown" if verdict.ok else f"{len(verdict.findings)} findings"
+        OUT.print(f"{verdict.jobs} jobs replayed from {verdict.events} events: {outcome}")
+    if not verdict.ok:
+        raise typer.Exit(1)
+
+
+def _bar() -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    return Progress(*columns, console=ERR, disable=not sys.stderr.isatty())

@@ -1,0 +1,20 @@
+-- Where positions have gaps, recorded times run backwards, or the head is wrong; null-free findings.
+WITH ordered AS (
+    SELECT position, name, recorded_time,
+           lag(position, 1, 0::bigint) OVER (ORDER BY position) AS position_before,
+           lag(recorded_time) OVER (ORDER BY position) AS time_before
+    FROM events
+)
+SELECT 'gap', position, name, format('position %s follows position %s', position, position_before)
+FROM ordered WHERE position <> position_before + 1
+UNION ALL
+SELECT 'clock', position, name, format('recorded at %s, after one at %s', recorded_time, time_before)
+FROM ordered WHERE recorded_time < time_before
+UNION ALL
+SELECT 'gap', size, '', format('the head is at %s and the last event at %s', size, coalesce(last, 0))
+FROM head, (SELECT max(position) AS last FROM events) AS log WHERE size <> coalesce(last, 0)
+UNION ALL
+SELECT 'gap', min(position), name,
+       format('versions %s to %s of another aggregate, and %s events', min(version), max(version), count(*))
+FROM events WHERE schema = 0
+GROUP BY name HAVING max(version) - min(version) + 1 <> count(*) OR min(version) > 1

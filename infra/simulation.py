@@ -1,0 +1,89 @@
+"""A small cluster's week, made up from a seed: legal histories, and some reports that come late or wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Final
+
+from jobledger.domain import events as e
+from jobledger.domain.events import Data, Event
+from jobledger.domain.job import Job, evolve, judge
+
+BEGIN: Final = datetime(2026, 6, 1, tzinfo=UTC)
+"""A Monday; the week is the same whenever it is simulated."""
+WEEK: Final = timedelta(days=7)
+TEAMS: Final = ("search", "ads", "vision", "speech")
+REGIONS: Final = ("eu-west4", "us-central1")
+ERRORS: Final = (
+    (8, "out of memory: the worker was killed at 15.9 GiB"),
+    (13, "CUDA error: device-side assert triggered"),
+    (14, "the node was lost and the job was not restarted"),
+    (5, "gs://training/shard-00017 does not exist"),
+)
+
+
+def simulate(jobs: int, seed: int, project: str) -> Iterator[Event]:
+    """The events of that many jobs, job by job; the same for the same seed."""
+    for number in range(jobs):
+        random = Random(f"{seed}/{number}")  # noqa: S311 - not for secrets
+        name = f"projects/{project}/jobs/sim_{seed}_{number:06d}"
+        yield from _history(name, random, random.random() * WEEK + BEGIN)
+
+
+def _history(name: str, random: Random, begin: datetime) -> Iterator[Event]:
+    job, team = Job(name=name), random.choice(TEAMS)
+    actor = f"{team}@scheduler"
+    for wait, report in _reports(random, team):
+        begin += timedelta(seconds=wait)
+        event = Event(name, job.version + 1, judge(report, job), begin, actor)
+        job = evolve(job, event)
+        yield event
+
+
+def _reports(random: Random, team: str) -> Iterator[tuple[float, Data]]:
+    """What is reported of one job: seconds since the report before it, and the report."""
+    labels = {"team": team, "env": random.choice(("prod", "dev"))}
+    spec = {
+        "displayName": f"{team} training",
+        "region": random.choice(REGIONS),
+        "workers": random.randint(1, 8),
+    }
+    yield 0, e.Created(labels=labels, spec=spec)
+    while True:
+        yield random.expovariate(1 / 60), e.Queued(queue_position=random.randint(0, 20))
+        if random.random() < 0.05:
+            yield random.expovariate(1 / 600), e.Cancelled(reason="not needed any more")
+            return
+        failed = yield from _attempt(random)
+        if not failed or random.random() < 0.4:
+            return
+        yield random.expovariate(1 / 900), e.Retried(reason="tried again")
+
+
+def _attempt(random: Random) -> Generator[tuple[float, Data], None, bool]:
+    """Returns whether it failed."""
+    yield random.expovariate(1 / 120), e.Preparing()
+    worker = f"node-{random.randint(1, 40)}"
+    yield random.expovariate(1 / 90), e.Started.model_validate({"worker": worker})
+    for step in range(random.randint(0, 4)):
+        said = {"step": step * 1000, "loss": round(random.uniform(0.1, 4), 3)}
+        yield random.expovariate(1 / 1200), e.ProgressReported.model_validate(said)
+    ending = random.random()
+    if ending < 0.04:
+        return False  # The week ends before it does.
+    if ending < 0.75:
+        output = {"modelUri": f"gs://models/{random.getrandbits(64):016x}"}
+        yield random.expovariate(1 / 3600), e.Succeeded(output=output)
+    elif ending < 0.92:
+        code, message = random.choice(ERRORS)
+        status = e.Status(code=code, message=message)
+        yield random.expovariate(1 / 1800), e.Failed(error=status)
+        return True
+    else:
+        yield random.expovariate(1 / 1800), e.Cancelling(reason="over budget")
+        yield random.expovariate(1 / 30), e.Cancelled()
+    if random.random() < 0.02:  # A worker that was cut off reports when it is back.
+        yield random.expovariate(1 / 300), e.Started.model_validate({"worker": worker})
+    return False

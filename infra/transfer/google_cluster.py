@@ -1,0 +1,177 @@
+"""Google's cluster-usage traces, version 2 (clusterdata-2011-2): what each row means to the ledger.
+
+One row is one report of a scheduler on a job, or on a task, which the ledger
+takes for a job of its own. Which file, and how far it came, is importing.py's business.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum, StrEnum
+from typing import Final, NamedTuple
+
+from jobledger.domain import events as e
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.job import Job
+from jobledger.domain.names import parse_name, parse_time
+from jobledger.domain.states import NOTHING, TERMINAL, JobState, Outside, allowed
+
+TRACE_BEGIN: Final = datetime(2011, 5, 1, 22, 50, tzinfo=UTC)
+"""Timestamp 0: 600 s before the trace begins, and so any time before it."""
+AFTER_THE_TRACE: Final = 2**63 - 1
+LOST_DATA: Final = 15
+
+
+class Kind(StrEnum):
+    """Which of the trace's tables a file is part of."""
+
+    JOB = "job"
+    TASK = "task"
+
+
+class Report(IntEnum):
+    """The trace's event types."""
+
+    SUBMIT = 0
+    SCHEDULE = 1
+    EVICT = 2
+    FAIL = 3
+    FINISH = 4
+    KILL = 5
+    LOST = 6
+    UPDATE_PENDING = 7
+    UPDATE_RUNNING = 8
+
+
+COLUMNS: Final = {
+    Kind.JOB: (
+        "time",
+        "missingInfo",
+        "jobId",
+        "eventType",
+        "user",
+        "schedulingClass",
+        "jobName",
+        "logicalJobName",
+    ),
+    Kind.TASK: (
+        "time",
+        "missingInfo",
+        "jobId",
+        "taskIndex",
+        "machineId",
+        "eventType",
+        "user",
+        "schedulingClass",
+        "priority",
+        "cpuRequest",
+        "memoryRequest",
+        "diskRequest",
+        "differentMachines",
+    ),
+}
+OF_THE_REPORT: Final = ("missingInfo", "machineId")
+"""Columns that tell of one report; all others, but the time and type, describe the job."""
+
+
+class Row(NamedTuple):
+    """One report of the trace."""
+
+    name: str
+    report: Report
+    time: datetime
+    spec: JsonObject
+    said: JsonObject
+
+
+class BadRowError(ValueError):
+    """A row that cannot be read; its text says why."""
+
+
+def read_row(kind: Kind, project: str, line: bytes) -> Row | None:
+    """The report a line makes; None for one from after the trace. Raises BadRowError."""
+    try:
+        fields = next(csv.reader([line.decode()]), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadRowError(f"is not CSV in UTF-8 ({error})") from error
+    columns = COLUMNS[kind]
+    if len(fields) != len(columns):
+        raise BadRowError(f"has {len(fields)} columns, not {len(columns)}")
+    row = {column: field for column, field in zip(columns, fields, strict=True) if field != ""}
+    try:
+        microseconds, report = int(row.pop("time")), Report(int(row.pop("eventType")))
+        if microseconds == AFTER_THE_TRACE:
+            return None
+        time = TRACE_BEGIN + timedelta(microseconds=microseconds)
+        name = f"projects/{project}/jobs/{_job_id(kind, row)}"
+    except (KeyError, ValueError, OverflowError) as error:
+        raise BadRowError(f"has no right time, job or event type ({error})") from error
+    said = {column: row.pop(column) for column in OF_THE_REPORT if column in row}
+    return Row(parse_name(name), report, parse_time(time, datetime.now(UTC)), dict(row), said)
+
+
+def _job_id(kind: Kind, row: dict[str, str]) -> str:
+    job = int(row["jobId"])
+    return f"job-{job}" if kind is Kind.JOB else f"task-{job}-{int(row['taskIndex'])}"
+
+
+def facts(row: Row, job: Job) -> Iterator[e.Data]:
+    """What is recorded because of the row, given the job so far; never nothing."""
+    standing = job.standing
+    if standing is NOTHING:
+        inferred = row.report is not Report.SUBMIT
+        said = {} if inferred else row.said
+        yield e.parse_data("Created", {"spec": row.spec, "inferred": inferred, **said})
+        if not inferred:
+            return
+        standing = JobState.QUEUED
+    meant = _meaning(row, standing)
+    if meant and allowed(meant[0], standing):
+        # What describes the job stands on its Created; here only if it changed.
+        changed = {} if row.spec == (job.spec or row.spec) else {"spec": row.spec}
+        first, *more = meant
+        yield e.parse_data(first, _details(row.report) | row.said | changed)
+        for event in more:
+            yield e.parse_data(event, row.said | changed)
+    else:
+        met = "DELETED" if isinstance(standing, Outside) else standing.name
+        yield e.Contradicted(report=row.report.name, state=met, data=row.spec | row.said)
+
+
+def _meaning(row: Row, standing: JobState | Outside) -> tuple[str, ...]:
+    """The events a report stands for in that state; none if it cannot be true."""
+    match row.report:
+        case Report.SUBMIT:
+            if standing is JobState.PAUSED:
+                return ("Resumed",)
+            return ("Retried",) if standing in TERMINAL else ()
+        case Report.SCHEDULE:
+            return ("Started",)
+        case Report.EVICT:
+            return ("Paused",)
+        case Report.FAIL | Report.LOST:
+            return ("Failed",)
+        case Report.FINISH:
+            return ("Succeeded",)
+        case Report.KILL:
+            return ("Cancelled",)
+        case Report.UPDATE_PENDING:
+            return ()  # Only a running job can be updated.
+        case Report.UPDATE_RUNNING:
+            return ("Updating", "Updated")
+
+
+def _details(report: Report) -> JsonObject:
+    """What the event's own fields say."""
+    match report:
+        case Report.EVICT:
+            return {"reason": "evicted"}
+        case Report.FAIL:
+            return {"error": {"code": e.UNKNOWN, "message": "the trace says FAIL"}}
+        case Report.LOST:
+            return {"error": {"code": LOST_DATA, "message": "the trace says LOST"}}
+        case Report.KILL:
+            return {"reason": "killed"}
+    return {}

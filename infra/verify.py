@@ -1,0 +1,123 @@
+"""Replays every job from its events with the domain's fold, and compares with what is shown of it.
+
+Reads one moment of the ledger, in one pass: events by name and version, rows by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.errors import LedgerError
+from jobledger.domain.job import Job, evolve
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.rows import RecordedEvent
+from jobledger.projections.jobs import COLUMNS, job_of
+
+_SQL: Final = "jobledger.infra.postgres"
+VERIFY_POSITIONS: Final = sql.load(_SQL, "verify_positions")
+VERIFY_EVENTS: Final = sql.load(_SQL, "verify_events")
+VERIFY_JOBS: Final = sql.load(_SQL, "verify_jobs")
+READ_SIZE: Final = sql.load(_SQL, "read_size")
+
+Progress = Callable[[int, int], object]
+
+
+class Finding(NamedTuple):
+    """Something that does not hold; `position` is 0 where it is not about one event."""
+
+    kind: str
+    """gap, clock, unreadable, missing, extra, or differs."""
+    position: int
+    name: str
+    detail: str
+
+
+class Verdict(NamedTuple):
+    """What was looked at, and what does not hold."""
+
+    events: int
+    jobs: int
+    findings: list[Finding]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all holds."""
+        return not self.findings
+
+
+def verify(connection: Connection, progress: Progress = lambda done, size: None) -> Verdict:
+    """Checks positions, versions and recorded times for gaps and order, and every row of `jobs`."""
+    with translated(), connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        size = int(connection.execute(READ_SIZE).fetchone()[0])  # type: ignore[index]
+        findings = [Finding(*row) for row in connection.execute(VERIFY_POSITIONS)]
+        jobs = 0
+        with (
+            connection.cursor("verified_jobs") as rows,
+            connection.cursor("verified_events") as log,
+        ):
+            rows.itersize = log.itersize = 5_000
+            rows.execute(VERIFY_JOBS)
+            log.execute(VERIFY_EVENTS)
+            shown = map(job_of, rows)
+            for finding in _compare(_replayed(log, progress, size), shown):
+                if isinstance(finding, Finding):
+                    findings.append(finding)
+                else:
+                    jobs += 1
+    return Verdict(size, jobs, findings)
+
+
+def _replayed(
+    log: Iterable[tuple[Any, ...]], progress: Progress, size: int
+) -> Iterator[Job | Finding]:
+    """Each job as its events make it, by name; and what is wrong with the events."""
+    done = 0
+    events = (RecordedEvent(*row) for row in log)
+    for name, history in groupby(events, key=lambda event: event.name):
+        job = Job(name=name)
+        for event in history:
+            done += 1
+            if event.version != job.version + 1:
+                detail = f"version {event.version} follows version {job.version}"
+                yield Finding("gap", event.position, name, detail)
+            try:
+                job = evolve(job, event.event)
+            except LedgerError as error:
+                yield Finding("unreadable", event.position, name, str(error))
+                job = job.model_copy(update={"version": event.version})
+            if done % 1_000 == 0:
+                progress(done, size)
+        yield job
+    progress(size, size)
+
+
+def _compare(replayed: Iterator[Job | Finding], shown: Iterator[Job]) -> Iterator[Job | Finding]:
+    """Walks both in the order of names; yields each replayed job, and what differs."""
+    row = next(shown, None)
+    for item in replayed:
+        if isinstance(item, Finding):
+            yield item
+            continue
+        while row is not None and row.name < item.name:
+            yield Finding("extra", 0, row.name, "has a row and no events")
+            row = next(shown, None)
+        if row is None or row.name != item.name:
+            yield Finding("missing", 0, item.name, "has events and no row")
+        else:
+            yield from _differences(item, row)
+            row = next(shown, None)
+        yield item
+    while row is not None:
+        yield Finding("extra", 0, row.name, "has a row and no events")
+        row = next(shown, None)
+
+
+def _differences(replayed: Job, row: Job) -> Iterator[Finding]:
+    for field in COLUMNS:
+        true, shown = getattr(replayed, field), getattr(row, field)
+        if true != shown:
+            yield Finding("differs", 0, row.name, f"{field} is {true!r} and is shown as {shown!r}")
