@@ -218,8 +218,13 @@ class Ledger(Commands, Reports):
 
 def server(dsn: str | None, ledger: str) -> str:
     """The connection string of a ledger's schema, on the server that `Ledger.open` would use."""
+    return conninfo(server_of(dsn), schema_of(ledger))
+
+
+def server_of(dsn: str | None) -> str:
+    """`dsn` if there is one, else JOBLEDGER_DSN, else the embedded server, started if need be."""
     settings = Settings()
-    return conninfo(dsn or settings.dsn or server_dsn(settings.home), schema_of(ledger))
+    return dsn or settings.dsn or server_dsn(settings.home)
 
 
 def _provenance(about: About) -> Provenance:

@@ -1,1 +1,1 @@
-"""."""
+"""`jobledger bench`: each figure beside a peer's or a limit's, measured in the same run."""

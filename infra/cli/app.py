@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from jobledger.domain.errors import LedgerError
-from jobledger.infra.cli import operating, reading, writing
+from jobledger.infra.cli import measuring, operating, reading, writing
 from jobledger.infra.cli.context import ERR, Target
 from jobledger.infra.settings import Settings
 
@@ -55,6 +55,7 @@ app.command()(writing.run)
 app.command()(writing.simulate)
 app.command()(operating.rebuild)
 app.command()(operating.verify)
+app.command()(measuring.bench)
 
 
 def main() -> None:

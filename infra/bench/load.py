@@ -1,0 +1,164 @@
+"""Workloads, one process each: `python -m jobledger.infra.bench.load WHAT …` prints events per second.
+
+A job is three durable appends of one event each: Created with two labels,
+Started by a worker, Succeeded with an output.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from threading import Thread
+from typing import Any
+
+from eventsourcing.application import Application
+from eventsourcing.domain import Aggregate, event
+from eventsourcing.postgres import PostgresTrackingRecorder
+from eventsourcing.projection import Projection, ProjectionRunner
+
+from jobledger.domain import events as e
+from jobledger.domain.events import Event
+from jobledger.infra.ledger import Ledger
+
+LABELS = {"team": "search", "env": "prod"}
+WORKER = {"worker": "worker-17"}
+OUTPUT = {"modelUri": "gs://bucket/model/12345678901234"}
+
+
+def ready_events(jobs: int) -> Iterator[Event]:
+    """The workload's events, decided already."""
+    begin = datetime.now(UTC)
+    for number in range(jobs):
+        name = f"projects/bench/jobs/ready_{number:08d}"
+        yield Event(name, 1, e.Created(labels=LABELS), begin)
+        yield Event(name, 2, e.Started.model_validate(WORKER), begin)
+        yield Event(name, 3, e.Succeeded(output=OUTPUT), begin)
+
+
+def _in_threads(threads: int, seconds: float, one_job: Callable[[str], None]) -> float:
+    """Events a second of so many callers."""
+    counts = [0] * threads
+    stop = time.monotonic() + seconds
+
+    def call(number: int) -> None:
+        while time.monotonic() < stop:
+            one_job(f"{os.getpid()}-{number}-{counts[number]}")
+            counts[number] += 1
+
+    callers = [Thread(target=call, args=(number,)) for number in range(threads)]
+    begin = time.monotonic()
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    return 3 * sum(counts) / (time.monotonic() - begin)
+
+
+def append(dsn: str, ledger: str, threads: int, seconds: float) -> float:
+    """Through `Ledger`."""
+    with Ledger.open(dsn, ledger) as opened:
+
+        def one_job(number: str) -> None:
+            name = f"projects/bench/jobs/j-{number}"
+            opened.create(name, LABELS)
+            opened.started(name, WORKER)
+            opened.succeeded(name, OUTPUT)
+
+        _in_threads(threads, 0.5, one_job)
+        return _in_threads(threads, seconds, lambda number: one_job(f"m-{number}"))
+
+
+class StockJob(Aggregate):
+    """The same job in the library's own style."""
+
+    @event("Created")
+    def __init__(self, name: str, labels: dict[str, str]) -> None:
+        self.name = name
+        self.labels = labels
+
+    @event("Started")
+    def start(self, worker: str) -> None:
+        self.worker = worker
+
+    @event("Succeeded")
+    def succeed(self, output: dict[str, str]) -> None:
+        self.output = output
+
+
+class StockJobs(Application[Any]):
+    """Saves each event by itself."""
+
+    def run(self, name: str) -> None:
+        """One job's life."""
+        job = StockJob(name, LABELS)
+        self.save(job)
+        job.start(WORKER["worker"])
+        self.save(job)
+        job.succeed(OUTPUT)
+        self.save(job)
+
+
+def stock(seconds: float) -> float:
+    """One process of the library's stock Application; POSTGRES_* say where."""
+    with StockJobs() as jobs:
+        _in_threads(1, 0.5, jobs.run)
+        return _in_threads(1, seconds, jobs.run)
+
+
+class StockView(PostgresTrackingRecorder):
+    """Writes one row an event, with its tracking, as the library's examples do."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.shown = 0
+        with self.datastore.transaction(commit=True) as cursor:
+            cursor.execute(
+                "CREATE TABLE IF NOT EXISTS public.stock_jobs (id text PRIMARY KEY, version bigint)"
+            )
+
+    def show(self, seen: Any, tracking: Any) -> None:
+        """Upserts the job's row."""
+        with self.datastore.transaction(commit=True) as cursor:
+            self._insert_tracking(cursor, tracking)
+            cursor.execute(
+                "INSERT INTO public.stock_jobs VALUES (%s, %s)"
+                " ON CONFLICT (id) DO UPDATE SET version = excluded.version",
+                (str(seen.originator_id), seen.originator_version),
+                prepare=True,
+            )
+        self.shown += 1
+
+
+class StockProjection(Projection[StockView]):
+    """Follows every event."""
+
+    topics = ()
+
+    def process_event(self, domain_event: Any, tracking: Any) -> None:
+        """Shows it."""
+        self.view.show(domain_event, tracking)
+
+
+def stock_projection(seconds: float) -> float:
+    """Events a second of the library's stock ProjectionRunner, catching up."""
+    with ProjectionRunner(
+        application_class=StockJobs, projection_class=StockProjection, view_class=StockView
+    ) as runner:
+        time.sleep(0.5)
+        before, begin = runner.projection.view.shown, time.monotonic()
+        time.sleep(seconds)
+        return float(runner.projection.view.shown - before) / (time.monotonic() - begin)
+
+
+if __name__ == "__main__":
+    what, *given = sys.argv[1:]
+    match what:
+        case "append":
+            print(append(given[0], given[1], int(given[2]), float(given[3])))
+        case "stock":
+            print(stock(float(given[0])))
+        case "stock_projection":
+            print(stock_projection(float(given[0])))

@@ -1,0 +1,204 @@
+"""What is measured, and what stands beside it. Ids and their order are stable; later ones are added at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import islice
+from statistics import median
+from typing import Final, NamedTuple
+
+
+from jobledger.infra.bench.arena import SLOW_DISK, Arena
+from jobledger.infra.bench.load import ready_events
+from jobledger.infra.postgres.connections import schema_of
+from jobledger.infra.rebuild import rebuild
+from jobledger.projections.catalogue import PROJECTIONS
+
+Pair = tuple[float, float]
+"""Ours, and what stands beside it."""
+
+
+class Measure(NamedTuple):
+    """One figure. `ratio` is ours through the other's; `must` and `aim` are lower bounds of it,
+    upper ones where less is better."""
+
+    id: str
+    measure: str
+    unit: str
+    beside: str
+    must: float
+    aim: float
+    run: Callable[[Arena], Pair]
+    less_is_better: bool = False
+
+
+PGBENCH_TABLE: Final = """
+CREATE TABLE {schema}.rows (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, job text NOT NULL,
+    version integer NOT NULL, type text NOT NULL, data jsonb NOT NULL,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(), UNIQUE (job, version))
+"""
+PGBENCH_SCRIPT: Final = """
+\\set job random(1, 9000000000000000)
+INSERT INTO {schema}.rows (job, version, type, data)
+VALUES ('projects/bench/jobs/j-' || :job, 1, 'Created', '{{"labels":{{"env":"prod","team":"search"}}}}');
+"""
+JOBS: Final = 66_667
+"""Jobs of three events: 200,000 events."""
+
+
+def append64(arena: Arena, options: str = "") -> Pair:
+    """64 callers in threads of one process, one event a call, beside 64 pgbench clients."""
+    with arena.ledger() as ledger, arena.schema() as schema:
+        arena.execute(PGBENCH_TABLE.format(schema=schema))
+        theirs = arena.pgbench(PGBENCH_SCRIPT.format(schema=schema), 64, options)
+        return _append(arena, ledger, 64, options), theirs
+
+
+def append64_slow_disk(arena: Arena) -> Pair:
+    """The same on a disk whose flush takes 1 ms."""
+    return append64(arena, SLOW_DISK)
+
+
+def append64_stock(arena: Arena) -> Pair:
+    """The same beside the library's own recorder, at its best of 1, 2 and 8 processes."""
+    with arena.ledger() as ledger, arena.schema():
+        theirs = max(
+            arena.load("stock", str(arena.seconds), processes=processes) for processes in (1, 2, 8)
+        )
+        return _append(arena, ledger, 64), theirs
+
+
+def append1_stock(arena: Arena) -> Pair:
+    """One caller beside one process of the library's own recorder."""
+    with arena.ledger() as ledger, arena.schema():
+        theirs = arena.load("stock", str(arena.seconds))
+        return _append(arena, ledger, 1), theirs
+
+
+def _append(arena: Arena, ledger: str, threads: int, options: str = "") -> float:
+    return arena.load("append", arena.with_options(options), ledger, str(threads), str(arena.seconds))
+
+
+def bulk_import(arena: Arena) -> Pair:
+    """Ready events through `append_many`, beside psql's COPY of the same rows into a like table."""
+    events = list(ready_events(JOBS // 2))
+    with arena.ledger() as name, arena.schema() as schema:
+        with arena.open(name) as ledger:
+            begin = time.monotonic()
+            ledger.append_many(events)
+            ours = time.monotonic() - begin
+        log = f"{schema_of(name)}.events"
+        arena.execute(f"CREATE TABLE {schema}.events (LIKE {log} INCLUDING ALL)")
+        arena.psql(f"\\copy {log} TO '{arena.scratch}/events.copy'")
+        begin = time.monotonic()
+        arena.psql(f"\\copy {schema}.events FROM '{arena.scratch}/events.copy'")
+        theirs = time.monotonic() - begin
+    return len(events) / ours, len(events) / theirs
+
+
+def rebuild_jobs(arena: Arena) -> Pair:
+    """The rebuild of `jobs` over 200,000 events, beside the library's ProjectionRunner catching up."""
+    with arena.ledger() as name, arena.schema():
+        arena.load("stock", str(arena.seconds))
+        theirs = arena.load("stock_projection", str(min(arena.seconds, 3)))
+        with arena.open(name) as ledger, ledger.connection() as connection:
+            ledger.append_many(ready_events(JOBS))
+            begin = time.monotonic()
+            events = rebuild(connection, PROJECTIONS[0])
+            return events / (time.monotonic() - begin), theirs
+
+
+def get(arena: Arena) -> Pair:
+    """`get` of one job, beside psycopg's select of the same row."""
+    with arena.ledger() as name, arena.open(name) as ledger, ledger.connection() as connection:
+        ledger.append_many(ready_events(1_000))
+        job = "projects/bench/jobs/ready_00000500"
+        statement = "SELECT * FROM jobs WHERE name = %s"
+        return (
+            _per_second(lambda: ledger.get(job), arena.seconds),
+            _per_second(
+                lambda: connection.execute(statement, (job,), prepare=True).fetchone(), arena.seconds
+            ),
+        )
+
+
+def feed(arena: Arena) -> Pair:
+    """Events read from Python's live feed, beside COPY of the same rows to psql."""
+    with arena.ledger() as name, arena.open(name) as ledger:
+        ledger.append_many(ready_events(JOBS))
+        size = ledger.size()
+        begin = time.monotonic()
+        for _ in islice(ledger.events(), size):
+            pass
+        ours = time.monotonic() - begin
+        begin = time.monotonic()
+        arena.psql(f"\\copy {schema_of(name)}.events TO '/dev/null'")
+        return size / ours, size / (time.monotonic() - begin)
+
+
+def bytes_per_event(arena: Arena) -> Pair:
+    """On disk with indexes and projections, beside the same events in the library's own table."""
+    with arena.ledger() as name, arena.schema() as schema:
+        with arena.open(name) as ledger:
+            ledger.append_many(ready_events(JOBS))
+            size = ledger.size()
+        ours = _size(arena, schema_of(name))
+        arena.execute(STOCK_TABLE.format(schema=schema))
+        arena.execute(STOCK_ROWS.format(schema=schema, ledger=schema_of(name)))
+        return ours / size, _size(arena, schema) / size
+
+
+STOCK_TABLE: Final = """
+CREATE TABLE {schema}.stored_events (originator_id text NOT NULL, originator_version bigint NOT NULL,
+    topic text, state bytea, notification_id bigserial, PRIMARY KEY (originator_id, originator_version));
+CREATE UNIQUE INDEX ON {schema}.stored_events (notification_id ASC)
+"""
+STOCK_ROWS: Final = """
+INSERT INTO {schema}.stored_events (originator_id, originator_version, topic, state)
+SELECT name, version, type, convert_to(json_build_object('occurredTime', occurred_time, 'recordedTime', recorded_time,
+    'data', convert_from(data, 'UTF8')::json)::text, 'UTF8')
+FROM {ledger}.events ORDER BY position
+"""
+
+
+def _size(arena: Arena, schema: str) -> float:
+    rows = arena.execute(
+        "SELECT sum(pg_total_relation_size(oid)) FROM pg_class"
+        f" WHERE relnamespace = '{schema}'::regnamespace AND relkind = 'r'"
+    )
+    return float(rows[0][0])
+
+
+def _per_second(call: Callable[[], object], seconds: float) -> float:
+    for _ in range(200):
+        call()
+    count, begin = 0, time.perf_counter()
+    while (taken := time.perf_counter() - begin) < seconds:
+        for _ in range(100):
+            call()
+        count += 100
+    return count / taken
+
+
+PGBENCH: Final = "pgbench, one-row prepared inserts"
+STOCK: Final = "eventsourcing's own recorder"
+MEASURES: Final = (
+    Measure("append64", "durable appends, 64 callers", "events/s", f"{PGBENCH}, 64 clients", 0.5, 1, append64),
+    Measure("append64_stock", "durable appends, 64 callers", "events/s", f"{STOCK}, best of 1, 2, 8 processes", 8, 15, append64_stock),
+    Measure("append64_slow_disk", "the same, a disk of 1 ms", "events/s", f"{PGBENCH}, 64 clients", 0.5, 1, append64_slow_disk),
+    Measure("append1_stock", "durable appends, 1 caller", "events/s", f"{STOCK}, 1 process", 2, 4, append1_stock),
+    Measure("import", "bulk import of ready events", "events/s", "COPY of the same rows by psql", 0.4, 0.8, bulk_import),
+    Measure("rebuild", "rebuild of jobs, 200,000 events", "events/s", "eventsourcing's ProjectionRunner", 100, 400, rebuild_jobs),
+    Measure("get", "get of one job", "calls/s", "psycopg, select of one row by key", 0.6, 0.9, get),
+    Measure("feed", "live feed read from Python", "events/s", "COPY of the same rows to psql", 0.2, 0.5, feed),
+    Measure("bytes_per_event", "on disk, indexes and projections in", "bytes/event", "the same events in eventsourcing's table", 1.5, 1, bytes_per_event, less_is_better=True),
+)
+
+
+def run(measure: Measure, arena: Arena, times: int) -> Pair:
+    """Medians of so many runs, ours and the other's in turn."""
+    pairs = [measure.run(arena) for _ in range(times)]
+    return median(ours for ours, _ in pairs), median(theirs for _, theirs in pairs)
+
+
