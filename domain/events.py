@@ -57,10 +57,28 @@ class Data(BaseModel):
 
     schema_number: ClassVar[int] = 1
     max_bytes: ClassVar[int] = MAX_DATA_BYTES
+    _fields: ClassVar[tuple[tuple[str, str, Any], ...]] = ()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        cls._fields = tuple(
+            (name, field.alias or name, field.default) for name, field in cls.model_fields.items()
+        )
+
+    def json_object(self) -> JsonObject:
+        """What it says, in JSON's names: fields that are not as by default, and all unknown ones."""
+        # As model_dump(by_alias=True, exclude_defaults=True) does in ten times the time.
+        said: JsonObject = dict(self.__pydantic_extra__ or ())
+        values = self.__dict__
+        for name, alias, default in self._fields:
+            value = values[name]
+            if value != default:
+                said[alias] = value.model_dump() if isinstance(value, BaseModel) else value
+        return said
 
     def encode(self) -> bytes:
         """Canonical JSON (RFC 8785), as it is stored for ever; raises InvalidFieldError."""
-        encoded = canonical.encode(self.model_dump(by_alias=True, exclude_defaults=True))
+        encoded = canonical.encode(self.json_object())
         if len(encoded) > self.max_bytes:
             raise DataTooLargeError(len(encoded), self.max_bytes)
         return encoded

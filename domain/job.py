@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, assert_never
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from jobledger.domain import events as e
 from jobledger.domain.canonical import JsonObject
@@ -30,9 +30,9 @@ from jobledger.domain.commands import (
 from jobledger.domain.errors import IllegalTransitionError, JobExistsError, JobNotFoundError
 from jobledger.domain.names import kind_of, project_of
 from jobledger.domain.states import (
+    ENDINGS,
     GONE,
     NOTHING,
-    TERMINAL,
     JobState,
     Outside,
     Standing,
@@ -64,8 +64,8 @@ class Job(BaseModel):
     delete_time: datetime | None = None
     error: JsonObject | None = None
     error_message: str | None = None
-    labels: dict[str, str] = {}
-    spec: JsonObject = {}
+    labels: dict[str, str] = Field(default_factory=dict)
+    spec: JsonObject = Field(default_factory=dict)
     output: JsonObject | None = None
 
     @property
@@ -99,39 +99,70 @@ class Job(BaseModel):
 
 def evolve(job: Job, event: e.Event) -> Job:
     """The job after one more recorded event, whatever it is: history is believed, never judged."""
-    data, at = event.data, event.occurred_time
-    after = job.model_copy()
-    # A copy nobody else has seen yet: its fields may still be set.
+    return replay(job, (event,))
+
+
+def replay(job: Job, events: Iterable[e.Event]) -> Job:
+    """The job after `events`, in their order."""
+    after = _copied(job)
+    # Nobody else has seen it yet: its fields may still be set.
     fields = after.__dict__
-    fields["version"] = event.version
-    if job.update_time is None or at > job.update_time:
-        fields["update_time"] = at
-    to = state_after(type(data).__name__)
-    if to is not None:
-        _enter(fields, to, data, at)
-    _tell(fields, data, at)
+    for event in events:
+        _apply(fields, event)
     return after
 
 
-def _enter(fields: dict[str, Any], to: JobState, data: e.Data, at: datetime) -> None:
-    """What changes because a state is entered."""
-    message, error = None, None
+def _copied(job: Job) -> Job:
+    """What model_copy() makes, in half the time: every event of every job comes through here."""
+    after = Job.__new__(Job)
+    for name, value in (
+        ("__dict__", job.__dict__.copy()),
+        ("__pydantic_fields_set__", job.__pydantic_fields_set__),
+        ("__pydantic_extra__", None),
+        ("__pydantic_private__", None),
+    ):
+        object.__setattr__(after, name, value)
+    return after
+
+
+def project_job(job: Job | None, events: Iterable[e.Event]) -> Job | None:
+    """The same for eventsourcing's `Repository.get`, as its projector function."""
+    for event in events:
+        job = evolve(Job(name=event.name) if job is None else job, event)
+    return job
+
+
+def _apply(fields: dict[str, Any], event: e.Event) -> None:
+    data, at = event.data, event.occurred_time
+    type_ = type(data).__name__
+    fields["version"] = event.version
+    if fields["update_time"] is None or at > fields["update_time"]:
+        fields["update_time"] = at
+    to = state_after(type_)
+    if to is not None:
+        fields["state"] = to
+        fields["end_time"] = at if type_ in ENDINGS else None
+        if to is S.RUNNING and fields["start_time"] is None:
+            fields["start_time"] = at
+        fields["error"], fields["error_message"] = _error(data, fields["error_message"])
+    _tell(fields, data, at)
+
+
+def _error(data: e.Data, before: str | None) -> tuple[JsonObject | None, str | None]:
+    """The error and its message in the state that is entered; `before` is the message so far."""
     match data:
+        case e.Started() | e.Created() | e.Succeeded():  # Most of all that happens.
+            return None, None
         case e.Failed(error=None):
-            message, error = "", {"code": e.UNKNOWN, "message": ""}
+            return {"code": e.UNKNOWN, "message": ""}, ""
         case e.Failed(error=e.Status() as status):
-            message, error = status.message, status.model_dump()
+            return status.model_dump(), status.message
         case e.Cancelled(reason=reason):
-            message = fields["error_message"] if reason is None else reason
-            error = {"code": e.CANCELLED, "message": message or ""}
+            message = before if reason is None else reason
+            return {"code": e.CANCELLED, "message": message or ""}, message
         case e.Cancelling(reason=reason) | e.Expired(reason=reason):
-            message = reason
-    fields["state"] = to
-    fields["error"] = error
-    fields["error_message"] = message
-    fields["end_time"] = at if to in TERMINAL else None
-    if to is S.RUNNING and fields["start_time"] is None:
-        fields["start_time"] = at
+            return None, reason
+    return None, None
 
 
 def _tell(fields: dict[str, Any], data: e.Data, at: datetime) -> None:
@@ -157,16 +188,6 @@ def _tell(fields: dict[str, Any], data: e.Data, at: datetime) -> None:
             fields["output"] = None
         case e.Deleted():
             fields["delete_time"] = at
-
-
-def replay(job: Job | None, events: Iterable[e.Event]) -> Job | None:
-    """The job after `events`, in their order; None if there are none to begin it with.
-
-    It is a projector function for eventsourcing's `Repository.get`.
-    """
-    for event in events:
-        job = evolve(Job(name=event.name) if job is None else job, event)
-    return job
 
 
 def decide(command: JobCommand, job: Job) -> tuple[e.Data, ...]:
@@ -232,5 +253,4 @@ def judge(report: e.Data, job: Job) -> e.Data:
     if standing is NOTHING:
         raise JobNotFoundError(job.name)
     state = "DELETED" if standing is GONE else standing.name
-    said = report.model_dump(by_alias=True, exclude_defaults=True)
-    return e.Contradicted(report=event, state=state, data=said)
+    return e.Contradicted(report=event, state=state, data=report.json_object())

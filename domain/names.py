@@ -84,7 +84,7 @@ def parse_time(time: datetime, now: datetime, field: str = "occurred_time") -> d
         raise InvalidFieldError(field, f"{time.isoformat()} is before 1970")
     if time > now + CLOCK_SKEW:
         raise InvalidFieldError(field, f"{time.isoformat()} is more than a day ahead")
-    return time.astimezone(UTC)
+    return time if time.tzinfo is UTC else time.astimezone(UTC)
 
 
 def parse_text(field: str, text: str | None) -> str | None:

@@ -94,3 +94,6 @@ def state_after(event: str) -> JobState | None:
 _STATE_AFTER: Final = {
     event: rule.to if isinstance(rule.to, JobState) else None for event, rule in LIFECYCLE.items()
 }
+
+ENDINGS: Final = frozenset(event for event, rule in LIFECYCLE.items() if rule.to in TERMINAL)
+"""The events that lead to a terminal state."""

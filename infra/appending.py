@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
@@ -26,6 +26,8 @@ READ_JOBS: Final = sql.load(_SQL, "read_jobs")
 READ_VERSIONS: Final = sql.load(_SQL, "read_versions")
 FIND_REQUESTS: Final = sql.load(_SQL, "find_requests")
 FIND_EVENTS: Final = sql.load(_SQL, "find_events")
+ADVANCE_HEAD: Final = sql.load(_SQL, "advance_head")
+MAY_COPY: Final = sql.load(_SQL, "may_copy")
 
 
 class Appender:
@@ -37,6 +39,8 @@ class Appender:
         connection.prepare_threshold = None
         self._pg = connection.pgconn
         self._check(self._pg.prepare(b"append", APPEND))
+        self.may_copy = connection.execute(MAY_COPY).fetchone() == (True,)
+        """Whether this role may write rows itself; others only call `append`."""
         self.in_doubt = False
         """Whether something was sent that the server has not answered for."""
 
@@ -75,11 +79,8 @@ class Appender:
             return {}
         return dict(self.connection.execute(FIND_REQUESTS, (list(request_ids),)).fetchall())
 
-    def check_versions(self, rows: Sequence[Row]) -> None:
-        """Raises VersionConflictError unless each name's first row follows what is stored of it."""
-        first: dict[str, int] = {}
-        for row in rows:
-            first.setdefault(row["name"], row["version"])
+    def check_versions(self, first: Mapping[str, int]) -> None:
+        """Raises VersionConflictError unless each name's first version follows what is stored of it."""
         stored = dict(self.connection.execute(READ_VERSIONS, (list(first),)).fetchall())
         for name, version in first.items():
             if name not in stored and version <= 1:
@@ -120,6 +121,13 @@ class Appender:
         size, recorded = result.get_value(0, 0), result.get_value(0, 1)
         assert size is not None and recorded is not None
         return Placed(int(size) - len(rows) + 1, datetime.fromisoformat(recorded.decode()))
+
+    def advance(self, count: int) -> Placed:
+        """Takes the next positions, in a transaction that will write so many events there."""
+        row = self.connection.execute(ADVANCE_HEAD, (count,)).fetchone()
+        assert row is not None
+        self.in_doubt = True
+        return Placed(row[0] - count + 1, row[1])
 
     def _check(self, result: pq.abc.PGresult) -> pq.abc.PGresult:
         if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):

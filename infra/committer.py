@@ -62,10 +62,6 @@ class Committer:
             self._queue.put(write)
         write.wait()
 
-    def start(self, write: Write) -> None:
-        """Lets it be written by the committer's thread; `write.wait()` tells the outcome."""
-        self._queue.put(write)
-
     def close(self) -> None:
         """Writes what still waits, and ends."""
         self._queue.put(None)
@@ -118,7 +114,7 @@ class Committer:
         """Answers one write, whatever it takes; `doubt`: it may have been written already."""
         deadline, pause = time.monotonic() + self._patience, 0.01
         while True:
-            self._forget(write.names)
+            self._forget([*write.names, *write.touches])
             try:
                 placed = self._attempt(write, doubt=doubt)
             except Exception as error:
@@ -141,15 +137,8 @@ class Committer:
                 return placed
             if write.request_id and (used := appender.find_requests([write.request_id])):
                 raise AlreadyWrittenError(write.request_id, used[write.request_id])
-            before = appender.load(write.names)
-            jobs = dict(before)
-            write.fold(jobs)
-            if not write.rows:
-                return None
-            appender.check_versions(write.rows)
-            requests = [write.request_id] if write.request_id else []
-            placed = appender.append(write.rows, requests, changed(before, jobs))
-            write.also(appender.connection)
+            jobs = appender.load(write.names)
+            placed = write.write(appender, jobs)
         self._remember(jobs.values())
         return placed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from threading import Event as Signal
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ READ_EVENTS: Final = sql.load(_SQL, "read_events")
 READ_STATES: Final = sql.load(_SQL, "read_states")
 READ_SIZE: Final = sql.load(_SQL, "read_size")
 
-PAGE: Final = 2_000
+PAGE: Final = 1_000
 # Seconds until the next look for new events: soon after some came, later when none do.
 SOONEST: Final = 0.002
 LATEST: Final = 0.05
@@ -48,12 +48,12 @@ class Feed:
         place = {"name": name, "after": after, "until": until}
         with translated(), self._pool.connection() as connection:
             rows = connection.execute(READ_HISTORY, place, binary=True).fetchall()
-        return list(_with_states(rows, self._states(rows)))
+        return list(_with_states(rows, self._states(rows, {})))
 
     def page(self, after: int, limit: int = PAGE) -> list[tuple[Any, ...]]:
         """Rows of the events after a position, in commit order."""
         with translated(), self._pool.connection() as connection:
-            return connection.execute(READ_EVENTS, (after, limit), binary=True).fetchall()
+            return connection.execute(READ_EVENTS, {"after": after, "limit": limit}, binary=True).fetchall()
 
     def events(self, after: int, *, follow: bool) -> Iterator[RecordedEvent]:
         """Events after a position, in commit order; `follow`: waits for more, until the ledger is closed."""
@@ -74,16 +74,16 @@ class Feed:
                 pause = min(pause * 2, LATEST)
 
     def _states(
-        self, rows: Iterable[tuple[Any, ...]], known: dict[str, JobState | None] | None = None
+        self, rows: Iterable[tuple[Any, ...]], known: Mapping[str, JobState | None]
     ) -> dict[str, JobState | None]:
         """The states before `rows` of the jobs whose first row does not tell its state itself."""
         wanted: dict[str, int] = {}
-        seen = set(known or ())
-        for _, name, version, type_, schema, *_ in rows:
-            if name not in seen:
-                seen.add(name)
-                if schema and type_ not in ENTERED:
-                    wanted[name] = version
+        told: set[str] = set()
+        for row in rows:
+            if row[3] in ENTERED:
+                told.add(row[1])
+            elif row[4] and row[1] not in told and row[1] not in known:
+                wanted.setdefault(row[1], row[2])
         if not wanted:
             return {}
         places = list(wanted), list(wanted.values())

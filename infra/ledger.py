@@ -22,6 +22,7 @@ from jobledger.domain.errors import (
 from jobledger.domain.events import Data, Event
 from jobledger.domain.filters import parse_filter
 from jobledger.domain.job import Job, decide, judge
+from jobledger.infra.bulk import BulkWrite
 from jobledger.infra.committer import Committer
 from jobledger.infra.feed import Feed
 from jobledger.infra.filtering import render
@@ -37,15 +38,15 @@ from jobledger.infra.postgres.connections import (
 )
 from jobledger.infra.postgres.embedded import server_dsn
 from jobledger.infra.rebuild import rebuild
-from jobledger.infra.rows import RecordedEvent, Row, row_of
+from jobledger.infra.rows import RecordedEvent
 from jobledger.infra.settings import Settings
-from jobledger.infra.writes import AlreadyWrittenError, DecidedWrite, JobWrite, Provenance, Write
+from jobledger.infra.writes import AlreadyWrittenError, JobWrite, Provenance, Write
 from jobledger.projections.jobs import job_of
 
 READ_JOB: Final = sql.load("jobledger.infra.postgres", "read_job")
 LIST_JOBS: Final = sql.load("jobledger.infra.postgres", "list_jobs")
 READERS: Final = 16
-BULK: Final = 2_000
+BULK: Final = 5_000
 """Events in one transaction of a bulk append."""
 
 
@@ -119,17 +120,10 @@ class Ledger(Commands, Reports):
         the first that does not follow what is there; what came before it stays.
         """
         written = 0
-        under_way: DecidedWrite | None = None
         source = iter(events)
         while chunk := list(islice(source, BULK)):
-            # The next chunk is made ready while the server writes this one.
-            write = DecidedWrite([self._ready(event) for event in chunk], chunk)
-            if under_way is not None:
-                under_way.wait()
-            self._committer.start(write)
-            under_way, written = write, written + len(chunk)
-        if under_way is not None:
-            under_way.wait()
+            self._committer.submit(BulkWrite(chunk))
+            written += len(chunk)
         return written
 
     def submit(self, write: Write) -> None:
@@ -209,12 +203,6 @@ class Ledger(Commands, Reports):
             write.repeat(self.history(name))
         return write
 
-    def _ready(self, event: Event) -> Row:
-        """An event from outside, checked as a report is."""
-        names.parse_name(event.name)
-        names.parse_time(event.occurred_time, datetime.now(UTC))
-        return row_of(event, event.data.encode())
-
 
 def server(dsn: str | None, ledger: str) -> str:
     """The connection string of a ledger's schema, on the server that `Ledger.open` would use."""
@@ -230,6 +218,8 @@ def server_of(dsn: str | None) -> str:
 def _provenance(about: About) -> Provenance:
     """What is said about an event, checked; it occurred now if nobody says when."""
     now = datetime.now(UTC)
+    if not about:
+        return Provenance(now)
     occurred = about.get("occurred_time")
     if unknown := about.keys() - About.__annotations__.keys():
         raise TypeError(f"unexpected keyword argument {min(unknown)!r}")

@@ -41,12 +41,15 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from jobledger.domain.errors import LedgerError, VersionConflictError
+from jobledger.domain.job import Job
+from jobledger.infra.appending import Appender
 from jobledger.infra.committer import Committer
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.mapping import notification_of, rows_of, stored_event_of
 from jobledger.infra.postgres import migrate, sql
 from jobledger.infra.postgres.connections import Connection, conninfo, connect, schema_of
 from jobledger.infra.rebuild import rebuild
+from jobledger.infra.rows import Placed
 from jobledger.infra.writes import DecidedWrite
 
 _SQL: Final = "jobledger.infra.postgres"
@@ -165,8 +168,10 @@ class _TrackedWrite(DecidedWrite):
         self._recorder = recorder
         self._tracking = tracking
 
-    def also(self, connection: Connection) -> None:
-        self._recorder.track(connection, self._tracking)
+    def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
+        placed = super().write(appender, jobs)
+        self._recorder.track(appender.connection, self._tracking)
+        return placed
 
 
 class LedgerSubscription(ListenNotifySubscription[LedgerApplicationRecorder]):

@@ -62,13 +62,17 @@ def verify(connection: Connection, progress: Progress = lambda done, size: None)
             rows.itersize = log.itersize = 5_000
             rows.execute(VERIFY_JOBS)
             log.execute(VERIFY_EVENTS)
-            shown = map(job_of, rows)
+            shown = ((job_of(row[:-1]), str(row[-1])) for row in rows)
             for finding in _compare(_replayed(log, progress, size), shown):
                 if isinstance(finding, Finding):
                     findings.append(finding)
                 else:
                     jobs += 1
     return Verdict(size, jobs, findings)
+
+
+Shown = tuple[Job, str]
+"""A row of `jobs`, and its etag, which Job works out itself."""
 
 
 def _replayed(
@@ -95,28 +99,30 @@ def _replayed(
     progress(size, size)
 
 
-def _compare(replayed: Iterator[Job | Finding], shown: Iterator[Job]) -> Iterator[Job | Finding]:
+def _compare(replayed: Iterator[Job | Finding], shown: Iterator[Shown]) -> Iterator[Job | Finding]:
     """Walks both in the order of names; yields each replayed job, and what differs."""
     row = next(shown, None)
     for item in replayed:
         if isinstance(item, Finding):
             yield item
             continue
-        while row is not None and row.name < item.name:
-            yield Finding("extra", 0, row.name, "has a row and no events")
+        while row is not None and row[0].name < item.name:
+            yield Finding("extra", 0, row[0].name, "has a row and no events")
             row = next(shown, None)
-        if row is None or row.name != item.name:
+        if row is None or row[0].name != item.name:
             yield Finding("missing", 0, item.name, "has events and no row")
         else:
-            yield from _differences(item, row)
+            yield from _differences(item, *row)
             row = next(shown, None)
         yield item
     while row is not None:
-        yield Finding("extra", 0, row.name, "has a row and no events")
+        yield Finding("extra", 0, row[0].name, "has a row and no events")
         row = next(shown, None)
 
 
-def _differences(replayed: Job, row: Job) -> Iterator[Finding]:
+def _differences(replayed: Job, row: Job, etag: str) -> Iterator[Finding]:
+    if etag != replayed.etag:
+        yield Finding("differs", 0, row.name, f"etag is {replayed.etag} and is shown as {etag}")
     for field in COLUMNS:
         true, shown = getattr(replayed, field), getattr(row, field)
         if true != shown:

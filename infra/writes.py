@@ -5,13 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from threading import Lock, Thread
 from typing import NamedTuple
 
 from jobledger.domain.errors import LedgerError, RequestReusedError
 from jobledger.domain.events import Data, Event
 from jobledger.domain.job import Job, evolve, replay
-from jobledger.infra.postgres.connections import Connection
+from jobledger.infra.appending import Appender
 from jobledger.infra.rows import Placed, RecordedEvent, Row, row_of
 
 
@@ -38,13 +40,15 @@ class Write(ABC):
 
     names: Sequence[str] = ()
     """The jobs whose state it needs."""
+    touches: Sequence[str] = ()
+    """Jobs it changes without saying how they will be."""
     request_id: str | None = None
     rows: Sequence[Row] = ()
     """What it would write, once folded; empty if nothing."""
     guesses: Mapping[str, Job] = {}
     """Jobs the caller takes for new, so that nobody need look; the versions tell if they are not."""
     alone: bool = False
-    """Whether it needs a transaction of its own, with all other writers kept out."""
+    """Whether it needs a transaction of its own, on jobs as they are then."""
     placed: Placed | None = None
     """Where it was written, once it was; None if there was nothing to write."""
     _error: BaseException | None = None
@@ -61,8 +65,18 @@ class Write(ABC):
         Raises LedgerError, having changed nothing.
         """
 
-    def also(self, connection: Connection) -> None:
-        """What else it writes in the same transaction; only of one that is `alone`."""
+    def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
+        """Writes it on `jobs` as they are, in a transaction that keeps other writers out.
+
+        Leaves the jobs as they will be in `jobs`; None if there was nothing to write.
+        """
+        before = dict(jobs)
+        self.fold(jobs)
+        if not self.rows:
+            return None
+        appender.check_versions(first_versions(self.rows))
+        requests = [self.request_id] if self.request_id else []
+        return appender.append(self.rows, requests, changed(before, jobs))
 
     def answer(self, placed: Placed | None) -> None:
         """Lets the caller go on: it was written there, or there was nothing to write."""
@@ -124,7 +138,7 @@ class JobWrite(Write):
         self.request_id = provenance.request_id
         self.events: list[Event] = []
         self.before: Job | None = None
-        self.after = Job(name=name)
+        self.after: Job
         self._intent = intent
         self._provenance = provenance
         self._encoded: list[bytes] = []
@@ -160,14 +174,12 @@ class JobWrite(Write):
         first, last = stored[0].version, stored[-1].version
         then = replay(Job(name=self.name), (e.event for e in history if e.version < first))
         try:
-            facts = self._intent(then or Job(name=self.name))
+            facts = self._intent(then)
         except LedgerError:
             facts = ()
         if [(type(f).__name__, f.encode()) for f in facts] != [(e.type, e.stored) for e in stored]:
             raise RequestReusedError(self.request_id or "", self.name)
-        self.after = (
-            replay(then, (e.event for e in history if first <= e.version <= last)) or self.after
-        )
+        self.after = replay(then, (e.event for e in history if first <= e.version <= last))
         self._repeated = stored
 
     def recorded(self) -> list[RecordedEvent]:
@@ -203,16 +215,24 @@ class DecidedWrite(Write):
     def __init__(self, rows: Sequence[Row], events: Sequence[Event]) -> None:
         super().__init__()
         self.rows = rows
-        self._events = events
         self.names = tuple({event.name: None for event in events})
         self.guesses = {event.name: Job(name=event.name) for event in events if event.version == 1}
+        self._events = events
 
     def fold(self, jobs: dict[str, Job]) -> None:
         """History is believed: the events are folded, not judged."""
         after: dict[str, Job] = {}
-        for event in self._events:
-            after[event.name] = evolve(after.get(event.name) or jobs[event.name], event)
+        for name, events in groupby(self._events, key=attrgetter("name")):
+            after[name] = replay(after[name] if name in after else jobs[name], events)
         jobs.update(after)
+
+
+def first_versions(rows: Sequence[Row]) -> dict[str, int]:
+    """The version each name begins with."""
+    first: dict[str, int] = {}
+    for row in rows:
+        first.setdefault(row["name"], row["version"])
+    return first
 
 
 def changed(before: Mapping[str, Job], after: Mapping[str, Job]) -> list[tuple[Job, Job]]:

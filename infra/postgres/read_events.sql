@@ -1,8 +1,8 @@
--- Events of the whole ledger in commit order, after a position. Carried by events_pkey.
+-- A page of the ledger's events, after a position, in commit order. Carried by events_pkey:
+-- positions have no gaps, so a page is a range, whatever the planner thinks of a LIMIT.
 -- A position is only seen once all before it are: writers commit in the order of positions.
 SELECT position, name, version, type, schema, occurred_time, recorded_time, actor, request_id,
        trace_parent, data
 FROM events
-WHERE position > %s
+WHERE position > %(after)s::bigint AND position <= %(after)s::bigint + %(limit)s::bigint
 ORDER BY position
-LIMIT %s

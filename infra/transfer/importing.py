@@ -22,12 +22,13 @@ from psycopg import errors
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job, evolve
+from jobledger.infra.appending import Appender
 from jobledger.infra.errors import InputError
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.connections import translated
+from jobledger.infra.rows import Placed, row_of
 from jobledger.infra.rows import Row as EventRow
-from jobledger.infra.rows import row_of
 from jobledger.infra.transfer.google_cluster import BadRowError, Kind, Row, facts, read_row
 from jobledger.infra.writes import Write
 
@@ -150,13 +151,15 @@ class _Import(Write):
             jobs[report.name] = job
         self.rows = rows
 
-    def also(self, connection: Connection) -> None:
+    def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
+        placed = super().write(appender, jobs)
         project, kind, mark, new_mark, rows, file = self._place
         try:
-            connection.execute(CLEAR_PROGRESS, (project, kind, mark))
-            connection.execute(WRITE_PROGRESS, (project, kind, new_mark, rows, file))
+            appender.connection.execute(CLEAR_PROGRESS, (project, kind, mark))
+            appender.connection.execute(WRITE_PROGRESS, (project, kind, new_mark, rows, file))
         except errors.UniqueViolation as error:
             raise InputError(file, 0, "is being imported by somebody else just now") from error
+        return placed
 
 
 def _lines(file: Path, progress: Progress = lambda read: None) -> Iterator[bytes]:

@@ -48,6 +48,7 @@ def row_of(before: Job, after: Job) -> dict[str, Any]:
         "delete_time": after.delete_time,
         "error": after.error,
         "error_message": after.error_message,
+        "etag": after.etag,
     }
     new = before.version == 0
     if new or after.labels is not before.labels:

@@ -27,91 +27,90 @@ CREATE OR REPLACE FUNCTION etag(name text, version integer) RETURNS text
 IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
     encode(substring(sha256((name || '@' || version::text)::bytea) FROM 1 FOR 8), 'base64');
 
+-- An event's data; the bytes are canonical JSON, or they would not have been written.
+CREATE OR REPLACE FUNCTION read_json(data bytea) RETURNS json
+STABLE PARALLEL SAFE LANGUAGE sql RETURN convert_from(data, 'UTF8')::json;
+
 -- Folds the events at these positions into jobs. Whatever `jobs` the search_path
 -- finds first is meant, so that a rebuild can fold into one beside the live one.
 CREATE OR REPLACE FUNCTION fold_jobs(first bigint, last bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     WITH fresh AS (
-        SELECT name, version, type, occurred_time, state_after(type) AS state,
-               CASE WHEN type IN (
-                   'Created', 'LabelsChanged', 'Updated', 'ProgressReported', 'Succeeded',
-                   'PartiallySucceeded', 'Failed', 'Cancelling', 'Cancelled', 'Expired'
-               ) THEN convert_from(data, 'UTF8')::json END AS data
+        SELECT name, version, type, occurred_time, data, state_after(type) AS state,
+               -- Data is looked into only where its type may say what is asked.
+               CASE WHEN type IN ('Cancelling', 'Cancelled', 'Expired') THEN read_json(data) ->> 'reason'
+                    WHEN type = 'Failed' THEN coalesce(read_json(data) -> 'error' ->> 'message', '')
+               END AS message,
+               CASE WHEN type IN ('Succeeded', 'PartiallySucceeded', 'ProgressReported')
+                    THEN read_json(data) -> 'output' IS NOT NULL
+                    ELSE type = 'Retried' END AS outputs,
+               CASE WHEN type = 'Updated' THEN read_json(data) -> 'spec' IS NOT NULL
+                    ELSE type = 'Created' END AS specifies
         FROM events
         WHERE position BETWEEN first AND last AND schema > 0
     ),
-    told AS (
-        SELECT name, version, type, occurred_time, state, data,
-               -- Cancelled without a reason keeps the one that Cancelling gave.
-               state IS NOT NULL AND NOT (type = 'Cancelled' AND data ->> 'reason' IS NULL) AS tells,
-               CASE type WHEN 'Failed' THEN coalesce(data -> 'error' ->> 'message', '')
-                   WHEN 'Cancelling' THEN data ->> 'reason'
-                   WHEN 'Cancelled' THEN data ->> 'reason'
-                   WHEN 'Expired' THEN data ->> 'reason' END AS message,
-               type = 'Retried' OR (
-                   type IN ('Succeeded', 'PartiallySucceeded', 'ProgressReported')
-                   AND data -> 'output' IS NOT NULL
-               ) AS outputs
-        FROM fresh
-    ),
+    -- All aggregates take the newest first, so that one sort serves them.
     delta AS (
         SELECT name,
                max(version) AS version,
                count(*) FILTER (WHERE type = 'Retried') AS retries,
                max(occurred_time) AS update_time,
-               (array_agg(state ORDER BY version DESC) FILTER (WHERE state IS NOT NULL))[1] AS state,
                (array_agg(type ORDER BY version DESC) FILTER (WHERE state IS NOT NULL))[1] AS entered_by,
                (array_agg(occurred_time ORDER BY version DESC) FILTER (WHERE state IS NOT NULL))[1] AS entered,
-               (array_agg(data -> 'error' ORDER BY version DESC) FILTER (WHERE state IS NOT NULL))[1] AS error,
-               bool_or(tells) AS tells,
-               (array_agg(message ORDER BY version DESC) FILTER (WHERE tells))[1] AS message,
+               (array_agg(data ORDER BY version DESC) FILTER (WHERE type = 'Failed'))[1] AS failed,
+               (array_agg(message ORDER BY version DESC) FILTER (WHERE message IS NOT NULL))[1] AS message,
+               max(version) FILTER (WHERE message IS NOT NULL) AS told,
+               -- Cancelled without a reason keeps the one that Cancelling gave.
+               max(version) FILTER (WHERE state IS NOT NULL AND message IS NULL AND type <> 'Cancelled') AS untold,
                (array_agg(occurred_time ORDER BY version DESC) FILTER (WHERE type = 'Deleted'))[1] AS delete_time,
-               (array_agg(occurred_time ORDER BY version) FILTER (WHERE type = 'Created'))[1] AS create_time,
-               (array_agg(occurred_time ORDER BY version) FILTER (WHERE state = 'RUNNING'))[1] AS start_time,
-               bool_or(type IN ('Created', 'LabelsChanged')) AS labelled,
-               (array_agg(data -> 'labels' ORDER BY version DESC) FILTER (WHERE type IN ('Created', 'LabelsChanged')))[1] AS labels,
-               bool_or(type = 'Created') AS created,
-               (array_agg(data -> 'spec' ORDER BY version DESC) FILTER (WHERE type = 'Created' OR type = 'Updated' AND data -> 'spec' IS NOT NULL))[1] AS spec,
-               bool_or(outputs) AS outputs,
-               (array_agg(data -> 'output' ORDER BY version DESC) FILTER (WHERE outputs))[1] AS output
-        FROM told
+               array_agg(occurred_time ORDER BY version DESC) FILTER (WHERE type = 'Created') AS create_times,
+               array_agg(occurred_time ORDER BY version DESC) FILTER (WHERE state = 'RUNNING') AS start_times,
+               (array_agg(data ORDER BY version DESC) FILTER (WHERE type IN ('Created', 'LabelsChanged')))[1] AS labels,
+               (array_agg(data ORDER BY version DESC) FILTER (WHERE specifies))[1] AS spec,
+               (array_agg(data ORDER BY version DESC) FILTER (WHERE outputs))[1] AS output
+        FROM fresh
         GROUP BY name
     ),
     merged AS (
         SELECT delta.name,
                split_part(delta.name, '/', 2) AS project,
                split_part(delta.name, '/', -2) AS kind,
-               coalesce(delta.state, old.state) AS state,
+               coalesce(state_after(entered_by), old.state) AS state,
                delta.version,
                coalesce(old.attempt, 1) + delta.retries AS attempt,
-               coalesce(old.create_time, delta.create_time) AS create_time,
-               coalesce(old.start_time, delta.start_time) AS start_time,
+               coalesce(old.create_time, create_times[cardinality(create_times)]) AS create_time,
+               coalesce(old.start_time, start_times[cardinality(start_times)]) AS start_time,
                CASE
-                   WHEN delta.state IS NULL THEN old.end_time
-                   WHEN delta.state IN ('SUCCEEDED', 'FAILED', 'CANCELLED', 'EXPIRED', 'PARTIALLY_SUCCEEDED') THEN delta.entered
+                   WHEN entered_by IS NULL THEN old.end_time
+                   WHEN entered_by IN ('Succeeded', 'PartiallySucceeded', 'Failed', 'Cancelled', 'Expired') THEN entered
                END AS end_time,
                greatest(old.update_time, delta.update_time) AS update_time,
                coalesce(delta.delete_time, old.delete_time) AS delete_time,
                CASE
-                   WHEN delta.state IS NULL THEN old.error
-                   WHEN delta.entered_by = 'Failed' THEN coalesce(delta.error, '{"code":2,"message":""}')
-                   WHEN delta.entered_by = 'Cancelled' THEN json_build_object(
-                       'code', 1,
-                       'message', coalesce(CASE WHEN delta.tells THEN delta.message ELSE old.error_message END, ''))
+                   WHEN entered_by IS NULL THEN old.error
+                   WHEN entered_by = 'Failed' THEN coalesce(read_json(failed) -> 'error', '{"code":2,"message":""}')
+                   WHEN entered_by = 'Cancelled' THEN json_build_object('code', 1, 'message', coalesce(telling.error_message, ''))
                END AS error,
-               CASE WHEN delta.tells THEN delta.message ELSE old.error_message END AS error_message,
-               CASE WHEN delta.labelled THEN coalesce(delta.labels::jsonb, '{}') ELSE coalesce(old.labels, '{}') END AS labels,
-               coalesce(delta.spec, CASE WHEN NOT delta.created THEN old.spec END, '{}') AS spec,
-               CASE WHEN delta.outputs THEN delta.output ELSE old.output END AS output
-        FROM delta LEFT JOIN jobs AS old ON old.name = delta.name
+               telling.error_message,
+               CASE WHEN delta.labels IS NULL THEN coalesce(old.labels, '{}')
+                    ELSE coalesce((read_json(delta.labels) -> 'labels')::jsonb, '{}') END AS labels,
+               CASE WHEN delta.spec IS NULL THEN coalesce(old.spec, '{}')
+                    ELSE coalesce(read_json(delta.spec) -> 'spec', '{}') END AS spec,
+               CASE WHEN delta.output IS NULL THEN old.output
+                    ELSE read_json(delta.output) -> 'output' END AS output
+        FROM delta LEFT JOIN jobs AS old ON old.name = delta.name,
+        LATERAL (
+            SELECT CASE WHEN told > coalesce(untold, 0) THEN delta.message
+                        WHEN untold IS NULL THEN old.error_message END AS error_message
+        ) AS telling
     )
     INSERT INTO jobs (
         name, project, kind, state, version, attempt, create_time, start_time, end_time,
-        update_time, delete_time, error, error_message, labels, spec, output
+        update_time, delete_time, error, error_message, labels, spec, output, etag
     )
     SELECT name, project, kind, state, version, attempt, create_time, start_time, end_time,
-           update_time, delete_time, error, error_message, labels, spec, output
+           update_time, delete_time, error, error_message, labels, spec, output, etag(name, version)
     FROM merged
     ON CONFLICT (name) DO UPDATE SET
         state = excluded.state, version = excluded.version, attempt = excluded.attempt,
@@ -119,5 +118,5 @@ BEGIN
         end_time = excluded.end_time, update_time = excluded.update_time,
         delete_time = excluded.delete_time, error = excluded.error,
         error_message = excluded.error_message, labels = excluded.labels,
-        spec = excluded.spec, output = excluded.output;
+        spec = excluded.spec, output = excluded.output, etag = excluded.etag;
 END $$;

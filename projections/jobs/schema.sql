@@ -18,5 +18,5 @@ CREATE TABLE jobs (
     labels jsonb NOT NULL,
     spec json NOT NULL,
     output json,
-    etag text COLLATE "C" NOT NULL GENERATED ALWAYS AS (etag(name, version)) STORED
+    etag text COLLATE "C" NOT NULL
 ) WITH (fillfactor = 80);

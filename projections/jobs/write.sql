@@ -6,15 +6,15 @@ BEGIN
     IF new_jobs IS NOT NULL THEN
         INSERT INTO jobs (
             name, project, kind, state, version, attempt, create_time, start_time, end_time,
-            update_time, delete_time, error, error_message, labels, spec, output
+            update_time, delete_time, error, error_message, labels, spec, output, etag
         )
         SELECT j.name, split_part(j.name, '/', 2), split_part(j.name, '/', -2), j.state, j.version,
                j.attempt, j.create_time, j.start_time, j.end_time, j.update_time, j.delete_time,
-               j.error, j.error_message, j.labels, j.spec, j.output
+               j.error, j.error_message, j.labels, j.spec, j.output, j.etag
         FROM json_to_recordset(new_jobs) AS j (
             name text, state text, version integer, attempt integer, create_time timestamptz,
             start_time timestamptz, end_time timestamptz, update_time timestamptz,
-            delete_time timestamptz, error json, error_message text, labels jsonb, spec json, output json
+            delete_time timestamptz, error json, error_message text, labels jsonb, spec json, output json, etag text
         );
     END IF;
     IF changed_jobs IS NOT NULL THEN
@@ -25,12 +25,13 @@ BEGIN
             error = j.error, error_message = j.error_message,
             labels = coalesce(j.labels, jobs.labels),
             spec = coalesce(j.spec, jobs.spec),
-            output = CASE WHEN j.keep_output THEN jobs.output ELSE j.output END
+            output = CASE WHEN j.keep_output THEN jobs.output ELSE j.output END,
+            etag = j.etag
         FROM json_to_recordset(changed_jobs) AS j (
             name text, state text, version integer, attempt integer, create_time timestamptz,
             start_time timestamptz, end_time timestamptz, update_time timestamptz,
             delete_time timestamptz, error json, error_message text, labels jsonb, spec json, output json,
-            keep_output boolean
+            keep_output boolean, etag text
         )
         WHERE jobs.name = j.name COLLATE "C";
     END IF;

@@ -1,0 +1,3 @@
+-- Takes the next positions, and keeps other writers out until this transaction ends.
+UPDATE head SET size = size + %s, recorded_time = greatest(recorded_time, now())
+RETURNING size, recorded_time
