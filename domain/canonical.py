@@ -6,6 +6,7 @@ refused rather than rounded. NUL is refused because PostgreSQL cannot show it.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -17,6 +18,8 @@ from jobledger.domain.errors import InvalidFieldError
 
 JsonObject = dict[str, Any]
 
+MAX_INTEGER: Final = 2**53 - 1
+
 _OPTIONS: Final = (
     orjson.OPT_SORT_KEYS
     | orjson.OPT_STRICT_INTEGER
@@ -25,9 +28,10 @@ _OPTIONS: Final = (
     | orjson.OPT_PASSTHROUGH_SUBCLASS
 )
 # Where orjson's bytes may not be the canonical ones: a number with a fraction or an
-# exponent, or a key beyond ASCII (sorted by UTF-16 there). What only looks like one,
-# in a string, costs time and nothing else.
-_FRACTION: Final = re.compile(rb"[:\[,]-?[0-9]+[.eE]")
+# exponent, a null (its NaN), or a key beyond ASCII (sorted by UTF-16 there). What only
+# looks like one, in a string, costs time and nothing else.
+_DOUBTFUL: Final = re.compile(rb"[:\[,](?:-?[0-9]+[.eE]|null)")
+_LONG: Final = re.compile(rb"[:\[,]-?[0-9]{16}")
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -40,9 +44,9 @@ def encode(value: Mapping[str, Any]) -> bytes:
         return b"{}"
     try:
         encoded = orjson.dumps(value, option=_OPTIONS)
-        if not encoded.isascii() or _FRACTION.search(encoded):
+        if not encoded.isascii() or _DOUBTFUL.search(encoded):
             # Slower by far, and right about every number.
-            encoded = rfc8785.dumps(orjson.loads(encoded))
+            encoded = rfc8785.dumps(dict(value))
     except (orjson.JSONEncodeError, rfc8785.CanonicalizationError) as error:
         raise InvalidFieldError("data", f"is not JSON: {error}") from error
     if b"\\u0000" in encoded and _NUL.search(encoded):
@@ -53,9 +57,21 @@ def encode(value: Mapping[str, Any]) -> bytes:
 def decode(data: bytes) -> JsonObject:
     """The JSON object that `data` holds; raises InvalidFieldError where it holds none."""
     try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
+        value = loads(data)
+    except ValueError as error:
         raise InvalidFieldError("data", f"is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise InvalidFieldError("data", "is not a JSON object")
     return value
+
+
+def loads(data: bytes | str) -> Any:
+    """Any JSON value; an integer that only a double can hold is one. Raises ValueError."""
+    encoded = data.encode() if isinstance(data, str) else bytes(data)
+    if _LONG.search(encoded):
+        return json.loads(encoded, parse_int=_number)
+    return orjson.loads(encoded)
+
+
+def _number(text: str) -> int | float:
+    return int(text) if abs(int(text)) <= MAX_INTEGER else float(text)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from psycopg_pool import ConnectionPool
 
 from jobledger.domain.states import LIFECYCLE, JobState, state_after
+from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.rows import RecordedEvent
@@ -60,7 +61,12 @@ class Feed:
         states: dict[str, JobState | None] = {}
         pause = SOONEST
         while not self._closed.is_set():
-            rows = self.page(after)
+            try:
+                rows = self.page(after)
+            except LedgerUnavailableError:
+                if self._closed.is_set():
+                    return
+                raise
             if rows:
                 if len(states) > MAX_STATES:
                     states.clear()

@@ -15,6 +15,7 @@ CHUNK: Final = 100_000
 """Positions folded in one statement."""
 
 READ_SIZE: Final = sql.load("jobledger.infra.postgres", "read_size")
+READ_RIGHTS: Final = sql.load("jobledger.infra.postgres", "read_rights")
 LOCK_HEAD: Final = sql.load("jobledger.infra.postgres", "lock_head")
 
 Progress = Callable[[int, int], object]
@@ -63,9 +64,14 @@ def _fold(
 
 def _swap(connection: Connection, table: str, beside: str, live: str) -> None:
     """Puts the new table where the live one was, with the rights it had."""
+    rights = connection.execute(READ_RIGHTS, (live, table)).fetchall()
     connection.execute(SQL("DROP TABLE {}").format(Identifier(live, table)))
     move = SQL("ALTER TABLE {} SET SCHEMA {}")
     connection.execute(move.format(Identifier(beside, table), Identifier(live)))
+    for role, right in rights:
+        grant = SQL("GRANT {} ON {} TO {}")
+        to = SQL("PUBLIC") if role == "PUBLIC" else Identifier(role)
+        connection.execute(grant.format(SQL(right), Identifier(live, table), to))
     connection.execute(SQL("ANALYZE {}").format(Identifier(live, table)))
 
 

@@ -17,11 +17,19 @@ from jobledger.infra.verify import verify as verify_ledger
 from jobledger.projections.catalogue import PROJECTIONS
 
 
-def init(context: typer.Context) -> None:
+def init(
+    context: typer.Context,
+    grant_to: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE", help="Let this role append and read, and nothing else."),
+    ] = None,
+) -> None:
     """Make the ledger, or bring it up to date."""
     aim = target(context)
     with aim.connect() as connection:
         changed = migrate.migrate(connection, aim.ledger, rebuild_projection)
+        for role in grant_to or ():
+            migrate.grant(connection, aim.ledger, role)
     OUT.print(f"ledger {aim.ledger!r} is {'ready' if changed else 'up to date'}", markup=False)
 
 

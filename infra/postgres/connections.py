@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-import orjson
 import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
+from jobledger.domain import canonical
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.errors import LedgerUnavailableError, SchemaError, StorageFullError
 
@@ -52,9 +52,9 @@ def connect(info: str) -> Connection:
 
 
 def set_up(connection: Connection) -> None:
-    """What every connection of ours has: autocommit, and JSON read by orjson."""
+    """What every connection of ours has: autocommit, and JSON read as the domain reads it."""
     connection.autocommit = True
-    set_json_loads(orjson.loads, connection)
+    set_json_loads(canonical.loads, connection)
 
 
 def open_pool(info: str, size: int) -> ConnectionPool[Connection]:

@@ -48,7 +48,8 @@ def server_dsn(home: Path) -> str:
 def _privacy_kept(*paths: Path) -> Iterator[None]:
     """As root the wheel opens every folder above these to everybody, for the server's own user.
 
-    That user need only pass through: folders that others could not list before stay unlisted.
+    That user (which keeps root's group) need only pass through: folders that others could not
+    list before stay unlisted.
     """
     folders = {folder for path in paths for folder in path.parents} if os.geteuid() == 0 else set()
     modes = {folder: folder.stat().st_mode for folder in folders}
@@ -57,4 +58,4 @@ def _privacy_kept(*paths: Path) -> Iterator[None]:
     finally:
         for folder, mode in modes.items():
             if folder.stat().st_mode != mode:
-                folder.chmod(mode | stat.S_IXOTH)
+                folder.chmod(mode | stat.S_IXGRP | stat.S_IXOTH)

@@ -104,6 +104,18 @@ def exists(connection: Connection, ledger: str) -> bool:
         return bool(_applied(connection, schema_of(ledger)))
 
 
+def grant(connection: Connection, ledger: str, role: str) -> None:
+    """Lets a role read the ledger and call `append`, and nothing else."""
+    schema, to = Identifier(schema_of(ledger)), Identifier(role)
+    for statement in (
+        "GRANT USAGE ON SCHEMA {schema} TO {role}",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}",
+        "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}",
+    ):
+        with translated():
+            connection.execute(SQL(statement).format(schema=schema, role=to))
+
+
 def _applied(connection: Connection, schema: str) -> list[tuple[int, str]]:
     """(number, checksum) of what was applied; empty where there is no such ledger."""
     found = connection.execute("SELECT to_regclass(%s)", (f"{schema}.migrations",)).fetchone()

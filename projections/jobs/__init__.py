@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import orjson
+
+from jobledger.domain import canonical
+from jobledger.domain.canonical import JsonObject
 from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
 
@@ -46,7 +50,7 @@ def row_of(before: Job, after: Job) -> dict[str, Any]:
         "end_time": after.end_time,
         "update_time": after.update_time,
         "delete_time": after.delete_time,
-        "error": after.error,
+        "error": _json(after.error),
         "error_message": after.error_message,
         "etag": after.etag,
     }
@@ -54,12 +58,17 @@ def row_of(before: Job, after: Job) -> dict[str, Any]:
     if new or after.labels is not before.labels:
         row["labels"] = after.labels
     if new or after.spec is not before.spec:
-        row["spec"] = after.spec
+        row["spec"] = _json(after.spec)
     if new or after.output is not before.output:
-        row["output"] = after.output
+        row["output"] = _json(after.output)
     else:
         row["keep_output"] = True
     return row
+
+
+def _json(value: JsonObject | None) -> orjson.Fragment | None:
+    """The very text that stands in the event, so that a rebuild makes the same row."""
+    return None if value is None else orjson.Fragment(canonical.encode(value))
 
 
 STATES: Final[dict[str | None, JobState | None]] = {None: None, **{s.name: s for s in JobState}}

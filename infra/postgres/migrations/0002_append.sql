@@ -56,7 +56,16 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION append FROM PUBLIC;
 
--- The function runs with its owner's rights, so it must not find anybody else's tables.
+-- Keeps other writers out until this transaction ends. An UPDATE, as SELECT FOR UPDATE does not
+-- hold while a ledger is moved to another node.
+CREATE FUNCTION lock_head() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    UPDATE head SET size = size;
+END $$;
+REVOKE ALL ON FUNCTION lock_head FROM PUBLIC;
+
+-- They run with their owner's rights, so they must not find anybody else's tables.
 DO $$ BEGIN
     EXECUTE format('ALTER FUNCTION append SET search_path = %I, pg_temp', current_schema());
+    EXECUTE format('ALTER FUNCTION lock_head SET search_path = %I, pg_temp', current_schema());
 END $$;

@@ -1,0 +1,63 @@
+"""given(facts).when(command or report).then(facts), or .refused(error)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+import pytest
+
+from jobledger.domain.commands import Command, JobCommand
+from jobledger.domain.errors import LedgerError
+from jobledger.domain.events import Data, Event
+from jobledger.domain.job import Job, decide, evolve, judge
+from jobledger.domain.states import allowed
+
+NAME = "projects/p/jobs/train_1"
+BEGIN = datetime(2026, 6, 1, 10, tzinfo=UTC)
+
+
+@dataclass
+class Scenario:
+    """A job with a past, and what was asked of it."""
+
+    job: Job
+    asked: JobCommand | Data | None = None
+
+    def when(self, asked: JobCommand | Data) -> Self:
+        self.asked = asked
+        return self
+
+    def then(self, *facts: Data) -> Job:
+        """What happens because of it; returns the job as it is afterwards."""
+        assert self._decided() == facts
+        return _after(self.job, facts)
+
+    def refused(self, error: type[LedgerError]) -> LedgerError:
+        with pytest.raises(error) as caught:
+            self._decided()
+        return caught.value
+
+    def _decided(self) -> tuple[Data, ...]:
+        assert self.asked is not None
+        if isinstance(self.asked, Command):
+            return decide(self.asked, self.job)
+        assert isinstance(self.asked, Data)
+        return (judge(self.asked, self.job),)
+
+
+def given(*facts: Data) -> Scenario:
+    """A job to which these happened, a minute apart; they must be possible."""
+    job = Job(name=NAME)
+    for fact in facts:
+        assert allowed(type(fact).__name__, job.standing), f"{fact!r} in {job.standing}"
+        job = _after(job, (fact,))
+    return Scenario(job)
+
+
+def _after(job: Job, facts: tuple[Data, ...]) -> Job:
+    for fact in facts:
+        at = BEGIN + timedelta(minutes=job.version)
+        job = evolve(job, Event(job.name, job.version + 1, fact, at))
+    return job

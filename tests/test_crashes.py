@@ -1,0 +1,187 @@
+"""A server that goes away: what was acknowledged is there, nothing is twice, and callers learn what became of theirs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from jobledger.infra import Ledger
+from jobledger.infra.errors import LedgerUnavailableError, StorageFullError
+from jobledger.infra.verify import verify
+
+NAME = "projects/p/jobs/one"
+
+
+def terminate_others(dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND query LIKE '%append(%'"
+        )
+
+
+def test_connections_that_break_are_made_again_and_nothing_is_written_twice(
+    ledger: Ledger, dsn: str
+) -> None:
+    stop = threading.Event()
+
+    def break_connections() -> None:
+        while not stop.wait(0.02):
+            terminate_others(dsn)
+
+    breaker = threading.Thread(target=break_connections)
+    breaker.start()
+    ledger.create(NAME)
+    with ThreadPoolExecutor(8) as pool:
+        versions = list(pool.map(lambda n: ledger.progress_reported(NAME, {"n": n}).version, range(400)))
+    stop.set()
+    breaker.join()
+
+    assert sorted(versions) == list(range(2, 402))
+    numbers = [e.json["output"]["n"] for e in ledger.history(NAME)[1:]]
+    assert sorted(numbers) == list(range(400))
+    with ledger.connection() as connection:
+        assert verify(connection).findings == []
+
+
+def test_a_commit_whose_answer_was_lost_is_found_and_not_repeated(ledger: Ledger) -> None:
+    """The one moment that cannot be seen from outside: committed, and the connection gone before the answer."""
+    ledger.create(NAME)
+    from jobledger.infra.appending import Appender
+
+    lost = []
+    real = Appender._check
+
+    def check(self: Appender, result: psycopg.pq.abc.PGresult) -> psycopg.pq.abc.PGresult:
+        answer = real(self, result)
+        if answer.ntuples and not lost:
+            lost.append(answer)
+            self.connection.close()
+            raise psycopg.OperationalError("the connection broke")
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Appender, "_check", check)
+        job = ledger.started(NAME)
+    assert lost
+    assert job.version == 2
+    assert [e.type for e in ledger.history(NAME)] == ["Created", "Started"]
+    assert ledger.succeeded(NAME).version == 3
+
+
+SERVER = """
+import sys, time
+from pathlib import Path
+from jobledger.infra.postgres.embedded import server_dsn
+print(server_dsn(Path(sys.argv[1])), flush=True)
+time.sleep(3600)
+"""
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A server of this test's own, kept by another process: (dsn, home)."""
+    keeper = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert keeper.stdout is not None
+    dsn = keeper.stdout.readline().strip()
+    yield dsn, tmp_path
+    keeper.send_signal(signal.SIGINT)
+    keeper.wait()
+    keeper.stdout.close()
+
+
+def postmaster(home: Path) -> int:
+    return int((home / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+
+
+def start_again(home: Path) -> None:
+    """Starts the server that was killed, as its supervisor would."""
+    subprocess.run(
+        [sys.executable, "-c", SERVER.replace("time.sleep(3600)", "import os; os._exit(0)"), str(home)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.slow
+def test_after_kill_9_of_the_server_everything_acknowledged_is_there_once(
+    own_server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn, home = own_server
+    monkeypatch.setenv("JOBLEDGER_HOME", str(home))
+    acknowledged: dict[str, int] = {}
+    stop = threading.Event()
+    with Ledger.open() as ledger:
+
+        def live(number: int) -> None:
+            n = 0
+            while not stop.is_set():
+                name = f"projects/p/jobs/j{number}-{n}"
+                ledger.create(name)
+                acknowledged[name] = 1
+                acknowledged[name] = ledger.started(name).version
+                n += 1
+
+        with ThreadPoolExecutor(16) as pool:
+            lives = [pool.submit(live, number) for number in range(16)]
+            for _ in range(2):
+                time.sleep(1)
+                os.kill(postmaster(home), signal.SIGKILL)
+                time.sleep(0.5)
+                start_again(home)
+            time.sleep(1)
+            stop.set()
+            for ended in lives:
+                ended.result(60)
+
+        stored = {job.name: job.version for job in ledger.list()}
+        assert stored == acknowledged
+        assert len(acknowledged) > 100
+        with ledger.connection() as connection:
+            assert verify(connection).findings == []
+
+
+@pytest.mark.slow
+def test_a_server_that_stays_away_is_told_of_and_the_doubt_with_it(
+    own_server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn, home = own_server
+    monkeypatch.setenv("JOBLEDGER_HOME", str(home))
+    with Ledger.open() as ledger:
+        ledger._committer._patience = 1.0
+        ledger.create(NAME)
+        os.kill(postmaster(home), signal.SIGKILL)
+        with pytest.raises(LedgerUnavailableError) as caught:
+            ledger.started(NAME, request_id="r1")
+        assert caught.value.written in (None, False)
+        start_again(home)
+        ledger.started(NAME, request_id="r1")
+        assert [e.type for e in ledger.history(NAME)] == ["Created", "Started"]
+
+
+def test_an_error_of_the_disk_is_the_ledgers_own(ledger: Ledger) -> None:
+    """PostgreSQL's own report of a full disk, raised where writing would meet it."""
+    ledger.create(NAME)
+    with ledger.connection() as connection:
+        connection.execute(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " RAISE disk_full USING MESSAGE = 'could not extend file: No space left on device'; END $$"
+        )
+        connection.execute("CREATE TRIGGER full_disk BEFORE INSERT ON events EXECUTE FUNCTION full_disk()")
+    with pytest.raises(StorageFullError, match="No space left"):
+        ledger.started(NAME)
+    with ledger.connection() as connection:
+        connection.execute("DROP TRIGGER full_disk ON events")
+    assert ledger.started(NAME).version == 2

@@ -1,0 +1,133 @@
+"""The fold in Python, the rows kept while writing, and the fold in SQL are one, on any history."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from random import Random
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jobledger.domain.events import EVENT_TYPES, Created, Data, Event, parse_data
+from jobledger.domain.job import Job, evolve, replay
+from jobledger.domain.states import LIFECYCLE, allowed, state_after
+from jobledger.infra import Ledger
+from jobledger.infra.rebuild import rebuild
+from jobledger.infra.rows import row_of
+from jobledger.infra.verify import verify
+from jobledger.infra.writes import DecidedWrite
+from jobledger.projections.catalogue import PROJECTIONS
+
+BEGIN = datetime(2026, 6, 1, tzinfo=UTC)
+_names = count()
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
+JSON = st.dictionaries(
+    TEXT, st.none() | st.booleans() | st.integers(-9, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    max_size=2,
+)  # fmt: skip
+MESSAGE = st.none() | TEXT
+FIELDS: dict[str, Any] = {
+    "labels": st.dictionaries(st.sampled_from("abc"), st.sampled_from("xyz"), max_size=2),
+    "spec": JSON,
+    "output": st.none() | JSON,
+    "reason": MESSAGE,
+    "error": st.none() | st.builds(lambda code, message: {"code": code, "message": message}, st.integers(0, 16), TEXT),
+    "queue_position": st.none() | st.integers(0, 9),
+    "inferred": st.booleans(),
+    "report": TEXT,
+    "state": TEXT,
+    "data": JSON,
+}
+
+
+@st.composite
+def facts(draw: st.DrawFn, type_: str) -> Data:
+    cls = EVENT_TYPES[type_]
+    given_ = {
+        name: draw(FIELDS[name])
+        for name, field in cls.model_fields.items()
+        if field.is_required() or draw(st.booleans())
+    }
+    given_ = {key: value for key, value in given_.items() if value is not None or key == "reason"}
+    return cls.model_validate(given_ | draw(st.just({}) | st.just({"extra": 1})))
+
+
+@st.composite
+def histories(draw: st.DrawFn, *, legal: bool) -> list[tuple[Data, datetime]]:
+    """What happened, and when: also late, and out of order."""
+    types = ["Created"]
+    job = Job(name="projects/p/jobs/x")
+    history: list[tuple[Data, datetime]] = []
+    for _ in range(draw(st.integers(1, 12))):
+        if legal:
+            types = sorted(t for t in LIFECYCLE if allowed(t, job.standing))
+        elif history:
+            types = sorted(LIFECYCLE)
+        if not types:
+            break
+        at = BEGIN + timedelta(minutes=draw(st.integers(0, 60)))
+        history.append((draw(facts(draw(st.sampled_from(types)))), at))
+        job = evolve(job, Event(job.name, job.version + 1, *history[-1]))
+    return history
+
+
+def write(ledger: Ledger, history: list[tuple[Data, datetime]], cuts: list[int], *, bulk: bool) -> Job:
+    """Appends a history in several pieces, as it is, legal or not."""
+    name = f"projects/p/jobs/h{next(_names)}"
+    events = [Event(name, v, data, at) for v, (data, at) in enumerate(history, 1)]
+    for first, last in zip([0, *cuts], [*cuts, len(events)], strict=True):
+        piece = events[first:last]
+        if piece and bulk:
+            ledger.append_many(piece)
+        elif piece:
+            ledger.submit(DecidedWrite([row_of(e, e.data.encode()) for e in piece], piece))
+    return replay(Job(name=name), events)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(histories(legal=True) | histories(legal=False), min_size=1, max_size=4),
+    st.lists(st.integers(0, 12), max_size=3).map(sorted),
+    st.booleans(),
+)
+def test_python_sql_and_rebuilt_rows_are_equal(
+    ledger: Ledger, written: list[list[tuple[Data, datetime]]], cuts: list[int], bulk: bool
+) -> None:
+    jobs = [write(ledger, history, cuts, bulk=bulk) for history in written]
+
+    with ledger.connection() as connection:
+        assert verify(connection).findings == []
+        rebuild(connection, PROJECTIONS[0])
+        assert verify(connection).findings == []
+    for job in jobs:
+        if job.delete_time is None:
+            assert ledger.get(job.name) == job
+
+
+def test_states_in_sql_are_those_of_the_lifecycle(ledger: Ledger) -> None:
+    with ledger.connection() as connection:
+        for event in LIFECYCLE:
+            state = state_after(event)
+            row = connection.execute("SELECT state_after(%s)", (event,)).fetchone()
+            assert row == (state.name if state else None,)
+        assert connection.execute("SELECT state_after('topic')").fetchone() == (None,)
+
+
+def test_ten_thousand_walks_fold_to_what_they_always_did() -> None:
+    """A change of this digest is a change of what history means: it needs a new schema, or a reason."""
+    random, digest = Random(7), hashlib.sha256()
+    for number in range(10_000):
+        job = Job(name=f"projects/p/jobs/w{number}")
+        job = evolve(job, Event(job.name, 1, Created(labels={"n": str(number % 7)}), BEGIN))
+        for step in range(random.randrange(12)):
+            type_ = random.choice(sorted(t for t in LIFECYCLE if allowed(t, job.standing)))
+            said = {"reason": f"r{step}"} if "reason" in EVENT_TYPES[type_].model_fields else {}
+            if type_ == "Contradicted":
+                said = {"report": "Started", "state": "X"}
+            at = BEGIN + timedelta(seconds=random.randrange(10_000))
+            job = evolve(job, Event(job.name, job.version + 1, parse_data(type_, said), at))
+        digest.update(repr(sorted(job.model_dump().items())).encode())
+    assert digest.hexdigest() == "5bf40bdb32751de9f52d5734f3d5d987b7c39dd3dba1e9e123215f2f91e0644d"

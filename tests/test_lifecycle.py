@@ -1,0 +1,75 @@
+"""Every pair of state and event against the lifecycle, written down here a second time by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from jobledger.domain.events import EVENT_TYPES, Contradicted, Data, Event
+from jobledger.domain.job import Job, evolve, judge
+from jobledger.domain.states import GONE, LIFECYCLE, NOTHING, JobState, Standing, allowed, state_after
+
+LIVE = "QUEUED PENDING RUNNING CANCELLING PAUSED UPDATING"
+TERMINAL = "SUCCEEDED FAILED CANCELLED EXPIRED PARTIALLY_SUCCEEDED"
+MAY_FOLLOW = {
+    "Created": "NOTHING",
+    "Queued": "QUEUED PENDING",
+    "Preparing": "QUEUED",
+    "Started": "QUEUED PENDING",
+    "Updating": "RUNNING",
+    "Updated": "UPDATING",
+    "Paused": "QUEUED PENDING RUNNING",
+    "Resumed": "PAUSED",
+    "Cancelling": "QUEUED PENDING RUNNING PAUSED UPDATING",
+    "Cancelled": LIVE,
+    "Succeeded": "QUEUED PENDING RUNNING CANCELLING UPDATING",
+    "PartiallySucceeded": "QUEUED PENDING RUNNING UPDATING",
+    "Failed": LIVE,
+    "Expired": "QUEUED PENDING RUNNING PAUSED UPDATING",
+    "Retried": TERMINAL,
+    "ProgressReported": LIVE,
+    "LabelsChanged": f"{LIVE} {TERMINAL}",
+    "Contradicted": f"{LIVE} {TERMINAL} GONE",
+    "Deleted": TERMINAL,
+}
+STANDINGS: tuple[Standing, ...] = (NOTHING, *JobState, GONE)
+AT = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("standing", STANDINGS, ids=lambda s: s.name)
+@pytest.mark.parametrize("event", EVENT_TYPES)
+def test_an_event_may_follow_just_the_states_the_design_names(
+    event: str, standing: Standing
+) -> None:
+    assert allowed(event, standing) == (standing.name in MAY_FOLLOW[event].split())
+
+
+def test_every_event_has_a_rule_and_every_rule_an_event() -> None:
+    assert EVENT_TYPES.keys() == LIFECYCLE.keys()
+
+
+def test_states_are_those_of_vertex_ai() -> None:
+    names = (
+        "QUEUED PENDING RUNNING SUCCEEDED FAILED CANCELLING CANCELLED PAUSED EXPIRED UPDATING"
+        " PARTIALLY_SUCCEEDED"
+    )
+    assert {s.name: s.value for s in JobState} == {n: i for i, n in enumerate(names.split(), 1)}
+
+
+@pytest.mark.parametrize("state", JobState)
+@pytest.mark.parametrize("event", sorted(EVENT_TYPES.keys() - {"Contradicted"}))
+def test_a_report_is_kept_as_it_is_or_as_contradicted(event: str, state: JobState) -> None:
+    job = Job(name="projects/p/jobs/j", version=1, state=state)
+    report: Data = EVENT_TYPES[event].model_validate({"worker": "w1"})
+
+    recorded = judge(report, job)
+    after = evolve(job, Event(job.name, 2, recorded, AT))
+
+    if allowed(event, state):
+        assert recorded is report
+        assert after.state is (state_after(event) or state)
+    else:
+        assert recorded == Contradicted(report=event, state=state.name, data={"worker": "w1"})
+        assert after.state is state
+    assert after.version == 2

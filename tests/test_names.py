@@ -1,0 +1,92 @@
+"""What is accepted as a name, a label, a time, an actor, a trace parent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.names import (
+    kind_of,
+    parse_labels,
+    parse_name,
+    parse_text,
+    parse_time,
+    parse_trace_parent,
+    project_of,
+)
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "project", "kind"),
+    [
+        ("projects/p/jobs/train_1", "p", "jobs"),
+        ("projects/p/locations/us-central1/customJobs/42", "p", "customJobs"),
+        ("projects/my-project.x/evaluationJobs/7", "my-project.x", "evaluationJobs"),
+    ],
+)
+def test_resource_names_say_project_and_kind(name: str, project: str, kind: str) -> None:
+    assert (project_of(parse_name(name)), kind_of(name)) == (project, kind)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "train", "projects/p", "projects//jobs/x", "projects/p/jobs/", "projects/p/jobs/x/",
+     "projects/p/jobs/a b", "projects/p/jobs/ü", "projects/p/Jobs/x", "projects/p/jobs/x\n",
+     "projects/p/jobs/x\0", "/projects/p/jobs/x", "projects/p/jobs/" + "x" * 129, None, 7],
+)  # fmt: skip
+def test_other_names_are_refused(name: str) -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        parse_name(name)
+    assert caught.value.field == "name"
+
+
+def test_labels_may_be_of_any_script() -> None:
+    labels = {"team": "", "größe": "7_b-c", "チーム": "検索", "a" * 64: "b" * 64}
+    assert parse_labels(labels) == labels
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [{"Team": "a"}, {"": "a"}, {"1a": "b"}, {"a": "B"}, {"a": "b c"}, {"a": "b" * 65},
+     {"a" * 65: "b"}, {"a": 7}, {"a": "b\0"}, {f"k{n}": "" for n in range(65)}],
+)  # fmt: skip
+def test_other_labels_are_refused(labels: dict[str, str]) -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        parse_labels(labels)
+    assert caught.value.field == "labels"
+
+
+def test_times_come_out_in_utc() -> None:
+    given = datetime(2026, 5, 31, 12, tzinfo=timezone(timedelta(hours=2)))
+    assert parse_time(given, NOW) == given
+    assert parse_time(given, NOW).tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "time",
+    [datetime(2026, 5, 31), datetime(1969, 12, 31, tzinfo=UTC),  # noqa: DTZ001
+     NOW + timedelta(days=1, microseconds=1), datetime(9999, 1, 1, tzinfo=UTC), "2026-05-31"],
+)  # fmt: skip
+def test_times_without_a_zone_or_beyond_reason_are_refused(time: datetime) -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        parse_time(time, NOW)
+    assert caught.value.field == "occurred_time"
+
+
+def test_short_texts_are_printable() -> None:
+    assert parse_text("actor", None) is None
+    assert parse_text("actor", "ana@example.com") == "ana@example.com"
+    for text in ("", "a\0", "a\nb", "x" * 257, 7):
+        with pytest.raises(InvalidFieldError):
+            parse_text("actor", text)  # type: ignore[arg-type]
+
+
+def test_trace_parents_are_those_of_the_w3c() -> None:
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    assert parse_trace_parent(parent) == parent
+    with pytest.raises(InvalidFieldError):
+        parse_trace_parent(parent.upper())
