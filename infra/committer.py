@@ -112,7 +112,7 @@ class Committer:
 
     def _commit_carefully(self, write: Write, *, doubt: bool) -> None:
         """Answers one write, whatever it takes; `doubt`: it may have been written already."""
-        deadline, pause = time.monotonic() + self._patience, 0.01
+        deadline, pause = write.since + self._patience, 0.01
         while True:
             self._forget([*write.names, *write.touches])
             try:

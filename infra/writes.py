@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -55,6 +56,8 @@ class Write(ABC):
     _next: Write | None = None
 
     def __init__(self) -> None:
+        self.since = time.monotonic()
+        """When its caller began to wait."""
         self._waiting = Lock()
         self._waiting.acquire()
 
