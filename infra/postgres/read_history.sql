@@ -1,4 +1,4 @@
--- Events of one job, oldest first: after version %(after)s, up to %(until)s. Carried by events_version.
+-- Events of one job, oldest first, after a version and up to another. Carried by events_version.
 SELECT position, name, version, type, schema, occurred_time, recorded_time, actor, request_id,
        trace_parent, data
 FROM events

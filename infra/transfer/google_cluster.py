@@ -21,6 +21,7 @@ from jobledger.domain.states import NOTHING, TERMINAL, JobState, Outside, allowe
 TRACE_BEGIN: Final = datetime(2011, 5, 1, 22, 50, tzinfo=UTC)
 """Timestamp 0: 600 s before the trace begins, and so any time before it."""
 AFTER_THE_TRACE: Final = 2**63 - 1
+MAX_LINE: Final = 16 * 1024
 LOST_DATA: Final = 15
 
 
@@ -92,6 +93,8 @@ class BadRowError(ValueError):
 
 def read_row(kind: Kind, project: str, line: bytes) -> Row | None:
     """The report a line makes; None for one from after the trace. Raises BadRowError."""
+    if len(line) > MAX_LINE or b"\0" in line:
+        raise BadRowError(f"holds a NUL character or more than {MAX_LINE} bytes")
     try:
         fields = next(csv.reader([line.decode()]), [])
     except (UnicodeDecodeError, csv.Error) as error:

@@ -1,0 +1,43 @@
+"""What verification finds, in ledgers that somebody damaged with a superuser's rights."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobledger.infra import Ledger
+from jobledger.infra.verify import verify
+
+UNLOCK = "ALTER TABLE events DISABLE TRIGGER ALL; "
+
+
+@pytest.mark.parametrize(
+    ("damage", "kinds"),
+    [
+        ("UPDATE jobs SET state = 'FAILED' WHERE name LIKE '%a'", {"differs"}),
+        ("UPDATE jobs SET etag = 'x' WHERE name LIKE '%a'", {"differs"}),
+        ("UPDATE jobs SET labels = '{\"x\": \"y\"}' WHERE name LIKE '%b'", {"differs"}),
+        ("DELETE FROM jobs WHERE name LIKE '%a'", {"missing"}),
+        ("INSERT INTO jobs SELECT 'projects/p/jobs/c', project, kind, state, version, attempt, create_time,"
+         " start_time, end_time, update_time, delete_time, error, error_message, labels, spec, output, etag"
+         " FROM jobs WHERE name LIKE '%a'", {"extra"}),
+        (f"{UNLOCK} DELETE FROM events WHERE position = 2", {"gap", "differs"}),
+        (f"{UNLOCK} DELETE FROM events WHERE position = 4", {"gap", "missing", "extra"}),
+        (f"{UNLOCK} UPDATE events SET data = '{{}}' WHERE position = 1", {"differs"}),
+        (f"{UNLOCK} UPDATE events SET data = '[]' WHERE position = 1", {"unreadable", "differs"}),
+        (f"{UNLOCK} UPDATE events SET type = 'Exploded' WHERE position = 2", {"unreadable", "differs"}),
+        (f"{UNLOCK} UPDATE events SET recorded_time = '2000-01-01' WHERE position = 3", {"clock"}),
+        ("UPDATE head SET size = 9", {"gap"}),
+    ],
+)  # fmt: skip
+def test_damage_is_found_and_named(ledger: Ledger, damage: str, kinds: set[str]) -> None:
+    ledger.create("projects/p/jobs/a", {"team": "x"})
+    ledger.started("projects/p/jobs/a")
+    ledger.succeeded("projects/p/jobs/a")
+    ledger.create("projects/p/jobs/b")
+    with ledger.connection() as connection:
+        assert verify(connection).ok
+        connection.execute(damage.encode())
+        verdict = verify(connection)
+    assert not verdict.ok
+    assert {finding.kind for finding in verdict.findings} <= kinds
+    assert verdict.findings
