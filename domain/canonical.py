@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import orjson
 import rfc8785
-
 from jobledger.domain.errors import InvalidFieldError
 
 JsonObject = dict[str, Any]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.events import Labels
+from pydantic import BaseModel, ConfigDict
 
 
 class Command(BaseModel):

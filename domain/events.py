@@ -11,13 +11,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
-
 from jobledger.domain import canonical
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import DataTooLargeError, InvalidFieldError, UnknownEventTypeError
 from jobledger.domain.names import parse_labels
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
 
 MAX_DATA_BYTES: Final = 256 * 1024
 Model = TypeVar("Model", bound=BaseModel)

@@ -7,11 +7,11 @@ than AND, as the AIP says; `-x` is `NOT x`; `*` at an end of a string is a wildc
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any, Final, NamedTuple
 
-from lark import Lark, Token, Transformer, UnexpectedInput, v_args
-
 from jobledger.domain.errors import InvalidFieldError
+from lark import Lark, Token, Transformer, UnexpectedInput
 
 MAX_LENGTH: Final = 4096
 
@@ -75,7 +75,7 @@ def parse_filter(text: str) -> Filter:
     if not text.strip():
         return All(())
     try:
-        tree: Filter = _Tree().transform(_PARSER.parse(text))
+        tree: Filter = _Tree().transform(_parser().parse(text))
     except UnexpectedInput as error:
         place = f"at character {error.column}" if error.column > 0 else "at its end"
         raise InvalidFieldError("filter", f"cannot be read {place}") from error
@@ -118,4 +118,7 @@ def _text(token: Token) -> str:
     return re.sub(r"\\(.)", r"\1", str(token)[1:-1])
 
 
-_PARSER: Final = Lark(_GRAMMAR, parser="lalr", maybe_placeholders=True)
+@cache
+def _parser() -> Lark:
+    """Made when first needed: most programs that record jobs never filter any."""
+    return Lark(_GRAMMAR, parser="lalr", maybe_placeholders=True)

@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, assert_never
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from jobledger.domain import events as e
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.commands import (
@@ -39,6 +37,7 @@ from jobledger.domain.states import (
     allowed,
     state_after,
 )
+from pydantic import BaseModel, ConfigDict, Field
 
 S = JobState
 

@@ -10,14 +10,13 @@ from typing import Any, Final
 
 import orjson
 import psycopg
-from psycopg import pq
-
 from jobledger.domain.errors import VersionConflictError
 from jobledger.domain.job import Job
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.rows import Placed, Row
 from jobledger.projections.jobs import job_of, row_of
+from psycopg import pq
 
 _SQL: Final = "jobledger.infra.postgres"
 APPEND: Final = sql.load(_SQL, "append")
@@ -81,7 +80,9 @@ class Appender:
 
     def check_versions(self, first: Mapping[str, int]) -> None:
         """Raises VersionConflictError unless each name's first version follows what is stored of it."""
-        stored = dict(self.connection.execute(READ_VERSIONS, (list(first),)).fetchall())
+        stored: dict[str, int] = dict(
+            self.connection.execute(READ_VERSIONS, (list(first),)).fetchall()
+        )
         for name, version in first.items():
             if name not in stored and version <= 1:
                 continue
@@ -116,10 +117,12 @@ class Appender:
         ]
         # Straight to libpq: psycopg's cursor costs as much again as the round trip.
         self.in_doubt = True
-        result = self._check(self._pg.exec_prepared(b"append", parameters))
+        sent = self._pg.exec_prepared(b"append", parameters)  # type: ignore[arg-type] # None is NULL
+        result = self._check(sent)
         self.in_doubt = self._pg.transaction_status != pq.TransactionStatus.IDLE
         size, recorded = result.get_value(0, 0), result.get_value(0, 1)
-        assert size is not None and recorded is not None
+        assert size is not None
+        assert recorded is not None
         return Placed(int(size) - len(rows) + 1, datetime.fromisoformat(recorded.decode()))
 
     def advance(self, count: int) -> Placed:

@@ -20,7 +20,7 @@ class LedgerUnavailableError(LedgerError):
     """
 
     def __init__(self, reason: str, *, written: bool | None = False) -> None:
-        self.reason = reason.strip()
+        self.reason = " ".join(reason.split())
         self.written = written
         doubt = "" if written is False else "; whether this was recorded is not known"
         super().__init__(f"the ledger's server cannot be reached: {self.reason}{doubt}")

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from threading import Event as Signal
 from typing import Any, Final
 
-from psycopg_pool import ConnectionPool
-
 from jobledger.domain.states import LIFECYCLE, JobState, state_after
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.rows import RecordedEvent
+from psycopg_pool import ConnectionPool
 
 _SQL: Final = "jobledger.infra.postgres"
 READ_HISTORY: Final = sql.load(_SQL, "read_history")
@@ -54,7 +53,9 @@ class Feed:
     def page(self, after: int, limit: int = PAGE) -> list[tuple[Any, ...]]:
         """Rows of the events after a position, in commit order."""
         with translated(), self._pool.connection() as connection:
-            return connection.execute(READ_EVENTS, {"after": after, "limit": limit}, binary=True).fetchall()
+            return connection.execute(
+                READ_EVENTS, {"after": after, "limit": limit}, binary=True
+            ).fetchall()
 
     def events(self, after: int, *, follow: bool) -> Iterator[RecordedEvent]:
         """Events after a position, in commit order; `follow`: waits for more, until the ledger is closed."""

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final, LiteralString, NamedTuple, assert_never
 
-from psycopg.sql import SQL, Composable, Composed, Placeholder
-
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.filters import All, Filter, Not, Restriction, Some
 from jobledger.domain.states import JobState
+from psycopg.sql import SQL, Composable, Composed, Placeholder
 
 
 class Column(NamedTuple):

@@ -10,11 +10,9 @@ from typing import Final, NamedTuple, Self, Unpack
 
 from jobledger.domain import names
 from jobledger.domain.commands import JobCommand
-from psycopg.sql import SQL
-
 from jobledger.domain.errors import (
-    InvalidFieldError,
     IllegalTransitionError,
+    InvalidFieldError,
     JobExistsError,
     JobNotFoundError,
     RequestReusedError,
@@ -30,8 +28,8 @@ from jobledger.infra.methods import About, Commands, Reports
 from jobledger.infra.postgres import migrate, sql
 from jobledger.infra.postgres.connections import (
     Connection,
-    conninfo,
     connect,
+    conninfo,
     open_pool,
     schema_of,
     translated,
@@ -42,6 +40,7 @@ from jobledger.infra.rows import RecordedEvent
 from jobledger.infra.settings import Settings
 from jobledger.infra.writes import AlreadyWrittenError, JobWrite, Provenance, Write
 from jobledger.projections.jobs import job_of
+from psycopg.sql import SQL
 
 READ_JOB: Final = sql.load("jobledger.infra.postgres", "read_job")
 LIST_JOBS: Final = sql.load("jobledger.infra.postgres", "list_jobs")
@@ -141,22 +140,6 @@ class Ledger(Commands, Reports):
             raise JobNotFoundError(name, deleted=True)
         return job
 
-    def list(self, filter: str = "", *, limit: int | None = None) -> list[Job]:
-        """Jobs that were not deleted, newest first; `filter` is AIP-160's. Raises InvalidFieldError."""
-        return list(self.scan(filter, limit=limit))
-
-    def scan(self, filter: str = "", *, limit: int | None = None) -> Iterator[Job]:
-        """The same one by one, without holding them all: one moment's jobs, however long it takes."""
-        condition, parameters = render(parse_filter(filter))
-        if limit is not None and limit < 0:
-            raise InvalidFieldError("limit", f"{limit} is negative")
-        statement = SQL(LIST_JOBS.decode()).format(condition=condition)  # type: ignore[arg-type]
-        with translated(), self._pool.connection() as connection, connection.transaction():
-            with connection.cursor("jobs", withhold=False) as cursor:
-                cursor.itersize = 2_000
-                cursor.execute(statement, parameters | {"limit": limit})
-                yield from map(job_of, cursor)
-
     def history(self, name: str) -> list[RecordedEvent]:
         """All events of a job, oldest first, also of a deleted one. Raises JobNotFoundError."""
         events = self._feed.history(names.parse_name(name))
@@ -178,6 +161,22 @@ class Ledger(Commands, Reports):
     def connection(self) -> Connection:
         """A connection of your own to this ledger's schema, in autocommit; close it after use."""
         return connect(self.conninfo)
+
+    def scan(self, filter: str = "", *, limit: int | None = None) -> Iterator[Job]:
+        """The same one by one, without holding them all: one moment's jobs, however long it takes."""
+        condition, parameters = render(parse_filter(filter))
+        if limit is not None and limit < 0:
+            raise InvalidFieldError("limit", f"{limit} is negative")
+        statement = SQL(LIST_JOBS.decode()).format(condition=condition)
+        with (
+            translated(),
+            self._pool.connection() as connection,
+            connection.transaction(),
+            connection.cursor("jobs") as cursor,
+        ):
+            cursor.itersize = 2_000
+            cursor.execute(statement, parameters | {"limit": limit})
+            yield from map(job_of, cursor)
 
     def _command(self, name: str, command: JobCommand, about: About) -> Job:
         return self._write(name, lambda job: decide(command, job), about).after
@@ -202,6 +201,10 @@ class Ledger(Commands, Reports):
                 raise RequestReusedError(already.request_id, already.name) from already
             write.repeat(self.history(name))
         return write
+
+    def list(self, filter: str = "", *, limit: int | None = None) -> list[Job]:
+        """Jobs that were not deleted, newest first; `filter` is AIP-160's. Raises InvalidFieldError."""
+        return list(self.scan(filter, limit=limit))
 
 
 def server(dsn: str | None, ledger: str) -> str:

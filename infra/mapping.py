@@ -10,7 +10,6 @@ from uuid import UUID
 
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import Mapper, Notification, StoredEvent
-
 from jobledger.domain.errors import InvalidFieldError, VersionConflictError
 from jobledger.domain.events import EVENT_TYPES, Event, read_data
 from jobledger.domain.names import parse_name, parse_time

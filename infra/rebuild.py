@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from psycopg.sql import SQL, Identifier, Literal
-
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.projections.catalogue import Projection
+from psycopg.sql import SQL, Identifier, Literal
 
 CHUNK: Final = 100_000
 """Positions folded in one statement."""

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event as Signal
 from threading import Thread
+from types import TracebackType
 from typing import Any, Final
 from uuid import UUID
 
@@ -37,9 +38,6 @@ from eventsourcing.postgres import (
     TPostgresTrackingRecorder,
 )
 from eventsourcing.utils import Environment, EnvType
-from psycopg.conninfo import make_conninfo
-from psycopg.rows import dict_row
-
 from jobledger.domain.errors import LedgerError, VersionConflictError
 from jobledger.domain.job import Job
 from jobledger.infra.appending import Appender
@@ -47,10 +45,12 @@ from jobledger.infra.committer import Committer
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.mapping import notification_of, rows_of, stored_event_of
 from jobledger.infra.postgres import migrate, sql
-from jobledger.infra.postgres.connections import Connection, conninfo, connect, schema_of
+from jobledger.infra.postgres.connections import Connection, connect, conninfo, schema_of
 from jobledger.infra.rebuild import rebuild
 from jobledger.infra.rows import Placed
 from jobledger.infra.writes import DecidedWrite
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import dict_row
 
 _SQL: Final = "jobledger.infra.postgres"
 READ_STREAM: Final = sql.load(_SQL, "read_stream")
@@ -262,9 +262,14 @@ class Factory(postgres.PostgresFactory):
         self._committer.close()
         super().close()
 
-    def __exit__(self, *args: Any) -> None:
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
         self._committer.close()
-        super().__exit__(*args)
+        super().__exit__(exc_type, exc_val, exc_tb)
 
 
 def _ledger_of(schema: str) -> str:

@@ -9,6 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Thread
 from types import FrameType
 from typing import IO, Final
@@ -89,7 +90,7 @@ def run_as_job(
     Raises InvalidFieldError, before anything runs, for a name or labels that are not right.
     """
     actor = f"{os.environ.get('USER', 'unknown')}@{os.uname().nodename}"[:256]
-    spec = {"command": command.words, "directory": os.getcwd()}
+    spec = {"command": command.words, "directory": str(Path.cwd())}
     with command.signals_passed_on():
         try:
             ledger = open_ledger()

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from jobledger.domain.errors import LedgerError, RequestReusedError
 from jobledger.domain.events import Data, Event
 from jobledger.domain.job import Job, evolve, replay
+from jobledger.domain.states import state_after
 from jobledger.infra.appending import Appender
 from jobledger.infra.rows import Placed, RecordedEvent, Row, row_of
 
@@ -109,7 +110,7 @@ class Write(ABC):
 
     def _wake_next(self) -> None:
         if self._next is not None:
-            self._next._waiting.release()
+            self._next._waiting.release()  # noqa: SLF001 - its own class's
 
 
 def answer_all(writes: Sequence[Write], placed: Placed) -> None:
@@ -124,9 +125,9 @@ def answer_all(writes: Sequence[Write], placed: Placed) -> None:
         write.placed = Placed(position, placed.recorded_time)
         position += len(write.rows)
     for write in reversed(writes):
-        write._next, following = following, write
+        write._next, following = following, write  # noqa: SLF001 - friends
     if following is not None:
-        following._waiting.release()
+        following._waiting.release()  # noqa: SLF001 - friends
 
 
 class JobWrite(Write):
@@ -189,24 +190,27 @@ class JobWrite(Write):
         """What was written, once it was."""
         if self.placed is None:
             return self._repeated
-        return [
-            RecordedEvent(
-                position=position,
-                name=event.name,
-                version=event.version,
-                type=event.type,
-                schema=event.data.schema_number,
-                occurred_time=event.occurred_time,
-                recorded_time=self.placed.recorded_time,
-                actor=event.actor,
-                request_id=event.request_id,
-                trace_parent=event.trace_parent,
-                stored=encoded,
+        assert self.before is not None
+        state, recorded = self.before.state, []
+        for offset, (event, encoded) in enumerate(zip(self.events, self._encoded, strict=True)):
+            state = state_after(event.type) or state
+            recorded.append(
+                RecordedEvent(
+                    position=self.placed.first_position + offset,
+                    name=event.name,
+                    version=event.version,
+                    type=event.type,
+                    schema=event.data.schema_number,
+                    occurred_time=event.occurred_time,
+                    recorded_time=self.placed.recorded_time,
+                    actor=event.actor,
+                    request_id=event.request_id,
+                    trace_parent=event.trace_parent,
+                    stored=encoded,
+                    state=state,
+                )
             )
-            for position, (event, encoded) in enumerate(
-                zip(self.events, self._encoded, strict=True), self.placed.first_position
-            )
-        ]
+        return recorded
 
 
 class DecidedWrite(Write):

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-
 from jobledger.infra import Ledger
 from jobledger.infra.postgres import migrate
-from jobledger.infra.postgres.connections import conninfo, connect, schema_of
+from jobledger.infra.postgres.connections import connect, conninfo, schema_of
 from jobledger.infra.rebuild import rebuild
 
 SHARED = Path(__file__).parents[2] / "shared"

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 import pytest
-
 from jobledger.domain.commands import Command, JobCommand
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.events import Data, Event

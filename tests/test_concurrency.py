@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import pytest
-
 from jobledger.domain.errors import IllegalTransitionError
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
@@ -28,7 +27,9 @@ def assert_sound(ledger: Ledger, events: int) -> None:
 def test_64_threads_report_on_one_job(ledger: Ledger) -> None:
     ledger.create(NAME)
     with ThreadPoolExecutor(64) as pool:
-        versions = list(pool.map(lambda n: ledger.progress_reported(NAME, {"n": n}).version, range(640)))
+        versions = list(
+            pool.map(lambda n: ledger.progress_reported(NAME, {"n": n}).version, range(640))
+        )
 
     assert sorted(versions) == list(range(2, 642))
     assert {e.json["output"]["n"] for e in ledger.history(NAME)[1:]} == set(range(640))
@@ -55,7 +56,11 @@ def test_of_64_threads_one_starts_the_job_and_the_others_are_kept_as_contradicte
     ledger.create(NAME)
     with ThreadPoolExecutor(64) as pool:
         list(pool.map(lambda n: ledger.started(NAME, {"worker": n}), range(64)))
-    assert Counter(e.type for e in ledger.history(NAME)) == {"Created": 1, "Started": 1, "Contradicted": 63}
+    assert Counter(e.type for e in ledger.history(NAME)) == {
+        "Created": 1,
+        "Started": 1,
+        "Contradicted": 63,
+    }
     assert_sound(ledger, 65)
 
 
@@ -115,7 +120,12 @@ def test_a_reader_never_passes_over_an_event_still_in_flight(
             " SELECT size, now(), 1, 0, 'slow', 'other', '' FROM head"
         )
         written = threading.Event()
-        writer = threading.Thread(target=lambda: (quick.create(NAME), written.set()))
+
+        def write() -> None:
+            quick.create(NAME)
+            written.set()
+
+        writer = threading.Thread(target=write)
         writer.start()
 
         # The quick writer cannot have a position before the slow one commits or gives up.
@@ -125,7 +135,10 @@ def test_a_reader_never_passes_over_an_event_still_in_flight(
         slow.execute("COMMIT")
         assert written.wait(10)
         writer.join()
-    assert [(e.position, e.type) for e in ledger.events(follow=False)] == [(1, "slow"), (2, "Created")]
+    assert [(e.position, e.type) for e in ledger.events(follow=False)] == [
+        (1, "slow"),
+        (2, "Created"),
+    ]
 
 
 def test_the_live_feed_misses_nothing_and_shows_nothing_twice_under_16_writers(
@@ -205,7 +218,9 @@ def test_a_rebuild_goes_on_while_writers_do(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 8])
-def test_a_cancel_races_with_a_worker_and_both_are_told_the_truth(ledger: Ledger, threads: int) -> None:
+def test_a_cancel_races_with_a_worker_and_both_are_told_the_truth(
+    ledger: Ledger, threads: int
+) -> None:
     for n in range(20):
         name = f"projects/p/jobs/r{n}"
         ledger.create(name)

@@ -15,7 +15,6 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
-
 from jobledger.infra import Ledger
 from jobledger.infra.errors import LedgerUnavailableError, StorageFullError
 from jobledger.infra.verify import verify
@@ -44,7 +43,9 @@ def test_connections_that_break_are_made_again_and_nothing_is_written_twice(
     breaker.start()
     ledger.create(NAME)
     with ThreadPoolExecutor(8) as pool:
-        versions = list(pool.map(lambda n: ledger.progress_reported(NAME, {"n": n}).version, range(400)))
+        versions = list(
+            pool.map(lambda n: ledger.progress_reported(NAME, {"n": n}).version, range(400))
+        )
     stop.set()
     breaker.join()
 
@@ -60,7 +61,7 @@ def test_a_commit_whose_answer_was_lost_is_found_and_not_repeated(ledger: Ledger
     ledger.create(NAME)
     from jobledger.infra.appending import Appender
 
-    lost = []
+    lost: list[psycopg.pq.abc.PGresult] = []
     real = Appender._check
 
     def check(self: Appender, result: psycopg.pq.abc.PGresult) -> psycopg.pq.abc.PGresult:
@@ -189,7 +190,9 @@ def test_an_error_of_the_disk_is_the_ledgers_own(ledger: Ledger) -> None:
             "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
             " RAISE disk_full USING MESSAGE = 'could not extend file: No space left on device'; END $$"
         )
-        connection.execute("CREATE TRIGGER full_disk BEFORE INSERT ON events EXECUTE FUNCTION full_disk()")
+        connection.execute(
+            "CREATE TRIGGER full_disk BEFORE INSERT ON events EXECUTE FUNCTION full_disk()"
+        )
     with pytest.raises(StorageFullError, match="No space left"):
         ledger.started(NAME)
     with ledger.connection() as connection:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-
 from jobledger.domain.commands import (
     CancelJob,
     ChangeLabels,
@@ -40,14 +39,17 @@ from jobledger.domain.events import (
     Updating,
 )
 from jobledger.domain.states import JobState
+
 from tests.given import BEGIN, given
 
 MINUTE = timedelta(minutes=1)
 
 
 def test_a_new_job_waits() -> None:
-    job = given().when(CreateJob(labels={"team": "a"}, spec={"x": 1})).then(
-        Created(labels={"team": "a"}, spec={"x": 1})
+    job = (
+        given()
+        .when(CreateJob(labels={"team": "a"}, spec={"x": 1}))
+        .then(Created(labels={"team": "a"}, spec={"x": 1}))
     )
     assert (job.state, job.version, job.attempt) == (JobState.QUEUED, 1, 1)
     assert (job.create_time, job.update_time) == (BEGIN, BEGIN)
@@ -73,8 +75,10 @@ def test_nothing_can_be_asked_of_a_job_that_is_not_there(command: JobCommand) ->
 
 @pytest.mark.parametrize("past", [(Created(),), (Created(), Paused())])
 def test_a_cancel_while_nobody_runs_it_needs_no_worker(past: tuple[Created, ...]) -> None:
-    job = given(*past).when(CancelJob(reason="typo")).then(
-        Cancelling(reason="typo"), Cancelled(reason="typo")
+    job = (
+        given(*past)
+        .when(CancelJob(reason="typo"))
+        .then(Cancelling(reason="typo"), Cancelled(reason="typo"))
     )
     assert job.state is JobState.CANCELLED
     assert (job.error, job.error_message) == ({"code": 1, "message": "typo"}, "typo")
@@ -166,7 +170,9 @@ def test_labels_can_be_changed_after_the_end() -> None:
 
 
 def test_a_job_sent_back_waits_again() -> None:
-    job = given(Created(), Preparing()).when(Queued(queue_position=3)).then(Queued(queue_position=3))
+    job = (
+        given(Created(), Preparing()).when(Queued(queue_position=3)).then(Queued(queue_position=3))
+    )
     assert job.state is JobState.QUEUED
 
 

@@ -10,7 +10,6 @@ import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
-
 from jobledger.domain import canonical
 from jobledger.domain.errors import DataTooLargeError, InvalidFieldError, UnknownEventTypeError
 from jobledger.domain.events import EVENT_TYPES, Created, Failed, Started, parse_data, read_data
@@ -18,7 +17,10 @@ from jobledger.domain.events import EVENT_TYPES, Created, Failed, Started, parse
 GOLDEN = Path(__file__).parent / "golden_events.jsonl"
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | TEXT
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | TEXT
     | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
     max_leaves=20,
@@ -34,7 +36,9 @@ def test_there_is_a_golden_event_of_every_type() -> None:
 
 
 @pytest.mark.parametrize("event", golden(), ids=lambda event: f"{event['type']}{event['schema']}")
-def test_an_event_stored_long_ago_is_read_and_would_be_stored_the_same(event: dict[str, Any]) -> None:
+def test_an_event_stored_long_ago_is_read_and_would_be_stored_the_same(
+    event: dict[str, Any],
+) -> None:
     data = read_data(event["type"], event["schema"], event["data"].encode())
 
     assert repr(data) == event["reads"]
@@ -72,10 +76,15 @@ def test_bytes_are_those_of_rfc_8785(value: dict[str, Any]) -> None:
         ({"n": [1.0, 1e21, 1e-7, 333333333.33333329]}, b'{"n":[1,1e+21,1e-7,333333333.3333333]}'),
         ({"\ufb33": 1, "\U0001f600": 2}, '{"\U0001f600":2,"\ufb33":1}'.encode()),
         ({"s": "1.5:2.5 [3.5"}, b'{"s":"1.5:2.5 [3.5"}'),
-        ({"s": "\\u0000 is a backslash and five more"}, b'{"s":"\\\\u0000 is a backslash and five more"}'),
+        (
+            {"s": "\\u0000 is a backslash and five more"},
+            b'{"s":"\\\\u0000 is a backslash and five more"}',
+        ),
     ],
 )
-def test_numbers_and_keys_are_written_as_ecmascript_would(value: dict[str, Any], encoded: bytes) -> None:
+def test_numbers_and_keys_are_written_as_ecmascript_would(
+    value: dict[str, Any], encoded: bytes
+) -> None:
     assert canonical.encode(value) == encoded
 
 
@@ -131,7 +140,9 @@ def test_a_wrong_field_is_named(type_: str, data: dict[str, Any], field: str) ->
 def test_unknown_fields_are_kept_and_defaults_are_not_stored() -> None:
     assert parse_data("Started", {"worker": "w", "gpu": 2}).encode() == b'{"gpu":2,"worker":"w"}'
     assert Created(labels={}, spec={}).encode() == b"{}"
-    assert parse_data("Failed", {"error": "boom"}).encode() == b'{"error":{"code":2,"message":"boom"}}'
+    assert (
+        parse_data("Failed", {"error": "boom"}).encode() == b'{"error":{"code":2,"message":"boom"}}'
+    )
     assert parse_data("Failed", {"error": {"message": "m", "details": [1]}}) == Failed(
         error={"code": 2, "message": "m", "details": [1]}  # type: ignore[arg-type]
     )

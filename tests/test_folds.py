@@ -10,7 +10,6 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from jobledger.domain.events import EVENT_TYPES, Created, Data, Event, parse_data
 from jobledger.domain.job import Job, evolve, replay
 from jobledger.domain.states import LIFECYCLE, allowed, state_after
@@ -34,7 +33,8 @@ FIELDS: dict[str, Any] = {
     "spec": JSON,
     "output": st.none() | JSON,
     "reason": MESSAGE,
-    "error": st.none() | st.builds(lambda code, message: {"code": code, "message": message}, st.integers(0, 16), TEXT),
+    "error": st.none()
+    | st.builds(lambda code, message: {"code": code, "message": message}, st.integers(0, 16), TEXT),
     "queue_position": st.none() | st.integers(0, 9),
     "inferred": st.booleans(),
     "report": TEXT,
@@ -74,7 +74,9 @@ def histories(draw: st.DrawFn, *, legal: bool) -> list[tuple[Data, datetime]]:
     return history
 
 
-def write(ledger: Ledger, history: list[tuple[Data, datetime]], cuts: list[int], *, bulk: bool) -> Job:
+def write(
+    ledger: Ledger, history: list[tuple[Data, datetime]], cuts: list[int], *, bulk: bool
+) -> Job:
     """Appends a history in several pieces, as it is, legal or not."""
     name = f"projects/p/jobs/h{next(_names)}"
     events = [Event(name, v, data, at) for v, (data, at) in enumerate(history, 1)]
@@ -87,7 +89,9 @@ def write(ledger: Ledger, history: list[tuple[Data, datetime]], cuts: list[int],
     return replay(Job(name=name), events)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.lists(histories(legal=True) | histories(legal=False), min_size=1, max_size=4),
     st.lists(st.integers(0, 12), max_size=3).map(sorted),

@@ -7,13 +7,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.errors import InputError
 from jobledger.infra.transfer.google_cluster import Kind
 from jobledger.infra.transfer.importing import Importer, Summary
 from jobledger.infra.verify import verify
+
 from tests.conftest import shared
 
 TRACE = "traces/google-cluster-2011"
@@ -36,7 +36,7 @@ def write(path: Path, text: str) -> Path:
 
 def what_happened(ledger: Ledger, job: int) -> list[tuple[str, str | None]]:
     history = ledger.history(f"projects/trace/jobs/job-{job}")
-    return [(e.type, e.state and e.state.name) for e in history]
+    return [(e.type, e.state.name if e.state else None) for e in history]
 
 
 def sound(ledger: Ledger) -> bool:
@@ -94,7 +94,12 @@ def test_each_report_becomes_what_the_mapping_says(ledger: Ledger, tmp_path: Pat
 
 def test_impossible_reports_are_kept_whole(ledger: Ledger, tmp_path: Path) -> None:
     reports = [(1, "1"), (1, ""), (7, ""), (0, ""), (4, ""), (5, ""), (2, "")]
-    load(ledger, write(tmp_path / "a.gz", "".join(row(n, 7, t, missing=m) for n, (t, m) in enumerate(reports))))
+    load(
+        ledger,
+        write(
+            tmp_path / "a.gz", "".join(row(n, 7, t, missing=m) for n, (t, m) in enumerate(reports))
+        ),
+    )
 
     assert what_happened(ledger, 7) == [
         ("Created", "QUEUED"), ("Started", "RUNNING"), ("Contradicted", "RUNNING"),
@@ -116,12 +121,16 @@ def test_a_job_may_begin_in_the_middle(ledger: Ledger, tmp_path: Path, type_: in
     summary = load(ledger, write(tmp_path / "a.gz", row(5, 7, type_)))
     assert summary.imported == 1
     assert what_happened(ledger, 7)[0] == ("Created", "QUEUED")
-    assert ledger.history("projects/trace/jobs/job-7")[0].json.get("inferred", False) is (type_ != 0)
+    assert ledger.history("projects/trace/jobs/job-7")[0].json.get("inferred", False) is (
+        type_ != 0
+    )
     assert sound(ledger)
 
 
 def test_a_job_of_thousands_of_reports_comes_in(ledger: Ledger, tmp_path: Path) -> None:
-    text = row(0, 7, 0) + "".join(row(2 * n + 1, 7, 1) + row(2 * n + 2, 7, 3) + row(2 * n + 2, 7, 0) for n in range(2500))
+    text = row(0, 7, 0) + "".join(
+        row(2 * n + 1, 7, 1) + row(2 * n + 2, 7, 3) + row(2 * n + 2, 7, 0) for n in range(2500)
+    )
     assert load(ledger, write(tmp_path / "a.gz", text)).imported == 7501
     job = ledger.get("projects/trace/jobs/job-7")
     assert (job.version, job.attempt, job.state) == (7501, 2501, JobState.QUEUED)
@@ -130,7 +139,10 @@ def test_a_job_of_thousands_of_reports_comes_in(ledger: Ledger, tmp_path: Path) 
 
 def test_importing_again_or_more_adds_only_what_is_new(ledger: Ledger, tmp_path: Path) -> None:
     rows = [row(n, n // 2, n % 2) for n in range(9_000)]
-    part, whole = write(tmp_path / "part.gz", "".join(rows[:4_321])), write(tmp_path / "whole.gz", "".join(rows))
+    part, whole = (
+        write(tmp_path / "part.gz", "".join(rows[:4_321])),
+        write(tmp_path / "whole.gz", "".join(rows)),
+    )
 
     assert load(ledger, part).imported == 4_321
     assert load(ledger, part).before == 4_321
@@ -143,7 +155,9 @@ def test_importing_again_or_more_adds_only_what_is_new(ledger: Ledger, tmp_path:
     assert sound(ledger)
 
 
-def test_rows_that_cannot_be_read_are_named_and_the_rest_comes_in(ledger: Ledger, tmp_path: Path) -> None:
+def test_rows_that_cannot_be_read_are_named_and_the_rest_comes_in(
+    ledger: Ledger, tmp_path: Path
+) -> None:
     lines = [row(1, 1, 0), "too,few\n", row(2, 1, 9), "x" + row(3, 1, 1), row(4, 2, 0), row(2**63 - 1, 3, 0),
              row(10**17, 4, 0), ",\xff\n", "\n", row(5, 2, 1, user="a\0b")]  # fmt: skip
     file = tmp_path / "a.csv"

@@ -8,7 +8,6 @@ from typing import Any
 
 import psycopg
 import pytest
-
 from jobledger.domain.errors import (
     DataTooLargeError,
     IllegalTransitionError,
@@ -44,7 +43,12 @@ def test_a_job_is_what_its_events_make_of_it(ledger: Ledger) -> None:
     assert (done.state, done.version) == (JobState.SUCCEEDED, 3)
     assert done.start_time == begin + timedelta(minutes=1)
     assert done.end_time == begin + timedelta(minutes=2)
-    assert (done.project, done.kind, done.spec, done.output) == ("p", "jobs", {"x": 1.5}, {"m": "gs://m"})
+    assert (done.project, done.kind, done.spec, done.output) == (
+        "p",
+        "jobs",
+        {"x": 1.5},
+        {"m": "gs://m"},
+    )
     history = ledger.history(NAME)
     assert [(e.position, e.version, e.type, e.state) for e in history] == [
         (1, 1, "Created", JobState.QUEUED),
@@ -72,7 +76,10 @@ def test_there_is_a_method_for_each_command_and_report(ledger: Ledger) -> None:
 
     assert job(ledger.queued, ledger.preparing, ledger.started) is JobState.RUNNING
     assert job(ledger.started, update) is JobState.UPDATING
-    assert job(ledger.started, ledger.updating, lambda n: ledger.updated(n, {"x": 2})) is JobState.RUNNING
+    assert (
+        job(ledger.started, ledger.updating, lambda n: ledger.updated(n, {"x": 2}))
+        is JobState.RUNNING
+    )
     assert job(ledger.pause) is JobState.PAUSED
     assert job(ledger.pause, ledger.resume) is JobState.QUEUED
     assert job(ledger.paused, ledger.resumed) is JobState.QUEUED
@@ -117,8 +124,14 @@ def test_what_is_refused_changes_nothing(ledger: Ledger) -> None:
         (InvalidFieldError, lambda: ledger.started(NAME, {"x": object()})),
         (InvalidFieldError, lambda: ledger.create("projects/p/jobs/b", {"Team": "a"})),
         (InvalidFieldError, lambda: ledger.started(NAME, occurred_time=datetime(2026, 1, 1))),  # noqa: DTZ001
-        (InvalidFieldError, lambda: ledger.started(NAME, occurred_time=datetime(1900, 1, 1, tzinfo=UTC))),
-        (InvalidFieldError, lambda: ledger.started(NAME, occurred_time=datetime(2100, 1, 1, tzinfo=UTC))),
+        (
+            InvalidFieldError,
+            lambda: ledger.started(NAME, occurred_time=datetime(1900, 1, 1, tzinfo=UTC)),
+        ),
+        (
+            InvalidFieldError,
+            lambda: ledger.started(NAME, occurred_time=datetime(2100, 1, 1, tzinfo=UTC)),
+        ),
         (InvalidFieldError, lambda: ledger.started(NAME, actor="")),
         (InvalidFieldError, lambda: ledger.started(NAME, trace_parent="x")),
         (InvalidFieldError, lambda: ledger.list("color = red")),
@@ -264,10 +277,9 @@ def test_the_database_refuses_to_change_what_happened(ledger: Ledger, statement:
 def test_an_application_role_can_append_and_nothing_else(
     ledger: Ledger, dsn: str, ledger_name: str
 ) -> None:
-    from psycopg.conninfo import make_conninfo
-
     from jobledger.infra.postgres.connections import schema_of
     from jobledger.infra.postgres.migrate import grant
+    from psycopg.conninfo import make_conninfo
 
     role = f"app_{ledger_name}"
     with ledger.connection() as connection:
@@ -287,14 +299,19 @@ def test_an_application_role_can_append_and_nothing_else(
                 "UPDATE head SET size = 0",
             )
             for statement in statements:
-                with application.connection() as own, pytest.raises(psycopg.errors.InsufficientPrivilege):
+                with (
+                    application.connection() as own,
+                    pytest.raises(psycopg.errors.InsufficientPrivilege),
+                ):
                     own.execute(statement.encode())
         assert_sound(ledger)
     finally:
         with ledger.connection() as connection:
             schema = schema_of(ledger_name)
             connection.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role}".encode())
-            connection.execute(f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM {role}".encode())
+            connection.execute(
+                f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM {role}".encode()
+            )
             connection.execute(f"REVOKE ALL ON SCHEMA {schema} FROM {role}".encode())
             connection.execute(f"DROP ROLE {role}".encode())
 

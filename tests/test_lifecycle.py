@@ -5,10 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-
 from jobledger.domain.events import EVENT_TYPES, Contradicted, Data, Event
 from jobledger.domain.job import Job, evolve, judge
-from jobledger.domain.states import GONE, LIFECYCLE, NOTHING, JobState, Standing, allowed, state_after
+from jobledger.domain.states import (
+    GONE,
+    LIFECYCLE,
+    NOTHING,
+    JobState,
+    Standing,
+    allowed,
+    state_after,
+)
 
 LIVE = "QUEUED PENDING RUNNING CANCELLING PAUSED UPDATING"
 TERMINAL = "SUCCEEDED FAILED CANCELLED EXPIRED PARTIALLY_SUCCEEDED"

@@ -9,11 +9,10 @@ from importlib import resources
 
 import psycopg
 import pytest
-
 from jobledger.infra import Ledger
 from jobledger.infra.errors import SchemaError
 from jobledger.infra.postgres import migrate
-from jobledger.infra.postgres.connections import conninfo, connect, schema_of
+from jobledger.infra.postgres.connections import connect, conninfo, schema_of
 from jobledger.infra.rebuild import rebuild
 from jobledger.projections.catalogue import PROJECTIONS
 
@@ -43,7 +42,10 @@ def test_eight_at_once_make_one_ledger(dsn: str, fresh: str) -> None:
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        ("INSERT INTO migrations (number, name, checksum) VALUES (99, 'future', 'x')", "use a newer"),
+        (
+            "INSERT INTO migrations (number, name, checksum) VALUES (99, 'future', 'x')",
+            "use a newer",
+        ),
         ("DELETE FROM migrations WHERE number = (SELECT max(number) FROM migrations)", "init"),
         ("UPDATE migrations SET checksum = 'x' WHERE number = 1", "another migration 1"),
         ("UPDATE projections SET version = 0", "bring it up to date"),
@@ -87,9 +89,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(
 
 def test_landed_migrations_never_change() -> None:
     """Old ledgers were made by just these bytes: a change is a new file."""
-    landed = {
-        f"{m.number:04d}_{m.name}": m.checksum for m in migrate.migrations()
-    }
+    landed = {f"{m.number:04d}_{m.name}": m.checksum for m in migrate.migrations()}
     known = (resources.files("tests") / "landed_migrations.txt").read_text().split()
     assert landed == dict(zip(known[::2], known[1::2], strict=True))
 

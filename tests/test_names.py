@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.names import (
     kind_of,

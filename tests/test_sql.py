@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-
 from jobledger.domain.events import Created, Event, Started
 from jobledger.infra import Ledger
 from jobledger.infra.postgres import sql
@@ -49,7 +48,11 @@ def test_hot_statements_keep_their_index(
     ledger.append_many(Event(j, 2, Started(), at) for j in jobs)
     text = sql.load("jobledger.infra.postgres", name).decode()
     numbers: dict[str, str] = {}
-    text = re.sub(r"%(\(\w+\))?s", lambda m: numbers.setdefault(m[0] if m[1] else f"{m.start()}", f"${len(numbers) + 1}"), text)
+    text = re.sub(
+        r"%(\(\w+\))?s",
+        lambda m: numbers.setdefault(m[0] if m[1] else f"{m.start()}", f"${len(numbers) + 1}"),
+        text,
+    )
     with ledger.connection() as connection:
         connection.execute("ANALYZE")
         connection.execute("SET plan_cache_mode = force_generic_plan")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from jobledger.infra import Ledger
 from jobledger.infra.verify import verify
 

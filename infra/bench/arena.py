@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.sql import SQL, Identifier
-
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import migrate
-from jobledger.infra.postgres.connections import conninfo, connect, schema_of
+from jobledger.infra.postgres.connections import connect, conninfo, schema_of
 from jobledger.infra.rebuild import rebuild
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.sql import SQL, Identifier
 
 SLOW_DISK = "-c commit_delay=1000 -c commit_siblings=0"
 """The leader of a group commit sleeps 1 ms before its flush, as on a disk that takes that long."""
@@ -87,11 +86,13 @@ class Arena:
 
     def with_options(self, options: str) -> str:
         """The connection string with server settings added."""
-        given = conninfo_to_dict(self.dsn)
-        return make_conninfo(**given | {"options": f"{given.get('options') or ''} {options}".strip()})  # type: ignore[arg-type]
+        values = {k: str(v) for k, v in conninfo_to_dict(self.dsn).items() if v is not None}
+        return make_conninfo(
+            **values | {"options": f"{values.get('options', '')} {options}".strip()}
+        )
 
     def library_settings(self) -> dict[str, str]:
-        """eventsourcing's settings for its own PostgreSQL recorder in this database."""
+        """Eventsourcing's settings for its own PostgreSQL recorder in this database."""
         given = conninfo_to_dict(self.dsn)
         return {
             "PERSISTENCE_MODULE": "eventsourcing.postgres",
@@ -110,7 +111,19 @@ class Arena:
             file.flush()
             printed = self._tool(
                 "pgbench",
-                ["-n", "-M", "prepared", "-f", file.name, "-c", str(clients), "-j", str(min(2, clients)), "-T", str(max(1, round(self.seconds)))],
+                [
+                    "-n",
+                    "-M",
+                    "prepared",
+                    "-f",
+                    file.name,
+                    "-c",
+                    str(clients),
+                    "-j",
+                    str(min(2, clients)),
+                    "-T",
+                    str(max(1, round(self.seconds))),
+                ],
                 options,
             )
         line = next(line for line in printed.splitlines() if line.startswith("tps = "))
@@ -128,12 +141,20 @@ class Arena:
             environment = os.environ | {"PGOPTIONS": options}
         else:
             environment = os.environ | _libpq(self.dsn) | {"PGOPTIONS": options}
-        return subprocess.run(command, check=True, env=environment, capture_output=True, text=True).stdout
+        return subprocess.run(
+            command, check=True, env=environment, capture_output=True, text=True
+        ).stdout
 
 
 def _libpq(dsn: str) -> dict[str, str]:
     """A connection string as libpq's environment variables."""
-    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
+    names = {
+        "host": "PGHOST",
+        "port": "PGPORT",
+        "user": "PGUSER",
+        "password": "PGPASSWORD",
+        "dbname": "PGDATABASE",
+    }
     return {names[key]: str(value) for key, value in conninfo_to_dict(dsn).items() if key in names}
 
 

@@ -18,7 +18,6 @@ from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 from eventsourcing.postgres import PostgresTrackingRecorder
 from eventsourcing.projection import Projection, ProjectionRunner
-
 from jobledger.domain import events as e
 from jobledger.domain.events import Event
 from jobledger.infra.ledger import Ledger

@@ -9,7 +9,6 @@ from itertools import islice
 from statistics import median
 from typing import Final, NamedTuple
 
-
 from jobledger.infra.bench.arena import SLOW_DISK, Arena
 from jobledger.infra.bench.load import ready_events
 from jobledger.infra.postgres.connections import schema_of
@@ -22,7 +21,8 @@ Pair = tuple[float, float]
 
 class Measure(NamedTuple):
     """One figure. `ratio` is ours through the other's; `must` and `aim` are lower bounds of it,
-    upper ones where less is better."""
+    upper ones where less is better.
+    """
 
     id: str
     measure: str
@@ -78,7 +78,9 @@ def append1_stock(arena: Arena) -> Pair:
 
 
 def _append(arena: Arena, ledger: str, threads: int, options: str = "") -> float:
-    return arena.load("append", arena.with_options(options), ledger, str(threads), str(arena.seconds))
+    return arena.load(
+        "append", arena.with_options(options), ledger, str(threads), str(arena.seconds)
+    )
 
 
 def bulk_import(arena: Arena) -> Pair:
@@ -120,7 +122,8 @@ def get(arena: Arena) -> Pair:
         return (
             _per_second(lambda: ledger.get(job), arena.seconds),
             _per_second(
-                lambda: connection.execute(statement, (job,), prepare=True).fetchone(), arena.seconds
+                lambda: connection.execute(statement, (job,), prepare=True).fetchone(),
+                arena.seconds,
             ),
         )
 
@@ -187,15 +190,80 @@ def _per_second(call: Callable[[], object], seconds: float) -> float:
 PGBENCH: Final = "pgbench, one-row prepared inserts"
 STOCK: Final = "eventsourcing's own recorder"
 MEASURES: Final = (
-    Measure("append64", "durable appends, 64 callers", "events/s", f"{PGBENCH}, 64 clients", 0.5, 1, append64),
-    Measure("append64_stock", "durable appends, 64 callers", "events/s", f"{STOCK}, best of 1, 2, 8 processes", 8, 15, append64_stock),
-    Measure("append64_slow_disk", "the same, a disk of 1 ms", "events/s", f"{PGBENCH}, 64 clients", 0.5, 1, append64_slow_disk),
-    Measure("append1_stock", "durable appends, 1 caller", "events/s", f"{STOCK}, 1 process", 2, 4, append1_stock),
-    Measure("import", "bulk import of ready events", "events/s", "COPY of the same rows by psql", 0.4, 0.8, bulk_import),
-    Measure("rebuild", "rebuild of jobs, 200,000 events", "events/s", "eventsourcing's ProjectionRunner", 100, 400, rebuild_jobs),
+    Measure(
+        "append64",
+        "durable appends, 64 callers",
+        "events/s",
+        f"{PGBENCH}, 64 clients",
+        0.5,
+        1,
+        append64,
+    ),
+    Measure(
+        "append64_stock",
+        "durable appends, 64 callers",
+        "events/s",
+        f"{STOCK}, best of 1, 2, 8 processes",
+        8,
+        15,
+        append64_stock,
+    ),
+    Measure(
+        "append64_slow_disk",
+        "the same, a disk of 1 ms",
+        "events/s",
+        f"{PGBENCH}, 64 clients",
+        0.5,
+        1,
+        append64_slow_disk,
+    ),
+    Measure(
+        "append1_stock",
+        "durable appends, 1 caller",
+        "events/s",
+        f"{STOCK}, 1 process",
+        2,
+        4,
+        append1_stock,
+    ),
+    Measure(
+        "import",
+        "bulk import of ready events",
+        "events/s",
+        "COPY of the same rows by psql",
+        0.4,
+        0.8,
+        bulk_import,
+    ),
+    Measure(
+        "rebuild",
+        "rebuild of jobs, 200,000 events",
+        "events/s",
+        "eventsourcing's ProjectionRunner",
+        100,
+        400,
+        rebuild_jobs,
+    ),
     Measure("get", "get of one job", "calls/s", "psycopg, select of one row by key", 0.6, 0.9, get),
-    Measure("feed", "live feed read from Python", "events/s", "COPY of the same rows to psql", 0.2, 0.5, feed),
-    Measure("bytes_per_event", "on disk, indexes and projections in", "bytes/event", "the same events in eventsourcing's table", 1.5, 1, bytes_per_event, less_is_better=True),
+    Measure(
+        "feed",
+        "live feed read from Python",
+        "events/s",
+        "COPY of the same rows to psql",
+        0.2,
+        0.5,
+        feed,
+    ),
+    Measure(
+        "bytes_per_event",
+        "on disk, indexes and projections in",
+        "bytes/event",
+        "the same events in eventsourcing's table",
+        1.5,
+        1,
+        bytes_per_event,
+        less_is_better=True,
+    ),
 )
 
 
@@ -203,5 +271,3 @@ def run(measure: Measure, arena: Arena, times: int) -> Pair:
     """Medians of so many runs, ours and the other's in turn."""
     pairs = [measure.run(arena) for _ in range(times)]
     return median(ours for ours, _ in pairs), median(theirs for _, theirs in pairs)
-
-

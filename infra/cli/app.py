@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated, Final
 
+import psycopg
 import typer
-
 from jobledger.domain.errors import LedgerError
 from jobledger.infra.cli import measuring, operating, reading, writing
 from jobledger.infra.cli.context import ERR, Target
@@ -64,6 +64,10 @@ def main() -> None:
         app(_shared_first(sys.argv[1:]))
     except LedgerError as error:
         ERR.print(f"jobledger: {error}", style="red", markup=False)
+        sys.exit(1)
+    except psycopg.Error as error:
+        said = error.diag.message_primary or str(error).strip()
+        ERR.print(f"jobledger: PostgreSQL: {said}", style="red", markup=False)
         sys.exit(1)
     except BrokenPipeError:
         # Whoever read the output has seen enough.

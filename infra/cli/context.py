@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import orjson
 import typer
-from rich.console import Console
-
 from jobledger.domain.names import parse_name
 from jobledger.infra.ledger import Ledger, server
 from jobledger.infra.postgres.connections import Connection, connect
+from rich.console import Console
 
 PIPE_WIDTH: Final = 200
 # A pipe has no width; what reads it wants each name on one line.

@@ -5,47 +5,64 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
-from rich.table import Table
-
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.infra.bench.arena import Arena
-from jobledger.infra.bench.measures import MEASURES, Measure, Pair, run
 from jobledger.infra.cli.context import ERR, OUT, target
 from jobledger.infra.ledger import server_of
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from jobledger.infra.bench.arena import Arena
+    from jobledger.infra.bench.measures import Measure, Pair
 
 
 def bench(
     context: typer.Context,
     ids: Annotated[list[str] | None, typer.Argument(metavar="ID...")] = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures there.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the figures there.")
+    ] = None,
     seconds: Annotated[float, typer.Option(min=1, help="How long each measurement takes.")] = 4,
     times: Annotated[int, typer.Option(min=1, help="Medians of so many.")] = 3,
 ) -> None:
     """Measure the ledger beside its peers and limits, on this machine, in this run."""
+    # Not for every command: the peers' libraries take their time to import.
+    from jobledger.infra.bench.arena import Arena
+    from jobledger.infra.bench.measures import MEASURES, run
+
     known = {measure.id: measure for measure in MEASURES}
     if unknown := set(ids or ()) - known.keys():
         raise InvalidFieldError("id", f"there is no measure {min(unknown)!r}")
     arena = Arena(server_of(target(context).dsn), seconds)
     machine = _machine(arena)
     OUT.print(machine, markup=False)
-    table = Table("id", "measure", "value", "beside", "value", "ratio", "must", "aim", "met", box=None)
+    table = Table(
+        "id", "measure", "value", "beside", "value", "ratio", "must", "aim", "met", box=None
+    )
     rows = []
     for measure in [known[id_] for id_ in ids] if ids else MEASURES:
         ERR.print(f"measuring {measure.id} …", style="dim")
         row = _row(measure, run(measure, arena, times))
         rows.append(row)
         table.add_row(
-            row["id"], row["measure"], f"{row['value']:,.0f} {row['unit']}", row["beside"],
-            f"{row['beside_value']:,.0f}", f"{row['ratio']:.2f}", f"{row['must']:g}", f"{row['aim']:g}",
+            row["id"],
+            row["measure"],
+            f"{row['value']:,.0f} {row['unit']}",
+            row["beside"],
+            f"{row['beside_value']:,.0f}",
+            f"{row['ratio']:.2f}",
+            f"{row['must']:g}",
+            f"{row['aim']:g}",
             "yes" if row["met"] else "NO",
         )
     OUT.print(table)
     if json is not None:
-        json.write_bytes(orjson.dumps({"machine": machine, "rows": rows}, option=orjson.OPT_INDENT_2))
+        json.write_bytes(
+            orjson.dumps({"machine": machine, "rows": rows}, option=orjson.OPT_INDENT_2)
+        )
 
 
 def _row(measure: Measure, pair: Pair) -> dict[str, Any]:

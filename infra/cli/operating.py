@@ -6,15 +6,13 @@ import sys
 from typing import Annotated
 
 import typer
-from psycopg.sql import SQL, Identifier
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.cli.context import ERR, OUT, Json, print_json, target
 from jobledger.infra.postgres import migrate
 from jobledger.infra.rebuild import rebuild as rebuild_projection
 from jobledger.infra.verify import verify as verify_ledger
 from jobledger.projections.catalogue import PROJECTIONS
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 
 def init(

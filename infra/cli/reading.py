@@ -8,9 +8,6 @@ from typing import Annotated
 
 import orjson
 import typer
-from rich.table import Table
-from rich.text import Text
-
 from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
 from jobledger.infra.cli.context import (
@@ -23,6 +20,8 @@ from jobledger.infra.cli.context import (
 )
 from jobledger.infra.rows import RecordedEvent
 from jobledger.infra.shapes import event_json, job_json, time_text
+from rich.table import Table
+from rich.text import Text
 
 COLOURS = {
     JobState.RUNNING: "cyan",

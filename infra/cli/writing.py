@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import getpass
-import os
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
-
 from jobledger.domain.canonical import decode
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import parse_data
@@ -24,6 +22,14 @@ from jobledger.infra.shapes import event_json, job_json
 from jobledger.infra.simulation import simulate as simulated
 from jobledger.infra.transfer.google_cluster import Kind
 from jobledger.infra.transfer.importing import Importer, Summary
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+)
 
 importing = typer.Typer(no_args_is_help=True, help="Import histories from elsewhere.")
 
@@ -109,9 +115,7 @@ def google_cluster_trace(
             summary = Summary(str(file))
             summaries.append(summary)
             try:
-                importer.run(
-                    file, summary, lambda read, bar=bar: progress.update(bar, completed=read)
-                )  # type: ignore[misc]
+                importer.run(file, summary, partial(_move, progress, bar))
             except InputError as error:
                 broken.append(error)
     _report(summaries, broken, json=json)
@@ -148,6 +152,10 @@ def _report(summaries: list[Summary], broken: list[InputError], *, json: bool) -
 def _bar(amount: DownloadColumn | MofNCompleteColumn) -> Progress:
     columns = TextColumn("{task.description}"), BarColumn(), amount
     return Progress(*columns, console=ERR, disable=not sys.stderr.isatty())
+
+
+def _move(progress: Progress, bar: TaskID, read: int) -> None:
+    progress.update(bar, completed=read)
 
 
 def _label(text: str) -> tuple[str, str]:

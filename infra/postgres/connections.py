@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
+from jobledger.domain import canonical
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra.errors import LedgerUnavailableError, SchemaError, StorageFullError
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
-
-from jobledger.domain import canonical
-from jobledger.domain.errors import InvalidFieldError
-from jobledger.infra.errors import LedgerUnavailableError, SchemaError, StorageFullError
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -39,8 +38,9 @@ def conninfo(dsn: str, schema: str) -> str:
         given = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError as error:
         raise InvalidFieldError("dsn", f"is not a connection string: {error}".strip()) from error
+    values = {key: str(value) for key, value in given.items() if value is not None}
     options = f"{given.get('options') or ''} -c search_path={schema} -c TimeZone=UTC".strip()
-    return make_conninfo(**given | {"options": options, "client_encoding": "utf8"})
+    return make_conninfo(**values | {"options": options, "client_encoding": "utf8"})
 
 
 def connect(info: str) -> Connection:

@@ -12,11 +12,10 @@ from functools import cache
 from importlib import resources
 from typing import Final, NamedTuple
 
-from psycopg.sql import SQL, Identifier
-
 from jobledger.infra.errors import SchemaError
 from jobledger.infra.postgres.connections import Connection, schema_of, translated
 from jobledger.projections.catalogue import PROJECTIONS, Projection
+from psycopg.sql import SQL, Identifier
 
 _PACKAGE: Final = "jobledger.infra.postgres.migrations"
 # One lock for all ledgers of a database: making one takes a moment.
@@ -121,7 +120,7 @@ def _applied(connection: Connection, schema: str) -> list[tuple[int, str]]:
     found = connection.execute("SELECT to_regclass(%s)", (f"{schema}.migrations",)).fetchone()
     if found is None or found[0] is None:
         return []
-    return connection.execute("SELECT number, checksum FROM migrations ORDER BY number").fetchall()  # type: ignore[return-value]
+    return connection.execute("SELECT number, checksum FROM migrations ORDER BY number").fetchall()
 
 
 def _check_checksums(ledger: str, done: list[tuple[int, str]]) -> None:

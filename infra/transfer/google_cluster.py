@@ -111,7 +111,7 @@ def read_row(kind: Kind, project: str, line: bytes) -> Row | None:
         name = f"projects/{project}/jobs/{_job_id(kind, row)}"
     except (KeyError, ValueError, OverflowError) as error:
         raise BadRowError(f"has no right time, job or event type ({error})") from error
-    said = {column: row.pop(column) for column in OF_THE_REPORT if column in row}
+    said: JsonObject = {column: row.pop(column) for column in OF_THE_REPORT if column in row}
     return Row(parse_name(name), report, parse_time(time, datetime.now(UTC)), dict(row), said)
 
 

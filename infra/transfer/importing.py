@@ -10,14 +10,12 @@ import gzip
 import hashlib
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Final
-
-from psycopg import errors
+from typing import Any, Final
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import Event
@@ -31,6 +29,7 @@ from jobledger.infra.rows import Placed, row_of
 from jobledger.infra.rows import Row as EventRow
 from jobledger.infra.transfer.google_cluster import BadRowError, Kind, Row, facts, read_row
 from jobledger.infra.writes import Write
+from psycopg import errors
 
 _SQL: Final = "jobledger.infra.transfer"
 READ_PROGRESS: Final = sql.load(_SQL, "read_progress")
@@ -169,7 +168,7 @@ def _lines(file: Path, progress: Progress = lambda read: None) -> Iterator[bytes
         with file.open("rb") as raw:
             zipped = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            source: IO[bytes] = gzip.GzipFile(fileobj=raw) if zipped else raw
+            source: Iterable[bytes] = gzip.GzipFile(fileobj=raw) if zipped else raw
             for number, line in enumerate(source, start=1):
                 yield line
                 if number % CHUNK == 0:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 import orjson
-
 from jobledger.domain import canonical
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.job import Job

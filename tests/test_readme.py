@@ -1,0 +1,37 @@
+"""The README says what is so: its table is the lifecycle's, its example runs, its files are there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_lifecycle_is_printed_as_it_is() -> None:
+    script = [sys.executable, str(ROOT / "scripts" / "lifecycle")]
+    printed = subprocess.run(script, capture_output=True, text=True, check=True).stdout
+    assert f"<!-- lifecycle -->\n{printed}<!-- /lifecycle -->\n" in README
+
+
+def test_the_example_prints_what_it_says(
+    dsn: str, ledger_name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JOBLEDGER_DSN", dsn)
+    monkeypatch.setenv("JOBLEDGER_LEDGER", ledger_name)
+    code, printed = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL)[0]
+
+    exec(compile(code, "README.md", "exec"), {})
+
+    assert capsys.readouterr().out == printed
+
+
+def test_files_it_names_are_there() -> None:
+    named = set(re.findall(r"`((?:domain|projections|infra|tests|scripts)/[\w./]*)`", README))
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
