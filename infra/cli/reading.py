@@ -98,8 +98,10 @@ def events(
     context: typer.Context,
     after: Annotated[int, typer.Option(min=0, help="Begin after this position.")] = 0,
     follow: Annotated[bool, typer.Option("--follow", help="Wait for more.")] = False,
+    json: Json = True,
 ) -> None:
     """Print the ledger's events in their order, one JSON document a line."""
+    assert json  # There is no other form.
     with target(context).open() as ledger:
         print_json_lines(map(event_json, ledger.events(after, follow=follow)))
 

@@ -49,6 +49,7 @@ BEGIN
                     ELSE type = 'Created' END AS specifies
         FROM events
         WHERE position BETWEEN first AND last AND schema > 0
+        OFFSET 0  -- So that what is computed here is computed once.
     ),
     -- All aggregates take the newest first, so that one sort serves them.
     delta AS (
