@@ -16,7 +16,7 @@ CREATE FUNCTION append(
     OUT size bigint, OUT recorded_time timestamptz
 )
 LANGUAGE plpgsql SECURITY DEFINER
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -24,7 +24,7 @@ DECLARE
     now CONSTANT timestamptz := clock_timestamp();
     written integer;
 BEGIN
-    UPDATE head SET size = size + count, recorded_time = greatest(recorded_time, now)
+    UPDATE head SET size = size + count, recorded_time = greatest(recorded_time, now) WHERE one
     RETURNING head.size, head.recorded_time INTO STRICT append.size, append.recorded_time;
 
     IF request_ids IS NOT NULL
@@ -60,7 +60,7 @@ REVOKE ALL ON FUNCTION append FROM PUBLIC;
 -- hold while a ledger is moved to another node.
 CREATE FUNCTION lock_head() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    UPDATE head SET size = size;
+    UPDATE head SET size = size WHERE one;
 END $$;
 REVOKE ALL ON FUNCTION lock_head FROM PUBLIC;
 
