@@ -52,7 +52,8 @@ class BulkWrite(Write):
         if not appender.may_copy:
             jobs.update(appender.load(self.touches))
             return super().write(appender, jobs)
-        appender.check_versions(self._first)
+        # Those that begin here meet the unique index if they were there already.
+        appender.check_versions({name: first for name, first in self._first.items() if first > 1})
         placed = appender.advance(len(self._events))
         connection = appender.connection
         with connection.cursor() as cursor, cursor.copy(COPY_EVENTS) as copy:

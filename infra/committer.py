@@ -23,7 +23,8 @@ from jobledger.infra.appending import Appender
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.rows import Placed
-from jobledger.infra.writes import AlreadyWrittenError, Write, answer_all, changed
+from jobledger.infra.writes import AlreadyWrittenError, Write, answer_all, changed, first_versions
+from psycopg.errors import UniqueViolation
 
 MAX_BATCH: Final = 512
 MAX_CACHED_JOBS: Final = 10_000
@@ -131,14 +132,18 @@ class Committer:
     def _attempt(self, write: Write, *, doubt: bool) -> Placed | None:
         """One write in a transaction of its own that keeps others out; None if it wrote nothing."""
         appender = self._connected()
-        with appender.transaction():
-            appender.lock()
-            if doubt and (placed := appender.find(write.rows)):
-                return placed
-            if write.request_id and (used := appender.find_requests([write.request_id])):
-                raise AlreadyWrittenError(write.request_id, used[write.request_id])
-            jobs = appender.load(write.names)
-            placed = write.write(appender, jobs)
+        try:
+            with appender.transaction():
+                appender.lock()
+                if doubt and (placed := appender.find(write.rows)):
+                    return placed
+                if write.request_id and (used := appender.find_requests([write.request_id])):
+                    raise AlreadyWrittenError(write.request_id, used[write.request_id])
+                jobs = appender.load(write.names)
+                placed = write.write(appender, jobs)
+        except UniqueViolation:
+            appender.check_versions(first_versions(write.rows))  # Says which, and what is there.
+            raise
         self._remember(jobs.values())
         return placed
 

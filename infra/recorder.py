@@ -221,7 +221,9 @@ class Factory(postgres.PostgresFactory):
         self.datastore.schema = schema
         # The ledger's statements are unqualified; the application's own tables may be in public.
         assert isinstance(self.datastore.pool.kwargs, dict)
-        self.datastore.pool.kwargs["options"] = f"-c search_path={schema},public -c TimeZone=UTC -c jit=off"
+        self.datastore.pool.kwargs["options"] = (
+            f"-c search_path={schema},public -c TimeZone=UTC -c jit=off"
+        )
         self._committer = Committer(lambda: connect(_conninfo(self.datastore)))
 
     def application_recorder(self) -> ApplicationRecorder:

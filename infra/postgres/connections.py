@@ -42,7 +42,9 @@ def conninfo(dsn: str, schema: str) -> str:
     except psycopg.ProgrammingError as error:
         raise InvalidFieldError("dsn", f"is not a connection string: {error}".strip()) from error
     values = {key: str(value) for key, value in given.items() if value is not None}
-    options = f"{given.get('options') or ''} -c search_path={schema} -c TimeZone=UTC -c jit=off".strip()
+    options = (
+        f"{given.get('options') or ''} -c search_path={schema} -c TimeZone=UTC -c jit=off".strip()
+    )
     return make_conninfo(**values | {"options": options, "client_encoding": "utf8"})
 
 
