@@ -33,6 +33,7 @@ def rebuild(
         connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(beside)))
         connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(beside)))
         _look_in(connection, beside, live)
+        connection.execute("SET work_mem = '256MB'")  # One sort of a whole chunk, in memory.
         connection.execute(projection.schema)
     try:
         done = _fold(connection, projection, 0, _size(connection), progress)
@@ -43,6 +44,7 @@ def rebuild(
     finally:
         with translated():
             _look_in(connection, live)
+            connection.execute("RESET work_mem")
             connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(beside)))
     return done
 

@@ -100,6 +100,20 @@ class StockJobs(Application[Any]):
         self.save(job)
 
 
+def stock_history(jobs: int) -> float:
+    """Saves so many jobs' histories, hundreds at a time; how many events."""
+    with StockJobs() as application:
+        for first in range(0, jobs, 500):
+            histories = []
+            for number in range(first, min(first + 500, jobs)):
+                job = StockJob(f"history-{number}", LABELS)
+                job.start(WORKER["worker"])
+                job.succeed(OUTPUT)
+                histories.append(job)
+            application.save(*histories)
+    return 3.0 * jobs
+
+
 def stock(seconds: float) -> float:
     """One process of the library's stock Application; POSTGRES_* say where."""
     with StockJobs() as jobs:
@@ -157,6 +171,8 @@ if __name__ == "__main__":
     match what:
         case "append":
             print(append(given[0], given[1], int(given[2]), float(given[3])))
+        case "stock_history":
+            print(stock_history(int(given[0])))
         case "stock":
             print(stock(float(given[0])))
         case "stock_projection":

@@ -104,7 +104,7 @@ def bulk_import(arena: Arena) -> Pair:
 def rebuild_jobs(arena: Arena) -> Pair:
     """The rebuild of `jobs` over 200,000 events, beside the library's ProjectionRunner catching up."""
     with arena.ledger() as name, arena.schema():
-        arena.load("stock", str(arena.seconds))
+        arena.load("stock_history", "10000")
         theirs = arena.load("stock_projection", str(min(arena.seconds, 3)))
         with arena.open(name) as ledger, ledger.connection() as connection:
             ledger.append_many(ready_events(JOBS))
