@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,7 +13,7 @@ import psycopg
 import pytest
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
-from eventsourcing.persistence import IntegrityError, StoredEvent, Tracking
+from eventsourcing.persistence import DataError, IntegrityError, StoredEvent, Tracking
 from eventsourcing.postgres import PostgresTrackingRecorder
 from eventsourcing.projection import Projection, ProjectionRunner
 from eventsourcing.tests.persistence import (
@@ -21,6 +22,10 @@ from eventsourcing.tests.persistence import (
     ProcessRecorderTestCase,
     TrackingRecorderTestCase,
 )
+from jobledger.domain.events import Created
+from jobledger.domain.events import Event as JobEvent
+from jobledger.domain.job import Job, project_job
+from jobledger.infra import Ledger
 from jobledger.infra.recorder import Factory
 from psycopg.conninfo import conninfo_to_dict
 
@@ -186,3 +191,28 @@ def test_processes_that_begin_at_once_all_find_their_tables(dsn: str, env: dict[
         assert list(pool.map(begin, range(8))) == [None] * 8
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(f"DROP SCHEMA ledger_race_{os.getpid()} CASCADE".encode())
+
+
+def test_an_application_reads_and_writes_jobs(
+    env: dict[str, str], dsn: str, ledger_name: str
+) -> None:
+    env = env | {
+        "MAPPER_TOPIC": "jobledger.infra.mapping:JobMapper",
+        "ORIGINATOR_ID_TYPE": "text",
+    }
+    name, at = "projects/p/jobs/x", datetime(2026, 6, 1, tzinfo=UTC)
+    with Ledger.open(dsn, ledger_name) as ledger, Application[str](env=env) as application:
+        application.save(JobEvent(name, 1, Created(labels={"a": "b"}), at, "ana", "r1"))
+        ledger.started(name, {"worker": "w1"})
+
+        job: Job = application.repository.get(name, projector_func=project_job)
+
+        assert job == ledger.get(name)
+        assert (job.id, job.version, job.labels) == (name, 2, {"a": "b"})
+        first, second = application.recorder.select_notifications(1, 10)
+        assert application.mapper.to_domain_event(first) == ledger.history(name)[0].event
+        assert (second.id, second.topic, second.state) == (2, "Started", b'{"worker":"w1"}')
+        with pytest.raises(IntegrityError):
+            application.save(JobEvent(name, 2, Created(), at))
+        with pytest.raises(DataError, match="canonical JSON"):
+            application.recorder.insert_events([StoredEvent(name, 3, "Started", b'{ "x":1}')])
