@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from jobledger.domain import canonical
 from jobledger.domain.canonical import JsonObject
-from jobledger.domain.events import EVENT_TYPES, Data, Event, read_data
+from jobledger.domain.events import Data, Event, read_data
 from jobledger.domain.states import JobState
 
 COLUMNS: Final = (
@@ -110,8 +110,3 @@ def foreign_row(name: str, version: int, type_: str, state: bytes) -> Row:
         "type": type_,
         "bytes": base64.b64encode(state).decode(),
     }
-
-
-def is_job_event(type_: str) -> bool:
-    """Whether a stored name is one of a job's events."""
-    return type_ in EVENT_TYPES
