@@ -15,7 +15,7 @@ from jobledger.domain.job import Job
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.rows import Placed, Row
-from jobledger.projections.jobs import job_of, row_of
+from jobledger.projections.jobs import Change, job_of
 from psycopg import pq
 
 _SQL: Final = "jobledger.infra.postgres"
@@ -91,7 +91,7 @@ class Appender:
 
     def find(self, rows: Sequence[Row]) -> Placed | None:
         """Where just these rows are stored already, if they are."""
-        places = [row["name"] for row in rows], [row["version"] for row in rows]
+        places = [row.name for row in rows], [row.version for row in rows]
         found = self.connection.execute(FIND_EVENTS, places).fetchall()
         if not rows or len(found) != len(rows):
             return None
@@ -99,21 +99,33 @@ class Appender:
         return Placed(found[0][0], found[0][1]) if same else None
 
     def append(
-        self, rows: Sequence[Row], request_ids: Sequence[str], jobs: Iterable[tuple[Job, Job]]
+        self, rows: Sequence[Row], request_ids: Sequence[str], changes: Iterable[Change]
     ) -> Placed:
-        """Writes the rows and the jobs (before, after) they make; all of it or nothing.
+        """Writes the rows and what they make of their jobs; all of it or nothing.
 
         Raises psycopg.Error: UniqueViolation or SerializationFailure if somebody else wrote first.
         """
-        new: list[Row] = []
-        changed: list[Row] = []
-        for before, after in jobs:
-            (changed if before.version else new).append(row_of(before, after))
+        events: list[bytes] = []
+        first: dict[str, int] = {}
+        last: dict[str, int] = {}
+        for n, (name, _, json) in enumerate(rows):
+            events.append(b'%b,"n":%d%b}' % (json, n, b"" if name in last else b',"first":true'))
+            first.setdefault(name, n)
+            last[name] = n
+        new: list[bytes] = []
+        changed: list[bytes] = []
+        for before, after, json in changes:
+            name = after.name
+            if before.version:
+                changed.append(b'%b,"n":%d}' % (json, last[name]))
+            else:
+                new.append(b'%b,"n":%d,"first":%d}' % (json, last[name], first[name]))
         parameters = [
-            orjson.dumps(_numbered(rows)),
+            b"%d" % len(events),
+            _json_array(events),
             _text_array(request_ids) if request_ids else None,
-            orjson.dumps(new) if new else None,
-            orjson.dumps(changed) if changed else None,
+            _json_array(new) if new else None,
+            _json_array(changed) if changed else None,
         ]
         # Straight to libpq: psycopg's cursor costs as much again as the round trip.
         self.in_doubt = True
@@ -141,14 +153,8 @@ class Appender:
         raise psycopg.errors.error_from_result(result)
 
 
-def _numbered(rows: Sequence[Row]) -> list[Row]:
-    """The rows with their place in the batch; `first` marks the first one of its name."""
-    names: set[str] = set()
-    for n, row in enumerate(rows):
-        row["n"] = n
-        row["first"] = True if row["name"] not in names else None
-        names.add(row["name"])
-    return list(rows)
+def _json_array(objects: Iterable[bytes]) -> bytes:
+    return b"[%b]" % b",".join(objects)
 
 
 def _text_array(texts: Sequence[str]) -> bytes:
@@ -159,7 +165,14 @@ def _text_array(texts: Sequence[str]) -> bytes:
 
 def _is(row: Row, stored: tuple[Any, ...]) -> bool:
     """Whether a stored event is the very one that `row` would write."""
-    data = row["data"].encode() if "data" in row else base64.b64decode(row["bytes"])
-    keys = ("occurred_time", "actor", "request_id", "trace_parent")
-    mine = (row["name"], row["version"], row["type"], data, *(row.get(key) for key in keys))
-    return mine == stored
+    mine: dict[str, Any] = orjson.loads(row.json + b"}")
+    data = mine["data"].encode() if "data" in mine else base64.b64decode(mine["bytes"])
+    occurred = mine.get("occurred_time")
+    return stored == (
+        row.name,
+        row.version,
+        mine["type"],
+        data,
+        None if occurred is None else datetime.fromisoformat(occurred),
+        *(mine.get(key) for key in ("actor", "request_id", "trace_parent")),
+    )

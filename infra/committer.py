@@ -23,7 +23,7 @@ from jobledger.infra.appending import Appender
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.rows import Placed
-from jobledger.infra.writes import AlreadyWrittenError, Write, answer_all, changed, first_versions
+from jobledger.infra.writes import AlreadyWrittenError, Write, answer_all, changes, first_versions
 from psycopg.errors import UniqueViolation
 
 MAX_BATCH: Final = 512
@@ -201,8 +201,9 @@ class _Batch:
         rows = [row for write in self._granted for row in write.rows]
         if not rows:
             return None
-        changes = changed(self._before, self.jobs)
-        return self._appender.append(rows, sorted(self._requests), changes)
+        prepared = {name: made for w in self._granted for name, made in w.prepared.items()}
+        changed = changes(self._before, self.jobs, prepared)
+        return self._appender.append(rows, sorted(self._requests), changed)
 
     def answer(self, placed: Placed | None) -> None:
         """Lets the callers go on, once it is written."""

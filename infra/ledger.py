@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from itertools import islice
 from threading import Event as Signal
 from typing import Final, NamedTuple, Self, Unpack
 
@@ -20,7 +19,7 @@ from jobledger.domain.errors import (
 from jobledger.domain.events import Data, Event
 from jobledger.domain.filters import parse_filter
 from jobledger.domain.job import Job, decide, judge
-from jobledger.infra.bulk import BulkWrite
+from jobledger.infra.bulk import bulk_writes
 from jobledger.infra.committer import Committer
 from jobledger.infra.feed import Feed
 from jobledger.infra.filtering import render
@@ -45,8 +44,6 @@ from psycopg.sql import SQL
 READ_JOB: Final = sql.load("jobledger.infra.postgres", "read_job")
 LIST_JOBS: Final = sql.load("jobledger.infra.postgres", "list_jobs")
 READERS: Final = 16
-BULK: Final = 5_000
-"""Events in one transaction of a bulk append."""
 
 
 class Recorded(NamedTuple):
@@ -119,10 +116,9 @@ class Ledger(Commands, Reports):
         the first that does not follow what is there; what came before it stays.
         """
         written = 0
-        source = iter(events)
-        while chunk := list(islice(source, BULK)):
-            self._committer.submit(BulkWrite(chunk))
-            written += len(chunk)
+        for write in bulk_writes(events):
+            self._committer.submit(write)
+            written += len(write)
         return written
 
     def submit(self, write: Write) -> None:

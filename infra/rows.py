@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+import orjson
 from jobledger.domain import canonical
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.events import Data, Event, read_data
@@ -26,8 +27,13 @@ COLUMNS: Final = (
 )
 
 
-Row = dict[str, Any]
-"""An event as `append` takes it."""
+class Row(NamedTuple):
+    """An event as `append` takes it."""
+
+    name: str
+    version: int
+    json: bytes
+    """A JSON object whose end is left open: its place in the batch is put there."""
 
 
 class Placed(NamedTuple):
@@ -84,7 +90,7 @@ class RecordedEvent(NamedTuple):
 
 def row_of(event: Event, encoded: bytes) -> Row:
     """The event as `append` takes it; `encoded` is its data's canonical JSON."""
-    row: Row = {
+    said = {
         "name": event.name,
         "version": event.version,
         "schema": event.data.schema_number,
@@ -93,20 +99,21 @@ def row_of(event: Event, encoded: bytes) -> Row:
         "data": encoded.decode(),
     }
     if event.actor is not None:
-        row["actor"] = event.actor
+        said["actor"] = event.actor
     if event.request_id is not None:
-        row["request_id"] = event.request_id
+        said["request_id"] = event.request_id
     if event.trace_parent is not None:
-        row["trace_parent"] = event.trace_parent
-    return row
+        said["trace_parent"] = event.trace_parent
+    return Row(event.name, event.version, orjson.dumps(said)[:-1])
 
 
 def foreign_row(name: str, version: int, type_: str, state: bytes) -> Row:
     """An event of another aggregate than a job, as `append` takes it; its state may be any bytes."""
-    return {
+    said = {
         "name": name,
         "version": version,
         "schema": 0,
         "type": type_,
         "bytes": base64.b64encode(state).decode(),
     }
+    return Row(name, version, orjson.dumps(said)[:-1])

@@ -62,7 +62,7 @@ def verify(connection: Connection, progress: Progress = lambda done, size: None)
             rows.itersize = log.itersize = 5_000
             rows.execute(VERIFY_JOBS)
             log.execute(VERIFY_EVENTS)
-            shown = ((job_of(row[:-1]), str(row[-1])) for row in rows)
+            shown = (Shown(job_of(row[:-3]), *row[-3:]) for row in rows)
             for finding in _compare(_replayed(log, progress, size), shown):
                 if isinstance(finding, Finding):
                     findings.append(finding)
@@ -71,19 +71,25 @@ def verify(connection: Connection, progress: Progress = lambda done, size: None)
     return Verdict(size, jobs, findings)
 
 
-Shown = tuple[Job, str]
-"""A row of `jobs`, and its etag, which Job works out itself."""
+class Shown(NamedTuple):
+    """A row of `jobs`: the job, and what else stands there of it."""
+
+    job: Job
+    etag: str
+    first_position: int
+    last_position: int
 
 
 def _replayed(
     log: Iterable[tuple[Any, ...]], progress: Progress, size: int
-) -> Iterator[Job | Finding]:
+) -> Iterator[Shown | Finding]:
     """Each job as its events make it, by name; and what is wrong with the events."""
     done = 0
     events = (RecordedEvent(*row) for row in log)
     for name, history in groupby(events, key=lambda event: event.name):
-        job = Job(name=name)
+        job, first, last = Job(name=name), 0, 0
         for event in history:
+            first, last = first or event.position, event.position
             done += 1
             if event.version != job.version + 1:
                 detail = f"version {event.version} follows version {job.version}"
@@ -95,35 +101,38 @@ def _replayed(
                 job = job.model_copy(update={"version": event.version})
             if done % 1_000 == 0:
                 progress(done, size)
-        yield job
+        yield Shown(job, job.etag, first, last)
     progress(size, size)
 
 
-def _compare(replayed: Iterator[Job | Finding], shown: Iterator[Shown]) -> Iterator[Job | Finding]:
+def _compare(
+    replayed: Iterator[Shown | Finding], shown: Iterator[Shown]
+) -> Iterator[Shown | Finding]:
     """Walks both in the order of names; yields each replayed job, and what differs."""
     row = next(shown, None)
     for item in replayed:
         if isinstance(item, Finding):
             yield item
             continue
-        while row is not None and row[0].name < item.name:
-            yield Finding("extra", 0, row[0].name, "has a row and no events")
+        name = item.job.name
+        while row is not None and row.job.name < name:
+            yield Finding("extra", 0, row.job.name, "has a row and no events")
             row = next(shown, None)
-        if row is None or row[0].name != item.name:
-            yield Finding("missing", 0, item.name, "has events and no row")
+        if row is None or row.job.name != name:
+            yield Finding("missing", 0, name, "has events and no row")
         else:
-            yield from _differences(item, *row)
+            yield from _differences(item, row)
             row = next(shown, None)
         yield item
     while row is not None:
-        yield Finding("extra", 0, row[0].name, "has a row and no events")
+        yield Finding("extra", 0, row.job.name, "has a row and no events")
         row = next(shown, None)
 
 
-def _differences(replayed: Job, row: Job, etag: str) -> Iterator[Finding]:
-    if etag != replayed.etag:
-        yield Finding("differs", 0, row.name, f"etag is {replayed.etag} and is shown as {etag}")
-    for field in COLUMNS:
-        true, shown = getattr(replayed, field), getattr(row, field)
+def _differences(replayed: Shown, row: Shown) -> Iterator[Finding]:
+    fields = [(name, getattr(replayed.job, name), getattr(row.job, name)) for name in COLUMNS]
+    fields += zip(Shown._fields[1:], replayed[1:], row[1:], strict=True)
+    for field, true, shown in fields:
         if true != shown:
-            yield Finding("differs", 0, row.name, f"{field} is {true!r} and is shown as {shown!r}")
+            detail = f"{field} is {true!r} and is shown as {shown!r}"
+            yield Finding("differs", 0, row.job.name, detail)

@@ -17,6 +17,7 @@ from jobledger.domain.job import Job, evolve, replay
 from jobledger.domain.states import state_after
 from jobledger.infra.appending import Appender
 from jobledger.infra.rows import Placed, RecordedEvent, Row, row_of
+from jobledger.projections.jobs import Change, change
 
 
 class Provenance(NamedTuple):
@@ -47,6 +48,8 @@ class Write(ABC):
     request_id: str | None = None
     rows: Sequence[Row] = ()
     """What it would write, once folded; empty if nothing."""
+    prepared: Mapping[str, Change] = {}
+    """What it makes of its jobs, as far as its caller worked that out."""
     guesses: Mapping[str, Job] = {}
     """Jobs the caller takes for new, so that nobody need look; the versions tell if they are not."""
     alone: bool = False
@@ -80,7 +83,7 @@ class Write(ABC):
             return None
         appender.check_versions(first_versions(self.rows))
         requests = [self.request_id] if self.request_id else []
-        return appender.append(self.rows, requests, changed(before, jobs))
+        return appender.append(self.rows, requests, changes(before, jobs, self.prepared))
 
     def answer(self, placed: Placed | None) -> None:
         """Lets the caller go on: it was written there, or there was nothing to write."""
@@ -161,6 +164,7 @@ class JobWrite(Write):
             rows.append(row_of(event, encoded))
             self.after = evolve(self.after, event)
         self.before, self.rows = job, rows
+        self.prepared = {self.name: change(job, self.after)} if rows else {}
 
     def fold(self, jobs: dict[str, Job]) -> None:
         """Decides anew unless the job is what the caller believed it was."""
@@ -238,10 +242,19 @@ def first_versions(rows: Sequence[Row]) -> dict[str, int]:
     """The version each name begins with."""
     first: dict[str, int] = {}
     for row in rows:
-        first.setdefault(row["name"], row["version"])
+        first.setdefault(row.name, row.version)
     return first
 
 
-def changed(before: Mapping[str, Job], after: Mapping[str, Job]) -> list[tuple[Job, Job]]:
-    """(before, after) of the jobs that are not as they were."""
-    return [(before[name], job) for name, job in after.items() if job is not before[name]]
+def changes(
+    before: Mapping[str, Job], after: Mapping[str, Job], prepared: Mapping[str, Change]
+) -> list[Change]:
+    """What became of the jobs that are not as they were; those that a caller prepared are not made anew."""
+    made = []
+    for name, job in after.items():
+        was = before[name]
+        if job is not was:
+            ready = prepared.get(name)
+            fits = ready is not None and ready.before is was and ready.after is job
+            made.append(ready if ready is not None and fits else change(was, job))
+    return made

@@ -23,4 +23,4 @@ def _projection(name: str, version: int) -> Projection:
     return Projection(name, version, files.joinpath("schema.sql").read_bytes(), functions)
 
 
-PROJECTIONS: Final = (_projection("jobs", version=1),)
+PROJECTIONS: Final = (_projection("jobs", version=2),)

@@ -15,10 +15,11 @@ UNLOCK = "ALTER TABLE events DISABLE TRIGGER ALL; "
         ("UPDATE jobs SET state = 'FAILED' WHERE name LIKE '%a'", {"differs"}),
         ("UPDATE jobs SET etag = 'x' WHERE name LIKE '%a'", {"differs"}),
         ("UPDATE jobs SET labels = '{\"x\": \"y\"}' WHERE name LIKE '%b'", {"differs"}),
+        ("UPDATE jobs SET last_position = 2 WHERE name LIKE '%a'", {"differs"}),
         ("DELETE FROM jobs WHERE name LIKE '%a'", {"missing"}),
         ("INSERT INTO jobs SELECT 'projects/p/jobs/c', project, kind, state, version, attempt, create_time,"
-         " start_time, end_time, update_time, delete_time, error, error_message, labels, spec, output, etag"
-         " FROM jobs WHERE name LIKE '%a'", {"extra"}),
+         " start_time, end_time, update_time, delete_time, error, error_message, labels, spec, output, etag,"
+         " first_position, last_position FROM jobs WHERE name LIKE '%a'", {"extra"}),
         (f"{UNLOCK} DELETE FROM events WHERE position = 2", {"gap", "differs"}),
         (f"{UNLOCK} DELETE FROM events WHERE position = 4", {"gap", "missing", "extra"}),
         (f"{UNLOCK} UPDATE events SET data = '{{}}' WHERE position = 1", {"differs"}),

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.events import Event
+from jobledger.domain.events import Contradicted, Event
 from jobledger.domain.job import Job, evolve
 from jobledger.infra.appending import Appender
 from jobledger.infra.errors import InputError
@@ -125,7 +125,7 @@ class Importer:
         self._ledger.submit(write)
         summary.imported += len(rows)
         summary.events += len(write.rows)
-        summary.contradicted += sum(row["type"] == "Contradicted" for row in write.rows)
+        summary.contradicted += write.contradicted
 
 
 class _Import(Write):
@@ -138,14 +138,17 @@ class _Import(Write):
         self.names = list(dict.fromkeys(row.name for row in reports))
         self._reports = reports
         self._place = place
+        self.contradicted = 0
 
     def fold(self, jobs: dict[str, Job]) -> None:
         rows: list[EventRow] = []
+        self.contradicted = 0
         for report in self._reports:
             job = jobs[report.name]
             for data in facts(report, job):
                 event = Event(report.name, job.version + 1, data, report.time, ACTOR)
                 rows.append(row_of(event, data.encode()))
+                self.contradicted += isinstance(data, Contradicted)
                 job = evolve(job, event)
             jobs[report.name] = job
         self.rows = rows

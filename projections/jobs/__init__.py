@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from jobledger.domain import canonical
@@ -37,37 +37,46 @@ def job_of(row: tuple[Any, ...]) -> Job:
     return Job.model_construct(**values)
 
 
-def row_of(before: Job, after: Job) -> dict[str, Any]:
-    """The row `write_jobs` writes for `after`; JSON that stays as it was is left out."""
+class Change(NamedTuple):
+    """What a job becomes, and the row `write_jobs` writes for it."""
+
+    before: Job
+    after: Job
+    json: bytes
+    """A JSON object whose end is left open: the place of the job's events is put there."""
+
+
+def change(before: Job, after: Job) -> Change:
+    """The change from one to the other; JSON that stays as it was is left out, and so is what is null."""
     row: dict[str, Any] = {
         "name": after.name,
         "state": None if after.state is None else after.state.name,
         "version": after.version,
         "attempt": after.attempt,
         "create_time": after.create_time,
-        "start_time": after.start_time,
-        "end_time": after.end_time,
         "update_time": after.update_time,
-        "delete_time": after.delete_time,
-        "error": _json(after.error),
-        "error_message": after.error_message,
         "etag": after.etag,
     }
+    for field in ("start_time", "end_time", "delete_time", "error_message"):
+        if (value := getattr(after, field)) is not None:
+            row[field] = value
+    if after.error is not None:
+        row["error"] = _json(after.error)
     new = before.version == 0
     if new or after.labels is not before.labels:
         row["labels"] = after.labels
     if new or after.spec is not before.spec:
         row["spec"] = _json(after.spec)
-    if new or after.output is not before.output:
-        row["output"] = _json(after.output)
-    else:
+    if not new and after.output is before.output:
         row["keep_output"] = True
-    return row
+    elif after.output is not None:
+        row["output"] = _json(after.output)
+    return Change(before, after, orjson.dumps(row)[:-1])
 
 
-def _json(value: JsonObject | None) -> orjson.Fragment | None:
+def _json(value: JsonObject) -> orjson.Fragment:
     """The very text that stands in the event, so that a rebuild makes the same row."""
-    return None if value is None else orjson.Fragment(canonical.encode(value))
+    return orjson.Fragment(canonical.encode(value))
 
 
 STATES: Final[dict[str | None, JobState | None]] = {None: None, **{s.name: s for s in JobState}}

@@ -4,22 +4,22 @@
 -- The state an event leads to; null where the state stays as it was, or for no event of a job.
 CREATE OR REPLACE FUNCTION state_after(type text) RETURNS text
 IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
-    CASE type
+    CASE type  -- The most frequent first.
         WHEN 'Created' THEN 'QUEUED'
-        WHEN 'Queued' THEN 'QUEUED'
-        WHEN 'Preparing' THEN 'PENDING'
         WHEN 'Started' THEN 'RUNNING'
-        WHEN 'Updating' THEN 'UPDATING'
-        WHEN 'Updated' THEN 'RUNNING'
+        WHEN 'Succeeded' THEN 'SUCCEEDED'
+        WHEN 'Failed' THEN 'FAILED'
+        WHEN 'Cancelled' THEN 'CANCELLED'
+        WHEN 'Queued' THEN 'QUEUED'
         WHEN 'Paused' THEN 'PAUSED'
         WHEN 'Resumed' THEN 'QUEUED'
+        WHEN 'Preparing' THEN 'PENDING'
         WHEN 'Cancelling' THEN 'CANCELLING'
-        WHEN 'Cancelled' THEN 'CANCELLED'
-        WHEN 'Succeeded' THEN 'SUCCEEDED'
-        WHEN 'PartiallySucceeded' THEN 'PARTIALLY_SUCCEEDED'
-        WHEN 'Failed' THEN 'FAILED'
-        WHEN 'Expired' THEN 'EXPIRED'
         WHEN 'Retried' THEN 'QUEUED'
+        WHEN 'Updating' THEN 'UPDATING'
+        WHEN 'Updated' THEN 'RUNNING'
+        WHEN 'PartiallySucceeded' THEN 'PARTIALLY_SUCCEEDED'
+        WHEN 'Expired' THEN 'EXPIRED'
     END;
 
 -- Changes with every event; the first 8 bytes of a SHA-256 in padded base64.
@@ -37,7 +37,7 @@ CREATE OR REPLACE FUNCTION fold_jobs(first bigint, last bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     WITH fresh AS (
-        SELECT name, version, type, occurred_time, data, state_after(type) AS state,
+        SELECT position, name, version, type, occurred_time, data, state_after(type) AS state,
                -- Data is looked into only where its type may say what is asked.
                CASE WHEN type IN ('Cancelling', 'Cancelled', 'Expired') THEN read_json(data) ->> 'reason'
                     WHEN type = 'Failed' THEN coalesce(read_json(data) -> 'error' ->> 'message', '')
@@ -55,6 +55,9 @@ BEGIN
     delta AS (
         SELECT name,
                max(version) AS version,
+               min(version) AS first_version,
+               min(position) AS first_position,
+               max(position) AS last_position,
                count(*) FILTER (WHERE type = 'Retried') AS retries,
                max(occurred_time) AS update_time,
                (array_agg(type ORDER BY version DESC) FILTER (WHERE state IS NOT NULL))[1] AS entered_by,
@@ -73,8 +76,9 @@ BEGIN
         FROM fresh
         GROUP BY name
     ),
-    merged AS (
-        SELECT delta.name,
+    merged AS MATERIALIZED (
+        SELECT old.name IS NOT NULL AS known,
+               delta.name,
                split_part(delta.name, '/', 2) AS project,
                split_part(delta.name, '/', -2) AS kind,
                coalesce(state_after(entered_by), old.state) AS state,
@@ -99,25 +103,33 @@ BEGIN
                CASE WHEN delta.spec IS NULL THEN coalesce(old.spec, '{}')
                     ELSE coalesce(read_json(delta.spec) -> 'spec', '{}') END AS spec,
                CASE WHEN delta.output IS NULL THEN old.output
-                    ELSE read_json(delta.output) -> 'output' END AS output
-        FROM delta LEFT JOIN jobs AS old ON old.name = delta.name,
+                    ELSE read_json(delta.output) -> 'output' END AS output,
+               coalesce(old.first_position, delta.first_position) AS first_position,
+               delta.last_position
+        -- A job that begins here has no row yet: nobody need look.
+        FROM delta LEFT JOIN jobs AS old ON old.name = CASE WHEN first_version > 1 THEN delta.name END,
         LATERAL (
             SELECT CASE WHEN told > coalesce(untold, 0) THEN delta.message
                         WHEN untold IS NULL THEN old.error_message END AS error_message
         ) AS telling
+    ),
+    -- Apart from the insert: ON CONFLICT would cost each new row as much again as its index.
+    changed AS (
+        UPDATE jobs SET
+            state = new.state, version = new.version, attempt = new.attempt,
+            create_time = new.create_time, start_time = new.start_time, end_time = new.end_time,
+            update_time = new.update_time, delete_time = new.delete_time, error = new.error,
+            error_message = new.error_message, labels = new.labels, spec = new.spec,
+            output = new.output, etag = etag(new.name, new.version), last_position = new.last_position
+        FROM merged AS new WHERE new.known AND jobs.name = new.name
     )
     INSERT INTO jobs (
         name, project, kind, state, version, attempt, create_time, start_time, end_time,
-        update_time, delete_time, error, error_message, labels, spec, output, etag
+        update_time, delete_time, error, error_message, labels, spec, output, etag,
+        first_position, last_position
     )
     SELECT name, project, kind, state, version, attempt, create_time, start_time, end_time,
-           update_time, delete_time, error, error_message, labels, spec, output, etag(name, version)
-    FROM merged
-    ON CONFLICT (name) DO UPDATE SET
-        state = excluded.state, version = excluded.version, attempt = excluded.attempt,
-        create_time = excluded.create_time, start_time = excluded.start_time,
-        end_time = excluded.end_time, update_time = excluded.update_time,
-        delete_time = excluded.delete_time, error = excluded.error,
-        error_message = excluded.error_message, labels = excluded.labels,
-        spec = excluded.spec, output = excluded.output, etag = excluded.etag;
+           update_time, delete_time, error, error_message, labels, spec, output, etag(name, version),
+           first_position, last_position
+    FROM merged WHERE NOT known;
 END $$;

@@ -18,5 +18,7 @@ CREATE TABLE jobs (
     labels jsonb NOT NULL,
     spec json NOT NULL,
     output json,
-    etag text COLLATE "C" NOT NULL
+    etag text COLLATE "C" NOT NULL,
+    first_position bigint NOT NULL,
+    last_position bigint NOT NULL
 ) WITH (fillfactor = 80);
