@@ -2,18 +2,21 @@
 
 `state = RUNNING AND labels.team = "a" AND NOT name : "test*"`. OR binds tighter
 than AND, as the AIP says; `-x` is `NOT x`; `*` at an end of a string is a wildcard.
+`ever(state = PAUSED)` is true of a job that has been paused at any time up to now.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
-from lark import Lark, Token, Transformer, UnexpectedInput
+from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken
 
 MAX_LENGTH: Final = 4096
+MAX_DEPTH: Final = 50
 
 _GRAMMAR: Final = r"""
     start: expression
@@ -22,7 +25,8 @@ _GRAMMAR: Final = r"""
     factor: _term (_OR _term)*
     _term: _simple | negation
     negation: (_NOT | _MINUS) _simple
-    _simple: restriction | "(" expression ")"
+    _simple: restriction | ever | "(" expression ")"
+    ever: _EVER "(" expression ")"
     restriction: field COMPARATOR value
     field: WORD ("." (WORD | STRING))*
     value: STRING | [MINUS] WORD ("." WORD)*
@@ -34,9 +38,22 @@ _GRAMMAR: Final = r"""
     _MINUS: "-"
     _AND.2: /AND(?![\w\-])/
     _OR.2: /OR(?![\w\-])/
+    _EVER.2: /ever(?=\s*\()/
     _NOT.2: /NOT(?![\w\-])/
     %ignore /\s+/
 """
+
+
+EXPECTED: Final = {
+    "WORD": "a word",
+    "STRING": "a string",
+    "COMPARATOR": "a comparison",
+    "LPAR": "'('",
+    "RPAR": "')'",
+    "_AND": "AND",
+    "_OR": "OR",
+}
+"""What the grammar's symbols are called in messages."""
 
 
 class Restriction(NamedTuple):
@@ -65,7 +82,13 @@ class Some(NamedTuple):
     terms: tuple[Filter, ...]
 
 
-Filter = Restriction | Not | All | Some
+class Ever(NamedTuple):
+    """True where `term` was true of the job after one of its events."""
+
+    term: Filter
+
+
+Filter = Restriction | Not | All | Some | Ever
 
 
 def parse_filter(text: str) -> Filter:
@@ -74,12 +97,41 @@ def parse_filter(text: str) -> Filter:
         raise InvalidFieldError("filter", f"is longer than {MAX_LENGTH} characters")
     if not text.strip():
         return All(())
+    if (depth := _depth(text)) > MAX_DEPTH:
+        raise InvalidFieldError("filter", f"nests {depth} deep, and {MAX_DEPTH} is the most")
     try:
         tree: Filter = _Tree().transform(_parser().parse(text))
     except UnexpectedInput as error:
-        place = f"at character {error.column}" if error.column > 0 else "at its end"
-        raise InvalidFieldError("filter", f"cannot be read {place}") from error
+        at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
+        place = "at its end" if at_end else f"at column {error.column}"
+        expected = {EXPECTED[t] for t in _expected(error) if t in EXPECTED}
+        wanted = f": {' or '.join(sorted(expected))} was expected" if expected else ""
+        raise InvalidFieldError("filter", f"cannot be read {place}{wanted}") from error
     return tree
+
+
+def parts_of(tree: Filter) -> Iterator[Filter]:
+    """The tree and all parts of it."""
+    yield tree
+    match tree:
+        case All(terms=terms) | Some(terms=terms):
+            for term in terms:
+                yield from parts_of(term)
+        case Not(term=term) | Ever(term=term):
+            yield from parts_of(term)
+
+
+def _depth(text: str) -> int:
+    """How deep its parentheses nest; those in strings count, which only ever refuses too much."""
+    depth = deepest = 0
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _expected(error: UnexpectedInput) -> Iterable[str]:
+    return getattr(error, "accepts", None) or getattr(error, "allowed", None) or ()
 
 
 class _Tree(Transformer[Token, Filter]):
@@ -98,6 +150,9 @@ class _Tree(Transformer[Token, Filter]):
 
     def negation(self, parts: list[Filter]) -> Filter:
         return Not(parts[0])
+
+    def ever(self, parts: list[Filter]) -> Filter:
+        return Ever(parts[0])
 
     def restriction(self, parts: list[Any]) -> Filter:
         field, comparator, value = parts

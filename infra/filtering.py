@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from typing import Any, Final, LiteralString, NamedTuple, assert_never
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filters import All, Filter, Not, Restriction, Some
+from jobledger.domain.filters import All, Ever, Filter, Not, Restriction, Some, parts_of
+from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.states import JobState
+from jobledger.infra.postgres import sql
 from psycopg.sql import SQL, Composable, Composed, Placeholder
 
 
@@ -73,55 +75,106 @@ OPERATORS: Final[dict[str, LiteralString]] = {
 }
 
 
+class Rendering:
+    """Makes conditions of filters for one statement, and gathers its parameters.
+
+    They name the columns of `jobs`, as of `moment` (None: now) if they ask for the past of it.
+    """
+
+    def __init__(self, moment: Moment | None = None) -> None:
+        self.parameters: dict[str, Any] = {}
+        self._moment = moment
+
+    def parameter(self, value: Any) -> Placeholder:
+        """A place for that value."""
+        name = f"f{len(self.parameters)}"
+        self.parameters[name] = value
+        return Placeholder(name)
+
+    def condition(self, tree: Filter) -> Composable:
+        """True of the jobs the filter is true of; raises InvalidFieldError for a field or value there is not."""
+        match tree:
+            case All(terms=()):
+                return SQL("true")
+            case All(terms=terms):
+                return _joined(" AND ", [self.condition(term) for term in terms])
+            case Some(terms=terms):
+                return _joined(" OR ", [self.condition(term) for term in terms])
+            case Not(term=term):
+                return SQL("NOT {}").format(self.condition(term))
+            case Ever(term=term):
+                return self._ever(term)
+            case Restriction():
+                return self._restriction(tree)
+            case _:
+                assert_never(tree)
+
+    def field(self, field: tuple[str, ...], asked_by: str = "filter") -> tuple[Composable, Column]:
+        """What a field is in SQL; raises InvalidFieldError."""
+        match field:
+            case ("labels" | "label", key):
+                return SQL("(labels ->> {}::text)").format(self.parameter(key)), LABEL
+            case ("spec", *path) if path:
+                return SQL("(spec #>> {}::text[])").format(self.parameter(path)), LABEL
+            case ("output", *path) if path:
+                return SQL("(output #>> {}::text[])").format(self.parameter(path)), LABEL
+        column = COLUMNS.get(".".join(_snake(part) for part in field))
+        if column is None:
+            raise InvalidFieldError(asked_by, f"there is no field {'.'.join(field)!r}")
+        return SQL("({})").format(SQL(column.expression)), column
+
+    def _restriction(self, tree: Restriction) -> Composable:
+        """One comparison; an absent value is in no relation to anything."""
+        expression, column = self.field(tree.field)
+        present = tree.value == "*" and tree.comparator in ("=", ":")
+        if present:
+            return SQL("({} IS NOT NULL)").format(expression)
+        if _is_pattern(tree, column):
+            pattern = self.parameter(_like(tree.value))
+            negated = SQL("NOT ") if tree.comparator == "!=" else SQL("")
+            return SQL("({} {}LIKE {} IS TRUE)").format(expression, negated, pattern)
+        value = self.parameter(column.read(".".join(tree.field), tree.value))
+        operator = SQL(OPERATORS[tree.comparator])
+        if tree.field == ("state",) and operator == SQL("="):
+            # Plain, for the planner: it is never null where this decides.
+            return SQL("({} = {})").format(expression, value)
+        return SQL("(({} {} {}) IS TRUE)").format(expression, operator, value)
+
+    def _ever(self, term: Filter) -> Composable:
+        """True of jobs that the term was true of after one of their events, up to the moment."""
+        if any(isinstance(part, Ever) for part in parts_of(term)):
+            raise InvalidFieldError("filter", "ever() of ever() says no more than one of them")
+        told_by_events = {part.field for part in parts_of(term) if isinstance(part, Restriction)}
+        of_clock = "AT" if self._on_recorded else "AS_THEY_HAPPENED"
+        steps = STEPS["ENTERED" if told_by_events <= OF_AN_EVENT else of_clock]
+        upto: Composable = SQL("true")
+        position: Composable = SQL("NULL")
+        if self._moment is not None:
+            position = self.parameter(self._moment.position)
+            upto = SQL("past.position + 0 <= {}").format(position)
+            if not self._on_recorded:
+                time = self.parameter(self._moment.time)
+                upto = SQL("({} AND past.occurred_time <= {})").format(upto, time)
+        return SQL(steps).format(position=position, upto=upto, condition=self.condition(term))
+
+    @property
+    def _on_recorded(self) -> bool:
+        return self._moment is None or self._moment.clock is Clock.RECORDED
+
+
 def render(tree: Filter) -> tuple[Composable, dict[str, Any]]:
     """The condition and its parameters; raises InvalidFieldError for a field or value there is not."""
-    parameters: dict[str, Any] = {}
-    return _render(tree, parameters), parameters
+    rendering = Rendering()
+    return rendering.condition(tree), rendering.parameters
 
 
-def _render(tree: Filter, parameters: dict[str, Any]) -> Composable:
-    match tree:
-        case All(terms=()):
-            return SQL("true")
-        case All(terms=terms):
-            return _joined(" AND ", [_render(term, parameters) for term in terms])
-        case Some(terms=terms):
-            return _joined(" OR ", [_render(term, parameters) for term in terms])
-        case Not(term=term):
-            return SQL("NOT {}").format(_render(term, parameters))
-        case Restriction():
-            return _restriction(tree, parameters)
-        case _:
-            assert_never(tree)
-
-
-def _restriction(tree: Restriction, parameters: dict[str, Any]) -> Composable:
-    """One comparison; an absent value is in no relation to anything."""
-    expression, column = _column(tree.field, parameters)
-    present = tree.value == "*" and tree.comparator in ("=", ":")
-    if present:
-        return SQL("({} IS NOT NULL)").format(expression)
-    if _is_pattern(tree, column):
-        pattern = _parameter(parameters, _like(tree.value))
-        negated = SQL("NOT ") if tree.comparator == "!=" else SQL("")
-        return SQL("({} {}LIKE {} IS TRUE)").format(expression, negated, pattern)
-    value = _parameter(parameters, column.read(".".join(tree.field), tree.value))
-    operator = SQL(OPERATORS[tree.comparator])
-    return SQL("(({} {} {}) IS TRUE)").format(expression, operator, value)
-
-
-def _column(field: tuple[str, ...], parameters: dict[str, Any]) -> tuple[Composable, Column]:
-    match field:
-        case ("labels", key):
-            return SQL("(labels ->> {})").format(_parameter(parameters, key)), LABEL
-        case ("spec", *path) if path:
-            return SQL("(spec #>> {}::text[])").format(_parameter(parameters, path)), LABEL
-    column = COLUMNS.get(".".join(_snake(part) for part in field))
-    if column is None:
-        raise InvalidFieldError("filter", f"there is no field {'.'.join(field)!r}")
-    return SQL("({})").format(SQL(column.expression)), column
-
-
+STEPS: Final = {
+    name: sql.load("jobledger.infra", f"ever_{name.lower()}").decode()
+    for name in ("ENTERED", "AT", "AS_THEY_HAPPENED")
+}
+"""Whether a condition was ever true of a job; how that is found out."""
+OF_AN_EVENT: Final = frozenset({("state",), ("error", "code")})
+"""What the event that enters a state tells by itself."""
 LABEL: Final = Column("", _as_text)
 
 
@@ -140,12 +193,6 @@ def _like(value: str) -> str:
 
 def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
-
-
-def _parameter(parameters: dict[str, Any], value: Any) -> Placeholder:
-    name = f"f{len(parameters)}"
-    parameters[name] = value
-    return Placeholder(name)
 
 
 def _joined(connective: LiteralString, parts: list[Composable]) -> Composed:

@@ -11,38 +11,31 @@ from jobledger.domain import names
 from jobledger.domain.commands import JobCommand
 from jobledger.domain.errors import (
     IllegalTransitionError,
-    InvalidFieldError,
     JobExistsError,
     JobNotFoundError,
     RequestReusedError,
 )
 from jobledger.domain.events import Data, Event
-from jobledger.domain.filters import parse_filter
 from jobledger.domain.job import Job, decide, judge
 from jobledger.infra.bulk import bulk_writes
 from jobledger.infra.committer import Committer
 from jobledger.infra.feed import Feed
-from jobledger.infra.filtering import render
 from jobledger.infra.methods import About, Commands, Reports
-from jobledger.infra.postgres import migrate, sql
+from jobledger.infra.past.reads import Reads
+from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import (
     Connection,
     connect,
     conninfo,
     open_pool,
     schema_of,
-    translated,
 )
 from jobledger.infra.postgres.embedded import server_dsn
 from jobledger.infra.rebuild import rebuild
 from jobledger.infra.rows import RecordedEvent
 from jobledger.infra.settings import Settings
 from jobledger.infra.writes import AlreadyWrittenError, JobWrite, Provenance, Write
-from jobledger.projections.jobs import job_of
-from psycopg.sql import SQL
 
-READ_JOB: Final = sql.load("jobledger.infra.postgres", "read_job")
-LIST_JOBS: Final = sql.load("jobledger.infra.postgres", "list_jobs")
 READERS: Final = 16
 
 
@@ -53,14 +46,14 @@ class Recorded(NamedTuple):
     events: list[RecordedEvent]
 
 
-class Ledger(Commands, Reports):
+class Ledger(Commands, Reports, Reads):
     """One ledger, opened for writing and reading by any number of threads of this process."""
 
     def __init__(self, info: str, ledger: str) -> None:
         self.conninfo = info
         """libpq's connection string, with the search_path that makes it this ledger's."""
         self.name = ledger
-        self._pool = open_pool(info, READERS)
+        super().__init__(open_pool(info, READERS))
         self._closed = Signal()
         self._feed = Feed(self._pool, self._closed)
         self._committer = Committer(lambda: connect(info))
@@ -125,17 +118,6 @@ class Ledger(Commands, Reports):
         """Writes something other than one decision on one job; returns once it is durable."""
         self._committer.submit(write)
 
-    def get(self, name: str) -> Job:
-        """The job as it is. Raises JobNotFoundError if there is none, or it was deleted."""
-        with translated(), self._pool.connection() as connection:
-            row = connection.execute(READ_JOB, (names.parse_name(name),), binary=True).fetchone()
-        if row is None:
-            raise JobNotFoundError(name)
-        job = job_of(row)
-        if job.delete_time is not None:
-            raise JobNotFoundError(name, deleted=True)
-        return job
-
     def history(self, name: str) -> list[RecordedEvent]:
         """All events of a job, oldest first, also of a deleted one. Raises JobNotFoundError."""
         events = self._feed.history(names.parse_name(name))
@@ -157,22 +139,6 @@ class Ledger(Commands, Reports):
     def connection(self) -> Connection:
         """A connection of your own to this ledger's schema, in autocommit; close it after use."""
         return connect(self.conninfo)
-
-    def scan(self, filter: str = "", *, limit: int | None = None) -> Iterator[Job]:
-        """The same one by one, without holding them all: one moment's jobs, however long it takes."""
-        condition, parameters = render(parse_filter(filter))
-        if limit is not None and limit < 0:
-            raise InvalidFieldError("limit", f"{limit} is negative")
-        statement = SQL(LIST_JOBS.decode()).format(condition=condition)
-        with (
-            translated(),
-            self._pool.connection() as connection,
-            connection.transaction(),
-            connection.cursor("jobs") as cursor,
-        ):
-            cursor.itersize = 2_000
-            cursor.execute(statement, parameters | {"limit": limit})
-            yield from map(job_of, cursor)
 
     def _command(self, name: str, command: JobCommand, about: About) -> Job:
         return self._write(name, lambda job: decide(command, job), about).after
@@ -197,10 +163,6 @@ class Ledger(Commands, Reports):
                 raise RequestReusedError(already.request_id, already.name) from already
             write.repeat(self.history(name))
         return write
-
-    def list(self, filter: str = "", *, limit: int | None = None) -> list[Job]:
-        """Jobs that were not deleted, newest first; `filter` is AIP-160's. Raises InvalidFieldError."""
-        return list(self.scan(filter, limit=limit))
 
 
 def server(dsn: str | None, ledger: str) -> str:

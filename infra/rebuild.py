@@ -15,6 +15,7 @@ CHUNK: Final = 100_000
 
 READ_SIZE: Final = sql.load("jobledger.infra.postgres", "read_size")
 READ_RIGHTS: Final = sql.load("jobledger.infra.postgres", "read_rights")
+WRITE_FOLLOWED: Final = sql.load("jobledger.infra.postgres", "write_followed")
 LOCK_HEAD: Final = sql.load("jobledger.infra.postgres", "lock_head")
 
 Progress = Callable[[int, int], object]
@@ -40,7 +41,10 @@ def rebuild(
         with translated(), connection.transaction():
             connection.execute(LOCK_HEAD)
             done = _fold(connection, projection, done, _size(connection), progress)
-            _swap(connection, projection.name, beside, live)
+            for table in projection.tables:
+                _swap(connection, table, beside, live)
+            if projection.follows:
+                connection.execute(WRITE_FOLLOWED, (done, projection.name))
     finally:
         with translated():
             _look_in(connection, live)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.job import Job
+from jobledger.domain.moments import Moment
 from jobledger.infra.rows import RecordedEvent
 
 
@@ -51,4 +52,13 @@ def event_json(event: RecordedEvent) -> JsonObject:
         "requestId": event.request_id,
         "data": event.json if event.schema else None,
         "state": None if event.state is None else event.state.name,
+    }
+
+
+def moment_json(moment: Moment) -> JsonObject:
+    """What an answer holds for: on the occurred clock, as far as was known at `position`."""
+    return {
+        "asOf": time_text(moment.time),
+        "clock": moment.clock.value,
+        "position": moment.position,
     }

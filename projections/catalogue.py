@@ -5,22 +5,33 @@ from __future__ import annotations
 from importlib import resources
 from typing import Final, NamedTuple
 
+from jobledger.projections import intervals, jobs
+
 
 class Projection(NamedTuple):
     """Rows derived from events by a fold. A change of meaning or columns is a new version."""
 
     name: str
     version: int
-    schema: bytes
-    """Makes the empty table, in whatever schema the search_path names first."""
-    functions: bytes
+    tables: tuple[str, ...]
+    functions: str
     """Makes `fold_NAME(first, last)`, and what else the projection needs."""
+    follows: bool
+    """Whether it catches up when it is read, instead of being written with the events."""
+
+    @property
+    def schema(self) -> bytes:
+        """Makes the empty tables, in whatever schema the search_path names first."""
+        folder = resources.files(f"jobledger.projections.{self.name}")
+        return folder.joinpath("schema.sql").read_bytes()
 
 
-def _projection(name: str, version: int) -> Projection:
-    files = resources.files(f"jobledger.projections.{name}")
-    functions = b"".join(files.joinpath(f"{part}.sql").read_bytes() for part in ("fold", "write"))
-    return Projection(name, version, files.joinpath("schema.sql").read_bytes(), functions)
-
-
-PROJECTIONS: Final = (_projection("jobs", version=2),)
+JOBS: Final = Projection("jobs", 2, ("jobs",), jobs.functions(), follows=False)
+INTERVALS: Final = Projection(
+    "intervals",
+    1,
+    ("intervals", "state_changes", "late_jobs"),
+    intervals.functions(),
+    follows=True,
+)
+PROJECTIONS: Final = (JOBS, INTERVALS)

@@ -78,7 +78,10 @@ def test_a_projection_of_another_version_is_made_again_from_the_events(
 def test_a_migration_that_fails_leaves_nothing_behind(
     dsn: str, fresh: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = (*migrate.migrations(), migrate.Migration(99, "broken", b"CREATE TABLE x (y nonsense)"))
+    broken = (
+        *migrate.migrations(),
+        migrate.Migration(99, "broken", b"CREATE TABLE x (y nonsense)"),
+    )
     with monkeypatch.context() as patch, pytest.raises(psycopg.errors.UndefinedObject):
         patch.setattr(migrate, "migrations", lambda: broken)
         make(dsn, fresh)

@@ -47,6 +47,7 @@ def which(
 app.command()(operating.init)
 app.add_typer(writing.importing, name="import")
 app.command("list")(reading.list_jobs)
+app.command()(reading.count)
 app.command()(reading.show)
 app.command()(reading.history)
 app.command()(reading.events)

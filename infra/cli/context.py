@@ -9,9 +9,11 @@ from typing import Annotated, Any, Final
 
 import orjson
 import typer
+from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.names import parse_name
 from jobledger.infra.ledger import Ledger, server
 from jobledger.infra.postgres.connections import Connection, connect
+from jobledger.infra.shapes import time_text
 from rich.console import Console
 
 PIPE_WIDTH: Final = 200
@@ -22,6 +24,20 @@ OUT: Final = Console(
 ERR: Final = Console(stderr=True, soft_wrap=True, highlight=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        metavar="TIME|vN|@POSITION",
+        help="Back then: ISO 8601 (UTC if it names no zone), '2h ago', 'yesterday 14:00'.",
+    ),
+]
+OnClock = Annotated[
+    Clock | None,
+    typer.Option(
+        "--clock", help="Times: as it happened (occurred, the usual), or as we knew it (recorded)."
+    ),
+]
 JobName = Annotated[
     str, typer.Argument(metavar="NAME", help="projects/P/jobs/ID, or just ID in the project.")
 ]
@@ -52,6 +68,14 @@ def target(context: typer.Context) -> Target:
     """What the options before the command say."""
     assert isinstance(context.obj, Target)
     return context.obj
+
+
+def print_moment(moment: Moment) -> None:
+    """Says beside the answer what it holds for, in words to ask for it again."""
+    how = "as it happened" if moment.clock is Clock.OCCURRED else "as it was known"
+    ERR.print(
+        f"as of {time_text(moment.time)}, {how} (--as-of {moment})", style="dim", markup=False
+    )
 
 
 def print_json(value: Any) -> None:

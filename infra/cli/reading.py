@@ -1,4 +1,4 @@
-"""Commands that read: list, show, history, events."""
+"""Commands that read: list, count, show, history, events."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ import typer
 from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
 from jobledger.infra.cli.context import (
+    ERR,
     OUT,
+    AsOf,
     JobName,
     Json,
+    OnClock,
     print_json,
     print_json_lines,
+    print_moment,
     target,
 )
+from jobledger.infra.past.reads import MAX_PAGE, USUAL_PAGE, Page
 from jobledger.infra.rows import RecordedEvent
-from jobledger.infra.shapes import event_json, job_json, time_text
+from jobledger.infra.shapes import event_json, job_json, moment_json, time_text
 from rich.table import Table
 from rich.text import Text
 
@@ -33,6 +38,10 @@ COLOURS = {
     JobState.CANCELLED: "magenta",
     JobState.PAUSED: "blue",
 }
+
+
+SHOWN = 50
+"""Jobs in a table, if nobody says how many."""
 
 
 class Format(StrEnum):
@@ -52,28 +61,109 @@ def list_jobs(
         int | None, typer.Option(min=0, help="At most so many; a table shows 50, jsonl all.")
     ] = None,
     format_: Annotated[Format, typer.Option("--format")] = Format.TABLE,
+    order_by: Annotated[
+        str, typer.Option(metavar="FIELDS", help="AIP-132: 'state, update_time desc'")
+    ] = "",
+    page_size: Annotated[
+        int | None,
+        typer.Option(min=1, max=MAX_PAGE, help="Show one page, and the next one's token."),
+    ] = None,
+    page_token: Annotated[str, typer.Option(help="Show the page after: the same moment.")] = "",
+    as_of: AsOf = None,
+    clock: OnClock = None,
     json: Json = False,
 ) -> None:
-    """List jobs, newest first."""
+    """List jobs, newest first, as they are or were."""
     form = Format.JSON if json else format_
     with target(context).open() as ledger:
+        if page_size is not None or page_token:
+            page = ledger.page(
+                filter_,
+                page_size=page_size or USUAL_PAGE,
+                page_token=page_token,
+                order_by=order_by,
+                as_of=as_of,
+                clock=clock,
+            )
+            _print_page(page, form)
+            return
+        moment = ledger.moment(as_of, clock) if as_of or clock else None
+        jobs = ledger.scan(filter_, limit=_enough(form, limit), order_by=order_by, as_of=moment)
+        if moment is not None:
+            print_moment(moment)
         if form is Format.JSONL:
-            print_json_lines(map(job_json, ledger.scan(filter_, limit=limit)))
+            print_json_lines(map(job_json, jobs))
         elif form is Format.JSON:
-            print_json([job_json(job) for job in ledger.scan(filter_, limit=limit)])
+            print_json([job_json(job) for job in jobs])
         else:
-            shown = 50 if limit is None else limit
-            jobs = ledger.list(filter_, limit=shown + 1)
-            OUT.print(_jobs_table(jobs[:shown]))
-            if len(jobs) > shown:
+            shown = SHOWN if limit is None else limit
+            listed = list(jobs)
+            OUT.print(_jobs_table(listed[:shown]))
+            if len(listed) > shown:
                 OUT.print(f"and more than these {shown}: --limit, or --format jsonl for all")
 
 
-def show(context: typer.Context, name: JobName, json: Json = False) -> None:
-    """Show one job as it is."""
+def _enough(form: Format, limit: int | None) -> int | None:
+    """How many jobs to read: for a table one more than it shows, to know whether there are more."""
+    return limit if form is not Format.TABLE else (SHOWN if limit is None else limit) + 1
+
+
+def _print_page(page: Page, form: Format) -> None:
+    jobs = [job_json(job) for job in page.jobs]
+    match form:
+        case Format.JSONL:
+            print_moment(page.moment)
+            print_json_lines(jobs)
+        case Format.JSON:
+            token = page.next_page_token
+            print_json(moment_json(page.moment) | {"jobs": jobs, "nextPageToken": token})
+        case Format.TABLE:
+            print_moment(page.moment)
+            OUT.print(_jobs_table(page.jobs))
+    if page.next_page_token and form is not Format.JSON:
+        ERR.print(f"--page-token {page.next_page_token}", style="dim", markup=False)
+
+
+def count(
+    context: typer.Context,
+    by: Annotated[
+        str, typer.Option(metavar="FIELD", help="state, kind, labels.KEY, or another field.")
+    ] = "state",
+    filter_: Annotated[str, typer.Option("--filter", help="AIP-160, as for list.")] = "",
+    as_of: AsOf = None,
+    clock: OnClock = None,
+    json: Json = False,
+) -> None:
+    """Count jobs by state, or by another field, as they are or were."""
+    with target(context).open() as ledger:
+        counted = ledger.count(by, filter_, as_of=as_of, clock=clock)
+    counts = {"" if key is None else key: jobs for key, jobs in counted.counts.items()}
+    if json:
+        print_json(moment_json(counted.moment) | {"counts": counts})
+        return
+    print_moment(counted.moment)
+    table = Table(by, "jobs", box=None)
+    for key, jobs in counts.items():
+        state = JobState.__members__.get(key)
+        table.add_row(Text(key, style=COLOURS.get(state, "") if state else ""), f"{jobs:,}")
+    OUT.print(table)
+
+
+def show(
+    context: typer.Context,
+    name: JobName,
+    as_of: AsOf = None,
+    clock: OnClock = None,
+    json: Json = False,
+) -> None:
+    """Show one job as it is, or was."""
     aim = target(context)
     with aim.open() as ledger:
-        job = ledger.get(aim.name(name))
+        job_name = aim.name(name)
+        moment = ledger.moment(as_of, clock, job_name) if as_of or clock else None
+        job = ledger.get(job_name, as_of=moment)
+    if moment is not None:
+        print_moment(moment)
     if json:
         print_json(job_json(job))
         return

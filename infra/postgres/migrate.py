@@ -153,13 +153,15 @@ def _make(
     fold: Callable[[Connection, Projection], object] | None,
 ) -> None:
     """Makes a projection's functions and, from nothing or by a rebuild, its rows."""
-    connection.execute(projection.functions)
+    # Their tables may be made, or made anew, only after them.
+    connection.execute("SET LOCAL check_function_bodies = off")
+    connection.execute(projection.functions.encode())
     if fold is None:
         connection.execute(projection.schema)
     else:
         fold(connection, projection)
     connection.execute(
-        "INSERT INTO projections (name, version) VALUES (%s, %s)"
+        "INSERT INTO projections (name, version, position) VALUES (%s, %s, %s)"
         " ON CONFLICT (name) DO UPDATE SET version = excluded.version",
-        (projection.name, projection.version),
+        (projection.name, projection.version, 0 if projection.follows else None),
     )

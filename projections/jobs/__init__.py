@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -78,5 +79,44 @@ def _json(value: JsonObject) -> orjson.Fragment:
     """The very text that stands in the event, so that a rebuild makes the same row."""
     return orjson.Fragment(canonical.encode(value))
 
+
+def functions() -> str:
+    """What the database needs of this projection; one text of the fold serves the present and the past."""
+    folder = resources.files(__name__)
+    folded = folder.joinpath("folded.sql").read_text().split("\nWITH ", 1)[1]
+    text = "".join(folder.joinpath(f"{part}.sql").read_text() for part in ("fold", "write", "past"))
+    for marker, parts in FOLDS.items():
+        filled = folded
+        for name, part in parts.items():
+            filled = filled.replace("{{" + name + "}}", part)
+        text = text.replace("{{" + marker + "}}", f"WITH {filled.strip()}")
+    return text
+
+
+# `+ 0`: found by name, and not by position, of which nearly all are before `until`.
+_PAST: Final = {"before": "false", "kept": ""}
+FOLDS: Final[dict[str, dict[str, str]]] = {
+    "folded": {
+        "which": "position BETWEEN first AND last",
+        "place": "version",
+        "version": "max(version)",
+        # A job that begins here has no row yet: nobody need look.
+        "before": "old.name = CASE WHEN first_version > 1 THEN delta.name END",
+        "kept": "MATERIALIZED",
+    },
+    "folded_at": {
+        "which": "name = of AND position + 0 <= until",
+        "place": "version",
+        "version": "max(version)",
+        **_PAST,
+    },
+    "folded_as_it_happened": {
+        "which": "name = of AND position + 0 <= until AND occurred_time <= at",
+        "place": "row_number() OVER (ORDER BY occurred_time, version)",
+        "version": "(array_agg(version ORDER BY place DESC))[1]",
+        **_PAST,
+    },
+}
+"""Which events each function folds, in which order, onto what."""
 
 STATES: Final[dict[str | None, JobState | None]] = {None: None, **{s.name: s for s in JobState}}

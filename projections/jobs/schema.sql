@@ -22,3 +22,4 @@ CREATE TABLE jobs (
     first_position bigint NOT NULL,
     last_position bigint NOT NULL
 ) WITH (fillfactor = 80);
+CREATE INDEX jobs_created ON jobs (coalesce(create_time, '-infinity') DESC, name);

@@ -1,0 +1,153 @@
+"""Jobs of a whole ledger as of a moment: listed, paged through, and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.filters import Filter, parse_filter
+from jobledger.domain.job import Job
+from jobledger.domain.moments import Clock, Moment
+from jobledger.infra.filtering import Rendering
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.projections.jobs import COLUMNS, job_of
+from psycopg.sql import SQL, Composable, Composed
+from psycopg_pool import ConnectionPool
+
+_SQL: Final = "jobledger.infra.past"
+NOW: Final = sql.load(_SQL, "jobs_now")
+AT: Final = sql.load(_SQL, "jobs_at")
+AS_THEY_HAPPENED: Final = sql.load(_SQL, "jobs_as_they_happened")
+STATES_AT: Final = sql.load(_SQL, "states_at")
+STATES_AS_THEY_HAPPENED: Final = sql.load(_SQL, "states_as_they_happened")
+
+ITSELF: Final = ", ".join(COLUMNS)
+
+
+class Query(NamedTuple):
+    """Which jobs, as of when. `moment` None: as they are just now."""
+
+    filter: Filter
+    moment: Moment | None
+    order_by: str = ""
+    """AIP-132's: fields of the filter, each with `desc` or not; "" is newest first."""
+
+    @classmethod
+    def parse(cls, filter: str, moment: Moment | None, order_by: str = "") -> Query:
+        """Raises InvalidFieldError."""
+        return cls(parse_filter(filter), moment, order_by)
+
+
+class Fleet:
+    """Reads through a pool; any number of threads may."""
+
+    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+        self._pool = pool
+
+    def page(
+        self, query: Query, limit: int, *, offset: int = 0, after: tuple[str, str] | None = None
+    ) -> list[Job]:
+        """So many jobs from an offset on or, in the usual order, after one created then of that name."""
+        with translated(), self._pool.connection() as connection:
+            # Planned for these very values: what they select ranges from nothing to all.
+            rows = connection.execute(
+                *_listing(query, limit, offset, after), prepare=False, binary=True
+            )
+            return [job_of(row) for row in rows]
+
+    def scan(self, query: Query, limit: int | None) -> Iterator[Job]:
+        """The jobs one by one, without holding them all."""
+        with (
+            translated(),
+            self._pool.connection() as connection,
+            connection.transaction(),
+            connection.cursor("jobs") as cursor,
+        ):
+            cursor.itersize = 2_000
+            cursor.execute(*_listing(query, limit))
+            yield from map(job_of, cursor)
+
+    def count(self, query: Query, by: str) -> dict[str | None, int]:
+        """How many jobs there are of each value of the field, the most frequent first."""
+        rendering = Rendering(query.moment)
+        key, _ = rendering.field(tuple(by.split(".")), "by")
+        condition = rendering.condition(query.filter)
+        jobs = _jobs(query, SQL("{} AS key").format(key), condition, SQL(""))
+        counting = SQL("SELECT key::text, count(*) FROM ({}) AS jobs GROUP BY 1 ORDER BY 2 DESC, 1")
+        with translated(), self._pool.connection() as connection:
+            rows = connection.execute(
+                counting.format(jobs), _parameters(query, rendering), prepare=False
+            )
+            return {key: int(count) for key, count in rows}
+
+    def states(self, moment: Moment) -> dict[str | None, int]:
+        """How many jobs were in each state: a sum, however many there are. `intervals` must be there."""
+        recorded = moment.clock is Clock.RECORDED
+        statement = STATES_AT if recorded else STATES_AS_THEY_HAPPENED
+        with translated(), self._pool.connection() as connection:
+            rows = connection.execute(statement, moment._asdict()).fetchall()
+        return dict(sorted(rows, key=lambda row: (-row[1], row[0])))
+
+
+def _listing(
+    query: Query, limit: int | None, offset: int = 0, after: tuple[str, str] | None = None
+) -> tuple[Composed, dict[str, Any]]:
+    rendering = Rendering(query.moment)
+    condition = rendering.condition(query.filter)
+    if after is not None:
+        created, name = (rendering.parameter(value) for value in after)
+        beyond = "({} AND created <= {c} AND (created < {c} OR name > {n}))"
+        condition = SQL(beyond).format(condition, c=created, n=name)
+    keys = _order(query.order_by, rendering)
+    sorted_by = [SQL("{} AS o{}").format(key, SQL(str(n))) for n, (key, _) in enumerate(keys)]
+    columns = SQL(", ").join([SQL(ITSELF).format(), *sorted_by])
+    inner = _by(keys)
+    outer = _by([(SQL(f"o{n}").format(), down) for n, (_, down) in enumerate(keys)])
+    parameters = {"limit": limit, "offset": offset}
+    needed = None if limit is None else limit + offset
+    tail = SQL("{} LIMIT {}").format(inner, rendering.parameter(needed))
+    jobs = _jobs(query, columns, condition, tail)
+    whole = SQL("SELECT {} FROM ({}) AS jobs {} LIMIT %(limit)s OFFSET %(offset)s").format(
+        SQL(ITSELF), jobs, outer
+    )
+    return whole, _parameters(query, rendering) | parameters
+
+
+def _jobs(query: Query, columns: Composable, condition: Composable, tail: Composable) -> Composed:
+    """The statement that reads jobs as of the query's moment."""
+    statement = NOW
+    if query.moment is not None:
+        statement = AT if query.moment.clock is Clock.RECORDED else AS_THEY_HAPPENED
+    return SQL(statement.decode()).format(columns=columns, condition=condition, tail=tail)
+
+
+def _parameters(query: Query, rendering: Rendering) -> dict[str, Any]:
+    moment = query.moment
+    at = {} if moment is None else {"position": moment.position, "time": moment.time}
+    return rendering.parameters | at
+
+
+def _order(order_by: str, rendering: Rendering) -> list[tuple[Composable, bool]]:
+    """(expression, whether down) of each field, and at last of the name; raises InvalidFieldError."""
+    if not order_by.strip():
+        return [(SQL("created"), True), (SQL("name"), False)]
+    keys = []
+    for part in order_by.split(","):
+        match part.split():
+            case [field] | [field, "asc"]:
+                down = False
+            case [field, "desc"]:
+                down = True
+            case _:
+                raise InvalidFieldError(
+                    "order_by", f"{part.strip()!r} is not a field, or a field and desc (AIP-132)"
+                )
+        keys.append((rendering.field(tuple(field.split(".")), "order_by")[0], down))
+    return [*keys, (SQL("name"), False)]
+
+
+def _by(keys: Sequence[tuple[Composable, bool]]) -> Composed:
+    parts = [SQL("{} DESC" if down else "{}").format(key) for key, down in keys]
+    return SQL("ORDER BY {}").format(SQL(", ").join(parts))

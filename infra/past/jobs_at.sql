@@ -1,0 +1,16 @@
+-- Jobs as the ledger knew them at a position. One that nothing happened to since is as its row
+-- says, the others are folded from their events. columns, condition and tail are rendered.
+-- Nothing occurs more than a day after it is recorded, so jobs created later need no look.
+SELECT {columns}
+FROM (
+    SELECT j.name, j.project, j.kind, j.created, etag(j.name, was.version) AS etag, was.*
+    FROM (SELECT *, coalesce(create_time, '-infinity') AS created FROM jobs) AS j, LATERAL (
+        SELECT j.state, j.version, j.attempt, j.create_time, j.start_time, j.end_time,
+               j.update_time, j.delete_time, j.error, j.error_message, j.labels, j.spec, j.output
+        WHERE j.last_position <= %(position)s
+        UNION ALL
+        SELECT * FROM job_at(j.name, %(position)s) WHERE NOT (j.last_position <= %(position)s)
+    ) AS was
+    WHERE j.first_position <= %(position)s AND j.created <= %(time)s::timestamptz + interval '1 day'
+) AS jobs
+WHERE delete_time IS NULL AND {condition} {tail}

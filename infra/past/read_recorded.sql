@@ -1,0 +1,2 @@
+-- When the event at a position was recorded.
+SELECT recorded_time FROM events WHERE position = %s

@@ -1,0 +1,178 @@
+"""How jobs are read, now or as of any moment; `Ledger` inherits it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.job import Job
+from jobledger.domain.moments import Clock, Moment
+from jobledger.domain.names import parse_name
+from jobledger.infra.past.fleet import Fleet, Query
+from jobledger.infra.past.moments import Given, Moments
+from jobledger.infra.past.tokens import Place, Tokens
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.projections.jobs import job_of
+from psycopg_pool import ConnectionPool
+
+READ_JOB: Final = sql.load("jobledger.infra.postgres", "read_job")
+READ_JOB_AT: Final = sql.load("jobledger.infra.past", "read_job_at")
+READ_JOB_AS_IT_HAPPENED: Final = sql.load("jobledger.infra.past", "read_job_as_it_happened")
+MAX_PAGE: Final = 1_000
+USUAL_PAGE: Final = 50
+
+
+class Page(NamedTuple):
+    """Some jobs, the moment they are shown as of, and the token of the next page ("" after the last)."""
+
+    jobs: list[Job]
+    moment: Moment
+    next_page_token: str
+
+
+class Counts(NamedTuple):
+    """How many jobs there are of each value, the most frequent first, as of a moment."""
+
+    moment: Moment
+    counts: dict[str | None, int]
+
+
+class Reads:
+    """Reading. `as_of` is a moment: `v7` (of one job), `@4711` (after that position), a time, or
+    text that parse_as_of reads; None is now. Times are on the occurred clock ("as it happened")
+    unless `clock` is "recorded" ("as we knew it"). All raise InvalidFieldError for a moment that
+    is not yet, a filter (AIP-160) that does not parse, or a field there is not.
+    """
+
+    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+        self._pool = pool
+        self._moments = Moments(pool)
+        self._fleet = Fleet(pool)
+        self._tokens = Tokens(pool)
+
+    def moment(
+        self, as_of: Given | None = None, clock: Clock | str | None = None, name: str = ""
+    ) -> Moment:
+        """What `as_of` means, pinned: asked again as of that, an answer is the same."""
+        return self._moments.find(as_of, clock, name)
+
+    def get(
+        self, name: str, *, as_of: Given | None = None, clock: Clock | str | None = None
+    ) -> Job:
+        """The job as it is, or was. Raises JobNotFoundError if there is none, or it was deleted."""
+        parameters = {"name": parse_name(name)}
+        if as_of is None and clock is None:
+            job = self._read(READ_JOB, (name,))
+        else:
+            moment = self.moment(as_of, clock, name)
+            recorded = moment.clock is Clock.RECORDED
+            statement = READ_JOB_AT if recorded else READ_JOB_AS_IT_HAPPENED
+            job = self._read(statement, parameters | moment._asdict())
+        if job is None:
+            raise JobNotFoundError(name)
+        if job.delete_time is not None:
+            raise JobNotFoundError(name, deleted=True)
+        return job
+
+    def list(
+        self,
+        filter: str = "",
+        *,
+        limit: int | None = None,
+        order_by: str = "",
+        as_of: Given | None = None,
+        clock: Clock | str | None = None,
+    ) -> list[Job]:
+        """Jobs that were not deleted, newest first, or by fields as AIP-132's order_by says."""
+        return [*self.scan(filter, limit=limit, order_by=order_by, as_of=as_of, clock=clock)]
+
+    def scan(
+        self,
+        filter: str = "",
+        *,
+        limit: int | None = None,
+        order_by: str = "",
+        as_of: Given | None = None,
+        clock: Clock | str | None = None,
+    ) -> Iterator[Job]:
+        """The same one by one, without holding them all: one moment's jobs, however long it takes."""
+        if limit is not None and limit < 0:
+            raise InvalidFieldError("limit", f"{limit} is negative")
+        now = as_of is None and clock is None
+        query = Query.parse(filter, None if now else self.moment(as_of, clock), order_by)
+        return self._fleet.scan(query, limit)
+
+    def page(
+        self,
+        filter: str = "",
+        *,
+        page_size: int = USUAL_PAGE,
+        page_token: str = "",
+        order_by: str = "",
+        as_of: Given | None = None,
+        clock: Clock | str | None = None,
+    ) -> Page:
+        """One page (AIP-158) of at most 1,000 jobs; later pages show the same moment as the first.
+
+        Raises InvalidFieldError for a token made elsewhere, changed, or of another query.
+        """
+        if page_size < 0:
+            raise InvalidFieldError("page_size", f"{page_size} is negative")
+        size = min(page_size or USUAL_PAGE, MAX_PAGE)
+        asked = (filter, order_by, str(as_of), str(clock))
+        if page_token:
+            place = self._tokens.read(page_token, *asked)
+        else:
+            place = Place(self.moment(as_of, clock))
+        query = Query.parse(filter, place.moment, order_by)
+        jobs = self._fleet.page(query, size + 1, offset=place.offset, after=place.after)
+        token = ""
+        if len(jobs) > size:
+            last = jobs[size - 1]
+            after = (_created(last), last.name)
+            following = (
+                Place(place.moment, place.offset + size)
+                if order_by.strip()
+                else Place(place.moment, after=after)
+            )
+            token = self._tokens.write(following, *asked)
+        return Page(jobs[:size], place.moment, token)
+
+    def count(
+        self,
+        by: str = "state",
+        filter: str = "",
+        *,
+        as_of: Given | None = None,
+        clock: Clock | str | None = None,
+    ) -> Counts:
+        """How many jobs there are of each `state`, `kind`, `labels.KEY`, or other field of filters.
+
+        By state and without a filter it takes the same short time however many there are.
+        """
+        moment = self.moment(as_of, clock)
+        if by == "state" and not filter.strip() and self._is_latest(moment):
+            self._moments.follow(moment.position)
+            return Counts(moment, self._fleet.states(moment))
+        return Counts(moment, self._fleet.count(Query.parse(filter, moment), by))
+
+    def _is_latest(self, moment: Moment) -> bool:
+        """Whether the counts kept of states are of what was known at that moment."""
+        return moment.clock is Clock.RECORDED or moment.position >= self.size()
+
+    def size(self) -> int:
+        """How many events there are: the last position."""
+        raise NotImplementedError
+
+    def _read(self, statement: bytes, parameters: tuple[Any, ...] | dict[str, Any]) -> Job | None:
+        with translated(), self._pool.connection() as connection:
+            row = connection.execute(statement, parameters, binary=True).fetchone()
+        return None if row is None else job_of(row)
+
+
+def _created(job: Job) -> str:
+    created = datetime.min.replace(tzinfo=UTC) if job.create_time is None else job.create_time
+    return "-infinity" if job.create_time is None else created.isoformat()

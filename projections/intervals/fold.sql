@@ -1,0 +1,212 @@
+-- The fold of events into intervals and counts of them. A deleted job stays deleted, whatever
+-- comes after; a job's events are put in the order of their versions for one clock, and in the
+-- order they occurred for the other.
+
+-- The number of the state an event leads to: 0 for Deleted, null where it stays as it was.
+CREATE OR REPLACE FUNCTION state_number(type text) RETURNS smallint
+IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
+    CASE type
+        WHEN 'Created' THEN 1
+        WHEN 'Started' THEN 3
+        WHEN 'Succeeded' THEN 4
+        WHEN 'Failed' THEN 5
+        WHEN 'Cancelled' THEN 7
+        WHEN 'Queued' THEN 1
+        WHEN 'Paused' THEN 8
+        WHEN 'Resumed' THEN 1
+        WHEN 'Preparing' THEN 2
+        WHEN 'Cancelling' THEN 6
+        WHEN 'Retried' THEN 1
+        WHEN 'Updating' THEN 10
+        WHEN 'Updated' THEN 3
+        WHEN 'PartiallySucceeded' THEN 11
+        WHEN 'Expired' THEN 9
+        WHEN 'Deleted' THEN 0
+    END::smallint;
+
+-- The name of a state's number.
+CREATE OR REPLACE FUNCTION state_name(state smallint) RETURNS text
+IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
+    (ARRAY['DELETED', 'QUEUED', 'PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLING', 'CANCELLED',
+           'PAUSED', 'EXPIRED', 'UPDATING', 'PARTIALLY_SUCCEEDED'])[state + 1];
+
+-- Adds the changes that intervals made (factor 1), or takes them back (-1), on one clock.
+CREATE OR REPLACE FUNCTION count_changes(clock_ smallint, factor integer, places bigint[], states smallint[], befores smallint[])
+RETURNS void LANGUAGE sql AS $$
+    INSERT INTO state_changes (clock, level, stretch, state, change)
+    SELECT clock_, level, place >> CASE clock_ WHEN 1 THEN 2 + 6 * level ELSE 6 * level END, state, factor * sum(change)
+    FROM (
+        SELECT place, state, 1 AS change FROM unnest(places, states) AS c (place, state)
+        UNION ALL
+        SELECT place, state, -1 FROM unnest(places, befores) AS c (place, state) WHERE state IS NOT NULL
+    ) AS changes, generate_series(1, 3) AS level
+    GROUP BY 1, 2, 3, 4
+    HAVING sum(change) <> 0
+    ON CONFLICT (clock, level, stretch, state) DO UPDATE SET change = state_changes.change + excluded.change
+$$;
+
+-- Folds the events at these positions.
+CREATE OR REPLACE FUNCTION fold_intervals(first bigint, last bigint) RETURNS void
+LANGUAGE plpgsql
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off
+AS $$
+DECLARE
+    late text[];
+    places bigint[];
+    times bigint[];
+    states smallint[];
+    befores smallint[];
+BEGIN
+    -- Which of these jobs are late, from now on or since before.
+    INSERT INTO late_jobs (name)
+    SELECT DISTINCT name
+    FROM (
+        SELECT e.name, e.version, e.type, e.occurred_time,
+               lag(e.occurred_time) OVER (PARTITION BY e.name ORDER BY e.version) AS before,
+               lag(e.version) OVER (PARTITION BY e.name ORDER BY e.version) IS NULL AS leads
+        FROM events AS e WHERE e.position BETWEEN first AND last AND e.schema > 0
+    ) AS e
+    WHERE CASE
+        WHEN NOT leads THEN occurred_time < before
+        WHEN version = 1 THEN type <> 'Created'
+        ELSE occurred_time < (SELECT p.occurred_time FROM events AS p WHERE p.name = e.name AND p.version = e.version - 1)
+    END
+    ON CONFLICT (name) DO NOTHING;
+
+    WITH fresh AS (
+        SELECT e.position, e.name, e.version, e.occurred_time, state_number(e.type) AS state
+        FROM events AS e
+        WHERE e.position BETWEEN first AND last AND e.schema > 0 AND state_number(e.type) IS NOT NULL
+        OFFSET 0
+    ),
+    ordered AS (
+        SELECT position, name, version, occurred_time, state,
+               lead(position) OVER job AS to_position, lead(occurred_time) OVER job AS occurred_to,
+               lag(state) OVER job AS before, lag(version) OVER job IS NULL AS leads,
+               -- 0, of a Deleted, is the least.
+               min(state) OVER (job ROWS UNBOUNDED PRECEDING) = 0 AS gone
+        FROM fresh
+        WINDOW job AS (PARTITION BY name ORDER BY version)
+    ),
+    linked AS (
+        SELECT o.*, previous.position AS previous, previous.state AS previous_state
+        FROM ordered AS o LEFT JOIN LATERAL (
+            SELECT i.position, i.state
+            FROM events AS e JOIN intervals AS i ON i.position = e.position
+            WHERE e.name = o.name AND e.version < o.version
+            ORDER BY e.version DESC LIMIT 1
+        ) AS previous ON o.leads AND o.version > 1
+    ),
+    closed AS (
+        UPDATE intervals AS i SET to_position = l.position, occurred_to = l.occurred_time
+        FROM linked AS l WHERE l.leads AND i.position = l.previous
+    ),
+    settled AS (
+        SELECT position, to_position, occurred_time, occurred_to,
+               CASE WHEN gone OR first_value(previous_state) OVER job = 0 THEN 0::smallint ELSE state END AS state,
+               CASE WHEN leads THEN previous_state
+                    WHEN lag(gone) OVER job OR first_value(previous_state) OVER job = 0 THEN 0::smallint
+                    ELSE before END AS before
+        FROM linked
+        WINDOW job AS (PARTITION BY name ORDER BY version)
+    ),
+    written AS (
+        INSERT INTO intervals (position, to_position, occurred_from, occurred_to, state, state_before,
+                               occurred_state, occurred_before)
+        SELECT position, to_position, occurred_time, occurred_to, state, before, state, before FROM settled
+        RETURNING position, occurred_from, state, state_before
+    )
+    SELECT array_agg(position), array_agg(floor(extract(epoch FROM occurred_from))::bigint),
+           array_agg(state), array_agg(state_before)
+    INTO places, times, states, befores FROM written;
+    IF places IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM count_changes(1::smallint, 1, places, states, befores);
+    PERFORM count_changes(2::smallint, 1, times, states, befores);
+
+    SELECT array_agg(name) INTO late FROM late_jobs
+    WHERE name IN (SELECT e.name FROM events AS e WHERE e.position BETWEEN first AND last AND e.schema > 0);
+    IF late IS NOT NULL THEN
+        PERFORM fold_late(late);
+    END IF;
+END $$;
+
+-- Puts the intervals of late jobs into the order they occurred.
+CREATE OR REPLACE FUNCTION fold_late(late text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    times bigint[];
+    states smallint[];
+    befores smallint[];
+BEGIN
+    SELECT array_agg(floor(extract(epoch FROM i.occurred_from))::bigint), array_agg(occurred_state), array_agg(occurred_before)
+    INTO times, states, befores
+    FROM events AS e JOIN intervals AS i ON i.position = e.position WHERE e.name = ANY (late);
+    PERFORM count_changes(2::smallint, -1, times, states, befores);
+
+    WITH ordered AS (
+        SELECT i.position, i.occurred_from, lead(i.occurred_from) OVER job AS until,
+               state_number(e.type) AS state, min(state_number(e.type)) OVER (job ROWS UNBOUNDED PRECEDING) = 0 AS gone,
+               e.name, e.version
+        FROM events AS e JOIN intervals AS i ON i.position = e.position
+        WHERE e.name = ANY (late)
+        WINDOW job AS (PARTITION BY e.name ORDER BY i.occurred_from, e.version)
+    ),
+    settled AS (
+        SELECT position, until, CASE WHEN gone THEN 0::smallint ELSE state END AS state,
+               lag(CASE WHEN gone THEN 0::smallint ELSE state END) OVER (PARTITION BY name ORDER BY occurred_from, version) AS before
+        FROM ordered
+    ),
+    written AS (
+        UPDATE intervals AS i SET occurred_to = s.until, occurred_state = s.state, occurred_before = s.before
+        FROM settled AS s WHERE i.position = s.position
+        RETURNING i.occurred_from, i.occurred_state, i.occurred_before
+    )
+    SELECT array_agg(floor(extract(epoch FROM occurred_from))::bigint), array_agg(occurred_state), array_agg(occurred_before)
+    INTO times, states, befores FROM written;
+    PERFORM count_changes(2::smallint, 1, times, states, befores);
+END $$;
+
+-- How many jobs were in each state at a position.
+CREATE OR REPLACE FUNCTION states_at(until bigint) RETURNS TABLE (state text, jobs bigint)
+STABLE LANGUAGE sql AS $$
+    SELECT state_name(c.state), sum(c.change)::bigint
+    FROM (
+        SELECT state, change FROM state_changes WHERE clock = 1 AND level = 3 AND stretch < until >> 20
+        UNION ALL
+        SELECT state, change FROM state_changes
+        WHERE clock = 1 AND level = 2 AND stretch >= (until >> 20) << 6 AND stretch < until >> 14
+        UNION ALL
+        SELECT state, change FROM state_changes
+        WHERE clock = 1 AND level = 1 AND stretch >= (until >> 14) << 6 AND stretch < until >> 8
+        UNION ALL
+        SELECT change.state, change.change
+        FROM intervals AS i, LATERAL (VALUES (i.state, 1), (i.state_before, -1)) AS change (state, change)
+        WHERE i.position >= (until >> 8) << 8 AND i.position <= until
+    ) AS c
+    WHERE c.state > 0
+    GROUP BY c.state HAVING sum(c.change) <> 0
+$$;
+
+-- How many jobs were in each state at a time, as it happened and as far as that is known now.
+CREATE OR REPLACE FUNCTION states_as_they_happened(at timestamptz) RETURNS TABLE (state text, jobs bigint)
+STABLE LANGUAGE sql AS $$
+    SELECT state_name(c.state), sum(c.change)::bigint
+    FROM (SELECT floor(extract(epoch FROM at))::bigint AS second) AS t, LATERAL (
+        SELECT state, change FROM state_changes WHERE clock = 2 AND level = 3 AND stretch < t.second >> 18
+        UNION ALL
+        SELECT state, change FROM state_changes
+        WHERE clock = 2 AND level = 2 AND stretch >= (t.second >> 18) << 6 AND stretch < t.second >> 12
+        UNION ALL
+        SELECT state, change FROM state_changes
+        WHERE clock = 2 AND level = 1 AND stretch >= (t.second >> 12) << 6 AND stretch < t.second >> 6
+        UNION ALL
+        SELECT change.state, change.change
+        FROM intervals AS i,
+             LATERAL (VALUES (i.occurred_state, 1), (i.occurred_before, -1)) AS change (state, change)
+        WHERE i.occurred_from >= to_timestamp((t.second >> 6) << 6) AND i.occurred_from <= at
+    ) AS c
+    WHERE c.state > 0
+    GROUP BY c.state HAVING sum(c.change) <> 0
+$$;

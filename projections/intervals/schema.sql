@@ -1,0 +1,35 @@
+-- intervals: one row for each event that a job entered a state by, until the one it left it by,
+-- on both clocks; counts of them, so that the states of a whole fleet at any moment are a sum of
+-- a few hundred rows. Derived from events; follows them (see `projections.position`).
+
+-- States are JobState's numbers; 0 is a deleted job, null none before.
+CREATE TABLE intervals (
+    position bigint NOT NULL PRIMARY KEY,
+    to_position bigint,
+    occurred_from timestamptz NOT NULL,
+    occurred_to timestamptz,
+    state smallint NOT NULL,
+    state_before smallint,
+    -- In the order things occurred, which is another one where reports came late.
+    occurred_state smallint NOT NULL,
+    occurred_before smallint
+) WITH (fillfactor = 90);
+CREATE INDEX intervals_occurred ON intervals (occurred_from);
+
+-- How many jobs came into a state, less those that left it, in stretches of either clock:
+-- clock 1 counts positions, in stretches of 2^8, 2^14 and 2^20 of them; clock 2 seconds as
+-- things occurred, in stretches of 2^6, 2^12 and 2^18.
+CREATE TABLE state_changes (
+    clock smallint NOT NULL,
+    level smallint NOT NULL,
+    stretch bigint NOT NULL,
+    state smallint NOT NULL,
+    change bigint NOT NULL,
+    PRIMARY KEY (clock, level, stretch, state)
+) WITH (fillfactor = 50);
+
+-- Jobs whose events did not occur in the order of their versions, or do not begin with Created:
+-- their present row does not tell how it happened.
+CREATE TABLE late_jobs (
+    name text COLLATE "C" NOT NULL PRIMARY KEY
+);
