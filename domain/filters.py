@@ -95,6 +95,8 @@ def parse_filter(text: str) -> Filter:
     """The filter's tree; an empty one is true of everything. Raises InvalidFieldError."""
     if len(text) > MAX_LENGTH:
         raise InvalidFieldError("filter", f"is longer than {MAX_LENGTH} characters")
+    if "\0" in text or (not text.isascii() and _has_surrogate(text)):
+        raise InvalidFieldError("filter", "holds a NUL character, or what is no character at all")
     if not text.strip():
         return All(())
     if (depth := _depth(text)) > MAX_DEPTH:
@@ -119,6 +121,10 @@ def parts_of(tree: Filter) -> Iterator[Filter]:
                 yield from parts_of(term)
         case Not(term=term) | Ever(term=term):
             yield from parts_of(term)
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _depth(text: str) -> int:

@@ -19,6 +19,7 @@ from jobledger.projections.jobs import COLUMNS, job_of
 _SQL: Final = "jobledger.infra.postgres"
 VERIFY_POSITIONS: Final = sql.load(_SQL, "verify_positions")
 VERIFY_EVENTS: Final = sql.load(_SQL, "verify_events")
+VERIFY_INTERVALS: Final = sql.load(_SQL, "verify_intervals")
 VERIFY_JOBS: Final = sql.load(_SQL, "verify_jobs")
 READ_SIZE: Final = sql.load(_SQL, "read_size")
 
@@ -49,7 +50,7 @@ class Verdict(NamedTuple):
 
 
 def verify(connection: Connection, progress: Progress = lambda done, size: None) -> Verdict:
-    """Checks positions, versions and recorded times for gaps and order, and every row of `jobs`."""
+    """Checks positions, versions and recorded times for gaps and order, every row of `jobs`, and intervals."""
     with translated(), connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         size = int(connection.execute(READ_SIZE).fetchone()[0])  # type: ignore[index]
@@ -68,6 +69,7 @@ def verify(connection: Connection, progress: Progress = lambda done, size: None)
                     findings.append(finding)
                 else:
                     jobs += 1
+        findings += [Finding(*row) for row in connection.execute(VERIFY_INTERVALS)]
     return Verdict(size, jobs, findings)
 
 

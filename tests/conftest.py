@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import psycopg
 import pytest
 from jobledger.infra import Ledger
-from jobledger.infra.postgres import migrate
-from jobledger.infra.postgres.connections import connect, conninfo, schema_of
-from jobledger.infra.rebuild import rebuild
+
+from tests.ledgers import new_ledger
 
 SHARED = Path(__file__).parents[2] / "shared"
-_numbers = count(1)
 
 
 @pytest.fixture(scope="session")
@@ -37,12 +34,8 @@ def server_version(dsn: str) -> int:
 @pytest.fixture
 def ledger_name(dsn: str) -> Iterator[str]:
     """The name of a ledger that is made, and dropped afterwards."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    with connect(conninfo(dsn, schema_of(name))) as connection:
-        migrate.migrate(connection, name, rebuild)
-    yield name
-    with psycopg.connect(dsn, autocommit=True) as dropping:
-        dropping.execute(f"DROP SCHEMA IF EXISTS {schema_of(name)} CASCADE".encode())
+    with new_ledger(dsn) as name:
+        yield name
 
 
 @pytest.fixture

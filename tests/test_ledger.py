@@ -24,6 +24,8 @@ from jobledger.infra import Ledger
 from jobledger.infra.errors import LedgerUnavailableError, SchemaError
 from jobledger.infra.verify import verify
 
+from tests.ledgers import application_of
+
 NAME = "projects/p/jobs/train_1"
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -274,46 +276,27 @@ def test_the_database_refuses_to_change_what_happened(ledger: Ledger, statement:
     assert ledger.size() == 1
 
 
-def test_an_application_role_can_append_and_nothing_else(
-    ledger: Ledger, dsn: str, ledger_name: str
-) -> None:
-    from jobledger.infra.postgres.connections import schema_of
-    from jobledger.infra.postgres.migrate import grant
-    from psycopg.conninfo import make_conninfo
-
-    role = f"app_{ledger_name}"
-    with ledger.connection() as connection:
-        connection.execute(f"CREATE ROLE {role} LOGIN".encode())
-        grant(connection, ledger_name, role)
-    try:
-        with Ledger.open(make_conninfo(dsn, user=role), ledger_name) as application:
-            application.create(NAME)
-            application.append_many([Event(NAME, 2, Started(), datetime.now(UTC))])
-            assert application.get(NAME).state is JobState.RUNNING
-            statements = (
-                "INSERT INTO events SELECT * FROM events",
-                "UPDATE events SET actor = 'x'",
-                "DELETE FROM events",
-                "TRUNCATE events",
-                "UPDATE jobs SET state = 'FAILED'",
-                "UPDATE head SET size = 0",
-            )
-            for statement in statements:
-                with (
-                    application.connection() as own,
-                    pytest.raises(psycopg.errors.InsufficientPrivilege),
-                ):
-                    own.execute(statement.encode())
-        assert_sound(ledger)
-    finally:
-        with ledger.connection() as connection:
-            schema = schema_of(ledger_name)
-            connection.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role}".encode())
-            connection.execute(
-                f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM {role}".encode()
-            )
-            connection.execute(f"REVOKE ALL ON SCHEMA {schema} FROM {role}".encode())
-            connection.execute(f"DROP ROLE {role}".encode())
+def test_an_application_role_can_append_and_nothing_else(dsn: str, ledger: Ledger) -> None:
+    with application_of(dsn, ledger) as application:
+        application.create(NAME)
+        application.append_many([Event(NAME, 2, Started(), datetime.now(UTC))])
+        assert application.get(NAME).state is JobState.RUNNING
+        statements = (
+            "INSERT INTO events SELECT * FROM events",
+            "UPDATE events SET actor = 'x'",
+            "DELETE FROM events",
+            "TRUNCATE events",
+            "UPDATE jobs SET state = 'FAILED'",
+            "UPDATE head SET size = 0",
+            "UPDATE projections SET position = 0",
+        )
+        for statement in statements:
+            with (
+                application.connection() as own,
+                pytest.raises(psycopg.errors.InsufficientPrivilege),
+            ):
+                own.execute(statement.encode())
+    assert_sound(ledger)
 
 
 def test_history_shows_as_json_in_sql(ledger: Ledger) -> None:

@@ -1,0 +1,69 @@
+"""Ledgers to test on: made for a while, and dropped afterwards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+from jobledger.infra import Ledger
+from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres.connections import connect, conninfo, schema_of
+from jobledger.infra.rebuild import rebuild
+from jobledger.infra.transfer.google_cluster import Kind
+from jobledger.infra.transfer.importing import Importer, Summary
+from psycopg.conninfo import make_conninfo
+
+_numbers = count(1)
+
+
+@contextmanager
+def new_ledger(dsn: str) -> Iterator[str]:
+    """The name of a ledger."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    with connect(conninfo(dsn, schema_of(name))) as connection:
+        migrate.migrate(connection, name, rebuild)
+    try:
+        yield name
+    finally:
+        with psycopg.connect(dsn, autocommit=True) as dropping:
+            dropping.execute(f"DROP SCHEMA IF EXISTS {schema_of(name)} CASCADE".encode())
+
+
+@contextmanager
+def fresh_ledger(dsn: str) -> Iterator[Ledger]:
+    with new_ledger(dsn) as name, Ledger.open(dsn, name) as ledger:
+        yield ledger
+
+
+@contextmanager
+def application_of(dsn: str, ledger: Ledger) -> Iterator[Ledger]:
+    """The same ledger, opened as a role that may append and read, and nothing else."""
+    role, schema = f"app_{ledger.name}", schema_of(ledger.name)
+    with ledger.connection() as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN".encode())
+        migrate.grant(connection, ledger.name, role)
+    try:
+        with Ledger.open(make_conninfo(dsn, user=role), ledger.name) as application:
+            yield application
+    finally:
+        with ledger.connection() as connection:
+            for what in (
+                f"ALL TABLES IN SCHEMA {schema}",
+                f"ALL FUNCTIONS IN SCHEMA {schema}",
+                f"SCHEMA {schema}",
+            ):
+                connection.execute(f"REVOKE ALL ON {what} FROM {role}".encode())
+            connection.execute(f"DROP ROLE {role}".encode())
+
+
+@contextmanager
+def imported_trace(dsn: str, folder: Path, kind: Kind = Kind.JOB) -> Iterator[Ledger]:
+    """A trace's files, imported."""
+    with fresh_ledger(dsn) as ledger:
+        for file in sorted(folder.glob("*.csv.gz")):
+            Importer(ledger, "trace", kind).run(file, Summary(str(file)))
+        yield ledger

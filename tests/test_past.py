@@ -1,0 +1,414 @@
+"""Jobs as of any moment, against a fold of the events up to it that is written apart, here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.events import Created, Data, Event, Started, Succeeded
+from jobledger.domain.job import Job, replay
+from jobledger.domain.moments import AtPosition, AtTime, AtVersion, Clock
+from jobledger.infra import Ledger
+from jobledger.infra.rebuild import rebuild
+from jobledger.infra.rows import RecordedEvent
+from jobledger.infra.verify import verify
+from jobledger.projections.catalogue import INTERVALS, PROJECTIONS
+
+from tests.conftest import shared
+from tests.ledgers import application_of, fresh_ledger, imported_trace
+from tests.test_folds import BEGIN, histories
+
+NAME = "projects/p/jobs/x"
+AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def as_of(
+    events: Iterable[RecordedEvent], position: int, time: datetime | None = None
+) -> dict[str, Job]:
+    """Every job as its events up to then make it: in the order they occurred, if up to a time."""
+    counted = [
+        e for e in events if e.position <= position and (not time or e.occurred_time <= time)
+    ]
+    if time is None:
+        counted.sort(key=lambda e: (e.name, e.version))
+    else:
+        counted.sort(key=lambda e: (e.name, e.occurred_time, e.version))
+    jobs = (
+        replay(Job(name=name), (e.event for e in history))
+        for name, history in groupby(counted, key=lambda e: e.name)
+    )
+    return {job.name: job for job in jobs if job.delete_time is None}
+
+
+def states(jobs: dict[str, Job]) -> dict[str | None, int]:
+    return dict(Counter(job.state.name for job in jobs.values() if job.state))
+
+
+def listed(ledger: Ledger, moment: AtPosition | AtTime) -> dict[str, Job]:
+    return {job.name: job for job in ledger.list(as_of=moment)}
+
+
+def write(ledger: Ledger, written: Sequence[list[tuple[Data, datetime]]], shuffle: int) -> None:
+    """Jobs side by side, each in its own order, in several bulk writes."""
+    random = Random(shuffle)
+    queues = [
+        [
+            Event(f"projects/p{n % 2}/jobs/j{n}", v, data, at)
+            for v, (data, at) in enumerate(history, 1)
+        ]
+        for n, history in enumerate(written)
+    ]
+    while queues:
+        queue = random.choice(queues)
+        ledger.append_many(queue[: (size := random.randrange(1, 4))])
+        del queue[:size]
+        if random.random() < 0.3:
+            ledger.moment(BEGIN, "occurred")  # Intervals follow up to here.
+        queues = [queue for queue in queues if queue]
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(histories(legal=True) | histories(legal=False), min_size=1, max_size=5),
+    st.integers(0, 1_000),
+    st.lists(st.integers(-1, 61), min_size=1, max_size=3),
+)
+def test_every_moment_is_what_its_events_make_it(
+    dsn: str, written: list[list[tuple[Data, datetime]]], shuffle: int, minutes: list[int]
+) -> None:
+    with fresh_ledger(dsn) as ledger:
+        write(ledger, written, shuffle)
+        events = list(ledger.events(follow=False))
+        size = len(events)
+        with ledger.connection() as connection:
+            assert verify(connection).findings == []
+        for position in {0, size // 2, size - 1, size}:
+            then = as_of(events, position)
+            assert listed(ledger, AtPosition(position)) == then
+            assert ledger.count(as_of=AtPosition(position)).counts == states(then)
+            for minute in minutes:
+                time = BEGIN + timedelta(minutes=minute)
+                moment = AtTime(time, Clock.OCCURRED, position)
+                then = as_of(events, position, time)
+                assert listed(ledger, moment) == then
+                counted = ledger.count("state", 'state : "*"', as_of=moment).counts
+                assert counted == states(then)
+                if position == size:
+                    assert ledger.count(as_of=moment).counts == counted
+                for name, job in then.items():
+                    assert ledger.get(name, as_of=moment) == job
+
+
+def test_each_version_is_the_job_that_was_given_then(ledger: Ledger) -> None:
+    given_then = [
+        ledger.create(NAME, {"a": "b"}, {"displayName": "x"}),
+        ledger.started(NAME),
+        ledger.progress_reported(NAME, {"step": 1}),
+        ledger.failed(NAME, "out of memory"),
+        ledger.retry(NAME),
+        ledger.change_labels(NAME, {}),
+    ]
+    for version, job in enumerate(given_then, 1):
+        assert ledger.get(NAME, as_of=f"v{version}") == job
+        assert ledger.get(NAME, as_of=AtVersion(version)).etag == job.etag
+        assert ledger.get(NAME, as_of=f"@{version}") == job
+    with pytest.raises(InvalidFieldError, match=r"no version 7: .* is at v6"):
+        ledger.get(NAME, as_of="v7")
+
+
+def test_late_reports_are_put_where_they_belong(ledger: Ledger) -> None:
+    hours = [AT + timedelta(hours=n) for n in range(5)]
+    ledger.create(NAME, occurred_time=hours[0])
+    ledger.queued(NAME, occurred_time=hours[3])
+    ledger.started(NAME, occurred_time=hours[1])
+    happened = [ledger.get(NAME, as_of=hour).state for hour in hours]
+    assert [state.name for state in happened if state] == [
+        "QUEUED", "RUNNING", "RUNNING", "QUEUED", "QUEUED",
+    ]  # fmt: skip
+    known = [ledger.get(NAME, as_of=f"v{version}").state for version in (1, 2, 3)]
+    assert [state.name for state in known if state] == ["QUEUED", "QUEUED", "RUNNING"]
+    assert ledger.count(as_of=hours[2]).counts == {"RUNNING": 1}
+    assert ledger.count(as_of=hours[4]).counts == {"QUEUED": 1}
+    # What was known of noon before the late report came in.
+    assert ledger.count(as_of=AtTime(hours[2], Clock.OCCURRED, 2)).counts == {"QUEUED": 1}
+
+
+def test_an_answer_on_the_recorded_clock_is_never_another_one_later(ledger: Ledger) -> None:
+    answers = []
+    for batch in range(50):
+        names = [f"projects/p/jobs/b{batch}_{n}" for n in range(5)]
+        ledger.append_many(Event(name, 1, Created(), AT - timedelta(hours=batch)) for name in names)
+        if batch:
+            earlier = [f"projects/p/jobs/b{batch - 1}_{n}" for n in range(3)]
+            ledger.append_many(Event(name, 2, Started(), AT) for name in earlier)
+        moment = ledger.moment(datetime.now(UTC), "recorded")
+        jobs = sorted(ledger.list(), key=lambda job: job.name)
+        answers.append((moment, ledger.count().counts, jobs))
+    for moment, counts, jobs in answers:
+        for again in (moment, AtTime(moment.time, Clock.RECORDED), AtPosition(moment.position)):
+            assert ledger.count(as_of=again).counts == counts
+            assert sorted(ledger.list(as_of=again), key=lambda job: job.name) == jobs
+
+
+def test_asking_as_of_now_keeps_later_events_out_of_that_past(ledger: Ledger) -> None:
+    moment = ledger.moment("now", "recorded")
+    ledger.create(NAME)
+    assert ledger.count(as_of=AtTime(moment.time, Clock.RECORDED)).counts == {}
+    assert ledger.history(NAME)[0].recorded_time > moment.time
+
+
+def test_moments_before_the_ledger_are_empty_and_those_to_come_are_refused(ledger: Ledger) -> None:
+    ledger.create(NAME)
+    for clock in Clock:
+        assert ledger.list(as_of="1999-01-01", clock=clock) == []
+        assert ledger.count(as_of="1999-01-01", clock=clock).counts == {}
+        with pytest.raises(JobNotFoundError):
+            ledger.get(NAME, as_of="1999-01-01", clock=clock)
+        with pytest.raises(InvalidFieldError, match="is not yet: it is"):
+            ledger.list(as_of="2999-01-01", clock=clock)
+    with pytest.raises(InvalidFieldError, match="the ledger is at 1"):
+        ledger.list(as_of="@2")
+    with pytest.raises(InvalidFieldError, match="of one job, not of all"):
+        ledger.list(as_of="v1")
+    with pytest.raises(InvalidFieldError, match="has no time zone"):
+        ledger.list(as_of=datetime(2026, 1, 1))  # noqa: DTZ001 - just that
+    with pytest.raises(InvalidFieldError, match="recorded clock only"):
+        ledger.list(as_of="@1", clock="occurred")
+    with pytest.raises(InvalidFieldError, match="neither recorded nor occurred"):
+        ledger.list(clock="wall")
+
+
+def test_intervals_made_again_are_as_they_were(ledger: Ledger) -> None:
+    for n in range(20):
+        name = f"projects/p/jobs/i{n}"
+        ledger.create(name, occurred_time=AT + timedelta(minutes=n))
+        ledger.started(name, occurred_time=AT + timedelta(minutes=n - (n % 3)))
+    moments = [AT + timedelta(minutes=n) for n in range(22)]
+    before = [ledger.count(as_of=moment).counts for moment in moments]
+    with ledger.connection() as connection:
+        for projection in PROJECTIONS:
+            rebuild(connection, projection)
+        read = b"SELECT position FROM projections WHERE name = 'intervals'"
+        assert connection.execute(read).fetchone() == (40,)
+    assert [ledger.count(as_of=moment).counts for moment in moments] == before
+    ledger.succeeded("projects/p/jobs/i0")
+    assert ledger.count().counts == {"RUNNING": 19, "SUCCEEDED": 1}
+
+
+def test_whoever_may_only_append_can_travel_too(dsn: str, ledger: Ledger) -> None:
+    ledger.create(NAME)
+    with application_of(dsn, ledger) as application:
+        application.started(NAME)
+        assert application.count(as_of="now").counts == {"RUNNING": 1}
+        assert application.count(as_of="now", clock="recorded").counts == {"RUNNING": 1}
+        assert application.page(page_size=1).jobs == [application.get(NAME)]
+
+
+@pytest.fixture(scope="module")
+def trace(dsn: str) -> Iterable[Ledger]:
+    with imported_trace(dsn, shared("traces/google-cluster-2011/job_events")) as ledger:
+        yield ledger
+
+
+@pytest.mark.slow
+def test_the_trace_at_noon_is_as_its_readme_says(trace: Ledger) -> None:
+    counted = trace.count(as_of="2011-05-02T12:00:00Z").counts
+    assert counted == {
+        "SUCCEEDED": 6_392, "RUNNING": 3_982, "CANCELLED": 3_249, "FAILED": 126, "QUEUED": 5,
+    }  # fmt: skip
+    assert trace.count("state", 'name : "*"', as_of="2011-05-02T12:00:00Z").counts == counted
+
+
+@pytest.mark.slow
+def test_the_trace_at_a_thousand_instants_is_what_its_events_make_it(trace: Ledger) -> None:
+    entered = {
+        "Created": "QUEUED", "Resumed": "QUEUED", "Retried": "QUEUED", "Started": "RUNNING",
+        "Updating": "UPDATING", "Updated": "RUNNING", "Paused": "PAUSED", "Failed": "FAILED",
+        "Succeeded": "SUCCEEDED", "Cancelled": "CANCELLED",
+    }  # fmt: skip
+    events = sorted(
+        (e.occurred_time, e.name, e.version, entered.get(e.type))
+        for e in trace.events(follow=False)
+    )
+    random = Random(2011)
+    span = (events[-1][0] - events[0][0]) / timedelta(microseconds=1)
+    instants = sorted(
+        events[0][0] + timedelta(microseconds=random.randrange(int(span))) for _ in range(1_000)
+    )
+    state: dict[str, str] = {}
+    counts: Counter[str | None] = Counter()
+    following = iter(events)
+    event = next(following, None)
+    for instant in instants:
+        while event is not None and event[0] <= instant:
+            if event[3]:
+                counts[state.get(event[1])] -= 1
+                counts[event[3]] += 1
+                state[event[1]] = event[3]
+            event = next(following, None)
+        expected = {key: jobs for key, jobs in counts.items() if key and jobs}
+        assert trace.count(as_of=instant).counts == expected
+
+
+@pytest.mark.parametrize("order_by", ["", "create_time desc", "state, name desc", "labels.n"])
+def test_pages_show_the_moment_of_the_first_whatever_happens_meanwhile(
+    ledger: Ledger, order_by: str
+) -> None:
+    for n in range(25):
+        at = AT + timedelta(seconds=n % 5)
+        created = Created(labels={"n": str(n % 3)})
+        ledger.append_many([Event(f"projects/p/jobs/n{n:02d}", 1, created, at)])
+    before = ledger.list(order_by=order_by)
+    page = ledger.page(page_size=10, order_by=order_by)
+    shown = [*page.jobs]
+    while page.next_page_token:
+        ledger.create(f"projects/p/jobs/later{len(shown)}")
+        ledger.started(shown[-1].name)
+        page = ledger.page(page_size=10, order_by=order_by, page_token=page.next_page_token)
+        shown += page.jobs
+    assert shown == before
+
+
+def test_a_page_of_the_past_holds_what_was_then(ledger: Ledger) -> None:
+    for n in range(25):
+        at = AT + timedelta(seconds=n % 5)
+        ledger.append_many([Event(f"projects/p/jobs/n{n:02d}", 1, Created(), at)])
+    at = AT + timedelta(seconds=2)
+    page = ledger.page('state = QUEUED AND name : "*n0*"', page_size=3, as_of=at)
+    assert [job.name[-3:] for job in page.jobs] == ["n02", "n07", "n01"]
+    with pytest.raises(InvalidFieldError, match="AIP-132"):
+        ledger.page(order_by="state upwards")
+    with pytest.raises(InvalidFieldError, match="there is no field 'colour'"):
+        ledger.page(order_by="colour")
+
+
+def test_a_page_token_of_elsewhere_is_refused(dsn: str, ledger: Ledger) -> None:
+    for n in range(4):
+        ledger.create(f"projects/p/jobs/n{n}")
+    token = ledger.page(page_size=2).next_page_token
+    changed = ("A" if token[0] != "A" else "B") + token[1:]
+    for wrong in (changed, token[:-2], "nonsense", "é"):
+        with pytest.raises(InvalidFieldError, match="is not one that this ledger made"):
+            ledger.page(page_size=2, page_token=wrong)
+    with pytest.raises(InvalidFieldError, match="belongs to another query"):
+        ledger.page("state = QUEUED", page_size=2, page_token=token)
+    with fresh_ledger(dsn) as other, pytest.raises(InvalidFieldError, match="this ledger made"):
+        other.page(page_size=2, page_token=token)
+    assert len(ledger.page(page_size=3, page_token=token).jobs) == 2
+
+
+@pytest.mark.parametrize(
+    ("filter_", "ids"),
+    [
+        ("ever(state = PAUSED)", ["b"]),
+        ("ever(error.code = 15)", ["a"]),
+        ("NOT ever(state = RUNNING)", ["c"]),
+        ("ever(state = FAILED) AND state = SUCCEEDED", ["a"]),
+        ("ever(labels.team = x)", ["b", "c"]),
+        ("ever(labels.team = x AND state = RUNNING)", ["b"]),
+        ("ever(attempt = 2)", ["a"]),
+        ("ever(error.code = 1 OR state = PAUSED)", ["b"]),
+    ],
+)  # fmt: skip
+def test_what_was_ever_true(ledger: Ledger, filter_: str, ids: list[str]) -> None:
+    for n, id_ in enumerate("abc"):
+        ledger.create(
+            f"projects/p/jobs/{id_}",
+            {"team": "x"} if id_ in "bc" else {},
+            occurred_time=AT - timedelta(hours=n + 1),
+        )
+    ledger.started("projects/p/jobs/a", occurred_time=AT)
+    ledger.failed("projects/p/jobs/a", {"code": 15, "message": "lost"}, occurred_time=AT)
+    ledger.retry("projects/p/jobs/a", occurred_time=AT)
+    ledger.succeeded("projects/p/jobs/a", occurred_time=AT)
+    ledger.started("projects/p/jobs/b", occurred_time=AT)
+    ledger.paused("projects/p/jobs/b", occurred_time=AT + timedelta(seconds=1))
+    ledger.change_labels("projects/p/jobs/b", {}, occurred_time=AT + timedelta(seconds=2))
+    for moment in (None, ledger.moment(), ledger.moment("now")):
+        assert [job.name[-1] for job in ledger.list(filter_, as_of=moment)] == ids
+    assert ledger.list("ever(state = PAUSED)", as_of=AT) == []
+    assert ledger.list("ever(attempt = 2)", as_of="@4") == []
+    with pytest.raises(InvalidFieldError, match="no more than one"):
+        ledger.list("ever(ever(state = PAUSED))")
+
+
+@pytest.mark.parametrize(
+    ("filter_", "sentence"),
+    [
+        ("state = RUNNING AND", "cannot be read at its end: '\\(' or a word was expected"),
+        ("state ! RUNNING", "at column 7: a comparison was expected"),
+        ("colour = red", "there is no field 'colour'"),
+        ("create_time > yesterday", "is an RFC 3339 time, not 'yesterday'"),
+        ("attempt = many", "attempt is a number, not 'many'"),
+        ("(" * 1000 + "state = RUNNING" + ")" * 1000, "nests 1000 deep"),
+        ("name = " + "x" * 1_000_000, "is longer than 4096 characters"),
+        ("(" * 2000, "nests 2000 deep"),
+    ],
+)  # fmt: skip
+def test_a_filter_that_cannot_be_answered_says_why(
+    ledger: Ledger, filter_: str, sentence: str
+) -> None:
+    for moment in (None, AT):
+        with pytest.raises(InvalidFieldError, match=sentence) as caught:
+            ledger.list(filter_, as_of=moment)
+        assert caught.value.field == "filter"
+        assert len(str(caught.value)) < 300
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.text(max_size=40)
+    | st.builds(
+        "{}{} {} {}".format,
+        st.sampled_from(["", "NOT ", "-", "ever(", "("]),
+        st.sampled_from(["state", "labels.a", "spec.x.y", "name", "create_time", "attempt", "x"]),
+        st.sampled_from(["=", ":", "<", "!="]),
+        st.text(max_size=12).map(lambda t: '"' + t.replace("\\", "\\\\").replace('"', '\\"') + '"'),
+    )
+)
+def test_no_filter_reaches_sql_as_text(ledger: Ledger, filter_: str) -> None:
+    """Whatever is asked, PostgreSQL never finds fault with the statement itself."""
+    try:
+        ledger.list(filter_, limit=1)
+        ledger.list(filter_, limit=1, as_of=AT)
+    except InvalidFieldError as error:
+        assert error.field == "filter"
+
+
+def test_what_a_filter_says_is_a_parameter() -> None:
+    from jobledger.domain.filters import parse_filter
+    from jobledger.infra.filtering import Rendering
+
+    evil = "x'; DROP TABLE events; --"
+    rendering = Rendering()
+    sql = rendering.condition(parse_filter(f'labels.a = "{evil}" OR spec."{evil}" : "*{evil}"'))
+    assert evil not in sql.as_string()
+    assert evil in rendering.parameters.values()
+
+
+def test_succeeded_late_counts_once(ledger: Ledger) -> None:
+    """Many late jobs in one fold: their counts are taken back and made anew."""
+    names = [f"projects/p/jobs/l{n}" for n in range(300)]
+    ledger.append_many(Event(n, 1, Created(), AT) for n in names)
+    ledger.append_many(Event(n, 2, Started(), AT + timedelta(hours=2)) for n in names)
+    assert ledger.count(as_of=AT + timedelta(hours=3)).counts == {"RUNNING": 300}
+    ledger.append_many(Event(n, 3, Succeeded(), AT + timedelta(hours=1)) for n in names)
+    assert ledger.count(as_of=AT + timedelta(minutes=90)).counts == {"SUCCEEDED": 300}
+    assert ledger.count(as_of=AT + timedelta(hours=3)).counts == {"RUNNING": 300}
+    assert ledger.count().counts == {"SUCCEEDED": 300}
+    with ledger.connection() as connection:
+        assert verify(connection).findings == []
+        rebuild(connection, INTERVALS)
+        assert verify(connection).findings == []
+    assert ledger.count(as_of=AT + timedelta(hours=3)).counts == {"RUNNING": 300}
