@@ -20,6 +20,7 @@ from jobledger.domain.job import Job, decide, judge
 from jobledger.infra.bulk import bulk_writes
 from jobledger.infra.committer import Committer
 from jobledger.infra.feed import Feed
+from jobledger.infra.following import Follower
 from jobledger.infra.methods import About, Commands, Reports
 from jobledger.infra.past.reads import Reads
 from jobledger.infra.postgres import migrate
@@ -49,14 +50,18 @@ class Recorded(NamedTuple):
 class Ledger(Commands, Reports, Reads):
     """One ledger, opened for writing and reading by any number of threads of this process."""
 
+    follows = True
+    """Whether a thread lets projections follow what is written; where not, who reads them does."""
+
     def __init__(self, info: str, ledger: str) -> None:
         self.conninfo = info
         """libpq's connection string, with the search_path that makes it this ledger's."""
         self.name = ledger
         super().__init__(open_pool(info, READERS))
         self._closed = Signal()
-        self._feed = Feed(self._pool, self._closed)
+        self._feed = Feed(self.pool, self._closed)
         self._committer = Committer(lambda: connect(info))
+        self._follower = Follower(self._moments)
 
     @classmethod
     def open(cls, dsn: str | None = None, ledger: str | None = None) -> Self:
@@ -83,7 +88,8 @@ class Ledger(Commands, Reports, Reads):
         """Writes what still waits, ends all feeds and closes the connections."""
         self._closed.set()
         self._committer.close()
-        self._pool.close()
+        self._follower.close()
+        self.pool.close()
 
     def __enter__(self) -> Self:
         return self
@@ -110,13 +116,15 @@ class Ledger(Commands, Reports, Reads):
         """
         written = 0
         for write in bulk_writes(events):
-            self._committer.submit(write)
+            self.submit(write)
             written += len(write)
         return written
 
     def submit(self, write: Write) -> None:
         """Writes something other than one decision on one job; returns once it is durable."""
         self._committer.submit(write)
+        if self.follows:
+            self._follower.wake()
 
     def history(self, name: str) -> list[RecordedEvent]:
         """All events of a job, oldest first, also of a deleted one. Raises JobNotFoundError."""
@@ -157,7 +165,7 @@ class Ledger(Commands, Reports, Reads):
             if believed is None and write.before is not None:
                 write.guesses = {name: write.before}
         try:
-            self._committer.submit(write)
+            self.submit(write)
         except AlreadyWrittenError as already:
             if already.name != name:
                 raise RequestReusedError(already.request_id, already.name) from already

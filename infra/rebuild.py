@@ -33,35 +33,35 @@ def rebuild(
         beside = f"{live}_rebuild"
         connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(beside)))
         connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(beside)))
-        _look_in(connection, beside, live)
+        look_in(connection, beside, live)
         connection.execute("SET work_mem = '256MB'")  # One sort of a whole chunk, in memory.
         connection.execute(projection.schema)
     try:
-        done = _fold(connection, projection, 0, _size(connection), progress)
+        done = fold(connection, projection, 0, _size(connection), progress)
         with translated(), connection.transaction():
             connection.execute(LOCK_HEAD)
-            done = _fold(connection, projection, done, _size(connection), progress)
+            done = fold(connection, projection, done, _size(connection), progress)
             for table in projection.tables:
                 _swap(connection, table, beside, live)
             if projection.follows:
                 connection.execute(WRITE_FOLLOWED, (done, projection.name))
     finally:
         with translated():
-            _look_in(connection, live)
+            look_in(connection, live)
             connection.execute("RESET work_mem")
             connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(beside)))
     return done
 
 
-def _fold(
+def fold(
     connection: Connection, projection: Projection, done: int, size: int, progress: Progress
 ) -> int:
-    """Folds the events after `done` up to `size`."""
-    fold = SQL("SELECT {}(%s, %s)").format(Identifier(f"fold_{projection.name}"))
+    """Folds the events after the position `done` up to `size`, into the tables that are looked in."""
+    statement = SQL("SELECT {}(%s, %s)").format(Identifier(f"fold_{projection.name}"))
     while done < size:
         last = min(done + CHUNK, size)
         with translated():
-            connection.execute(fold, (done + 1, last))
+            connection.execute(statement, (done + 1, last))
         done = last
         progress(done, size)
     return done
@@ -80,7 +80,8 @@ def _swap(connection: Connection, table: str, beside: str, live: str) -> None:
     connection.execute(SQL("ANALYZE {}").format(Identifier(live, table)))
 
 
-def _look_in(connection: Connection, *schemas: str) -> None:
+def look_in(connection: Connection, *schemas: str) -> None:
+    """Makes unqualified names mean what is in the first of these schemas that has it."""
     path = SQL(", ").join(Literal(schema) for schema in schemas)
     connection.execute(SQL("SET search_path = {}").format(path))
 

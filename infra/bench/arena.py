@@ -8,9 +8,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from jobledger.infra.errors import LedgerUnavailableError
@@ -24,17 +24,32 @@ from psycopg.sql import SQL, Identifier
 SLOW_DISK = "-c commit_delay=1000 -c commit_siblings=0"
 """The leader of a group commit sleeps 1 ms before its flush, as on a disk that takes that long."""
 PEERS = "bench_peers"
+Made = TypeVar("Made")
 
 
 class Arena:
     """One database, with schemas that are dropped afterwards."""
 
-    def __init__(self, dsn: str, seconds: float) -> None:
+    def __init__(self, dsn: str, seconds: float, trace: Path | None = None) -> None:
         self.dsn = dsn
         self.seconds = seconds
         """How long each measurement takes."""
+        self.trace = trace
+        """A folder of a trace's job_events, for histories to measure on."""
+        self.kept: dict[str, Any] = {}
+        """What takes long to make, for all measures that need it."""
+        self._ends = ExitStack()
         self.ledgers: list[str] = []
         self.scratch = Path(tempfile.mkdtemp(prefix="jobledger_bench_"))
+
+    def stay(self, made: AbstractContextManager[Made]) -> Made:
+        """What it makes, until the arena is closed."""
+        return self._ends.enter_context(made)
+
+    def close(self) -> None:
+        """Drops what stayed."""
+        self._ends.close()
+        shutil.rmtree(self.scratch)
 
     @contextmanager
     def ledger(self) -> Iterator[str]:

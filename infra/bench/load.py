@@ -56,8 +56,9 @@ def _in_threads(threads: int, seconds: float, one_job: Callable[[str], None]) ->
     return 3 * sum(counts) / (time.monotonic() - begin)
 
 
-def append(dsn: str, ledger: str, threads: int, seconds: float) -> float:
-    """Through `Ledger`."""
+def append(dsn: str, ledger: str, threads: int, seconds: float, following: str = "") -> float:
+    """Through `Ledger`; `following`: "leave" lets no projection follow, "follow" waits until they have."""
+    Ledger.follows = following != "leave"
     with Ledger.open(dsn, ledger) as opened:
 
         def one_job(number: str) -> None:
@@ -67,7 +68,12 @@ def append(dsn: str, ledger: str, threads: int, seconds: float) -> float:
             opened.succeeded(name, OUTPUT)
 
         _in_threads(threads, 0.5, one_job)
-        return _in_threads(threads, seconds, lambda number: one_job(f"m-{number}"))
+        begin = time.monotonic()
+        speed = _in_threads(threads, seconds, lambda number: one_job(f"m-{number}"))
+        taken = time.monotonic() - begin
+        if following == "follow":
+            opened.moment("now")
+        return speed * taken / (time.monotonic() - begin)
 
 
 class StockJob(Aggregate):
@@ -170,7 +176,7 @@ if __name__ == "__main__":
     what, *given = sys.argv[1:]
     match what:
         case "append":
-            print(append(given[0], given[1], int(given[2]), float(given[3])))
+            print(append(given[0], given[1], int(given[2]), float(given[3]), *given[4:]))
         case "stock_history":
             print(stock_history(int(given[0])))
         case "stock":

@@ -9,6 +9,7 @@ from itertools import islice
 from statistics import median
 from typing import Final, NamedTuple
 
+from jobledger.infra.bench import past
 from jobledger.infra.bench.arena import SLOW_DISK, Arena
 from jobledger.infra.bench.load import ready_events
 from jobledger.infra.postgres.connections import schema_of
@@ -265,6 +266,57 @@ MEASURES: Final = (
         less_is_better=True,
     ),
 )
+PAST: Final = (
+    Measure(
+        "count_as_of",
+        "count by state as of T, 2 million events",
+        "calls/s",
+        "SELECT DISTINCT ON over events up to T",
+        30,
+        200,
+        past.count_as_of,
+    ),
+    Measure(
+        "count_scale",
+        "the same, at 2 million events",
+        "ms",
+        "at 200,000 events",
+        2,
+        1.2,
+        past.count_scale,
+        less_is_better=True,
+    ),
+    Measure(
+        "list_as_of",
+        "next page of 100 jobs with a filter as of T",
+        "ms",
+        "the same on current rows",
+        3,
+        1.3,
+        past.list_as_of,
+        less_is_better=True,
+    ),
+    Measure(
+        "version_as_of",
+        "one job as of vN, 7,000-event job",
+        "ms",
+        "one select of its events by key",
+        2,
+        1.1,
+        past.version_as_of,
+        less_is_better=True,
+    ),
+    Measure(
+        "intervals_cost",
+        "appends, 64 callers, intervals up to date",
+        "events/s",
+        "appends without them",
+        0.75,
+        0.9,
+        past.intervals_cost,
+    ),
+)
+ALL: Final = (*MEASURES, *PAST)
 
 
 def run(measure: Measure, arena: Arena, times: int) -> Pair:

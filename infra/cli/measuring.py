@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,42 +28,55 @@ def bench(
     ] = None,
     seconds: Annotated[float, typer.Option(min=1, help="How long each measurement takes.")] = 4,
     times: Annotated[int, typer.Option(min=1, help="Medians of so many.")] = 3,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="A trace's job_events, for long histories; else one is simulated.",
+        ),
+    ] = None,
 ) -> None:
     """Measure the ledger beside its peers and limits, on this machine, in this run."""
     # Not for every command: the peers' libraries take their time to import.
     from jobledger.infra.bench.arena import Arena
-    from jobledger.infra.bench.measures import MEASURES, run
+    from jobledger.infra.bench.measures import ALL, run
 
-    known = {measure.id: measure for measure in MEASURES}
+    known = {measure.id: measure for measure in ALL}
     if unknown := set(ids or ()) - known.keys():
         raise InvalidFieldError("id", f"there is no measure {min(unknown)!r}")
-    arena = Arena(server_of(target(context).dsn), seconds)
+    arena = Arena(server_of(target(context).dsn), seconds, trace)
     machine = _machine(arena)
     OUT.print(machine, markup=False)
     table = Table(
         "id", "measure", "value", "beside", "value", "ratio", "must", "aim", "met", box=None
     )
     rows = []
-    for measure in [known[id_] for id_ in ids] if ids else MEASURES:
-        ERR.print(f"measuring {measure.id} …", style="dim")
-        row = _row(measure, run(measure, arena, times))
-        rows.append(row)
-        table.add_row(
-            row["id"],
-            row["measure"],
-            f"{row['value']:,.0f} {row['unit']}",
-            row["beside"],
-            f"{row['beside_value']:,.0f}",
-            f"{row['ratio']:.2f}",
-            f"{row['must']:g}",
-            f"{row['aim']:g}",
-            "yes" if row["met"] else "NO",
-        )
+    with closing(arena):
+        for measure in [known[id_] for id_ in ids] if ids else ALL:
+            ERR.print(f"measuring {measure.id} …", style="dim")
+            row = _row(measure, run(measure, arena, times))
+            rows.append(row)
+            table.add_row(
+                row["id"],
+                row["measure"],
+                f"{_figure(row['value'])} {row['unit']}",
+                row["beside"],
+                _figure(row["beside_value"]),
+                f"{row['ratio']:.2f}",
+                f"{row['must']:g}",
+                f"{row['aim']:g}",
+                "yes" if row["met"] else "NO",
+            )
     OUT.print(table)
     if json is not None:
         json.write_bytes(
             orjson.dumps({"machine": machine, "rows": rows}, option=orjson.OPT_INDENT_2)
         )
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.2f}"
 
 
 def _row(measure: Measure, pair: Pair) -> dict[str, Any]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
+import orjson
 import typer
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.infra.cli.context import ERR, OUT, Json, print_json, target
+from jobledger.infra.cli.context import ERR, OUT, Json, Target, print_json, target
+from jobledger.infra.errors import SchemaError
 from jobledger.infra.postgres import migrate
 from jobledger.infra.rebuild import rebuild as rebuild_projection
+from jobledger.infra.rehearse import RowChange
+from jobledger.infra.rehearse import rehearse as rehearse_rebuild
 from jobledger.infra.verify import verify as verify_ledger
-from jobledger.projections.catalogue import PROJECTIONS
+from jobledger.projections.catalogue import PROJECTIONS, Projection
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 
@@ -34,12 +38,19 @@ def init(
 def rebuild(
     context: typer.Context,
     projection: Annotated[str, typer.Argument(help="Which rows to make again.")] = "jobs",
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="Only tell which rows would change; change nothing.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=0, help="Rows to tell of in a rehearsal.")] = 100,
     json: Json = False,
 ) -> None:
     """Make a projection's rows again from the events, while writers go on."""
     found = {p.name: p for p in PROJECTIONS}.get(projection)
     if found is None:
         raise InvalidFieldError("projection", f"there is no projection {projection!r}")
+    if rehearse:
+        _rehearse(target(context), found, limit, json=json)
+        return
     with target(context).open() as ledger, ledger.connection() as connection, _bar() as progress:
         bar = progress.add_task(f"rebuilding {projection}", total=None)
         events = rebuild_projection(
@@ -49,6 +60,48 @@ def rebuild(
         print_json({"projection": projection, "events": events})
     else:
         OUT.print(f"{projection} made again from {events} events")
+
+
+def _rehearse(aim: Target, projection: Projection, limit: int, *, json: bool) -> None:
+    # Also of a ledger that this program would bring up to date: that is when it is asked.
+    with aim.connect() as connection, _bar() as progress:
+        if not migrate.exists(connection, aim.ledger):
+            raise SchemaError(aim.ledger, "does not exist")
+        bar = progress.add_task(f"rehearsing {projection.name}", total=None)
+        outcome = rehearse_rebuild(
+            connection,
+            projection,
+            limit=limit,
+            progress=lambda done, size: progress.update(bar, completed=done, total=size),
+        )
+    if json:
+        print_json(
+            {"projection": projection.name, "events": outcome.events, "rows": outcome.rows}
+            | {"changed": outcome.changed, "changes": [_change_json(c) for c in outcome.changes]}
+        )
+        return
+    for change in outcome.changes:
+        for field, (was, would_be) in change.fields.items():
+            OUT.print(
+                f"{change.table} {change.key} {field}: {_text(was)} -> {_text(would_be)}",
+                markup=False,
+            )
+    OUT.print(
+        f"{outcome.changed} of {outcome.rows} rows would change, from {outcome.events} events;"
+        " nothing was changed"
+    )
+
+
+def _change_json(change: RowChange) -> dict[str, Any]:
+    fields = {
+        field: {"before": was, "after": would_be}
+        for field, (was, would_be) in change.fields.items()
+    }
+    return {"table": change.table, "key": change.key, "fields": fields}
+
+
+def _text(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 def verify(context: typer.Context, json: Json = False) -> None:

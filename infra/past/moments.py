@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from threading import Event as Signal
 from typing import Any, Final
 
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
@@ -82,6 +83,13 @@ class Moments:
         """Lets `intervals` come as far as that position."""
         done = -1
         while done < position:
+            done = int(self._row(FOLLOW, (INTERVALS.name, STRETCH))[0])
+
+    def follow_all(self, closed: Signal) -> None:
+        """Lets `intervals` come as far as the ledger, unless that is closed meanwhile."""
+        _, size = self._row(READ_NOW)
+        done = -1
+        while done < size and not closed.is_set():
             done = int(self._row(FOLLOW, (INTERVALS.name, STRETCH))[0])
 
     def _follow(self, moment: Moment) -> None:

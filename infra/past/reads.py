@@ -48,7 +48,8 @@ class Reads:
     """
 
     def __init__(self, pool: ConnectionPool[Connection]) -> None:
-        self._pool = pool
+        self.pool = pool
+        """Connections for readers."""
         self._moments = Moments(pool)
         self._fleet = Fleet(pool)
         self._tokens = Tokens(pool)
@@ -168,7 +169,7 @@ class Reads:
         raise NotImplementedError
 
     def _read(self, statement: bytes, parameters: tuple[Any, ...] | dict[str, Any]) -> Job | None:
-        with translated(), self._pool.connection() as connection:
+        with translated(), self.pool.connection() as connection:
             row = connection.execute(statement, parameters, binary=True).fetchone()
         return None if row is None else job_of(row)
 

@@ -1,0 +1,186 @@
+"""What time travel is measured by: a fleet's history of two million events, and its past.
+
+The history is that of a trace of Google's, where its files are given (`bench --trace`), and a
+simulated one otherwise; either is repeated with other names until it is long enough.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from functools import cached_property
+from itertools import count, islice
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from jobledger.domain import events as e
+from jobledger.domain.events import Event
+from jobledger.infra.bench.arena import Arena
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.past.fleet import Fleet, Query
+from jobledger.infra.simulation import simulate
+from jobledger.infra.transfer.google_cluster import Kind
+from jobledger.infra.transfer.importing import Importer, Summary
+
+MANY: Final = 2_000_000
+FEW: Final = MANY // 10
+LONG: Final = 7_000
+"""Events of the job with a long history."""
+RUNNING: Final = "state = RUNNING"
+JOB: Final = "projects/bench/jobs/long"
+NEWEST_BY_HAND: Final = b"""
+SELECT state, count(*) FROM (
+    SELECT DISTINCT ON (name) name, state_after(type) AS state FROM events
+    WHERE occurred_time <= %s AND state_after(type) IS NOT NULL
+    ORDER BY name, occurred_time DESC, version DESC
+) AS newest GROUP BY state
+"""
+
+
+class History:
+    """A history in a ledger of its own, and a time in the middle of it."""
+
+    def __init__(self, ledger: Ledger, events: Iterator[Event]) -> None:
+        self.ledger = ledger
+        ledger.append_many(events)
+        ledger.moment("now")  # Intervals follow.
+        with ledger.connection() as connection:
+            connection.execute("VACUUM (ANALYZE) events")
+            connection.execute("VACUUM (ANALYZE) jobs")
+            connection.execute("VACUUM (ANALYZE) intervals")
+
+    @cached_property
+    def middle(self) -> datetime:
+        with self.ledger.connection() as connection:
+            row = connection.execute(
+                "SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY occurred_time) FROM events"
+            ).fetchone()
+        assert row is not None
+        when: datetime = row[0]
+        return when
+
+    def select(self, statement: bytes, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Rows of a statement by hand."""
+        with self.ledger.connection() as connection:
+            connection.execute("SET work_mem = '256MB'")
+            return connection.execute(statement, parameters).fetchall()
+
+
+def history(arena: Arena, events: int) -> History:
+    """The history of so many events, made once a run."""
+    key = f"history {events}"
+    if key not in arena.kept:
+        if "base" not in arena.kept:
+            arena.kept["base"] = _base(arena)
+        ledger = arena.stay(arena.open(arena.stay(arena.ledger())))
+        arena.kept[key] = History(ledger, islice(_repeated(arena.kept["base"]), events))
+    made: History = arena.kept[key]
+    return made
+
+
+def _base(arena: Arena) -> list[Event]:
+    if arena.trace is None:
+        return _as_they_came(list(simulate(25_000, seed=1, project="bench")))
+    with arena.ledger() as name, arena.open(name) as ledger:
+        for file in sorted(Path(arena.trace).glob("*.csv.gz")):
+            Importer(ledger, "bench", Kind.JOB).run(file, Summary(str(file)))
+        return [event.event for event in ledger.events(follow=False)]
+
+
+def _as_they_came(events: list[Event]) -> list[Event]:
+    """All jobs' events in one order, each job's in the order of its versions."""
+    came: dict[str, datetime] = {}
+    keys = []
+    for event in events:
+        came[event.name] = max(came.get(event.name, event.occurred_time), event.occurred_time)
+        keys.append(came[event.name])
+    order = sorted(range(len(events)), key=keys.__getitem__)
+    return [events[n] for n in order]
+
+
+def _repeated(base: list[Event]) -> Iterator[Event]:
+    for copy in count():
+        for event in base:
+            yield event._replace(name=f"{event.name}_{copy}") if copy else event
+
+
+def per_second(call: Callable[[], object], times: int = 7) -> float:
+    """Calls a second, by the median of so many; the first is not counted."""
+    taken = []
+    for _ in range(times + 1):
+        begin = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - begin)
+    return 1 / median(taken[1:])
+
+
+def count_as_of(arena: Arena) -> tuple[float, float]:
+    """Jobs by state at a time, beside SELECT DISTINCT ON over the events up to it."""
+    then = history(arena, MANY)
+    ours = per_second(lambda: then.ledger.count(as_of=then.middle), 50)
+    theirs = per_second(lambda: then.select(NEWEST_BY_HAND, then.middle), 2)
+    counted = then.ledger.count(as_of=then.middle).counts
+    assert counted.items() <= dict(then.select(NEWEST_BY_HAND, then.middle)).items()
+    return ours, theirs
+
+
+def count_scale(arena: Arena) -> tuple[float, float]:
+    """Milliseconds for the same at ten times as many events, beside those at as many."""
+    many, few = history(arena, MANY), history(arena, FEW)
+    return (
+        1000 / per_second(lambda: many.ledger.count(as_of=many.middle), 50),
+        1000 / per_second(lambda: few.ledger.count(as_of=few.middle), 50),
+    )
+
+
+def list_as_of(arena: Arena) -> tuple[float, float]:
+    """Milliseconds for a second page of 100 jobs with a filter, as of then and as of now."""
+    many = history(arena, MANY)
+    query: dict[str, Any] = {"filter": RUNNING, "page_size": 100, "as_of": many.middle}
+    token = many.ledger.page(**query).next_page_token
+    assert len(many.ledger.page(**query, page_token=token).jobs) == 100
+    current, fleet = Query.parse(RUNNING, None), Fleet(many.ledger.pool)
+    last = fleet.page(current, 100)[-1]
+    after = str(last.create_time), last.name
+    return (
+        1000 / per_second(lambda: many.ledger.page(**query, page_token=token), 20),
+        1000 / per_second(lambda: fleet.page(current, 101, after=after), 20),
+    )
+
+
+def version_as_of(arena: Arena) -> tuple[float, float]:
+    """Milliseconds for a job as of a version near its 7,000th, beside one select of its events."""
+    with arena.ledger() as name, arena.open(name) as ledger, ledger.connection() as connection:
+        begin = datetime.fromisoformat("2026-06-01T00:00:00Z")
+        ledger.append_many(_long_history(begin))
+        connection.execute("VACUUM (ANALYZE) events")
+        statement = b"SELECT * FROM events WHERE name = %s ORDER BY version"
+        return (
+            1000 / per_second(lambda: ledger.get(JOB, as_of=f"v{LONG - 1}"), 20),
+            1000 / per_second(lambda: connection.execute(statement, (JOB,)).fetchall(), 20),
+        )
+
+
+def _long_history(begin: datetime) -> Iterator[Event]:
+    """Tried again and again, with progress reported in between, as the longest of the trace was."""
+    cycle = (
+        e.Started(),
+        e.ProgressReported(output={"step": 1}),
+        e.Paused(reason="evicted"),
+        e.Resumed(),
+    )
+    yield Event(JOB, 1, e.Created(labels={"team": "search"}), begin)
+    for version in range(2, LONG + 1):
+        yield Event(JOB, version, cycle[version % 4 - 2], begin + timedelta(seconds=version))
+
+
+def intervals_cost(arena: Arena) -> tuple[float, float]:
+    """Appends of 64 callers with intervals brought up to date, beside appends without."""
+    speeds = []
+    for following in ("follow", "leave"):
+        with arena.ledger() as ledger:
+            given = (arena.dsn, ledger, "64", str(arena.seconds), following)
+            speeds.append(arena.load("append", *given))
+    return speeds[0], speeds[1]

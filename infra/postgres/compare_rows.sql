@@ -1,0 +1,10 @@
+-- Rows of a live table beside those that were made anew: whether they are the same, and both where
+-- not. The tables, their key and the columns they share are rendered (see rehearse.py).
+SELECT same, CASE WHEN NOT same THEN was END, CASE WHEN NOT same THEN would_be END
+FROM (
+    SELECT ROW({was})::text = ROW({would_be})::text AS same,
+           -- Distinct from NULL, as a row with a null in it is not IS NOT NULL.
+           CASE WHEN live IS DISTINCT FROM NULL THEN to_json(live) END AS was,
+           CASE WHEN beside IS DISTINCT FROM NULL THEN to_json(beside) END AS would_be
+    FROM {live} AS live FULL JOIN {beside} AS beside ON {same}
+) AS compared
