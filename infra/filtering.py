@@ -169,8 +169,9 @@ def render(tree: Filter) -> tuple[Composable, dict[str, Any]]:
 
 
 STEPS: Final = {
-    name: sql.load("jobledger.infra", f"ever_{name.lower()}").decode()
-    for name in ("ENTERED", "AT", "AS_THEY_HAPPENED")
+    "ENTERED": sql.load("jobledger.infra", "ever_entered").decode(),
+    "AT": sql.load("jobledger.infra", "ever_at").decode(),
+    "AS_THEY_HAPPENED": sql.load("jobledger.infra", "ever_as_they_happened").decode(),
 }
 """Whether a condition was ever true of a job; how that is found out."""
 OF_AN_EVENT: Final = frozenset({("state",), ("error", "code")})

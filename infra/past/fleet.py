@@ -20,6 +20,9 @@ _SQL: Final = "jobledger.infra.past"
 NOW: Final = sql.load(_SQL, "jobs_now")
 AT: Final = sql.load(_SQL, "jobs_at")
 AS_THEY_HAPPENED: Final = sql.load(_SQL, "jobs_as_they_happened")
+LATE: Final = sql.load(_SQL, "late_jobs_as_they_happened")
+IN_ORDER: Final = "NOT EXISTS (SELECT FROM late_jobs AS late WHERE late.name = j.name)"
+ANY_LATE: Final = sql.load(_SQL, "any_late")
 STATES_AT: Final = sql.load(_SQL, "states_at")
 STATES_AS_THEY_HAPPENED: Final = sql.load(_SQL, "states_as_they_happened")
 
@@ -33,6 +36,8 @@ class Query(NamedTuple):
     moment: Moment | None
     order_by: str = ""
     """AIP-132's: fields of the filter, each with `desc` or not; "" is newest first."""
+    late: bool = False
+    """Whether there are jobs whose reports came late."""
 
     @classmethod
     def parse(cls, filter: str, moment: Moment | None, order_by: str = "") -> Query:
@@ -52,9 +57,8 @@ class Fleet:
         """So many jobs from an offset on or, in the usual order, after one created then of that name."""
         with translated(), self._pool.connection() as connection:
             # Planned for these very values: what they select ranges from nothing to all.
-            rows = connection.execute(
-                *_listing(query, limit, offset, after), prepare=False, binary=True
-            )
+            listing = _listing(_aware(query, connection), limit, offset, after)
+            rows = connection.execute(*listing, prepare=False, binary=True)
             return [job_of(row) for row in rows]
 
     def scan(self, query: Query, limit: int | None) -> Iterator[Job]:
@@ -66,7 +70,7 @@ class Fleet:
             connection.cursor("jobs") as cursor,
         ):
             cursor.itersize = 2_000
-            cursor.execute(*_listing(query, limit))
+            cursor.execute(*_listing(_aware(query, connection), limit))
             yield from map(job_of, cursor)
 
     def count(self, query: Query, by: str) -> dict[str | None, int]:
@@ -74,9 +78,10 @@ class Fleet:
         rendering = Rendering(query.moment)
         key, _ = rendering.field(tuple(by.split(".")), "by")
         condition = rendering.condition(query.filter)
-        jobs = _jobs(query, SQL("{} AS key").format(key), condition, SQL(""))
         counting = SQL("SELECT key::text, count(*) FROM ({}) AS jobs GROUP BY 1 ORDER BY 2 DESC, 1")
         with translated(), self._pool.connection() as connection:
+            aware = _aware(query, connection)
+            jobs = _jobs(aware, SQL("{} AS key").format(key), condition, SQL(""))
             rows = connection.execute(
                 counting.format(jobs), _parameters(query, rendering), prepare=False
             )
@@ -120,7 +125,19 @@ def _jobs(query: Query, columns: Composable, condition: Composable, tail: Compos
     statement = NOW
     if query.moment is not None:
         statement = AT if query.moment.clock is Clock.RECORDED else AS_THEY_HAPPENED
-    return SQL(statement.decode()).format(columns=columns, condition=condition, tail=tail)
+    in_order = SQL(IN_ORDER if query.late else "true")
+    parts = {"columns": columns, "condition": condition, "tail": tail, "in_order": in_order}
+    jobs = SQL(statement.decode()).format(**parts)
+    if statement is AS_THEY_HAPPENED and query.late:
+        return SQL("({}) UNION ALL ({})").format(jobs, SQL(LATE.decode()).format(**parts))
+    return jobs
+
+
+def _aware(query: Query, connection: Connection) -> Query:
+    """The query, knowing whether there are late jobs: a statement for none is planned in half the time."""
+    if query.moment is None or query.moment.clock is Clock.RECORDED:
+        return query
+    return query._replace(late=connection.execute(ANY_LATE).fetchone() == (True,))
 
 
 def _parameters(query: Query, rendering: Rendering) -> dict[str, Any]:

@@ -110,6 +110,12 @@ FOLDS: Final[dict[str, dict[str, str]]] = {
         "version": "max(version)",
         **_PAST,
     },
+    "folded_in_order": {
+        "which": "name = of AND position + 0 <= until AND occurred_time <= at",
+        "place": "version",
+        "version": "max(version)",
+        **_PAST,
+    },
     "folded_as_it_happened": {
         "which": "name = of AND position + 0 <= until AND occurred_time <= at",
         "place": "row_number() OVER (ORDER BY occurred_time, version)",

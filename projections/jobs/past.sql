@@ -27,3 +27,16 @@ STABLE PARALLEL SAFE LANGUAGE sql AS $$
            error, error_message, labels, spec, output
     FROM merged
 $$;
+
+-- The same of a job whose events occurred in the order of their versions.
+CREATE OR REPLACE FUNCTION job_in_order(of text, until bigint, at timestamptz) RETURNS TABLE (
+    state text, version integer, attempt integer, create_time timestamptz, start_time timestamptz,
+    end_time timestamptz, update_time timestamptz, delete_time timestamptz, error json,
+    error_message text, labels jsonb, spec json, output json
+)
+STABLE PARALLEL SAFE LANGUAGE sql AS $$
+    {{folded_in_order}}
+    SELECT state, version, attempt::integer, create_time, start_time, end_time, update_time, delete_time,
+           error, error_message, labels, spec, output
+    FROM merged
+$$;
