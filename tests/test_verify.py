@@ -20,7 +20,7 @@ UNLOCK = "ALTER TABLE events DISABLE TRIGGER ALL; "
         ("UPDATE intervals SET occurred_to = now() WHERE position = 3", {"differs"}),
         ("DELETE FROM intervals WHERE position = 1", {"differs"}),
         ("UPDATE state_changes SET change = change + 1 WHERE level = 2", {"differs"}),
-        ("INSERT INTO intervals SELECT 9, 10, now(), now(), 1, 1, 1, 1", {"differs"}),
+        ("INSERT INTO intervals SELECT 9, 10, now(), now(), 1, 1, 1, 1, now()", {"differs"}),
         ("INSERT INTO jobs SELECT 'projects/p/jobs/c', project, kind, state, version, attempt, create_time,"
          " start_time, end_time, update_time, delete_time, error, error_message, labels, spec, output, etag,"
          " first_position, last_position FROM jobs WHERE name LIKE '%a'", {"extra"}),

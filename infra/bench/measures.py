@@ -315,6 +315,15 @@ PAST: Final = (
         0.9,
         past.intervals_cost,
     ),
+    Measure(
+        "queue_time",
+        "queue time percentiles by day, 2 million events",
+        "reports/s",
+        "the same SQL by hand over events",
+        5,
+        50,
+        past.queue_time,
+    ),
 )
 ALL: Final = (*MEASURES, *PAST)
 

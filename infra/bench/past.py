@@ -20,6 +20,7 @@ from jobledger.domain.events import Event
 from jobledger.infra.bench.arena import Arena
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.past.fleet import Fleet, Query
+from jobledger.infra.reports.asking import report
 from jobledger.infra.simulation import simulate
 from jobledger.infra.transfer.google_cluster import Kind
 from jobledger.infra.transfer.importing import Importer, Summary
@@ -36,6 +37,25 @@ SELECT state, count(*) FROM (
     WHERE occurred_time <= %s AND state_after(type) IS NOT NULL
     ORDER BY name, occurred_time DESC, version DESC
 ) AS newest GROUP BY state
+"""
+QUEUE_TIME_BY_HAND: Final = b"""
+WITH steps AS (
+    SELECT name, version, occurred_time, state, lag(state) OVER job AS before
+    FROM (SELECT name, version, occurred_time, state_after(type) AS state FROM events) AS e
+    WHERE state IS NOT NULL
+    WINDOW job AS (PARTITION BY name ORDER BY occurred_time, version)
+),
+waits AS (
+    SELECT *, max(occurred_time) FILTER (
+        WHERE state IN ('QUEUED', 'PENDING') AND (before IN ('QUEUED', 'PENDING')) IS NOT TRUE
+    ) OVER (PARTITION BY name ORDER BY occurred_time, version) AS began
+    FROM steps
+)
+SELECT date_trunc('day', occurred_time, 'UTC'), count(*),
+       percentile_cont(ARRAY[0.5, 0.9, 0.99])
+       WITHIN GROUP (ORDER BY date_part('epoch', occurred_time - began))
+FROM waits WHERE state = 'RUNNING' AND before IN ('QUEUED', 'PENDING')
+GROUP BY 1 ORDER BY 1
 """
 
 
@@ -174,6 +194,17 @@ def _long_history(begin: datetime) -> Iterator[Event]:
     yield Event(JOB, 1, e.Created(labels={"team": "search"}), begin)
     for version in range(2, LONG + 1):
         yield Event(JOB, version, cycle[version % 4 - 2], begin + timedelta(seconds=version))
+
+
+def queue_time(arena: Arena) -> tuple[float, float]:
+    """Reports of queue time percentiles by day, beside the same by hand over events."""
+    many = history(arena, MANY)
+    shown = report(many.ledger, "queue-time", bucket="1d").rows
+    assert [row[1] for row in shown] == [row[1] for row in many.select(QUEUE_TIME_BY_HAND)]
+    return (
+        per_second(lambda: report(many.ledger, "queue-time", bucket="1d"), 5),
+        per_second(lambda: many.select(QUEUE_TIME_BY_HAND), 1),
+    )
 
 
 def intervals_cost(arena: Arena) -> tuple[float, float]:

@@ -20,13 +20,20 @@ expected AS (
            lag(state) OVER (PARTITION BY name ORDER BY version) AS state_before, occurred_state,
            lag(occurred_state) OVER (PARTITION BY name ORDER BY occurred_time, version) AS occurred_before
     FROM states
+),
+phased AS (
+    SELECT e.*, s.version, CASE WHEN phase(e.occurred_before::smallint) IS NOT NULL THEN
+        max(e.occurred_from) FILTER (WHERE phase(e.occurred_state::smallint) IS DISTINCT FROM phase(e.occurred_before::smallint))
+        OVER (PARTITION BY e.name ORDER BY e.occurred_from, s.version ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    END AS phase_from
+    FROM expected AS e JOIN states AS s ON s.position = e.position
 )
 SELECT 'differs', coalesce(e.position, i.position), coalesce(e.name, ''),
        'its interval is not what the events make it'
-FROM expected AS e FULL JOIN intervals AS i ON i.position = e.position
-WHERE (e.position, e.to_position, e.occurred_from, e.occurred_to, e.state, e.state_before, e.occurred_state, e.occurred_before)
+FROM phased AS e FULL JOIN intervals AS i ON i.position = e.position
+WHERE (e.position, e.to_position, e.occurred_from, e.occurred_to, e.state, e.state_before, e.occurred_state, e.occurred_before, e.phase_from)
       IS DISTINCT FROM
-      (i.position, i.to_position, i.occurred_from, i.occurred_to, i.state, i.state_before, i.occurred_state, i.occurred_before)
+      (i.position, i.to_position, i.occurred_from, i.occurred_to, i.state, i.state_before, i.occurred_state, i.occurred_before, i.phase_from)
 UNION ALL
 SELECT 'differs', 0, '', format('the count of changes to state %s in stretch %s of level %s, clock %s is not what intervals make it',
        coalesce(e.state, c.state), coalesce(e.stretch, c.stretch), coalesce(e.level, c.level), coalesce(e.clock, c.clock))

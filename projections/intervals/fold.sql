@@ -30,6 +30,11 @@ IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
     (ARRAY['DELETED', 'QUEUED', 'PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLING', 'CANCELLED',
            'PAUSED', 'EXPIRED', 'UPDATING', 'PARTIALLY_SUCCEEDED'])[state + 1];
 
+-- The phase a state is part of: 1 where a job waits to run, 3 where it runs; null elsewhere.
+CREATE OR REPLACE FUNCTION phase(state smallint) RETURNS smallint
+IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
+    CASE state WHEN 1 THEN 1 WHEN 2 THEN 1 WHEN 3 THEN 3 WHEN 10 THEN 3 END::smallint;
+
 -- Adds the changes that intervals made (factor 1), or takes them back (-1), on one clock.
 CREATE OR REPLACE FUNCTION count_changes(clock_ smallint, factor integer, places bigint[], states smallint[], befores smallint[])
 RETURNS void LANGUAGE sql AS $$
@@ -89,9 +94,11 @@ BEGIN
         WINDOW job AS (PARTITION BY name ORDER BY version)
     ),
     linked AS (
-        SELECT o.*, previous.position AS previous, previous.state AS previous_state
+        SELECT o.*, previous.position AS previous, previous.state AS previous_state,
+               CASE WHEN phase(previous.state) = phase(previous.occurred_before) THEN previous.phase_from
+                    ELSE previous.occurred_from END AS previous_phase_from
         FROM ordered AS o LEFT JOIN LATERAL (
-            SELECT i.position, i.state
+            SELECT i.position, i.state, i.occurred_before, i.occurred_from, i.phase_from
             FROM events AS e JOIN intervals AS i ON i.position = e.position
             WHERE e.name = o.name AND e.version < o.version
             ORDER BY e.version DESC LIMIT 1
@@ -102,7 +109,8 @@ BEGIN
         FROM linked AS l WHERE l.leads AND i.position = l.previous
     ),
     settled AS (
-        SELECT position, to_position, occurred_time, occurred_to,
+        SELECT name, version, position, to_position, occurred_time, occurred_to,
+               first_value(previous_phase_from) OVER job AS previous_phase_from,
                CASE WHEN gone OR first_value(previous_state) OVER job = 0 THEN 0::smallint ELSE state END AS state,
                CASE WHEN leads THEN previous_state
                     WHEN lag(gone) OVER job OR first_value(previous_state) OVER job = 0 THEN 0::smallint
@@ -110,10 +118,18 @@ BEGIN
         FROM linked
         WINDOW job AS (PARTITION BY name ORDER BY version)
     ),
+    phased AS (
+        SELECT *, CASE WHEN phase(before) IS NOT NULL THEN coalesce(
+            max(occurred_time) FILTER (WHERE phase(state) IS DISTINCT FROM phase(before)) OVER (
+                PARTITION BY name ORDER BY version ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ), previous_phase_from) END AS phase_from
+        FROM settled
+    ),
     written AS (
         INSERT INTO intervals (position, to_position, occurred_from, occurred_to, state, state_before,
-                               occurred_state, occurred_before)
-        SELECT position, to_position, occurred_time, occurred_to, state, before, state, before FROM settled
+                               occurred_state, occurred_before, phase_from)
+        SELECT position, to_position, occurred_time, occurred_to, state, before, state, before, phase_from
+        FROM phased
         RETURNING position, occurred_from, state, state_before
     )
     SELECT array_agg(position), array_agg(floor(extract(epoch FROM occurred_from))::bigint),
@@ -154,13 +170,22 @@ BEGIN
         WINDOW job AS (PARTITION BY e.name ORDER BY i.occurred_from, e.version)
     ),
     settled AS (
-        SELECT position, until, CASE WHEN gone THEN 0::smallint ELSE state END AS state,
+        SELECT name, version, position, occurred_from, until,
+               CASE WHEN gone THEN 0::smallint ELSE state END AS state,
                lag(CASE WHEN gone THEN 0::smallint ELSE state END) OVER (PARTITION BY name ORDER BY occurred_from, version) AS before
         FROM ordered
     ),
+    phased AS (
+        SELECT *, CASE WHEN phase(before) IS NOT NULL THEN
+            max(occurred_from) FILTER (WHERE phase(state) IS DISTINCT FROM phase(before)) OVER (
+                PARTITION BY name ORDER BY occurred_from, version ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) END AS phase_from
+        FROM settled
+    ),
     written AS (
-        UPDATE intervals AS i SET occurred_to = s.until, occurred_state = s.state, occurred_before = s.before
-        FROM settled AS s WHERE i.position = s.position
+        UPDATE intervals AS i SET occurred_to = s.until, occurred_state = s.state, occurred_before = s.before,
+            phase_from = s.phase_from
+        FROM phased AS s WHERE i.position = s.position
         RETURNING i.occurred_from, i.occurred_state, i.occurred_before
     )
     SELECT array_agg(floor(extract(epoch FROM occurred_from))::bigint), array_agg(occurred_state), array_agg(occurred_before)

@@ -12,7 +12,9 @@ CREATE TABLE intervals (
     state_before smallint,
     -- In the order things occurred, which is another one where reports came late.
     occurred_state smallint NOT NULL,
-    occurred_before smallint
+    occurred_before smallint,
+    -- When the job came into the phase (waiting, running) that `occurred_before` is part of.
+    phase_from timestamptz
 ) WITH (fillfactor = 90);
 CREATE INDEX intervals_occurred ON intervals (occurred_from);
 

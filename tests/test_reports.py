@@ -1,0 +1,430 @@
+"""Reports beside the same figures counted one by one from the events."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+import pytest
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.events import (
+    Created,
+    Deleted,
+    Event,
+    Expired,
+    Failed,
+    Paused,
+    Resumed,
+    Retried,
+    Started,
+    Status,
+    Succeeded,
+    Updated,
+    Updating,
+)
+from jobledger.domain.states import TERMINAL, JobState, state_after
+from jobledger.infra import Ledger
+from jobledger.infra.reports import REPORTS, Report, report
+from jobledger.infra.reports.buckets import floor_of, length_text, parse_bucket
+from jobledger.infra.reports.pictures import draw, lines_of, sparkline
+from jobledger.infra.simulation import BEGIN, simulate
+
+from tests.conftest import shared
+from tests.test_cli import Cli
+
+DAY = timedelta(days=1)
+WAITING = {JobState.QUEUED, JobState.PENDING}
+RUN = {JobState.RUNNING, JobState.UPDATING}
+Step = tuple[datetime, JobState | None]
+
+
+@pytest.fixture
+def busy(ledger: Ledger) -> Ledger:
+    """A simulated week, and jobs that were paused, updated, deleted, and told of too late."""
+    ledger.append_many(simulate(150, 7, "p"))
+    ledger.append_many(_odd_jobs())
+    return ledger
+
+
+def _odd_jobs() -> Iterator[Event]:
+    def job(name: str, *facts: tuple[float, Any]) -> Iterator[Event]:
+        for version, (hours, data) in enumerate(facts, 1):
+            yield Event(f"projects/p/jobs/{name}", version, data, BEGIN + timedelta(hours=hours))
+
+    labels = {"team": "odd"}
+    yield from job(
+        "paused", (1, Created(labels=labels)), (2, Started()), (5, Paused()), (9, Resumed()),
+        (11.5, Started()), (12, Updating()), (13, Updated()), (40, Succeeded()),
+    )  # fmt: skip
+    yield from job(
+        "deleted", (3, Created(labels=labels)), (4, Started()), (5, Expired(reason="late")),
+        (6, Retried()), (30, Started()), (31, Expired()), (32, Deleted()),
+    )  # fmt: skip
+    # Told of in another order than it happened.
+    yield from job("late", (10, Created(labels=labels)), (20, Succeeded()), (12, Started()))
+    yield from job(
+        "later", (10, Created()), (50, Started()), (49, Failed(error=Status(code=3, message="x"))),
+        (51, Retried()), (48, Started()),
+    )  # fmt: skip
+
+
+def histories(ledger: Ledger) -> dict[str, list[Step]]:
+    """When each job entered which state as it happened; None is deleted."""
+    events = defaultdict(list)
+    for event in ledger.events(follow=False):
+        if event.type == "Deleted" or state_after(event.type) is not None:
+            events[event.name].append(event)
+    steps: dict[str, list[Step]] = {}
+    for name, happened in events.items():
+        gone = False
+        steps[name] = []
+        for event in sorted(happened, key=lambda e: (e.occurred_time, e.version)):
+            gone = gone or event.type == "Deleted"
+            steps[name].append((event.occurred_time, None if gone else state_after(event.type)))
+    return steps
+
+
+def stretches(steps: list[Step], within: set[JobState]) -> Iterator[tuple[Step, timedelta]]:
+    """What each stretch within some states led to, and how long it was."""
+    began: datetime | None = None
+    for time, state in steps:
+        if state in within:
+            began = began or time
+        elif began is not None:
+            yield (time, state), time - began
+            began = None
+
+
+def percentile(values: list[float], share: int) -> float:
+    cuts = quantiles(values, n=100, method="inclusive") if len(values) > 1 else values * 99
+    return cuts[share - 1]
+
+
+def figures(durations: list[float]) -> tuple[Any, ...]:
+    return (
+        len(durations),
+        *(pytest.approx(percentile(durations, p), abs=1e-5) for p in (50, 90, 99)),
+    )
+
+
+def test_throughput_is_the_ends_in_each_bucket(busy: Ledger) -> None:
+    counted: dict[datetime, Counter[JobState]] = defaultdict(Counter)
+    for steps in histories(busy).values():
+        for time, state in steps:
+            if state in TERMINAL:
+                assert state is not None
+                counted[floor_of(time, DAY)][state] += 1
+    answer = report(busy, "throughput", bucket="1d")
+    order = [
+        JobState[s] for s in ("SUCCEEDED", "PARTIALLY_SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED")
+    ]
+    assert answer.columns[1:] == (
+        "ended",
+        "succeeded",
+        "partiallySucceeded",
+        "failed",
+        "cancelled",
+        "expired",
+    )
+    assert answer.rows == [
+        (day, states.total(), *(states[state] for state in order))
+        for day, states in sorted(counted.items())
+    ]  # fmt: skip
+    assert answer.moment.position == busy.size()
+
+
+@pytest.mark.parametrize(("name", "within"), [("queue-time", WAITING), ("run-time", RUN)])
+def test_durations_are_those_of_each_stretch(
+    busy: Ledger, name: str, within: set[JobState]
+) -> None:
+    by_day: dict[datetime, list[float]] = defaultdict(list)
+    for steps in histories(busy).values():
+        for (time, state), took in stretches(steps, within):
+            if name == "run-time" or state is JobState.RUNNING:
+                by_day[floor_of(time, DAY)].append(took.total_seconds())
+    answer = report(busy, name, bucket="1d")
+    assert answer.columns == ("time", "count", "p50Seconds", "p90Seconds", "p99Seconds")
+    assert answer.rows == [(day, *figures(took)) for day, took in sorted(by_day.items())]
+    begin, end = "2026-06-02T03:00:00Z", "2026-06-02T15:00:00Z"
+    part = report(busy, name, bucket="1w", begin=begin, end=end)
+    inside = [
+        took.total_seconds()
+        for steps in histories(busy).values()
+        for (time, state), took in stretches(steps, within)
+        if datetime.fromisoformat(begin) <= time < datetime.fromisoformat(end)
+        and (name == "run-time" or state is JobState.RUNNING)
+    ]
+    assert part.rows == [(datetime(2026, 6, 1, tzinfo=UTC), *figures(inside))]
+
+
+def test_run_time_by_state_is_by_what_the_run_led_to(busy: Ledger) -> None:
+    counted = Counter(
+        "DELETED" if state is None else state.name
+        for steps in histories(busy).values()
+        for (_, state), _ in stretches(steps, RUN)
+    )
+    rows = report(busy, "run-time", by="state", bucket="52w").rows
+    assert {row[1]: row[2] for row in rows} == counted
+
+
+@pytest.mark.parametrize("by", ["", "state", "labels.team"])
+def test_concurrency_is_exact_at_each_instant(busy: Ledger, by: str) -> None:
+    answer = report(busy, "concurrency", by=by, bucket="3h")
+    teams = {job.name: job.labels.get("team") for job in busy.list()}
+    # What was deleted is shown with the labels it had.
+    teams["projects/p/jobs/deleted"] = "odd"
+    found: Counter[tuple[datetime, Any]] = Counter()
+    times = sorted({row[0] for row in answer.rows})
+    for name, steps in histories(busy).items():
+        for time in times:
+            states = [state for since, state in steps if since <= time]
+            state = states[-1] if states else None
+            if state is JobState.RUNNING or (by == "state" and state and state not in TERMINAL):
+                group = {"": "", "state": state.name, "labels.team": teams[name]}[by]
+                found[time, group] += 1
+    told = {(row[0], row[1] if by else ""): row[-1] for row in answer.rows}
+    assert {key: jobs for key, jobs in told.items() if jobs} == found
+    assert times == [times[0] + n * timedelta(hours=3) for n in range(len(times))]
+
+
+def test_failures_are_counted_by_message_with_the_latest_job(busy: Ledger) -> None:
+    told: dict[tuple[str, str], list[tuple[datetime, str]]] = defaultdict(list)
+    for event in busy.events(follow=False):
+        if event.type in ("Failed", "Expired"):
+            said = event.json
+            message = said.get("error", {}).get("message") or said.get("reason") or ""
+            told[event.type.upper(), message].append((event.occurred_time, event.name))
+    rows = report(busy, "failures").rows
+    assert {row[:2]: row[2:] for row in rows} == {
+        key: (len(seen), *max(seen)) for key, seen in told.items()
+    }
+    assert [row[2] for row in rows] == sorted((row[2] for row in rows), reverse=True)
+    assert report(busy, "failures", top=2).rows == rows[:2]
+    teams = report(busy, "failures", by="labels.team", filter="labels.team = odd").rows
+    assert {row[0] for row in teams} == {"odd"}
+    assert sum(row[3] for row in teams) == 2
+
+
+def test_attempts_are_those_of_jobs_that_ended(busy: Ledger) -> None:
+    counted: Counter[tuple[int, str]] = Counter()
+    retries = Counter(e.name for e in busy.events(follow=False) if e.type == "Retried")
+    for name, steps in histories(busy).items():
+        last = [state for _, state in steps if state is not None][-1]
+        if last in TERMINAL:
+            counted[retries[name] + 1, last.name] += 1
+    rows = report(busy, "attempts").rows
+    assert {row[:2]: row[2] for row in rows} == counted
+    grouped = report(busy, "attempts", by="labels.team").rows
+    assert sum(row[3] for row in grouped) == counted.total()
+
+
+def test_an_empty_ledger_has_empty_reports(ledger: Ledger, tmp_path: Path) -> None:
+    for name in REPORTS:
+        assert report(ledger, name).rows == []
+        assert report(ledger, name, by="kind").rows == []
+
+
+def test_a_filter_takes_only_jobs_it_is_true_of(busy: Ledger) -> None:
+    whole = report(busy, "throughput", bucket="52w").rows
+    parts = [
+        report(busy, "throughput", bucket="52w", filter=f).rows
+        for f in ("labels.team = ads", "NOT labels.team = ads")
+    ]
+    assert sum(rows[0][1] for rows in parts) == whole[0][1]
+    [failed] = report(busy, "throughput", bucket="52w", filter="error.code = *").rows
+    assert 0 < failed[1] < whole[0][1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        (dict(name="nothing"), "report: there is no 'nothing'; there are throughput"),
+        (dict(name="throughput", bucket="often"), "bucket: 'often' is not like"),
+        (dict(name="throughput", bucket="0h"), "bucket: '0h' is not like"),
+        (dict(name="throughput", bucket="99999w"), "is longer than"),
+        (dict(name="throughput", bucket="1s", begin="2026-01-01", end="2026-02-01"), "more than 10,000"),
+        (dict(name="failures", bucket="1h"), "failures has no buckets"),
+        (dict(name="throughput", begin="2026-02-01", end="2026-01-01"), "from: 2026-02-01T.* is not before"),
+        (dict(name="throughput", begin="2026-02-01", end="2026-02-01"), "from: .* is not before"),
+        (dict(name="throughput", begin="2999-01-01"), "from: 2999-.* is not yet"),
+        (dict(name="throughput", end="@7"), "to: '@7' is not a time"),
+        (dict(name="throughput", end="soon"), "to: 'soon' is none of"),
+        (dict(name="throughput", by="colour"), "by: there is no field 'colour'"),
+        (dict(name="throughput", by="state"), "by: throughput says the state"),
+        (dict(name="queue-time", filter="state ="), "filter: "),
+        (dict(name="queue-time", filter="x = 1"), "filter: there is no field 'x'"),
+        (dict(name="queue-time", state="RUNNING"), "state: is asked of"),
+        (dict(name="concurrency", state="FLYING"), "state: there is no state 'FLYING'"),
+        (dict(name="failures", top=0), "top: is a number"),
+        (dict(name="attempts", top=3), "top: is a number"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused_with_the_field(
+    ledger: Ledger, asked: dict[str, Any], sentence: str
+) -> None:
+    ledger.create("projects/p/jobs/x")
+    with pytest.raises(InvalidFieldError, match=sentence):
+        report(ledger, **asked)
+
+
+def test_by_and_filter_are_never_part_of_a_statement(busy: Ledger) -> None:
+    for text in ("labels.a'b", 'spec.a"b%s{x}', "labels.x); DROP TABLE jobs; --"):
+        assert report(busy, "throughput", by=text, bucket="52w").rows[0][1] is None
+
+
+@pytest.mark.slow
+def test_the_trace_is_as_counted_one_by_one(ledger: Ledger) -> None:
+    files = sorted(shared("traces/google-cluster-2011/job_events").glob("*.gz"))[:4]
+    from jobledger.infra.transfer.google_cluster import Kind
+    from jobledger.infra.transfer.importing import Importer, Summary
+
+    for file in files:
+        Importer(ledger, "trace", Kind.JOB).run(file, Summary(str(file)))
+    took = [
+        span.total_seconds()
+        for steps in histories(ledger).values()
+        for (_, state), span in stretches(steps, WAITING)
+        if state is JobState.RUNNING
+    ]
+    [row] = report(ledger, "queue-time", bucket="52w").rows
+    assert row[1:] == figures(took)
+    running = sum(steps[-1][1] is JobState.RUNNING for steps in histories(ledger).values())
+    last = max(steps[-1][0] for steps in histories(ledger).values())
+    rows = report(
+        ledger, "concurrency", bucket="1m", end=(last + timedelta(minutes=1)).isoformat()
+    ).rows
+    assert rows[-1][1] == running
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("30s", timedelta(seconds=30)), ("15m", timedelta(minutes=15)), ("36h", timedelta(hours=36)),
+     ("1d", DAY), ("2w", 14 * DAY)],
+)  # fmt: skip
+def test_buckets_are_read_as_they_are_written(text: str, length: timedelta) -> None:
+    assert parse_bucket(text) == length
+    assert length_text(length) == text
+
+
+def test_a_sparkline_is_as_high_as_its_values() -> None:
+    assert sparkline([]) == ""
+    assert sparkline([0, 1, 4, 8]) == " ▂▅█"
+    assert len(sparkline(range(1000))) <= 60
+
+
+@pytest.mark.parametrize("ending", ["svg", "png"])
+@pytest.mark.parametrize("by", ["", "labels.team"])
+def test_pictures_are_the_same_each_time(
+    busy: Ledger, tmp_path: Path, ending: str, by: str
+) -> None:
+    pytest.importorskip("matplotlib")
+    for name in REPORTS:
+        answer = report(busy, name, by=by)
+        files = [tmp_path / f"{n}.{ending}" for n in (1, 2)]
+        for file in files:
+            draw(answer, file)
+        assert files[0].read_bytes() == files[1].read_bytes()
+        if ending == "svg":
+            assert "<dc:date>" not in files[0].read_text()
+
+
+def test_a_picture_needs_an_ending_a_folder_and_matplotlib(
+    busy: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = report(busy, "throughput")
+    for path, sentence in (
+        (tmp_path / "x.gif", "end in .svg or .png"),
+        (tmp_path / "no/x.svg", "No such file"),
+    ):
+        with pytest.raises(InvalidFieldError, match=sentence):
+            draw(answer, path)
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    with pytest.raises(InvalidFieldError, match=r"pip install 'jobledger\[plot\]'"):
+        draw(answer, tmp_path / "x.svg")
+
+
+def test_lines_of_throughput_have_no_holes(busy: Ledger) -> None:
+    answer = report(busy, "throughput", bucket="1h")
+    for line in lines_of(answer).values():
+        assert [time for time, _ in line] == [
+            line[0][0] + n * timedelta(hours=1) for n in range(len(line))
+        ]
+    assert isinstance(answer, Report)
+
+
+@pytest.fixture
+def cli(dsn: str, busy: Ledger) -> Cli:
+    return Cli(dsn, busy.name)
+
+
+def test_the_command_prints_tables_json_and_csv(cli: Cli, busy: Ledger, tmp_path: Path) -> None:
+    arguments = (
+        "report",
+        "queue-time",
+        "--bucket",
+        "1d",
+        "--by",
+        "labels.team",
+        "--from",
+        "2026-06-02",
+    )
+    said = cli.json(*arguments, "--json")
+    assert list(said) == [
+        "report",
+        "asOf",
+        "clock",
+        "position",
+        "from",
+        "to",
+        "bucket",
+        "by",
+        "state",
+        "rows",
+    ]
+    assert (said["report"], said["clock"], said["position"]) == (
+        "queue-time",
+        "occurred",
+        busy.size(),
+    )
+    assert (said["from"], said["bucket"]) == ("2026-06-02T00:00:00.000000Z", "1d")
+    assert list(said["rows"][0]) == [
+        "time",
+        "group",
+        "count",
+        "p50Seconds",
+        "p90Seconds",
+        "p99Seconds",
+    ]
+    table = cli.run(*arguments)
+    assert "█" in table.stdout
+    assert f"@{busy.size()}" in table.stderr
+    rows = list(csv.DictReader(io.StringIO(cli(*arguments, "--format", "csv"))))
+    assert [row["group"] for row in rows] == [row["group"] or "" for row in said["rows"]]
+    assert json.loads(cli(*arguments, "--format", "json"))["rows"] == said["rows"]
+    picture = tmp_path / "x.svg"
+    pytest.importorskip("matplotlib")
+    cli(*arguments, "--plot", str(picture))
+    assert picture.read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nothing"], "there is no 'nothing'"),
+        (["throughput", "--bucket", "x"], "is not like 30s"),
+        (["throughput", "--plot", "x.gif"], "does not end in .svg or .png"),
+    ],
+)
+def test_the_command_refuses_in_one_sentence(cli: Cli, arguments: list[str], sentence: str) -> None:
+    done = cli.run("report", *arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith("jobledger: ")
+    assert done.stderr.count("\n") == 1
+    assert sentence in done.stderr
