@@ -1,0 +1,75 @@
+"""The command that exports."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.moments import Clock, Moment
+from jobledger.infra.cli.context import ERR, AsOf, OnClock, print_moment, target
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.transfer import exporting
+from jobledger.infra.transfer.exporting import Format
+from jobledger.infra.transfer.selecting import Selection
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+
+def export(
+    context: typer.Context,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="One job; else all, or those of --filter."),
+    ] = None,
+    format_: Annotated[
+        Format, typer.Option("--format", help="jsonl opens again: show --from, history --from.")
+    ] = Format.JSONL,
+    filter_: Annotated[
+        str, typer.Option("--filter", help="AIP-160, as for list: the jobs it matched then.")
+    ] = "",
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="A file; for parquet a folder, new or empty."),
+    ] = None,
+    as_of: AsOf = None,
+    clock: OnClock = None,
+) -> None:
+    """Export all events of jobs up to a moment: a history, or for other programs."""
+    exporting.form_of(format_)
+    if to is None and format_ is Format.PARQUET:
+        raise InvalidFieldError("to", "parquet is a folder of files: --to PATH")
+    if name is not None and filter_:
+        raise InvalidFieldError("filter", "is for many jobs, and one is named")
+    aim = target(context)
+    job = "" if name is None else aim.name(name)
+    with aim.open() as ledger, _bar(to) as progress:
+        moment = _pinned(ledger, as_of, clock, job)
+        wanted = Selection(ledger.name, moment, job, filter_)
+        bar = progress.add_task("exporting", total=None if job or filter_ else moment.position)
+        out: Path | BinaryIO = sys.stdout.buffer if to is None else to
+        move = partial(_move, progress, bar)
+        written = exporting.export(ledger, wanted, format_, out, move)
+    print_moment(moment)
+    if to is not None:
+        ERR.print(f"{written} events in {to}", style="dim", markup=False)
+
+
+def _pinned(ledger: Ledger, as_of: str | None, clock: Clock | None, job: str) -> Moment:
+    """The moment meant; now is sealed, so that nothing more will ever be recorded by that time."""
+    if as_of or clock is Clock.OCCURRED:
+        return ledger.moment(as_of or "now", clock, job)
+    return ledger.moment(ledger.moment().time, Clock.RECORDED)
+
+
+def _move(progress: Progress, bar: TaskID, done: int) -> None:
+    progress.update(bar, completed=done)
+
+
+def _bar(to: Path | None) -> Progress:
+    """On a terminal, if the export itself does not go there."""
+    shown = sys.stderr.isatty() and (to is not None or not sys.stdout.isatty())
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    return Progress(*columns, console=ERR, disable=not shown)

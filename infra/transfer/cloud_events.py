@@ -1,0 +1,50 @@
+"""Events as CloudEvents 1.0 in JSON, one a line.
+
+`type` is `jobledger.job.TYPE.vSCHEMA`, such as `jobledger.job.Started.v1`; `source` the ledger,
+`/ledgers/NAME`; `subject` the job; `time` when it occurred; `data` what was reported. `id` is
+`NAME/POSITION`, so that an event exported twice is known to be the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, BinaryIO
+
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+from jobledger.infra.rows import RecordedEvent
+from jobledger.infra.shapes import time_text
+from jobledger.infra.transfer.selecting import Selection
+
+
+def write(out: BinaryIO, wanted: Selection, events: Iterable[RecordedEvent]) -> None:
+    """One event a line."""
+    form = JSONFormat()
+    out.writelines(form.write(cloud_event(wanted.ledger, event)) + b"\n" for event in events)
+
+
+def cloud_event(ledger: str, event: RecordedEvent) -> CloudEvent:
+    """The event with the extensions recordedtime, position, version, and those of actor, requestid
+    and traceparent that it has.
+
+    `position` is text: a CloudEvents integer ends at 2^31 - 1.
+    """
+    attributes: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": f"{ledger}/{event.position}",
+        "source": f"/ledgers/{ledger}",
+        "type": f"jobledger.job.{event.type}.v{event.schema}",
+        "subject": event.name,
+        "time": event.occurred_time,
+        "datacontenttype": "application/json",
+        "recordedtime": time_text(event.recorded_time),
+        "position": str(event.position),
+        "version": event.version,
+    }
+    given = {
+        "actor": event.actor,
+        "requestid": event.request_id,
+        "traceparent": event.trace_parent,
+    }
+    attributes |= {key: value for key, value in given.items() if value is not None}
+    return CloudEvent(attributes, event.json)

@@ -1,0 +1,99 @@
+"""Events as Parquet, partitioned by the day (UTC) they occurred: `day=2011-05-02/part-0.parquet`.
+
+They come sorted by day, so one file is open at a time, and a row group of it in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jobledger.domain.names import kind_of, project_of
+from jobledger.infra.rows import RecordedEvent
+from jobledger.infra.transfer.selecting import Selection
+
+ROW_GROUP: Final = 50_000
+GROUP_BYTES: Final = 64 * 2**20
+"""Of data in a row group: of few large events it holds fewer."""
+_TIME: Final = pa.timestamp("us", tz="UTC")
+COLUMNS: Final = {
+    "position": pa.int64(),
+    "name": pa.string(),
+    "project": pa.string(),
+    "kind": pa.string(),
+    "version": pa.int32(),
+    "type": pa.string(),
+    "state": pa.string(),
+    "schema": pa.int16(),
+    "occurred_time": _TIME,
+    "recorded_time": _TIME,
+    "actor": pa.string(),
+    "request_id": pa.string(),
+    "trace_parent": pa.string(),
+    "data": pa.string(),
+}
+"""`state` is the job's after the event, `data` the canonical JSON as it is stored."""
+_MAY_BE_NULL: Final = frozenset({"state", "actor", "request_id", "trace_parent"})
+
+
+def write(folder: Path, wanted: Selection, events: Iterable[RecordedEvent]) -> None:
+    """A file for each day that has events, which must come sorted by day.
+
+    The files' metadata says under `jobledger.` which ledger they are of, and as of what.
+    """
+    schema = schema_of(wanted)
+    for day, of_day in groupby(events, key=lambda event: event.occurred_time.date()):
+        part = folder / f"day={day}"
+        part.mkdir()
+        with pq.ParquetWriter(part / "part-0.parquet", schema, compression="zstd") as writer:
+            for group in _groups(of_day):
+                writer.write_table(_table(group, schema))
+
+
+def schema_of(wanted: Selection) -> Any:
+    """The columns, and what the export is of."""
+    fields = [pa.field(name, type_, name in _MAY_BE_NULL) for name, type_ in COLUMNS.items()]
+    metadata = {f"jobledger.{key}": str(value) for key, value in wanted.json().items()}
+    return pa.schema(fields, metadata)
+
+
+def _groups(events: Iterable[RecordedEvent]) -> Iterator[list[tuple[Any, ...]]]:
+    group: list[tuple[Any, ...]] = []
+    size = 0
+    for event in events:
+        group.append(_row(event))
+        size += len(event.stored)
+        if len(group) >= ROW_GROUP or size >= GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _table(rows: list[tuple[Any, ...]], schema: Any) -> Any:
+    columns = zip(schema, zip(*rows, strict=True), strict=True)
+    return pa.table([pa.array(values, field.type) for field, values in columns], schema)
+
+
+def _row(event: RecordedEvent) -> tuple[Any, ...]:
+    """Its values in the order of COLUMNS."""
+    return (
+        event.position,
+        event.name,
+        project_of(event.name),
+        kind_of(event.name),
+        event.version,
+        event.type,
+        None if event.state is None else event.state.name,
+        event.schema,
+        event.occurred_time,
+        event.recorded_time,
+        event.actor,
+        event.request_id,
+        event.trace_parent,
+        bytes(event.stored).decode(),
+    )

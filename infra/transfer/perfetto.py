@@ -1,0 +1,133 @@
+"""Jobs as tracks of a trace: Trace Event JSON, which ui.perfetto.dev and chrome://tracing open.
+
+A process is a project and kind, a thread is a job. On it lie its attempts, on these the live
+states of each, and between attempts the end that a retry took back; the end that stands, and
+reports that contradict what is known, are instants. What is still open ends at the moment.
+Times are microseconds since 1970 on the occurred clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import count, groupby
+from typing import BinaryIO, Final, NamedTuple
+
+import orjson
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.names import EARLIEST, kind_of, project_of
+from jobledger.domain.states import LIVE, JobState
+from jobledger.infra.feed import ENTERED
+from jobledger.infra.rows import RecordedEvent
+from jobledger.infra.transfer.selecting import Selection
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class Stretch(NamedTuple):
+    """The time a job was in one state, from the event that led there to the one that led on.
+
+    `end` is None where nothing led on.
+    """
+
+    state: JobState
+    entered: RecordedEvent
+    end: datetime | None
+
+
+def write(out: BinaryIO, wanted: Selection, events: Iterable[RecordedEvent]) -> None:
+    """One JSON document, a line for each of its trace events; `events` come job by job."""
+    out.write(b'{"traceEvents":[')
+    separator = b"\n"
+    for line in trace_events(events, wanted.moment.time):
+        out.write(separator + orjson.dumps(line))
+        separator = b",\n"
+    about = orjson.dumps(wanted.json())
+    out.write(b'\n],"displayTimeUnit":"ms","otherData":' + about + b"}\n")
+
+
+def trace_events(events: Iterable[RecordedEvent], moment: datetime) -> Iterator[JsonObject]:
+    """The trace events of all jobs, in the order of their names."""
+    processes: dict[str, int] = {}
+    threads = count(1)
+    for name, of_job in groupby(events, key=lambda event: event.name):
+        process = f"{project_of(name)}/{kind_of(name)}"
+        if process not in processes:
+            processes[process] = len(processes) + 1
+            yield _named("process_name", {"pid": processes[process]}, process)
+        track = {"pid": processes[process], "tid": next(threads)}
+        yield _named("thread_name", track, name.rsplit("/", 1)[1])
+        yield from (track | line for line in job_lines(list(of_job), moment))
+
+
+def job_lines(events: list[RecordedEvent], moment: datetime) -> Iterator[JsonObject]:
+    """What lies on one job's track; `events` in the order they occurred."""
+    # On the recorded clock an event may have been reported up to a day ahead.
+    until = max(moment, events[-1].occurred_time)
+    for number, attempt in enumerate(attempts(events), start=1):
+        yield from _attempt(number, attempt, until)
+    for event in events:
+        if event.type == "Contradicted":
+            yield _instant(f"Contradicted: {event.json['report']}", event)
+
+
+def attempts(events: Iterable[RecordedEvent]) -> list[list[Stretch]]:
+    """The stretches of each attempt; a state that is entered again without a retry goes on."""
+    made: list[list[Stretch]] = []
+    for event in events:
+        state = ENTERED.get(event.type)
+        retried = event.type == "Retried"
+        if state is None or (made and made[-1][-1].state is state and not retried):
+            continue
+        if made:
+            made[-1][-1] = made[-1][-1]._replace(end=event.occurred_time)
+        if retried or not made:
+            made.append([])
+        made[-1].append(Stretch(state, event, None))
+    return made
+
+
+def _attempt(number: int, attempt: list[Stretch], until: datetime) -> Iterator[JsonObject]:
+    live = [stretch for stretch in attempt if stretch.state in LIVE]
+    if live:
+        job = {"job": attempt[0].entered.name, "state": attempt[-1].state.name}
+        end = live[-1].end or until
+        yield _slice(f"attempt {number}", "attempt", attempt[0].entered.occurred_time, end, job)
+    for stretch in attempt:
+        begin, end_ = stretch.entered.occurred_time, stretch.end
+        if end_ is None and stretch.state not in LIVE:
+            yield _instant(stretch.state.name, stretch.entered)
+        else:
+            about = _about(stretch.entered)
+            yield _slice(stretch.state.name, "state", begin, end_ or until, about)
+
+
+def _slice(
+    name: str, category: str, begin: datetime, end: datetime, args: JsonObject
+) -> JsonObject:
+    ts = _microseconds(begin)
+    dur = _microseconds(end) - ts
+    return {"ph": "X", "name": name, "cat": category, "ts": ts, "dur": dur, "args": args}
+
+
+def _instant(name: str, event: RecordedEvent) -> JsonObject:
+    at = _microseconds(event.occurred_time)
+    return {"ph": "i", "s": "t", "name": name, "cat": "event", "ts": at, "args": _about(event)}
+
+
+def _about(event: RecordedEvent) -> JsonObject:
+    return {
+        "event": event.type,
+        "version": event.version,
+        "position": event.position,
+        "actor": event.actor,
+        "data": orjson.Fragment(event.stored),
+    }
+
+
+def _named(what: str, track: JsonObject, name: str) -> JsonObject:
+    return {"ph": "M", "name": what, "args": {"name": name}} | track
+
+
+def _microseconds(time: datetime) -> int:
+    return (time - EARLIEST) // _MICROSECOND
