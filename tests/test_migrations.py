@@ -16,6 +16,8 @@ from jobledger.infra.postgres.connections import connect, conninfo, schema_of
 from jobledger.infra.rebuild import rebuild
 from jobledger.projections.catalogue import PROJECTIONS
 
+from tests.ledgers import application_of
+
 
 @pytest.fixture
 def fresh(dsn: str) -> Iterator[str]:
@@ -73,6 +75,16 @@ def test_a_projection_of_another_version_is_made_again_from_the_events(
     assert make(dsn, ledger_name) is True
     with Ledger.open(dsn, ledger_name) as ledger:
         assert ledger.get("projects/p/jobs/x").labels == {"a": "b"}
+
+
+def test_who_could_read_before_can_read_what_is_new(dsn: str, ledger: Ledger) -> None:
+    ledger.create("projects/p/jobs/x")
+    with application_of(dsn, ledger) as application:
+        with ledger.connection() as connection:
+            connection.execute("DROP TABLE intervals, state_changes, late_jobs")
+            connection.execute("DELETE FROM projections WHERE name = 'intervals'")
+        assert make(dsn, ledger.name) is True
+        assert application.count().counts == {"QUEUED": 1}
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(

@@ -13,12 +13,14 @@ from importlib import resources
 from typing import Final, NamedTuple
 
 from jobledger.infra.errors import SchemaError
+from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, schema_of, translated
 from jobledger.projections.catalogue import PROJECTIONS, Projection
 from psycopg.sql import SQL, Identifier
 
 _PACKAGE: Final = "jobledger.infra.postgres.migrations"
 # One lock for all ledgers of a database: making one takes a moment.
+READ_READERS: Final = sql.load("jobledger.infra.postgres", "read_readers")
 _LOCK: Final = 0x6A6F626C
 
 
@@ -69,6 +71,9 @@ def migrate(
         stale = [p for p in PROJECTIONS if made.get(p.name) != p.version]
         for projection in stale:
             _make(connection, projection, fold=rebuild if projection.name in made else None)
+        if fresh or stale:
+            for (role,) in connection.execute(READ_READERS).fetchall():
+                grant(connection, ledger, role)
         return bool(fresh or stale)
 
 
