@@ -10,7 +10,16 @@ from typing import Annotated, Final
 import psycopg
 import typer
 from jobledger.domain.errors import LedgerError
-from jobledger.infra.cli import measuring, operating, reading, writing
+from jobledger.infra.cli import (
+    comparing,
+    exporting,
+    measuring,
+    operating,
+    reading,
+    replaying,
+    reporting,
+    writing,
+)
 from jobledger.infra.cli.context import ERR, Target
 from jobledger.infra.settings import Settings
 
@@ -51,6 +60,13 @@ app.command()(reading.count)
 app.command()(reading.show)
 app.command()(reading.history)
 app.command()(reading.events)
+app.command()(comparing.diff)
+app.command()(comparing.blame)
+app.command()(comparing.bisect)
+app.command()(comparing.why)
+app.command()(replaying.replay)
+app.command()(reporting.report)
+app.command()(exporting.export)
 app.command()(writing.record)
 app.command()(writing.run)
 app.command()(writing.simulate)

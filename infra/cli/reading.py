@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import orjson
 import typer
 from jobledger.domain.job import Job
+from jobledger.domain.moments import Moment
 from jobledger.domain.states import JobState
 from jobledger.infra.cli.context import (
     ERR,
     OUT,
     AsOf,
-    JobName,
     Json,
     OnClock,
     print_json,
@@ -25,6 +26,7 @@ from jobledger.infra.cli.context import (
 from jobledger.infra.past.reads import MAX_PAGE, USUAL_PAGE, Page
 from jobledger.infra.rows import RecordedEvent
 from jobledger.infra.shapes import event_json, job_json, moment_json, time_text
+from jobledger.infra.transfer.reading_back import open_history
 from rich.table import Table
 from rich.text import Text
 
@@ -39,6 +41,17 @@ COLOURS = {
     JobState.PAUSED: "blue",
 }
 
+
+MaybeJobName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NAME", help="projects/P/jobs/ID, or just ID; not needed for a file of one job."
+    ),
+]
+From = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="FILE", help="Of an export (jsonl), without a database."),
+]
 
 SHOWN = 50
 """Jobs in a table, if nobody says how many."""
@@ -151,17 +164,22 @@ def count(
 
 def show(
     context: typer.Context,
-    name: JobName,
+    name: MaybeJobName = None,
     as_of: AsOf = None,
     clock: OnClock = None,
+    from_: From = None,
     json: Json = False,
 ) -> None:
     """Show one job as it is, or was."""
     aim = target(context)
-    with aim.open() as ledger:
-        job_name = aim.name(name)
-        moment = ledger.moment(as_of, clock, job_name) if as_of or clock else None
-        job = ledger.get(job_name, as_of=moment)
+    moment: Moment | None
+    if from_ is not None:
+        job, moment = open_history(from_, aim.name(name) if name else None).get(as_of, clock)
+    else:
+        job_name = aim.name(_needed(name))
+        with aim.open() as ledger:
+            moment = ledger.moment(as_of, clock, job_name) if as_of or clock else None
+            job = ledger.get(job_name, as_of=moment)
     if moment is not None:
         print_moment(moment)
     if json:
@@ -173,15 +191,29 @@ def show(
     OUT.print(table)
 
 
-def history(context: typer.Context, name: JobName, json: Json = False) -> None:
+def history(
+    context: typer.Context, name: MaybeJobName = None, from_: From = None, json: Json = False
+) -> None:
     """Show all that happened to one job, oldest first."""
     aim = target(context)
-    with aim.open() as ledger:
-        events = ledger.history(aim.name(name))
+    if from_ is not None:
+        opened = open_history(from_, aim.name(name) if name else None)
+        print_moment(opened.moment)
+        events = opened.events
+    else:
+        job_name = aim.name(_needed(name))
+        with aim.open() as ledger:
+            events = ledger.history(job_name)
     if json:
         print_json([event_json(event) for event in events])
     else:
         OUT.print(_events_table(events))
+
+
+def _needed(name: str | None) -> str:
+    if name is None:
+        raise typer.BadParameter("needed without --from", param_hint="NAME")
+    return name
 
 
 def events(

@@ -1,0 +1,5 @@
+-- Whether what became known after a position changed the order in which things occurred before it.
+SELECT EXISTS (
+    SELECT FROM events AS e JOIN late_jobs AS late ON late.name = e.name
+    WHERE e.position > %s AND e.schema > 0
+)
