@@ -19,16 +19,18 @@ def test_the_lifecycle_is_printed_as_it_is() -> None:
     assert f"<!-- lifecycle -->\n{printed}<!-- /lifecycle -->\n" in README
 
 
-def test_the_example_prints_what_it_says(
+def test_the_examples_print_what_they_say(
     dsn: str, ledger_name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("JOBLEDGER_DSN", dsn)
     monkeypatch.setenv("JOBLEDGER_LEDGER", ledger_name)
-    code, printed = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL)[0]
+    examples = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL)
+    assert len(examples) == 2
 
-    exec(compile(code, "README.md", "exec"), {})
-
-    assert capsys.readouterr().out == printed
+    names: dict[str, object] = {}
+    for code, printed in examples:
+        exec(compile(code, "README.md", "exec"), names)
+        assert capsys.readouterr().out == printed
 
 
 def test_files_it_names_are_there() -> None:
