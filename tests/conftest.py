@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from jobledger.infra import Ledger
 
-from tests.ledgers import new_ledger
+from tests.ledgers import Answer, imported_trace, new_ledger
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -42,6 +42,18 @@ def ledger_name(dsn: str) -> Iterator[str]:
 def ledger(dsn: str, ledger_name: str) -> Iterator[Ledger]:
     with Ledger.open(dsn, ledger_name) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def trace_and_answers(dsn: str) -> Iterator[tuple[Ledger, list[Answer]]]:
+    """The jobs of the trace, imported once for all tests that only read them."""
+    with imported_trace(dsn, shared("traces/google-cluster-2011/job_events")) as imported:
+        yield imported
+
+
+@pytest.fixture(scope="session")
+def trace(trace_and_answers: tuple[Ledger, list[Answer]]) -> Ledger:
+    return trace_and_answers[0]
 
 
 def shared(path: str) -> Path:

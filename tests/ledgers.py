@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
+from jobledger.domain.job import Job
+from jobledger.domain.moments import Moment
 from jobledger.infra import Ledger
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import connect, conninfo, schema_of
@@ -18,6 +21,14 @@ from jobledger.infra.transfer.importing import Importer, Summary
 from psycopg.conninfo import make_conninfo
 
 _numbers = count(1)
+
+
+class Answer(NamedTuple):
+    """What was asked just before the moment was sealed, and what was said."""
+
+    moment: Moment
+    counts: dict[str | None, int]
+    newest: list[Job]
 
 
 @contextmanager
@@ -61,9 +72,15 @@ def application_of(dsn: str, ledger: Ledger) -> Iterator[Ledger]:
 
 
 @contextmanager
-def imported_trace(dsn: str, folder: Path, kind: Kind = Kind.JOB) -> Iterator[Ledger]:
-    """A trace's files, imported."""
+def imported_trace(dsn: str, folder: Path) -> Iterator[tuple[Ledger, list[Answer]]]:
+    """A trace's job events, imported file by file, and what was answered after each."""
     with fresh_ledger(dsn) as ledger:
+        answers = []
         for file in sorted(folder.glob("*.csv.gz")):
-            Importer(ledger, "trace", kind).run(file, Summary(str(file)))
-        yield ledger
+            Importer(ledger, "trace", Kind.JOB).run(file, Summary(str(file)))
+            answers.append(
+                Answer(
+                    ledger.moment("now", "recorded"), ledger.count().counts, ledger.list(limit=40)
+                )
+            )
+        yield ledger, answers

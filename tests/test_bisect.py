@@ -22,8 +22,7 @@ from jobledger.infra.past.bisect import Found, beginning, bisect_count, bisect_j
 from jobledger.infra.past.conditions import parse_condition
 from jobledger.infra.rows import RecordedEvent
 
-from tests.conftest import shared
-from tests.ledgers import fresh_ledger, imported_trace
+from tests.ledgers import fresh_ledger
 from tests.test_cli import Cli
 from tests.test_folds import BEGIN, histories
 
@@ -165,33 +164,32 @@ def test_what_was_known_then_is_what_counts(
 
 
 @pytest.mark.slow
-def test_the_trace_is_bisected_exactly(dsn: str) -> None:
-    folder = shared("traces/google-cluster-2011/job_events")
-    with imported_trace(dsn, folder) as ledger:
-        later = ledger.moment()
-        running: set[str] = set()
-        first = None
-        for event in ledger.events(follow=False):
-            if event.state is not None and event.state.name == "RUNNING":
-                running.add(event.name)
-            else:
-                running.discard(event.name)
-            if len(running) > 4_000:
-                first = event
-                break
-        assert first is not None
-        for condition in ("running > 4000", "count(state = RUNNING) > 4000"):
-            found = bisect_count(ledger, condition, beginning(later), later)
-            assert found is not None
-            assert (found.event, found.jobs) == (first, 4_001)
-            was = ledger.count(as_of=f"@{first.position - 1}").counts["RUNNING"]
-            assert was == 4_000
-        happened = latest(ledger, Clock.OCCURRED)
-        found = bisect_count(ledger, "running > 4000", beginning(happened), happened)
+def test_the_trace_is_bisected_exactly(trace: Ledger) -> None:
+    ledger = trace
+    later = ledger.moment()
+    running: set[str] = set()
+    first = None
+    for event in ledger.events(follow=False):
+        if event.state is not None and event.state.name == "RUNNING":
+            running.add(event.name)
+        else:
+            running.discard(event.name)
+        if len(running) > 4_000:
+            first = event
+            break
+    assert first is not None
+    for condition in ("running > 4000", "count(state = RUNNING) > 4000"):
+        found = bisect_count(ledger, condition, beginning(later), later)
         assert found is not None
-        assert ledger.count(as_of=found.moment).counts["RUNNING"] == found.jobs
-        just_before = found.moment.time - timedelta(microseconds=1)
-        assert ledger.count(as_of=just_before).counts["RUNNING"] <= 4_000
+        assert (found.event, found.jobs) == (first, 4_001)
+        was = ledger.count(as_of=f"@{first.position - 1}").counts["RUNNING"]
+        assert was == 4_000
+    happened = latest(ledger, Clock.OCCURRED)
+    found = bisect_count(ledger, "running > 4000", beginning(happened), happened)
+    assert found is not None
+    assert ledger.count(as_of=found.moment).counts["RUNNING"] == found.jobs
+    just_before = found.moment.time - timedelta(microseconds=1)
+    assert ledger.count(as_of=just_before).counts["RUNNING"] <= 4_000
 
 
 def test_a_job_that_was_so_for_a_while_is_found(ledger: Ledger) -> None:

@@ -24,8 +24,7 @@ from jobledger.infra.past.why import elapsed, why
 from jobledger.infra.rows import RecordedEvent
 from jobledger.infra.shapes import job_json
 
-from tests.conftest import shared
-from tests.ledgers import fresh_ledger, imported_trace
+from tests.ledgers import fresh_ledger
 from tests.test_cli import Cli
 from tests.test_folds import BEGIN, histories
 
@@ -112,30 +111,29 @@ def test_a_fleet_diff_is_what_two_folds_tell_apart(
 
 
 @pytest.mark.slow
-def test_a_fleet_diff_of_the_trace_is_what_two_folds_tell_apart(dsn: str) -> None:
-    folder = shared("traces/google-cluster-2011/job_events")
-    with imported_trace(dsn, folder) as ledger:
-        events = list(ledger.events(follow=False))
-        for p, q in [(0, len(events)), (100_000, 120_000)]:
-            diff = diff_fleet(ledger, *span(ledger, f"@{p}", f"@{q}", None), limit=3)
-            before, after = states_of(events, p, None), states_of(events, q, None)
-            assert told(diff) == turns_of(before, after)
-            assert diff.appeared == len(after) - len(before)
-            assert diff.ended == sum(
-                state in TERMINAL and (n not in before or before[n][0] not in TERMINAL)
+def test_a_fleet_diff_of_the_trace_is_what_two_folds_tell_apart(trace: Ledger) -> None:
+    ledger = trace
+    events = list(ledger.events(follow=False))
+    for p, q in [(0, len(events)), (100_000, 120_000)]:
+        diff = diff_fleet(ledger, *span(ledger, f"@{p}", f"@{q}", None), limit=3)
+        before, after = states_of(events, p, None), states_of(events, q, None)
+        assert told(diff) == turns_of(before, after)
+        assert diff.appeared == len(after) - len(before)
+        assert diff.ended == sum(
+            state in TERMINAL and (n not in before or before[n][0] not in TERMINAL)
+            for n, (state, _) in after.items()
+        )
+        for turn in diff.turns:
+            right = sorted(
+                n
                 for n, (state, _) in after.items()
+                if (before[n][0] if n in before else None, state) == (turn.before, turn.after)
             )
-            for turn in diff.turns:
-                right = sorted(
-                    n
-                    for n, (state, _) in after.items()
-                    if (before[n][0] if n in before else None, state) == (turn.before, turn.after)
-                )
-                assert turn.names == right[:3]
-        times = [events[p].occurred_time for p in (60_000, 150_000)]
-        diff = diff_fleet(ledger, *span(ledger, times[0], times[1], None))
-        sides = (states_of(events, len(events), time) for time in times)
-        assert told(diff) == turns_of(*sides)
+            assert turn.names == right[:3]
+    times = [events[p].occurred_time for p in (60_000, 150_000)]
+    diff = diff_fleet(ledger, *span(ledger, times[0], times[1], None))
+    sides = (states_of(events, len(events), time) for time in times)
+    assert told(diff) == turns_of(*sides)
 
 
 def test_counts_of_a_fleet_diff(ledger: Ledger) -> None:

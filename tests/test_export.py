@@ -29,8 +29,7 @@ from jobledger.infra.transfer.exporting import Format, export
 from jobledger.infra.transfer.reading_back import open_history
 from jobledger.infra.transfer.selecting import Selection, select
 
-from tests.conftest import shared
-from tests.ledgers import application_of, imported_trace
+from tests.ledgers import application_of
 from tests.test_cli import Cli
 
 A, B, GONE = (f"projects/p/jobs/{job}" for job in ("a", "b", "gone"))
@@ -354,19 +353,19 @@ def test_row_groups_are_bounded_by_their_bytes(
 
 
 @pytest.mark.slow
-def test_duckdb_counts_the_trace_as_the_ledger_does(dsn: str, tmp_path: Path) -> None:
-    with imported_trace(dsn, shared(TRACE)) as ledger:
-        assert export(ledger, selection(ledger), Format.PARQUET, tmp_path / "pq") == ledger.size()
-        assert read_parquet(tmp_path / "pq", "SELECT count(*) FROM events") == [(ledger.size(),)]
-        for day in (2, 3, 4):
-            time = datetime(2011, 5, day, 12, tzinfo=UTC)
-            counted = last_states(tmp_path / "pq", f"occurred_time <= '{time.isoformat()}'")
-            assert counted == ledger.count(as_of=time).counts
-        counted = last_states(tmp_path / "pq", "position <= 100000")
-        assert counted == ledger.count(as_of="@100000").counts
+def test_duckdb_counts_the_trace_as_the_ledger_does(trace: Ledger, tmp_path: Path) -> None:
+    ledger = trace
+    assert export(ledger, selection(ledger), Format.PARQUET, tmp_path / "pq") == ledger.size()
+    assert read_parquet(tmp_path / "pq", "SELECT count(*) FROM events") == [(ledger.size(),)]
+    for day in (2, 3, 4):
+        time = datetime(2011, 5, day, 12, tzinfo=UTC)
+        counted = last_states(tmp_path / "pq", f"occurred_time <= '{time.isoformat()}'")
+        assert counted == ledger.count(as_of=time).counts
+    counted = last_states(tmp_path / "pq", "position <= 100000")
+    assert counted == ledger.count(as_of="@100000").counts
 
-        one = ledger.history(next(iter(ledger.scan("ever(state = FAILED)", limit=1))).name)[0].name
-        assert open_history(exported(ledger, tmp_path / "all"), one).get()[0] == ledger.get(one)
+    one = ledger.history(next(iter(ledger.scan("ever(state = FAILED)", limit=1))).name)[0].name
+    assert open_history(exported(ledger, tmp_path / "all"), one).get()[0] == ledger.get(one)
 
 
 def last_states(folder: Path, condition: str) -> dict[str, int]:

@@ -21,8 +21,7 @@ from jobledger.infra.rows import RecordedEvent
 from jobledger.infra.verify import verify
 from jobledger.projections.catalogue import INTERVALS, PROJECTIONS
 
-from tests.conftest import shared
-from tests.ledgers import application_of, fresh_ledger, imported_trace
+from tests.ledgers import Answer, application_of, fresh_ledger
 from tests.test_folds import BEGIN, histories
 
 NAME = "projects/p/jobs/x"
@@ -159,6 +158,20 @@ def test_an_answer_on_the_recorded_clock_is_never_another_one_later(ledger: Ledg
             assert sorted(ledger.list(as_of=again), key=lambda job: job.name) == jobs
 
 
+@pytest.mark.slow
+def test_what_was_answered_after_each_file_of_the_trace_is_answered_again(
+    trace_and_answers: tuple[Ledger, list[Answer]],
+) -> None:
+    trace, answers = trace_and_answers
+    assert len(answers) == 50
+    for moment, counts, newest in answers:
+        again = AtTime(moment.time, Clock.RECORDED)
+        assert trace.count(as_of=again).counts == counts
+        assert trace.list(as_of=again, limit=40) == newest
+    for moment, counts, _ in answers[::10]:
+        assert trace.count("state", 'name : "*"', as_of=moment).counts == counts
+
+
 def test_asking_as_of_now_keeps_later_events_out_of_that_past(ledger: Ledger) -> None:
     moment = ledger.moment("now", "recorded")
     ledger.create(NAME)
@@ -211,12 +224,6 @@ def test_whoever_may_only_append_can_travel_too(dsn: str, ledger: Ledger) -> Non
         assert application.count(as_of="now").counts == {"RUNNING": 1}
         assert application.count(as_of="now", clock="recorded").counts == {"RUNNING": 1}
         assert application.page(page_size=1).jobs == [application.get(NAME)]
-
-
-@pytest.fixture(scope="module")
-def trace(dsn: str) -> Iterable[Ledger]:
-    with imported_trace(dsn, shared("traces/google-cluster-2011/job_events")) as ledger:
-        yield ledger
 
 
 @pytest.mark.slow

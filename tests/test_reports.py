@@ -36,7 +36,6 @@ from jobledger.infra.reports.buckets import floor_of, length_text, parse_bucket
 from jobledger.infra.reports.pictures import draw, lines_of, sparkline
 from jobledger.infra.simulation import BEGIN, simulate
 
-from tests.conftest import shared
 from tests.test_cli import Cli
 
 DAY = timedelta(days=1)
@@ -280,13 +279,8 @@ def test_by_and_filter_are_never_part_of_a_statement(busy: Ledger) -> None:
 
 
 @pytest.mark.slow
-def test_the_trace_is_as_counted_one_by_one(ledger: Ledger) -> None:
-    files = sorted(shared("traces/google-cluster-2011/job_events").glob("*.gz"))[:4]
-    from jobledger.infra.transfer.google_cluster import Kind
-    from jobledger.infra.transfer.importing import Importer, Summary
-
-    for file in files:
-        Importer(ledger, "trace", Kind.JOB).run(file, Summary(str(file)))
+def test_the_trace_is_as_counted_one_by_one(trace: Ledger) -> None:
+    ledger = trace
     took = [
         span.total_seconds()
         for steps in histories(ledger).values()

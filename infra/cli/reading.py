@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
-from jobledger.domain.job import Job
 from jobledger.domain.moments import Moment
 from jobledger.domain.states import JobState
 from jobledger.infra.cli.context import (
@@ -23,24 +20,12 @@ from jobledger.infra.cli.context import (
     print_moment,
     target,
 )
+from jobledger.infra.cli.tables import cell, events_table, jobs_table, state_text
 from jobledger.infra.past.reads import MAX_PAGE, USUAL_PAGE, Page
-from jobledger.infra.rows import RecordedEvent
-from jobledger.infra.shapes import event_json, job_json, moment_json, time_text
+from jobledger.infra.shapes import event_json, job_json, moment_json
 from jobledger.infra.transfer.reading_back import open_history
 from rich.table import Table
 from rich.text import Text
-
-COLOURS = {
-    JobState.RUNNING: "cyan",
-    JobState.SUCCEEDED: "green",
-    JobState.PARTIALLY_SUCCEEDED: "yellow",
-    JobState.FAILED: "red",
-    JobState.EXPIRED: "red",
-    JobState.CANCELLING: "magenta",
-    JobState.CANCELLED: "magenta",
-    JobState.PAUSED: "blue",
-}
-
 
 MaybeJobName = Annotated[
     str | None,
@@ -52,7 +37,6 @@ From = Annotated[
     Path | None,
     typer.Option("--from", metavar="FILE", help="Of an export (jsonl), without a database."),
 ]
-
 SHOWN = 50
 """Jobs in a table, if nobody says how many."""
 
@@ -111,7 +95,7 @@ def list_jobs(
         else:
             shown = SHOWN if limit is None else limit
             listed = list(jobs)
-            OUT.print(_jobs_table(listed[:shown]))
+            OUT.print(jobs_table(listed[:shown]))
             if len(listed) > shown:
                 OUT.print(f"and more than these {shown}: --limit, or --format jsonl for all")
 
@@ -132,7 +116,7 @@ def _print_page(page: Page, form: Format) -> None:
             print_json(moment_json(page.moment) | {"jobs": jobs, "nextPageToken": token})
         case Format.TABLE:
             print_moment(page.moment)
-            OUT.print(_jobs_table(page.jobs))
+            OUT.print(jobs_table(page.jobs))
     if page.next_page_token and form is not Format.JSON:
         ERR.print(f"--page-token {page.next_page_token}", style="dim", markup=False)
 
@@ -158,7 +142,7 @@ def count(
     table = Table(by, "jobs", box=None)
     for key, jobs in counts.items():
         state = JobState.__members__.get(key)
-        table.add_row(Text(key, style=COLOURS.get(state, "") if state else ""), f"{jobs:,}")
+        table.add_row(state_text(state) if state else Text(key), f"{jobs:,}")
     OUT.print(table)
 
 
@@ -187,7 +171,7 @@ def show(
         return
     table = Table(show_header=False, box=None)
     for field, value in job_json(job).items():
-        table.add_row(Text(field, style="dim"), _cell(value))
+        table.add_row(Text(field, style="dim"), cell(value))
     OUT.print(table)
 
 
@@ -207,7 +191,7 @@ def history(
     if json:
         print_json([event_json(event) for event in events])
     else:
-        OUT.print(_events_table(events))
+        OUT.print(events_table(events))
 
 
 def _needed(name: str | None) -> str:
@@ -226,56 +210,3 @@ def events(
     assert json  # There is no other form.
     with target(context).open() as ledger:
         print_json_lines(map(event_json, ledger.events(after, follow=follow)))
-
-
-def _jobs_table(jobs: Iterable[Job]) -> Table:
-    table = Table(box=None)
-    table.add_column("name", overflow="fold")
-    for column in ("state", "attempt", "created", "ended"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("error")
-    for job in jobs:
-        table.add_row(
-            Text(job.name),
-            _state(job.state),
-            str(job.attempt),
-            _short(time_text(job.create_time)),
-            _short(time_text(job.end_time)),
-            Text((job.error_message or "").strip().rpartition("\n")[2][:60]),
-        )
-    return table
-
-
-def _events_table(events: Iterable[RecordedEvent]) -> Table:
-    table = Table(box=None)
-    for column in ("v", "event", "state", "occurred", "recorded"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("actor", overflow="fold")
-    table.add_column("data", overflow="fold")
-    for event in events:
-        contradicted = event.type == "Contradicted"
-        table.add_row(
-            str(event.version),
-            Text(event.type, style="bold red" if contradicted else ""),
-            _state(event.state),
-            _short(time_text(event.occurred_time)),
-            _short(time_text(event.recorded_time)),
-            Text(event.actor or ""),
-            _cell(event.json),
-        )
-    return table
-
-
-def _state(state: JobState | None) -> Text:
-    return Text("" if state is None else state.name, style=COLOURS.get(state, "") if state else "")
-
-
-def _short(time: str | None) -> Text:
-    """To the second, as people read it; UTC."""
-    return Text("" if time is None else time[:19].replace("T", " "))
-
-
-def _cell(value: object) -> Text:
-    if value is None or value == {}:
-        return Text("")
-    return Text(value if isinstance(value, str) else orjson.dumps(value).decode())
