@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
@@ -91,6 +91,7 @@ class Ever(NamedTuple):
 Filter = Restriction | Not | All | Some | Ever
 
 
+@lru_cache(maxsize=256)
 def parse_filter(text: str) -> Filter:
     """The filter's tree; an empty one is true of everything. Raises InvalidFieldError."""
     if len(text) > MAX_LENGTH:

@@ -13,7 +13,7 @@ from jobledger.infra.filtering import Rendering
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.projections.jobs import COLUMNS, job_of
-from psycopg.sql import SQL, Composable, Composed
+from psycopg.sql import SQL, Composable, Composed, Literal
 from psycopg_pool import ConnectionPool
 
 _SQL: Final = "jobledger.infra.past"
@@ -50,15 +50,16 @@ class Fleet:
 
     def __init__(self, pool: ConnectionPool[Connection]) -> None:
         self._pool = pool
+        self._in_order_until = -1
+        """A position up to which no job's reports came late; later events do not change that."""
 
     def page(
         self, query: Query, limit: int, *, offset: int = 0, after: tuple[str, str] | None = None
     ) -> list[Job]:
         """So many jobs from an offset on or, in the usual order, after one created then of that name."""
         with translated(), self._pool.connection() as connection:
-            # Planned for these very values: what they select ranges from nothing to all.
-            listing = _listing(_aware(query, connection), limit, offset, after)
-            rows = connection.execute(*listing, prepare=False, binary=True)
+            listing = _listing(self._aware(query, connection), limit, offset, after)
+            rows = connection.execute(*listing, binary=True)
             return [job_of(row) for row in rows]
 
     def scan(self, query: Query, limit: int | None) -> Iterator[Job]:
@@ -70,7 +71,7 @@ class Fleet:
             connection.cursor("jobs") as cursor,
         ):
             cursor.itersize = 2_000
-            cursor.execute(*_listing(_aware(query, connection), limit))
+            cursor.execute(*_listing(self._aware(query, connection), limit))
             yield from map(job_of, cursor)
 
     def count(self, query: Query, by: str) -> dict[str | None, int]:
@@ -79,12 +80,13 @@ class Fleet:
         key, _ = rendering.field(tuple(by.split(".")), "by")
         condition = rendering.condition(query.filter)
         counting = SQL("SELECT key::text, count(*) FROM ({}) AS jobs GROUP BY 1 ORDER BY 2 DESC, 1")
-        with translated(), self._pool.connection() as connection:
-            aware = _aware(query, connection)
+        parameters = _parameters(query, rendering)
+        with translated(), self._pool.connection() as connection, connection.transaction():
+            aware = self._aware(query, connection)
             jobs = _jobs(aware, SQL("{} AS key").format(key), condition, SQL(""))
-            rows = connection.execute(
-                counting.format(jobs), _parameters(query, rendering), prepare=False
-            )
+            # It reads as much as the moment is late: that is worth a plan of its own.
+            connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+            rows = connection.execute(counting.format(jobs), parameters, prepare=False)
             return {key: int(count) for key, count in rows}
 
     def states(self, moment: Moment) -> dict[str | None, int]:
@@ -94,6 +96,17 @@ class Fleet:
         with translated(), self._pool.connection() as connection:
             rows = connection.execute(statement, moment._asdict()).fetchall()
         return dict(sorted(rows, key=lambda row: (-row[1], row[0])))
+
+    def _aware(self, query: Query, connection: Connection) -> Query:
+        """The query, knowing whether there are late jobs: a statement for none is planned in half the time."""
+        moment = query.moment
+        if moment is None or moment.clock is Clock.RECORDED:
+            return query
+        if moment.position > self._in_order_until:
+            if connection.execute(ANY_LATE).fetchone() == (True,):
+                return query._replace(late=True)
+            self._in_order_until = moment.position
+        return query
 
 
 def _listing(
@@ -110,14 +123,13 @@ def _listing(
     columns = SQL(", ").join([SQL(ITSELF).format(), *sorted_by])
     inner = _by(keys)
     outer = _by([(SQL(f"o{n}").format(), down) for n, (_, down) in enumerate(keys)])
-    parameters = {"limit": limit, "offset": offset}
     needed = None if limit is None else limit + offset
-    tail = SQL("{} LIMIT {}").format(inner, rendering.parameter(needed))
+    tail = SQL("{} LIMIT {}").format(inner, Literal(needed))
     jobs = _jobs(query, columns, condition, tail)
-    whole = SQL("SELECT {} FROM ({}) AS jobs {} LIMIT %(limit)s OFFSET %(offset)s").format(
-        SQL(ITSELF), jobs, outer
+    whole = SQL("SELECT {} FROM ({}) AS jobs {} LIMIT {} OFFSET {}").format(
+        SQL(ITSELF), jobs, outer, Literal(limit), Literal(offset)
     )
-    return whole, _parameters(query, rendering) | parameters
+    return whole, _parameters(query, rendering)
 
 
 def _jobs(query: Query, columns: Composable, condition: Composable, tail: Composable) -> Composed:
@@ -131,13 +143,6 @@ def _jobs(query: Query, columns: Composable, condition: Composable, tail: Compos
     if statement is AS_THEY_HAPPENED and query.late:
         return SQL("({}) UNION ALL ({})").format(jobs, SQL(LATE.decode()).format(**parts))
     return jobs
-
-
-def _aware(query: Query, connection: Connection) -> Query:
-    """The query, knowing whether there are late jobs: a statement for none is planned in half the time."""
-    if query.moment is None or query.moment.clock is Clock.RECORDED:
-        return query
-    return query._replace(late=connection.execute(ANY_LATE).fetchone() == (True,))
 
 
 def _parameters(query: Query, rendering: Rendering) -> dict[str, Any]:
