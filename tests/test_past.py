@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -419,3 +423,35 @@ def test_succeeded_late_counts_once(ledger: Ledger) -> None:
         rebuild(connection, INTERVALS)
         assert verify(connection).findings == []
     assert ledger.count(as_of=AT + timedelta(hours=3)).counts == {"RUNNING": 300}
+
+
+def test_the_command_line_says_what_an_answer_holds_for(dsn: str, ledger: Ledger) -> None:
+    for n in range(3):
+        ledger.create(f"projects/p/jobs/c{n}", occurred_time=AT + timedelta(hours=n))
+    ledger.started("projects/p/jobs/c0", occurred_time=AT + timedelta(hours=1))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        program = str(Path(sys.executable).parent / "jobledger")
+        command = [program, "--dsn", dsn, "--ledger", ledger.name]
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    noon = "2026-06-01T13:30:00Z"
+    counted = json.loads(run("count", "--by", "state", "--as-of", noon, "--json")[1])
+    assert counted == {
+        "asOf": "2026-06-01T13:30:00.000000Z", "clock": "occurred", "position": 4,
+        "counts": {"QUEUED": 1, "RUNNING": 1},
+    }  # fmt: skip
+    _, listed, said = run("list", "--as-of", noon, "--json")
+    assert [job["name"][-2:] for job in json.loads(listed)] == ["c1", "c0"]
+    assert f"--as-of {noon}@4" in said.replace(".000000", "")
+    shown = json.loads(run("show", "projects/p/jobs/c0", "--as-of", "v1", "--json")[1])
+    assert (shown["state"], shown["clock"], shown["position"]) == ("QUEUED", "recorded", 1)
+    page = json.loads(run("list", "--page-size", "2", "--json")[1])
+    assert (page["position"], len(page["jobs"]), page["clock"]) == (4, 2, "recorded")
+    following = run("list", "--page-size", "2", "--json", "--page-token", page["nextPageToken"])
+    assert [job["name"][-2:] for job in json.loads(following[1])["jobs"]] == ["c0"]
+    for wrong in ("v9", "@99", "2999-01-01", "01/02/2026", "soon"):
+        code, out, said = run("show", "projects/p/jobs/c0", "--as-of", wrong)
+        assert (code, out, said.count("\n")) == (1, "", 1)
+        assert said.startswith("jobledger: as_of: ")

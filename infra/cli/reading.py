@@ -154,7 +154,7 @@ def show(
     from_: From = None,
     json: Json = False,
 ) -> None:
-    """Show one job as it is, or was."""
+    """Show one job as it is, or was; in JSON, what it was as of, too."""
     aim = target(context)
     moment: Moment | None
     if from_ is not None:
@@ -167,7 +167,8 @@ def show(
     if moment is not None:
         print_moment(moment)
     if json:
-        print_json(job_json(job))
+        asked = moment if as_of or clock else None
+        print_json(job_json(job) | (moment_json(asked) if asked else {}))
         return
     table = Table(show_header=False, box=None)
     for field, value in job_json(job).items():
