@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any, Final, NamedTuple
 
@@ -82,47 +83,60 @@ def _json(value: JsonObject) -> orjson.Fragment:
 
 def functions() -> str:
     """What the database needs of this projection; one text of the fold serves the present and the past."""
-    folder = resources.files(__name__)
-    folded = folder.joinpath("folded.sql").read_text().split("\nWITH ", 1)[1]
-    text = "".join(folder.joinpath(f"{part}.sql").read_text() for part in ("fold", "write", "past"))
-    for marker, parts in FOLDS.items():
-        filled = folded
-        for name, part in parts.items():
-            filled = filled.replace("{{" + name + "}}", part)
-        text = text.replace("{{" + marker + "}}", f"WITH {filled.strip()}")
+    texts = [_filled("fold", {"folded": _fold(PRESENT)}), _text("write")]
+    texts += [_filled("past", past | {"folded": _fold(past)}) for past in PASTS]
+    return "\n".join(texts)
+
+
+def _fold(parts: Mapping[str, str]) -> str:
+    """The fold of some events, without the words before it."""
+    return "WITH " + _filled("folded", parts).split("\nWITH ", 1)[1].strip()
+
+
+def _filled(name: str, parts: Mapping[str, str]) -> str:
+    text = _text(name)
+    for part, filled in parts.items():
+        text = text.replace("{{" + part + "}}", filled)
     return text
 
 
-# `+ 0`: found by name, and not by position, of which nearly all are before `until`.
-_PAST: Final = {"before": "false", "kept": ""}
-FOLDS: Final[dict[str, dict[str, str]]] = {
-    "folded": {
-        "which": "position BETWEEN first AND last",
-        "place": "version",
-        "version": "max(version)",
-        # A job that begins here has no row yet: nobody need look.
-        "before": "old.name = CASE WHEN first_version > 1 THEN delta.name END",
-        "kept": "MATERIALIZED",
-    },
-    "folded_at": {
-        "which": "name = of AND position + 0 <= until",
-        "place": "version",
-        "version": "max(version)",
-        **_PAST,
-    },
-    "folded_in_order": {
-        "which": "name = of AND position + 0 <= until AND occurred_time <= at",
-        "place": "version",
-        "version": "max(version)",
-        **_PAST,
-    },
-    "folded_as_it_happened": {
-        "which": "name = of AND position + 0 <= until AND occurred_time <= at",
-        "place": "row_number() OVER (ORDER BY occurred_time, version)",
-        "version": "(array_agg(version ORDER BY place DESC))[1]",
-        **_PAST,
-    },
+def _text(name: str) -> str:
+    return resources.files(__name__).joinpath(f"{name}.sql").read_text()
+
+
+# Which events each function folds, in which order, onto what.
+PRESENT: Final = {
+    "which": "position BETWEEN first AND last",
+    "place": "version",
+    "version": "max(version)",
+    # A job that begins here has no row yet: nobody need look.
+    "before": "old.name = CASE WHEN first_version > 1 THEN delta.name END",
+    "kept": "MATERIALIZED",
 }
-"""Which events each function folds, in which order, onto what."""
+AT: Final = {
+    "function": "job_at",
+    "arguments": "of text, until bigint",
+    "meaning": "as the ledger knew it at a position",
+    # `+ 0`: found by name, and not by position, of which nearly all are before `until`.
+    "which": "name = of AND position + 0 <= until",
+    "place": "version",
+    "version": "max(version)",
+    "before": "false",
+    "kept": "",
+}
+IN_ORDER: Final = AT | {
+    "function": "job_in_order",
+    "arguments": "of text, until bigint, at timestamptz",
+    "meaning": "the same as it happened, if its events occurred in the order of their versions",
+    "which": f"{AT['which']} AND occurred_time <= at",
+}
+AS_IT_HAPPENED: Final = IN_ORDER | {
+    "function": "job_as_it_happened",
+    "meaning": "as it happened up to a time, as far as that was known at a position, its events in"
+    " the order they occurred, those of the same time in the order of their versions",
+    "place": "row_number() OVER (ORDER BY occurred_time, version)",
+    "version": "(array_agg(version ORDER BY place DESC))[1]",
+}
+PASTS: Final = (AT, IN_ORDER, AS_IT_HAPPENED)
 
 STATES: Final[dict[str | None, JobState | None]] = {None: None, **{s.name: s for s in JobState}}
