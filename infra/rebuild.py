@@ -41,10 +41,11 @@ def rebuild(
         with translated(), connection.transaction():
             connection.execute(LOCK_HEAD)
             done = fold(connection, projection, done, _size(connection), progress)
+            if projection.follows:
+                # Before the tables are taken: who follows locks in this order, too.
+                connection.execute(WRITE_FOLLOWED, (done, projection.name))
             for table in projection.tables:
                 _swap(connection, table, beside, live)
-            if projection.follows:
-                connection.execute(WRITE_FOLLOWED, (done, projection.name))
     finally:
         with translated():
             look_in(connection, live)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -10,6 +11,7 @@ import orjson
 from jobledger.domain import canonical
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.events import Data, Event, read_data
+from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.states import JobState
 
 COLUMNS: Final = (
@@ -86,6 +88,18 @@ class RecordedEvent(NamedTuple):
             request_id=self.request_id,
             trace_parent=self.trace_parent,
         )
+
+
+def up_to(events: Iterable[RecordedEvent], moment: Moment) -> list[RecordedEvent]:
+    """Those of a job's events that count at the moment, in the order of its clock.
+
+    That is the order of their versions, as they are given, or else the order they occurred in.
+    """
+    known = [event for event in events if event.position <= moment.position]
+    if moment.clock is Clock.RECORDED:
+        return known
+    occurred = [event for event in known if event.occurred_time <= moment.time]
+    return sorted(occurred, key=lambda event: (event.occurred_time, event.version))
 
 
 def row_of(event: Event, encoded: bytes) -> Row:

@@ -73,7 +73,7 @@ def append(dsn: str, ledger: str, threads: int, seconds: float, following: str =
         speed = _in_threads(threads, seconds, lambda number: one_job(f"m-{number}"))
         taken = time.monotonic() - begin
         if following == "follow":
-            opened.moment("now")
+            opened.follow(opened.size())
         return speed * taken / (time.monotonic() - begin)
 
 

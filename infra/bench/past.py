@@ -65,7 +65,7 @@ class History:
     def __init__(self, ledger: Ledger, events: Iterator[Event]) -> None:
         self.ledger = ledger
         ledger.append_many(events)
-        ledger.moment("now")  # Intervals follow.
+        ledger.follow(ledger.size())
         with ledger.connection() as connection:
             connection.execute("VACUUM (ANALYZE) events")
             connection.execute("VACUUM (ANALYZE) jobs")

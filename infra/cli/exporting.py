@@ -59,9 +59,9 @@ def export(
 
 def _pinned(ledger: Ledger, as_of: str | None, clock: Clock | None, job: str) -> Moment:
     """The moment meant; now is sealed, so that nothing more will ever be recorded by that time."""
-    if as_of or clock is Clock.OCCURRED:
-        return ledger.moment(as_of or "now", clock, job)
-    return ledger.moment(ledger.moment().time, Clock.RECORDED)
+    if as_of:
+        return ledger.moment(as_of, clock, job)
+    return ledger.moment("now", clock or Clock.RECORDED)
 
 
 def _move(progress: Progress, bar: TaskID, done: int) -> None:

@@ -93,7 +93,7 @@ def bisect_count(ledger: Ledger, condition: str, earlier: Moment, later: Moment)
     start = _count(ledger, wanted, known)
     if wanted.holds(start):
         return Found(known, None, start)
-    ledger.count(as_of=later)  # Lets `intervals` come so far.
+    ledger.follow(later.position)
     with ledger.connection() as connection, translated(), connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         if wanted.state is not None and _is_told_by_intervals(connection, later):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
@@ -40,9 +41,10 @@ class Query(NamedTuple):
     """Whether there are jobs whose reports came late."""
 
     @classmethod
-    def parse(cls, filter: str, moment: Moment | None, order_by: str = "") -> Query:
+    def parse(cls, filter: str | Filter, moment: Moment | None, order_by: str = "") -> Query:
         """Raises InvalidFieldError."""
-        return cls(parse_filter(filter), moment, order_by)
+        tree = parse_filter(filter) if isinstance(filter, str) else filter
+        return cls(tree, moment, order_by)
 
 
 class Fleet:
@@ -89,13 +91,18 @@ class Fleet:
             rows = connection.execute(counting.format(jobs), parameters, prepare=False)
             return {key: int(count) for key, count in rows}
 
-    def states(self, moment: Moment) -> dict[str | None, int]:
+    def states_at(self, position: int) -> dict[str | None, int]:
         """How many jobs were in each state: a sum, however many there are. `intervals` must be there."""
-        recorded = moment.clock is Clock.RECORDED
-        statement = STATES_AT if recorded else STATES_AS_THEY_HAPPENED
         with translated(), self._pool.connection() as connection:
-            rows = connection.execute(statement, moment._asdict()).fetchall()
-        return dict(sorted(rows, key=lambda row: (-row[1], row[0])))
+            rows = connection.execute(STATES_AT, {"position": position}).fetchall()
+        return _most_first(rows)
+
+    def states_as_they_happened(self, time: datetime) -> tuple[int, dict[str | None, int]]:
+        """The same as far as `intervals` has followed, and which position that is."""
+        with translated(), self._pool.connection() as connection:
+            rows = connection.execute(STATES_AS_THEY_HAPPENED, {"time": time}).fetchall()
+        states = [(state, jobs) for _, state, jobs in rows if state is not None]
+        return rows[0][0], _most_first(states)
 
     def _aware(self, query: Query, connection: Connection) -> Query:
         """The query, knowing whether there are late jobs: a statement for none is planned in half the time."""
@@ -107,6 +114,10 @@ class Fleet:
                 return query._replace(late=True)
             self._in_order_until = moment.position
         return query
+
+
+def _most_first(rows: Iterable[tuple[Any, ...]]) -> dict[str | None, int]:
+    return dict(sorted(rows, key=lambda row: (-row[1], row[0])))
 
 
 def _listing(

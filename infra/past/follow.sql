@@ -1,2 +1,2 @@
--- Lets a projection that follows the events fold some more; see migrations/0004_following.sql.
-SELECT follow(%s, %s)
+-- Lets a projection that follows the events fold some more; see migrations/0006_follow_when_behind.sql.
+SELECT follow(%s, %s, %s)

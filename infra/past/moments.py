@@ -20,6 +20,7 @@ from jobledger.domain.moments import (
 from jobledger.domain.names import EARLIEST
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.shapes import time_text
 from jobledger.projections.catalogue import INTERVALS
 from psycopg_pool import ConnectionPool
 
@@ -43,10 +44,11 @@ class Moments:
         self._pool = pool
 
     def find(self, given: Given | None, clock: Clock | str | None, name: str = "") -> Moment:
-        """The moment meant; None is now, on the recorded clock. Only a job's `name` makes sense of a version.
+        """The moment meant; None is now, on the recorded clock unless the other one is said.
 
-        Raises InvalidFieldError for one that is not yet, or cannot be read; one before the
-        ledger began is position 0.
+        Only a job's `name` makes sense of a version. As it happened, all counts that was recorded
+        until now, unless it is said up to which position. Raises InvalidFieldError for one that
+        is not yet, or cannot be read; one before the ledger began is position 0.
         """
         wanted = parse_clock(clock)
         now, size = self._row(READ_NOW)
@@ -54,48 +56,53 @@ class Moments:
             case None:
                 return Moment(size, now, Clock.RECORDED)
             case Moment() as moment:
-                self._follow(moment)
-                return moment
+                _check_recorded(moment.position, size)
+                return self._followed(moment)
             case AtVersion(version=version):
                 return self._at_position(self._position_of(name, version), now)
             case AtPosition(position=position):
-                if position > size:
-                    raise InvalidFieldError(
-                        "as_of", f"position {position} is not yet: the ledger is at {size}"
-                    )
+                _check_recorded(position, size)
                 return self._at_position(position, now)
-            case AtTime(time=time, clock=on, known=known):
-                if time > now:
-                    raise InvalidFieldError(
-                        "as_of", f"{_shown(time)} is not yet: it is {_shown(now)}"
-                    )
-                if on is Clock.RECORDED:
-                    return Moment(int(self._row(SEAL, (time,))[0]), time, on)
-                if known is not None and known > size:
-                    raise InvalidFieldError(
-                        "as_of", f"position {known} is not yet: the ledger is at {size}"
-                    )
-                moment = Moment(size if known is None else known, time, on)
-                self._follow(moment)
-                return moment
+            case AtTime() as at:
+                return self._at_time(at, now, size)
 
-    def follow(self, position: int) -> None:
-        """Lets `intervals` come as far as that position."""
-        done = -1
-        while done < position:
-            done = int(self._row(FOLLOW, (INTERVALS.name, STRETCH))[0])
+    def follow(self, position: int) -> int:
+        """Lets `intervals` come as far as that position; returns how far it has come, maybe further.
+
+        It comes no further than the ledger, whatever the position.
+        """
+        before, reached = -1, self._follow(position)
+        while before < reached < position:
+            before, reached = reached, self._follow(position)
+        return reached
 
     def follow_all(self, closed: Signal) -> None:
         """Lets `intervals` come as far as the ledger, unless that is closed meanwhile."""
         _, size = self._row(READ_NOW)
-        done = -1
-        while done < size and not closed.is_set():
-            done = int(self._row(FOLLOW, (INTERVALS.name, STRETCH))[0])
+        while self._follow(size) < size and not closed.is_set():
+            pass
 
-    def _follow(self, moment: Moment) -> None:
-        # Which jobs' reports came late is known from `intervals`.
+    def _follow(self, position: int) -> int:
+        """Some of the way, in one transaction; how far it has come then."""
+        return int(self._row(FOLLOW, (INTERVALS.name, position, STRETCH))[0])
+
+    def _followed(self, moment: Moment) -> Moment:
+        """The same moment, once it is known which jobs' reports came late."""
         if moment.clock is Clock.OCCURRED:
             self.follow(moment.position)
+        return moment
+
+    def _at_time(self, at: AtTime, now: datetime, size: int) -> Moment:
+        if at.time > now:
+            why = f"{time_text(at.time)} is not yet: it is {time_text(now)}"
+            raise InvalidFieldError("as_of", why)
+        if at.clock is Clock.RECORDED:
+            return Moment(int(self._row(SEAL, (at.time,))[0]), at.time, at.clock)
+        if at.known is None:
+            # As far as `intervals` has come: what is kept there is of just this moment then.
+            return Moment(self.follow(size), at.time, at.clock)
+        _check_recorded(at.known, size)
+        return self._followed(Moment(at.known, at.time, at.clock))
 
     def _at_position(self, position: int, now: datetime) -> Moment:
         with translated(), self._pool.connection() as connection:
@@ -119,7 +126,16 @@ class Moments:
         return row
 
 
+def is_pinned(given: Given | None) -> bool:
+    """Whether a moment as it happened is given with the position up to which events count."""
+    if isinstance(given, AtTime):
+        return given.known is not None
+    return isinstance(given, Moment) or (isinstance(given, str) and "@" in given)
+
+
 def _parsed(given: Given | None, clock: Clock | None, now: datetime) -> AsOf | Moment | None:
+    if given is None and clock is Clock.OCCURRED:
+        return AtTime(now, clock)
     if isinstance(given, str):
         given = parse_as_of(given, clock, now)
     elif isinstance(given, datetime):
@@ -134,5 +150,7 @@ def _parsed(given: Given | None, clock: Clock | None, now: datetime) -> AsOf | M
     return given
 
 
-def _shown(time: datetime) -> str:
-    return time.isoformat().replace("+00:00", "Z")
+def _check_recorded(position: int, size: int) -> None:
+    if position > size:
+        why = f"position {position} is not yet: the ledger is at {size}"
+        raise InvalidFieldError("as_of", why)

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.filters import All, Filter
 from jobledger.domain.job import Job
 from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.names import parse_name
 from jobledger.infra.past.fleet import Fleet, Query
-from jobledger.infra.past.moments import Given, Moments
+from jobledger.infra.past.moments import Given, Moments, is_pinned
 from jobledger.infra.past.tokens import Place, Tokens
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
@@ -23,6 +24,9 @@ READ_JOB_AT: Final = sql.load("jobledger.infra.past", "read_job_at")
 READ_JOB_AS_IT_HAPPENED: Final = sql.load("jobledger.infra.past", "read_job_as_it_happened")
 MAX_PAGE: Final = 1_000
 USUAL_PAGE: Final = 50
+EVERYTHING: Final = All(())
+"""The filter that leaves nothing out."""
+IN_A_STATE: Final = 'state : "*"'
 
 
 class Page(NamedTuple):
@@ -42,9 +46,10 @@ class Counts(NamedTuple):
 
 class Reads:
     """Reading. `as_of` is a moment: `v7` (of one job), `@4711` (after that position), a time, or
-    text that parse_as_of reads; None is now. Times are on the occurred clock ("as it happened")
-    unless `clock` is "recorded" ("as we knew it"). All raise InvalidFieldError for a moment that
-    is not yet, a filter (AIP-160) that does not parse, or a field there is not.
+    text that parse_as_of reads. Times are on the occurred clock ("as it happened") unless `clock`
+    is "recorded" ("as we knew it"); None is now, on the recorded clock unless `clock` is the other.
+    All raise InvalidFieldError for a moment that is not yet, a filter (AIP-160) that does not
+    parse, or a field there is not.
     """
 
     def __init__(self, pool: ConnectionPool[Connection]) -> None:
@@ -59,6 +64,13 @@ class Reads:
     ) -> Moment:
         """What `as_of` means, pinned: asked again as of that, an answer is the same."""
         return self._moments.find(as_of, clock, name)
+
+    def follow(self, position: int) -> int:
+        """Lets what follows the events come as far as a position, for who will read it by itself.
+
+        Returns how far it has come: maybe further, and never further than the ledger.
+        """
+        return self._moments.follow(position)
 
     def get(
         self, name: str, *, as_of: Given | None = None, clock: Clock | str | None = None
@@ -108,7 +120,7 @@ class Reads:
 
     def page(
         self,
-        filter: str = "",
+        filter: str | Filter = "",
         *,
         page_size: int = USUAL_PAGE,
         page_token: str = "",
@@ -123,7 +135,7 @@ class Reads:
         if page_size < 0:
             raise InvalidFieldError("page_size", f"{page_size} is negative")
         size = min(page_size or USUAL_PAGE, MAX_PAGE)
-        asked = (filter, order_by, str(as_of), str(clock))
+        asked = (str(filter), order_by, str(as_of), str(clock))
         if page_token:
             place = self._tokens.read(page_token, *asked)
         else:
@@ -145,28 +157,32 @@ class Reads:
     def count(
         self,
         by: str = "state",
-        filter: str = "",
+        filter: str | Filter = "",
         *,
         as_of: Given | None = None,
         clock: Clock | str | None = None,
     ) -> Counts:
         """How many jobs there are of each `state`, `kind`, `labels.KEY`, or other field of filters.
 
-        By state and without a filter it takes the same short time however many there are.
+        By state and without a filter it takes the same short time however many there are, unless
+        it is as it happened, as far as was known at a position before the last.
         """
         moment = self.moment(as_of, clock)
-        if by == "state" and not filter.strip() and self._is_latest(moment):
-            self._moments.follow(moment.position)
-            return Counts(moment, self._fleet.states(moment))
-        return Counts(moment, self._fleet.count(Query.parse(filter, moment), by))
+        query = Query.parse(filter, moment)
+        if by == "state" and query.filter == EVERYTHING:
+            return self._count_states(moment, pinned=is_pinned(as_of))
+        return Counts(moment, self._fleet.count(query, by))
 
-    def _is_latest(self, moment: Moment) -> bool:
-        """Whether the counts kept of states are of what was known at that moment."""
-        return moment.clock is Clock.RECORDED or moment.position >= self.size()
-
-    def size(self) -> int:
-        """How many events there are: the last position."""
-        raise NotImplementedError
+    def _count_states(self, moment: Moment, *, pinned: bool) -> Counts:
+        if moment.clock is Clock.RECORDED:
+            self.follow(moment.position)
+            return Counts(moment, self._fleet.states_at(moment.position))
+        known, states = self._fleet.states_as_they_happened(moment.time)
+        if pinned and known != moment.position:
+            # More was followed, which may say something else of that time.
+            query = Query.parse(IN_A_STATE, moment)
+            return Counts(moment, self._fleet.count(query, "state"))
+        return Counts(moment._replace(position=known), states)
 
     def _read(self, statement: bytes, parameters: tuple[Any, ...] | dict[str, Any]) -> Job | None:
         with translated(), self.pool.connection() as connection:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.job import Job, evolve
-from jobledger.domain.moments import AtTime, Clock, Moment
+from jobledger.domain.moments import Clock, Moment
 from jobledger.infra.ledger import Ledger
-from jobledger.infra.past.moments import Given
-from jobledger.infra.rows import RecordedEvent
+from jobledger.infra.past.moments import Given, is_pinned
+from jobledger.infra.rows import RecordedEvent, up_to
 
 
 class Step(NamedTuple):
@@ -30,7 +30,7 @@ def steps_as_of(ledger: Ledger, name: str, moment: Moment) -> list[Step]:
     events = [event for event in ledger.history(name) if event.schema]
     if not events:
         raise JobNotFoundError(name)
-    return list(_steps(Job(name=name), _counted(events, moment)))
+    return list(_steps(Job(name=name), up_to(events, moment)))
 
 
 def job_as_of(ledger: Ledger, name: str, moment: Moment) -> Job:
@@ -60,7 +60,7 @@ def span(
     """
     begin = moment_of(ledger, "from", earlier, clock, name)
     end = moment_of(ledger, "to", later, begin.clock if later is None else clock, name)
-    if begin.clock is Clock.OCCURRED and not _tells_what_is_known(earlier):
+    if begin.clock is Clock.OCCURRED and not is_pinned(earlier):
         # What became known between the two lines above is known at both moments.
         begin = begin._replace(position=max(begin.position, end.position))
     return ordered(begin, end)
@@ -83,8 +83,6 @@ def moment_of(
     ledger: Ledger, field: str, given: Given | None, clock: Clock | None, name: str = ""
 ) -> Moment:
     """The moment meant, None being now; errors are said of the field it was given in."""
-    if given is None and clock is Clock.OCCURRED:
-        given = "now"
     try:
         return ledger.moment(given, clock, name)
     except InvalidFieldError as error:
@@ -92,25 +90,11 @@ def moment_of(
         raise InvalidFieldError(asked, error.why) from error
 
 
-def _counted(events: Iterable[RecordedEvent], moment: Moment) -> list[RecordedEvent]:
-    known = [event for event in events if event.position <= moment.position]
-    if moment.clock is Clock.RECORDED:
-        return known
-    occurred = [event for event in known if event.occurred_time <= moment.time]
-    return sorted(occurred, key=lambda event: (event.occurred_time, event.version))
-
-
 def _steps(job: Job, events: Iterable[RecordedEvent]) -> Iterator[Step]:
     for event in events:
         after = evolve(job, event.event)
         yield Step(event, job, after)
         job = after
-
-
-def _tells_what_is_known(given: Given) -> bool:
-    if isinstance(given, AtTime):
-        return given.known is not None
-    return isinstance(given, Moment) or (isinstance(given, str) and "@" in given)
 
 
 def _on(moment: Moment) -> str:

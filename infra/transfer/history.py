@@ -9,7 +9,7 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.job import Job, replay
 from jobledger.domain.moments import AtPosition, AtTime, AtVersion, Clock, Moment, parse_as_of
 from jobledger.domain.names import EARLIEST
-from jobledger.infra.rows import RecordedEvent
+from jobledger.infra.rows import RecordedEvent, up_to
 
 
 class History(NamedTuple):
@@ -29,10 +29,7 @@ class History(NamedTuple):
         file on the occurred clock, one on the recorded clock.
         """
         moment = self.moment if as_of is None else self._moment(as_of, clock)
-        events = [event for event in self.events if event.position <= moment.position]
-        if moment.clock is Clock.OCCURRED:
-            events = [event for event in events if event.occurred_time <= moment.time]
-            events.sort(key=lambda event: (event.occurred_time, event.version))
+        events = up_to(self.events, moment)
         if not events:
             raise JobNotFoundError(self.name)
         job = replay(Job(name=self.name), (event.event for event in events))

@@ -2,33 +2,20 @@
 -- comes after; a job's events are put in the order of their versions for one clock, and in the
 -- order they occurred for the other.
 
+-- JobState's names, each at its number and one: the first is of number 0, a deleted job.
+CREATE OR REPLACE FUNCTION state_names() RETURNS text[]
+IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
+    ARRAY['DELETED', 'QUEUED', 'PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLING', 'CANCELLED',
+          'PAUSED', 'EXPIRED', 'UPDATING', 'PARTIALLY_SUCCEEDED'];
+
 -- The number of the state an event leads to: 0 for Deleted, null where it stays as it was.
 CREATE OR REPLACE FUNCTION state_number(type text) RETURNS smallint
 IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
-    CASE type
-        WHEN 'Created' THEN 1
-        WHEN 'Started' THEN 3
-        WHEN 'Succeeded' THEN 4
-        WHEN 'Failed' THEN 5
-        WHEN 'Cancelled' THEN 7
-        WHEN 'Queued' THEN 1
-        WHEN 'Paused' THEN 8
-        WHEN 'Resumed' THEN 1
-        WHEN 'Preparing' THEN 2
-        WHEN 'Cancelling' THEN 6
-        WHEN 'Retried' THEN 1
-        WHEN 'Updating' THEN 10
-        WHEN 'Updated' THEN 3
-        WHEN 'PartiallySucceeded' THEN 11
-        WHEN 'Expired' THEN 9
-        WHEN 'Deleted' THEN 0
-    END::smallint;
+    (array_position(state_names(), CASE type WHEN 'Deleted' THEN 'DELETED' ELSE state_after(type) END) - 1)::smallint;
 
 -- The name of a state's number.
 CREATE OR REPLACE FUNCTION state_name(state smallint) RETURNS text
-IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
-    (ARRAY['DELETED', 'QUEUED', 'PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLING', 'CANCELLED',
-           'PAUSED', 'EXPIRED', 'UPDATING', 'PARTIALLY_SUCCEEDED'])[state + 1];
+IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN (state_names())[state + 1];
 
 -- The phase a state is part of: 1 where a job waits to run, 3 where it runs; null elsewhere.
 CREATE OR REPLACE FUNCTION phase(state smallint) RETURNS smallint
