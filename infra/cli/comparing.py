@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -109,10 +111,7 @@ def blame(
     json: Json = False,
 ) -> None:
     """Show for each field of a job which event set it, when, who, and by which request."""
-    aim = target(context)
-    with aim.open() as ledger:
-        job = aim.name(name)
-        moment = moment_of(ledger, "as_of", as_of, clock, job)
+    with _job_at(context, name, as_of, clock) as (ledger, job, moment):
         fields = blame_job(ledger, job, moment)
     if json:
         said = {"name": job, "fields": [blamed.json() for blamed in fields]}
@@ -166,10 +165,7 @@ def why(
     json: Json = False,
 ) -> None:
     """Tell how a job came to be as it is, or was."""
-    aim = target(context)
-    with aim.open() as ledger:
-        job = aim.name(name)
-        moment = moment_of(ledger, "as_of", as_of, clock, job)
+    with _job_at(context, name, as_of, clock) as (ledger, job, moment):
         told = why_so(ledger, job, moment)
     if json:
         print_json(moment_json(moment) | told.json())
@@ -179,6 +175,17 @@ def why(
         contradicted = reason.event.type == "Contradicted"
         OUT.print(Text(reason.sentence, style="bold red" if contradicted else ""))
     OUT.print(Text(told.conclusion, style="bold"))
+
+
+@contextmanager
+def _job_at(
+    context: typer.Context, name: str, as_of: str | None, clock: Clock | None
+) -> Iterator[tuple[Ledger, str, Moment]]:
+    """The ledger, the whole name of the job, and the moment it is asked about."""
+    aim = target(context)
+    with aim.open() as ledger:
+        job = aim.name(name)
+        yield ledger, job, moment_of(ledger, "as_of", as_of, clock, job)
 
 
 def _refuse(field: str, given: object, why: str) -> None:

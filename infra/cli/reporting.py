@@ -29,41 +29,43 @@ class Form(StrEnum):
     CSV = "csv"
 
 
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="REPORT",
+        help="throughput, queue-time, run-time, failures, concurrency or attempts.",
+    ),
+]
+By = Annotated[
+    str, typer.Option(metavar="FIELD", help="Group: state, kind, project, labels.KEY, spec.PATH")
+]
+Filter = Annotated[
+    str, typer.Option("--filter", help="AIP-160: only jobs of which it is true now.")
+]
+From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="As --as-of takes times.")]
+To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Up to then, and not at it.")]
+Bucket = Annotated[
+    str | None, typer.Option(metavar="LENGTH", help="15m, 1h, 1d, 1w; else a readable few.")
+]
+State = Annotated[
+    str | None, typer.Option(help="Of concurrency: jobs in that state, and not RUNNING.")
+]
+Top = Annotated[int | None, typer.Option(help="Of failures: so many error messages, and not 20.")]
+Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it, too: .svg or .png.")]
+
+
 def report(
     context: typer.Context,
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="REPORT",
-            help="throughput, queue-time, run-time, failures, concurrency or attempts.",
-        ),
-    ],
-    by: Annotated[
-        str,
-        typer.Option(metavar="FIELD", help="Group: state, kind, project, labels.KEY, spec.PATH"),
-    ] = "",
-    filter_: Annotated[
-        str, typer.Option("--filter", help="AIP-160: only jobs of which it is true now.")
-    ] = "",
-    begin: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="As --as-of takes times.")
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Up to then, and not at it.")
-    ] = None,
-    bucket: Annotated[
-        str | None, typer.Option(metavar="LENGTH", help="15m, 1h, 1d, 1w; else a readable few.")
-    ] = None,
-    state: Annotated[
-        str | None, typer.Option(help="Of concurrency: jobs in that state, and not RUNNING.")
-    ] = None,
-    top: Annotated[
-        int | None, typer.Option(help="Of failures: so many error messages, and not 20.")
-    ] = None,
+    name: Name,
+    by: By = "",
+    filter_: Filter = "",
+    begin: From = None,
+    end: To = None,
+    bucket: Bucket = None,
+    state: State = None,
+    top: Top = None,
     format_: Annotated[Form, typer.Option("--format")] = Form.TABLE,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw it, too: .svg or .png.")
-    ] = None,
+    plot: Plot = None,
     json: Json = False,
 ) -> None:
     """Report on many jobs, deleted ones too, as it happened (UTC).
@@ -82,20 +84,17 @@ def report(
     """
     with target(context).open() as ledger:
         answer = ask(
-            ledger,
-            name,
-            by=by,
-            filter=filter_,
-            begin=begin,
-            end=end,
-            bucket=bucket,
-            state=state,
-            top=top,
-        )
+            ledger, name, by=by, filter=filter_, begin=begin, end=end, bucket=bucket,
+            state=state, top=top,
+        )  # fmt: skip
     if plot is not None:
         draw(answer, plot)
         ERR.print(f"drawn: {plot}", style="dim", markup=False)
-    match Form.JSON if json else format_:
+    _print(answer, Form.JSON if json else format_)
+
+
+def _print(answer: Report, form: Form) -> None:
+    match form:
         case Form.JSON:
             print_json(report_json(answer))
         case Form.CSV:
