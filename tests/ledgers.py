@@ -5,17 +5,34 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
+from jobledger.domain.events import (
+    Created,
+    Deleted,
+    Event,
+    Expired,
+    Failed,
+    Paused,
+    Resumed,
+    Retried,
+    Started,
+    Status,
+    Succeeded,
+    Updated,
+    Updating,
+)
 from jobledger.domain.job import Job
 from jobledger.domain.moments import Moment
 from jobledger.infra import Ledger
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import connect, conninfo, schema_of
 from jobledger.infra.rebuild import rebuild
+from jobledger.infra.simulation import BEGIN
 from jobledger.infra.transfer.google_cluster import Kind
 from jobledger.infra.transfer.importing import Importer, Summary
 from psycopg.conninfo import make_conninfo
@@ -69,6 +86,30 @@ def application_of(dsn: str, ledger: Ledger) -> Iterator[Ledger]:
             ):
                 connection.execute(f"REVOKE ALL ON {what} FROM {role}".encode())
             connection.execute(f"DROP ROLE {role}".encode())
+
+
+def odd_jobs() -> Iterator[Event]:
+    """What happened to jobs that were paused, updated, deleted, and told of too late."""
+
+    def job(name: str, *facts: tuple[float, Any]) -> Iterator[Event]:
+        for version, (hours, data) in enumerate(facts, 1):
+            yield Event(f"projects/p/jobs/{name}", version, data, BEGIN + timedelta(hours=hours))
+
+    labels = {"team": "odd"}
+    yield from job(
+        "paused", (1, Created(labels=labels)), (2, Started()), (5, Paused()), (9, Resumed()),
+        (11.5, Started()), (12, Updating()), (13, Updated()), (40, Succeeded()),
+    )  # fmt: skip
+    yield from job(
+        "deleted", (3, Created(labels=labels)), (4, Started()), (5, Expired(reason="late")),
+        (6, Retried()), (30, Started()), (31, Expired()), (32, Deleted()),
+    )  # fmt: skip
+    # Told of in another order than it happened.
+    yield from job("late", (10, Created(labels=labels)), (20, Succeeded()), (12, Started()))
+    yield from job(
+        "later", (10, Created()), (50, Started()), (49, Failed(error=Status(code=3, message="x"))),
+        (51, Retried()), (48, Started()),
+    )  # fmt: skip
 
 
 @contextmanager

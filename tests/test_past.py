@@ -16,14 +16,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
-from jobledger.domain.events import Created, Data, Event, Started, Succeeded
+from jobledger.domain.events import Created, Data, Event, Started
 from jobledger.domain.job import Job, replay
-from jobledger.domain.moments import AtPosition, AtTime, AtVersion, Clock
+from jobledger.domain.moments import AtPosition, AtTime, AtVersion, Clock, Moment
+from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
-from jobledger.infra.rebuild import rebuild
 from jobledger.infra.rows import RecordedEvent
 from jobledger.infra.verify import verify
-from jobledger.projections.catalogue import INTERVALS, PROJECTIONS
 
 from tests.ledgers import Answer, application_of, fresh_ledger
 from tests.test_folds import BEGIN, histories
@@ -183,6 +182,20 @@ def test_asking_as_of_now_keeps_later_events_out_of_that_past(ledger: Ledger) ->
     assert ledger.history(NAME)[0].recorded_time > moment.time
 
 
+def test_now_on_the_occurred_clock_is_as_it_happened(ledger: Ledger) -> None:
+    ledger.create(NAME, occurred_time=AT + timedelta(hours=1))
+    ledger.started(NAME, occurred_time=AT)
+    moment = ledger.moment(clock="occurred")
+    assert (moment.clock, moment.position) == (Clock.OCCURRED, 2)
+    assert ledger.count(clock="recorded").counts == {"RUNNING": 1}
+    assert ledger.count(clock="occurred").counts == {"QUEUED": 1}
+    page = ledger.page(clock="occurred")
+    assert page.moment.clock is Clock.OCCURRED
+    happened = ledger.get(NAME, clock="occurred")
+    assert [happened] == ledger.list(clock="occurred") == page.jobs == ledger.list(as_of=moment)
+    assert happened.state is JobState.QUEUED
+
+
 def test_moments_before_the_ledger_are_empty_and_those_to_come_are_refused(ledger: Ledger) -> None:
     ledger.create(NAME)
     for clock in Clock:
@@ -192,8 +205,9 @@ def test_moments_before_the_ledger_are_empty_and_those_to_come_are_refused(ledge
             ledger.get(NAME, as_of="1999-01-01", clock=clock)
         with pytest.raises(InvalidFieldError, match="is not yet: it is"):
             ledger.list(as_of="2999-01-01", clock=clock)
-    with pytest.raises(InvalidFieldError, match="the ledger is at 1"):
-        ledger.list(as_of="@2")
+    for moment in ("@2", Moment(2, AT, Clock.RECORDED), Moment(2, AT, Clock.OCCURRED)):
+        with pytest.raises(InvalidFieldError, match="the ledger is at 1"):
+            ledger.list(as_of=moment)
     with pytest.raises(InvalidFieldError, match="of one job, not of all"):
         ledger.list(as_of="v1")
     with pytest.raises(InvalidFieldError, match="has no time zone"):
@@ -202,23 +216,6 @@ def test_moments_before_the_ledger_are_empty_and_those_to_come_are_refused(ledge
         ledger.list(as_of="@1", clock="occurred")
     with pytest.raises(InvalidFieldError, match="neither recorded nor occurred"):
         ledger.list(clock="wall")
-
-
-def test_intervals_made_again_are_as_they_were(ledger: Ledger) -> None:
-    for n in range(20):
-        name = f"projects/p/jobs/i{n}"
-        ledger.create(name, occurred_time=AT + timedelta(minutes=n))
-        ledger.started(name, occurred_time=AT + timedelta(minutes=n - (n % 3)))
-    moments = [AT + timedelta(minutes=n) for n in range(22)]
-    before = [ledger.count(as_of=moment).counts for moment in moments]
-    with ledger.connection() as connection:
-        for projection in PROJECTIONS:
-            rebuild(connection, projection)
-        read = b"SELECT position FROM projections WHERE name = 'intervals'"
-        assert connection.execute(read).fetchone() == (40,)
-    assert [ledger.count(as_of=moment).counts for moment in moments] == before
-    ledger.succeeded("projects/p/jobs/i0")
-    assert ledger.count().counts == {"RUNNING": 19, "SUCCEEDED": 1}
 
 
 def test_whoever_may_only_append_can_travel_too(dsn: str, ledger: Ledger) -> None:
@@ -268,161 +265,6 @@ def test_the_trace_at_a_thousand_instants_is_what_its_events_make_it(trace: Ledg
             event = next(following, None)
         expected = {key: jobs for key, jobs in counts.items() if key and jobs}
         assert trace.count(as_of=instant).counts == expected
-
-
-@pytest.mark.parametrize("order_by", ["", "create_time desc", "state, name desc", "labels.n"])
-def test_pages_show_the_moment_of_the_first_whatever_happens_meanwhile(
-    ledger: Ledger, order_by: str
-) -> None:
-    for n in range(25):
-        at = AT + timedelta(seconds=n % 5)
-        created = Created(labels={"n": str(n % 3)})
-        ledger.append_many([Event(f"projects/p/jobs/n{n:02d}", 1, created, at)])
-    before = ledger.list(order_by=order_by)
-    page = ledger.page(page_size=10, order_by=order_by)
-    shown = [*page.jobs]
-    while page.next_page_token:
-        ledger.create(f"projects/p/jobs/later{len(shown)}")
-        ledger.started(shown[-1].name)
-        page = ledger.page(page_size=10, order_by=order_by, page_token=page.next_page_token)
-        shown += page.jobs
-    assert shown == before
-
-
-def test_a_page_of_the_past_holds_what_was_then(ledger: Ledger) -> None:
-    for n in range(25):
-        at = AT + timedelta(seconds=n % 5)
-        ledger.append_many([Event(f"projects/p/jobs/n{n:02d}", 1, Created(), at)])
-    at = AT + timedelta(seconds=2)
-    page = ledger.page('state = QUEUED AND name : "*n0*"', page_size=3, as_of=at)
-    assert [job.name[-3:] for job in page.jobs] == ["n02", "n07", "n01"]
-    with pytest.raises(InvalidFieldError, match="AIP-132"):
-        ledger.page(order_by="state upwards")
-    with pytest.raises(InvalidFieldError, match="there is no field 'colour'"):
-        ledger.page(order_by="colour")
-
-
-def test_a_page_token_of_elsewhere_is_refused(dsn: str, ledger: Ledger) -> None:
-    for n in range(4):
-        ledger.create(f"projects/p/jobs/n{n}")
-    token = ledger.page(page_size=2).next_page_token
-    changed = ("A" if token[0] != "A" else "B") + token[1:]
-    for wrong in (changed, token[:-2], "nonsense", "é"):
-        with pytest.raises(InvalidFieldError, match="is not one that this ledger made"):
-            ledger.page(page_size=2, page_token=wrong)
-    with pytest.raises(InvalidFieldError, match="belongs to another query"):
-        ledger.page("state = QUEUED", page_size=2, page_token=token)
-    with fresh_ledger(dsn) as other, pytest.raises(InvalidFieldError, match="this ledger made"):
-        other.page(page_size=2, page_token=token)
-    assert len(ledger.page(page_size=3, page_token=token).jobs) == 2
-
-
-@pytest.mark.parametrize(
-    ("filter_", "ids"),
-    [
-        ("ever(state = PAUSED)", ["b"]),
-        ("ever(error.code = 15)", ["a"]),
-        ("NOT ever(state = RUNNING)", ["c"]),
-        ("ever(state = FAILED) AND state = SUCCEEDED", ["a"]),
-        ("ever(labels.team = x)", ["b", "c"]),
-        ("ever(labels.team = x AND state = RUNNING)", ["b"]),
-        ("ever(attempt = 2)", ["a"]),
-        ("ever(error.code = 1 OR state = PAUSED)", ["b"]),
-    ],
-)  # fmt: skip
-def test_what_was_ever_true(ledger: Ledger, filter_: str, ids: list[str]) -> None:
-    for n, id_ in enumerate("abc"):
-        ledger.create(
-            f"projects/p/jobs/{id_}",
-            {"team": "x"} if id_ in "bc" else {},
-            occurred_time=AT - timedelta(hours=n + 1),
-        )
-    ledger.started("projects/p/jobs/a", occurred_time=AT)
-    ledger.failed("projects/p/jobs/a", {"code": 15, "message": "lost"}, occurred_time=AT)
-    ledger.retry("projects/p/jobs/a", occurred_time=AT)
-    ledger.succeeded("projects/p/jobs/a", occurred_time=AT)
-    ledger.started("projects/p/jobs/b", occurred_time=AT)
-    ledger.paused("projects/p/jobs/b", occurred_time=AT + timedelta(seconds=1))
-    ledger.change_labels("projects/p/jobs/b", {}, occurred_time=AT + timedelta(seconds=2))
-    for moment in (None, ledger.moment(), ledger.moment("now")):
-        assert [job.name[-1] for job in ledger.list(filter_, as_of=moment)] == ids
-    assert ledger.list("ever(state = PAUSED)", as_of=AT) == []
-    assert ledger.list("ever(attempt = 2)", as_of="@4") == []
-    with pytest.raises(InvalidFieldError, match="no more than one"):
-        ledger.list("ever(ever(state = PAUSED))")
-
-
-@pytest.mark.parametrize(
-    ("filter_", "sentence"),
-    [
-        ("state = RUNNING AND", "cannot be read at its end: '\\(' or a word was expected"),
-        ("state ! RUNNING", "at column 7: a comparison was expected"),
-        ("colour = red", "there is no field 'colour'"),
-        ("create_time > yesterday", "is an RFC 3339 time, not 'yesterday'"),
-        ("attempt = many", "attempt is a number, not 'many'"),
-        ("(" * 1000 + "state = RUNNING" + ")" * 1000, "nests 1000 deep"),
-        ("name = " + "x" * 1_000_000, "is longer than 4096 characters"),
-        ("(" * 2000, "nests 2000 deep"),
-    ],
-)  # fmt: skip
-def test_a_filter_that_cannot_be_answered_says_why(
-    ledger: Ledger, filter_: str, sentence: str
-) -> None:
-    for moment in (None, AT):
-        with pytest.raises(InvalidFieldError, match=sentence) as caught:
-            ledger.list(filter_, as_of=moment)
-        assert caught.value.field == "filter"
-        assert len(str(caught.value)) < 300
-
-
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(
-    st.text(max_size=40)
-    | st.builds(
-        "{}{} {} {}".format,
-        st.sampled_from(["", "NOT ", "-", "ever(", "("]),
-        st.sampled_from(["state", "labels.a", "spec.x.y", "name", "create_time", "attempt", "x"]),
-        st.sampled_from(["=", ":", "<", "!="]),
-        st.text(max_size=12).map(lambda t: '"' + t.replace("\\", "\\\\").replace('"', '\\"') + '"'),
-    )
-)
-def test_no_filter_reaches_sql_as_text(ledger: Ledger, filter_: str) -> None:
-    """Whatever is asked, PostgreSQL never finds fault with the statement itself."""
-    try:
-        ledger.list(filter_, limit=1)
-        ledger.list(filter_, limit=1, as_of=AT)
-    except InvalidFieldError as error:
-        assert error.field == "filter"
-
-
-def test_what_a_filter_says_is_a_parameter() -> None:
-    from jobledger.domain.filters import parse_filter
-    from jobledger.infra.filtering import Rendering
-
-    evil = "x'; DROP TABLE events; --"
-    rendering = Rendering()
-    sql = rendering.condition(parse_filter(f'labels.a = "{evil}" OR spec."{evil}" : "*{evil}"'))
-    assert evil not in sql.as_string()
-    assert evil in rendering.parameters.values()
-
-
-def test_succeeded_late_counts_once(ledger: Ledger) -> None:
-    """Many late jobs in one fold: their counts are taken back and made anew."""
-    names = [f"projects/p/jobs/l{n}" for n in range(300)]
-    ledger.append_many(Event(n, 1, Created(), AT) for n in names)
-    ledger.append_many(Event(n, 2, Started(), AT + timedelta(hours=2)) for n in names)
-    assert ledger.count(as_of=AT + timedelta(hours=3)).counts == {"RUNNING": 300}
-    ledger.append_many(Event(n, 3, Succeeded(), AT + timedelta(hours=1)) for n in names)
-    assert ledger.count(as_of=AT + timedelta(minutes=90)).counts == {"SUCCEEDED": 300}
-    assert ledger.count(as_of=AT + timedelta(hours=3)).counts == {"RUNNING": 300}
-    assert ledger.count().counts == {"SUCCEEDED": 300}
-    with ledger.connection() as connection:
-        assert verify(connection).findings == []
-        rebuild(connection, INTERVALS)
-        assert verify(connection).findings == []
-    assert ledger.count(as_of=AT + timedelta(hours=3)).counts == {"RUNNING": 300}
 
 
 def test_the_command_line_says_what_an_answer_holds_for(dsn: str, ledger: Ledger) -> None:

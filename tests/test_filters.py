@@ -1,0 +1,104 @@
+"""Filters of jobs: what was ever true, what cannot be answered, and that none is part of a statement."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra import Ledger
+
+AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("filter_", "ids"),
+    [
+        ("ever(state = PAUSED)", ["b"]),
+        ("ever(error.code = 15)", ["a"]),
+        ("NOT ever(state = RUNNING)", ["c"]),
+        ("ever(state = FAILED) AND state = SUCCEEDED", ["a"]),
+        ("ever(labels.team = x)", ["b", "c"]),
+        ("ever(labels.team = x AND state = RUNNING)", ["b"]),
+        ("ever(attempt = 2)", ["a"]),
+        ("ever(error.code = 1 OR state = PAUSED)", ["b"]),
+    ],
+)  # fmt: skip
+def test_what_was_ever_true(ledger: Ledger, filter_: str, ids: list[str]) -> None:
+    for n, id_ in enumerate("abc"):
+        ledger.create(
+            f"projects/p/jobs/{id_}",
+            {"team": "x"} if id_ in "bc" else {},
+            occurred_time=AT - timedelta(hours=n + 1),
+        )
+    ledger.started("projects/p/jobs/a", occurred_time=AT)
+    ledger.failed("projects/p/jobs/a", {"code": 15, "message": "lost"}, occurred_time=AT)
+    ledger.retry("projects/p/jobs/a", occurred_time=AT)
+    ledger.succeeded("projects/p/jobs/a", occurred_time=AT)
+    ledger.started("projects/p/jobs/b", occurred_time=AT)
+    ledger.paused("projects/p/jobs/b", occurred_time=AT + timedelta(seconds=1))
+    ledger.change_labels("projects/p/jobs/b", {}, occurred_time=AT + timedelta(seconds=2))
+    for moment in (None, ledger.moment(), ledger.moment("now")):
+        assert [job.name[-1] for job in ledger.list(filter_, as_of=moment)] == ids
+    assert ledger.list("ever(state = PAUSED)", as_of=AT) == []
+    assert ledger.list("ever(attempt = 2)", as_of="@4") == []
+    with pytest.raises(InvalidFieldError, match="no more than one"):
+        ledger.list("ever(ever(state = PAUSED))")
+
+
+@pytest.mark.parametrize(
+    ("filter_", "sentence"),
+    [
+        ("state = RUNNING AND", "cannot be read at its end: '\\(' or a word was expected"),
+        ("state ! RUNNING", "at column 7: a comparison was expected"),
+        ("colour = red", "there is no field 'colour'"),
+        ("create_time > yesterday", "is an RFC 3339 time, not 'yesterday'"),
+        ("attempt = many", "attempt is a number, not 'many'"),
+        ("(" * 1000 + "state = RUNNING" + ")" * 1000, "nests 1000 deep"),
+        ("name = " + "x" * 1_000_000, "is longer than 4096 characters"),
+        ("(" * 2000, "nests 2000 deep"),
+    ],
+)  # fmt: skip
+def test_a_filter_that_cannot_be_answered_says_why(
+    ledger: Ledger, filter_: str, sentence: str
+) -> None:
+    for moment in (None, AT):
+        with pytest.raises(InvalidFieldError, match=sentence) as caught:
+            ledger.list(filter_, as_of=moment)
+        assert caught.value.field == "filter"
+        assert len(str(caught.value)) < 300
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.text(max_size=40)
+    | st.builds(
+        "{}{} {} {}".format,
+        st.sampled_from(["", "NOT ", "-", "ever(", "("]),
+        st.sampled_from(["state", "labels.a", "spec.x.y", "name", "create_time", "attempt", "x"]),
+        st.sampled_from(["=", ":", "<", "!="]),
+        st.text(max_size=12).map(lambda t: '"' + t.replace("\\", "\\\\").replace('"', '\\"') + '"'),
+    )
+)
+def test_no_filter_reaches_sql_as_text(ledger: Ledger, filter_: str) -> None:
+    """Whatever is asked, PostgreSQL never finds fault with the statement itself."""
+    try:
+        ledger.list(filter_, limit=1)
+        ledger.list(filter_, limit=1, as_of=AT)
+    except InvalidFieldError as error:
+        assert error.field == "filter"
+
+
+def test_what_a_filter_says_is_a_parameter() -> None:
+    from jobledger.domain.filters import parse_filter
+    from jobledger.infra.filtering import Rendering
+
+    evil = "x'; DROP TABLE events; --"
+    rendering = Rendering()
+    sql = rendering.condition(parse_filter(f'labels.a = "{evil}" OR spec."{evil}" : "*{evil}"'))
+    assert evil not in sql.as_string()
+    assert evil in rendering.parameters.values()

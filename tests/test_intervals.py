@@ -1,0 +1,155 @@
+"""Intervals, and the counts kept of them: how they follow the events, and that a sum of them is right."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from jobledger.domain.events import Created, Event, LabelsChanged, Started, Succeeded
+from jobledger.domain.moments import AtTime
+from jobledger.domain.states import LIFECYCLE, JobState, Outside
+from jobledger.infra import Ledger
+from jobledger.infra.past.fleet import Fleet
+from jobledger.infra.postgres.connections import Connection
+from jobledger.infra.rebuild import rebuild
+from jobledger.infra.verify import verify
+from jobledger.projections.catalogue import INTERVALS, PROJECTIONS
+
+AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
+FOLLOWED = b"SELECT position, ctid::text, xmin::text FROM projections WHERE name = 'intervals'"
+
+
+@pytest.fixture
+def other(ledger: Ledger) -> Iterator[Connection]:
+    """A connection of somebody else's."""
+    with ledger.connection() as connection:
+        yield connection
+
+
+def some_jobs(ledger: Ledger, first: int, last: int) -> None:
+    """Two events a job."""
+    names = [f"projects/p/jobs/s{n}" for n in range(first, last)]
+    ledger.append_many(Event(name, 1, Created(), AT) for name in names)
+    ledger.append_many(Event(name, 2, Started(), AT + timedelta(minutes=1)) for name in names)
+
+
+def test_states_in_sql_have_the_numbers_and_names_of_the_domains(other: Connection) -> None:
+    names = {0: "DELETED"} | {state.value: state.name for state in JobState}
+    for number, name in names.items():
+        assert other.execute("SELECT state_name(%s::smallint)", (number,)).fetchone() == (name,)
+    assert other.execute("SELECT cardinality(state_names())").fetchone() == (len(names),)
+    for event, rule in LIFECYCLE.items():
+        leads_to = 0 if rule.to is Outside.GONE else rule.to
+        assert other.execute("SELECT state_number(%s)", (event,)).fetchone() == (leads_to,)
+    assert other.execute("SELECT state_number('topic')").fetchone() == (None,)
+
+
+def test_reading_what_was_followed_locks_and_writes_nothing(
+    ledger: Ledger, other: Connection
+) -> None:
+    some_jobs(ledger, 0, 10)
+    assert ledger.follow(20) == 20
+    with other.transaction():
+        before = other.execute(FOLLOWED + b" FOR UPDATE").fetchone()
+        for as_of in (AT, "now", "@7", ledger.moment("now")):
+            assert sum(ledger.count(as_of=as_of).counts.values()) > 0
+        assert len(ledger.list(as_of=AT)) == 10
+        assert ledger.follow(7) == 20
+        assert other.execute(FOLLOWED).fetchone() == before
+
+
+def test_who_waited_for_another_to_follow_takes_what_that_one_did(
+    ledger: Ledger, other: Connection
+) -> None:
+    ledger.follows = False
+    some_jobs(ledger, 0, 10)
+    with ThreadPoolExecutor(2) as pool:
+        with other.transaction():
+            assert other.execute("SELECT follow('intervals', 20, 15)").fetchone() == (15,)
+            behind = pool.submit(ledger.follow, 15)
+            further = pool.submit(ledger.count, as_of="now")
+            time.sleep(0.2)
+            assert not behind.done()
+            assert not further.done()
+        assert behind.result(timeout=10) == 15
+        assert further.result(timeout=10).counts == {"RUNNING": 10}
+    assert verify(other).findings == []
+
+
+def test_nothing_is_followed_further_than_the_ledger_is(ledger: Ledger, other: Connection) -> None:
+    assert ledger.follow(0) == 0
+    assert ledger.follow(1_000_000) == 0
+    some_jobs(ledger, 0, 3)
+    assert ledger.follow(1_000_000) == 6
+    with pytest.raises(Exception, match="no rows"):
+        other.execute("SELECT follow('jobs', 1, 1)")
+
+
+def test_a_count_is_of_the_moment_it_names_though_more_is_followed_meanwhile(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = Fleet.states_as_they_happened
+
+    def count_later(fleet: Fleet, time_: datetime) -> tuple[int, dict[str | None, int]]:
+        some_jobs(ledger, ledger.size(), ledger.size() + 1)
+        ledger.follow(ledger.size())
+        return count(fleet, time_)
+
+    some_jobs(ledger, 0, 5)
+    pinned = ledger.moment(AT)
+    monkeypatch.setattr(Fleet, "states_as_they_happened", count_later)
+    for again in (pinned, pinned.as_of, str(pinned)):
+        assert ledger.count(as_of=again) == (pinned, {"QUEUED": 5})
+    for as_of in (AT, AT.isoformat(), AtTime(AT)):
+        counted = ledger.count(as_of=as_of)
+        assert counted.moment.position == ledger.size()
+        assert counted.counts == {"QUEUED": ledger.size() // 2}
+
+
+def test_counts_while_others_write_are_those_of_their_moments(ledger: Ledger) -> None:
+    ledger.append_many([Event("projects/p/jobs/in_no_state", 1, LabelsChanged(), AT)])
+    with ThreadPoolExecutor(6) as pool:
+        writes = [pool.submit(some_jobs, ledger, n, n + 5) for n in range(0, 200, 5)]
+        counts = [pool.submit(ledger.count, as_of="now") for _ in range(60)]
+        wait(writes)
+    for counted in (future.result() for future in counts):
+        one_by_one = ledger.count("state", 'state : "*"', as_of=counted.moment).counts
+        assert one_by_one == counted.counts
+        assert ledger.count(as_of=counted.moment) == counted
+
+
+def test_intervals_made_again_are_as_they_were(ledger: Ledger) -> None:
+    for n in range(20):
+        name = f"projects/p/jobs/i{n}"
+        ledger.create(name, occurred_time=AT + timedelta(minutes=n))
+        ledger.started(name, occurred_time=AT + timedelta(minutes=n - (n % 3)))
+    moments = [AT + timedelta(minutes=n) for n in range(22)]
+    before = [ledger.count(as_of=moment).counts for moment in moments]
+    with ledger.connection() as connection:
+        for projection in PROJECTIONS:
+            rebuild(connection, projection)
+        read = b"SELECT position FROM projections WHERE name = 'intervals'"
+        assert connection.execute(read).fetchone() == (40,)
+    assert [ledger.count(as_of=moment).counts for moment in moments] == before
+    ledger.succeeded("projects/p/jobs/i0")
+    assert ledger.count().counts == {"RUNNING": 19, "SUCCEEDED": 1}
+
+
+def test_succeeded_late_counts_once(ledger: Ledger) -> None:
+    """Many late jobs in one fold: their counts are taken back and made anew."""
+    names = [f"projects/p/jobs/l{n}" for n in range(300)]
+    ledger.append_many(Event(n, 1, Created(), AT) for n in names)
+    ledger.append_many(Event(n, 2, Started(), AT + timedelta(hours=2)) for n in names)
+    assert ledger.count(as_of=AT + timedelta(hours=3)).counts == {"RUNNING": 300}
+    ledger.append_many(Event(n, 3, Succeeded(), AT + timedelta(hours=1)) for n in names)
+    assert ledger.count(as_of=AT + timedelta(minutes=90)).counts == {"SUCCEEDED": 300}
+    assert ledger.count(as_of=AT + timedelta(hours=3)).counts == {"RUNNING": 300}
+    assert ledger.count().counts == {"SUCCEEDED": 300}
+    with ledger.connection() as connection:
+        assert verify(connection).findings == []
+        rebuild(connection, INTERVALS)
+        assert verify(connection).findings == []
+    assert ledger.count(as_of=AT + timedelta(hours=3)).counts == {"RUNNING": 300}
