@@ -8,22 +8,26 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Command(BaseModel):
-    """Something asked of one job."""
+    """Something asked of one job; with an `etag`, only if the job's is still that one (AIP-154)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    etag: str | None = None
+
 
 class CreateJob(Command):
-    """Make a job, waiting to run."""
+    """Make a job, waiting to run; or, if it is `preparing`, made ready for that at once."""
 
     labels: Labels = {}
     spec: JsonObject = {}
+    preparing: bool = False
 
 
 class CancelJob(Command):
-    """End it. Nothing happens to a job that is being cancelled already."""
+    """End it. Nothing happens to a job that is being cancelled already, or has ended (`unless_ended`)."""
 
     reason: str | None = None
+    unless_ended: bool = False
 
 
 class PauseJob(Command):
@@ -33,13 +37,25 @@ class PauseJob(Command):
 
 
 class ResumeJob(Command):
-    """Let a paused job wait to run again."""
+    """Let a paused job wait to run again; or, if it is `running`, run again at once."""
+
+    running: bool = False
 
 
 class UpdateJob(Command):
-    """Begin to change the configuration of a running job; a worker reports the outcome."""
+    """Begin to change the configuration of a running job; a worker reports the outcome.
+
+    Labels are the ledger's own: new ones hold at once.
+    """
 
     spec: JsonObject = {}
+    labels: Labels | None = None
+
+
+class ChangeConfig(Command):
+    """Replace the configuration of a live job at once. Nothing happens if it is that already."""
+
+    spec: JsonObject
 
 
 class RetryJob(Command):
@@ -54,10 +70,30 @@ class ChangeLabels(Command):
     labels: Labels
 
 
+class ChangePolicy(Command):
+    """Say who may do what with it (google.iam.v1.Policy); the ledger keeps it."""
+
+    policy: JsonObject
+
+
 class DeleteJob(Command):
-    """Take a job that has ended out of lists; its history is kept."""
+    """Take a job out of lists; its history is kept.
+
+    It has ended; or, if it is to be stopped (`stop`), is cancelled first.
+    """
+
+    stop: bool = False
 
 
 JobCommand = (
-    CreateJob | CancelJob | PauseJob | ResumeJob | UpdateJob | RetryJob | ChangeLabels | DeleteJob
+    CreateJob
+    | CancelJob
+    | PauseJob
+    | ResumeJob
+    | UpdateJob
+    | ChangeConfig
+    | RetryJob
+    | ChangeLabels
+    | ChangePolicy
+    | DeleteJob
 )

@@ -7,6 +7,7 @@ LedgerError
 ├── JobNotFoundError            no such job, or it was deleted: name
 ├── JobExistsError              the name is taken: name
 ├── IllegalTransitionError      the job's state does not allow what was asked: name, state, event
+├── EtagMismatchError           the job is not as its etag says: name
 ├── VersionConflictError        somebody else wrote first: name, expected, actual
 └── RequestReusedError          a request id that already wrote something else: request_id, name
 
@@ -74,6 +75,14 @@ class IllegalTransitionError(LedgerError):
         self.state = state
         self.event = event
         super().__init__(f"{name} is {state}, and {event} may not follow that")
+
+
+class EtagMismatchError(LedgerError):
+    """The job changed since that etag was given out (google.rpc ABORTED, AIP-154)."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"{name} changed since: its etag is another one now")
 
 
 class VersionConflictError(LedgerError):

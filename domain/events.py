@@ -192,6 +192,18 @@ class Contradicted(Data):
     data: JsonObject = {}
 
 
+class ConfigChanged(Data):
+    """Its configuration is another one from now on, without anything being stopped for it."""
+
+    spec: JsonObject = {}
+
+
+class PolicyChanged(Data):
+    """Who may do what with it from now on: a google.iam.v1.Policy."""
+
+    policy: JsonObject = {}
+
+
 class Deleted(Data):
     """It is gone from lists; its history is kept."""
 

@@ -16,7 +16,9 @@ from jobledger.domain import events as e
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.commands import (
     CancelJob,
+    ChangeConfig,
     ChangeLabels,
+    ChangePolicy,
     CreateJob,
     DeleteJob,
     JobCommand,
@@ -25,12 +27,19 @@ from jobledger.domain.commands import (
     RetryJob,
     UpdateJob,
 )
-from jobledger.domain.errors import IllegalTransitionError, JobExistsError, JobNotFoundError
+from jobledger.domain.errors import (
+    EtagMismatchError,
+    IllegalTransitionError,
+    JobExistsError,
+    JobNotFoundError,
+)
 from jobledger.domain.names import kind_of, project_of
 from jobledger.domain.states import (
     ENDINGS,
     GONE,
+    LIVE,
     NOTHING,
+    TERMINAL,
     JobState,
     Outside,
     Standing,
@@ -174,7 +183,7 @@ def _tell(fields: dict[str, Any], data: e.Data, at: datetime) -> None:
             fields["create_time"] = fields["create_time"] or at
         case e.LabelsChanged(labels=labels):
             fields["labels"] = labels
-        case e.Updated(spec=dict() as spec):
+        case e.Updated(spec=dict() as spec) | e.ConfigChanged(spec=spec):
             fields["spec"] = spec
         case (
             e.Succeeded(output=dict() as output)
@@ -192,7 +201,7 @@ def _tell(fields: dict[str, Any], data: e.Data, at: datetime) -> None:
 def decide(command: JobCommand, job: Job) -> tuple[e.Data, ...]:
     """What happens because of `command`; nothing, if it holds already.
 
-    Raises JobExistsError, JobNotFoundError or IllegalTransitionError.
+    Raises JobExistsError, JobNotFoundError, EtagMismatchError or IllegalTransitionError.
     """
     standing = job.standing
     if isinstance(command, CreateJob):
@@ -200,6 +209,8 @@ def decide(command: JobCommand, job: Job) -> tuple[e.Data, ...]:
             raise JobExistsError(job.name)
     elif isinstance(standing, Outside):
         raise JobNotFoundError(job.name, deleted=standing is GONE)
+    if command.etag is not None and command.etag != job.etag:
+        raise EtagMismatchError(job.name)
     facts = _facts(command, job)
     for fact in facts:
         event = type(fact).__name__
@@ -212,9 +223,12 @@ def decide(command: JobCommand, job: Job) -> tuple[e.Data, ...]:
 def _facts(command: JobCommand, job: Job) -> tuple[e.Data, ...]:
     """What the command would make happen; the table alone says whether it may."""
     match command:
-        case CreateJob(labels=labels, spec=spec):
-            return (e.Created(labels=labels, spec=spec),)
+        case CreateJob(labels=labels, spec=spec, preparing=preparing):
+            created = e.Created(labels=labels, spec=spec)
+            return (created, e.Preparing()) if preparing else (created,)
         case CancelJob() if job.state is S.CANCELLING:
+            return ()
+        case CancelJob(unless_ended=True) if job.state in TERMINAL:
             return ()
         case CancelJob(reason=reason) if job.state in {S.QUEUED, S.PAUSED}:
             # Nobody runs it, so there is nobody to wait for.
@@ -225,20 +239,28 @@ def _facts(command: JobCommand, job: Job) -> tuple[e.Data, ...]:
             return ()
         case PauseJob(reason=reason):
             return (e.Paused(reason=reason),)
-        case ResumeJob():
-            return (e.Resumed(),)
-        case UpdateJob(spec=spec):
-            return (e.Updating(spec=spec),)
+        case ResumeJob(running=running):
+            return (e.Resumed(), e.Started()) if running else (e.Resumed(),)
+        case UpdateJob(spec=spec, labels=labels):
+            return (*_new_labels(labels, job), e.Updating(spec=spec))
+        case ChangeConfig(spec=spec):
+            return () if spec == job.spec else (e.ConfigChanged(spec=spec),)
         case RetryJob(reason=reason):
             return (e.Retried(reason=reason),)
-        case ChangeLabels(labels=labels) if labels == job.labels:
-            return ()
         case ChangeLabels(labels=labels):
-            return (e.LabelsChanged(labels=labels),)
+            return _new_labels(labels, job)
+        case ChangePolicy(policy=policy):
+            return (e.PolicyChanged(policy=policy),)
+        case DeleteJob(stop=True) if job.state in LIVE:
+            return (e.Cancelled(), e.Deleted())
         case DeleteJob():
             return (e.Deleted(),)
         case _:
             assert_never(command)
+
+
+def _new_labels(labels: dict[str, str] | None, job: Job) -> tuple[e.Data, ...]:
+    return () if labels is None or labels == job.labels else (e.LabelsChanged(labels=labels),)
 
 
 def judge(report: e.Data, job: Job) -> e.Data:

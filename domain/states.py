@@ -73,6 +73,8 @@ LIFECYCLE: Final[dict[str, Rule]] = {
     "Retried": _rule(TERMINAL, S.QUEUED),
     "ProgressReported": _rule(LIVE, None),
     "LabelsChanged": _rule(ANY, None),
+    "ConfigChanged": _rule(LIVE, None),
+    "PolicyChanged": _rule(ANY, None),
     "Contradicted": Rule(frozenset({*ANY, GONE}), None),
     "Deleted": _rule(TERMINAL, GONE),
 }

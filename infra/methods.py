@@ -16,7 +16,9 @@ from typing import Any, TypedDict, Unpack
 
 from jobledger.domain.commands import (
     CancelJob,
+    ChangeConfig,
     ChangeLabels,
+    ChangePolicy,
     CreateJob,
     DeleteJob,
     JobCommand,
@@ -53,10 +55,20 @@ class Commands(ABC):
         """Writes what the command makes happen, unless it is refused."""
 
     def create(
-        self, name: str, labels: Mapping[str, str] = {}, spec: Fields = {}, **about: Unpack[About]
+        self,
+        name: str,
+        labels: Mapping[str, str] = {},
+        spec: Fields = {},
+        *,
+        preparing: bool = False,
+        **about: Unpack[About],
     ) -> Job:
-        """Makes a job, QUEUED. Raises JobExistsError if the name is taken."""
-        return self._command(name, parse(CreateJob, {"labels": labels, "spec": spec}), about)
+        """Makes a job, QUEUED; or PENDING, if it is made ready to run at once (`preparing`).
+
+        Raises JobExistsError if the name is taken.
+        """
+        said = {"labels": labels, "spec": spec, "preparing": preparing}
+        return self._command(name, parse(CreateJob, said), about)
 
     def cancel(self, name: str, reason: str | None = None, **about: Unpack[About]) -> Job:
         """Asks for its end; a waiting or paused job is CANCELLED at once, others are CANCELLING."""
@@ -66,25 +78,50 @@ class Commands(ABC):
         """Stops it so that it can be resumed."""
         return self._command(name, parse(PauseJob, {"reason": reason}), about)
 
-    def resume(self, name: str, **about: Unpack[About]) -> Job:
-        """Lets a paused job wait to run again."""
-        return self._command(name, ResumeJob(), about)
+    def resume(self, name: str, *, running: bool = False, **about: Unpack[About]) -> Job:
+        """Lets a paused job wait to run again, or run again at once (`running`)."""
+        return self._command(name, parse(ResumeJob, {"running": running}), about)
 
-    def update(self, name: str, spec: Fields = {}, **about: Unpack[About]) -> Job:
-        """Begins a change of a running job's configuration; `updated` reports its outcome."""
-        return self._command(name, parse(UpdateJob, {"spec": spec}), about)
+    def update(
+        self,
+        name: str,
+        spec: Fields = {},
+        labels: Mapping[str, str] | None = None,
+        etag: str | None = None,
+        **about: Unpack[About],
+    ) -> Job:
+        """Begins a change of a running job's configuration; `updated` reports its outcome.
+
+        New labels hold at once. Raises EtagMismatchError unless the job's etag is `etag`, if given.
+        """
+        said = {"spec": spec, "labels": labels, "etag": etag}
+        return self._command(name, parse(UpdateJob, said), about)
+
+    def change_config(
+        self, name: str, spec: Fields, etag: str | None = None, **about: Unpack[About]
+    ) -> Job:
+        """Replaces a live job's configuration at once; `etag` as in `update`."""
+        return self._command(name, parse(ChangeConfig, {"spec": spec, "etag": etag}), about)
 
     def retry(self, name: str, reason: str | None = None, **about: Unpack[About]) -> Job:
         """Begins a new attempt at a job that has ended."""
         return self._command(name, parse(RetryJob, {"reason": reason}), about)
 
-    def change_labels(self, name: str, labels: Mapping[str, str], **about: Unpack[About]) -> Job:
-        """Replaces all its labels."""
-        return self._command(name, parse(ChangeLabels, {"labels": labels}), about)
+    def change_labels(
+        self, name: str, labels: Mapping[str, str], etag: str | None = None, **about: Unpack[About]
+    ) -> Job:
+        """Replaces all its labels; `etag` as in `update`."""
+        return self._command(name, parse(ChangeLabels, {"labels": labels, "etag": etag}), about)
 
-    def delete(self, name: str, **about: Unpack[About]) -> Job:
-        """Takes a job that has ended out of lists; its history is kept."""
-        return self._command(name, DeleteJob(), about)
+    def change_policy(
+        self, name: str, policy: Fields, etag: str | None = None, **about: Unpack[About]
+    ) -> Job:
+        """Says who may do what with it (google.iam.v1.Policy); the ledger keeps it. `etag` as in `update`."""
+        return self._command(name, parse(ChangePolicy, {"policy": policy, "etag": etag}), about)
+
+    def delete(self, name: str, *, stop: bool = False, **about: Unpack[About]) -> Job:
+        """Takes a job that has ended, or is stopped now (`stop`), out of lists; its history is kept."""
+        return self._command(name, parse(DeleteJob, {"stop": stop}), about)
 
 
 class Reports(ABC):
@@ -198,6 +235,18 @@ class Reports(ABC):
     ) -> Job:
         """Its labels were replaced elsewhere."""
         return self._report(name, parse_data("LabelsChanged", {"labels": labels, **data}), about)
+
+    def config_changed(
+        self, name: str, spec: Fields, data: Fields = {}, **about: Unpack[About]
+    ) -> Job:
+        """Its configuration was replaced elsewhere."""
+        return self._report(name, parse_data("ConfigChanged", {"spec": spec, **data}), about)
+
+    def policy_changed(
+        self, name: str, policy: Fields, data: Fields = {}, **about: Unpack[About]
+    ) -> Job:
+        """Who may do what with it was changed elsewhere."""
+        return self._report(name, parse_data("PolicyChanged", {"policy": policy, **data}), about)
 
     def deleted(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Job:
         """It was deleted elsewhere."""

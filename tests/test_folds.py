@@ -37,6 +37,7 @@ FIELDS: dict[str, Any] = {
     | st.builds(lambda code, message: {"code": code, "message": message}, st.integers(0, 16), TEXT),
     "queue_position": st.none() | st.integers(0, 9),
     "inferred": st.booleans(),
+    "policy": JSON,
     "report": TEXT,
     "state": TEXT,
     "data": JSON,
@@ -123,11 +124,13 @@ def test_states_in_sql_are_those_of_the_lifecycle(ledger: Ledger) -> None:
 def test_ten_thousand_walks_fold_to_what_they_always_did() -> None:
     """A change of this digest is a change of what history means: it needs a new schema, or a reason."""
     random, digest = Random(7), hashlib.sha256()
+    # The types there were when it was made.
+    types = LIFECYCLE.keys() - {"ConfigChanged", "PolicyChanged"}
     for number in range(10_000):
         job = Job(name=f"projects/p/jobs/w{number}")
         job = evolve(job, Event(job.name, 1, Created(labels={"n": str(number % 7)}), BEGIN))
         for step in range(random.randrange(12)):
-            type_ = random.choice(sorted(t for t in LIFECYCLE if allowed(t, job.standing)))
+            type_ = random.choice(sorted(t for t in types if allowed(t, job.standing)))
             said = {"reason": f"r{step}"} if "reason" in EVENT_TYPES[type_].model_fields else {}
             if type_ == "Contradicted":
                 said = {"report": "Started", "state": "X"}

@@ -37,6 +37,8 @@ MAY_FOLLOW = {
     "Retried": TERMINAL,
     "ProgressReported": LIVE,
     "LabelsChanged": f"{LIVE} {TERMINAL}",
+    "ConfigChanged": LIVE,
+    "PolicyChanged": f"{LIVE} {TERMINAL}",
     "Contradicted": f"{LIVE} {TERMINAL} GONE",
     "Deleted": TERMINAL,
 }

@@ -13,7 +13,7 @@ WITH fresh AS (
                 THEN read_json(data) -> 'output' IS NOT NULL
                 ELSE type = 'Retried' END AS outputs,
            CASE WHEN type = 'Updated' THEN read_json(data) -> 'spec' IS NOT NULL
-                ELSE type = 'Created' END AS specifies
+                ELSE type IN ('Created', 'ConfigChanged') END AS specifies
     FROM events
     WHERE {{which}} AND schema > 0
     OFFSET 0  -- So that what is computed here is computed once.
