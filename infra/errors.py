@@ -5,10 +5,17 @@ LedgerError (domain)
 ├── StorageFullError         the server has no room; nothing of this was recorded
 ├── SchemaError              the ledger in the database is not one this program can use: ledger
 ├── BrokenLedgerError        what is stored cannot be right: name, position, why
-└── InputError               a file that cannot be read: file, line, why
+├── OverloadedError          the server has too much to do already: nothing was recorded
+├── DeadlineExceededError    the server did not answer in time: seconds
+├── InputError               a file that cannot be read: file, line, why
+├── TokenExistsError         the token's name is taken: name
+├── UnauthenticatedError     who asks has no token that serves: reason, name
+└── PermissionDeniedError    who asks may not: name, role or project
 """
 
 from __future__ import annotations
+
+from typing import Final, Literal
 
 from jobledger.domain.errors import LedgerError
 
@@ -61,3 +68,66 @@ class InputError(LedgerError):
         self.line = line
         self.why = why
         super().__init__(f"{file}, line {line}: {why}" if line else f"{file}: {why}")
+
+
+class OverloadedError(LedgerError):
+    """The server has too much to do, or is stopping; nothing of this was recorded."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"the server takes no more just now: {why}")
+
+
+class DeadlineExceededError(LedgerError):
+    """No answer within that many seconds; a write may be recorded all the same."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(
+            f"no answer within {seconds:g} s; whether something was recorded is not known"
+        )
+
+
+class TokenExistsError(LedgerError):
+    """The name is taken; a token that was revoked keeps its name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"there is or was a token {name!r}, and no name is given out twice")
+
+
+class UnauthenticatedError(LedgerError):
+    """Who asks brought no token that serves (google.rpc UNAUTHENTICATED).
+
+    `name` is the token's, where there is or was one.
+    """
+
+    SENTENCES: Final = {
+        "missing": "a token is needed, and none was given",
+        "unknown": "there is no such token",
+        "revoked": "token {name!r} was revoked",
+        "expired": "token {name!r} has expired",
+    }
+
+    def __init__(
+        self, reason: Literal["missing", "unknown", "revoked", "expired"], name: str | None = None
+    ) -> None:
+        self.reason = reason
+        self.name = name
+        super().__init__(self.SENTENCES[reason].format(name=name))
+
+
+class PermissionDeniedError(LedgerError):
+    """Who asks may not (google.rpc PERMISSION_DENIED).
+
+    Either it takes `role`, or more; or `project` is all that they may see.
+    """
+
+    def __init__(
+        self, name: str | None, *, role: str | None = None, project: str | None = None
+    ) -> None:
+        self.name = name
+        self.role = role
+        self.project = project
+        why = f"this takes the role {role}" if role else f"it serves for project {project!r} only"
+        super().__init__(f"token {name!r} may not: {why}")

@@ -1,0 +1,5 @@
+-- A new token; no row if the name was ever given out.
+INSERT INTO tokens (name, hash, role, project, created_by, expire_time)
+VALUES (%(name)s, %(hash)s, %(role)s, %(project)s, %(created_by)s, %(expire_time)s)
+ON CONFLICT (name) DO NOTHING
+RETURNING name
