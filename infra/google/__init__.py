@@ -1,0 +1,1 @@
+"""Google's job APIs: their messages, checked as Google checks them."""

@@ -1,0 +1,99 @@
+"""What the three APIs call a job's states, and how their filters are read as the ledger's.
+
+A state that a dialect lacks is shown as the nearest it has; where a filter names that one,
+both are meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from typing import Final
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.filters import All, Ever, Filter, Not, Restriction, Some, parse_filter
+from jobledger.domain.states import JobState as S
+
+ML_STATES: Final = {
+    S.QUEUED: "QUEUED",
+    S.PENDING: "PREPARING",
+    S.RUNNING: "RUNNING",
+    S.SUCCEEDED: "SUCCEEDED",
+    S.FAILED: "FAILED",
+    S.CANCELLING: "CANCELLING",
+    S.CANCELLED: "CANCELLED",
+    S.PAUSED: "QUEUED",
+    S.EXPIRED: "CANCELLED",
+    S.UPDATING: "RUNNING",
+    S.PARTIALLY_SUCCEEDED: "SUCCEEDED",
+}
+JOB_STATES: Final = {state: f"JOB_STATE_{state.name}" for state in S}
+PIPELINE_STATES: Final = {
+    **{state: f"PIPELINE_STATE_{state.name}" for state in S},
+    S.EXPIRED: "PIPELINE_STATE_CANCELLED",
+    S.UPDATING: "PIPELINE_STATE_RUNNING",
+    S.PARTIALLY_SUCCEEDED: "PIPELINE_STATE_SUCCEEDED",
+}
+EVALUATION_STATES: Final = {
+    S.QUEUED: "SCHEDULED",
+    S.PENDING: "SCHEDULED",
+    S.RUNNING: "RUNNING",
+    S.UPDATING: "RUNNING",
+    S.PAUSED: "PAUSED",
+    S.SUCCEEDED: "STOPPED",
+    S.FAILED: "STOPPED",
+    S.CANCELLING: "STOPPED",
+    S.CANCELLED: "STOPPED",
+    S.EXPIRED: "STOPPED",
+    S.PARTIALLY_SUCCEEDED: "STOPPED",
+}
+
+States = Mapping[S, str]
+Translation = Callable[[Restriction], Filter]
+
+
+def read_filter(text: str, scope: Filter, translate: Translation) -> Filter:
+    """A dialect's filter as one of the ledger's, within a scope; raises InvalidFieldError."""
+    return All((scope, _translated(parse_filter(text), translate)))
+
+
+def collection_of(parent: str, collection: str) -> Filter:
+    """The jobs of one collection; `-` stands for all locations."""
+    project, _, location = parent.removeprefix("projects/").partition("/locations/")
+    prefix = f"projects/{project}/locations/" if location == "-" else f"{parent}/{collection}/"
+    return All(
+        (
+            Restriction(("project",), "=", project),
+            Restriction(("kind",), "=", collection),
+            Restriction(("name",), ":", f"{prefix}*"),
+        )
+    )
+
+
+def in_states(restriction: Restriction, states: States) -> Filter:
+    """A comparison with a dialect's name of a state; `*` is a wildcard at its ends."""
+    _, comparator, value = restriction
+    if comparator not in {"=", "!=", ":"}:
+        raise InvalidFieldError("filter", f"states have no order for {comparator}")
+    pattern = value.replace("[", "[[]").replace("?", "[?]")  # Only `*` is wild.
+    meant = [state for state in S if fnmatchcase(states[state], pattern)]
+    if not meant and value not in set(states.values()) and "*" not in value:
+        raise InvalidFieldError("filter", f"state is never {value!r}")
+    one_of = Some(tuple(Restriction(("state",), "=", state.name) for state in meant))
+    if not meant:
+        one_of = Some((Restriction(("version",), "=", "0"),))  # No job is at version 0.
+    return Not(one_of) if comparator == "!=" else one_of
+
+
+def _translated(tree: Filter, translate: Translation) -> Filter:
+    match tree:
+        case Restriction():
+            return translate(tree)
+        case Not(term=term):
+            return Not(_translated(term, translate))
+        case Ever(term=term):
+            return Ever(_translated(term, translate))
+        case All(terms=terms):
+            return All(tuple(_translated(term, translate) for term in terms))
+        case Some(terms=terms):
+            return Some(tuple(_translated(term, translate) for term in terms))

@@ -1,0 +1,135 @@
+"""Field masks (AIP-161) and partial answers: in camel or snake case, always camel within."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError
+
+Paths = tuple[tuple[str, ...], ...]
+
+_PART: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|\*", re.ASCII)
+_NAME: Final = re.compile(r"[\w-]+|\*")
+_TOKEN: Final = re.compile(r"[\w-]+|\S")
+_MAPS: Final = frozenset({"labels"})
+"""Fields whose keys are names of the user's own, and stay as they are."""
+MAX_LENGTH: Final = 4096
+MAX_DEPTH: Final = 20
+
+
+def camel(name: str) -> str:
+    """`create_time` as `createTime`."""
+    first, *rest = name.split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in rest)
+
+
+def parse_mask(text: str, parameter: str) -> Paths:
+    """The paths of a FieldMask such as `labels,job_spec.scheduling`; raises InvalidFieldError."""
+    if len(text) > MAX_LENGTH:
+        raise InvalidFieldError(parameter, f"is longer than {MAX_LENGTH} characters")
+    return tuple(_path(path.strip(), parameter) for path in text.split(",") if path.strip())
+
+
+def _path(text: str, parameter: str) -> tuple[str, ...]:
+    first, *rest = text.split(".")
+    parts = [first, *rest]
+    free = first in _MAPS
+    if len(parts) > MAX_DEPTH or not all(
+        _PART.fullmatch(part) or (free and part and n) for n, part in enumerate(parts)
+    ):
+        raise InvalidFieldError(parameter, f"{text[:80]!r} is no path of fields")
+    return tuple(part if free else camel(part) for part in parts)
+
+
+def check_fields(paths: Paths, fields: Mapping[str, Any], parameter: str) -> None:
+    """Raises InvalidFieldError for a path that begins with no field of the message."""
+    for path in paths:
+        if path[0] != "*" and path[0] not in fields:
+            raise InvalidFieldError(parameter, f"there is no field {'.'.join(path)!r}")
+
+
+def select(resource: JsonObject, paths: Paths) -> JsonObject:
+    """The resource with the masked fields only; all of them for `*`."""
+    if not paths or ("*",) in paths:
+        return resource
+    paths = tuple(
+        (key, *rest) for head, *rest in paths for key in (resource if head == "*" else (head,))
+    )
+    heads = dict.fromkeys(path[0] for path in paths)
+    return {
+        head: _within(resource[head], tuple(path[1:] for path in paths if path[0] == head))
+        for head in heads
+        if head in resource
+    }
+
+
+def _within(value: Any, rests: Paths) -> Any:
+    """A field's value, as far as the rests of the paths to it go."""
+    if () in rests or ("*",) in rests:
+        return value
+    if isinstance(value, Mapping):
+        return select(dict(value), rests)
+    if isinstance(value, list):
+        return [_within(item, rests) for item in value]
+    return value
+
+
+def merge(old: JsonObject, new: JsonObject, paths: Paths) -> JsonObject:
+    """`old` with the masked fields as `new` has them: gone, where it has none (AIP-134)."""
+    merged = dict(old)
+    for head, *rest in paths:
+        if not rest:
+            merged.pop(head, None)
+            if head in new:
+                merged[head] = new[head]
+            continue
+        inner_old, inner_new = merged.get(head), new.get(head)
+        merged[head] = merge(
+            inner_old if isinstance(inner_old, dict) else {},
+            inner_new if isinstance(inner_new, dict) else {},
+            (tuple(rest),),
+        )
+    return merged
+
+
+def parse_partial(text: str) -> Paths:
+    """The paths of Google's `fields` parameter: `a,b/c,d(e,f/g)`; raises InvalidFieldError."""
+    if len(text) > MAX_LENGTH:
+        raise InvalidFieldError("fields", f"is longer than {MAX_LENGTH} characters")
+    paths, rest = _partial(_TOKEN.findall(text), 0)
+    if rest or not paths:
+        raise InvalidFieldError("fields", f"{text[:80]!r} is no selection of fields")
+    return tuple(paths)
+
+
+def _partial(
+    tokens: list[str], depth: int, within: str = ""
+) -> tuple[list[tuple[str, ...]], list[str]]:
+    """The paths up to a closing parenthesis or the end, and what is left; `within` is the field around."""
+    paths: list[tuple[str, ...]] = []
+    while tokens and depth <= MAX_DEPTH:
+        path: tuple[str, ...] = ()
+        while tokens and _NAME.fullmatch(tokens[0]):
+            free = (path[-1] if path else within) in _MAPS
+            path = (*path, tokens[0] if free else camel(tokens[0]))
+            tokens = tokens[1:]
+            if tokens[:1] != ["/"]:
+                break
+            tokens = tokens[1:]
+        if not path:
+            break
+        if tokens[:1] == ["("]:
+            inner, tokens = _partial(tokens[1:], depth + 1, path[-1])
+            if not inner or tokens[:1] != [")"]:
+                return [], [*tokens, "("]
+            paths += [(*path, *below) for below in inner]
+            tokens = tokens[1:]
+        else:
+            paths.append(path)
+        if tokens[:1] != [","]:
+            break
+        tokens = tokens[1:]
+    return paths, tokens

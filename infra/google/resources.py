@@ -1,0 +1,103 @@
+"""What a job's spec and output show of themselves in a dialect's resource: what its message allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.events import CANCELLED
+from jobledger.domain.job import Job
+from jobledger.domain.states import JobState
+from jobledger.infra.google.messages import Api
+
+DEADLINE_EXCEEDED: Final = 4
+MAX_DISPLAY_NAME: Final = 128
+
+
+def time_text(time: datetime | None) -> str | None:
+    """RFC 3339 in UTC, with as many digits as there are; None where there is no time."""
+    if time is None:
+        return None
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def given_fields(api: Api, message: str, spec: Mapping[str, Any]) -> JsonObject:
+    """What was asked for, as far as the message has it: a job may have been made in another dialect."""
+    return _valid(api, message, spec, api.fields(message).keys() - api.read_only(message))
+
+
+def made_fields(api: Api, message: str, output: Mapping[str, Any] | None) -> JsonObject:
+    """The output-only fields that reports told of."""
+    return _valid(api, message, output or {}, api.read_only(message))
+
+
+def _valid(api: Api, message: str, said: Mapping[str, Any], among: Any) -> JsonObject:
+    """Fields that are not of their type are left out: a client would stumble over them."""
+    known = {key: said[key] for key in said if key in among}
+    try:
+        return api.parse(message, known, output=True)
+    except InvalidFieldError:
+        return _one_by_one(api, message, known)
+
+
+def _one_by_one(api: Api, message: str, known: JsonObject) -> JsonObject:
+    shown: JsonObject = {}
+    for key, value in known.items():
+        try:
+            shown |= api.parse(message, {key: value}, output=True)
+        except InvalidFieldError:
+            continue
+    return shown
+
+
+def error_of(job: Job) -> JsonObject | None:
+    """google.rpc.Status of a job that failed, was cancelled or expired.
+
+    Details are those that clients know: an unknown type makes them refuse the whole resource.
+    """
+    if job.state is JobState.EXPIRED:
+        return {"code": DEADLINE_EXCEEDED, "message": job.error_message or ""}
+    if job.error is None:
+        return None
+    shown: JsonObject = {
+        "code": job.error.get("code", CANCELLED),
+        "message": job.error.get("message", ""),
+    }
+    details = job.error.get("details")
+    known = [d for d in details if _is_known(d)] if isinstance(details, list) else []
+    return shown | {"details": known} if known else shown
+
+
+def _is_known(detail: Any) -> bool:
+    return isinstance(detail, dict) and detail.get("@type") in _DETAILS
+
+
+_DETAILS: Final = frozenset(
+    f"type.googleapis.com/google.rpc.{name}"
+    for name in (
+        "BadRequest",
+        "DebugInfo",
+        "ErrorInfo",
+        "Help",
+        "LocalizedMessage",
+        "PreconditionFailure",
+        "QuotaFailure",
+        "RequestInfo",
+        "ResourceInfo",
+        "RetryInfo",
+    )
+)
+
+
+def check_display_name(spec: Mapping[str, Any]) -> None:
+    """Raises InvalidFieldError for a displayName over 128 characters."""
+    if len(spec.get("displayName", "")) > MAX_DISPLAY_NAME:
+        raise InvalidFieldError("displayName", f"is longer than {MAX_DISPLAY_NAME} characters")
+
+
+def bare(resource: Mapping[str, Any]) -> JsonObject:
+    """Without the fields that hold nothing, as proto3 JSON is."""
+    return {key: value for key, value in resource.items() if value not in (None, {}, [])}
