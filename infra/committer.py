@@ -44,8 +44,20 @@ class Committer:
         self._appender: Appender | None = None
         # Jobs as this process last wrote or read them. Read without the lock: it is a guess.
         self._jobs: dict[str, Job] = {}
-        self._thread = Thread(target=self._serve, name="jobledger-committer", daemon=True)
-        self._thread.start()
+        self._thread = self._start()
+
+    def _start(self) -> Thread | None:
+        """Begins to serve the queue."""
+        thread = Thread(target=self._serve, name="jobledger-committer", daemon=True)
+        thread.start()
+        return thread
+
+    def _put(self, write: Write) -> None:
+        """Lets it wait its turn."""
+        self._queue.put(write)
+
+    def _pause(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def believed(self, name: str) -> Job | None:
         """The job as this process last saw it, which may be out of date."""
@@ -60,13 +72,27 @@ class Committer:
             finally:
                 self._writing.release()
         else:
-            self._queue.put(write)
+            self._put(write)
         write.wait()
+
+    def submit_all(self, writes: Sequence[Write]) -> list[BaseException | None]:
+        """The same for several of one caller, in their order; what each was refused with, if it was."""
+        if self._queue.empty() and self._writing.acquire(blocking=False):
+            try:
+                for start in range(0, len(writes), MAX_BATCH):
+                    self._commit(writes[start : start + MAX_BATCH])
+            finally:
+                self._writing.release()
+        else:
+            for write in writes:
+                self._put(write)
+        return [refusal(write) for write in writes]
 
     def close(self) -> None:
         """Writes what still waits, and ends."""
         self._queue.put(None)
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         if self._appender is not None:
             self._appender.close()
 
@@ -109,7 +135,7 @@ class Committer:
             batch.answer(placed)
             for write in batch.suspects:
                 self._forget(write.names)
-                self._queue.put(write)
+                self._put(write)
 
     def _commit_carefully(self, write: Write, *, doubt: bool) -> None:
         """Answers one write, whatever it takes; `doubt`: it may have been written already."""
@@ -123,7 +149,7 @@ class Committer:
                 if not self._is_lost() or time.monotonic() > deadline:
                     write.fail(_said(error, written=None if doubt else False))
                     return
-                time.sleep(pause)
+                self._pause(pause)
                 pause = min(pause * 2, 1.0)
             else:
                 write.answer(placed)
@@ -239,6 +265,15 @@ class _Batch:
             if not isinstance(error, AlreadyWrittenError) and not known.issuperset(write.names):
                 self._refused.remove(refused)
                 self.suspects.append(write)
+
+
+def refusal(write: Write) -> BaseException | None:
+    """Waits for the write; what it was refused with, if it was."""
+    try:
+        write.wait()
+    except Exception as error:
+        return error
+    return None
 
 
 def _said(error: Exception, *, written: bool | None) -> Exception:

@@ -48,6 +48,7 @@ def _as_time(field: str, text: str) -> datetime:
 
 COLUMNS: Final[dict[str, Column]] = {
     "name": Column("name", _as_text),
+    "id": Column("split_part(name, '/', -1)", _as_text),
     "project": Column("project", _as_text),
     "kind": Column("kind", _as_text),
     "state": Column("state", _as_state),

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from threading import Event as Signal
 from typing import Final, NamedTuple, Self, Unpack
 
 from jobledger.domain import names
 from jobledger.domain.commands import JobCommand
-from jobledger.domain.errors import (
-    IllegalTransitionError,
-    JobExistsError,
-    JobNotFoundError,
-    RequestReusedError,
-)
+from jobledger.domain.errors import JobNotFoundError, LedgerError, RequestReusedError
 from jobledger.domain.events import Data, Event
 from jobledger.domain.job import Job, decide, judge
 from jobledger.infra.bulk import bulk_writes
@@ -35,7 +31,15 @@ from jobledger.infra.postgres.embedded import server_dsn
 from jobledger.infra.rebuild import rebuild
 from jobledger.infra.rows import RecordedEvent
 from jobledger.infra.settings import Settings
-from jobledger.infra.writes import AlreadyWrittenError, JobWrite, Provenance, Write
+from jobledger.infra.writes import (
+    AlreadyWrittenError,
+    JobsWrite,
+    JobWrite,
+    Provenance,
+    Waiting,
+    Write,
+)
+from psycopg_pool import ConnectionPool
 
 READERS: Final = 16
 
@@ -47,29 +51,57 @@ class Recorded(NamedTuple):
     events: list[RecordedEvent]
 
 
+class Host:
+    """Where callers wait for the ledger: each in its thread."""
+
+    def pool(self, info: str, size: int) -> ConnectionPool[Connection]:
+        """Connections for readers."""
+        return open_pool(info, size)
+
+    def committer(self, info: str) -> Committer:
+        """Who writes for all callers."""
+        return Committer(lambda: connect(info))
+
+    def lock(self) -> Waiting | None:
+        """What the caller of a write waits on; None: a lock that blocks its thread."""
+        return None
+
+
+class Report(NamedTuple):
+    """What was seen of one job."""
+
+    name: str
+    data: Data
+    about: About = {}
+
+
 class Ledger(Commands, Reports, Reads):
     """One ledger, opened for writing and reading by any number of threads of this process."""
 
     follows = True
     """Whether a thread lets projections follow what is written; where not, who reads them does."""
 
-    def __init__(self, info: str, ledger: str) -> None:
+    def __init__(self, info: str, ledger: str, host: Host | None = None) -> None:
         self.conninfo = info
         """libpq's connection string, with the search_path that makes it this ledger's."""
         self.name = ledger
-        super().__init__(open_pool(info, READERS))
+        self._host = Host() if host is None else host
+        super().__init__(self._host.pool(info, READERS))
         self._closed = Signal()
         self._feed = Feed(self.pool, self._closed)
-        self._committer = Committer(lambda: connect(info))
+        self._committer = self._host.committer(info)
         self._follower = Follower(self._moments)
 
     @classmethod
-    def open(cls, dsn: str | None = None, ledger: str | None = None) -> Self:
+    def open(
+        cls, dsn: str | None = None, ledger: str | None = None, host: Host | None = None
+    ) -> Self:
         """Opens a ledger that `jobledger init` made.
 
         `dsn` is libpq's connection string; None means JOBLEDGER_DSN, and without
         that the embedded server under JOBLEDGER_HOME, where the ledger is made if
         it does not exist. `ledger` is its name ("default", or JOBLEDGER_LEDGER).
+        `host` says where callers wait, if not in threads of their own.
 
         Raises SchemaError if the ledger is missing or of another version, and
         LedgerUnavailableError if the server cannot be reached.
@@ -82,7 +114,7 @@ class Ledger(Commands, Reports, Reads):
             if not (dsn or settings.dsn) and not migrate.exists(connection, ledger):
                 migrate.migrate(connection, ledger, rebuild)
             migrate.check(connection, ledger)
-        return cls(info, ledger)
+        return cls(info, ledger, host)
 
     def close(self) -> None:
         """Writes what still waits, ends all feeds and closes the connections."""
@@ -104,8 +136,43 @@ class Ledger(Commands, Reports, Reads):
 
     def report(self, name: str, data: Data, **about: Unpack[About]) -> Recorded:
         """Writes what was seen to happen, or that it contradicts what is known (`Contradicted`)."""
-        write = self._write(name, lambda job: (judge(data, job),), about)
+        write = self._write(name, partial(_judged, data), about)
         return Recorded(write.after, write.recorded())
+
+    def command_all(
+        self, names_: Iterable[str], command: JobCommand, **about: Unpack[About]
+    ) -> tuple[list[Job], int]:
+        """Asks the same of several jobs: all of it is done, or nothing.
+
+        Returns the jobs, and the position of the last event. Raises what `command` does.
+        """
+        write = JobsWrite(
+            list(dict.fromkeys(map(names.parse_name, names_))),
+            lambda job: decide(command, job),
+            _provenance(about),
+        )
+        self.submit(write)
+        placed = write.placed
+        return write.after, placed.first_position + len(write.rows) - 1 if placed else self.size()
+
+    def report_many(self, reports: Iterable[Report]) -> list[Recorded | LedgerError]:
+        """Writes reports on any jobs in one go, in their order; what came of each.
+
+        One that is refused (there is no such job, its request id was used otherwise) keeps no other back.
+        """
+        writes, believed = [], dict[str, Job]()
+        for report in reports:
+            write = JobWrite(
+                names.parse_name(report.name),
+                partial(_judged, report.data),
+                _provenance(report.about),
+            )
+            self._prepare(write, believed)
+            writes.append(write)
+        refusals = self._committer.submit_all(writes)
+        if self.follows:
+            self._follower.wake()
+        return [self._came_of(*each) for each in zip(writes, refusals, strict=True)]
 
     def append_many(self, events: Iterable[Event]) -> int:
         """Writes events that are decided already, as they are: an export, a migration.
@@ -122,6 +189,9 @@ class Ledger(Commands, Reports, Reads):
 
     def submit(self, write: Write) -> None:
         """Writes something other than one decision on one job; returns once it is durable."""
+        lock = self._host.lock()
+        if lock is not None:
+            write.wait_on(lock)
         self._committer.submit(write)
         if self.follows:
             self._follower.wake()
@@ -152,25 +222,46 @@ class Ledger(Commands, Reports, Reads):
         return self._write(name, lambda job: decide(command, job), about).after
 
     def _report(self, name: str, data: Data, about: About) -> Job:
-        return self._write(name, lambda job: (judge(data, job),), about).after
+        return self._write(name, partial(_judged, data), about).after
 
     def _write(self, name: str, intent: Callable[[Job], Sequence[Data]], about: About) -> JobWrite:
         write = JobWrite(names.parse_name(name), intent, _provenance(about))
-        believed = self._committer.believed(name)
-        try:
-            write.prepare(believed or Job(name=name))
-        except (JobNotFoundError, IllegalTransitionError, JobExistsError):
-            pass  # The committer will look at the job as it really is.
-        else:
-            if believed is None and write.before is not None:
-                write.guesses = {name: write.before}
+        self._prepare(write, {})
         try:
             self.submit(write)
         except AlreadyWrittenError as already:
-            if already.name != name:
-                raise RequestReusedError(already.request_id, already.name) from already
-            write.repeat(self.history(name))
+            self._repeat(write, already)
         return write
+
+    def _prepare(self, write: JobWrite, after: dict[str, Job]) -> None:
+        """Decides ahead, on the job as this process believes it is `after` other writes."""
+        believed = after.get(write.name) or self._committer.believed(write.name)
+        try:
+            write.prepare(believed or Job(name=write.name))
+        except LedgerError:
+            return  # The committer will look at the job as it really is.
+        after[write.name] = write.after
+        if believed is None and write.before is not None:
+            write.guesses = {write.name: write.before}
+
+    def _repeat(self, write: JobWrite, already: AlreadyWrittenError) -> None:
+        if already.name != write.name:
+            raise RequestReusedError(already.request_id, already.name) from already
+        write.repeat(self.history(write.name))
+
+    def _came_of(self, write: JobWrite, refusal: BaseException | None) -> Recorded | LedgerError:
+        try:
+            if isinstance(refusal, AlreadyWrittenError):
+                self._repeat(write, refusal)
+            elif refusal is not None:
+                raise refusal
+        except LedgerError as error:
+            return error
+        return Recorded(write.after, write.recorded())
+
+
+def _judged(data: Data, job: Job) -> tuple[Data, ...]:
+    return (judge(data, job),)
 
 
 def server(dsn: str | None, ledger: str) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 from threading import Lock, Thread
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from jobledger.domain.errors import LedgerError, RequestReusedError
 from jobledger.domain.events import Data, Event
@@ -38,6 +38,13 @@ class AlreadyWrittenError(LedgerError):
         super().__init__(f"request {request_id!r} was already answered, for {name}")
 
 
+class Waiting(Protocol):
+    """What a caller waits on until its write is answered: a lock, taken from the start."""
+
+    def acquire(self) -> object: ...
+    def release(self) -> None: ...
+
+
 class Write(ABC):
     """One caller's append. Its thread makes it and waits; the committer's answers it, once."""
 
@@ -54,6 +61,8 @@ class Write(ABC):
     """Jobs the caller takes for new, so that nobody need look; the versions tell if they are not."""
     alone: bool = False
     """Whether it needs a transaction of its own, on jobs as they are then."""
+    in_thread: bool = True
+    """Whether its caller waits in a thread."""
     placed: Placed | None = None
     """Where it was written, once it was; None if there was nothing to write."""
     _error: BaseException | None = None
@@ -62,8 +71,13 @@ class Write(ABC):
     def __init__(self) -> None:
         self.since = time.monotonic()
         """When its caller began to wait."""
-        self._waiting = Lock()
+        self._waiting: Waiting = Lock()
         self._waiting.acquire()
+
+    def wait_on(self, waiting: Waiting) -> None:
+        """Its caller does not wait in a thread of its own."""
+        self._waiting = waiting
+        self.in_thread = False
 
     @abstractmethod
     def fold(self, jobs: dict[str, Job]) -> None:
@@ -119,7 +133,7 @@ class Write(ABC):
 def answer_all(writes: Sequence[Write], placed: Placed) -> None:
     """Lets the callers go on, written one behind the other from that place.
 
-    Each wakes the next. Woken all at once, they would fight over the interpreter's
+    In threads each wakes the next. Woken all at once, they would fight over the interpreter's
     lock, and the committer with them: a third of the speed at 64 callers.
     """
     position = placed.first_position
@@ -128,7 +142,10 @@ def answer_all(writes: Sequence[Write], placed: Placed) -> None:
         write.placed = Placed(position, placed.recorded_time)
         position += len(write.rows)
     for write in reversed(writes):
-        write._next, following = following, write  # noqa: SLF001 - friends
+        if write.in_thread:
+            write._next, following = following, write  # noqa: SLF001 - friends
+        else:
+            write._waiting.release()  # noqa: SLF001 - friends
     if following is not None:
         following._waiting.release()  # noqa: SLF001 - friends
 
@@ -215,6 +232,33 @@ class JobWrite(Write):
                 )
             )
         return recorded
+
+
+class JobsWrite(Write):
+    """What an intent decides on each of several jobs: all of it is written, or nothing."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        intent: Callable[[Job], Sequence[Data]],
+        provenance: Provenance,
+    ) -> None:
+        super().__init__()
+        self.names = tuple(names)
+        self._writes = [JobWrite(name, intent, provenance) for name in names]
+
+    @property
+    def after(self) -> list[Job]:
+        """The jobs as they are then."""
+        return [write.after for write in self._writes]
+
+    def fold(self, jobs: dict[str, Job]) -> None:
+        """Raises what the intent raises of any of them, before anything is changed."""
+        for write in self._writes:
+            write.prepare(jobs[write.name])
+        self.rows = [row for write in self._writes for row in write.rows]
+        self.prepared = {n: made for w in self._writes for n, made in w.prepared.items()}
+        jobs.update({write.name: write.after for write in self._writes})
 
 
 class DecidedWrite(Write):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import psycopg
 import pytest
 from jobledger.infra import Ledger
+from jobledger.infra.simulation import simulate
 
-from tests.ledgers import Answer, imported_trace, new_ledger
+from tests.exports import write_past
+from tests.ledgers import Answer, imported_trace, new_ledger, odd_jobs
+from tests.servers import Server, new_server
 
+_projects = count(1)
 SHARED = Path(__file__).parents[2] / "shared"
 
 
@@ -42,6 +47,34 @@ def ledger_name(dsn: str) -> Iterator[str]:
 def ledger(dsn: str, ledger_name: str) -> Iterator[Ledger]:
     with Ledger.open(dsn, ledger_name) as opened:
         yield opened
+
+
+@pytest.fixture
+def busy(ledger: Ledger) -> Ledger:
+    """A simulated week, and jobs that were paused, updated, deleted, and told of too late."""
+    ledger.append_many(simulate(150, 7, "p"))
+    ledger.append_many(odd_jobs())
+    return ledger
+
+
+@pytest.fixture
+def past(ledger: Ledger) -> Ledger:
+    """A past to export, as tests/exports.py tells it."""
+    write_past(ledger)
+    return ledger
+
+
+@pytest.fixture(scope="session")
+def server(dsn: str) -> Iterator[Server]:
+    """One server for all tests that only use it, each in projects of its own."""
+    with new_server(dsn) as started:
+        yield started
+
+
+@pytest.fixture
+def project() -> str:
+    """A project that nobody else has."""
+    return f"p{next(_projects)}"
 
 
 @pytest.fixture(scope="session")

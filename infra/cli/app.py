@@ -18,6 +18,8 @@ from jobledger.infra.cli import (
     reading,
     replaying,
     reporting,
+    serving,
+    tokens,
     writing,
 )
 from jobledger.infra.cli.context import ERR, Target
@@ -72,6 +74,9 @@ app.command()(writing.run)
 app.command()(writing.simulate)
 app.command()(operating.rebuild)
 app.command()(operating.verify)
+app.add_typer(tokens.token, name="token")
+app.command()(serving.serve)
+app.command()(serving.serve_grpc)
 app.command()(measuring.bench)
 
 

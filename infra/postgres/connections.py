@@ -64,12 +64,17 @@ def set_up(connection: Connection) -> None:
 
 def open_pool(info: str, size: int) -> ConnectionPool[Connection]:
     """Connections for readers, made when first needed."""
-    return ConnectionPool(
-        info, min_size=0, max_size=size, configure=_set_up_reader, open=True, timeout=30
-    )
+    return ConnectionPool[Connection](info, **pool_options(size))
 
 
-def _set_up_reader(connection: Connection) -> None:
+def pool_options(size: int) -> dict[str, Any]:
+    """How a pool of readers' connections is made."""
+    return {
+        "min_size": 0, "max_size": size, "configure": set_up_reader, "open": True, "timeout": 30,
+    }  # fmt: skip
+
+
+def set_up_reader(connection: Connection) -> None:
     """Planning a page of the past takes longer than reading it: it is planned once a connection."""
     set_up(connection)
     connection.execute("SET plan_cache_mode = force_generic_plan")

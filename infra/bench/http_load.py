@@ -1,0 +1,128 @@
+"""Load on an HTTP server, from a process of its own: connections that ask again as soon as they are answered.
+
+`python -m jobledger.infra.bench.http_load HOST PORT WHAT CONNECTIONS SECONDS` prints how many answers
+came, and after how many seconds half and 99 of 100 did. WHAT is a path to get, or `create` or `report`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Final, cast
+
+import uvloop
+
+LABELS: Final = {"env": "prod", "team": "search"}
+INPUT: Final = {
+    "scaleTier": "BASIC",
+    "region": "us-central1",
+    "packageUris": ["gs://bucket/trainer-1.0.tar.gz"],
+    "pythonModule": "trainer.task",
+    "args": ["--epochs", "12"],
+}
+REPORTS: Final = 100
+"""Reports of one batch: each job is prepared, started, succeeds and is retried."""
+VERBS: Final = ("preparing", "started", "succeeded", "retried")
+
+
+class Asking(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, requests: Iterator[bytes], until: float, seconds: list[float]) -> None:
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._requests = requests
+        self._until = until
+        self._seconds = seconds
+        self._received = b""
+        self._needed = -1
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is of no such class.
+        self._ask()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if self._needed < 0 and (end := self._received.find(b"\r\n\r\n")) >= 0:
+            head = self._received[:end].lower()
+            assert head.startswith(b"http/1.1 200"), self._received
+            self._needed = end + 4 + int(head.split(b"content-length:")[1].split(b"\r\n")[0])
+        if 0 <= self._needed <= len(self._received):
+            now = time.perf_counter()
+            self._seconds.append(now - self._began)
+            self._received, self._needed = b"", -1
+            if now > self._until:
+                self._transport.close()
+            else:
+                self._ask()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def _ask(self) -> None:
+        request = next(self._requests)
+        self._began = time.perf_counter()
+        self._transport.write(request)
+
+
+def gets(path: str) -> Iterator[bytes]:
+    """The same request, for ever."""
+    request = f"GET {path} HTTP/1.1\r\nHost: bench\r\nAccept: application/json\r\n\r\n".encode()
+    while True:
+        yield request
+
+
+def creates() -> Iterator[bytes]:
+    """Jobs of AI Platform, each of another id."""
+    for number in count():
+        job = {"jobId": f"c{os.getpid()}_{number}", "labels": LABELS, "trainingInput": INPUT}
+        yield post("/v1/projects/bench/jobs", json.dumps(job).encode())
+
+
+def batches() -> Iterator[bytes]:
+    """Reports by the hundred, on jobs `r0` to `r24` that wait."""
+    reports = [
+        {"name": f"projects/bench/jobs/r{number}", "report": verb}
+        for number in range(REPORTS // len(VERBS))
+        for verb in VERBS
+    ]
+    request = post("/ledger/v1/reports:batch", json.dumps({"reports": reports}).encode())
+    while True:
+        yield request
+
+
+def post(path: str, body: bytes) -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+async def load(host: str, port: int, what: str, connections: int, seconds: float) -> list[float]:
+    """Seconds that each answer took."""
+    makers: dict[str, Callable[[], Iterator[bytes]]] = {"create": creates, "report": batches}
+    requests = makers[what]() if what in makers else gets(what)
+    taken: list[float] = []
+    until = time.perf_counter() + seconds
+    loop = asyncio.get_running_loop()
+    asking = [
+        (await loop.create_connection(lambda: Asking(requests, until, taken), host, port))[1]
+        for _ in range(connections)
+    ]
+    await asyncio.gather(*(each.done for each in asking))
+    return taken
+
+
+def main() -> None:
+    host, port, what, connections, seconds = sys.argv[1:]
+    loading = load(host, int(port), what, int(connections), float(seconds))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        taken = sorted(runner.run(loading))
+    print(json.dumps([len(taken), taken[len(taken) // 2], taken[len(taken) * 99 // 100]]))
+
+
+if __name__ == "__main__":
+    main()

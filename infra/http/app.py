@@ -1,0 +1,22 @@
+"""The server's application: which paths go to which face."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from jobledger.infra.http import google
+from jobledger.infra.http.gate import Gate, Receive, Scope, Send
+from jobledger.infra.http.native import create_native
+from jobledger.infra.http.served import Served
+
+
+def create_app(served: Served) -> Gate:
+    """Everything the server answers, as an ASGI application."""
+    native: FastAPI = create_native(served)
+
+    async def faces(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(google.PREFIXES):
+            await google.answer(served, scope, send)
+        else:
+            await native(scope, receive, send)
+
+    return Gate(faces, served)

@@ -1,0 +1,59 @@
+"""Logs as one JSON object a line, on standard error."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, Final, TextIO
+
+import orjson
+from pythonjsonlogger.orjson import OrjsonFormatter
+
+
+def set_up(level: str) -> None:
+    """All loggers' records, from that level on; times are UTC."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        OrjsonFormatter(
+            ["levelname", "name", "message"],
+            rename_fields={"levelname": "level", "name": "logger"},
+            timestamp="time",
+        )
+    )
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # What uvicorn says of each connection is said here of each request.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+PAUSE: Final = 0.1
+"""Seconds that a request's line may wait for others."""
+MOST: Final = 1_000
+
+
+class RequestLog:
+    """A line for each request, in the form of the others; written some at once, for one by one they
+    would cost as much as the requests. Only the loop's thread writes to it.
+    """
+
+    def __init__(self, logger: str, stream: TextIO | None = None) -> None:
+        self._logger = logger
+        self._stream = sys.stderr if stream is None else stream
+        self._lines: list[bytes] = []
+
+    def write(self, level: str, said: dict[str, Any]) -> None:
+        """`said` is what the line says beside its time and level."""
+        head = {"level": level, "logger": self._logger, "message": "request"}
+        line = {**head, **said, "time": datetime.now(UTC)}
+        self._lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        if len(self._lines) == 1:
+            asyncio.get_running_loop().call_later(PAUSE, self.flush)
+        elif len(self._lines) >= MOST:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what waits."""
+        self._stream.write(b"".join(self._lines).decode())
+        self._stream.flush()
+        self._lines.clear()

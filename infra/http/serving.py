@@ -1,0 +1,93 @@
+"""Runs the server: one process, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Final
+
+import uvicorn
+import uvloop
+from jobledger.infra.http import logs
+from jobledger.infra.http.app import create_app
+from jobledger.infra.http.served import Limits, Served
+from jobledger.infra.ledger import Ledger
+
+LOG: Final = logging.getLogger("jobledger.http")
+GARBAGE: Final = (20_000, 20, 20)
+"""gc.set_threshold: a request leaves no cycles behind, or few."""
+SWITCH_INTERVAL: Final = 0.0005
+"""Seconds a thread keeps the interpreter while others wait: a reader should not wait for 16 writers."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, that says where it listens and lets what is in work end before it stops."""
+
+    def __init__(self, config: uvicorn.Config, served: Served) -> None:
+        super().__init__(config)
+        self._served = served
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for server in self.servers:
+            for listening in server.sockets:
+                host, port = listening.getsockname()[:2]
+                shown = f"[{host}]" if ":" in host else host
+                LOG.info("listening", extra={"url": f"http://{shown}:{port}"})
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  uvicorn's
+        """Unlike uvicorn's, the signal does not kill the process in the end: it stops by itself, with 0."""
+        self._served.stopping.set()
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+
+def serve(open_: Callable[[], Ledger], host: str, port: int, limits: Limits, level: str) -> None:
+    """Answers, from the ledger that `open_` opens, until SIGTERM or SIGINT; what was accepted by then is committed and answered.
+
+    Raises InvalidFieldError for a host beyond loopback while nobody needs a token.
+    """
+    logs.set_up(level)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(open_, host, port, limits))
+
+
+async def _serve(open_: Callable[[], Ledger], host: str, port: int, limits: Limits) -> None:
+    with open_() as ledger:
+        await _serve_ledger(ledger, host, port, limits)
+
+
+async def _serve_ledger(ledger: Ledger, host: str, port: int, limits: Limits) -> None:
+    served = Served(ledger, limits)
+    served.check_host(host)
+    app = create_app(served)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        lifespan="off",
+        proxy_headers=False,
+        http="httptools",
+        timeout_graceful_shutdown=int(limits.deadline) + 1,
+        backlog=1_024,
+    )
+    # What is there now stays; looking through it for garbage again and again would cost more than a request.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
+    try:
+        await Server(config, served).serve()
+    finally:
+        app.close()
+        served.close()

@@ -1,0 +1,107 @@
+"""Server processes to test against, as an operator starts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any, NamedTuple
+
+import httpx
+from jobledger.infra import Ledger
+
+from tests.ledgers import new_ledger
+
+PATIENCE = 60.0
+"""Seconds after which a server that says nothing counts as broken."""
+
+
+class Server(NamedTuple):
+    """A running `jobledger serve`, and the same ledger opened beside it."""
+
+    url: str
+    ledger: Ledger
+    dsn: str
+    process: subprocess.Popen[str]
+    logs: list[dict[str, Any]]
+    """What it logged so far, a JSON object each."""
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def client(self, **options: Any) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=30, **options)
+
+    def stop(self, sig: int = signal.SIGTERM) -> int:
+        """Asks it to end, and waits; its exit code."""
+        self.process.send_signal(sig)
+        return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def new_server(dsn: str, *options: str) -> Iterator[Server]:
+    """A server on a port of its own, with a ledger of its own."""
+    with (
+        new_ledger(dsn) as name,
+        Ledger.open(dsn, name) as ledger,
+        serving(ledger, dsn, *options) as server,
+    ):
+        yield server
+
+
+@contextmanager
+def serving(ledger: Ledger, dsn: str, *options: str, command: str = "serve") -> Iterator[Server]:
+    """Another server of that ledger; over gRPC with the command `serve-grpc`."""
+    program = str(Path(sys.executable).parent / "jobledger")
+    process = subprocess.Popen(
+        [program, "--dsn", dsn, "--ledger", ledger.name, command, "--port", "0", *options],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    logs: list[dict[str, Any]] = []
+    urls: queue.Queue[str] = queue.Queue()
+    reader = Thread(target=_read, args=(process, logs, urls), daemon=True)
+    reader.start()
+    try:
+        url = urls.get(timeout=PATIENCE)
+        assert url, f"the server did not start: {logs}"
+        if command == "serve":
+            with httpx.Client(base_url=url) as client:
+                assert client.get("/readyz").status_code == 200
+        yield Server(url, ledger, dsn, process, logs)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(PATIENCE)
+        finally:
+            process.kill()
+            process.wait()
+            reader.join()
+            assert process.stderr is not None
+            process.stderr.close()
+
+
+def _read(
+    process: subprocess.Popen[str], logs: list[dict[str, Any]], urls: queue.Queue[str]
+) -> None:
+    """Keeps its log, and finds where it listens; "" if it ends before."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            said = {"message": line.rstrip()}
+        logs.append(said)
+        if said.get("message") == "listening":
+            urls.put(said["url"])
+    urls.put("")
