@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import Server
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
@@ -20,12 +22,17 @@ def test_the_lifecycle_is_printed_as_it_is() -> None:
 
 
 def test_the_examples_print_what_they_say(
-    dsn: str, ledger_name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    dsn: str,
+    ledger_name: str,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("JOBLEDGER_DSN", dsn)
     monkeypatch.setenv("JOBLEDGER_LEDGER", ledger_name)
+    monkeypatch.setenv("LEDGER_URL", server.url)
     examples = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL)
-    assert len(examples) == 2
+    assert len(examples) == 3
 
     names: dict[str, object] = {}
     for code, printed in examples:

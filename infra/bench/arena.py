@@ -25,6 +25,8 @@ SLOW_DISK = "-c commit_delay=1000 -c commit_siblings=0"
 """The leader of a group commit sleeps 1 ms before its flush, as on a disk that takes that long."""
 PEERS = "bench_peers"
 Made = TypeVar("Made")
+Pair = tuple[float, float]
+"""Ours, and what stands beside it."""
 
 
 class Arena:

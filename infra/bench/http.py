@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 from jobledger.domain.events import Event, Preparing, Retried, Started, Succeeded
-from jobledger.infra.bench.arena import Arena
+from jobledger.infra.bench.arena import Arena, Pair
 from jobledger.infra.bench.http_load import INPUT, LABELS, REPORTS, VERBS
 from jobledger.infra.ledger import Ledger
 
@@ -35,7 +35,7 @@ class Taken(NamedTuple):
     """99 of 100 took no longer."""
 
 
-def get(arena: Arena) -> tuple[float, float]:
+def get(arena: Arena) -> Pair:
     """GET of one ml v1 job, beside a fastapi endpoint that returns a constant of the same size."""
     with _served(arena) as (port, _), _peer(port) as peer:
         return (
@@ -44,7 +44,7 @@ def get(arena: Arena) -> tuple[float, float]:
         )
 
 
-def create(arena: Arena) -> tuple[float, float]:
+def create(arena: Arena) -> Pair:
     """POST of ml v1 jobs over 64 connections, beside the same endpoint taking the same body."""
     with _served(arena) as (port, _), _peer(port) as peer:
         return (
@@ -53,7 +53,7 @@ def create(arena: Arena) -> tuple[float, float]:
         )
 
 
-def batch(arena: Arena) -> tuple[float, float]:
+def batch(arena: Arena) -> Pair:
     """Reports by the hundred, beside the same events through `append_many`, a hundred a call."""
     with _served(arena) as (port, ledger):
         for number in range(REPORTS // len(VERBS)):
@@ -62,7 +62,7 @@ def batch(arena: Arena) -> tuple[float, float]:
         return ours, _append_hundreds(ledger, arena.seconds)
 
 
-def latency(arena: Arena) -> tuple[float, float]:
+def latency(arena: Arena) -> Pair:
     """Milliseconds of 99 of 100 gets while 64 writers create jobs, beside those of half when nobody does."""
     with _served(arena) as (port, _):
         idle = _load(arena, port, PATH, 1)

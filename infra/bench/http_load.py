@@ -60,7 +60,7 @@ class Asking(asyncio.Protocol):
             else:
                 self._ask()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002
         if not self.done.done():
             self.done.set_result(None)
 

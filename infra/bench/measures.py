@@ -1,4 +1,4 @@
-"""What is measured, and what stands beside it. Ids and their order are stable; later ones are added at the end."""
+"""What writing, reading and rebuilding are measured by."""
 
 from __future__ import annotations
 
@@ -6,34 +6,13 @@ import gc
 import time
 from collections.abc import Callable
 from itertools import islice
-from statistics import median
-from typing import Final, NamedTuple
+from typing import Final
 
-from jobledger.infra.bench import past
-from jobledger.infra.bench.arena import SLOW_DISK, Arena
+from jobledger.infra.bench.arena import SLOW_DISK, Arena, Pair
 from jobledger.infra.bench.load import ready_events
 from jobledger.infra.postgres.connections import schema_of
 from jobledger.infra.rebuild import rebuild
 from jobledger.projections.catalogue import PROJECTIONS
-
-Pair = tuple[float, float]
-"""Ours, and what stands beside it."""
-
-
-class Measure(NamedTuple):
-    """One figure. `ratio` is ours through the other's; `must` and `aim` are lower bounds of it,
-    upper ones where less is better.
-    """
-
-    id: str
-    measure: str
-    unit: str
-    beside: str
-    must: float
-    aim: float
-    run: Callable[[Arena], Pair]
-    less_is_better: bool = False
-
 
 PGBENCH_TABLE: Final = """
 CREATE TABLE {schema}.rows (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, job text NOT NULL,
@@ -186,149 +165,3 @@ def _per_second(call: Callable[[], object], seconds: float) -> float:
             call()
         count += 100
     return count / taken
-
-
-PGBENCH: Final = "pgbench, one-row prepared inserts"
-STOCK: Final = "eventsourcing's own recorder"
-MEASURES: Final = (
-    Measure(
-        "append64",
-        "durable appends, 64 callers",
-        "events/s",
-        f"{PGBENCH}, 64 clients",
-        0.5,
-        1,
-        append64,
-    ),
-    Measure(
-        "append64_stock",
-        "durable appends, 64 callers",
-        "events/s",
-        f"{STOCK}, best of 1, 2, 8 processes",
-        8,
-        15,
-        append64_stock,
-    ),
-    Measure(
-        "append64_slow_disk",
-        "the same, a disk of 1 ms",
-        "events/s",
-        f"{PGBENCH}, 64 clients",
-        0.5,
-        1,
-        append64_slow_disk,
-    ),
-    Measure(
-        "append1_stock",
-        "durable appends, 1 caller",
-        "events/s",
-        f"{STOCK}, 1 process",
-        2,
-        4,
-        append1_stock,
-    ),
-    Measure(
-        "import",
-        "bulk import of ready events",
-        "events/s",
-        "COPY of the same rows by psql",
-        0.4,
-        0.8,
-        bulk_import,
-    ),
-    Measure(
-        "rebuild",
-        "rebuild of jobs, 200,000 events",
-        "events/s",
-        "eventsourcing's ProjectionRunner",
-        100,
-        400,
-        rebuild_jobs,
-    ),
-    Measure("get", "get of one job", "calls/s", "psycopg, select of one row by key", 0.6, 0.9, get),
-    Measure(
-        "feed",
-        "live feed read from Python",
-        "events/s",
-        "COPY of the same rows to psql",
-        0.2,
-        0.5,
-        feed,
-    ),
-    Measure(
-        "bytes_per_event",
-        "on disk, indexes and projections in",
-        "bytes/event",
-        "the same events in eventsourcing's table",
-        1.5,
-        1,
-        bytes_per_event,
-        less_is_better=True,
-    ),
-)
-PAST: Final = (
-    Measure(
-        "count_as_of",
-        "count by state as of T, 2 million events",
-        "calls/s",
-        "SELECT DISTINCT ON over events up to T",
-        30,
-        200,
-        past.count_as_of,
-    ),
-    Measure(
-        "count_scale",
-        "the same, at 2 million events",
-        "ms",
-        "at 200,000 events",
-        2,
-        1.2,
-        past.count_scale,
-        less_is_better=True,
-    ),
-    Measure(
-        "list_as_of",
-        "next page of 100 jobs with a filter as of T",
-        "ms",
-        "the same on current rows",
-        3,
-        1.3,
-        past.list_as_of,
-        less_is_better=True,
-    ),
-    Measure(
-        "version_as_of",
-        "one job as of vN, 7,000-event job",
-        "ms",
-        "one select of its events by key",
-        2,
-        1.1,
-        past.version_as_of,
-        less_is_better=True,
-    ),
-    Measure(
-        "intervals_cost",
-        "appends, 64 callers, intervals up to date",
-        "events/s",
-        "appends without them",
-        0.75,
-        0.9,
-        past.intervals_cost,
-    ),
-    Measure(
-        "queue_time",
-        "queue time percentiles by day, 2 million events",
-        "reports/s",
-        "the same SQL by hand over events",
-        5,
-        50,
-        past.queue_time,
-    ),
-)
-ALL: Final = (*MEASURES, *PAST)
-
-
-def run(measure: Measure, arena: Arena, times: int) -> Pair:
-    """Medians of so many runs, ours and the other's in turn."""
-    pairs = [measure.run(arena) for _ in range(times)]
-    return median(ours for ours, _ in pairs), median(theirs for _, theirs in pairs)

@@ -16,8 +16,8 @@ from jobledger.infra.ledger import server_of
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from jobledger.infra.bench.arena import Arena
-    from jobledger.infra.bench.measures import Measure, Pair
+    from jobledger.infra.bench.arena import Arena, Pair
+    from jobledger.infra.bench.catalogue import Measure
 
 
 def bench(
@@ -40,7 +40,7 @@ def bench(
     """Measure the ledger beside its peers and limits, on this machine, in this run."""
     # Not for every command: the peers' libraries take their time to import.
     from jobledger.infra.bench.arena import Arena
-    from jobledger.infra.bench.measures import ALL, run
+    from jobledger.infra.bench.catalogue import ALL, run
 
     known = {measure.id: measure for measure in ALL}
     if unknown := set(ids or ()) - known.keys():
