@@ -1,7 +1,7 @@
 -- Waiting jobs of a collection, all or those of some names, and the place that was reported with that.
 SELECT name, create_time, spec, place
 FROM jobs, LATERAL (
-    SELECT CASE WHEN type = 'Queued' THEN (read_json(data) ->> 'queuePosition')::integer END AS place
+    SELECT CASE WHEN type = 'Queued' THEN (read_json(data) ->> 'queuePosition')::bigint END AS place
     FROM events
     WHERE events.name = jobs.name AND events.version <= jobs.version AND state_after(type) IS NOT NULL
     ORDER BY events.version DESC

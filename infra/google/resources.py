@@ -11,6 +11,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import CANCELLED
 from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
+from jobledger.infra.google import details
 from jobledger.infra.google.messages import Api
 
 DEADLINE_EXCEEDED: Final = 4
@@ -31,7 +32,10 @@ def given_fields(api: Api, message: str, spec: Mapping[str, Any]) -> JsonObject:
 
 def made_fields(api: Api, message: str, output: Mapping[str, Any] | None) -> JsonObject:
     """The output-only fields that reports told of."""
-    return _valid(api, message, output or {}, api.read_only(message))
+    if not output:
+        return {}
+    told: JsonObject = _with_known_details(_valid(api, message, output, api.read_only(message)))
+    return told
 
 
 def _valid(api: Api, message: str, said: Mapping[str, Any], among: Any) -> JsonObject:
@@ -56,7 +60,7 @@ def _one_by_one(api: Api, message: str, known: JsonObject) -> JsonObject:
 def error_of(job: Job) -> JsonObject | None:
     """google.rpc.Status of a job that failed, was cancelled or expired.
 
-    Details are those that clients know: an unknown type makes them refuse the whole resource.
+    Details are those that clients know, as far as they can be read.
     """
     if job.state is JobState.EXPIRED:
         return {"code": DEADLINE_EXCEEDED, "message": job.error_message or ""}
@@ -66,30 +70,30 @@ def error_of(job: Job) -> JsonObject | None:
         "code": job.error.get("code", CANCELLED),
         "message": job.error.get("message", ""),
     }
-    details = job.error.get("details")
-    known = [d for d in details if _is_known(d)] if isinstance(details, list) else []
+    said = job.error.get("details")
+    known = _known_details(said) if isinstance(said, list) else []
     return shown | {"details": known} if known else shown
 
 
-def _is_known(detail: Any) -> bool:
-    return isinstance(detail, dict) and detail.get("@type") in _DETAILS
+def _with_known_details(value: Any) -> Any:
+    """The same, but that statuses anywhere in it hold only details that clients know."""
+    match value:
+        case [{"@type": _}, *_]:
+            return _known_details(value)
+        case list():
+            return [_with_known_details(one) for one in value]
+        case dict():
+            return {key: _with_known_details(one) for key, one in value.items()}
+    return value
 
 
-_DETAILS: Final = frozenset(
-    f"type.googleapis.com/google.rpc.{name}"
-    for name in (
-        "BadRequest",
-        "DebugInfo",
-        "ErrorInfo",
-        "Help",
-        "LocalizedMessage",
-        "PreconditionFailure",
-        "QuotaFailure",
-        "RequestInfo",
-        "ResourceInfo",
-        "RetryInfo",
-    )
-)
+def _known_details(said: list[Any]) -> list[JsonObject]:
+    return [_detail(one, type_) for one in said if (type_ := details.type_of(one))]
+
+
+def _detail(said: JsonObject, type_: str) -> JsonObject:
+    fields = details.API.fields(type_)
+    return {"@type": details.PREFIX + type_, **_valid(details.API, type_, said, fields)}
 
 
 def check_display_name(spec: Mapping[str, Any]) -> None:
