@@ -127,15 +127,17 @@ class Appender:
             _json_array(new) if new else None,
             _json_array(changed) if changed else None,
         ]
-        # Straight to libpq: psycopg's cursor costs as much again as the round trip.
         self.in_doubt = True
-        sent = self._pg.exec_prepared(b"append", parameters)  # type: ignore[arg-type] # None is NULL
-        result = self._check(sent)
+        result = self._check(self._execute(parameters))
         self.in_doubt = self._pg.transaction_status != pq.TransactionStatus.IDLE
         size, recorded = result.get_value(0, 0), result.get_value(0, 1)
         assert size is not None
         assert recorded is not None
         return Placed(int(size) - len(rows) + 1, datetime.fromisoformat(recorded.decode()))
+
+    def _execute(self, parameters: Sequence[bytes | None]) -> pq.abc.PGresult:
+        """Straight to libpq: psycopg's cursor costs as much again as the round trip."""
+        return self._pg.exec_prepared(b"append", parameters)  # type: ignore[arg-type] # None is NULL
 
     def advance(self, count: int) -> Placed:
         """Takes the next positions, in a transaction that will write so many events there."""

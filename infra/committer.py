@@ -35,6 +35,8 @@ PATIENCE: Final = 30.0
 class Committer:
     """Writes for all threads of a process; `close` it when no caller is left."""
 
+    appender: type[Appender] = Appender
+
     def __init__(self, connect: Callable[[], Connection], patience: float = PATIENCE) -> None:
         self._connect = connect
         self._patience = patience
@@ -177,7 +179,7 @@ class Committer:
         """The connection to write on, made anew if it broke."""
         if self._appender is None or self._appender.broken:
             self._appender = None
-            self._appender = Appender(self._connect())
+            self._appender = self.appender(self._connect())
         return self._appender
 
     def _is_lost(self) -> bool:

@@ -62,6 +62,10 @@ class Host:
         """Who writes for all callers."""
         return Committer(lambda: connect(info))
 
+    def current(self, ledger: Reads, name: str) -> Job | None:
+        """A job as it is, also a deleted one; None if there is none."""
+        return ledger.read_current(name)
+
     def lock(self) -> Waiting | None:
         """What the caller of a write waits on; None: a lock that blocks its thread."""
         return None
@@ -217,6 +221,9 @@ class Ledger(Commands, Reports, Reads):
     def connection(self) -> Connection:
         """A connection of your own to this ledger's schema, in autocommit; close it after use."""
         return connect(self.conninfo)
+
+    def _current(self, name: str) -> Job | None:
+        return self._host.current(self, name)
 
     def _command(self, name: str, command: JobCommand, about: About) -> Job:
         return self._write(name, lambda job: decide(command, job), about).after

@@ -335,8 +335,7 @@ def test_access_is_open_until_there_is_a_token_and_never_again(
     assert tokens.is_open()
     assert not tokens.configured()
     assert tokens.admit(None, NOW) == ANYBODY
-    with pytest.raises(UnauthenticatedError):
-        tokens.admit(UNKNOWN, NOW)
+    assert tokens.admit(UNKNOWN, NOW) == ANYBODY  # Some clients always send one.
     secret = elsewhere.create("a", Role.READER)
     clock.now += REMEMBERED
     assert not tokens.is_open()

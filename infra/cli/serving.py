@@ -33,9 +33,9 @@ def serve(
     It is ready when GET /readyz answers 200, and stops on SIGTERM, when all it took on is committed.
     """
     try:
+        from jobledger.infra.http.host import TurnHost
         from jobledger.infra.http.served import Limits
         from jobledger.infra.http.serving import serve as run
-        from jobledger.infra.turns import TurnHost
     except ImportError as error:
         raise InvalidFieldError("serve", f"needs jobledger[server] ({error})") from error
     limits = Limits(max_body=max_body, max_waiting=max_waiting, deadline=deadline)
@@ -56,13 +56,13 @@ def serve_grpc(
 
     It is ready when it logs "listening", and stops on SIGTERM, when all it took on is committed.
     """
+    _check_level(log_level)
     try:
         from jobledger.infra.grpc.serving import serve as run
         from jobledger.infra.http.served import Limits
     except ImportError as error:
         raise InvalidFieldError("serve-grpc", f"needs jobledger[grpc] ({error})") from error
     limits = Limits(max_body, max_waiting, deadline=deadline, threads=THREADS)
-    _check_level(log_level)
     with target(context).open() as ledger:
         run(ledger, host, port, limits, log_level)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,11 +18,13 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.names import parse_trace_parent
 from jobledger.infra.access import Caller, Tokens
 from jobledger.infra.errors import OverloadedError
+from jobledger.infra.http.turns import take_turn
 from jobledger.infra.ledger import Ledger
-from jobledger.infra.turns import take_turn
 
 Result = TypeVar("Result")
 BEARER: Final = "bearer "
+READERS_STAY: Final = 1.0
+"""Seconds after a read in which more are expected."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,10 @@ class Limits:
     max_streams: int = 64
     """Followers of the feed, which wait without a thread."""
     deadline: float = 30.0
-    writers: int = 32
-    """Writes under way at once, which commit together: more wait, so that readers find a gap between them."""
+    writers: int = 24
+    """Writes under way at once, which commit together: more wait."""
+    writers_beside_readers: int = 4
+    """The same while somebody reads, so that readers find a gap between them."""
     threads: int = 8
     """For what takes the processor longer than a moment."""
 
@@ -50,15 +56,16 @@ class Served:
         """Set when the server is asked to stop: what is in work is finished, nothing new is begun."""
         self.waiting = 0
         self.streams = 0
-        self._writers = asyncio.Semaphore(self.limits.writers)
+        self._writers = Writers(self.limits)
         self._threads = ThreadPoolExecutor(self.limits.threads, "jobledger-request")
 
     async def read(self, work: Callable[[], Result]) -> Result:
         """Does it on the loop's thread, which does other things while it waits."""
+        self._writers.make_way()
         return await take_turn(work)
 
     async def write(self, work: Callable[[], Result]) -> Result:
-        """The same, with few others at once."""
+        """The same, with so many others at once as the limits say."""
         async with self._writers:
             return await take_turn(work)
 
@@ -95,6 +102,47 @@ class Served:
     def close(self) -> None:
         """Waits for the threads' work."""
         self._threads.shutdown()
+
+
+class Writers:
+    """Lets writes in, one by one: many at once, and few while somebody reads."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._under_way = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._last_read = -READERS_STAY
+
+    def make_way(self) -> None:
+        """Somebody reads."""
+        self._last_read = time.monotonic()
+
+    async def __aenter__(self) -> None:
+        while self._under_way >= self._most():
+            gap = asyncio.get_running_loop().create_future()
+            self._waiting.append(gap)
+            try:
+                await gap
+            except asyncio.CancelledError:
+                self._wake()  # Its gap is another's, if it had one already.
+                raise
+        self._under_way += 1
+
+    async def __aexit__(self, *_: object) -> None:
+        self._under_way -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        gaps = self._most() - self._under_way
+        while self._waiting and gaps > 0:
+            gap = self._waiting.popleft()
+            if not gap.done():  # Its caller may have given up.
+                gap.set_result(None)
+                gaps -= 1
+
+    def _most(self) -> int:
+        read = time.monotonic() - self._last_read < READERS_STAY
+        return self._limits.writers_beside_readers if read else self._limits.writers
 
 
 def is_loopback(host: str) -> bool:

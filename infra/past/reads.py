@@ -78,7 +78,7 @@ class Reads:
         """The job as it is, or was. Raises JobNotFoundError if there is none, or it was deleted."""
         parameters = {"name": parse_name(name)}
         if as_of is None and clock is None:
-            job = self._read(READ_JOB, (name,))
+            job = self._current(name)
         else:
             moment = self.moment(as_of, clock, name)
             recorded = moment.clock is Clock.RECORDED
@@ -183,6 +183,13 @@ class Reads:
             query = Query.parse(IN_A_STATE, moment)
             return Counts(moment, self._fleet.count(query, "state"))
         return Counts(moment._replace(position=known), states)
+
+    def read_current(self, name: str) -> Job | None:
+        """The job as it is, also a deleted one; None if there is none."""
+        return self._read(READ_JOB, (name,))
+
+    def _current(self, name: str) -> Job | None:
+        return self.read_current(name)
 
     def _read(self, statement: bytes, parameters: tuple[Any, ...] | dict[str, Any]) -> Job | None:
         with translated(), self.pool.connection() as connection:
