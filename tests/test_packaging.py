@@ -15,6 +15,9 @@ USE = """
 import jobledger.infra, sys
 from jobledger.infra import Ledger
 assert sys.prefix in jobledger.infra.__file__, jobledger.infra.__file__
+from jobledger.infra.google import messages
+for api in ("ml_v1", "aiplatform_v1", "datalabeling_v1beta1"):
+    messages.load(api)
 with Ledger.open() as ledger:
     ledger.create("projects/p/jobs/x", {"team": "a"})
     ledger.started("projects/p/jobs/x")

@@ -202,7 +202,7 @@ def test_pipelines_are_ordered_by_when_they_ended(vertex: Vertex, parent: str) -
 
 def test_an_order_that_cannot_be_meant_is_refused(vertex: Vertex, parent: str) -> None:
     for order in ("colour", "create_time sideways", "state", ",", "create_time desc desc"):
-        assert refused(vertex, PIPELINE, parent=parent, order_by=order) in {"orderBy", "order_by"}
+        assert refused(vertex, PIPELINE, parent=parent, order_by=order) == "orderBy"
     with (
         vertex.server.client() as http
     ):  # Only where the API has it; Google's client has no such field.
@@ -269,7 +269,7 @@ def test_a_token_serves_its_own_list_only(vertex: Vertex, parent: str) -> None:
         {"parent": parent, "filter": "display_name=d"},
         {"parent": parent.replace("us-central1", "-")},
     ):
-        assert refused(vertex, CUSTOM, page_token=token, **asked) == "page_token"
-    assert refused(vertex, NAMED["nasJobs"], parent=parent, page_token=token) == "page_token"
+        assert refused(vertex, CUSTOM, page_token=token, **asked) == "pageToken"
+    assert refused(vertex, NAMED["nasJobs"], parent=parent, page_token=token) == "pageToken"
     rest = vertex.list(CUSTOM, parent=parent, page_token=token)
     assert [job.name.rpartition("/")[2] for job in rest] == ["1", "0"]

@@ -31,6 +31,15 @@ OVERRIDE: Final = b"x-http-method-override"
 OVERRIDDEN: Final = frozenset({"GET", "PATCH", "DELETE", "PUT"})
 STREAM: Final = "/ledger/v1/events:stream"
 PROBES: Final = frozenset({"/healthz", "/readyz"})
+SENT_AS: Final = {
+    "as_of": "asOf",
+    "occurred_time": "occurredTime",
+    "order_by": "orderBy",
+    "page_size": "pageSize",
+    "page_token": "pageToken",
+    "request_id": "requestId",
+    "trace_parent": "traceParent",
+}
 HTTP_TOO_LARGE: Final = 413
 
 
@@ -147,13 +156,20 @@ class _Answer:
     async def refuse(self, error: Exception, trace_id: str | None) -> None:
         """Answers with the error's Status, unless an answer was begun already."""
         self.error = error
-        status = status_of(error)
+        status = status_of(as_sent(error))
         if status.code.name == "INTERNAL":
             LOG.error("failed", exc_info=error, extra={"trace_id": trace_id})
         if self.status:
             return
         http = HTTP_TOO_LARGE if isinstance(error, BodyTooLargeError) else status.code.http
         await send_json(self, http, body_of(status, http), extra_headers(status))
+
+
+def as_sent(error: Exception) -> Exception:
+    """The error with its field's name as it is in JSON and queries."""
+    if type(error) is InvalidFieldError and error.field in SENT_AS:
+        return InvalidFieldError(SENT_AS[error.field], error.why)
+    return error
 
 
 def body_of(status: Status, http: int) -> dict[str, Any]:

