@@ -23,6 +23,8 @@ from psycopg_pool import ConnectionPool
 Result = TypeVar("Result")
 CONNECTIONS: Final = 8
 """Connections for turns: as many reads as are under way at once; more wait."""
+LOOK_AGAIN: Final = 1.0
+"""Seconds after which a socket that nothing was heard of is tried all the same."""
 
 
 class TurnConnection(psycopg.Connection[tuple[Any, ...]]):
@@ -50,6 +52,10 @@ class TurnConnection(psycopg.Connection[tuple[Any, ...]]):
         except StopIteration as end:
             result: Result = end.value
             return result
+        except psycopg.Error:
+            if self.broken:
+                self._stop_listening()
+            raise
         finally:
             self._asking = False
 
@@ -66,6 +72,8 @@ class TurnConnection(psycopg.Connection[tuple[Any, ...]]):
             loop.add_reader(self._listening, self._tell, Ready.R)
         if wanted & Wait.W:
             loop.add_writer(self._listening, self._tell, Ready.W)
+        # uvloop watches a socket that was reset no longer, and says so to nobody.
+        again = loop.call_later(LOOK_AGAIN, self._tell, Ready.R)
         try:
             return cast("Ready", wait_for(answer))
         except BaseException:
@@ -73,6 +81,7 @@ class TurnConnection(psycopg.Connection[tuple[Any, ...]]):
             self.close()
             raise
         finally:
+            again.cancel()
             if wanted & Wait.W and self._listening is not None:
                 loop.remove_writer(self._listening)
 
