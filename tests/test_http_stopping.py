@@ -204,6 +204,8 @@ def test_it_is_not_ready_while_postgresql_is_away_and_is_when_it_is_back(
 
         start_again(home)
         eventually(lambda: client.get("/readyz").status_code == 200)
-        client.get("/ledger/v1/projects/p/jobs/before").raise_for_status()
+        for path in ("/ledger/v1/projects/p/jobs/before", "/v1/projects/p/jobs"):
+            # The pool tries again ever more seldom, the longer it was away.
+            eventually(lambda path=path: client.get(path).status_code == 200, PATIENCE)  # type: ignore[misc]
         client.post("/ledger/v1/projects/p/jobs/after:create").raise_for_status()
         assert server.stop() == 0

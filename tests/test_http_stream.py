@@ -72,9 +72,9 @@ def write(server: Server, project: str, jobs: int, each: int, token: str = "") -
         list(pool.map(work, range(jobs)))
 
 
-def eventually(said: Callable[[], bool]) -> None:
+def eventually(said: Callable[[], bool], within: float = SOON) -> None:
     """Fails unless it becomes so before long."""
-    until = time.monotonic() + SOON
+    until = time.monotonic() + within
     while not said():
         assert time.monotonic() < until
         time.sleep(0.02)

@@ -250,6 +250,31 @@ def test_a_job_is_shown_as_it_happened(
     assert read_refusal(unknown.status_code, unknown.json())[:2] == (404, "NOT_FOUND")
 
 
+@pytest.mark.parametrize(
+    ("version", "collection"),
+    [
+        ("v1", "jobs"),
+        ("v1", "locations/r/customJobs"),
+        ("v1", "locations/r/pipelineJobs"),
+        ("v1beta1", "evaluationJobs"),
+    ],
+)
+def test_a_job_that_was_heard_of_before_it_was_created_is_not_there_yet(
+    http: httpx.Client, server: Server, parent: str, version: str, collection: str
+) -> None:
+    name = f"{parent}/{collection}/a"
+    days = [f"2026-01-0{day}T12:00:00Z" for day in range(1, 4)]
+    http.post(f"/ledger/v1/{name}:create", json={"occurredTime": days[1]}).raise_for_status()
+    tell(server, name, "progressReported", occurredTime=days[0], output={"x": 1})
+    for day, status, listed in ((days[0], 404, 0), (days[1], 200, 1), (days[2], 200, 1)):
+        asked = {"validTime": day}
+        assert http.get(f"/{version}/{name}", params=asked).status_code == status
+        page = http.get(f"/{version}/{parent}/{collection}", params=asked)
+        assert sum(map(len, page.raise_for_status().json().values())) == listed
+        asked = {"asOf": day, "clock": "occurred"}
+        assert http.get(f"/ledger/v1/{name}", params=asked).status_code == 200
+
+
 def test_both_times_say_what_was_known_of_then(
     jobs: Any, http: httpx.Client, server: Server, parent: str
 ) -> None:

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from jobledger.domain.canonical import JsonObject
-from jobledger.domain.errors import InvalidFieldError, LedgerError
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerError
+from jobledger.domain.job import Job
 from jobledger.domain.moments import AsOf, AtTime, Clock, parse_as_of
 from jobledger.infra.access import Caller, Role, check
 from jobledger.infra.ledger import Ledger
@@ -65,6 +66,16 @@ class Call(NamedTuple):
     def project(self) -> str:
         """The project's resource name."""
         return f"projects/{self.ids[0]}"
+
+    def job(self, name: str, as_of: Given | None = None, clock: Clock | None = None) -> Job:
+        """The job, now or as of a moment; raises JobNotFoundError, also before it was in any state.
+
+        As it happened, a job may have been heard of before it was created. Google's have no such past.
+        """
+        job = self.ledger.get(name, as_of=as_of, clock=clock)
+        if job.state is None:
+            raise JobNotFoundError(name)
+        return job
 
     def number(self, parameter: str) -> int:
         """An int32 parameter; 0 where it is not given."""

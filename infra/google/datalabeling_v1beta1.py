@@ -71,7 +71,7 @@ def create(call: Call) -> JsonObject:
 
 def get(call: Call) -> JsonObject:
     as_of, clock = moment_of(call)
-    return resource(call.ledger.get(_name(call), as_of=as_of, clock=clock))
+    return resource(call.job(_name(call), as_of, clock))
 
 
 def list_jobs(call: Call) -> JsonObject:
@@ -95,7 +95,7 @@ def patch(call: Call) -> JsonObject:
     paths = _patched(call, body)
     name = _name(call)
     for _ in range(TRIES):
-        job = call.ledger.get(name)
+        job = call.job(name)
         try:
             spec = merge(job.spec, body, paths)
             return resource(call.ledger.change_config(name, spec, job.etag, **call.about))
@@ -114,7 +114,7 @@ def pause(call: Call) -> JsonObject:
 def resume(call: Call) -> JsonObject:
     """Nothing happens to a job that is not paused."""
     call.expect_no_fields()
-    job = call.ledger.get(_name(call))
+    job = call.job(_name(call))
     if job.state not in GOING_ON:
         call.ledger.resume(job.name, **call.about)
     return {}
@@ -182,7 +182,7 @@ def _ids(model_version: str | None) -> Iterator[str]:
 
 def _is_deleted(call: Call, name: str) -> bool:
     try:
-        call.ledger.get(name)
+        call.job(name)
     except JobNotFoundError as error:
         return error.deleted
     return False

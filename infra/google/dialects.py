@@ -58,7 +58,7 @@ def read_filter(text: str, scope: Filter, translate: Translation) -> Filter:
 
 
 def collection_of(parent: str, collection: str) -> Filter:
-    """The jobs of one collection; `-` stands for all locations."""
+    """The jobs of one collection that are in any state; `-` stands for all locations."""
     project, _, location = parent.removeprefix("projects/").partition("/locations/")
     prefix = f"projects/{project}/locations/" if location == "-" else f"{parent}/{collection}/"
     return All(
@@ -66,6 +66,7 @@ def collection_of(parent: str, collection: str) -> Filter:
             Restriction(("project",), "=", project),
             Restriction(("kind",), "=", collection),
             Restriction(("name",), ":", f"{prefix}*"),
+            Restriction(("state",), ":", "*"),
         )
     )
 

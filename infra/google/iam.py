@@ -26,10 +26,10 @@ def get_policy(call: Call) -> JsonObject:
     as_of, clock = moment_of(call)
     name = _name(call)
     if as_of is None:
-        call.ledger.get(name)
+        call.job(name)
         return _policy(call.ledger.history(name))
     until = call.ledger.moment(as_of, clock, name)
-    call.ledger.get(name, as_of=until)
+    call.job(name, until)
     known = [event for event in call.ledger.history(name) if event.position <= until.position]
     if until.clock is Clock.OCCURRED:
         known = [event for event in known if event.occurred_time <= until.time]
@@ -39,7 +39,7 @@ def get_policy(call: Call) -> JsonObject:
 def set_policy(call: Call) -> JsonObject:
     body = API.parse("SetIamPolicyRequest", call.body)
     name = _name(call)
-    job = call.ledger.get(name)
+    job = call.job(name)
     before = _policy(call.ledger.history(name))
     policy = body.get("policy", {})
     if (policy.get("etag") or before["etag"]) != before["etag"]:
@@ -58,7 +58,7 @@ def test_permissions(call: Call) -> JsonObject:
     """Those asked about; none for a job there is not. What they let anybody do is not enforced here."""
     body = API.parse("TestIamPermissionsRequest", call.body)
     try:
-        call.ledger.get(_name(call))
+        call.job(_name(call))
     except JobNotFoundError:
         return {}
     asked = body.get("permissions", [])

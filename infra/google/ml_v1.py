@@ -42,7 +42,7 @@ def create(call: Call) -> JsonObject:
 
 def get(call: Call) -> JsonObject:
     as_of, clock = moment_of(call)
-    job = call.ledger.get(_name(call), as_of=as_of, clock=clock)
+    job = call.job(_name(call), as_of, clock)
     return resource(job, positions(call.ledger, call.project, [job], as_of, clock).get(job.name))
 
 
@@ -66,7 +66,7 @@ def patch(call: Call) -> JsonObject:
     etag = (body.get("etag") or None) if ("etag",) in masked else None
     labels = body.get("labels", {})
     if ("labels",) not in masked:
-        labels = call.ledger.get(_name(call)).labels
+        labels = call.job(_name(call)).labels
     job = call.ledger.change_labels(_name(call), labels, etag, **call.about)
     return resource(job, positions(call.ledger, call.project, [job], None, None).get(job.name))
 

@@ -106,7 +106,7 @@ class Face:
 
     def get(self, call: Call) -> JsonObject:
         as_of, clock = moment_of(call)
-        return shown(self.resource, call.ledger.get(self.name(call), as_of=as_of, clock=clock))
+        return shown(self.resource, call.job(self.name(call), as_of, clock))
 
     def list_jobs(self, call: Call) -> JsonObject:
         as_of, clock = moment_of(call)
@@ -137,7 +137,7 @@ class Face:
 
     def pause(self, call: Call) -> JsonObject:
         call.expect_no_fields()
-        job = call.ledger.get(self.name(call))
+        job = call.job(self.name(call))
         if job.state is not JobState.PAUSED:
             check_running(job, "Paused")
             call.ledger.pause(job.name, **call.about)
@@ -157,7 +157,7 @@ class Face:
         name = self.name(call)
         for _ in range(TRIES):
             try:
-                self._patch(call, call.ledger.get(name), body, paths)
+                self._patch(call, call.job(name), body, paths)
                 break
             except EtagMismatchError:
                 continue  # It changed between the two: the patch is of what it is now.
