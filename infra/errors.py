@@ -7,6 +7,8 @@ LedgerError (domain)
 ├── BrokenLedgerError        what is stored cannot be right: name, position, why
 ├── OverloadedError          the server has too much to do already: nothing was recorded
 ├── DeadlineExceededError    the server did not answer in time: seconds
+├── ProofError               a key, note, checkpoint or receipt that proves nothing: what, why
+├── ForkedError              the log is not the one that was signed before: kind, position, why
 ├── InputError               a file that cannot be read: file, line, why
 ├── TokenExistsError         the token's name is taken: name
 ├── UnauthenticatedError     who asks has no token that serves: reason, name
@@ -68,6 +70,29 @@ class InputError(LedgerError):
         self.line = line
         self.why = why
         super().__init__(f"{file}, line {line}: {why}" if line else f"{file}: {why}")
+
+
+class ProofError(LedgerError):
+    """What was shown proves nothing: `what` is "key", "note", "signature", "checkpoint", "receipt" or a file."""
+
+    def __init__(self, what: str, why: str) -> None:
+        self.what = what
+        self.why = why
+        super().__init__(f"{what}: {why}")
+
+
+class ForkedError(LedgerError):
+    """The log is not the one whose checkpoint was signed or seen before; nothing more is signed.
+
+    `kind` is "rolled back" (there was more of it) or "forked" (there was another one);
+    `position` is that up to which it was vouched for.
+    """
+
+    def __init__(self, kind: Literal["rolled back", "forked"], position: int, why: str) -> None:
+        self.kind = kind
+        self.position = position
+        self.why = why
+        super().__init__(f"the history is not the one that was vouched for ({kind}): {why}")
 
 
 class OverloadedError(LedgerError):

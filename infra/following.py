@@ -1,24 +1,39 @@
-"""Lets projections follow what this process writes, so that nobody who reads the past has to wait for them."""
+"""What is done behind the writers' backs: projections follow what is written, and the log's tree grows over it.
+
+So nobody who reads has to wait for it. What is left undone, the next process that writes does, or
+who needs it.
+"""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Callable
 from threading import Event as Signal
 from threading import Lock, Thread
 from typing import Final
 
-from jobledger.domain.errors import LedgerError
-from jobledger.infra.past.moments import Moments
-
-PAUSE: Final = 1.0
-"""Seconds that events may wait before they are followed."""
+SOON: Final = 0.5
+"""Seconds that events wait, at most, before the work on them begins."""
 
 
-class Follower:
-    """A thread that begins with the first write. What it leaves undone, the next reader does."""
+class Behind:
+    """A thread that begins with the first write, and works after every stretch of them."""
 
-    def __init__(self, moments: Moments) -> None:
-        self._moments = moments
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[Signal], object],
+        *,
+        pause: float = SOON,
+        at_end: bool = False,
+    ) -> None:
+        """`work`, which must not raise, is given what says that the ledger is closed.
+
+        It begins at most every `pause` seconds; with `at_end` once more when the ledger is closed.
+        """
+        self._name = name
+        self._work = work
+        self._pause = pause
+        self._at_end = at_end
         self._written = Signal()
         self._closed = Signal()
         self._starting = Lock()
@@ -31,22 +46,25 @@ class Follower:
         self._written.set()
         with self._starting:
             if self._thread is None and not self._closed.is_set():
-                self._thread = Thread(target=self._follow, name="jobledger-follower", daemon=True)
+                self._thread = Thread(target=self._serve, name=self._name, daemon=True)
                 self._thread.start()
 
     def close(self) -> None:
-        """Ends once what it is folding is folded."""
+        """Ends once what it is at is done."""
         self._closed.set()
         with self._starting:
             thread = self._thread
         if thread is not None:
+            unseen = self._written.is_set()
             self._written.set()
             thread.join()
+            if unseen and self._at_end:
+                self._work(self._closed)
 
-    def _follow(self) -> None:
-        while not self._closed.wait(PAUSE):
+    def _serve(self) -> None:
+        while not self._closed.wait(self._pause):
             self._written.wait()
+            if self._closed.is_set():
+                return
             self._written.clear()
-            # Whoever writes or reads will say what is wrong with the server.
-            with suppress(LedgerError):
-                self._moments.follow_all(self._closed)
+            self._work(self._closed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from threading import Event as Signal
@@ -16,7 +17,7 @@ from jobledger.domain.job import Job, decide, judge
 from jobledger.infra.bulk import bulk_writes
 from jobledger.infra.committer import Committer
 from jobledger.infra.feed import Feed
-from jobledger.infra.following import Follower
+from jobledger.infra.following import Behind
 from jobledger.infra.methods import About, Commands, Reports
 from jobledger.infra.past.reads import Reads
 from jobledger.infra.postgres import migrate
@@ -28,6 +29,7 @@ from jobledger.infra.postgres.connections import (
     schema_of,
 )
 from jobledger.infra.postgres.embedded import server_dsn
+from jobledger.infra.proof.sealing import Sealer
 from jobledger.infra.rebuild import rebuild
 from jobledger.infra.rows import RecordedEvent
 from jobledger.infra.settings import Settings
@@ -94,7 +96,7 @@ class Ledger(Commands, Reports, Reads):
         self._closed = Signal()
         self._feed = Feed(self.pool, self._closed)
         self._committer = self._host.committer(info)
-        self._follower = Follower(self._moments)
+        self._behind = self._works_behind(Settings())
 
     @classmethod
     def open(
@@ -124,7 +126,8 @@ class Ledger(Commands, Reports, Reads):
         """Writes what still waits, ends all feeds and closes the connections."""
         self._closed.set()
         self._committer.close()
-        self._follower.close()
+        for work in self._behind:
+            work.close()
         self.pool.close()
 
     def __enter__(self) -> Self:
@@ -174,8 +177,7 @@ class Ledger(Commands, Reports, Reads):
             self._prepare(write, believed)
             writes.append(write)
         refusals = self._committer.submit_all(writes)
-        if self.follows:
-            self._follower.wake()
+        self._wake()
         return [self._came_of(*each) for each in zip(writes, refusals, strict=True)]
 
     def append_many(self, events: Iterable[Event]) -> int:
@@ -197,8 +199,7 @@ class Ledger(Commands, Reports, Reads):
         if lock is not None:
             write.wait_on(lock)
         self._committer.submit(write)
-        if self.follows:
-            self._follower.wake()
+        self._wake()
 
     def history(self, name: str) -> list[RecordedEvent]:
         """All events of a job, oldest first, also of a deleted one. Raises JobNotFoundError."""
@@ -221,6 +222,24 @@ class Ledger(Commands, Reports, Reads):
     def connection(self) -> Connection:
         """A connection of your own to this ledger's schema, in autocommit; close it after use."""
         return connect(self.conninfo)
+
+    def _works_behind(self, settings: Settings) -> list[Behind]:
+        works = []
+        if self.follows:
+            works.append(Behind("jobledger-follower", self._follow_all, pause=1.0))
+        if settings.seal:
+            seal = Sealer(self.conninfo, settings).seal_all
+            works.append(Behind("jobledger-sealer", seal, at_end=True))
+        return works
+
+    def _follow_all(self, closed: Signal) -> None:
+        # Whoever writes or reads will say what is wrong with the server.
+        with suppress(LedgerError):
+            self._moments.follow_all(closed)
+
+    def _wake(self) -> None:
+        for work in self._behind:
+            work.wake()
 
     def _current(self, name: str) -> Job | None:
         return self._host.current(self, name)

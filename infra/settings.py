@@ -1,4 +1,4 @@
-"""What the environment says: JOBLEDGER_DSN, JOBLEDGER_HOME, JOBLEDGER_LEDGER, JOBLEDGER_PROJECT."""
+"""What the environment says, in variables that begin with JOBLEDGER_."""
 
 from __future__ import annotations
 
@@ -17,6 +17,14 @@ class Settings(BaseSettings):
     dsn: str | None = None
     """libpq's connection string; without one the embedded server is used."""
     home: Path = Field(default_factory=lambda: platformdirs.user_data_path("jobledger"))
-    """Where the embedded server keeps its data."""
+    """Where the embedded server keeps its data, and the log's keys are."""
     ledger: str = "default"
     project: str = "default"
+    seal: bool = True
+    """Whether a process that writes lets the log's tree grow, and signs it where it has a key."""
+    signing_key: str | None = Field(default=None, repr=False)
+    """The log's private keys, instead of the files under `home`."""
+    policy: Path | None = None
+    """The file that names the witnesses to ask (C2SP tlog-policy)."""
+    publish: str = ""
+    """Where checkpoints go, separated by spaces: folders, http(s) addresses, or `exec:PROGRAM`."""

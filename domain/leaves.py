@@ -1,0 +1,145 @@
+"""What an event is in the proof: a leaf of a Merkle tree, over everything the ledger holds of it.
+
+The leaf at index `position - 1` is SHA-256(00 || entry) (RFC 6962), and the entry is, byte by byte:
+
+    01                        the version of this encoding
+    name                      UTF-8
+    version                   4 bytes, as all numbers big-endian
+    type                      UTF-8
+    schema                    2 bytes
+    occurred time             8 bytes: microseconds since 2000-01-01T00:00:00Z, signed
+    recorded time             8 bytes, the same
+    actor                     UTF-8, or absent
+    request id                UTF-8, or absent
+    trace parent              UTF-8, or absent
+    commitment                32 bytes
+
+Each field but the first and the last stands behind its length in 4 bytes, which is FFFFFFFF where
+it is absent (which the occurred time of an event of another aggregate is, too). So PostgreSQL
+sends a row in its binary COPY, which makes the leaf of an event something that can be had from
+the table with any client.
+
+The commitment is SHA-256(salt || data), data being the event's as it is stored. Each event has a
+salt of 32 bytes of its own: of 256 leaves each, that of the nth is the nth in the output of
+SHAKE256(key), and the key is 32 random bytes that are kept beside the tree. Whoever holds a leaf
+cannot find out its data by guessing it.
+
+This encoding has landed: it never changes, a new one would have another first byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+VERSION: Final = b"\x01"
+TILE: Final = 256
+"""Leaves to a tile, and to the key of their salts."""
+SALT_SIZE: Final = 32
+ABSENT: Final = b"\xff\xff\xff\xff"
+EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class Entry(NamedTuple):
+    """An event as its leaf has it; times are UTC."""
+
+    name: str
+    version: int
+    type: str
+    schema: int
+    occurred_time: datetime | None
+    recorded_time: datetime
+    actor: str | None
+    request_id: str | None
+    trace_parent: str | None
+    commitment: bytes
+
+    def encode(self) -> bytes:
+        """Its bytes, as above."""
+        return VERSION + _fields(self) + self.commitment
+
+    @classmethod
+    def decode(cls, encoded: bytes) -> Entry:
+        """Raises ValueError for what is no entry."""
+        if encoded[:1] != VERSION:
+            raise ValueError("is not an entry of a version known here")
+        fields, at = list[bytes | None](), 1
+        for _ in range(9):
+            length = encoded[at : at + 4]
+            at += 4
+            if length == ABSENT:
+                fields.append(None)
+                continue
+            end = at + int.from_bytes(length)
+            fields.append(encoded[at:end])
+            at = end
+        entry = cls(*_values(fields), encoded[at:])
+        if len(entry.commitment) != SALT_SIZE or entry.encode() != encoded:
+            raise ValueError("is not an entry")
+        return entry
+
+
+def commit(salt: bytes, data: bytes) -> bytes:
+    """What stands for the data in the entry."""
+    return hashlib.sha256(salt + data).digest()
+
+
+def salts(key: bytes) -> bytes:
+    """The salts of a tile's leaves, one after the other."""
+    return hashlib.shake_256(key).digest(TILE * SALT_SIZE)
+
+
+def salt_at(salts: bytes, index: int) -> bytes:
+    """That of the leaf at an index of the whole log."""
+    at = index % TILE * SALT_SIZE
+    return salts[at : at + SALT_SIZE]
+
+
+def _fields(entry: Entry) -> bytes:
+    values = (
+        entry.name.encode(),
+        struct.pack(">i", entry.version),
+        entry.type.encode(),
+        struct.pack(">h", entry.schema),
+        None if entry.occurred_time is None else _microseconds(entry.occurred_time),
+        _microseconds(entry.recorded_time),
+        *(
+            None if text is None else text.encode()
+            for text in (entry.actor, entry.request_id, entry.trace_parent)
+        ),
+    )
+    return b"".join(
+        ABSENT if value is None else struct.pack(">i", len(value)) + value for value in values
+    )
+
+
+def _values(fields: list[bytes | None]) -> tuple[str, int, str, int, datetime | None, datetime, str | None, str | None, str | None]:  # fmt: skip
+    name, version, type_, schema, occurred, recorded, *texts = fields
+    if name is None or version is None or type_ is None or schema is None or recorded is None:
+        raise ValueError("is not an entry")
+    actor, request_id, trace_parent = (None if t is None else t.decode() for t in texts)
+    return (
+        name.decode(),
+        int.from_bytes(version, signed=True),
+        type_.decode(),
+        int.from_bytes(schema, signed=True),
+        None if occurred is None else _time(occurred),
+        _time(recorded),
+        actor,
+        request_id,
+        trace_parent,
+    )
+
+
+def _microseconds(time: datetime) -> bytes:
+    return struct.pack(">q", (time - EPOCH) // _MICROSECOND)
+
+
+def _time(microseconds: bytes) -> datetime:
+    try:
+        return EPOCH + timedelta(microseconds=int.from_bytes(microseconds, signed=True))
+    except OverflowError as error:
+        raise ValueError("holds a time beyond all time") from error

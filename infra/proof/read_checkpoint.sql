@@ -1,0 +1,2 @@
+-- The last checkpoint that was signed.
+SELECT note FROM checkpoints ORDER BY size DESC, hour DESC LIMIT 1

@@ -1,0 +1,111 @@
+"""Seals what was written: lets the log's tree grow over it, and signs the tree.
+
+Any process that writes lets the tree grow; the one that has the log's key signs. A crash between
+the two, or before them, leaves work for the next, and nothing to mend.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from threading import Event as Signal
+from typing import Final
+
+import psycopg
+from jobledger.domain.errors import LedgerError
+from jobledger.infra.errors import LedgerUnavailableError
+from jobledger.infra.postgres.connections import Connection, connect
+from jobledger.infra.proof.growing import grow
+from jobledger.infra.proof.keys import find_keys, last_signed_file
+from jobledger.infra.proof.notes import Note
+from jobledger.infra.proof.signing import Signer
+from jobledger.infra.proof.tree import Tree
+from jobledger.infra.settings import Settings
+
+LOG: Final = logging.getLogger("jobledger.proof")
+BREATH: Final = 0.0005
+"""Seconds between tiles, in which the process's other threads go on."""
+AT_THE_END: Final = 100_000
+"""Events that a process which ends still seals; more of them wait for one that goes on."""
+
+
+class Sealer:
+    """Seals one ledger, from one thread at a time."""
+
+    def __init__(
+        self,
+        info: str,
+        settings: Settings,
+        after: Callable[[Connection, Tree, Note], object] | None = None,
+    ) -> None:
+        """`after` is called with each new checkpoint: it goes to witnesses, and is published."""
+        self._info = info
+        self._settings = settings
+        self._after = after
+        self._tree = Tree()
+        self._connection: Connection | None = None
+
+    def seal_all(self, closed: Signal) -> None:
+        """Seals all there is, behind the writers' backs; what is wrong is logged."""
+        try:
+            self.seal(closed)
+        except LedgerUnavailableError:
+            pass  # Whoever writes will say so, and what is left is sealed later.
+        except LedgerError as error:
+            LOG.error("not sealed: %s", error)  # noqa: TRY400 - the sentence says it all
+        except psycopg.Error:
+            LOG.exception("not sealed")
+
+    def seal(self, closed: Signal | None = None) -> Note | None:
+        """Seals all there is; returns the new checkpoint, None if there was none to sign or no key.
+
+        Raises ForkedError where the log is not what was signed before, and ProofError for a key
+        that cannot be used.
+        """
+        connection = self._connected()
+        try:
+            self._grow(connection, closed)
+            return self._sign(connection)
+        finally:
+            if connection.closed or closed is None or closed.is_set():
+                self.close()
+
+    def close(self) -> None:
+        """Gives its connection back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _grow(self, connection: Connection, closed: Signal | None) -> None:
+        ending = closed is not None and closed.is_set()
+        standing = self._tree.standing(connection)
+        if ending and standing.events - standing.size > AT_THE_END:
+            return
+        size = standing.size
+        while size < standing.events:
+            reached = grow(connection, size, standing.events, None if ending else _breathe)
+            # Where somebody else was faster, it goes on from where they came.
+            size = reached if reached > size else self._tree.standing(connection).size
+            if closed is not None and closed.is_set() and not ending:
+                return
+
+    def _sign(self, connection: Connection) -> Note | None:
+        origin = self._tree.standing(connection).origin
+        keys = find_keys(self._settings, origin)
+        if not keys:
+            return None
+        signer = Signer(origin, keys, last_signed_file(self._settings, origin))
+        note = signer.sign(connection, self._tree)
+        if note is not None and self._after is not None:
+            self._after(connection, self._tree, note)
+        return note
+
+    def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._info)
+        return self._connection
+
+
+def _breathe() -> None:
+    time.sleep(BREATH)
