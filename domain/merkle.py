@@ -39,6 +39,13 @@ def hash_pairs(hashes: bytes) -> bytes:
     )
 
 
+def root_of(hashes: bytes) -> bytes:
+    """The root over leaves, or whole trees, of these hashes; there are a power of two of them."""
+    while len(hashes) > HASH_SIZE:
+        hashes = hash_pairs(hashes)
+    return hashes
+
+
 def root(size: int, node: Node) -> bytes:
     """The root over the first `size` leaves."""
     return _over(0, size, node) if size else EMPTY_ROOT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain import leaves, merkle
@@ -12,7 +13,7 @@ from jobledger.domain.merkle import HASH_SIZE
 from jobledger.infra.errors import ForkedError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
-from jobledger.infra.proof.leaves import read_stored
+from jobledger.infra.proof.leaves import are_at, copy_rows, hash_rows
 from jobledger.infra.proof.tree import FULL, Place, read_tiles
 
 GROW_LOG: Final = sql.load("jobledger.infra.proof", "grow_log")
@@ -38,30 +39,29 @@ class Growth:
         places = {place for place in _edge(size) if place[1] * TILE << 8 * place[0] < size}
         for tile in read_tiles(connection, places):
             self._edges[tile.level] = Edge(tile.number, bytearray(tile.hashes), tile.key)
-        self._salts = b""
 
-    def salt(self) -> bytes:
-        """That of the next leaf."""
-        at = self.size % TILE * SALT_SIZE
-        if not self._salts or at == 0:
-            key = self._edge(0, self.size // TILE).key
-            assert key is not None
-            self._salts = leaves.salts(key)
-        return self._salts[at : at + SALT_SIZE]
+    def room(self) -> int:
+        """How many leaves fit into the tile at hand."""
+        return TILE - self.size % TILE
 
-    def add(self, leaf: bytes) -> None:
-        """The next leaf's hash."""
-        level, number, hash_ = 0, self.size, leaf
+    def salts(self) -> bytes:
+        """Those of the leaves that fit there."""
+        key = self._edge(0, self.size // TILE).key
+        assert key is not None
+        return leaves.salts(key)[self.size % TILE * SALT_SIZE :]
+
+    def add(self, hashes: bytes) -> None:
+        """The next leaves' hashes, no more of them than there is room for."""
+        level, number, added = 0, self.size, hashes
         while True:
             edge = self._edge(level, number // TILE)
-            edge.hashes.extend(hash_)
+            edge.hashes.extend(added)
             self.changed[level, edge.number] = edge
             if len(edge.hashes) < FULL:
                 break
             del self._edges[level]
-            hash_ = _over(bytes(edge.hashes))
-            level, number = level + 1, edge.number
-        self.size += 1
+            level, number, added = level + 1, edge.number, merkle.root_of(bytes(edge.hashes))
+        self.size += len(hashes) // HASH_SIZE
 
     def write(self, connection: Connection, old_size: int) -> bool:
         """Stores the tiles; false where somebody else let the tree grow meanwhile."""
@@ -96,23 +96,17 @@ def grow(
     last = min(to, size + STRETCH)
     with translated():
         growth = Growth(connection, size)
-        for stored in read_stored(connection, size + 1, last):
-            if stored.position != growth.size + 1:
+        rows = copy_rows(connection, size + 1, last)
+        while batch := list(islice(rows, growth.room())):
+            if not are_at(batch, growth.size + 1, growth.size + len(batch)):
                 break
-            growth.add(stored.hash(growth.salt()))
-            if rest is not None and growth.size % TILE == 0:
+            growth.add(hash_rows(batch, growth.salts()))
+            if rest is not None:
                 rest()
         if growth.size < last:
             why = f"there is no event at position {growth.size + 1}, and the ledger has {to}"
             raise ForkedError("rolled back", growth.size, why)
         return growth.size if growth.write(connection, size) else size
-
-
-def _over(hashes: bytes) -> bytes:
-    """The hash over a full tile."""
-    while len(hashes) > HASH_SIZE:
-        hashes = merkle.hash_pairs(hashes)
-    return hashes
 
 
 def _edge(size: int) -> list[Place]:

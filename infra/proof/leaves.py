@@ -1,12 +1,12 @@
-"""Leaves as they are read from the events: one row of binary COPY is one leaf's content, see domain/leaves.py."""
+"""Leaves as they are read from the events: a row of binary COPY holds a leaf's content, see domain/leaves.py."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple, Self
 
-from jobledger.domain.leaves import VERSION
+from jobledger.domain.leaves import SALT_SIZE, VERSION, Entry, commit
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
 from psycopg.sql import SQL
@@ -15,8 +15,10 @@ COPY_ENTRIES: Final = sql.load("jobledger.infra.proof", "copy_entries").decode()
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 END: Final = b"\xff\xff"
 _DATA: Final = 6
-_FIELDS: Final = _DATA + 12
-"""Where what is in the leaf begins, in a row without data: behind their number, its length, and the position."""
+"""Where the data begins in a row: behind the number of fields, and its length."""
+_POSITION: Final = 4
+_FIELDS: Final = 12
+"""Where the position, and what is in the leaf, begin behind the data."""
 
 
 class Stored(NamedTuple):
@@ -27,22 +29,62 @@ class Stored(NamedTuple):
     fields: bytes
     """The entry without its first byte and its commitment."""
 
+    @classmethod
+    def of(cls, row: bytes) -> Self:
+        """From a row as `copy_rows` reads it."""
+        end = _DATA + int.from_bytes(row[2:_DATA])
+        return cls(_position(row, end), row[_DATA:end], row[end + _FIELDS :])
+
+    def entry(self, salt: bytes) -> bytes:
+        """What is hashed into the leaf."""
+        return VERSION + self.fields + commit(salt, self.data)
+
     def hash(self, salt: bytes) -> bytes:
         """The leaf's hash."""
-        sha256 = hashlib.sha256
-        commitment = sha256(salt + self.data).digest()
-        return sha256(b"\0" + VERSION + self.fields + commitment).digest()
+        return hashlib.sha256(b"\0" + self.entry(salt)).digest()
+
+    @property
+    def name(self) -> str:
+        """Whose event it is."""
+        return Entry.decode(self.entry(bytes(SALT_SIZE))).name
 
 
-def read_stored(connection: Connection, first: int, last: int) -> Iterator[Stored]:
-    """The events at these positions, in their order."""
+def copy_rows(connection: Connection, first: int, last: int) -> Iterator[bytes]:
+    """The events at these positions, in their order, as `Stored.of` and `hash_rows` take them."""
     statement = SQL(COPY_ENTRIES).format(first=first, last=last)
     with connection.cursor().copy(statement) as copy:
         for message in copy:
             # A message is a row (PostgreSQL, "Message Formats": CopyData), the first behind the header.
-            row = bytes(message).removeprefix(HEADER)
-            if row == END:
-                continue
-            end = _DATA + int.from_bytes(row[2:_DATA])
-            position = int.from_bytes(row[end + 4 : end + 12])
-            yield Stored(position, row[_DATA:end], row[end + 12 :])
+            row = bytes(message)
+            if row.startswith(HEADER):
+                row = row.removeprefix(HEADER)
+            if row != END:
+                yield row
+
+
+def hash_rows(rows: Sequence[bytes], salts: bytes) -> bytes:
+    """The leaves' hashes, one after the other; `salts` are theirs. The one loop that must be fast."""
+    sha256 = hashlib.sha256
+    hashes, at = list[bytes](), 0
+    for row in rows:
+        end = _DATA + int.from_bytes(row[2:_DATA])
+        commitment = sha256(salts[at : at + SALT_SIZE] + row[_DATA:end]).digest()
+        hashes.append(sha256(b"\0\x01" + row[end + _FIELDS :] + commitment).digest())
+        at += SALT_SIZE
+    return b"".join(hashes)
+
+
+def are_at(rows: Sequence[bytes], first: int, last: int) -> bool:
+    """Whether these are the events at all positions from `first` to `last`; no two are at the same."""
+    if len(rows) != last - first + 1:
+        return False
+    return not rows or (position_of(rows[0]) == first and position_of(rows[-1]) == last)
+
+
+def position_of(row: bytes) -> int:
+    """Where the event is in the ledger."""
+    return _position(row, _DATA + int.from_bytes(row[2:_DATA]))
+
+
+def _position(row: bytes, end: int) -> int:
+    return int.from_bytes(row[end + _POSITION : end + _FIELDS])
