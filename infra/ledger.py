@@ -7,19 +7,26 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from threading import Event as Signal
-from typing import Final, NamedTuple, Self, Unpack
+from typing import Any, Final, NamedTuple, Self, Unpack
 
 from jobledger.domain import names
 from jobledger.domain.commands import JobCommand
-from jobledger.domain.errors import JobNotFoundError, LedgerError, RequestReusedError
+from jobledger.domain.errors import (
+    InvalidFieldError,
+    JobNotFoundError,
+    LedgerError,
+    RequestReusedError,
+)
 from jobledger.domain.events import Data, Event
 from jobledger.domain.job import Job, decide, judge
 from jobledger.infra.bulk import bulk_writes
 from jobledger.infra.committer import Committer
+from jobledger.infra.errors import ProofError
 from jobledger.infra.feed import Feed
 from jobledger.infra.following import Behind
 from jobledger.infra.methods import About, Commands, Reports
 from jobledger.infra.past.reads import Reads
+from jobledger.infra.personal import UnsealedError, check_sealed
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import (
     Connection,
@@ -27,12 +34,18 @@ from jobledger.infra.postgres.connections import (
     conninfo,
     open_pool,
     schema_of,
+    translated,
 )
 from jobledger.infra.postgres.embedded import server_dsn
+from jobledger.infra.proof.naming import name_log
+from jobledger.infra.proof.notes import Note
+from jobledger.infra.proof.receipts import Receipt, make_receipt
 from jobledger.infra.proof.sealing import Sealer
+from jobledger.infra.proof.tree import Tree
 from jobledger.infra.rebuild import rebuild
 from jobledger.infra.rows import RecordedEvent
 from jobledger.infra.settings import Settings
+from jobledger.infra.subjects import Shown, Subjects
 from jobledger.infra.writes import (
     AlreadyWrittenError,
     JobsWrite,
@@ -44,6 +57,8 @@ from jobledger.infra.writes import (
 from psycopg_pool import ConnectionPool
 
 READERS: Final = 16
+
+Intent = Callable[[Job], Sequence[Data]]
 
 
 class Recorded(NamedTuple):
@@ -94,9 +109,12 @@ class Ledger(Commands, Reports, Reads):
         self._host = Host() if host is None else host
         super().__init__(self._host.pool(info, READERS))
         self._closed = Signal()
+        self._subjects = Subjects(self.pool)
         self._feed = Feed(self.pool, self._closed)
         self._committer = self._host.committer(info)
-        self._behind = self._works_behind(Settings())
+        self._sealer = Sealer(info, Settings())
+        self._tree = Tree()
+        self._behind = self._works_behind()
 
     @classmethod
     def open(
@@ -119,6 +137,7 @@ class Ledger(Commands, Reports, Reads):
             # A server of our own holds nobody else's data: nothing to be careful of.
             if not (dsn or settings.dsn) and not migrate.exists(connection, ledger):
                 migrate.migrate(connection, ledger, rebuild)
+                name_log(connection, settings)
             migrate.check(connection, ledger)
         return cls(info, ledger, host)
 
@@ -138,12 +157,12 @@ class Ledger(Commands, Reports, Reads):
 
     def command(self, name: str, command: JobCommand, **about: Unpack[About]) -> Recorded:
         """Writes what the command makes happen; the methods of `Commands` say what they raise."""
-        write = self._write(name, lambda job: decide(command, job), about)
+        write = self._write(name, command, about)
         return Recorded(write.after, write.recorded())
 
     def report(self, name: str, data: Data, **about: Unpack[About]) -> Recorded:
         """Writes what was seen to happen, or that it contradicts what is known (`Contradicted`)."""
-        write = self._write(name, partial(_judged, data), about)
+        write = self._write(name, data, about)
         return Recorded(write.after, write.recorded())
 
     def command_all(
@@ -153,12 +172,12 @@ class Ledger(Commands, Reports, Reads):
 
         Returns the jobs, and the position of the last event. Raises what `command` does.
         """
-        write = JobsWrite(
-            list(dict.fromkeys(map(names.parse_name, names_))),
-            lambda job: decide(command, job),
-            _provenance(about),
-        )
-        self.submit(write)
+        parsed = list(dict.fromkeys(map(names.parse_name, names_)))
+        write = JobsWrite(parsed, _intent(command), _provenance(about))
+        try:
+            self.submit(write)
+        except UnsealedError:
+            return self.command_all(parsed, self._subjects.sealed_said(command), **about)
         placed = write.placed
         return write.after, placed.first_position + len(write.rows) - 1 if placed else self.size()
 
@@ -169,11 +188,8 @@ class Ledger(Commands, Reports, Reads):
         """
         writes, believed = [], dict[str, Job]()
         for report in reports:
-            write = JobWrite(
-                names.parse_name(report.name),
-                partial(_judged, report.data),
-                _provenance(report.about),
-            )
+            name, about = names.parse_name(report.name), _provenance(report.about)
+            write = JobWrite(name, self._sealed_intent(report.data), about)
             self._prepare(write, believed)
             writes.append(write)
         refusals = self._committer.submit_all(writes)
@@ -188,7 +204,7 @@ class Ledger(Commands, Reports, Reads):
         the first that does not follow what is there; what came before it stays.
         """
         written = 0
-        for write in bulk_writes(events):
+        for write in bulk_writes(events, self._subjects.sealed_event):
             self.submit(write)
             written += len(write)
         return written
@@ -215,21 +231,59 @@ class Ledger(Commands, Reports, Reads):
         """
         return self._feed.events(after, follow=follow)
 
+    def reveal(self, value: Any) -> Any:
+        """JSON that is stored with personal parts (`@personal`), as it is shown: with their values.
+
+        A part whose subject was erased, at the latest some seconds ago, is `{"@erased": …}`.
+        Raises BrokenLedgerError for one that is not what was sealed. What is read of the ledger
+        otherwise, jobs and events, is as it is stored.
+        """
+        return self._subjects.reveal(value)
+
+    def reveal_text(self, encoded: bytes) -> bytes:
+        """The same of JSON that is encoded already; the very same bytes if it has no such parts."""
+        return self._subjects.reveal_text(encoded)
+
+    def opened(self, shown: Shown) -> Shown:
+        """The same of a job or an event, to be shown: what is recorded again must stay as it is stored."""
+        return self._subjects.opened(shown)
+
     def size(self) -> int:
         """How many events there are: the last position."""
         return self._feed.size()
+
+    def seal(self) -> Note | None:
+        """Lets the log's tree grow over all events now, and signs it: a C2SP tlog-checkpoint.
+
+        Returns None where that was signed already, or no key of the log is here. Raises
+        ForkedError where the log is not what was signed before.
+        """
+        return self._sealer.seal()
+
+    def receipt(self, name: str, version: int | None = None) -> Receipt:
+        """That an event of a job is in the log, to be checked offline; the last one if no version is said.
+
+        Seals what is not sealed yet. Raises JobNotFoundError, InvalidFieldError for a version
+        there is not, and ProofError where nothing can be signed here.
+        """
+        parsed = names.parse_name(name)
+        with translated(), self.pool.connection() as connection:
+            try:
+                return make_receipt(connection, self._tree, parsed, version)
+            except ProofError:
+                self.seal()
+                return make_receipt(connection, self._tree, parsed, version)
 
     def connection(self) -> Connection:
         """A connection of your own to this ledger's schema, in autocommit; close it after use."""
         return connect(self.conninfo)
 
-    def _works_behind(self, settings: Settings) -> list[Behind]:
+    def _works_behind(self) -> list[Behind]:
         works = []
         if self.follows:
             works.append(Behind("jobledger-follower", self._follow_all, pause=1.0))
-        if settings.seal:
-            seal = Sealer(self.conninfo, settings).seal_all
-            works.append(Behind("jobledger-sealer", seal, at_end=True))
+        if Settings().seal:
+            works.append(Behind("jobledger-sealer", self._sealer.seal_all, at_end=True))
         return works
 
     def _follow_all(self, closed: Signal) -> None:
@@ -245,25 +299,41 @@ class Ledger(Commands, Reports, Reads):
         return self._host.current(self, name)
 
     def _command(self, name: str, command: JobCommand, about: About) -> Job:
-        return self._write(name, lambda job: decide(command, job), about).after
+        return self._write(name, command, about).after
 
     def _report(self, name: str, data: Data, about: About) -> Job:
-        return self._write(name, partial(_judged, data), about).after
+        return self._write(name, data, about).after
 
-    def _write(self, name: str, intent: Callable[[Job], Sequence[Data]], about: About) -> JobWrite:
-        write = JobWrite(names.parse_name(name), intent, _provenance(about))
-        self._prepare(write, {})
+    def _write(self, name: str, said: Data | JobCommand, about: About) -> JobWrite:
+        write = JobWrite(names.parse_name(name), _intent(said), _provenance(about))
         try:
-            self.submit(write)
-        except AlreadyWrittenError as already:
-            self._repeat(write, already)
+            self._prepare(write, {})
+            try:
+                self.submit(write)
+            except AlreadyWrittenError as already:
+                self._repeat(write, already)
+        except UnsealedError:
+            # Found where the data is encoded in any case: who has no personal parts pays nothing.
+            return self._write(name, self._subjects.sealed_said(said), about)
         return write
+
+    def _sealed_intent(self, data: Data) -> Intent:
+        """That of a report among many, which must not wait for another try: others come behind it."""
+        try:
+            with suppress(UnsealedError):
+                check_sealed(data.encode())
+                return _intent(data)
+            return _intent(self._subjects.sealed_data(data))
+        except InvalidFieldError as error:
+            return partial(_refused, error)
 
     def _prepare(self, write: JobWrite, after: dict[str, Job]) -> None:
         """Decides ahead, on the job as this process believes it is `after` other writes."""
         believed = after.get(write.name) or self._committer.believed(write.name)
         try:
             write.prepare(believed or Job(name=write.name))
+        except UnsealedError:
+            raise
         except LedgerError:
             return  # The committer will look at the job as it really is.
         after[write.name] = write.after
@@ -273,7 +343,7 @@ class Ledger(Commands, Reports, Reads):
     def _repeat(self, write: JobWrite, already: AlreadyWrittenError) -> None:
         if already.name != write.name:
             raise RequestReusedError(already.request_id, already.name) from already
-        write.repeat(self.history(write.name))
+        write.repeat(self.history(write.name), self._subjects.is_repeated)
 
     def _came_of(self, write: JobWrite, refusal: BaseException | None) -> Recorded | LedgerError:
         try:
@@ -286,8 +356,17 @@ class Ledger(Commands, Reports, Reads):
         return Recorded(write.after, write.recorded())
 
 
+def _intent(said: Data | JobCommand) -> Intent:
+    """What a report or a command makes happen to a job."""
+    return partial(_judged if isinstance(said, Data) else decide, said)
+
+
 def _judged(data: Data, job: Job) -> tuple[Data, ...]:
     return (judge(data, job),)
+
+
+def _refused(error: LedgerError, _: Job) -> tuple[Data, ...]:
+    raise error
 
 
 def server(dsn: str | None, ledger: str) -> str:

@@ -15,11 +15,13 @@ from jobledger.infra.cli import (
     exporting,
     measuring,
     operating,
+    proving,
     reading,
     replaying,
     reporting,
     serving,
     tokens,
+    verifying,
     writing,
 )
 from jobledger.infra.cli.context import ERR, Target
@@ -73,7 +75,10 @@ app.command()(writing.record)
 app.command()(writing.run)
 app.command()(writing.simulate)
 app.command()(operating.rebuild)
-app.command()(operating.verify)
+app.command()(verifying.verify)
+app.command()(proving.receipt)
+app.command()(proving.verify_receipt)
+app.add_typer(proving.log, name="log")
 app.add_typer(tokens.token, name="token")
 app.command()(serving.serve)
 app.command()(serving.serve_grpc)

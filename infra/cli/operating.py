@@ -1,4 +1,4 @@
-"""Commands for who keeps a ledger: init, rebuild, verify."""
+"""Commands for who keeps a ledger: init and rebuild."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.cli.context import ERR, OUT, Json, Target, print_json, target
 from jobledger.infra.errors import SchemaError
 from jobledger.infra.postgres import migrate
+from jobledger.infra.proof.naming import name_log
 from jobledger.infra.rebuild import rebuild as rebuild_projection
 from jobledger.infra.rehearse import RowChange
 from jobledger.infra.rehearse import rehearse as rehearse_rebuild
-from jobledger.infra.verify import verify as verify_ledger
+from jobledger.infra.settings import Settings
 from jobledger.projections.catalogue import PROJECTIONS, Projection
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -25,14 +26,24 @@ def init(
         list[str] | None,
         typer.Option(metavar="ROLE", help="Let this role append and read, and nothing else."),
     ] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What its log is called in proofs, such as example.com/jobs; for good, once it is signed.",
+        ),
+    ] = None,
 ) -> None:
-    """Make the ledger, or bring it up to date."""
+    """Make the ledger, or bring it up to date; makes the key its log is signed with, if there is none."""
     aim = target(context)
     with aim.connect() as connection:
         changed = migrate.migrate(connection, aim.ledger, rebuild_projection)
         for role in grant_to or ():
             migrate.grant(connection, aim.ledger, role)
+        keys = name_log(connection, Settings(), origin)
     OUT.print(f"ledger {aim.ledger!r} is {'ready' if changed else 'up to date'}", markup=False)
+    for key in keys:
+        ERR.print(f"its log's public key: {key}", style="dim", markup=False)
 
 
 def rebuild(
@@ -51,10 +62,10 @@ def rebuild(
     if rehearse:
         _rehearse(target(context), found, limit, json=json)
         return
-    with target(context).open() as ledger, ledger.connection() as connection, _bar() as progress:
-        bar = progress.add_task(f"rebuilding {projection}", total=None)
+    with target(context).open() as ledger, ledger.connection() as connection, bar() as progress:
+        task = progress.add_task(f"rebuilding {projection}", total=None)
         events = rebuild_projection(
-            connection, found, lambda done, size: progress.update(bar, completed=done, total=size)
+            connection, found, lambda done, size: progress.update(task, completed=done, total=size)
         )
     if json:
         print_json({"projection": projection, "events": events})
@@ -64,15 +75,15 @@ def rebuild(
 
 def _rehearse(aim: Target, projection: Projection, limit: int, *, json: bool) -> None:
     # Also of a ledger that this program would bring up to date: that is when it is asked.
-    with aim.connect() as connection, _bar() as progress:
+    with aim.connect() as connection, bar() as progress:
         if not migrate.exists(connection, aim.ledger):
             raise SchemaError(aim.ledger, "does not exist")
-        bar = progress.add_task(f"rehearsing {projection.name}", total=None)
+        task = progress.add_task(f"rehearsing {projection.name}", total=None)
         outcome = rehearse_rebuild(
             connection,
             projection,
             limit=limit,
-            progress=lambda done, size: progress.update(bar, completed=done, total=size),
+            progress=lambda done, size: progress.update(task, completed=done, total=size),
         )
     if json:
         print_json(
@@ -104,32 +115,6 @@ def _text(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def verify(context: typer.Context, json: Json = False) -> None:
-    """Replay every job and compare with what is shown of it; exits 1 if anything differs."""
-    with target(context).open() as ledger, ledger.connection() as connection, _bar() as progress:
-        bar = progress.add_task("replaying", total=None)
-        verdict = verify_ledger(
-            connection, lambda done, size: progress.update(bar, completed=done, total=size)
-        )
-    if json:
-        print_json(
-            {
-                "ok": verdict.ok,
-                "events": verdict.events,
-                "jobs": verdict.jobs,
-                "findings": [finding._asdict() for finding in verdict.findings],
-            }
-        )
-    else:
-        for finding in verdict.findings:
-            place = f" at position {finding.position}" if finding.position else ""
-            OUT.print(f"{finding.kind}{place}: {finding.name} {finding.detail}", markup=False)
-        outcome = "all as shown" if verdict.ok else f"{len(verdict.findings)} findings"
-        OUT.print(f"{verdict.jobs} jobs replayed from {verdict.events} events: {outcome}")
-    if not verdict.ok:
-        raise typer.Exit(1)
-
-
-def _bar() -> Progress:
+def bar() -> Progress:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     return Progress(*columns, console=ERR, disable=not sys.stderr.isatty())

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from threading import Event as Signal
+from threading import Lock
 from typing import Final
 
 import psycopg
@@ -31,7 +32,7 @@ AT_THE_END: Final = 100_000
 
 
 class Sealer:
-    """Seals one ledger, from one thread at a time."""
+    """Seals one ledger; any number of threads may."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Sealer:
         self._settings = settings
         self._after = after
         self._tree = Tree()
+        self._lock = Lock()
         self._connection: Connection | None = None
 
     def seal_all(self, closed: Signal) -> None:
@@ -63,19 +65,14 @@ class Sealer:
         Raises ForkedError where the log is not what was signed before, and ProofError for a key
         that cannot be used.
         """
-        connection = self._connected()
-        try:
-            self._grow(connection, closed)
-            return self._sign(connection)
-        finally:
-            if connection.closed or closed is None or closed.is_set():
-                self.close()
-
-    def close(self) -> None:
-        """Gives its connection back."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        with self._lock:
+            connection = self._connected()
+            try:
+                self._grow(connection, closed)
+                return self._sign(connection)
+            finally:
+                if connection.closed or closed is None or closed.is_set():
+                    connection.close()
 
     def _grow(self, connection: Connection, closed: Signal | None) -> None:
         ending = closed is not None and closed.is_set()

@@ -1,0 +1,74 @@
+"""The whole audit of a ledger: its log against all checkpoints at hand, and then its rows against its log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from jobledger.infra.postgres.connections import Connection
+from jobledger.infra.proof.notes import VerifierKey
+from jobledger.infra.proof.showing import gather, known_keys, show
+from jobledger.infra.proof.tree import Tree
+from jobledger.infra.proof.verifying import OUT_OF_STEP, verify_log
+from jobledger.infra.settings import Settings
+from jobledger.infra.verify import Finding, verify
+
+Progress = Callable[[str, int, int], object]
+
+
+class Audit(NamedTuple):
+    """What was looked at, and what does not hold."""
+
+    size: int
+    """How many events the log's tree holds."""
+    root: bytes
+    unsealed: int
+    erased: int
+    """Events with personal parts whose key was destroyed on request."""
+    pruned: int
+    checkpoints: int
+    findings: list[Finding]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all holds."""
+        return not self.findings
+
+
+def audit(
+    connection: Connection,
+    settings: Settings,
+    checkpoints: Sequence[Path] = (),
+    keys: Sequence[VerifierKey] = (),
+    since: Path | None = None,
+    progress: Progress = lambda what, done, size: None,
+) -> Audit:
+    """Verifies the log, and, if it holds, that every row that is shown follows from it.
+
+    `keys` are whom to trust, the log's own where none are given. Raises ProofError for a
+    checkpoint that is none, or of another log, or that no known key signed.
+    """
+    origin = Tree().standing(connection).origin
+    trusted = known_keys(settings, origin, keys)
+    shown = [show(file, trusted) for file in checkpoints]
+    start = None if since is None else show(since, trusted)
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        at_hand = gather(connection, settings, origin, trusted)
+        shown += at_hand.shown
+        verdict = verify_log(connection, shown, start, (), partial(progress, "hashing"))
+    findings = at_hand.findings + verdict.findings
+    if not findings:
+        rows = verify(connection, partial(progress, "replaying"))
+        findings = [Finding(OUT_OF_STEP, f.position, f.name, f.detail) for f in rows.findings]
+    return Audit(
+        size=verdict.size,
+        root=verdict.root,
+        unsealed=verdict.unsealed,
+        erased=0,
+        pruned=0,
+        checkpoints=len(shown) + (start is not None),
+        findings=findings,
+    )

@@ -1,0 +1,169 @@
+"""Receipts: that one event is in the log, to be checked offline and for ever (C2SP tlog-proof).
+
+The extra data of a receipt is the event's salt (32 bytes) and its entry (domain/leaves.py). The
+entry says all of the event but its data, to which it commits: with the salt, whoever has the data
+can see that it is what was recorded. It is no secret that the entry tells: give receipts to those only who
+may know of the job.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+from jobledger.domain import leaves, merkle
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.leaves import SALT_SIZE, TILE, Entry
+from jobledger.infra.errors import ProofError
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.proof.leaves import Stored, copy_rows
+from jobledger.infra.proof.notes import (
+    Checkpoint,
+    Note,
+    VerifierKey,
+    decode_hash,
+    encode_hashes,
+    open_checkpoint,
+    parse_number,
+)
+from jobledger.infra.proof.signing import read_kept
+from jobledger.infra.proof.tree import Tree, read_tiles
+from jobledger.infra.rows import RecordedEvent
+
+FIND_EVENT: Final = sql.load("jobledger.infra.proof", "find_event")
+FIRST_LINE: Final = "c2sp.org/tlog-proof@v1"
+MAX_PROOF: Final = 63
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a receipt says; nothing of it is believed until it is verified. `str` is the file."""
+
+    salt: bytes
+    entry: Entry
+    index: int
+    proof: tuple[bytes, ...]
+    note: Note
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ProofError for what is no whole receipt of ours."""
+        head, blank, note = text.partition("\n\n")
+        lines = head.split("\n")
+        if lines[0] != FIRST_LINE:
+            raise ProofError("receipt", f"does not begin with the line {FIRST_LINE}")
+        if not blank or len(lines) < 3:
+            raise ProofError("receipt", "breaks off")
+        if not lines[1].startswith("extra ") or not lines[2].startswith("index "):
+            raise ProofError("receipt", "has not the lines extra and index")
+        salt, entry = _parse_extra(lines[1].removeprefix("extra "))
+        index = parse_number(lines[2].removeprefix("index "), "receipt")
+        if len(lines) - 3 > MAX_PROOF:
+            raise ProofError("receipt", f"has more than {MAX_PROOF} hashes")
+        proof = tuple(decode_hash(line, "receipt") for line in lines[3:])
+        return cls(salt, entry, index, proof, Note.parse(note))
+
+    def __str__(self) -> str:
+        extra = base64.b64encode(self.salt + self.entry.encode()).decode()
+        head = f"{FIRST_LINE}\nextra {extra}\nindex {self.index}\n"
+        return f"{head}{encode_hashes(self.proof)}\n{self.note}"
+
+    @property
+    def position(self) -> int:
+        """The event's place in the ledger."""
+        return self.index + 1
+
+    def verify(self, keys: Sequence[VerifierKey]) -> tuple[Checkpoint, list[VerifierKey]]:
+        """The checkpoint it leads to, and whose known keys are under that, witnesses' too.
+
+        Raises ProofError unless the log, by one of its known keys, signed for just this entry.
+        """
+        checkpoint = open_checkpoint(self.note, keys)
+        leaf = merkle.hash_leaf(self.entry.encode())
+        if not merkle.includes(leaf, self.index, checkpoint.size, self.proof, checkpoint.root):
+            raise ProofError(
+                "receipt",
+                "the event is not in the log that was signed: the proof does not lead there",
+            )
+        return checkpoint, [key for key, _ in self.note.signed_by(keys)]
+
+    def verify_event(self, event: RecordedEvent) -> None:
+        """Raises ProofError unless this is the event the receipt is for, to the last byte."""
+        if self.entry != entry_of(event, self.salt):
+            ours = entry_of(event, self.salt)
+            field = next(
+                name for name, a, b in zip(Entry._fields, self.entry, ours, strict=True) if a != b
+            )
+            said = "data" if field == "commitment" else field.replace("_", " ")
+            raise ProofError(
+                "receipt", f"{event.name} v{event.version} is not as recorded: its {said}"
+            )
+
+
+def entry_of(event: RecordedEvent, salt: bytes) -> Entry:
+    """The entry of an event's leaf."""
+    return Entry(
+        name=event.name,
+        version=event.version,
+        type=event.type,
+        schema=event.schema,
+        occurred_time=event.occurred_time,
+        recorded_time=event.recorded_time,
+        actor=event.actor,
+        request_id=event.request_id,
+        trace_parent=event.trace_parent,
+        commitment=leaves.commit(salt, event.stored),
+    )
+
+
+def make_receipt(
+    connection: Connection, tree: Tree, name: str, version: int | None = None
+) -> Receipt:
+    """For a job's event, the last one if no version is said, under the last checkpoint.
+
+    Raises JobNotFoundError, InvalidFieldError for a version there is not, and ProofError where
+    no checkpoint covers the event yet.
+    """
+    position = _find(connection, name, version)
+    note = read_kept(connection)
+    checkpoint = None if note is None else Checkpoint.parse(note.text)
+    if note is None or checkpoint is None or checkpoint.size < position:
+        why = "nothing was signed yet" if note is None else "its event is not sealed yet"
+        raise ProofError(
+            "receipt", f"{why}; the process that has the log's key signs within a second"
+        )
+    index = position - 1
+    with translated():
+        rows = list(copy_rows(connection, position, position))
+    [tile] = read_tiles(connection, [(0, index // TILE)])
+    if not rows or tile.key is None:
+        raise ProofError("receipt", f"the event at position {position} is not there any more")
+    salt = leaves.salt_at(leaves.salts(tile.key), index)
+    entry = Entry.decode(Stored.of(rows[0]).entry(salt))
+    proof = tree.prove_inclusion(connection, index, checkpoint.size)
+    return Receipt(salt, entry, index, tuple(proof), note)
+
+
+def _find(connection: Connection, name: str, version: int | None) -> int:
+    with translated():
+        row = connection.execute(FIND_EVENT, {"name": name, "version": version}).fetchone()
+        if row is not None:
+            return int(row[0])
+        row = connection.execute(FIND_EVENT, {"name": name, "version": None}).fetchone()
+    if row is None:
+        raise JobNotFoundError(name)
+    raise InvalidFieldError("version", f"there is no {version}: {name} is at v{row[1]}")
+
+
+def _parse_extra(text: str) -> tuple[bytes, Entry]:
+    try:
+        extra = base64.b64decode(text, validate=True)
+        if len(extra) <= SALT_SIZE:
+            raise ValueError
+        return extra[:SALT_SIZE], Entry.decode(extra[SALT_SIZE:])
+    except (binascii.Error, ValueError) as error:
+        raise ProofError("receipt", "its extra line is no entry of a job ledger") from error
