@@ -103,10 +103,12 @@ class Damage:
 
     def _is_elsewhere(self) -> bool:
         """Whether what should be here is further on, alone: it changed places with others."""
-        self._look_ahead(MOVED)
+        count = self._look_ahead(MOVED)
         for place, event in enumerate(self._ahead):
             if place and self._is(event, self._index):
-                return self._matching(place, 0) <= self._matching(place + 1, place + 1)
+                swapped = self._is(self._ahead[0], self._index + place)
+                alone = place + 1 < count and not self._is(self._ahead[place + 1], self._index + 1)
+                return swapped or alone
         return False
 
     def _moved(self) -> int:

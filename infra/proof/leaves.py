@@ -14,6 +14,8 @@ from psycopg.sql import SQL
 COPY_ENTRIES: Final = sql.load("jobledger.infra.proof", "copy_entries").decode()
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 END: Final = b"\xff\xff"
+STRETCH: Final = 4_096
+"""Rows held at once by `read_rows`."""
 _DATA: Final = 6
 """Where the data begins in a row: behind the number of fields, and its length."""
 _POSITION: Final = 4
@@ -60,6 +62,12 @@ def copy_rows(connection: Connection, first: int, last: int) -> Iterator[bytes]:
                 row = row.removeprefix(HEADER)
             if row != END:
                 yield row
+
+
+def read_rows(connection: Connection, first: int, last: int) -> Iterator[bytes]:
+    """The same, with a connection that can be used for other things on the way."""
+    for begin in range(first, last + 1, STRETCH):
+        yield from list(copy_rows(connection, begin, min(begin + STRETCH - 1, last)))
 
 
 def hash_rows(rows: Sequence[bytes], salts: bytes) -> bytes:

@@ -1,2 +1,2 @@
--- When the event at a position was recorded, or the last before it that is there.
-SELECT recorded_time FROM events WHERE position <= %(position)s ORDER BY position DESC LIMIT 1
+-- The first event that was recorded after a time.
+SELECT position FROM events WHERE recorded_time > %(time)s ORDER BY position LIMIT 1

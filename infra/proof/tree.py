@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from jobledger.domain import merkle
 from jobledger.domain.leaves import TILE
 from jobledger.domain.merkle import HASH_SIZE, Node
+from jobledger.infra.errors import ForkedError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 
@@ -64,9 +65,9 @@ class Layers(NamedTuple):
         return cls(layers)
 
     def hash(self, height: int, number: int) -> bytes:
-        """The one over `2**height` hashes of the tile."""
+        """The one over `2**height` hashes of the tile; empty where there are not so many."""
         at = number * HASH_SIZE
-        return self.all[height][at : at + HASH_SIZE]
+        return self.all[height][at : at + HASH_SIZE] if height < len(self.all) else b""
 
 
 class Tree:
@@ -96,7 +97,10 @@ class Tree:
         return self._with_nodes(connection, lambda node: merkle.prove_consistency(old, size, node))
 
     def _with_nodes(self, connection: Connection, prove: Callable[[Node], T]) -> T:
-        """Goes through the proof twice: to see which tiles it takes, and with them."""
+        """Goes through the proof twice: to see which tiles it takes, and with them.
+
+        Raises ForkedError where one of them is not there, or not as full as it was.
+        """
         asked: set[Place] = set()
 
         def note(level: int, number: int) -> bytes:
@@ -109,7 +113,13 @@ class Tree:
         def node(level: int, number: int) -> bytes:
             place = tile_of(level, number)
             height = level % TILE_HEIGHT
-            return tiles[place].hash(height, number - (place[1] << TILE_HEIGHT - height))
+            layers = tiles.get(place)
+            at = number - (place[1] << TILE_HEIGHT - height)
+            found = b"" if layers is None else layers.hash(height, at)
+            if len(found) != HASH_SIZE:
+                why = f"tile {place[1]} of level {place[0]} is damaged"
+                raise ForkedError("forked", number << level, why)
+            return found
 
         return prove(node)
 

@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from jobledger.domain.leaves import TILE
-from jobledger.domain.merkle import EMPTY_ROOT, HASH_SIZE, root_of
+from jobledger.domain.merkle import HASH_SIZE, root_of
 from jobledger.infra.errors import ProofError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.proof.damage import Damage, Ranges
-from jobledger.infra.proof.leaves import copy_rows
+from jobledger.infra.proof.leaves import read_rows
 from jobledger.infra.proof.notes import Checkpoint
 from jobledger.infra.proof.roots import Roots
 from jobledger.infra.proof.tree import FULL, Tile
@@ -41,7 +41,7 @@ class Shown(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """How many events the tree holds, the root over them, and what does not hold."""
+    """How many events the tree holds, the root over them (empty if it is torn), and what does not hold."""
 
     size: int
     root: bytes
@@ -97,6 +97,8 @@ class _Verification:
         sizes = [extent.size, *(each.checkpoint.size for each in shown)]
         self._sealed, self._present = Roots(sizes), Roots(sizes)
         self._findings: list[Finding] = []
+        self._torn = False
+        """Whether the tree lacks leaves, so that it has no root."""
 
     def run(self, trusted: int, progress: Progress) -> Verdict:
         extent = self._extent
@@ -114,7 +116,7 @@ class _Verification:
             self._check_shown()
             self._check_upper_tiles(upper)
         self._check_tail()
-        root = self._sealed.at(extent.size) if extent.size else EMPTY_ROOT
+        root = b"" if self._torn else self._sealed.at(extent.size)
         return Verdict(extent.size, root, max(0, extent.last - extent.size), self._findings)
 
     def _compare(self, first_tile: int, progress: Progress) -> None:
@@ -124,6 +126,7 @@ class _Verification:
             if not pair.whole:
                 detail = "the tree has not the hashes of the events from here on"
                 self._find(OUT_OF_STEP, pair.first, TILES, detail)
+                self._torn = True
                 return
             if pair.present != pair.sealed:
                 damaged, all_there = damaged or pair.first, all_there and bool(pair.present)
@@ -137,7 +140,7 @@ class _Verification:
             )
             self._find(OUT_OF_STEP, damaged, TILES, detail)
         elif damaged:
-            rows = copy_rows(self._connection, damaged, max(self._extent.last, self._extent.size))
+            rows = read_rows(self._connection, damaged, max(self._extent.last, self._extent.size))
             damage = Damage(rows, self._walk.leaf, self._extent.size, damaged, self._pruned)
             self._findings += damage.find()
 
@@ -151,32 +154,35 @@ class _Verification:
 
     def _check_shown(self) -> None:
         """Whether the tree grew out of each checkpoint that was shown."""
-        vouched = 0
+        held = 0
         for each in self._shown:
-            size = each.checkpoint.size
-            if size > self._extent.size:
+            size, known = each.checkpoint.size, self._extent.size
+            if size <= known and each.checkpoint.root == self._sealed.at(size):
+                held = size
+                continue
+            later = self._written_after(each)
+            if size > known or later:
+                first = later or known + 1
                 detail = (
-                    f"{each.source} is of {size} events, and the tree holds {self._extent.size}"
+                    f"{each.source} is of {size} events, which are not those that are there now"
                 )
-                self._find("rolled back", self._extent.size + 1, "", detail)
-                return
-            if each.checkpoint.root != (self._sealed.at(size) if size else EMPTY_ROOT):
-                kind = "rolled back" if self._was_written_after(each) else "forked"
-                detail = f"the events at positions {vouched + 1} to {size} are not all those of {each.source}"
-                self._find(kind, vouched + 1, "", detail)
-                return
-            vouched = size
+                self._find("rolled back", first, "", detail)
+            else:
+                detail = (
+                    f"positions {held + 1} to {size} hold other events than {each.source} is of"
+                )
+                self._find("forked", held + 1, "", detail)
+            return
 
-    def _was_written_after(self, shown: Shown) -> bool:
-        """Whether what stands in the place of what was signed came only later.
+    def _written_after(self, shown: Shown) -> int | None:
+        """Where events begin that came only after a checkpoint was signed, within its size.
 
         Then the log was set back and went on; who rewrites it would leave the times as they were.
         """
         if shown.time is None:
-            return False
-        said = {"position": shown.checkpoint.size}
-        row = self._connection.execute(READ_RECORDED, said).fetchone()
-        return row is not None and row[0] > shown.time
+            return None
+        row = self._connection.execute(READ_RECORDED, {"time": shown.time}).fetchone()
+        return int(row[0]) if row is not None and row[0] <= shown.checkpoint.size else None
 
     def _upper_tiles(self) -> dict[tuple[int, int], bytes]:
         rows = self._connection.execute(READ_UPPER_TILES, binary=True)
