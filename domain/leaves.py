@@ -120,6 +120,8 @@ def _values(fields: list[bytes | None]) -> tuple[str, int, str, int, datetime | 
     name, version, type_, schema, occurred, recorded, *texts = fields
     if name is None or version is None or type_ is None or schema is None or recorded is None:
         raise ValueError("is not an entry")
+    if len(version) != 4 or len(schema) != 2:
+        raise ValueError("is not an entry")
     actor, request_id, trace_parent = (None if t is None else t.decode() for t in texts)
     return (
         name.decode(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
@@ -14,6 +14,7 @@ from jobledger.domain.events import Event
 from jobledger.domain.job import Job
 from jobledger.domain.names import parse_name, parse_text, parse_time, parse_trace_parent
 from jobledger.infra.appending import Appender
+from jobledger.infra.personal import MARKER, Key
 from jobledger.infra.postgres import sql
 from jobledger.infra.rows import Placed, Row, row_of
 from jobledger.infra.writes import DecidedWrite, Write
@@ -26,8 +27,12 @@ BULK: Final = 5_000
 """Events in one transaction."""
 TYPES: Final = ("int8", "int8", "int8", "int4", "int2", *("text",) * 2, "bytea", *("text",) * 3)
 """What COPY is sent; a timestamptz is an int8 on the wire, and made faster as one."""
+DATA: Final = 5
+"""Which of what is copied is the data."""
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+Seal = Callable[[Event, dict[str, Key]], Event]
 
 
 class BulkWrite(Write):
@@ -38,11 +43,12 @@ class BulkWrite(Write):
 
     alone = True
 
-    def __init__(self, events: Sequence[Event]) -> None:
+    def __init__(self, events: list[Event], seal: Seal) -> None:
         super().__init__()
         self.following: BulkWrite | None = None
         """What will be written next."""
         self._events = events
+        self._seal = seal
         self._first: dict[str, int] = {}
         self._values: list[tuple[Any, ...]] = []
 
@@ -58,6 +64,14 @@ class BulkWrite(Write):
             self._first = _first_versions(self._events)
             self.touches = list(self._first)
             self._values = [_values(event) for event in self._events]
+            self._seal_personal()
+
+    def _seal_personal(self) -> None:
+        made: dict[str, Key] = {}
+        for n, values in enumerate(self._values):
+            if MARKER in values[DATA]:
+                self._events[n] = self._seal(self._events[n], made)
+                self._values[n] = _values(self._events[n])
 
     @cached_property
     def rows(self) -> Sequence[Row]:  # type: ignore[override]
@@ -93,8 +107,11 @@ class BulkWrite(Write):
         return placed
 
 
-def bulk_writes(events: Iterable[Event]) -> Iterator[BulkWrite]:
-    """The events in writes of BULK each, in their order, each prepared while the one before is written."""
+def bulk_writes(events: Iterable[Event], seal: Seal) -> Iterator[BulkWrite]:
+    """The events in writes of BULK each, in their order, each prepared while the one before is written.
+
+    `seal` is called with those that have personal parts, and with the keys it used for the write.
+    """
     source = iter(events)
     write: BulkWrite | None = None
     while True:
@@ -105,7 +122,7 @@ def bulk_writes(events: Iterable[Event]) -> Iterator[BulkWrite]:
                 write.prepare()
                 yield write
             raise
-        following = BulkWrite(chunk) if chunk else None
+        following = BulkWrite(chunk, seal) if chunk else None
         if write is not None:
             write.following = following
             write.prepare()

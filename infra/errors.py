@@ -9,6 +9,8 @@ LedgerError (domain)
 ├── DeadlineExceededError    the server did not answer in time: seconds
 ├── ProofError               a key, note, checkpoint or receipt that proves nothing: what, why
 ├── ForkedError              the log is not the one that was signed before: kind, position, why
+├── SubjectNotFoundError     no personal data of such a subject: subject
+├── OwnerNeededError         it takes the owner of the ledger's tables: what
 ├── InputError               a file that cannot be read: file, line, why
 ├── TokenExistsError         the token's name is taken: name
 ├── UnauthenticatedError     who asks has no token that serves: reason, name
@@ -53,13 +55,29 @@ class SchemaError(LedgerError):
 
 
 class BrokenLedgerError(LedgerError):
-    """What is stored cannot be right."""
+    """What is stored cannot be right; `position` is 0 where it is not about one event."""
 
     def __init__(self, name: str, position: int, why: str) -> None:
         self.name = name
         self.position = position
         self.why = why
-        super().__init__(f"{name} at position {position}: {why}")
+        super().__init__(f"{name} at position {position}: {why}" if position else f"{name}: {why}")
+
+
+class SubjectNotFoundError(LedgerError):
+    """There is no personal data of the subject; or it was erased, which leaves no trace of whom it was of."""
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+        super().__init__(f"there is no personal data of {subject!r}, or no longer")
+
+
+class OwnerNeededError(LedgerError):
+    """What is asked takes more rights on the ledger's tables than an application has."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"{what} takes the owner of the ledger's tables; connect as that role")
 
 
 class InputError(LedgerError):

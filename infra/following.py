@@ -55,10 +55,9 @@ class Behind:
         with self._starting:
             thread = self._thread
         if thread is not None:
-            unseen = self._written.is_set()
             self._written.set()
             thread.join()
-            if unseen and self._at_end:
+            if self._at_end:
                 self._work(self._closed)
 
     def _serve(self) -> None:

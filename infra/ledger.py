@@ -26,7 +26,7 @@ from jobledger.infra.feed import Feed
 from jobledger.infra.following import Behind
 from jobledger.infra.methods import About, Commands, Reports
 from jobledger.infra.past.reads import Reads
-from jobledger.infra.personal import UnsealedError, check_sealed
+from jobledger.infra.personal import MARKER, UnsealedError
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import (
     Connection,
@@ -147,6 +147,7 @@ class Ledger(Commands, Reports, Reads):
         self._committer.close()
         for work in self._behind:
             work.close()
+        self._sealer.close()
         self.pool.close()
 
     def __enter__(self) -> Self:
@@ -177,7 +178,9 @@ class Ledger(Commands, Reports, Reads):
         try:
             self.submit(write)
         except UnsealedError:
-            return self.command_all(parsed, self._subjects.sealed_said(command), **about)
+            intent = _intent(self._subjects.sealed_said(command))
+            write = JobsWrite(parsed, intent, _provenance(about), sealed=True)
+            self.submit(write)
         placed = write.placed
         return write.after, placed.first_position + len(write.rows) - 1 if placed else self.size()
 
@@ -189,7 +192,7 @@ class Ledger(Commands, Reports, Reads):
         writes, believed = [], dict[str, Job]()
         for report in reports:
             name, about = names.parse_name(report.name), _provenance(report.about)
-            write = JobWrite(name, self._sealed_intent(report.data), about)
+            write = JobWrite(name, self._sealed_intent(report.data), about, sealed=True)
             self._prepare(write, believed)
             writes.append(write)
         refusals = self._committer.submit_all(writes)
@@ -304,8 +307,10 @@ class Ledger(Commands, Reports, Reads):
     def _report(self, name: str, data: Data, about: About) -> Job:
         return self._write(name, data, about).after
 
-    def _write(self, name: str, said: Data | JobCommand, about: About) -> JobWrite:
-        write = JobWrite(names.parse_name(name), _intent(said), _provenance(about))
+    def _write(
+        self, name: str, said: Data | JobCommand, about: About, *, sealed: bool = False
+    ) -> JobWrite:
+        write = JobWrite(names.parse_name(name), _intent(said), _provenance(about), sealed=sealed)
         try:
             self._prepare(write, {})
             try:
@@ -314,16 +319,13 @@ class Ledger(Commands, Reports, Reads):
                 self._repeat(write, already)
         except UnsealedError:
             # Found where the data is encoded in any case: who has no personal parts pays nothing.
-            return self._write(name, self._subjects.sealed_said(said), about)
+            return self._write(name, self._subjects.sealed_said(said), about, sealed=True)
         return write
 
     def _sealed_intent(self, data: Data) -> Intent:
         """That of a report among many, which must not wait for another try: others come behind it."""
         try:
-            with suppress(UnsealedError):
-                check_sealed(data.encode())
-                return _intent(data)
-            return _intent(self._subjects.sealed_data(data))
+            return _intent(self._subjects.sealed_data(data) if MARKER in data.encode() else data)
         except InvalidFieldError as error:
             return partial(_refused, error)
 
@@ -358,7 +360,7 @@ class Ledger(Commands, Reports, Reads):
 
 def _intent(said: Data | JobCommand) -> Intent:
     """What a report or a command makes happen to a job."""
-    return partial(_judged if isinstance(said, Data) else decide, said)
+    return partial(_judged, said) if isinstance(said, Data) else partial(decide, said)
 
 
 def _judged(data: Data, job: Job) -> tuple[Data, ...]:

@@ -13,6 +13,7 @@ from eventsourcing.persistence import Mapper, Notification, StoredEvent
 from jobledger.domain.errors import InvalidFieldError, VersionConflictError
 from jobledger.domain.events import EVENT_TYPES, Event, read_data
 from jobledger.domain.names import parse_name, parse_time
+from jobledger.infra.personal import check_sealed
 from jobledger.infra.rows import Row, foreign_row, row_of
 
 
@@ -76,7 +77,7 @@ def rows_of(stored_events: Sequence[StoredEvent]) -> tuple[list[Row], list[Event
             rows.append(foreign_row(str(name), version, stored.topic, stored.state))
             continue
         event = _event_of(stored)
-        if event.data.encode() != stored.state:
+        if check_sealed(event.data.encode()) != stored.state:
             raise InvalidFieldError("state", "is not a job event's data in canonical JSON")
         events.append(event)
         rows.append(row_of(event, stored.state))

@@ -5,7 +5,7 @@ It happens in one transaction that sees one moment, and is taken back: nothing c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
@@ -53,25 +53,50 @@ def rehearse(
     progress: Progress = lambda done, size: None,
 ) -> Rehearsal:
     """Folds all events into new rows, compares them with the live ones, and forgets them."""
+    with folded(connection, [projection], None, progress) as made:
+        rows = changed = 0
+        changes: list[RowChange] = []
+        for table in projection.tables:
+            compared = _compare(connection, table, made.live, made.beside, limit - len(changes))
+            rows, changed = rows + compared[0], changed + compared[1]
+            changes += compared[2]
+        return Rehearsal(made.size, rows, changed, changes)
+
+
+class Folded(NamedTuple):
+    """The schema that is live, the one with the new rows beside it, and how many events made those."""
+
+    live: str
+    beside: str
+    size: int
+
+
+@contextmanager
+def folded(
+    connection: Connection,
+    projections: Sequence[Projection],
+    size: int | None = None,
+    progress: Progress = lambda done, size: None,
+) -> Iterator[Folded]:
+    """Rows made anew of the first `size` events, or of all, by the code at hand; names mean these rows.
+
+    It happens in a transaction that sees one moment, and of which nothing stays.
+    """
     with translated(), _taken_back(connection):
         live = str(connection.execute("SELECT current_schema()").fetchone()[0])  # type: ignore[index]
-        size = int(connection.execute(READ_SIZE).fetchone()[0])  # type: ignore[index]
+        if size is None:
+            size = int(connection.execute(READ_SIZE).fetchone()[0])  # type: ignore[index]
         beside = f"{live}_{BESIDE}"
         connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(beside)))
         look_in(connection, beside, live)
         connection.execute("SET LOCAL work_mem = '256MB'")
         connection.execute("SET LOCAL check_function_bodies = off")
-        # The code at hand, wherever the ledger's own stands.
-        connection.execute(projection.functions.encode())
-        connection.execute(projection.schema)
-        fold(connection, projection, 0, size, progress)
-        rows = changed = 0
-        changes: list[RowChange] = []
-        for table in projection.tables:
-            compared = _compare(connection, table, live, beside, limit - len(changes))
-            rows, changed = rows + compared[0], changed + compared[1]
-            changes += compared[2]
-        return Rehearsal(size, rows, changed, changes)
+        for projection in projections:
+            # The code at hand, wherever the ledger's own stands.
+            connection.execute(projection.functions.encode())
+            connection.execute(projection.schema)
+            fold(connection, projection, 0, size, progress)
+        yield Folded(live, beside, size)
 
 
 @contextmanager

@@ -121,13 +121,15 @@ def row_of(event: Event, encoded: bytes) -> Row:
     return Row(event.name, event.version, orjson.dumps(said)[:-1])
 
 
-def foreign_row(name: str, version: int, type_: str, state: bytes) -> Row:
+def foreign_row(name: str, version: int, type_: str, state: bytes, actor: str | None = None) -> Row:
     """An event of another aggregate than a job, as `append` takes it; its state may be any bytes."""
-    said = {
+    said: JsonObject = {
         "name": name,
         "version": version,
         "schema": 0,
         "type": type_,
         "bytes": base64.b64encode(state).decode(),
     }
+    if actor is not None:
+        said["actor"] = actor
     return Row(name, version, orjson.dumps(said)[:-1])

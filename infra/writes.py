@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from jobledger.domain.events import Data, Event
 from jobledger.domain.job import Job, evolve, replay
 from jobledger.domain.states import state_after
 from jobledger.infra.appending import Appender
+from jobledger.infra.personal import MARKER, UnsealedError
 from jobledger.infra.rows import Placed, RecordedEvent, Row, row_of
 from jobledger.projections.jobs import Change, change
 
@@ -154,8 +156,14 @@ class JobWrite(Write):
     """What an intent decides on one job."""
 
     def __init__(
-        self, name: str, intent: Callable[[Job], Sequence[Data]], provenance: Provenance
+        self,
+        name: str,
+        intent: Callable[[Job], Sequence[Data]],
+        provenance: Provenance,
+        *,
+        sealed: bool = False,
     ) -> None:
+        """`sealed`: the personal parts of what is intended are, if it has any."""
         super().__init__()
         self.name = name
         self.names = (name,)
@@ -165,14 +173,18 @@ class JobWrite(Write):
         self.after: Job
         self._intent = intent
         self._provenance = provenance
+        self._sealed = sealed
         self._encoded: list[bytes] = []
         self._repeated: list[RecordedEvent] = []
 
     def prepare(self, job: Job) -> None:
-        """Decides on `job`; done ahead in the caller's thread, on the state it believes in."""
+        """Decides on `job`; done ahead in the caller's thread, on the state it believes in.
+
+        Raises UnsealedError if it has personal parts that nobody has sealed.
+        """
         self.before, self.rows = None, ()
         facts = self._intent(job)
-        self.events, self._encoded = [], [fact.encode() for fact in facts]
+        self.events, self._encoded = [], [self._encode(fact) for fact in facts]
         self.after = job
         rows = []
         for fact, encoded in zip(facts, self._encoded, strict=True):
@@ -190,10 +202,15 @@ class JobWrite(Write):
             self.prepare(job)
         jobs[self.name] = self.after
 
-    def repeat(self, history: Sequence[RecordedEvent]) -> None:
+    def repeat(
+        self,
+        history: Sequence[RecordedEvent],
+        is_repeated: Callable[[bytes, bytes], bool] = operator.eq,
+    ) -> None:
         """Answers with what the same request wrote before.
 
-        Raises RequestReusedError unless this intent, on the job as it was then, decides the same.
+        Raises RequestReusedError unless this intent, on the job as it was then, decides the same;
+        `is_repeated` tells of its data and what is stored, and UnsealedError is as in `prepare`.
         """
         stored = [event for event in history if event.request_id == self.request_id]
         first, last = stored[0].version, stored[-1].version
@@ -202,10 +219,20 @@ class JobWrite(Write):
             facts = self._intent(then)
         except LedgerError:
             facts = ()
-        if [(type(f).__name__, f.encode()) for f in facts] != [(e.type, e.stored) for e in stored]:
+        said = [(type(fact).__name__, self._encode(fact)) for fact in facts]
+        if [type_ for type_, _ in said] != [event.type for event in stored] or not all(
+            is_repeated(encoded, event.stored)
+            for (_, encoded), event in zip(said, stored, strict=True)
+        ):
             raise RequestReusedError(self.request_id or "", self.name)
         self.after = replay(then, (e.event for e in history if first <= e.version <= last))
         self._repeated = stored
+
+    def _encode(self, fact: Data) -> bytes:
+        encoded = fact.encode()
+        if MARKER in encoded and not self._sealed:
+            raise UnsealedError
+        return encoded
 
     def recorded(self) -> list[RecordedEvent]:
         """What was written, once it was."""
@@ -242,10 +269,12 @@ class JobsWrite(Write):
         names: Sequence[str],
         intent: Callable[[Job], Sequence[Data]],
         provenance: Provenance,
+        *,
+        sealed: bool = False,
     ) -> None:
         super().__init__()
         self.names = tuple(names)
-        self._writes = [JobWrite(name, intent, provenance) for name in names]
+        self._writes = [JobWrite(name, intent, provenance, sealed=sealed) for name in names]
 
     @property
     def after(self) -> list[Job]:

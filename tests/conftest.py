@@ -10,8 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 from jobledger.infra import Ledger
+from jobledger.infra.proof.naming import name_log
+from jobledger.infra.settings import Settings
 from jobledger.infra.simulation import simulate
 
+from tests.desks import Desk
 from tests.exports import write_past
 from tests.ledgers import Answer, imported_trace, new_ledger, odd_jobs
 from tests.servers import Server, new_server
@@ -62,6 +65,18 @@ def past(ledger: Ledger) -> Ledger:
     """A past to export, as tests/exports.py tells it."""
     write_past(ledger)
     return ledger
+
+
+@pytest.fixture
+def desk(
+    dsn: str, ledger_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Desk]:
+    """An empty ledger with its log's key, and its command line."""
+    monkeypatch.setenv("JOBLEDGER_HOME", str(tmp_path / "home"))
+    with Ledger.open(dsn, ledger_name) as ledger:
+        with ledger.connection() as connection:
+            name_log(connection, Settings())
+        yield Desk(ledger, dsn, tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import Final, NamedTuple
 
-from jobledger.infra.bench import http, measures, past
+from jobledger.infra.bench import http, measures, past, proof
 from jobledger.infra.bench.arena import Arena, Pair
 
 
@@ -209,7 +209,47 @@ HTTP: Final = (
         less_is_better=True,
     ),
 )
-ALL: Final = (*MEASURES, *PAST, *HTTP)
+PROOF: Final = (
+    Measure(
+        "append_sealed",
+        "appends, 64 callers, sealed and signed",
+        "events/s",
+        "appends without that",
+        0.85,
+        0.97,
+        proof.append_sealed,
+    ),
+    Measure(
+        "verify_proof",
+        "verify --proof, 200,000 events, before rows",
+        "events/s",
+        "SHA-256 over the same bytes from COPY",
+        0.3,
+        0.6,
+        proof.verify_proof,
+    ),
+    Measure(
+        "inclusion",
+        "inclusion proof, half of them, 2 million events",
+        "ms",
+        "the same at 2,000 events",
+        3,
+        1.5,
+        proof.inclusion,
+        less_is_better=True,
+    ),
+    Measure(
+        "receipt_size",
+        "a receipt at 2 million events",
+        "KiB",
+        "one KiB",
+        4,
+        2,
+        proof.receipt_size,
+        less_is_better=True,
+    ),
+)
+ALL: Final = (*MEASURES, *PAST, *HTTP, *PROOF)
 
 
 def run(measure: Measure, arena: Arena, times: int) -> Pair:

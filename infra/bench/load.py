@@ -21,7 +21,10 @@ from eventsourcing.postgres import PostgresTrackingRecorder
 from eventsourcing.projection import Projection, ProjectionRunner
 from jobledger.domain import events as e
 from jobledger.domain.events import Event
-from jobledger.infra.ledger import Ledger
+from jobledger.infra.ledger import Ledger, server
+from jobledger.infra.postgres.connections import connect
+from jobledger.infra.proof.naming import name_log
+from jobledger.infra.settings import Settings
 
 LABELS = {"team": "search", "env": "prod"}
 WORKER = {"worker": "worker-17"}
@@ -57,9 +60,25 @@ def _in_threads(threads: int, seconds: float, one_job: Callable[[str], None]) ->
     return 3 * sum(counts) / (time.monotonic() - begin)
 
 
-def append(dsn: str, ledger: str, threads: int, seconds: float, following: str = "") -> float:
-    """Through `Ledger`; `following`: "leave" lets no projection follow, "follow" waits until they have."""
+def append(
+    dsn: str,
+    ledger: str,
+    threads: int,
+    seconds: float,
+    following: str = "",
+    sealing: str = "",
+    home: str = "",
+) -> float:
+    """Through `Ledger`; `following`: "leave" lets no projection follow, "follow" waits until they have.
+
+    `sealing`: "sealed" signs with a key of its own under `home`, "unsealed" lets no tree grow.
+    """
     Ledger.follows = following != "leave"
+    if sealing:
+        os.environ |= {"JOBLEDGER_SEAL": str(sealing == "sealed"), "JOBLEDGER_HOME": home}
+    if sealing == "sealed":
+        with connect(server(dsn, ledger)) as connection:
+            name_log(connection, Settings())
     with Ledger.open(dsn, ledger) as opened:
 
         def one_job(number: str) -> None:

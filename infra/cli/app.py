@@ -13,6 +13,7 @@ from jobledger.domain.errors import LedgerError
 from jobledger.infra.cli import (
     comparing,
     exporting,
+    forgetting,
     measuring,
     operating,
     proving,
@@ -22,6 +23,7 @@ from jobledger.infra.cli import (
     serving,
     tokens,
     verifying,
+    witnessing,
     writing,
 )
 from jobledger.infra.cli.context import ERR, Target
@@ -70,6 +72,7 @@ app.command()(comparing.bisect)
 app.command()(comparing.why)
 app.command()(replaying.replay)
 app.command()(reporting.report)
+app.command()(reporting.verify_report)
 app.command()(exporting.export)
 app.command()(writing.record)
 app.command()(writing.run)
@@ -79,6 +82,9 @@ app.command()(verifying.verify)
 app.command()(proving.receipt)
 app.command()(proving.verify_receipt)
 app.add_typer(proving.log, name="log")
+app.command()(witnessing.witness)
+app.command()(forgetting.erase)
+app.command()(forgetting.prune)
 app.add_typer(tokens.token, name="token")
 app.command()(serving.serve)
 app.command()(serving.serve_grpc)

@@ -98,9 +98,8 @@ def _two_jobs(
     # A version is another moment of each job.
     own = to is not None and to.strip().startswith("v")
     then = moment_of(ledger, "to", to, clock, other) if own else moment
-    return Compared(
-        Span(moment, then), [ledger.get(name, as_of=moment), ledger.get(other, as_of=then)]
-    )
+    jobs = [ledger.get(name, as_of=moment), ledger.get(other, as_of=then)]
+    return Compared(Span(moment, then), [*map(ledger.opened, jobs)])
 
 
 def blame(

@@ -12,6 +12,8 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.moments import Clock, Moment
 from jobledger.infra.cli.context import ERR, AsOf, OnClock, print_moment, target
 from jobledger.infra.ledger import Ledger
+from jobledger.infra.proof.notes import Checkpoint
+from jobledger.infra.proof.signing import read_kept
 from jobledger.infra.transfer import exporting
 from jobledger.infra.transfer.exporting import Format
 from jobledger.infra.transfer.selecting import Selection
@@ -37,7 +39,10 @@ def export(
     as_of: AsOf = None,
     clock: OnClock = None,
 ) -> None:
-    """Export all events of jobs up to a moment: a history, or for other programs."""
+    """Export all events of jobs up to a moment: a history, or for other programs.
+
+    Data is written as it is stored, personal parts sealed: so it can be checked and imported.
+    """
     exporting.form_of(format_)
     if to is None and format_ is Format.PARQUET:
         raise InvalidFieldError("to", "parquet is a folder of files: --to PATH")
@@ -47,7 +52,8 @@ def export(
     job = "" if name is None else aim.name(name)
     with aim.open() as ledger, _bar(to) as progress:
         moment = _pinned(ledger, as_of, clock, job)
-        wanted = Selection(ledger.name, moment, job, filter_)
+        note = _checkpoint(ledger, moment) if format_ is Format.PARQUET else ""
+        wanted = Selection(ledger.name, moment, job, filter_, note)
         bar = progress.add_task("exporting", total=None if job or filter_ else moment.position)
         out: Path | BinaryIO = sys.stdout.buffer if to is None else to
         move = partial(_move, progress, bar)
@@ -55,6 +61,15 @@ def export(
     print_moment(moment)
     if to is not None:
         ERR.print(f"{written} events in {to}", style="dim", markup=False)
+
+
+def _checkpoint(ledger: Ledger, moment: Moment) -> str:
+    """One that covers the moment, so that the files can be verified; none where nobody can sign it here."""
+    ledger.seal()
+    with ledger.connection() as connection:
+        note = read_kept(connection)
+    covers = note is not None and Checkpoint.parse(note.text).size >= moment.position
+    return str(note) if covers else ""
 
 
 def _pinned(ledger: Ledger, as_of: str | None, clock: Clock | None, job: str) -> Moment:

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from jobledger.infra.cli.context import ERR, OUT, JobName, Json, print_json, target
 from jobledger.infra.errors import ProofError
+from jobledger.infra.proof.exporting import export_tiles
 from jobledger.infra.proof.keys import create_key, find_keys, read_text, read_verifiers, retire_keys
 from jobledger.infra.proof.notes import COSIGNATURE
 from jobledger.infra.proof.receipts import Receipt
-from jobledger.infra.proof.sealing import Sealer
 from jobledger.infra.proof.signing import read_kept
 from jobledger.infra.proof.tree import Tree
 from jobledger.infra.settings import Settings
@@ -140,11 +140,33 @@ def seal(context: typer.Context) -> None:
     """Seal all there is, now, and print the checkpoint; exits 1 where it cannot be signed."""
     aim = target(context)
     with aim.open() as ledger, ledger.connection() as connection:
-        Sealer(ledger.conninfo, Settings()).seal()
+        ledger.seal()
         standing, note = Tree().standing(connection), read_kept(connection)
     if not find_keys(Settings(), standing.origin):
         raise ProofError("key", f"there is none of {standing.origin} here: it is not signed")
     typer.echo(str(note), nl=False)
+
+
+@log.command("tiles")
+def tiles(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="A new one, or one to bring up to date.")],
+) -> None:
+    """Write the whole log as files for any server of files, and for others' tools (C2SP tlog-tiles)."""
+    with target(context).open() as ledger, ledger.connection() as connection:
+        ledger.seal()
+        note = read_kept(connection)
+        if note is None:
+            raise ProofError("checkpoint", "nothing was signed yet: the log's key is not here")
+        added = export_tiles(connection, Tree(), folder, note)
+    OUT.print(
+        f"{added.tiles} tiles and {added.bundles} bundles of entries added to {folder}",
+        markup=False,
+    )
+    if added.missing:
+        OUT.print(
+            f"{added.missing} bundles are left out: events in them were pruned, or are too long"
+        )
 
 
 @log.command("rotate-key")

@@ -82,16 +82,16 @@ def list_jobs(
                 as_of=as_of,
                 clock=clock,
             )
-            _print_page(page, form)
+            _print_page(page._replace(jobs=[*map(ledger.opened, page.jobs)]), form)
             return
         moment = ledger.moment(as_of, clock) if as_of or clock else None
         jobs = ledger.scan(filter_, limit=_enough(form, limit), order_by=order_by, as_of=moment)
         if moment is not None:
             print_moment(moment)
         if form is Format.JSONL:
-            print_json_lines(map(job_json, jobs))
+            print_json_lines(map(job_json, map(ledger.opened, jobs)))
         elif form is Format.JSON:
-            print_json([job_json(job) for job in jobs])
+            print_json([job_json(ledger.opened(job)) for job in jobs])
         else:
             shown = SHOWN if limit is None else limit
             listed = list(jobs)
@@ -163,7 +163,7 @@ def show(
         job_name = aim.name(_needed(name))
         with aim.open() as ledger:
             moment = ledger.moment(as_of, clock, job_name) if as_of or clock else None
-            job = ledger.get(job_name, as_of=moment)
+            job = ledger.opened(ledger.get(job_name, as_of=moment))
     if moment is not None:
         print_moment(moment)
     if json:
@@ -188,7 +188,7 @@ def history(
     else:
         job_name = aim.name(_needed(name))
         with aim.open() as ledger:
-            events = ledger.history(job_name)
+            events = [*map(ledger.opened, ledger.history(job_name))]
     if json:
         print_json([event_json(event) for event in events])
     else:
@@ -210,4 +210,5 @@ def events(
     """Print the ledger's events in their order, one JSON document a line."""
     assert json  # There is no other form.
     with target(context).open() as ledger:
-        print_json_lines(map(event_json, ledger.events(after, follow=follow)))
+        feed = map(ledger.opened, ledger.events(after, follow=follow))
+        print_json_lines(map(event_json, feed))

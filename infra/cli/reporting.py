@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
-from jobledger.infra.cli.context import ERR, OUT, Json, print_json, print_moment, target
+from jobledger.infra.cli.context import ERR, OUT, Json, Target, print_json, print_moment, target
+from jobledger.infra.cli.operating import bar
+from jobledger.infra.errors import ProofError
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.proof.keys import read_text, read_verifiers
+from jobledger.infra.proof.notes import Checkpoint, VerifierKey
+from jobledger.infra.proof.showing import known_keys
+from jobledger.infra.proof.tree import Tree
 from jobledger.infra.reports import Report
 from jobledger.infra.reports import report as ask
+from jobledger.infra.reports.asking import Question
 from jobledger.infra.reports.buckets import length_text
+from jobledger.infra.reports.certified import certify as certify_report
+from jobledger.infra.reports.certified import verify_certified
 from jobledger.infra.reports.pictures import MOST_LINES, draw, lines_of, sparkline
+from jobledger.infra.settings import Settings
 from jobledger.infra.shapes import moment_json, time_text
+from jobledger.infra.transfer import exporting
+from jobledger.infra.transfer.exporting import Format
 from rich.table import Table
 from rich.text import Text
 
@@ -51,6 +66,13 @@ State = Annotated[
     str | None, typer.Option(help="Of concurrency: jobs in that state, and not RUNNING.")
 ]
 Top = Annotated[int | None, typer.Option(help="Of failures: so many error messages, and not 20.")]
+Certify = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write it as JSON with the checkpoint it is computed at, for verify-report.",
+    ),
+]
 Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it, too: .svg or .png.")]
 
 
@@ -66,6 +88,7 @@ def report(
     top: Top = None,
     format_: Annotated[Form, typer.Option("--format")] = Form.TABLE,
     plot: Plot = None,
+    certify: Certify = None,
     json: Json = False,
 ) -> None:
     """Report on many jobs, deleted ones too, as it happened (UTC).
@@ -82,6 +105,10 @@ def report(
 
     attempts: how many the jobs that ended took, and how they ended.
     """
+    if certify is not None:
+        question = Question(name, by, filter_, begin, end, bucket, state, top)
+        _certify(target(context), question, certify)
+        return
     with target(context).open() as ledger:
         answer = ask(
             ledger, name, by=by, filter=filter_, begin=begin, end=end, bucket=bucket,
@@ -91,6 +118,64 @@ def report(
         draw(answer, plot)
         ERR.print(f"drawn: {plot}", style="dim", markup=False)
     _print(answer, Form.JSON if json else format_)
+
+
+def verify_report(
+    context: typer.Context,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="What --certify wrote, or Parquet: a file, or all of a folder."
+        ),
+    ],
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY|FILE", help="Public keys to trust, instead of the log's own here."
+        ),
+    ] = None,
+) -> None:
+    """Compute a certified report again, from the events its checkpoint covers; exits 1 unless it is the same."""
+    with target(context).open() as ledger, bar() as progress:
+        with ledger.connection() as connection:
+            origin = Tree().standing(connection).origin
+        keys = known_keys(Settings(), origin, read_verifiers(key or []))
+        task = progress.add_task("computing again", total=None)
+
+        def move(done: int, size: int) -> None:
+            progress.update(task, completed=done, total=size)
+
+        if file.is_dir() or file.suffix == ".parquet":
+            checkpoint = _verify_parquet(ledger, file, keys, move)
+        else:
+            content = read_text(file, "report").encode()
+            checkpoint = verify_certified(ledger, content, keys, report_json, move)
+    OUT.print(
+        f"{file} is what the first {checkpoint.size} events of {checkpoint.origin} make",
+        markup=False,
+    )
+
+
+def _verify_parquet(
+    ledger: Ledger, file: Path, keys: list[VerifierKey], move: Callable[[int, int], None]
+) -> Checkpoint:
+    exporting.form_of(Format.PARQUET)
+    from jobledger.infra.transfer.certified import verify_parquet
+
+    return verify_parquet(ledger, file, keys, move)
+
+
+def _certify(aim: Target, question: Question, to: Path) -> None:
+    with aim.open() as ledger:
+        certified = certify_report(ledger, question, report_json)
+    try:
+        to.write_bytes(orjson.dumps(certified.json(), option=orjson.OPT_INDENT_2) + b"\n")
+    except OSError as error:
+        raise ProofError("file", f"{to} cannot be written: {error.strerror}") from error
+    size = Checkpoint.parse(certified.note.text).size
+    ERR.print(
+        f"{question.name} of the first {size} events, certified: {to}", style="dim", markup=False
+    )
 
 
 def _print(answer: Report, form: Form) -> None:

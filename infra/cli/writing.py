@@ -54,6 +54,7 @@ def record(
     given = {key: value for key, value in about.items() if value is not None}
     with aim.open() as ledger:
         job, events = ledger.report(aim.name(name), said, **given)  # type: ignore[arg-type]
+        job, events = ledger.opened(job), [*map(ledger.opened, events)]
     if json:
         print_json({"job": job_json(job), "events": [event_json(e) for e in events]})
         return

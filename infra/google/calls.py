@@ -19,6 +19,7 @@ from jobledger.infra.access import Caller, Role, check
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.methods import About
 from jobledger.infra.past.moments import Given
+from jobledger.infra.rows import RecordedEvent
 
 QUICK: Final = frozenset({"create", "get", "cancel", "pause", "resume"})
 AS_OF: Final = frozenset({"readTime", "validTime"})
@@ -76,6 +77,14 @@ class Call(NamedTuple):
         if job.state is None:
             raise JobNotFoundError(name)
         return job
+
+    def opened(self, job: Job) -> Job:
+        """The job to be shown, with the values of its personal parts: what is recorded again stays sealed."""
+        return self.ledger.opened(job)
+
+    def history(self, name: str) -> list[RecordedEvent]:
+        """The job's events, the same way."""
+        return [self.ledger.opened(event) for event in self.ledger.history(name)]
 
     def number(self, parameter: str) -> int:
         """An int32 parameter; 0 where it is not given."""

@@ -62,7 +62,7 @@ def create(call: Call) -> JsonObject:
     for job_id in _ids(model_version):
         name = f"{call.project}/evaluationJobs/{job_id}"
         try:
-            return resource(call.ledger.create(name, {}, body, **call.about))
+            return resource(call.opened(call.ledger.create(name, {}, body, **call.about)))
         except JobExistsError:
             if model_version and not _is_deleted(call, name):
                 raise
@@ -71,7 +71,7 @@ def create(call: Call) -> JsonObject:
 
 def get(call: Call) -> JsonObject:
     as_of, clock = moment_of(call)
-    return resource(call.job(_name(call), as_of, clock))
+    return resource(call.opened(call.job(_name(call), as_of, clock)))
 
 
 def list_jobs(call: Call) -> JsonObject:
@@ -84,7 +84,7 @@ def list_jobs(call: Call) -> JsonObject:
         as_of=as_of,
         clock=clock,
     )
-    jobs = [resource(job) for job in page.jobs]
+    jobs = [resource(call.opened(job)) for job in page.jobs]
     return bare({"evaluationJobs": jobs, "nextPageToken": page.next_page_token or None})
 
 
@@ -98,7 +98,8 @@ def patch(call: Call) -> JsonObject:
         job = call.job(name)
         try:
             spec = merge(job.spec, body, paths)
-            return resource(call.ledger.change_config(name, spec, job.etag, **call.about))
+            job = call.ledger.change_config(name, spec, job.etag, **call.about)
+            return resource(call.opened(job))
         except EtagMismatchError:
             continue  # It changed between the two: the patch is of what it is now.
     raise EtagMismatchError(name)

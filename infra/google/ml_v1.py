@@ -37,13 +37,14 @@ def create(call: Call) -> JsonObject:
     name = f"{call.project}/jobs/{_parse_id(body.pop('jobId', None))}"
     labels = body.pop("labels", {})
     body.pop("etag", None)
-    return resource(call.ledger.create(name, labels, body, **call.about))
+    return resource(call.opened(call.ledger.create(name, labels, body, **call.about)))
 
 
 def get(call: Call) -> JsonObject:
     as_of, clock = moment_of(call)
     job = call.job(_name(call), as_of, clock)
-    return resource(job, positions(call.ledger, call.project, [job], as_of, clock).get(job.name))
+    place = positions(call.ledger, call.project, [job], as_of, clock).get(job.name)
+    return resource(call.opened(job), place)
 
 
 def list_jobs(call: Call) -> JsonObject:
@@ -56,7 +57,7 @@ def list_jobs(call: Call) -> JsonObject:
         clock=clock,
     )
     places = positions(call.ledger, call.project, page.jobs, as_of, clock)
-    jobs = [resource(job, places.get(job.name)) for job in page.jobs]
+    jobs = [resource(call.opened(job), places.get(job.name)) for job in page.jobs]
     return bare({"jobs": jobs, "nextPageToken": page.next_page_token or None})
 
 
@@ -68,7 +69,8 @@ def patch(call: Call) -> JsonObject:
     if ("labels",) not in masked:
         labels = call.job(_name(call)).labels
     job = call.ledger.change_labels(_name(call), labels, etag, **call.about)
-    return resource(job, positions(call.ledger, call.project, [job], None, None).get(job.name))
+    place = positions(call.ledger, call.project, [job], None, None).get(job.name)
+    return resource(call.opened(job), place)
 
 
 def cancel(call: Call) -> JsonObject:

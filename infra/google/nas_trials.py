@@ -42,7 +42,7 @@ def trials(call: Call) -> JsonObject:
 
 def _trials(call: Call) -> list[JsonObject]:
     as_of, clock = moment_of(call)
-    job = call.job(_nas_job(call), as_of, clock)
+    job = call.opened(call.job(_nas_job(call), as_of, clock))
     told: Any = (job.output or {}).get("nasTrialDetails")
     return [
         {

@@ -46,7 +46,7 @@ def get(call: Call) -> JsonObject:
     event = _event(call, number)
     if event is None or not event.name.startswith(f"{parent}/"):
         raise JobNotFoundError(f"{parent}/operations/{number[:40]}")
-    return operation(event, call.ledger.history(event.name))
+    return operation(event, call.history(event.name))
 
 
 def wait(call: Call) -> JsonObject:

@@ -37,7 +37,7 @@ def _together(call: Call, verb: str, metadata: str, command: JobCommand) -> Json
         "done": True,
         "response": {
             "@type": f"{TYPE}Batch{verb}PipelineJobsResponse",
-            "pipelineJobs": [_shown(job) for job in jobs],
+            "pipelineJobs": [_shown(call.opened(job)) for job in jobs],
         },
     }
 

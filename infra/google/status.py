@@ -60,6 +60,8 @@ ERRORS: Final[dict[type[LedgerError], str]] = {
     infra.StorageFullError: "RESOURCE_EXHAUSTED",
     infra.SchemaError: "FAILED_PRECONDITION",
     infra.BrokenLedgerError: "DATA_LOSS",
+    infra.ProofError: "FAILED_PRECONDITION",
+    infra.ForkedError: "DATA_LOSS",
     infra.InputError: "INVALID_ARGUMENT",
     infra.UnauthenticatedError: "UNAUTHENTICATED",
     infra.PermissionDeniedError: "PERMISSION_DENIED",

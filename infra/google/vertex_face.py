@@ -75,9 +75,9 @@ class Face:
     def create(self, call: Call) -> JsonObject:
         job = self._create(call)
         if self.resource.collection == "notebookExecutionJobs":
-            history = call.ledger.history(job.name)
+            history = call.history(job.name)
             return operations.operation(history[0], history[:1])
-        return shown(self.resource, job)
+        return shown(self.resource, call.opened(job))
 
     def _create(self, call: Call) -> Job:
         body = API.parse(self.resource.message, call.body)
@@ -106,7 +106,7 @@ class Face:
 
     def get(self, call: Call) -> JsonObject:
         as_of, clock = moment_of(call)
-        return shown(self.resource, call.job(self.name(call), as_of, clock))
+        return shown(self.resource, call.opened(call.job(self.name(call), as_of, clock)))
 
     def list_jobs(self, call: Call) -> JsonObject:
         as_of, clock = moment_of(call)
@@ -121,7 +121,9 @@ class Face:
             as_of=as_of,
             clock=clock,
         )
-        jobs = [select(shown(self.resource, job, listed=True), mask) for job in page.jobs]
+        jobs = [
+            select(shown(self.resource, call.opened(job), listed=True), mask) for job in page.jobs
+        ]
         return bare({self.resource.collection: jobs, "nextPageToken": page.next_page_token or None})
 
     def cancel(self, call: Call) -> JsonObject:
@@ -132,7 +134,7 @@ class Face:
     def delete(self, call: Call) -> JsonObject:
         name = self.name(call)
         call.ledger.delete(name, stop=self.resource.deleted_live, **call.about)
-        history = call.ledger.history(name)
+        history = call.history(name)
         return operations.operation(history[-1], history)
 
     def pause(self, call: Call) -> JsonObject:
@@ -165,7 +167,7 @@ class Face:
             raise EtagMismatchError(name)
         # Labels hold already: theirs is not the operation that another patch began, and waits.
         labels_only = all(path[0] == "labels" for path in paths)
-        history = call.ledger.history(name)
+        history = call.history(name)
         began = next(e for e in reversed(history) if (e.type == "Updating") is not labels_only)
         return operations.operation(began, history)
 

@@ -78,7 +78,8 @@ class Asking:
     def _json(
         self, request: Request, role: Role, name: str | None, work: Callable[[Caller], Any]
     ) -> bytes:
-        return encode(work(self.admit(request, role, name)))
+        said = encode(work(self.admit(request, role, name)))
+        return self.served.ledger.reveal_text(said)
 
 
 def about_of(caller: Caller, request: Request, said: dict[str, Any]) -> About:

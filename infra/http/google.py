@@ -12,12 +12,12 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.google import aiplatform_v1, datalabeling_v1beta1, ml_v1
 from jobledger.infra.google.calls import Call, Method, Methods, allowed, said_by
 from jobledger.infra.google.masks import camel, parse_partial, select
+from jobledger.infra.google.receipts import receipts
 from jobledger.infra.http.gate import Scope, Send, encode, send_json
 from jobledger.infra.http.served import Served
 
-METHODS: Final = Methods(
-    [*ml_v1.METHODS.all, *aiplatform_v1.METHODS.all, *datalabeling_v1beta1.METHODS.all]
-)
+FACES: Final = (*ml_v1.METHODS.all, *aiplatform_v1.METHODS.all, *datalabeling_v1beta1.METHODS.all)
+METHODS: Final = Methods([*FACES, *receipts(FACES)])
 PREFIXES: Final = ("/v1/", "/v1beta1/", "/ui/")
 IGNORED: Final = frozenset(
     {
@@ -42,7 +42,7 @@ async def answer(served: Served, scope: Scope, send: Send) -> None:
         state["actor"] = caller.name
         face, about = allowed(method, caller, ids), said_by(caller, state["trace_parent"])
         said = face(Call(served.ledger, ids, query, _body(method, state["body"]), about))
-        return encode(_partial(said, fields))
+        return served.ledger.reveal_text(encode(_partial(said, fields)))
 
     reads = method.http == "GET"
     try:

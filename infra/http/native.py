@@ -19,6 +19,7 @@ from jobledger.infra.http.asking import Asking
 from jobledger.infra.http.commanding import commanding
 from jobledger.infra.http.gate import as_sent, encode, extra_headers
 from jobledger.infra.http.openapi import with_google
+from jobledger.infra.http.proving import proving
 from jobledger.infra.http.reading import reading
 from jobledger.infra.http.reporting import reporting
 from jobledger.infra.http.served import Served
@@ -41,7 +42,13 @@ def create_native(served: Served) -> FastAPI:
     )
     asking = Asking(served)
     _add_probes(app, served)
-    for router in (reporting(asking), commanding(asking), streaming(asking), reading(asking)):
+    for router in (
+        reporting(asking),
+        commanding(asking),
+        streaming(asking),
+        proving(asking),
+        reading(asking),
+    ):
         app.include_router(router)
     # The gate answers what is raised; FastAPI has answers of its own unless told otherwise.
     for error in (LedgerError, RequestValidationError, HTTPException, Exception):

@@ -111,7 +111,7 @@ async def _events(
             page = await served.read(partial(_page, served, position))
             if page:
                 position = page[-1].position
-                yield b"".join(_shown(event) for event in page if caller.sees(event.name))
+                yield await served.read(partial(_shown_to, served, caller, page))
     except LedgerError:
         return  # The client comes again where it was, and is told what is wrong.
     finally:
@@ -120,6 +120,11 @@ async def _events(
 
 def _page(served: Served, after: int) -> list[RecordedEvent]:
     return list(islice(served.ledger.events(after, follow=False), PAGE))
+
+
+def _shown_to(served: Served, caller: Caller, page: list[RecordedEvent]) -> bytes:
+    opened = served.ledger.opened
+    return b"".join(_shown(opened(event)) for event in page if caller.sees(event.name))
 
 
 def _shown(event: RecordedEvent) -> bytes:

@@ -150,7 +150,7 @@ def _first_count(
 def _found(ledger: Ledger, later: Moment, hit: Hit | None) -> Found | None:
     if hit is None:
         return None
-    event = next(ledger.events(hit.position - 1, follow=False))
+    event = ledger.opened(next(ledger.events(hit.position - 1, follow=False)))
     if hit.time is None:
         moment = ledger.moment(AtPosition(hit.position))
     else:

@@ -1,2 +1,2 @@
--- When the event at a position was recorded.
-SELECT recorded_time FROM events WHERE position = %s
+-- When the event at a position was recorded; if it was pruned, the one before it.
+SELECT recorded_time FROM events WHERE position <= %s ORDER BY position DESC LIMIT 1

@@ -27,7 +27,7 @@ def steps_as_of(ledger: Ledger, name: str, moment: Moment) -> list[Step]:
     In the order of its versions or, on the occurred clock, in the order things occurred.
     Raises JobNotFoundError for one that was never there.
     """
-    events = [event for event in ledger.history(name) if event.schema]
+    events = [ledger.opened(event) for event in ledger.history(name) if event.schema]
     if not events:
         raise JobNotFoundError(name)
     return list(_steps(Job(name=name), up_to(events, moment)))

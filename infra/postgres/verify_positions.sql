@@ -1,4 +1,4 @@
--- Where positions have gaps, recorded times run backwards, or the head is wrong; null-free findings.
+-- Where positions have gaps that are not pruned, recorded times run backwards, or the head is wrong; null-free findings.
 WITH ordered AS (
     SELECT position, name, recorded_time,
            lag(position, 1, 0::bigint) OVER (ORDER BY position) AS position_before,
@@ -6,7 +6,10 @@ WITH ordered AS (
     FROM events
 )
 SELECT 'gap', position, name, format('position %s follows position %s', position, position_before)
-FROM ordered WHERE position <> position_before + 1
+FROM ordered WHERE position <> position_before + 1 AND position - position_before - 1 <> (
+    SELECT coalesce(sum(p.last - p.first + 1), 0) FROM pruned AS p
+    WHERE p.first > position_before AND p.last < position
+)
 UNION ALL
 SELECT 'clock', position, name, format('recorded at %s, after one at %s', recorded_time, time_before)
 FROM ordered WHERE recorded_time < time_before

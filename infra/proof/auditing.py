@@ -7,11 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from jobledger.infra.errors import ProofError
 from jobledger.infra.postgres.connections import Connection
-from jobledger.infra.proof.notes import VerifierKey
+from jobledger.infra.proof.erasing import check_keys, erased_events
+from jobledger.infra.proof.notes import Checkpoint, VerifierKey
+from jobledger.infra.proof.pruning import check_records, pruned_ranges
 from jobledger.infra.proof.showing import gather, known_keys, show
 from jobledger.infra.proof.tree import Tree
-from jobledger.infra.proof.verifying import OUT_OF_STEP, verify_log
+from jobledger.infra.proof.verifying import OUT_OF_STEP, Shown, verify_log
 from jobledger.infra.settings import Settings
 from jobledger.infra.verify import Finding, verify
 
@@ -28,6 +31,7 @@ class Audit(NamedTuple):
     erased: int
     """Events with personal parts whose key was destroyed on request."""
     pruned: int
+    """Events that were deleted because their time had come, as an event of the log says."""
     checkpoints: int
     findings: list[Finding]
 
@@ -58,8 +62,11 @@ def audit(
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         at_hand = gather(connection, settings, origin, trusted)
         shown += at_hand.shown
-        verdict = verify_log(connection, shown, start, (), partial(progress, "hashing"))
-    findings = at_hand.findings + verdict.findings
+        pruned = pruned_ranges(connection)
+        verdict = verify_log(connection, shown, start, pruned, partial(progress, "hashing"))
+        keys_gone = check_keys(connection)
+        findings = [*at_hand.findings, *verdict.findings, *check_records(connection), *keys_gone]
+        erased = erased_events(connection)
     if not findings:
         rows = verify(connection, partial(progress, "replaying"))
         findings = [Finding(OUT_OF_STEP, f.position, f.name, f.detail) for f in rows.findings]
@@ -67,8 +74,27 @@ def audit(
         size=verdict.size,
         root=verdict.root,
         unsealed=verdict.unsealed,
-        erased=0,
-        pruned=0,
+        erased=erased,
+        pruned=sum(last - first + 1 for first, last in pruned),
         checkpoints=len(shown) + (start is not None),
         findings=findings,
     )
+
+
+def hold(
+    connection: Connection,
+    checkpoint: Checkpoint,
+    source: str,
+    progress: Callable[[int, int], object] = lambda done, size: None,
+) -> None:
+    """Raises ProofError unless the log's events are those of a checkpoint, and all of them are still there."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        pruned = pruned_ranges(connection)
+        if pruned and pruned[0][0] <= checkpoint.size:
+            why = f"of the events that {source} is of some were pruned: nothing can be computed of them again"
+            raise ProofError("checkpoint", why)
+        verdict = verify_log(connection, [Shown(checkpoint, source)], None, (), progress)
+    for finding in verdict.findings:
+        why = f"the log does not hold: {finding.kind} at position {finding.position}, {finding.detail}"
+        raise ProofError("checkpoint", why)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -13,7 +13,7 @@ from jobledger.domain.merkle import HASH_SIZE
 from jobledger.infra.errors import ForkedError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
-from jobledger.infra.proof.leaves import are_at, copy_rows, hash_rows
+from jobledger.infra.proof.leaves import are_at, copy_rows, hash_rows, position_of
 from jobledger.infra.proof.tree import FULL, Place, read_tiles
 
 GROW_LOG: Final = sql.load("jobledger.infra.proof", "grow_log")
@@ -39,6 +39,11 @@ class Growth:
         places = {place for place in _edge(size) if place[1] * TILE << 8 * place[0] < size}
         for tile in read_tiles(connection, places):
             self._edges[tile.level] = Edge(tile.number, bytearray(tile.hashes), tile.key)
+        for level, number in places:
+            edge = self._edges.get(level)
+            # There may be more: somebody else may let it grow just now.
+            if (size >> 8 * level) % TILE * HASH_SIZE > (len(edge.hashes) if edge else 0):
+                raise ForkedError("forked", size, f"tile {number} of level {level} is damaged")
 
     def room(self) -> int:
         """How many leaves fit into the tile at hand."""
@@ -104,9 +109,16 @@ def grow(
             if rest is not None:
                 rest()
         if growth.size < last:
-            why = f"there is no event at position {growth.size + 1}, and the ledger has {to}"
+            missing = _first_gap(batch, growth.size + 1)
+            why = f"there is no event at position {missing}, and the ledger has {to}"
             raise ForkedError("rolled back", growth.size, why)
         return growth.size if growth.write(connection, size) else size
+
+
+def _first_gap(rows: Sequence[bytes], first: int) -> int:
+    """The first position, from `first` on, at which none of these events is."""
+    gaps = (at for at, row in enumerate(rows, first) if position_of(row) != at)
+    return next(gaps, first + len(rows))
 
 
 def _edge(size: int) -> list[Place]:

@@ -25,7 +25,8 @@ COSIGNATURE: Final = 0x04
 MAX_NOTE: Final = 64 * 1024
 MAX_SIGNATURES: Final = 100
 
-_NAME: Final = re.compile(r"[^\s+\x00-\x1f\x7f]+")
+_NAME: Final = re.compile(r"[^\s+\x00-\x1f\x7f\ud800-\udfff]+")
+_ID: Final = re.compile(r"[0-9a-f]{8}")
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 _DASH: Final = "\u2014 "
 
@@ -44,7 +45,7 @@ class VerifierKey(NamedTuple):
         """Raises ProofError for what is no vkey of a type known here."""
         name, *rest = text.strip().split("+", 2)
         try:
-            id_, material = bytes.fromhex(rest[0]), _decoded(rest[1])
+            id_, material = _id_of(rest[0]), decode_base64(rest[1])
         except (IndexError, ValueError) as error:
             raise ProofError("key", f"{text[:80]!r} is no key (NAME+ID+BASE64)") from error
         if len(material) != 33 or material[0] not in {SIGNATURE, COSIGNATURE}:
@@ -98,7 +99,7 @@ class SigningKey(NamedTuple):
         try:
             if parts[:2] != ["PRIVATE", "KEY"]:
                 raise ValueError
-            name, id_, material = parts[2], bytes.fromhex(parts[3]), _decoded(parts[4])
+            name, id_, material = parts[2], _id_of(parts[3]), decode_base64(parts[4])
             if len(material) != 33:
                 raise ValueError
         except (IndexError, ValueError):
@@ -159,8 +160,8 @@ class Note(NamedTuple):
     def parse(cls, note: str | bytes) -> Self:
         """Raises ProofError for what is no signed note."""
         try:
-            said = note.decode() if isinstance(note, bytes) else note
-        except UnicodeDecodeError as error:
+            said = (note if isinstance(note, bytes) else note.encode()).decode()
+        except UnicodeError as error:
             raise ProofError("note", "is not UTF-8") from error
         if len(said) > MAX_NOTE:
             raise ProofError("note", f"is longer than {MAX_NOTE} characters")
@@ -244,7 +245,7 @@ def parse_signatures(lines: Iterable[str]) -> tuple[Signature, ...]:
 def _parse_signature(line: str) -> Signature:
     name, _, material = line.removeprefix(_DASH).partition(" ")
     try:
-        made = _decoded(material)
+        made = decode_base64(material)
     except ValueError:
         made = b""
     if not line.startswith(_DASH) or _NAME.fullmatch(name) is None or len(made) < 5:
@@ -255,7 +256,7 @@ def _parse_signature(line: str) -> Signature:
 def decode_hash(line: str, what: str) -> bytes:
     """A SHA-256 hash in base64; raises ProofError."""
     try:
-        decoded = _decoded(line)
+        decoded = decode_base64(line)
     except ValueError:
         decoded = b""
     if len(decoded) != HASH_SIZE:
@@ -279,12 +280,19 @@ def _cosigned(time: int, text: str) -> bytes:
     return f"cosignature/v1\ntime {time}\n{text}".encode()
 
 
+def _id_of(text: str) -> bytes:
+    """Raises ValueError."""
+    if _ID.fullmatch(text) is None:
+        raise ValueError("is no key's id")
+    return bytes.fromhex(text)
+
+
 def _encoded(value: bytes) -> str:
     return base64.b64encode(value).decode()
 
 
-def _decoded(text: str) -> bytes:
-    """Raises ValueError, also for what another base64 would have been written as."""
+def decode_base64(text: str) -> bytes:
+    """RFC 4648, section 4. Raises ValueError, also for what another base64 would have been written as."""
     try:
         decoded = base64.b64decode(text, validate=True)
     except binascii.Error as error:

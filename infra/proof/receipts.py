@@ -9,7 +9,6 @@ may know of the job.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
@@ -25,6 +24,7 @@ from jobledger.infra.proof.notes import (
     Checkpoint,
     Note,
     VerifierKey,
+    decode_base64,
     decode_hash,
     encode_hashes,
     open_checkpoint,
@@ -161,9 +161,9 @@ def _find(connection: Connection, name: str, version: int | None) -> int:
 
 def _parse_extra(text: str) -> tuple[bytes, Entry]:
     try:
-        extra = base64.b64decode(text, validate=True)
+        extra = decode_base64(text)
         if len(extra) <= SALT_SIZE:
             raise ValueError
         return extra[:SALT_SIZE], Entry.decode(extra[SALT_SIZE:])
-    except (binascii.Error, ValueError) as error:
+    except ValueError as error:
         raise ProofError("receipt", "its extra line is no entry of a job ledger") from error

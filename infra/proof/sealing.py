@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from threading import Event as Signal
 from threading import Lock
 from typing import Final
@@ -17,6 +16,7 @@ import psycopg
 from jobledger.domain.errors import LedgerError
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.postgres.connections import Connection, connect
+from jobledger.infra.proof.announcing import Announcer
 from jobledger.infra.proof.growing import grow
 from jobledger.infra.proof.keys import find_keys, last_signed_file
 from jobledger.infra.proof.notes import Note
@@ -34,16 +34,11 @@ AT_THE_END: Final = 100_000
 class Sealer:
     """Seals one ledger; any number of threads may."""
 
-    def __init__(
-        self,
-        info: str,
-        settings: Settings,
-        after: Callable[[Connection, Tree, Note], object] | None = None,
-    ) -> None:
-        """`after` is called with each new checkpoint: it goes to witnesses, and is published."""
+    def __init__(self, info: str, settings: Settings) -> None:
+        """Raises ProofError where the settings say of witnesses and places what cannot be read."""
         self._info = info
         self._settings = settings
-        self._after = after
+        self._announcer = Announcer(info, settings)
         self._tree = Tree()
         self._lock = Lock()
         self._connection: Connection | None = None
@@ -67,12 +62,15 @@ class Sealer:
         """
         with self._lock:
             connection = self._connected()
-            try:
-                self._grow(connection, closed)
-                return self._sign(connection)
-            finally:
-                if connection.closed or closed is None or closed.is_set():
-                    connection.close()
+            self._grow(connection, closed)
+            return self._sign(connection)
+
+    def close(self) -> None:
+        """Gives its connection back, once what was signed last is announced."""
+        self._announcer.close()
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
 
     def _grow(self, connection: Connection, closed: Signal | None) -> None:
         ending = closed is not None and closed.is_set()
@@ -94,8 +92,8 @@ class Sealer:
             return None
         signer = Signer(origin, keys, last_signed_file(self._settings, origin))
         note = signer.sign(connection, self._tree)
-        if note is not None and self._after is not None:
-            self._after(connection, self._tree, note)
+        if note is not None:
+            self._announcer.after(connection, self._tree, note)
         return note
 
     def _connected(self) -> Connection:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from jobledger.infra.errors import ProofError
 from jobledger.infra.postgres.connections import Connection
@@ -16,12 +19,17 @@ from jobledger.infra.proof.notes import (
     VerifierKey,
     open_checkpoint,
 )
+from jobledger.infra.proof.policy import Known, Policy
+from jobledger.infra.proof.sending import send
 from jobledger.infra.proof.signing import read_kept
 from jobledger.infra.proof.verifying import Shown
 from jobledger.infra.settings import Settings
 from jobledger.infra.verify import Finding
 
-KEPT: str = "the checkpoint in the database"
+LOG: Final = logging.getLogger("jobledger.proof")
+KEPT: Final = "the checkpoint in the database"
+ANSWERS_WITHIN: Final = 5.0
+"""Seconds, of a witness."""
 
 
 class Gathered(NamedTuple):
@@ -32,8 +40,9 @@ class Gathered(NamedTuple):
 
 
 def known_keys(settings: Settings, origin: str, given: Sequence[VerifierKey]) -> list[VerifierKey]:
-    """The keys that are given, else the public ones of the log's own."""
-    return list(given) or [key.verifier for key in find_keys(settings, origin)]
+    """The keys that are given, else the log's own here; and those of the witnesses that the policy names."""
+    own = list(given) or [key.verifier for key in find_keys(settings, origin)]
+    return [*own, *(witness.key for witness in _witnesses(settings))]
 
 
 def show(file: Path, keys: Sequence[VerifierKey]) -> Shown:
@@ -50,6 +59,11 @@ def gather(
 ) -> Gathered:
     """All that is at hand without being named: what was signed last here, what is published, what is kept."""
     shown = [show(file, keys) for file in _files(settings, origin)] if keys else []
+    shown += [
+        _shown(note, f"the checkpoint of witness {witness.key.name}", keys, None)
+        for witness in _witnesses(settings)
+        if witness.url is not None and (note := _ask(witness.url, origin)) is not None
+    ]
     try:
         kept = read_kept(connection) if keys else None
         if kept is not None:
@@ -57,6 +71,21 @@ def gather(
     except ProofError as error:
         return Gathered(shown, [Finding("changed", 0, "checkpoints", f"{KEPT}: {error.why}")])
     return Gathered(shown, [])
+
+
+def _witnesses(settings: Settings) -> list[Known]:
+    return [] if settings.policy is None else [*Policy.read(settings.policy).witnesses.values()]
+
+
+def _ask(url: str, origin: str) -> Note | None:
+    """What a witness has seen last of the log; None if it has not, or does not answer."""
+    place = f"{url.rstrip('/')}/{hashlib.sha256(origin.encode()).hexdigest()}/checkpoint"
+    try:
+        status, body = send("GET", place, "", ANSWERS_WITHIN)
+    except ProofError as error:
+        LOG.warning("a witness was not asked: %s", error)
+        return None
+    return Note.parse(body) if status == HTTPStatus.OK else None
 
 
 def _files(settings: Settings, origin: str) -> Iterator[Path]:

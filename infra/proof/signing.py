@@ -32,7 +32,7 @@ class Signer:
         self._path = last_signed
 
     def sign(self, connection: Connection, tree: Tree) -> Note | None:
-        """Signs the tree as it is; None where that is signed already, by these keys.
+        """Signs the tree as it is; None where that is signed and kept already, by these keys.
 
         Raises ForkedError where the tree is not what the last one signed has grown into.
         """
@@ -44,7 +44,11 @@ class Signer:
                 before = Checkpoint.parse(last.text)
                 check_growth(connection, tree, before, now)
                 if before == now and self._all_signed(last):
-                    return None
+                    if is_kept(connection, last):
+                        return None
+                    # Whoever signed it came no further: it is neither kept there nor published.
+                    keep(connection, last)
+                    return last
             note = Note(now.text, tuple(key.sign(now.text) for key in self._keys))
             # Kept here first: what was signed must be known, whatever becomes of the database.
             write_private(self._path, str(note))
@@ -96,6 +100,13 @@ def keep(connection: Connection, note: Note) -> None:
     size = Checkpoint.parse(note.text).size
     with translated():
         connection.execute(KEEP_CHECKPOINT, {"size": size, "note": str(note)})
+
+
+def is_kept(connection: Connection, note: Note) -> bool:
+    """Whether it is the last checkpoint in the database, whoever signed that."""
+    with translated():
+        row = connection.execute(READ_CHECKPOINT).fetchone()
+    return row is not None and row[0].startswith(f"{note.text}\n")
 
 
 def read_kept(connection: Connection) -> Note | None:

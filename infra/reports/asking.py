@@ -97,6 +97,23 @@ class Report(NamedTuple):
     rows: list[tuple[Any, ...]]
 
 
+class Question(NamedTuple):
+    """What is asked, as text; see `report`."""
+
+    name: str
+    by: str = ""
+    filter: str = ""
+    begin: str | None = None
+    end: str | None = None
+    bucket: str | None = None
+    state: str | None = None
+    top: int | None = None
+
+    def parsed(self) -> Asked:
+        """Raises InvalidFieldError for what is not accepted."""
+        return _asked(self.name, self.by, self.filter, self.bucket, self.state, self.top)
+
+
 class Asked(NamedTuple):
     """What is asked, parsed as far as that goes without the database."""
 
@@ -128,23 +145,31 @@ def report(
 
     Raises InvalidFieldError for what is not accepted, and LedgerUnavailableError.
     """
-    asked = _asked(name, by, filter, bucket, state, top)
+    question = Question(name, by, filter, begin, end, bucket, state, top)
+    asked = question.parsed()
     moment = ledger.moment("now", Clock.OCCURRED)
-    start = None if begin is None else parse_instant("from", begin, moment.time)
-    stop = None if end is None else parse_instant("to", end, moment.time)
     with translated(), ledger.connection() as connection, connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         # Sorts and joins of a few million intervals, in memory.
         connection.execute("SET LOCAL work_mem = '64MB'")
         row = connection.execute(READ_POSITION, {"time": moment.time}).fetchone()
         assert row is not None
-        moment = moment._replace(position=int(row[0]))
-        window = window_of(start, stop, (row[1], row[2]), moment.time)
-        if asked.kind.bucketed:
-            given = start is not None, stop is not None
-            window = cut(window, asked.bucket, given, moment.time)
-        rows = _rows(connection, asked, moment, window)
-    return _shaped(name, asked, moment, window, rows)
+        return answer(connection, question, asked, moment._replace(position=int(row[0])))
+
+
+def answer(connection: Connection, question: Question, asked: Asked, moment: Moment) -> Report:
+    """What the rows that the connection sees say, as of that moment; its times may be relative to it."""
+    begin, end = question.begin, question.end
+    start = None if begin is None else parse_instant("from", begin, moment.time)
+    stop = None if end is None else parse_instant("to", end, moment.time)
+    row = connection.execute(READ_POSITION, {"time": moment.time}).fetchone()
+    assert row is not None
+    window = window_of(start, stop, (row[1], row[2]), moment.time)
+    if asked.kind.bucketed:
+        given = start is not None, stop is not None
+        window = cut(window, asked.bucket, given, moment.time)
+    rows = _rows(connection, asked, moment, window)
+    return _shaped(question.name, asked, moment, window, rows)
 
 
 def _asked(

@@ -47,10 +47,14 @@ class Selection(NamedTuple):
     moment: Moment
     name: str = ""
     filter: str = ""
+    checkpoint: str = ""
+    """A signed checkpoint of the log that covers them (C2SP tlog-checkpoint)."""
 
     def json(self) -> JsonObject:
         """What it is, for whoever reads the export."""
-        of = {key: value for key in ("name", "filter") if (value := getattr(self, key))}
+        of = {
+            key: value for key in ("name", "filter", "checkpoint") if (value := getattr(self, key))
+        }
         return {"ledger": self.ledger} | moment_json(self.moment) | of
 
 

@@ -118,12 +118,12 @@ CREATE FUNCTION find_subject_key(of_subject text, made_id text, made_key bytea, 
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 #variable_conflict use_column
 BEGIN
-    SELECT k.id, k.key INTO id, key FROM subject_keys AS k WHERE k.subject = of_subject;
-    IF NOT FOUND THEN
+    LOOP  -- Somebody else may make or erase it between the two.
+        SELECT k.id, k.key INTO id, key FROM subject_keys AS k WHERE k.subject = of_subject;
+        EXIT WHEN FOUND;
         INSERT INTO subject_keys (id, subject, key) VALUES (made_id, of_subject, made_key)
         ON CONFLICT (subject) DO NOTHING;
-        SELECT k.id, k.key INTO STRICT id, key FROM subject_keys AS k WHERE k.subject = of_subject;
-    END IF;
+    END LOOP;
 END $$;
 REVOKE ALL ON FUNCTION find_subject_key(text, text, bytea) FROM PUBLIC;
 
@@ -131,7 +131,8 @@ REVOKE ALL ON FUNCTION find_subject_key(text, text, bytea) FROM PUBLIC;
 CREATE TABLE pruned (
     first bigint PRIMARY KEY,
     last bigint NOT NULL CHECK (last >= first),
-    record bigint NOT NULL
+    record bigint NOT NULL,
+    EXCLUDE USING gist (int8range(first, last, '[]') WITH &&)
 );
 COMMENT ON TABLE pruned IS 'Positions whose events were pruned; their hashes are still in the tree.';
 CREATE TRIGGER no_change BEFORE UPDATE OR DELETE ON pruned FOR EACH ROW EXECUTE FUNCTION refuse_change();
@@ -140,7 +141,7 @@ CREATE TRIGGER no_truncate BEFORE TRUNCATE ON pruned FOR EACH STATEMENT EXECUTE 
 -- Only events that are said to be pruned can be deleted.
 CREATE FUNCTION refuse_deletion() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT FROM pruned WHERE first <= OLD.position AND OLD.position <= last) THEN
+    IF (SELECT last FROM pruned WHERE first <= OLD.position ORDER BY first DESC LIMIT 1) >= OLD.position THEN
         RETURN OLD;
     END IF;
     RAISE EXCEPTION 'the ledger only grows: % of % is refused', TG_OP, TG_TABLE_NAME
@@ -150,12 +151,50 @@ DROP TRIGGER no_change ON events;
 CREATE TRIGGER no_change BEFORE UPDATE ON events FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER no_deletion BEFORE DELETE ON events FOR EACH ROW EXECUTE FUNCTION refuse_deletion();
 
+-- The last position recorded by a time, as in 0004, but that there may be no event at a position: those
+-- that were pruned say nothing, and count as if they had been recorded with the one before them.
+CREATE OR REPLACE FUNCTION position_recorded(at timestamptz) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    low bigint := 0;
+    high bigint;
+    middle bigint;
+    found_position bigint;
+    found_time timestamptz;
+BEGIN
+    IF at > clock_timestamp() THEN
+        RAISE datetime_field_overflow USING MESSAGE = 'nothing is recorded in the future';
+    END IF;
+    SELECT size INTO high FROM head WHERE recorded_time > at;
+    IF high IS NULL THEN
+        -- Waits for a writer at work; if it recorded something later than that time, it is not the last.
+        UPDATE head SET recorded_time = at + interval '1 microsecond' WHERE recorded_time <= at
+        RETURNING size INTO high;
+        IF high IS NOT NULL THEN
+            RETURN high;
+        END IF;
+        SELECT size INTO STRICT high FROM head;
+    END IF;
+    -- Recorded times never run backwards along positions: the last of them is found by halves.
+    WHILE low < high LOOP
+        middle := (low + high + 1) / 2;
+        SELECT position, recorded_time INTO found_position, found_time
+        FROM events WHERE position <= middle ORDER BY position DESC LIMIT 1;
+        IF found_time > at THEN
+            high := found_position - 1;
+        ELSE
+            low := middle;
+        END IF;
+    END LOOP;
+    RETURN low;
+END $$;
+
 DO $$
 DECLARE
     function text;
 BEGIN
     -- They run with their owner's rights, or in anybody's statement: they must not find others' tables.
-    FOREACH function IN ARRAY ARRAY['only_grow', 'grow_log', 'keep_checkpoint', 'find_subject_key', 'refuse_deletion'] LOOP
+    FOREACH function IN ARRAY ARRAY['only_grow', 'grow_log', 'keep_checkpoint', 'find_subject_key', 'refuse_deletion', 'position_recorded'] LOOP
         EXECUTE format('ALTER FUNCTION %I SET search_path = %I, pg_temp', function, current_schema());
     END LOOP;
 END $$;

@@ -1,0 +1,200 @@
+"""Personal parts of an event's data: sealed before it is stored, opened where it is shown.
+
+A writer puts `{"@personal": {"subject": "user:alice", "value": any JSON}}` anywhere in the data.
+Stored is `{"@personal": {"key": id, "sealed": base64 of nonce || ciphertext || tag}}`: AES-256-GCM
+(NIST SP 800-38D) under the subject's key, whose id is the additional data. Shown is the value, or
+`{"@erased": {"key": id}}` once the key is gone.
+
+The nonce is the beginning of HMAC-SHA256(key, plaintext), so that a repeated request writes the
+same bytes as the first. Who reads the table can therefore see that two parts of one subject are
+equal, and nothing else of them: another subject's look different.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from jobledger.domain import canonical
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.names import parse_text
+from jobledger.infra.errors import BrokenLedgerError
+
+PERSONAL: Final = "@personal"
+ERASED: Final = "@erased"
+MARKER: Final = b'"@personal"'
+"""What canonical JSON has in it wherever there is a personal part, and hardly else."""
+KEY_SIZE: Final = 32
+NONCE_SIZE: Final = 12
+TAG_SIZE: Final = 16
+_KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_FIELD: Final = "@personal"
+
+
+class UnsealedError(InvalidFieldError):
+    """Personal parts that nobody has sealed, or looked at: `Ledger` does, and asks again."""
+
+    def __init__(self) -> None:
+        super().__init__(_FIELD, "must be sealed before it is stored")
+
+
+class Key(NamedTuple):
+    """A subject's key: what it is called in the events, and its 32 bytes."""
+
+    id: str
+    value: bytes
+
+
+class Plain(NamedTuple):
+    """A personal part as a writer gives it."""
+
+    subject: str
+    value: Any
+
+
+class Sealed(NamedTuple):
+    """A personal part as it is stored; `sealed` is the base64."""
+
+    key: str
+    sealed: str
+
+    @property
+    def json(self) -> JsonObject:
+        """As it stands in the data."""
+        return {PERSONAL: self._asdict()}
+
+    def open(self, key: bytes) -> Any:
+        """The value; raises BrokenLedgerError where this is not what was sealed, or not its key."""
+        try:
+            data = base64.b64decode(self.sealed, validate=True)
+            nonce, sealed = data[:NONCE_SIZE], data[NONCE_SIZE:]
+            plain = AESGCM(key).decrypt(nonce, sealed, self.key.encode())
+            return canonical.loads(plain)["value"]
+        except (InvalidTag, binascii.Error, ValueError, KeyError, TypeError) as error:
+            raise BrokenLedgerError(
+                f"personal data under key {self.key}", 0, "does not open: it or its key was changed"
+            ) from error
+
+
+def seal(value: Any, key: Key) -> Sealed:
+    """The value under that key; raises InvalidFieldError for what is no JSON."""
+    plain = canonical.encode({"value": value})
+    nonce = hmac.digest(key.value, plain, "sha256")[:NONCE_SIZE]
+    sealed = AESGCM(key.value).encrypt(nonce, plain, key.id.encode())
+    return Sealed(key.id, base64.b64encode(nonce + sealed).decode())
+
+
+def parse_marker(said: JsonObject) -> Plain | Sealed:
+    """What an object with the key `@personal` is; raises InvalidFieldError for what is neither form."""
+    inner = said[PERSONAL]
+    if len(said) > 1:
+        raise InvalidFieldError(_FIELD, "stands alone in its object")
+    match inner:
+        case {"subject": subject, "value": value, **rest} if not rest:
+            if next(markers(value), None) is not None:
+                raise InvalidFieldError(_FIELD, "holds another one")
+            name = parse_text(f"{_FIELD}.subject", subject)
+            if name is None:
+                raise InvalidFieldError(f"{_FIELD}.subject", "is missing")
+            return Plain(name, value)
+        case {"key": str(key), "sealed": str(sealed), **rest} if not rest:
+            if _KEY_ID.fullmatch(key) is None or not _may_be_sealed(sealed):
+                raise InvalidFieldError(_FIELD, "is not as it is sealed here")
+            return Sealed(key, sealed)
+    raise InvalidFieldError(_FIELD, 'is not {"subject": …, "value": …}')
+
+
+def check_sealed(encoded: bytes) -> bytes:
+    """The same canonical JSON; raises UnsealedError for personal parts in the clear, InvalidFieldError for odd ones."""
+    if MARKER in encoded:
+        found = [parse_marker(each) for each in markers(canonical.decode(encoded))]
+        if any(isinstance(each, Plain) for each in found):
+            raise UnsealedError
+    return encoded
+
+
+def markers(value: Any) -> Iterator[JsonObject]:
+    """The objects with the key `@personal`, the outermost ones."""
+    match value:
+        case dict() if PERSONAL in value:
+            yield value
+        case dict():
+            for each in value.values():
+                yield from markers(each)
+        case list() | tuple():
+            for each in value:
+                yield from markers(each)
+
+
+def replaced(value: Any, by: Callable[[JsonObject], Any]) -> Any:
+    """The value with something else in the place of each of them."""
+    match value:
+        case dict() if PERSONAL in value:
+            return by(value)
+        case dict():
+            return {key: replaced(each, by) for key, each in value.items()}
+        case list() | tuple():
+            return [replaced(each, by) for each in value]
+    return value
+
+
+def stored_parts(value: Any) -> Iterator[Sealed]:
+    """The sealed parts of stored JSON; raises BrokenLedgerError for one that no longer is as it was written."""
+    for each in markers(value):
+        if (part := _stored(each)) is not None:
+            yield part
+
+
+def opened(value: Any, keys: Mapping[str, bytes | None]) -> Any:
+    """Stored JSON as it is shown; keys that are None are gone. Raises BrokenLedgerError."""
+
+    def show(said: JsonObject) -> Any:
+        part = _stored(said)
+        if part is None:
+            return said
+        key = keys[part.key]
+        return {ERASED: {"key": part.key}} if key is None else part.open(key)
+
+    return replaced(value, show)
+
+
+def is_repeated(mine: Any, stored: Any, erased: Callable[[str], bool]) -> bool:
+    """Whether `mine` says what is stored, as far as that was not erased: nobody can tell more."""
+    match mine, stored:
+        case {"@personal": _}, {"@personal": {"key": str(key)}} if mine != stored:
+            return erased(key)
+        case dict(), dict():
+            return mine.keys() == stored.keys() and all(
+                is_repeated(each, stored[name], erased) for name, each in mine.items()
+            )
+        case list(), list():
+            return len(mine) == len(stored) and all(
+                is_repeated(one, other, erased) for one, other in zip(mine, stored, strict=True)
+            )
+    return bool(mine == stored)
+
+
+def _stored(said: JsonObject) -> Sealed | None:
+    """A sealed part; None for an object that only looks like one, from before there were any."""
+    inner = said[PERSONAL]
+    if not isinstance(inner, dict) or not inner.keys() & {"key", "sealed"}:
+        return None
+    try:
+        part = parse_marker(said)
+    except InvalidFieldError as error:
+        raise BrokenLedgerError("personal data", 0, "is not as it was sealed") from error
+    return part if isinstance(part, Sealed) else None
+
+
+def _may_be_sealed(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) > NONCE_SIZE + TAG_SIZE
+    except binascii.Error:
+        return False

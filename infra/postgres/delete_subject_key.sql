@@ -1,0 +1,2 @@
+-- Erases a subject.
+DELETE FROM subject_keys WHERE subject = %s RETURNING id

@@ -1,0 +1,16 @@
+-- Takes the intervals of some jobs away, and what they counted for.
+WITH gone AS (
+    DELETE FROM intervals AS i USING events AS e
+    WHERE e.name = ANY (%(names)s) AND i.position = e.position
+    RETURNING i.position, floor(extract(epoch FROM i.occurred_from))::bigint AS second,
+              i.state, i.state_before, i.occurred_state, i.occurred_before
+),
+gathered AS (
+    SELECT array_agg(position) AS places, array_agg(second) AS seconds,
+           array_agg(state) AS states, array_agg(state_before) AS befores,
+           array_agg(occurred_state) AS occurred_states, array_agg(occurred_before) AS occurred_befores
+    FROM gone
+)
+SELECT count_changes(1::smallint, -1, places, states, befores),
+       count_changes(2::smallint, -1, seconds, occurred_states, occurred_befores)
+FROM gathered WHERE places IS NOT NULL

@@ -1,0 +1,2 @@
+-- Takes the rows of some jobs away.
+DELETE FROM jobs WHERE name = ANY (%(names)s)

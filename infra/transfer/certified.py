@@ -1,0 +1,98 @@
+"""Checks an exported Parquet folder, or one file of it, against the ledger it names a checkpoint of."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jobledger.domain.errors import LedgerError
+from jobledger.domain.moments import Clock, Moment
+from jobledger.infra.errors import ProofError
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.proof.auditing import hold
+from jobledger.infra.proof.notes import Checkpoint, Note, VerifierKey, open_checkpoint
+from jobledger.infra.transfer import exporting
+from jobledger.infra.transfer.exporting import Format
+from jobledger.infra.transfer.selecting import Selection
+
+PREFIX: Final = "jobledger."
+FILES: Final = "day=*/*.parquet"
+
+
+def verify_parquet(
+    ledger: Ledger,
+    given: Path,
+    keys: Sequence[VerifierKey],
+    progress: Callable[[int, int], object] = lambda done, size: None,
+) -> Checkpoint:
+    """The checkpoint that the files' events are under, once they were exported again and are the same.
+
+    Raises ProofError for files that name none, that no known key signed, or that hold other events.
+    """
+    files = sorted(given.glob(FILES)) if given.is_dir() else [given]
+    if not files:
+        raise ProofError("parquet", f"{given} has no {FILES}")
+    wanted = _selection(files[0])
+    checkpoint = open_checkpoint(Note.parse(wanted.checkpoint), keys)
+    if wanted.moment.position > checkpoint.size:
+        raise ProofError("parquet", "its checkpoint does not cover all its events")
+    with ledger.connection() as connection:
+        hold(connection, checkpoint, "the files' checkpoint", progress)
+    with tempfile.TemporaryDirectory(prefix="jobledger_") as folder:
+        again = Path(folder) / "again"
+        exporting.export(ledger, wanted, Format.PARQUET, again)
+        _compare(files, again, whole=given.is_dir())
+    return checkpoint
+
+
+def _compare(files: Sequence[Path], again: Path, *, whole: bool) -> None:
+    expected = {_place(file): file for file in again.glob(FILES)}
+    if whole and expected.keys() != {_place(file) for file in files}:
+        raise ProofError("parquet", "it has other days than the events of its checkpoint make")
+    for file in files:
+        twin = expected.get(_place(file))
+        if twin is None or not _read(file).equals(_read(twin), check_metadata=True):
+            raise ProofError(
+                "parquet", f"{file} does not hold what the events of its checkpoint make"
+            )
+
+
+def _selection(file: Path) -> Selection:
+    """What the file says it is of."""
+    try:
+        metadata = pq.read_schema(file).metadata or {}
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ProofError("parquet", f"{file} is no Parquet file that can be read") from error
+    said: dict[str, Any] = {
+        key.decode().removeprefix(PREFIX): value.decode()
+        for key, value in metadata.items()
+        if key.startswith(PREFIX.encode())
+    }
+    if not said.get("checkpoint"):
+        raise ProofError(
+            "parquet", f"{file} names no checkpoint: it was exported without the log's key"
+        )
+    try:
+        moment = Moment(
+            int(said["position"]), datetime.fromisoformat(said["asOf"]), Clock(said["clock"])
+        )
+    except (KeyError, ValueError, LedgerError) as error:
+        raise ProofError("parquet", f"{file} does not say what it is of") from error
+    names = {key: said.get(key, "") for key in ("name", "filter", "checkpoint")}
+    return Selection(said.get("ledger", ""), moment, **names)
+
+
+def _read(file: Path) -> Any:
+    try:
+        return pq.ParquetFile(file).read()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ProofError("parquet", f"{file} cannot be read: {error}") from error
+
+
+def _place(file: Path) -> str:
+    return f"{file.parent.name}/{file.name}"

@@ -1,0 +1,183 @@
+"""Receipts and the log over HTTP, checked as who holds nothing but the log's public key does."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from jobledger.domain import merkle
+from jobledger.domain.errors import LedgerError
+from jobledger.infra import Ledger
+from jobledger.infra.access import Role, Tokens
+from jobledger.infra.proof.naming import name_log
+from jobledger.infra.proof.notes import Note, VerifierKey, open_checkpoint
+from jobledger.infra.proof.receipts import Receipt
+from jobledger.infra.settings import Settings
+
+from tests.clients import read_refusal
+from tests.ledgers import new_ledger
+from tests.servers import Server, serving
+
+ENDS = [
+    ("v1", "jobs"),
+    ("v1", "locations/r/customJobs"),
+    ("v1", "locations/r/trainingPipelines"),
+    ("v1beta1", "evaluationJobs"),
+]
+
+
+@pytest.fixture(scope="module")
+def signing(
+    dsn: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Server, list[VerifierKey]]]:
+    """A server that has its log's key, and the public half."""
+    with pytest.MonkeyPatch.context() as patch, new_ledger(dsn) as name:
+        patch.setenv("JOBLEDGER_HOME", str(tmp_path_factory.mktemp("home")))
+        with Ledger.open(dsn, name) as ledger:
+            with ledger.connection() as connection:
+                keys = name_log(connection, Settings(), "example.com/jobs")
+            with serving(ledger, dsn) as server:
+                yield server, keys
+
+
+@pytest.mark.parametrize(("version", "collection"), ENDS)
+def test_a_receipt_is_had_through_every_face(
+    signing: tuple[Server, list[VerifierKey]], version: str, collection: str
+) -> None:
+    server, keys = signing
+    name = f"projects/p/{collection}/a"
+    with server.client() as client:
+        client.post(f"/ledger/v1/{name}:create").raise_for_status()
+        client.post(f"/ledger/v1/{name}:started").raise_for_status()
+        native = client.get(f"/ledger/v1/{name}:receipt")
+        assert native.headers["content-type"] == "text/plain; charset=utf-8"
+        google = client.get(f"/{version}/{name}:receipt").raise_for_status().json()["receipt"]
+        first = client.get(f"/{version}/{name}:receipt", params={"version": "1"}).json()["receipt"]
+    history = server.ledger.history(name)
+    for text, event in ((native.text, history[1]), (google, history[1]), (first, history[0])):
+        receipt = Receipt.parse(text)
+        checkpoint, signed = receipt.verify(keys)
+        assert signed == keys
+        assert checkpoint.origin == "example.com/jobs"
+        assert (receipt.entry.name, receipt.entry.version) == (name, event.version)
+        receipt.verify_event(event)
+
+
+def test_a_receipt_of_what_is_not_there_is_refused(
+    signing: tuple[Server, list[VerifierKey]],
+) -> None:
+    server, _ = signing
+    with server.client() as client:
+        client.post("/ledger/v1/projects/p/jobs/b:create").raise_for_status()
+        for path, code in (
+            ("/ledger/v1/projects/p/jobs/none:receipt", "NOT_FOUND"),
+            ("/v1/projects/p/jobs/none:receipt", "NOT_FOUND"),
+            ("/ledger/v1/projects/p/jobs/b:receipt?version=9", "INVALID_ARGUMENT"),
+            ("/v1/projects/p/jobs/b:receipt?version=9", "INVALID_ARGUMENT"),
+            ("/v1/projects/p/jobs/b:receipt?version=x", "INVALID_ARGUMENT"),
+            ("/ledger/v1/log/tile/0/001", "INVALID_ARGUMENT"),
+            ("/ledger/v1/log/tile/0/../../x", "INVALID_ARGUMENT"),
+            ("/ledger/v1/log/tile/9/000", "INVALID_ARGUMENT"),
+            ("/ledger/v1/log/tile/0/000.p/256", "INVALID_ARGUMENT"),
+        ):
+            answer = client.get(path)
+            assert read_refusal(answer.status_code, answer.json())[1] == code, path
+
+
+def test_the_log_can_be_read_and_checked_from_its_tiles_alone(
+    signing: tuple[Server, list[VerifierKey]],
+) -> None:
+    server, keys = signing
+    for n in range(270):
+        server.ledger.create(f"projects/p/jobs/tile{n}")
+    server.ledger.seal()
+    with server.client() as client:
+        note = Note.parse(client.get("/ledger/v1/log/checkpoint").text)
+        checkpoint = open_checkpoint(note, keys)
+        whole, rest = divmod(checkpoint.size, 256)
+        assert whole == 1
+        names = ["000", f"001.p/{rest}"]
+        leaves = [
+            client.get(f"/ledger/v1/log/tile/0/{name}").raise_for_status().content for name in names
+        ]
+        bundles = [
+            client.get(f"/ledger/v1/log/tile/entries/{name}").raise_for_status().content
+            for name in names
+        ]
+        [over] = [client.get("/ledger/v1/log/tile/1/000.p/1").raise_for_status().content]
+        log = client.get("/ledger/v1/log").json()
+    hashes = b"".join(leaves)
+    assert b"".join(hashlib.sha256(b"\0" + entry).digest() for entry in _entries(bundles)) == hashes
+    assert over == merkle.root_of(leaves[0])
+
+    def node(level: int, number: int) -> bytes:
+        return merkle.root_of(hashes[(number << level) * 32 : (number + 1 << level) * 32])
+
+    assert merkle.root(checkpoint.size, node) == checkpoint.root
+    assert log["origin"] == checkpoint.origin
+    assert log["sealed"] >= checkpoint.size
+
+
+def _entries(bundles: list[bytes]) -> Iterator[bytes]:
+    for bundle in bundles:
+        at = 0
+        while at < len(bundle):
+            end = at + 2 + int.from_bytes(bundle[at : at + 2])
+            yield bundle[at + 2 : end]
+            at = end
+
+
+def test_without_a_key_there_is_no_receipt_and_it_is_said(server: Server, project: str) -> None:
+    with server.client() as client:
+        client.post(f"/ledger/v1/projects/{project}/jobs/a:create").raise_for_status()
+        for path in (f"/ledger/v1/projects/{project}/jobs/a:receipt", "/ledger/v1/log/checkpoint"):
+            answer = client.get(path)
+            refused = read_refusal(answer.status_code, answer.json())
+            assert refused[1] == "FAILED_PRECONDITION"
+
+
+def test_who_sees_one_project_gets_its_receipts_and_no_tiles(dsn: str, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch, new_ledger(dsn) as name:
+        patch.setenv("JOBLEDGER_HOME", str(tmp_path))
+        with Ledger.open(dsn, name) as ledger:
+            with ledger.connection() as connection:
+                name_log(connection, Settings())
+            secret = Tokens(ledger.pool).create("x", Role.READER, "p")
+            for project in ("p", "q"):
+                ledger.create(f"projects/{project}/jobs/a")
+            with serving(ledger, dsn) as server:
+                headers = {"authorization": f"Bearer {secret}"}
+                with httpx.Client(base_url=server.url, headers=headers) as client:
+                    said = {
+                        path: client.get(f"/ledger/v1/{path}").status_code
+                        for path in (
+                            "projects/p/jobs/a:receipt", "projects/q/jobs/a:receipt",
+                            "log/checkpoint", "log/tile/0/000.p/2", "log/tile/entries/000.p/2",
+                        )
+                    }  # fmt: skip
+    assert list(said.values()) == [200, 403, 200, 403, 403]
+
+
+def test_a_receipt_that_was_changed_is_no_receipt(
+    signing: tuple[Server, list[VerifierKey]],
+) -> None:
+    server, keys = signing
+    server.ledger.create("projects/p/jobs/changed")
+    [event] = server.ledger.history("projects/p/jobs/changed")
+    text = str(server.ledger.receipt("projects/p/jobs/changed"))
+
+    def check(said: str) -> None:
+        receipt = Receipt.parse(said)
+        receipt.verify(keys)
+        receipt.verify_event(event)  # The salt is the data's alone.
+
+    check(text)
+    for at in range(len(text)):
+        with pytest.raises(LedgerError):
+            check(text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1 :])
+    for end in range(len(text)):
+        with pytest.raises(LedgerError):
+            check(text[:end])

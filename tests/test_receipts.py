@@ -1,0 +1,234 @@
+"""Receipts on the command line: made here, checked anywhere, and whatever is wrong with one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from jobledger.infra.proof.keys import find_keys, key_file
+from jobledger.infra.proof.notes import COSIGNATURE, Note, SigningKey
+from jobledger.infra.proof.receipts import Receipt
+from jobledger.infra.settings import Settings
+
+from tests.desks import Desk
+
+NAME = "projects/p/jobs/a"
+
+
+class Handed(NamedTuple):
+    """What somebody got who asked for proof: a receipt, the job's history, and the log's public key."""
+
+    desk: Desk
+    receipt: Path
+    history: Path
+    key: Path
+
+    def verify(self, *more: str, receipt: Path | None = None, key: str | None = None) -> int:
+        return self.desk.run(
+            "verify-receipt", str(receipt or self.receipt), "--key", key or str(self.key), *more
+        )
+
+
+@pytest.fixture
+def handed(desk: Desk) -> Handed:
+    desk.ledger.create(NAME, {"team": "a"}, {"trainingInput": {"region": "r"}})
+    desk.ledger.create("projects/p/jobs/b")
+    desk.ledger.started(NAME)
+    files = Handed(desk, *(desk.folder / name for name in ("a.tlog-proof", "a.jsonl", "key")))
+    assert desk.run("receipt", NAME, "--to", str(files.receipt)) == 0
+    assert desk.run("export", NAME, "--to", str(files.history)) == 0
+    files.key.write_text(f"# The log's.\n\n{verifier(desk)}\n")
+    return files
+
+
+def verifier(desk: Desk) -> str:
+    with desk.ledger.connection() as connection:
+        row = connection.execute("SELECT origin FROM log").fetchone()
+    assert row is not None
+    [key] = find_keys(Settings(), row[0])
+    return str(key.verifier)
+
+
+def test_a_receipt_is_checked_without_any_database(handed: Handed) -> None:
+    command = [sys.executable, "-m", "jobledger.infra.cli", "verify-receipt", str(handed.receipt)]
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "JOBLEDGER_DSN": "host=/nowhere"}
+    program = str(Path(sys.executable).parent / "jobledger")
+    done = subprocess.run(
+        [program, *command[3:], "--key", str(handed.key), "--job", str(handed.history), "--json"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = json.loads(done.stdout)
+    event = handed.desk.ledger.history(NAME)[-1]
+    assert (said["name"], said["version"], said["type"]) == (NAME, 2, "Started")
+    assert (said["position"], said["data"], said["ok"]) == (event.position, True, True)
+
+
+def test_each_event_has_a_receipt_of_its_own(handed: Handed) -> None:
+    first = handed.desk.folder / "first"
+    assert handed.desk.run("receipt", NAME, "--version", "1", "--to", str(first)) == 0
+    assert handed.verify("--job", str(handed.history), receipt=first) == 0
+    assert Receipt.parse(first.read_text()).entry.type == "Created"
+    assert handed.verify(key=verifier(handed.desk)) == 0  # As text, too.
+
+
+@pytest.mark.parametrize(("version", "said"), [("3", "there is no 3"), ("9999999999", "version")])
+def test_there_is_none_for_a_version_there_is_not(
+    handed: Handed, version: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert handed.desk.run("receipt", NAME, "--version", version) != 0
+    assert said in capsys.readouterr().err
+    assert handed.desk.run("receipt", "projects/p/jobs/none") == 1
+
+
+WRONG: dict[str, Callable[[str], str]] = {
+    "empty": lambda text: "",
+    "other text": lambda text: "hello\n",
+    "cut in the proof": lambda text: text[: text.index("index") + 40],
+    "cut in the signature": lambda text: text[:-30],
+    "no end of line": lambda text: text[:-1],
+    "another index": lambda text: text.replace("index 2", "index 1"),
+    "an index with zeros": lambda text: text.replace("index 2", "index 02"),
+    "an index beyond the tree": lambda text: text.replace("index 2", "index 3"),
+    "a size beyond the tree": lambda text: text.replace("\n3\n", "\n4\n"),
+    "another root": lambda text: text.replace("\n3\n", "\n3\nA", 1),
+    "a hash less": lambda text: "".join(text.splitlines(keepends=True)[:3] + text.splitlines(keepends=True)[4:]),
+    "no extra": lambda text: "".join(text.splitlines(keepends=True)[:1] + text.splitlines(keepends=True)[2:]),
+    "binary": lambda text: "\0" * 100,
+    "long": lambda text: text + "x" * 2_000_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", WRONG)
+def test_a_damaged_receipt_is_refused_in_one_sentence(
+    handed: Handed, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = handed.receipt.read_text()
+    assert WRONG[how](text) != text
+    handed.receipt.write_text(WRONG[how](text))
+    refused(handed.verify(), capsys)
+
+
+def test_a_receipt_of_one_job_is_none_of_another(
+    handed: Handed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = handed.desk.folder / "b.jsonl"
+    handed.desk.run("export", "projects/p/jobs/b", "--to", str(other))
+    refused(handed.verify("--job", str(other)), capsys)
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ('"type":"Started"', '"type":"Failed"'),
+        ('"actor":null', '"actor":"mallory"'),
+        ('"data":{}', '"data":{"x":1}'),
+        ('"version":2', '"version":3'),
+        ("Z", "+01:00"),
+    ],
+)
+def test_a_history_that_was_changed_is_not_what_the_receipt_is_for(
+    handed: Handed, was: str, now: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head, *events, end = handed.history.read_text().splitlines(keepends=True)
+    assert was in events[-1]
+    handed.history.write_text("".join([head, *events[:-1], events[-1].replace(was, now), end]))
+    refused(handed.verify("--job", str(handed.history)), capsys)
+
+
+KEYS = {
+    "none": "",
+    "no key": "hello",
+    "a file there is not": "/nowhere/key",
+    "of another log": str(SigningKey.generate("example.com/other").verifier),
+    "a witness's": str(SigningKey.generate("example.com/witness", COSIGNATURE).verifier),
+    "damaged": str(SigningKey.generate("example.com/x").verifier)[:-6],
+    "private": SigningKey.generate("example.com/x").secret,
+}
+
+
+@pytest.mark.parametrize("which", KEYS)
+def test_with_a_wrong_key_nothing_is_ok(
+    handed: Handed, which: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused(handed.verify(key=KEYS[which] or "/dev/null"), capsys)
+
+
+def test_a_stranger_with_the_log_s_name_is_not_believed(
+    handed: Handed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = handed.receipt.read_text()
+    receipt = Receipt.parse(text)
+    stranger = SigningKey.generate(verifier(handed.desk).split("+")[0])
+    foreign = Note(receipt.note.text, (stranger.sign(receipt.note.text),))
+    handed.receipt.write_text(text.replace(str(receipt.note), str(foreign)))
+    refused(handed.verify(), capsys)
+    # Beside a signature that is known it does no harm.
+    both = receipt.note.with_signatures(foreign.signatures)
+    handed.receipt.write_text(text.replace(str(receipt.note), str(both)))
+    assert handed.verify() == 0
+
+
+def test_so_many_witnesses_must_have_cosigned(
+    handed: Handed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused(handed.verify("--witnesses", "1"), capsys)
+    witness = SigningKey.generate("example.com/witness", COSIGNATURE)
+    text = handed.receipt.read_text()
+    note = Receipt.parse(text).note
+    cosigned = note.with_signatures([witness.sign(note.text, 1_700_000_000)])
+    handed.receipt.write_text(text.replace(str(note), str(cosigned)))
+    handed.key.write_text(f"{verifier(handed.desk)}\n{witness.verifier}\n")
+    assert handed.verify("--witnesses", "1") == 0
+    assert "cosigned by example.com/witness" in capsys.readouterr().out
+    refused(handed.verify("--witnesses", "2"), capsys)
+
+
+def test_a_key_file_that_others_can_read_is_refused(
+    handed: Handed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = key_file(Settings(), verifier(handed.desk).split("+")[0])
+    path.chmod(0o640)
+    for command in (("log", "show"), ("log", "seal"), ("log", "rotate-key"), ("verify", "--proof")):
+        refused(handed.desk.run(*command), capsys)
+    path.chmod(0o600)
+    assert handed.desk.run("log", "show") == 0
+
+
+def test_a_key_is_rotated_without_anybody_losing_sight(handed: Handed) -> None:
+    desk, old = handed.desk, handed.key.read_text()
+    assert desk.run("log", "rotate-key") == 0
+    desk.ledger.succeeded(NAME)
+    both = desk.folder / "both"
+    assert desk.run("receipt", NAME, "--to", str(both)) == 0
+    assert len(Receipt.parse(both.read_text()).note.signatures) == 2
+    assert handed.verify(receipt=both) == 0  # Who knows the old one only.
+    assert desk.run("log", "retire-key") == 0
+    handed.key.write_text(verifier(desk))
+    assert handed.verify(receipt=both) == 0
+    new = desk.folder / "new"
+    desk.ledger.retried(NAME)
+    assert desk.run("receipt", NAME, "--to", str(new)) == 0
+    assert handed.verify(receipt=new) == 0
+    handed.key.write_text(old)
+    assert handed.verify(receipt=new) == 1
+    assert desk.run("log", "retire-key") == 1
+    assert desk.run("verify", "--proof") == 0
+
+
+def refused(code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not ok, in one sentence."""
+    assert code == 1
+    out, err = capsys.readouterr()
+    assert "ok" not in out
+    *_, sentence = err.strip().splitlines()
+    assert sentence.startswith("jobledger: ")
+    assert "Traceback" not in err
