@@ -6,11 +6,13 @@ who needs it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from threading import Event as Signal
 from threading import Lock, Thread
 from typing import Final
 
+JUST_NOW: Final = 0.1
 SOON: Final = 0.5
 """Seconds that events wait, at most, before the work on them begins."""
 
@@ -38,9 +40,15 @@ class Behind:
         self._closed = Signal()
         self._starting = Lock()
         self._thread: Thread | None = None
+        self._woken = -JUST_NOW
+
+    def is_busy(self) -> bool:
+        """Whether something was written just now."""
+        return time.monotonic() - self._woken < JUST_NOW
 
     def wake(self) -> None:
         """Something was written."""
+        self._woken = time.monotonic()
         if self._written.is_set():
             return
         self._written.set()

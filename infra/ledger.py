@@ -286,7 +286,9 @@ class Ledger(Commands, Reports, Reads):
         if self.follows:
             works.append(Behind("jobledger-follower", self._follow_all, pause=1.0))
         if Settings().seal:
-            works.append(Behind("jobledger-sealer", self._sealer.seal_all, at_end=True))
+            sealing = Behind("jobledger-sealer", self._sealer.seal_all, at_end=True)
+            self._sealer.is_busy = sealing.is_busy
+            works.append(sealing)
         return works
 
     def _follow_all(self, closed: Signal) -> None:

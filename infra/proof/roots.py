@@ -23,6 +23,12 @@ class Roots:
         """The hash over each full tile, so far."""
         return self._full
 
+    def copy(self) -> Roots:
+        """Another that took in the same so far."""
+        other = Roots(())
+        other._ends, other._full, other._kept = self._ends, [*self._full], dict(self._kept)
+        return other
+
     def add(self, hashes: bytes) -> None:
         """The next tile's leaves; all tiles are full but the last."""
         number = len(self._full)

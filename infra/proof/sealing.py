@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from threading import Event as Signal
 from threading import Lock
 from typing import Final
@@ -25,8 +26,9 @@ from jobledger.infra.proof.tree import Tree
 from jobledger.infra.settings import Settings
 
 LOG: Final = logging.getLogger("jobledger.proof")
-BREATH: Final = 0.0005
-"""Seconds between tiles, in which the process's other threads go on."""
+SHARE: Final = 10
+"""While others write, sealing takes one part in so many of the interpreter's time. Of single events
+that is enough to keep up; a bulk import is caught up with when it is over."""
 AT_THE_END: Final = 100_000
 """Events that a process which ends still seals; more of them wait for one that goes on."""
 
@@ -39,6 +41,9 @@ class Sealer:
         self._info = info
         self._settings = settings
         self._announcer = Announcer(info, settings)
+        self.is_busy: Callable[[], bool] = lambda: False
+        """Whether others of this process are writing."""
+        self._went_on = 0.0
         self._tree = Tree()
         self._lock = Lock()
         self._connection: Connection | None = None
@@ -79,11 +84,19 @@ class Sealer:
             return
         size = standing.size
         while size < standing.events:
-            reached = grow(connection, size, standing.events, None if ending else _breathe)
+            rest = None if closed is None or ending else self._rest
+            self._went_on = time.monotonic()
+            reached = grow(connection, size, standing.events, rest)
             # Where somebody else was faster, it goes on from where they came.
             size = reached if reached > size else self._tree.standing(connection).size
             if closed is not None and closed.is_set() and not ending:
                 return
+
+    def _rest(self) -> None:
+        """Lets the process's other threads go on."""
+        worked = time.monotonic() - self._went_on
+        time.sleep(worked * (SHARE - 1) if self.is_busy() else worked / SHARE)
+        self._went_on = time.monotonic()
 
     def _sign(self, connection: Connection) -> Note | None:
         origin = self._tree.standing(connection).origin
@@ -100,7 +113,3 @@ class Sealer:
         if self._connection is None or self._connection.closed:
             self._connection = connect(self._info)
         return self._connection
-
-
-def _breathe() -> None:
-    time.sleep(BREATH)

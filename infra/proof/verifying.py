@@ -95,7 +95,9 @@ class _Verification:
         self._pruned = pruned
         self._walk = Walk(connection, extent.size, pruned)
         sizes = [extent.size, *(each.checkpoint.size for each in shown)]
-        self._sealed, self._present = Roots(sizes), Roots(sizes)
+        self._sealed = Roots(sizes)
+        self._present: Roots | None = None
+        """Of the events as they are, once they are not as sealed."""
         self._findings: list[Finding] = []
         self._torn = False
         """Whether the tree lacks leaves, so that it has no root."""
@@ -109,8 +111,7 @@ class _Verification:
         upper = self._upper_tiles()
         first = min(trusted, extent.size) // TILE
         before = [h for (level, _), tile in upper.items() if level == 1 for h in _hashes_of(tile)]
-        for roots in (self._sealed, self._present):
-            roots.skip(before[:first])
+        self._sealed.skip(before[:first])
         self._compare(first, progress)
         if not self._findings:
             self._check_shown()
@@ -130,8 +131,10 @@ class _Verification:
                 return
             if pair.present != pair.sealed:
                 damaged, all_there = damaged or pair.first, all_there and bool(pair.present)
+                self._present = self._present or self._sealed.copy()
+            if self._present is not None:
+                self._present.add(pair.present or pair.sealed)
             self._sealed.add(pair.sealed)
-            self._present.add(pair.present or pair.sealed)
             progress(pair.first, self._extent.size)
         progress(self._extent.size, self._extent.size)
         if damaged and all_there and self._are_events_as_signed():
@@ -147,7 +150,7 @@ class _Verification:
     def _are_events_as_signed(self) -> bool:
         """Whether the last checkpoint is of the events that are there, and not of the tree's hashes."""
         known = [e.checkpoint for e in self._shown if 0 < e.checkpoint.size <= self._extent.size]
-        if not known:
+        if not known or self._present is None:
             return False
         last = known[-1]
         return self._present.at(last.size) == last.root != self._sealed.at(last.size)
