@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from jobledger.infra import Ledger
-from jobledger.infra.errors import ForkedError, ProofError
+from jobledger.infra.errors import BrokenLedgerError, ForkedError, ProofError
 from jobledger.infra.postgres.connections import schema_of
 from jobledger.infra.proof.auditing import Audit, audit
 from jobledger.infra.proof.keys import last_signed_file
@@ -381,6 +381,22 @@ def test_a_tree_that_was_changed_is_no_fault_of_the_events(
         position,
         "tiles",
     )
+
+
+def test_what_no_constraint_would_allow_is_found_too(victim: Victim) -> None:
+    victim.attack(
+        "ALTER TABLE events ALTER data DROP NOT NULL, ALTER name DROP NOT NULL",
+        "ALTER TABLE events DROP CONSTRAINT events_pkey",
+        "UPDATE events SET data = NULL WHERE position = 20",
+        "UPDATE events SET name = NULL WHERE position = 30",
+        "UPDATE events SET position = 40 WHERE position = 41",
+    )
+    assert victim.found()[:2] == [("changed", 20), ("changed", 30)]
+    assert {kind for kind, _ in victim.found()[2:]} <= {"inserted", "missing", "changed"}
+    assert {position for _, position in victim.found()[2:]} == {40, 41}
+    victim.attack("DELETE FROM log")
+    with pytest.raises(BrokenLedgerError):
+        victim.audit()
 
 
 def test_a_checkpoint_in_the_database_that_was_changed_is_found(victim: Victim) -> None:

@@ -65,8 +65,13 @@ def google_role(method: Method) -> Role:
     return Role.ADMIN if verb == "setIamPolicy" else Role.OPERATOR
 
 
+def of_all(path: str) -> str:
+    """What stands for `*`: a job of some project, or a tile of the log, which is of all of them."""
+    return "0/000" if "/log/" in path else "projects/{}/jobs/none"
+
+
 NATIVE = [
-    Route(method.upper(), path.replace("*", "projects/{}/jobs/none"), native_role(method, path))
+    Route(method.upper(), path.replace("*", of_all(path)), native_role(method, path))
     for method, path in sorted(native_routes())
     if path not in OPEN
 ]

@@ -20,13 +20,13 @@ from jobledger.domain.errors import (
 from jobledger.domain.events import Created, Event, Failed, Started, Status, Succeeded
 from jobledger.infra import Ledger, personal
 from jobledger.infra.errors import BrokenLedgerError
-from jobledger.infra.ledger import Report
 from jobledger.infra.mapping import JobMapper, rows_of
 from jobledger.infra.personal import Key, Sealed, UnsealedError
 from jobledger.infra.simulation import BEGIN
 from jobledger.infra.subjects import Subjects
 from jobledger.infra.verify import verify
 from jobledger.infra.writes import JobWrite, Provenance
+from jobledger.infra.writing import Report
 from psycopg.types.json import Json
 
 from tests.ledgers import application_of, fresh_ledger

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from typing import Annotated, Any
 
 import orjson
@@ -10,8 +11,11 @@ import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.cli.context import ERR, OUT, Json, Target, print_json, target
 from jobledger.infra.errors import SchemaError
+from jobledger.infra.ledger import server
 from jobledger.infra.postgres import migrate
 from jobledger.infra.proof.naming import name_log
+from jobledger.infra.proof.sealing import Sealer
+from jobledger.infra.proof.tree import Tree
 from jobledger.infra.rebuild import rebuild as rebuild_projection
 from jobledger.infra.rehearse import RowChange
 from jobledger.infra.rehearse import rehearse as rehearse_rebuild
@@ -34,13 +38,17 @@ def init(
         ),
     ] = None,
 ) -> None:
-    """Make the ledger, or bring it up to date; makes the key its log is signed with, if there is none."""
+    """Make the ledger, or bring it up to date, its log, too; makes the key that is signed with, if there is none."""
     aim = target(context)
     with aim.connect() as connection:
         changed = migrate.migrate(connection, aim.ledger, rebuild_projection)
         for role in grant_to or ():
             migrate.grant(connection, aim.ledger, role)
         keys = name_log(connection, Settings(), origin)
+        standing = Tree().standing(connection)
+    if standing.size < standing.events:
+        with closing(Sealer(server(aim.dsn, aim.ledger), Settings())) as sealer:
+            sealer.seal()
     OUT.print(f"ledger {aim.ledger!r} is {'ready' if changed else 'up to date'}", markup=False)
     for key in keys:
         ERR.print(f"its log's public key: {key}", style="dim", markup=False)

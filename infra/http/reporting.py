@@ -17,9 +17,10 @@ from jobledger.infra.access import Caller, Role, check
 from jobledger.infra.google.status import status_of
 from jobledger.infra.http.asking import Asking, Json, about_of
 from jobledger.infra.http.bodies import About, Further, batch_schema, body_model, verb_of
-from jobledger.infra.ledger import Ledger, Recorded, Report
+from jobledger.infra.ledger import Ledger
 from jobledger.infra.methods import About as AboutEvent
 from jobledger.infra.shapes import event_json, job_json
+from jobledger.infra.writing import Recorded, Report
 
 REPORTS: Final = {
     verb_of(type_): type_ for type_ in EVENT_TYPES if type_ not in {"Created", "Contradicted"}

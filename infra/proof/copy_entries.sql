@@ -1,7 +1,7 @@
--- Events as their leaves have them (domain/leaves.py): the data first, which is committed to, and
--- then the position, which is not in the leaf; what follows is. first and last are rendered, as COPY takes
+-- Events as their leaves have them (domain/leaves.py): the position, which is not in the leaf, the
+-- data, which is committed to, and then all that is in it. first and last are rendered, as COPY takes
 -- no parameters.
 COPY (
-    SELECT data, position, name, version, type, schema, occurred_time, recorded_time, actor, request_id, trace_parent
+    SELECT position, data, name, version, type, schema, occurred_time, recorded_time, actor, request_id, trace_parent
     FROM events WHERE position BETWEEN {first} AND {last} ORDER BY position
 ) TO STDOUT (FORMAT binary)

@@ -54,7 +54,9 @@ class Damage:
                 self._miss_the_rest()
                 break
             event = self._ahead[0]
-            if event.position != self._position:
+            if event.position < self._position:
+                self._tell_double(self._ahead.popleft())
+            elif event.position > self._position:
                 self._miss(event.position - self._position)
             elif self._is(event, self._index):
                 self._go_on()
@@ -70,6 +72,10 @@ class Damage:
         self._ahead.popleft()
         self._position += 1
         self._index += 1
+
+    def _tell_double(self, event: Stored) -> None:
+        detail = "is one of several events at its position"
+        self.findings.append(_finding("inserted", event.position, event.name, detail))
 
     def _miss(self, count: int) -> None:
         """There is no event at the next `count` positions."""

@@ -19,12 +19,11 @@ END: Final = b"\xff\xff"
 STRETCH: Final = 4_096
 """Rows held at once by `read_rows`."""
 _COLUMNS: Final = (11).to_bytes(2)
-_DATA: Final = 6
-"""Where the data begins in a row: behind the number of fields, and its length."""
-_LENGTH: Final = Struct(">i")
-_POSITION: Final = 4
-_FIELDS: Final = 12
-"""Where the position, and what is in the leaf, begin behind the data."""
+_POSITION: Final = slice(6, 14)
+"""Where the position is in a row: behind the number of fields, and its own length."""
+_LENGTH: Final = Struct(">14xi")
+_DATA: Final = 18
+"""Where the data begins, behind its length; behind it is what is in the leaf."""
 
 
 class Stored(NamedTuple):
@@ -38,8 +37,9 @@ class Stored(NamedTuple):
     @classmethod
     def of(cls, row: bytes) -> Self:
         """From a row as `copy_rows` reads it."""
-        end = _DATA + int.from_bytes(row[2:_DATA])
-        return cls(_position(row, end), row[_DATA:end], row[end + _FIELDS :])
+        # No event is without data; but who took the constraint away may have taken that, too.
+        end = _DATA + max(0, _LENGTH.unpack_from(row)[0])
+        return cls(position_of(row), row[_DATA:end], row[end:])
 
     def entry(self, salt: bytes) -> bytes:
         """What is hashed into the leaf."""
@@ -51,8 +51,11 @@ class Stored(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Whose event it is."""
-        return Entry.decode(self.entry(bytes(SALT_SIZE))).name
+        """Whose event it is; empty where nobody can tell."""
+        try:
+            return Entry.decode(self.entry(bytes(SALT_SIZE))).name
+        except ValueError:
+            return ""
 
 
 def copy_rows(connection: Connection, first: int, last: int) -> Iterator[bytes]:
@@ -102,7 +105,7 @@ def hash_rows(rows: Sequence[bytes], salts: bytes) -> bytes:
         [
             sha256(
                 b"\0\x01"
-                + row[(end := _DATA + length_of(row, 2)[0]) + _FIELDS :]
+                + row[(end := _DATA + length_of(row)[0]) :]
                 + sha256(salt + row[_DATA:end]).digest()
             ).digest()
             for row, salt in zip(rows, each, strict=True)
@@ -119,8 +122,4 @@ def are_at(rows: Sequence[bytes], first: int, last: int) -> bool:
 
 def position_of(row: bytes) -> int:
     """Where the event is in the ledger."""
-    return _position(row, _DATA + int.from_bytes(row[2:_DATA]))
-
-
-def _position(row: bytes, end: int) -> int:
-    return int.from_bytes(row[end + _POSITION : end + _FIELDS])
+    return int.from_bytes(row[_POSITION])

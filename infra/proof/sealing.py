@@ -30,7 +30,7 @@ SHARE: Final = 10
 """While others write, sealing takes one part in so many of the interpreter's time. Of single events
 that is enough to keep up; a bulk import is caught up with when it is over."""
 AT_THE_END: Final = 100_000
-"""Events that a process which ends still seals; more of them wait for one that goes on."""
+"""Events that others left unsealed, of which a process takes care before it ends; more wait for one that goes on."""
 
 
 class Sealer:
@@ -43,6 +43,8 @@ class Sealer:
         self._announcer = Announcer(info, settings)
         self.is_busy: Callable[[], bool] = lambda: False
         """Whether others of this process are writing."""
+        self._inherited: bool | None = None
+        """Whether more was unsealed, when it began, than a process should end with; None before that."""
         self._went_on = 0.0
         self._tree = Tree()
         self._lock = Lock()
@@ -80,7 +82,9 @@ class Sealer:
     def _grow(self, connection: Connection, closed: Signal | None) -> None:
         ending = closed is not None and closed.is_set()
         standing = self._tree.standing(connection)
-        if ending and standing.events - standing.size > AT_THE_END:
+        if self._inherited is None:
+            self._inherited = standing.events - standing.size > AT_THE_END
+        if ending and self._inherited:
             return
         size = standing.size
         while size < standing.events:

@@ -28,6 +28,8 @@ from jobledger.infra.verify import Finding
 
 LOG: Final = logging.getLogger("jobledger.proof")
 KEPT: Final = "the checkpoint in the database"
+LATEST: Final = 253_402_300_799
+"""The last second that a datetime can tell (POSIX)."""
 ANSWERS_WITHIN: Final = 5.0
 """Seconds, of a witness."""
 
@@ -50,7 +52,8 @@ def show(file: Path, keys: Sequence[VerifierKey]) -> Shown:
     if not keys:
         raise ProofError("key", "none is known here: name the log's public key with --key")
     note = Note.parse(read_text(file, "checkpoint"))
-    seen = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    # A file's time is that of the last tick of the system's clock, which may be some milliseconds ago.
+    seen = datetime.fromtimestamp(file.stat().st_mtime + 0.01, UTC)
     return _shown(note, f"the checkpoint {file}", keys, seen)
 
 
@@ -104,5 +107,7 @@ def _shown(note: Note, source: str, keys: Sequence[VerifierKey], seen: datetime 
         signed = note.signed_by(keys)
     except ProofError as error:
         raise ProofError(error.what, f"{source}: {error.why}") from error
-    times = [signature.time for key, signature in signed if key.type == COSIGNATURE]
-    return Shown(checkpoint, source, datetime.fromtimestamp(min(times), UTC) if times else seen)
+    # They tell whole seconds: it was signed before the next one began.
+    times = [signature.time + 1 for key, signature in signed if key.type == COSIGNATURE]
+    time = datetime.fromtimestamp(min(*times, LATEST), UTC) if times else seen
+    return Shown(checkpoint, source, time)

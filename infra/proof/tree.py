@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from jobledger.domain import merkle
 from jobledger.domain.leaves import TILE
 from jobledger.domain.merkle import HASH_SIZE, Node
-from jobledger.infra.errors import ForkedError
+from jobledger.infra.errors import BrokenLedgerError, ForkedError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 
@@ -24,6 +24,8 @@ TILE_HEIGHT: Final = 8
 FULL: Final = TILE * HASH_SIZE
 KEPT: Final = 256
 """Full tiles that are remembered, hashed through: 16 KiB each. They never change."""
+
+NO_ROW: Final = "its row, or the ledger's head, is not there"
 
 Place = tuple[int, int]
 """Level and number of a tile."""
@@ -81,7 +83,8 @@ class Tree:
         """How the log stands now."""
         with translated():
             row = connection.execute(READ_LOG).fetchone()
-        assert row is not None
+        if row is None:
+            raise BrokenLedgerError("the log", 0, NO_ROW)
         return Standing(*row)
 
     def root(self, connection: Connection, size: int) -> bytes:

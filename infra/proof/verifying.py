@@ -13,14 +13,14 @@ from typing import Final, NamedTuple
 
 from jobledger.domain.leaves import TILE
 from jobledger.domain.merkle import HASH_SIZE, root_of
-from jobledger.infra.errors import ProofError
+from jobledger.infra.errors import BrokenLedgerError, ProofError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.proof.damage import Damage, Ranges
 from jobledger.infra.proof.leaves import read_rows
 from jobledger.infra.proof.notes import Checkpoint
 from jobledger.infra.proof.roots import Roots
-from jobledger.infra.proof.tree import FULL, Tile
+from jobledger.infra.proof.tree import FULL, NO_ROW, Tile
 from jobledger.infra.proof.walking import Walk
 from jobledger.infra.verify import Finding, Progress
 
@@ -79,7 +79,8 @@ def verify_log(
     """
     with translated():
         row = connection.execute(READ_EXTENT).fetchone()
-        assert row is not None
+        if row is None:
+            raise BrokenLedgerError("the log", 0, NO_ROW)
         checkpoints = [*shown, *([since] if since else [])]
         verification = _Verification(connection, Extent(*row), checkpoints, pruned)
         return verification.run(0 if since is None else since.checkpoint.size, progress)
