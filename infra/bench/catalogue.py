@@ -102,7 +102,7 @@ MEASURES: Final = (
     ),
     Measure(
         "bytes_per_event",
-        "on disk, indexes and projections in",
+        "on disk, indexes, projections, proof in",
         "bytes/event",
         "the same events in eventsourcing's table",
         1.5,

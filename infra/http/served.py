@@ -39,7 +39,7 @@ class Limits:
     deadline: float = 30.0
     writers: int = 24
     """Writes under way at once, which commit together: more wait."""
-    writers_beside_readers: int = 2
+    writers_beside_readers: int = 1
     """The same while somebody reads, so that readers find a gap between them."""
     threads: int = 8
     """For what takes the processor longer than a moment."""
