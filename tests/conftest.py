@@ -23,6 +23,14 @@ _projects = count(1)
 SHARED = Path(__file__).parents[2] / "shared"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keys that tests make are not kept among those of who runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JOBLEDGER_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def dsn(tmp_path_factory: pytest.TempPathFactory) -> str:
     given = os.environ.get("JOBLEDGER_TEST_DSN")
