@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import signal
-import socket
 import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import Final
 
 import uvicorn
 import uvloop
 from jobledger.infra.http import logs
 from jobledger.infra.http.app import create_app
+from jobledger.infra.http.listening import Server
 from jobledger.infra.http.served import Limits, Served
 from jobledger.infra.ledger import Ledger
 
@@ -24,28 +22,6 @@ GARBAGE: Final = (20_000, 20, 20)
 """gc.set_threshold: a request leaves no cycles behind, or few."""
 SWITCH_INTERVAL: Final = 0.0005
 """Seconds a thread keeps the interpreter while others wait: a reader should not wait for 16 writers."""
-
-
-class Server(uvicorn.Server):
-    """uvicorn's, that says where it listens and lets what is in work end before it stops."""
-
-    def __init__(self, config: uvicorn.Config, served: Served) -> None:
-        super().__init__(config)
-        self._served = served
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for server in self.servers:
-            for listening in server.sockets:
-                host, port = listening.getsockname()[:2]
-                shown = f"[{host}]" if ":" in host else host
-                LOG.info("listening", extra={"url": f"http://{shown}:{port}"})
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  uvicorn's
-        """Unlike uvicorn's, the signal does not kill the process in the end: it stops by itself, with 0."""
-        self._served.stopping.set()
-        self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
 
 
 def serve(open_: Callable[[], Ledger], host: str, port: int, limits: Limits, level: str) -> None:
@@ -87,7 +63,7 @@ async def _serve_ledger(ledger: Ledger, host: str, port: int, limits: Limits) ->
     gc.freeze()
     gc.set_threshold(*GARBAGE)
     try:
-        await Server(config, served).serve()
+        await Server(config, LOG, on_stop=served.stopping.set).serve()
     finally:
         app.close()
         served.close()

@@ -8,6 +8,7 @@ from struct import Struct
 from typing import Final, NamedTuple, Self
 
 from jobledger.domain.leaves import SALT_SIZE, VERSION, Entry, commit
+from jobledger.domain.merkle import hash_leaf
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
 from psycopg.errors import error_from_result
@@ -18,6 +19,8 @@ HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 END: Final = b"\xff\xff"
 STRETCH: Final = 4_096
 """Rows held at once by `read_rows`."""
+_BEFORE: Final = b"\0" + VERSION
+"""What stands before a leaf's fields when it is hashed."""
 _COLUMNS: Final = (11).to_bytes(2)
 _POSITION: Final = slice(6, 14)
 """Where the position is in a row: behind the number of fields, and its own length."""
@@ -47,7 +50,7 @@ class Stored(NamedTuple):
 
     def hash(self, salt: bytes) -> bytes:
         """The leaf's hash."""
-        return hashlib.sha256(b"\0" + self.entry(salt)).digest()
+        return hash_leaf(self.entry(salt))
 
     @property
     def name(self) -> str:
@@ -104,7 +107,7 @@ def hash_rows(rows: Sequence[bytes], salts: bytes) -> bytes:
     return b"".join(
         [
             sha256(
-                b"\0\x01"
+                _BEFORE
                 + row[(end := _DATA + length_of(row)[0]) :]
                 + sha256(salt + row[_DATA:end]).digest()
             ).digest()

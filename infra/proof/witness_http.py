@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import signal
-import socket
 from collections.abc import Awaitable, Callable, MutableMapping
-from types import FrameType
 from typing import Any, Final, NamedTuple
 
 import uvicorn
 from jobledger.infra.http import logs
+from jobledger.infra.http.listening import Server
 from jobledger.infra.proof.notes import MAX_NOTE, Checkpoint
 from jobledger.infra.proof.witness import Reason, RefusedError, Submission, Witness
 
@@ -106,27 +104,6 @@ class Application:
         return Answer(200, str(note))
 
 
-class Server(uvicorn.Server):
-    """uvicorn's, that says where it listens, and ends with 0 when it is told to stop."""
-
-    def __init__(self, config: uvicorn.Config, key: str) -> None:
-        super().__init__(config)
-        self._key = key
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for server in self.servers:
-            for listening in server.sockets:
-                host, port = listening.getsockname()[:2]
-                shown = f"[{host}]" if ":" in host else host
-                LOG.info("listening", extra={"url": f"http://{shown}:{port}", "key": self._key})
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  uvicorn's
-        """Unlike uvicorn's, it does not kill the process with the signal in the end."""
-        self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
-
-
 def serve(witness: Witness, host: str, port: int) -> None:
     """Answers until SIGTERM or SIGINT; the log tells the address (port 0: any) and the public key."""
     logs.set_up("info")
@@ -142,7 +119,7 @@ def serve(witness: Witness, host: str, port: int) -> None:
         limit_concurrency=MAX_AT_ONCE,
         timeout_graceful_shutdown=int(PATIENCE) + 1,
     )
-    Server(config, str(witness.key.verifier)).run()
+    Server(config, LOG, {"key": str(witness.key.verifier)}).run()
 
 
 async def _read(receive: Receive) -> bytes:

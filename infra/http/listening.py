@@ -1,0 +1,42 @@
+"""uvicorn as a process of ours runs it: says where it listens, and ends with 0 when it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from types import FrameType
+
+import uvicorn
+
+
+class Server(uvicorn.Server):
+    """Logs a line for each place it listens at, with what else is to be said there (`about`)."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        log: logging.Logger,
+        about: Mapping[str, str] = {},
+        on_stop: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`on_stop` is called with the first signal to stop, while what is in work goes on."""
+        super().__init__(config)
+        self._log = log
+        self._about = about
+        self._on_stop = on_stop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for server in self.servers:
+            for listening in server.sockets:
+                host, port = listening.getsockname()[:2]
+                shown = f"[{host}]" if ":" in host else host
+                self._log.info("listening", extra={"url": f"http://{shown}:{port}", **self._about})
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  uvicorn's
+        """Unlike uvicorn's, the signal does not kill the process in the end: it stops by itself, with 0."""
+        self._on_stop()
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
