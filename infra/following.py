@@ -16,6 +16,9 @@ JUST_NOW: Final = 0.1
 SOON: Final = 0.5
 """Seconds that events wait, at most, before the work on them begins."""
 
+PATIENCE: Final = 30.0
+"""Seconds that closing waits for work that has begun."""
+
 
 class Behind:
     """A thread that begins with the first write, and works after every stretch of them."""
@@ -58,14 +61,14 @@ class Behind:
                 self._thread.start()
 
     def close(self) -> None:
-        """Ends once what it is at is done."""
+        """Ends once what it is at is done, but does not wait for ever for a server that is stuck."""
         self._closed.set()
         with self._starting:
             thread = self._thread
         if thread is not None:
             self._written.set()
-            thread.join()
-            if self._at_end:
+            thread.join(PATIENCE)
+            if self._at_end and not thread.is_alive():
                 self._work(self._closed)
 
     def _serve(self) -> None:

@@ -111,6 +111,8 @@ def postmaster(home: Path) -> int:
 def kill(home: Path) -> None:
     """kill -9 of the whole server: a postmaster that is only killed leaves its children to notice."""
     leader = psutil.Process(postmaster(home))
+    # Else a backend begun just now would live on, and wait for ever for what the killed ones held.
+    leader.suspend()
     family = [leader, *leader.children(recursive=True)]
     for process in family:
         with suppress(psutil.NoSuchProcess):
@@ -180,6 +182,24 @@ def test_a_server_that_stays_away_is_told_of_and_the_doubt_with_it(
         start_again(home)
         ledger.started(NAME, request_id="r1")
         assert [e.type for e in ledger.history(NAME)] == ["Created", "Started"]
+
+
+@pytest.mark.slow
+def test_a_server_whose_predecessor_is_slow_to_die_starts_when_it_has(
+    own_server: tuple[str, Path],
+) -> None:
+    dsn, home = own_server
+    with psycopg.connect(dsn) as connection:
+        backend = psutil.Process(connection.info.backend_pid)
+        backend.suspend()
+        psutil.Process(postmaster(home)).kill()
+        (home / "postgres" / "postmaster.pid").unlink()
+        burial = threading.Timer(2, backend.kill)
+        burial.start()
+        start_again(home)
+        assert not burial.is_alive()
+    with psycopg.connect(dsn) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_an_error_of_the_disk_is_the_ledgers_own(ledger: Ledger) -> None:

