@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import threading
@@ -82,11 +81,11 @@ def test_a_commit_whose_answer_was_lost_is_found_and_not_repeated(ledger: Ledger
 
 
 SERVER = """
-import sys, time
+import sys
 from pathlib import Path
 from jobledger.infra.postgres.embedded import server_dsn
 print(server_dsn(Path(sys.argv[1])), flush=True)
-time.sleep(3600)
+sys.stdin.read()
 """
 
 
@@ -94,12 +93,17 @@ time.sleep(3600)
 def own_server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """A server of this test's own, kept by another process: (dsn, home)."""
     keeper = subprocess.Popen(
-        [sys.executable, "-c", SERVER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", SERVER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
+    assert keeper.stdin is not None
     assert keeper.stdout is not None
     dsn = keeper.stdout.readline().strip()
     yield dsn, tmp_path
-    keeper.send_signal(signal.SIGINT)
+    # Not by SIGINT, which whoever is started in the background ignores.
+    keeper.stdin.close()
     keeper.wait()
     keeper.stdout.close()
 
@@ -124,7 +128,7 @@ def kill(home: Path) -> None:
 
 def start_again(home: Path) -> None:
     """Starts the server that was killed, as its supervisor would."""
-    code = SERVER.replace("time.sleep(3600)", "import os; os._exit(0)")
+    code = SERVER.replace("sys.stdin.read()", "import os; os._exit(0)")
     subprocess.run([sys.executable, "-c", code, str(home)], check=True, stdout=subprocess.DEVNULL)
 
 
