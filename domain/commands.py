@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobledger.domain.canonical import JsonObject
-from jobledger.domain.events import Labels
+from jobledger.domain.data import Labels
 from pydantic import BaseModel, ConfigDict
 
 

@@ -9,78 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeVar
+from typing import Any, ClassVar, Final, NamedTuple
 
 from jobledger.domain import canonical
 from jobledger.domain.canonical import JsonObject
-from jobledger.domain.errors import DataTooLargeError, InvalidFieldError, UnknownEventTypeError
-from jobledger.domain.names import parse_labels
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
-
-MAX_DATA_BYTES: Final = 256 * 1024
-Model = TypeVar("Model", bound=BaseModel)
-UNKNOWN: Final = 2
-CANCELLED: Final = 1
-
-
-class Status(BaseModel):
-    """google.rpc.Status: `code` is one of google.rpc.Code, `message` is for people."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    code: int = Field(ge=0, le=16)
-    message: str
-
-
-def _as_status(error: object) -> object:
-    """A bare message is an error of code UNKNOWN; so is one that names no code."""
-    match error:
-        case str():
-            return {"code": UNKNOWN, "message": error}
-        case Mapping():
-            return {"code": UNKNOWN, "message": "", **error}
-    return error
-
-
-Error = Annotated[Status, BeforeValidator(_as_status)]
-Labels = Annotated[dict[str, str], AfterValidator(parse_labels)]
-
-
-class Data(BaseModel):
-    """What one event says; JSON names are camelCase."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="allow", alias_generator=to_camel, populate_by_name=True, strict=True
-    )
-
-    schema_number: ClassVar[int] = 1
-    max_bytes: ClassVar[int] = MAX_DATA_BYTES
-    _fields: ClassVar[tuple[tuple[str, str, Any], ...]] = ()
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        cls._fields = tuple(
-            (name, field.alias or name, field.default) for name, field in cls.model_fields.items()
-        )
-
-    def json_object(self) -> JsonObject:
-        """What it says, in JSON's names: fields that are not as by default, and all unknown ones."""
-        # As model_dump(by_alias=True, exclude_defaults=True) does in ten times the time.
-        said: JsonObject = dict(self.__pydantic_extra__ or ())
-        values = self.__dict__
-        for name, alias, default in self._fields:
-            value = values[name]
-            if value != default:
-                said[alias] = value.model_dump() if isinstance(value, BaseModel) else value
-        return said
-
-    def encode(self) -> bytes:
-        """Canonical JSON (RFC 8785), as it is stored for ever; raises InvalidFieldError."""
-        encoded = canonical.encode(self.json_object())
-        if len(encoded) > self.max_bytes:
-            raise DataTooLargeError(len(encoded), self.max_bytes)
-        return encoded
+from jobledger.domain.data import MAX_DATA_BYTES, Data, Error, Labels, parse
+from jobledger.domain.errors import UnknownEventTypeError
+from jobledger.domain.run_events import RUN_EVENTS
+from pydantic import Field
 
 
 class Created(Data):
@@ -208,7 +144,10 @@ class Deleted(Data):
     """It is gone from lists; its history is kept."""
 
 
-EVENT_TYPES: Final[dict[str, type[Data]]] = {cls.__name__: cls for cls in Data.__subclasses__()}
+EVENT_TYPES: Final[dict[str, type[Data]]] = {
+    **{cls.__name__: cls for cls in Data.__subclasses__() if cls not in RUN_EVENTS},
+    **{cls.__name__: cls for cls in RUN_EVENTS},
+}
 
 Upcaster = Callable[[JsonObject], JsonObject]
 UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {}
@@ -221,15 +160,6 @@ def parse_data(type_: str, data: Mapping[str, Any]) -> Data:
     if cls is None:
         raise UnknownEventTypeError(type_)
     return parse(cls, data, "data.")
-
-
-def parse(model: type[Model], values: Mapping[str, Any], prefix: str = "") -> Model:
-    """`values` as that model; raises InvalidFieldError with the first field that is wrong."""
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InvalidFieldError(prefix + ".".join(map(str, first["loc"])), first["msg"]) from error
 
 
 def read_data(

@@ -10,9 +10,10 @@ import base64
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from jobledger.domain import events as e
+from jobledger.domain import run_events as r
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.commands import (
     CancelJob,
@@ -27,6 +28,7 @@ from jobledger.domain.commands import (
     RetryJob,
     UpdateJob,
 )
+from jobledger.domain.data import CANCELLED, UNKNOWN, Data, Status
 from jobledger.domain.errors import (
     EtagMismatchError,
     IllegalTransitionError,
@@ -34,8 +36,10 @@ from jobledger.domain.errors import (
     JobNotFoundError,
 )
 from jobledger.domain.names import kind_of, project_of
+from jobledger.domain.runs import ends_all, fits, kept, open_runs, tell
 from jobledger.domain.states import (
     ENDINGS,
+    EVALUATION_JOBS,
     GONE,
     LIVE,
     NOTHING,
@@ -49,6 +53,8 @@ from jobledger.domain.states import (
 from pydantic import BaseModel, ConfigDict, Field
 
 S = JobState
+GOING_ON: Final = frozenset({S.QUEUED, S.PENDING, S.RUNNING})
+"""The states of an evaluation job in which there is nothing to resume."""
 
 
 class Job(BaseModel):
@@ -156,24 +162,24 @@ def _apply(fields: dict[str, Any], event: e.Event) -> None:
     _tell(fields, data, at)
 
 
-def _error(data: e.Data, before: str | None) -> tuple[JsonObject | None, str | None]:
+def _error(data: Data, before: str | None) -> tuple[JsonObject | None, str | None]:
     """The error and its message in the state that is entered; `before` is the message so far."""
     match data:
         case e.Started() | e.Created() | e.Succeeded():  # Most of all that happens.
             return None, None
         case e.Failed(error=None):
-            return {"code": e.UNKNOWN, "message": ""}, ""
-        case e.Failed(error=e.Status() as status):
+            return {"code": UNKNOWN, "message": ""}, ""
+        case e.Failed(error=Status() as status):
             return status.model_dump(), status.message
         case e.Cancelled(reason=reason):
             message = before if reason is None else reason
-            return {"code": e.CANCELLED, "message": message or ""}, message
+            return {"code": CANCELLED, "message": message or ""}, message
         case e.Cancelling(reason=reason) | e.Expired(reason=reason):
             return None, reason
     return None, None
 
 
-def _tell(fields: dict[str, Any], data: e.Data, at: datetime) -> None:
+def _tell(fields: dict[str, Any], data: Data, at: datetime) -> None:
     """What changes because the event says so."""
     match data:
         case e.Started():
@@ -190,15 +196,25 @@ def _tell(fields: dict[str, Any], data: e.Data, at: datetime) -> None:
             | e.PartiallySucceeded(output=dict() as output)
             | e.ProgressReported(output=dict() as output)
         ):
-            fields["output"] = output
+            fields["output"] = output | _runs_kept(fields)
+        case r.RunStarted() | r.EvaluationCreated() | r.RunFailed() if _has_runs(fields):
+            fields["output"] = tell(fields["output"], data)
         case e.Retried():
             fields["attempt"] += 1
-            fields["output"] = None
+            fields["output"] = _runs_kept(fields) or None
         case e.Deleted():
             fields["delete_time"] = at
 
 
-def decide(command: JobCommand, job: Job) -> tuple[e.Data, ...]:
+def _has_runs(fields: dict[str, Any]) -> bool:
+    return kind_of(fields["name"]) == EVALUATION_JOBS
+
+
+def _runs_kept(fields: dict[str, Any]) -> JsonObject:
+    return kept(fields["output"]) if fields["output"] and _has_runs(fields) else {}
+
+
+def decide(command: JobCommand, job: Job) -> tuple[Data, ...]:
     """What happens because of `command`; nothing, if it holds already.
 
     Raises JobExistsError, JobNotFoundError, EtagMismatchError or IllegalTransitionError.
@@ -211,16 +227,27 @@ def decide(command: JobCommand, job: Job) -> tuple[e.Data, ...]:
         raise JobNotFoundError(job.name, deleted=standing is GONE)
     if command.etag is not None and command.etag != job.etag:
         raise EtagMismatchError(job.name)
-    facts = _facts(command, job)
+    facts = _followed(_facts(command, job), job)
     for fact in facts:
         event = type(fact).__name__
-        if not allowed(event, standing):
+        if not allowed(event, standing, job.kind):
             raise IllegalTransitionError(job.name, standing.name, event)
         standing = state_after(event) or standing
     return facts
 
 
-def _facts(command: JobCommand, job: Job) -> tuple[e.Data, ...]:
+def _followed(facts: tuple[Data, ...], job: Job) -> tuple[Data, ...]:
+    """The facts, and what follows from them: an evaluation job is RUNNING while any run is open."""
+    match facts:
+        case (e.Resumed(),) if job.kind == EVALUATION_JOBS and open_runs(job.output):
+            return (*facts, e.Started())
+        case (r.EvaluationCreated() | r.RunFailed() as closing,):
+            idle = job.state is S.RUNNING and ends_all(closing, job.output)
+            return (*facts, r.Scheduled()) if idle else facts
+    return facts
+
+
+def _facts(command: JobCommand, job: Job) -> tuple[Data, ...]:
     """What the command would make happen; the table alone says whether it may."""
     match command:
         case CreateJob(labels=labels, spec=spec, preparing=preparing):
@@ -239,6 +266,8 @@ def _facts(command: JobCommand, job: Job) -> tuple[e.Data, ...]:
             return ()
         case PauseJob(reason=reason):
             return (e.Paused(reason=reason),)
+        case ResumeJob() if job.kind == EVALUATION_JOBS and job.state in GOING_ON:
+            return ()
         case ResumeJob(running=running):
             return (e.Resumed(), e.Started()) if running else (e.Resumed(),)
         case UpdateJob(spec=spec, labels=labels):
@@ -252,26 +281,27 @@ def _facts(command: JobCommand, job: Job) -> tuple[e.Data, ...]:
         case ChangePolicy(policy=policy):
             return (e.PolicyChanged(policy=policy),)
         case DeleteJob(stop=True) if job.state in LIVE:
-            return (e.Cancelled(), e.Deleted())
+            stopped = r.Stopped() if job.kind == EVALUATION_JOBS else e.Cancelled()
+            return (stopped, e.Deleted())
         case DeleteJob():
             return (e.Deleted(),)
         case _:
             assert_never(command)
 
 
-def _new_labels(labels: dict[str, str] | None, job: Job) -> tuple[e.Data, ...]:
+def _new_labels(labels: dict[str, str] | None, job: Job) -> tuple[Data, ...]:
     return () if labels is None or labels == job.labels else (e.LabelsChanged(labels=labels),)
 
 
-def judge(report: e.Data, job: Job) -> e.Data:
-    """What is recorded of a report: itself, or that it contradicts what is known.
+def judge(report: Data, job: Job) -> tuple[Data, ...]:
+    """What is recorded of a report: itself with what follows from it, or that it contradicts what is known.
 
     Raises JobNotFoundError for a report on a job that nobody created.
     """
     event, standing = type(report).__name__, job.standing
-    if allowed(event, standing):
-        return report
+    if allowed(event, standing, job.kind) and fits(report, job.output):
+        return _followed((report,), job)
     if standing is NOTHING:
         raise JobNotFoundError(job.name)
     state = "DELETED" if standing is GONE else standing.name
-    return e.Contradicted(report=event, state=state, data=report.json_object())
+    return (e.Contradicted(report=event, state=state, data=report.json_object()),)

@@ -1,7 +1,7 @@
 """The life of a job, on one screen: which event may follow which state, and where it leads.
 
-`LIFECYCLE` is the only judge of legality, in Python and in SQL. The states are
-those of Vertex AI's `JobState`, names and numbers; UNSPECIFIED is never recorded.
+`LIFECYCLE`, and `EVALUATION` for evaluation jobs, are the only judges of legality, in Python and in
+SQL. The states are those of Vertex AI's `JobState`, names and numbers; UNSPECIFIED is never recorded.
 """
 
 from __future__ import annotations
@@ -80,9 +80,27 @@ LIFECYCLE: Final[dict[str, Rule]] = {
 }
 
 
-def allowed(event: str, standing: Standing) -> bool:
-    """Whether an event of that type may follow that state."""
-    return standing in LIFECYCLE[event].after
+EVALUATION: Final[dict[str, Rule]] = LIFECYCLE | {
+    "RunStarted": _rule({S.QUEUED, S.RUNNING}, S.RUNNING),
+    "DatasetCreated": _rule({S.RUNNING, S.PAUSED}, None),
+    "LabelingRequested": _rule({S.RUNNING, S.PAUSED}, None),
+    "LabelingCompleted": _rule({S.RUNNING, S.PAUSED}, None),
+    "EvaluationCreated": _rule({S.RUNNING, S.PAUSED}, None),
+    "RunFailed": _rule({S.RUNNING, S.PAUSED}, None),
+    "AlertRaised": _rule(LIVE, None),
+    "Scheduled": _rule({S.RUNNING}, S.QUEUED),
+    "Stopped": _rule(LIVE, S.CANCELLED),
+}
+"""What may happen to an evaluation job: it is SCHEDULED (QUEUED), RUNNING while any run is open, PAUSED, or STOPPED (CANCELLED)."""
+
+EVALUATION_JOBS: Final = "evaluationJobs"
+"""The collection whose jobs live by that table."""
+
+
+def allowed(event: str, standing: Standing, kind: str = "jobs") -> bool:
+    """Whether an event of that type may follow that state, in a job of that collection."""
+    rule = (EVALUATION if kind == EVALUATION_JOBS else LIFECYCLE).get(event)
+    return rule is not None and standing in rule.after
 
 
 def state_after(event: str) -> JobState | None:
@@ -94,8 +112,8 @@ def state_after(event: str) -> JobState | None:
 
 
 _STATE_AFTER: Final = {
-    event: rule.to if isinstance(rule.to, JobState) else None for event, rule in LIFECYCLE.items()
+    event: rule.to if isinstance(rule.to, JobState) else None for event, rule in EVALUATION.items()
 }
 
-ENDINGS: Final = frozenset(event for event, rule in LIFECYCLE.items() if rule.to in TERMINAL)
+ENDINGS: Final = frozenset(event for event, rule in EVALUATION.items() if rule.to in TERMINAL)
 """The events that lead to a terminal state."""

@@ -27,7 +27,8 @@ from jobledger.domain.commands import (
     RetryJob,
     UpdateJob,
 )
-from jobledger.domain.events import Data, parse, parse_data
+from jobledger.domain.data import Data, parse
+from jobledger.domain.events import parse_data
 from jobledger.domain.job import Job
 
 Fields = Mapping[str, Any]

@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 import orjson
 from jobledger.domain import canonical
 from jobledger.domain.canonical import JsonObject
-from jobledger.domain.events import Data, Event, read_data
+from jobledger.domain.data import Data
+from jobledger.domain.events import Event, read_data
 from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.states import JobState
 

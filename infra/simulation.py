@@ -8,7 +8,8 @@ from random import Random
 from typing import Final
 
 from jobledger.domain import events as e
-from jobledger.domain.events import Data, Event
+from jobledger.domain.data import Data, Status
+from jobledger.domain.events import Event
 from jobledger.domain.job import Job, evolve, judge
 
 BEGIN: Final = datetime(2026, 6, 1, tzinfo=UTC)
@@ -37,9 +38,10 @@ def _history(name: str, random: Random, begin: datetime) -> Iterator[Event]:
     actor = f"{team}@scheduler"
     for wait, report in _reports(random, team):
         begin += timedelta(seconds=wait)
-        event = Event(name, job.version + 1, judge(report, job), begin, actor)
-        job = evolve(job, event)
-        yield event
+        for fact in judge(report, job):
+            event = Event(name, job.version + 1, fact, begin, actor)
+            job = evolve(job, event)
+            yield event
 
 
 def _reports(random: Random, team: str) -> Iterator[tuple[float, Data]]:
@@ -78,7 +80,7 @@ def _attempt(random: Random) -> Generator[tuple[float, Data], None, bool]:
         yield random.expovariate(1 / 3600), e.Succeeded(output=output)
     elif ending < 0.92:
         code, message = random.choice(ERRORS)
-        status = e.Status(code=code, message=message)
+        status = Status(code=code, message=message)
         yield random.expovariate(1 / 1800), e.Failed(error=status)
         return True
     else:

@@ -11,8 +11,9 @@ import orjson
 from jobledger.domain import canonical
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.commands import JobCommand
+from jobledger.domain.data import Data, parse
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.events import Data, Event, parse
+from jobledger.domain.events import Event
 from jobledger.domain.job import Job
 from jobledger.infra import personal
 from jobledger.infra.errors import BrokenLedgerError

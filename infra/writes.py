@@ -12,8 +12,9 @@ from operator import attrgetter
 from threading import Lock, Thread
 from typing import NamedTuple, Protocol
 
+from jobledger.domain.data import Data
 from jobledger.domain.errors import LedgerError, RequestReusedError
-from jobledger.domain.events import Data, Event
+from jobledger.domain.events import Event
 from jobledger.domain.job import Job, evolve, replay
 from jobledger.domain.states import state_after
 from jobledger.infra.appending import Appender

@@ -10,8 +10,9 @@ from typing import NamedTuple, Unpack
 
 from jobledger.domain import names
 from jobledger.domain.commands import JobCommand
+from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError, LedgerError, RequestReusedError
-from jobledger.domain.events import Data, Event
+from jobledger.domain.events import Event
 from jobledger.domain.job import Job, decide, judge
 from jobledger.infra.bulk import bulk_writes
 from jobledger.infra.committer import Committer
@@ -196,7 +197,7 @@ def _intent(said: Data | JobCommand) -> Intent:
 
 
 def _judged(data: Data, job: Job) -> tuple[Data, ...]:
-    return (judge(data, job),)
+    return judge(data, job)
 
 
 def _refused(error: LedgerError, _: Job) -> tuple[Data, ...]:

@@ -26,7 +26,7 @@ class Projection(NamedTuple):
         return folder.joinpath("schema.sql").read_bytes()
 
 
-JOBS: Final = Projection("jobs", 3, ("jobs",), jobs.functions(), follows=False)
+JOBS: Final = Projection("jobs", 4, ("jobs",), jobs.functions(), follows=False)
 INTERVALS: Final = Projection(
     "intervals",
     1,

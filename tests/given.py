@@ -8,8 +8,9 @@ from typing import Self
 
 import pytest
 from jobledger.domain.commands import Command, JobCommand
+from jobledger.domain.data import Data
 from jobledger.domain.errors import LedgerError
-from jobledger.domain.events import Data, Event
+from jobledger.domain.events import Event
 from jobledger.domain.job import Job, decide, evolve, judge
 from jobledger.domain.states import allowed
 
@@ -43,7 +44,7 @@ class Scenario:
         if isinstance(self.asked, Command):
             return decide(self.asked, self.job)
         assert isinstance(self.asked, Data)
-        return (judge(self.asked, self.job),)
+        return judge(self.asked, self.job)
 
 
 def given(*facts: Data) -> Scenario:

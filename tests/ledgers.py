@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
+from jobledger.domain.data import Status
 from jobledger.domain.events import (
     Created,
     Deleted,
@@ -21,7 +22,6 @@ from jobledger.domain.events import (
     Resumed,
     Retried,
     Started,
-    Status,
     Succeeded,
     Updated,
     Updating,

@@ -11,8 +11,9 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
-from jobledger.domain.events import Data, Event
+from jobledger.domain.events import Event
 from jobledger.domain.job import Job, evolve
 from jobledger.domain.moments import AtTime, Clock, Moment
 from jobledger.domain.states import JobState, state_after

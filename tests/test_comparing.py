@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
-from jobledger.domain.events import Data, Event
+from jobledger.domain.events import Event
 from jobledger.domain.job import Job, replay
 from jobledger.domain.moments import AtPosition, AtTime, Clock
 from jobledger.infra import Ledger

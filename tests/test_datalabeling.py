@@ -253,7 +253,7 @@ def test_a_deleted_job_was_stopped_the_moment_before(
     tell(server, name, "started")
     jobs.delete(name=name).execute()
     stopped, deleted = server.ledger.history(name)[-2:]
-    assert (stopped.type, deleted.type) == ("Cancelled", "Deleted")
+    assert (stopped.type, deleted.type) == ("Stopped", "Deleted")
     with httpx.Client(base_url=server.url) as http:
         then = {"readTime": f"@{stopped.position}"}
         assert http.get(f"/v1beta1/{name}", params=then).json()["state"] == "STOPPED"

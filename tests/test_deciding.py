@@ -16,6 +16,7 @@ from jobledger.domain.commands import (
     RetryJob,
     UpdateJob,
 )
+from jobledger.domain.data import Status
 from jobledger.domain.errors import IllegalTransitionError, JobExistsError, JobNotFoundError
 from jobledger.domain.events import (
     Cancelled,
@@ -33,7 +34,6 @@ from jobledger.domain.events import (
     Resumed,
     Retried,
     Started,
-    Status,
     Succeeded,
     Updated,
     Updating,

@@ -10,9 +10,10 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from jobledger.domain.events import EVENT_TYPES, Created, Data, Event, parse_data
+from jobledger.domain.data import Data
+from jobledger.domain.events import EVENT_TYPES, Created, Event, parse_data
 from jobledger.domain.job import Job, evolve, replay
-from jobledger.domain.states import LIFECYCLE, allowed, state_after
+from jobledger.domain.states import EVALUATION_JOBS, LIFECYCLE, allowed, state_after
 from jobledger.infra import Ledger
 from jobledger.infra.rebuild import rebuild
 from jobledger.infra.rows import row_of
@@ -21,6 +22,7 @@ from jobledger.infra.writes import DecidedWrite
 from jobledger.projections.catalogue import PROJECTIONS
 
 BEGIN = datetime(2026, 6, 1, tzinfo=UTC)
+ASKED = ("LabelingRequested", "labels")
 _names = count()
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 JSON = st.dictionaries(
@@ -41,16 +43,31 @@ FIELDS: dict[str, Any] = {
     "report": TEXT,
     "state": TEXT,
     "data": JSON,
+    "run": st.integers(1, 3),
+    "run_time": st.sampled_from(["2026-06-01T10:00:00Z", "2026-06-02T10:00:00+00:00"]),
+    "attempt_time": st.just("2026-06-01T10:05:00Z"),
+    "cut": st.integers(0, 9),
+    "partial_failures": st.lists(JSON, max_size=2),
+    "question_count": st.integers(0, 9),
+    "replica_count": st.integers(1, 5),
+    "example_count": st.integers(0, 9),
+    "answer_count": st.integers(0, 9),
+    "evaluated_item_count": st.integers(0, 9),
+    "mean_average_precision": st.floats(0, 1),
+    "min_acceptable_mean_average_precision": st.floats(0, 1),
+    "area_under_curve": st.none() | st.floats(0, 1),
+    "multi_label": st.booleans(),
 }
+FIELDS["labels_of_task"] = st.lists(TEXT, max_size=2)
 
 
 @st.composite
 def facts(draw: st.DrawFn, type_: str) -> Data:
     cls = EVENT_TYPES[type_]
     given_ = {
-        name: draw(FIELDS[name])
+        name: draw(FIELDS["labels_of_task" if (type_, name) == ASKED else name])
         for name, field in cls.model_fields.items()
-        if field.is_required() or draw(st.booleans())
+        if field.is_required() or (name in FIELDS and draw(st.booleans()))
     }
     given_ = {key: value for key, value in given_.items() if value is not None or key == "reason"}
     return cls.model_validate(given_ | draw(st.just({}) | st.just({"extra": 1})))
@@ -60,13 +77,13 @@ def facts(draw: st.DrawFn, type_: str) -> Data:
 def histories(draw: st.DrawFn, *, legal: bool) -> list[tuple[Data, datetime]]:
     """What happened, and when: also late, and out of order."""
     types = ["Created"]
-    job = Job(name="projects/p/jobs/x")
+    job = Job(name=f"projects/p/{draw(st.sampled_from(['jobs', EVALUATION_JOBS]))}/x")
     history: list[tuple[Data, datetime]] = []
     for _ in range(draw(st.integers(1, 12))):
         if legal:
-            types = sorted(t for t in LIFECYCLE if allowed(t, job.standing))
+            types = sorted(t for t in EVENT_TYPES if allowed(t, job.standing, job.kind))
         elif history:
-            types = sorted(LIFECYCLE)
+            types = sorted(EVENT_TYPES)
         if not types:
             break
         at = BEGIN + timedelta(minutes=draw(st.integers(0, 60)))
@@ -79,7 +96,8 @@ def write(
     ledger: Ledger, history: list[tuple[Data, datetime]], cuts: list[int], *, bulk: bool
 ) -> Job:
     """Appends a history in several pieces, as it is, legal or not."""
-    name = f"projects/p/jobs/h{next(_names)}"
+    number = next(_names)
+    name = f"projects/p/{('jobs', EVALUATION_JOBS)[number % 2]}/h{number}"
     events = [Event(name, v, data, at) for v, (data, at) in enumerate(history, 1)]
     for first, last in zip([0, *cuts], [*cuts, len(events)], strict=True):
         piece = events[first:last]
@@ -114,7 +132,7 @@ def test_python_sql_and_rebuilt_rows_are_equal(
 
 def test_states_in_sql_are_those_of_the_lifecycle(ledger: Ledger) -> None:
     with ledger.connection() as connection:
-        for event in LIFECYCLE:
+        for event in EVENT_TYPES:
             state = state_after(event)
             row = connection.execute("SELECT state_after(%s)", (event,)).fetchone()
             assert row == (state.name if state else None,)

@@ -20,16 +20,8 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from jobledger.domain.events import (
-    Created,
-    Data,
-    Event,
-    Failed,
-    Paused,
-    Started,
-    Succeeded,
-    Updating,
-)
+from jobledger.domain.data import Data
+from jobledger.domain.events import Created, Event, Failed, Paused, Started, Succeeded, Updating
 from jobledger.infra.google import messages
 from jobledger.infra.google.messages import Api
 from jobledger.infra.google.vertex_resources import RESOURCES

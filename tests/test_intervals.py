@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from jobledger.domain.events import Created, Event, LabelsChanged, Started, Succeeded
 from jobledger.domain.moments import AtTime
-from jobledger.domain.states import LIFECYCLE, JobState, Outside
+from jobledger.domain.states import EVALUATION, JobState, Outside
 from jobledger.infra import Ledger
 from jobledger.infra.past.fleet import Fleet
 from jobledger.infra.postgres.connections import Connection
@@ -41,7 +41,7 @@ def test_states_in_sql_have_the_numbers_and_names_of_the_domains(other: Connecti
     for number, name in names.items():
         assert other.execute("SELECT state_name(%s::smallint)", (number,)).fetchone() == (name,)
     assert other.execute("SELECT cardinality(state_names())").fetchone() == (len(names),)
-    for event, rule in LIFECYCLE.items():
+    for event, rule in EVALUATION.items():
         leads_to = 0 if rule.to is Outside.GONE else rule.to
         assert other.execute("SELECT state_number(%s)", (event,)).fetchone() == (leads_to,)
     assert other.execute("SELECT state_number('topic')").fetchone() == (None,)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from jobledger.domain.events import EVENT_TYPES, Contradicted, Data, Event
+from jobledger.domain.data import Data
+from jobledger.domain.events import EVENT_TYPES, Contradicted, Event
 from jobledger.domain.job import Job, evolve, judge
 from jobledger.domain.states import (
     GONE,
-    LIFECYCLE,
+    EVALUATION,
     NOTHING,
     JobState,
     Standing,
@@ -42,20 +43,34 @@ MAY_FOLLOW = {
     "Contradicted": f"{LIVE} {TERMINAL} GONE",
     "Deleted": TERMINAL,
 }
+EVALUATION_MAY_FOLLOW = MAY_FOLLOW | {
+    "RunStarted": "QUEUED RUNNING",
+    "DatasetCreated": "RUNNING PAUSED",
+    "LabelingRequested": "RUNNING PAUSED",
+    "LabelingCompleted": "RUNNING PAUSED",
+    "EvaluationCreated": "RUNNING PAUSED",
+    "RunFailed": "RUNNING PAUSED",
+    "AlertRaised": LIVE,
+    "Scheduled": "RUNNING",
+    "Stopped": LIVE,
+}
+TABLES = {"jobs": MAY_FOLLOW, "evaluationJobs": EVALUATION_MAY_FOLLOW}
 STANDINGS: tuple[Standing, ...] = (NOTHING, *JobState, GONE)
 AT = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("standing", STANDINGS, ids=lambda s: s.name)
 @pytest.mark.parametrize("event", EVENT_TYPES)
+@pytest.mark.parametrize("kind", TABLES)
 def test_an_event_may_follow_just_the_states_the_design_names(
-    event: str, standing: Standing
+    event: str, standing: Standing, kind: str
 ) -> None:
-    assert allowed(event, standing) == (standing.name in MAY_FOLLOW[event].split())
+    may_follow = TABLES[kind].get(event, "").split()
+    assert allowed(event, standing, kind) == (standing.name in may_follow)
 
 
 def test_every_event_has_a_rule_and_every_rule_an_event() -> None:
-    assert EVENT_TYPES.keys() == LIFECYCLE.keys()
+    assert EVENT_TYPES.keys() == EVALUATION.keys()
 
 
 def test_states_are_those_of_vertex_ai() -> None:
@@ -70,15 +85,18 @@ def test_states_are_those_of_vertex_ai() -> None:
 @pytest.mark.parametrize("event", sorted(EVENT_TYPES.keys() - {"Contradicted"}))
 def test_a_report_is_kept_as_it_is_or_as_contradicted(event: str, state: JobState) -> None:
     job = Job(name="projects/p/jobs/j", version=1, state=state)
-    report: Data = EVENT_TYPES[event].model_validate({"worker": "w1"})
+    needed = {"run": 1, "runTime": "2026-06-01T10:00:00Z", "attemptTime": "2026-06-01T10:00:00Z"}
+    fields = {field.alias for field in EVENT_TYPES[event].model_fields.values()}
+    said = {"worker": "w1"} | {key: value for key, value in needed.items() if key in fields}
+    report: Data = EVENT_TYPES[event].model_validate(said)
 
-    recorded = judge(report, job)
+    (recorded,) = judge(report, job)
     after = evolve(job, Event(job.name, 2, recorded, AT))
 
     if allowed(event, state):
         assert recorded is report
         assert after.state is (state_after(event) or state)
     else:
-        assert recorded == Contradicted(report=event, state=state.name, data={"worker": "w1"})
+        assert recorded == Contradicted(report=event, state=state.name, data=report.json_object())
         assert after.state is state
     assert after.version == 2

@@ -15,8 +15,9 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
-from jobledger.domain.events import Created, Data, Event, Started
+from jobledger.domain.events import Created, Event, Started
 from jobledger.domain.job import Job, replay
 from jobledger.domain.moments import AtPosition, AtTime, AtVersion, Clock, Moment
 from jobledger.domain.states import JobState

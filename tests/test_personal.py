@@ -11,13 +11,14 @@ from eventsourcing.persistence import JSONTranscoder
 from jobledger.domain import events as e
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.commands import CancelJob, CreateJob
+from jobledger.domain.data import Status
 from jobledger.domain.errors import (
     DataTooLargeError,
     InvalidFieldError,
     LedgerError,
     RequestReusedError,
 )
-from jobledger.domain.events import Created, Event, Failed, Started, Status, Succeeded
+from jobledger.domain.events import Created, Event, Failed, Started, Succeeded
 from jobledger.infra import Ledger, personal
 from jobledger.infra.errors import BrokenLedgerError
 from jobledger.infra.mapping import JobMapper, rows_of

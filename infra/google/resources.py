@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from jobledger.domain.canonical import JsonObject
+from jobledger.domain.data import CANCELLED
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.events import CANCELLED
 from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
 from jobledger.infra.google import details

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from jobledger.domain import commands
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.commands import Command
-from jobledger.domain.events import parse
+from jobledger.domain.data import parse
 from jobledger.domain.names import parse_name
 from jobledger.infra.access import Caller, Role
 from jobledger.infra.http.asking import Asking, Json, about_of

@@ -9,8 +9,9 @@ from typing import Any, Final
 import orjson
 from fastapi import APIRouter, Request
 from jobledger.domain.canonical import JsonObject
+from jobledger.domain.data import parse
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerError
-from jobledger.domain.events import EVENT_TYPES, Updated, Updating, parse, parse_data
+from jobledger.domain.events import EVENT_TYPES, Updated, Updating, parse_data
 from jobledger.domain.names import parse_name
 from jobledger.domain.states import state_after
 from jobledger.infra.access import Caller, Role, check

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from jobledger.domain import canonical
 from jobledger.domain.canonical import JsonObject
+from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
-from jobledger.domain.events import Data, Event, parse_data
+from jobledger.domain.events import Event, parse_data
 from jobledger.domain.job import Job, evolve, judge
 from jobledger.domain.moments import Moment
 from jobledger.infra.ledger import Ledger
@@ -104,11 +105,14 @@ def parse_hypothesis(text: str) -> Data:
 
 def _supposed(last: Replayed, version: int, hypotheses: Iterable[Data]) -> Iterator[Replayed]:
     job, at = last.job, last.event.occurred_time
-    for place, data in enumerate(hypotheses, version + 1):
-        event = Event(job.name, place, judge(data, job), at)
-        after = evolve(job, event)
-        yield Replayed(event, None, after, diff_jobs(job, after))
-        job = after
+    place = version
+    for data in hypotheses:
+        for fact in judge(data, job):
+            place += 1
+            event = Event(job.name, place, fact, at)
+            after = evolve(job, event)
+            yield Replayed(event, None, after, diff_jobs(job, after))
+            job = after
 
 
 def _hypothesis(step: Replayed) -> JsonObject:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain import events as e
+from jobledger.domain.data import Data, Status
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import JobNotFoundError
 from jobledger.domain.job import Job
@@ -116,7 +117,7 @@ def _clauses(step: Step, cause: Step | None) -> Iterator[str]:
         yield f"recorded {elapsed(late)} later"
 
 
-def _opening(event: RecordedEvent, data: e.Data) -> str:
+def _opening(event: RecordedEvent, data: Data) -> str:
     at = _time(event.occurred_time)
     if isinstance(data, e.Contradicted):
         by = f" by {event.actor}" if event.actor else ""
@@ -128,7 +129,7 @@ def _opening(event: RecordedEvent, data: e.Data) -> str:
     return f"{verb[0].upper()}{verb[1:]}{by} on {at}"
 
 
-def _consequence(step: Step, data: e.Data) -> str:
+def _consequence(step: Step, data: Data) -> str:
     """What that meant for the job; "" where the verb says it all."""
     match data:
         case e.Contradicted():
@@ -145,7 +146,7 @@ def _consequence(step: Step, data: e.Data) -> str:
             return _detail("runs", data)
         case e.Updating():
             return "runs with its old configuration until that is over"
-        case e.Updated(error=e.Status() as error):
+        case e.Updated(error=Status() as error):
             return f"the update failed, {_status(error.message, error.code)}, and it runs as before"
         case e.Updated():
             return "runs with its new configuration"
@@ -166,7 +167,7 @@ def _status(message: str, code: Any) -> str:
     return f"{last} (code {code})" if last else f"code {code}"
 
 
-def _detail(said: str, data: e.Data) -> str:
+def _detail(said: str, data: Data) -> str:
     """Beside it what the report tells of the worker and how the process ended, if it does."""
     extra = data.model_extra or {}
     told = [f"exit code {extra['exitCode']}"] if isinstance(extra.get("exitCode"), int) else []

@@ -12,8 +12,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 from jobledger.domain import canonical
 from jobledger.domain.canonical import JsonObject
+from jobledger.domain.data import parse
 from jobledger.domain.errors import LedgerError
-from jobledger.domain.events import parse
 from jobledger.domain.moments import Clock, Moment
 from jobledger.infra.errors import ProofError
 from jobledger.infra.ledger import Ledger

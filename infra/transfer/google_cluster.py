@@ -13,6 +13,7 @@ from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 
 from jobledger.domain import events as e
+from jobledger.domain.data import Data, UNKNOWN
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.job import Job
 from jobledger.domain.names import parse_name, parse_time
@@ -120,7 +121,7 @@ def _job_id(kind: Kind, row: dict[str, str]) -> str:
     return f"job-{job}" if kind is Kind.JOB else f"task-{job}-{int(row['taskIndex'])}"
 
 
-def facts(row: Row, job: Job) -> Iterator[e.Data]:
+def facts(row: Row, job: Job) -> Iterator[Data]:
     """What is recorded because of the row, given the job so far; never nothing."""
     standing = job.standing
     if standing is NOTHING:
@@ -172,7 +173,7 @@ def _details(report: Report) -> JsonObject:
         case Report.EVICT:
             return {"reason": "evicted"}
         case Report.FAIL:
-            return {"error": {"code": e.UNKNOWN, "message": "the trace says FAIL"}}
+            return {"error": {"code": UNKNOWN, "message": "the trace says FAIL"}}
         case Report.LOST:
             return {"error": {"code": LOST_DATA, "message": "the trace says LOST"}}
         case Report.KILL:

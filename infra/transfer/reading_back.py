@@ -15,8 +15,9 @@ from typing import Final, Literal
 
 from jobledger.domain import canonical
 from jobledger.domain.canonical import JsonObject
+from jobledger.domain.data import parse
 from jobledger.domain.errors import InvalidFieldError, LedgerError
-from jobledger.domain.events import parse, read_data
+from jobledger.domain.events import read_data
 from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.names import parse_name
 from jobledger.domain.states import JobState

@@ -19,6 +19,9 @@ IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
         WHEN 'Updated' THEN 'RUNNING'
         WHEN 'PartiallySucceeded' THEN 'PARTIALLY_SUCCEEDED'
         WHEN 'Expired' THEN 'EXPIRED'
+        WHEN 'RunStarted' THEN 'RUNNING'
+        WHEN 'Scheduled' THEN 'QUEUED'
+        WHEN 'Stopped' THEN 'CANCELLED'
     END;
 
 -- Changes with every event; the first 8 bytes of a SHA-256 in padded base64.
@@ -29,6 +32,52 @@ IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
 -- An event's data; the bytes are canonical JSON, or they would not have been written.
 CREATE OR REPLACE FUNCTION read_json(data bytea) RETURNS json
 STABLE PARALLEL SAFE LANGUAGE sql RETURN convert_from(data, 'UTF8')::json;
+
+-- An evaluation job's output once these were told, the newest first: what events say of its runs
+-- has their type before it. See domain/runs.py.
+CREATE OR REPLACE FUNCTION fold_runs(before json, told bytea[]) RETURNS json
+IMMUTABLE PARALLEL SAFE LANGUAGE plpgsql AS $$
+DECLARE
+    output jsonb := before;
+    runs jsonb;
+    of_run text;
+    data jsonb;
+BEGIN
+    FOR i IN REVERSE cardinality(told) .. 1 LOOP
+        of_run := substring(convert_from(told[i], 'UTF8') FROM '^[A-Za-z]+');
+        data := substr(convert_from(told[i], 'UTF8'), coalesce(length(of_run), 0) + 1);
+        IF of_run IS NULL THEN
+            -- What runs told is not replaced.
+            SELECT coalesce(jsonb_object_agg(key, value), '{}') INTO runs
+            FROM jsonb_each(output) WHERE key IN ('attempts', 'lastRun', 'openRuns');
+            output := coalesce((data -> 'output') || runs, nullif(runs, '{}'));
+            CONTINUE;
+        END IF;
+        output := coalesce(output, '{}');
+        runs := CASE jsonb_typeof(output -> 'openRuns') WHEN 'array' THEN output -> 'openRuns' ELSE '[]' END;
+        IF of_run = 'RunStarted' THEN
+            output := jsonb_set(output, '{lastRun}', jsonb_build_object(
+                'run', data -> 'run', 'runTime', data -> 'runTime', 'cut', coalesce(data -> 'cut', '0')
+            ));
+            runs := runs || (data -> 'run');
+        ELSE
+            runs := coalesce((
+                SELECT jsonb_agg(run ORDER BY place)
+                FROM jsonb_array_elements(runs) WITH ORDINALITY AS open (run, place) WHERE run <> data -> 'run'
+            ), '[]');
+        END IF;
+        IF of_run = 'RunFailed' THEN
+            output := jsonb_set(output, '{attempts}',
+                CASE jsonb_typeof(output -> 'attempts') WHEN 'array' THEN output -> 'attempts' ELSE '[]' END
+                || jsonb_build_object(
+                    'attemptTime', data -> 'attemptTime', 'partialFailures', coalesce(data -> 'partialFailures', '[]')
+                )
+            );
+        END IF;
+        output := jsonb_set(output, '{openRuns}', runs);
+    END LOOP;
+    RETURN output;
+END $$;
 
 -- Folds the events at these positions into jobs. Whatever `jobs` the search_path
 -- finds first is meant, so that a rebuild can fold into one beside the live one.

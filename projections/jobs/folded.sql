@@ -11,7 +11,11 @@ WITH fresh AS (
            END AS message,
            CASE WHEN type IN ('Succeeded', 'PartiallySucceeded', 'ProgressReported')
                 THEN read_json(data) -> 'output' IS NOT NULL
+                WHEN type IN ('RunStarted', 'EvaluationCreated', 'RunFailed')
+                THEN split_part(name, '/', -2) = 'evaluationJobs'
                 ELSE type = 'Retried' END AS outputs,
+           CASE WHEN type IN ('RunStarted', 'EvaluationCreated', 'RunFailed')
+                THEN convert_to(type, 'UTF8') || data ELSE data END AS told,
            CASE WHEN type = 'Updated' THEN read_json(data) -> 'spec' IS NOT NULL
                 ELSE type IN ('Created', 'ConfigChanged') END AS specifies
     FROM events
@@ -31,15 +35,15 @@ delta AS (
            (array_agg(occurred_time ORDER BY place DESC) FILTER (WHERE state IS NOT NULL))[1] AS entered,
            (array_agg(data ORDER BY place DESC) FILTER (WHERE type = 'Failed'))[1] AS failed,
            (array_agg(message ORDER BY place DESC) FILTER (WHERE message IS NOT NULL))[1] AS message,
-           max(place) FILTER (WHERE message IS NOT NULL) AS told,
+           max(place) FILTER (WHERE message IS NOT NULL) AS worded,
            -- Cancelled without a reason keeps the one that Cancelling gave.
-           max(place) FILTER (WHERE state IS NOT NULL AND message IS NULL AND type <> 'Cancelled') AS untold,
+           max(place) FILTER (WHERE state IS NOT NULL AND message IS NULL AND type <> 'Cancelled') AS unworded,
            (array_agg(occurred_time ORDER BY place DESC) FILTER (WHERE type = 'Deleted'))[1] AS delete_time,
            array_agg(occurred_time ORDER BY place DESC) FILTER (WHERE type = 'Created') AS create_times,
            array_agg(occurred_time ORDER BY place DESC) FILTER (WHERE state = 'RUNNING') AS start_times,
            (array_agg(data ORDER BY place DESC) FILTER (WHERE type IN ('Created', 'LabelsChanged')))[1] AS labels,
            (array_agg(data ORDER BY place DESC) FILTER (WHERE specifies))[1] AS spec,
-           (array_agg(data ORDER BY place DESC) FILTER (WHERE outputs))[1] AS output
+           array_agg(told ORDER BY place DESC) FILTER (WHERE outputs) AS outputs
     FROM fresh
     GROUP BY name
 ),
@@ -55,7 +59,7 @@ merged AS {{kept}} (
            coalesce(old.start_time, start_times[cardinality(start_times)]) AS start_time,
            CASE
                WHEN entered_by IS NULL THEN old.end_time
-               WHEN entered_by IN ('Succeeded', 'PartiallySucceeded', 'Failed', 'Cancelled', 'Expired') THEN entered
+               WHEN entered_by IN ('Succeeded', 'PartiallySucceeded', 'Failed', 'Cancelled', 'Expired', 'Stopped') THEN entered
            END AS end_time,
            greatest(old.update_time, delta.update_time) AS update_time,
            coalesce(delta.delete_time, old.delete_time) AS delete_time,
@@ -69,13 +73,14 @@ merged AS {{kept}} (
                 ELSE coalesce((read_json(delta.labels) -> 'labels')::jsonb, '{}') END AS labels,
            CASE WHEN delta.spec IS NULL THEN coalesce(old.spec, '{}')
                 ELSE coalesce(read_json(delta.spec) -> 'spec', '{}') END AS spec,
-           CASE WHEN delta.output IS NULL THEN old.output
-                ELSE read_json(delta.output) -> 'output' END AS output,
+           CASE WHEN outputs IS NULL THEN old.output
+                WHEN split_part(delta.name, '/', -2) = 'evaluationJobs' THEN fold_runs(old.output, outputs)
+                ELSE read_json(outputs[1]) -> 'output' END AS output,
            coalesce(old.first_position, delta.first_position) AS first_position,
            delta.last_position
     FROM delta LEFT JOIN jobs AS old ON {{before}},
     LATERAL (
-        SELECT CASE WHEN told > coalesce(untold, 0) THEN delta.message
-                    WHEN untold IS NULL THEN old.error_message END AS error_message
+        SELECT CASE WHEN worded > coalesce(unworded, 0) THEN delta.message
+                    WHEN unworded IS NULL THEN old.error_message END AS error_message
     ) AS telling
 )

@@ -1,0 +1,94 @@
+"""An evaluation job's runs as its events tell them, kept in the job's `output`.
+
+`openRuns` are the numbers of the runs that are neither evaluated nor failed, `lastRun` is the one
+that started last, `attempts` the failed ones (EvaluationJob.attempts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain import run_events as r
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.data import Data
+
+OF_OPEN: Final = (
+    r.DatasetCreated,
+    r.LabelingRequested,
+    r.LabelingCompleted,
+    r.EvaluationCreated,
+    r.RunFailed,
+)
+"""What happens only to a run that is open."""
+
+
+OWN: Final = ("attempts", "lastRun", "openRuns")
+"""What runs tell of themselves in the output."""
+
+
+class LastRun(NamedTuple):
+    """The run that started last: none, number 0, before the first."""
+
+    run: int
+    run_time: datetime | None
+    cut: int
+
+
+def last_run(output: JsonObject | None) -> LastRun:
+    """What a job's output says of it."""
+    told = (output or {}).get("lastRun")
+    if not isinstance(told, dict):
+        return LastRun(0, None, 0)
+    return LastRun(told["run"], datetime.fromisoformat(told["runTime"]), told["cut"])
+
+
+def open_runs(output: JsonObject | None) -> Sequence[int]:
+    """The numbers of the runs that are open, in the order they started."""
+    return _list(output or {}, "openRuns")
+
+
+def tell(output: JsonObject | None, data: Data) -> JsonObject:
+    """The output once a run started, was evaluated, or failed."""
+    told = dict(output or {})
+    runs = _list(told, "openRuns")
+    match data:
+        case r.RunStarted(run=run):
+            told["lastRun"] = {"run": run, "runTime": data.run_time, "cut": data.cut}
+            runs = [*runs, run]
+        case r.EvaluationCreated(run=run):
+            runs = [n for n in runs if n != run]
+        case r.RunFailed(run=run):
+            runs = [n for n in runs if n != run]
+            failed = {"attemptTime": data.attempt_time, "partialFailures": data.partial_failures}
+            told["attempts"] = [*_list(told, "attempts"), failed]
+    told["openRuns"] = runs
+    return told
+
+
+def kept(output: JsonObject | None) -> JsonObject:
+    """Of the output what runs told, which nothing else that is told replaces."""
+    return {key: output[key] for key in OWN if key in output} if output else {}
+
+
+def fits(data: Data, output: JsonObject | None) -> bool:
+    """Whether what is said of a run can be true of it: runs start in their order, and end once."""
+    match data:
+        case r.RunStarted(run=run, cut=cut):
+            last = last_run(output)
+            return run == last.run + 1 and cut >= last.cut
+        case _ if isinstance(data, OF_OPEN):
+            return data.run in open_runs(output)
+    return True
+
+
+def ends_all(data: Data, output: JsonObject | None) -> bool:
+    """Whether with this no run is open any more."""
+    closes = isinstance(data, r.EvaluationCreated | r.RunFailed)
+    return closes and not set(open_runs(output)) - {data.run}  # type: ignore[attr-defined]
+
+
+def _list(told: JsonObject, field: str) -> list[Any]:
+    found = told.get(field)
+    return found if isinstance(found, list) else []
