@@ -39,13 +39,16 @@ def encode(value: Mapping[str, Any]) -> bytes:
 
     Raises InvalidFieldError for what JSON, or PostgreSQL's JSON, cannot hold.
     """
-    if not value:
-        return b"{}"
+    return encode_any(value) if value else b"{}"
+
+
+def encode_any(value: Any) -> bytes:
+    """The canonical bytes of any JSON value; raises InvalidFieldError likewise."""
     try:
         encoded = orjson.dumps(value, option=_OPTIONS)
         if not encoded.isascii() or _DOUBTFUL.search(encoded):
             # Slower by far, and right about every number.
-            encoded = rfc8785.dumps(dict(value))
+            encoded = rfc8785.dumps(dict(value) if isinstance(value, Mapping) else value)
     except (orjson.JSONEncodeError, rfc8785.CanonicalizationError) as error:
         raise InvalidFieldError("data", f"is not JSON: {error}") from error
     if b"\\u0000" in encoded and _NUL.search(encoded):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobledger.domain.canonical import JsonObject
-from jobledger.domain.data import Labels
+from jobledger.domain.data import Data, Labels
 from pydantic import BaseModel, ConfigDict
 
 
@@ -85,6 +85,17 @@ class DeleteJob(Command):
     stop: bool = False
 
 
+class StepRun(Command):
+    """What whoever carries out an evaluation job's runs has done of one: `facts` are RUN_EVENTS.
+
+    Unlike a report of the same it is refused where it cannot be true: somebody else did it.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    facts: tuple[Data, ...]
+
+
 JobCommand = (
     CreateJob
     | CancelJob
@@ -96,4 +107,5 @@ JobCommand = (
     | ChangeLabels
     | ChangePolicy
     | DeleteJob
+    | StepRun
 )

@@ -7,6 +7,7 @@ LedgerError
 ├── JobNotFoundError            no such job, or it was deleted: name
 ├── JobExistsError              the name is taken: name
 ├── IllegalTransitionError      the job's state does not allow what was asked: name, state, event
+├── NotSamplingError            no predictions are sampled of it now: name, why
 ├── EtagMismatchError           the job is not as its etag says: name
 ├── VersionConflictError        somebody else wrote first: name, expected, actual
 └── RequestReusedError          a request id that already wrote something else: request_id, name
@@ -75,6 +76,15 @@ class IllegalTransitionError(LedgerError):
         self.state = state
         self.event = event
         super().__init__(f"{name} is {state}, and {event} may not follow that")
+
+
+class NotSamplingError(LedgerError):
+    """No predictions of the job are sampled now (google.rpc FAILED_PRECONDITION); nothing was recorded."""
+
+    def __init__(self, name: str, why: str) -> None:
+        self.name = name
+        self.why = why
+        super().__init__(f"{name} samples no predictions: {why}")
 
 
 class EtagMismatchError(LedgerError):

@@ -26,6 +26,7 @@ from jobledger.domain.commands import (
     PauseJob,
     ResumeJob,
     RetryJob,
+    StepRun,
     UpdateJob,
 )
 from jobledger.domain.data import CANCELLED, UNKNOWN, Data, Status
@@ -230,7 +231,7 @@ def decide(command: JobCommand, job: Job) -> tuple[Data, ...]:
     facts = _followed(_facts(command, job), job)
     for fact in facts:
         event = type(fact).__name__
-        if not allowed(event, standing, job.kind):
+        if not (allowed(event, standing, job.kind) and fits(fact, job.output)):
             raise IllegalTransitionError(job.name, standing.name, event)
         standing = state_after(event) or standing
     return facts
@@ -241,7 +242,7 @@ def _followed(facts: tuple[Data, ...], job: Job) -> tuple[Data, ...]:
     match facts:
         case (e.Resumed(),) if job.kind == EVALUATION_JOBS and open_runs(job.output):
             return (*facts, e.Started())
-        case (r.EvaluationCreated() | r.RunFailed() as closing,):
+        case (r.EvaluationCreated() | r.RunFailed() as closing, *_):
             idle = job.state is S.RUNNING and ends_all(closing, job.output)
             return (*facts, r.Scheduled()) if idle else facts
     return facts
@@ -280,6 +281,8 @@ def _facts(command: JobCommand, job: Job) -> tuple[Data, ...]:
             return _new_labels(labels, job)
         case ChangePolicy(policy=policy):
             return (e.PolicyChanged(policy=policy),)
+        case StepRun(facts=facts):
+            return facts
         case DeleteJob(stop=True) if job.state in LIVE:
             stopped = r.Stopped() if job.kind == EVALUATION_JOBS else e.Cancelled()
             return (stopped, e.Deleted())

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from threading import Event as Signal
 from typing import Any, Final
 
-from jobledger.domain.states import LIFECYCLE, JobState, state_after
+from jobledger.domain.states import EVALUATION, JobState, state_after
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
@@ -26,7 +26,7 @@ LATEST: Final = 0.05
 MAX_STATES: Final = 100_000
 LAST_VERSION: Final = 2**31 - 1
 
-ENTERED: Final = {event: state_after(event) for event in LIFECYCLE if state_after(event)}
+ENTERED: Final = {event: state_after(event) for event in EVALUATION if state_after(event)}
 """The state each event leads to, without those that leave it as it was."""
 
 

@@ -15,6 +15,7 @@ from jobledger.domain.errors import (
 from jobledger.domain.job import Job
 from jobledger.infra.committer import Committer
 from jobledger.infra.errors import ProofError
+from jobledger.infra.evaluation.sampling import Sampling
 from jobledger.infra.feed import Feed
 from jobledger.infra.following import Behind
 from jobledger.infra.past.reads import Reads
@@ -64,7 +65,7 @@ class Host:
         return None
 
 
-class Ledger(Writing, Reads):
+class Ledger(Writing, Reads, Sampling):
     """One ledger, opened for writing and reading by any number of threads of this process."""
 
     follows = True

@@ -28,3 +28,9 @@ class Settings(BaseSettings):
     """The file that names the witnesses to ask (C2SP tlog-policy)."""
     publish: str = ""
     """Where checkpoints go, separated by spaces: folders, http(s) addresses, or `exec:PROGRAM`."""
+    schedules: str = "daily"
+    """When evaluation jobs' runs are due: `daily`, as Google's are, or `exact`."""
+    smtp: str = Field(default="", repr=False)
+    """The server that alerts are mailed by: `smtp://[USER:PASSWORD@]HOST[:PORT]`, or smtps."""
+    mail_from: str = "jobledger@localhost"
+    """Whom that mail is from."""

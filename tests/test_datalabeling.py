@@ -64,7 +64,12 @@ def evaluation(model: str = "m", version: str | None = None) -> dict[str, Any]:
                 "questionDuration": "60s",
             },
             "boundingPolyConfig": {"annotationSpecSet": "projects/p/annotationSpecSets/1"},
-            "bigqueryImportKeys": {"data_json_key": "image", "label_json_key": "label"},
+            "bigqueryImportKeys": {
+                "data_json_key": "image",
+                "label_json_key": "label",
+                "label_score_json_key": "score",
+                "bounding_box_json_key": "box",
+            },
             "exampleCount": 100,
             "exampleSamplePercentage": 0.1,
         },
@@ -134,18 +139,6 @@ def test_an_unknown_job_is_not_found(jobs: Any, parent: str) -> None:
         jobs.patch(name=unknown, updateMask=f"{CONFIG}.exampleCount", body={}),
     ):
         assert refusal_of(request)[:3] == (404, "NOT_FOUND", "JOB_NOT_FOUND")
-
-
-def test_what_the_ledger_has_not_says_so(client: Any, parent: str) -> None:
-    projects = client.projects()
-    evaluations = projects.datasets().evaluations()
-    one = f"{parent}/datasets/1/evaluations/2"
-    for request in (
-        projects.evaluations().search(parent=parent, filter="evaluation_job.model_id = m"),
-        evaluations.get(name=one),
-        evaluations.exampleComparisons().search(parent=one, body={"pageSize": 2}),
-    ):
-        assert refusal_of(request)[:3] == (501, "UNIMPLEMENTED", "UNIMPLEMENTED")
 
 
 # One job a model version

@@ -54,6 +54,22 @@ LIFE: list[tuple[str, dict[str, Any], str, str]] = [
     ("delete", {}, "Deleted", "SUCCEEDED"),
 ]
 """Everything that can be said of a job, in an order in which it can be true."""
+DUE, FAILED = "2026-06-01T10:00:00Z", "2026-06-01T10:00:05Z"
+RUNS: list[tuple[str, dict[str, Any], str, str]] = [
+    ("runStarted", {"run": 1, "runTime": DUE, "cut": 7}, "RunStarted", "RUNNING"),
+    ("datasetCreated", {"run": 1, "exampleCount": 7}, "DatasetCreated", "RUNNING"),
+    ("labelingRequested", {"run": 1, "questionCount": 7}, "LabelingRequested", "RUNNING"),
+    ("labelingCompleted", {"run": 1, "answerCount": 7}, "LabelingCompleted", "RUNNING"),
+    ("alertRaised", {"run": 1, "meanAveragePrecision": 0.5}, "AlertRaised", "RUNNING"),
+    ("evaluationCreated", {"run": 1, "evaluatedItemCount": 7}, "Scheduled", "QUEUED"),
+    ("runStarted", {"run": 2, "runTime": DUE, "cut": 7}, "RunStarted", "RUNNING"),
+    ("runFailed", {"run": 2, "attemptTime": FAILED}, "Scheduled", "QUEUED"),
+    ("started", {}, "Started", "RUNNING"),
+    ("scheduled", {}, "Scheduled", "QUEUED"),
+    ("stopped", {"reason": "not needed"}, "Stopped", "CANCELLED"),
+]
+"""The same of an evaluation job, beside what can be said of any."""
+NEEDED = {verb: body for verb, body, *_ in reversed(RUNS) if "run" in body}
 
 
 @pytest.fixture
@@ -87,9 +103,23 @@ def history(client: httpx.Client, job: str) -> list[dict[str, Any]]:
 def test_a_whole_life_by_every_verb_and_each_again_by_its_request_id(
     client: httpx.Client, server: Server, project: str
 ) -> None:
-    assert {verb for verb, *_ in LIFE} == {*COMMANDS, *REPORTS} - {"deleted"}
-    name, written = f"projects/{project}/jobs/one", 0
-    for step, (verb, body, event, state) in enumerate(LIFE):
+    told = {verb for verb, *_ in [*LIFE, *RUNS]}
+    assert told == {*COMMANDS, *REPORTS} - {"deleted"}
+    live_through(client, server, project, f"projects/{project}/jobs/one", LIFE)
+
+
+def test_the_life_of_an_evaluation_job_by_every_verb(
+    client: httpx.Client, server: Server, project: str
+) -> None:
+    name = f"projects/{project}/evaluationJobs/one"
+    live_through(client, server, project, name, [("create", {}, "Created", "QUEUED"), *RUNS])
+
+
+def live_through(
+    client: httpx.Client, server: Server, project: str, name: str, life: list[Any]
+) -> None:
+    written = 0
+    for step, (verb, body, event, state) in enumerate(life):
         said = asked(client, f"/ledger/v1/{name}", verb, **body, requestId=f"{project}-{step}")
         written += len(said["events"])
         assert said["job"]["state"] == state
@@ -110,11 +140,12 @@ def test_a_report_that_cannot_be_true_is_kept_whole_and_answered_200(
     client: httpx.Client, job: str, verb: str
 ) -> None:
     gone = asked(client, job, "delete", stop=True)["job"]
-    said = asked(client, job, verb, data={"seen": ["by", "me"]})
+    needed = NEEDED.get(verb, {})
+    said = asked(client, job, verb, **needed, data={"seen": ["by", "me"]})
     assert said["job"] == gone | {k: said["job"][k] for k in ("version", "etag", "updateTime")}
     (event,) = said["events"]
     assert (event["type"], event["state"]) == ("Contradicted", "CANCELLED")
-    told = {"report": REPORTS[verb], "state": "DELETED", "data": {"seen": ["by", "me"]}}
+    told = {"report": REPORTS[verb], "state": "DELETED", "data": needed | {"seen": ["by", "me"]}}
     assert event["data"] == told
     refusal(client.get(job), 404, "NOT_FOUND", "JOB_NOT_FOUND")
 
@@ -124,7 +155,7 @@ def test_what_is_said_of_a_job_that_nobody_made_is_refused(
     client: httpx.Client, project: str, verb: str
 ) -> None:
     needed = {"changeLabels": "labels", "changeConfig": "spec", "changePolicy": "policy"}
-    body: dict[str, Any] = {needed[verb]: {}} if verb in needed else {}
+    body: dict[str, Any] = {needed[verb]: {}} if verb in needed else NEEDED.get(verb, {})
     answer = client.post(f"/ledger/v1/projects/{project}/jobs/none:{verb}", json=body)
     refusal(answer, 404, "NOT_FOUND", "JOB_NOT_FOUND")
 

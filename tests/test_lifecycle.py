@@ -9,8 +9,8 @@ from jobledger.domain.data import Data
 from jobledger.domain.events import EVENT_TYPES, Contradicted, Event
 from jobledger.domain.job import Job, evolve, judge
 from jobledger.domain.states import (
-    GONE,
     EVALUATION,
+    GONE,
     NOTHING,
     JobState,
     Standing,

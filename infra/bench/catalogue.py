@@ -10,6 +10,18 @@ from jobledger.infra.bench import http, measures, past, proof
 from jobledger.infra.bench.arena import Arena, Pair
 
 
+def _recording(arena: Arena) -> Pair:
+    from jobledger.infra.bench import evaluation  # Takes scikit-learn, an extra, and its time.
+
+    return evaluation.recording(arena)
+
+
+def _evaluating(arena: Arena) -> Pair:
+    from jobledger.infra.bench import evaluation
+
+    return evaluation.evaluating(arena)
+
+
 class Measure(NamedTuple):
     """One figure. `ratio` is ours through the other's; `must` and `aim` are lower bounds of it,
     upper ones where less is better.
@@ -249,7 +261,36 @@ PROOF: Final = (
         less_is_better=True,
     ),
 )
-ALL: Final = (*MEASURES, *PAST, *HTTP, *PROOF)
+EVALUATION: Final = (
+    Measure(
+        "recording",
+        "predictions recorded and sampled, 1,000 a call",
+        "rows/s",
+        "INSERTs of the same rows, 1,000 a transaction",
+        0.5,
+        1,
+        _recording,
+    ),
+    Measure(
+        "evaluating",
+        "100,000 examples evaluated, as they are stored",
+        "s",
+        "scikit-learn's measures of ready matrices",
+        2,
+        1,
+        _evaluating,
+        less_is_better=True,
+    ),
+)
+ALL: Final = (*MEASURES, *PAST, *HTTP, *PROOF, *EVALUATION)
+GROUPS: Final = {
+    "writing": MEASURES,
+    "past": PAST,
+    "http": HTTP,
+    "proof": PROOF,
+    "evaluation": EVALUATION,
+}
+"""Measures that are asked for together, by one word."""
 
 
 def run(measure: Measure, arena: Arena, times: int) -> Pair:

@@ -12,6 +12,7 @@ import typer
 from jobledger.domain.errors import LedgerError
 from jobledger.infra.cli import (
     comparing,
+    evaluating,
     exporting,
     forgetting,
     measuring,
@@ -88,6 +89,8 @@ app.command()(forgetting.prune)
 app.add_typer(tokens.token, name="token")
 app.command()(serving.serve)
 app.command()(serving.serve_grpc)
+app.command()(evaluating.scheduler)
+app.command()(evaluating.evaluations)
 app.command()(measuring.bench)
 
 

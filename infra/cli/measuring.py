@@ -40,11 +40,12 @@ def bench(
     """Measure the ledger beside its peers and limits, on this machine, in this run."""
     # Not for every command: the peers' libraries take their time to import.
     from jobledger.infra.bench.arena import Arena
-    from jobledger.infra.bench.catalogue import ALL, run
+    from jobledger.infra.bench.catalogue import ALL, GROUPS, run
 
     known = {measure.id: measure for measure in ALL}
-    if unknown := set(ids or ()) - known.keys():
+    if unknown := set(ids or ()) - known.keys() - GROUPS.keys():
         raise InvalidFieldError("id", f"there is no measure {min(unknown)!r}")
+    asked = [m for id_ in ids or GROUPS for m in GROUPS.get(id_, (known.get(id_),)) if m]
     arena = Arena(server_of(target(context).dsn), seconds, trace)
     machine = _machine(arena)
     OUT.print(machine, markup=False)
@@ -53,7 +54,7 @@ def bench(
     )
     rows = []
     with closing(arena):
-        for measure in [known[id_] for id_ in ids] if ids else ALL:
+        for measure in asked:
             ERR.print(f"measuring {measure.id} …", style="dim")
             row = _row(measure, run(measure, arena, times))
             rows.append(row)

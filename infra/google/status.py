@@ -53,6 +53,7 @@ ERRORS: Final[dict[type[LedgerError], str]] = {
     domain.JobNotFoundError: "NOT_FOUND",
     domain.JobExistsError: "ALREADY_EXISTS",
     domain.IllegalTransitionError: "FAILED_PRECONDITION",
+    domain.NotSamplingError: "FAILED_PRECONDITION",
     domain.EtagMismatchError: "ABORTED",
     domain.VersionConflictError: "ABORTED",
     domain.RequestReusedError: "ALREADY_EXISTS",

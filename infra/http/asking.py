@@ -61,11 +61,17 @@ class Asking:
         return Json(await self.served.at_length(asked))
 
     async def write(
-        self, request: Request, role: Role, name: str | None, work: Callable[[Caller], Any]
+        self,
+        request: Request,
+        role: Role,
+        name: str | None,
+        work: Callable[[Caller], Any],
+        *,
+        quick: bool = True,
     ) -> Json:
-        """What takes that role."""
+        """What takes that role; `quick`: all it takes is to write one job, if it is about one."""
         asked = partial(self._json, request, role, name, work)
-        one = name is not None
+        one = quick and name is not None
         return Json(await (self.served.write(asked) if one else self.served.at_length(asked)))
 
     def admit(self, request: Request, role: Role, name: str | None = None) -> Caller:

@@ -22,6 +22,7 @@ from jobledger.infra.http.openapi import with_google
 from jobledger.infra.http.proving import proving
 from jobledger.infra.http.reading import reading
 from jobledger.infra.http.reporting import reporting
+from jobledger.infra.http.sampling import sampling
 from jobledger.infra.http.served import Served
 from jobledger.infra.http.streaming import streaming
 from starlette.exceptions import HTTPException
@@ -45,6 +46,7 @@ def create_native(served: Served) -> FastAPI:
     for router in (
         reporting(asking),
         commanding(asking),
+        sampling(asking),
         streaming(asking),
         proving(asking),
         reading(asking),

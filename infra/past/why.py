@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain import events as e
-from jobledger.domain.data import Data, Status
 from jobledger.domain.canonical import JsonObject
+from jobledger.domain.data import Data, Status
 from jobledger.domain.errors import JobNotFoundError
 from jobledger.domain.job import Job
 from jobledger.domain.moments import Moment

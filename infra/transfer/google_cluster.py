@@ -13,8 +13,8 @@ from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 
 from jobledger.domain import events as e
-from jobledger.domain.data import Data, UNKNOWN
 from jobledger.domain.canonical import JsonObject
+from jobledger.domain.data import UNKNOWN, Data
 from jobledger.domain.job import Job
 from jobledger.domain.names import parse_name, parse_time
 from jobledger.domain.states import NOTHING, TERMINAL, JobState, Outside, allowed

@@ -23,3 +23,4 @@ CREATE TABLE jobs (
     last_position bigint NOT NULL
 ) WITH (fillfactor = 80);
 CREATE INDEX jobs_created ON jobs (coalesce(create_time, '-infinity') DESC, name);
+CREATE INDEX jobs_evaluating ON jobs (name) WHERE kind = 'evaluationJobs';

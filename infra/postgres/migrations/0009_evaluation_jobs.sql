@@ -72,6 +72,16 @@ CREATE TABLE evaluations (
 CREATE INDEX evaluations_of_dataset ON evaluations (dataset);
 COMMENT ON COLUMN evaluations.evaluations IS 'Data Labeling''s Evaluations, a JSON array: over all labels first, then one a label. Its SHA-256 is in the run''s EvaluationCreated.';
 
+-- Mail that says an evaluation fell short; sent once its event is there, and again after a crash
+-- in the middle of sending.
+CREATE TABLE alert_mails (
+    job text COLLATE "C" NOT NULL,
+    run integer NOT NULL,
+    sent_time timestamptz,
+    PRIMARY KEY (job, run)
+);
+CREATE INDEX alert_mails_to_send ON alert_mails (job, run) WHERE sent_time IS NULL;
+
 CREATE TABLE annotation_spec_sets (
     name text COLLATE "C" PRIMARY KEY,
     display_name text NOT NULL,
@@ -104,14 +114,16 @@ CREATE TRIGGER told_once BEFORE UPDATE ON samples
     FOR EACH ROW WHEN (OLD.groundtruth IS NOT NULL) EXECUTE FUNCTION refuse_change();
 
 -- Samples predictions of one job: those that were not sampled before, in their order, as long as the
--- interval has room. Keys are different from each other. `state` is the job's, null if there is
--- none; unless it is one in which predictions are sampled, nothing is done.
+-- interval has room. `state` is the job's, null if there is none; unless it is one in which
+-- predictions are sampled, nothing is done.
+--
+-- ready: [{n, key (hex, each another one), time, data, prediction, truth}], n in their order;
+-- aside: [{n from 1, time, data, prediction, truth, why}].
 -- Numbers are given out under the row's lock, so that the last number anybody can read has none
 -- before it that is still to be committed.
 CREATE FUNCTION record_samples(
-    of text, most integer, model_ text, version_ text, keys bytea[], times timestamptz[],
-    datas text[], predictions text[], truths text[], passed_over_ integer, repeated_ integer,
-    spoilt_times timestamptz[], spoilt_datas text[], spoilt_predictions_ text[], spoilt_truths text[], whys text[],
+    of text, most integer, model_ text, version_ text, ready json, aside json,
+    passed_over_ integer, repeated_ integer,
     OUT state text, OUT sampled integer, OUT repeated integer, OUT beyond_count integer
 )
 LANGUAGE plpgsql SECURITY DEFINER
@@ -121,42 +133,44 @@ AS $$
 DECLARE
     now CONSTANT timestamptz := clock_timestamp();
     last integer;
-    aside integer;
+    spoilt_before integer;
     cut integer;
+    unheard integer;
 BEGIN
     INSERT INTO sampling (job) VALUES (of) ON CONFLICT (job) DO NOTHING;
-    UPDATE sampling AS s SET sampled = s.sampled WHERE s.job = of COLLATE "C" RETURNING s.sampled, s.spoilt INTO STRICT last, aside;
+    UPDATE sampling AS s SET sampled = s.sampled WHERE s.job = of COLLATE "C"
+    RETURNING s.sampled, s.spoilt INTO STRICT last, spoilt_before;
     SELECT CASE WHEN j.delete_time IS NULL THEN j.state END, coalesce((j.output #>> '{lastRun,cut}')::integer, 0)
     INTO state, cut FROM jobs AS j WHERE j.name = of COLLATE "C";
     IF state IS NULL OR state NOT IN ('QUEUED', 'PENDING', 'RUNNING', 'UPDATING') THEN
         RETURN;
     END IF;
-    WITH fresh AS (
-        SELECT n FROM generate_subscripts(keys, 1) AS n
-        WHERE NOT EXISTS (SELECT FROM samples AS s WHERE s.job = of COLLATE "C" AND s.key = keys[n])
+    WITH given AS (
+        SELECT g.n, decode(g.key, 'hex') AS key, g.time, g.data, g.prediction, g.truth
+        FROM json_to_recordset(ready) AS g (n integer, key text, time timestamptz, data json, prediction json, truth json)
     ),
-    given AS (
-        SELECT u.*, row_number() OVER (ORDER BY u.n)::integer AS place
-        FROM unnest(keys, times, datas, predictions, truths) WITH ORDINALITY AS u (key, time, data, prediction, truth, n)
-        JOIN fresh ON fresh.n = u.n
+    fresh AS MATERIALIZED (
+        SELECT given.*, row_number() OVER (ORDER BY n)::integer AS place
+        FROM given
+        -- A scalar, and not EXISTS, which the planner may hash: it would read the whole index.
+        WHERE (SELECT s.number FROM samples AS s WHERE s.job = of COLLATE "C" AND s.key = given.key) IS NULL
     ),
     taken AS (
         INSERT INTO samples (job, number, key, model, model_version, time, raw_data, raw_prediction, groundtruth, recorded_time)
-        SELECT of, last + place, key, model_, version_, time, data, prediction, truth, now
-        FROM given WHERE place <= greatest(most - (last - cut), 0)
+        SELECT of, last + place, key, model_, version_, time, data::text, prediction::text, truth::text, now
+        FROM fresh WHERE place <= greatest(most - (last - cut), 0)
         RETURNING 1
     )
-    SELECT (SELECT count(*) FROM taken), cardinality(keys) - (SELECT count(*) FROM fresh) + repeated_,
-           (SELECT count(*) FROM fresh) - (SELECT count(*) FROM taken)
-    INTO sampled, repeated, beyond_count;
+    SELECT (SELECT count(*) FROM taken), (SELECT count(*) FROM fresh) INTO sampled, unheard;
+    repeated := json_array_length(ready) - unheard + repeated_;
+    beyond_count := unheard - sampled;
     INSERT INTO spoilt_predictions (job, number, time, raw_data, raw_prediction, groundtruth, why, recorded_time)
-    SELECT of, aside + u.n, u.time, u.data, u.prediction, u.truth, u.why, now
-    FROM unnest(spoilt_times, spoilt_datas, spoilt_predictions_, spoilt_truths, whys)
-         WITH ORDINALITY AS u (time, data, prediction, truth, why, n);
+    SELECT of, spoilt_before + a.n, a.time, coalesce(a.data::text, 'null'), coalesce(a.prediction::text, 'null'), a.truth::text, a.why, now
+    FROM json_to_recordset(aside) AS a (n integer, time timestamptz, data json, prediction json, truth json, why text);
     UPDATE sampling AS s SET
         sampled = s.sampled + record_samples.sampled, repeated = s.repeated + record_samples.repeated,
         passed_over = s.passed_over + passed_over_, beyond_count = s.beyond_count + record_samples.beyond_count,
-        spoilt = s.spoilt + cardinality(whys)
+        spoilt = s.spoilt + json_array_length(aside)
     WHERE s.job = of COLLATE "C";
 END $$;
 
@@ -166,7 +180,7 @@ CREATE FUNCTION record_truths(of text, keys bytea[], truths text[]) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     outcomes text[] := '{}';
-    found samples;
+    sample samples;
     cut integer;
 BEGIN
     -- So that no run starts on samples of which this still tells.
@@ -174,16 +188,16 @@ BEGIN
     UPDATE sampling AS s SET sampled = s.sampled WHERE s.job = of COLLATE "C";
     SELECT coalesce((j.output #>> '{lastRun,cut}')::integer, 0) INTO cut FROM jobs AS j WHERE j.name = of COLLATE "C";
     FOR i IN 1 .. cardinality(keys) LOOP
-        SELECT * INTO found FROM samples AS s WHERE s.job = of COLLATE "C" AND s.key = keys[i];
+        SELECT * INTO sample FROM samples AS s WHERE s.job = of COLLATE "C" AND s.key = keys[i];
         outcomes := outcomes || CASE
-            WHEN found.job IS NULL THEN 'unknown'
-            WHEN found.groundtruth = truths[i] THEN 'repeated'
-            WHEN found.number <= cut THEN 'taken'
-            WHEN found.groundtruth IS NOT NULL THEN 'differs'
+            WHEN sample.job IS NULL THEN 'unknown'
+            WHEN sample.groundtruth = truths[i] THEN 'repeated'
+            WHEN sample.number <= cut THEN 'taken'
+            WHEN sample.groundtruth IS NOT NULL THEN 'differs'
             ELSE 'told'
         END;
         IF outcomes[i] = 'told' THEN
-            UPDATE samples AS s SET groundtruth = truths[i] WHERE s.job = of COLLATE "C" AND s.number = found.number;
+            UPDATE samples AS s SET groundtruth = truths[i] WHERE s.job = of COLLATE "C" AND s.number = sample.number;
         END IF;
     END LOOP;
     RETURN outcomes;
@@ -219,13 +233,35 @@ BEGIN
     RETURN outcomes;
 END $$;
 
--- Keeps what a run found; once, however often it is worked out.
-CREATE FUNCTION keep_evaluations(of text, of_run integer, of_dataset text, at timestamptz, found text) RETURNS void
-LANGUAGE sql SECURITY DEFINER AS $$
+-- The number of a job's last sample, once all who were sampling it or telling truths are done.
+CREATE FUNCTION settle_samples(of text) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    last integer;
+BEGIN
+    UPDATE sampling AS s SET sampled = s.sampled WHERE s.job = of COLLATE "C" RETURNING s.sampled INTO last;
+    RETURN coalesce(last, 0);
+END $$;
+
+-- Keeps what a run found, once, however often it is worked out; `short`: it is to be told by mail.
+CREATE FUNCTION keep_evaluations(of text, of_run integer, of_dataset text, at timestamptz, made text, short boolean DEFAULT false)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
     INSERT INTO evaluations (job, run, dataset, create_time, evaluations)
-    VALUES (of, of_run, of_dataset, at, found)
-    ON CONFLICT (job, run) DO NOTHING
-$$;
+    VALUES (of, of_run, of_dataset, at, made)
+    ON CONFLICT (job, run) DO NOTHING;
+    IF FOUND AND short THEN
+        INSERT INTO alert_mails (job, run) VALUES (of, of_run);
+    END IF;
+END $$;
+
+CREATE FUNCTION mail_sent(of text, of_run integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    UPDATE alert_mails AS m SET sent_time = clock_timestamp()
+    WHERE m.job = of COLLATE "C" AND m.run = of_run AND m.sent_time IS NULL;
+END $$;
 
 -- False if there is such a set already.
 CREATE FUNCTION keep_spec_set(name_ text, display text, about text, specs_ json) RETURNS boolean
@@ -254,7 +290,8 @@ BEGIN
     FOR made IN
         SELECT p.oid::regprocedure FROM pg_proc AS p
         WHERE p.pronamespace = current_schema()::regnamespace AND p.proname IN (
-            'record_samples', 'record_truths', 'record_answers', 'keep_evaluations', 'keep_spec_set', 'delete_spec_set'
+            'record_samples', 'record_truths', 'record_answers', 'settle_samples',
+            'keep_evaluations', 'mail_sent', 'keep_spec_set', 'delete_spec_set'
         )
     LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', made, current_schema());

@@ -1,0 +1,230 @@
+"""What an evaluation job's configuration asks for, read from its spec: google.cloud.datalabeling.v1beta1.EvaluationJob.
+
+The limits are those of the API's reference. A job without an inputConfig is kept as it is said,
+and can neither sample nor run: `read_plan` says why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.names import project_of
+
+CONFIG: Final = "evaluationJobConfig"
+BOXES: Final = "IMAGE_BOUNDING_BOX_ANNOTATION"
+ANNOTATIONS: Final = {
+    "IMAGE_CLASSIFICATION_ANNOTATION": "IMAGE",
+    BOXES: "IMAGE",
+    "TEXT_CLASSIFICATION_ANNOTATION": "TEXT",
+    "GENERAL_CLASSIFICATION_ANNOTATION": "GENERAL_DATA",
+}
+"""What can be evaluated, and the dataType that it is of."""
+AGGREGATIONS: Final = ("MAJORITY_VOTE", "UNANIMOUS_VOTE", "NO_AGGREGATION")
+MAX_DESCRIPTION: Final = 25_000
+MAX_INPUT_URI: Final = 2_000
+MAX_DISPLAY_NAME: Final = 64
+MAX_ANNOTATED_DESCRIPTION: Final = 10_000
+IMAGE_REPLICAS: Final = (1, 3, 5)
+MAX_REPLICAS: Final = 100
+MAX_QUESTION_SECONDS: Final = 3_600
+COCO_IOU: Final = 0.5
+_MODEL_VERSION: Final = re.compile(r"projects/[^/]+/models/([^/]+)/versions/([^/]+)")
+_BIGQUERY: Final = re.compile(r"bq://[^/\s]+(/[^/\s]+){0,2}")
+_LABEL_GROUP: Final = re.compile(r"[a-zA-Z\d_-]{0,128}", re.ASCII)
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+class Plan(NamedTuple):
+    """How a job samples, labels and evaluates."""
+
+    model: str
+    model_version: str
+    annotation: str
+    """A key of ANNOTATIONS."""
+    multi_label: bool
+    keys: Mapping[str, str]
+    """bigqueryImportKeys: where in the JSON of predictions things are."""
+    example_count: int
+    """At most so many samples an interval."""
+    fraction: float
+    """Of all predictions that are sampled: exampleSamplePercentage is a fraction."""
+    by_people: bool
+    """labelMissingGroundTruth: people label what nobody told the truth of."""
+    instruction: str
+    replica_count: int
+    aggregation: str
+    spec_set: str
+    iou_threshold: float
+    min_precision: float
+    """evaluationJobAlertConfig.minAcceptableMeanAveragePrecision; 0: no alert."""
+    email: str
+
+    @property
+    def boxes(self) -> bool:
+        """Whether boxes are drawn on images; otherwise examples have labels."""
+        return self.annotation == BOXES
+
+
+def read_plan(spec: JsonObject) -> Plan:
+    """The plan of a job that was accepted; raises InvalidFieldError where it lacks an inputConfig."""
+    config = spec.get(CONFIG) or {}
+    given = config.get("inputConfig") or {}
+    if "annotationType" not in given:
+        raise InvalidFieldError(f"{CONFIG}.inputConfig", "is missing: there is nothing to sample")
+    match = _MODEL_VERSION.fullmatch(spec.get("modelVersion", ""))
+    model, version = match.groups() if match else ("", "")
+    human = config.get("humanAnnotationConfig") or {}
+    labeled = (
+        config.get("imageClassificationConfig") or config.get("textClassificationConfig") or {}
+    )
+    alert = config.get("evaluationJobAlertConfig") or {}
+    boxed = (config.get("evaluationConfig") or {}).get("boundingBoxEvaluationOptions") or {}
+    return Plan(
+        model=model,
+        model_version=version,
+        annotation=given["annotationType"],
+        multi_label=bool((given.get("classificationMetadata") or {}).get("isMultiLabel")),
+        keys=config.get("bigqueryImportKeys") or {},
+        example_count=config.get("exampleCount", 0),
+        fraction=config.get("exampleSamplePercentage", 0.0),
+        by_people=bool(spec.get("labelMissingGroundTruth")),
+        instruction=human.get("instruction", ""),
+        replica_count=human.get("replicaCount") or 1,
+        aggregation=labeled.get("answerAggregationType", "MAJORITY_VOTE"),
+        spec_set=spec.get("annotationSpecSet", ""),
+        iou_threshold=boxed.get("iouThreshold") or COCO_IOU,
+        min_precision=alert.get("minAcceptableMeanAveragePrecision", 0.0),
+        email=alert.get("email", ""),
+    )
+
+
+class Names(NamedTuple):
+    """What a run's dataset and evaluations are called."""
+
+    dataset: str
+    evaluation: str
+    """Of that over all labels; those of a label have its index behind."""
+
+
+def names_of(job: str, run: int) -> Names:
+    """From the job's name and the run's number, so that they are the same whoever asks."""
+    made = f"{job.rpartition('/')[2]}_{run}"
+    dataset = f"projects/{project_of(job)}/datasets/{made}"
+    return Names(dataset, f"{dataset}/evaluations/{made}")
+
+
+def check_job(spec: JsonObject, at: str = "") -> None:
+    """Raises InvalidFieldError for what the API refuses; `at` is where in the request the job is."""
+    if len(spec.get("description", "")) > MAX_DESCRIPTION:
+        _refuse(f"{at}description", f"is longer than {MAX_DESCRIPTION} characters")
+    version = spec.get("modelVersion")
+    if version and _MODEL_VERSION.fullmatch(version) is None:
+        _refuse(f"{at}modelVersion", "is not projects/P/models/M/versions/V")
+    config = spec.get(CONFIG) or {}
+    at_config = f"{at}{CONFIG}."
+    check_numbers(config, at_config)
+    if config.get("inputConfig"):
+        _check_input(config["inputConfig"], f"{at_config}inputConfig.")
+        _check_sampling(config, at_config)
+        _check_people(spec, config, at_config)
+
+
+def check_numbers(config: JsonObject, at: str) -> None:
+    """The numbers that are given, of whole configurations and of patches."""
+    if config.get("exampleCount", 1) < 1:
+        _refuse(f"{at}exampleCount", "is no count of at least 1")
+    sampled = config.get("exampleSamplePercentage", 0)
+    if not isinstance(sampled, int | float) or not 0 <= sampled <= 1:
+        _refuse(f"{at}exampleSamplePercentage", "is a fraction, 0 to 1")
+    boxed = (config.get("evaluationConfig") or {}).get("boundingBoxEvaluationOptions") or {}
+    alert = config.get("evaluationJobAlertConfig") or {}
+    for said, field in (
+        (boxed.get("iouThreshold"), "evaluationConfig.boundingBoxEvaluationOptions.iouThreshold"),
+        (
+            alert.get("minAcceptableMeanAveragePrecision"),
+            "evaluationJobAlertConfig.minAcceptableMeanAveragePrecision",
+        ),
+    ):
+        if said is not None and (not isinstance(said, int | float) or not 0 <= said <= 1):
+            _refuse(f"{at}{field}", "is not from 0 to 1")
+    if alert.get("email") and _EMAIL.fullmatch(alert["email"]) is None:
+        _refuse(f"{at}evaluationJobAlertConfig.email", "is no mail address")
+
+
+def _check_input(given: JsonObject, at: str) -> None:
+    annotation = given.get("annotationType", "")
+    if annotation not in ANNOTATIONS:
+        _refuse(f"{at}annotationType", f"is none of {', '.join(ANNOTATIONS)}")
+    if given.get("dataType") != ANNOTATIONS[annotation]:
+        _refuse(f"{at}dataType", f"is not {ANNOTATIONS[annotation]}, of which {annotation} is")
+    if annotation != BOXES and given.get("classificationMetadata") is None:
+        _refuse(f"{at}classificationMetadata", f"is missing, and {annotation} needs it")
+    if "gcsSource" in given:
+        _refuse(f"{at}gcsSource", "is not allowed: samples go to a bigquerySource")
+    uri = (given.get("bigquerySource") or {}).get("inputUri", "")
+    if len(uri) > MAX_INPUT_URI or _BIGQUERY.fullmatch(uri) is None:
+        _refuse(f"{at}bigquerySource.inputUri", "is not bq://project/dataset/table")
+
+
+def _check_sampling(config: JsonObject, at: str) -> None:
+    for field in ("exampleCount", "exampleSamplePercentage"):
+        if field not in config:
+            _refuse(f"{at}{field}", "is missing")
+    keys = config.get("bigqueryImportKeys") or {}
+    if not keys.get("data_json_key") and not keys.get("reference_json_key"):
+        why = "lacks data_json_key, or reference_json_key"
+        _refuse(f"{at}bigqueryImportKeys", why)
+    needed = ["label_json_key", "label_score_json_key"]
+    if config["inputConfig"]["annotationType"] == BOXES:
+        needed.append("bounding_box_json_key")
+    for key in needed:
+        if not keys.get(key):
+            _refuse(f"{at}bigqueryImportKeys", f"lacks {key}")
+
+
+def _check_people(spec: JsonObject, config: JsonObject, at: str) -> None:
+    human = config.get("humanAnnotationConfig") or {}
+    if spec.get("labelMissingGroundTruth"):
+        if not human:
+            _refuse(
+                f"{at}humanAnnotationConfig", "is missing, and labelMissingGroundTruth needs it"
+            )
+        _check_human(human, config["inputConfig"]["dataType"], f"{at}humanAnnotationConfig.")
+    several = (config["inputConfig"].get("classificationMetadata") or {}).get("isMultiLabel", False)
+    for field in ("imageClassificationConfig", "boundingPolyConfig", "textClassificationConfig"):
+        said = config.get(field) or {}
+        if said.get("annotationSpecSet", spec.get("annotationSpecSet")) != spec.get(
+            "annotationSpecSet"
+        ):
+            _refuse(f"{at}{field}.annotationSpecSet", "is not the job's own annotationSpecSet")
+        if said and field != "boundingPolyConfig" and said.get("allowMultiLabel", False) != several:
+            _refuse(f"{at}{field}.allowMultiLabel", "is not classificationMetadata.isMultiLabel")
+
+
+def _check_human(human: JsonObject, data_type: str, at: str) -> None:
+    for field in ("instruction", "annotatedDatasetDisplayName"):
+        if not human.get(field):
+            _refuse(f"{at}{field}", "is missing")
+    if len(human["annotatedDatasetDisplayName"]) > MAX_DISPLAY_NAME:
+        _refuse(f"{at}annotatedDatasetDisplayName", f"is longer than {MAX_DISPLAY_NAME} characters")
+    if len(human.get("annotatedDatasetDescription", "")) > MAX_ANNOTATED_DESCRIPTION:
+        why = f"is longer than {MAX_ANNOTATED_DESCRIPTION} characters"
+        _refuse(f"{at}annotatedDatasetDescription", why)
+    if _LABEL_GROUP.fullmatch(human.get("labelGroup", "")) is None:
+        _refuse(f"{at}labelGroup", "is not up to 128 letters, digits, - and _")
+    replicas = human.get("replicaCount", 1)
+    if data_type == "IMAGE" and replicas not in IMAGE_REPLICAS:
+        _refuse(f"{at}replicaCount", f"{replicas} is not 1, 3 or 5, which images take")
+    if not 1 <= replicas <= MAX_REPLICAS:
+        _refuse(f"{at}replicaCount", f"{replicas} is not from 1 to {MAX_REPLICAS}")
+    seconds = float(str(human.get("questionDuration", "0s")).removesuffix("s") or 0)
+    if not 0 <= seconds <= MAX_QUESTION_SECONDS:
+        _refuse(f"{at}questionDuration", f"is not up to {MAX_QUESTION_SECONDS}s")
+
+
+def _refuse(field: str, why: str) -> None:
+    raise InvalidFieldError(field, why)

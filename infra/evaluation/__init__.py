@@ -1,0 +1,1 @@
+"""Evaluation jobs at work: samples, runs, labels, measures."""

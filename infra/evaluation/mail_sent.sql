@@ -1,0 +1,2 @@
+-- An alert was told of.
+SELECT mail_sent(%s, %s)

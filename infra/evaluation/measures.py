@@ -1,0 +1,200 @@
+"""How well labels were predicted: curves of precision and recall, and confusion matrices.
+
+Shapes are those of Data Labeling v1beta1 (`PrCurve`, `ConfusionMatrix`); sklearn's numbers are the
+measure of right. Two things are asked of sklearn's curve where others would ask for each anew: the
+area under it and the average precision are sums over the very same arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from jobledger.domain.canonical import JsonObject
+from numpy.typing import NDArray
+from sklearn.metrics import auc, confusion_matrix, precision_recall_curve
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+THRESHOLDS: Final = 101
+"""0.00, 0.01 .. 1.00."""
+FEW: Final = 5
+CERTAIN: Final = 0.5
+"""From this score on a label of several counts as predicted in a confusion matrix."""
+
+
+class Scored(NamedTuple):
+    """Predictions and truth of n examples over k labels."""
+
+    labels: Sequence[str]
+    """In the annotation spec set's order; labels met outside it come after."""
+    truth: Bools
+    """n x k."""
+    scores: Floats
+    """n x k, finite; NaN where a label was not predicted, which is so at every threshold."""
+
+
+class _Found(NamedTuple):
+    """At each threshold (k x thresholds, or thresholds): pairs predicted, and those also true."""
+
+    predicted: Counts
+    hits: Counts
+
+
+def classification_evaluations(
+    scored: Scored, *, multi_label: bool, entries: int = THRESHOLDS
+) -> list[JsonObject]:
+    """The aggregate, `{"prCurve", "confusionMatrix"}`, and for each label, in order, `{"prCurve"}`.
+
+    A label's curve names it (`annotationSpec`: `displayName` and `index`); the aggregate's names
+    none, and is over all pairs of an example and a label (the micro average).
+
+    - A label is predicted at a threshold if its score is no less. At 1 and at 5, only the best 1
+      and 5 labels of each example are (of equals the earlier); all that is true still counts.
+    - Precision is 0 where nothing is predicted, recall where nothing is true, f1 where neither is.
+    - `areaUnderCurve` is by trapezoids under sklearn's curve, and 0 where nothing is true. A
+      score that is missing ranks below all that are there.
+    - `meanAveragePrecision` of a label is sklearn's average precision. Of the aggregate it is the
+      mean over the labels that are true of something: others have no recall to be precise at, and
+      would be 0 whatever was predicted.
+
+    The confusion matrix has a row for each label. Of single labels, an example counts once, under
+    its true and its best label, and not at all where it has either not. Of several, each
+    pair of a true label and one predicted with at least 0.5 counts. Entries of 0 are left out.
+
+    All values are plain ints, floats and strings. Raises ValueError for infinite scores.
+    """
+    if np.isinf(scored.scores).any():
+        raise ValueError("a score is infinite")
+    thresholds = np.arange(entries) / (entries - 1)
+    scores = np.where(np.isnan(scored.scores), -np.inf, scored.scores)
+    # Stable: of equals the earlier label.
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :FEW]
+    true = np.count_nonzero(scored.truth, axis=0)
+    all_labels = np.broadcast_to(np.arange(len(scored.labels)), scores.shape)
+    by_label = [
+        _found(thresholds, scored.truth, scores, labels)
+        for labels in (all_labels, best[:, :1], best)
+    ]
+    over_all = [_Found(each.predicted.sum(axis=0), each.hits.sum(axis=0)) for each in by_label]
+    ranked = _ranked(scores)
+
+    curves = list[JsonObject]()
+    precisions = list[float]()
+    for index in range(len(scored.labels)):
+        area, precision = _under_curve(scored.truth[:, index], ranked[:, index])
+        found = [_Found(each.predicted[index], each.hits[index]) for each in by_label]
+        rows = _entries(thresholds, found, int(true[index]))
+        spec = _spec(scored.labels, index)
+        curves.append({"annotationSpec": spec} | _curve(area, precision, rows))
+        if true[index]:
+            precisions.append(precision)
+    area, _ = _under_curve(scored.truth.ravel(), ranked.ravel())
+    mean = sum(precisions) / len(precisions) if precisions else 0.0
+    rows = _entries(thresholds, over_all, int(true.sum()))
+    matrix = _pairs(scored.truth, scores) if multi_label else _best_pairs(scored.truth, scores)
+    return [
+        {"prCurve": _curve(area, mean, rows), "confusionMatrix": _matrix(scored.labels, matrix)},
+        *({"prCurve": curve} for curve in curves),
+    ]
+
+
+def _found(thresholds: Floats, truth: Bools, scores: Floats, labels: Counts) -> _Found:
+    """What is predicted where of each example only these labels (n x any) may be."""
+    count, width = len(thresholds) + 1, scores.shape[1]
+    reached = np.searchsorted(thresholds, np.take_along_axis(scores, labels, axis=1), side="right")
+    # A label's numbers stand after the last one's, so that one count is of all labels.
+    cells = reached + labels * count
+    predicted = np.bincount(cells.ravel(), minlength=width * count)
+    hits = np.bincount(cells[np.take_along_axis(truth, labels, axis=1)], minlength=width * count)
+    return _Found(
+        _from_each_on(predicted.reshape(width, count)), _from_each_on(hits.reshape(width, count))
+    )
+
+
+def _from_each_on(counts: Counts) -> Counts:
+    """How many reach 0 thresholds, just the lowest, just two ..: how many reach the lowest, the next .."""
+    sums: Counts = counts[:, :0:-1].cumsum(axis=1)[:, ::-1]
+    return sums
+
+
+def _entries(thresholds: Floats, found: Sequence[_Found], true: int) -> list[JsonObject]:
+    """One for each threshold; `found` is among all labels, the best one, and the best five."""
+    columns = {"confidenceThreshold": thresholds.tolist()}
+    for suffix, (predicted, hits) in zip(("", "At1", "At5"), found, strict=True):
+        columns["recall" + suffix] = _ratio(hits, np.full_like(hits, true))
+        columns["precision" + suffix] = _ratio(hits, predicted)
+        columns["f1Score" + suffix] = _ratio(2 * hits, predicted + true)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _ratio(part: Counts, whole: Counts) -> list[float]:
+    """0 where the whole is."""
+    ratios: list[float] = (part / np.maximum(whole, 1)).tolist()
+    return ratios
+
+
+def _ranked(scores: Floats) -> Floats:
+    """The scores with something finite below them all, which is what sklearn takes, for -inf."""
+    missing = np.isneginf(scores)
+    if not missing.any():
+        return scores
+    lowest = scores.min(where=~missing, initial=0.0)
+    return np.where(missing, lowest - abs(lowest) - 1, scores)
+
+
+def _under_curve(true: Bools, scores: Floats) -> tuple[float, float]:
+    """The area under the curve, and the average precision as sklearn sums it up."""
+    if not true.any():  # Sklearn would say that all of it was recalled.
+        return 0.0, 0.0
+    precision, recall, _ = precision_recall_curve(true, scores)
+    average = -np.sum(np.diff(recall) * precision[:-1])
+    return float(auc(recall, precision)), max(0.0, float(average))
+
+
+def _best_pairs(truth: Bools, scores: Floats) -> Counts:
+    """K x k: examples by their true and their best label."""
+    labels = range(truth.shape[1])
+    some = truth.any(axis=1) & np.isfinite(scores).any(axis=1)
+    if len(labels) < 2 or not some.any():  # Sklearn would warn of either.
+        return np.full((len(labels), len(labels)), np.count_nonzero(some))
+    true, best = truth[some].argmax(axis=1), scores[some].argmax(axis=1)
+    matrix: Counts = confusion_matrix(true, best, labels=labels)
+    return matrix
+
+
+def _pairs(truth: Bools, scores: Floats) -> Counts:
+    """K x k: examples by each of their true labels and each that was predicted."""
+    # As floats, which are exact up to 2^53 and multiplied many at a time.
+    predicted = (scores >= CERTAIN).astype(np.float64)
+    return (truth.T.astype(np.float64) @ predicted).astype(np.int64)
+
+
+def _matrix(labels: Sequence[str], counts: Counts) -> JsonObject:
+    return {
+        "row": [
+            {
+                "annotationSpec": _spec(labels, true),
+                "entries": [
+                    {"annotationSpec": _spec(labels, said), "itemCount": int(row[said])}
+                    for said in np.flatnonzero(row).tolist()
+                ],
+            }
+            for true, row in enumerate(counts)
+        ]
+    }
+
+
+def _curve(area: float, average: float, entries: list[JsonObject]) -> JsonObject:
+    return {
+        "areaUnderCurve": area,
+        "meanAveragePrecision": average,
+        "confidenceMetricsEntries": entries,
+    }
+
+
+def _spec(labels: Sequence[str], index: int) -> JsonObject:
+    return {"displayName": labels[index], "index": index}

@@ -1,0 +1,158 @@
+"""Pictures of evaluations: curves of precision and recall, confusion matrices, and what became of them.
+
+The same numbers make the same file. Each function raises InvalidFieldError for a name that does not
+end in .svg or .png, for a file that cannot be written, and where matplotlib is not installed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ENDINGS: Final = (".svg", ".png")
+MOST_CURVES: Final = 10
+"""Labels' curves beside the aggregate's."""
+MOST_NUMBERED: Final = 20
+"""Labels up to which a matrix has its numbers written in."""
+MOST_NAMED: Final = 50
+SHORT: Final = 30
+"""Letters of a name."""
+
+
+def draw_pr_curve(evaluations: list[JsonObject], path: Path) -> None:
+    """Precision over recall, of each `{"prCurve"}`: the aggregate's as a thick line, labels' as thin."""
+    _draw(path, lambda axes: _fill_curves(axes, [each["prCurve"] for each in evaluations]))
+
+
+def draw_confusion(evaluation: JsonObject, path: Path) -> None:
+    """What was predicted (across) for what is true (down), of one with a `confusionMatrix`."""
+    _draw(path, lambda axes: _fill_matrix(axes, evaluation["confusionMatrix"]["row"]))
+
+
+def draw_map_over_time(
+    points: Sequence[tuple[datetime, float]], minimum: float | None, path: Path
+) -> None:
+    """Mean average precision of each run, at its time, and the least that is accepted."""
+    _draw(path, lambda axes: _fill_times(axes, points, minimum))
+
+
+def _draw(path: Path, fill: Callable[[Axes], None]) -> None:
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise InvalidFieldError("plot", f"{str(path)!r} does not end in .svg or .png")
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise InvalidFieldError(
+            "plot", "pictures need matplotlib: pip install 'jobledger[plot]'"
+        ) from error
+    # What labels are named may hold dollars, and letters that the font lacks.
+    with mpl.rc_context({"svg.hashsalt": "jobledger", "text.parse_math": False}):
+        figure = Figure(figsize=(8, 6), dpi=120, layout="constrained")
+        fill(figure.add_subplot())
+        metadata = {"Date": None} if ending == ".svg" else {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                figure.savefig(path, metadata=metadata)
+            except OSError as error:
+                raise InvalidFieldError("plot", f"{str(path)!r}: {error.strerror}") from error
+
+
+def _fill_curves(axes: Axes, curves: Sequence[JsonObject]) -> None:
+    aggregates = [curve for curve in curves if "annotationSpec" not in curve]
+    labels = [curve for curve in curves if "annotationSpec" in curve]
+    for curve in labels[:MOST_CURVES]:
+        name = _short(curve["annotationSpec"]["displayName"])
+        label = f"{name} (AP {curve['meanAveragePrecision']:.3f})"
+        axes.plot(*_line(curve), label=label, linewidth=1, marker=".", markersize=3)
+    for curve in aggregates:
+        label = f"all labels (mAP {curve['meanAveragePrecision']:.3f})"
+        axes.plot(*_line(curve), label=label, linewidth=2.5, color="black")
+    title = "Precision and recall"
+    if len(labels) > MOST_CURVES:
+        title += f": the first {MOST_CURVES} of {len(labels)} labels"
+    axes.set_title(title)
+    axes.set_xlabel("recall")
+    axes.set_ylabel("precision")
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(0, 1.02)
+    axes.grid(visible=True, alpha=0.3)
+    if curves:
+        axes.legend(loc="lower left", fontsize="small")
+
+
+def _line(curve: JsonObject) -> tuple[list[float], list[float]]:
+    """Recalls and precisions; where nothing was found there is no precision to be drawn."""
+    entries = [entry for entry in curve["confidenceMetricsEntries"] if entry["recall"]]
+    return [entry["recall"] for entry in entries], [entry["precision"] for entry in entries]
+
+
+def _fill_matrix(axes: Axes, rows: Sequence[JsonObject]) -> None:
+    names = [_short(row["annotationSpec"]["displayName"]) for row in rows]
+    places = {row["annotationSpec"]["index"]: place for place, row in enumerate(rows)}
+    counts = [[0] * len(rows) for _ in rows]
+    for row, line in zip(rows, counts, strict=True):
+        for entry in row["entries"]:
+            line[places[entry["annotationSpec"]["index"]]] += entry["itemCount"]
+    axes.set_title("Confusion matrix")
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    if not rows:
+        return
+    # Shades are of each row's whole: a rare label's mistakes are to be seen as well.
+    axes.imshow([[count / (sum(line) or 1) for count in line] for line in counts],
+                cmap="Blues", vmin=0, vmax=1)  # fmt: skip
+    if len(rows) <= MOST_NAMED:
+        axes.set_xticks(range(len(rows)), names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(rows)), names)
+    if len(rows) > MOST_NUMBERED:
+        return
+    for down, line in enumerate(counts):
+        for across, count in enumerate(line):
+            if count:
+                color = "white" if count > sum(line) / 2 else "black"
+                axes.text(across, down, str(count), ha="center", va="center", color=color)
+
+
+def _fill_times(
+    axes: Axes, points: Sequence[tuple[datetime, float]], minimum: float | None
+) -> None:
+    dates = _dates()
+    ordered = sorted(points)
+    times = [float(dates.date2num(time)) for time, _ in ordered]
+    if times:
+        axes.plot(times, [value for _, value in ordered], marker="o", label="each run")
+        locator = dates.AutoDateLocator()
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
+    if minimum is not None:
+        label = f"least accepted: {minimum:g}"
+        axes.axhline(minimum, color="tab:red", linestyle="--", label=label)
+    axes.set_title("Mean average precision")
+    axes.set_xlabel("UTC")
+    axes.set_ylim(0, 1.02)
+    axes.grid(visible=True, alpha=0.3)
+    if minimum is not None:
+        axes.legend()
+
+
+def _dates() -> Any:
+    """Matplotlib's module of dates, which has no types."""
+    from matplotlib import dates
+
+    return dates
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= SHORT else name[: SHORT - 1] + "…"

@@ -1,0 +1,242 @@
+"""Runs: started when they are due, each with its own samples, carried on from wherever they stand."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from jobledger.domain import canonical
+from jobledger.domain.events import parse_data
+from jobledger.domain.job import Job, replay
+from jobledger.domain.runs import last_run, open_runs
+from jobledger.infra import Ledger
+from jobledger.infra.evaluation.reading import read_evaluated
+from jobledger.infra.evaluation.scheduling import Scheduler
+from jobledger.infra.verify import verify
+
+from tests.evaluation_jobs import BEGIN, Clock, make_job, spec_of, told
+
+
+def types(ledger: Ledger, name: str) -> list[str]:
+    return [event.type for event in ledger.history(name)]
+
+
+def state(ledger: Ledger, name: str) -> str:
+    found = ledger.get(name).state
+    assert found is not None
+    return {"QUEUED": "SCHEDULED"}.get(found.name, found.name)
+
+
+def tell(ledger: Ledger, name: str, type_: str, **said: Any) -> list[str]:
+    """The events a report makes."""
+    return [event.type for event in ledger.report(name, parse_data(type_, said)).events]
+
+
+TIME = "2026-06-02T10:00:00Z"
+
+
+def test_a_run_takes_what_was_sampled_since_the_last_and_evaluates_it(ledger: Ledger) -> None:
+    name, clock = make_job(ledger, spec_of()), Clock()
+    scheduler = Scheduler(ledger, clock=clock)
+    ledger.record_predictions(name, told("abc", truth="cat"))
+    scheduler.do_due()
+    assert types(ledger, name) == ["Created"]  # 10:00 is still to come.
+    clock.forward(hours=1)
+    scheduler.do_due()
+    assert types(ledger, name)[1:] == [
+        "RunStarted",
+        "DatasetCreated",
+        "EvaluationCreated",
+        "Scheduled",
+    ]
+    ledger.record_predictions(name, [*told("de", truth="cat"), *told("f", truth="dog")])
+    clock.forward(days=1)
+    scheduler.do_due()
+    scheduler.do_due()
+    assert types(ledger, name)[5:] == [
+        "RunStarted",
+        "DatasetCreated",
+        "EvaluationCreated",
+        "Scheduled",
+    ]
+    first, second = (found[0] for found in read_evaluated(ledger, name).values())
+    assert (first["evaluatedItemCount"], second["evaluatedItemCount"]) == ("3", "3")
+    assert second["evaluationJobRunTime"] == TIME
+    assert state(ledger, name) == "SCHEDULED"
+    assert last_run(ledger.get(name).output) == (2, datetime(2026, 6, 2, 10, tzinfo=UTC), 6)
+
+
+def test_the_event_holds_the_digest_of_what_is_kept(ledger: Ledger) -> None:
+    name, clock = make_job(ledger, spec_of()), Clock()
+    ledger.record_predictions(name, told("abc", truth="cat"))
+    clock.forward(hours=2)
+    Scheduler(ledger, clock=clock).do_due()
+    found = read_evaluated(ledger, name)[1]
+    created = next(e.json for e in ledger.history(name) if e.type == "EvaluationCreated")
+    assert created["digest"] == hashlib.sha256(canonical.encode_any(found)).hexdigest()
+    assert created["evaluation"] == found[0]["name"]
+    assert created["meanAveragePrecision"] == 1.0
+
+
+def test_a_run_without_samples_fails_and_is_an_attempt(ledger: Ledger) -> None:
+    name, clock = make_job(ledger, spec_of()), Clock()
+    clock.forward(hours=2)
+    Scheduler(ledger, clock=clock).do_due()
+    assert types(ledger, name)[1:] == ["RunStarted", "RunFailed", "Scheduled"]
+    [attempt] = ledger.get(name).output["attempts"]  # type: ignore[index]
+    assert attempt["attemptTime"] == "2026-06-01T11:00:00Z"
+    assert attempt["partialFailures"][0]["code"] == 9
+    assert "nothing was sampled" in attempt["partialFailures"][0]["message"]
+
+
+def test_a_run_without_any_truth_fails_and_its_samples_are_in_no_other(ledger: Ledger) -> None:
+    name, clock = make_job(ledger, spec_of()), Clock()
+    ledger.record_predictions(name, told("abc"))
+    scheduler = Scheduler(ledger, clock=clock)
+    clock.forward(hours=2)
+    scheduler.do_due()
+    clock.forward(days=1)
+    ledger.record_predictions(name, told("d", truth="cat"))
+    scheduler.do_due()
+    messages = [a["partialFailures"][0]["message"] for a in ledger.get(name).output["attempts"]]  # type: ignore[index]
+    assert messages == ["of none of the 3 examples is the truth known"]
+    counts = [e.json["exampleCount"] for e in ledger.history(name) if e.type == "DatasetCreated"]
+    assert counts == [3, 1]
+
+
+def test_a_job_that_says_nothing_to_sample_fails_in_words(ledger: Ledger) -> None:
+    clock = Clock()
+    spec = {"description": "d", "schedule": "every 24 hours"}
+    name = ledger.create("projects/p/evaluationJobs/bare", {}, spec, occurred_time=BEGIN).name
+    clock.forward(hours=2)
+    Scheduler(ledger, clock=clock).do_due()
+    [attempt] = ledger.get(name).output["attempts"]  # type: ignore[index]
+    assert "inputConfig" in attempt["partialFailures"][0]["message"]
+
+
+def test_intervals_that_were_missed_are_run_once(ledger: Ledger) -> None:
+    name, clock = make_job(ledger, spec_of()), Clock()
+    scheduler = Scheduler(ledger, clock=clock)
+    clock.forward(days=5)
+    for _ in range(3):
+        scheduler.do_due()
+    started = [e.json for e in ledger.history(name) if e.type == "RunStarted"]
+    assert [run["runTime"] for run in started] == ["2026-06-05T10:00:00Z"]
+    clock.forward(days=1)
+    scheduler.do_due()
+    started = [e.json for e in ledger.history(name) if e.type == "RunStarted"]
+    assert [run["runTime"] for run in started][1:] == ["2026-06-06T10:00:00Z"]
+
+
+def test_a_finer_schedule_is_a_setting(ledger: Ledger) -> None:
+    name, clock = make_job(ledger, spec_of(schedule="*/10 * * * *")), Clock()
+    Scheduler(ledger, clock=clock).do_due()
+    clock.forward(minutes=25)
+    Scheduler(ledger, clock=clock).do_due()
+    assert "RunStarted" not in types(ledger, name)
+    Scheduler(ledger, "exact", clock=clock).do_due()
+    [started] = [e.json for e in ledger.history(name) if e.type == "RunStarted"]
+    assert started["runTime"] == "2026-06-01T09:20:00Z"
+
+
+def test_a_paused_job_starts_no_runs_and_finishes_those_that_are_open(ledger: Ledger) -> None:
+    name, clock = make_job(ledger, spec_of()), Clock()
+    ledger.record_predictions(name, told("abc", truth="cat"))
+    assert tell(ledger, name, "RunStarted", run=1, runTime=TIME, cut=3) == ["RunStarted"]
+    ledger.pause(name)
+    clock.forward(days=3)
+    Scheduler(ledger, clock=clock).do_due()
+    assert types(ledger, name)[2:] == ["Paused", "DatasetCreated", "EvaluationCreated"]
+    assert state(ledger, name) == "PAUSED"
+    ledger.resume(name)
+    assert state(ledger, name) == "SCHEDULED"
+    Scheduler(ledger, clock=clock).do_due()
+    assert types(ledger, name)[6:] == ["RunStarted", "RunFailed", "Scheduled"]
+
+
+def test_three_runs_open_at_once_close_in_any_order(ledger: Ledger) -> None:
+    name = make_job(ledger, spec_of(people=True))
+    for run in (1, 2, 3):
+        tell(ledger, name, "RunStarted", run=run, runTime=TIME, cut=0)
+    assert state(ledger, name) == "RUNNING"
+    assert tell(ledger, name, "EvaluationCreated", run=2) == ["EvaluationCreated"]
+    ledger.pause(name)
+    assert state(ledger, name) == "PAUSED"
+    assert tell(ledger, name, "RunStarted", run=4, runTime=TIME, cut=0) == ["Contradicted"]
+    assert tell(ledger, name, "EvaluationCreated", run=3) == ["EvaluationCreated"]
+    ledger.resume(name)
+    assert state(ledger, name) == "RUNNING"
+    ledger.resume(name)  # Nothing happens.
+    assert open_runs(ledger.get(name).output) == [1]
+    failed = {"attemptTime": TIME, "partialFailures": [{"code": 13, "message": "no"}]}
+    assert tell(ledger, name, "RunFailed", run=1, **failed) == ["RunFailed", "Scheduled"]
+    assert state(ledger, name) == "SCHEDULED"
+    assert types(ledger, name) == [
+        "Created", "RunStarted", "RunStarted", "RunStarted", "EvaluationCreated", "Paused", "Contradicted",
+        "EvaluationCreated", "Resumed", "Started", "RunFailed", "Scheduled",
+    ]  # fmt: skip
+    job = ledger.get(name)
+    assert replay(Job(name=name), (e.event for e in ledger.history(name))) == job
+    for version, expected in ((4, "RUNNING"), (6, "PAUSED"), (10, "RUNNING"), (12, "QUEUED")):
+        then = ledger.get(name, as_of=f"v{version}").state
+        assert then is not None
+        assert then.name == expected
+    with ledger.connection() as connection:
+        assert verify(connection).findings == []
+
+
+@pytest.mark.parametrize(
+    ("type_", "said"),
+    [
+        ("RunStarted", {"run": 3, "runTime": TIME, "cut": 9}),  # Run 2 is next.
+        ("RunStarted", {"run": 1, "runTime": TIME, "cut": 9}),  # It started already.
+        ("RunStarted", {"run": 2, "runTime": TIME, "cut": 1}),  # Before run 1's cut.
+        ("DatasetCreated", {"run": 2}),
+        ("LabelingCompleted", {"run": 2}),
+        ("EvaluationCreated", {"run": 2}),
+        ("RunFailed", {"run": 2, "attemptTime": TIME}),
+    ],
+)
+def test_what_cannot_be_true_of_a_run_is_kept_and_flagged(
+    ledger: Ledger, type_: str, said: dict[str, Any]
+) -> None:
+    name = make_job(ledger, spec_of())
+    tell(ledger, name, "RunStarted", run=1, runTime=TIME, cut=5)
+    before = ledger.get(name)
+    assert tell(ledger, name, type_, **said) == ["Contradicted"]
+    after = ledger.get(name)
+    assert (after.state, after.output) == (before.state, before.output)
+    assert ledger.history(name)[-1].json["data"] == said
+
+
+def test_only_evaluation_jobs_have_runs(ledger: Ledger) -> None:
+    ledger.create("projects/p/jobs/j")
+    assert tell(ledger, "projects/p/jobs/j", "RunStarted", run=1, runTime=TIME) == ["Contradicted"]
+
+
+def test_a_deleted_job_runs_no_more(ledger: Ledger) -> None:
+    name, clock = make_job(ledger, spec_of()), Clock()
+    ledger.record_predictions(name, told("abc", truth="cat"))
+    tell(ledger, name, "RunStarted", run=1, runTime=TIME, cut=3)
+    ledger.delete(name, stop=True)
+    clock.forward(days=3)
+    Scheduler(ledger, clock=clock).do_due()
+    assert types(ledger, name)[2:] == ["Stopped", "Deleted"]
+
+
+def test_two_schedulers_at_once_do_each_thing_once(ledger: Ledger) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    names = [make_job(ledger, spec_of()) for _ in range(5)]
+    for name in names:
+        ledger.record_predictions(name, told("abc", truth="cat"))
+    clock = Clock(BEGIN + timedelta(hours=2))
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(Scheduler(ledger, clock=clock).do_due) for _ in range(4)]:
+            done.result()
+    for name in names:
+        assert types(ledger, name) == [
+            "Created", "RunStarted", "DatasetCreated", "EvaluationCreated", "Scheduled",
+        ]  # fmt: skip
