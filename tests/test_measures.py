@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.infra.bench.evaluation import digits, ours, peer
+from jobledger.infra.bench.evaluation import among_best, digits, measures_peer
 from jobledger.infra.evaluation.measures import Bools, Floats, Scored, classification_evaluations
 from jobledger.infra.evaluation.plotting import draw_confusion, draw_map_over_time, draw_pr_curve
 from sklearn.datasets import load_digits
@@ -266,8 +266,9 @@ def test_several_labels_are_confused_in_pairs() -> None:
 
 
 def test_the_bench_measures_what_both_can() -> None:
-    assert ours(50)()
-    assert peer(50)() is None
+    scored = digits(50)
+    assert classification_evaluations(scored, multi_label=False)
+    measures_peer(scored, [among_best(scored, count) for count in (1, 5)])
 
 
 @pytest.mark.parametrize(("ending", "starts"), [("png", b"\x89PNG"), ("svg", b"<?xml")])

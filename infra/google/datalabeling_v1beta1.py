@@ -1,9 +1,11 @@
-"""Data Labeling v1beta1 `projects.evaluationJobs`: create, get, list, patch, pause, resume, delete."""
+"""Data Labeling v1beta1 `projects.evaluationJobs`: create, get, list, patch, pause, resume, delete.
+
+The table of methods is the whole API's: evaluations.py and spec_sets.py have the others.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from collections.abc import Iterator
 from typing import Any, Final
@@ -15,10 +17,12 @@ from jobledger.domain.errors import (
     JobExistsError,
     JobNotFoundError,
 )
+from jobledger.domain.evaluation import CONFIG, check_job, check_numbers
 from jobledger.domain.filters import Filter, Restriction
 from jobledger.domain.job import Job
+from jobledger.domain.schedules import parse_schedule
 from jobledger.infra.access import Role
-from jobledger.infra.google import messages
+from jobledger.infra.google import evaluations, messages, spec_sets
 from jobledger.infra.google.calls import (
     AS_OF,
     Call,
@@ -32,6 +36,7 @@ from jobledger.infra.google.dialects import (
     in_states,
     read_filter,
 )
+from jobledger.infra.google.evaluation_filters import of_model
 from jobledger.infra.google.masks import Paths, camel, merge, parse_mask
 from jobledger.infra.google.resources import bare, given_fields, made_fields, time_text
 
@@ -39,9 +44,7 @@ API: Final = messages.load("datalabeling_v1beta1")
 MESSAGE: Final = "EvaluationJob"
 USUAL_PAGE: Final = 100
 MAX_PAGE: Final = 1_000
-MAX_DESCRIPTION: Final = 25_000
 TRIES: Final = 5
-CONFIG: Final = "evaluationJobConfig"
 PATCHED: Final = (
     (CONFIG, "humanAnnotationConfig", "instruction"),
     (CONFIG, "exampleCount"),
@@ -50,8 +53,7 @@ PATCHED: Final = (
 GOING_ON: Final = {
     state for state in EVALUATION_STATES if EVALUATION_STATES[state] in ("SCHEDULED", "RUNNING")
 }
-"""The states in which there is nothing to resume."""
-_MODEL_VERSION: Final = re.compile(r"projects/[^/]+/models/[^/]+/versions/[^/]+")
+"""The states in which there is nothing to resume: the ledger's own UPDATING is one, too."""
 
 
 def create(call: Call) -> JsonObject:
@@ -91,7 +93,7 @@ def list_jobs(call: Call) -> JsonObject:
 def patch(call: Call) -> JsonObject:
     """Takes effect at once, in any live state."""
     body = API.parse(MESSAGE, call.body)
-    _check(body)
+    check_numbers(body.get(CONFIG) or {}, f"{CONFIG}.")
     paths = _patched(call, body)
     name = _name(call)
     for _ in range(TRIES):
@@ -153,20 +155,17 @@ def _unwrapped(body: object) -> object:
     return body["job"]
 
 
-def _check(job: JsonObject, path: str = "") -> None:
-    """What the API's reference says of values; `path` is where in the body the job was."""
-    if len(job.get("description", "")) > MAX_DESCRIPTION:
-        why = f"is longer than {MAX_DESCRIPTION} characters"
-        raise InvalidFieldError(f"{path}description", why)
-    model_version = job.get("modelVersion")
-    if model_version and _MODEL_VERSION.fullmatch(model_version) is None:
-        raise InvalidFieldError(f"{path}modelVersion", "is not projects/P/models/M/versions/V")
-    config: Any = job.get(CONFIG, {})
-    if config.get("exampleCount", 1) < 0:
-        raise InvalidFieldError(f"{path}{CONFIG}.exampleCount", "is negative")
-    sampled = config.get("exampleSamplePercentage", 0)
-    if not isinstance(sampled, int | float) or not 0 <= sampled <= 1:
-        raise InvalidFieldError(f"{path}{CONFIG}.exampleSamplePercentage", "is a fraction, 0 to 1")
+def _check(job: JsonObject, at: str) -> None:
+    """What the API's reference says of values; `at` is where in the body the job is.
+
+    Strict only of a job that says what it samples: others are kept as they always were, and cannot run.
+    """
+    check_job(job, at)
+    if job.get("schedule") and (job.get(CONFIG) or {}).get("inputConfig"):
+        try:
+            parse_schedule(job["schedule"])
+        except InvalidFieldError as error:
+            raise InvalidFieldError(f"{at}{error.field}", error.why) from error
 
 
 def _ids(model_version: str | None) -> Iterator[str]:
@@ -222,15 +221,11 @@ def _translate(restriction: Restriction) -> Filter:
         case ["evaluationJob", "state"] | ["state"]:
             return in_states(restriction, EVALUATION_STATES)
         case ["evaluationJob", "modelId"] | ["modelId"]:
-            if restriction.comparator not in {"=", ":", "!="}:
-                raise InvalidFieldError("filter", "model ids have no order")
-            versions = f"*/models/{restriction.value.replace('*', '')}/versions/*"
-            return restriction._replace(field=("spec", "modelVersion"), value=versions)
+            return of_model(restriction)
     raise InvalidFieldError("filter", f"there is no field {'.'.join(restriction.field)!r}")
 
 
 _JOBS: Final = "v1beta1/projects/*/evaluationJobs"
-_EVALUATIONS: Final = "v1beta1/projects/*/datasets/*/evaluations/*"
 _SERVICE: Final = "datalabeling.projects.evaluationJobs"
 METHODS: Final = Methods(
     (
@@ -247,14 +242,7 @@ METHODS: Final = Methods(
         Method(f"{_SERVICE}.pause", "POST", f"{_JOBS}/*:pause", pause, Role.OPERATOR, body="Empty"),
         Method(f"{_SERVICE}.resume", "POST", f"{_JOBS}/*:resume", resume, Role.OPERATOR, body="Empty"),
         Method(f"{_SERVICE}.delete", "DELETE", f"{_JOBS}/*", delete, Role.OPERATOR),
-        Method("datalabeling.projects.datasets.evaluations.get", "GET", _EVALUATIONS, None, Role.READER),
-        Method(
-            "datalabeling.projects.evaluations.search", "GET", "v1beta1/projects/*/evaluations:search",
-            None, Role.READER, frozenset({"filter", "pageSize", "pageToken"}),
-        ),
-        Method(
-            "datalabeling.projects.datasets.evaluations.exampleComparisons.search", "POST",
-            f"{_EVALUATIONS}/exampleComparisons:search", None, Role.READER,
-        ),
+        *evaluations.METHODS,
+        *spec_sets.METHODS,
     )
 )  # fmt: skip
