@@ -19,6 +19,7 @@ from jobledger.infra.http.google import METHODS
 from tests.servers import PATIENCE, Server, new_server, serving
 from tests.test_http import native_routes, refusal
 from tests.test_http_batch import BATCH
+from tests.test_http_native import NEEDED as RUN_FIELDS
 from tests.test_http_stream import STREAM, eventually
 
 OPEN = ["/healthz", "/readyz", "/openapi.json", "/docs", "/redoc"]
@@ -28,6 +29,7 @@ NEEDED: dict[str, Any] = {
     "changeConfig": {"spec": {}},
     "changeLabels": {"labels": {}},
     "changePolicy": {"policy": {}},
+    **RUN_FIELDS,
 }
 """What these cannot do without."""
 READS_BY_POST = ("testIamPermissions", "wait", "search", "searchModelDeploymentMonitoringStatsAnomalies")  # fmt: skip

@@ -13,6 +13,7 @@ from jobledger.domain.job import Job, replay
 from jobledger.domain.runs import last_run, open_runs
 from jobledger.infra import Ledger
 from jobledger.infra.evaluation.reading import read_evaluated
+from jobledger.infra.evaluation.sampling import Prediction
 from jobledger.infra.evaluation.scheduling import Scheduler
 from jobledger.infra.verify import verify
 
@@ -240,3 +241,54 @@ def test_two_schedulers_at_once_do_each_thing_once(ledger: Ledger) -> None:
         assert types(ledger, name) == [
             "Created", "RunStarted", "DatasetCreated", "EvaluationCreated", "Scheduled",
         ]  # fmt: skip
+
+
+def test_boxes_are_evaluated_by_how_far_they_overlap(ledger: Ledger) -> None:
+    name, clock = make_job(ledger, spec_of("IMAGE_BOUNDING_BOX_ANNOTATION")), Clock()
+
+    def box(x: float, y: float) -> dict[str, Any]:
+        return {"top_left": {"x": x, "y": y}, "bottom_right": {"x": x + 0.2, "y": y + 0.2}}
+
+    given = []
+    for number in range(10):
+        truth = {"label": ["cat", "dog"], "box": [box(0.1, 0.1), box(0.6, 0.6)]}
+        shift = 0.01 if number < 5 else 0.5  # Half of the cats are found, and all dogs.
+        output = {
+            "label": ["cat", "dog"],
+            "score": [0.9, 0.8],
+            "box": [box(0.1, 0.1 + shift), box(0.6, 0.6)],
+        }
+        given.append(Prediction({"text": f"gs://b/{number}.png"}, output, BEGIN, truth=truth))
+    assert ledger.record_predictions(name, given).sampled == 10
+    clock.forward(hours=2)
+    Scheduler(ledger, clock=clock).do_due()
+    every, *labels = read_evaluated(ledger, name)[1]
+    curves = {
+        e["evaluationMetrics"]["objectDetectionMetrics"]["prCurve"]["annotationSpec"]["displayName"]: e["evaluationMetrics"]["objectDetectionMetrics"]["prCurve"]
+        for e in labels
+    }  # fmt: skip
+    assert curves["dog"]["meanAveragePrecision"] == pytest.approx(1.0)
+    assert 0.2 < curves["cat"]["meanAveragePrecision"] < 0.6
+    [half] = [
+        entry
+        for entry in every["evaluationMetrics"]["objectDetectionMetrics"]["prCurve"]["confidenceMetricsEntries"]
+        if entry["confidenceThreshold"] == 0.5
+    ]  # fmt: skip
+    assert (half["precision"], half["recall"]) == (0.75, 0.75)
+    assert every["annotationType"] == "IMAGE_BOUNDING_BOX_ANNOTATION"
+
+
+def test_several_labels_may_be_true(ledger: Ledger) -> None:
+    name, clock = make_job(ledger, spec_of(multi_label=True)), Clock()
+    output = {"label": ["cat", "dog", "cow"], "score": [0.9, 0.8, 0.1]}
+    given = [Prediction({"text": f"{n}"}, output, BEGIN, truth=["cat", "dog"]) for n in range(4)]
+    given.append(Prediction({"text": "none"}, output, BEGIN, truth=[]))
+    assert ledger.record_predictions(name, given).sampled == 5
+    clock.forward(hours=2)
+    Scheduler(ledger, clock=clock).do_due()
+    every = read_evaluated(ledger, name)[1][0]
+    curve = every["evaluationMetrics"]["classificationMetrics"]["prCurve"]
+    assert every["evaluatedItemCount"] == "5"
+    assert curve["meanAveragePrecision"] == pytest.approx(0.8)  # Of cat and dog; no cow was true.
+    entry = curve["confidenceMetricsEntries"][50]
+    assert (entry["precision"], entry["recall"]) == (0.8, 1.0)

@@ -13,6 +13,7 @@ from jobledger.domain import errors as domain
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import LedgerError
 from jobledger.infra import errors as infra
+from jobledger.infra.evaluation import errors as labeling
 from jobledger.infra.google.calls import UnimplementedError, UnknownMethodError
 
 DOMAIN: Final = "jobledger"
@@ -68,6 +69,10 @@ ERRORS: Final[dict[type[LedgerError], str]] = {
     infra.PermissionDeniedError: "PERMISSION_DENIED",
     infra.OverloadedError: "UNAVAILABLE",
     infra.DeadlineExceededError: "DEADLINE_EXCEEDED",
+    labeling.TaskNotFoundError: "NOT_FOUND",
+    labeling.TaskClosedError: "FAILED_PRECONDITION",
+    labeling.AnsweredTwiceError: "ALREADY_EXISTS",
+    labeling.EnoughAnswersError: "FAILED_PRECONDITION",
     UnknownMethodError: "NOT_FOUND",
     UnimplementedError: "UNIMPLEMENTED",
 }
