@@ -142,5 +142,5 @@ def equal_to_sklearn(evaluation: dict[str, Any], truth: Any, scores: Any) -> Non
             assert said == pytest.approx(found[:3], abs=1e-6)
     counts = confusion_matrix(truth, scores.argmax(axis=1))
     for row, counted in zip(metrics["confusionMatrix"]["row"], counts, strict=True):
-        said = {e["annotationSpec"]["displayName"]: e["itemCount"] for e in row["entries"]}
-        assert said == {digit: n for digit, n in zip(DIGITS, counted.tolist(), strict=True) if n}
+        entries = {e["annotationSpec"]["displayName"]: e["itemCount"] for e in row["entries"]}
+        assert entries == {digit: n for digit, n in zip(DIGITS, counted.tolist(), strict=True) if n}

@@ -312,8 +312,17 @@ def test_the_life_of_an_evaluation_job(
         "evaluation_job_config": {
             "example_count": 5,
             "example_sample_percentage": 0.1,
-            "input_config": {"data_type": 4, "annotation_type": 8},
-            "bigquery_import_keys": {"data_json_key": "k"},
+            "input_config": {
+                "data_type": 4,
+                "annotation_type": 8,
+                "classification_metadata": {},
+                "bigquery_source": {"input_uri": "bq://p/d/t"},
+            },
+            "bigquery_import_keys": {
+                "data_json_key": "k",
+                "label_json_key": "l",
+                "label_score_json_key": "s",
+            },
         },
     }
     parent = f"projects/{project}"
@@ -348,18 +357,6 @@ def test_the_life_of_an_evaluation_job(
     refusal("NotFound", labeling.get_evaluation_job, name=made.name)
     refusal("NotFound", labeling.resume_evaluation_job, name=made.name)
     assert served.ledger.history(made.name)[-1].type == "Deleted"
-
-
-def test_evaluations_are_not_kept_here(google: Clients, project: str) -> None:
-    evaluation = f"projects/{project}/datasets/d/evaluations/e"
-    labeling = google.labeling
-    for call, asked in (
-        (labeling.get_evaluation, {"name": evaluation}),
-        (labeling.search_evaluations, {"parent": f"projects/{project}"}),
-        (labeling.search_example_comparisons, {"parent": evaluation}),
-    ):
-        error = refusal("MethodNotImplemented", call, asked)
-        assert (error.reason, error.domain) == ("UNIMPLEMENTED", "jobledger")
 
 
 # The same over HTTP

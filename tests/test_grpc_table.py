@@ -56,6 +56,7 @@ def test_every_rpc_about_jobs_is_served_with_the_messages_that_clients_send_and_
             (vertex.NotebookServiceClient, "NotebookExecutionJob"),
             (labeling.DataLabelingServiceClient, "Evaluation"),
             (labeling.DataLabelingServiceClient, "ExampleComparisons"),
+            (labeling.DataLabelingServiceClient, "AnnotationSpecSet"),
         )
         for path, messages in stubs_of(client).items()
         if about in path
@@ -93,6 +94,8 @@ def test_every_field_of_every_request_is_understood() -> None:
             left[rpc.name] = fields
     # Of these the rest is the body.
     assert left.pop("CreateEvaluationJob") == {"job"}
+    assert left.pop("CreateAnnotationSpecSet") == {"annotationSpecSet"}
+    assert left.pop("SearchExampleComparisons") == {"pageSize", "pageToken"}
     assert left.pop("BatchCancelPipelineJobs") == left.pop("BatchDeletePipelineJobs") == {"names"}
     # A wait is answered at once.
     assert left.pop("WaitOperation") == {"timeout"}

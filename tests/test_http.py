@@ -115,7 +115,9 @@ def test_the_document_names_every_route_and_no_other(server: Server) -> None:
     google = {(method.http.lower(), f"/{method.shape}") for method in METHODS.all}
     assert operations(document(server)) == native_routes() | google
     verbs = {path.rpartition(":")[2] for _, path in native_routes() if "/*:" in path}
-    assert verbs == {*COMMANDS, *REPORTS, "receipt"}
+    sampling = {"recordPredictions", "recordTruths"}
+    labeling = {"answer", "export", "import"}
+    assert verbs == {*COMMANDS, *REPORTS, *sampling, *labeling, "receipt"}
 
 
 def test_every_operation_says_what_it_is_and_what_an_error_looks_like(server: Server) -> None:

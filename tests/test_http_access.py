@@ -73,7 +73,11 @@ def of_all(path: str) -> str:
 
 
 NATIVE = [
-    Route(method.upper(), path.replace("*", of_all(path)), native_role(method, path))
+    Route(
+        method.upper(),
+        path.replace("*", of_all(path), 1).replace("*", "1"),
+        native_role(method, path),
+    )
     for method, path in sorted(native_routes())
     if path not in OPEN
 ]

@@ -246,7 +246,7 @@ def test_the_command_line_does_what_is_due_and_shows_it(
     assert datetime.now(UTC) > BEGIN
 
     def jobledger(*words: str, **settings: str) -> str:
-        program = Path(sys.executable).with_name("jobledger")
+        program = str(Path(sys.executable).with_name("jobledger"))
         command = [program, "--dsn", dsn, "--ledger", ledger.name]
         done = subprocess.run(
             [*command, *words],

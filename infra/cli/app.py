@@ -15,6 +15,7 @@ from jobledger.infra.cli import (
     evaluating,
     exporting,
     forgetting,
+    labeling,
     measuring,
     operating,
     proving,
@@ -91,6 +92,7 @@ app.command()(serving.serve)
 app.command()(serving.serve_grpc)
 app.command()(evaluating.scheduler)
 app.command()(evaluating.evaluations)
+app.add_typer(labeling.label, name="label")
 app.command()(measuring.bench)
 
 

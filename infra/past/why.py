@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain import events as e
+from jobledger.domain import run_events as r
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import Data, Status
 from jobledger.domain.errors import JobNotFoundError
@@ -42,6 +43,15 @@ VERBS: Final = {
     "Expired": "expired",
     "Retried": "was retried",
     "Deleted": "was deleted",
+    "RunStarted": "began a run",
+    "DatasetCreated": "had a run's dataset",
+    "LabelingRequested": "asked people for labels",
+    "LabelingCompleted": "had all labels",
+    "EvaluationCreated": "evaluated a run",
+    "RunFailed": "failed a run",
+    "AlertRaised": "fell short",
+    "Scheduled": "had no open run left",
+    "Stopped": "was stopped",
 }
 """What happened to `it`; the sentence on the event begins with the last words of it."""
 
@@ -159,7 +169,31 @@ def _consequence(step: Step, data: Data) -> str:
             return reason or ""
         case e.Deleted():
             return "gone from lists, and its history is kept"
-    return ""
+        case r.Scheduled():
+            return "waits for the next interval"
+    return _of_run(data)
+
+
+def _of_run(data: Data) -> str:
+    """The same of what happens to an evaluation job's runs."""
+    match data:
+        case r.RunStarted(run=run, cut=cut):
+            return f"run {run} takes the samples up to number {cut}"
+        case r.DatasetCreated(run=run, example_count=count):
+            return f"run {run} has {count} example{'s' * (count != 1)}"
+        case r.LabelingRequested(run=run, question_count=count):
+            return f"run {run} waits for {count} label{'s' * (count != 1)}"
+        case r.EvaluationCreated(run=run, mean_average_precision=float() as found):
+            return f"run {run} found a mean average precision of {found:.4f}"
+        case r.AlertRaised(run=run, mean_average_precision=found):
+            least = data.min_acceptable_mean_average_precision
+            return f"run {run} found {found:.4f}, and {least:.4f} is the least that is accepted"
+        case r.RunFailed(run=run, partial_failures=[{"message": str() as message}, *_]):
+            return f"run {run}: {message}"
+        case r.Stopped(reason=str() as reason):
+            return reason
+    number = getattr(data, "run", None)
+    return "" if number is None else f"run {number}"
 
 
 def _status(message: str, code: Any) -> str:

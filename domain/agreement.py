@@ -1,0 +1,153 @@
+"""What people's answers to one question agree on, and how an answer is kept.
+
+An answer is kept as JSON that needs no key to be read: a label (`"cat"`), a sorted list of labels where
+several may be true, or a list of boxes, `{"label": "cat", "top_left": {"x": 0.1, "y": 0.2},
+"bottom_right": {"x": 0.3, "y": 0.4}}`. So it means the same whatever becomes of the job's import keys.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.evaluation import Plan
+from jobledger.domain.examples import Box, SpoiltError, Truth, read_truth
+
+SAME_BOX: Final = 0.5
+"""Boxes of two people with at least this intersection over union are of the same thing."""
+
+
+class Rule(NamedTuple):
+    """How several answers become one truth."""
+
+    aggregation: str
+    """MAJORITY_VOTE, UNANIMOUS_VOTE or NO_AGGREGATION."""
+    boxes: bool
+    multi_label: bool
+
+
+class Drawn(NamedTuple):
+    """A box, and the place of who drew it among those who answered."""
+
+    box: Box
+    person: int
+
+
+def read_answer(plan: Plan, said: Any) -> Truth:
+    """An answer as it is given: as a truth is told, or as answers are kept; raises SpoiltError."""
+    if plan.boxes and isinstance(said, list):
+        if not all(isinstance(box, dict) for box in said):
+            raise SpoiltError("a box is no {label, top_left: {x, y}, bottom_right: {x, y}}")
+        labels = [box.get("label") for box in said]
+        # However the job's keys lead to them: as keys without paths they are found just as well.
+        plan = plan._replace(keys={"label_json_key": "label", "bounding_box_json_key": "box"})
+        said = {"label": labels, "box": said}
+    truth = read_truth(plan, said)
+    return Truth(sorted(truth.labels), sorted(truth.boxes) or ())
+
+
+def kept_answer(truth: Truth, *, boxes: bool, multi_label: bool) -> Any:
+    """The JSON by which an answer is kept: the same for answers that say the same."""
+    if boxes:
+        return [_box_json(box) for box in truth.boxes]
+    return list(truth.labels) if multi_label else truth.labels[0]
+
+
+def read_kept(said: Any) -> Truth:
+    """An answer, from the JSON by which it is kept."""
+    if isinstance(said, str):
+        return Truth([said])
+    boxes = [_box(each) for each in said if isinstance(each, dict)]
+    return Truth([box.label for box in boxes], boxes) if boxes else Truth(list(said))
+
+
+def agree(answers: Sequence[Truth], rule: Rule) -> Truth | None:
+    """What is true, by answers in the order they were given; None if they do not agree.
+
+    A majority is more than half. Where several labels may be true each is voted on alone, and so
+    is each box: what most people drew is there, at the mean of its corners, and nothing else.
+    """
+    if not answers:
+        return None
+    if len(answers) == 1 or rule.aggregation == "NO_AGGREGATION":
+        return answers[0]
+    unanimous = rule.aggregation == "UNANIMOUS_VOTE"
+    if rule.boxes:
+        return _agree_on_boxes(answers, unanimous=unanimous)
+    if unanimous:
+        same = len({frozenset(answer.labels) for answer in answers}) == 1
+        return answers[0] if same else None
+    return _majority(answers, multi_label=rule.multi_label)
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union, 0 to 1."""
+    width = min(one.x1, other.x1) - max(one.x0, other.x0)
+    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    return shared / (_area(one) + _area(other) - shared)
+
+
+def _majority(answers: Sequence[Truth], *, multi_label: bool) -> Truth | None:
+    votes = Counter(label for answer in answers for label in set(answer.labels))
+    won = sorted(label for label, count in votes.items() if count * 2 > len(answers))
+    return Truth(won) if won or multi_label else None
+
+
+def _agree_on_boxes(answers: Sequence[Truth], *, unanimous: bool) -> Truth | None:
+    drawn = [Drawn(box, person) for person, said in enumerate(answers) for box in said.boxes]
+    labels = sorted({each.box.label for each in drawn})
+    things = [thing for label in labels for thing in _things(drawn, label)]
+    if unanimous and any(len(thing) < len(answers) for thing in things):
+        return None
+    boxes = sorted(_mean(thing) for thing in things if len(thing) * 2 > len(answers))
+    return Truth([box.label for box in boxes], boxes)
+
+
+def _things(drawn: Sequence[Drawn], label: str) -> Iterator[list[Drawn]]:
+    """Boxes of a label by what they are drawn around; no person draws a thing twice.
+
+    Those that overlap most are put together first, so that the order of the answers does not matter.
+    """
+    of_label = sorted(each for each in drawn if each.box.label == label)
+    thing_of = [[place] for place in range(len(of_label))]
+    pairs = (
+        (-overlap(one.box, other.box), a, b)
+        for (a, one), (b, other) in combinations(enumerate(of_label), 2)
+        if one.person != other.person
+    )
+    for _, a, b in sorted(pair for pair in pairs if -pair[0] >= SAME_BOX):
+        into, other = thing_of[a], thing_of[b]
+        people = {of_label[place].person for place in into}
+        if people.isdisjoint(of_label[place].person for place in other):
+            into += other
+            for place in other:
+                thing_of[place] = into
+    for thing in {id(thing): thing for thing in thing_of}.values():
+        yield [of_label[place] for place in thing]
+
+
+def _mean(thing: Sequence[Drawn]) -> Box:
+    corners = zip(*(each.box[1:] for each in thing), strict=True)
+    return Box(thing[0].box.label, *(sum(places) / len(thing) for places in corners))
+
+
+def _area(box: Box) -> float:
+    return (box.x1 - box.x0) * (box.y1 - box.y0)
+
+
+def _box_json(box: Box) -> dict[str, Any]:
+    return {
+        "label": box.label,
+        "top_left": {"x": box.x0, "y": box.y0},
+        "bottom_right": {"x": box.x1, "y": box.y1},
+    }
+
+
+def _box(said: Mapping[str, Any]) -> Box:
+    corners = (said["top_left"], said["bottom_right"])
+    return Box(said["label"], *(float(corner[axis]) for corner in corners for axis in "xy"))

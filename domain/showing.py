@@ -1,0 +1,77 @@
+"""What people see of an example: its text, or its image as something a browser shows."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from contextlib import suppress
+from typing import Any, Final, Literal, NamedTuple
+
+from jobledger.domain import canonical
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.evaluation import ANNOTATIONS, Plan
+from jobledger.domain.examples import SpoiltError, example_key
+
+_KINDS: Final = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"BM", "image/bmp"),
+)
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+_DATA_URI: Final = re.compile(r"data:image/[a-z0-9.+-]+[;,]", re.IGNORECASE)
+
+
+class Shown(NamedTuple):
+    """`value` is text, or a data: or https: URI of an image."""
+
+    kind: Literal["text", "image"]
+    value: str
+
+
+def show(plan: Plan, given: Any) -> Shown:
+    """What is found by the job's data_json_key, else by its reference_json_key, else all of it.
+
+    Images are `{"b64": …}`, base64 text, data: URIs or https: URLs; whatever else there is in place
+    of an image (a gs:// URI) is shown as text.
+    """
+    text = _found(plan, given)
+    if ANNOTATIONS[plan.annotation] != "IMAGE":
+        return Shown("text", text)
+    uri = _image(text)
+    return Shown("text", text) if uri is None else Shown("image", uri)
+
+
+def _found(plan: Plan, given: Any) -> str:
+    for key in ("data_json_key", "reference_json_key"):
+        if plan.keys.get(key):
+            with suppress(SpoiltError):
+                return example_key(plan._replace(keys={key: plan.keys[key]}), given)
+    return given if isinstance(given, str) else canonical.encode_any(given).decode()
+
+
+def _image(text: str) -> str | None:
+    """A URI, if the text is an image."""
+    if text.startswith("https://") or _DATA_URI.match(text):
+        return text
+    if text.startswith('{"'):
+        with suppress(InvalidFieldError):
+            inner = canonical.decode(text.encode()).get("b64")
+            text = inner if isinstance(inner, str) else ""
+    standard = "".join(text.split()).translate(str.maketrans("-_", "+/"))
+    kind = _kind(standard)
+    return kind and f"data:{kind};base64,{standard}"
+
+
+def _kind(encoded: str) -> str | None:
+    """The media type of what is encoded; None if it is no image that browsers show."""
+    if _BASE64.fullmatch(encoded) is None:
+        return None
+    try:
+        first = base64.b64decode(encoded[:16])
+    except binascii.Error:
+        return None
+    if first[:4] == b"RIFF" and first[8:] == b"WEBP":
+        return "image/webp"
+    return next((kind for magic, kind in _KINDS if first.startswith(magic)), None)

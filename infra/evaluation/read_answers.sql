@@ -1,0 +1,4 @@
+-- All answers of a run, as they were given.
+SELECT sample, annotator, answer, time FROM answers
+WHERE job = %s AND run = %s
+ORDER BY sample, annotator
