@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.evaluation import Plan
@@ -115,12 +114,7 @@ def _things(drawn: Sequence[Drawn], label: str) -> Iterator[list[Drawn]]:
     """
     of_label = sorted(each for each in drawn if each.box.label == label)
     thing_of = [[place] for place in range(len(of_label))]
-    pairs = (
-        (-overlap(one.box, other.box), a, b)
-        for (a, one), (b, other) in combinations(enumerate(of_label), 2)
-        if one.person != other.person
-    )
-    for _, a, b in sorted(pair for pair in pairs if -pair[0] >= SAME_BOX):
+    for _, a, b in sorted(_pairs(of_label)):
         into, other = thing_of[a], thing_of[b]
         people = {of_label[place].person for place in into}
         if people.isdisjoint(of_label[place].person for place in other):
@@ -129,6 +123,22 @@ def _things(drawn: Sequence[Drawn], label: str) -> Iterator[list[Drawn]]:
                 thing_of[place] = into
     for thing in {id(thing): thing for thing in thing_of}.values():
         yield [of_label[place] for place in thing]
+
+
+def _pairs(drawn: Sequence[Drawn]) -> Iterator[tuple[float, int, int]]:
+    """Places of boxes that two people may have drawn around one thing, and minus their overlap.
+
+    `drawn` is sorted: what begins right of a box's middle covers less than half of it, and so does all
+    that comes after.
+    """
+    for a, (one, person) in enumerate(drawn):
+        middle = (one.x0 + one.x1) / 2
+        for b in range(a + 1, len(drawn)):
+            other, another = drawn[b]
+            if other.x0 > middle:
+                break
+            if person != another and (shared := overlap(one, other)) >= SAME_BOX:
+                yield -shared, a, b
 
 
 def _mean(thing: Sequence[Drawn]) -> Box:

@@ -10,7 +10,9 @@ import orjson
 import pytest
 from jobledger.domain import canonical
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerError
+from jobledger.domain.evaluation import read_plan
 from jobledger.domain.examples import Truth
+from jobledger.domain.showing import show
 from jobledger.infra import Ledger
 from jobledger.infra.evaluation.errors import (
     AnsweredTwiceError,
@@ -32,8 +34,8 @@ from jobledger.infra.evaluation.reading import read_evaluated
 from jobledger.infra.evaluation.scheduling import Scheduler
 from jobledger.infra.verify import verify
 
-from tests.evaluation_jobs import Clock, make_job, spec_of, told
-from tests.labeling import BOXES, TIME, ask_people, box, tell, types
+from tests.evaluation_jobs import TEXT, Clock, make_job, spec_of, told
+from tests.labeling import BOXES, IMAGE, TIME, ask_people, box, tell, types
 
 
 def kept(ledger: Ledger, name: str) -> list[tuple[int, str, Any]]:
@@ -273,3 +275,32 @@ def test_a_run_asks_people_and_is_evaluated_by_what_they_agree_on(ledger: Ledger
     assert ledger.history(name)[-2].json["meanAveragePrecision"] < 1
     with ledger.connection() as connection:
         assert verify(connection).findings == []
+
+
+GIF = "R0lGODlhAQABAAAAACw="
+WEBP = "UklGRiIAAABXRUJQVlA4"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "given", "shown"),
+    [
+        (TEXT, {"text": "<b>hi</b>"}, ("text", "<b>hi</b>")),
+        (TEXT, {"text": ["a", 1]}, ("text", '["a",1]')),
+        (TEXT, {"another": 1}, ("text", '{"another":1}')),
+        (TEXT, "bare", ("text", "bare")),
+        ("GENERAL_CLASSIFICATION_ANNOTATION", {"text": {"b": 1, "a": 2}}, ("text", '{"a":2,"b":1}')),
+        (IMAGE, {"text": GIF}, ("image", f"data:image/gif;base64,{GIF}")),
+        (IMAGE, {"text": {"b64": WEBP}}, ("image", f"data:image/webp;base64,{WEBP}")),
+        (IMAGE, {"text": f"{GIF[:8]}\n{GIF[8:]}"}, ("image", f"data:image/gif;base64,{GIF}")),
+        (IMAGE, {"text": "https://example.org/a"}, ("image", "https://example.org/a")),
+        (IMAGE, {"text": "http://example.org/a"}, ("text", "http://example.org/a")),
+        (IMAGE, {"text": "javascript:alert(1)"}, ("text", "javascript:alert(1)")),
+        (IMAGE, {"text": "data:text/html,<script>"}, ("text", "data:text/html,<script>")),
+        (IMAGE, {"text": "gs://bucket/a.png"}, ("text", "gs://bucket/a.png")),
+        (IMAGE, {"text": {"b64": 7}}, ("text", '{"b64":7}')),
+        (IMAGE, {"text": "aaa"}, ("text", "aaa")),
+        (IMAGE, {"text": "PHN2Zz48L3N2Zz4="}, ("text", "PHN2Zz48L3N2Zz4=")),
+    ],
+)  # fmt: skip
+def test_what_is_seen_of_an_example(annotation: str, given: Any, shown: tuple[str, str]) -> None:
+    assert show(read_plan(spec_of(annotation)), given) == shown

@@ -14,8 +14,6 @@ WITH fresh AS (
                 WHEN type IN ('RunStarted', 'EvaluationCreated', 'RunFailed')
                 THEN split_part(name, '/', -2) = 'evaluationJobs'
                 ELSE type = 'Retried' END AS outputs,
-           CASE WHEN type IN ('RunStarted', 'EvaluationCreated', 'RunFailed')
-                THEN convert_to(type, 'UTF8') || data ELSE data END AS told,
            CASE WHEN type = 'Updated' THEN read_json(data) -> 'spec' IS NOT NULL
                 ELSE type IN ('Created', 'ConfigChanged') END AS specifies
     FROM events
@@ -43,7 +41,11 @@ delta AS (
            array_agg(occurred_time ORDER BY place DESC) FILTER (WHERE state = 'RUNNING') AS start_times,
            (array_agg(data ORDER BY place DESC) FILTER (WHERE type IN ('Created', 'LabelsChanged')))[1] AS labels,
            (array_agg(data ORDER BY place DESC) FILTER (WHERE specifies))[1] AS spec,
-           array_agg(told ORDER BY place DESC) FILTER (WHERE outputs) AS outputs
+           array_agg(
+               CASE WHEN type IN ('RunStarted', 'EvaluationCreated', 'RunFailed') THEN convert_to(type, 'UTF8') || data
+                    ELSE data END
+               ORDER BY place DESC
+           ) FILTER (WHERE outputs) AS outputs
     FROM fresh
     GROUP BY name
 ),
