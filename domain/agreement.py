@@ -16,6 +16,8 @@ from jobledger.domain.examples import Box, SpoiltError, Truth, read_truth
 
 SAME_BOX: Final = 0.5
 """Boxes of two people with at least this intersection over union are of the same thing."""
+MAX_BOXES: Final = 100
+"""In one answer: as many as are evaluated of an image."""
 
 
 class Rule(NamedTuple):
@@ -44,6 +46,8 @@ def read_answer(plan: Plan, said: Any) -> Truth:
         plan = plan._replace(keys={"label_json_key": "label", "bounding_box_json_key": "box"})
         said = {"label": labels, "box": said}
     truth = read_truth(plan, said)
+    if len(truth.boxes) > MAX_BOXES:
+        raise SpoiltError(f"there are {len(truth.boxes)} boxes, and {MAX_BOXES} is the most")
     return Truth(sorted(truth.labels), sorted(truth.boxes) or ())
 
 

@@ -292,3 +292,17 @@ def test_several_labels_may_be_true(ledger: Ledger) -> None:
     assert curve["meanAveragePrecision"] == pytest.approx(0.8)  # Of cat and dog; no cow was true.
     entry = curve["confidenceMetricsEntries"][50]
     assert (entry["precision"], entry["recall"]) == (0.8, 1.0)
+
+
+def test_people_are_not_asked_for_boxes_beside_ones_in_pixels(ledger: Ledger) -> None:
+    """What they draw is in parts of the image: held against pixels, nothing would ever be right."""
+    name = make_job(ledger, spec_of("IMAGE_BOUNDING_BOX_ANNOTATION", people=True))
+    box = {"top_left": {"x": 10, "y": 10}, "bottom_right": {"x": 90, "y": 50}}
+    output = {"label": ["cat"], "score": [0.9], "box": [box]}
+    ledger.record_predictions(name, [Prediction({"text": "gs://b/1.png"}, output, BEGIN)])
+    clock = Clock()
+    clock.forward(hours=2)
+    Scheduler(ledger, clock=clock).do_due()
+    assert types(ledger, name)[1:] == ["RunStarted", "DatasetCreated", "RunFailed", "Scheduled"]
+    [attempt] = ledger.get(name).output["attempts"]  # type: ignore[index]
+    assert "in pixels" in attempt["partialFailures"][0]["message"]

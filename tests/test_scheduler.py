@@ -88,7 +88,10 @@ def test_a_crash_at_any_point_loses_and_repeats_nothing(
 def test_after_kill_9_each_sample_is_in_one_dataset(dsn: str, ledger: Ledger) -> None:
     """Schedulers are killed again and again while predictions come in and runs are due all the time."""
     at = datetime.now(UTC) - timedelta(days=1)
-    names = [make_job(ledger, spec_of(schedule="* * * * *"), at=at) for _ in range(3)]
+    names = [
+        make_job(ledger, spec_of(schedule="* * * * *", example_count=10**6), at=at)
+        for _ in range(3)
+    ]
     code = (
         "import sys\nfrom threading import Event\nfrom datetime import datetime, UTC, timedelta\n"
         "from jobledger.infra import Ledger\n"

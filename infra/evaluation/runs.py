@@ -7,7 +7,7 @@ whoever takes over after a crash goes on with the next step: nothing is done twi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -24,10 +24,12 @@ from jobledger.domain.errors import (
     LedgerError,
 )
 from jobledger.domain.evaluation import Plan, names_of, read_plan
+from jobledger.domain.examples import read_prediction
 from jobledger.domain.job import Job
 from jobledger.domain.runs import last_run
+from jobledger.infra.evaluation.labeling import complete_if_answered, find_task
 from jobledger.infra.evaluation.spec_sets import find_spec_set
-from jobledger.infra.evaluation.truths import run_range, run_samples, run_truths
+from jobledger.infra.evaluation.truths import Sample, run_range, run_samples, run_truths
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
@@ -109,8 +111,6 @@ def _next_step(ledger: Ledger, run: Run, now: datetime) -> Facts:
             if requested:
                 return requested
         if "LabelingRequested" in run.told and "LabelingCompleted" not in run.told:
-            from jobledger.infra.evaluation.labeling import complete_if_answered, find_task
-
             complete_if_answered(ledger, find_task(ledger, run.job.name, run.number))
             return ()
         return _evaluation(ledger, run, plan, now)
@@ -145,8 +145,10 @@ def _request(ledger: Ledger, run: Run, plan: Plan) -> Facts:
     """Asks people for the truths that are missing, if any are."""
     with translated(), ledger.pool.connection() as connection:
         first, last = run_range(connection, run.job.name, run.number)
-        samples = run_samples(connection, run.job.name, first, last)
+        samples = [*run_samples(connection, run.job.name, first, last)]
         missing = sum(sample.groundtruth is None for sample in samples)
+        if missing and plan.boxes:
+            _check_parts(plan, samples)
         labels = find_spec_set(connection, plan.spec_set)
     if not missing:
         return ()
@@ -161,6 +163,15 @@ def _request(ledger: Ledger, run: Run, plan: Plan) -> Facts:
             multi_label=plan.multi_label,
         ),
     )
+
+
+def _check_parts(plan: Plan, samples: Iterable[Sample]) -> None:
+    """Raises InvalidFieldError for boxes in pixels: people draw theirs in parts of the image."""
+    for sample in samples:
+        for box in read_prediction(plan, orjson.loads(sample.raw_prediction)).boxes:
+            if max(box.x1, box.y1) > 1:
+                why = "boxes are in pixels, and what people draw is in parts of the image, 0 to 1"
+                raise InvalidFieldError(f"sample {sample.number}", why)
 
 
 def _evaluation(ledger: Ledger, run: Run, plan: Plan, now: datetime) -> Facts:

@@ -211,7 +211,7 @@ class _Sorting:
 def _row(index: int, prediction: Prediction) -> JsonObject:
     """It as it is stored."""
     row: JsonObject = {
-        "time": prediction.time,
+        "time": prediction.time.isoformat(),  # It may be of a class of somebody's own.
         "data": prediction.input,
         "prediction": prediction.output,
     }
