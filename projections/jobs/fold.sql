@@ -33,6 +33,13 @@ IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
 CREATE OR REPLACE FUNCTION read_json(data bytea) RETURNS json
 STABLE PARALLEL SAFE LANGUAGE sql RETURN convert_from(data, 'UTF8')::json;
 
+-- Canonical JSON writes a key in one way only, so that bytes can spare reading it.
+CREATE OR REPLACE FUNCTION begins_with_output(data bytea) RETURNS boolean
+IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN substr(data, 1, 10) = '{"output":'::bytea;
+
+CREATE OR REPLACE FUNCTION has_no_spec(data bytea) RETURNS boolean
+IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN position('"spec":'::bytea IN data) = 0;
+
 -- An evaluation job's output once these were told, the newest first: what events say of its runs
 -- has their type before it. See domain/runs.py.
 CREATE OR REPLACE FUNCTION fold_runs(before json, told bytea[]) RETURNS json

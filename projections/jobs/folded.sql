@@ -10,7 +10,7 @@ WITH fresh AS (
                 WHEN type = 'Failed' THEN coalesce(read_json(data) -> 'error' ->> 'message', '')
            END AS message,
            CASE WHEN type IN ('Succeeded', 'PartiallySucceeded', 'ProgressReported')
-                THEN read_json(data) -> 'output' IS NOT NULL
+                THEN begins_with_output(data) OR read_json(data) -> 'output' IS NOT NULL
                 WHEN type IN ('RunStarted', 'EvaluationCreated', 'RunFailed')
                 THEN split_part(name, '/', -2) = 'evaluationJobs'
                 ELSE type = 'Retried' END AS outputs,
@@ -74,6 +74,7 @@ merged AS {{kept}} (
            CASE WHEN delta.labels IS NULL THEN coalesce(old.labels, '{}')
                 ELSE coalesce((read_json(delta.labels) -> 'labels')::jsonb, '{}') END AS labels,
            CASE WHEN delta.spec IS NULL THEN coalesce(old.spec, '{}')
+                WHEN has_no_spec(delta.spec) THEN '{}'
                 ELSE coalesce(read_json(delta.spec) -> 'spec', '{}') END AS spec,
            CASE WHEN outputs IS NULL THEN old.output
                 WHEN split_part(delta.name, '/', -2) = 'evaluationJobs' THEN fold_runs(old.output, outputs)
