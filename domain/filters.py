@@ -56,6 +56,9 @@ EXPECTED: Final = {
 """What the grammar's symbols are called in messages."""
 
 
+_WORD_AT_END: Final = re.compile(r"[\w*@/+\-.]*$")
+
+
 class Restriction(NamedTuple):
     """`field` compared with `value`, as text; `labels.team` is ("labels", "team")."""
 
@@ -111,6 +114,51 @@ def parse_filter(text: str) -> Filter:
         wanted = f": {' or '.join(sorted(expected))} was expected" if expected else ""
         raise InvalidFieldError("filter", f"cannot be read {place}{wanted}") from error
     return tree
+
+
+class Place(NamedTuple):
+    """A place in a filter's text, and what may stand there."""
+
+    begin: int
+    """Where the word begins that is being written there."""
+    word: str
+    may_follow: frozenset[str]
+    """Of `field`, `comparison`, `value`, `AND`, `OR`, `)`."""
+    field: str = ""
+    """Whose value is being written."""
+
+
+def place_at(text: str, caret: int) -> Place:
+    """What may be written at a place; nothing, where what stands before it cannot be read."""
+    before = text[:caret]
+    found = _WORD_AT_END.search(before)
+    assert found is not None
+    begin, word = found.start(), found.group()
+    parser = _parser().parse_interactive(before[:begin])
+    try:
+        tokens = list(parser.exhaust_lexer())
+        accepted = set[str](parser.accepts())  # type: ignore[no-untyped-call]
+    except UnexpectedInput:
+        return Place(begin, word, frozenset())
+    if tokens and tokens[-1].type == "COMPARATOR":
+        field = [str(token) for token in _field_before(tokens)]
+        return Place(begin, word, frozenset({"value"}), "".join(field))
+    symbols = {"_AND": "AND", "_OR": "OR", "RPAR": ")", "COMPARATOR": "comparison"}
+    may_follow = {said for symbol, said in symbols.items() if symbol in accepted}
+    if "_EVER" in accepted:
+        may_follow.add("field")
+    return Place(begin, word, frozenset(may_follow))
+
+
+def _field_before(tokens: list[Token]) -> list[Token]:
+    """The words and dots before the comparison at the end."""
+    field: list[Token] = []
+    for token in reversed(tokens[:-1]):
+        joined = not field or (token.type == "DOT") != (field[-1].type == "DOT")
+        if token.type not in {"WORD", "STRING", "DOT"} or not joined:
+            break
+        field.append(token)
+    return field[::-1]
 
 
 def parts_of(tree: Filter) -> Iterator[Filter]:

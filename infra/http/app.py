@@ -1,9 +1,9 @@
-"""The server's application: which paths go to which face."""
+"""The server's application: which paths go to which face, and which to the pages for people."""
 
 from __future__ import annotations
 
 from fastapi import FastAPI
-from jobledger.infra.http import google
+from jobledger.infra.http import google, pages
 from jobledger.infra.http.gate import Gate, Receive, Scope, Send
 from jobledger.infra.http.native import create_native
 from jobledger.infra.http.served import Served
@@ -12,10 +12,13 @@ from jobledger.infra.http.served import Served
 def create_app(served: Served) -> Gate:
     """Everything the server answers, as an ASGI application."""
     native: FastAPI = create_native(served)
+    shown = pages.Pages(served).app()
 
     async def faces(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(google.PREFIXES):
             await google.answer(served, scope, send)
+        elif scope["type"] == "http" and pages.serves(scope["path"]):
+            await shown(scope, receive, send)
         else:
             await native(scope, receive, send)
 

@@ -43,6 +43,19 @@ PageToken = Annotated[str, Query(alias="pageToken")]
 Filter = Annotated[str, Query(description="AIP-160, such as `state = FAILED AND labels.team = a`.")]
 
 
+COOKIE: Final = "jobledger_token"
+"""Where a browser keeps a token; only pages, and what they read, take it from there."""
+
+
+def authorization_of(request: Request) -> str:
+    """The Authorization header, or what a browser that only reads says instead of it."""
+    said = request.headers.get("authorization")
+    if said is not None or request.method not in {"GET", "HEAD"}:
+        return said or ""
+    token = request.cookies.get(COOKIE)
+    return f"Bearer {token}" if token else ""
+
+
 class Json(Response):
     """JSON that is ready to be sent."""
 
@@ -76,7 +89,7 @@ class Asking:
 
     def admit(self, request: Request, role: Role, name: str | None = None) -> Caller:
         """Who calls; raises UnauthenticatedError and PermissionDeniedError. May ask the database."""
-        caller = self.served.admit(request.headers.get("authorization", ""))
+        caller = self.served.admit(authorization_of(request))
         request.state.actor = caller.name
         check(caller, role, name)
         return caller

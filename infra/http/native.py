@@ -18,9 +18,9 @@ from jobledger.infra.google.status import status_of
 from jobledger.infra.http.asking import Asking
 from jobledger.infra.http.commanding import commanding
 from jobledger.infra.http.gate import as_sent, encode, extra_headers
+from jobledger.infra.http.label_page import label_page
 from jobledger.infra.http.labeling import labeling
 from jobledger.infra.http.openapi import with_google
-from jobledger.infra.http.pages import pages
 from jobledger.infra.http.proving import proving
 from jobledger.infra.http.reading import reading
 from jobledger.infra.http.reporting import reporting
@@ -50,7 +50,7 @@ def create_native(served: Served) -> FastAPI:
         commanding(asking),
         sampling(asking),
         labeling(asking),
-        pages(),
+        label_page(),
         streaming(asking),
         proving(asking),
         reading(asking),

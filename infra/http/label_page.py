@@ -1,0 +1,64 @@
+"""The page on which people answer a labelling task: `/label/{job}/{run}`, and the files it needs.
+
+It holds nothing of the ledger: what is asked it reads by `/ledger/v1`, as whoever opens it.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from importlib import resources
+from string import Template
+from typing import Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:;"
+    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",
+}
+FILES: Final = {
+    "form.css": "text/css",
+    "form.js": "text/javascript",
+    "boxes.js": "text/javascript",
+}
+
+
+def label_page() -> APIRouter:
+    """The page's routes; the OpenAPI document does not tell of them, for nobody programs against them."""
+    router = APIRouter()
+    for name, kind in FILES.items():
+        _add_file(router, name, kind)
+    page = Template(_text("label.html"))
+
+    async def form(request: Request) -> Response:
+        said = {key: str(request.path_params[key]) for key in ("name", "run")}
+        return Response(_filled(page, said), media_type="text/html", headers=HEADERS)
+
+    router.add_route("/label/{name:path}/{run:int}", form, ["GET"], include_in_schema=False)
+    return router
+
+
+def _add_file(router: APIRouter, name: str, kind: str) -> None:
+    content = _text(name)
+
+    async def file(_: Request) -> Response:
+        return Response(content, media_type=kind, headers=HEADERS)
+
+    router.add_route(f"/label/{name}", file, ["GET"], include_in_schema=False)
+
+
+def _filled(page: Template, said: Mapping[str, str]) -> str:
+    """The page with text in its places, none of which is read as HTML."""
+    return page.substitute({key: html.escape(value) for key, value in said.items()})
+
+
+def _text(name: str) -> str:
+    return resources.files("jobledger.infra.web").joinpath(name).read_text("utf-8")

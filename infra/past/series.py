@@ -1,0 +1,149 @@
+"""How many jobs were in each state over time: what a whole fleet's past looks like, on either clock."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.moments import AtPosition, Clock, Moment
+from jobledger.domain.states import JobState
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+
+_SQL: Final = "jobledger.infra.past"
+AS_IT_HAPPENED: Final = sql.load(_SQL, "series_as_it_happened")
+AS_WE_KNEW_IT: Final = sql.load(_SQL, "series_as_we_knew_it")
+READ_EXTENT: Final = sql.load(_SQL, "read_extent")
+READ_TIMES: Final = sql.load(_SQL, "read_times")
+STEP: Final = sql.load(_SQL, "step_as_it_happened")
+POINTS: Final = 300
+"""Buckets at most; as wide as that takes."""
+STRETCHES: Final = {Clock.OCCURRED: (64, 4_096, 262_144), Clock.RECORDED: (256, 16_384, 1_048_576)}
+"""What changes are counted in, level by level: seconds as things occurred, positions as recorded."""
+MICROSECOND: Final = timedelta(microseconds=1)
+
+Rows = Iterable[tuple[int | None, str, int]]
+
+
+class Extent(NamedTuple):
+    """From a time up to another (UTC)."""
+
+    begin: datetime
+    end: datetime
+
+
+class Series(NamedTuple):
+    """`counts[state][n]` jobs were in the state at `times[n]` (UTC), in the order of the lifecycle."""
+
+    times: list[datetime]
+    counts: dict[str, list[int]]
+
+
+class Steps(NamedTuple):
+    """The moments next to one, if there are any."""
+
+    before: Moment | None
+    after: Moment | None
+
+
+def extent(ledger: Ledger, moment: Moment) -> Extent | None:
+    """When the first and the last thing happened of what counts at the moment, on its clock."""
+    ledger.follow(moment.position)
+    with translated(), ledger.connection() as connection:
+        row = connection.execute(READ_EXTENT, moment._asdict()).fetchone()
+    assert row is not None
+    begin, end = row[:2] if moment.clock is Clock.OCCURRED else row[2:]
+    return None if begin is None or end is None else Extent(begin, end)
+
+
+def series(ledger: Ledger, known: Moment, window: Extent) -> Series:
+    """The fleet's states over the window, as far as was known at that moment, on its clock.
+
+    Deleted jobs are in no state. Raises InvalidFieldError for a window that ends before it begins.
+    """
+    if window.end < window.begin:
+        raise InvalidFieldError("from", f"{window.begin} is after {window.end}")
+    ledger.follow(known.position)
+    with translated(), ledger.connection() as connection:
+        if known.clock is Clock.OCCURRED:
+            return _as_it_happened(connection, known, window)
+        return _as_we_knew_it(connection, known, window)
+
+
+def steps(ledger: Ledger, moment: Moment) -> Steps:
+    """The moments before and after it at which a job came into another state.
+
+    On the recorded clock these are the positions before and after it.
+    """
+    if moment.clock is Clock.RECORDED:
+        last, first = moment.position - 1, moment.position + 1
+        return Steps(
+            ledger.moment(AtPosition(last)) if last > 0 else None,
+            ledger.moment(AtPosition(first)) if first <= ledger.size() else None,
+        )
+    ledger.follow(moment.position)
+    with translated(), ledger.connection() as connection:
+        row = connection.execute(STEP, moment._asdict()).fetchone()
+    assert row is not None
+    before, after = (None if time is None else moment._replace(time=time) for time in row)
+    return Steps(before, after)
+
+
+def _as_it_happened(connection: Connection, known: Moment, window: Extent) -> Series:
+    begin, end = window.begin.timestamp(), (window.end + MICROSECOND).timestamp()
+    level, width = _bucket(end - begin, STRETCHES[Clock.OCCURRED])
+    first, last = int(begin // width), int(-(-end // width))
+    parameters = {"begin": first * width, "end": last * width, "level": level, "width": width}
+    rows = connection.execute(AS_IT_HAPPENED, parameters | {"position": known.position})
+    times = [datetime.fromtimestamp(n * width, UTC) for n in range(first, last + 1)]
+    return Series(times, _summed(rows, first, last))
+
+
+def _as_we_knew_it(connection: Connection, known: Moment, window: Extent) -> Series:
+    begin = _position(connection, window.begin)
+    end = min(_position(connection, window.end), known.position) + 1
+    level, width = _bucket(end - begin, STRETCHES[Clock.RECORDED])
+    first, last = begin // width, -(-end // width)
+    parameters = {"begin": first * width, "end": end, "level": level, "width": width}
+    rows = connection.execute(AS_WE_KNEW_IT, parameters).fetchall()
+    ends = [min(n * width, end) - 1 for n in range(first, last + 1)]
+    times = [time for (time,) in connection.execute(READ_TIMES, {"positions": ends})]
+    return Series([time or window.begin for time in times], _summed(rows, first, last))
+
+
+def _position(connection: Connection, time: datetime) -> int:
+    row = connection.execute("SELECT position_recorded(%s)", (time,)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _bucket(length: float, stretches: tuple[int, ...]) -> tuple[int, int]:
+    """The widest stretches that are not too wide (level 0: none are), and how wide a bucket is."""
+    wanted = length / POINTS
+    level = sum(stretch <= wanted for stretch in stretches)
+    unit = stretches[level - 1] if level else 1
+    return level, max(1, int(-(-wanted // unit))) * unit
+
+
+def _summed(rows: Rows, first: int, last: int) -> dict[str, list[int]]:
+    """The changes added up: the first count is of what came before the first bucket."""
+    changes: dict[str, dict[int, int]] = defaultdict(dict)
+    for bucket, state, change in rows:
+        changes[state][first if bucket is None else bucket + 1] = change
+    return {state: _running(changes[state], first, last) for state in _ordered(changes)}
+
+
+def _running(changes: dict[int, int], first: int, last: int) -> list[int]:
+    counts, count = [], 0
+    for bucket in range(first, last + 1):
+        count += changes.get(bucket, 0)
+        counts.append(count)
+    return counts
+
+
+def _ordered(states: Iterable[Any]) -> list[str]:
+    return sorted(states, key=lambda state: JobState[state])

@@ -1,0 +1,58 @@
+-- How many jobs came into each state, less those that left it, in buckets of time as it happened:
+-- as far as was known at a position. Bucket null is whatever came before the first.
+WITH followed AS (
+    SELECT position FROM projections WHERE name = 'intervals'
+),
+-- What became known after that position is taken back; of late jobs all, for it may have moved.
+late AS (
+    SELECT e.name, e.version, e.position, e.type, i.occurred_from, i.occurred_state, i.occurred_before
+    FROM late_jobs AS l JOIN events AS e ON e.name = l.name JOIN intervals AS i ON i.position = e.position
+    WHERE (SELECT position FROM followed) > %(position)s
+),
+told AS (
+    SELECT occurred_from, state,
+           lag(state) OVER (PARTITION BY name ORDER BY occurred_from, version) AS before
+    FROM (
+        SELECT name, version, occurred_from,
+               CASE WHEN min(state_number(type)) OVER (
+                   PARTITION BY name ORDER BY occurred_from, version ROWS UNBOUNDED PRECEDING
+               ) = 0 THEN 0::smallint ELSE state_number(type) END AS state
+        FROM late WHERE position <= %(position)s
+    ) AS settled
+),
+corrected AS (
+    SELECT floor(extract(epoch FROM c.occurred_from))::bigint AS second, change.state, c.factor * change.change AS change
+    FROM (
+        SELECT i.occurred_from, i.occurred_state AS state, i.occurred_before AS before, -1 AS factor
+        FROM intervals AS i JOIN events AS e ON e.position = i.position
+        WHERE i.position > %(position)s AND NOT EXISTS (SELECT FROM late_jobs AS l WHERE l.name = e.name)
+        UNION ALL
+        SELECT occurred_from, occurred_state, occurred_before, -1 FROM late
+        UNION ALL
+        SELECT occurred_from, state, before, 1 FROM told
+    ) AS c, LATERAL (VALUES (c.state, 1), (c.before, -1)) AS change (state, change)
+    WHERE change.state IS NOT NULL
+),
+counted AS (
+    SELECT NULL::bigint AS bucket, state_number AS state, jobs AS change
+    FROM states_as_they_happened(to_timestamp(%(begin)s) - interval '1 microsecond') AS before,
+         LATERAL (SELECT array_position(state_names(), before.state) - 1 AS state_number) AS number
+    UNION ALL
+    SELECT (stretch << (6 * %(level)s)) / %(width)s, state, change
+    FROM state_changes
+    WHERE clock = 2 AND level = %(level)s
+      AND stretch >= %(begin)s >> (6 * %(level)s) AND stretch < %(end)s >> (6 * %(level)s)
+    UNION ALL
+    SELECT floor(extract(epoch FROM i.occurred_from))::bigint / %(width)s, change.state, change.change
+    FROM intervals AS i,
+         LATERAL (VALUES (i.occurred_state, 1), (i.occurred_before, -1)) AS change (state, change)
+    WHERE %(level)s = 0 AND change.state IS NOT NULL
+      AND i.occurred_from >= to_timestamp(%(begin)s) AND i.occurred_from < to_timestamp(%(end)s)
+    UNION ALL
+    SELECT CASE WHEN second >= %(begin)s THEN second / %(width)s END, state, change
+    FROM corrected WHERE second < %(end)s
+)
+SELECT bucket, state_name(state::smallint), sum(change)::bigint
+FROM counted WHERE state > 0
+GROUP BY bucket, state HAVING sum(change) <> 0
+ORDER BY bucket NULLS FIRST

@@ -1,0 +1,139 @@
+"""Charts as SVG paths in a box of 1,000 by 1,000, which pages stretch to any width, and their ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from jobledger.infra.reports.buckets import floor_of
+
+SIZE: Final = 1000
+"""Width and height of the box."""
+TICKS: Final = 6
+"""Ticks along time, at most; the width of a phone has room for half as many."""
+_STEPS: Final = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (
+        *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200),
+        *(86_400, 2 * 86_400, 7 * 86_400, 14 * 86_400, 28 * 86_400, 91 * 86_400, 364 * 86_400),
+    )
+)  # fmt: skip
+
+
+class Tick(NamedTuple):
+    """A place along an axis, in percent, and what stands there."""
+
+    place: float
+    label: str
+
+
+class Shape(NamedTuple):
+    """One area, line, or row of bars."""
+
+    name: str
+    path: str
+
+
+class Chart(NamedTuple):
+    """What a page draws: the shapes from the back to the front, and both axes' ticks."""
+
+    shapes: list[Shape]
+    across: list[Tick]
+    up: list[Tick]
+
+
+class Span(NamedTuple):
+    """The time a chart shows (UTC)."""
+
+    begin: datetime
+    end: datetime
+
+    def place(self, time: datetime) -> float:
+        """Where a time is, from 0 to 1; beyond them, if it is not shown."""
+        whole = (self.end - self.begin).total_seconds()
+        return (time - self.begin).total_seconds() / whole if whole else 0.5
+
+
+def stacked(span: Span, times: Sequence[datetime], layers: Mapping[str, Sequence[int]]) -> Chart:
+    """Areas of counts on top of each other, the first at the bottom; each count holds until the next."""
+    totals = [sum(counts) for counts in zip(*layers.values(), strict=True)] or [0]
+    ticks, top = _counts(max(totals))
+    across = [_inside(span.place(time)) for time in times]
+    shapes, below = [], [0] * len(times)
+    for name, counts in layers.items():
+        above = [under + count for under, count in zip(below, counts, strict=True)]
+        shapes.append(Shape(name, _area(across, below, above, top)))
+        below = above
+    return Chart(shapes, time_ticks(span), ticks)
+
+
+def lines(span: Span, series: Mapping[str, Sequence[tuple[datetime, float]]]) -> Chart:
+    """A line for each series, from 0 up."""
+    ticks, top = _counts(max((value for line in series.values() for _, value in line), default=0))
+    shapes = [
+        Shape(name, _line((_inside(span.place(time)), value / top) for time, value in line))
+        for name, line in series.items()
+    ]
+    return Chart(shapes, time_ticks(span), ticks)
+
+
+def time_ticks(span: Span) -> list[Tick]:
+    """Round times, as many as are read with ease."""
+    length = span.end - span.begin
+    step = next((step for step in _STEPS if length <= step * TICKS), length / TICKS or _STEPS[0])
+    first = floor_of(span.begin, step)
+    times = [first + step * n for n in range(TICKS + 2)]
+    return [
+        Tick(round(100 * span.place(time), 3), _label(time, step))
+        for time in times
+        if span.begin <= time <= span.end
+    ]
+
+
+def _label(time: datetime, step: timedelta) -> str:
+    time = time.astimezone(UTC)
+    if step >= timedelta(days=1):
+        return f"{time:%Y-%m-%d}"
+    if time.hour == time.minute == time.second == 0:
+        return f"{time:%d %b}"
+    return f"{time:%H:%M}" if step >= timedelta(minutes=1) else f"{time:%H:%M:%S}"
+
+
+def _counts(most: float) -> tuple[list[Tick], float]:
+    """Round numbers from 0 up, and the number at the top."""
+    size = 10 ** len(str(int(most)))
+    tops = [n * size / 100 for n in (10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100)]
+    top = next(top for top in tops if top >= max(most, 1))
+    values = [0, top / 2, top]
+    return [Tick(100 - 100 * value / top, f"{value:,g}") for value in values], top
+
+
+def _area(across: Sequence[float], below: Sequence[int], above: Sequence[int], top: float) -> str:
+    edge = _held(across, above, top)
+    back = _held(across, below, top)[::-1]
+    return f"M{' '.join([*edge, *back])}Z" if across else ""
+
+
+def _held(across: Sequence[float], counts: Sequence[int], top: float) -> list[str]:
+    """Points of a line that holds each count until the next."""
+    points = []
+    for n, (at, count) in enumerate(zip(across, counts, strict=True)):
+        if n and counts[n - 1] != count:
+            points.append(_point(at, counts[n - 1] / top))
+        if n == 0 or n == len(across) - 1 or counts[n - 1] != count:
+            points.append(_point(at, count / top))
+    return points
+
+
+def _line(points: Iterable[tuple[float, float]]) -> str:
+    places = [_point(*point) for point in points]
+    return f"M{' '.join(places)}" if places else ""
+
+
+def _point(across: float, up: float) -> str:
+    return f"{SIZE * across:.1f} {SIZE * (1 - up):.1f}"
+
+
+def _inside(place: float) -> float:
+    return min(1.0, max(0.0, place))

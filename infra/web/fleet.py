@@ -1,0 +1,154 @@
+"""What the fleet page shows: the states of all jobs over time, and the jobs as of a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.filters import Filter
+from jobledger.domain.job import Job
+from jobledger.domain.moments import Clock, Moment
+from jobledger.domain.names import EARLIEST
+from jobledger.domain.states import TERMINAL
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.past.series import Extent, Series, extent, series
+from jobledger.infra.shapes import job_json, time_text
+from jobledger.infra.web.charts import Chart, Span, stacked
+from jobledger.infra.web.links import STATES, FleetLink
+
+MICROSECOND: Final = timedelta(microseconds=1)
+NARROWEST: Final = timedelta(seconds=1)
+ENDED: Final = frozenset(state.name for state in TERMINAL)
+Scope = Callable[[str], Filter]
+"""Limits a filter to what the caller may see."""
+
+
+class Jobs(NamedTuple):
+    """The list: one page of jobs as JSON, how many there are in each state, and what is wrong with the filter."""
+
+    link: FleetLink
+    """Pinned to the moment shown."""
+    moment: Moment
+    jobs: list[dict[str, Any]]
+    next_page: str
+    counts: dict[str, int]
+    total: int
+    problem: str
+
+
+class Fleet(NamedTuple):
+    """The whole page; `chart` is None where nothing happened yet, or is not to be seen."""
+
+    jobs: Jobs
+    chart: Chart | None
+    span: Span
+    cursor: float
+    """Where the moment is in the chart, in percent."""
+    table: list[tuple[datetime, dict[str, int]]]
+    """The chart's numbers: at most so many rows, evenly chosen."""
+    whole: Extent
+
+
+ROWS: Final = 60
+
+
+def read_jobs(ledger: Ledger, link: FleetLink, scope: Scope) -> Jobs:
+    """The list as of the link's moment; a filter that cannot be read is said, and shows no jobs.
+
+    Raises InvalidFieldError for a moment, page or order that is not.
+    """
+    moment = read_moment(ledger, link)
+    pinned = link.pinned(ledger.name, moment)
+    try:
+        counts = ledger.count("state", scope(link.filter), as_of=moment)
+        page = ledger.page(
+            scope(link.filter),
+            page_size=link.size,
+            page_token=link.page,
+            order_by=link.order,
+            as_of=moment,
+        )
+    except InvalidFieldError as error:
+        if error.field != "filter":
+            raise
+        return Jobs(pinned, moment, [], "", {}, 0, f"The filter {error.why}.")
+    known = {state: counts.counts.get(state, 0) for state in STATES}
+    total = sum(counts.counts.values())
+    jobs = [_row(job) for job in page.jobs]
+    return Jobs(pinned, moment, jobs, page.next_page_token, known, total, "")
+
+
+def read_fleet(ledger: Ledger, link: FleetLink, scope: Scope, *, everything: bool) -> Fleet:
+    """The page; the chart counts the jobs of all projects, and is for who sees `everything`."""
+    moment = read_moment(ledger, link)
+    whole = _whole(ledger, moment)
+    span = _span(link, whole)
+    shown = link._replace(begin=str(time_text(span.begin)), end=str(time_text(span.end)))
+    jobs = read_jobs(ledger, shown.pinned(ledger.name, moment), scope)
+    cursor = 100 * min(1.0, max(0.0, span.place(moment.time)))
+    if not everything or whole.begin == EARLIEST:
+        return Fleet(jobs, None, span, cursor, [], whole)
+    counted = _counted(ledger, moment, span)
+    layers = {state: counted.counts[state] for state in link.states if state in counted.counts}
+    chart = stacked(span, counted.times, layers)
+    return Fleet(jobs, chart, span, cursor, _table(counted, link.states), whole)
+
+
+def read_series(
+    ledger: Ledger, link: FleetLink
+) -> tuple[Iterator[tuple[datetime | int, ...]], list[str]]:
+    """The chart's numbers, a row a time, and the states they are of."""
+    moment = read_moment(ledger, link)
+    counted = _counted(ledger, moment, _span(link, _whole(ledger, moment)))
+    states = [state for state in link.states if state in counted.counts]
+    numbers = [counted.counts[state] for state in states]
+    return ((time, *row) for time, *row in zip(counted.times, *numbers, strict=True)), states
+
+
+def _counted(ledger: Ledger, moment: Moment, span: Span) -> Series:
+    # As we knew it, the moments after this one are shown, too: they can be gone to.
+    known = moment if moment.clock is Clock.OCCURRED else ledger.moment(None)
+    return series(ledger, known, Extent(span.begin, min(span.end, known.time)))
+
+
+def read_moment(ledger: Ledger, link: FleetLink) -> Moment:
+    """The moment meant; where nobody says one, all that happened by now."""
+    if link.at:
+        return ledger.moment(link.at, None if "@" in link.at else link.clock)
+    return ledger.moment("now", link.clock)
+
+
+def _whole(ledger: Ledger, moment: Moment) -> Extent:
+    """All that is known of at the moment, whenever it happened."""
+    last = moment if moment.clock is Clock.OCCURRED else ledger.moment(None)
+    return extent(ledger, last) or Extent(EARLIEST, EARLIEST)
+
+
+def _span(link: FleetLink, whole: Extent) -> Span:
+    """The time asked for; else all of it. Raises InvalidFieldError for one that ends before it begins."""
+    begin = datetime.fromisoformat(link.begin) if link.begin else whole.begin
+    end = datetime.fromisoformat(link.end) if link.end else whole.end + MICROSECOND
+    if end < begin and link.begin and link.end:
+        raise InvalidFieldError("from", f"{link.begin} is after {link.end}")
+    return Span(begin, max(end, begin + NARROWEST))
+
+
+def _table(counted: Series, states: tuple[str, ...]) -> list[tuple[datetime, dict[str, int]]]:
+    step = -(-len(counted.times) // ROWS) or 1
+    shown = [state for state in states if state in counted.counts]
+    return [
+        (counted.times[n], {state: counted.counts[state][n] for state in shown})
+        for n in range(0, len(counted.times), step)
+    ]
+
+
+def _row(job: Job) -> dict[str, Any]:
+    return job_json(job) | {
+        "createTime": job.create_time,
+        "startTime": job.start_time,
+        "endTime": job.end_time,
+        "updateTime": job.update_time,
+        "displayName": job.spec.get("displayName") if isinstance(job.spec, dict) else None,
+    }

@@ -1,0 +1,138 @@
+"""What an address of a page says: which ledger, what moment, on which clock, and what is shown of it.
+
+An address with its `at` pinned shows the same for ever; `pinned` makes one of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple, Self
+from urllib.parse import quote, urlencode
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.moments import Clock, Moment, parse_clock
+from jobledger.domain.states import LIVE, JobState
+from jobledger.infra.shapes import time_text
+
+COLUMNS: Final = {
+    "state": "State",
+    "createTime": "Created",
+    "startTime": "Started",
+    "endTime": "Ended",
+    "updateTime": "Updated",
+    "kind": "Kind",
+    "attempt": "Attempt",
+    "version": "Version",
+    "errorMessage": "Error",
+    "labels": "Labels",
+    "displayName": "Display name",
+}
+"""What a list of jobs may show beside their names."""
+USUAL: Final = ("state", "createTime", "startTime", "endTime", "errorMessage")
+SIZES: Final = (25, 50, 100, 200)
+STATES: Final = tuple(state.name for state in sorted(JobState))
+SHOWN: Final = tuple(state.name for state in sorted(LIVE))
+"""States of the chart, if nobody says which: jobs that ended only ever grow more."""
+
+
+class FleetLink(NamedTuple):
+    """An address of the fleet page; "" is what is usual."""
+
+    ledger: str = ""
+    at: str = ""
+    """A moment as parse_as_of reads it; "" is the last that is known."""
+    clock: Clock = Clock.OCCURRED
+    begin: str = ""
+    end: str = ""
+    """The time that the chart shows, RFC 3339."""
+    filter: str = ""
+    columns: tuple[str, ...] = USUAL
+    order: str = ""
+    size: int = 25
+    page: str = ""
+    states: tuple[str, ...] = SHOWN
+
+    @classmethod
+    def parse(cls, said: Mapping[str, str]) -> Self:
+        """Raises InvalidFieldError for what says nothing."""
+        return cls(
+            ledger=said.get("ledger", ""),
+            at=said.get("at", "").strip(),
+            clock=parse_clock(said.get("clock") or None) or Clock.OCCURRED,
+            begin=_time("from", said.get("from", "")),
+            end=_time("to", said.get("to", "")),
+            filter=said.get("filter", ""),
+            columns=_some("columns", said.get("columns"), tuple(COLUMNS), USUAL),
+            order=said.get("order", ""),
+            size=_size(said.get("size", "")),
+            page=said.get("page", ""),
+            states=_some("states", said.get("states"), STATES, SHOWN),
+        )
+
+    def pinned(self, ledger: str, moment: Moment) -> Self:
+        """The same of just this ledger and moment."""
+        return self._replace(ledger=ledger, at=str(moment), clock=moment.clock)
+
+    def query(self, **changed: Any) -> str:
+        """The address's query, with some of it changed; a change but of the page begins at the first one."""
+        link = self._replace(page="") if changed and "page" not in changed else self
+        link = link._replace(**changed)
+        said = {
+            "ledger": link.ledger,
+            "at": link.at,
+            "clock": link.clock.value,
+            "from": link.begin,
+            "to": link.end,
+            "filter": link.filter,
+            "columns": "" if link.columns == USUAL else ",".join(link.columns) or "none",
+            "order": link.order,
+            "size": "" if link.size == SIZES[0] else str(link.size),
+            "states": "" if link.states == SHOWN else ",".join(link.states) or "none",
+            "page": link.page,
+        }
+        return f"?{urlencode({key: value for key, value in said.items() if value})}"
+
+
+def job_address(name: str, **said: str) -> str:
+    """Where a job's page is."""
+    query = urlencode({key: value for key, value in said.items() if value})
+    return f"/jobs/{quote(name)}{query and f'?{query}'}"
+
+
+def check_ledger(said: str, ours: str) -> None:
+    """Raises InvalidFieldError for a link that is of another ledger."""
+    if said and said != ours:
+        why = f"the link is of the ledger {said[:80]!r}, and this server shows {ours!r}"
+        raise InvalidFieldError("ledger", why)
+
+
+def _time(field: str, text: str) -> str:
+    if not text:
+        return ""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidFieldError(field, f"{text[:60]!r} is not an RFC 3339 time") from error
+    if time.tzinfo is None:
+        raise InvalidFieldError(field, f"{text[:60]!r} names no time zone")
+    return str(time_text(time))
+
+
+def _some(
+    field: str, said: str | None, known: tuple[str, ...], usual: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Those that are named, in their usual order; `none` is none."""
+    if not said:
+        return usual
+    named = [] if said == "none" else said.split(",")
+    for name in named:
+        if name not in known:
+            raise InvalidFieldError(field, f"{name[:60]!r} is none of {', '.join(known)}")
+    return tuple(name for name in known if name in named)
+
+
+def _size(said: str) -> int:
+    if said in ("", *map(str, SIZES)):
+        return int(said or SIZES[0])
+    raise InvalidFieldError("size", f"{said[:20]!r} is none of {', '.join(map(str, SIZES))}")

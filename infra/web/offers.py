@@ -1,0 +1,77 @@
+"""What may follow in a filter that somebody is writing: fields, comparisons, values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Final, NamedTuple
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.filters import MAX_LENGTH, Place, place_at
+from jobledger.domain.states import JobState
+from jobledger.infra.filtering import COLUMNS, OPERATORS
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import translated
+
+READ_LABELS: Final = sql.load("jobledger.infra.web", "read_labels")
+MOST: Final = 12
+NAMES: Final = (*COLUMNS, "ever(", "NOT ")
+
+
+class Offer(NamedTuple):
+    """A text, and which characters of the filter it stands for (from, up to)."""
+
+    text: str
+    begin: int
+    end: int
+
+    def json(self) -> dict[str, str | int]:
+        """As the page takes it."""
+        return {"text": self.text, "from": self.begin, "to": self.end}
+
+
+def offers(ledger: Ledger, text: str, caret: int, project: str | None) -> list[Offer]:
+    """At most 12, those that begin with the word at the caret; `project`: whose labels may be told, None all."""
+    if len(text) > MAX_LENGTH:
+        raise InvalidFieldError("filter", f"is longer than {MAX_LENGTH} characters")
+    place = place_at(text, min(max(caret, 0), len(text)))
+    known = partial(_labels, ledger, project)
+    end = place.begin + len(place.word)
+    found = [
+        Offer(offer, place.begin, end)
+        for offer in dict.fromkeys(_texts(place, known))
+        if offer.lower().startswith(place.word.lower()) and offer.strip() != place.word
+    ]
+    return found[:MOST]
+
+
+def _texts(place: Place, known: partial[dict[str, list[str]]]) -> Iterator[str]:
+    if "comparison" in place.may_follow and not place.word:
+        yield from (f"{operator} " for operator in OPERATORS)
+    if "value" in place.may_follow:
+        yield from _values(place.field, known)
+    for word in ("AND", "OR"):
+        if word in place.may_follow:
+            yield f"{word} "
+    if ")" in place.may_follow and not place.word:
+        yield ") "
+    if "field" in place.may_follow:
+        yield from (name if name.endswith(("(", " ")) else f"{name} " for name in NAMES)
+        yield from (f"labels.{key} " for key in known())
+
+
+def _values(field: str, known: partial[dict[str, list[str]]]) -> Iterator[str]:
+    if field == "state":
+        yield from (f"{state.name} " for state in JobState)
+    elif field.startswith("labels."):
+        yield from (f"{value} " for value in known().get(field.removeprefix("labels."), ()))
+    elif field == "kind":
+        yield from (f"{kind} " for kind in known().get("", ()))
+
+
+def _labels(ledger: Ledger, project: str | None) -> dict[str, list[str]]:
+    """The labels of the newest jobs, with their values; under "" the kinds of these."""
+    with translated(), ledger.connection() as connection:
+        rows = connection.execute(READ_LABELS, {"project": project}).fetchall()
+    return {key: sorted(values) for key, values in rows}

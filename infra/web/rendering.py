@@ -1,0 +1,79 @@
+"""HTML of the pages: Jinja templates, which escape whatever is put into them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+import orjson
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jobledger.infra.shapes import time_text
+from jobledger.infra.web import assets
+from markupsafe import Markup
+
+_PACKAGE: Final = "jobledger.infra.web"
+_COMPUTED: Final = ("=", "+", "-", "@", "\t", "\r")
+_IN_SCRIPT: Final = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
+
+
+def render(template: str, **said: Any) -> str:
+    """The template's HTML, with these in its places."""
+    return _environment().get_template(template).render(said)
+
+
+def time_shown(time: datetime | None) -> str:
+    """`2011-05-01 23:10:00.5`: in UTC, without what is zero at its end; "" where there is none."""
+    if time is None:
+        return ""
+    whole, _, fraction = time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f").partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole}.{fraction}" if fraction else whole
+
+
+def number_shown(number: int) -> str:
+    """`66,989`."""
+    return f"{number:,}"
+
+
+def json_text(value: Mapping[str, Any] | list[Any]) -> Markup:
+    """JSON to stand in a <script type="application/json">, whatever its texts hold."""
+    # What could end the element, or begin a comment in it, is written as JSON's escapes.
+    return Markup(orjson.dumps(value).decode().translate(_IN_SCRIPT))  # noqa: S704
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """CSV (RFC 4180); times are RFC 3339. A text that a spreadsheet would compute is told apart by a `'`."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(columns)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return time_text(value)
+    return f"'{value}" if isinstance(value, str) and value.startswith(_COMPUTED) else value
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FunctionLoader(_source),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"time": time_shown, "number": number_shown, "json": json_text}
+    environment.globals |= {"asset": assets.address}
+    return environment
+
+
+def _source(name: str) -> str:
+    return resources.files(_PACKAGE).joinpath("templates", name).read_text("utf-8")
