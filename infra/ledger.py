@@ -16,7 +16,7 @@ from jobledger.domain.job import Job
 from jobledger.infra.committer import Committer
 from jobledger.infra.errors import ProofError
 from jobledger.infra.evaluation.sampling import Sampling
-from jobledger.infra.feed import Feed
+from jobledger.infra.feed import LAST_VERSION, Feed
 from jobledger.infra.following import Behind
 from jobledger.infra.past.reads import Reads
 from jobledger.infra.postgres import migrate
@@ -124,9 +124,12 @@ class Ledger(Writing, Reads, Sampling):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def history(self, name: str) -> list[RecordedEvent]:
-        """All events of a job, oldest first, also of a deleted one. Raises JobNotFoundError."""
-        events = self._feed.history(names.parse_name(name))
+    def history(self, name: str, after: int = 0, until: int = LAST_VERSION) -> list[RecordedEvent]:
+        """Events of a job after a version, up to another, oldest first; all, where none are said.
+
+        Also of a deleted job. Raises JobNotFoundError where there are none.
+        """
+        events = self._feed.history(names.parse_name(name), after, until)
         if not events:
             raise JobNotFoundError(name)
         return events

@@ -13,7 +13,9 @@ from jobledger.infra import Ledger
 from jobledger.infra.proof.naming import name_log
 from jobledger.infra.settings import Settings
 from jobledger.infra.simulation import simulate
+from playwright.sync_api import Browser
 
+from tests.browsing import Visitor, chromium, visiting
 from tests.desks import Desk
 from tests.exports import write_past
 from tests.ledgers import Answer, imported_trace, new_ledger, odd_jobs
@@ -92,6 +94,18 @@ def server(dsn: str) -> Iterator[Server]:
     """One server for all tests that only use it, each in projects of its own."""
     with new_server(dsn) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Visitor]:
+    with visiting(browser) as somebody:
+        yield somebody
 
 
 @pytest.fixture

@@ -119,6 +119,7 @@ def test_the_log_can_be_read_and_checked_from_its_tiles_alone(
     assert merkle.root(checkpoint.size, node) == checkpoint.root
     assert log["origin"] == checkpoint.origin
     assert log["sealed"] >= checkpoint.size
+    assert log["keys"] == [str(key) for key in keys]
 
 
 def _entries(bundles: list[bytes]) -> Iterator[bytes]:
@@ -137,6 +138,7 @@ def test_without_a_key_there_is_no_receipt_and_it_is_said(server: Server, projec
             answer = client.get(path)
             refused = read_refusal(answer.status_code, answer.json())
             assert refused[1] == "FAILED_PRECONDITION"
+        assert client.get("/ledger/v1/log").json()["keys"] == []
 
 
 def test_who_sees_one_project_gets_its_receipts_and_no_tiles(dsn: str, tmp_path: Path) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
-import shutil
 import struct
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
@@ -17,14 +14,12 @@ import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.access import Role, Tokens
 from jobledger.infra.evaluation.labeling import agreed_truths, answer, find_task
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from tests.browsing import visiting
 from tests.labeling import BOXES, IMAGE, TIME, ask_people, tell
 from tests.servers import Server, new_server
 
-CHROMIUM = (
-    os.environ.get("JOBLEDGER_TEST_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-)
 SCRIPT = "<script>alert(1)</script>"
 
 
@@ -40,18 +35,6 @@ def png(width: int, height: int) -> str:
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return base64.b64encode(b"\x89PNG\r\n\x1a\n" + parts).decode()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not Path(CHROMIUM).exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI must have chromium")
-        pytest.skip("needs chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 class Person(NamedTuple):
@@ -80,20 +63,8 @@ def person(browser: Browser, server: Server) -> Iterator[Person]:
 
 
 def _person(browser: Browser, server: Server, **options: Any) -> Iterator[Person]:
-    context = browser.new_context(**options)
-    page = context.new_page()
-    page.set_default_timeout(10_000)
-    errors: list[str] = []
-
-    def hear(message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            errors.append(message.text)
-
-    page.on("console", hear)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("dialog", lambda dialog: errors.append(f"dialog: {dialog.message}"))
-    yield Person(page, server, errors)
-    context.close()
+    with visiting(browser, **options) as somebody:
+        yield Person(somebody.page, server, somebody.errors)
 
 
 def answers(ledger: Ledger, name: str) -> dict[int, list[str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from threading import Event as Signal
@@ -15,7 +14,12 @@ from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.evaluation import CONFIG
 from jobledger.infra.cli.context import OUT, Json, print_json, target
-from jobledger.infra.evaluation.reading import read_evaluated
+from jobledger.infra.evaluation.reading import (
+    metrics_of,
+    precision_of,
+    read_evaluated,
+    run_time_of,
+)
 from jobledger.infra.settings import Settings
 from rich.table import Table
 
@@ -95,14 +99,14 @@ def _draw(
 ) -> None:
     from jobledger.infra.evaluation import plotting
 
-    metrics = [_metrics(evaluation) for evaluation in found[run]]
+    metrics = [metrics_of(evaluation) for evaluation in found[run]]
     match chart:
         case Chart.PR_CURVE:
             plotting.draw_pr_curve(metrics, path)
         case Chart.CONFUSION:
             plotting.draw_confusion(metrics[0], path)
         case Chart.OVER_TIME:
-            points = [(_time(each[0]), _precision(each[0])) for each in found.values()]
+            points = [(run_time_of(each[0]), precision_of(each[0])) for each in found.values()]
             least = alert.get("minAcceptableMeanAveragePrecision")
             plotting.draw_map_over_time(points, least, path)
     OUT.print(f"{path} shows the {chart} of {found[run][0]['name']}", markup=False)
@@ -113,7 +117,7 @@ def _table(found: dict[int, list[JsonObject]]) -> Table:
         "run", "run time", "items", "mean average precision", "area under curve", "evaluation"
     )
     for run, (first, *_) in found.items():
-        curve = _metrics(first)["prCurve"]
+        curve = metrics_of(first)["prCurve"]
         table.add_row(
             str(run),
             first["evaluationJobRunTime"],
@@ -123,17 +127,3 @@ def _table(found: dict[int, list[JsonObject]]) -> Table:
             first["name"],
         )
     return table
-
-
-def _metrics(evaluation: JsonObject) -> JsonObject:
-    (metrics,) = evaluation["evaluationMetrics"].values()
-    assert isinstance(metrics, dict)
-    return metrics
-
-
-def _precision(evaluation: JsonObject) -> float:
-    return float(_metrics(evaluation)["prCurve"]["meanAveragePrecision"])
-
-
-def _time(evaluation: JsonObject) -> datetime:
-    return datetime.fromisoformat(evaluation["evaluationJobRunTime"])

@@ -5,19 +5,26 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, Final
 
 import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.moments import Clock, Moment
 from jobledger.infra.cli.context import ERR, AsOf, OnClock, print_moment, target
+from jobledger.infra.errors import ProofError
 from jobledger.infra.ledger import Ledger
+from jobledger.infra.proof.keys import find_keys
 from jobledger.infra.proof.notes import Checkpoint
 from jobledger.infra.proof.signing import read_kept
+from jobledger.infra.proof.tree import Tree
+from jobledger.infra.settings import Settings
 from jobledger.infra.transfer import exporting
 from jobledger.infra.transfer.exporting import Format
 from jobledger.infra.transfer.selecting import Selection
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+MOST_RECEIPTS: Final = 1_000
+"""In a page: some 2 kB each."""
 
 
 def export(
@@ -46,6 +53,8 @@ def export(
     exporting.form_of(format_)
     if to is None and format_ is Format.PARQUET:
         raise InvalidFieldError("to", "parquet is a folder of files: --to PATH")
+    if name is None and format_ is Format.HTML:
+        raise InvalidFieldError("name", "html is a page of one job: name it")
     if name is not None and filter_:
         raise InvalidFieldError("filter", "is for many jobs, and one is named")
     aim = target(context)
@@ -54,6 +63,9 @@ def export(
         moment = _pinned(ledger, as_of, clock, job)
         note = _checkpoint(ledger, moment) if format_ is Format.PARQUET else ""
         wanted = Selection(ledger.name, moment, job, filter_, note)
+        if format_ is Format.HTML:
+            receipts, keys = _receipts(ledger, job, moment)
+            wanted = wanted._replace(receipts=receipts, keys=keys)
         bar = progress.add_task("exporting", total=None if job or filter_ else moment.position)
         out: Path | BinaryIO = sys.stdout.buffer if to is None else to
         move = partial(_move, progress, bar)
@@ -70,6 +82,20 @@ def _checkpoint(ledger: Ledger, moment: Moment) -> str:
         note = read_kept(connection)
     covers = note is not None and Checkpoint.parse(note.text).size >= moment.position
     return str(note) if covers else ""
+
+
+def _receipts(ledger: Ledger, job: str, moment: Moment) -> tuple[dict[int, str], list[str]]:
+    """Of the job's last events, as many as a page has room for; none where nobody can sign here."""
+    known = [event.version for event in ledger.history(job) if event.position <= moment.position]
+    try:
+        receipts = {
+            version: str(ledger.receipt(job, version)) for version in known[-MOST_RECEIPTS:]
+        }
+    except ProofError:
+        return {}, []
+    with ledger.connection() as connection:
+        origin = Tree().standing(connection).origin
+    return receipts, [str(key.verifier) for key in find_keys(Settings(), origin)]
 
 
 def _pinned(ledger: Ledger, as_of: str | None, clock: Clock | None, job: str) -> Moment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -40,6 +41,23 @@ def read_evaluated(ledger: Reads, name: str) -> dict[int, list[JsonObject]]:
     """What each run of a job found: Evaluation messages, by the run's number."""
     rows = _rows(ledger, READ_EVALUATED, (name,))
     return {run: orjson.loads(evaluations) for run, evaluations in rows}
+
+
+def metrics_of(evaluation: JsonObject) -> JsonObject:
+    """The one kind of metrics that an Evaluation has."""
+    (metrics,) = evaluation["evaluationMetrics"].values()
+    assert isinstance(metrics, dict)
+    return metrics
+
+
+def precision_of(evaluation: JsonObject) -> float:
+    """Its mean average precision."""
+    return float(metrics_of(evaluation)["prCurve"]["meanAveragePrecision"])
+
+
+def run_time_of(evaluation: JsonObject) -> datetime:
+    """When the run began that it is of."""
+    return datetime.fromisoformat(evaluation["evaluationJobRunTime"])
 
 
 def _rows(ledger: Reads, statement: bytes, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:

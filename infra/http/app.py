@@ -12,12 +12,12 @@ from jobledger.infra.http.served import Served
 def create_app(served: Served) -> Gate:
     """Everything the server answers, as an ASGI application."""
     native: FastAPI = create_native(served)
-    shown = pages.Pages(served).app()
+    shown = pages.pages(served)
 
     async def faces(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(google.PREFIXES):
             await google.answer(served, scope, send)
-        elif scope["type"] == "http" and pages.serves(scope["path"]):
+        elif scope["type"] == "http" and pages.serves(scope["method"], scope["path"]):
             await shown(scope, receive, send)
         else:
             await native(scope, receive, send)

@@ -13,8 +13,10 @@ from jobledger.infra.access import Caller, Role
 from jobledger.infra.errors import PermissionDeniedError, ProofError
 from jobledger.infra.http.asking import Asking, Json
 from jobledger.infra.proof.exporting import read_file
+from jobledger.infra.proof.keys import find_keys
 from jobledger.infra.proof.signing import read_kept
 from jobledger.infra.proof.tree import Tree
+from jobledger.infra.settings import Settings
 
 NOTE: Final = "text/plain; charset=utf-8"
 TILE: Final = "application/octet-stream"
@@ -36,12 +38,13 @@ def _add_log(router: APIRouter, asking: Asking) -> None:
 
     @router.get("/log")
     async def log(request: Request) -> Json:
-        """What the log is called, and how many of its events are sealed."""
+        """What the log is called, how many of its events are sealed, and the public keys it is signed with here."""
 
         def work(_: Caller) -> JsonObject:
             with ledger.pool.connection() as connection:
                 standing = Tree().standing(connection)
-            return {"origin": standing.origin, "events": standing.events, "sealed": standing.size}
+            said = {"origin": standing.origin, "events": standing.events, "sealed": standing.size}
+            return {**said, "keys": _keys(standing.origin)}
 
         return await asking.read(request, None, work)
 
@@ -72,6 +75,15 @@ def _add_log(router: APIRouter, asking: Asking) -> None:
             return found
 
         return await _sent(asking, request, None, work, TILE)
+
+
+def _keys(origin: str) -> list[str]:
+    """As vkeys; none where this server signs nothing."""
+    try:
+        return [str(key.verifier) for key in find_keys(Settings(), origin)]
+    except ProofError:
+        # With a key that cannot be used it signs nothing; its log says why, which no reader need know.
+        return []
 
 
 def _add_receipt(router: APIRouter, asking: Asking) -> None:

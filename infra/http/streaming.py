@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 from jobledger.domain.errors import InvalidFieldError, LedgerError
+from jobledger.domain.names import parse_name
 from jobledger.infra.access import Caller, Role
 from jobledger.infra.errors import OverloadedError
 from jobledger.infra.http.asking import Asking, Position
@@ -77,16 +78,18 @@ def streaming(asking: Asking) -> APIRouter:
     async def stream(
         request: Request,
         after: Position = 0,
+        name: Annotated[str, Query(description="Only that job's events.")] = "",
         last_event_id: Annotated[str | None, Header(description="Wins over `after`.")] = None,
     ) -> StreamingResponse:
         """Events as they are recorded, none missing and none twice: `id` is the position, `event` the type."""
         served = asking.served
         position = after if not last_event_id else _position(last_event_id)
-        caller = await served.read(lambda: asking.admit(request, Role.READER))
+        of = parse_name(name) if name else None
+        caller = await served.read(lambda: asking.admit(request, Role.READER, of))
         if served.stopping.is_set() or served.streams >= served.limits.max_streams:
             raise OverloadedError(f"{served.streams} follow the feed already, or it is stopping")
         return StreamingResponse(
-            _events(asking, request, tail, caller, position),
+            _events(asking, request, tail, Wanted(caller, of), position),
             media_type="text/event-stream",
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
@@ -94,8 +97,19 @@ def streaming(asking: Asking) -> APIRouter:
     return router
 
 
+class Wanted(NamedTuple):
+    """Who follows, and the job they follow; None is all they may see."""
+
+    caller: Caller
+    name: str | None
+
+    def has(self, event: RecordedEvent) -> bool:
+        """Whether they are told of it."""
+        return self.name in (None, event.name) and self.caller.sees(event.name)
+
+
 async def _events(
-    asking: Asking, request: Request, tail: Tail, caller: Caller, position: int
+    asking: Asking, request: Request, tail: Tail, wanted: Wanted, position: int
 ) -> AsyncIterator[bytes]:
     served = asking.served
     served.streams += 1
@@ -111,7 +125,7 @@ async def _events(
             page = await served.read(partial(_page, served, position))
             if page:
                 position = page[-1].position
-                yield await served.read(partial(_shown_to, served, caller, page))
+                yield await served.read(partial(_shown_to, served, wanted, page))
     except LedgerError:
         return  # The client comes again where it was, and is told what is wrong.
     finally:
@@ -122,9 +136,9 @@ def _page(served: Served, after: int) -> list[RecordedEvent]:
     return list(islice(served.ledger.events(after, follow=False), PAGE))
 
 
-def _shown_to(served: Served, caller: Caller, page: list[RecordedEvent]) -> bytes:
+def _shown_to(served: Served, wanted: Wanted, page: list[RecordedEvent]) -> bytes:
     opened = served.ledger.opened
-    return b"".join(_shown(opened(event)) for event in page if caller.sees(event.name))
+    return b"".join(_shown(opened(event)) for event in page if wanted.has(event))
 
 
 def _shown(event: RecordedEvent) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.canonical import JsonObject
@@ -11,7 +11,7 @@ from jobledger.domain.job import Job
 from jobledger.domain.moments import Moment
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.past.comparing import ABSENT, fields_of, path_text, same
-from jobledger.infra.past.steps import steps_as_of
+from jobledger.infra.past.steps import Step, steps_as_of
 from jobledger.infra.rows import RecordedEvent
 from jobledger.infra.shapes import event_json
 
@@ -53,6 +53,20 @@ def blame(ledger: Ledger, name: str, moment: Moment) -> list[Blamed]:
             for field, value in values.items()
         }
     return list(since.values())
+
+
+def since(steps: Iterable[Step]) -> dict[str, int]:
+    """Which of these steps, from 1, each field was set by to what it is after the last of them."""
+    values: JsonObject = {}
+    found: dict[str, int] = {}
+    for number, step in enumerate(steps, 1):
+        now = _values(step.after)
+        found = {
+            field: found[field] if same(values.get(field, ABSENT), value) else number
+            for field, value in now.items()
+        }
+        values = now
+    return found
 
 
 def _kept(blamed: Blamed | None, value: Any) -> Blamed | None:

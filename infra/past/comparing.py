@@ -46,10 +46,15 @@ ABSENT: Final = Absent.ABSENT
 class Change(NamedTuple):
     """A field that is not the same; where it was, or is, not there at all it is ABSENT."""
 
-    path: str
-    """As filters name it: `state`, `labels.team`, `spec.x.y`; JSON's names."""
+    keys: tuple[str, ...]
+    """The way to it through the job's JSON."""
     before: Any
     after: Any
+
+    @property
+    def path(self) -> str:
+        """As filters name it: `state`, `labels.team`, `spec.x.y`."""
+        return path_text(self.keys)
 
     def json(self) -> JsonObject:
         """`before` and `after`, each only if it is there."""
@@ -196,4 +201,4 @@ def _differing(
         if isinstance(was, Mapping) and isinstance(now, Mapping):
             yield from _differing((*path, key), was, now)
         elif not same(was, now):
-            yield Change(path_text((*path, key)), was, now)
+            yield Change((*path, key), was, now)

@@ -188,6 +188,10 @@ class Reads:
         """The job as it is, also a deleted one; None if there is none."""
         return self._read(READ_JOB, (name,))
 
+    def read_at(self, name: str, position: int) -> Job | None:
+        """The job as the ledger knew it at a position, also a deleted one; None if there was none."""
+        return self._read(READ_JOB_AT, {"name": name, "position": position})
+
     def _current(self, name: str) -> Job | None:
         return self.read_current(name)
 

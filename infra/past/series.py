@@ -104,8 +104,8 @@ def _as_it_happened(connection: Connection, known: Moment, window: Extent) -> Se
 
 
 def _as_we_knew_it(connection: Connection, known: Moment, window: Extent) -> Series:
-    begin = _position(connection, window.begin)
     end = min(_position(connection, window.end), known.position) + 1
+    begin = min(_position(connection, window.begin - MICROSECOND) + 1, end)
     level, width = _bucket(end - begin, STRETCHES[Clock.RECORDED])
     first, last = begin // width, -(-end // width)
     parameters = {"begin": first * width, "end": end, "level": level, "width": width}

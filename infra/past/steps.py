@@ -30,7 +30,7 @@ def steps_as_of(ledger: Ledger, name: str, moment: Moment) -> list[Step]:
     events = [ledger.opened(event) for event in ledger.history(name) if event.schema]
     if not events:
         raise JobNotFoundError(name)
-    return list(_steps(Job(name=name), up_to(events, moment)))
+    return list(steps_of(Job(name=name), up_to(events, moment)))
 
 
 def job_as_of(ledger: Ledger, name: str, moment: Moment) -> Job:
@@ -90,7 +90,8 @@ def moment_of(
         raise InvalidFieldError(asked, error.why) from error
 
 
-def _steps(job: Job, events: Iterable[RecordedEvent]) -> Iterator[Step]:
+def steps_of(job: Job, events: Iterable[RecordedEvent]) -> Iterator[Step]:
+    """The events one after the other, from the job as it was before them."""
     for event in events:
         after = evolve(job, event.event)
         yield Step(event, job, after)

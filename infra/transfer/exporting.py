@@ -1,7 +1,8 @@
 """Exports the events of a job, of the jobs a filter matches, or of all jobs, as of a moment.
 
 What is written: jsonl is a history that opens again without a database (reading_back.py);
-cloud_events.py, perfetto.py and parquet.py are for other programs.
+page.py is for people without a server; cloud_events.py, perfetto.py and parquet.py are for other
+programs.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Format(StrEnum):
     CLOUDEVENTS = "cloudevents"
     PARQUET = "parquet"
     PERFETTO = "perfetto"
+    HTML = "html"
 
 
 class Form(NamedTuple):
@@ -92,6 +94,10 @@ def form_of(format_: Format) -> Form:
                 from jobledger.infra.transfer import perfetto
 
                 return Form(Order.JOB, to_stream=perfetto.write)
+            case Format.HTML:
+                from jobledger.infra.transfer import page
+
+                return Form(Order.POSITION, to_stream=page.write)
             case Format.PARQUET:
                 from jobledger.infra.transfer import parquet
 

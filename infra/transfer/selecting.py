@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -49,6 +49,10 @@ class Selection(NamedTuple):
     filter: str = ""
     checkpoint: str = ""
     """A signed checkpoint of the log that covers them (C2SP tlog-checkpoint)."""
+    receipts: Mapping[int, str] = {}
+    """Of the named job's events, by version (C2SP tlog-proof)."""
+    keys: Sequence[str] = ()
+    """Verifier keys of the log that signed those."""
 
     def json(self) -> JsonObject:
         """What it is, for whoever reads the export."""

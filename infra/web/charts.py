@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -68,14 +68,24 @@ def stacked(span: Span, times: Sequence[datetime], layers: Mapping[str, Sequence
     return Chart(shapes, time_ticks(span), ticks)
 
 
-def lines(span: Span, series: Mapping[str, Sequence[tuple[datetime, float]]]) -> Chart:
-    """A line for each series, from 0 up."""
-    ticks, top = _counts(max((value for line in series.values() for _, value in line), default=0))
+def lines(
+    span: Span, series: Mapping[str, Sequence[tuple[datetime, float]]], top: float | None = None
+) -> Chart:
+    """A line for each series, from 0 up to a top; a round number above all, if none is said."""
+    most = max((value for line in series.values() for _, value in line), default=0)
+    ticks, top = _counts(most) if top is None else _even(top)
     shapes = [
-        Shape(name, _line((_inside(span.place(time)), value / top) for time, value in line))
+        Shape(name, _line([(_inside(span.place(time)), value / top) for time, value in line]))
         for name, line in series.items()
     ]
     return Chart(shapes, time_ticks(span), ticks)
+
+
+def curves(series: Mapping[str, Sequence[tuple[float, float]]]) -> Chart:
+    """A line for each series of points, both coordinates from 0 to 1."""
+    shapes = [Shape(name, _line(sorted(points))) for name, points in series.items()]
+    across = [Tick(100 * share, f"{share:g}") for share in (0, 0.25, 0.5, 0.75, 1)]
+    return Chart(shapes, across, _even(1)[0])
 
 
 def time_ticks(span: Span) -> list[Tick]:
@@ -109,6 +119,10 @@ def _counts(most: float) -> tuple[list[Tick], float]:
     return [Tick(100 - 100 * value / top, f"{value:,g}") for value in values], top
 
 
+def _even(top: float) -> tuple[list[Tick], float]:
+    return [Tick(100 - 100 * share, f"{top * share:g}") for share in (0, 0.5, 1)], top
+
+
 def _area(across: Sequence[float], below: Sequence[int], above: Sequence[int], top: float) -> str:
     edge = _held(across, above, top)
     back = _held(across, below, top)[::-1]
@@ -126,7 +140,11 @@ def _held(across: Sequence[float], counts: Sequence[int], top: float) -> list[st
     return points
 
 
-def _line(points: Iterable[tuple[float, float]]) -> str:
+def _line(points: Sequence[tuple[float, float]]) -> str:
+    """Of a single point a short dash, so that it is seen."""
+    if len(points) == 1:
+        ((across, up),) = points
+        points = [(max(0.0, across - 0.005), up), (min(1.0, across + 0.005), up)]
     places = [_point(*point) for point in points]
     return f"M{' '.join(places)}" if places else ""
 

@@ -85,6 +85,9 @@ def read_fleet(ledger: Ledger, link: FleetLink, scope: Scope, *, everything: boo
     moment = read_moment(ledger, link)
     whole = _whole(ledger, moment)
     span = _span(link, whole)
+    if moment.clock is Clock.RECORDED:
+        # What is not recorded yet is not there to be shown, now or when the link is opened again.
+        span = span._replace(end=min(span.end, ledger.moment(None).time))
     shown = link._replace(begin=str(time_text(span.begin)), end=str(time_text(span.end)))
     jobs = read_jobs(ledger, shown.pinned(ledger.name, moment), scope)
     cursor = 100 * min(1.0, max(0.0, span.place(moment.time)))
@@ -116,7 +119,8 @@ def _counted(ledger: Ledger, moment: Moment, span: Span) -> Series:
 def read_moment(ledger: Ledger, link: FleetLink) -> Moment:
     """The moment meant; where nobody says one, all that happened by now."""
     if link.at:
-        return ledger.moment(link.at, None if "@" in link.at else link.clock)
+        of_itself = "@" in link.at or link.at.startswith("v")
+        return ledger.moment(link.at, None if of_itself else link.clock)
     return ledger.moment("now", link.clock)
 
 
@@ -132,7 +136,7 @@ def _span(link: FleetLink, whole: Extent) -> Span:
     end = datetime.fromisoformat(link.end) if link.end else whole.end + MICROSECOND
     if end < begin and link.begin and link.end:
         raise InvalidFieldError("from", f"{link.begin} is after {link.end}")
-    return Span(begin, max(end, begin + NARROWEST))
+    return Span(min(begin, end - NARROWEST), end)
 
 
 def _table(counted: Series, states: tuple[str, ...]) -> list[tuple[datetime, dict[str, int]]]:

@@ -72,7 +72,10 @@ class FleetLink(NamedTuple):
 
     def pinned(self, ledger: str, moment: Moment) -> Self:
         """The same of just this ledger and moment."""
-        return self._replace(ledger=ledger, at=str(moment), clock=moment.clock)
+        at = str(moment)
+        if moment.clock is Clock.RECORDED and not self.at.startswith("@"):
+            at = str(time_text(moment.time))  # No event will ever be recorded by then.
+        return self._replace(ledger=ledger, at=at, clock=moment.clock)
 
     def query(self, **changed: Any) -> str:
         """The address's query, with some of it changed; a change but of the page begins at the first one."""
@@ -91,13 +94,42 @@ class FleetLink(NamedTuple):
             "states": "" if link.states == SHOWN else ",".join(link.states) or "none",
             "page": link.page,
         }
-        return f"?{urlencode({key: value for key, value in said.items() if value})}"
+        return query_of(said)
+
+
+class JobLink(NamedTuple):
+    """An address of a job's page; "" is what is usual."""
+
+    ledger: str = ""
+    at: str = ""
+    """A moment as parse_as_of reads it; "" is the last that is known."""
+    clock: Clock = Clock.OCCURRED
+    until: int | None = None
+    """The position up to which the history is shown; None: all there is."""
+
+    @classmethod
+    def parse(cls, said: Mapping[str, str]) -> Self:
+        """Raises InvalidFieldError for what says nothing."""
+        at = said.get("at", "").strip()
+        until = said.get("until", "").removeprefix("@")
+        if until and not (until.isascii() and until.isdigit() and len(until) <= 18):
+            raise InvalidFieldError("until", f"{until[:40]!r} is no position")
+        clock = parse_clock(said.get("clock") or None) or Clock.OCCURRED
+        _, _, known = at.partition("@")
+        if not until and clock is Clock.OCCURRED and known.isdigit():
+            until = known  # As the fleet's links say it: as far as was known there.
+        return cls(said.get("ledger", ""), at, clock, int(until) if until else None)
 
 
 def job_address(name: str, **said: str) -> str:
     """Where a job's page is."""
+    return f"/jobs/{quote(name)}{query_of(said)}"
+
+
+def query_of(said: Mapping[str, str]) -> str:
+    """An address's query, of what is not empty."""
     query = urlencode({key: value for key, value in said.items() if value})
-    return f"/jobs/{quote(name)}{query and f'?{query}'}"
+    return f"?{query}" if query else ""
 
 
 def check_ledger(said: str, ours: str) -> None:

@@ -1,0 +1,116 @@
+"""The fleet page's routes: the page, its list as of another moment, and what its controls ask for."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from jobledger.infra.access import Caller
+from jobledger.infra.errors import PermissionDeniedError
+from jobledger.infra.http.showing import Showing, scope_of
+from jobledger.infra.past.series import steps
+from jobledger.infra.shapes import time_text
+from jobledger.infra.web.fleet import read_fleet, read_jobs, read_moment, read_series
+from jobledger.infra.web.links import (
+    COLUMNS,
+    SHOWN,
+    SIZES,
+    STATES,
+    FleetLink,
+    check_ledger,
+    job_address,
+)
+from jobledger.infra.web.offers import offers
+from jobledger.infra.web.rendering import csv_text
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+LISTED: Final = {"all_columns": COLUMNS, "sizes": SIZES, "job_address": job_address}
+
+
+def fleet_routes(showing: Showing) -> list[Route]:
+    """The page, and parts of it."""
+    fleet = FleetPage(showing)
+    return [
+        Route("/", fleet.page),
+        Route("/fleet/list", fleet.list),
+        Route("/fleet/step", fleet.step),
+        Route("/fleet/offers", fleet.offers),
+        Route("/fleet.csv", fleet.csv),
+    ]
+
+
+class FleetPage:
+    """Answers for the fleet; who is limited to a project sees its jobs only, and no chart."""
+
+    def __init__(self, showing: Showing) -> None:
+        self._showing = showing
+        self._ledger = showing.ledger
+
+    async def page(self, request: Request) -> Response:
+        """All of it."""
+
+        def work(caller: Caller, request: Request) -> dict[str, Any]:
+            everything = caller.project is None
+            link = self._link(request)
+            fleet = read_fleet(self._ledger, link, scope_of(caller), everything=everything)
+            shown = fleet.jobs.link.states
+
+            def toggled(state: str) -> tuple[str, ...]:
+                return tuple(s for s in STATES if (s in shown) != (s == state))
+
+            return {
+                "page": "fleet", "fleet": fleet, "everything": everything, "states": STATES,
+                "usual_states": SHOWN, "toggled": toggled, **LISTED,
+            }  # fmt: skip
+
+        return await self._showing.page(request, "fleet.html", work)
+
+    async def list(self, request: Request) -> Response:
+        """The list alone, as of another moment."""
+
+        def work(caller: Caller, request: Request) -> dict[str, Any]:
+            jobs = read_jobs(self._ledger, self._link(request), scope_of(caller))
+            return {"fleet": {"jobs": jobs}} | LISTED
+
+        return await self._showing.page(request, "fleet_list.html", work)
+
+    async def step(self, request: Request) -> Response:
+        """The moment of the event before (`by` -1) or after (1) the link's; `at` is null where there is none."""
+
+        def work(_: Caller, request: Request) -> dict[str, Any]:
+            moments = steps(self._ledger, read_moment(self._ledger, self._link(request)))
+            back = request.query_params.get("by") == "-1"
+            found = moments.before if back else moments.after
+            if found is None:
+                return {"at": None}
+            return {"at": str(found), "time": time_text(found.time)}
+
+        return await self._showing.json(request, work)
+
+    async def offers(self, request: Request) -> Response:
+        """What may follow in a filter at a caret."""
+
+        def work(caller: Caller, request: Request) -> Any:
+            text = request.query_params.get("filter", "")
+            caret = request.query_params.get("caret", "")
+            at = int(caret) if caret.isascii() and caret.isdigit() else len(text)
+            return [offer.json() for offer in offers(self._ledger, text, at, caller.project)]
+
+        return await self._showing.json(request, work)
+
+    async def csv(self, request: Request) -> Response:
+        """The chart's numbers, all of them."""
+
+        def work(caller: Caller, request: Request) -> str:
+            if caller.project is not None:
+                raise PermissionDeniedError(caller.name, project=caller.project)
+            rows, states = read_series(self._ledger, self._link(request))
+            return csv_text(["time", *states], rows)
+
+        return await self._showing.file(request, "states.csv", "text/csv", work)
+
+    def _link(self, request: Request) -> FleetLink:
+        link = FleetLink.parse(request.query_params)
+        check_ledger(link.ledger, self._ledger.name)
+        return link

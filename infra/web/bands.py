@@ -1,0 +1,240 @@
+"""The life of a job as a band of its states over time: idle stretches made short, late reports joined.
+
+Places are percent of the band's width.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import accumulate, pairwise
+from typing import Final, NamedTuple
+
+from jobledger.domain.moments import Clock
+from jobledger.domain.states import JobState
+from jobledger.infra.past.why import LATE, elapsed
+from jobledger.infra.shapes import time_text
+from jobledger.infra.web.history import Happened, Outline, state_name
+
+IDLE: Final = 0.12
+"""The share of the band that one stretch may take in which nothing ran."""
+NARROW: Final = 0.15
+"""Percent: what is narrower is drawn together with what is beside it."""
+MOST_LATE: Final = 40
+MOST_ATTEMPTS: Final = 100
+MOST_MARKS: Final = 60
+TAIL: Final = 0.02
+"""The share of the band that stands for the time after the last event."""
+_ACTIVE: Final = frozenset(
+    {JobState.RUNNING.name, JobState.UPDATING.name, JobState.CANCELLING.name}
+)
+
+
+class Segment(NamedTuple):
+    """A stretch in one state, or in several that are too narrow to tell apart (`states` says how many)."""
+
+    state: str
+    left: float
+    width: float
+    begin: datetime
+    end: datetime | None
+    """None: it is in it still."""
+    states: int
+
+    @property
+    def title(self) -> str:
+        """What is said of it."""
+        if self.end is None:
+            return f"{self.state} since {_shown(self.begin)}"
+        lasted = elapsed(self.end - self.begin)
+        said = self.state if self.states == 1 else f"{self.states} states, the longest {self.state}"
+        return f"{said} for {lasted}, from {_shown(self.begin)}"
+
+
+class Break(NamedTuple):
+    """A stretch that is drawn shorter than it was."""
+
+    place: float
+    said: str
+
+
+class Late(NamedTuple):
+    """An event that was recorded late: where it occurred, and where it became known."""
+
+    occurred: float
+    recorded: float
+    version: int
+    type: str
+
+
+class Attempt(NamedTuple):
+    """One attempt: its number, last step and stretch, and how it stood at its end."""
+
+    number: int
+    last: int
+    left: float
+    width: float
+    state: str
+    lasted: str
+
+
+class Bands(NamedTuple):
+    """What is drawn; `scale` is the breakpoints (RFC 3339 time, percent) between which time runs evenly."""
+
+    occurred: list[Segment]
+    recorded: list[Segment]
+    """Empty, if nothing was late."""
+    breaks: list[Break]
+    late: list[Late]
+    attempts: list[Attempt]
+    scale: list[tuple[str, float]]
+    contradicted: list[float]
+    """Where reports came that could not be true."""
+
+
+class Scale:
+    """Time along a band: evenly, but that stretches in which nothing ran are cut short."""
+
+    def __init__(self, entries: Sequence[tuple[datetime, bool]]) -> None:
+        """`entries`: times in order, and whether something ran from there on."""
+        self.times = [time for time, _ in entries]
+        lengths = [(b - a).total_seconds() for a, b in pairwise(self.times)]
+        busy = [ran for _, ran in entries[:-1]]
+        ran = sum(length for length, active in zip(lengths, busy, strict=True) if active)
+        longest = ran * IDLE if ran else sum(lengths)
+        cut = [
+            length if active else min(length, longest)
+            for length, active in zip(lengths, busy, strict=True)
+        ]
+        self.shortened = [was > now for was, now in zip(lengths, cut, strict=True)]
+        whole = sum(cut) * (1 + TAIL) or 1.0
+        self.places = [100 * length / whole for length in accumulate(cut, initial=0.0)]
+        self._known = dict(zip(self.times, self.places, strict=True))
+
+    def place(self, time: datetime) -> float:
+        """Where a time is."""
+        if (known := self._known.get(time)) is not None:
+            return known
+        n = min(max(bisect_right(self.times, time) - 1, 0), len(self.times) - 2)
+        if n < 0:
+            return 0.0
+        begin, end = self.times[n], self.times[n + 1]
+        share = (time - begin) / (end - begin) if end > begin else 0.0
+        return self.places[n] + min(1.0, max(0.0, share)) * (self.places[n + 1] - self.places[n])
+
+    def breaks(self) -> Iterator[Break]:
+        """The stretches that were cut short."""
+        for n, short in enumerate(self.shortened):
+            if short:
+                middle = (self.places[n] + self.places[n + 1]) / 2
+                yield Break(round(middle, 3), elapsed(self.times[n + 1] - self.times[n]))
+
+
+def bands(outline: Outline) -> Bands:
+    """Of a job with at least one event."""
+    late = [row for row in outline.recorded if row.recorded_time - row.occurred_time >= LATE]
+    occurred = sorted(outline.recorded, key=lambda row: (row.occurred_time, row.version))
+    scale = Scale(_entries(occurred, outline.recorded if late else ()))
+    return Bands(
+        occurred=_segments(occurred, Clock.OCCURRED, scale),
+        recorded=_segments(outline.recorded, Clock.RECORDED, scale) if late else [],
+        breaks=list(scale.breaks()),
+        late=[
+            Late(
+                round(scale.place(row.occurred_time), 3), round(scale.place(row.recorded_time), 3),
+                row.version, row.type,
+            )
+            for row in late[:: -(-len(late) // MOST_LATE) or 1]
+        ],
+        attempts=_attempts(outline, scale),
+        scale=_breakpoints(scale),
+        contradicted=sorted(
+            {round(scale.place(r.occurred_time), 1) for r in occurred if r.type == "Contradicted"}
+        )[:MOST_MARKS],
+    )  # fmt: skip
+
+
+def _entries(
+    occurred: Sequence[Happened], recorded: Sequence[Happened]
+) -> list[tuple[datetime, bool]]:
+    """All times at which something happened or became known, and whether the job ran from there on."""
+    marks = [(row.occurred_time, state_name(row.type)) for row in occurred]
+    marks += [(row.recorded_time, None) for row in recorded]
+    entries, running = list[tuple[datetime, bool]](), False
+    for time, state in sorted(marks, key=lambda mark: mark[0]):
+        running = running if state is None else state in _ACTIVE
+        if entries and entries[-1][0] == time:
+            entries.pop()
+        entries.append((time, running))
+    return entries
+
+
+def _segments(rows: Sequence[Happened], clock: Clock, scale: Scale) -> list[Segment]:
+    entered = [
+        (row.occurred_time if clock is Clock.OCCURRED else row.recorded_time, state)
+        for row in rows
+        if (state := state_name(row.type)) is not None
+    ]
+    places = [scale.place(time) for time, _ in entered] + [100.0]
+    segments, first = list[Segment](), 0
+    while first < len(entered):
+        # Neighbours that are too narrow by themselves are one, named for the longest of them.
+        last = first
+        while last + 1 < len(entered) and places[last + 1] - places[first] < NARROW:
+            last += 1
+        longest = max(range(first, last + 1), key=lambda n: places[n + 1] - places[n])
+        end = entered[last + 1][0] if last + 1 < len(entered) else None
+        left, width = places[first], max(0.05, places[last + 1] - places[first])
+        begin, state = entered[first][0], entered[longest][1]
+        segments.append(
+            Segment(state, round(left, 3), round(width, 3), begin, end, last - first + 1)
+        )
+        first = last + 1
+    return segments
+
+
+def _attempts(outline: Outline, scale: Scale) -> list[Attempt]:
+    ends = attempt_ends(outline)
+    begins = [1, *(end + 1 for end in ends)]
+    stretches = list(zip(begins, ends, strict=False))[:MOST_ATTEMPTS]
+    return [
+        _attempt(outline, scale, number, *stretch) for number, stretch in enumerate(stretches, 1)
+    ]
+
+
+def attempt_ends(outline: Outline) -> list[int]:
+    """The last step of each attempt; an attempt of no steps has none."""
+    begins = [n for n, row in enumerate(outline.rows) if row.type == "Retried" and n]
+    return [*begins, len(outline.rows)]
+
+
+def _attempt(outline: Outline, scale: Scale, number: int, first: int, last: int) -> Attempt:
+    rows = outline.rows[first - 1 : last]
+    begin, end = rows[0].occurred_time, rows[-1].occurred_time
+    states = [state for row in rows if (state := state_name(row.type)) is not None]
+    left = scale.place(begin)
+    width = max(0.3, scale.place(end) - left)
+    return Attempt(
+        number=number,
+        last=last,
+        left=round(left, 3),
+        width=round(width, 3),
+        state=states[-1] if states else "",
+        lasted=elapsed(max(end - begin, timedelta())),
+    )
+
+
+def _breakpoints(scale: Scale) -> list[tuple[str, float]]:
+    """Only those between which time does not run as before."""
+    kept: list[tuple[str, float]] = []
+    pairs = list(zip(scale.times, scale.places, strict=True))
+    for n, (time, place) in enumerate(pairs):
+        ends = n in (0, len(pairs) - 1)
+        if ends or scale.shortened[n - 1] or scale.shortened[n]:
+            kept.append((str(time_text(time)), round(place, 4)))
+    return kept
+
+
+def _shown(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"

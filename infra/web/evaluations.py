@@ -1,0 +1,128 @@
+"""What the reports page shows of evaluation jobs: mean average precision over time, curves, confusion matrices."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.names import parse_name
+from jobledger.infra.evaluation.reading import (
+    metrics_of,
+    precision_of,
+    read_evaluated,
+    run_time_of,
+)
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.web.charts import Chart, Span, curves, lines
+from jobledger.infra.web.fleet import Scope
+from jobledger.infra.web.reports import ReportLink, read_moment
+
+MOST_JOBS: Final = 100
+MOST_CURVES: Final = 10
+MOST_LABELS: Final = 40
+SHADES: Final = 9
+
+
+class Cell(NamedTuple):
+    """How many items of the row's label were predicted as the column's; `shade` is its share of the row, 0 to 9."""
+
+    items: int
+    shade: int
+
+
+class Run(NamedTuple):
+    """One run, as a row of the table."""
+
+    number: int
+    time: Any
+    items: str
+    precision: float
+    area: float
+
+
+class Evaluations(NamedTuple):
+    """The jobs to choose from; of the chosen one its runs, and of the chosen run its measures."""
+
+    link: ReportLink
+    jobs: list[str]
+    runs: list[Run]
+    over_time: Chart | None
+    curve: Chart | None
+    points: list[tuple[float, float, float]]
+    """Of the aggregate's curve: confidence threshold, recall, precision."""
+    labels: list[str]
+    matrix: list[tuple[str, list[Cell]]]
+
+
+def read_evaluations(ledger: Ledger, link: ReportLink, scope: Scope) -> Evaluations:
+    """Raises InvalidFieldError for a run there is not, and JobNotFoundError."""
+    moment = read_moment(ledger, link)
+    pinned = link._replace(ledger=ledger.name, at=str(moment))
+    wanted = 'kind = "evaluationJobs"'
+    page = ledger.page(scope(wanted), page_size=MOST_JOBS, as_of=moment)
+    jobs = [job.name for job in page.jobs]
+    name = link.job or next(iter(jobs), "")
+    if not name:
+        return Evaluations(pinned, [], [], None, None, [], [], [])
+    if not ledger.page(scope(f'name = "{parse_name(name)}"'), page_size=1, as_of=moment).jobs:
+        raise JobNotFoundError(name)
+    known = {
+        int(event.json["run"])
+        for event in ledger.history(name)
+        if event.type == "EvaluationCreated" and event.position <= moment.position
+    }
+    found = {run: said for run, said in read_evaluated(ledger, name).items() if run in known}
+    return _shown(pinned._replace(job=name), jobs, found)
+
+
+def _shown(link: ReportLink, jobs: list[str], found: dict[int, list[JsonObject]]) -> Evaluations:
+    runs = [_run(number, said[0]) for number, said in sorted(found.items())]
+    if not runs:
+        return Evaluations(link, jobs, [], None, None, [], [], [])
+    number = int(link.run) if link.run.isascii() and link.run.isdigit() else runs[-1].number
+    if number not in found or (link.run and link.run != str(number)):
+        raise InvalidFieldError("run", f"there is no evaluation of run {link.run[:20]!r}")
+    link = link._replace(run=str(number))
+    span = Span(runs[0].time, runs[-1].time)
+    over_time = lines(span, {"mAP": [(run.time, run.precision) for run in runs]}, top=1)
+    metrics = [metrics_of(said) for said in found[number]]
+    labels, matrix = _matrix(metrics[0])
+    points = _points(metrics[0]["prCurve"])
+    curve = curves({_label(each): [(r, p) for _, r, p in _points(each["prCurve"])] for each in metrics[:MOST_CURVES]})  # fmt: skip
+    return Evaluations(link, jobs, runs, over_time, curve, points, labels, matrix)
+
+
+def _run(number: int, said: JsonObject) -> Run:
+    area = float(metrics_of(said)["prCurve"]["areaUnderCurve"])
+    items = str(said["evaluatedItemCount"])
+    return Run(number, run_time_of(said), items, precision_of(said), area)
+
+
+def _label(metrics: JsonObject) -> str:
+    spec = metrics["prCurve"].get("annotationSpec")
+    return "all labels" if spec is None else str(spec["displayName"])
+
+
+def _points(curve: JsonObject) -> list[tuple[float, float, float]]:
+    return [
+        (float(e.get("confidenceThreshold", 0)), float(e.get("recall", 0)), float(e.get("precision", 0)))
+        for e in curve["confidenceMetricsEntries"]
+    ]  # fmt: skip
+
+
+def _matrix(metrics: JsonObject) -> tuple[list[str], list[tuple[str, list[Cell]]]]:
+    """The labels across, and a row for each down; none where there is no matrix."""
+    rows = metrics.get("confusionMatrix", {}).get("row", [])[:MOST_LABELS]
+    labels = [str(row["annotationSpec"]["displayName"]) for row in rows]
+    return labels, [(label, _cells(row, labels)) for label, row in zip(labels, rows, strict=True)]
+
+
+def _cells(row: JsonObject, labels: list[str]) -> list[Cell]:
+    said = {
+        str(each["annotationSpec"]["displayName"]): int(each.get("itemCount", 0))
+        for each in row.get("entries", [])
+    }
+    whole = sum(said.values()) or 1
+    counts = [said.get(label, 0) for label in labels]
+    return [Cell(count, round(SHADES * count / whole)) for count in counts]

@@ -1,0 +1,249 @@
+// A job's page: a cursor among its events, and everything else as it was there.
+
+import { html, nothing, render } from "lit-html";
+import { History, differences } from "jobledger/history";
+import { Part, Refused, settled, tell } from "jobledger/reading";
+import { changesTable, explained, feed, fields, json, state, table, time } from "jobledger/telling";
+import { follow } from "jobledger/tail";
+import { proof } from "jobledger/proving";
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const part = (id) => document.getElementById(id);
+const online = location.protocol.startsWith("http") && !data.offline;
+const encoded = data.name.split("/").map(encodeURIComponent).join("/");
+const history_ = new History(data, online ? ask : null);
+const views = { feed, table, json };
+const parts = {};
+const now = { step: data.cursor, seen: Number(new URLSearchParams(location.search).get("seen") ?? data.total) };
+
+async function ask(what, said) {
+  parts[what] ??= new Part();
+  const query = new URLSearchParams({ clock: data.clock, until: data.until });
+  for (const [key, each] of Object.entries(said)) if (each !== undefined && each !== "") query.set(key, each);
+  const text = await parts[what].read(`/parts/${what}/${encoded}?${query}`);
+  return text === null ? new Promise(() => {}) : JSON.parse(text);
+}
+
+// Runs what may be refused, and says so.
+async function trying(work) {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    tell(error.message);
+  }
+}
+
+async function go(step) {
+  now.step = Math.min(Math.max(0, step), history_.total);
+  part("scrubber").value = now.step;
+  await trying(show);
+}
+
+async function show() {
+  const { step } = now;
+  const { job, step: last } = await history_.at(step);
+  if (step !== now.step) return;
+  const event = last?.event;
+  part("scrubber").setAttribute("aria-valuetext", event ? `event ${step} of ${history_.total}: ${event.type}` : "before the first event");
+  drawCursor(event);
+  render(standing(job, event), part("now"));
+  drawJob(job, last);
+  render(changed(last), part("changes"));
+  proof(part("proof"), data, event, { online, listed: () => now.listed });
+  remember(event);
+  await Promise.all([showEvents(), blame(job, last)]);
+}
+
+function standing(job, event) {
+  if (!event) return html`<span>Before its first event: the job is not there yet.</span>`;
+  return html`${job.deleteTime ? html`<b>deleted</b>` : state(job.state)}
+    <span>event ${now.step} of ${history_.total}: <b>${event.type}</b></span>
+    <span>${time(data.clock === "occurred" ? event.occurredTime : event.recordedTime)} UTC</span>
+    ${event.actor ? html`<span>by <bdi>${event.actor}</bdi></span>` : nothing}
+    ${data.contradicted ? html`<span class="badge">${data.contradicted} contradicted</span>` : nothing}`;
+}
+
+function drawJob(job, last, since = null) {
+  const shown = Object.keys(job).length ? fields(job, { changes: last?.changes, since, go }) : html`<p class="quiet">There is no job yet.</p>`;
+  render(shown, part("job"));
+}
+
+async function blame(job, last) {
+  const { step } = now;
+  const since = await history_.blame(step);
+  if (step === now.step) drawJob(job, last, since);
+}
+
+function changed(last) {
+  if (!last) return html`<p class="quiet">Nothing happened yet.</p>`;
+  const { event, changes } = last;
+  return html`${explained(event) ? html`<p class="problem">${explained(event)}</p>` : nothing}${changesTable(changes)}`;
+}
+
+// Places of times are known at breakpoints, and run evenly in between.
+function place(text) {
+  const at = Date.parse(text);
+  const { scale } = data;
+  const n = scale.findLastIndex(([time]) => Date.parse(time) <= at);
+  if (n < 0) return scale[0]?.[1] ?? 0;
+  if (n === scale.length - 1) return scale[n][1];
+  const [[begin, low], [end, high]] = [scale[n], scale[n + 1]];
+  return low + ((at - Date.parse(begin)) / (Date.parse(end) - Date.parse(begin))) * (high - low);
+}
+
+function drawCursor(event) {
+  const at = event ? place(data.clock === "occurred" ? event.occurredTime : event.recordedTime) : 0;
+  for (const side of ["x1", "x2"]) part("cursor-line").setAttribute(side, `${at}%`);
+}
+
+function asked() {
+  const said = new FormData(part("events-asked"));
+  const actor = said.get("actor");
+  return { type: said.get("type"), actor: actor === "*" ? undefined : actor, failed: said.get("failed") ?? "" };
+}
+
+const isFiltered = ({ type, actor, failed }) => type || actor !== undefined || failed;
+
+// The events around the cursor; of a filter, the first that match.
+async function showEvents(after = 0) {
+  const wanted = asked();
+  const { step } = now;
+  if (isFiltered(wanted)) {
+    const found = await history_.find(wanted, after);
+    return drawEvents(found.events, found.more ? () => trying(() => showEvents(found.events.at(-1).step)) : null);
+  }
+  const window = await history_.window(step);
+  const events = window.steps.map(({ event }, n) => ({ step: window.first + n, ...event }));
+  if (step === now.step) drawEvents(events, null);
+}
+
+function drawEvents(events, more) {
+  const view = new FormData(part("events-asked")).get("view");
+  const first = events[0]?.step ?? 0;
+  const last = events.at(-1)?.step ?? 0;
+  const around = !isFiltered(asked());
+  now.listed = events;
+  render(
+    html`<p class="quiet">${events.length ? `Events ${first} to ${last} of ${history_.total}.` : "No event is so."}</p>
+      ${events.length ? views[view](events, { cursor: now.step, seen: now.seen, go }) : nothing}
+      <p class="buttons">
+        ${around && first > 1 ? html`<button type="button" @click=${() => go(first - 1)}>Earlier events</button>` : nothing}
+        ${around && last < history_.total ? html`<button type="button" @click=${() => go(last + 1)}>Later events</button>` : nothing}
+        ${more ? html`<button type="button" @click=${more}>More</button>` : nothing}
+      </p>`,
+    part("events"),
+  );
+}
+
+// The link to just this: the step's version, and up to which position the history is shown.
+function link(event, changes = {}) {
+  const said = { ledger: data.ledger, at: event ? `v${event.version}` : "v0", clock: data.clock, until: data.until };
+  const { type, actor, failed } = asked();
+  const view = new FormData(part("events-asked")).get("view");
+  Object.assign(said, { type, actor, failed, view: view === "feed" ? "" : view, with: part("other").value.trim() }, changes);
+  const query = new URLSearchParams(Object.entries(said).filter(([, each]) => each !== undefined && each !== ""));
+  return `/jobs/${encoded}?${query}`;
+}
+
+const written = settled(200, (address) => online && history.replaceState(null, "", address));
+
+function remember(event) {
+  part("link").href = online ? link(event) : `#v${event?.version ?? 0}`;
+  written(part("link").href);
+}
+
+async function jobAt(text) {
+  const attempt = /^attempt\s+(\d+)$/i.exec(text);
+  const version = /^v(\d+)$/.exec(text);
+  if (attempt) return atStep(data.attempts[Number(attempt[1]) - 1], text);
+  if (version && !online) return atStep(await stepOf(Number(version[1])), text);
+  if (!online) throw new Refused("In a file, moments are versions (v3) and attempts (attempt 2).");
+  const named = text.startsWith("projects/");
+  const name = named ? text.split("/").map(encodeURIComponent).join("/") : encoded;
+  const query = named ? "" : `?${new URLSearchParams({ asOf: text })}`;
+  parts.other ??= new Part();
+  const { asOf, clock, position, ...job } = JSON.parse(await parts.other.read(`/ledger/v1/${name}${query}`));
+  return job;
+}
+
+async function stepOf(version) {
+  for (let step = 1; step <= history_.total; step++) {
+    if ((await history_.at(step)).step.event.version === version) return step;
+  }
+  return undefined;
+}
+
+async function atStep(step, text) {
+  if (!step) throw new Refused(`There is no ${text} of this job.`);
+  return (await history_.at(step)).job;
+}
+
+async function compare() {
+  const text = part("other").value.trim();
+  if (!text) return render(nothing, part("differences"));
+  try {
+    const [other, { job }] = [await jobAt(text), await history_.at(now.step)];
+    render(html`<h3>From ${text} to event ${now.step}</h3>${changesTable(differences(other, job))}`, part("differences"));
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    render(html`<p class="problem">${error.message}</p>`, part("differences"));
+  }
+}
+
+async function reasons() {
+  if (!part("why").open || !online) return;
+  const { step } = await history_.at(now.step);
+  const at = step ? `v${step.event.version}` : "";
+  const { chain, conclusion } = await ask("why", { at });
+  render(html`<ol>${chain.map(({ sentence }) => html`<li>${sentence}</li>`)}</ol><p>${conclusion}</p>`, part("reasons"));
+}
+
+const keys = { ArrowLeft: () => now.step - 1, ArrowRight: () => now.step + 1, Home: () => 0, End: () => history_.total };
+const buttons = { first: keys.Home, back: keys.ArrowLeft, on: keys.ArrowRight, last: keys.End };
+
+document.addEventListener("keydown", (event) => {
+  const elsewhere = event.target.closest("input:not(#scrubber), select, textarea, [role=region], pre");
+  if (!keys[event.key] || elsewhere || event.altKey || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  go(keys[event.key]());
+});
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-go], [data-step]");
+  if (button?.dataset.go) go(buttons[button.dataset.go]());
+  if (button?.dataset.step) go(Number(button.dataset.step));
+});
+part("scrubber").addEventListener("input", () => go(Number(part("scrubber").value)));
+part("events-asked").addEventListener("change", () => trying(async () => {
+  await showEvents();
+  remember((await history_.at(now.step)).step?.event);
+}));
+part("against").addEventListener("submit", (event) => {
+  event.preventDefault();
+  trying(compare);
+});
+part("why").addEventListener("toggle", () => trying(reasons));
+for (const clock of document.querySelectorAll("[name=clock]")) {
+  clock.disabled = !online;
+  clock.addEventListener("change", async () => {
+    const { step } = await history_.at(now.step);
+    location.assign(link(step?.event, { clock: clock.value }));
+  });
+}
+
+// What the address says of the view, beside the moment.
+function begin() {
+  const said = new URLSearchParams(location.search);
+  const form = part("events-asked").elements;
+  if (views[said.get("view")]) form.view.value = said.get("view");
+  if (said.has("type")) form.type.value = said.get("type");
+  if (said.has("actor")) form.actor.value = said.get("actor");
+  form.failed.checked = said.get("failed") === "1";
+  part("why").hidden = !online;
+  part("other").value = said.get("with") ?? "";
+  if (part("other").value) part("compare").open = true;
+  go(now.step).then(() => part("other").value && trying(compare));
+  if (online) follow(part("new"), data, encoded);
+}
+
+begin();

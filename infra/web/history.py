@@ -1,0 +1,218 @@
+"""A job's history as its page takes it: an outline of all events, and windows of steps with all they say.
+
+A window is a job before some steps, and of each step its event and what that changed: so a page
+shows the job at any step of it, and needs no more than the windows somebody looks at. Personal
+parts are as they are stored; who shows them opens them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import cache, cached_property
+from typing import Final, NamedTuple
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.job import Job
+from jobledger.domain.moments import AtTime, AtVersion, Clock, Moment, parse_as_of
+from jobledger.domain.states import state_after
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.past.blame import since
+from jobledger.infra.past.comparing import ABSENT, Change, diff_jobs, fields_of
+from jobledger.infra.past.steps import Step, steps_of
+from jobledger.infra.personal import MARKER
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import translated
+from jobledger.infra.rows import RecordedEvent
+from jobledger.infra.shapes import event_json
+
+READ_OUTLINE: Final = sql.load("jobledger.infra.web", "read_outline")
+WINDOW: Final = 200
+"""Steps in a window."""
+FAILURES: Final = frozenset({"Failed", "Expired", "RunFailed", "Contradicted"})
+"""Events that tell of something that went wrong."""
+
+
+class Happened(NamedTuple):
+    """One event, without its data."""
+
+    version: int
+    position: int
+    type: str
+    occurred_time: datetime
+    recorded_time: datetime
+    actor: str | None
+
+
+def happened(event: RecordedEvent) -> Happened:
+    """The event without its data."""
+    return Happened(
+        event.version,
+        event.position,
+        event.type,
+        event.occurred_time,
+        event.recorded_time,
+        event.actor,
+    )
+
+
+class Outline:
+    """All events of a job as far as was known at position `until`, in the order of a clock."""
+
+    def __init__(self, name: str, clock: Clock, until: int, rows: Iterable[Happened]) -> None:
+        self.name = name
+        self.clock = clock
+        self.until = until
+        self.recorded = sorted(rows, key=lambda row: row.version)
+        """In the order of their versions."""
+        self.rows = self.recorded
+        if clock is Clock.OCCURRED:
+            self.rows = sorted(self.recorded, key=lambda row: (row.occurred_time, row.version))
+
+    @property
+    def in_order(self) -> bool:
+        """Whether steps come in the order of their versions."""
+        return self.rows is self.recorded or self.rows == self.recorded
+
+    @cached_property
+    def steps(self) -> dict[int, int]:
+        """Which step each version is, from 1."""
+        return {row.version: step for step, row in enumerate(self.rows, 1)}
+
+    def step_at(self, moment: Moment) -> int:
+        """How many steps there were by then."""
+        if self.clock is Clock.RECORDED:
+            return sum(row.position <= moment.position for row in self.rows)
+        return sum(row.occurred_time <= moment.time for row in self.rows)
+
+    def find(self, types: Sequence[str], actors: Sequence[str], *, failed: bool) -> list[int]:
+        """The steps of these types (all, if none are named), by these actors, or that failed."""
+        return [
+            step
+            for step, row in enumerate(self.rows, 1)
+            if (not types or row.type in types)
+            and (not actors or (row.actor or "") in actors)
+            and (not failed or row.type in FAILURES)
+        ]
+
+
+def read_outline(ledger: Ledger, name: str, clock: Clock, until: int | None) -> Outline:
+    """Raises JobNotFoundError where nothing of the job was known, and InvalidFieldError for what is not yet."""
+    size = ledger.size()
+    if until is not None and until > size:
+        raise InvalidFieldError("until", f"@{until} is not yet: the ledger ends at {size}")
+    known = size if until is None else until
+    with translated(), ledger.connection() as connection:
+        asked = {"name": name, "until": known}
+        rows = connection.execute(READ_OUTLINE, asked, binary=True).fetchall()
+    if not rows:
+        raise JobNotFoundError(name)
+    return Outline(name, clock, known, (Happened(*row) for row in rows))
+
+
+def step_meant(ledger: Ledger, outline: Outline, at: str) -> int:
+    """Which step a moment is, 0 being before the first; the last one, if none is said."""
+    if not at:
+        return len(outline.rows)
+    now = ledger.moment(None)
+    meant = parse_as_of(at, outline.clock if "@" not in at else None, now.time)
+    if isinstance(meant, AtVersion):
+        if meant.version == 0:
+            return 0
+        if meant.version not in outline.steps:
+            last = outline.recorded[-1].version
+            why = f"there is no version {meant.version}: {outline.name} is at v{last}"
+            raise InvalidFieldError("at", why)
+        return outline.steps[meant.version]
+    if isinstance(meant, AtTime) and meant.clock is Clock.RECORDED:
+        return sum(row.recorded_time <= meant.time for row in outline.rows)
+    return outline.step_at(ledger.moment(meant))
+
+
+def read_window(ledger: Ledger, outline: Outline, number: int) -> JsonObject:
+    """The steps from `number * WINDOW` on: what the job was before them, and of each what it changed."""
+    first = number * WINDOW
+    if not 0 <= first < max(1, len(outline.rows)):
+        raise InvalidFieldError("window", f"there is no {number}")
+    return window_of(_steps(ledger, outline, first, first + WINDOW), first)
+
+
+def window_of(steps: Sequence[Step], first: int) -> JsonObject:
+    """These steps as a window; `first` is how many there are before them."""
+    before = fields_of(steps[0].before) if steps else {}
+    return {"first": first + 1, "job": before, "steps": [_step(step) for step in steps]}
+
+
+def read_blame(ledger: Ledger, outline: Outline, number: int) -> dict[str, int]:
+    """Since which step each field was what it was before a window's first one."""
+    first = number * WINDOW
+    return since(_steps(ledger, outline, 0, first)) if first else {}
+
+
+def read_steps(ledger: Ledger, outline: Outline, steps: Sequence[int]) -> list[JsonObject]:
+    """These events, with the number of the step each of them is."""
+    versions = [outline.rows[step - 1].version for step in steps]
+    if not versions:
+        return []
+    events = {
+        event.version: event
+        for event in ledger.history(outline.name, min(versions) - 1, max(versions))
+    }
+    pairs = zip(steps, versions, strict=True)
+    return [{"step": step} | said(events[version]) for step, version in pairs]
+
+
+def said(event: RecordedEvent) -> JsonObject:
+    """The event, whether it tells of something that went wrong, and its data's text if parts are sealed."""
+    shown = event_json(event) | {"schema": event.schema, "failed": event.type in FAILURES}
+    return shown | {"stored": event.stored.decode()} if MARKER in event.stored else shown
+
+
+def _steps(ledger: Ledger, outline: Outline, first: int, last: int) -> list[Step]:
+    """Steps after `first` up to `last`."""
+    if not outline.in_order:
+        events = {event.version: event for event in _known(ledger, outline, 0)}
+        ordered = [events[row.version] for row in outline.rows[:last]]
+        return list(steps_of(Job(name=outline.name), ordered))[first:]
+    after = outline.recorded[first - 1].version if first else 0
+    before = Job(name=outline.name)
+    if first:
+        before = _job_at(ledger, outline, outline.recorded[first - 1].position)
+    return list(steps_of(before, _known(ledger, outline, after, last - first)))
+
+
+def _known(
+    ledger: Ledger, outline: Outline, after: int, most: int | None = None
+) -> list[RecordedEvent]:
+    """The events after a version, as far as was known."""
+    rows = [row.version for row in outline.recorded if row.version > after][:most]
+    return ledger.history(outline.name, after, rows[-1]) if rows else []
+
+
+def _job_at(ledger: Ledger, outline: Outline, position: int) -> Job:
+    """The job after that position, deleted or not."""
+    job = ledger.read_at(outline.name, position)
+    assert job is not None
+    return job
+
+
+def _step(step: Step) -> JsonObject:
+    changes = [_change(change) for change in diff_jobs(step.before, step.after)]
+    return {"event": said(step.event), "changes": changes}
+
+
+def _change(change: Change) -> JsonObject:
+    shown: JsonObject = {"keys": list(change.keys)}
+    if change.before is not ABSENT:
+        shown["before"] = change.before
+    if change.after is not ABSENT:
+        shown["after"] = change.after
+    return shown
+
+
+@cache
+def state_name(type_: str) -> str | None:
+    """The state an event of that type leads to."""
+    state = state_after(type_)
+    return "DELETED" if type_ == "Deleted" else None if state is None else state.name

@@ -1,0 +1,75 @@
+"""What a job's page shows, as data: the same for a page that a server sends and for one in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.events import EVENT_TYPES
+from jobledger.domain.job import Job
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.past.steps import steps_of
+from jobledger.infra.rows import RecordedEvent
+from jobledger.infra.web.bands import Bands, attempt_ends, bands
+from jobledger.infra.web.history import (
+    WINDOW,
+    Outline,
+    read_outline,
+    read_window,
+    step_meant,
+    window_of,
+)
+from jobledger.infra.web.links import JobLink
+
+
+class JobPage(NamedTuple):
+    """The bands that are drawn, and all that the page's script begins with."""
+
+    name: str
+    bands: Bands
+    data: JsonObject
+    deleted: bool
+
+
+def read_page(ledger: Ledger, name: str, link: JobLink) -> JobPage:
+    """With the window of steps that the link's moment is in. Raises JobNotFoundError, InvalidFieldError."""
+    outline = read_outline(ledger, name, link.clock, link.until)
+    cursor = step_meant(ledger, outline, link.at)
+    number = max(0, cursor - 1) // WINDOW
+    window = read_window(ledger, outline, number)
+    page = _page(ledger.name, outline, cursor, {str(number): window})
+    return page._replace(data=ledger.reveal(page.data))
+
+
+def page_of(ledger: str, outline: Outline, events: Iterable[RecordedEvent]) -> JobPage:
+    """With all windows of steps, made of just these events, which the outline is of."""
+    told = {event.version: event for event in events}
+    steps = list(steps_of(Job(name=outline.name), [told[row.version] for row in outline.rows]))
+    windows = {
+        str(n): window_of(steps[n * WINDOW : (n + 1) * WINDOW], n * WINDOW)
+        for n in range(-(-len(steps) // WINDOW))
+    }
+    return _page(ledger, outline, len(steps), windows)
+
+
+def _page(ledger: str, outline: Outline, cursor: int, windows: dict[str, JsonObject]) -> JobPage:
+    drawn = bands(outline)
+    data = {
+        "ledger": ledger,
+        "name": outline.name,
+        "clock": outline.clock.value,
+        "until": outline.until,
+        "total": len(outline.rows),
+        "cursor": cursor,
+        "size": WINDOW,
+        "windows": windows,
+        "scale": drawn.scale,
+        "attempts": attempt_ends(outline),
+        "types": sorted({row.type for row in outline.rows}),
+        "actors": sorted({row.actor or "" for row in outline.rows}),
+        "eventTypes": sorted(EVENT_TYPES),
+        "contradicted": sum(row.type == "Contradicted" for row in outline.rows),
+    }
+    deleted = any(row.type == "Deleted" for row in outline.rows)
+    return JobPage(outline.name, drawn, data, deleted)

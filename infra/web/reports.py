@@ -1,0 +1,260 @@
+"""What the reports page shows: one report as a chart, as a table, and the way from each number to its jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, Final, NamedTuple, Self
+
+import orjson
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.filters import parse_filter
+from jobledger.domain.moments import AtTime, Clock, Moment, parse_as_of
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.postgres.connections import translated
+from jobledger.infra.rehearse import folded
+from jobledger.infra.reports.asking import Asked, Question, Report, answer
+from jobledger.infra.reports.pictures import UNITS, lines_of
+from jobledger.infra.shapes import time_text
+from jobledger.infra.web.charts import Chart, Span, lines
+from jobledger.infra.web.links import FleetLink, query_of
+from jobledger.projections.catalogue import PROJECTIONS
+
+TITLES: Final = {
+    "throughput": "Throughput",
+    "queue-time": "Queue time",
+    "run-time": "Run time",
+    "failures": "Failures by message",
+    "concurrency": "Concurrency",
+    "attempts": "Attempts",
+    "evaluations": "Evaluations",
+}
+MOST_LINES: Final = 10
+ENDS: Final = {
+    "succeeded": "SUCCEEDED",
+    "partiallySucceeded": "PARTIALLY_SUCCEEDED",
+    "failed": "FAILED",
+    "cancelled": "CANCELLED",
+    "expired": "EXPIRED",
+}
+"""The state that a column of throughput counts."""
+
+
+class ReportLink(NamedTuple):
+    """An address of the reports page; "" is what is usual."""
+
+    ledger: str = ""
+    at: str = ""
+    """As `TIME@POSITION`: what "now" meant, and the events that count; "" is all there is."""
+    report: str = "throughput"
+    begin: str = ""
+    end: str = ""
+    bucket: str = ""
+    by: str = ""
+    filter: str = ""
+    job: str = ""
+    """Of evaluations: whose."""
+    run: str = ""
+
+    @classmethod
+    def parse(cls, said: Mapping[str, str]) -> Self:
+        """Raises InvalidFieldError for a report there is not."""
+        link = cls(
+            begin=said.get("from", "").strip(),
+            end=said.get("to", "").strip(),
+            **{key: said.get(key, "").strip() for key in ("ledger", "at", "bucket", "by", "filter", "job", "run")},
+        )  # fmt: skip
+        wanted = said.get("report") or link.report
+        if wanted not in TITLES:
+            raise InvalidFieldError("report", f"{wanted[:60]!r} is none of {', '.join(TITLES)}")
+        return link._replace(report=wanted)
+
+    def query(self, **changed: str) -> str:
+        """The address's query, with some of it changed."""
+        said = self._replace(**changed)._asdict()
+        return query_of({"from": said.pop("begin"), "to": said.pop("end")} | said)
+
+    def question(self, project: str | None) -> Question:
+        """What is asked, of the jobs of one project; None: of all. Raises InvalidFieldError."""
+        parse_filter(self.filter)  # By itself: it must not end what limits it.
+        asked = f"({self.filter})" if self.filter.strip() else ""
+        limit = "" if project is None else f"project = {_quoted(project)}"
+        whole = " AND ".join(term for term in (limit, asked) if term)
+        begin, end, bucket = (said or None for said in (self.begin, self.end, self.bucket))
+        return Question(self.report, self.by, whole, begin, end, bucket)
+
+
+class Hit(NamedTuple):
+    """A place in the chart that leads to jobs: percent from the left, and how wide."""
+
+    left: float
+    width: float
+    title: str
+    address: str
+
+
+class Bar(NamedTuple):
+    """A bar of a report that has no time: its parts by state, in percent of the longest."""
+
+    label: str
+    parts: list[tuple[str, float, float]]
+    jobs: int
+    address: str
+
+
+class ReportPage(NamedTuple):
+    """One report, drawn and written."""
+
+    link: ReportLink
+    """Pinned to the moment the report holds for."""
+    report: Report
+    chart: Chart | None
+    hits: list[Hit]
+    bars: list[Bar]
+    unit: str
+    rows: list[tuple[str, list[Any]]]
+    """Each row with the address of its jobs."""
+
+
+def read_report(ledger: Ledger, link: ReportLink, project: str | None) -> ReportPage:
+    """Of the jobs of one project; None: of all. Raises InvalidFieldError for a question that is not accepted, or a moment that is not yet."""
+    found = _report(ledger, link, link.question(project))
+    pinned = link._replace(ledger=ledger.name, at=str(found.moment))
+    rows = [(_jobs(pinned, found, row), list(row)) for row in found.rows]
+    if found.window.bucket is None:
+        return ReportPage(pinned, found, None, [], _bars(found, rows), UNITS[found.name], rows)
+    span = Span(found.window.begin, found.window.end)
+    shown = dict(islice(lines_of(found).items(), MOST_LINES))
+    hits = list(_hits(found, span, rows))
+    size, unit = _unit(found, shown)
+    scaled = {name: [(at, value / size) for at, value in line] for name, line in shown.items()}
+    return ReportPage(pinned, found, lines(span, scaled), hits, [], unit, rows)
+
+
+def _report(ledger: Ledger, link: ReportLink, asked: Question) -> Report:
+    """As of the link's moment, computed from just the events that counted then, if there are more by now."""
+    parsed = asked.parsed()
+    moment = read_moment(ledger, link)
+    if moment.position == ledger.follow(ledger.size()):
+        return _live(ledger, asked, parsed, moment)
+    with ledger.connection() as connection, folded(connection, PROJECTIONS, moment.position):
+        return answer(connection, asked, parsed, moment)
+
+
+def _live(ledger: Ledger, asked: Question, parsed: Asked, moment: Moment) -> Report:
+    with translated(), ledger.connection() as connection, connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        connection.execute("SET LOCAL work_mem = '64MB'")
+        return answer(connection, asked, parsed, moment)
+
+
+def read_moment(ledger: Ledger, link: ReportLink) -> Moment:
+    """The moment meant: what "now" was, and the events that counted; raises InvalidFieldError."""
+    if not link.at:
+        return ledger.moment("now", Clock.OCCURRED)
+    meant = parse_as_of(link.at, None, ledger.moment(None).time)
+    if not isinstance(meant, AtTime) or meant.known is None:
+        why = f"{link.at[:60]!r} is not TIME@POSITION, as links of reports are"
+        raise InvalidFieldError("at", why)
+    return ledger.moment(meant)
+
+
+def _unit(found: Report, shown: Mapping[str, Iterable[tuple[datetime, float]]]) -> tuple[int, str]:
+    """What durations are divided by, and what the chart's numbers are."""
+    if not found.name.endswith("-time"):
+        return 1, f"jobs {found.state}" if found.state else UNITS[found.name]
+    top = max((value for line in shown.values() for _, value in line), default=0)
+    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if top >= 3 * size:
+            return size, unit
+    return 1, "seconds"
+
+
+def _hits(found: Report, span: Span, rows: list[tuple[str, list[Any]]]) -> Iterable[Hit]:
+    """One for each time that the report has a row of."""
+    bucket = found.window.bucket or timedelta()
+    said: dict[datetime, tuple[str, list[str]]] = {}
+    for address, row in rows:
+        values = dict(zip(found.columns, row, strict=True))
+        numbers = [
+            f"{name} {_number(value)}"
+            for name, value in values.items()
+            if name not in ("time", "group")
+        ]
+        _, texts = said.setdefault(values["time"], (address, []))
+        texts.append(" ".join([str(values.get("group", "")), ", ".join(numbers)]).strip())
+    for time, (address, texts) in said.items():
+        left = max(0.0, 100 * span.place(time))
+        right = min(100.0, 100 * span.place(time + bucket))
+        title = f"{time:%Y-%m-%d %H:%M:%S} UTC: {'; '.join(texts)}"
+        yield Hit(round(left, 3), round(max(0.2, right - left), 3), title, address)
+
+
+def _bars(found: Report, rows: list[tuple[str, list[Any]]]) -> list[Bar]:
+    amount = found.columns[-1] if found.name == "attempts" else "count"
+    gathered: dict[tuple[str, ...], list[tuple[str, int, str]]] = {}
+    for address, row in rows:
+        values = dict(zip(found.columns, row, strict=True))
+        label = "attempts" if found.name == "attempts" else "message"
+        key = tuple(str(values[part] if values[part] is not None else "") for part in ("group", label) if part in values)  # fmt: skip
+        gathered.setdefault(key, []).append((values["state"], values[amount], address))
+    longest = max((sum(n for _, n, _ in parts) for parts in gathered.values()), default=0) or 1
+    return [_bar(" · ".join(key), parts, longest) for key, parts in gathered.items()]
+
+
+def _bar(label: str, parts: list[tuple[str, int, str]], longest: int) -> Bar:
+    drawn, left = [], 0.0
+    for state, count, _ in parts:
+        width = 100 * count / longest
+        drawn.append((state, round(left, 3), round(max(width, 0.2), 3)))
+        left += width
+    return Bar(label or "(no message)", drawn, sum(count for _, count, _ in parts), parts[0][2])
+
+
+def _jobs(link: ReportLink, found: Report, row: tuple[Any, ...]) -> str:
+    """The address of the fleet page that shows the jobs a row counts, as near as a filter tells them."""
+    values = dict(zip(found.columns, row, strict=True))
+    terms = [link.filter and f"({link.filter})", *_group(found, values)]
+    at = link.at
+    match found.name:
+        case "throughput":
+            terms += _within("end_time", values["time"], found)
+        case "queue-time":
+            terms += _within("start_time", values["time"], found)
+        case "run-time":
+            terms += _within("end_time", values["time"], found)
+        case "concurrency":
+            at = f"{time_text(values['time'])}@{found.moment.position}"
+            terms.append(f"state = {found.state}" if found.state else "")
+        case "failures":
+            terms += [f"state = {values['state']}", f"error_message = {_quoted(values['message'])}"]
+        case "attempts":
+            terms += [f"attempt = {values['attempts']}", f"state = {values['state']}"]
+    asked = " AND ".join(term for term in terms if term)
+    return f"/{FleetLink(link.ledger, at, Clock.OCCURRED, filter=asked).query()}"
+
+
+def _group(found: Report, values: Mapping[str, Any]) -> list[str]:
+    if not found.by or "group" not in values:
+        return []
+    if values["group"] is None:
+        return [f"NOT {found.by} = *"]
+    return [f"{found.by} = {_quoted(str(values['group']))}"]
+
+
+def _within(field: str, time: datetime, found: Report) -> list[str]:
+    assert found.window.bucket is not None
+    end = time + found.window.bucket
+    return [
+        f"{field} >= {_quoted(str(time_text(time)))}",
+        f"{field} < {_quoted(str(time_text(end)))}",
+    ]
+
+
+def _quoted(text: str | None) -> str:
+    return orjson.dumps(text or "").decode()
+
+
+def _number(value: Any) -> str:
+    return f"{value:,.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

@@ -1,0 +1,74 @@
+"""People with a real browser: Chromium, without a window."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+
+CHROMIUM = (
+    os.environ.get("JOBLEDGER_TEST_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+)
+PATIENCE = 15_000
+"""Milliseconds after which a page that does not do what it should counts as broken."""
+SERIOUS = ("serious", "critical")
+
+
+class Visitor(NamedTuple):
+    """Somebody at a page; what their console complains of is kept."""
+
+    page: Page
+    errors: list[str]
+
+    def sees(self, text: str) -> None:
+        expect(self.page.get_by_text(text).first).to_be_visible()
+
+    def region(self, name: str) -> Locator:
+        return self.page.get_by_role("region", name=name)
+
+    def is_content(self) -> None:
+        """Nothing was complained of, nothing is wider than the page, and axe-core finds no serious fault."""
+        assert self.errors == []
+        wide = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{wide} pixels too wide"
+        found = Axe().run(self.page).response["violations"]
+        serious = [each for each in found if each["impact"] in SERIOUS]
+        assert serious == [], [(each["id"], each["nodes"][0]["html"]) for each in serious]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser; its tests skip where there is none, but not where CI says it must be there."""
+    if not Path(CHROMIUM).exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI must have chromium")
+        pytest.skip("needs chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@contextmanager
+def visiting(browser: Browser, **options: Any) -> Iterator[Visitor]:
+    context = browser.new_context(**options)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    errors: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            errors.append(message.text)
+
+    page.on("console", hear)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("dialog", lambda dialog: errors.append(f"dialog: {dialog.message}"))
+    yield Visitor(page, errors)
+    context.close()
