@@ -39,7 +39,10 @@ async function checked(place, data, event, online, address) {
 async function verified(data, event, receipt) {
   const log = await keysOf(data);
   const said = await verifyReceipt(receipt, log);
-  return { ...said, ...(await verifyEvent(said, event)) };
+  // What is shown opened was recorded sealed.
+  const sealed = event.stored !== undefined;
+  await verifyEvent(said, sealed ? { ...event, data: JSON.parse(event.stored) } : event);
+  return { ...said, sealed };
 }
 
 async function keysOf(data) {
@@ -48,9 +51,9 @@ async function keysOf(data) {
   return kept.get("keys");
 }
 
-function right({ position, size, origin, signedBy, data }) {
-  const sealed = data === "sealed" ? " Its personal parts were compared as they are sealed." : "";
-  return html`<b class="right">✓ Verified in this browser.</b> Event ${String(position)} of the ${String(size)} that ${origin} signed for; signed by ${signedBy.join(", ")}.${sealed}
+function right({ position, size, origin, signedBy, sealed: isSealed }) {
+  const sealed = isSealed ? " Its personal parts were compared as they are sealed." : "";
+  return html`<b class="right">✓ Verified in this browser.</b> Event ${position} of the ${size} that ${origin} signed for; signed by ${signedBy.join(", ")}.${sealed}
     <span class="quiet">The key is the one this server names: hold it against the one you were given.</span>`;
 }
 

@@ -55,8 +55,8 @@ function blame(keys, since, go) {
   const named = [path(keys), ...(keys.length > 1 ? [`${keys[0]}.*`, keys[0]] : [])];
   const step = Math.max(0, ...named.map((each) => since.get(each) ?? 0));
   if (!step) return nothing;
-  return html`<button type="button" class="plain" title="The event that set it" @click=${() => go(step)}>
-    <span class="visually-hidden">${path(keys)} was set by </span>event ${step}</button>`;
+  return html`<dd class="blame"><button type="button" class="plain" title="The event that set it" @click=${() => go(step)}>
+    <span class="visually-hidden">${path(keys)} was set by </span>event ${step}</button></dd>`;
 }
 
 // What changed, before and after.

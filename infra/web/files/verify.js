@@ -1,255 +1,329 @@
-// Receipts (C2SP tlog-proof) checked with Web Crypto alone: the log's signature, the way from the event's
-// leaf to the root that was signed, and each field of the event that is shown. What is strict in
-// `jobledger verify-receipt` is strict here. Nothing here knows of the page.
-
-export class Refused extends Error {}
+// Receipts of events, checked by whoever holds the log's public keys and the event. No server is asked.
+//
+// What infra/proof/receipts.py accepts is accepted here, and nothing else. The formats are C2SP's
+// tlog-proof, signed-note, tlog-checkpoint and tlog-cosignature; domain/leaves.py describes the entry.
 
 const FIRST_LINE = "c2sp.org/tlog-proof@v1";
-const [SIGNATURE, COSIGNATURE] = [1, 4];
-const SALT = 32;
-const HASH = 32;
+const HASH_SIZE = 32;
+const SALT_SIZE = 32;
 const MAX_PROOF = 63;
 const MAX_NOTE = 64 * 1024;
 const MAX_SIGNATURES = 100;
-const NUMBER = /^(0|[1-9][0-9]{0,18})$/;
-const NAME = /^[^\s+\x00-\x1f\x7f\ud800-\udfff]+$/u;
-const DASH = "\u2014 ";
+const SIGNATURE = 1; // The types of keys: a log's, and a witness's.
+const COSIGNATURE = 4;
 const ABSENT = 0xffffffff;
-const EPOCH = 946684800000000n; // Microseconds from 1970 to 2000.
+const LEAF = Uint8Array.of(0);
+const NODE = Uint8Array.of(1);
+const EPOCH = 946_684_800_000_000n; // 2000-01-01, in microseconds since 1970.
+const EARLIEST = -62_135_596_800_000_000n; // The years 1 to 9999.
+const LATEST = 253_402_300_799_999_999n;
+const KEY_ID = /^[A-Za-z0-9_-]{1,64}$/; // Of a subject's key (infra/personal.py).
+const NUMBER = /^(?:0|[1-9][0-9]{0,18})$/;
+// White space as Python has it: \s lacks some of it, and has U+FEFF.
+const SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
+const AROUND = new RegExp(`^[${SPACE}]+|[${SPACE}]+$`, "g");
+const NAME = new RegExp(`^[^${SPACE}+\\x00-\\x1f\\x7f\\ud800-\\udfff]+$`, "u");
 
-const utf8 = new TextEncoder();
-const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const sha256 = async (...parts) => new Uint8Array(await crypto.subtle.digest("SHA-256", joined(...parts)));
+// What is not right, in one sentence.
+export class Refused extends Error {}
 
-// What a receipt proves, by the log's keys (vkeys) that are known. Throws Refused.
+function must(holds, sentence) {
+  if (!holds) throw new Refused(sentence);
+}
+
+// What a receipt proves by these keys (vkeys). Throws Refused unless the log signed for just its entry.
 export async function verifyReceipt(text, keys) {
-  const receipt = parseReceipt(text);
+  const { salt, encoded, entry, index, proof, note } = parseReceipt(text);
   const known = await Promise.all(keys.map(parseKey));
-  const { origin, size, root } = parseCheckpoint(receipt.note.text);
-  const logs = known.filter(({ name, type }) => type === SIGNATURE && name === origin);
-  if (!logs.length) throw new Refused(`The receipt is of ${origin}, and none of its keys is known.`);
-  if (!(await signers(receipt.note, logs)).length) throw new Refused("No known key of the log signed the checkpoint.");
-  const leaf = await sha256([0], receipt.encoded);
-  if (!(await includes(leaf, receipt.index, size, receipt.proof, root))) {
-    throw new Refused("The event is not in the log that was signed: the proof does not lead there.");
-  }
-  const signedBy = (await signers(receipt.note, known)).map(({ name }) => name);
-  return { ...receipt, origin, size, root, signedBy, position: receipt.index + 1n };
-}
-
-// Whether the event that is shown is the one the receipt is of, to the last byte. Throws Refused.
-// `event.stored` is the data's text as it is stored, where that is not what is shown of it.
-export async function verifyEvent({ entry, salt, position }, event) {
-  const same = {
-    name: event.name === entry.name,
-    version: event.version === entry.version,
-    type: event.type === entry.type,
-    schema: event.schema === undefined || event.schema === entry.schema,
-    "occurred time": event.occurredTime === entry.occurredTime,
-    "recorded time": event.recordedTime === entry.recordedTime,
-    actor: (event.actor ?? null) === entry.actor,
-    "request id": (event.requestId ?? null) === entry.requestId,
-    position: BigInt(event.position) === position,
-    data: equal(await sha256(salt, utf8.encode(event.stored ?? canonical(event.data))), entry.commitment),
+  const { origin, size, root } = await openCheckpoint(note, known);
+  const leaf = await sha256(LEAF, encoded);
+  must(
+    await includes(leaf, index, size, proof, root),
+    "The event is not in the log that was signed: the proof does not lead there.",
+  );
+  return {
+    origin,
+    size: Number(size),
+    root: toBase64(root),
+    index: Number(index),
+    position: Number(index + 1n),
+    entry,
+    salt: toBase64(salt),
+    signedBy: [...new Set(await signers(note, known))],
   };
-  const wrong = Object.keys(same).find((field) => !same[field]);
-  if (wrong) throw new Refused(`${event.name} v${event.version} is not as recorded: its ${wrong}.`);
-  return { data: event.stored === undefined ? "checked" : "sealed" };
 }
 
-// RFC 8785: members sorted by UTF-16 code units; numbers and strings are ECMAScript's.
+// Throws Refused, with the name of the first field that is not as recorded. The data is "checked", or
+// "sealed" where it was erased in part, or is of no job: then what was stored is not shown.
+export async function verifyEvent(receipt, event) {
+  const { commitment, schema, ...recorded } = receipt.entry;
+  for (const [field, value] of Object.entries({ ...recorded, schema, position: receipt.position })) {
+    // These two the server does not show everywhere.
+    if (["schema", "traceParent"].includes(field) && event[field] === undefined) continue;
+    must(event[field] === value, changed(receipt, field));
+  }
+  if (schema === 0) {
+    must(event.data === null, changed(receipt, "data"));
+    return { data: "sealed" };
+  }
+  return { data: await checkData(receipt, event.data) };
+}
+
+// Personal values that are shown opened look like any others: to let them pass would be to let everything
+// pass, so they are refused. An erased one says of itself that it is not what was stored; so could
+// somebody who changed the data, which is why "sealed" says nothing of it.
+async function checkData(receipt, data) {
+  const stored = new TextEncoder().encode(canonical(data ?? null));
+  const commitment = toBase64(await sha256(fromBase64(receipt.salt), stored));
+  if (commitment === receipt.entry.commitment) return "checked";
+  must(
+    holdsErased(data),
+    changed(receipt, "data; or it holds personal values, of which only what is sealed was recorded"),
+  );
+  return "sealed";
+}
+
+function holdsErased(value) {
+  if (value === null || typeof value !== "object") return false;
+  const erased = Object.keys(value).join() === "@erased" ? value["@erased"] : null;
+  if (typeof erased?.key === "string" && KEY_ID.test(erased.key) && Object.keys(erased).length === 1) return true;
+  return Object.values(value).some(holdsErased);
+}
+
+function changed({ entry: { name, version } }, field) {
+  return `${name} v${version} is not as recorded: its ${field}.`;
+}
+
+// The text of JSON by RFC 8785, which took numbers and strings from JavaScript; throws Refused for no JSON.
 export function canonical(value) {
-  if (value === null || typeof value !== "object") return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  const members = Object.keys(value).sort().map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`);
-  return `{${members.join(",")}}`;
+  if (value !== null && typeof value === "object") {
+    const names = Object.keys(value).sort();
+    return `{${names.map((name) => `${canonical(name)}:${canonical(value[name])}`).join(",")}}`;
+  }
+  const is = value === null || typeof value === "boolean" || Number.isFinite(value);
+  must(is || (typeof value === "string" && value.isWellFormed()), "What is no JSON has no canonical text.");
+  return JSON.stringify(value);
 }
 
-// Whether the proof leads from the leaf's hash, at that index, to the root (RFC 9162, section 2.1.3.2).
+// Whether the proof shows the hash `leaf` at that index under that root (RFC 9162, section 2.1.3.2).
+// Index and size are of any size: BigInt, number or decimal text.
 export async function includes(leaf, index, size, proof, root) {
-  if (index < 0n || index >= size || [leaf, ...proof].some((hash) => hash.length !== HASH)) return false;
-  let [place, last, found] = [index, size - 1n, leaf];
+  let [place, last, found] = [BigInt(index), BigInt(size) - 1n, leaf];
+  if (place < 0n || place > last || [leaf, ...proof].some((each) => each.length !== HASH_SIZE)) return false;
   for (const sibling of proof) {
     if (last === 0n) return false;
     if (place & 1n || place === last) {
-      found = await sha256([1], sibling, found);
-      while (!(place & 1n) && place) [place, last] = [place >> 1n, last >> 1n];
-    } else {
-      found = await sha256([1], found, sibling);
-    }
+      found = await sha256(NODE, sibling, found);
+      while (place && !(place & 1n)) [place, last] = [place >> 1n, last >> 1n];
+    } else found = await sha256(NODE, found, sibling);
     [place, last] = [place >> 1n, last >> 1n];
   }
-  return last === 0n && equal(found, root);
+  return last === 0n && toBase64(found) === toBase64(root);
 }
 
 function parseReceipt(text) {
-  const cut = text.indexOf("\n\n");
-  const lines = (cut < 0 ? text : text.slice(0, cut)).split("\n");
-  if (lines[0] !== FIRST_LINE) throw new Refused(`The receipt does not begin with the line ${FIRST_LINE}.`);
-  if (cut < 0 || lines.length < 3) throw new Refused("The receipt breaks off.");
-  const [, extra, index, ...proof] = lines;
-  if (!extra.startsWith("extra ") || !index.startsWith("index ")) throw new Refused("The receipt has not the lines extra and index.");
-  const said = base64(extra.slice(6), "the extra line");
-  if (said.length <= SALT) throw new Refused("The receipt's extra line is no entry of a job ledger.");
-  if (proof.length > MAX_PROOF) throw new Refused(`The receipt has more than ${MAX_PROOF} hashes.`);
-  const encoded = said.slice(SALT);
+  must(typeof text === "string", "The receipt is no text.");
+  const end = text.indexOf("\n\n");
+  const [first, extra = "", index = "", ...proof] = text.slice(0, Math.max(end, 0)).split("\n");
+  must(end >= 0, "The receipt breaks off.");
+  must(first === FIRST_LINE, `The receipt does not begin with the line ${FIRST_LINE}.`);
+  const isWhole = extra.startsWith("extra ") && index.startsWith("index ");
+  must(isWhole, "The receipt has not the lines extra and index.");
+  must(proof.length <= MAX_PROOF, `The receipt has more than ${MAX_PROOF} hashes.`);
+  const said = fromBase64(extra.slice("extra ".length));
+  const encoded = said.subarray(SALT_SIZE);
   return {
-    salt: said.slice(0, SALT),
+    salt: said.subarray(0, SALT_SIZE),
     encoded,
     entry: parseEntry(encoded),
-    index: number(index.slice(6), "index"),
-    proof: proof.map((line) => hash(line)),
-    note: parseNote(text.slice(cut + 2)),
+    index: toNumber(index.slice("index ".length)),
+    proof: proof.map(toHash),
+    note: parseNote(text.slice(end + 2)),
   };
 }
 
-// An event as its leaf has it: a byte 1, nine fields behind their lengths, and the commitment.
 function parseEntry(encoded) {
-  const view = new DataView(encoded.buffer, encoded.byteOffset, encoded.length);
-  const fields = [];
-  let at = 1;
-  try {
-    if (encoded[0] !== 1) throw new RangeError();
-    for (let n = 0; n < 9; n++) {
-      const length = view.getUint32(at);
-      at += 4;
-      fields.push(length === ABSENT ? null : encoded.slice(at, at + length));
-      if (length === ABSENT) continue;
-      at += length;
-      if (at > encoded.length) throw new RangeError();
-    }
-    if (encoded.length - at !== HASH) throw new RangeError();
-    return entryOf(fields, encoded.slice(at));
-  } catch {
-    throw new Refused("The receipt's extra line is no entry of a job ledger.");
-  }
-}
-
-function entryOf([name, version, type, schema, occurred, recorded, ...texts], commitment) {
-  const [actor, requestId, traceParent] = texts.map((each) => each && strict.decode(each));
+  const [fields, commitment] = fieldsOf(encoded);
+  const [name, version, type, schema, occurred, recorded, ...texts] = fields;
+  const [actor, requestId, traceParent] = texts.map((each) => each && toText(each));
   return {
-    name: strict.decode(name),
-    version: signed(version, 4),
-    type: strict.decode(type),
-    schema: signed(schema, 2),
-    occurredTime: occurred && time(occurred),
-    recordedTime: time(recorded),
+    name: toText(name),
+    version: viewOf(version, 4).getInt32(),
+    type: toText(type),
+    schema: viewOf(schema, 2).getInt16(),
+    occurredTime: occurred && toTime(occurred),
+    recordedTime: toTime(recorded),
     actor,
     requestId,
     traceParent,
-    commitment,
+    commitment: toBase64(commitment),
   };
 }
 
-function signed(bytes, size) {
-  if (bytes.length !== size) throw new RangeError();
-  const view = new DataView(bytes.buffer, bytes.byteOffset, size);
-  return size === 4 ? view.getInt32(0) : view.getInt16(0);
+// Nine fields behind their lengths, null where they are absent; then the commitment, and nothing else.
+function fieldsOf(encoded) {
+  mustBeEntry(encoded[0] === 1);
+  const [fields, view] = [[], viewOf(encoded)];
+  let at = 1;
+  while (fields.length < 9) {
+    mustBeEntry(at + 4 <= encoded.length);
+    const length = view.getUint32(at);
+    at += 4;
+    mustBeEntry(length === ABSENT || at + length <= encoded.length);
+    fields.push(length === ABSENT ? null : encoded.subarray(at, (at += length)));
+  }
+  mustBeEntry(encoded.length - at === HASH_SIZE);
+  return [fields, encoded.subarray(at)];
 }
 
-// RFC 3339 with microseconds, as the ledger writes times.
-function time(bytes) {
-  if (bytes.length !== 8) throw new RangeError();
-  const all = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigInt64(0) + EPOCH;
-  const rest = ((all % 1000000n) + 1000000n) % 1000000n;
-  const whole = new Date(Number((all - rest) / 1000n)).toISOString();
-  if (whole.length !== 24) throw new RangeError();
-  return `${whole.slice(0, 19)}.${String(rest).padStart(6, "0")}Z`;
+function mustBeEntry(holds) {
+  must(holds, "The receipt's extra line is no entry of a job ledger.");
 }
 
-function parseNote(note) {
-  const cut = note.lastIndexOf("\n\n");
-  if ([...note].length > MAX_NOTE) throw new Refused(`The note is longer than ${MAX_NOTE} characters.`);
-  if (/[\x00-\x09\x0b-\x1f]/.test(note)) throw new Refused("The note holds control characters.");
-  if (!note.isWellFormed()) throw new Refused("The note is not UTF-8.");
-  if (cut < 0 || !note.slice(cut + 2).endsWith("\n")) throw new Refused("The note is no signed note, or is cut off.");
-  const lines = note.slice(cut + 2, -1).split("\n");
-  if (lines.length > MAX_SIGNATURES) throw new Refused(`The note has more than ${MAX_SIGNATURES} signatures.`);
-  return { text: `${note.slice(0, cut)}\n`, signatures: lines.map(parseSignature) };
+function viewOf(bytes, size = bytes?.length) {
+  mustBeEntry(bytes !== null && bytes.length === size);
+  return new DataView(bytes.buffer, bytes.byteOffset, size);
+}
+
+function toText(bytes) {
+  mustBeEntry(bytes !== null);
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return mustBeEntry(false);
+  }
+}
+
+// RFC 3339 with microseconds, as the server shows times: a Date has milliseconds only.
+function toTime(bytes) {
+  const time = viewOf(bytes, 8).getBigInt64(0) + EPOCH;
+  mustBeEntry(time >= EARLIEST && time <= LATEST);
+  const rest = ((time % 1_000_000n) + 1_000_000n) % 1_000_000n;
+  const seconds = new Date(Number((time - rest) / 1000n)).toISOString().slice(0, 19);
+  return `${seconds}.${String(rest).padStart(6, "0")}Z`;
+}
+
+function parseNote(said) {
+  must(said.isWellFormed() && !/[\x00-\x09\x0b-\x1f]/.test(said), "The note holds what no text holds.");
+  must([...said].length <= MAX_NOTE, `The note is longer than ${MAX_NOTE} characters.`);
+  const end = said.lastIndexOf("\n\n");
+  must(end >= 0 && said.endsWith("\n"), "The note is no signed note, or is cut off.");
+  const lines = said.slice(end + 2, -1).split("\n");
+  must(lines.length <= MAX_SIGNATURES, `The note has more than ${MAX_SIGNATURES} signatures.`);
+  return { text: said.slice(0, end + 1), signatures: lines.map(parseSignature) };
 }
 
 function parseSignature(line) {
-  const said = line.startsWith(DASH) ? line.slice(DASH.length) : "";
-  const cut = said.indexOf(" ");
-  const name = said.slice(0, Math.max(0, cut));
-  const made = decoded(said.slice(cut + 1));
-  if (!NAME.test(name) || !made || made.length < 5) throw new Refused(`${JSON.stringify(line.slice(0, 60))} is no signature.`);
-  return { name, id: hex(made.slice(0, 4)), made: made.slice(4) };
-}
-
-function parseCheckpoint(text) {
-  const lines = text.slice(0, -1).split("\n");
-  if (lines.length < 3 || lines.includes("")) throw new Refused("The checkpoint has not the three lines origin, size and root.");
-  return { origin: lines[0], size: number(lines[1], "size"), root: hash(lines[2]) };
+  const [, name, material] = /^\u2014 ([^ ]*) (.*)$/s.exec(line) ?? [];
+  const sentence = `The note's line ${JSON.stringify(line.slice(0, 60))} is no signature.`;
+  must(name !== undefined && NAME.test(name), sentence);
+  const said = fromBase64(material);
+  must(said.length >= 5, sentence);
+  return { name, id: toHex(said.subarray(0, 4)), made: said.subarray(4) };
 }
 
 async function parseKey(text) {
-  const [name, id, ...rest] = text.trim().split("+");
-  const material = decoded(rest.join("+"));
-  if (!material || material.length !== 33 || !NAME.test(name)) throw new Refused(`${text.slice(0, 80)} is no key (NAME+ID+BASE64).`);
-  if (![SIGNATURE, COSIGNATURE].includes(material[0])) throw new Refused(`The key of ${name} is not of Ed25519, or of no type known here.`);
-  const own = hex((await sha256(utf8.encode(`${name}\n`), material)).slice(0, 4));
-  if (own !== id) throw new Refused(`The key of ${name} is damaged: its id is not the one of its key.`);
-  const key = await crypto.subtle.importKey("raw", material.slice(1), "Ed25519", false, ["verify"]);
-  return { name, id, type: material[0], key };
+  const [, name, id, material] = /^([^+]*)\+([^+]*)\+(.*)$/s.exec(text.replace(AROUND, "")) ?? [];
+  must(name !== undefined && NAME.test(name), "One of the keys is no key (NAME+ID+BASE64).");
+  const said = fromBase64(material);
+  const isKnown = said.length === 33 && [SIGNATURE, COSIGNATURE].includes(said[0]);
+  must(isKnown, `The key of ${name} is not of Ed25519, or of no type known here.`);
+  const digest = await sha256(new TextEncoder().encode(`${name}\n`), said);
+  must(toHex(digest.subarray(0, 4)) === id, `The key of ${name} is damaged: its id is not the one of its key.`);
+  return { name, id, type: said[0], bytes: said.subarray(1) };
 }
 
-// Which of the keys signed the note; one that is named and did not is a reason to refuse it.
+// What the log says in the note, if one of its own keys signed it. Lines after the third are let be.
+async function openCheckpoint(note, keys) {
+  const lines = note.text.slice(0, -1).split("\n");
+  must(lines.length >= 3 && lines.every(Boolean), "The checkpoint has not the three lines origin, size and root.");
+  const [origin, size, root] = lines;
+  const said = { origin, size: toNumber(size), root: toHash(root) };
+  const own = keys.filter(({ name, type }) => type === SIGNATURE && name === origin);
+  must(own.length, `The receipt is of the log ${origin}, of which no key is known.`);
+  must((await signers(note, own)).length, "No known key of its log signed the checkpoint.");
+  return said;
+}
+
+// Who of these signed it; what others did is not looked at. Throws Refused for a signature that does not hold.
 async function signers({ text, signatures }, keys) {
+  const known = new Map(keys.map((key) => [`${key.name} ${key.id}`, key]));
   const found = [];
   for (const { name, id, made } of signatures) {
-    const known = keys.findLast((each) => each.name === name && each.id === id);
-    if (!known) continue;
-    if (!(await holds(known, made, text))) throw new Refused(`The signature of ${name} does not hold.`);
-    found.push(known);
+    const key = known.get(`${name} ${id}`);
+    if (!key) continue;
+    must(await verifies(key, made, text), `The signature of ${name} does not hold.`);
+    found.push(name);
   }
   return found;
 }
 
-async function holds({ type, key }, made, text) {
-  if (type === SIGNATURE) return crypto.subtle.verify("Ed25519", key, made, utf8.encode(text));
+async function verifies({ type, bytes }, made, text) {
+  if (type === SIGNATURE) return isSigned(bytes, made, text);
   if (made.length !== 72) return false;
-  const at = new DataView(made.buffer, made.byteOffset, 8).getBigUint64(0);
-  return crypto.subtle.verify("Ed25519", key, made.slice(8), utf8.encode(`cosignature/v1\ntime ${at}\n${text}`));
+  const time = viewOf(made).getBigUint64(0);
+  return isSigned(bytes, made.subarray(8), `cosignature/v1\ntime ${time}\n${text}`);
 }
 
-function number(text, what) {
-  if (!NUMBER.test(text)) throw new Refused(`${JSON.stringify(text.slice(0, 40))} is no ${what}.`);
-  return BigInt(text);
+async function isSigned(bytes, signature, text) {
+  const key = await importKey(bytes);
+  return key !== null && subtle().verify("Ed25519", key, signature, new TextEncoder().encode(text));
 }
 
-function hash(line) {
-  const found = decoded(line);
-  if (!found || found.length !== HASH) throw new Refused(`${JSON.stringify(line.slice(0, 60))} is no SHA-256 hash in base64.`);
-  return found;
-}
-
-function base64(text, what) {
-  const found = decoded(text);
-  if (!found) throw new Refused(`The receipt is damaged: ${what} is not base64.`);
-  return found;
-}
-
-// RFC 4648, section 4; null also for what another base64 would have been written as.
-function decoded(text) {
+// Null for what is no point of the curve: some browsers find that here, others at the first signature.
+async function importKey(bytes) {
   try {
-    const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-    return btoa(String.fromCharCode(...bytes)) === text ? bytes : null;
-  } catch {
+    return await subtle().importKey("raw", bytes, "Ed25519", false, ["verify"]);
+  } catch (error) {
+    must(error.name !== "NotSupportedError", "This browser does not know Ed25519: a newer one does.");
+    if (error.name !== "DataError") throw error;
     return null;
   }
 }
 
-function joined(...parts) {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  parts.reduce((at, part) => (whole.set(part, at), at + part.length), 0);
-  return whole;
+// Browsers have it only where nobody could have changed the page on its way.
+function subtle() {
+  must(globalThis.crypto?.subtle, "This browser checks receipts only on pages sent over https, or by this machine.");
+  return crypto.subtle;
 }
 
-function equal(one, other) {
-  return one.length === other.length && one.every((byte, n) => byte === other[n]);
+async function sha256(...parts) {
+  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return new Uint8Array(await subtle().digest("SHA-256", whole));
 }
 
-function hex(bytes) {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+function toNumber(text) {
+  must(NUMBER.test(text), `${JSON.stringify(text.slice(0, 40))} is no number.`);
+  return BigInt(text);
+}
+
+function toHash(line) {
+  const hash = fromBase64(line);
+  must(hash.length === HASH_SIZE, `${JSON.stringify(line.slice(0, 60))} is no SHA-256 hash.`);
+  return hash;
+}
+
+function toHex(bytes) {
+  return Array.from(bytes, (each) => each.toString(16).padStart(2, "0")).join("");
+}
+
+function toBase64(bytes) {
+  return btoa(String.fromCharCode(...bytes));
+}
+
+// Only as it would be written: `atob` lets spaces, missing padding and bits that count for nothing pass.
+function fromBase64(text) {
+  try {
+    const said = atob(text);
+    if (btoa(said) === text) return Uint8Array.from(said, (each) => each.charCodeAt(0));
+  } catch (error) {
+    must(error.name === "InvalidCharacterError", String(error));
+  }
+  throw new Refused(`${JSON.stringify(text.slice(0, 60))} is no base64 as it would be written.`);
 }

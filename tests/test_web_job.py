@@ -1,0 +1,366 @@
+"""A job's page, used as people do: from a server, and out of a file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jobledger.domain import events as e
+from jobledger.domain.data import Status
+from jobledger.domain.events import Event
+from jobledger.infra import Ledger
+from jobledger.infra.past.blame import blame
+from jobledger.infra.past.steps import steps_as_of
+from jobledger.infra.shapes import job_json
+from jobledger.infra.web.history import WINDOW
+from playwright.sync_api import Browser, expect
+
+from tests.browsing import Visitor, visiting
+from tests.desks import Desk
+from tests.servers import Server, new_server, serving
+
+BEGIN = datetime(2026, 6, 1, 12, tzinfo=UTC)
+EVIL = "<img src=x onerror=alert(1)></script><script>alert(2)</script>\u202e\U0001f600"
+TOLD = "projects/p/customJobs/told"
+LONG = "projects/p/jobs/long"
+
+
+def told(ledger: Ledger, name: str = TOLD) -> None:
+    """A job of two attempts, with a report that could not be true and one that came late."""
+    ledger.create(name, {"team": "search"}, spec={"displayName": EVIL, "x": 1}, actor="ann")
+    ledger.started(name, {"worker": "w-1"})
+    ledger.failed(name, "out of memory")
+    ledger.succeeded(name, {"model": 1}, actor="worker-9")
+    ledger.retried(name, "again")
+    ledger.started(name, {"worker": "w-2"})
+    late = ledger.get(name).create_time
+    assert late is not None
+    ledger.report(
+        name, e.ProgressReported(output={"step": 1}), occurred_time=late - timedelta(hours=2)
+    )
+    ledger.succeeded(name, {"model": 2})
+
+
+def lasting(versions: int) -> Iterator[Event]:
+    """A job that failed and was retried again and again."""
+    facts: list[Any] = [
+        e.Started.model_validate({"worker": "w"}),
+        e.Failed(error=Status(code=8, message="out of memory")),
+        e.Retried(reason="again"),
+    ]
+    yield Event(LONG, 1, e.Created(labels={"team": "search"}), BEGIN)
+    for version in range(2, versions + 1):
+        fact = facts[(version - 2) % 3]
+        yield Event(LONG, version, fact, BEGIN + timedelta(minutes=version), f"a{version % 2}")
+
+
+@pytest.fixture(scope="module")
+def site(dsn: str) -> Iterator[Server]:
+    with new_server(dsn) as server:
+        told(server.ledger)
+        server.ledger.append_many(lasting(1_000))
+        yield server
+
+
+def field(visitor: Visitor, name: str) -> Any:
+    rows = visitor.page.locator("#job .fields > div")
+    return rows.filter(has=visitor.page.locator("dt", has_text=re.compile(rf"^{re.escape(name)}$")))
+
+
+def test_each_step_shows_the_job_as_the_ledger_has_it(site: Server, visitor: Visitor) -> None:
+    page, ledger = visitor.page, site.ledger
+    for clock in ("occurred", "recorded"):
+        page.goto(f"{site.url}/jobs/{TOLD}?at=v0&clock={clock}")
+        visitor.sees("Before its first event")
+        steps = steps_as_of(ledger, TOLD, ledger.moment("now", clock))
+        for number, step in enumerate(steps, 1):
+            page.keyboard.press("ArrowRight")
+            expect(page.locator("#now")).to_contain_text(
+                f"event {number} of {len(steps)}: {step.event.type}"
+            )
+            shown = job_json(step.after)
+            for name in ("state", "version", "attempt", "etag", "errorMessage"):
+                expect(field(visitor, name).locator("dd").first).to_have_text(
+                    json.dumps(shown[name]).strip('"')
+                )
+            page.wait_for_url(re.compile(f"at=v{step.event.version}&"))
+        page.keyboard.press("ArrowLeft")
+        expect(page.locator("#now")).to_contain_text(f"event {len(steps) - 1} of")
+        page.keyboard.press("Home")
+        visitor.sees("Before its first event")
+        page.keyboard.press("End")
+        expect(page.locator("#now")).to_contain_text(f"event {len(steps)} of {len(steps)}")
+    visitor.is_content()
+
+
+def test_what_changed_and_who_is_to_blame(site: Server, visitor: Visitor) -> None:
+    page, ledger = visitor.page, site.ledger
+    page.goto(f"{site.url}/jobs/{TOLD}?clock=recorded")
+    moment = ledger.moment("now", "recorded")
+    for each in blame(ledger, TOLD, moment):
+        expect(field(visitor, each.field).locator("button")).to_contain_text(
+            f"event {each.event.version}"
+        )
+    page.get_by_role("button", name="state was set by event 8").click()
+    changes = page.locator("#changes tbody tr")
+    expect(changes.filter(has_text="state")).to_contain_text("RUNNING")
+    expect(changes.filter(has_text="state")).to_contain_text("SUCCEEDED")
+    expect(field(visitor, "state")).to_have_class(re.compile("changed"))
+    visitor.is_content()
+
+
+def test_a_contradicted_report_is_visible_and_explained(site: Server, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(f"{site.url}/jobs/{TOLD}?at=v4&clock=recorded")
+    said = "Succeeded was reported by worker-9, though the job was FAILED"
+    expect(page.locator("#changes")).to_contain_text(said)
+    expect(page.locator("#events")).to_contain_text(said)
+    visitor.sees("1 contradicted")
+    assert page.locator("#band .failure").count() == 1
+    page.get_by_text("Why it is so").click()
+    expect(page.locator("#reasons")).to_contain_text("it is kept as a contradiction")
+
+
+def test_late_events_join_the_two_clocks(site: Server, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(f"{site.url}/jobs/{TOLD}")
+    assert page.locator("#band .late").count() == 1
+    expect(page.locator("#events")).to_contain_text("recorded 2 h later")
+    # As it happened, the late report is the first of all.
+    expect(page.locator(".feed li").first).to_contain_text("ProgressReported")
+    with page.expect_navigation():
+        page.get_by_label("as we knew it").check()
+    expect(page.locator(".feed li").first).to_contain_text("Created")
+    visitor.is_content()
+
+
+def test_events_as_feed_table_or_json_filtered(site: Server, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(f"{site.url}/jobs/{TOLD}?clock=recorded")
+    expect(page.locator(".feed li")).to_have_count(8)
+    page.get_by_label("table").check()
+    expect(page.locator("#events tbody tr")).to_have_count(8)
+    page.get_by_label("JSON").check()
+    said = json.loads(page.locator("#events pre").inner_text())
+    assert [event["type"] for event in said] == [ev.type for ev in site.ledger.history(TOLD)]
+    page.get_by_label("failed only").check()
+    expect(page.locator("#events pre")).not_to_contain_text("Created")
+    assert len(json.loads(page.locator("#events pre").inner_text())) == 2
+    page.wait_for_url(re.compile("failed=1"))
+    page.reload()
+    assert page.get_by_label("JSON").is_checked()
+    expect(page.locator("#events pre")).to_contain_text("Contradicted")
+    assert len(json.loads(page.locator("#events pre").inner_text())) == 2
+    page.get_by_label("failed only").uncheck()
+    page.get_by_label("feed").check()
+    page.get_by_label("Actor").select_option("ann")
+    expect(page.locator(".feed li")).to_have_count(1)
+    page.get_by_label("Actor").select_option("*")
+    page.get_by_label("Type").select_option("Started")
+    expect(page.locator(".feed li")).to_have_count(2)
+    visitor.is_content()
+
+
+def test_compared_with_a_moment_an_attempt_and_another_job(site: Server, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(f"{site.url}/jobs/{TOLD}?clock=recorded")
+    page.get_by_text("Compare", exact=True).first.click()
+    other = page.get_by_label("With a moment")
+    for said, sees in {
+        "v3": "out of memory",
+        "attempt 1": "FAILED",
+        LONG: "projects/p/jobs/long",
+        "v99": "there is no version 99",
+        "attempt 7": "There is no attempt 7",
+        "nonsense": "nonsense",
+        "projects/p/jobs/none": "there is no job",
+    }.items():
+        other.fill(said)
+        page.locator("#against").get_by_role("button", name="Compare").click()
+        expect(page.locator("#differences")).to_contain_text(sees)
+    assert [text for text in visitor.errors if "status of 4" not in text] == []
+
+
+def test_new_events_are_said_and_marked(site: Server, visitor: Visitor) -> None:
+    page, ledger = visitor.page, site.ledger
+    name = "projects/p/jobs/live"
+    ledger.create(name)
+    page.goto(f"{site.url}/jobs/{name}")
+    expect(page.locator("#now")).to_contain_text("event 1 of 1")
+    ledger.create("projects/p/jobs/another")
+    ledger.started(name)
+    ledger.failed(name, "x")
+    expect(page.locator("#new")).to_contain_text("2 new events, the last is Failed.")
+    page.locator("#new").get_by_role("link", name="Show").click()
+    expect(page.locator(".feed .badge")).to_have_count(2)
+    expect(page.locator("#now")).to_contain_text("event 3 of 3")
+    visitor.is_content()
+
+
+def test_a_long_history_is_read_in_windows(site: Server, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(f"{site.url}/jobs/{LONG}?clock=recorded")
+    expect(page.locator("#now")).to_contain_text("event 1000 of 1000")
+    expect(page.locator(".feed li")).to_have_count(WINDOW)
+    page.get_by_role("button", name="Earlier events").click()
+    expect(page.locator("#now")).to_contain_text("event 800 of 1000")
+    page.locator("#scrubber").fill("123")
+    expect(page.locator("#now")).to_contain_text("event 123 of 1000")
+    said = job_json(site.ledger.get(LONG, as_of="v123"))
+    expect(field(visitor, "etag").locator("dd").first).to_have_text(said["etag"])
+    expect(field(visitor, "attempt").locator("dd").first).to_have_text(str(said["attempt"]))
+    page.locator("#scrubber").fill("700")
+    blamed = {
+        each.field: each.event.version
+        for each in blame(site.ledger, LONG, site.ledger.moment("v700", None, LONG))
+    }
+    for name, version in blamed.items():
+        expect(field(visitor, name).locator("button")).to_contain_text(f"event {version}")
+    page.get_by_label("Type").select_option("Retried")
+    page.get_by_role("button", name="More").click()
+    expect(page.locator(".feed li").last).to_contain_text("Retried")
+    page.get_by_text("attempts", exact=False).first.click()
+    page.get_by_role("region", name="Attempts").get_by_role("button", name="7", exact=True).click()
+    expect(field(visitor, "attempt").locator("dd").first).to_have_text("7")
+    visitor.is_content()
+
+
+def test_a_link_shows_the_same_bytes_later(dsn: str) -> None:
+    with new_server(dsn) as server, server.client() as client:
+        told(server.ledger)
+        until = server.ledger.size()
+        links = [
+            f"/jobs/{TOLD}?at=v{version}&clock={clock}&until={until}"
+            for version in (0, 3, 8)
+            for clock in ("occurred", "recorded")
+        ]
+        first = [client.get(link) for link in links]
+        assert {answer.status_code for answer in first} == {200}
+        server.ledger.failed(TOLD, "a contradiction")
+        server.ledger.delete(TOLD)
+        server.ledger.create("projects/p/jobs/other")
+        for link, answer in zip(links, first, strict=True):
+            assert client.get(link).content == answer.content
+            window = link.replace("/jobs/", "/parts/window/")
+            assert client.get(window).status_code == 200
+
+
+def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> None:
+    page = visitor.page
+    for path, why in {
+        "projects/p/jobs/none": "there is no job",
+        f"{TOLD}?at=v99": "there is no version 99",
+        f"{TOLD}?until=99999999": "is not yet",
+        f"{TOLD}?until=x": "'x' is no position",
+        f"{TOLD}?clock=sun": "neither recorded nor occurred",
+        f"{TOLD}?at=soon": "'soon' is none of",
+        f"{TOLD}?ledger=other": "the link is of the ledger 'other'",
+        "nonsense": "is not of the form projects/PROJECT/jobs/ID",
+        "projects/p/jobs/" + "x" * 5_000: "is not of the form",
+    }.items():
+        answer = page.goto(f"{site.url}/jobs/{path}")
+        assert answer is not None
+        assert answer.status in {400, 404}
+        visitor.sees(why)
+
+
+def test_nothing_is_ever_read_as_html(site: Server, visitor: Visitor) -> None:
+    page, ledger = visitor.page, site.ledger
+    name = "projects/p/jobs/evil"
+    ledger.create(name, {"team": "x"}, spec={"displayName": EVIL, EVIL: {EVIL: EVIL}})
+    ledger.failed(name, EVIL + "<b>" + "y" * 200_000, actor="<i>me</i>")
+    for view in ("feed", "table", "json"):
+        page.goto(f"{site.url}/jobs/{name}?view={view}&with=v1")
+        visitor.sees("event 2 of 2")
+        expect(page.locator("#differences")).to_contain_text("<img src=x")
+        assert page.locator("img").count() == 0
+        assert page.locator("main b", has_text="yyy").count() == 0
+        visitor.is_content()
+
+
+def test_a_server_that_goes_away_is_said_and_the_cursor_stays(dsn: str, visitor: Visitor) -> None:
+    page = visitor.page
+    with new_server(dsn) as server:
+        told(server.ledger)
+        port = str(server.port)
+        page.goto(f"{server.url}/jobs/{TOLD}?at=v5&clock=recorded")
+        expect(page.locator("#now")).to_contain_text("event 5 of 8")
+        server.stop()
+        expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached")
+        page.keyboard.press("ArrowLeft")
+        expect(page.locator("#now")).to_contain_text("event 4 of 8")
+        with serving(server.ledger, dsn, "--port", port):
+            expect(page.get_by_role("alert")).to_be_hidden()
+            expect(page.locator("#now")).to_contain_text("event 4 of 8")
+
+
+def test_on_a_phone_in_the_dark(site: Server, browser: Browser) -> None:
+    phone = {"width": 400, "height": 800}
+    with visiting(browser, viewport=phone, color_scheme="dark") as visitor:
+        visitor.page.goto(f"{site.url}/jobs/{TOLD}")
+        visitor.sees("SUCCEEDED")
+        visitor.is_content()
+
+
+def test_a_job_in_a_file_is_the_same_page(desk: Desk, visitor: Visitor, tmp_path: Path) -> None:
+    page, ledger = visitor.page, desk.ledger
+    told(ledger)
+    file = tmp_path / "job.html"
+    desk.run("export", TOLD, "--format", "html", "--to", str(file))
+    assert "http" not in re.findall(r'(?:src|href)="(\w+)', file.read_text())
+    page.goto(file.as_uri())
+    page.keyboard.press("Home")
+    steps = steps_as_of(ledger, TOLD, ledger.moment("now", "recorded"))
+    for number, step in enumerate(steps, 1):
+        page.keyboard.press("ArrowRight")
+        expect(page.locator("#now")).to_contain_text(
+            f"event {number} of {len(steps)}: {step.event.type}"
+        )
+        expect(field(visitor, "etag").locator("dd").first).to_have_text(step.after.etag)
+    expect(field(visitor, "state").locator("button")).to_contain_text("event 8")
+    page.get_by_label("failed only").check()
+    expect(page.locator(".feed li")).to_have_count(2)
+    page.get_by_label("failed only").uncheck()
+    page.get_by_role("button", name="Verify all events shown").click()
+    expect(page.locator("#verdict")).to_contain_text("All 8 events shown are verified")
+    visitor.is_content()
+
+
+def test_a_file_that_was_changed_is_found_out(desk: Desk, visitor: Visitor, tmp_path: Path) -> None:
+    told(desk.ledger)
+    file = tmp_path / "job.html"
+    desk.run("export", TOLD, "--format", "html", "--to", str(file))
+    file.write_text(file.read_text().replace("out of memory", "out of luck !"))
+    page = visitor.page
+    page.goto(file.as_uri())
+    page.get_by_role("button", name="Verify all events shown").click()
+    expect(page.locator("#verdict")).to_contain_text("v3 is not as recorded: its data")
+    page.keyboard.press("End")
+    page.get_by_role("button", name="Verify this event").click()
+    expect(page.locator("#verdict")).to_contain_text("Verified in this browser")
+
+
+def test_receipts_are_verified_in_the_browser(desk: Desk, visitor: Visitor) -> None:
+    told(desk.ledger)
+    desk.ledger.seal()
+    with serving(desk.ledger, desk.dsn) as server:
+        page = visitor.page
+        page.goto(f"{server.url}/jobs/{TOLD}")
+        page.get_by_role("button", name="Verify this event").click()
+        expect(page.locator("#verdict")).to_contain_text("Verified in this browser")
+        page.get_by_role("button", name="Verify all events shown").click()
+        expect(page.locator("#verdict")).to_contain_text("All 8 events shown are verified")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Receipt").click()
+        assert download.value.path().read_text().startswith("c2sp.org/tlog-proof@v1")
+        visitor.is_content()
+
+
+def test_html_is_of_one_job(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.run("export", "--format", "html") == 1
+    assert "name: html is a page of one job: name it" in capsys.readouterr().err
