@@ -12,6 +12,7 @@ from jobledger.domain import merkle
 from jobledger.domain.errors import LedgerError
 from jobledger.infra import Ledger
 from jobledger.infra.access import Role, Tokens
+from jobledger.infra.proof.keys import key_file
 from jobledger.infra.proof.naming import name_log
 from jobledger.infra.proof.notes import Note, VerifierKey, open_checkpoint
 from jobledger.infra.proof.receipts import Receipt
@@ -139,6 +140,19 @@ def test_without_a_key_there_is_no_receipt_and_it_is_said(server: Server, projec
             refused = read_refusal(answer.status_code, answer.json())
             assert refused[1] == "FAILED_PRECONDITION"
         assert client.get("/ledger/v1/log").json()["keys"] == []
+
+
+def test_keys_that_cannot_be_used_are_not_named(
+    signing: tuple[Server, list[VerifierKey]],
+) -> None:
+    server, _ = signing
+    path = key_file(Settings(), "example.com/jobs")
+    path.chmod(0o640)
+    try:
+        with server.client() as client:
+            assert client.get("/ledger/v1/log").raise_for_status().json()["keys"] == []
+    finally:
+        path.chmod(0o600)
 
 
 def test_who_sees_one_project_gets_its_receipts_and_no_tiles(dsn: str, tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jobledger.domain import canonical, merkle
 from jobledger.domain.canonical import JsonObject
-from jobledger.domain.leaves import Entry
 from jobledger.infra import Ledger
 from jobledger.infra.erasing import STREAM, erase
 from jobledger.infra.errors import ProofError
@@ -35,13 +34,13 @@ from jobledger.infra.proof.receipts import FIRST_LINE, Receipt, make_receipt
 from jobledger.infra.proof.tree import Tree
 from jobledger.infra.settings import Settings
 from jobledger.infra.shapes import event_json
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Error, Page, Route
 
 from tests.conftest import shared
 from tests.ledgers import new_ledger
 from tests.servers import Server, serving
 
-MODULE: Final = resources.files("jobledger.infra.web").joinpath("verify.js")
+MODULE: Final = resources.files("jobledger.infra.web").joinpath("files", "verify.js")
 ORIGIN: Final = "example.com/jobs"
 MIDDLE: Final = "projects/p/jobs/middle"
 CHANGED: Final = 150
@@ -232,11 +231,10 @@ DATA: Final[dict[str, JsonObject]] = {
     "exponents": {"all": [1e21, 1e20, 1e300, 5e-324, 1.7976931348623157e308, -1e-300, 123e45]},
     "integers": {"all": [2**53 - 1, -(2**53) + 1, 2**31, 10**15]},
     "minus zero": {"all": [-0.0]},
-    "texts": {"all": ["", "ü\n\t\r\b\f\"\\/", "\u2028\u2029\x7f\x80\x1f", "\U0001f600", "</script>"]},
+    "texts": {"all": ["", 'ü\n\t\r\b\f"\\/', "\u2028\u2029\x7f\x80\x1f", "\U0001f600", "</script>"]},
     "names by UTF-16": {"\ufb33": 1, "\U0001f600": 2, "\u20ac": 3, "\r": 4, "1": 5, "10": 6, "2": 7, "": 8},
     "names of objects": {"__proto__": {"constructor": 1}, "toString": 2, "length": 3},
     "nested": {"a": [[], {}, [[{"z": [1, {"y": 2.5, "b": None}]}]], {"b": {"a": {}}}]},
-    "looks personal": {"@erased": {"key": "k1"}, "of": {"@erased": {"key": "k1"}}},
 }  # fmt: skip
 
 
@@ -256,6 +254,14 @@ def test_canonical_json_is_the_same_as_in_python(reader: Reader) -> None:
     numbers = [struct.unpack(">d", random.randbytes(8))[0] for _ in range(3_000)]
     values = [{"all": [each for each in numbers if abs(each) < 1e308]}, *DATA.values()]
     assert reader.ask(CANONICAL, values) == [canonical.encode(each).decode() for each in values]
+
+
+@pytest.mark.parametrize("said", ["[1e999]", '["\\ud800"]', '{"\\udc00":1}'])
+def test_what_python_could_not_have_recorded_has_no_canonical_text(
+    reader: Reader, said: str
+) -> None:
+    with pytest.raises(Error, match="has no canonical text"):
+        reader.page.evaluate(CANONICAL, f"[{said}]")
 
 
 def test_each_changed_byte_is_judged_as_python_does(reader: Reader, log: Log) -> None:
@@ -286,6 +292,7 @@ LINES: Final[dict[str, Callable[[str], str]]] = {
     "other text": lambda text: "hello\n",
     "no end of line": lambda text: text[:-1],
     "trailing garbage": lambda text: text + "x",
+    "another end of the last line": lambda text: text[:-1] + " ",
     "a line more": lambda text: text + "\n",
     "a signature more": lambda text: text + "\u2014 x AAAA\n",
     "a space at a line's end": lambda text: text.replace("\n", " \n", 1),
@@ -329,7 +336,8 @@ OWN: Final = key_of(ORIGIN)
 WITNESS: Final = key_of("example.com/witness", COSIGNATURE, 2)
 STRANGER: Final = key_of(ORIGIN, SIGNATURE, 3)
 ODD: Final = key_of("ex\ufeff\u00e4mple/\U0001f600", SIGNATURE, 4)
-KNOWN: Final = [OWN.verifier, WITNESS.verifier, ODD.verifier]
+NAMESAKE: Final = key_of(ORIGIN, COSIGNATURE, 5)
+KNOWN: Final = [key.verifier for key in (OWN, WITNESS, ODD, NAMESAKE)]
 ORDER: Final = 2**252 + 27742317777372353535851937790883648493
 """Of the group of Ed25519."""
 
@@ -409,7 +417,7 @@ def cosigned(said: str, cut: int | None = None) -> Signature:
 
 
 MADE: Final[dict[str, tuple[bool, Callable[[], str]]]] = {
-    "an entry": (True, lambda: made()),
+    "an entry": (True, made),
     "an entry of another version": (False, lambda: made(b"\2" + entry()[1:])),
     "an empty text": (True, lambda: made(entry(actor=b""))),
     "texts that are absent": (True, lambda: made(entry(occurred=None))),
@@ -439,6 +447,8 @@ MADE: Final[dict[str, tuple[bool, Callable[[], str]]]] = {
     "nothing": (False, lambda: made(b"")),
     "lines after the third": (True, lambda: made(None, "more", "\x7f")),
     "an empty line": (False, lambda: made(None, "", "more")),
+    "half a pair instead of what replaces it": (
+        False, lambda: made(None, "\ufffd").replace("\ufffd", "\ud800")),
     "a tab": (False, lambda: made(None, "a\tb")),
     "a size with a zero": (False, lambda: made(size="01")),
     "a size of nothing": (False, lambda: made(size="0")),
@@ -446,7 +456,7 @@ MADE: Final[dict[str, tuple[bool, Callable[[], str]]]] = {
     "a size of 2 to the 62": (True, lambda: made(size=str(2**62), levels=62)),
     "one more than that": (False, lambda: made(size=str(2**62 + 1), levels=62)),
     "63 hashes": (True, lambda: made(size=str(2**63), levels=63)),
-    "64 hashes": (False, lambda: made(size=str(2**64), levels=64)),
+    "64 hashes": (False, lambda: made(size="9" * 19, levels=64)),
     "a size of 20 digits": (False, lambda: made(size="1" + "0" * 19)),
     "an odd name of the log": (True, lambda: made(key=ODD)),
     "long in UTF-16 only": (True, lambda: made(None, "\U0001f600" * (MAX_NOTE - 400))),
@@ -464,10 +474,14 @@ MADE: Final[dict[str, tuple[bool, Callable[[], str]]]] = {
         False, lambda: made(under=lambda said: [OWN.sign(said)._replace(made=bytes(63))])),
     "a witness's": (True, lambda: made(under=lambda said: [OWN.sign(said), cosigned(said)])),
     "a witness's alone": (False, lambda: made(under=lambda said: [cosigned(said)])),
+    "alone a witness's of the log's name": (
+        False, lambda: made(under=lambda said: [NAMESAKE.sign(said, 1)])),
     "a witness's of something else": (
         False, lambda: made(under=lambda said: [OWN.sign(said), cosigned(said + "x\n")])),
     "a short one of a witness": (
         False, lambda: made(under=lambda said: [OWN.sign(said), cosigned(said, 71)])),
+    "a very short one of a witness": (
+        False, lambda: made(under=lambda said: [OWN.sign(said), cosigned(said, 1)])),
     "100 signatures": (True, lambda: made(under=lambda said: [OWN.sign(said), *[line_of("x")] * 99])),
     "101 signatures": (False, lambda: made(under=lambda said: [OWN.sign(said), *[line_of("x")] * 100])),
     "a signature of 4 bytes": (False, lambda: made(under=lambda said: [OWN.sign(said), line_of("x", bytes(4))])),
@@ -506,6 +520,13 @@ def test_times_are_told_to_the_microsecond(reader: Reader) -> None:
         assert told["entry"]["occurredTime"] == said
 
 
+def test_texts_are_told_to_the_last_byte(reader: Reader) -> None:
+    text = "\ufeff\0\U0001f600"
+    told = reader.check(made(entry(actor=text.encode())), [str(OWN.verifier)])
+    assert isinstance(told, dict)
+    assert told["entry"]["actor"] == text
+
+
 def test_witnesses_are_named_with_the_log(reader: Reader) -> None:
     text = made(under=lambda said: [OWN.sign(said), cosigned(said), OWN.sign(said)])
     told = reader.check(text, [str(key) for key in KNOWN])
@@ -529,8 +550,10 @@ KEYS: Final[dict[str, tuple[bool, list[str]]]] = {
     "cut off": (False, [VKEY[:-6]]),
     "of another id": (False, [VKEY.replace("+", "+0", 1)]),
     "its id in capitals": (False, ["+".join([ORIGIN, VKEY.split("+")[1].upper(), VKEY.split("+", 2)[2]])]),
+    "beside its own under another id": (False, [VKEY, VKEY.replace(VKEY.split("+")[1], "00000000")]),
     "private": (False, [OWN.secret]),
     "of no known type": (False, [str(VerifierKey.made(ORIGIN, 2, OWN.verifier.public))]),
+    "beside its own of no known type": (False, [VKEY, str(VerifierKey.made(ORIGIN, 2, bytes(32)))]),
     "no point of the curve": (False, [str(VerifierKey.made(ORIGIN, 1, b"\2" + bytes(31)))]),
 }  # fmt: skip
 
@@ -598,9 +621,21 @@ def test_personal_parts_are_compared_where_they_are_shown_as_stored(
     assert reader.check_event(text, log.keys, event) == {"data": "sealed"}
     wrong = event | {"type": "Failed"}
     assert "its type" in reader.check_event(text, log.keys, wrong)
-    for unlike in (1, {}, {"key": 1}, {"key": "k", "more": 1}):
+    for unlike in (1, {}, {"key": 1}, {"key": "a b"}, {"key": "k", "more": 1}):
         event["data"]["spec"]["owner"] = {"@erased": unlike}
         assert "its data" in reader.check_event(text, log.keys, event)
+
+
+def test_what_only_looks_erased_is_compared_as_long_as_it_is_as_stored(
+    reader: Reader, log: Log
+) -> None:
+    name = "projects/p/jobs/looks-erased"
+    log.ledger.create(name, {}, {"of": [{"@erased": {"key": "k1"}}], "size": 1})
+    text = log.receipt(name)
+    [event] = log.shown(name)
+    assert reader.check_event(text, log.keys, event) == {"data": "checked"}
+    event["data"]["spec"]["size"] = 2
+    assert reader.check_event(text, log.keys, event) == {"data": "sealed"}
 
 
 def until_erased(log: Log, name: str) -> JsonObject:
@@ -644,6 +679,14 @@ def test_exactly_the_published_proofs_of_inclusion_that_hold_are_accepted(reader
     ]
     assert wrong == []
     assert len(cases) > 70
+
+
+def test_a_proof_that_goes_on_beyond_the_root_is_none(reader: Reader) -> None:
+    leaf, sibling = bytes(32), b"\1" * 32
+    root = merkle.hash_children(sibling, leaf)
+    assert not merkle.includes(leaf, 0, 1, [sibling], root)
+    said = (in_base64(leaf), "0", "1", [in_base64(sibling)], in_base64(root))
+    assert reader.ask(INCLUDES, [said]) == [False]
 
 
 def test_where_the_browser_cannot_check_it_says_so(browser: Browser) -> None:

@@ -3,23 +3,33 @@
 import { html, render } from "lit-html";
 import { tell } from "jobledger/reading";
 
+const AGAIN = 2000;
+
+// Follows the feed of the job from where the page is; one that breaks off is taken up again.
 export function follow(place, data, encoded) {
-  const said = new URLSearchParams({ after: data.until, name: data.name });
-  const feed = new EventSource(`/ledger/v1/events:stream?${said}`);
-  let events = 0;
-  const come = (event) => {
-    events += 1;
-    const { type } = JSON.parse(event.data);
+  let [events, last, feed] = [0, data.until, null];
+
+  function open() {
+    feed = new EventSource(`/ledger/v1/events:stream?${new URLSearchParams({ after: last, name: data.name })}`);
+    for (const type of data.eventTypes) feed.addEventListener(type, come);
+    feed.addEventListener("open", () => tell(""));
+    feed.addEventListener("error", broken);
+  }
+
+  function broken() {
+    tell("The server cannot be reached. It is tried again; what you see is what was there last.");
+    // A server that refuses, as one does that is stopping, is not asked again by itself.
+    if (feed.readyState === EventSource.CLOSED) setTimeout(open, AGAIN);
+  }
+
+  function come(event) {
+    const { type, position } = JSON.parse(event.data);
+    [events, last] = [events + 1, position];
     place.hidden = false;
     const address = `/jobs/${encoded}?${new URLSearchParams({ clock: data.clock, seen: data.total })}`;
     render(html`<b>${events}</b> new ${events === 1 ? "event" : "events"}, the last is ${type}. <a href=${address}>Show</a>`, place);
-  };
-  for (const type of EVENTS) feed.addEventListener(type, come);
-  feed.addEventListener("open", () => tell(""));
-  feed.addEventListener("error", () => {
-    if (feed.readyState !== EventSource.CLOSED) tell("The server cannot be reached. It is tried again; what you see is what was there last.");
-  });
+  }
+
+  open();
   addEventListener("pagehide", () => feed.close());
 }
-
-const EVENTS = JSON.parse(document.getElementById("data").textContent).eventTypes;
