@@ -16,6 +16,16 @@ def _recording(arena: Arena) -> Pair:
     return evaluation.recording(arena)
 
 
+def _in_a_browser(name: str) -> Callable[[Arena], Pair]:
+    def run(arena: Arena) -> Pair:
+        from jobledger.infra.bench import web  # Takes a browser.
+
+        measured: Pair = getattr(web, name)(arena)
+        return measured
+
+    return run
+
+
 def _evaluating(arena: Arena) -> Pair:
     from jobledger.infra.bench import evaluation
 
@@ -282,13 +292,56 @@ EVALUATION: Final = (
         less_is_better=True,
     ),
 )
-ALL: Final = (*MEASURES, *PAST, *HTTP, *PROOF, *EVALUATION)
+WEB: Final = (
+    Measure(
+        "first_paint",
+        "fleet page to first contentful paint",
+        "ms",
+        "a static page with the same assets",
+        2,
+        1.3,
+        _in_a_browser("first_paint"),
+        less_is_better=True,
+    ),
+    Measure(
+        "cursor_moved",
+        "cursor moved to list repainted",
+        "ms",
+        "the API calls alone: jobs and counts",
+        2,
+        1.3,
+        _in_a_browser("cursor_moved"),
+        less_is_better=True,
+    ),
+    Measure(
+        "long_job",
+        "page of a 7,000-event job to interactive",
+        "ms",
+        "page of a 3-event job",
+        3,
+        1.5,
+        _in_a_browser("long_job"),
+        less_is_better=True,
+    ),
+    Measure(
+        "first_load",
+        "first load of the fleet page, compressed",
+        "kB",
+        "one kB",
+        300,
+        120,
+        _in_a_browser("first_load"),
+        less_is_better=True,
+    ),
+)
+ALL: Final = (*MEASURES, *PAST, *HTTP, *PROOF, *EVALUATION, *WEB)
 GROUPS: Final = {
     "writing": MEASURES,
     "past": PAST,
     "http": HTTP,
     "proof": PROOF,
     "evaluation": EVALUATION,
+    "web": WEB,
 }
 """Measures that are asked for together, by one word."""
 

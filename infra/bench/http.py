@@ -98,11 +98,18 @@ def _served(arena: Arena) -> Iterator[tuple[int, Ledger]]:
         ledger.create(JOB.replace("j1", "j0"))
         ledger.create(JOB, LABELS, {"trainingInput": INPUT})
         ledger.started(JOB)
-        port = _free_port()
-        options = ["--dsn", arena.dsn, "--ledger", name, "serve", "--port", str(port)]
-        program = "from jobledger.infra.cli import main; main()"
-        with _running([sys.executable, "-c", program, *options], port):
+        with served(arena, name) as port:
             yield port, ledger
+
+
+@contextmanager
+def served(arena: Arena, ledger: str) -> Iterator[int]:
+    """The port of a server of that ledger."""
+    port = free_port()
+    options = ["--dsn", arena.dsn, "--ledger", ledger, "serve", "--port", str(port)]
+    program = "from jobledger.infra.cli import main; main()"
+    with running([sys.executable, "-c", program, *options], port):
+        yield port
 
 
 @contextmanager
@@ -111,7 +118,7 @@ def _peer(port: int) -> Iterator[int]:
     import httpx
 
     constant: Any = httpx.get(f"http://{HOST}:{port}{PATH}").json()
-    peer = _free_port()
+    peer = free_port()
     command = [
         sys.executable,
         "-m",
@@ -119,12 +126,13 @@ def _peer(port: int) -> Iterator[int]:
         str(peer),
         orjson.dumps(constant).decode(),
     ]
-    with _running(command, peer):
+    with running(command, peer):
         yield peer
 
 
 @contextmanager
-def _running(command: list[str], port: int) -> Iterator[None]:
+def running(command: list[str], port: int) -> Iterator[None]:
+    """A process, once it listens there."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + PATIENCE
@@ -138,7 +146,8 @@ def _running(command: list[str], port: int) -> Iterator[None]:
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody listens on."""
     with socket.create_server((HOST, 0)) as listening:
         port: int = listening.getsockname()[1]
         return port

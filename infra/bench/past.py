@@ -173,8 +173,7 @@ def list_as_of(arena: Arena) -> tuple[float, float]:
 def version_as_of(arena: Arena) -> tuple[float, float]:
     """Milliseconds for a job as of a version near its 7,000th, beside one select of its events."""
     with arena.ledger() as name, arena.open(name) as ledger, ledger.connection() as connection:
-        begin = datetime.fromisoformat("2026-06-01T00:00:00Z")
-        ledger.append_many(_long_history(begin))
+        ledger.append_many(long_history())
         connection.execute("VACUUM (ANALYZE) events")
         statement = b"SELECT * FROM events WHERE name = %s ORDER BY version"
         return (
@@ -183,8 +182,9 @@ def version_as_of(arena: Arena) -> tuple[float, float]:
         )
 
 
-def _long_history(begin: datetime) -> Iterator[Event]:
+def long_history() -> Iterator[Event]:
     """Tried again and again, with progress reported in between, as the longest of the trace was."""
+    begin = datetime.fromisoformat("2026-06-01T00:00:00Z")
     cycle = (
         e.Started(),
         e.ProgressReported(output={"step": 1}),

@@ -45,7 +45,7 @@ def pages(served: Served) -> Starlette:
         *job_routes(showing),
         *report_routes(showing),
         *_session_routes(showing),
-        Route("/assets/{version}/{name}", _asset),
+        Route("/assets/{version}/{name}", asset),
     ]
     handlers: Any = dict.fromkeys((LedgerError, HTTPException, Exception), showing.refuse)
     compressing = Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
@@ -76,7 +76,7 @@ def _session_routes(showing: Showing) -> list[Route]:
     ]
 
 
-async def _asset(request: Request) -> Response:
+async def asset(request: Request) -> Response:
     """A file that pages need; at its content's own address it stays what it is."""
     found = assets.find(request.path_params["name"])
     if found is None:

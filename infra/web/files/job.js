@@ -50,6 +50,7 @@ async function show() {
   render(standing(job, event), part("now"));
   drawJob(job, last);
   render(changed(last), part("changes"));
+  performance.mark("ready");
   proof(part("proof"), data, event, { online, listed: () => now.listed });
   remember(event);
   await Promise.all([showEvents(), blame(job, last)]);
