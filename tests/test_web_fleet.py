@@ -41,6 +41,11 @@ def test_the_list_and_the_counts_are_those_of_the_moment(site: Server, visitor: 
     for state, count in counts.items():
         expect(page.locator(f"#list .counts .s-{state}")).to_contain_text(f"{count:,}")
     expect(page.get_by_role("heading", name="jobs at 2011-05-03 12:00:00 UTC")).to_be_visible()
+    # The chart goes on after the cursor.
+    right = page.locator("#states .s-RUNNING").evaluate(
+        "path => path.getBBox().x + path.getBBox().width"
+    )
+    assert right > 990
     visitor.is_content()
 
 

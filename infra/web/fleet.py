@@ -111,8 +111,10 @@ def read_series(
 
 
 def _counted(ledger: Ledger, moment: Moment, span: Span) -> Series:
+    if moment.clock is Clock.OCCURRED:
+        return series(ledger, moment, Extent(*span))
     # As we knew it, the moments after this one are shown, too: they can be gone to.
-    known = moment if moment.clock is Clock.OCCURRED else ledger.moment(None)
+    known = ledger.moment(None)
     return series(ledger, known, Extent(span.begin, min(span.end, known.time)))
 
 

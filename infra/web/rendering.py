@@ -35,6 +35,11 @@ def time_shown(time: datetime | None) -> str:
     return f"{whole}.{fraction}" if fraction else whole
 
 
+def second_shown(time: datetime | None) -> str:
+    """`2011-05-01 23:10:00`: the second that a time is in."""
+    return "" if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
 def number_shown(number: int) -> str:
     """`66,989`."""
     return f"{number:,}"
@@ -70,7 +75,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"time": time_shown, "number": number_shown, "json": json_text}
+    environment.filters |= {
+        "time": time_shown,
+        "second": second_shown,
+        "number": number_shown,
+        "json": json_text,
+    }
     environment.globals |= {"asset": assets.address}
     return environment
 
