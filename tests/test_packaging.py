@@ -64,6 +64,7 @@ def test_the_wheel_installs_and_runs_outside_the_checkout(tmp_path: Path, dsn: s
     assert "all as shown" in run(jobledger, "verify", **ledger)
     listed = run(python, "-m", "zipfile", "-l", str(wheel))
     shipped = {line.split()[0] for line in listed.splitlines()[1:]}
-    for file in [*(ROOT / "infra").rglob("*.sql"), *(ROOT / "projections").rglob("*.sql")]:
+    web = [file for file in (ROOT / "infra" / "web").rglob("*.*") if file.suffix != ".pyc"]
+    for file in [*(ROOT / "infra").rglob("*.sql"), *(ROOT / "projections").rglob("*.sql"), *web]:
         assert f"jobledger/{file.relative_to(ROOT)}" in shipped
     assert not [name for name in shipped if name.startswith("tests/")]

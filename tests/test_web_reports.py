@@ -97,6 +97,18 @@ def test_what_is_asked_is_asked_in_place(site: Server, visitor: Visitor) -> None
     assert [text for text in visitor.errors if "status of 400" not in text] == []
 
 
+def test_bars_are_pictures_too(site: Server, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(f"{site.url}/reports?report=failures")
+    for kind, begins in (("SVG", b"<svg"), ("PNG", b"\x89PNG")):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=kind).click()
+        assert download.value.path().read_bytes().startswith(begins)
+    page.locator("#bars a").first.click()
+    expect(page.locator("#list tbody tr").first).to_contain_text("FAILED")
+    assert visitor.errors == []
+
+
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_link_shows_the_same_bytes_later(dsn: str, name: str) -> None:
     with new_server(dsn) as server, server.client() as client:
@@ -184,6 +196,16 @@ def test_evaluations_have_their_curves(dsn: str, visitor: Visitor) -> None:
         row = metrics["confusionMatrix"]["row"][0]
         cells = page.locator(".matrix tbody tr").first.locator("td").all_text_contents()
         assert sum(map(int, cells)) == sum(int(e.get("itemCount", 0)) for e in row["entries"])
+        for of, begins in {
+            "curve": "confidenceThreshold",
+            "runs": "run,",
+            "matrix": "true,",
+        }.items():
+            with page.expect_download() as download:
+                page.locator(
+                    f'a[href*="of={of}"]' if of != "curve" else 'a[href*=".csv"]:not([href*="of="])'
+                ).click()
+            assert download.value.path().read_text().startswith(begins)
         visitor.is_content()
 
 

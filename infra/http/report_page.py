@@ -6,7 +6,7 @@ from typing import Any
 
 from jobledger.infra.access import Caller
 from jobledger.infra.http.showing import Showing, scope_of
-from jobledger.infra.web.evaluations import read_evaluations
+from jobledger.infra.web.evaluations import read_evaluations, rows_of
 from jobledger.infra.web.links import check_ledger, job_address
 from jobledger.infra.web.rendering import csv_text
 from jobledger.infra.web.reports import TITLES, ReportLink, read_report
@@ -49,8 +49,7 @@ class ReportsPage:
             link = self._link(request)
             if link.report == "evaluations":
                 shown = read_evaluations(self._ledger, link, scope_of(caller))
-                columns = ["confidenceThreshold", "recall", "precision"]
-                return csv_text(columns, shown.points)
+                return csv_text(*rows_of(shown, request.query_params.get("of", "curve")))
             found = read_report(self._ledger, link, caller.project)
             return csv_text(found.report.columns, [row for _, row in found.rows])
 

@@ -43,6 +43,13 @@ class Segment(NamedTuple):
     states: int
 
     @property
+    def lasted(self) -> str:
+        """How long it was in it; "" where that is not over, or no single state."""
+        if self.end is None or self.states > 1:
+            return ""
+        return elapsed(self.end - self.begin)
+
+    @property
     def title(self) -> str:
         """What is said of it."""
         if self.end is None:

@@ -76,6 +76,19 @@ def read_evaluations(ledger: Ledger, link: ReportLink, scope: Scope) -> Evaluati
     return _shown(pinned._replace(job=name), jobs, found)
 
 
+def rows_of(shown: Evaluations, of: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The columns and rows of the `curve`, the `runs`, or the `matrix`; raises InvalidFieldError."""
+    match of:
+        case "curve":
+            return ["confidenceThreshold", "recall", "precision"], [*shown.points]
+        case "runs":
+            return ["run", "time", "items", "meanAveragePrecision", "areaUnderCurve"], [*shown.runs]
+        case "matrix":
+            rows = [(label, *(cell.items for cell in cells)) for label, cells in shown.matrix]
+            return ["true", *shown.labels], rows
+    raise InvalidFieldError("of", f"{of[:40]!r} is none of curve, runs, matrix")
+
+
 def _shown(link: ReportLink, jobs: list[str], found: dict[int, list[JsonObject]]) -> Evaluations:
     runs = [_run(number, said[0]) for number, said in sorted(found.items())]
     if not runs:
