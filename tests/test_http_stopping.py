@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.verify import verify
+from psycopg.conninfo import make_conninfo
 
 from tests.ledgers import new_ledger
 from tests.servers import PATIENCE, Server, new_server, serving
@@ -89,6 +90,14 @@ def check_ledger(written: Writing) -> None:
         assert verify(connection).findings == []
 
 
+def backends_of(ledger: Ledger, application: str) -> list[Any]:
+    """PostgreSQL's processes that serve that program."""
+    with ledger.connection() as connection:
+        return connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = %s", (application,)
+        ).fetchall()
+
+
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_that_is_stopped_answers_what_it_took_on_and_refuses_the_rest(
     dsn: str, sig: signal.Signals
@@ -107,10 +116,17 @@ def test_a_server_that_is_stopped_answers_what_it_took_on_and_refuses_the_rest(
 
 
 def test_after_kill_9_everything_that_was_answered_is_there(dsn: str) -> None:
-    with new_server(dsn) as server:
+    named = make_conninfo(dsn, application_name="killed")
+    with (
+        new_ledger(dsn) as name,
+        Ledger.open(dsn, name) as ledger,
+        serving(ledger, named) as server,
+    ):
         with writing(server) as written:
             assert server.stop(signal.SIGKILL) == -signal.SIGKILL
         assert written.refused == []
+        # PostgreSQL carries out what it was sent before it misses who sent it.
+        eventually(lambda: not backends_of(ledger, "killed"))
         check_ledger(written)
 
 

@@ -265,7 +265,8 @@ def test_an_idle_stream_is_kept_alive_and_its_token_looked_at_then(guarded: Serv
         assert list(islice(lines, 2)) == ["retry: 1000", ""]
         assert list(islice(lines, 2)) == [": still here", ""]
         Tokens(guarded.ledger.pool).revoke("idle")
-        assert list(lines) == [": still here", ""]
+        # It ends when the token is looked at next, which is after this line or the next of its kind.
+        assert list(lines) in ([], [": still here", ""])
 
 
 def test_nobody_follows_without_a_token(guarded: Server) -> None:
