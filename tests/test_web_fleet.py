@@ -10,9 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from jobledger.domain.moments import Clock
 from jobledger.infra import Ledger
 from jobledger.infra.access import Role, Tokens
-from jobledger.infra.past.series import Extent, extent, series, steps
+from jobledger.infra.past.series import MICROSECOND, Extent, Series, extent, series, steps
+from jobledger.infra.simulation import simulate
 from playwright.sync_api import Browser, expect
 
 from tests.browsing import Visitor, visiting
@@ -350,8 +352,18 @@ def test_with_tokens_it_asks_for_one_and_shows_what_that_may_see(
         page.get_by_role("button", name="Go on").click()
         visitor.sees("projects/a/jobs/mine")
         assert page.get_by_text("projects/b/jobs/theirs").count() == 0
-        visitor.sees("your token is for one")
         assert query(visitor)["at"] == "@2"
+        # The chart and the steps, too, are of that project alone.
+        page.get_by_text("The chart as a table").click()
+        numbers = page.locator("details td.number").all_text_contents()
+        assert {int(number) for number in numbers} <= {0, 1}
+        assert (
+            page.evaluate("fetch('/fleet/step?at=@2&by=-1').then(said => said.json())")["at"]
+            == "@1"
+        )
+        assert page.evaluate("fetch('/fleet/step?at=@1&by=1').then(said => said.json())") == {
+            "at": None
+        }
         page.goto(f"{server.url}/jobs/projects/b/jobs/theirs")
         visitor.sees("This cannot be shown")
         # The cookie only reads.
@@ -389,3 +401,53 @@ def test_series_of_a_stretch_and_its_ends(busy: Ledger) -> None:
     counted = series(busy, half, whole)
     said = busy.count("state", 'state : "*"', as_of=half).counts
     assert {s: c[-1] for s, c in counted.counts.items() if c[-1]} == said
+
+
+OF_P = 'project = "p" AND state : "*"'
+
+
+@pytest.fixture
+def mixed(busy: Ledger) -> Ledger:
+    """Another project beside the busy one, whose name begins the same, and more of the busy one."""
+    busy.append_many(simulate(20, 8, "p0"))
+    busy.append_many(simulate(5, 9, "p"))
+    return busy
+
+
+def counts_in(counted: Series, n: int) -> dict[str, int]:
+    return {state: counts[n] for state, counts in counted.counts.items() if counts[n]}
+
+
+def test_a_project_is_counted_by_its_events_alone(mixed: Ledger) -> None:
+    """Late jobs and deleted ones among them, and as far as was known at earlier positions."""
+    for position in (mixed.size() // 3, mixed.size() // 2, mixed.size()):
+        known = mixed.moment("now", Clock.OCCURRED)._replace(position=position)
+        whole = extent(mixed, known, "p")
+        assert whole is not None
+        counted = series(mixed, known, whole, "p")
+        for n in range(0, len(counted.times), 29):
+            at = known._replace(time=counted.times[n] - MICROSECOND)
+            assert counts_in(counted, n) == mixed.count("state", OF_P, as_of=at).counts
+        assert counts_in(counted, -1) == mixed.count("state", OF_P, as_of=known).counts
+        recorded = mixed.moment(f"@{position}")
+        whole = extent(mixed, recorded, "p")
+        assert whole is not None
+        counted = series(mixed, recorded, whole, "p")
+        assert counts_in(counted, -1) == mixed.count("state", OF_P, as_of=recorded).counts
+
+
+def test_the_steps_of_a_project_leave_others_out(mixed: Ledger) -> None:
+    theirs = {event.position for event in mixed.events(follow=False) if "/p0/" in event.name}
+    after = mixed.moment(f"@{max(theirs) + 1}")
+    before = steps(mixed, after, "p").before
+    assert before is not None
+    assert before.position == min(theirs) - 1
+    assert steps(mixed, before, "p").after == after
+    occurred = mixed.moment("now", Clock.OCCURRED)
+    for moment in (after, occurred):
+        assert extent(mixed, moment, "none") is None
+        assert steps(mixed, moment, "none") == (None, None)
+    last = steps(mixed, occurred, "p").before
+    whole = extent(mixed, occurred, "p")
+    assert last is not None and whole is not None
+    assert last.time == whole.end

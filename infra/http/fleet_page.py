@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from jobledger.infra.access import Caller
-from jobledger.infra.errors import PermissionDeniedError
 from jobledger.infra.http.showing import Showing, scope_of
 from jobledger.infra.past.series import steps
 from jobledger.infra.shapes import time_text
@@ -41,7 +40,7 @@ def fleet_routes(showing: Showing) -> list[Route]:
 
 
 class FleetPage:
-    """Answers for the fleet; who is limited to a project sees its jobs only, and no chart."""
+    """Answers for the fleet; who is limited to a project sees, and counts, its jobs only."""
 
     def __init__(self, showing: Showing) -> None:
         self._showing = showing
@@ -51,16 +50,14 @@ class FleetPage:
         """All of it."""
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
-            everything = caller.project is None
-            link = self._link(request)
-            fleet = read_fleet(self._ledger, link, scope_of(caller), everything=everything)
+            fleet = read_fleet(self._ledger, self._link(request), scope_of(caller), caller.project)
             shown = fleet.jobs.link.states
 
             def toggled(state: str) -> tuple[str, ...]:
                 return tuple(s for s in STATES if (s in shown) != (s == state))
 
             return {
-                "page": "fleet", "fleet": fleet, "everything": everything, "states": STATES,
+                "page": "fleet", "fleet": fleet, "states": STATES,
                 "usual_states": SHOWN, "toggled": toggled, **LISTED,
             }  # fmt: skip
 
@@ -78,8 +75,9 @@ class FleetPage:
     async def step(self, request: Request) -> Response:
         """The moment of the event before (`by` -1) or after (1) the link's; `at` is null where there is none."""
 
-        def work(_: Caller, request: Request) -> dict[str, Any]:
-            moments = steps(self._ledger, read_moment(self._ledger, self._link(request)))
+        def work(caller: Caller, request: Request) -> dict[str, Any]:
+            moment = read_moment(self._ledger, self._link(request))
+            moments = steps(self._ledger, moment, caller.project)
             back = request.query_params.get("by") == "-1"
             found = moments.before if back else moments.after
             if found is None:
@@ -103,9 +101,7 @@ class FleetPage:
         """The chart's numbers, all of them."""
 
         def work(caller: Caller, request: Request) -> str:
-            if caller.project is not None:
-                raise PermissionDeniedError(caller.name, project=caller.project)
-            rows, states = read_series(self._ledger, self._link(request))
+            rows, states = read_series(self._ledger, self._link(request), caller.project)
             return csv_text(["time", *states], rows)
 
         return await self._showing.file(request, "states.csv", "text/csv", work)

@@ -1,4 +1,7 @@
-"""How many jobs were in each state over time: what a whole fleet's past looks like, on either clock."""
+"""How many jobs were in each state over time: what a fleet's past looks like, on either clock.
+
+Of the whole fleet from counts that are kept as events come in; of one project from its events.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,10 @@ AS_WE_KNEW_IT: Final = sql.load(_SQL, "series_as_we_knew_it")
 READ_EXTENT: Final = sql.load(_SQL, "read_extent")
 READ_TIMES: Final = sql.load(_SQL, "read_times")
 STEP: Final = sql.load(_SQL, "step_as_it_happened")
+PROJECT_AS_IT_HAPPENED: Final = sql.load(_SQL, "project_as_it_happened")
+PROJECT_AS_WE_KNEW_IT: Final = sql.load(_SQL, "project_as_we_knew_it")
+READ_EXTENT_OF_PROJECT: Final = sql.load(_SQL, "read_extent_of_project")
+STEP_OF_PROJECT: Final = sql.load(_SQL, "step_of_project")
 POINTS: Final = 300
 """Buckets at most; as wide as that takes."""
 STRETCHES: Final = {Clock.OCCURRED: (64, 4_096, 262_144), Clock.RECORDED: (256, 16_384, 1_048_576)}
@@ -50,18 +57,19 @@ class Steps(NamedTuple):
     after: Moment | None
 
 
-def extent(ledger: Ledger, moment: Moment) -> Extent | None:
+def extent(ledger: Ledger, moment: Moment, project: str | None = None) -> Extent | None:
     """When the first and the last thing happened of what counts at the moment, on its clock."""
     ledger.follow(moment.position)
+    query = READ_EXTENT_OF_PROJECT if project else READ_EXTENT
     with translated(), ledger.connection() as connection:
-        row = connection.execute(READ_EXTENT, moment._asdict()).fetchone()
+        row = connection.execute(query, moment._asdict() | _names(project)).fetchone()
     assert row is not None
     begin, end = row[:2] if moment.clock is Clock.OCCURRED else row[2:]
     return None if begin is None or end is None else Extent(begin, end)
 
 
-def series(ledger: Ledger, known: Moment, window: Extent) -> Series:
-    """The fleet's states over the window, as far as was known at that moment, on its clock.
+def series(ledger: Ledger, known: Moment, window: Extent, project: str | None = None) -> Series:
+    """The fleet's states over the window, or a project's, as far as was known then, on its clock.
 
     Deleted jobs are in no state. Raises InvalidFieldError for a window that ends before it begins.
     """
@@ -70,15 +78,17 @@ def series(ledger: Ledger, known: Moment, window: Extent) -> Series:
     ledger.follow(known.position)
     with translated(), ledger.connection() as connection:
         if known.clock is Clock.OCCURRED:
-            return _as_it_happened(connection, known, window)
-        return _as_we_knew_it(connection, known, window)
+            return _as_it_happened(connection, known, window, project)
+        return _as_we_knew_it(connection, known, window, project)
 
 
-def steps(ledger: Ledger, moment: Moment) -> Steps:
+def steps(ledger: Ledger, moment: Moment, project: str | None = None) -> Steps:
     """The moments before and after it at which a job came into another state.
 
-    On the recorded clock these are the positions before and after it.
+    On the recorded clock these are the positions of the events before and after it.
     """
+    if project:
+        return _steps_of_project(ledger, moment, project)
     if moment.clock is Clock.RECORDED:
         last, first = moment.position - 1, moment.position + 1
         return Steps(
@@ -93,23 +103,46 @@ def steps(ledger: Ledger, moment: Moment) -> Steps:
     return Steps(before, after)
 
 
-def _as_it_happened(connection: Connection, known: Moment, window: Extent) -> Series:
+def _steps_of_project(ledger: Ledger, moment: Moment, project: str) -> Steps:
+    ledger.follow(moment.position)
+    with translated(), ledger.connection() as connection:
+        row = connection.execute(STEP_OF_PROJECT, moment._asdict() | _names(project)).fetchone()
+    assert row is not None
+    if moment.clock is Clock.OCCURRED:
+        return Steps(*(None if time is None else moment._replace(time=time) for time in row[:2]))
+    return Steps(*(None if n is None else ledger.moment(AtPosition(n)) for n in row[2:]))
+
+
+def _names(project: str | None) -> dict[str, str]:
+    """Between which names a project's are, in their order byte by byte: "0" comes after "/"."""
+    return {"first": f"projects/{project}/", "beyond": f"projects/{project}0"} if project else {}
+
+
+def _as_it_happened(
+    connection: Connection, known: Moment, window: Extent, project: str | None
+) -> Series:
     begin, end = window.begin.timestamp(), (window.end + MICROSECOND).timestamp()
-    level, width = _bucket(end - begin, STRETCHES[Clock.OCCURRED])
+    level, width = _bucket(end - begin, () if project else STRETCHES[Clock.OCCURRED])
     first, last = int(begin // width), int(-(-end // width))
     parameters = {"begin": first * width, "end": last * width, "level": level, "width": width}
-    rows = connection.execute(AS_IT_HAPPENED, parameters | {"position": known.position})
+    rows = connection.execute(
+        PROJECT_AS_IT_HAPPENED if project else AS_IT_HAPPENED,
+        parameters | {"position": known.position} | _names(project),
+    )
     times = [datetime.fromtimestamp(n * width, UTC) for n in range(first, last + 1)]
     return Series(times, _summed(rows, first, last))
 
 
-def _as_we_knew_it(connection: Connection, known: Moment, window: Extent) -> Series:
+def _as_we_knew_it(
+    connection: Connection, known: Moment, window: Extent, project: str | None
+) -> Series:
     end = min(_position(connection, window.end), known.position) + 1
     begin = min(_position(connection, window.begin - MICROSECOND) + 1, end)
-    level, width = _bucket(end - begin, STRETCHES[Clock.RECORDED])
+    level, width = _bucket(end - begin, () if project else STRETCHES[Clock.RECORDED])
     first, last = begin // width, -(-end // width)
     parameters = {"begin": first * width, "end": end, "level": level, "width": width}
-    rows = connection.execute(AS_WE_KNEW_IT, parameters).fetchall()
+    query = PROJECT_AS_WE_KNEW_IT if project else AS_WE_KNEW_IT
+    rows = connection.execute(query, parameters | _names(project)).fetchall()
     ends = [min(n * width, end) - 1 for n in range(first, last + 1)]
     times = [time for (time,) in connection.execute(READ_TIMES, {"positions": ends})]
     return Series([time or window.begin for time in times], _summed(rows, first, last))

@@ -39,7 +39,7 @@ class Jobs(NamedTuple):
 
 
 class Fleet(NamedTuple):
-    """The whole page; `chart` is None where nothing happened yet, or is not to be seen."""
+    """The whole page; `chart` is None where nothing happened yet."""
 
     jobs: Jobs
     chart: Chart | None
@@ -80,10 +80,10 @@ def read_jobs(ledger: Ledger, link: FleetLink, scope: Scope) -> Jobs:
     return Jobs(pinned, moment, jobs, page.next_page_token, known, total, "")
 
 
-def read_fleet(ledger: Ledger, link: FleetLink, scope: Scope, *, everything: bool) -> Fleet:
-    """The page; the chart counts the jobs of all projects, and is for who sees `everything`."""
+def read_fleet(ledger: Ledger, link: FleetLink, scope: Scope, project: str | None) -> Fleet:
+    """The page; the chart counts all jobs there are, or a project's, whatever the filter."""
     moment = read_moment(ledger, link)
-    whole = _whole(ledger, moment)
+    whole = _whole(ledger, moment, project)
     span = _span(link, whole)
     if moment.clock is Clock.RECORDED:
         # What is not recorded yet is not there to be shown, now or when the link is opened again.
@@ -91,31 +91,31 @@ def read_fleet(ledger: Ledger, link: FleetLink, scope: Scope, *, everything: boo
     shown = link._replace(begin=str(time_text(span.begin)), end=str(time_text(span.end)))
     jobs = read_jobs(ledger, shown.pinned(ledger.name, moment), scope)
     cursor = 100 * min(1.0, max(0.0, span.place(moment.time)))
-    if not everything or whole.begin == EARLIEST:
+    if whole.begin == EARLIEST:
         return Fleet(jobs, None, span, cursor, [], whole)
-    counted = _counted(ledger, moment, span)
+    counted = _counted(ledger, moment, span, project)
     layers = {state: counted.counts[state] for state in link.states if state in counted.counts}
     chart = stacked(span, counted.times, layers)
     return Fleet(jobs, chart, span, cursor, _table(counted, link.states), whole)
 
 
 def read_series(
-    ledger: Ledger, link: FleetLink
+    ledger: Ledger, link: FleetLink, project: str | None
 ) -> tuple[Iterator[tuple[datetime | int, ...]], list[str]]:
     """The chart's numbers, a row a time, and the states they are of."""
     moment = read_moment(ledger, link)
-    counted = _counted(ledger, moment, _span(link, _whole(ledger, moment)))
+    counted = _counted(ledger, moment, _span(link, _whole(ledger, moment, project)), project)
     states = [state for state in link.states if state in counted.counts]
     numbers = [counted.counts[state] for state in states]
     return ((time, *row) for time, *row in zip(counted.times, *numbers, strict=True)), states
 
 
-def _counted(ledger: Ledger, moment: Moment, span: Span) -> Series:
+def _counted(ledger: Ledger, moment: Moment, span: Span, project: str | None) -> Series:
     if moment.clock is Clock.OCCURRED:
-        return series(ledger, moment, Extent(*span))
+        return series(ledger, moment, Extent(*span), project)
     # As we knew it, the moments after this one are shown, too: they can be gone to.
     known = ledger.moment(None)
-    return series(ledger, known, Extent(span.begin, min(span.end, known.time)))
+    return series(ledger, known, Extent(span.begin, min(span.end, known.time)), project)
 
 
 def read_moment(ledger: Ledger, link: FleetLink) -> Moment:
@@ -126,10 +126,10 @@ def read_moment(ledger: Ledger, link: FleetLink) -> Moment:
     return ledger.moment("now", link.clock)
 
 
-def _whole(ledger: Ledger, moment: Moment) -> Extent:
+def _whole(ledger: Ledger, moment: Moment, project: str | None) -> Extent:
     """All that is known of at the moment, whenever it happened."""
     last = moment if moment.clock is Clock.OCCURRED else ledger.moment(None)
-    return extent(ledger, last) or Extent(EARLIEST, EARLIEST)
+    return extent(ledger, last, project) or Extent(EARLIEST, EARLIEST)
 
 
 def _span(link: FleetLink, whole: Extent) -> Span:
