@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.access import Caller
 from jobledger.infra.http.showing import Showing, scope_of
+from jobledger.infra.reports.asking import REPORTS
 from jobledger.infra.web.evaluations import read_evaluations, rows_of
 from jobledger.infra.web.links import check_ledger, job_address
 from jobledger.infra.web.rendering import csv_text
@@ -13,6 +15,10 @@ from jobledger.infra.web.reports import TITLES, ReportLink, read_report
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+ASKED: Final = frozenset({"from", "to", "bucket", "by", "filter"})
+"""What the page has a field for, beside which it says what is wrong with it."""
+BUCKETED: Final = frozenset(name for name, kind in REPORTS.items() if kind.bucketed)
 
 
 def report_routes(showing: Showing) -> list[Route]:
@@ -33,11 +39,19 @@ class ReportsPage:
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
             link = self._link(request)
-            usual = {"page": "reports", "titles": TITLES, "job_address": job_address}
+            usual = {
+                "page": "reports", "titles": TITLES, "bucketed": link.report in BUCKETED,
+                "job_address": job_address, "problem": None,
+            }  # fmt: skip
             if link.report == "evaluations":
                 shown = read_evaluations(self._ledger, link, scope_of(caller))
                 return usual | {"evaluations": shown, "shown": None, "link": shown.link}
-            found = read_report(self._ledger, link, caller.project)
+            try:
+                found = read_report(self._ledger, link, caller.project)
+            except InvalidFieldError as error:
+                if error.field not in ASKED:
+                    raise
+                return usual | {"evaluations": None, "shown": None, "link": link, "problem": error}
             return usual | {"evaluations": None, "shown": found, "link": found.link}
 
         return await self._showing.page(request, "reports.html", work)
