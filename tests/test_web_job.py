@@ -209,6 +209,10 @@ def test_a_long_history_is_read_in_windows(site: Server, visitor: Visitor) -> No
     expect(page.locator(".feed li")).to_have_count(WINDOW)
     page.get_by_role("button", name="Earlier events").click()
     expect(page.locator("#now")).to_contain_text("event 800 of 1000")
+    page.get_by_role("button", name="Later events").click()
+    # With those before it, where the cursor is among the first.
+    expect(page.locator("#now")).to_contain_text("event 801 of 1000")
+    expect(page.locator(".feed li")).to_have_count(2 * WINDOW)
     page.locator("#scrubber").fill("123")
     expect(page.locator("#now")).to_contain_text("event 123 of 1000")
     said = job_json(site.ledger.get(LONG, as_of="v123"))

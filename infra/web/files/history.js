@@ -1,5 +1,8 @@
 // A job's history in windows of steps: the job before some events, and what each of them changed.
 
+// Of how many steps at the beginning of a window those before it are shown, too.
+const NEAR = 20;
+
 export class History {
   // `data` is what the page was sent with; `read` asks the server for more, and is null where there is none.
   constructor(data, read) {
@@ -50,6 +53,13 @@ export class History {
     return Object.fromEntries(since);
   }
 
+  // The events of a step's window, and of the one before where the step is among its first.
+  async around(step) {
+    const window = await this.window(step);
+    const near = window.first > 1 && step - window.first < NEAR;
+    return [...(near ? listed(await this.window(window.first - 1)) : []), ...listed(window)];
+  }
+
   // Events, of a type, by an actor, or that failed, in windows of them: those after a step.
   async find(asked, after) {
     if (this.read) return this.read("steps", { ...asked, after });
@@ -67,6 +77,10 @@ export class History {
     if (!this.read) throw new Error(`This file has no ${part} ${window}.`);
     return this.read(part, { window });
   }
+}
+
+function listed({ first, steps }) {
+  return steps.map(({ event }, n) => ({ step: first + n, ...event }));
 }
 
 function matches(event, { type, actor, failed }) {

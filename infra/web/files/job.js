@@ -114,8 +114,7 @@ async function showEvents(after = 0) {
     const found = await history_.find(wanted, after);
     return drawEvents(found.events, found.more ? () => trying(() => showEvents(found.events.at(-1).step)) : null);
   }
-  const window = await history_.window(step);
-  const events = window.steps.map(({ event }, n) => ({ step: window.first + n, ...event }));
+  const events = await history_.around(step);
   if (step === now.step) drawEvents(events, null);
 }
 
