@@ -79,8 +79,10 @@ def same(one: Any, other: Any) -> bool:
     """Whether two values are the same JSON: 1 is 1.0, and not true."""
     if one is other or one is ABSENT or other is ABSENT:
         return one is other
-    if isinstance(one, str) and isinstance(other, str):
-        return one == other
+    if one is None or other is None:
+        return one is other
+    if type(one) is type(other) and isinstance(one, str | int):
+        return bool(one == other)
     return canonical.encode({"": one}) == canonical.encode({"": other})
 
 
