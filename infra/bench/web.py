@@ -45,7 +45,7 @@ MOVED: Final = """
   new MutationObserver((_, observer) => {
     observer.disconnect();
     requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - begin)));
-  }).observe(document.getElementById("main"), { childList: true });
+  }).observe(document.getElementById("list"), { attributeFilter: ["data-at"] });
   cursor.value = place;
   cursor.dispatchEvent(new Event("input", { bubbles: true }));
 })

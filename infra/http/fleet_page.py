@@ -17,6 +17,7 @@ from jobledger.infra.web.links import (
     FleetLink,
     check_ledger,
     job_address,
+    query_of,
 )
 from jobledger.infra.web.offers import offers
 from jobledger.infra.web.rendering import csv_text
@@ -24,7 +25,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-LISTED: Final = {"all_columns": COLUMNS, "sizes": SIZES, "job_address": job_address}
+LISTED: Final = {
+    "all_columns": COLUMNS,
+    "sizes": SIZES,
+    "job_address": job_address,
+    "query_of": query_of,
+}
 
 
 def fleet_routes(showing: Showing) -> list[Route]:

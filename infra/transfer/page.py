@@ -35,7 +35,7 @@ def write(out: BinaryIO, wanted: Selection, events: Iterable[RecordedEvent]) -> 
         "receipts": {str(version): text for version, text in wanted.receipts.items()},
         "keys": list(wanted.keys),
     }
-    import_map = assets.import_map_within()
+    import_map = assets.import_map_within("jobledger/job")
     html = render(
         "job_file.html",
         job=page._replace(data=data),

@@ -1,7 +1,8 @@
 """The files that pages need, all of them in the package: none is fetched from elsewhere.
 
-`lit-html.js` is lit-html 3.3.3 (BSD-3-Clause, see LICENSES.txt); the others are our own. Modules
-are imported by names of an import map: `lit-html`, and `jobledger/NAME` for NAME.js.
+`lit-html.js` is lit-html 3.3.3 (BSD-3-Clause) and `idiomorph.js` idiomorph 0.8.0 (0BSD), as they are
+published, see LICENSES.txt; the others are our own. Modules are imported by names of an import map:
+`lit-html`, `idiomorph`, and `jobledger/NAME` for NAME.js.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import resources
 from typing import Final, NamedTuple
@@ -18,6 +20,10 @@ import orjson
 from markupsafe import Markup
 
 KINDS: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+OTHERS: Final = frozenset({"idiomorph", "lit-html"})
+"""Modules that are not ours."""
+IMPORTED: Final = re.compile(r'^import .*"(.+)";$', re.MULTILINE)
+"""As every module of ours imports another."""
 _FOLDER: Final = resources.files("jobledger.infra.web").joinpath("files")
 
 
@@ -62,13 +68,13 @@ def version() -> str:
 @cache
 def import_map() -> Markup:
     """Where modules are, for pages that a server sends."""
-    return _map(address)
+    return _map(address, dict(_modules()))
 
 
 @cache
-def import_map_within() -> Markup:
-    """The modules themselves, for a page that has no server."""
-    return _map(_data)
+def import_map_within(module: str) -> Markup:
+    """The module itself and those it imports, for a page that has no server."""
+    return _map(_data, _needed(module))
 
 
 @cache
@@ -78,8 +84,8 @@ def import_map_hash() -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def _map(place: Callable[[str], str]) -> Markup:
-    imports = {module: place(name) for module, name in _modules()}
+def _map(place: Callable[[str], str], modules: Mapping[str, str]) -> Markup:
+    imports = {module: place(name) for module, name in modules.items()}
     return Markup(orjson.dumps({"imports": imports}).decode())  # noqa: S704
 
 
@@ -87,7 +93,17 @@ def _modules() -> Iterator[tuple[str, str]]:
     for name in _names():
         if name.endswith(".js"):
             stem = name.removesuffix(".js")
-            yield (stem if stem == "lit-html" else f"jobledger/{stem}"), name
+            yield (stem if stem in OTHERS else f"jobledger/{stem}"), name
+
+
+def _needed(module: str) -> dict[str, str]:
+    """A module's file and those of all it imports, however far down."""
+    there, needed, wanted = dict(_modules()), dict[str, str](), [module]
+    while wanted:
+        each = wanted.pop()
+        needed[each] = there[each]
+        wanted += set(IMPORTED.findall(text(there[each]))) - needed.keys()
+    return needed
 
 
 def _data(name: str) -> str:

@@ -1,5 +1,6 @@
 // The fleet page: the cursor moves through time, and the list follows it.
 
+import { Idiomorph } from "idiomorph";
 import { offer } from "jobledger/offers";
 import { Part, Refused, settled, tell } from "jobledger/reading";
 import "jobledger/drawing";
@@ -9,6 +10,8 @@ const timeline = document.getElementById("timeline");
 const cursor = document.getElementById("cursor");
 const list = new Part();
 const stepping = new Part();
+let asking = false;
+let wish = null;
 
 const part = (id) => document.getElementById(id);
 const shown = () => part("list").dataset;
@@ -26,12 +29,28 @@ function address(path, changed = {}) {
 
 const remember = settled(200, () => history.replaceState(null, "", part("link").href));
 
-// Shows the list as of another moment, or of another filter.
+// Shows the list as of another moment, or of another filter. While it is asked for, only the last wish
+// is kept: so the list follows a cursor that is dragged, however far away the server is.
 async function show(changed) {
+  wish = { ...wish, ...changed };
+  if (asking) return;
+  asking = true;
   try {
-    const text = await list.read(address("/fleet/list", changed));
-    if (text === null) return;
-    part("list").outerHTML = text;
+    while (wish) await ask(taken());
+  } finally {
+    asking = false;
+  }
+}
+
+function taken() {
+  const said = wish;
+  wish = null;
+  return said;
+}
+
+async function ask(changed) {
+  try {
+    Idiomorph.morph(part("list"), await list.read(address("/fleet/list", changed)));
     follow();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -122,10 +141,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener("change", (event) => {
   if (!event.target.closest("#columns")) return;
   const chosen = [...document.querySelectorAll("#columns input:checked")].map((each) => each.value);
-  const open = part("list").querySelector("details").open;
-  show({ columns: chosen.join() || "none", size: part("size").value }).then(() => {
-    part("list").querySelector("details").open = open;
-  });
+  show({ columns: chosen.join() || "none", size: part("size").value });
 });
 
 const filtered = settled(250, () => show({ filter: asked.elements.filter.value }));
