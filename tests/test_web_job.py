@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,47 @@ def test_late_events_join_the_two_clocks(site: Server, visitor: Visitor) -> None
         page.get_by_label("as we knew it").check()
     expect(page.locator(".feed li").first).to_contain_text("Created")
     visitor.is_content()
+
+
+def points_at(visitor: Visitor, ledger: Ledger, place: float) -> None:
+    """Drags in the band to a place, in percent; the cursor is at the last event up to there then."""
+    page = visitor.page
+    box = page.locator("#band").bounding_box()
+    data = json.loads(page.locator("#data").text_content() or "")
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * place / 200, box["y"] + 30)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * place / 100, box["y"] + 30)
+    page.mouse.up()
+    (begin, low), (end, high) = next(
+        pair for pair in pairwise(data["scale"]) if pair[0][1] <= place < pair[1][1]
+    )
+    begin, end = datetime.fromisoformat(begin), datetime.fromisoformat(end)
+    time = begin + (end - begin) * (place - low) / (high - low)
+    occurred = data["clock"] == "occurred"
+    times = [e.occurred_time if occurred else e.recorded_time for e in ledger.history(data["name"])]
+    steps = sum(each <= time for each in times)
+    # A pixel of a long life is more than one event.
+    wanted = "|".join(str(n) for n in range(steps - 1, steps + 2))
+    expect(page.locator("#now")).to_contain_text(
+        re.compile(f"event ({wanted}) of|Before its first")
+    )
+
+
+def test_the_band_is_pointed_at(site: Server, visitor: Visitor) -> None:
+    page = visitor.page
+    for clock in ("occurred", "recorded"):
+        page.goto(f"{site.url}/jobs/{TOLD}?clock={clock}")
+        expect(page.locator("#now b")).to_be_visible()
+        points_at(visitor, site.ledger, 30)
+    page.goto(f"{site.url}/jobs/{LONG}")
+    expect(page.locator("#now")).to_contain_text("event 1000")
+    for place in (10, 55.5, 73):
+        points_at(visitor, site.ledger, place)
+    with site.client() as client:
+        for at in ("", "soon", "2026-06-01"):
+            assert client.get(f"/parts/step/{TOLD}", params={"at": at}).status_code == 400
+    assert visitor.errors == []
 
 
 def test_events_as_feed_table_or_json_filtered(site: Server, visitor: Visitor) -> None:
@@ -327,6 +369,7 @@ def test_a_job_in_a_file_is_the_same_page(desk: Desk, visitor: Visitor, tmp_path
         )
         expect(field(visitor, "etag").locator("dd").first).to_have_text(step.after.etag)
     expect(field(visitor, "state").locator("button")).to_contain_text("event 8")
+    points_at(visitor, ledger, 20)
     page.get_by_label("failed only").check()
     expect(page.locator(".feed li")).to_have_count(2)
     page.get_by_label("failed only").uncheck()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -32,7 +33,7 @@ Read = Callable[[Outline, Request], Any]
 def job_routes(showing: Showing) -> list[Route]:
     """The page, and parts of it."""
     job = JobPage(showing)
-    parts = {"window": job.window, "blame": job.blame, "steps": job.steps}
+    parts = {"step": job.step, "window": job.window, "blame": job.blame, "steps": job.steps}
     return [
         Route("/jobs/{name:path}", job.page),
         Route("/parts/why/{name:path}", job.why),
@@ -67,6 +68,10 @@ class JobPage:
             return read(read_outline(self._ledger, name, link.clock, link.until), request)
 
         return await self._showing.json(request, work, name)
+
+    def step(self, outline: Outline, request: Request) -> JsonObject:
+        """The last step by a time."""
+        return {"step": outline.step_by(_time(request, "at"))}
 
     def window(self, outline: Outline, request: Request) -> JsonObject:
         """Some steps, and the job before them."""
@@ -111,3 +116,14 @@ def _number(request: Request, field: str) -> int:
     if not (said.isascii() and said.isdigit() and len(said) <= 9):
         raise InvalidFieldError(field, f"{said[:40]!r} is no number")
     return int(said)
+
+
+def _time(request: Request, field: str) -> datetime:
+    said = request.query_params.get(field, "")
+    try:
+        time = datetime.fromisoformat(said)
+    except ValueError as error:
+        raise InvalidFieldError(field, f"{said[:40]!r} is no time") from error
+    if time.tzinfo is None:
+        raise InvalidFieldError(field, f"{said[:40]!r} names no zone")
+    return time

@@ -84,7 +84,13 @@ class Outline:
         """How many steps there were by then."""
         if self.clock is Clock.RECORDED:
             return sum(row.position <= moment.position for row in self.rows)
-        return sum(row.occurred_time <= moment.time for row in self.rows)
+        return self.step_by(moment.time)
+
+    def step_by(self, time: datetime) -> int:
+        """How many steps there were by that time, on this clock."""
+        if self.clock is Clock.RECORDED:
+            return sum(row.recorded_time <= time for row in self.rows)
+        return sum(row.occurred_time <= time for row in self.rows)
 
     def find(self, types: Sequence[str], actors: Sequence[str], *, failed: bool) -> list[int]:
         """The steps of these types (all, if none are named), by these actors, or that failed."""
@@ -126,7 +132,7 @@ def step_meant(ledger: Ledger, outline: Outline, at: str) -> int:
             raise InvalidFieldError("at", why)
         return outline.steps[meant.version]
     if isinstance(meant, AtTime) and meant.clock is Clock.RECORDED:
-        return sum(row.recorded_time <= meant.time for row in outline.rows)
+        return outline.step_by(meant.time)
     return outline.step_at(ledger.moment(meant))
 
 

@@ -53,6 +53,14 @@ export class History {
     return Object.fromEntries(since);
   }
 
+  // How many steps there were by a time, in milliseconds, on the page's clock.
+  async stepBy(time) {
+    if (this.read) return (await this.read("step", { at: new Date(time).toISOString() })).step;
+    const field = this.data.clock === "occurred" ? "occurredTime" : "recordedTime";
+    const windows = [...this.windows.values()].flatMap(({ steps }) => steps);
+    return windows.filter(({ event }) => Date.parse(event[field]) <= time).length;
+  }
+
   // The events of a step's window, and of the one before where the step is among its first.
   async around(step) {
     const window = await this.window(step);

@@ -3,6 +3,7 @@
 import { html, nothing, render } from "lit-html";
 import { History, differences } from "jobledger/history";
 import { Part, Refused, settled, tell } from "jobledger/reading";
+import { Band } from "jobledger/band";
 import { changesTable, explained, feed, fields, json, state, table, time } from "jobledger/telling";
 import { follow } from "jobledger/tail";
 import { proof } from "jobledger/proving";
@@ -12,6 +13,7 @@ const part = (id) => document.getElementById(id);
 const online = location.protocol.startsWith("http") && !data.offline;
 const encoded = data.name.split("/").map(encodeURIComponent).join("/");
 const history_ = new History(data, online ? ask : null);
+const band = new Band(data, (time) => trying(async () => go(await history_.stepBy(time))));
 const views = { feed, table, json };
 const parts = {};
 const now = { step: data.cursor, seen: Number(new URLSearchParams(location.search).get("seen") ?? data.total) };
@@ -46,7 +48,7 @@ async function show() {
   if (step !== now.step) return;
   const event = last?.event;
   part("scrubber").setAttribute("aria-valuetext", event ? `event ${step} of ${history_.total}: ${event.type}` : "before the first event");
-  drawCursor(event);
+  band.draw(event);
   render(standing(job, event), part("now"));
   drawJob(job, last);
   render(changed(last), part("changes"));
@@ -80,22 +82,6 @@ function changed(last) {
   if (!last) return html`<p class="quiet">Nothing happened yet.</p>`;
   const { event, changes } = last;
   return html`${explained(event) ? html`<p class="problem">${explained(event)}</p>` : nothing}${changesTable(changes)}`;
-}
-
-// Places of times are known at breakpoints, and run evenly in between.
-function place(text) {
-  const at = Date.parse(text);
-  const { scale } = data;
-  const n = scale.findLastIndex(([time]) => Date.parse(time) <= at);
-  if (n < 0) return scale[0]?.[1] ?? 0;
-  if (n === scale.length - 1) return scale[n][1];
-  const [[begin, low], [end, high]] = [scale[n], scale[n + 1]];
-  return low + ((at - Date.parse(begin)) / (Date.parse(end) - Date.parse(begin))) * (high - low);
-}
-
-function drawCursor(event) {
-  const at = event ? place(data.clock === "occurred" ? event.occurredTime : event.recordedTime) : 0;
-  for (const side of ["x1", "x2"]) part("cursor-line").setAttribute(side, `${at}%`);
 }
 
 function asked() {

@@ -1,0 +1,41 @@
+// The band of a job's states: where its cursor is, and the moment somebody points at.
+
+export class Band {
+  // `point` is called with the time, in milliseconds, that is clicked on or dragged to.
+  constructor({ clock, scale }, point) {
+    this.field = clock === "occurred" ? "occurredTime" : "recordedTime";
+    // Places of times are known at breakpoints, and run evenly in between.
+    this.scale = scale.map(([time, place]) => [Date.parse(time), place]);
+    this.line = document.getElementById("cursor-line");
+    const drawing = document.getElementById("band");
+    const pointed = (event) => {
+      const box = drawing.getBoundingClientRect();
+      point(this.time((100 * (event.clientX - box.left)) / box.width));
+    };
+    drawing.addEventListener("pointerdown", (event) => {
+      if (event.button) return;
+      drawing.setPointerCapture(event.pointerId);
+      pointed(event);
+    });
+    drawing.addEventListener("pointermove", (event) => drawing.hasPointerCapture(event.pointerId) && pointed(event));
+  }
+
+  // Puts the cursor where an event is; none is before the first.
+  draw(event) {
+    const at = event ? between(this.scale, Date.parse(event[this.field])) : 0;
+    for (const side of ["x1", "x2"]) this.line.setAttribute(side, `${at}%`);
+  }
+
+  time(place) {
+    return between(this.scale.map(([time, at]) => [at, time]), place);
+  }
+}
+
+// What goes with a value, of pairs in order of both.
+function between(pairs, value) {
+  const n = pairs.findLastIndex(([each]) => each <= value);
+  if (n < 0) return pairs[0]?.[1] ?? 0;
+  if (n === pairs.length - 1) return pairs[n][1];
+  const [[begin, low], [end, high]] = [pairs[n], pairs[n + 1]];
+  return low + ((value - begin) / (end - begin)) * (high - low);
+}
