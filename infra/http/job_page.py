@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -22,7 +21,7 @@ from jobledger.infra.web.history import (
     read_window,
 )
 from jobledger.infra.web.job import read_page
-from jobledger.infra.web.links import JobLink, check_ledger
+from jobledger.infra.web.links import JobLink, check_ledger, parse_instant
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -71,7 +70,7 @@ class JobPage:
 
     def step(self, outline: Outline, request: Request) -> JsonObject:
         """The last step by a time."""
-        return {"step": outline.step_by(_time(request, "at"))}
+        return {"step": outline.step_by(parse_instant("at", request.query_params.get("at", "")))}
 
     def window(self, outline: Outline, request: Request) -> JsonObject:
         """Some steps, and the job before them."""
@@ -116,14 +115,3 @@ def _number(request: Request, field: str) -> int:
     if not (said.isascii() and said.isdigit() and len(said) <= 9):
         raise InvalidFieldError(field, f"{said[:40]!r} is no number")
     return int(said)
-
-
-def _time(request: Request, field: str) -> datetime:
-    said = request.query_params.get(field, "")
-    try:
-        time = datetime.fromisoformat(said)
-    except ValueError as error:
-        raise InvalidFieldError(field, f"{said[:40]!r} is no time") from error
-    if time.tzinfo is None:
-        raise InvalidFieldError(field, f"{said[:40]!r} names no zone")
-    return time

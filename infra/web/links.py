@@ -139,16 +139,19 @@ def check_ledger(said: str, ours: str) -> None:
         raise InvalidFieldError("ledger", why)
 
 
-def _time(field: str, text: str) -> str:
-    if not text:
-        return ""
+def parse_instant(field: str, text: str) -> datetime:
+    """An RFC 3339 time; raises InvalidFieldError."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError as error:
         raise InvalidFieldError(field, f"{text[:60]!r} is not an RFC 3339 time") from error
     if time.tzinfo is None:
         raise InvalidFieldError(field, f"{text[:60]!r} names no time zone")
-    return str(time_text(time))
+    return time
+
+
+def _time(field: str, text: str) -> str:
+    return str(time_text(parse_instant(field, text))) if text else ""
 
 
 def _some(
