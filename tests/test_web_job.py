@@ -78,6 +78,7 @@ def test_each_step_shows_the_job_as_the_ledger_has_it(site: Server, visitor: Vis
     for clock in ("occurred", "recorded"):
         page.goto(f"{site.url}/jobs/{TOLD}?at=v0&clock={clock}")
         visitor.sees("Before its first event")
+        page.get_by_text("As the API returns it").click()
         steps = steps_as_of(ledger, TOLD, ledger.moment("now", clock))
         for number, step in enumerate(steps, 1):
             page.keyboard.press("ArrowRight")
@@ -90,6 +91,8 @@ def test_each_step_shows_the_job_as_the_ledger_has_it(site: Server, visitor: Vis
                     json.dumps(shown[name]).strip('"')
                 )
             page.wait_for_url(re.compile(f"at=v{step.event.version}&"))
+            exactly = page.locator("#exactly pre").text_content() or ""
+            assert json.loads(exactly) == json.loads(json.dumps(shown, default=str))
         page.keyboard.press("ArrowLeft")
         expect(page.locator("#now")).to_contain_text(f"event {len(steps) - 1} of")
         page.keyboard.press("Home")
@@ -97,6 +100,10 @@ def test_each_step_shows_the_job_as_the_ledger_has_it(site: Server, visitor: Vis
         page.keyboard.press("End")
         expect(page.locator("#now")).to_contain_text(f"event {len(steps)} of {len(steps)}")
     visitor.is_content()
+    exactly = json.loads(page.locator("#exactly pre").text_content() or "")
+    page.locator("#exactly a").click()
+    answered = json.loads(page.locator("pre").text_content() or "")
+    assert {key: answered[key] for key in exactly} == exactly
 
 
 def test_what_changed_and_who_is_to_blame(site: Server, visitor: Visitor) -> None:

@@ -55,7 +55,7 @@ async function show() {
   performance.mark("ready");
   proof(part("proof"), data, event, { online, listed: () => now.listed });
   remember(event);
-  await Promise.all([showEvents(), blame(job, last)]);
+  await Promise.all([showEvents(), blame(job, last), exactly()]);
 }
 
 function standing(job, event) {
@@ -70,6 +70,18 @@ function standing(job, event) {
 function drawJob(job, last, since = null) {
   const shown = Object.keys(job).length ? fields(job, { changes: last?.changes, since, go }) : html`<p class="quiet">There is no job yet.</p>`;
   render(shown, part("job"));
+}
+
+// The very JSON, for who looks.
+async function exactly() {
+  if (!part("exact").open) return;
+  const { job, step } = await history_.at(now.step);
+  const at = online && step && data.clock === "recorded" ? `/ledger/v1/${encoded}?asOf=v${step.event.version}` : "";
+  render(
+    html`${at ? html`<p><a href=${at}>${at}</a></p>` : nothing}
+      <pre class="json" tabindex="0">${JSON.stringify(job, null, 2)}</pre>`,
+    part("exactly"),
+  );
 }
 
 async function blame(job, last) {
@@ -209,6 +221,7 @@ part("against").addEventListener("submit", (event) => {
   trying(compare);
 });
 part("why").addEventListener("toggle", () => trying(reasons));
+part("exact").addEventListener("toggle", () => trying(exactly));
 for (const clock of document.querySelectorAll("[name=clock]")) {
   clock.disabled = !online;
   clock.addEventListener("change", async () => {
