@@ -21,15 +21,22 @@ told AS (
     ) AS settled
 ),
 corrected AS (
-    SELECT floor(extract(epoch FROM c.occurred_from))::bigint AS second, change.state, c.factor * change.change AS change
+    SELECT extract(epoch FROM c.bin)::bigint / %(width)s AS bucket, change.state, c.times * change.change AS change
     FROM (
-        SELECT i.occurred_from, i.occurred_state AS state, i.occurred_before AS before, -1 AS factor
-        FROM intervals AS i JOIN events AS e ON e.position = i.position
-        WHERE i.position > %(position)s AND NOT EXISTS (SELECT FROM late_jobs AS l WHERE l.name = e.name)
-        UNION ALL
-        SELECT occurred_from, occurred_state, occurred_before, -1 FROM late
-        UNION ALL
-        SELECT occurred_from, state, before, 1 FROM told
+        -- Added up before anything else is done to them: an old link takes back much.
+        SELECT CASE WHEN occurred_from >= to_timestamp(%(begin)s)
+                    THEN date_bin(make_interval(secs => %(width)s), occurred_from, to_timestamp(0)) END AS bin,
+               state, before, sum(factor) AS times
+        FROM (
+            SELECT occurred_from, occurred_state AS state, occurred_before AS before, -1 AS factor
+            FROM intervals WHERE position > %(position)s
+            UNION ALL
+            SELECT occurred_from, occurred_state, occurred_before, -1 FROM late WHERE position <= %(position)s
+            UNION ALL
+            SELECT occurred_from, state, before, 1 FROM told
+        ) AS all_of_it
+        WHERE occurred_from < to_timestamp(%(end)s)
+        GROUP BY bin, state, before
     ) AS c, LATERAL (VALUES (c.state, 1), (c.before, -1)) AS change (state, change)
     WHERE change.state IS NOT NULL
 ),
@@ -49,8 +56,7 @@ counted AS (
     WHERE %(level)s = 0 AND change.state IS NOT NULL
       AND i.occurred_from >= to_timestamp(%(begin)s) AND i.occurred_from < to_timestamp(%(end)s)
     UNION ALL
-    SELECT CASE WHEN second >= %(begin)s THEN second / %(width)s END, state, change
-    FROM corrected WHERE second < %(end)s
+    SELECT bucket, state, change FROM corrected
 )
 SELECT bucket, state_name(state::smallint), sum(change)::bigint
 FROM counted WHERE state > 0
