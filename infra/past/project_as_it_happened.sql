@@ -1,24 +1,40 @@
 -- How many jobs of one project came into each state, less those that left it, in buckets of time as
 -- it happened: as far as was known at a position. Bucket null is whatever came before the first.
-WITH told AS (
+WITH late AS (
+    SELECT e.name, e.version, e.type, i.occurred_from, i.occurred_state, i.occurred_before
+    FROM late_jobs AS l JOIN events AS e ON e.name = l.name JOIN intervals AS i ON i.position = e.position
+    WHERE l.name >= %(first)s AND l.name < %(beyond)s AND e.position <= %(position)s
+),
+-- Late jobs are told again: where their events are by now may not be where they were known to be.
+told AS (
     SELECT occurred_from, state,
            lag(state) OVER (PARTITION BY name ORDER BY occurred_from, version) AS before
     FROM (
-        SELECT e.name, e.version, i.occurred_from,
-               CASE WHEN min(state_number(e.type)) OVER (
-                   PARTITION BY e.name ORDER BY i.occurred_from, e.version ROWS UNBOUNDED PRECEDING
-               ) = 0 THEN 0::smallint ELSE state_number(e.type) END AS state
-        FROM events AS e JOIN intervals AS i ON i.position = e.position
-        WHERE e.name >= %(first)s AND e.name < %(beyond)s AND e.position <= %(position)s
+        SELECT name, version, occurred_from,
+               CASE WHEN min(state_number(type)) OVER (
+                   PARTITION BY name ORDER BY occurred_from, version ROWS UNBOUNDED PRECEDING
+               ) = 0 THEN 0::smallint ELSE state_number(type) END AS state
+        FROM late
     ) AS settled
 ),
 counted AS (
-    SELECT floor(extract(epoch FROM t.occurred_from))::bigint AS second, change.state, change.change
-    FROM told AS t, LATERAL (VALUES (t.state, 1), (t.before, -1)) AS change (state, change)
-    WHERE change.state > 0
+    SELECT CASE WHEN occurred_from >= to_timestamp(%(begin)s)
+                THEN date_bin(make_interval(secs => %(width)s), occurred_from, to_timestamp(0)) END AS bin,
+           state, before, sum(factor) AS times
+    FROM (
+        SELECT i.occurred_from, i.occurred_state AS state, i.occurred_before AS before, 1 AS factor
+        FROM events AS e JOIN intervals AS i ON i.position = e.position
+        WHERE e.name >= %(first)s AND e.name < %(beyond)s AND i.position <= %(position)s
+        UNION ALL
+        SELECT occurred_from, occurred_state, occurred_before, -1 FROM late
+        UNION ALL
+        SELECT occurred_from, state, before, 1 FROM told
+    ) AS all_of_it
+    WHERE occurred_from < to_timestamp(%(end)s)
+    GROUP BY bin, state, before
 )
-SELECT CASE WHEN second >= %(begin)s THEN second / %(width)s END AS bucket,
-       state_name(state::smallint), sum(change)::bigint
-FROM counted WHERE second < %(end)s
-GROUP BY bucket, state HAVING sum(change) <> 0
+SELECT extract(epoch FROM bin)::bigint / %(width)s AS bucket, state_name(change.state), sum(times * change.change)::bigint
+FROM counted, LATERAL (VALUES (counted.state, 1), (counted.before, -1)) AS change (state, change)
+WHERE change.state > 0
+GROUP BY bucket, change.state HAVING sum(times * change.change) <> 0
 ORDER BY bucket NULLS FIRST

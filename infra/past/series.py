@@ -25,6 +25,7 @@ READ_TIMES: Final = sql.load(_SQL, "read_times")
 STEP: Final = sql.load(_SQL, "step_as_it_happened")
 PROJECT_AS_IT_HAPPENED: Final = sql.load(_SQL, "project_as_it_happened")
 PROJECT_AS_WE_KNEW_IT: Final = sql.load(_SQL, "project_as_we_knew_it")
+HAS_ALL_JOBS: Final = sql.load(_SQL, "has_all_jobs")
 READ_EXTENT_OF_PROJECT: Final = sql.load(_SQL, "read_extent_of_project")
 STEP_OF_PROJECT: Final = sql.load(_SQL, "step_of_project")
 POINTS: Final = 300
@@ -60,8 +61,9 @@ class Steps(NamedTuple):
 def extent(ledger: Ledger, moment: Moment, project: str | None = None) -> Extent | None:
     """When the first and the last thing happened of what counts at the moment, on its clock."""
     ledger.follow(moment.position)
-    query = READ_EXTENT_OF_PROJECT if project else READ_EXTENT
     with translated(), ledger.connection() as connection:
+        project = _apart(connection, project)
+        query = READ_EXTENT_OF_PROJECT if project else READ_EXTENT
         row = connection.execute(query, moment._asdict() | _names(project)).fetchone()
     assert row is not None
     begin, end = row[:2] if moment.clock is Clock.OCCURRED else row[2:]
@@ -77,6 +79,7 @@ def series(ledger: Ledger, known: Moment, window: Extent, project: str | None = 
         raise InvalidFieldError("from", f"{window.begin} is after {window.end}")
     ledger.follow(known.position)
     with translated(), ledger.connection() as connection:
+        project = _apart(connection, project)
         if known.clock is Clock.OCCURRED:
             return _as_it_happened(connection, known, window, project)
         return _as_we_knew_it(connection, known, window, project)
@@ -111,6 +114,15 @@ def _steps_of_project(ledger: Ledger, moment: Moment, project: str) -> Steps:
     if moment.clock is Clock.OCCURRED:
         return Steps(*(None if time is None else moment._replace(time=time) for time in row[:2]))
     return Steps(*(None if n is None else ledger.moment(AtPosition(n)) for n in row[2:]))
+
+
+def _apart(connection: Connection, project: str | None) -> str | None:
+    """The project, if there are jobs of others: if there are none, what is kept of all is of this one."""
+    if project is None:
+        return None
+    row = connection.execute(HAS_ALL_JOBS, _names(project)).fetchone()
+    assert row is not None
+    return None if row[0] else project
 
 
 def _names(project: str | None) -> dict[str, str]:
