@@ -13,12 +13,14 @@ from jobledger.domain.errors import (
     LedgerError,
 )
 from jobledger.domain.job import Job
-from jobledger.infra.committer import Committer
+from jobledger.infra.background import Behind
 from jobledger.infra.errors import ProofError
-from jobledger.infra.evaluation.sampling import Sampling
-from jobledger.infra.feed import LAST_VERSION, Feed
-from jobledger.infra.following import Behind
-from jobledger.infra.past.reads import Reads
+from jobledger.infra.evaluation.samples.recording import Sampling
+from jobledger.infra.eventstore.committer import Committer
+from jobledger.infra.eventstore.feed import LAST_VERSION, Feed
+from jobledger.infra.eventstore.pending import Waiting
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.eventstore.writer import Writing
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import (
     Connection,
@@ -29,17 +31,15 @@ from jobledger.infra.postgres.connections import (
     translated,
 )
 from jobledger.infra.postgres.embedded import server_dsn
-from jobledger.infra.proof.naming import name_log
-from jobledger.infra.proof.notes import Note
+from jobledger.infra.privacy.subject_keys import Shown, Subjects
+from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.proof.publishing.checkpointer import Sealer
 from jobledger.infra.proof.receipts import Receipt, make_receipt
-from jobledger.infra.proof.sealing import Sealer
-from jobledger.infra.proof.tree import Tree
-from jobledger.infra.rebuild import rebuild
-from jobledger.infra.rows import RecordedEvent
+from jobledger.infra.proof.signing.notes import Note
+from jobledger.infra.proof.signing.origin import name_log
+from jobledger.infra.read.reader import Reads
 from jobledger.infra.settings import Settings
-from jobledger.infra.subjects import Shown, Subjects
-from jobledger.infra.writes import Waiting
-from jobledger.infra.writing import Writing
+from jobledger.infra.upkeep.rebuild import rebuild
 from psycopg_pool import ConnectionPool
 
 READERS: Final = 16

@@ -10,9 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 from jobledger.infra import Ledger
-from jobledger.infra.proof.naming import name_log
+from jobledger.infra.proof.signing.origin import name_log
 from jobledger.infra.settings import Settings
-from jobledger.infra.simulation import simulate
+from jobledger.infra.transfer.simulation import simulate
 from playwright.sync_api import Browser
 
 from tests.browsing import Visitor, chromium, visiting

@@ -31,10 +31,10 @@ from jobledger.domain.moments import Moment
 from jobledger.infra import Ledger
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import connect, conninfo, schema_of
-from jobledger.infra.rebuild import rebuild
-from jobledger.infra.simulation import BEGIN
 from jobledger.infra.transfer.google_cluster import Kind
-from jobledger.infra.transfer.importing import Importer, Summary
+from jobledger.infra.transfer.import_trace import Importer, Summary
+from jobledger.infra.transfer.simulation import BEGIN
+from jobledger.infra.upkeep.rebuild import rebuild
 from psycopg.conninfo import make_conninfo
 
 _numbers = count(1)

@@ -15,16 +15,16 @@ import psycopg
 import pytest
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra import Ledger
-from jobledger.infra.access import ANYBODY, REMEMBERED, Caller, Role, Tokens, check
+from jobledger.infra.access.tokens import ANYBODY, REMEMBERED, Caller, Role, Tokens, check
 from jobledger.infra.cli.app import app
-from jobledger.infra.cli.tokens import parse_expiry
+from jobledger.infra.cli.server.tokens import parse_expiry
 from jobledger.infra.errors import (
     LedgerUnavailableError,
     PermissionDeniedError,
     TokenExistsError,
     UnauthenticatedError,
 )
-from jobledger.infra.recent import Recent
+from jobledger.infra.ttl_cache import Recent
 from typer.testing import CliRunner
 
 from tests.ledgers import application_of

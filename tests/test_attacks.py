@@ -14,13 +14,13 @@ import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.errors import BrokenLedgerError, ForkedError, ProofError
 from jobledger.infra.postgres.connections import schema_of
-from jobledger.infra.proof.auditing import Audit, audit
-from jobledger.infra.proof.keys import last_signed_file
-from jobledger.infra.proof.naming import name_log
-from jobledger.infra.proof.notes import COSIGNATURE, Note, SigningKey
+from jobledger.infra.proof.audit.audit import Audit, audit
+from jobledger.infra.proof.signing.keys import last_signed_file
+from jobledger.infra.proof.signing.notes import COSIGNATURE, Note, SigningKey
+from jobledger.infra.proof.signing.origin import name_log
 from jobledger.infra.settings import Settings
-from jobledger.infra.simulation import simulate
-from jobledger.infra.verify import Finding
+from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.upkeep.verify import Finding
 
 JOBS = 120
 numbers = count(1)

@@ -18,10 +18,10 @@ from jobledger.domain.job import Job, evolve
 from jobledger.domain.moments import AtTime, Clock, Moment
 from jobledger.domain.states import JobState, state_after
 from jobledger.infra import Ledger
-from jobledger.infra.past import sweeping
-from jobledger.infra.past.bisect import Found, beginning, bisect_count, bisect_job
-from jobledger.infra.past.conditions import parse_condition
-from jobledger.infra.rows import RecordedEvent
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.history import sweep as sweeping
+from jobledger.infra.history.bisect import Found, beginning, bisect_count, bisect_job
+from jobledger.infra.history.conditions import parse_condition
 
 from tests.ledgers import fresh_ledger
 from tests.test_cli import Cli

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 import pytest
 from jobledger.domain.examples import Box
-from jobledger.infra.evaluation.boxes import THRESHOLDS, Pictured, box_evaluations
+from jobledger.infra.evaluation.metrics.boxes import THRESHOLDS, Pictured, box_evaluations
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 

@@ -18,12 +18,12 @@ from jobledger.domain.events import Event
 from jobledger.domain.job import Job, replay
 from jobledger.domain.moments import AtPosition, AtTime, Clock
 from jobledger.infra import Ledger
-from jobledger.infra.past.blame import blame
-from jobledger.infra.past.comparing import ABSENT, Change, FleetDiff, diff_fleet, diff_jobs
-from jobledger.infra.past.steps import span
-from jobledger.infra.past.why import elapsed, why
-from jobledger.infra.rows import RecordedEvent
-from jobledger.infra.shapes import job_json
+from jobledger.infra.eventstore.json_view import job_json
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.history.blame import blame
+from jobledger.infra.history.diff import ABSENT, Change, FleetDiff, diff_fleet, diff_jobs
+from jobledger.infra.history.explain import elapsed, why
+from jobledger.infra.history.timeline import span
 
 from tests.ledgers import fresh_ledger
 from tests.test_cli import Cli

@@ -11,8 +11,8 @@ import pytest
 from jobledger.domain.errors import IllegalTransitionError
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
-from jobledger.infra.appending import LOCK_HEAD
-from jobledger.infra.verify import verify
+from jobledger.infra.eventstore.appender import LOCK_HEAD
+from jobledger.infra.upkeep.verify import verify
 
 NAME = "projects/p/jobs/one"
 
@@ -189,7 +189,7 @@ def test_a_feed_ends_when_the_ledger_is_closed(dsn: str, ledger_name: str) -> No
 
 
 def test_a_rebuild_goes_on_while_writers_do(ledger: Ledger) -> None:
-    from jobledger.infra.rebuild import rebuild
+    from jobledger.infra.upkeep.rebuild import rebuild
     from jobledger.projections.catalogue import PROJECTIONS
 
     stop = threading.Event()

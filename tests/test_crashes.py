@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.errors import LedgerUnavailableError, StorageFullError
-from jobledger.infra.verify import verify
+from jobledger.infra.upkeep.verify import verify
 
 NAME = "projects/p/jobs/one"
 
@@ -58,7 +58,7 @@ def test_connections_that_break_are_made_again_and_nothing_is_written_twice(
 def test_a_commit_whose_answer_was_lost_is_found_and_not_repeated(ledger: Ledger) -> None:
     """The one moment that cannot be seen from outside: committed, and the connection gone before the answer."""
     ledger.create(NAME)
-    from jobledger.infra.appending import Appender
+    from jobledger.infra.eventstore.appender import Appender
 
     lost: list[psycopg.pq.abc.PGresult] = []
     real = Appender._check

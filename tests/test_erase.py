@@ -11,15 +11,16 @@ import pytest
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError, RequestReusedError
 from jobledger.domain.leaves import TILE, salts
-from jobledger.infra import Ledger, erasing
-from jobledger.infra.erasing import erase
+from jobledger.infra import Ledger
 from jobledger.infra.errors import BrokenLedgerError, OwnerNeededError, SubjectNotFoundError
-from jobledger.infra.proof.erasing import check_keys, erased_events, erased_keys
-from jobledger.infra.proof.leaves import copy_rows, hash_rows
-from jobledger.infra.proof.tree import Tree
-from jobledger.infra.recording import RecordWrite
-from jobledger.infra.subjects import SECONDS, Subjects
-from jobledger.infra.verify import verify
+from jobledger.infra.eventstore.ledger_events import RecordWrite
+from jobledger.infra.privacy.subject_keys import SECONDS, Subjects
+from jobledger.infra.proof.audit.erasures import check_keys, erased_events, erased_keys
+from jobledger.infra.proof.log.leaves import copy_rows, hash_rows
+from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.retention import erase as erasing
+from jobledger.infra.retention.erase import erase
+from jobledger.infra.upkeep.verify import verify
 
 from tests.ledgers import application_of, fresh_ledger
 from tests.servers import Server

@@ -14,9 +14,9 @@ from jobledger.domain import canonical
 from jobledger.domain.evaluation import names_of
 from jobledger.domain.events import parse_data
 from jobledger.infra import Ledger
-from jobledger.infra.evaluation.labeling import answer
-from jobledger.infra.evaluation.sampling import Prediction
-from jobledger.infra.google import messages
+from jobledger.infra.evaluation.samples.recording import Prediction
+from jobledger.infra.evaluation.tasks.labeling import answer
+from jobledger.infra.google.wire import messages
 
 from tests.clients import Refusal, discovered, refusal_of
 from tests.evaluation_jobs import BEGIN, KEYS, TEXT, make_job, spec_of

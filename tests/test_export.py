@@ -13,10 +13,10 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.events import Created, Event
 from jobledger.domain.moments import Clock
 from jobledger.infra import Ledger, transfer
-from jobledger.infra.transfer import exporting
-from jobledger.infra.transfer.exporting import Format, export
-from jobledger.infra.transfer.reading_back import open_history
-from jobledger.infra.transfer.selecting import select
+from jobledger.infra.transfer import export as exporting
+from jobledger.infra.transfer.export import Format, export
+from jobledger.infra.transfer.read_export import open_history
+from jobledger.infra.transfer.selection import select
 
 from tests.exports import BEGIN, GONE, A, B, at, exported, selection
 from tests.ledgers import application_of

@@ -16,9 +16,9 @@ from cloudevents.core.v1.event import CloudEvent
 from jobledger.domain.moments import Clock
 from jobledger.infra import Ledger
 from jobledger.infra.transfer import parquet
-from jobledger.infra.transfer.exporting import Format, export
-from jobledger.infra.transfer.reading_back import open_history
-from jobledger.infra.transfer.selecting import select
+from jobledger.infra.transfer.export import Format, export
+from jobledger.infra.transfer.read_export import open_history
+from jobledger.infra.transfer.selection import select
 
 from tests.exports import BEGIN, A, at, exported, selection
 

@@ -95,7 +95,7 @@ def test_no_filter_reaches_sql_as_text(ledger: Ledger, filter_: str) -> None:
 
 def test_what_a_filter_says_is_a_parameter() -> None:
     from jobledger.domain.filters import parse_filter
-    from jobledger.infra.filtering import Rendering
+    from jobledger.infra.read.filter_sql import Rendering
 
     evil = "x'; DROP TABLE events; --"
     rendering = Rendering()

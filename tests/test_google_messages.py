@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from jobledger.domain import canonical
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import JobState
-from jobledger.infra.google import messages
-from jobledger.infra.google.messages import Api
+from jobledger.infra.google.wire import messages
+from jobledger.infra.google.wire.messages import Api
 
 ROOT = Path(__file__).parents[1]
 APIS = ["ml_v1", "aiplatform_v1", "datalabeling_v1beta1"]
@@ -80,7 +80,7 @@ def refusal(api: Api, message: str, body: Any, **how: Any) -> tuple[str, str]:
 @pytest.mark.parametrize("api", APIS)
 def test_the_schemas_are_what_the_script_makes_of_googles_packages(api: str, google: Any) -> None:
     script = runpy.run_path(str(ROOT / "scripts" / "schemas"))
-    assert script["render"](api) == (ROOT / "infra/google/schemas" / f"{api}.json").read_text()
+    assert script["render"](api) == (ROOT / "infra/google/wire/schemas" / f"{api}.json").read_text()
 
 
 def test_states_have_googles_numbers() -> None:
@@ -113,7 +113,7 @@ def test_fields_have_types() -> None:
 
 def test_every_type_in_a_schema_is_one() -> None:
     for name in APIS:
-        schema = json.loads((ROOT / "infra/google/schemas" / f"{name}.json").read_text())
+        schema = json.loads((ROOT / "infra/google/wire/schemas" / f"{name}.json").read_text())
         known = schema["messages"].keys() | schema["enums"].keys() | messages.TYPES.keys()
         for message in schema["messages"].values():
             used = {re.sub(r"^\[|^map<|\]$|>$", "", type_) for type_ in message["fields"].values()}
@@ -469,7 +469,9 @@ def values(api: Api, type_: str, levels: int) -> st.SearchStrategy[Any]:
     return st.just(...) if levels == 0 else bodies(api, type_, levels - 1)
 
 
-VERTEX_ENUMS = json.loads((ROOT / "infra/google/schemas/aiplatform_v1.json").read_text())["enums"]
+VERTEX_ENUMS = json.loads((ROOT / "infra/google/wire/schemas/aiplatform_v1.json").read_text())[
+    "enums"
+]
 
 
 @pytest.fixture(scope="module")

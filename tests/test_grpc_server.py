@@ -15,8 +15,8 @@ import pytest
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
-from jobledger.infra.access import Role, Tokens
-from jobledger.infra.http.served import Limits
+from jobledger.infra.access.tokens import Role, Tokens
+from jobledger.infra.serving.context import Limits
 
 from tests.grpc_clients import Clients, as_raw, connected, custom_job, grpc_server, refusal
 from tests.ledgers import fresh_ledger
@@ -311,7 +311,7 @@ def test_each_method_takes_its_role_and_its_project(
 def test_it_is_open_to_others_only_with_tokens_and_alone_on_its_port(
     served: Server, host: str, taken: bool, sentence: str
 ) -> None:
-    from jobledger.infra.grpc import serving
+    from jobledger.infra.grpc import serve as serving
 
     port = served.port if taken else 0
     with pytest.raises(InvalidFieldError, match=sentence):

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from jobledger.infra.google import aiplatform_v1, datalabeling_v1beta1
-from jobledger.infra.google.status import CODES
+from jobledger.infra.google.labeling import methods as datalabeling_v1beta1
+from jobledger.infra.google.vertex import methods as aiplatform_v1
+from jobledger.infra.google.wire.status import CODES
 
 from tests.test_google_messages import VERTEX, VERTEX_JOBS, bodies
 

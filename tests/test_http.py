@@ -9,11 +9,11 @@ from typing import Any, cast
 import httpx
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
-from jobledger.infra.http.commanding import COMMANDS
-from jobledger.infra.http.google import METHODS
-from jobledger.infra.http.native import create_native
-from jobledger.infra.http.reporting import REPORTS
-from jobledger.infra.http.served import Served
+from jobledger.infra.http.google_routes import METHODS
+from jobledger.infra.http.native.app import create_native
+from jobledger.infra.http.native.commands import COMMANDS
+from jobledger.infra.http.native.reports import REPORTS
+from jobledger.infra.serving.context import Served
 from schemathesis import openapi
 from schemathesis.core.result import Ok
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 from jobledger.infra import Ledger
-from jobledger.infra.access import Role, Tokens
-from jobledger.infra.google.calls import Method
-from jobledger.infra.http.google import METHODS
+from jobledger.infra.access.tokens import Role, Tokens
+from jobledger.infra.google.wire.calls import Method
+from jobledger.infra.http.google_routes import METHODS
 
 from tests.servers import PATIENCE, Server, new_server, serving
 from tests.test_http import native_routes, refusal

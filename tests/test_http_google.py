@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from jobledger.infra.verify import verify
+from jobledger.infra.upkeep.verify import verify
 
 from tests.clients import LOCATION, Refusal, path_of, read_refusal, refused
 from tests.servers import Server

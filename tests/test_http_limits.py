@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from jobledger.infra.access import Role, Tokens
+from jobledger.infra.access.tokens import Role, Tokens
 
 from tests.servers import Server, new_server
 from tests.test_http import refusal

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 from jobledger.domain.events import EVENT_TYPES
-from jobledger.infra.http.commanding import COMMANDS
-from jobledger.infra.http.reporting import REPORTS
-from jobledger.infra.shapes import event_json, job_json
+from jobledger.infra.eventstore.json_view import event_json, job_json
+from jobledger.infra.http.native.commands import COMMANDS
+from jobledger.infra.http.native.reports import REPORTS
 
 from tests.servers import Server
 from tests.test_http import refusal

@@ -11,11 +11,11 @@ import pytest
 from jobledger.domain import merkle
 from jobledger.domain.errors import LedgerError
 from jobledger.infra import Ledger
-from jobledger.infra.access import Role, Tokens
-from jobledger.infra.proof.keys import key_file
-from jobledger.infra.proof.naming import name_log
-from jobledger.infra.proof.notes import Note, VerifierKey, open_checkpoint
+from jobledger.infra.access.tokens import Role, Tokens
 from jobledger.infra.proof.receipts import Receipt
+from jobledger.infra.proof.signing.keys import key_file
+from jobledger.infra.proof.signing.notes import Note, VerifierKey, open_checkpoint
+from jobledger.infra.proof.signing.origin import name_log
 from jobledger.infra.settings import Settings
 
 from tests.clients import read_refusal

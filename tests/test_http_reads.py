@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
+from jobledger.infra.eventstore.json_view import event_json, job_json, moment_json
 from jobledger.infra.ledger import Ledger
-from jobledger.infra.shapes import event_json, job_json, moment_json
 
 from tests.servers import Server
 from tests.test_http import refusal

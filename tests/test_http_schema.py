@@ -22,9 +22,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from jobledger.domain.data import Data
 from jobledger.domain.events import Created, Event, Failed, Paused, Started, Succeeded, Updating
-from jobledger.infra.google import messages
-from jobledger.infra.google.messages import Api
-from jobledger.infra.google.vertex_resources import RESOURCES
+from jobledger.infra.google.vertex.resources import RESOURCES
+from jobledger.infra.google.wire import messages
+from jobledger.infra.google.wire.messages import Api
 from schemathesis import Case, GenerationMode, openapi
 from schemathesis.core import NOT_SET
 from schemathesis.core.result import Ok

@@ -17,7 +17,7 @@ import httpx
 import psycopg
 import pytest
 from jobledger.infra import Ledger
-from jobledger.infra.verify import verify
+from jobledger.infra.upkeep.verify import verify
 from psycopg.conninfo import make_conninfo
 
 from tests.ledgers import new_ledger

@@ -14,9 +14,9 @@ import orjson
 import psutil
 import pytest
 from jobledger.infra import Ledger
-from jobledger.infra.access import Role, Tokens
-from jobledger.infra.http.served import Limits
-from jobledger.infra.shapes import event_json
+from jobledger.infra.access.tokens import Role, Tokens
+from jobledger.infra.eventstore.json_view import event_json
+from jobledger.infra.serving.context import Limits
 
 from tests.servers import Server, new_server, serving
 from tests.test_http import refusal

@@ -11,8 +11,8 @@ from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.errors import InputError
 from jobledger.infra.transfer.google_cluster import Kind
-from jobledger.infra.transfer.importing import Importer, Summary
-from jobledger.infra.verify import verify
+from jobledger.infra.transfer.import_trace import Importer, Summary
+from jobledger.infra.upkeep.verify import verify
 
 from tests.conftest import shared
 

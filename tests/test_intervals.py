@@ -12,10 +12,10 @@ from jobledger.domain.events import Created, Event, LabelsChanged, Started, Succ
 from jobledger.domain.moments import AtTime
 from jobledger.domain.states import EVALUATION, JobState, Outside
 from jobledger.infra import Ledger
-from jobledger.infra.past.fleet import Fleet
 from jobledger.infra.postgres.connections import Connection
-from jobledger.infra.rebuild import rebuild
-from jobledger.infra.verify import verify
+from jobledger.infra.read.job_lists import Fleet
+from jobledger.infra.upkeep.rebuild import rebuild
+from jobledger.infra.upkeep.verify import verify
 from jobledger.projections.catalogue import INTERVALS, PROJECTIONS
 
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 from jobledger.infra import Ledger
-from jobledger.infra.access import Role, Tokens
-from jobledger.infra.evaluation.labeling import agreed_truths, answer, find_task
+from jobledger.infra.access.tokens import Role, Tokens
+from jobledger.infra.evaluation.tasks.labeling import agreed_truths, answer, find_task
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browsing import visiting

@@ -20,7 +20,9 @@ from jobledger.infra.evaluation.errors import (
     TaskClosedError,
     TaskNotFoundError,
 )
-from jobledger.infra.evaluation.labeling import (
+from jobledger.infra.evaluation.runs.scheduler import Scheduler
+from jobledger.infra.evaluation.samples.reading import read_evaluated
+from jobledger.infra.evaluation.tasks.labeling import (
     agreed,
     agreed_truths,
     answer,
@@ -30,9 +32,7 @@ from jobledger.infra.evaluation.labeling import (
     open_tasks,
     questions,
 )
-from jobledger.infra.evaluation.reading import read_evaluated
-from jobledger.infra.evaluation.scheduling import Scheduler
-from jobledger.infra.verify import verify
+from jobledger.infra.upkeep.verify import verify
 
 from tests.evaluation_jobs import TEXT, Clock, make_job, spec_of, told
 from tests.labeling import BOXES, IMAGE, TIME, ask_people, box, tell, types

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from jobledger.infra.access import Role, Tokens
-from jobledger.infra.evaluation.labeling import find_task
+from jobledger.infra.access.tokens import Role, Tokens
+from jobledger.infra.evaluation.tasks.labeling import find_task
 
 from tests.clients import refused
 from tests.desks import Desk

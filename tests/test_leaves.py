@@ -16,8 +16,8 @@ from jobledger.domain import leaves, merkle
 from jobledger.domain.events import Created, Event
 from jobledger.domain.leaves import Entry
 from jobledger.infra import Ledger
-from jobledger.infra.proof.leaves import Stored, are_at, copy_rows, hash_rows
-from jobledger.infra.recorder import Factory
+from jobledger.infra.adapter.recorder import Factory
+from jobledger.infra.proof.log.leaves import Stored, are_at, copy_rows, hash_rows
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.ledgers import odd_jobs

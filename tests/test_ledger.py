@@ -22,7 +22,7 @@ from jobledger.domain.events import Created, Event, ProgressReported, Started, S
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.errors import LedgerUnavailableError, SchemaError
-from jobledger.infra.verify import verify
+from jobledger.infra.upkeep.verify import verify
 
 from tests.ledgers import application_of
 

@@ -16,8 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.bench.evaluation import among_best, digits, measures_peer
-from jobledger.infra.evaluation.measures import Bools, Floats, Scored, classification_evaluations
-from jobledger.infra.evaluation.plotting import draw_confusion, draw_map_over_time, draw_pr_curve
+from jobledger.infra.evaluation.metrics.classification import (
+    Bools,
+    Floats,
+    Scored,
+    classification_evaluations,
+)
+from jobledger.infra.evaluation.metrics.plots import (
+    draw_confusion,
+    draw_map_over_time,
+    draw_pr_curve,
+)
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (

@@ -13,7 +13,7 @@ from jobledger.infra import Ledger
 from jobledger.infra.errors import SchemaError
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import connect, conninfo, schema_of
-from jobledger.infra.rebuild import rebuild
+from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.projections.catalogue import PROJECTIONS
 
 from tests.ledgers import application_of

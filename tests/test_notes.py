@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jobledger.infra.errors import ProofError
-from jobledger.infra.proof.notes import (
+from jobledger.infra.proof.signing.notes import (
     COSIGNATURE,
     MAX_NOTE,
     MAX_SIGNATURES,

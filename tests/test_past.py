@@ -22,8 +22,8 @@ from jobledger.domain.job import Job, replay
 from jobledger.domain.moments import AtPosition, AtTime, AtVersion, Clock, Moment
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
-from jobledger.infra.rows import RecordedEvent
-from jobledger.infra.verify import verify
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.upkeep.verify import verify
 
 from tests.ledgers import Answer, application_of, fresh_ledger
 from tests.test_folds import BEGIN, histories

@@ -19,15 +19,16 @@ from jobledger.domain.errors import (
     RequestReusedError,
 )
 from jobledger.domain.events import Created, Event, Failed, Started, Succeeded
-from jobledger.infra import Ledger, personal
+from jobledger.infra import Ledger
+from jobledger.infra.adapter.mapper import JobMapper, rows_of
 from jobledger.infra.errors import BrokenLedgerError
-from jobledger.infra.mapping import JobMapper, rows_of
-from jobledger.infra.personal import Key, Sealed, UnsealedError
-from jobledger.infra.simulation import BEGIN
-from jobledger.infra.subjects import Subjects
-from jobledger.infra.verify import verify
-from jobledger.infra.writes import JobWrite, Provenance
-from jobledger.infra.writing import Report
+from jobledger.infra.eventstore.pending import JobWrite, Provenance
+from jobledger.infra.eventstore.writer import Report
+from jobledger.infra.privacy import envelope as personal
+from jobledger.infra.privacy.envelope import Key, Sealed, UnsealedError
+from jobledger.infra.privacy.subject_keys import Subjects
+from jobledger.infra.transfer.simulation import BEGIN
+from jobledger.infra.upkeep.verify import verify
 from psycopg.types.json import Json
 
 from tests.ledgers import application_of, fresh_ledger

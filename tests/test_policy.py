@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jobledger.infra.errors import ProofError
-from jobledger.infra.proof.notes import COSIGNATURE, Checkpoint, Note, SigningKey
-from jobledger.infra.proof.policy import Known, Policy
+from jobledger.infra.proof.signing.notes import COSIGNATURE, Checkpoint, Note, SigningKey
+from jobledger.infra.proof.signing.policy import Known, Policy
 
 LOG: Final = SigningKey.generate("example.com/log")
 OTHER: Final = SigningKey.generate("example.com/other")

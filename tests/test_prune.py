@@ -14,17 +14,18 @@ import psycopg
 import pytest
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.states import TERMINAL
-from jobledger.infra import Ledger, pruning
+from jobledger.infra import Ledger
 from jobledger.infra.errors import InputError, OwnerNeededError
-from jobledger.infra.proof.pruning import check_records, pruned_ranges
-from jobledger.infra.proof.tree import Tree
-from jobledger.infra.pruning import Pruning, digest_of, prune
-from jobledger.infra.rebuild import rebuild
-from jobledger.infra.rehearse import rehearse
-from jobledger.infra.simulation import simulate
-from jobledger.infra.transfer.reading_back import open_history
-from jobledger.infra.transfer.retiring import Export
-from jobledger.infra.verify import verify
+from jobledger.infra.proof.audit.prunings import check_records, pruned_ranges
+from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.retention import prune as pruning
+from jobledger.infra.retention.archive import Export
+from jobledger.infra.retention.prune import Pruning, digest_of, prune
+from jobledger.infra.transfer.read_export import open_history
+from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.upkeep.rebuild import rebuild
+from jobledger.infra.upkeep.rehearse import rehearse
+from jobledger.infra.upkeep.verify import verify
 from jobledger.projections.catalogue import PROJECTIONS
 
 from tests.ledgers import application_of

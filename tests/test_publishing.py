@@ -18,19 +18,21 @@ from typing import Final, NamedTuple
 import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.errors import ForkedError, LedgerUnavailableError, ProofError
-from jobledger.infra.proof import announcing, cosigning, publishing
-from jobledger.infra.proof.announcing import Announcer
-from jobledger.infra.proof.cosigning import Witnesses, cosign
-from jobledger.infra.proof.keys import create_key, find_keys
-from jobledger.infra.proof.notes import COSIGNATURE, Checkpoint, Note, SigningKey
-from jobledger.infra.proof.policy import Policy
-from jobledger.infra.proof.publishing import parse_places, publish
-from jobledger.infra.proof.sealing import Sealer
-from jobledger.infra.proof.sending import MAX_ANSWER, send
-from jobledger.infra.proof.signing import read_kept
-from jobledger.infra.proof.tree import Tree
-from jobledger.infra.proof.witness import RefusedError, Submission, Witness
-from jobledger.infra.proof.witness_files import EMPTY, Memory
+from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.proof.publishing import announcer as announcing
+from jobledger.infra.proof.publishing import publisher as publishing
+from jobledger.infra.proof.publishing.announcer import Announcer
+from jobledger.infra.proof.publishing.checkpointer import Sealer
+from jobledger.infra.proof.publishing.http_post import MAX_ANSWER, send
+from jobledger.infra.proof.publishing.publisher import parse_places, publish
+from jobledger.infra.proof.signing.keys import create_key, find_keys
+from jobledger.infra.proof.signing.notes import COSIGNATURE, Checkpoint, Note, SigningKey
+from jobledger.infra.proof.signing.policy import Policy
+from jobledger.infra.proof.signing.signer import read_kept
+from jobledger.infra.proof.witness import cosigning
+from jobledger.infra.proof.witness.cosigning import Witnesses, cosign
+from jobledger.infra.proof.witness.state_file import EMPTY, Memory
+from jobledger.infra.proof.witness.witness import RefusedError, Submission, Witness
 from jobledger.infra.settings import Settings
 
 from tests.test_witness import Log

@@ -26,7 +26,7 @@ from jobledger.domain.events import Created
 from jobledger.domain.events import Event as JobEvent
 from jobledger.domain.job import Job, project_job
 from jobledger.infra import Ledger
-from jobledger.infra.recorder import Factory
+from jobledger.infra.adapter.recorder import Factory
 from psycopg.conninfo import conninfo_to_dict
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from jobledger.infra import Ledger
-from jobledger.infra.rehearse import rehearse
-from jobledger.infra.verify import verify
+from jobledger.infra.upkeep.rehearse import rehearse
+from jobledger.infra.upkeep.verify import verify
 from jobledger.projections.catalogue import INTERVALS, JOBS
 
 

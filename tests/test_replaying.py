@@ -17,8 +17,8 @@ from contextlib import contextmanager
 import pytest
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.infra import Ledger
-from jobledger.infra.past.replaying import parse_hypothesis, replay_job
-from jobledger.infra.shapes import event_json, job_json
+from jobledger.infra.eventstore.json_view import event_json, job_json
+from jobledger.infra.history.replay import parse_hypothesis, replay_job
 
 from tests.test_cli import EVENT_KEYS, JOB_KEYS, Cli
 

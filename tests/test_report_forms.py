@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra import Ledger
-from jobledger.infra.reports import REPORTS, Report, report
-from jobledger.infra.reports.buckets import length_text, parse_bucket
-from jobledger.infra.reports.pictures import draw, lines_of, sparkline
+from jobledger.infra.analytics.analysis import REPORTS, Report, report
+from jobledger.infra.analytics.buckets import length_text, parse_bucket
+from jobledger.infra.analytics.charts import draw, lines_of, sparkline
 
 from tests.test_cli import Cli
 

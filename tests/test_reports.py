@@ -13,8 +13,8 @@ import pytest
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import TERMINAL, JobState, state_after
 from jobledger.infra import Ledger
-from jobledger.infra.reports import REPORTS, report
-from jobledger.infra.reports.buckets import floor_of
+from jobledger.infra.analytics.analysis import REPORTS, report
+from jobledger.infra.analytics.buckets import floor_of
 
 DAY = timedelta(days=1)
 WAITING = {JobState.QUEUED, JobState.PENDING}

@@ -12,10 +12,10 @@ from jobledger.domain.events import parse_data
 from jobledger.domain.job import Job, replay
 from jobledger.domain.runs import last_run, open_runs
 from jobledger.infra import Ledger
-from jobledger.infra.evaluation.reading import read_evaluated
-from jobledger.infra.evaluation.sampling import Prediction
-from jobledger.infra.evaluation.scheduling import Scheduler
-from jobledger.infra.verify import verify
+from jobledger.infra.evaluation.runs.scheduler import Scheduler
+from jobledger.infra.evaluation.samples.reading import read_evaluated
+from jobledger.infra.evaluation.samples.recording import Prediction
+from jobledger.infra.upkeep.verify import verify
 
 from tests.evaluation_jobs import BEGIN, Clock, make_job, spec_of, told
 

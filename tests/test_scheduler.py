@@ -20,11 +20,11 @@ from aiosmtpd.controller import Controller
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.runs import last_run
 from jobledger.infra import Ledger
-from jobledger.infra.evaluation import runs
-from jobledger.infra.evaluation.mailing import Mailer
-from jobledger.infra.evaluation.reading import read_evaluated, read_page
-from jobledger.infra.evaluation.scheduling import Scheduler, leading
-from jobledger.infra.verify import verify
+from jobledger.infra.evaluation.runs import runs
+from jobledger.infra.evaluation.runs.mail import Mailer
+from jobledger.infra.evaluation.runs.scheduler import Scheduler, leading
+from jobledger.infra.evaluation.samples.reading import read_evaluated, read_page
+from jobledger.infra.upkeep.verify import verify
 
 from tests.evaluation_jobs import BEGIN, Clock, make_job, spec_of, told
 
@@ -95,7 +95,7 @@ def test_after_kill_9_each_sample_is_in_one_dataset(dsn: str, ledger: Ledger) ->
     code = (
         "import sys\nfrom threading import Event\nfrom datetime import datetime, UTC, timedelta\n"
         "from jobledger.infra import Ledger\n"
-        "from jobledger.infra.evaluation.scheduling import Scheduler\n"
+        "from jobledger.infra.evaluation.runs.scheduler import Scheduler\n"
         "begin = datetime.now(UTC)\n"
         # A minute for every twentieth of a second, so that runs are always due.
         "clock = lambda: begin + (datetime.now(UTC) - begin) * 1200 + timedelta(hours=float(sys.argv[3]))\n"

@@ -25,12 +25,19 @@ from jobledger.domain.leaves import Entry
 from jobledger.infra import Ledger
 from jobledger.infra.errors import ForkedError, ProofError
 from jobledger.infra.postgres.connections import Connection
-from jobledger.infra.proof import growing, sealing
-from jobledger.infra.proof.keys import create_key, key_file, last_signed_file, retire_keys
-from jobledger.infra.proof.notes import Checkpoint, Note, SigningKey, VerifierKey, open_checkpoint
-from jobledger.infra.proof.sealing import Sealer
-from jobledger.infra.proof.signing import read_kept
-from jobledger.infra.proof.tree import Standing, Tree
+from jobledger.infra.proof.log import growth as growing
+from jobledger.infra.proof.log.tree import Standing, Tree
+from jobledger.infra.proof.publishing import checkpointer as sealing
+from jobledger.infra.proof.publishing.checkpointer import Sealer
+from jobledger.infra.proof.signing.keys import create_key, key_file, last_signed_file, retire_keys
+from jobledger.infra.proof.signing.notes import (
+    Checkpoint,
+    Note,
+    SigningKey,
+    VerifierKey,
+    open_checkpoint,
+)
+from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.settings import Settings
 
 from tests.ledgers import application_of
@@ -304,7 +311,7 @@ def assert_one_history(ledger: Ledger, notes: list[Note]) -> None:
 
 RACER: Final = """
 import sys
-from jobledger.infra.proof.sealing import Sealer
+from jobledger.infra.proof.publishing.checkpointer import Sealer
 from jobledger.infra.settings import Settings
 sealer = Sealer(sys.argv[1], Settings())
 print("ready", flush=True)
@@ -351,7 +358,7 @@ DYING: Final = """
 import os, signal, sys
 from jobledger.infra import Ledger
 from jobledger.infra.proof import growing, sealing, signing
-from jobledger.infra.proof.sealing import Sealer
+from jobledger.infra.proof.publishing.checkpointer import Sealer
 from jobledger.infra.settings import Settings
 
 def die(*_, **__):

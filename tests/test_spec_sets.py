@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from jobledger.infra import Ledger
-from jobledger.infra.evaluation.spec_sets import find_spec_set
+from jobledger.infra.evaluation.samples.spec_sets import find_spec_set
 
 from tests.clients import discovered, refusal_of
 from tests.evaluation_jobs import make_job, spec_of

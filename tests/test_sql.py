@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from jobledger.domain.events import Created, Event, Started
 from jobledger.infra import Ledger
-from jobledger.infra.postgres import sql
+from jobledger.infra.eventstore.appender import FIND_REQUESTS, READ_JOBS
+from jobledger.infra.eventstore.feed import READ_EVENTS, READ_HISTORY
+from jobledger.infra.read.reader import READ_JOB
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "infra").rglob("*.sql"))
@@ -23,30 +25,37 @@ def test_a_statement_begins_with_a_sentence(file: Path) -> None:
 @pytest.mark.parametrize(
     "file", [f for f in FILES if f.parent.name != "migrations"], ids=lambda f: f.name
 )
-def test_a_statement_is_loaded_somewhere(file: Path) -> None:
-    loads = re.compile(rf'load\([\w.", ]*"{file.stem}"\)')
-    assert any(loads.search(module.read_text()) for module in (ROOT / "infra").rglob("*.py"))
+def test_a_statement_is_loaded_once_and_by_a_module_beside_it(file: Path) -> None:
+    load = f'sql.load(__package__, "{file.stem}")'
+    beside = [module for module in file.parent.glob("*.py") if load in module.read_text()]
+    assert len(beside) == 1
+
+
+def test_no_statement_is_loaded_from_another_room() -> None:
+    loads = re.compile(r"sql\.load\(([^,]+),")
+    for module in (ROOT / "infra").rglob("*.py"):
+        assert set(loads.findall(module.read_text())) <= {"__package__"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "parameters", "index"),
+    ("statement", "parameters", "index"),
     [
-        ("read_job", "('projects/p/jobs/j77')", "jobs_pkey"),
-        ("read_jobs", "(ARRAY['projects/p/jobs/j77'])", "jobs_pkey"),
-        ("read_history", "('projects/p/jobs/j77', 0, 99)", "events_version"),
-        ("read_events", "(5000, 100)", "events_pkey"),
-        ("find_requests", "(ARRAY['r1'])", "events_request"),
+        (READ_JOB, "('projects/p/jobs/j77')", "jobs_pkey"),
+        (READ_JOBS, "(ARRAY['projects/p/jobs/j77'])", "jobs_pkey"),
+        (READ_HISTORY, "('projects/p/jobs/j77', 0, 99)", "events_version"),
+        (READ_EVENTS, "(5000, 100)", "events_pkey"),
+        (FIND_REQUESTS, "(ARRAY['r1'])", "events_request"),
     ],
 )
 def test_hot_statements_keep_their_index(
-    ledger: Ledger, name: str, parameters: str, index: str
+    ledger: Ledger, statement: bytes, parameters: str, index: str
 ) -> None:
     at = datetime(2026, 6, 1, tzinfo=UTC)
     jobs = [f"projects/p/jobs/j{n}" for n in range(5_000)]
     ledger.append_many(Event(j, 1, Created(), at, None, f"r{n}") for n, j in enumerate(jobs))
     ledger.append_many(Event(j, 2, Started(), at) for j in jobs)
-    text = sql.load("jobledger.infra.postgres", name).decode()
+    text = statement.decode()
     numbers: dict[str, str] = {}
     text = re.sub(
         r"%(\(\w+\))?s",

@@ -14,14 +14,14 @@ import pytest
 from jobledger.domain.events import Created, Event
 from jobledger.domain.leaves import Entry
 from jobledger.infra import Ledger
+from jobledger.infra.adapter.recorder import Factory
 from jobledger.infra.errors import ForkedError, ProofError
-from jobledger.infra.proof import exporting
-from jobledger.infra.proof.exporting import Exported, export_tiles, tile_path
-from jobledger.infra.proof.keys import create_key
-from jobledger.infra.proof.notes import Checkpoint, Note, SigningKey
-from jobledger.infra.proof.sealing import Sealer
-from jobledger.infra.proof.tree import Tree
-from jobledger.infra.recorder import Factory
+from jobledger.infra.proof import tiles as exporting
+from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.proof.publishing.checkpointer import Sealer
+from jobledger.infra.proof.signing.keys import create_key
+from jobledger.infra.proof.signing.notes import Checkpoint, Note, SigningKey
+from jobledger.infra.proof.tiles import Exported, export_tiles, tile_path
 from jobledger.infra.settings import Settings
 from psycopg.conninfo import conninfo_to_dict
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from jobledger.infra import Ledger
-from jobledger.infra.verify import verify
+from jobledger.infra.upkeep.verify import verify
 
 UNLOCK = "ALTER TABLE events DISABLE TRIGGER ALL; "
 

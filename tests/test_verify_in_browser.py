@@ -17,10 +17,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jobledger.domain import canonical, merkle
 from jobledger.domain.canonical import JsonObject
 from jobledger.infra import Ledger
-from jobledger.infra.erasing import STREAM, erase
 from jobledger.infra.errors import ProofError
-from jobledger.infra.proof.naming import name_log
-from jobledger.infra.proof.notes import (
+from jobledger.infra.eventstore.json_view import event_json
+from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.proof.receipts import FIRST_LINE, Receipt, make_receipt
+from jobledger.infra.proof.signing.notes import (
     COSIGNATURE,
     MAX_NOTE,
     SIGNATURE,
@@ -30,10 +31,9 @@ from jobledger.infra.proof.notes import (
     VerifierKey,
     encode_hashes,
 )
-from jobledger.infra.proof.receipts import FIRST_LINE, Receipt, make_receipt
-from jobledger.infra.proof.tree import Tree
+from jobledger.infra.proof.signing.origin import name_log
+from jobledger.infra.retention.erase import STREAM, erase
 from jobledger.infra.settings import Settings
-from jobledger.infra.shapes import event_json
 from playwright.sync_api import Browser, Error, Page, Route
 
 from tests.conftest import shared

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from jobledger.domain.moments import Clock
 from jobledger.infra import Ledger
-from jobledger.infra.access import Role, Tokens
-from jobledger.infra.past.series import MICROSECOND, Extent, Series, extent, series, steps
-from jobledger.infra.simulation import simulate
+from jobledger.infra.access.tokens import Role, Tokens
+from jobledger.infra.history.state_counts import MICROSECOND, Extent, Series, extent, series, steps
+from jobledger.infra.transfer.simulation import simulate
 from playwright.sync_api import Browser, expect
 
 from tests.browsing import Visitor, visiting

@@ -15,9 +15,9 @@ from jobledger.domain import events as e
 from jobledger.domain.data import Status
 from jobledger.domain.events import Event
 from jobledger.infra import Ledger
-from jobledger.infra.past.blame import blame
-from jobledger.infra.past.steps import steps_as_of
-from jobledger.infra.shapes import job_json
+from jobledger.infra.eventstore.json_view import job_json
+from jobledger.infra.history.blame import blame
+from jobledger.infra.history.timeline import steps_as_of
 from jobledger.infra.web.history import WINDOW
 from playwright.sync_api import Browser, expect
 

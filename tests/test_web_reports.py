@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from jobledger.infra import Ledger
-from jobledger.infra.access import Role, Tokens
-from jobledger.infra.evaluation.reading import metrics_of, read_evaluated
-from jobledger.infra.evaluation.scheduling import Scheduler
-from jobledger.infra.reports.asking import report
+from jobledger.infra.access.tokens import Role, Tokens
+from jobledger.infra.analytics.analysis import report
+from jobledger.infra.evaluation.runs.scheduler import Scheduler
+from jobledger.infra.evaluation.samples.reading import metrics_of, read_evaluated
 from playwright.sync_api import Browser, expect
 
 from tests.browsing import Visitor, visiting

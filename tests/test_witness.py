@@ -20,9 +20,10 @@ import httpx
 import pytest
 from jobledger.domain import merkle
 from jobledger.domain.errors import InvalidFieldError, LedgerError
-from jobledger.infra.cli import witnessing
+from jobledger.infra.cli.proof import witness as witnessing
 from jobledger.infra.errors import ProofError
-from jobledger.infra.proof.notes import (
+from jobledger.infra.http.witness_server import MAX_BODY
+from jobledger.infra.proof.signing.notes import (
     COSIGNATURE,
     Checkpoint,
     Note,
@@ -30,9 +31,8 @@ from jobledger.infra.proof.notes import (
     VerifierKey,
     parse_signatures,
 )
-from jobledger.infra.proof.witness import Submission, Witness
-from jobledger.infra.proof.witness_files import EMPTY, Memory, open_files, read_key
-from jobledger.infra.proof.witness_http import MAX_BODY
+from jobledger.infra.proof.witness.state_file import EMPTY, Memory, open_files, read_key
+from jobledger.infra.proof.witness.witness import Submission, Witness
 
 COMMAND: Final = [str(Path(sys.executable).parent / "jobledger"), "witness"]
 NAME: Final = "witness.example.com/w1"

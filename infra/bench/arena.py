@@ -17,7 +17,7 @@ from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import connect, conninfo, schema_of
-from jobledger.infra.rebuild import rebuild
+from jobledger.infra.upkeep.rebuild import rebuild
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Identifier
 

@@ -11,14 +11,14 @@ from jobledger.infra.bench.arena import Arena, Pair
 
 
 def _recording(arena: Arena) -> Pair:
-    from jobledger.infra.bench import evaluation  # Takes scikit-learn, an extra, and its time.
+    from jobledger.infra.bench import evaluation
 
     return evaluation.recording(arena)
 
 
 def _in_a_browser(name: str) -> Callable[[Arena], Pair]:
     def run(arena: Arena) -> Pair:
-        from jobledger.infra.bench import web  # Takes a browser.
+        from jobledger.infra.bench import web
 
         measured: Pair = getattr(web, name)(arena)
         return measured

@@ -23,7 +23,7 @@ from jobledger.domain import events as e
 from jobledger.domain.events import Event
 from jobledger.infra.ledger import Ledger, server
 from jobledger.infra.postgres.connections import connect
-from jobledger.infra.proof.naming import name_log
+from jobledger.infra.proof.signing.origin import name_log
 from jobledger.infra.settings import Settings
 
 LABELS = {"team": "search", "env": "prod"}

@@ -11,7 +11,7 @@ from typing import Final
 from jobledger.infra.bench.arena import SLOW_DISK, Arena, Pair
 from jobledger.infra.bench.load import ready_events
 from jobledger.infra.postgres.connections import schema_of
-from jobledger.infra.rebuild import rebuild
+from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.projections.catalogue import PROJECTIONS
 
 PGBENCH_TABLE: Final = """

@@ -17,13 +17,13 @@ from typing import Any, Final
 
 from jobledger.domain import events as e
 from jobledger.domain.events import Event
+from jobledger.infra.analytics.analysis import report
 from jobledger.infra.bench.arena import Arena
 from jobledger.infra.ledger import Ledger
-from jobledger.infra.past.fleet import Fleet, Query
-from jobledger.infra.reports.asking import report
-from jobledger.infra.simulation import simulate
+from jobledger.infra.read.job_lists import Fleet, Query
 from jobledger.infra.transfer.google_cluster import Kind
-from jobledger.infra.transfer.importing import Importer, Summary
+from jobledger.infra.transfer.import_trace import Importer, Summary
+from jobledger.infra.transfer.simulation import simulate
 
 MANY: Final = 2_000_000
 FEW: Final = MANY // 10

@@ -12,12 +12,12 @@ from jobledger.infra.bench.load import ready_events
 from jobledger.infra.bench.measures import JOBS
 from jobledger.infra.bench.past import MANY, history
 from jobledger.infra.ledger import Ledger
-from jobledger.infra.proof.leaves import copy_rows
-from jobledger.infra.proof.notes import Checkpoint, SigningKey
+from jobledger.infra.proof.audit.verify_log import Shown, verify_log
+from jobledger.infra.proof.log.leaves import copy_rows
+from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.receipts import make_receipt
-from jobledger.infra.proof.signing import Signer
-from jobledger.infra.proof.tree import Tree
-from jobledger.infra.proof.verifying import Shown, verify_log
+from jobledger.infra.proof.signing.notes import Checkpoint, SigningKey
+from jobledger.infra.proof.signing.signer import Signer
 
 FEW: Final = 2_000
 PROOFS: Final = 400

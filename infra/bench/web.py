@@ -16,7 +16,7 @@ from jobledger.domain.events import Created, Event, Started, Succeeded
 from jobledger.infra.bench.arena import Arena, Pair
 from jobledger.infra.bench.http import HOST, MODULE, free_port, running, served
 from jobledger.infra.bench.past import JOB, History, history, long_history
-from jobledger.infra.shapes import time_text
+from jobledger.infra.eventstore.json_view import time_text
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import uvicorn
-from jobledger.infra.http.pages import asset
+from jobledger.infra.http.pages.app import asset
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response

@@ -10,25 +10,23 @@ from typing import Annotated, Final
 import psycopg
 import typer
 from jobledger.domain.errors import LedgerError
-from jobledger.infra.cli import (
-    comparing,
-    evaluating,
-    exporting,
-    forgetting,
-    labeling,
-    measuring,
-    operating,
-    proving,
-    reading,
-    replaying,
-    reporting,
-    serving,
-    tokens,
-    verifying,
-    witnessing,
-    writing,
-)
+from jobledger.infra.bench import command as measuring
 from jobledger.infra.cli.context import ERR, Target
+from jobledger.infra.cli.data import export as exporting
+from jobledger.infra.cli.data import forget as forgetting
+from jobledger.infra.cli.data import report as reporting
+from jobledger.infra.cli.evaluation import evaluate as evaluating
+from jobledger.infra.cli.evaluation import label as labeling
+from jobledger.infra.cli.history import compare as comparing
+from jobledger.infra.cli.history import replay as replaying
+from jobledger.infra.cli.jobs import read as reading
+from jobledger.infra.cli.jobs import write as writing
+from jobledger.infra.cli.proof import log as proving
+from jobledger.infra.cli.proof import verify as verifying
+from jobledger.infra.cli.proof import witness as witnessing
+from jobledger.infra.cli.server import operate as operating
+from jobledger.infra.cli.server import serve as serving
+from jobledger.infra.cli.server import tokens
 from jobledger.infra.settings import Settings
 
 app = typer.Typer(

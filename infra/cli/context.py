@@ -11,9 +11,9 @@ import orjson
 import typer
 from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.names import parse_name
+from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.ledger import Host, Ledger, server
 from jobledger.infra.postgres.connections import Connection, connect
-from jobledger.infra.shapes import time_text
 from rich.console import Console
 
 PIPE_WIDTH: Final = 200

@@ -8,8 +8,8 @@ from typing import Final
 import orjson
 from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
-from jobledger.infra.rows import RecordedEvent
-from jobledger.infra.shapes import time_text
+from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.eventstore.stored_event import RecordedEvent
 from rich.table import Table
 from rich.text import Text
 

@@ -1,1 +1,1 @@
-"""Evaluation jobs at work: samples, runs, labels, measures."""
+"""Evaluation jobs at work: sampled predictions, runs, labeling tasks, metrics."""

@@ -1,1 +1,1 @@
-"""Google's job APIs: their messages, checked as Google checks them."""
+"""Google's job APIs, apart from how a call arrives."""

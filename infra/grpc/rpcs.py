@@ -22,8 +22,9 @@ from google.cloud.datalabeling_v1beta1.services.data_labeling_service.transports
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from jobledger.infra.google import aiplatform_v1, datalabeling_v1beta1
-from jobledger.infra.google.calls import Method
+from jobledger.infra.google.labeling import methods as datalabeling_v1beta1
+from jobledger.infra.google.vertex import methods as aiplatform_v1
+from jobledger.infra.google.wire.calls import Method
 
 OF_ONE: Final = frozenset({"create", "get", "patch", "delete", "cancel", "pause", "resume", "wait"})
 OF_MANY: Final = frozenset({"list", "search", "batchCancel", "batchDelete"})

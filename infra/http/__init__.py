@@ -1,1 +1,1 @@
-"""The ledger over HTTP: Google's three job APIs, and its own under `/ledger/v1`."""
+"""The ledger over HTTP: Google's three job APIs, its own under `/ledger/v1`, and the pages."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
-from jobledger.infra.http import google, pages
-from jobledger.infra.http.gate import Gate, Receive, Scope, Send
-from jobledger.infra.http.native import create_native
-from jobledger.infra.http.served import Served
+from jobledger.infra.http import google_routes as google
+from jobledger.infra.http.middleware import Gate, Receive, Scope, Send
+from jobledger.infra.http.native.app import create_native
+from jobledger.infra.http.pages import app as pages
+from jobledger.infra.serving.context import Served
 
 
 def create_app(served: Served) -> Gate:

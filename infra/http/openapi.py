@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from jobledger.infra.google.calls import Method
-from jobledger.infra.http import google
+from jobledger.infra.google.wire.calls import Method
+from jobledger.infra.http import google_routes as google
 
 IDS: Final = ("project", "location", "job", "item")
 ERROR: Final = {

@@ -1,1 +1,1 @@
-"""PostgreSQL: connections, migrations, the embedded server, and the statements sent to it."""
+"""PostgreSQL: connections, the embedded server, migrations, and the loader of statements."""

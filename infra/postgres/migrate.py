@@ -20,7 +20,7 @@ from psycopg.sql import SQL, Identifier
 
 _PACKAGE: Final = "jobledger.infra.postgres.migrations"
 # One lock for all ledgers of a database: making one takes a moment.
-READ_READERS: Final = sql.load("jobledger.infra.postgres", "read_readers")
+READ_READERS: Final = sql.load(__package__, "read_readers")
 _LOCK: Final = 0x6A6F626C
 
 

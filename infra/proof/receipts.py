@@ -17,10 +17,12 @@ from jobledger.domain import leaves, merkle
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.leaves import SALT_SIZE, TILE, Entry
 from jobledger.infra.errors import ProofError
+from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
-from jobledger.infra.proof.leaves import Stored, copy_rows
-from jobledger.infra.proof.notes import (
+from jobledger.infra.proof.log.leaves import Stored, copy_rows
+from jobledger.infra.proof.log.tree import Tree, read_tiles
+from jobledger.infra.proof.signing.notes import (
     Checkpoint,
     Note,
     VerifierKey,
@@ -30,11 +32,9 @@ from jobledger.infra.proof.notes import (
     open_checkpoint,
     parse_number,
 )
-from jobledger.infra.proof.signing import read_kept
-from jobledger.infra.proof.tree import Tree, read_tiles
-from jobledger.infra.rows import RecordedEvent
+from jobledger.infra.proof.signing.signer import read_kept
 
-FIND_EVENT: Final = sql.load("jobledger.infra.proof", "find_event")
+FIND_EVENT: Final = sql.load(__package__, "find_event")
 FIRST_LINE: Final = "c2sp.org/tlog-proof@v1"
 MAX_PROOF: Final = 63
 

@@ -1,1 +1,1 @@
-"""Histories from elsewhere."""
+"""Histories in and out: importers, exports, certified files, simulated histories."""

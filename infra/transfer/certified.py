@@ -14,11 +14,11 @@ from jobledger.domain.errors import LedgerError
 from jobledger.domain.moments import Clock, Moment
 from jobledger.infra.errors import ProofError
 from jobledger.infra.ledger import Ledger
-from jobledger.infra.proof.auditing import hold
-from jobledger.infra.proof.notes import Checkpoint, Note, VerifierKey, open_checkpoint
-from jobledger.infra.transfer import exporting
-from jobledger.infra.transfer.exporting import Format
-from jobledger.infra.transfer.selecting import Selection
+from jobledger.infra.proof.audit.audit import hold
+from jobledger.infra.proof.signing.notes import Checkpoint, Note, VerifierKey, open_checkpoint
+from jobledger.infra.transfer import export as exporting
+from jobledger.infra.transfer.export import Format
+from jobledger.infra.transfer.selection import Selection
 
 PREFIX: Final = "jobledger."
 FILES: Final = "day=*/*.parquet"

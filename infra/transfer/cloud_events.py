@@ -12,9 +12,9 @@ from typing import Any, BinaryIO
 
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
-from jobledger.infra.rows import RecordedEvent
-from jobledger.infra.shapes import time_text
-from jobledger.infra.transfer.selecting import Selection
+from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.transfer.selection import Selection
 
 
 def write(out: BinaryIO, wanted: Selection, events: Iterable[RecordedEvent]) -> None:

@@ -13,8 +13,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 from jobledger.domain.names import kind_of, project_of
-from jobledger.infra.rows import RecordedEvent
-from jobledger.infra.transfer.selecting import Selection
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.transfer.selection import Selection
 
 ROW_GROUP: Final = 50_000
 GROUP_BYTES: Final = 64 * 2**20

@@ -17,9 +17,9 @@ import orjson
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.names import EARLIEST, kind_of, project_of
 from jobledger.domain.states import LIVE, JobState
-from jobledger.infra.feed import ENTERED
-from jobledger.infra.rows import RecordedEvent
-from jobledger.infra.transfer.selecting import Selection
+from jobledger.infra.eventstore.feed import ENTERED
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.transfer.selection import Selection
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 

@@ -1,1 +1,1 @@
-"""Pages that the HTTP server gives out: HTML with places for text, and what goes with it."""
+"""What people see in a browser: the data of pages, their templates, scripts and styles."""

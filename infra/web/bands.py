@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 from jobledger.domain.moments import Clock
 from jobledger.domain.states import JobState
-from jobledger.infra.past.why import LATE, elapsed
-from jobledger.infra.shapes import time_text
+from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.history.explain import LATE, elapsed
 from jobledger.infra.web.history import Happened, Outline, state_name
 
 IDLE: Final = 0.12

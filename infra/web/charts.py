@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from jobledger.infra.reports.buckets import floor_of
+from jobledger.infra.analytics.buckets import floor_of
 
 SIZE: Final = 1000
 """Width and height of the box."""

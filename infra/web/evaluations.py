@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.names import parse_name
-from jobledger.infra.evaluation.reading import (
+from jobledger.infra.evaluation.samples.reading import (
     metrics_of,
     precision_of,
     read_evaluated,

@@ -12,9 +12,9 @@ from jobledger.domain.job import Job
 from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.names import EARLIEST
 from jobledger.domain.states import TERMINAL
+from jobledger.infra.eventstore.json_view import job_json, time_text
+from jobledger.infra.history.state_counts import Extent, Series, extent, series
 from jobledger.infra.ledger import Ledger
-from jobledger.infra.past.series import Extent, Series, extent, series
-from jobledger.infra.shapes import job_json, time_text
 from jobledger.infra.web.charts import Chart, Span, stacked
 from jobledger.infra.web.links import STATES, FleetLink
 

@@ -17,17 +17,17 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.job import Job
 from jobledger.domain.moments import AtTime, AtVersion, Clock, Moment, parse_as_of
 from jobledger.domain.states import state_after
+from jobledger.infra.eventstore.json_view import event_json
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.history.blame import since
+from jobledger.infra.history.diff import ABSENT, Change, diff_jobs, fields_of
+from jobledger.infra.history.timeline import Step, steps_of
 from jobledger.infra.ledger import Ledger
-from jobledger.infra.past.blame import since
-from jobledger.infra.past.comparing import ABSENT, Change, diff_jobs, fields_of
-from jobledger.infra.past.steps import Step, steps_of
-from jobledger.infra.personal import MARKER
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
-from jobledger.infra.rows import RecordedEvent
-from jobledger.infra.shapes import event_json
+from jobledger.infra.privacy.envelope import MARKER
 
-READ_OUTLINE: Final = sql.load("jobledger.infra.web", "read_outline")
+READ_OUTLINE: Final = sql.load(__package__, "read_outline")
 WINDOW: Final = 200
 """Steps in a window."""
 FAILURES: Final = frozenset({"Failed", "Expired", "RunFailed", "Contradicted"})

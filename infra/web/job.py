@@ -8,9 +8,9 @@ from typing import NamedTuple
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.events import EVENT_TYPES
 from jobledger.domain.job import Job
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.history.timeline import steps_of
 from jobledger.infra.ledger import Ledger
-from jobledger.infra.past.steps import steps_of
-from jobledger.infra.rows import RecordedEvent
 from jobledger.infra.web.bands import Bands, attempt_ends, bands
 from jobledger.infra.web.history import (
     WINDOW,

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.moments import Clock, Moment, parse_clock
 from jobledger.domain.states import LIVE, JobState
-from jobledger.infra.shapes import time_text
+from jobledger.infra.eventstore.json_view import time_text
 
 COLUMNS: Final = {
     "state": "State",

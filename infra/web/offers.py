@@ -9,12 +9,12 @@ from typing import Final, NamedTuple
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.filters import MAX_LENGTH, Place, place_at
 from jobledger.domain.states import JobState
-from jobledger.infra.filtering import COLUMNS, OPERATORS
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
+from jobledger.infra.read.filter_sql import COLUMNS, OPERATORS
 
-READ_LABELS: Final = sql.load("jobledger.infra.web", "read_labels")
+READ_LABELS: Final = sql.load(__package__, "read_labels")
 MOST: Final = 12
 NAMES: Final = (*COLUMNS, "ever(", "NOT ")
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 from jinja2 import Environment, FunctionLoader, StrictUndefined
-from jobledger.infra.shapes import time_text
+from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.web import assets
 from markupsafe import Markup
 

@@ -11,12 +11,12 @@ import orjson
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.filters import parse_filter
 from jobledger.domain.moments import AtTime, Clock, Moment, parse_as_of
+from jobledger.infra.analytics.analysis import Asked, Question, Report, answer
+from jobledger.infra.analytics.charts import UNITS, lines_of
+from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres.connections import translated
-from jobledger.infra.rehearse import folded
-from jobledger.infra.reports.asking import Asked, Question, Report, answer
-from jobledger.infra.reports.pictures import UNITS, lines_of
-from jobledger.infra.shapes import time_text
+from jobledger.infra.upkeep.rehearse import folded
 from jobledger.infra.web.charts import Chart, Span, lines
 from jobledger.infra.web.links import FleetLink, query_of
 from jobledger.projections.catalogue import PROJECTIONS

@@ -17,7 +17,7 @@ const NODE = Uint8Array.of(1);
 const EPOCH = 946_684_800_000_000n; // 2000-01-01, in microseconds since 1970.
 const EARLIEST = -62_135_596_800_000_000n; // The years 1 to 9999.
 const LATEST = 253_402_300_799_999_999n;
-const KEY_ID = /^[A-Za-z0-9_-]{1,64}$/; // Of a subject's key (infra/personal.py).
+const KEY_ID = /^[A-Za-z0-9_-]{1,64}$/; // Of a subject's key (infra/privacy/envelope.py).
 const NUMBER = /^(?:0|[1-9][0-9]{0,18})$/;
 // White space as Python has it: \s lacks some of it, and has U+FEFF.
 const SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";

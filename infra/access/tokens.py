@@ -1,0 +1,272 @@
+"""Who may do what over the network: roles, bearer tokens, and the one check that every route makes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from enum import IntEnum
+from itertools import count
+from time import monotonic
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.names import parse_name, parse_text, project_of
+from jobledger.infra.errors import PermissionDeniedError, TokenExistsError, UnauthenticatedError
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.ttl_cache import Recent
+from psycopg_pool import ConnectionPool
+
+CREATE_TOKEN: Final = sql.load(__package__, "create_token")
+FIND_TOKEN: Final = sql.load(__package__, "find_token")
+LIST_TOKENS: Final = sql.load(__package__, "list_tokens")
+REVOKE_TOKEN: Final = sql.load(__package__, "revoke_token")
+READ_ACCESS: Final = sql.load(__package__, "read_access")
+REMEMBERED: Final = 5.0
+"""Seconds after which a token is looked up again: a revocation acts within them, in every process."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}", re.ASCII)
+_SECRET: Final = re.compile(r"jlt_[A-Za-z0-9_-]{43}", re.ASCII)
+
+
+class Role(IntEnum):
+    """What a token is for; each may do what those before it may."""
+
+    READER = 1
+    """Reads."""
+    REPORTER = 2
+    """Says what happened to jobs."""
+    OPERATOR = 3
+    """Asks for what is to happen: creates, cancels, pauses, updates, deletes."""
+    ADMIN = 4
+    """Decides on policies, and everything else."""
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+    @classmethod
+    def parse(cls, text: str) -> Role:
+        """Raises InvalidFieldError for what is no role."""
+        for role in cls:
+            if str(role) == text:
+                return role
+        raise InvalidFieldError("role", f"{text!r:.80} is not reader, reporter, operator or admin")
+
+
+class Caller(NamedTuple):
+    """Who asks; without a name nobody was asked to say, for access is open."""
+
+    name: str | None
+    """The actor of what it writes."""
+    role: Role
+    project: str | None = None
+    """The only project it sees; None sees all."""
+
+    def may(self, role: Role) -> bool:
+        """Whether it may do what takes that role."""
+        return self.role >= role
+
+    def sees(self, name: str) -> bool:
+        """Whether it sees a project, or what has that resource name."""
+        project = project_of(name) if name.startswith("projects/") else name
+        return self.project in (None, project)
+
+
+ANYBODY: Final = Caller(None, Role.ADMIN)
+"""Whoever comes where access is open."""
+
+
+def check(caller: Caller, needed: Role, name: str | None = None) -> None:
+    """Raises PermissionDeniedError unless the caller has that role, and sees what is named.
+
+    Nothing is said of projects where nothing is named: what reads many jobs keeps
+    to `caller.project` by its filter.
+    """
+    if not caller.may(needed):
+        raise PermissionDeniedError(caller.name, role=str(needed))
+    if name is not None and not caller.sees(name):
+        raise PermissionDeniedError(caller.name, project=caller.project)
+
+
+class Token(NamedTuple):
+    """A token as it is kept: everything but its secret."""
+
+    name: str
+    role: Role
+    project: str | None
+    create_time: datetime
+    created_by: str | None
+    expire_time: datetime | None
+    revoke_time: datetime | None
+
+    def caller(self, now: datetime) -> Caller:
+        """Who comes with it; raises UnauthenticatedError where it no longer serves."""
+        if self.revoke_time is not None:
+            raise UnauthenticatedError("revoked", self.name)
+        if self.expire_time is not None and self.expire_time <= now:
+            raise UnauthenticatedError("expired", self.name)
+        return Caller(self.name, self.role, self.project)
+
+
+class Tokens:
+    """The tokens of one ledger, for any number of threads. `clock` tells seconds, for the remembering."""
+
+    def __init__(
+        self, pool: ConnectionPool[Connection], clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._pool = pool
+        self._clock = clock
+        # Apart, so that who tries many secrets does not make the ledger forget its tokens.
+        self._known = Recent[Token](REMEMBERED)
+        self._unknown = Recent[bool](REMEMBERED)
+        self._ever = Recent[bool](REMEMBERED)
+
+    def create(
+        self,
+        name: str,
+        role: Role,
+        project: str | None = None,
+        expires: datetime | None = None,
+        created_by: str | None = None,
+    ) -> str:
+        """Makes a token and returns its secret, which nobody can read again.
+
+        Raises InvalidFieldError, and TokenExistsError for a name that was ever given out.
+        """
+        secret = f"jlt_{secrets.token_urlsafe(32)}"
+        row = {
+            "name": _parse_token_name(name),
+            "hash": _hash(secret),
+            "role": str(role),
+            "project": None if project is None else _parse_project(project),
+            "created_by": parse_text("created_by", created_by),
+            "expire_time": None if expires is None else _parse_expiry(expires),
+        }
+        if not self._rows(CREATE_TOKEN, row):
+            raise TokenExistsError(name)
+        self._ever.clear()
+        return secret
+
+    def create_numbered(
+        self,
+        role: Role,
+        project: str | None = None,
+        expires: datetime | None = None,
+        created_by: str | None = None,
+    ) -> tuple[str, str]:
+        """The same under the first name of `reader-1`, `reader-2` ... that is free: name and secret."""
+        while True:
+            names = {token.name for token in self.list()}
+            name = next(name for n in count(1) if (name := f"{role}-{n}") not in names)
+            # Somebody else may take it first.
+            with suppress(TokenExistsError):
+                return name, self.create(name, role, project, expires, created_by)
+
+    def list(self) -> list[Token]:
+        """All there ever were, oldest first."""
+        return [_token(row) for row in self._rows(LIST_TOKENS)]
+
+    def revoke(self, name: str) -> Token:
+        """From now on the token does not serve: here at once, elsewhere within five seconds.
+
+        Returns it as it is now; one that was revoked before stays as it was. Raises
+        InvalidFieldError if there is none of that name.
+        """
+        with translated(), self._pool.connection() as connection:
+            connection.execute(REVOKE_TOKEN, {"name": _parse_token_name(name)})
+        self._known.clear()
+        for token in self.list():
+            if token.name == name:
+                return token
+        raise InvalidFieldError("name", f"there is no token {name!r}")
+
+    def find(self, secret: str | None, now: datetime) -> Caller:
+        """Who comes with that secret; raises UnauthenticatedError if it is none, or not any more."""
+        if not secret:
+            raise UnauthenticatedError("missing")
+        token = self._remembered(_hash(secret)) if _SECRET.fullmatch(secret) else None
+        if token is None:
+            raise UnauthenticatedError("unknown")
+        return token.caller(now)
+
+    def admit(self, secret: str | None, now: datetime) -> Caller:
+        """The same; but where access is open anybody is let in, whatever secret they bring."""
+        return ANYBODY if self.is_open() else self.find(secret, now)
+
+    def configured(self) -> bool:
+        """Whether any token serves now."""
+        serves, _ = self._rows(READ_ACCESS)[0]
+        return bool(serves)
+
+    def is_open(self) -> bool:
+        """Whether there never was a token. Revoking the last one shuts everybody out, and opens nothing."""
+        began = self._clock()
+        ever = self._ever.find(b"", began)
+        if ever is None:
+            ever = bool(self._rows(READ_ACCESS)[0][1])
+            self._ever.keep(b"", ever, began)
+        return not ever
+
+    def _remembered(self, hash_: bytes) -> Token | None:
+        # Timed from before the look-up: a revocation in the middle of it is waited for no longer.
+        began = self._clock()
+        known = self._known.find(hash_, began)
+        if known is not None or self._unknown.find(hash_, began):
+            return known
+        rows = self._rows(FIND_TOKEN, {"hash": hash_})
+        if not rows:
+            self._unknown.keep(hash_, value=True, began=began)
+            return None
+        token = _token(rows[0])
+        self._known.keep(hash_, token, began)
+        return token
+
+    def _rows(self, statement: bytes, parameters: Any = None) -> Sequence[tuple[Any, ...]]:
+        with translated(), self._pool.connection() as connection:
+            return connection.execute(statement, parameters).fetchall()
+
+
+def _hash(secret: str) -> bytes:
+    """What a secret is known by, and looked up by.
+
+    Without salt or many rounds, which are for secrets that can be guessed: this one
+    is 256 random bits. And without a comparison in constant time: what an index
+    tells by its timing is about a hash, and nobody can aim a secret at a hash.
+    """
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _token(row: tuple[Any, ...]) -> Token:
+    name, role, *rest = row
+    return Token(name, Role.parse(role), *rest)
+
+
+def _parse_token_name(name: str) -> str:
+    if parse_text("name", name) is None or _NAME.fullmatch(name) is None:
+        raise InvalidFieldError(
+            "name",
+            f"{name!r:.80} is not 1 to 64 letters, digits and _ . @ -, a letter or digit first",
+        )
+    return name
+
+
+def _parse_project(project: str) -> str:
+    """An id, just as it stands in the names of jobs."""
+    try:
+        if project_of(parse_name(f"projects/{project}/jobs/x")) == project:
+            return project
+    except InvalidFieldError:
+        pass
+    raise InvalidFieldError("project", f"{project!r:.80} is not a project's id")
+
+
+def _parse_expiry(time: datetime) -> datetime:
+    if time.utcoffset() is None:
+        raise InvalidFieldError("expires", f"{time} has no time zone")
+    if time <= datetime.now(UTC):
+        raise InvalidFieldError("expires", f"{time.isoformat()} is past")
+    return time

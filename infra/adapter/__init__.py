@@ -1,0 +1,1 @@
+"""The drop-in recorder and mapper for the eventsourcing library."""

@@ -1,0 +1,134 @@
+"""A job's events as eventsourcing stores and names them, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.domain import DomainEventProtocol
+from eventsourcing.persistence import Mapper, Notification, StoredEvent
+from jobledger.domain.errors import InvalidFieldError, VersionConflictError
+from jobledger.domain.events import EVENT_TYPES, Event, read_data
+from jobledger.domain.names import parse_name, parse_time
+from jobledger.infra.eventstore.stored_event import Row, foreign_row, row_of
+from jobledger.infra.privacy.envelope import check_sealed
+
+
+@dataclass(frozen=True)
+class StoredJobEvent(StoredEvent):
+    """A stored event of a job, with what its topic and state do not say; times are UTC."""
+
+    occurred_time: datetime
+    schema: int
+    actor: str | None
+    request_id: str | None
+    trace_parent: str | None
+
+
+@dataclass(frozen=True)
+class JobNotification(StoredJobEvent, Notification):
+    """A job's event with its position in the ledger, `id`."""
+
+
+class JobMapper(Mapper[Any]):
+    """Maps a job's events by their stored names, and leaves others to the library's mapper."""
+
+    def to_stored_event(self, domain_event: DomainEventProtocol[Any]) -> StoredEvent:
+        """Raises InvalidFieldError for data that cannot be stored."""
+        if not isinstance(domain_event, Event):
+            return super().to_stored_event(domain_event)
+        return StoredJobEvent(
+            originator_id=domain_event.name,
+            originator_version=domain_event.version,
+            topic=domain_event.type,
+            state=domain_event.data.encode(),
+            schema=domain_event.data.schema_number,
+            occurred_time=domain_event.occurred_time,
+            actor=domain_event.actor,
+            request_id=domain_event.request_id,
+            trace_parent=domain_event.trace_parent,
+        )
+
+    def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[Any]:
+        """Upcasts what was stored under an older schema."""
+        if not isinstance(stored_event, StoredJobEvent):
+            return super().to_domain_event(stored_event)
+        return _event_of(stored_event)
+
+
+def rows_of(stored_events: Sequence[StoredEvent]) -> tuple[list[Row], list[Event]]:
+    """What `append` takes for these events, and those of them that are a job's.
+
+    Raises VersionConflictError where one aggregate's versions do not follow each
+    other, and InvalidFieldError for a job's event that is not a right one.
+    """
+    last: dict[UUID | str, int] = {}
+    rows: list[Row] = []
+    events: list[Event] = []
+    for stored in stored_events:
+        name, version = stored.originator_id, stored.originator_version
+        if name in last and version != last[name] + 1:
+            raise VersionConflictError(str(name), version - 1, last[name])
+        last[name] = version
+        if stored.topic not in EVENT_TYPES:
+            rows.append(foreign_row(str(name), version, stored.topic, stored.state))
+            continue
+        event = _event_of(stored)
+        if check_sealed(event.data.encode()) != stored.state:
+            raise InvalidFieldError("state", "is not a job event's data in canonical JSON")
+        events.append(event)
+        rows.append(row_of(event, stored.state))
+    return rows, events
+
+
+def stored_event_of(row: Mapping[str, Any], id_type: str) -> StoredEvent:
+    """A row of `events` as the library's StoredEvent."""
+    common = _common(row, id_type)
+    return StoredJobEvent(**common, **_particular(row)) if row["schema"] else StoredEvent(**common)
+
+
+def notification_of(row: Mapping[str, Any], id_type: str) -> Notification:
+    """A row of `events` as the library's Notification."""
+    common = _common(row, id_type) | {"id": row["position"]}
+    return (
+        JobNotification(**common, **_particular(row)) if row["schema"] else Notification(**common)
+    )
+
+
+def _event_of(stored: StoredEvent) -> Event:
+    """A job's event; one that does not say when it occurred did so now."""
+    now = datetime.now(UTC)
+    said = stored if isinstance(stored, StoredJobEvent) else None
+    return Event(
+        name=parse_name(str(stored.originator_id)),
+        version=stored.originator_version,
+        data=read_data(stored.topic, said.schema if said else 1, stored.state),
+        occurred_time=parse_time(said.occurred_time, now) if said else now,
+        actor=said.actor if said else None,
+        request_id=said.request_id if said else None,
+        trace_parent=said.trace_parent if said else None,
+    )
+
+
+def _common(row: Mapping[str, Any], id_type: str) -> dict[str, Any]:
+    return {
+        "originator_id": _originator_id(row["name"], id_type),
+        "originator_version": row["version"],
+        "topic": row["type"],
+        "state": bytes(row["data"]),
+    }
+
+
+def _particular(row: Mapping[str, Any]) -> dict[str, Any]:
+    keys = ("occurred_time", "schema", "actor", "request_id", "trace_parent")
+    return {key: row[key] for key in keys}
+
+
+def _originator_id(name: str, id_type: str) -> UUID | str:
+    """A UUID where the library is told that ids are; a job's name stays one."""
+    if id_type == "uuid" and "/" not in name:
+        return UUID(name)
+    return name

@@ -1,0 +1,312 @@
+"""A ledger as eventsourcing's PostgreSQL recorder: PERSISTENCE_MODULE=jobledger.infra.recorder.
+
+Configured by the library's own POSTGRES_* settings. POSTGRES_SCHEMA names the
+ledger ("x" or "ledger_x"; "default" without one). Any aggregate's events can be
+written, beside those of jobs; with MAPPER_TOPIC=jobledger.infra.mapping:JobMapper
+an Application reads and writes jobs too. What views and snapshots need is kept by
+the library's own recorders, in tables of the ledger's schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event as Signal
+from threading import Thread
+from types import TracebackType
+from typing import Any, Final
+from uuid import UUID
+
+from eventsourcing import postgres
+from eventsourcing.persistence import (
+    AggregateRecorder,
+    ApplicationRecorder,
+    DataError,
+    IntegrityError,
+    ListenNotifySubscription,
+    Notification,
+    OperationalError,
+    ProcessRecorder,
+    StoredEvent,
+    Subscription,
+    Tracking,
+)
+from eventsourcing.postgres import (
+    PostgresApplicationRecorder,
+    PostgresDatastore,
+    PostgresTrackingRecorder,
+    TPostgresTrackingRecorder,
+)
+from eventsourcing.utils import Environment, EnvType
+from jobledger.domain.errors import LedgerError, VersionConflictError
+from jobledger.domain.job import Job
+from jobledger.infra.adapter.mapper import notification_of, rows_of, stored_event_of
+from jobledger.infra.errors import LedgerUnavailableError
+from jobledger.infra.eventstore.appender import Appender
+from jobledger.infra.eventstore.committer import Committer
+from jobledger.infra.eventstore.feed import READ_SIZE
+from jobledger.infra.eventstore.pending import DecidedWrite
+from jobledger.infra.eventstore.stored_event import Placed
+from jobledger.infra.postgres import migrate, sql
+from jobledger.infra.postgres.connections import Connection, connect, conninfo, schema_of
+from jobledger.infra.upkeep.rebuild import rebuild
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import dict_row
+
+READ_STREAM: Final = sql.load(__package__, "read_stream")
+READ_STREAM_BACKWARDS: Final = sql.load(__package__, "read_stream_backwards")
+READ_NOTIFICATIONS: Final = sql.load(__package__, "read_notifications")
+LOOK_EVERY: Final = 0.01
+"""Seconds between a subscription's looks for new events."""
+
+
+class LedgerApplicationRecorder(PostgresApplicationRecorder):
+    """Writes through the group-committing writer; reads the one log of all aggregates."""
+
+    def __init__(self, datastore: PostgresDatastore, committer: Committer, **kwargs: Any) -> None:
+        super().__init__(datastore, **kwargs)
+        # The library would make tables of its own; the ledger's come from its migrations.
+        self.sql_create_statements.clear()
+        self._committer = committer
+
+    def create_table(self) -> None:
+        """Makes the ledger or brings it up to date, under a lock; any number may at once."""
+        _make_ledger(self.datastore)
+        with _one_at_a_time(self.datastore):
+            super().create_table()
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
+        """Positions of the events, written all or not at all; raises IntegrityError on a conflict."""
+        with _library_errors():
+            return self._write(DecidedWrite(*rows_of(stored_events)))
+
+    def _write(self, write: DecidedWrite) -> list[int]:
+        if not write.rows:
+            return []
+        self._committer.submit(write)
+        assert write.placed is not None
+        first = write.placed.first_position
+        return list(range(first, first + len(write.rows)))
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """One aggregate's events, by version."""
+        place = {"name": str(originator_id), "gt": gt, "lte": lte, "limit": limit}
+        statement = READ_STREAM_BACKWARDS if desc else READ_STREAM
+        with self.datastore.get_connection() as connection:
+            rows = connection.execute(statement, place, prepare=True).fetchall()
+        return [stored_event_of(row, self.datastore.originator_id_type) for row in rows]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """Events by position; none is seen before all that come before it are."""
+        place = {
+            "after": 0 if start is None else start - inclusive_of_start,
+            "stop": stop,
+            "topics": list(topics) or None,
+            "limit": limit,
+        }
+        with self.datastore.get_connection() as connection:
+            rows = connection.execute(READ_NOTIFICATIONS, place, prepare=True).fetchall()
+        return [notification_of(row, self.datastore.originator_id_type) for row in rows]
+
+    def max_notification_id(self) -> int | None:
+        """The last position; None in an empty ledger."""
+        with self.datastore.get_connection() as connection:
+            row = connection.execute(READ_SIZE, prepare=True).fetchone()
+        return None if row is None else row["size"] or None
+
+    def subscribe(
+        self, gt: int | None = None, topics: Sequence[str] = ()
+    ) -> Subscription[ApplicationRecorder]:
+        """Events after a position, and then each new one."""
+        return LedgerSubscription(recorder=self, gt=gt, topics=topics)
+
+
+class LedgerProcessRecorder(PostgresTrackingRecorder, LedgerApplicationRecorder, ProcessRecorder):
+    """Writes events, and how far their upstream was followed, in one transaction."""
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
+        """As its parent, with a `tracking` that is inserted too."""
+        tracking: Tracking | None = kwargs.get("tracking")
+        if tracking is None:
+            return super().insert_events(stored_events)
+        if not stored_events:
+            self.insert_tracking(tracking)
+            return []
+        with _library_errors():
+            return self._write(_TrackedWrite(self, tracking, stored_events))
+
+    def track(self, connection: Connection, tracking: Tracking) -> None:
+        """Inserts it in the connection's transaction; raises IntegrityError if it was before."""
+        with connection.cursor(row_factory=dict_row) as cursor:
+            self._insert_tracking(cursor, tracking)
+
+
+class _TrackedWrite(DecidedWrite):
+    alone = True
+
+    def __init__(
+        self, recorder: LedgerProcessRecorder, tracking: Tracking, stored: Sequence[StoredEvent]
+    ) -> None:
+        super().__init__(*rows_of(stored))
+        self._recorder = recorder
+        self._tracking = tracking
+
+    def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
+        placed = super().write(appender, jobs)
+        self._recorder.track(appender.connection, self._tracking)
+        return placed
+
+
+class LedgerSubscription(ListenNotifySubscription[LedgerApplicationRecorder]):
+    """Looks for new events again and again, so that no writer waits to send anything."""
+
+    def __init__(
+        self, recorder: LedgerApplicationRecorder, gt: int | None = None, topics: Sequence[str] = ()
+    ) -> None:
+        super().__init__(recorder=recorder, gt=gt, topics=topics)
+        self._stopped = Signal()
+        self._look_thread = Thread(target=self._look, daemon=True)
+        self._look_thread.start()
+
+    def stop(self) -> None:
+        """Ends the iteration."""
+        super().stop()
+        self._stopped.set()
+
+    def __exit__(self, *args: object, **kwargs: Any) -> None:
+        try:
+            super().__exit__(*args, **kwargs)
+        finally:
+            self._look_thread.join()
+
+    def _look(self) -> None:
+        seen: int | None = None
+        try:
+            while not self._stopped.wait(LOOK_EVERY):
+                size = self._recorder.max_notification_id()
+                if size != seen:
+                    seen = size
+                    self._has_been_notified.set()
+        except BaseException as error:
+            self._thread_error = self._thread_error or error
+            self.stop()
+
+
+class Factory(postgres.PostgresFactory):
+    """Makes the recorders of one environment; they share one committer.
+
+    The only factory in this module's names, as the library demands of PERSISTENCE_MODULE.
+    """
+
+    def __init__(self, env: Environment | EnvType | None) -> None:
+        super().__init__(env)
+        schema = schema_of(_ledger_of(self.env.get(self.POSTGRES_SCHEMA) or "default"))
+        self.datastore.schema = schema
+        # The ledger's statements are unqualified; the application's own tables may be in public.
+        assert isinstance(self.datastore.pool.kwargs, dict)
+        self.datastore.pool.kwargs["options"] = (
+            f"-c search_path={schema},public -c TimeZone=UTC -c jit=off"
+        )
+        self._committer = Committer(lambda: connect(_conninfo(self.datastore)))
+
+    def application_recorder(self) -> ApplicationRecorder:
+        """Reads and writes the ledger; makes it unless CREATE_TABLE says no."""
+        recorder = LedgerApplicationRecorder(self.datastore, self._committer)
+        if self.env_create_table():
+            recorder.create_table()
+        return recorder
+
+    def process_recorder(self) -> ProcessRecorder:
+        """The same, and tracks what is followed."""
+        table = f"{self.env.name.lower() or 'notification'}_tracking"
+        recorder = LedgerProcessRecorder(
+            self.datastore, committer=self._committer, tracking_table_name=table
+        )
+        if self.env_create_table():
+            recorder.create_table()
+        return recorder
+
+    def tracking_recorder(
+        self, tracking_recorder_class: type[TPostgresTrackingRecorder] | None = None
+    ) -> TPostgresTrackingRecorder:
+        """The library's own, its table beside the ledger's."""
+        if self.env_create_table():
+            _make_ledger(self.datastore)
+        with _one_at_a_time(self.datastore):
+            return super().tracking_recorder(tracking_recorder_class)
+
+    def aggregate_recorder(self, purpose: str = "events") -> AggregateRecorder:
+        """The library's own, for snapshots."""
+        if self.env_create_table():
+            _make_ledger(self.datastore)
+        with _one_at_a_time(self.datastore):
+            return super().aggregate_recorder(purpose)
+
+    def close(self) -> None:
+        """Writes what still waits."""
+        self._committer.close()
+        super().close()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self._committer.close()
+        super().__exit__(exc_type, exc_val, exc_tb)
+
+
+def _ledger_of(schema: str) -> str:
+    return schema.removeprefix("ledger_")
+
+
+def _conninfo(datastore: PostgresDatastore) -> str:
+    kwargs = datastore.pool.kwargs
+    assert isinstance(kwargs, dict)
+    given = {key: value for key, value in kwargs.items() if key not in ("row_factory", "options")}
+    if datastore.pool.get_password_func:
+        given["password"] = datastore.pool.get_password_func()
+    return conninfo(make_conninfo(**given), datastore.schema)
+
+
+def _make_ledger(datastore: PostgresDatastore) -> None:
+    with connect(_conninfo(datastore)) as connection:
+        migrate.migrate(connection, _ledger_of(datastore.schema), rebuild)
+
+
+@contextmanager
+def _one_at_a_time(datastore: PostgresDatastore) -> Iterator[None]:
+    """The library's CREATE TABLE IF NOT EXISTS fails when several processes begin at once."""
+    with connect(_conninfo(datastore)) as connection:
+        migrate.lock(connection)
+        yield
+
+
+@contextmanager
+def _library_errors() -> Iterator[None]:
+    """Raises the ledger's errors as the library's."""
+    try:
+        yield
+    except VersionConflictError as error:
+        raise IntegrityError(str(error)) from error
+    except LedgerUnavailableError as error:
+        raise OperationalError(str(error)) from error
+    except LedgerError as error:
+        raise DataError(str(error)) from error

@@ -1,0 +1,1 @@
+"""Statistics over many jobs: throughput, queue and run times, failures, concurrency, attempts."""

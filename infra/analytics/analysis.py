@@ -1,0 +1,260 @@
+"""What can be reported, and how it is asked of the database: in one snapshot, at a position it names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final, LiteralString, NamedTuple
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.filters import All, Filter, parse_filter
+from jobledger.domain.moments import Clock, Moment
+from jobledger.domain.states import LIVE, JobState
+from jobledger.infra.analytics.buckets import (
+    ORIGIN,
+    Window,
+    cut,
+    parse_bucket,
+    parse_instant,
+    window_of,
+)
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.read.filter_sql import Rendering
+from psycopg.sql import SQL, Composable
+
+READ_POSITION: Final = sql.load(__package__, "read_position")
+OF_JOBS: Final = sql.load(__package__, "of_jobs")
+THROUGHPUT: Final = sql.load(__package__, "throughput")
+DURATIONS: Final = sql.load(__package__, "durations")
+FAILURES: Final = sql.load(__package__, "failures")
+CONCURRENCY: Final = sql.load(__package__, "concurrency")
+ATTEMPTS: Final = sql.load(__package__, "attempts")
+
+WAITING: Final = [JobState.QUEUED, JobState.PENDING]
+RUNNING: Final = [JobState.RUNNING, JobState.UPDATING]
+TOP: Final = 20
+"""Error messages in a report of failures, if nobody says how many."""
+GONE: Final = 0
+"""The number of a deleted job's state in `intervals`."""
+
+
+class Kind(NamedTuple):
+    """One kind of report: its statement, and the columns after the time and the group."""
+
+    statement: bytes
+    columns: tuple[str, ...]
+    parameters: dict[str, Any] = {}
+    bucketed: bool = True
+    by_state: LiteralString | None = None
+    """What `--by state` means in SQL; None: every row says it, or there is but one."""
+
+
+SECONDS: Final = ("count", "p50Seconds", "p90Seconds", "p99Seconds")
+ENDED: Final = ("ended", "succeeded", "partiallySucceeded", "failed", "cancelled", "expired")
+REPORTS: Final[dict[str, Kind]] = {
+    "throughput": Kind(THROUGHPUT, ENDED),
+    "queue-time": Kind(DURATIONS, SECONDS, {"within": WAITING, "into": [JobState.RUNNING]}),
+    "run-time": Kind(
+        DURATIONS,
+        SECONDS,
+        {"within": RUNNING, "into": [GONE, *sorted(set(JobState) - set(RUNNING))]},
+        by_state="state_name(i.occurred_state)",
+    ),
+    "failures": Kind(
+        FAILURES, ("state", "message", "count", "lastTime", "example"), bucketed=False
+    ),
+    "concurrency": Kind(CONCURRENCY, ("jobs",), by_state="state_name(change.state)"),
+    "attempts": Kind(ATTEMPTS, ("attempts", "state", "jobs"), bucketed=False),
+}
+"""On the occurred clock, deleted jobs included; times are where buckets begin (UTC).
+
+throughput: jobs that ended (each time: a job retried ends again), by how.
+queue-time: seconds from QUEUED or PENDING (created, retried, resumed) until RUNNING, of the waits
+that led there, by when it began to run.
+run-time: seconds in RUNNING and UPDATING without a break, by when it left them for another state.
+failures: error messages of jobs that FAILED or EXPIRED, the most frequent first.
+concurrency: jobs in a state (RUNNING) at just the instants buckets begin at.
+attempts: how many attempts the jobs that ended took, and how they stand.
+"""
+
+
+class Report(NamedTuple):
+    """What was asked, as of when it holds (events up to `moment.position`), and the answer.
+
+    `columns` name the values of each row, in camelCase; times are UTC, durations seconds.
+    """
+
+    name: str
+    moment: Moment
+    window: Window
+    by: str
+    state: str | None
+    """The one that concurrency counts jobs in; None of any other, or if it is grouped by state."""
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+class Question(NamedTuple):
+    """What is asked, as text; see `report`."""
+
+    name: str
+    by: str = ""
+    filter: str = ""
+    begin: str | None = None
+    end: str | None = None
+    bucket: str | None = None
+    state: str | None = None
+    top: int | None = None
+
+    def parsed(self) -> Asked:
+        """Raises InvalidFieldError for what is not accepted."""
+        return _asked(self.name, self.by, self.filter, self.bucket, self.state, self.top)
+
+
+class Asked(NamedTuple):
+    """What is asked, parsed as far as that goes without the database."""
+
+    kind: Kind
+    by: str
+    filter: Filter
+    bucket: timedelta | None
+    parameters: dict[str, Any]
+
+
+def report(
+    ledger: Ledger,
+    name: str,
+    *,
+    by: str = "",
+    filter: str = "",
+    begin: str | None = None,
+    end: str | None = None,
+    bucket: str | None = None,
+    state: str | None = None,
+    top: int | None = None,
+) -> Report:
+    """A report (see REPORTS) over what happened from `begin` up to, and not at, `end`.
+
+    Both are times as `parse_as_of` reads them; without them all that happened is meant. `bucket`
+    is like 15m, 1h, 1d or 1w, and chosen to make a readable few where there is none. `by` groups by
+    a field of the jobs as they are now, or by state where that makes sense; `filter` (AIP-160)
+    takes only jobs of which it is true now. `state` is of concurrency, `top` of failures.
+
+    Raises InvalidFieldError for what is not accepted, and LedgerUnavailableError.
+    """
+    question = Question(name, by, filter, begin, end, bucket, state, top)
+    asked = question.parsed()
+    moment = ledger.moment("now", Clock.OCCURRED)
+    with translated(), ledger.connection() as connection, connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        # Sorts and joins of a few million intervals, in memory.
+        connection.execute("SET LOCAL work_mem = '64MB'")
+        row = connection.execute(READ_POSITION, {"time": moment.time}).fetchone()
+        assert row is not None
+        return answer(connection, question, asked, moment._replace(position=int(row[0])))
+
+
+def answer(connection: Connection, question: Question, asked: Asked, moment: Moment) -> Report:
+    """What the rows that the connection sees say, as of that moment; its times may be relative to it."""
+    begin, end = question.begin, question.end
+    start = None if begin is None else parse_instant("from", begin, moment.time)
+    stop = None if end is None else parse_instant("to", end, moment.time)
+    row = connection.execute(READ_POSITION, {"time": moment.time}).fetchone()
+    assert row is not None
+    window = window_of(start, stop, (row[1], row[2]), moment.time)
+    if asked.kind.bucketed:
+        given = start is not None, stop is not None
+        window = cut(window, asked.bucket, given, moment.time)
+    rows = _rows(connection, asked, moment, window)
+    return _shaped(question.name, asked, moment, window, rows)
+
+
+def _asked(
+    name: str, by: str, filter: str, bucket: str | None, state: str | None, top: int | None
+) -> Asked:
+    kind = REPORTS.get(name)
+    if kind is None:
+        raise InvalidFieldError("report", f"there is no {name!r}; there are {', '.join(REPORTS)}")
+    if bucket is not None and not kind.bucketed:
+        raise InvalidFieldError("bucket", f"{name} has no buckets")
+    if top is not None and (name != "failures" or top < 1):
+        raise InvalidFieldError("top", "is a number of error messages, of the report failures")
+    parameters = dict(kind.parameters)
+    if name == "failures":
+        parameters["top"] = top or TOP
+    if name == "concurrency":
+        parameters["states"] = _states(by, state)
+    elif state is not None:
+        raise InvalidFieldError("state", "is asked of the report concurrency only")
+    if by == "state" and kind.by_state is None:
+        raise InvalidFieldError("by", f"{name} says the state without being asked, or has but one")
+    length = None if bucket is None else parse_bucket(bucket)
+    return Asked(kind, by, parse_filter(filter), length, parameters)
+
+
+def _states(by: str, state: str | None) -> list[int]:
+    """Which states concurrency counts; of all of them those that jobs leave again."""
+    if by == "state" and state is None:
+        return sorted(LIVE)
+    try:
+        return [JobState[(state or "RUNNING").upper()]]
+    except KeyError as error:
+        raise InvalidFieldError("state", f"there is no state {state!r}") from error
+
+
+def _rows(
+    connection: Connection, asked: Asked, moment: Moment, window: Window
+) -> Sequence[tuple[Any, ...]]:
+    rendering = Rendering()
+    kind = asked.kind
+    field: Composable = SQL("NULL")
+    if asked.by not in ("", "state"):
+        field = rendering.field(tuple(asked.by.split(".")), "by")[0]
+    condition = rendering.condition(asked.filter)
+    group: Composable = field
+    of_jobs: Composable = SQL("")
+    if kind.statement is not ATTEMPTS:
+        group = SQL("NULL::text")
+        if asked.filter != All(()) or asked.by not in ("", "state"):
+            of_jobs = SQL(OF_JOBS.decode()).format(group=field, condition=condition)
+            group = SQL("about.group_")
+        if asked.by == "state":
+            assert kind.by_state is not None
+            group = SQL(kind.by_state)
+    statement = SQL(kind.statement.decode()).format(
+        group=group, of_jobs=of_jobs, condition=condition
+    )
+    values = asked.parameters | rendering.parameters | _times(window) | moment._asdict()
+    # Planned for these very values: how much of all a window holds ranges from nothing to all.
+    return connection.execute(statement, values, prepare=False, binary=True).fetchall()
+
+
+def _times(window: Window) -> dict[str, Any]:
+    times: dict[str, Any] = {"begin": window.begin, "end": window.end, "origin": ORIGIN}
+    if window.bucket is not None:
+        times |= {"bucket": window.bucket, "first": window.first, "last": window.last}
+    return times
+
+
+def _shaped(
+    name: str, asked: Asked, moment: Moment, window: Window, rows: Sequence[tuple[Any, ...]]
+) -> Report:
+    """The rows with a group only where one was asked for, and percentiles one by one."""
+    time = ("time",) if asked.kind.bucketed else ()
+    group = ("group",) if asked.by else ()
+    at = len(time)
+    shaped = []
+    for row in rows:
+        values = [v for value in row[at + 1 :] for v in _spread(value)]
+        shaped.append((*row[:at], *row[at : at + len(group)], *values))
+    states = asked.parameters.get("states", ())
+    state = JobState(states[0]).name if len(states) == 1 else None
+    columns = (*time, *group, *asked.kind.columns)
+    return Report(name, moment, window, asked.by, state, columns, shaped)
+
+
+def _spread(value: Any) -> list[Any]:
+    """Percentiles one by one, to the microsecond as times are."""
+    return [round(seconds, 6) for seconds in value] if isinstance(value, list) else [value]

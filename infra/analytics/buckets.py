@@ -1,0 +1,126 @@
+"""The time a report is about, and the buckets it is cut into; all in UTC."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.moments import AtTime, Clock, parse_as_of
+from jobledger.infra.eventstore.json_view import time_text
+
+ORIGIN: Final = datetime(2001, 1, 1, tzinfo=UTC)
+"""A Monday, so that weeks begin on one; all buckets are counted from it."""
+MOST: Final = 10_000
+"""Buckets in one report."""
+LONGEST: Final = timedelta(weeks=520)
+USUAL: Final = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (1, 10, 60, 300, 900, 3600, 10800, 43200, 86400, 7 * 86400, 28 * 86400)
+)
+FEW: Final = 60
+"""Buckets at most, if nobody says how long each is."""
+
+_BUCKET: Final = re.compile(r"(?P<count>[1-9]\d{0,8})(?P<unit>[smhdw])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Window(NamedTuple):
+    """From `begin` up to `end`, which is not in it; without a bucket it is one whole."""
+
+    begin: datetime
+    end: datetime
+    bucket: timedelta | None = None
+
+    @property
+    def first(self) -> datetime:
+        """The first instant in it that buckets begin at."""
+        assert self.bucket is not None
+        floor = floor_of(self.begin, self.bucket)
+        return floor if floor == self.begin else floor + self.bucket
+
+    @property
+    def last(self) -> datetime:
+        """The last such instant, which may be its end."""
+        assert self.bucket is not None
+        return floor_of(self.end, self.bucket)
+
+
+def parse_bucket(text: str) -> timedelta:
+    """`15m`, `1h`, `1d`, `1w`: seconds, minutes, hours, days or weeks; raises InvalidFieldError."""
+    said = _BUCKET.fullmatch(text.strip().lower())
+    if said is None:
+        raise InvalidFieldError("bucket", f"{text!r} is not like 30s, 15m, 1h, 1d or 1w")
+    try:
+        bucket = timedelta(**{_UNITS[said["unit"]]: int(said["count"])})
+    except OverflowError:
+        bucket = timedelta.max
+    if bucket > LONGEST:
+        raise InvalidFieldError("bucket", f"{text!r} is longer than {length_text(LONGEST)}")
+    return bucket
+
+
+def parse_instant(field: str, text: str, now: datetime) -> datetime:
+    """A time as `--as-of` takes it; raises InvalidFieldError, also for one that is not yet."""
+    try:
+        said = parse_as_of(text, Clock.OCCURRED, now)
+    except InvalidFieldError as error:
+        raise InvalidFieldError(field, error.why) from error
+    if not isinstance(said, AtTime) or said.known is not None:
+        raise InvalidFieldError(field, f"{text!r} is not a time")
+    if said.time > now:
+        raise InvalidFieldError(field, f"{time_text(said.time)} is not yet: it is {time_text(now)}")
+    return said.time
+
+
+def window_of(
+    begin: datetime | None,
+    end: datetime | None,
+    happened: tuple[datetime | None, datetime | None],
+    now: datetime,
+) -> Window:
+    """What is asked for; where nobody says, all that happened. Raises InvalidFieldError."""
+    first, last = happened
+    start = begin or min(first or now, end or now)
+    stop = end or max(min(now, (last or now) + timedelta(microseconds=1)), start)
+    if start > stop or (begin and end and start == stop):
+        raise InvalidFieldError(
+            "from", f"{time_text(start)} is not before {time_text(stop)}, the end"
+        )
+    return Window(start, stop)
+
+
+def cut(
+    window: Window, bucket: timedelta | None, given: tuple[bool, bool], now: datetime
+) -> Window:
+    """The window in buckets, of a usual length if nobody says; its ends go to theirs if not `given`.
+
+    Raises InvalidFieldError for more than 10,000 of them.
+    """
+    length = bucket or next(
+        (usual for usual in USUAL if window.end - window.begin <= usual * FEW), USUAL[-1]
+    )
+    if (window.end - window.begin) / length > MOST:
+        raise InvalidFieldError(
+            "bucket", f"{length_text(length)} makes more than {MOST:,} buckets of this time"
+        )
+    begin = window.begin if given[0] else floor_of(window.begin, length)
+    end = window.end
+    if not given[1] and floor_of(end, length) != end:
+        end = min(now, floor_of(end, length) + length)
+    return Window(begin, max(begin, end), length)
+
+
+def floor_of(time: datetime, bucket: timedelta) -> datetime:
+    """Where the bucket begins that a time is in."""
+    return time - (time - ORIGIN) % bucket
+
+
+def length_text(bucket: timedelta) -> str:
+    """`15m`, as parse_bucket reads it."""
+    seconds = int(bucket.total_seconds())
+    for unit, size in (("w", 604800), ("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"

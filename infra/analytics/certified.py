@@ -1,0 +1,131 @@
+"""Reports that name the checkpoint they were computed at, and can be computed again from just those events.
+
+For both, jobs and intervals are made anew of the events that the checkpoint covers, by the code
+at hand: what stands in the rows that are shown has no say in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, NamedTuple
+
+from jobledger.domain import canonical
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.data import parse
+from jobledger.domain.errors import LedgerError
+from jobledger.domain.moments import Clock, Moment
+from jobledger.infra.analytics.analysis import Question, Report, answer
+from jobledger.infra.errors import ProofError
+from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.proof.audit.audit import hold
+from jobledger.infra.proof.signing.notes import Checkpoint, Note, VerifierKey, open_checkpoint
+from jobledger.infra.proof.signing.signer import read_kept
+from jobledger.infra.upkeep.rehearse import Progress, folded
+from jobledger.projections.catalogue import PROJECTIONS
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+KIND: Final = "certified-report"
+VERSION: Final = 1
+Shape = Callable[[Report], JsonObject]
+
+
+class Certified(NamedTuple):
+    """A report, the question it answers, and the signed checkpoint of the events it is made of."""
+
+    question: Question
+    time: datetime
+    """What "now" meant (UTC)."""
+    note: Note
+    report: JsonObject
+
+    def json(self) -> JsonObject:
+        """The file."""
+        return {
+            "jobledger": KIND,
+            "version": VERSION,
+            "asked": {
+                key: value for key, value in self.question._asdict().items() if value is not None
+            },
+            "time": time_text(self.time),
+            "report": self.report,
+            "checkpoint": str(self.note),
+        }
+
+
+def certify(
+    ledger: Ledger,
+    question: Question,
+    shape: Shape,
+    progress: Progress = lambda done, size: None,
+) -> Certified:
+    """Seals what there is, and reports on just that.
+
+    Raises InvalidFieldError for a question that is not accepted, and ProofError where the log's
+    key is not here and nothing was signed.
+    """
+    question.parsed()
+    ledger.seal()
+    with ledger.connection() as connection:
+        note = read_kept(connection)
+    if note is None:
+        raise ProofError("checkpoint", "nothing was signed yet: the log's key is not here")
+    now = datetime.now(UTC)
+    made = _compute(ledger, question, Checkpoint.parse(note.text).size, now, shape, progress)
+    return Certified(question, now, note, made)
+
+
+def verify_certified(
+    ledger: Ledger,
+    file: bytes,
+    keys: Sequence[VerifierKey],
+    shape: Shape,
+    progress: Progress = lambda done, size: None,
+) -> Checkpoint:
+    """The checkpoint that the report in the file is true of.
+
+    Raises ProofError unless a known key signed it, the log's events up to there are still those,
+    and the report made of them is the same.
+    """
+    certified = _read(file)
+    checkpoint = open_checkpoint(certified.note, keys)
+    with ledger.connection() as connection:
+        hold(connection, checkpoint, "the report's checkpoint", progress)
+    size = checkpoint.size
+    again = _compute(ledger, certified.question, size, certified.time, shape, progress)
+    if canonical.encode(again) != canonical.encode(certified.report):
+        raise ProofError("report", f"is not what the {size} events of its checkpoint make")
+    return checkpoint
+
+
+def _compute(
+    ledger: Ledger, question: Question, size: int, now: datetime, shape: Shape, progress: Progress
+) -> JsonObject:
+    asked = question.parsed()
+    with ledger.connection() as connection, folded(connection, PROJECTIONS, size, progress):
+        report = answer(connection, question, asked, Moment(size, now, Clock.OCCURRED))
+    # As it stands in a file.
+    read: JsonObject = canonical.decode(canonical.encode(shape(report)))
+    return read
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    jobledger: Literal["certified-report"]
+    version: Literal[1]
+    asked: dict[str, Any]
+    time: AwareDatetime
+    report: JsonObject
+    checkpoint: str
+
+
+def _read(file: bytes) -> Certified:
+    try:
+        read = parse(_File, canonical.decode(file))
+        question = Question(**read.asked)
+        question.parsed()
+    except (LedgerError, TypeError) as error:
+        raise ProofError("report", f"this is no certified report: {error}") from error
+    return Certified(question, read.time.astimezone(UTC), Note.parse(read.checkpoint), read.report)

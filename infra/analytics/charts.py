@@ -1,0 +1,191 @@
+"""Pictures of reports: a line of blocks for a terminal, a drawing for a file."""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra.analytics.analysis import Report
+from jobledger.infra.analytics.buckets import length_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BLOCKS: Final = "▁▂▃▄▅▆▇█"
+WIDTH: Final = 60
+"""Blocks in a line: of more buckets than that, each block shows the most of several."""
+MOST_LINES: Final = 10
+MOST_BARS: Final = 20
+ENDINGS: Final = (".svg", ".png")
+UNITS: Final = {
+    "throughput": "jobs that ended",
+    "queue-time": "waited until it ran",
+    "run-time": "ran",
+    "failures": "jobs that failed",
+    "concurrency": "jobs",
+    "attempts": "jobs",
+}
+
+Line = list[tuple[datetime, float]]
+
+
+def lines_of(report: Report) -> dict[str, Line]:
+    """What changes over time, by name, the largest first; of groups of durations the medians."""
+    if "time" not in report.columns:
+        return {}
+    measures = [c for c in report.columns if c not in ("time", "group", "count", "ended")]
+    if report.by:
+        measures = measures[:1] if report.name != "throughput" else ["ended"]
+    lines: dict[str, Line] = defaultdict(list)
+    for row in report.rows:
+        values = dict(zip(report.columns, row, strict=True))
+        for measure in measures:
+            name = _shown(values["group"]) if report.by else measure.removesuffix("Seconds")
+            lines[name].append((values["time"], float(values[measure])))
+    lines = {name: line for name, line in lines.items() if any(value for _, value in line)}
+    if report.by:
+        lines = dict(sorted(lines.items(), key=lambda line: -sum(v for _, v in line[1])))
+    return {name: _whole(line, report) for name, line in lines.items()}
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """A block for each value, from 0 to the largest; "" for none."""
+    step = -(-len(values) // WIDTH) or 1
+    most = [max(values[at : at + step]) for at in range(0, len(values), step)]
+    top = max(most, default=0) or 1
+    return "".join(" " if not v else BLOCKS[min(7, int(v / top * 8))] for v in most)
+
+
+def draw(report: Report, path: Path) -> None:
+    """Writes the picture; the same report makes the same file.
+
+    Raises InvalidFieldError for a name that does not end in .svg or .png, for a file that
+    cannot be written, and where matplotlib is not installed.
+    """
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise InvalidFieldError("plot", f"{str(path)!r} does not end in .svg or .png")
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise InvalidFieldError(
+            "plot", "pictures need matplotlib: pip install 'jobledger[plot]'"
+        ) from error
+    # What jobs are named may hold dollars, and letters that the font lacks.
+    with mpl.rc_context({"svg.hashsalt": "jobledger", "text.parse_math": False}):
+        figure = Figure(figsize=(10, 5), dpi=120, layout="constrained")
+        axes = figure.add_subplot()
+        _fill(axes, report)
+        metadata = {"Date": None} if ending == ".svg" else {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                figure.savefig(path, metadata=metadata)
+            except OSError as error:
+                raise InvalidFieldError("plot", f"{str(path)!r}: {error.strerror}") from error
+
+
+def _fill(axes: Axes, report: Report) -> None:
+    bucket = report.window.bucket
+    title = report.name + (f" by {report.by}" if report.by else "")
+    axes.set_title(f"{title}, at position {report.moment.position:,}")
+    if bucket is None:
+        _bars(axes, report)
+        return
+    _lines(axes, report)
+    per = "at each" if report.name == "concurrency" else "per"
+    axes.set_xlabel(f"UTC, {per} {length_text(bucket)}")
+    axes.set_xlim(_number(report.window.begin), _number(report.window.end))
+    axes.set_ylim(bottom=0)
+    axes.grid(visible=True, alpha=0.3)
+
+
+def _lines(axes: Axes, report: Report) -> None:
+    dates = _dates()
+    lines = lines_of(report)
+    size, unit = _time_unit(lines) if report.name.endswith("-time") else (1, "")
+    median = "the median " if unit and report.by else ""
+    measured = f"jobs {report.state}" if report.state else UNITS[report.name]
+    axes.set_ylabel(f"{median}{measured}" + (f" ({unit})" if unit else ""))
+    for name, line in islice(lines.items(), MOST_LINES):
+        times = [_number(time) for time, _ in line]
+        marker = "o" if len(line) < 3 else ""
+        axes.plot(times, [value / size for _, value in line], label=name, marker=marker)
+    if len(lines) > MOST_LINES:
+        axes.set_title(f"{axes.get_title()}: the largest {MOST_LINES} of {len(lines)}")
+    locator = dates.AutoDateLocator()
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
+    if len(lines) > 1 or report.by:
+        axes.legend()
+
+
+def _bars(axes: Axes, report: Report) -> None:
+    """Failures by message, or attempts by how many; a bar's parts are stacked by state."""
+    label = "message" if report.name == "failures" else "attempts"
+    amount = report.columns[-1] if report.name == "attempts" else "count"
+    bars: dict[tuple[Any, ...], dict[str, int]] = defaultdict(dict)
+    for row in report.rows:
+        values = dict(zip(report.columns, row, strict=True))
+        bars[(values.get("group"), values[label])][values["state"]] = values[amount]
+    shown = list(islice(bars.items(), MOST_BARS))[::-1]
+    names = [
+        " · ".join(_shown(part)[:60] for part in key[0 if report.by else 1 :]) for key, _ in shown
+    ]
+    left = [0] * len(shown)
+    for state in sorted({state for _, parts in shown for state in parts}):
+        widths = [parts.get(state, 0) for _, parts in shown]
+        axes.barh(range(len(shown)), widths, left=left, label=state)
+        left = [a + b for a, b in zip(left, widths, strict=True)]
+    axes.set_yticks(range(len(shown)), names)
+    axes.set_ylabel("error message" if label == "message" else label)
+    begin, end = (f"{time:%Y-%m-%d %H:%M}" for time in report.window[:2])
+    axes.set_xlabel(f"{UNITS[report.name]}, {begin} to {end} UTC")
+    if len(bars) > MOST_BARS:
+        axes.set_title(f"{axes.get_title()}: the first {MOST_BARS} of {len(bars)}")
+    if shown:
+        axes.legend()
+
+
+def _whole(line: Line, report: Report) -> Line:
+    """With 0 where nothing ended; durations of nothing are left out."""
+    bucket = report.window.bucket
+    assert bucket is not None
+    if report.name != "throughput":
+        return line
+    said = dict(line)
+    time, whole = min(said), []
+    while time <= max(said):
+        whole.append((time, said.get(time, 0.0)))
+        time += bucket
+    return whole
+
+
+def _time_unit(lines: dict[str, Line]) -> tuple[int, str]:
+    top = max((value for line in lines.values() for _, value in line), default=0)
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if top >= 3 * size:
+            return size, unit
+    return 1, "seconds"
+
+
+def _number(time: datetime) -> float:
+    return float(_dates().date2num(time))
+
+
+def _dates() -> Any:
+    """Matplotlib's module of dates, which has no types."""
+    from matplotlib import dates
+
+    return dates
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else str(value) or "(no message)"

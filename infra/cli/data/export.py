@@ -1,0 +1,116 @@
+"""The command that exports."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated, BinaryIO, Final
+
+import typer
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.moments import Clock, Moment
+from jobledger.infra.cli.context import ERR, AsOf, OnClock, print_moment, target
+from jobledger.infra.errors import ProofError
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.proof.signing.keys import find_keys
+from jobledger.infra.proof.signing.notes import Checkpoint
+from jobledger.infra.proof.signing.signer import read_kept
+from jobledger.infra.settings import Settings
+from jobledger.infra.transfer import export as exporting
+from jobledger.infra.transfer.export import Format
+from jobledger.infra.transfer.selection import Selection
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+MOST_RECEIPTS: Final = 1_000
+"""In a page: some 2 kB each."""
+
+
+def export(
+    context: typer.Context,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="One job; else all, or those of --filter."),
+    ] = None,
+    format_: Annotated[
+        Format, typer.Option("--format", help="jsonl opens again: show --from, history --from.")
+    ] = Format.JSONL,
+    filter_: Annotated[
+        str, typer.Option("--filter", help="AIP-160, as for list: the jobs it matched then.")
+    ] = "",
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="A file; for parquet a folder, new or empty."),
+    ] = None,
+    as_of: AsOf = None,
+    clock: OnClock = None,
+) -> None:
+    """Export all events of jobs up to a moment: a history, or for other programs.
+
+    Data is written as it is stored, personal parts sealed: so it can be checked and imported.
+    """
+    exporting.form_of(format_)
+    if to is None and format_ is Format.PARQUET:
+        raise InvalidFieldError("to", "parquet is a folder of files: --to PATH")
+    if name is None and format_ is Format.HTML:
+        raise InvalidFieldError("name", "html is a page of one job: name it")
+    if name is not None and filter_:
+        raise InvalidFieldError("filter", "is for many jobs, and one is named")
+    aim = target(context)
+    job = "" if name is None else aim.name(name)
+    with aim.open() as ledger, _bar(to) as progress:
+        moment = _pinned(ledger, as_of, clock, job)
+        note = _checkpoint(ledger, moment) if format_ is Format.PARQUET else ""
+        wanted = Selection(ledger.name, moment, job, filter_, note)
+        if format_ is Format.HTML:
+            receipts, keys = _receipts(ledger, job, moment)
+            wanted = wanted._replace(receipts=receipts, keys=keys)
+        bar = progress.add_task("exporting", total=None if job or filter_ else moment.position)
+        out: Path | BinaryIO = sys.stdout.buffer if to is None else to
+        move = partial(_move, progress, bar)
+        written = exporting.export(ledger, wanted, format_, out, move)
+    print_moment(moment)
+    if to is not None:
+        ERR.print(f"{written} events in {to}", style="dim", markup=False)
+
+
+def _checkpoint(ledger: Ledger, moment: Moment) -> str:
+    """One that covers the moment, so that the files can be verified; none where nobody can sign it here."""
+    ledger.seal()
+    with ledger.connection() as connection:
+        note = read_kept(connection)
+    covers = note is not None and Checkpoint.parse(note.text).size >= moment.position
+    return str(note) if covers else ""
+
+
+def _receipts(ledger: Ledger, job: str, moment: Moment) -> tuple[dict[int, str], list[str]]:
+    """Of the job's last events, as many as a page has room for; none where nobody can sign here."""
+    known = [event.version for event in ledger.history(job) if event.position <= moment.position]
+    try:
+        receipts = {
+            version: str(ledger.receipt(job, version)) for version in known[-MOST_RECEIPTS:]
+        }
+    except ProofError:
+        return {}, []
+    with ledger.connection() as connection:
+        origin = Tree().standing(connection).origin
+    return receipts, [str(key.verifier) for key in find_keys(Settings(), origin)]
+
+
+def _pinned(ledger: Ledger, as_of: str | None, clock: Clock | None, job: str) -> Moment:
+    """The moment meant; now is sealed, so that nothing more will ever be recorded by that time."""
+    if as_of:
+        return ledger.moment(as_of, clock, job)
+    return ledger.moment("now", clock or Clock.RECORDED)
+
+
+def _move(progress: Progress, bar: TaskID, done: int) -> None:
+    progress.update(bar, completed=done)
+
+
+def _bar(to: Path | None) -> Progress:
+    """On a terminal, if the export itself does not go there."""
+    shown = sys.stderr.isatty() and (to is not None or not sys.stdout.isatty())
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    return Progress(*columns, console=ERR, disable=not shown)

@@ -1,0 +1,97 @@
+"""Commands that forget, so that it is known that something was: erase, prune."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.moments import AtTime, Clock, parse_as_of
+from jobledger.infra.cli.context import ERR, OUT, Json, print_json, target
+from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.retention.archive import Export
+from jobledger.infra.retention.erase import check_subject
+from jobledger.infra.retention.erase import erase as erase_subject
+from jobledger.infra.retention.prune import prune as prune_jobs
+
+
+def erase(
+    context: typer.Context,
+    subject: Annotated[
+        str, typer.Argument(metavar="SUBJECT", help="As it was written, such as user:alice.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Make all personal data of a subject unreadable, for ever. Every proof still verifies."""
+    with target(context).open() as ledger:
+        if not yes:
+            check_subject(ledger, subject)
+            _ask(f"Erase all personal data of {subject!r}? Nobody can undo it.")
+        erasure = erase_subject(ledger, subject, getpass.getuser())
+    if json:
+        print_json({"key": erasure.key, "position": erasure.position})
+    else:
+        OUT.print(
+            f"erased: key {erasure.key}, recorded at position {erasure.position}", markup=False
+        )
+
+
+def prune(
+    context: typer.Context,
+    before: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME", help="Jobs of which all was recorded before: ISO 8601, '400 days ago'."
+        ),
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Export them to it first: a new file, jsonl."),
+    ] = None,
+    exported: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Only those that an export (jsonl) holds whole."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Take jobs that have ended or were deleted out of the ledger; the log says so, and proofs still verify."""
+    file = to or exported
+    if file is None or (to and exported):
+        raise InvalidFieldError("to", "takes --to FILE, or --exported FILE of an export there is")
+    time = _time(before)
+    with target(context).open() as ledger:
+        export = Export(file, is_there=exported is not None)
+        pruned = prune_jobs(ledger, time, export, getpass.getuser())
+    if json:
+        print_json(
+            {"jobs": pruned.jobs, "events": pruned.events, "before": time_text(time)}
+            | {"records": pruned.records, "file": str(file) if pruned.jobs else None}
+        )
+    elif pruned.jobs:
+        said = f"{pruned.jobs} jobs with {pruned.events} events pruned; they are in {file}"
+        OUT.print(said, markup=False)
+    else:
+        OUT.print("nothing to prune")
+
+
+def _ask(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise InvalidFieldError("yes", "nobody can be asked here: say --yes")
+    ERR.print(question, markup=False)
+    typer.confirm("Erase?", abort=True, err=True)
+
+
+def _time(text: str) -> datetime:
+    """As elsewhere: `90 days ago`, `yesterday`, ISO 8601 (UTC if it names no zone)."""
+    try:
+        meant = parse_as_of(text, Clock.RECORDED, datetime.now(UTC))
+    except InvalidFieldError as error:
+        raise InvalidFieldError("before", error.why) from error
+    if not isinstance(meant, AtTime):
+        raise InvalidFieldError("before", f"{text!r} is no time")
+    return meant.time

@@ -1,0 +1,247 @@
+"""The command that reports: report."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from jobledger.infra.analytics.analysis import Question, Report
+from jobledger.infra.analytics.analysis import report as ask
+from jobledger.infra.analytics.buckets import length_text
+from jobledger.infra.analytics.certified import certify as certify_report
+from jobledger.infra.analytics.certified import verify_certified
+from jobledger.infra.analytics.charts import MOST_LINES, draw, lines_of, sparkline
+from jobledger.infra.cli.context import ERR, OUT, Json, Target, print_json, print_moment, target
+from jobledger.infra.cli.server.operate import bar
+from jobledger.infra.errors import ProofError
+from jobledger.infra.eventstore.json_view import moment_json, time_text
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.proof.audit.evidence import known_keys
+from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.proof.signing.keys import read_text, read_verifiers
+from jobledger.infra.proof.signing.notes import Checkpoint, VerifierKey
+from jobledger.infra.settings import Settings
+from jobledger.infra.transfer import export as exporting
+from jobledger.infra.transfer.export import Format
+from rich.table import Table
+from rich.text import Text
+
+
+class Form(StrEnum):
+    """How a report is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="REPORT",
+        help="throughput, queue-time, run-time, failures, concurrency or attempts.",
+    ),
+]
+By = Annotated[
+    str, typer.Option(metavar="FIELD", help="Group: state, kind, project, labels.KEY, spec.PATH")
+]
+Filter = Annotated[
+    str, typer.Option("--filter", help="AIP-160: only jobs of which it is true now.")
+]
+From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="As --as-of takes times.")]
+To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Up to then, and not at it.")]
+Bucket = Annotated[
+    str | None, typer.Option(metavar="LENGTH", help="15m, 1h, 1d, 1w; else a readable few.")
+]
+State = Annotated[
+    str | None, typer.Option(help="Of concurrency: jobs in that state, and not RUNNING.")
+]
+Top = Annotated[int | None, typer.Option(help="Of failures: so many error messages, and not 20.")]
+Certify = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write it as JSON with the checkpoint it is computed at, for verify-report.",
+    ),
+]
+Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it, too: .svg or .png.")]
+
+
+def report(
+    context: typer.Context,
+    name: Name,
+    by: By = "",
+    filter_: Filter = "",
+    begin: From = None,
+    end: To = None,
+    bucket: Bucket = None,
+    state: State = None,
+    top: Top = None,
+    format_: Annotated[Form, typer.Option("--format")] = Form.TABLE,
+    plot: Plot = None,
+    certify: Certify = None,
+    json: Json = False,
+) -> None:
+    """Report on many jobs, deleted ones too, as it happened (UTC).
+
+    throughput: jobs that ended, by how; one retried ends again.
+
+    queue-time: seconds from QUEUED or PENDING until RUNNING, by when it began to run.
+
+    run-time: seconds in RUNNING and UPDATING, by when it left them.
+
+    failures: error messages of jobs that FAILED or EXPIRED, the most frequent first.
+
+    concurrency: jobs RUNNING at just the instants that buckets begin at.
+
+    attempts: how many the jobs that ended took, and how they ended.
+    """
+    if certify is not None:
+        question = Question(name, by, filter_, begin, end, bucket, state, top)
+        _certify(target(context), question, certify)
+        return
+    with target(context).open() as ledger:
+        answer = ask(
+            ledger, name, by=by, filter=filter_, begin=begin, end=end, bucket=bucket,
+            state=state, top=top,
+        )  # fmt: skip
+    if plot is not None:
+        draw(answer, plot)
+        ERR.print(f"drawn: {plot}", style="dim", markup=False)
+    _print(answer, Form.JSON if json else format_)
+
+
+def verify_report(
+    context: typer.Context,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="What --certify wrote, or Parquet: a file, or all of a folder."
+        ),
+    ],
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY|FILE", help="Public keys to trust, instead of the log's own here."
+        ),
+    ] = None,
+) -> None:
+    """Compute a certified report again, from the events its checkpoint covers; exits 1 unless it is the same."""
+    with target(context).open() as ledger, bar() as progress:
+        with ledger.connection() as connection:
+            origin = Tree().standing(connection).origin
+        keys = known_keys(Settings(), origin, read_verifiers(key or []))
+        task = progress.add_task("computing again", total=None)
+
+        def move(done: int, size: int) -> None:
+            progress.update(task, completed=done, total=size)
+
+        if file.is_dir() or file.suffix == ".parquet":
+            checkpoint = _verify_parquet(ledger, file, keys, move)
+        else:
+            content = read_text(file, "report").encode()
+            checkpoint = verify_certified(ledger, content, keys, report_json, move)
+    OUT.print(
+        f"{file} is what the first {checkpoint.size} events of {checkpoint.origin} make",
+        markup=False,
+    )
+
+
+def _verify_parquet(
+    ledger: Ledger, file: Path, keys: list[VerifierKey], move: Callable[[int, int], None]
+) -> Checkpoint:
+    exporting.form_of(Format.PARQUET)
+    from jobledger.infra.transfer.certified import verify_parquet
+
+    return verify_parquet(ledger, file, keys, move)
+
+
+def _certify(aim: Target, question: Question, to: Path) -> None:
+    with aim.open() as ledger:
+        certified = certify_report(ledger, question, report_json)
+    try:
+        to.write_bytes(orjson.dumps(certified.json(), option=orjson.OPT_INDENT_2) + b"\n")
+    except OSError as error:
+        raise ProofError("file", f"{to} cannot be written: {error.strerror}") from error
+    size = Checkpoint.parse(certified.note.text).size
+    ERR.print(
+        f"{question.name} of the first {size} events, certified: {to}", style="dim", markup=False
+    )
+
+
+def _print(answer: Report, form: Form) -> None:
+    match form:
+        case Form.JSON:
+            print_json(report_json(answer))
+        case Form.CSV:
+            print_moment(answer.moment)
+            _print_csv(answer)
+        case Form.TABLE:
+            print_moment(answer.moment)
+            _print_table(answer)
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """A report for machines: what was asked, the moment it holds for, and rows by column."""
+    window = report.window
+    rows = [{c: _plain(v) for c, v in zip(report.columns, row, strict=True)} for row in report.rows]
+    return {
+        "report": report.name,
+        **moment_json(report.moment),
+        "from": time_text(window.begin),
+        "to": time_text(window.end),
+        "bucket": None if window.bucket is None else length_text(window.bucket),
+        "by": report.by or None,
+        "state": report.state,
+        "rows": rows,
+    }
+
+
+def _print_csv(report: Report) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(report.columns)
+    writer.writerows([_plain(value) for value in row] for row in report.rows)
+
+
+def _print_table(report: Report) -> None:
+    for name, line in islice(lines_of(report).items(), MOST_LINES):
+        blocks = sparkline([value for _, value in line])
+        OUT.print(Text(f"{blocks} {name}, at most {_cell(max(value for _, value in line))}"))
+    table = Table(box=None)
+    for column in report.columns:
+        number = column in NUMBERS or column.endswith("Seconds")
+        table.add_column(column, justify="right" if number else "left", overflow="fold")
+    for row in report.rows:
+        table.add_row(*(Text(_cell(value)) for value in row))
+    OUT.print(table)
+
+
+NUMBERS = {
+    "count", "jobs", "attempts",
+    "ended", "succeeded", "partiallySucceeded", "failed", "cancelled", "expired",
+}  # fmt: skip
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case datetime():
+            return (time_text(value) or "")[:19].replace("T", " ")
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:,.0f}" if value >= 1000 or value.is_integer() else f"{value:,.1f}"
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    return time_text(value) if isinstance(value, datetime) else value

@@ -1,0 +1,1 @@
+"""Commands of evaluation jobs and labeling."""

@@ -1,0 +1,129 @@
+"""`jobledger scheduler`, which carries out evaluation jobs, and `evaluations`, which shows what they found."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from enum import StrEnum
+from pathlib import Path
+from threading import Event as Signal
+from typing import Annotated
+
+import typer
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.evaluation import CONFIG
+from jobledger.infra.cli.context import OUT, Json, print_json, target
+from jobledger.infra.evaluation.samples.reading import (
+    metrics_of,
+    precision_of,
+    read_evaluated,
+    run_time_of,
+)
+from jobledger.infra.settings import Settings
+from rich.table import Table
+
+EvaluationJob = Annotated[str, typer.Argument(metavar="NAME", help="projects/P/evaluationJobs/ID.")]
+
+
+class Chart(StrEnum):
+    """What of a job's evaluations is drawn."""
+
+    PR_CURVE = "pr-curve"
+    CONFUSION = "confusion-matrix"
+    OVER_TIME = "map-over-time"
+
+
+def scheduler(
+    context: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="Do what is due now, and end.")] = False,
+    pause: Annotated[float, typer.Option(min=0.05, help="Seconds between two looks.")] = 5.0,
+) -> None:
+    """Starts evaluation jobs' runs when they are due, and carries them on. Of several, one leads.
+
+    Runs are due as Google's are, at 10:00 UTC after whole days; with JOBLEDGER_SCHEDULES=exact just
+    when the job's schedule says. Alerts are mailed where JOBLEDGER_SMTP names a server.
+    """
+    try:
+        import sklearn  # noqa: F401
+        from jobledger.infra.evaluation.runs.mail import Mailer
+        from jobledger.infra.evaluation.runs.scheduler import Scheduler
+    except ImportError as error:
+        raise InvalidFieldError("scheduler", f"needs jobledger[evaluation] ({error})") from error
+    settings = Settings()
+    mailer = Mailer.parse(settings.smtp, settings.mail_from) if settings.smtp else None
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    stopping = Signal()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    with target(context).open() as ledger:
+        work = Scheduler(ledger, settings.schedules, mailer)
+        if once:
+            work.do_due()
+        else:
+            work.serve(stopping, pause)
+
+
+def evaluations(
+    context: typer.Context,
+    name: EvaluationJob,
+    run: Annotated[
+        int | None, typer.Option(min=1, help="Of one run; the last, if not said.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw it: .svg or .png.")
+    ] = None,
+    chart: Annotated[Chart, typer.Option(help="What --plot draws.")] = Chart.PR_CURVE,
+    json: Json = False,
+) -> None:
+    """What an evaluation job's runs found, one line a run; or one run's evaluation as a picture."""
+    with target(context).open() as ledger:
+        job = ledger.get(name)
+        found = read_evaluated(ledger, job.name)
+    if run is not None and run not in found:
+        raise InvalidFieldError("run", f"{name} has no evaluation of run {run}")
+    if plot is not None:
+        if not found:
+            raise InvalidFieldError("plot", f"{name} has no evaluation yet")
+        alert = job.spec.get(CONFIG, {}).get("evaluationJobAlertConfig") or {}
+        _draw(found, run or max(found), plot, chart, alert)
+    elif json:
+        shown = found if run is None else {run: found[run]}
+        print_json([{"run": n, "evaluations": each} for n, each in shown.items()])
+    else:
+        OUT.print(_table(found if run is None else {run: found[run]}))
+
+
+def _draw(
+    found: dict[int, list[JsonObject]], run: int, path: Path, chart: Chart, alert: JsonObject
+) -> None:
+    from jobledger.infra.evaluation.metrics import plots as plotting
+
+    metrics = [metrics_of(evaluation) for evaluation in found[run]]
+    match chart:
+        case Chart.PR_CURVE:
+            plotting.draw_pr_curve(metrics, path)
+        case Chart.CONFUSION:
+            plotting.draw_confusion(metrics[0], path)
+        case Chart.OVER_TIME:
+            points = [(run_time_of(each[0]), precision_of(each[0])) for each in found.values()]
+            least = alert.get("minAcceptableMeanAveragePrecision")
+            plotting.draw_map_over_time(points, least, path)
+    OUT.print(f"{path} shows the {chart} of {found[run][0]['name']}", markup=False)
+
+
+def _table(found: dict[int, list[JsonObject]]) -> Table:
+    table = Table(
+        "run", "run time", "items", "mean average precision", "area under curve", "evaluation"
+    )
+    for run, (first, *_) in found.items():
+        curve = metrics_of(first)["prCurve"]
+        table.add_row(
+            str(run),
+            first["evaluationJobRunTime"],
+            first["evaluatedItemCount"],
+            f"{curve['meanAveragePrecision']:.4f}",
+            f"{curve['areaUnderCurve']:.4f}",
+            first["name"],
+        )
+    return table

@@ -1,0 +1,189 @@
+"""`jobledger label`: labelling tasks of evaluation jobs, what they ask, and what people answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import orjson
+import typer
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.names import parse_name
+from jobledger.infra.cli.context import OUT, Json, Target, print_json, target
+from jobledger.infra.errors import InputError
+from jobledger.infra.evaluation.tasks.label_studio import config, exported, import_answers
+from jobledger.infra.evaluation.tasks.labeling import Answered
+from jobledger.infra.evaluation.tasks.labeling import answer as keep_answers
+from jobledger.infra.evaluation.tasks.tasks import (
+    Question,
+    Task,
+    find_task,
+    open_tasks,
+    questions,
+    task_json,
+)
+from jobledger.infra.ledger import Ledger
+from rich.table import Table
+from rich.text import Text
+
+label = typer.Typer(
+    help="What people are asked of an evaluation job's samples.", no_args_is_help=True
+)
+PAGE: Final = 500
+SHOWN: Final = 200
+"""Characters of an example in a table."""
+
+JobName = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="projects/P/evaluationJobs/ID, or just ID in the project."),
+]
+Run = Annotated[
+    int | None, typer.Option("--run", min=1, help="Of that run; not needed if one task is open.")
+]
+Annotator = Annotated[str, typer.Option("--as", metavar="ANNOTATOR", help="Who answers.")]
+
+
+@label.command()
+def tasks(context: typer.Context, name: JobName, json: Json = False) -> None:
+    """The job's tasks that wait for answers."""
+    with target(context).open() as ledger:
+        found = open_tasks(ledger, _job(target(context), name))
+    if json:
+        print_json([task_json(task) for task in found])
+        return
+    table = Table("run", "questions", "people each", "answers", "labels", "instruction", box=None)
+    for task in found:
+        counts = map(str, (task.run, task.question_count, task.replica_count, task.answer_count))
+        table.add_row(*counts, Text(", ".join(task.labels)), Text(task.instruction))
+    OUT.print(table)
+
+
+@label.command()
+def show(
+    context: typer.Context,
+    name: JobName,
+    run: Run = None,
+    annotator: Annotated[
+        str | None, typer.Option("--as", metavar="ANNOTATOR", help="Without what they answered.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """The questions that want an answer still."""
+    with target(context).open() as ledger:
+        task = _task(ledger, target(context), name, run)
+        if json:
+            found = _all(ledger, task, annotator)
+            print_json([{"sample": each.number, "data": each.data} for each in found])
+            return
+        table = Table("sample", "example", box=None)
+        for each in _all(ledger, task, annotator):
+            table.add_row(str(each.number), Text(each.shown.value[:SHOWN]))
+    OUT.print(table)
+
+
+@label.command()
+def answer(
+    context: typer.Context,
+    name: JobName,
+    answers: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SAMPLE=LABEL[,LABEL]…", help="Or SAMPLE=JSON, where boxes are asked for."
+        ),
+    ],
+    annotator: Annotator,
+    run: Run = None,
+) -> None:
+    """Keeps one person's answers: all of them, or none."""
+    with target(context).open() as ledger:
+        task = _task(ledger, target(context), name, run)
+        said = dict(_answer(task, text) for text in answers)
+        if len(said) < len(answers):
+            raise InvalidFieldError("answers", "a sample is named twice")
+        _say(keep_answers(ledger, task.job, task.run, annotator, said))
+
+
+@label.command()
+def export(
+    context: typer.Context,
+    name: JobName,
+    run: Run = None,
+    config_: Annotated[
+        bool, typer.Option("--config", help="The labelling configuration (XML) instead.")
+    ] = False,
+) -> None:
+    """Prints what wants an answer still as Label Studio's tasks, ready for its import."""
+    with target(context).open() as ledger:
+        task = _task(ledger, target(context), name, run)
+        if config_:
+            typer.echo(config(task))
+        else:
+            print_json([exported(task, question) for question in _all(ledger, task)])
+
+
+@label.command("import")
+def import_(
+    context: typer.Context,
+    name: JobName,
+    file: Annotated[Path, typer.Argument(help="Label Studio's export, as JSON (not JSON-MIN).")],
+    run: Run = None,
+) -> None:
+    """Keeps the answers that Label Studio exported: all of them, or none; again adds nothing."""
+    given = _read(file)
+    with target(context).open() as ledger:
+        task = _task(ledger, target(context), name, run)
+        _say(import_answers(ledger, task.job, task.run, given))
+
+
+def _job(aim: Target, name: str) -> str:
+    return parse_name(name if "/" in name else f"projects/{aim.project}/evaluationJobs/{name}")
+
+
+def _task(ledger: Ledger, aim: Target, name: str, run: int | None) -> Task:
+    """The task of a run, or the only one that is open."""
+    job = _job(aim, name)
+    if run is not None:
+        return find_task(ledger, job, run)
+    found = open_tasks(ledger, job)
+    if len(found) != 1:
+        runs = ", ".join(str(task.run) for task in found) or "none"
+        raise InvalidFieldError("run", f"say which one; open for answers: {runs}")
+    return found[0]
+
+
+def _all(ledger: Ledger, task: Task, annotator: str | None = None) -> Iterator[Question]:
+    after = 0
+    while page := questions(ledger, task, annotator, after, PAGE):
+        yield from page
+        after = page[-1].number
+
+
+def _answer(task: Task, text: str) -> tuple[int, Any]:
+    """What `3=cat,dog` says; commas part labels only where several may be true."""
+    sample, equals, said = text.partition("=")
+    if not (equals and sample.isascii() and sample.isdigit() and len(sample) < 10):
+        raise InvalidFieldError("answers", f"{text[:80]!r} is not SAMPLE=LABEL")
+    number = int(sample)
+    if task.boxes:
+        try:
+            return number, orjson.loads(said)
+        except orjson.JSONDecodeError as error:
+            raise InvalidFieldError(f"answers.{number}", f"is no JSON of boxes: {error}") from error
+    if not task.multi_label or said in task.labels:
+        return number, [said]
+    return number, [each for each in said.split(",") if each]
+
+
+def _read(file: Path) -> Any:
+    try:
+        return orjson.loads(file.read_bytes())
+    except OSError as error:
+        raise InputError(str(file), 0, error.strerror or str(error)) from error
+    except orjson.JSONDecodeError as error:
+        raise InputError(str(file), error.lineno, f"is not JSON: {error.msg}") from error
+
+
+def _say(answered: Answered) -> None:
+    more = "more are wanted" if answered.is_open else "the task is closed"
+    OUT.print(f"{answered.kept} kept, {answered.repeated} known already; {more}")

@@ -1,0 +1,134 @@
+"""How differences are printed: tables for people, JSON for machines."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import orjson
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.job import Job
+from jobledger.infra.cli.context import ERR, OUT, print_json, print_moment
+from jobledger.infra.eventstore.json_view import moment_json, time_text
+from jobledger.infra.history.bisect import Found
+from jobledger.infra.history.blame import Blamed
+from jobledger.infra.history.diff import ABSENT, Change, FleetDiff, diff_jobs
+from jobledger.infra.history.timeline import Span
+from rich.table import Table
+from rich.text import Text
+
+NAMED: Final = 5
+"""Jobs of each change of state in a table."""
+
+
+class Compared(NamedTuple):
+    """Two jobs, or one twice, each as of its moment; `said` is what else was asked for."""
+
+    moments: Span
+    jobs: list[Job]
+    said: JsonObject = {}
+
+
+def print_diff(compared: Compared, *, json: bool) -> None:
+    """The fields that differ."""
+    before, after = compared.jobs
+    changes = diff_jobs(before, after)
+    if json:
+        names = {"name": before.name, "other": after.name}
+        shown = [change.json() for change in changes]
+        print_json(_between(compared.moments) | names | compared.said | {"changes": shown})
+        return
+    for moment in dict.fromkeys(compared.moments):
+        print_moment(moment)
+    OUT.print(changes_table(changes) if changes else "no field differs")
+
+
+def changes_table(changes: list[Change]) -> Table:
+    """Fields, what they were and what they are; an empty cell where there was none."""
+    table = Table(box=None)
+    for column in ("field", "before", "after"):
+        table.add_column(column, overflow="fold")
+    for change in changes:
+        if change.before is ABSENT and change.after is None:
+            continue  # A field of a new job that holds nothing.
+        before, after = Text(shown(change.before)), Text(shown(change.after))
+        before.stylize("red")
+        after.stylize("green")
+        table.add_row(Text(change.path), before, after)
+    return table
+
+
+def shown(value: Any) -> str:
+    """A value as people read it: null told apart from nothing."""
+    if value is ABSENT:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def print_fleet(fleet: FleetDiff, filter_: str, *, json: bool) -> None:
+    """The counts, and each change of state with the first of its jobs."""
+    if json:
+        print_json(fleet.json() | {"filter": filter_})
+        return
+    print_moment(fleet.earlier)
+    print_moment(fleet.later)
+    OUT.print(
+        f"{fleet.appeared:,} appeared, {fleet.ended:,} ended,"
+        f" {fleet.changed_state:,} changed state, {fleet.deleted:,} deleted"
+    )
+    table = Table(box=None)
+    for column in ("from", "to"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("jobs", justify="right")
+    table.add_column("such as", overflow="fold")
+    for turn in fleet.turns:
+        more = " …" if turn.jobs > NAMED else ""
+        named = Text(" ".join(turn.names[:NAMED]) + more)
+        table.add_row(turn.before or "", turn.after, f"{turn.jobs:,}", named)
+    OUT.print(table)
+
+
+def blame_table(fields: list[Blamed]) -> Table:
+    """Each field that ever held anything, and what set it; times in UTC."""
+    table = Table(box=None)
+    for column in ("field", "value", "event", "occurred", "recorded", "actor", "request"):
+        table.add_column(column, overflow="fold")
+    first = min(blamed.event.version for blamed in fields)
+    for field, value, event in fields:
+        if value is None and event.version == first:
+            continue  # It never held anything.
+        cells = [field, shown(value), f"v{event.version} {event.type}"]
+        times = [_second(event.occurred_time), _second(event.recorded_time)]
+        row = [*cells, *times, event.actor or "", event.request_id or ""]
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _between(moments: Span) -> JsonObject:
+    return {"from": moment_json(moments.earlier), "to": moment_json(moments.later)}
+
+
+def _second(time: datetime) -> str:
+    return (time_text(time) or "")[:19].replace("T", " ")
+
+
+def print_found(
+    moments: Span, condition: str | None, found: Found | None, name: str, *, json: bool
+) -> None:
+    """The event that made the condition true, of the job named or of the fleet; or that none did."""
+    if json:
+        said = {"name": name or None, "condition": condition}
+        print_json(_between(moments) | said | {"found": None if found is None else found.json()})
+        return
+    if found is None:
+        ERR.print(f"it was never true that {condition}, up to {moments.later}", markup=False)
+        return
+    print_moment(found.moment)
+    counted = "" if name else f" ({found.jobs:,} then)"
+    if found.event is None:
+        OUT.print(Text(f"{condition} was true already then{counted}"))
+        return
+    event = found.event
+    place = f"@{event.position}, {event.name} v{event.version} {event.type}"
+    times = f"occurred {time_text(event.occurred_time)}, recorded {time_text(event.recorded_time)}"
+    OUT.print(Text(f"{condition} is first true after {place}{counted}\n{times}"))

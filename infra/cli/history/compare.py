@@ -1,0 +1,216 @@
+"""Commands that compare moments: diff, blame, bisect, why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.moments import Clock, Moment
+from jobledger.infra.cli.context import (
+    OUT,
+    AsOf,
+    JobName,
+    Json,
+    OnClock,
+    print_json,
+    print_moment,
+    target,
+)
+from jobledger.infra.cli.history.changes import (
+    Compared,
+    blame_table,
+    print_diff,
+    print_fleet,
+    print_found,
+)
+from jobledger.infra.eventstore.json_view import moment_json
+from jobledger.infra.history.bisect import beginning, bisect_count, bisect_job
+from jobledger.infra.history.blame import blame as blame_job
+from jobledger.infra.history.diff import SHOWN, diff_attempts, diff_fleet
+from jobledger.infra.history.explain import why as why_so
+from jobledger.infra.history.timeline import Span, job_as_of, moment_of, ordered, span
+from jobledger.infra.ledger import Ledger
+from rich.text import Text
+
+From = Annotated[
+    str | None,
+    typer.Option("--from", metavar="TIME|vN|@POSITION", help="The earlier moment."),
+]
+To = Annotated[
+    str | None,
+    typer.Option("--to", metavar="TIME|vN|@POSITION", help="The later moment; now, if not said."),
+]
+
+
+def diff(
+    context: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One job; without it, the whole fleet.")
+    ] = None,
+    other: Annotated[
+        str | None, typer.Argument(metavar="[OTHER]", help="Another job, to compare it with.")
+    ] = None,
+    from_: From = None,
+    to: To = None,
+    attempts: Annotated[
+        tuple[int, int] | None,
+        typer.Option(metavar="A B", help="Two attempts of the job, each as it ended."),
+    ] = None,
+    filter_: Annotated[
+        str, typer.Option("--filter", help="Of the fleet, jobs it is true of at either moment.")
+    ] = "",
+    limit: Annotated[
+        int, typer.Option(min=0, help="Of the fleet, jobs named for each change, in JSON.")
+    ] = SHOWN,
+    clock: OnClock = None,
+    json: Json = False,
+) -> None:
+    """Compare one job at two moments, two jobs, two attempts, or the fleet at two moments."""
+    aim = target(context)
+    with aim.open() as ledger:
+        if name is None:
+            _refuse("attempts", attempts, "are those of one job: name it")
+            fleet = diff_fleet(ledger, *_span(ledger, from_, to, clock), filter_, limit)
+            print_fleet(fleet, filter_, json=json)
+            return
+        job = aim.name(name)
+        _refuse("filter", filter_, "is for the fleet, and a job is named")
+        if attempts is None and other is None:
+            span_ = _span(ledger, from_, to, clock, job)
+            compared = Compared(span_, [job_as_of(ledger, job, moment) for moment in span_])
+        else:
+            _refuse("from", from_, "is for one job at two moments; others are compared as of --to")
+            moment = moment_of(ledger, "to", to, clock, job)
+            if other is None:
+                compared = _attempts(ledger, job, attempts or (0, 0), moment)
+            else:
+                _refuse("attempts", attempts, "are those of one job, and two are named")
+                compared = _two_jobs(ledger, (job, moment), (aim.name(other), to, clock))
+    print_diff(compared, json=json)
+
+
+def _attempts(ledger: Ledger, job: str, attempts: tuple[int, int], moment: Moment) -> Compared:
+    pair = diff_attempts(ledger, job, attempts, moment)
+    return Compared(Span(moment, moment), pair, {"attempts": attempts})
+
+
+def _two_jobs(
+    ledger: Ledger, one: tuple[str, Moment], two: tuple[str, str | None, Clock | None]
+) -> Compared:
+    (name, moment), (other, to, clock) = one, two
+    # A version is another moment of each job.
+    own = to is not None and to.strip().startswith("v")
+    then = moment_of(ledger, "to", to, clock, other) if own else moment
+    jobs = [ledger.get(name, as_of=moment), ledger.get(other, as_of=then)]
+    return Compared(Span(moment, then), [*map(ledger.opened, jobs)])
+
+
+def blame(
+    context: typer.Context,
+    name: JobName,
+    as_of: AsOf = None,
+    clock: OnClock = None,
+    json: Json = False,
+) -> None:
+    """Show for each field of a job which event set it, when, who, and by which request."""
+    with _job_at(context, name, as_of, clock) as (ledger, job, moment):
+        fields = blame_job(ledger, job, moment)
+    if json:
+        said = {"name": job, "fields": [blamed.json() for blamed in fields]}
+        print_json(moment_json(moment) | said)
+        return
+    print_moment(moment)
+    OUT.print(blame_table(fields))
+
+
+def bisect(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A job.")] = None,
+    filter_: Annotated[
+        str | None, typer.Option("--filter", help="AIP-160: what becomes true of the job.")
+    ] = None,
+    count: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CONDITION", help="'running > 4000', 'jobs >= 10', 'count(FILTER) > 3'"
+        ),
+    ] = None,
+    from_: From = None,
+    to: To = None,
+    clock: OnClock = None,
+    json: Json = False,
+) -> None:
+    """Find the first event after which something was true; exits 1 if it never was.
+
+    In the order events were recorded, if neither moments nor --clock say otherwise.
+    """
+    aim = target(context)
+    with aim.open() as ledger:
+        if (name is None) is (count is None) or (name is None) is not (filter_ is None):
+            raise InvalidFieldError("bisect", "takes NAME and --filter, or --count")
+        job = "" if name is None else aim.name(name)
+        moments = _bisected(ledger, from_, to, clock, job)
+        if count is not None:
+            found = bisect_count(ledger, count, *moments)
+        else:
+            found = bisect_job(ledger, job, filter_ or "", *moments)
+    print_found(moments, filter_ if count is None else count, found, job, json=json)
+    if found is None:
+        raise typer.Exit(1)
+
+
+def why(
+    context: typer.Context,
+    name: JobName,
+    as_of: AsOf = None,
+    clock: OnClock = None,
+    json: Json = False,
+) -> None:
+    """Tell how a job came to be as it is, or was."""
+    with _job_at(context, name, as_of, clock) as (ledger, job, moment):
+        told = why_so(ledger, job, moment)
+    if json:
+        print_json(moment_json(moment) | told.json())
+        return
+    print_moment(moment)
+    for reason in told.reasons:
+        contradicted = reason.event.type == "Contradicted"
+        OUT.print(Text(reason.sentence, style="bold red" if contradicted else ""))
+    OUT.print(Text(told.conclusion, style="bold"))
+
+
+@contextmanager
+def _job_at(
+    context: typer.Context, name: str, as_of: str | None, clock: Clock | None
+) -> Iterator[tuple[Ledger, str, Moment]]:
+    """The ledger, the whole name of the job, and the moment it is asked about."""
+    aim = target(context)
+    with aim.open() as ledger:
+        job = aim.name(name)
+        yield ledger, job, moment_of(ledger, "as_of", as_of, clock, job)
+
+
+def _refuse(field: str, given: object, why: str) -> None:
+    if given not in (None, ""):
+        raise InvalidFieldError(field, why)
+
+
+def _span(
+    ledger: Ledger, from_: str | None, to: str | None, clock: Clock | None, name: str = ""
+) -> Span:
+    if from_ is None:
+        raise InvalidFieldError("from", "says since when; or name another job, or --attempts")
+    return span(ledger, from_, to, clock, name)
+
+
+def _bisected(
+    ledger: Ledger, from_: str | None, to: str | None, clock: Clock | None, name: str
+) -> Span:
+    """From the beginning until now, where it is not said."""
+    if from_ is not None:
+        return span(ledger, from_, to, clock, name)
+    later = moment_of(ledger, "to", to, clock, name)
+    return ordered(beginning(later), later)

@@ -1,0 +1,175 @@
+"""Commands that write: record, run, import, simulate."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+from jobledger.domain.canonical import decode
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.events import parse_data
+from jobledger.domain.names import parse_labels
+from jobledger.infra.cli.context import ERR, OUT, JobName, Json, print_json, target
+from jobledger.infra.cli.jobs.child import Command, run_as_job
+from jobledger.infra.errors import InputError
+from jobledger.infra.eventstore.json_view import event_json, job_json
+from jobledger.infra.transfer.google_cluster import Kind
+from jobledger.infra.transfer.import_trace import Importer, Summary
+from jobledger.infra.transfer.simulation import simulate as simulated
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+)
+
+importing = typer.Typer(no_args_is_help=True, help="Import histories from elsewhere.")
+
+
+def record(
+    context: typer.Context,
+    name: JobName,
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="Such as Started or Failed.")],
+    data: Annotated[str, typer.Option(metavar="JSON", help="What the event says.")] = "{}",
+    time: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When it happened (ISO 8601); else now.")
+    ] = None,
+    request_id: Annotated[
+        str | None, typer.Option(help="The same request is never written twice.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Report by hand what happened to a job. One that cannot be true is kept as Contradicted."""
+    aim = target(context)
+    said = parse_data(event, decode(data.encode(errors="surrogateescape")))
+    about = {"occurred_time": _time(time), "request_id": request_id, "actor": getpass.getuser()}
+    given = {key: value for key, value in about.items() if value is not None}
+    with aim.open() as ledger:
+        job, events = ledger.report(aim.name(name), said, **given)  # type: ignore[arg-type]
+        job, events = ledger.opened(job), [*map(ledger.opened, events)]
+    if json:
+        print_json({"job": job_json(job), "events": [event_json(e) for e in events]})
+        return
+    for recorded in events:
+        OUT.print(f"{job.name} v{recorded.version}: {recorded.type}", markup=False)
+        if recorded.type == "Contradicted":
+            met = recorded.json["state"]
+            ERR.print(f"kept, but contradicted: the job was {met}", style="yellow", markup=False)
+
+
+def run(
+    context: typer.Context,
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND...")],
+    name: Annotated[
+        str | None, typer.Option(help="The job's name or id; else one is made up.")
+    ] = None,
+    label: Annotated[list[str] | None, typer.Option(metavar="K=V")] = None,
+) -> None:
+    """Run a command as a job, and exit as it does."""
+    aim = target(context)
+    made_up = f"run_{datetime.now(UTC):%Y%m%dT%H%M%S}_{uuid4().hex[:6]}"
+    labels = parse_labels(dict(_label(text) for text in label or ()))
+    job = aim.name(name or made_up)
+    code = run_as_job(aim.open, job, labels, Command(command))
+    if name is None:
+        ERR.print(f"recorded as {job}", style="dim", markup=False)
+    raise typer.Exit(code)
+
+
+def simulate(
+    context: typer.Context,
+    jobs: Annotated[int, typer.Option(min=1, help="How many jobs.")] = 1_000,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same histories.")] = 1,
+) -> None:
+    """Make up a small cluster's week, in June 2026."""
+    aim = target(context)
+    total = sum(1 for _ in simulated(jobs, seed, aim.project))
+    with aim.open() as ledger, _bar(MofNCompleteColumn()) as progress:
+        bar = progress.add_task("simulating", total=total)
+        events = simulated(jobs, seed, aim.project)
+        written = ledger.append_many(progress.track(events, task_id=bar))
+    OUT.print(f"{jobs} jobs, {written} events")
+
+
+@importing.command("google-cluster-trace")
+def google_cluster_trace(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(metavar="FILES...")],
+    kind: Annotated[Kind, typer.Option(help="Which table of the trace the files are of.")],
+    json: Json = False,
+) -> None:
+    """Import job or task events of clusterdata-2011-2. Importing a file again adds nothing."""
+    aim = target(context)
+    summaries, broken = [], []
+    with aim.open() as ledger, _bar(DownloadColumn()) as progress:
+        importer = Importer(ledger, aim.project, kind)
+        for file in files:
+            bar = progress.add_task(file.name, total=file.stat().st_size if file.exists() else None)
+            summary = Summary(str(file))
+            summaries.append(summary)
+            try:
+                importer.run(file, summary, partial(_move, progress, bar))
+            except InputError as error:
+                broken.append(error)
+    _report(summaries, broken, json=json)
+    if broken or any(summary.bad for summary in summaries):
+        raise typer.Exit(1)
+
+
+def _report(summaries: list[Summary], broken: list[InputError], *, json: bool) -> None:
+    bad = [error for summary in summaries for error in summary.bad]
+    for error in [*bad, *broken]:
+        ERR.print(f"jobledger: {error}", markup=False)
+    totals = {
+        "files": len(summaries),
+        "rows": sum(s.rows for s in summaries),
+        "imported": sum(s.imported for s in summaries),
+        "importedBefore": sum(s.before for s in summaries),
+        "afterTheTrace": sum(s.after_the_trace for s in summaries),
+        "bad": len(bad),
+        "broken": len(broken),
+        "events": sum(s.events for s in summaries),
+        "contradicted": sum(s.contradicted for s in summaries),
+    }
+    if json:
+        print_json(totals)
+    else:
+        OUT.print(
+            "{files} files, {rows} rows: {imported} imported as {events} events"
+            " ({contradicted} contradicted), {importedBefore} imported before,"
+            " {afterTheTrace} from after the trace, {bad} bad".format(**totals),
+            markup=False,
+        )
+
+
+def _bar(amount: DownloadColumn | MofNCompleteColumn) -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), amount
+    return Progress(*columns, console=ERR, disable=not sys.stderr.isatty())
+
+
+def _move(progress: Progress, bar: TaskID, read: int) -> None:
+    progress.update(bar, completed=read)
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidFieldError("label", f"{text!r} is not K=V")
+    return key, value
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidFieldError("time", f"{text!r} is not an ISO 8601 time") from error

@@ -1,0 +1,1 @@
+"""Commands of the log: keys, receipts, verification, a witness."""

@@ -1,0 +1,193 @@
+"""Commands for who must be sure, and for who makes them so: receipt, verify-receipt, and log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from jobledger.infra.cli.context import ERR, OUT, JobName, Json, print_json, target
+from jobledger.infra.errors import ProofError
+from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.proof.receipts import Receipt
+from jobledger.infra.proof.signing.keys import (
+    create_key,
+    find_keys,
+    read_text,
+    read_verifiers,
+    retire_keys,
+)
+from jobledger.infra.proof.signing.notes import COSIGNATURE
+from jobledger.infra.proof.signing.signer import read_kept
+from jobledger.infra.proof.tiles import export_tiles
+from jobledger.infra.settings import Settings
+from jobledger.infra.transfer.read_export import open_history
+
+log = typer.Typer(
+    help="The Merkle tree over all events: its name, its keys, its checkpoints.",
+    no_args_is_help=True,
+)
+Keys = Annotated[
+    list[str],
+    typer.Option(
+        "--key",
+        metavar="KEY|FILE",
+        help="A public key of the log or of a witness, or a file of them.",
+    ),
+]
+
+
+def receipt(
+    context: typer.Context,
+    name: JobName,
+    version: Annotated[
+        int | None, typer.Option(min=1, help="Of which event; else of the last one.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(metavar="FILE", help="Else it is printed.")] = None,
+) -> None:
+    """Write a receipt: that an event of a job is in the log, to be checked offline (C2SP tlog-proof)."""
+    aim = target(context)
+    with aim.open() as ledger:
+        made = ledger.receipt(aim.name(name), version)
+    if to is None:
+        typer.echo(str(made), nl=False)
+        return
+    try:
+        to.write_text(str(made), "utf-8")
+    except OSError as error:
+        raise ProofError("file", f"{to} cannot be written: {error.strerror}") from error
+    ERR.print(
+        f"a receipt for {made.entry.name} v{made.entry.version} in {to}", style="dim", markup=False
+    )
+
+
+def verify_receipt(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `receipt` wrote.")],
+    key: Keys,
+    job: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The job's exported history (jsonl): is the event the same?"
+        ),
+    ] = None,
+    witnesses: Annotated[
+        int, typer.Option(min=0, help="So many of the known keys must be witnesses' that cosigned.")
+    ] = 0,
+    json: Json = False,
+) -> None:
+    """Check a receipt, without any database; exits 1 unless the log signed for just this event."""
+    keys = read_verifiers(key)
+    made = Receipt.parse(read_text(file, "receipt"))
+    checkpoint, signed = made.verify(keys)
+    cosigned = [each.name for each in signed if each.type == COSIGNATURE]
+    if len(cosigned) < witnesses:
+        raise ProofError("receipt", f"{len(cosigned)} known witnesses cosigned, not {witnesses}")
+    if job is not None:
+        history = open_history(job, made.entry.name)
+        event = next((e for e in history.events if e.version == made.entry.version), None)
+        if event is None:
+            raise ProofError(
+                "receipt", f"{job} has no version {made.entry.version} of {made.entry.name}"
+            )
+        made.verify_event(event)
+    entry = made.entry
+    if json:
+        print_json(
+            {
+                "ok": True,
+                "name": entry.name,
+                "version": entry.version,
+                "type": entry.type,
+                "position": made.position,
+                "occurredTime": time_text(entry.occurred_time),
+                "recordedTime": time_text(entry.recorded_time),
+                "actor": entry.actor,
+                "data": job is not None,
+                "origin": checkpoint.origin,
+                "size": checkpoint.size,
+                "witnesses": cosigned,
+            }
+        )
+        return
+    OUT.print(
+        f"{entry.name} v{entry.version} {entry.type}, recorded {time_text(entry.recorded_time)}:"
+        f" in the log {checkpoint.origin} at position {made.position} of {checkpoint.size}",
+        markup=False,
+    )
+    if job is not None:
+        OUT.print(f"its data, and all else of it, is as {job} has it", markup=False)
+    if cosigned:
+        OUT.print(f"cosigned by {', '.join(cosigned)}", markup=False)
+
+
+@log.command("show")
+def show_log(context: typer.Context, json: Json = False) -> None:
+    """The log's name, how far it is sealed, its public keys, and its last checkpoint."""
+    with target(context).open() as ledger, ledger.connection() as connection:
+        standing = Tree().standing(connection)
+        note = read_kept(connection)
+    keys = [str(key.verifier) for key in find_keys(Settings(), standing.origin)]
+    if json:
+        said = {"origin": standing.origin, "events": standing.events, "sealed": standing.size}
+        print_json({**said, "keys": keys, "checkpoint": None if note is None else str(note)})
+        return
+    OUT.print(
+        f"{standing.origin}: {standing.size} of {standing.events} events sealed", markup=False
+    )
+    for each in keys:
+        OUT.print(f"key {each}", markup=False)
+    if note is not None:
+        typer.echo(f"\n{note}", nl=False)
+
+
+@log.command("seal")
+def seal(context: typer.Context) -> None:
+    """Seal all there is, now, and print the checkpoint; exits 1 where it cannot be signed."""
+    aim = target(context)
+    with aim.open() as ledger, ledger.connection() as connection:
+        ledger.seal()
+        standing, note = Tree().standing(connection), read_kept(connection)
+    if not find_keys(Settings(), standing.origin):
+        raise ProofError("key", f"there is none of {standing.origin} here: it is not signed")
+    typer.echo(str(note), nl=False)
+
+
+@log.command("tiles")
+def tiles(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="A new one, or one to bring up to date.")],
+) -> None:
+    """Write the whole log as files for any server of files, and for others' tools (C2SP tlog-tiles)."""
+    with target(context).open() as ledger, ledger.connection() as connection:
+        ledger.seal()
+        note = read_kept(connection)
+        if note is None:
+            raise ProofError("checkpoint", "nothing was signed yet: the log's key is not here")
+        added = export_tiles(connection, Tree(), folder, note)
+    OUT.print(
+        f"{added.tiles} tiles and {added.bundles} bundles of entries added to {folder}",
+        markup=False,
+    )
+    if added.missing:
+        OUT.print(
+            f"{added.missing} bundles are left out: events in them were pruned, or are too long"
+        )
+
+
+@log.command("rotate-key")
+def rotate_key(context: typer.Context) -> None:
+    """Make a new key: from now on both it and the old one sign. Hand its public half to who checks."""
+    OUT.print(str(create_key(Settings(), _origin(context)).verifier), markup=False)
+
+
+@log.command("retire-key")
+def retire_key(context: typer.Context) -> None:
+    """Let only the newest key sign, once everybody who checks knows it."""
+    for key in retire_keys(Settings(), _origin(context)):
+        OUT.print(f"retired {key.verifier}", markup=False)
+
+
+def _origin(context: typer.Context) -> str:
+    with target(context).open() as ledger, ledger.connection() as connection:
+        return Tree().standing(connection).origin

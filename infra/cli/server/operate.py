@@ -1,0 +1,128 @@
+"""Commands for who keeps a ledger: init and rebuild."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from typing import Annotated, Any
+
+import orjson
+import typer
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra.cli.context import ERR, OUT, Json, Target, print_json, target
+from jobledger.infra.errors import SchemaError
+from jobledger.infra.ledger import server
+from jobledger.infra.postgres import migrate
+from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.proof.publishing.checkpointer import Sealer
+from jobledger.infra.proof.signing.origin import name_log
+from jobledger.infra.settings import Settings
+from jobledger.infra.upkeep.rebuild import rebuild as rebuild_projection
+from jobledger.infra.upkeep.rehearse import RowChange
+from jobledger.infra.upkeep.rehearse import rehearse as rehearse_rebuild
+from jobledger.projections.catalogue import PROJECTIONS, Projection
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+
+def init(
+    context: typer.Context,
+    grant_to: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE", help="Let this role append and read, and nothing else."),
+    ] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What its log is called in proofs, such as example.com/jobs; for good, once it is signed.",
+        ),
+    ] = None,
+) -> None:
+    """Make the ledger, or bring it up to date, its log, too; makes the key that is signed with, if there is none."""
+    aim = target(context)
+    with aim.connect() as connection:
+        changed = migrate.migrate(connection, aim.ledger, rebuild_projection)
+        for role in grant_to or ():
+            migrate.grant(connection, aim.ledger, role)
+        keys = name_log(connection, Settings(), origin)
+        standing = Tree().standing(connection)
+    if standing.size < standing.events:
+        with closing(Sealer(server(aim.dsn, aim.ledger), Settings())) as sealer:
+            sealer.seal()
+    OUT.print(f"ledger {aim.ledger!r} is {'ready' if changed else 'up to date'}", markup=False)
+    for key in keys:
+        ERR.print(f"its log's public key: {key}", style="dim", markup=False)
+
+
+def rebuild(
+    context: typer.Context,
+    projection: Annotated[str, typer.Argument(help="Which rows to make again.")] = "jobs",
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="Only tell which rows would change; change nothing.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=0, help="Rows to tell of in a rehearsal.")] = 100,
+    json: Json = False,
+) -> None:
+    """Make a projection's rows again from the events, while writers go on."""
+    found = {p.name: p for p in PROJECTIONS}.get(projection)
+    if found is None:
+        raise InvalidFieldError("projection", f"there is no projection {projection!r}")
+    if rehearse:
+        _rehearse(target(context), found, limit, json=json)
+        return
+    with target(context).open() as ledger, ledger.connection() as connection, bar() as progress:
+        task = progress.add_task(f"rebuilding {projection}", total=None)
+        events = rebuild_projection(
+            connection, found, lambda done, size: progress.update(task, completed=done, total=size)
+        )
+    if json:
+        print_json({"projection": projection, "events": events})
+    else:
+        OUT.print(f"{projection} made again from {events} events")
+
+
+def _rehearse(aim: Target, projection: Projection, limit: int, *, json: bool) -> None:
+    # Also of a ledger that this program would bring up to date: that is when it is asked.
+    with aim.connect() as connection, bar() as progress:
+        if not migrate.exists(connection, aim.ledger):
+            raise SchemaError(aim.ledger, "does not exist")
+        task = progress.add_task(f"rehearsing {projection.name}", total=None)
+        outcome = rehearse_rebuild(
+            connection,
+            projection,
+            limit=limit,
+            progress=lambda done, size: progress.update(task, completed=done, total=size),
+        )
+    if json:
+        print_json(
+            {"projection": projection.name, "events": outcome.events, "rows": outcome.rows}
+            | {"changed": outcome.changed, "changes": [_change_json(c) for c in outcome.changes]}
+        )
+        return
+    for change in outcome.changes:
+        for field, (was, would_be) in change.fields.items():
+            OUT.print(
+                f"{change.table} {change.key} {field}: {_text(was)} -> {_text(would_be)}",
+                markup=False,
+            )
+    OUT.print(
+        f"{outcome.changed} of {outcome.rows} rows would change, from {outcome.events} events;"
+        " nothing was changed"
+    )
+
+
+def _change_json(change: RowChange) -> dict[str, Any]:
+    fields = {
+        field: {"before": was, "after": would_be}
+        for field, (was, would_be) in change.fields.items()
+    }
+    return {"table": change.table, "key": change.key, "fields": fields}
+
+
+def _text(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def bar() -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    return Progress(*columns, console=ERR, disable=not sys.stderr.isatty())

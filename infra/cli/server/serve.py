@@ -1,0 +1,72 @@
+"""`jobledger serve` and `serve-grpc`: the ledger over the network, a process for each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra.cli.context import target
+
+Host = Annotated[str, typer.Option(help="Beyond loopback only once there are tokens.")]
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="0: any that is free.")]
+LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
+MaxBody = Annotated[int, typer.Option(min=1024, help="Bytes of a request's body.")]
+MaxWaiting = Annotated[int, typer.Option(min=1, help="Requests in work before more are refused.")]
+Deadline = Annotated[float, typer.Option(min=0.1, help="Seconds for an answer.")]
+THREADS: Final = 16
+"""In which RPCs are answered: those that write commit together."""
+LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+def serve(
+    context: typer.Context,
+    host: Host = "127.0.0.1",
+    port: Port = 8080,
+    log_level: LogLevel = "info",
+    max_body: MaxBody = 4 * 1024 * 1024,
+    max_waiting: MaxWaiting = 256,
+    deadline: Deadline = 30.0,
+) -> None:
+    """Serves the ledger: its own API under /ledger/v1 (described at /docs), and Google's three job APIs.
+
+    It is ready when GET /readyz answers 200, and stops on SIGTERM, when all it took on is committed.
+    """
+    try:
+        from jobledger.infra.http.serve import serve as run
+        from jobledger.infra.serving.context import Limits
+        from jobledger.infra.serving.host import TurnHost
+    except ImportError as error:
+        raise InvalidFieldError("serve", f"needs jobledger[server] ({error})") from error
+    limits = Limits(max_body=max_body, max_waiting=max_waiting, deadline=deadline)
+    _check_level(log_level)
+    run(lambda: target(context).open(TurnHost()), host, port, limits, log_level)
+
+
+def serve_grpc(
+    context: typer.Context,
+    host: Host = "127.0.0.1",
+    port: Port = 8081,
+    log_level: LogLevel = "info",
+    max_body: MaxBody = 4 * 1024 * 1024,
+    max_waiting: MaxWaiting = 256,
+    deadline: Deadline = 30.0,
+) -> None:
+    """Serves Google's Vertex AI and Data Labeling job APIs over gRPC, as their Python clients speak them.
+
+    It is ready when it logs "listening", and stops on SIGTERM, when all it took on is committed.
+    """
+    _check_level(log_level)
+    try:
+        from jobledger.infra.grpc.serve import serve as run
+        from jobledger.infra.serving.context import Limits
+    except ImportError as error:
+        raise InvalidFieldError("serve-grpc", f"needs jobledger[grpc] ({error})") from error
+    limits = Limits(max_body, max_waiting, deadline=deadline, threads=THREADS)
+    with target(context).open() as ledger:
+        run(ledger, host, port, limits, log_level)
+
+
+def _check_level(level: str) -> None:
+    if level not in LEVELS:
+        raise InvalidFieldError("log_level", f"{level!r} is not debug, info, warning or error")

@@ -1,0 +1,153 @@
+"""Commands for who lets others in: token create, list, revoke."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+import typer
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra.access.tokens import Role, Token, Tokens
+from jobledger.infra.cli.context import ERR, OUT, Json, print_json, target
+from jobledger.infra.cli.tables import short
+from jobledger.infra.errors import UnauthenticatedError
+from jobledger.infra.eventstore.json_view import time_text
+from rich.table import Table
+from rich.text import Text
+
+token = typer.Typer(no_args_is_help=True, help="Let others in: tokens for the server.")
+_LENGTH: Final = re.compile(r"(?P<count>[1-9]\d{0,8})(?P<unit>[smhdw])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@token.command()
+def create(
+    context: typer.Context,
+    role: Annotated[
+        str,
+        typer.Option(metavar="ROLE", help="reader, reporter, operator or admin: each may more."),
+    ],
+    name: Annotated[
+        str | None,
+        typer.Argument(help="The actor of what is written with it; else such as reader-1."),
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option(help="The only project it serves for; else it serves for all.")
+    ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option(
+            metavar="90d|TIME", help="After so long, or at a time (ISO 8601); else never."
+        ),
+    ] = None,
+) -> None:
+    """Make a token and print its secret: this once, for only its hash is kept."""
+    # The program moves --project before the command, where it says the project of any command.
+    only = context.find_root().params.get("project") if project is None else project
+    what = Role.parse(role)
+    until = None if expires is None else parse_expiry(expires, datetime.now(UTC))
+    with _tokens(context) as tokens:
+        if name is None:
+            name, secret = tokens.create_numbered(what, only, until, _user())
+        else:
+            secret = tokens.create(name, what, only, until, _user())
+    whom = f"{what} of {'all projects' if only is None else f'project {only}'}"
+    when = "" if until is None else f", until {time_text(until)}"
+    ERR.print(f"token {name!r}, {whom}{when}; its secret is shown just now:", markup=False)
+    typer.echo(secret)
+
+
+@token.command("list")
+def list_tokens(context: typer.Context, json: Json = False) -> None:
+    """List all tokens there ever were, without their secrets, oldest first."""
+    now = datetime.now(UTC)
+    with _tokens(context) as tokens:
+        found = tokens.list()
+    if json:
+        print_json([token_json(one, now) for one in found])
+    else:
+        OUT.print(_table(found, now))
+
+
+@token.command()
+def revoke(
+    context: typer.Context, name: Annotated[str, typer.Argument(help="The token's name.")]
+) -> None:
+    """Revoke a token: servers refuse it within five seconds, and its name is never given out again."""
+    with _tokens(context) as tokens:
+        revoked = tokens.revoke(name)
+    OUT.print(f"token {name!r} was revoked at {time_text(revoked.revoke_time)}", markup=False)
+
+
+def parse_expiry(text: str, now: datetime) -> datetime:
+    """`90d` (s, m, h, d or w) from now, or an ISO 8601 time, in UTC if it names no zone.
+
+    Raises InvalidFieldError.
+    """
+    said = text.strip()
+    try:
+        if length := _LENGTH.fullmatch(said):
+            return now + timedelta(**{_UNITS[length["unit"]]: int(length["count"])})
+        time = datetime.fromisoformat(said)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidFieldError("expires", f"{text!r:.80} is not like 90d or 2026-12-31") from error
+
+
+def token_json(one: Token, now: datetime) -> JsonObject:
+    """A token; fields that hold nothing are null."""
+    return {
+        "name": one.name,
+        "role": str(one.role),
+        "project": one.project,
+        "state": _state(one, now),
+        "createTime": time_text(one.create_time),
+        "createdBy": one.created_by,
+        "expireTime": time_text(one.expire_time),
+        "revokeTime": time_text(one.revoke_time),
+    }
+
+
+def _state(one: Token, now: datetime) -> str:
+    try:
+        one.caller(now)
+    except UnauthenticatedError as error:
+        return error.reason
+    return "live"
+
+
+def _table(found: list[Token], now: datetime) -> Table:
+    table = Table(box=None)
+    for column in ("name", "role", "project", "state", "created", "by", "expires", "revoked"):
+        table.add_column(column, overflow="fold")
+    for one in found:
+        table.add_row(
+            Text(one.name),
+            str(one.role),
+            Text(one.project or ""),
+            _state(one, now),
+            short(time_text(one.create_time)),
+            Text(one.created_by or ""),
+            short(time_text(one.expire_time)),
+            short(time_text(one.revoke_time)),
+        )
+    return table
+
+
+@contextmanager
+def _tokens(context: typer.Context) -> Iterator[Tokens]:
+    with target(context).open() as ledger:
+        yield Tokens(ledger.pool)
+
+
+def _user() -> str | None:
+    """Who runs the program; None where the system has no name for them, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return None

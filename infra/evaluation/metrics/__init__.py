@@ -1,0 +1,1 @@
+"""Metrics of classification and of bounding boxes, and their plots."""

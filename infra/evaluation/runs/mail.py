@@ -1,0 +1,102 @@
+"""Tells by mail that an evaluation fell short of evaluationJobAlertConfig.minAcceptableMeanAveragePrecision."""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+import ssl
+from email.message import EmailMessage
+from typing import Final, NamedTuple, Self
+from urllib.parse import unquote, urlsplit
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.run_events import AlertRaised
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import translated
+
+READ_MAILS: Final = sql.load(__package__, "read_mails")
+MAIL_SENT: Final = sql.load(__package__, "mail_sent")
+LOG: Final = logging.getLogger("jobledger.scheduler")
+TIMEOUT: Final = 10.0
+"""Seconds that the SMTP server may take for each of its answers."""
+PORTS: Final = {"smtp": 25, "smtps": 465}
+
+
+class Mailer(NamedTuple):
+    """An SMTP server, and whom its mail is from."""
+
+    scheme: str
+    """`smtp`, with STARTTLS where the server offers it, or `smtps`."""
+    host: str
+    port: int
+    user: str
+    password: str
+    sender: str
+
+    @classmethod
+    def parse(cls, address: str, sender: str) -> Self:
+        """`smtp://[USER:PASSWORD@]HOST[:PORT]`, or smtps; raises InvalidFieldError."""
+        try:
+            parts = urlsplit(address)
+            port = parts.port
+        except ValueError as error:
+            raise InvalidFieldError("smtp", str(error)) from error
+        if parts.scheme not in PORTS or not parts.hostname:
+            raise InvalidFieldError("smtp", "is not smtp://[USER:PASSWORD@]HOST[:PORT], or smtps")
+        return cls(
+            parts.scheme,
+            parts.hostname,
+            port or PORTS[parts.scheme],
+            unquote(parts.username or ""),
+            unquote(parts.password or ""),
+            sender,
+        )
+
+    def send_all(self, ledger: Ledger) -> None:
+        """Sends what was not sent yet; what fails is tried again the next time."""
+        with translated(), ledger.pool.connection() as connection:
+            unsent = connection.execute(READ_MAILS).fetchall()
+        for name, run in unsent:
+            try:
+                self._send(ledger, name, run)
+            except (OSError, smtplib.SMTPException) as error:
+                LOG.warning("the alert of run %d of %s was not sent: %s", run, name, error)
+
+    def _send(self, ledger: Ledger, name: str, run: int) -> None:
+        for event in ledger.history(name):
+            if event.type == "AlertRaised" and event.json["run"] == run:
+                alert = event.data
+                assert isinstance(alert, AlertRaised)
+                with self._connected() as server:
+                    server.send_message(_message(name, alert, self.sender))
+        with translated(), ledger.pool.connection() as connection:
+            connection.execute(MAIL_SENT, (name, run))
+
+    def _connected(self) -> smtplib.SMTP:
+        context = ssl.create_default_context()
+        if self.scheme == "smtps":
+            server: smtplib.SMTP = smtplib.SMTP_SSL(
+                self.host, self.port, timeout=TIMEOUT, context=context
+            )
+        else:
+            server = smtplib.SMTP(self.host, self.port, timeout=TIMEOUT)
+            server.ehlo()
+            if server.has_extn("starttls"):
+                server.starttls(context=context)
+        if self.user:
+            server.login(self.user, self.password)
+        return server
+
+
+def _message(name: str, alert: AlertRaised, sender: str) -> EmailMessage:
+    message = EmailMessage()
+    found, least = alert.mean_average_precision, alert.min_acceptable_mean_average_precision
+    message["From"], message["To"] = sender, alert.email
+    message["Subject"] = f"{name}: mean average precision {found:.3f} is below {least:.3f}"
+    message.set_content(
+        f"Run {alert.run} of {name} found a mean average precision of {found:.6f}.\n"
+        f"The job's minAcceptableMeanAveragePrecision is {least:.6f}.\n\n"
+        f"The evaluation: {alert.evaluation}\n"
+    )
+    return message

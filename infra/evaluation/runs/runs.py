@@ -1,0 +1,247 @@
+"""An evaluation job's runs, carried on from wherever they stand.
+
+Each step is one write to the job. What a run has done so far is in the job's history, so that
+whoever takes over after a crash goes on with the next step: nothing is done twice, no sample is lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import orjson
+from jobledger.domain import canonical
+from jobledger.domain import run_events as r
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.commands import StepRun
+from jobledger.domain.data import Data
+from jobledger.domain.errors import (
+    EtagMismatchError,
+    IllegalTransitionError,
+    InvalidFieldError,
+    LedgerError,
+)
+from jobledger.domain.evaluation import Plan, names_of, read_plan
+from jobledger.domain.examples import read_prediction
+from jobledger.domain.job import Job
+from jobledger.domain.runs import last_run
+from jobledger.infra.evaluation.samples.spec_sets import find_spec_set
+from jobledger.infra.evaluation.tasks.ground_truth import Sample, run_range, run_samples, run_truths
+from jobledger.infra.evaluation.tasks.labeling import complete_if_answered, find_task
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import translated
+
+SETTLE_SAMPLES: Final = sql.load(__package__, "settle_samples")
+KEEP_EVALUATIONS: Final = sql.load(__package__, "keep_evaluations")
+READ_EVALUATIONS: Final = sql.load(__package__, "read_evaluations")
+INVALID_ARGUMENT: Final = 3
+FAILED_PRECONDITION: Final = 9
+INTERNAL: Final = 13
+ENDED: Final = {"EvaluationCreated", "RunFailed"}
+
+Facts = tuple[Data, ...]
+
+
+class Run(NamedTuple):
+    """A run, and what was told of it so far, by the type of event."""
+
+    job: Job
+    number: int
+    told: Mapping[str, Any]
+
+    @property
+    def time(self) -> datetime:
+        """The moment it was due, UTC."""
+        return datetime.fromisoformat(self.told["RunStarted"].run_time)
+
+
+def start_run(ledger: Ledger, job: Job, due: datetime, actor: str) -> bool:
+    """Opens the job's next run, on all that was sampled up to now; False if somebody else did, or it may not."""
+    with translated(), ledger.pool.connection() as connection:
+        cut = int(connection.execute(SETTLE_SAMPLES, (job.name,)).fetchone()[0])  # type: ignore[index]
+    last = last_run(job.output)
+    started = r.RunStarted(run=last.run + 1, run_time=_time_text(due), cut=max(cut, last.cut))
+    return _record(ledger, job.name, (started,), actor)
+
+
+def carry_on(ledger: Ledger, name: str, number: int, now: datetime, actor: str) -> None:
+    """Takes all the steps of a run that can be taken now: to its end, or until people have to answer."""
+    while True:
+        run = _read(ledger, name, number)
+        facts = _next_step(ledger, run, now)
+        try:
+            if not facts or not _record(ledger, name, facts, actor, run.job.etag):
+                return
+        except EtagMismatchError:
+            continue  # Something happened meanwhile: maybe just this step.
+
+
+def _read(ledger: Ledger, name: str, number: int) -> Run:
+    job = ledger.get(name)
+    told = {
+        event.type: event.data
+        for event in ledger.history(name)
+        if event.schema and getattr(event.data, "run", None) == number
+    }
+    return Run(job, number, told)
+
+
+def _record(ledger: Ledger, name: str, facts: Facts, actor: str, etag: str | None = None) -> bool:
+    try:
+        ledger.command(name, StepRun(facts=facts, etag=etag), actor=actor)
+    except IllegalTransitionError:
+        return False  # The run is over, or the job was stopped.
+    return True
+
+
+def _next_step(ledger: Ledger, run: Run, now: datetime) -> Facts:
+    """What is to be recorded next; nothing if the run is over, or waits for people."""
+    if run.told.keys() & ENDED:
+        return ()
+    try:
+        plan = read_plan(run.job.spec)
+        if "DatasetCreated" not in run.told:
+            return _dataset(ledger, run, now)
+        if plan.by_people and "LabelingRequested" not in run.told:
+            requested = _request(ledger, run, plan)
+            if requested:
+                return requested
+        if "LabelingRequested" in run.told and "LabelingCompleted" not in run.told:
+            complete_if_answered(ledger, find_task(ledger, run.job.name, run.number))
+            return ()
+        return _evaluation(ledger, run, plan, now)
+    except InvalidFieldError as error:
+        return _failed(run, now, INVALID_ARGUMENT, str(error))
+    except LedgerError:
+        raise
+    except Exception as error:
+        return _failed(run, now, INTERNAL, f"{type(error).__name__}: {error}")
+
+
+def _dataset(ledger: Ledger, run: Run, now: datetime) -> Facts:
+    """The run's samples, as they will stay: nobody tells truths of what a run has taken."""
+    digest, count = hashlib.sha256(), 0
+    with translated(), ledger.pool.connection() as connection:
+        connection.execute(SETTLE_SAMPLES, (run.job.name,))
+        first, last = run_range(connection, run.job.name, run.number)
+        for sample in run_samples(connection, run.job.name, first, last):
+            stored = [sample.number, _time_text(sample.time), *filter(None, sample[2:])]
+            digest.update(canonical.encode_any(stored) + b"\n")
+            count += 1
+    if not count:
+        return _failed(run, now, FAILED_PRECONDITION, "nothing was sampled since the last run")
+    dataset = names_of(run.job.name, run.number).dataset
+    created = r.DatasetCreated(
+        run=run.number, dataset=dataset, example_count=count, digest=digest.hexdigest()
+    )
+    return (created,)
+
+
+def _request(ledger: Ledger, run: Run, plan: Plan) -> Facts:
+    """Asks people for the truths that are missing, if any are."""
+    with translated(), ledger.pool.connection() as connection:
+        first, last = run_range(connection, run.job.name, run.number)
+        samples = [*run_samples(connection, run.job.name, first, last)]
+        missing = sum(sample.groundtruth is None for sample in samples)
+        if missing and plan.boxes:
+            _check_parts(plan, samples)
+        labels = find_spec_set(connection, plan.spec_set)
+    if not missing:
+        return ()
+    return (
+        r.LabelingRequested(
+            run=run.number,
+            question_count=missing,
+            replica_count=plan.replica_count,
+            aggregation=plan.aggregation,
+            instruction=plan.instruction,
+            labels=labels or [],
+            multi_label=plan.multi_label,
+        ),
+    )
+
+
+def _check_parts(plan: Plan, samples: Iterable[Sample]) -> None:
+    """Raises InvalidFieldError for boxes in pixels: people draw theirs in parts of the image."""
+    for sample in samples:
+        for box in read_prediction(plan, orjson.loads(sample.raw_prediction)).boxes:
+            if max(box.x1, box.y1) > 1:
+                why = "boxes are in pixels, and what people draw is in parts of the image, 0 to 1"
+                raise InvalidFieldError(f"sample {sample.number}", why)
+
+
+def _evaluation(ledger: Ledger, run: Run, plan: Plan, now: datetime) -> Facts:
+    """Holds predictions against truths; what comes of it is kept before it is told of."""
+    found = _kept(ledger, run) or _worked_out(ledger, run, plan, now)
+    if found is None:
+        count = run.told["DatasetCreated"].example_count
+        why = f"of none of the {count} examples is the truth known"
+        return _failed(run, now, FAILED_PRECONDITION, why)
+    first = orjson.loads(found)[0]
+    (metrics,) = first["evaluationMetrics"].values()
+    precision = metrics["prCurve"]["meanAveragePrecision"]
+    created = r.EvaluationCreated(
+        run=run.number,
+        evaluation=first["name"],
+        evaluated_item_count=int(first["evaluatedItemCount"]),
+        mean_average_precision=precision,
+        area_under_curve=metrics["prCurve"]["areaUnderCurve"],
+        digest=hashlib.sha256(found).hexdigest(),
+    )
+    if precision >= plan.min_precision:
+        return (created,)
+    alert = r.AlertRaised(
+        run=run.number,
+        evaluation=first["name"],
+        mean_average_precision=precision,
+        min_acceptable_mean_average_precision=plan.min_precision,
+        email=plan.email,
+    )
+    return (created, alert)
+
+
+def _kept(ledger: Ledger, run: Run) -> bytes | None:
+    """What was worked out before a crash."""
+    with translated(), ledger.pool.connection() as connection:
+        row = connection.execute(READ_EVALUATIONS, (run.job.name, run.number)).fetchone()
+    return None if row is None else row[0].encode()
+
+
+def _worked_out(ledger: Ledger, run: Run, plan: Plan, now: datetime) -> bytes | None:
+    """The evaluations as they are kept; None where no truth is known."""
+    from jobledger.infra.evaluation.metrics.evaluate import evaluate
+
+    name = run.job.name
+    with translated(), ledger.pool.connection() as connection:
+        first, last = run_range(connection, name, run.number)
+        truths = run_truths(connection, run.job, run.number)
+        if not truths:
+            return None
+        labels = find_spec_set(connection, plan.spec_set)
+        samples = run_samples(connection, name, first, last)
+        found = evaluate(run.job, run.number, run.time, samples, truths, labels, _time_text(now))
+        text = canonical.encode_any(found.evaluations)
+        short = bool(plan.email) and found.mean_average_precision < plan.min_precision
+        kept = (
+            name,
+            run.number,
+            names_of(run.job.name, run.number).dataset,
+            now,
+            text.decode(),
+            short,
+        )
+        connection.execute(KEEP_EVALUATIONS, kept)
+    return text
+
+
+def _failed(run: Run, now: datetime, code: int, message: str) -> Facts:
+    failures: list[JsonObject] = [{"code": code, "message": message}]
+    failed = r.RunFailed(run=run.number, attempt_time=_time_text(now), partial_failures=failures)
+    return (failed,)
+
+
+def _time_text(time: datetime) -> str:
+    return time.isoformat().replace("+00:00", "Z")

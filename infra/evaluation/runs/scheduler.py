@@ -1,0 +1,118 @@
+"""The scheduler: starts the runs that are due, and carries open ones on. One of many processes leads.
+
+Who leads holds a lock of its database session, which a crash lets go. The lock only keeps two from
+doing the same work: what a run has done is decided by its events.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from threading import Event as Signal
+from typing import Final
+
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerError
+from jobledger.domain.job import GOING_ON, Job
+from jobledger.domain.runs import last_run, open_runs
+from jobledger.domain.schedules import Schedule, due_daily, due_exactly, parse_schedule
+from jobledger.infra.evaluation.runs.mail import Mailer
+from jobledger.infra.evaluation.runs.runs import carry_on, start_run
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+
+READ_EVALUATING: Final = sql.load(__package__, "read_evaluating")
+TRY_LEADING: Final = sql.load(__package__, "try_leading")
+LOG: Final = logging.getLogger("jobledger.scheduler")
+ACTOR: Final = "scheduler"
+MOST_MISSED: Final = 100_000
+"""Intervals that are gone through to find the last one that was missed."""
+
+Due = Callable[[Schedule, datetime], datetime | None]
+"""When a run is due after one at a moment, or after the job was made then."""
+RULES: Final[dict[str, Due]] = {"daily": due_daily, "exact": due_exactly}
+"""`daily` is Google's own: whole days, at 10:00 UTC."""
+
+
+def utc_now() -> datetime:
+    """The clock of whoever is given no other."""
+    return datetime.now(UTC)
+
+
+class Scheduler:
+    """Does what is due of one ledger's evaluation jobs."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        rule: str = "daily",
+        mailer: Mailer | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        """`rule` is a key of RULES; without a `mailer` alerts are events and nothing more."""
+        if rule not in RULES:
+            raise InvalidFieldError("schedules", f"{rule!r} is none of {', '.join(RULES)}")
+        self._ledger = ledger
+        self._due = RULES[rule]
+        self._mailer = mailer
+        self._clock = clock
+
+    def serve(self, stopping: Signal, pause: float) -> None:
+        """Leads whenever nobody else does, looking every `pause` seconds, until it is stopped."""
+        while not stopping.is_set():
+            try:
+                with self._ledger.connection() as connection, leading(connection) as leads:
+                    while leads and not stopping.wait(pause):
+                        with translated():  # Who lost the session leads no longer.
+                            connection.execute("SELECT 1")
+                        self.do_due()
+            except LedgerError as error:
+                LOG.warning("%s", error)
+            stopping.wait(pause)
+
+    def do_due(self) -> None:
+        """One look at everything: what cannot be done of one job keeps no other back."""
+        with translated(), self._ledger.pool.connection() as connection:
+            names = [name for (name,) in connection.execute(READ_EVALUATING)]
+        for name in names:
+            try:
+                self._do_job(name)
+            except JobNotFoundError:
+                continue  # It was deleted meanwhile.
+        if self._mailer is not None:
+            self._mailer.send_all(self._ledger)
+
+    def _do_job(self, name: str) -> None:
+        now = self._clock()
+        job = self._ledger.get(name)
+        if job.state in GOING_ON and (due := self.due(job, now)) is not None:
+            start_run(self._ledger, job, due, ACTOR)
+            job = self._ledger.get(name)
+        for number in open_runs(job.output):
+            carry_on(self._ledger, name, number, now, ACTOR)
+
+    def due(self, job: Job, now: datetime) -> datetime | None:
+        """When the job's next run was due, if it is by now: the last time, if several were missed."""
+        try:
+            schedule = parse_schedule(job.spec.get("schedule", ""))
+        except InvalidFieldError:
+            return None
+        last = last_run(job.output).run_time or job.create_time or now
+        missed = None
+        for _ in range(MOST_MISSED):
+            due = self._due(schedule, last)
+            if due is None or due > now:
+                return missed
+            missed = last = due
+        return missed
+
+
+@contextmanager
+def leading(connection: Connection) -> Iterator[bool]:
+    """Whether this session leads, from now on until it ends."""
+    with translated():
+        row = connection.execute(TRY_LEADING).fetchone()
+        assert row is not None
+        yield bool(row[0])

@@ -1,0 +1,69 @@
+"""What evaluation jobs gathered, as JSON to be shown: samples, spoilt predictions, evaluations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from jobledger.domain.canonical import JsonObject
+from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import translated
+from jobledger.infra.read.reader import Reads
+
+READ_PAGE: Final = sql.load(__package__, "read_page")
+READ_SPOILT: Final = sql.load(__package__, "read_spoilt")
+READ_EVALUATED: Final = sql.load(__package__, "read_evaluated")
+
+
+def read_page(ledger: Reads, name: str, after: int, most: int) -> list[JsonObject]:
+    """A job's samples after a number; JSON as it was recorded."""
+    rows = _rows(ledger, READ_PAGE, (name, after, most))
+    return [
+        {"number": number, "modelVersion": f"{model}/{version}", "time": time_text(time)}
+        | _said(*said)
+        for number, model, version, time, *said in rows
+    ]
+
+
+def read_spoilt(ledger: Reads, name: str, after: int, most: int) -> list[JsonObject]:
+    """A job's predictions that could not be sampled, after a number."""
+    rows = _rows(ledger, READ_SPOILT, (name, after, most))
+    return [
+        {"number": number, "why": why, "time": time_text(time)} | _said(*said)
+        for number, why, time, *said in rows
+    ]
+
+
+def read_evaluated(ledger: Reads, name: str) -> dict[int, list[JsonObject]]:
+    """What each run of a job found: Evaluation messages, by the run's number."""
+    rows = _rows(ledger, READ_EVALUATED, (name,))
+    return {run: orjson.loads(evaluations) for run, evaluations in rows}
+
+
+def metrics_of(evaluation: JsonObject) -> JsonObject:
+    """The one kind of metrics that an Evaluation has."""
+    (metrics,) = evaluation["evaluationMetrics"].values()
+    assert isinstance(metrics, dict)
+    return metrics
+
+
+def precision_of(evaluation: JsonObject) -> float:
+    """Its mean average precision."""
+    return float(metrics_of(evaluation)["prCurve"]["meanAveragePrecision"])
+
+
+def run_time_of(evaluation: JsonObject) -> datetime:
+    """When the run began that it is of."""
+    return datetime.fromisoformat(evaluation["evaluationJobRunTime"])
+
+
+def _rows(ledger: Reads, statement: bytes, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    with translated(), ledger.pool.connection() as connection:
+        return connection.execute(statement, parameters).fetchall()
+
+
+def _said(data: str, prediction: str, truth: str | None) -> JsonObject:
+    said = {"input": orjson.loads(data), "output": orjson.loads(prediction)}
+    return said if truth is None else said | {"groundTruth": orjson.loads(truth)}

@@ -1,0 +1,267 @@
+"""Sampling: which predictions of a model version an evaluation job keeps, to be evaluated by its runs."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import orjson
+from jobledger.domain import canonical
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, NotSamplingError
+from jobledger.domain.evaluation import Plan, read_plan
+from jobledger.domain.examples import (
+    MAX_BYTES,
+    SpoiltError,
+    check_labels,
+    example_key,
+    is_sampled,
+    key_digest,
+    read_prediction,
+    read_truth,
+)
+from jobledger.domain.job import Job
+from jobledger.domain.names import parse_name
+from jobledger.domain.states import EVALUATION_JOBS
+from jobledger.infra.evaluation.samples.spec_sets import find_spec_set
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.privacy.envelope import MARKER
+from psycopg_pool import ConnectionPool
+
+RECORD_SAMPLES: Final = sql.load(__package__, "record_samples")
+RECORD_TRUTHS: Final = sql.load(__package__, "record_truths")
+READ_SAMPLING: Final = sql.load(__package__, "read_sampling")
+MAX_PREDICTIONS: Final = 10_000
+"""In one call."""
+CHUNK: Final = 250
+"""Predictions in one statement of it."""
+
+
+class Prediction(NamedTuple):
+    """One prediction of a model version: what it was asked, what it answered, and when."""
+
+    input: Any
+    """JSON, in which the job's data_json_key or reference_json_key is found."""
+    output: Any
+    """JSON, in which its label, score and box keys are found."""
+    time: datetime
+    """With a time zone."""
+    key: str | None = None
+    """What tells the example from others, if its data or reference does not."""
+    truth: Any = None
+    """What is true of it, if that is known already: a label, labels, or an object like the output."""
+
+
+class Spoilt(NamedTuple):
+    """A prediction that could not be sampled, and is kept aside."""
+
+    place: int
+    """Its place in the call, from 0."""
+    why: str
+
+
+class Sampled(NamedTuple):
+    """What became of the predictions of one call; together they are all of them."""
+
+    sampled: int
+    repeated: int
+    """Examples that were sampled before."""
+    passed_over: int
+    """Left out by exampleSamplePercentage."""
+    beyond_count: int
+    """Left out because the interval has its exampleCount."""
+    spoilt: Sequence[Spoilt]
+
+
+class Told(NamedTuple):
+    """What became of each truth that was told: told, repeated, unknown, taken or differs."""
+
+    outcomes: Sequence[str]
+
+
+class Sampling:
+    """What `Ledger` can do for evaluation jobs."""
+
+    pool: ConnectionPool[Connection]
+
+    @abstractmethod
+    def get(self, name: str) -> Job:
+        """The job; raises JobNotFoundError."""
+
+    def record_predictions(self, name: str, predictions: Iterable[Prediction]) -> Sampled:
+        """Samples an evaluation job's predictions; only while it is SCHEDULED or RUNNING.
+
+        An example is sampled or not by its key (domain/examples.py, `is_sampled`), and once only,
+        until the interval has exampleCount. A prediction whose JSON lacks what the job's keys
+        name is kept aside, with the reason. Raises JobNotFoundError, NotSamplingError, and
+        InvalidFieldError for a call that is too large or not JSON.
+        """
+        given = list(predictions)
+        if len(given) > MAX_PREDICTIONS:
+            why = f"{len(given)} of them, and {MAX_PREDICTIONS} is the most"
+            raise InvalidFieldError("predictions", why)
+        job, plan = self._sampler(name)
+        with translated(), self.pool.connection() as connection:
+            sorting = _Sorting(job.name, plan, find_spec_set(connection, plan.spec_set))
+            rows = _record(connection, sorting, given)
+        state, counts = rows[0][0], list(zip(*rows, strict=True))[1:]
+        if None in counts[0]:
+            raise _refusal(job.name, state)
+        sampled, repeated, beyond_count = map(sum, counts)
+        return Sampled(sampled, repeated, sorting.passed_over, beyond_count, sorting.spoilt)
+
+    def record_truths(self, name: str, truths: Sequence[tuple[str, Any]]) -> Told:
+        """Tells what is true of examples, by their keys, as long as no run has taken them.
+
+        Raises InvalidFieldError, and nothing is told, for a truth the job's keys or the annotation
+        spec set do not allow; what becomes of each of the others is its outcome.
+        """
+        if len(truths) > MAX_PREDICTIONS:
+            raise InvalidFieldError("truths", f"{MAX_PREDICTIONS} is the most")
+        job, plan = self._sampler(name)
+        with translated(), self.pool.connection() as connection:
+            allowed = find_spec_set(connection, plan.spec_set)
+            texts = [_truth_text(plan, allowed, n, said) for n, (_, said) in enumerate(truths)]
+            keys = [key_digest(key) for key, _ in truths]
+            row = connection.execute(RECORD_TRUTHS, (job.name, keys, texts)).fetchone()
+        assert row is not None
+        return Told(row[0])
+
+    def sampling(self, name: str) -> JsonObject:
+        """How many predictions of the job became what, since it was made."""
+        job = self.get(name)
+        with translated(), self.pool.connection() as connection:
+            row = connection.execute(READ_SAMPLING, (job.name,)).fetchone() or (0, 0, 0, 0, 0)
+        fields = ("sampled", "repeated", "passedOver", "beyondCount", "spoilt")
+        return dict(zip(fields, row, strict=True))
+
+    def _sampler(self, name: str) -> tuple[Job, Plan]:
+        job = self.get(parse_name(name))
+        if job.kind != EVALUATION_JOBS:
+            raise NotSamplingError(job.name, "it is no evaluation job")
+        try:
+            return job, read_plan(job.spec)
+        except InvalidFieldError as error:
+            raise NotSamplingError(job.name, str(error)) from error
+
+
+def _refusal(name: str, state: str | None) -> Exception:
+    if state is None:
+        return JobNotFoundError(name)
+    shown = {"CANCELLED": "STOPPED"}.get(state, state)
+    return NotSamplingError(name, f"it is {shown}, and has to be SCHEDULED or RUNNING")
+
+
+def _record(
+    connection: Connection, sorting: _Sorting, given: Sequence[Prediction]
+) -> list[tuple[Any, ...]]:
+    """All or nothing; while the server takes some of them in, the next ones are made ready."""
+    with connection.transaction(), connection.pipeline():
+        asked = []
+        for first in range(0, max(len(given), 1), CHUNK):
+            arguments = sorting.sort(first, given[first : first + CHUNK])
+            asked.append(connection.execute(RECORD_SAMPLES, arguments))
+            connection.pgconn.send_flush_request()
+            connection.pgconn.flush()
+        return [cursor.fetchone() or () for cursor in asked]
+
+
+class _Sorting:
+    """Tells the predictions of one call apart by what is to become of them."""
+
+    def __init__(self, name: str, plan: Plan, allowed: Sequence[str] | None) -> None:
+        """`allowed` are the labels of the job's annotation spec set, None if it is not known."""
+        self.spoilt: list[Spoilt] = []
+        self.passed_over = 0
+        self._name = name
+        self._plan = plan
+        self._allowed = allowed
+        self._keys: set[bytes] = set()
+
+    def sort(self, first: int, given: Sequence[Prediction]) -> tuple[Any, ...]:
+        """What `record_samples` takes for some of them; `first` is the place of the first one."""
+        _check(first, given)
+        ready, aside = list[JsonObject](), list[JsonObject]()
+        passed_over, repeated = self.passed_over, 0
+        for index, prediction in enumerate(given, first):
+            row = _row(index, prediction)
+            try:
+                key = _checked(self._plan, self._allowed, prediction)
+            except SpoiltError as error:
+                self.spoilt.append(Spoilt(index, str(error)))
+                aside.append(row | {"n": len(aside) + 1, "why": str(error)})
+                continue
+            if not is_sampled(self._name, key, self._plan.fraction):
+                self.passed_over += 1
+            elif key in self._keys:
+                repeated += 1
+            else:
+                self._keys.add(key)
+                row["n"], row["key"] = index, key.hex()
+                ready.append(row)
+        plan, texts = self._plan, [orjson.dumps(rows).decode() for rows in (ready, aside)]
+        counts = self.passed_over - passed_over, repeated
+        return (self._name, plan.example_count, plan.model, plan.model_version, *texts, *counts)
+
+
+def _row(index: int, prediction: Prediction) -> JsonObject:
+    """It as it is stored."""
+    row: JsonObject = {
+        "time": prediction.time.isoformat(),  # It may be of a class of somebody's own.
+        "data": prediction.input,
+        "prediction": prediction.output,
+    }
+    if prediction.truth is not None:
+        try:
+            row["truth"] = orjson.Fragment(canonical.encode_any(prediction.truth))
+        except InvalidFieldError as error:
+            raise InvalidFieldError(f"predictions[{index}].truth", error.why) from error
+    return row
+
+
+def _check(first: int, given: Sequence[Prediction]) -> None:
+    """Raises InvalidFieldError for what cannot be stored, with its place in the call."""
+    for index, prediction in enumerate(given, first):
+        if prediction.time.tzinfo is None:
+            raise InvalidFieldError(f"predictions[{index}].time", "names no time zone")
+    try:
+        encoded = orjson.dumps([prediction[:2] for prediction in given])
+        if len(encoded) <= MAX_BYTES and MARKER not in encoded:
+            return  # None of them alone can be too large, then.
+    except orjson.JSONEncodeError:
+        pass
+    for index, prediction in enumerate(given, first):
+        for field in ("input", "output", "truth"):
+            _check_json(f"predictions[{index}].{field}", getattr(prediction, field))
+
+
+def _check_json(field: str, said: Any) -> None:
+    try:
+        encoded = orjson.dumps(said)
+    except orjson.JSONEncodeError as error:
+        raise InvalidFieldError(field, f"is not JSON: {error}") from error
+    if len(encoded) > MAX_BYTES:
+        raise InvalidFieldError(field, f"{len(encoded)} bytes, and {MAX_BYTES} is the most")
+    if MARKER in encoded:
+        # A sample is no event: nobody could erase it with its subject's key.
+        raise InvalidFieldError(field, "has personal parts, which are not sampled")
+
+
+def _checked(plan: Plan, allowed: Sequence[str] | None, prediction: Prediction) -> bytes:
+    """The digest of its key; raises SpoiltError."""
+    key = example_key(plan, prediction.input) if prediction.key is None else prediction.key
+    read_prediction(plan, prediction.output)
+    if prediction.truth is not None:
+        check_labels(read_truth(plan, prediction.truth).labels, allowed)
+    return key_digest(key)
+
+
+def _truth_text(plan: Plan, allowed: Sequence[str] | None, index: int, said: Any) -> str:
+    try:
+        check_labels(read_truth(plan, said).labels, allowed)
+    except SpoiltError as error:
+        raise InvalidFieldError(f"truths[{index}].truth", str(error)) from error
+    return canonical.encode_any(said).decode()

@@ -1,0 +1,16 @@
+"""Annotation spec sets: the labels that evaluation jobs may use (Data Labeling's AnnotationSpecSet)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection
+
+READ_SPEC_SET: Final = sql.load(__package__, "read_spec_set")
+
+
+def find_spec_set(connection: Connection, name: str) -> list[str] | None:
+    """The labels of a set in their order; None if there is no such set, and any label may be used."""
+    row = connection.execute(READ_SPEC_SET, (name,)).fetchone()
+    return None if row is None else [spec["displayName"] for spec in row[0]]

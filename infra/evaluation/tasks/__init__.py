@@ -1,0 +1,1 @@
+"""Labeling tasks: examples without ground truth, and the answers of human labelers."""

@@ -1,0 +1,207 @@
+"""Labelling tasks in Label Studio: what is asked as its tasks and labelling configuration, its answers read back.
+
+Formats are those of labelstud.io/guide/tasks ("Basic Label Studio JSON format") and
+labelstud.io/guide/export ("JSON"; JSON-MIN leaves out who annotated, and is refused). Its
+coordinates are percents of the image, ours are parts of it, from 0 to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+from xml.etree import ElementTree as ET
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra.evaluation.tasks.labeling import Answered, answer_all
+from jobledger.infra.evaluation.tasks.tasks import Question, Task, find_task, questions
+from jobledger.infra.ledger import Ledger
+
+OBJECTS: Final = {
+    "IMAGE": ("Image", "image"),
+    "TEXT": ("Text", "text"),
+    "GENERAL_DATA": ("Text", "value"),
+}
+"""The tag that shows data of a type, and where in a task's `data` that is."""
+TURNED: Final = ("rotation", "image_rotation")
+
+
+class Given(NamedTuple):
+    """What an export holds, of annotations that were not skipped."""
+
+    answers: Mapping[str, Mapping[int, Any]]
+    """By annotator and sample."""
+    places: Mapping[int, str]
+    """Where in the file a sample's task is."""
+
+
+def export_task(ledger: Ledger, task: Task, after: int = 0, limit: int = 1_000) -> JsonObject:
+    """`{"config", "tasks"}`: the configuration as XML, and what wants an answer still."""
+    asked = questions(ledger, task, after=after, limit=limit)
+    return {"config": config(task), "tasks": [exported(task, question) for question in asked]}
+
+
+def exported(task: Task, question: Question) -> JsonObject:
+    """A question as one of Label Studio's tasks."""
+    _, field = OBJECTS[task.data_type]
+    about = {"job": task.job, "run": task.run, "sample": question.number}
+    data = {field: question.shown.value, **about}
+    return {"id": question.number, "data": data, "predictions": []}
+
+
+def config(task: Task) -> str:
+    """Label Studio's labelling configuration; without a known set it has no labels yet."""
+    tag, name = OBJECTS[task.data_type]
+    view = ET.Element("View")
+    if task.instruction:
+        ET.SubElement(view, "Header", value=task.instruction)
+    ET.SubElement(view, tag, name=name, value=f"${name}")
+    if task.boxes:
+        answer = ET.SubElement(view, "RectangleLabels", name="answer", toName=name)
+    else:
+        choice = "multiple" if task.multi_label else "single"
+        answer = ET.SubElement(view, "Choices", name="answer", toName=name, choice=choice)
+    for label in task.labels:
+        ET.SubElement(answer, "Label" if task.boxes else "Choice", value=label)
+    ET.indent(view)
+    return ET.tostring(view, encoding="unicode")
+
+
+def import_answers(
+    ledger: Ledger, name: str, run: int, said: Any, importer: str | None = None
+) -> Answered:
+    """Keeps the answers of Label Studio's export (its JSON, parsed): all of them, or none.
+
+    Who annotated is `completed_by`, behind `importer/` if that is said. Raises what `answer` does,
+    InvalidFieldError with the task's place in the file.
+    """
+    given = read_export(find_task(ledger, name, run), said)
+    prefix = f"{importer}/" if importer else ""
+    answers = {f"{prefix}{who}": of_person for who, of_person in given.answers.items()}
+    try:
+        return answer_all(ledger, name, run, answers)
+    except InvalidFieldError as error:
+        kind, _, number = error.field.partition(".")
+        if kind != "answers":
+            raise
+        raise InvalidFieldError(given.places[int(number)], error.why) from error
+
+
+def read_export(task: Task, said: Any) -> Given:
+    """The answers in an export of this task; raises InvalidFieldError for what is no such export."""
+    if not isinstance(said, list):
+        raise InvalidFieldError("tasks", "is no JSON list of tasks, as Label Studio exports it")
+    answers, places = dict[str, dict[int, Any]](), dict[int, str]()
+    for number, item in enumerate(said):
+        place = f"tasks[{number}]"
+        annotations = _field(item, place, "annotations", list)
+        sample = _sample(task, item, place)
+        places.setdefault(sample, place)
+        for at, annotation in _finished(annotations, f"{place}.annotations"):
+            of_person = answers.setdefault(_annotator(annotation, at), {})
+            answer = _boxes(annotation, at) if task.boxes else _choices(annotation, at)
+            if of_person.setdefault(sample, answer) != answer:
+                raise InvalidFieldError(
+                    at, f"sample {sample} has another answer of the same person"
+                )
+    return Given(answers, places)
+
+
+def _sample(task: Task, item: Any, place: str) -> int:
+    """The number of the sample; raises InvalidFieldError for one of another task."""
+    data = _field(item, place, "data", dict)
+    place = f"{place}.data"
+    for field, expected in (("job", task.job), ("run", task.run)):
+        if _field(data, place, field, type(expected)) != expected:
+            raise InvalidFieldError(f"{place}.{field}", f"is not {expected}")
+    sample = _field(data, place, "sample", int)
+    assert isinstance(sample, int)
+    return sample
+
+
+def _finished(annotations: list[Any], place: str) -> Iterator[tuple[str, JsonObject]]:
+    """Those that were not skipped, each with its place."""
+    for number, annotation in enumerate(annotations):
+        at = f"{place}[{number}]"
+        if not isinstance(annotation, dict):
+            raise InvalidFieldError(at, "is no JSON object")
+        if not annotation.get("was_cancelled"):
+            yield at, annotation
+
+
+def _annotator(annotation: JsonObject, place: str) -> str:
+    who = annotation.get("completed_by")
+    if isinstance(who, dict):
+        who = who.get("email") or who.get("id")
+    if (isinstance(who, str) and who) or type(who) is int:
+        return str(who)
+    raise InvalidFieldError(f"{place}.completed_by", "names nobody")
+
+
+def _choices(annotation: JsonObject, place: str) -> list[Any]:
+    return [
+        choice
+        for at, _, value in _values(annotation, place, "choices")
+        for choice in _field(value, at, "choices", list)
+    ]
+
+
+def _boxes(annotation: JsonObject, place: str) -> list[JsonObject]:
+    return [
+        _box(at, region, value)
+        for at, region, value in _values(annotation, place, "rectanglelabels")
+    ]
+
+
+def _values(
+    annotation: JsonObject, place: str, type_: str
+) -> Iterator[tuple[str, JsonObject, JsonObject]]:
+    """The regions of a type: the value's place, the region, its value."""
+    for number, region in enumerate(_field(annotation, place, "result", list)):
+        at = f"{place}.result[{number}]"
+        if not isinstance(region, dict):
+            raise InvalidFieldError(at, "is no JSON object")
+        if region.get("type") == type_:
+            yield f"{at}.value", region, _field(region, at, "value", dict)
+
+
+def _box(place: str, region: JsonObject, value: JsonObject) -> JsonObject:
+    labels = _field(value, place, "rectanglelabels", list)
+    if len(labels) != 1:
+        raise InvalidFieldError(
+            f"{place}.rectanglelabels", f"{len(labels)} labels, and a box has one"
+        )
+    if any(said.get(field) for said in (region, value) for field in TURNED):
+        raise InvalidFieldError(place, "is turned, and boxes stand upright")
+    x, y, width, height = (_percent(value, place, of) for of in ("x", "y", "width", "height"))
+    return {
+        "label": labels[0],
+        "top_left": {"x": _part(x), "y": _part(y)},
+        "bottom_right": {"x": _part(x + width), "y": _part(y + height)},
+    }
+
+
+def _percent(value: JsonObject, place: str, field: str) -> float:
+    said = value.get(field)
+    if type(said) not in {int, float}:
+        raise InvalidFieldError(f"{place}.{field}", "is no number")
+    return float(said)  # type: ignore[arg-type]
+
+
+def _part(percent: float) -> float:
+    """Of the image; what was drawn over its edge ends there."""
+    return min(max(percent / 100, 0.0), 1.0)
+
+
+def _field(said: Any, place: str, field: str, kind: type) -> Any:
+    """A field of a JSON object, of that type; raises InvalidFieldError."""
+    if not isinstance(said, dict):
+        raise InvalidFieldError(place, "is no JSON object")
+    value = said.get(field)
+    if type(value) is not kind:
+        why = "is missing" if field not in said else f"is no {_WORDS[kind]}"
+        raise InvalidFieldError(f"{place}.{field}", why)
+    return value
+
+
+_WORDS: Final[dict[type, str]] = {list: "list", dict: "object", str: "text", int: "number"}

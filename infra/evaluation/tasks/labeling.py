@@ -1,0 +1,199 @@
+"""What people answer of a run's samples: kept, once each, until the task is complete, and what they agree on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+
+import orjson
+from jobledger.domain import canonical
+from jobledger.domain.agreement import Rule, agree, kept_answer, read_answer, read_kept
+from jobledger.domain.commands import StepRun
+from jobledger.domain.errors import IllegalTransitionError, InvalidFieldError
+from jobledger.domain.evaluation import Plan, read_plan
+from jobledger.domain.examples import MAX_BYTES, SpoiltError, Truth, check_labels
+from jobledger.domain.job import Job
+from jobledger.domain.names import parse_text
+from jobledger.domain.run_events import LabelingCompleted
+from jobledger.infra.evaluation.errors import (
+    AnsweredTwiceError,
+    EnoughAnswersError,
+    TaskClosedError,
+)
+from jobledger.infra.evaluation.tasks.ground_truth import run_range
+from jobledger.infra.evaluation.tasks.tasks import (
+    Question,
+    Task,
+    count_answers,
+    find_task,
+    open_tasks,
+    questions,
+)
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+
+RECORD_ANSWERS: Final = sql.load(__package__, "record_answers")
+FIND_QUESTIONS: Final = sql.load(__package__, "find_questions")
+READ_ANSWERS: Final = sql.load(__package__, "read_answers")
+READ_REQUESTED: Final = sql.load(__package__, "read_requested")
+MAX_NUMBER: Final = 2**31 - 1
+
+__all__ = [
+    "Answered",
+    "Question",
+    "Task",
+    "agreed",
+    "agreed_truths",
+    "answer",
+    "answer_all",
+    "complete_if_answered",
+    "find_task",
+    "open_tasks",
+    "questions",
+]
+Answers = Mapping[int, Any]
+"""JSON by the numbers of samples."""
+
+
+class Answered(NamedTuple):
+    """What became of the answers of one call."""
+
+    kept: int
+    repeated: int
+    """Given before, just so."""
+    is_open: bool
+    """Whether the task waits for more."""
+
+
+def answer(ledger: Ledger, name: str, run: int, annotator: str, answers: Answers) -> Answered:
+    """Keeps one person's answers: all of them, or none. Who is the last one completes the task.
+
+    An answer is a label, a list of labels, or what says boxes: a list of `{label, top_left,
+    bottom_right}`, or an object with the job's own keys. Raises InvalidFieldError with the field
+    `answers.12` for what cannot be an answer, JobNotFoundError, TaskNotFoundError, and
+    TaskClosedError, AnsweredTwiceError or EnoughAnswersError where it comes too late.
+    """
+    return answer_all(ledger, name, run, {annotator: answers})
+
+
+def answer_all(
+    ledger: Ledger, name: str, run: int, by_annotator: Mapping[str, Answers]
+) -> Answered:
+    """The same for the answers of several people: all of all of them, or none."""
+    task = find_task(ledger, name, run)
+    plan = read_plan(ledger.get(name).spec)._replace(multi_label=task.multi_label)
+    texts = {
+        str(parse_text("annotator", annotator)): _texts(task, plan, answers)
+        for annotator, answers in by_annotator.items()
+    }
+    with translated(), ledger.pool.connection() as connection, connection.transaction():
+        _check_questions(connection, task, {number for said in texts.values() for number in said})
+        # In their order, so that two calls at once cannot wait for each other.
+        outcomes = [
+            outcome
+            for annotator in sorted(texts)
+            for outcome in _record(connection, task, annotator, texts[annotator])
+        ]
+    is_open = task.is_open and not complete_if_answered(ledger, task)
+    return Answered(outcomes.count("kept"), outcomes.count("repeated"), is_open)
+
+
+def complete_if_answered(ledger: Ledger, task: Task) -> bool:
+    """Records LabelingCompleted, once, if every question of an open task has its answers."""
+    if not task.is_open:
+        return False
+    with translated(), ledger.pool.connection() as connection:
+        counts = count_answers(connection, task.job)
+        if counts.get(task.run, 0) < task.question_count * task.replica_count:
+            return False
+        rows = connection.execute(READ_ANSWERS, (task.job, task.run)).fetchall()
+    said = [[sample, annotator, orjson.loads(text)] for sample, annotator, text, _ in rows]
+    digest = hashlib.sha256(canonical.encode_any(said)).hexdigest()
+    completed = LabelingCompleted(run=task.run, answer_count=len(rows), digest=digest)
+    request = f"runs/{task.run}/labeled {hashlib.sha256(task.job.encode()).hexdigest()}"
+    with suppress(IllegalTransitionError):  # The run was given up meanwhile.
+        ledger.command(task.job, StepRun(facts=(completed,)), request_id=request)
+        return True
+    return False
+
+
+def agreed_truths(ledger: Ledger, task: Task) -> dict[int, Truth | None]:
+    """What people agreed on, by the numbers of samples that were answered; None where they did not agree."""
+    with translated(), ledger.pool.connection() as connection:
+        rule = Rule(task.aggregation, task.boxes, task.multi_label)
+        return dict(_agreed(connection, task.job, task.run, rule))
+
+
+def agreed(connection: Connection, job: Job, run: int) -> dict[int, Truth]:
+    """The same of a job's run, without those on which people did not agree; nothing if nobody was asked."""
+    row = connection.execute(READ_REQUESTED, (job.name, run)).fetchone()
+    if row is None:
+        return {}
+    asked = orjson.loads(row[0])
+    aggregation = asked.get("aggregation", "MAJORITY_VOTE")
+    rule = Rule(aggregation, read_plan(job.spec).boxes, asked.get("multiLabel", False))
+    found = _agreed(connection, job.name, run, rule)
+    return {number: truth for number, truth in found if truth is not None}
+
+
+def _agreed(
+    connection: Connection, name: str, run: int, rule: Rule
+) -> Iterator[tuple[int, Truth | None]]:
+    rows = connection.execute(READ_ANSWERS, (name, run)).fetchall()
+    for number, answers in groupby(rows, lambda row: int(row[0])):
+        in_order = sorted(answers, key=lambda row: (row[3], row[1]))
+        yield number, agree([read_kept(orjson.loads(row[2])) for row in in_order], rule)
+
+
+def _texts(task: Task, plan: Plan, answers: Answers) -> dict[int, str]:
+    """The answers as they are kept; raises InvalidFieldError for one that is none."""
+    return {number: _text(task, plan, number, said) for number, said in answers.items()}
+
+
+def _text(task: Task, plan: Plan, number: int, said: Any) -> str:
+    field = f"answers.{number}"
+    try:
+        truth = read_answer(plan, said)
+        check_labels(truth.labels, task.labels or None)
+        kept = kept_answer(truth, boxes=task.boxes, multi_label=task.multi_label)
+        encoded = canonical.encode_any(kept)
+    except SpoiltError as error:
+        raise InvalidFieldError(field, str(error)) from error
+    except InvalidFieldError as error:
+        raise InvalidFieldError(field, error.why) from error
+    if len(encoded) > MAX_BYTES:
+        raise InvalidFieldError(field, f"{len(encoded)} bytes, and {MAX_BYTES} is the most")
+    return encoded.decode()
+
+
+def _check_questions(connection: Connection, task: Task, numbers: set[int]) -> None:
+    first, last = run_range(connection, task.job, task.run)
+    possible = [number for number in numbers if 0 < number <= MAX_NUMBER]
+    rows = connection.execute(FIND_QUESTIONS, (task.job, first, last, possible)).fetchall()
+    unknown = numbers - {number for (number,) in rows}
+    if unknown:
+        field = f"answers.{min(unknown)}"
+        raise InvalidFieldError(field, f"run {task.run} asks nothing of such a sample")
+
+
+def _record(
+    connection: Connection, task: Task, annotator: str, texts: Mapping[int, str]
+) -> Sequence[str]:
+    """What became of each; raises for the first that is not kept, or was not before."""
+    numbers = sorted(texts)
+    said = [texts[number] for number in numbers]
+    given = (task.job, task.run, annotator, task.replica_count, numbers, said)
+    (outcomes,) = connection.execute(RECORD_ANSWERS, given).fetchall()[0]
+    # Who did not hear that their last answer was kept gives it again.
+    if not task.is_open and set(outcomes) != {"repeated"}:
+        raise TaskClosedError(task.job, task.run)
+    for number, outcome in zip(numbers, outcomes, strict=True):
+        if outcome == "twice":
+            raise AnsweredTwiceError(task.job, task.run, number, annotator)
+        if outcome == "full":
+            raise EnoughAnswersError(task.job, task.run, number)
+    return list(outcomes)

@@ -1,0 +1,170 @@
+"""Labelling tasks: what people are asked of a run's samples.
+
+A task is open from its LabelingRequested until it is answered, or its run is over.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import orjson
+from jobledger.domain import run_events as r
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.evaluation import ANNOTATIONS, Plan, read_plan
+from jobledger.domain.runs import open_runs
+from jobledger.domain.showing import Shown, show
+from jobledger.domain.states import EVALUATION_JOBS, allowed
+from jobledger.infra.evaluation.errors import TaskNotFoundError
+from jobledger.infra.evaluation.tasks.ground_truth import run_range
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+
+READ_QUESTIONS: Final = sql.load(__package__, "read_questions")
+COUNT_ANSWERS: Final = sql.load(__package__, "count_answers")
+COUNT_FOR: Final = sql.load(__package__, "count_for")
+
+
+class Task(NamedTuple):
+    """What people are asked of a run, as it was when they were asked."""
+
+    job: str
+    run: int
+    instruction: str
+    labels: tuple[str, ...]
+    """All that may be said, in the order of the annotation spec set; none if that is not known."""
+    multi_label: bool
+    boxes: bool
+    data_type: str
+    """IMAGE, TEXT or GENERAL_DATA."""
+    replica_count: int
+    """So many people answer each question."""
+    aggregation: str
+    question_count: int
+    answer_count: int
+    """Of all people; question_count times replica_count in the end."""
+    is_open: bool
+
+
+class Question(NamedTuple):
+    """A sample whose truth is asked for; what the model said of it is not told."""
+
+    number: int
+    data: Any
+    """The prediction's input, JSON."""
+    shown: Shown
+
+
+class Progress(NamedTuple):
+    """Of one person."""
+
+    answered: int
+    remaining: int
+    """Questions that they may answer still."""
+
+
+def open_tasks(ledger: Ledger, name: str) -> list[Task]:
+    """The tasks of a job that wait for answers, by their runs; raises JobNotFoundError."""
+    return [task for task in _tasks(ledger, name).values() if task.is_open]
+
+
+def find_task(ledger: Ledger, name: str, run: int) -> Task:
+    """The task of a run, open or not; raises JobNotFoundError and TaskNotFoundError."""
+    task = _tasks(ledger, name).get(run)
+    if task is None:
+        raise TaskNotFoundError(name, run)
+    return task
+
+
+def questions(
+    ledger: Ledger, task: Task, annotator: str | None = None, after: int = 0, limit: int = 100
+) -> list[Question]:
+    """Samples after a number that want an answer still; none that the annotator answered."""
+    plan = read_plan(ledger.get(task.job).spec)
+    with translated(), ledger.pool.connection() as connection:
+        asked = _asked(connection, task, annotator) | {"most": limit}
+        asked["first"] = max(asked["first"], after + 1)
+        rows = connection.execute(READ_QUESTIONS, asked).fetchall() if task.is_open else []
+    given = ((number, orjson.loads(raw)) for number, raw in rows)
+    return [Question(number, data, show(plan, data)) for number, data in given]
+
+
+def progress(ledger: Ledger, task: Task, annotator: str | None) -> Progress:
+    """How far somebody has come; of nobody in particular, what is to be done at all."""
+    with translated(), ledger.pool.connection() as connection:
+        asked = _asked(connection, task, annotator)
+        answered, remaining = connection.execute(COUNT_FOR, asked).fetchall()[0]
+    return Progress(answered, remaining if task.is_open else 0)
+
+
+def task_json(task: Task) -> JsonObject:
+    """A task as it is shown."""
+    return {
+        "job": task.job,
+        "run": task.run,
+        "isOpen": task.is_open,
+        "instruction": task.instruction,
+        "dataType": task.data_type,
+        "labels": task.labels,
+        "multiLabel": task.multi_label,
+        "boxes": task.boxes,
+        "replicaCount": task.replica_count,
+        "aggregation": task.aggregation,
+        "questionCount": task.question_count,
+        "answerCount": task.answer_count,
+    }
+
+
+def count_answers(connection: Connection, name: str) -> dict[int, int]:
+    """How many answers each run of a job has."""
+    return dict(connection.execute(COUNT_ANSWERS, (name,)).fetchall())
+
+
+def _asked(connection: Connection, task: Task, annotator: str | None) -> dict[str, Any]:
+    first, last = run_range(connection, task.job, task.run)
+    return {
+        "job": task.job, "run": task.run, "first": first, "last": last,
+        "replicas": task.replica_count, "annotator": annotator,
+    }  # fmt: skip
+
+
+def _tasks(ledger: Ledger, name: str) -> dict[int, Task]:
+    job = ledger.get(name)
+    asked, done = dict[int, r.LabelingRequested](), set[int]()
+    for event in ledger.history(name):
+        match event.data if event.schema else None:
+            case r.LabelingRequested() as data:
+                asked[data.run] = data
+            case r.LabelingCompleted(run=run):
+                done.add(run)
+    if not asked:
+        return {}
+    plan = read_plan(job.spec)
+    with translated(), ledger.pool.connection() as connection:
+        counts = count_answers(connection, name)
+    # Where a task cannot be completed, it takes no answers.
+    may = job.state is not None and allowed("LabelingCompleted", job.state, EVALUATION_JOBS)
+    waiting = set(open_runs(job.output)) - done if may else set[int]()
+    return {
+        run: _task(name, plan, data, counts.get(run, 0), is_open=run in waiting)
+        for run, data in asked.items()
+    }
+
+
+def _task(
+    name: str, plan: Plan, asked: r.LabelingRequested, answer_count: int, *, is_open: bool
+) -> Task:
+    return Task(
+        job=name,
+        run=asked.run,
+        instruction=asked.instruction,
+        labels=tuple(asked.labels),
+        multi_label=asked.multi_label,
+        boxes=plan.boxes,
+        data_type=ANNOTATIONS[plan.annotation],
+        replica_count=asked.replica_count,
+        aggregation=asked.aggregation,
+        question_count=asked.question_count,
+        answer_count=answer_count,
+        is_open=is_open,
+    )

@@ -1,0 +1,179 @@
+"""The writer's side of a connection: `append`, and what has to be known before it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+import psycopg
+from jobledger.domain.errors import VersionConflictError
+from jobledger.domain.job import Job
+from jobledger.infra.eventstore.stored_event import Placed, Row
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection
+from jobledger.projections.jobs import Change, job_of
+from psycopg import pq
+
+APPEND: Final = sql.load(__package__, "append")
+LOCK_HEAD: Final = sql.load(__package__, "lock_head")
+READ_JOBS: Final = sql.load(__package__, "read_jobs")
+READ_VERSIONS: Final = sql.load(__package__, "read_versions")
+FIND_REQUESTS: Final = sql.load(__package__, "find_requests")
+FIND_EVENTS: Final = sql.load(__package__, "find_events")
+ADVANCE_HEAD: Final = sql.load(__package__, "advance_head")
+MAY_COPY: Final = sql.load(__package__, "may_copy")
+
+
+class Appender:
+    """One connection, used by one thread at a time."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        # Having prepared nothing itself, psycopg does not deallocate all after a rollback.
+        connection.prepare_threshold = None
+        self._pg = connection.pgconn
+        self._check(self._pg.prepare(b"append", APPEND))
+        self.may_copy = connection.execute(MAY_COPY).fetchone() == (True,)
+        """Whether this role may write rows itself; others only call `append`."""
+        self.in_doubt = False
+        """Whether something was sent that the server has not answered for."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether the connection is gone."""
+        return self._pg.status != pq.ConnStatus.OK
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it, or nothing; in doubt if the connection breaks at its commit."""
+        with self.connection.transaction():
+            self.in_doubt = False
+            yield
+        self.in_doubt = False
+
+    def lock(self) -> None:
+        """Keeps other writers out until the transaction ends."""
+        self.connection.execute(LOCK_HEAD)
+
+    def load(self, names: Sequence[str]) -> dict[str, Job]:
+        """Each of these jobs as it is; one that does not exist at version 0."""
+        jobs = {name: Job(name=name) for name in names}
+        if names:
+            for row in self.connection.execute(READ_JOBS, (list(names),)):
+                jobs[row[0]] = job_of(row)
+        return jobs
+
+    def find_requests(self, request_ids: Sequence[str]) -> dict[str, str]:
+        """Those that were used before, with the job each was used for."""
+        if not request_ids:
+            return {}
+        return dict(self.connection.execute(FIND_REQUESTS, (list(request_ids),)).fetchall())
+
+    def check_versions(self, first: Mapping[str, int]) -> None:
+        """Raises VersionConflictError unless each name's first version follows what is stored of it."""
+        stored: dict[str, int] = dict(
+            self.connection.execute(READ_VERSIONS, (list(first),)).fetchall()
+        )
+        for name, version in first.items():
+            if name not in stored and version <= 1:
+                continue
+            if version != stored.get(name, 0) + 1:
+                raise VersionConflictError(name, version - 1, stored.get(name, 0))
+
+    def find(self, rows: Sequence[Row]) -> Placed | None:
+        """Where just these rows are stored already, if they are."""
+        places = [row.name for row in rows], [row.version for row in rows]
+        found = self.connection.execute(FIND_EVENTS, places).fetchall()
+        if not rows or len(found) != len(rows):
+            return None
+        same = all(_is(row, stored[2:]) for row, stored in zip(rows, found, strict=True))
+        return Placed(found[0][0], found[0][1]) if same else None
+
+    def append(
+        self, rows: Sequence[Row], request_ids: Sequence[str], changes: Iterable[Change]
+    ) -> Placed:
+        """Writes the rows and what they make of their jobs; all of it or nothing.
+
+        Raises psycopg.Error: UniqueViolation or SerializationFailure if somebody else wrote first.
+        """
+        events: list[bytes] = []
+        first: dict[str, int] = {}
+        last: dict[str, int] = {}
+        for n, (name, _, json) in enumerate(rows):
+            events.append(b'%b,"n":%d%b}' % (json, n, b"" if name in last else b',"first":true'))
+            first.setdefault(name, n)
+            last[name] = n
+        new: list[bytes] = []
+        changed: list[bytes] = []
+        for before, after, json in changes:
+            name = after.name
+            if before.version:
+                changed.append(b'%b,"n":%d}' % (json, last[name]))
+            else:
+                new.append(b'%b,"n":%d,"first":%d}' % (json, last[name], first[name]))
+        parameters = [
+            b"%d" % len(events),
+            _json_array(events),
+            _text_array(request_ids) if request_ids else None,
+            _json_array(new) if new else None,
+            _json_array(changed) if changed else None,
+        ]
+        self.in_doubt = True
+        result = self._check(self._execute(parameters))
+        self.in_doubt = self._pg.transaction_status != pq.TransactionStatus.IDLE
+        size, recorded = result.get_value(0, 0), result.get_value(0, 1)
+        assert size is not None
+        assert recorded is not None
+        return Placed(int(size) - len(rows) + 1, datetime.fromisoformat(recorded.decode()))
+
+    def _execute(self, parameters: Sequence[bytes | None]) -> pq.abc.PGresult:
+        """Straight to libpq: psycopg's cursor costs as much again as the round trip."""
+        return self._pg.exec_prepared(b"append", parameters)  # type: ignore[arg-type] # None is NULL
+
+    def advance(self, count: int) -> Placed:
+        """Takes the next positions, in a transaction that will write so many events there."""
+        row = self.connection.execute(ADVANCE_HEAD, (count,)).fetchone()
+        assert row is not None
+        self.in_doubt = True
+        return Placed(row[0] - count + 1, row[1])
+
+    def _check(self, result: pq.abc.PGresult) -> pq.abc.PGresult:
+        if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+            return result
+        if self.broken:
+            raise psycopg.OperationalError(self._pg.get_error_message() or "the connection broke")
+        self.in_doubt = False
+        raise psycopg.errors.error_from_result(result)
+
+
+def _json_array(objects: Iterable[bytes]) -> bytes:
+    return b"[%b]" % b",".join(objects)
+
+
+def _text_array(texts: Sequence[str]) -> bytes:
+    """An array literal; JSON's escapes in a quoted element are PostgreSQL's."""
+    quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+    return ("{" + ",".join(f'"{text}"' for text in quoted) + "}").encode()
+
+
+def _is(row: Row, stored: tuple[Any, ...]) -> bool:
+    """Whether a stored event is the very one that `row` would write."""
+    mine: dict[str, Any] = orjson.loads(row.json + b"}")
+    data = mine["data"].encode() if "data" in mine else base64.b64decode(mine["bytes"])
+    occurred = mine.get("occurred_time")
+    return stored == (
+        row.name,
+        row.version,
+        mine["type"],
+        data,
+        None if occurred is None else datetime.fromisoformat(occurred),
+        *(mine.get(key) for key in ("actor", "request_id", "trace_parent")),
+    )

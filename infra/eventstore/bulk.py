@@ -1,0 +1,168 @@
+"""Writing thousands of decided events at once: by COPY, the next ones made ready while the server folds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, lru_cache
+from itertools import islice
+from typing import Any, Final
+
+from jobledger.domain.errors import LedgerError
+from jobledger.domain.events import Event
+from jobledger.domain.job import Job
+from jobledger.domain.names import parse_name, parse_text, parse_time, parse_trace_parent
+from jobledger.infra.eventstore.appender import Appender
+from jobledger.infra.eventstore.pending import DecidedWrite, Write
+from jobledger.infra.eventstore.stored_event import Placed, Row, row_of
+from jobledger.infra.postgres import sql
+from jobledger.infra.privacy.envelope import MARKER, Key
+
+COPY_EVENTS: Final = sql.load(__package__, "copy_events")
+KEEP_TO_INDEXES: Final = sql.load(__package__, "keep_to_indexes")
+FOLD_JOBS: Final = sql.load(__package__, "fold_jobs")
+BULK: Final = 5_000
+"""Events in one transaction."""
+TYPES: Final = ("int8", "int8", "int8", "int4", "int2", *("text",) * 2, "bytea", *("text",) * 3)
+"""What COPY is sent; a timestamptz is an int8 on the wire, and made faster as one."""
+DATA: Final = 5
+"""Which of what is copied is the data."""
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+Seal = Callable[[Event, dict[str, Key]], Event]
+
+
+class BulkWrite(Write):
+    """Decided events of any number of jobs, each job's in the order of its versions.
+
+    It has to be prepared before it is written.
+    """
+
+    alone = True
+
+    def __init__(self, events: list[Event], seal: Seal) -> None:
+        super().__init__()
+        self.following: BulkWrite | None = None
+        """What will be written next."""
+        self._events = events
+        self._seal = seal
+        self._first: dict[str, int] = {}
+        self._values: list[tuple[Any, ...]] = []
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def prepare(self) -> None:
+        """Checks the events and encodes them, unless that was done.
+
+        Raises InvalidFieldError for an event that no report could have made.
+        """
+        if not self._values:
+            self._first = _first_versions(self._events)
+            self.touches = list(self._first)
+            self._values = [_values(event) for event in self._events]
+            self._seal_personal()
+
+    def _seal_personal(self) -> None:
+        made: dict[str, Key] = {}
+        for n, values in enumerate(self._values):
+            if MARKER in values[DATA]:
+                self._events[n] = self._seal(self._events[n], made)
+                self._values[n] = _values(self._events[n])
+
+    @cached_property
+    def rows(self) -> Sequence[Row]:  # type: ignore[override]
+        """Made only where COPY does not serve, or to find out whether they were written."""
+        return [row_of(event, event.data.encode()) for event in self._events]
+
+    def fold(self, jobs: dict[str, Job]) -> None:
+        """History is believed: the events are folded, not judged."""
+        DecidedWrite(self.rows, self._events).fold(jobs)
+
+    def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
+        """By COPY and the fold in SQL, if this role may; through `append` otherwise."""
+        if not appender.may_copy:
+            jobs.update(appender.load(self.touches))
+            return super().write(appender, jobs)
+        # Those that begin here meet the unique index if they were there already.
+        appender.check_versions({name: first for name, first in self._first.items() if first > 1})
+        placed = appender.advance(len(self._events))
+        connection = appender.connection
+        recorded = _microseconds(placed.recorded_time)
+        with connection.cursor() as cursor, cursor.copy(COPY_EVENTS) as copy:
+            copy.set_types(TYPES)
+            for position, values in enumerate(self._values, placed.first_position):
+                copy.write_row((position, recorded, *values))
+        connection.execute(KEEP_TO_INDEXES)
+        last = placed.first_position + len(self._events) - 1
+        with connection.pipeline():
+            connection.execute(FOLD_JOBS, (placed.first_position, last))
+            if self.following is not None:
+                # The server folds: there is time for it. What is wrong with it is said in its turn.
+                with suppress(LedgerError):
+                    self.following.prepare()
+        return placed
+
+
+def bulk_writes(events: Iterable[Event], seal: Seal) -> Iterator[BulkWrite]:
+    """The events in writes of BULK each, in their order, each prepared while the one before is written.
+
+    `seal` is called with those that have personal parts, and with the keys it used for the write.
+    """
+    source = iter(events)
+    write: BulkWrite | None = None
+    while True:
+        try:
+            chunk = list(islice(source, BULK))
+        except Exception:
+            if write is not None:
+                write.prepare()
+                yield write
+            raise
+        following = BulkWrite(chunk, seal) if chunk else None
+        if write is not None:
+            write.following = following
+            write.prepare()
+            yield write
+        if following is None:
+            return
+        write = following
+
+
+def _values(event: Event) -> tuple[Any, ...]:
+    """What is copied of an event, but for its position and recorded time."""
+    name, version, data, occurred, actor, request_id, trace_parent = event
+    return (
+        _microseconds(occurred),
+        version,
+        data.schema_number,
+        type(data).__name__,
+        name,
+        data.encode(),
+        actor,
+        request_id,
+        trace_parent,
+    )
+
+
+def _first_versions(events: Sequence[Event]) -> dict[str, int]:
+    """The version each job begins with here; raises InvalidFieldError as a report would."""
+    now = datetime.now(UTC)
+    first: dict[str, int] = {}
+    for event in events:
+        if event.name not in first:
+            first[parse_name(event.name)] = event.version
+        parse_time(event.occurred_time, now)
+        if event.actor or event.request_id or event.trace_parent:
+            parse_text("actor", event.actor)
+            parse_text("request_id", event.request_id)
+            parse_trace_parent(event.trace_parent)
+    return first
+
+
+@lru_cache(maxsize=1024)
+def _microseconds(time: datetime) -> int:
+    """A time as PostgreSQL keeps it: whole microseconds since 2000."""
+    return (time - _EPOCH) // _MICROSECOND

@@ -1,0 +1,109 @@
+"""Reading events in order: one job's history, and the live feed of the whole ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from threading import Event as Signal
+from typing import Any, Final
+
+from jobledger.domain.states import EVALUATION, JobState, state_after
+from jobledger.infra.errors import LedgerUnavailableError
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from psycopg_pool import ConnectionPool
+
+READ_HISTORY: Final = sql.load(__package__, "read_history")
+READ_EVENTS: Final = sql.load(__package__, "read_events")
+READ_STATES: Final = sql.load(__package__, "read_states")
+READ_SIZE: Final = sql.load(__package__, "read_size")
+
+PAGE: Final = 1_000
+# Seconds until the next look for new events: soon after some came, later when none do.
+SOONEST: Final = 0.002
+LATEST: Final = 0.05
+MAX_STATES: Final = 100_000
+LAST_VERSION: Final = 2**31 - 1
+
+ENTERED: Final = {event: state_after(event) for event in EVALUATION if state_after(event)}
+"""The state each event leads to, without those that leave it as it was."""
+
+
+class Feed:
+    """Reads events through a pool; any number of threads may."""
+
+    def __init__(self, pool: ConnectionPool[Connection], closed: Signal) -> None:
+        self._pool = pool
+        self._closed = closed
+
+    def size(self) -> int:
+        """How many events there are, which is the last position."""
+        with translated(), self._pool.connection() as connection:
+            row = connection.execute(READ_SIZE).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def history(self, name: str, after: int = 0, until: int = LAST_VERSION) -> list[RecordedEvent]:
+        """One job's events after a version, up to another, oldest first; none for an unknown job."""
+        place = {"name": name, "after": after, "until": until}
+        with translated(), self._pool.connection() as connection:
+            rows = connection.execute(READ_HISTORY, place, binary=True).fetchall()
+        return list(_with_states(rows, self._states(rows, {})))
+
+    def page(self, after: int, limit: int = PAGE) -> list[tuple[Any, ...]]:
+        """Rows of the events after a position, in commit order."""
+        with translated(), self._pool.connection() as connection:
+            return connection.execute(
+                READ_EVENTS, {"after": after, "limit": limit}, binary=True
+            ).fetchall()
+
+    def events(self, after: int, *, follow: bool) -> Iterator[RecordedEvent]:
+        """Events after a position, in commit order; `follow`: waits for more, until the ledger is closed."""
+        states: dict[str, JobState | None] = {}
+        pause = SOONEST
+        while not self._closed.is_set():
+            try:
+                rows = self.page(after)
+            except LedgerUnavailableError:
+                if self._closed.is_set():
+                    return
+                raise
+            if rows:
+                if len(states) > MAX_STATES:
+                    states.clear()
+                states.update(self._states(rows, states))
+                yield from _with_states(rows, states)
+                after, pause = rows[-1][0], SOONEST
+            elif not follow:
+                return
+            else:
+                self._closed.wait(pause)
+                pause = min(pause * 2, LATEST)
+
+    def _states(
+        self, rows: Iterable[tuple[Any, ...]], known: Mapping[str, JobState | None]
+    ) -> dict[str, JobState | None]:
+        """The states before `rows` of the jobs whose first row does not tell its state itself."""
+        wanted: dict[str, int] = {}
+        told: set[str] = set()
+        for row in rows:
+            if row[3] in ENTERED:
+                told.add(row[1])
+            elif row[4] and row[1] not in told and row[1] not in known:
+                wanted.setdefault(row[1], row[2])
+        if not wanted:
+            return {}
+        places = list(wanted), list(wanted.values())
+        with translated(), self._pool.connection() as connection:
+            found = connection.execute(READ_STATES, places).fetchall()
+        return {name: JobState[state] if state else None for name, state in found}
+
+
+def _with_states(
+    rows: Iterable[tuple[Any, ...]], states: dict[str, JobState | None]
+) -> Iterator[RecordedEvent]:
+    """The rows as events with the state after each; `states` holds those before, and is kept."""
+    make = RecordedEvent._make
+    for row in rows:
+        name = row[1]
+        state = states[name] = ENTERED.get(row[3]) or states.get(name)
+        yield make((*row, state))

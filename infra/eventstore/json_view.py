@@ -1,0 +1,64 @@
+"""Jobs and events as JSON, the same at every edge: camelCase, RFC 3339 times in UTC with microseconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.job import Job
+from jobledger.domain.moments import Moment
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+
+
+def time_text(time: datetime | None) -> str | None:
+    """`2026-11-22T10:00:00.000000Z`; None where there is no time."""
+    if time is None:
+        return None
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def job_json(job: Job) -> JsonObject:
+    """A job; fields that hold nothing are null."""
+    return {
+        "name": job.name,
+        "project": job.project,
+        "kind": job.kind,
+        "state": None if job.state is None else job.state.name,
+        "version": job.version,
+        "attempt": job.attempt,
+        "createTime": time_text(job.create_time),
+        "startTime": time_text(job.start_time),
+        "endTime": time_text(job.end_time),
+        "updateTime": time_text(job.update_time),
+        "error": job.error,
+        "errorMessage": job.error_message,
+        "labels": job.labels,
+        "etag": job.etag,
+        "spec": job.spec,
+        "output": job.output,
+    }
+
+
+def event_json(event: RecordedEvent) -> JsonObject:
+    """An event; `state` is the job's after it."""
+    return {
+        "position": event.position,
+        "name": event.name,
+        "version": event.version,
+        "type": event.type,
+        "occurredTime": time_text(event.occurred_time),
+        "recordedTime": time_text(event.recorded_time),
+        "actor": event.actor,
+        "requestId": event.request_id,
+        "data": event.json if event.schema else None,
+        "state": None if event.state is None else event.state.name,
+    }
+
+
+def moment_json(moment: Moment) -> JsonObject:
+    """What an answer holds for: on the occurred clock, as far as was known at `position`."""
+    return {
+        "asOf": time_text(moment.time),
+        "clock": moment.clock.value,
+        "position": moment.position,
+    }

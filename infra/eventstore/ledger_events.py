@@ -1,0 +1,68 @@
+"""Events of the ledger's own: what was erased, what was pruned. Each is the next of its stream.
+
+They are of schema 0, so of no job, and what they tell of is done in the transaction that writes them.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Final
+
+from jobledger.domain import canonical
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.job import Job
+from jobledger.infra.errors import OwnerNeededError
+from jobledger.infra.eventstore.appender import READ_VERSIONS, Appender
+from jobledger.infra.eventstore.pending import Write
+from jobledger.infra.eventstore.stored_event import Placed, foreign_row
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+
+MAY_DELETE: Final = sql.load(__package__, "may_delete")
+
+
+class RecordWrite(Write):
+    """An event of the ledger's own, and what it tells of: both, or neither."""
+
+    alone = True
+    stream: str
+    type: str
+
+    def __init__(self, actor: str | None) -> None:
+        super().__init__()
+        self._actor = actor
+
+    @abstractmethod
+    def do(self, connection: Connection) -> JsonObject | None:
+        """Does it, and says what is recorded of it; None if there is nothing to do. Writers are kept out."""
+
+    def done(self, connection: Connection, position: int) -> None:
+        """Does what takes the position of the record."""
+
+    def fold(self, jobs: dict[str, Job]) -> None:
+        """Of no job."""
+
+    def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
+        self.fold(jobs)
+        said = self.do(appender.connection)
+        if said is None:
+            return None
+        versions: dict[str, int] = dict(
+            appender.connection.execute(READ_VERSIONS, ([self.stream],)).fetchall()
+        )
+        version = versions.get(self.stream, 0) + 1
+        data = canonical.encode(said)
+        self.rows = [foreign_row(self.stream, version, self.type, data, self._actor)]
+        placed = appender.append(self.rows, [], [])
+        self.done(appender.connection, placed.first_position)
+        return placed
+
+
+def check_may_delete(ledger: Ledger, tables: Iterable[str], what: str) -> None:
+    """Raises OwnerNeededError unless this role may delete from these tables."""
+    with translated(), ledger.pool.connection() as connection:
+        row = connection.execute(MAY_DELETE, (list(tables),)).fetchone()
+    if row != (True,):
+        raise OwnerNeededError(what)

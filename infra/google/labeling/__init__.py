@@ -1,0 +1,1 @@
+"""Data Labeling v1beta1: evaluation jobs and evaluations."""

@@ -1,0 +1,149 @@
+"""Data Labeling v1beta1 ExampleComparisons: what is true of an example beside what a model said of it.
+
+An Example knows no score: where a model has to choose one label, that is the one with the highest
+score (of equals the first); where it may choose several, those with at least 0.5, as in confusion
+matrices; and all boxes that it drew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from mimetypes import guess_type
+from typing import Any, Final, NamedTuple
+
+import orjson
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.evaluation import ANNOTATIONS, Plan, read_plan
+from jobledger.domain.examples import (
+    Box,
+    Predicted,
+    SpoiltError,
+    Truth,
+    example_key,
+    read_prediction,
+)
+from jobledger.domain.job import Job
+from jobledger.infra.evaluation.tasks.ground_truth import Sample, run_samples, run_truths
+from jobledger.infra.google.wire.resources import bare
+from jobledger.infra.postgres.connections import translated
+from jobledger.infra.read.reader import Reads
+
+CERTAIN: Final = 0.5
+"""As in infra/evaluation/metrics/classification.py, which needs numpy."""
+BY_PEOPLE: Final = "OPERATOR"
+"""Annotation.annotationSource."""
+
+
+class Run(NamedTuple):
+    """A run of a job."""
+
+    job: str
+    number: int
+    dataset: str
+
+
+class Compared(NamedTuple):
+    """A sample, and what is true of it."""
+
+    sample: Sample
+    truth: Truth
+
+
+def read_comparisons(
+    ledger: Reads, run: Run, after: int, size: int
+) -> tuple[list[JsonObject], int | None]:
+    """So many ExampleComparisons of samples after a number; with the last one's if there are more."""
+    job = ledger.read_current(run.job)  # A deleted job's evaluations stay.
+    assert job is not None
+    compared = _read(ledger, job, run.number, after, size + 1)
+    plan = read_plan(job.spec)
+    shown = [_comparison(plan, run.dataset, one) for one in compared[:size]]
+    return shown, compared[size - 1].sample.number if len(compared) > size else None
+
+
+def _read(ledger: Reads, job: Job, run: int, after: int, limit: int) -> list[Compared]:
+    with translated(), ledger.pool.connection() as connection:
+        truths = run_truths(connection, job, run)
+        numbers = sorted(number for number in truths if number > after)[:limit]
+        if not numbers:
+            return []
+        return [
+            Compared(sample, truths[sample.number])
+            for sample in run_samples(connection, job.name, numbers[0], numbers[-1])
+            if sample.number in truths
+        ]
+
+
+def _comparison(plan: Plan, dataset: str, compared: Compared) -> JsonObject:
+    sample, truth = compared
+    predicted = read_prediction(plan, orjson.loads(sample.raw_prediction))
+    example = {
+        "name": f"{dataset}/examples/{sample.number}",
+        **_payload(plan, orjson.loads(sample.raw_data)),
+    }
+    boxes = [*truth.boxes, *predicted.boxes]
+    in_pixels = any(place > 1 for box in boxes for place in box[1:])
+    source = {"annotationSource": BY_PEOPLE} if sample.groundtruth is None else {}
+    true = [{**source, **one} for one in _annotations(plan, truth, in_pixels=in_pixels)]
+    chosen = _chosen(plan, predicted)
+    said = [*_annotations(plan, chosen, in_pixels=in_pixels)]
+    return {
+        "groundTruthExample": bare({**example, "annotations": true}),
+        "modelCreatedExamples": [bare({**example, "annotations": said})],
+    }
+
+
+def _chosen(plan: Plan, predicted: Predicted) -> Truth:
+    """What a model's answer comes to."""
+    scored = list(zip(predicted.labels, predicted.scores, strict=True))
+    if plan.boxes:
+        return Truth(predicted.labels, predicted.boxes)
+    if plan.multi_label:
+        return Truth([label for label, score in scored if score >= CERTAIN])
+    return Truth([max(scored, key=lambda one: one[1])[0]] if scored else [])
+
+
+def _payload(plan: Plan, given: Any) -> JsonObject:
+    """The example itself. There is no payload for general data: it is text, as JSON if it is no string."""
+    data = _said(plan, "data_json_key", given)
+    reference = _said(plan, "reference_json_key", given)
+    if ANNOTATIONS[plan.annotation] != "IMAGE":
+        return {"textPayload": bare({"textContent": reference if data is None else data})}
+    mime = guess_type(reference)[0] if reference else None
+    return {"imagePayload": bare({"mimeType": mime, "imageUri": reference})}
+
+
+def _said(plan: Plan, key: str, given: Any) -> str | None:
+    """The value of one of the plan's keys, as text."""
+    try:
+        return example_key(plan._replace(keys={key: plan.keys.get(key, "")}), given)
+    except SpoiltError:
+        return None
+
+
+def _annotations(plan: Plan, told: Truth, *, in_pixels: bool) -> Iterator[JsonObject]:
+    """Annotation messages: a box each, or a label each."""
+    if plan.boxes:
+        values: Iterable[Mapping[str, Any]] = (
+            {"imageBoundingPolyAnnotation": {**_spec(box.label), **_poly(box, in_pixels=in_pixels)}}
+            for box in told.boxes
+        )
+    else:
+        image = ANNOTATIONS[plan.annotation] == "IMAGE"
+        field = "imageClassificationAnnotation" if image else "textClassificationAnnotation"
+        values = ({field: _spec(label)} for label in told.labels)
+    return ({"annotationValue": value} for value in values)
+
+
+def _spec(label: str) -> JsonObject:
+    return {"annotationSpec": {"displayName": label}}
+
+
+def _poly(box: Box, *, in_pixels: bool) -> JsonObject:
+    """Its four corners, clockwise from the top left one."""
+    corners = [(box.x0, box.y0), (box.x1, box.y0), (box.x1, box.y1), (box.x0, box.y1)]
+    if in_pixels:
+        vertices = [{"x": round(x), "y": round(y)} for x, y in corners]
+        return {"boundingPoly": {"vertices": vertices}}
+    places = [{"x": x, "y": y} for x, y in corners]
+    return {"normalizedBoundingPoly": {"normalizedVertices": places}}

@@ -1,0 +1,149 @@
+"""The filter of SearchEvaluations, in SQL.
+
+    evaluation_job.evaluation_job_id                the last part of EvaluationJob.name
+    evaluation_job.model_id                         M, of EvaluationJob.modelVersion projects/P/models/M/versions/V
+    evaluation_job.evaluation_job_run_time_start    Evaluation.evaluationJobRunTime from then on
+    evaluation_job.evaluation_job_run_time_end      and until then; whichever comparator stands there
+    evaluation_job.job_state                        EvaluationJob.state, as it is now
+    annotation_spec.display_name                    the label that the evaluation is about
+
+Names may be in camel case, too. Where a filter names a label, it finds evaluations of labels;
+any other finds those over all labels, one a run.
+
+Source: the parameter `filter` of datalabeling.projects.evaluations.search.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.filters import All, Filter, Restriction, parts_of
+from jobledger.infra.google.wire.dialects import EVALUATION_STATES, in_states, read_filter
+from jobledger.infra.google.wire.masks import camel
+from jobledger.infra.google.wire.scalars import Refused, timestamp
+from jobledger.infra.read.filter_sql import Column, Rendering
+from psycopg.sql import SQL, Composable
+
+_TIME: Final = re.compile(
+    r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))"""
+)
+"""What is quoted, or a time that is not: the reference's example has none in quotes, and AIP-160 knows no other."""
+_EQUAL: Final = frozenset({"=", ":", "!="})
+_BOUND: Final = frozenset({"=", ":", "<", "<=", ">", ">="})
+
+EVERYTHING: Final = All(())
+
+OVERALL: Final = SQL("SELECT 0 AS place, runs.evaluations::json -> 0 AS evaluation")
+BY_LABEL: Final = SQL(
+    "SELECT n::integer AS place, one AS evaluation"
+    " FROM json_array_elements(runs.evaluations::json) WITH ORDINALITY AS ones (one, n) WHERE n > 1"
+)
+"""What is looked at of a run: its evaluation over all labels, or those of each label."""
+
+
+class Found(NamedTuple):
+    """What a filter means: of what it is to be true, the condition, and its parameters."""
+
+    listed: SQL
+    condition: Composable
+    parameters: dict[str, Any]
+
+
+def render(text: str) -> Found:
+    """Raises InvalidFieldError for a filter that cannot be read, or a field or value there is not."""
+    tree = read_filter(_TIME.sub(_quoted, text), EVERYTHING, _translate)
+    rendering = _Rendering()
+    by_label = any(isinstance(part, Restriction) and part.field == LABEL for part in parts_of(tree))
+    condition = rendering.condition(tree)
+    return Found(BY_LABEL if by_label else OVERALL, condition, rendering.parameters)
+
+
+def of_model(restriction: Restriction) -> Restriction:
+    """A comparison with a model's id, as one of model versions; raises InvalidFieldError."""
+    if restriction.comparator not in _EQUAL:
+        raise InvalidFieldError("filter", "model ids have no order")
+    versions = f"*/models/{restriction.value.replace('*', '')}/versions/*"
+    return restriction._replace(field=("spec", "modelVersion"), value=versions)
+
+
+LABEL: Final = ("label",)
+JOB_ID: Final = ("job_id",)
+RUN_TIME: Final = ("run_time",)
+
+
+def _as_it_is(_: str, text: str) -> str:
+    return text
+
+
+def _as_time(_: str, text: str) -> str:
+    try:
+        return str(timestamp(text, 0))
+    except Refused as refused:
+        raise InvalidFieldError("filter", f"{text[:80]!r} {refused.why}") from None
+
+
+COLUMNS: Final[dict[tuple[str, ...], Column]] = {
+    LABEL: Column(
+        "coalesce(evaluation #>> '{evaluationMetrics,classificationMetrics,prCurve,annotationSpec,displayName}',"
+        " evaluation #>> '{evaluationMetrics,objectDetectionMetrics,prCurve,annotationSpec,displayName}')",
+        _as_it_is,
+    ),
+    JOB_ID: Column("split_part(name, '/', -1)", _as_it_is),
+    # All of a run have the same. It is near the beginning, and the whole is long: only what may be
+    # written otherwise is read as JSON.
+    RUN_TIME: Column(
+        'coalesce(substring(left(evaluations, 500) from \'"evaluationJobRunTime":"([^"]*)"\'),'
+        " evaluations::json -> 0 ->> 'evaluationJobRunTime')::timestamptz",
+        _as_time,
+    ),
+}
+"""Beside those of jobs."""
+
+
+class _Rendering(Rendering):
+    """Of the jobs whose evaluations are searched, and of these."""
+
+    def field(self, field: tuple[str, ...], asked_by: str = "filter") -> tuple[Composable, Column]:
+        column = COLUMNS.get(field)
+        if column is None:
+            return super().field(field, asked_by)
+        return SQL("({})").format(SQL(column.expression)), column
+
+    def _ever(self, _: Filter) -> Composable:
+        raise InvalidFieldError("filter", "evaluations never change: of them there is no ever()")
+
+
+def _quoted(match: re.Match[str]) -> str:
+    return match[1] or f'"{match[2]}"'
+
+
+def _translate(restriction: Restriction) -> Filter:
+    match [*map(camel, restriction.field)]:
+        case ["evaluationJob", "evaluationJobId"]:
+            return _compared(restriction, JOB_ID)
+        case ["evaluationJob", "modelId"]:
+            return of_model(restriction)
+        case ["evaluationJob", "evaluationJobRunTimeStart"]:
+            return _bound(restriction, ">=")
+        case ["evaluationJob", "evaluationJobRunTimeEnd"]:
+            return _bound(restriction, "<=")
+        case ["evaluationJob", "jobState"]:
+            return in_states(restriction, EVALUATION_STATES)
+        case ["annotationSpec", "displayName"]:
+            return _compared(restriction, LABEL)
+    raise InvalidFieldError("filter", f"there is no field {'.'.join(restriction.field)!r}")
+
+
+def _compared(restriction: Restriction, field: tuple[str, ...]) -> Filter:
+    if restriction.comparator not in _EQUAL:
+        raise InvalidFieldError("filter", f"{'.'.join(restriction.field)} has no order")
+    return restriction._replace(field=field)
+
+
+def _bound(restriction: Restriction, comparator: str) -> Filter:
+    """`start = T` as the API says it, and `start >= T` as one might, are the same bound."""
+    if restriction.comparator not in _BOUND:
+        raise InvalidFieldError("filter", f"{'.'.join(restriction.field)} is a bound, with =")
+    return Restriction(RUN_TIME, comparator, restriction.value)

@@ -1,0 +1,126 @@
+"""Data Labeling v1beta1 evaluations: what runs of evaluation jobs found, read and never written here.
+
+An evaluation is there once its run's EvaluationCreated is, and stays when its job is deleted.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import JobNotFoundError, LedgerError
+from jobledger.domain.names import parse_name
+from jobledger.infra.access.tokens import Role
+from jobledger.infra.google.labeling.comparisons import Run, read_comparisons
+from jobledger.infra.google.labeling.evaluation_filters import render
+from jobledger.infra.google.wire import messages
+from jobledger.infra.google.wire.calls import Call, Method
+from jobledger.infra.google.wire.paging import place_of, token_of
+from jobledger.infra.google.wire.resources import bare
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import translated
+from jobledger.infra.read.page_tokens import Place
+from psycopg.sql import SQL, Literal
+
+API: Final = messages.load("datalabeling_v1beta1")
+FIND_EVALUATED: Final = sql.load(__package__, "find_evaluated")
+SEARCH_EVALUATIONS: Final = sql.load(__package__, "search_evaluations").decode()
+USUAL_PAGE: Final = 100
+MAX_PAGE: Final = 100
+"""Of evaluations, whose curves are long."""
+MAX_COMPARISONS: Final = 1_000
+
+
+class EvaluationNotFoundError(JobNotFoundError):
+    """No such evaluation, or its run is not over yet."""
+
+    def __init__(self, name: str) -> None:
+        LedgerError.__init__(self, f"there is no evaluation {name[:200]}")
+        self.name = name
+
+
+class Found(NamedTuple):
+    """An evaluation, and the run that it is of."""
+
+    evaluation: JsonObject
+    run: Run
+
+
+def get(call: Call) -> JsonObject:
+    return _find(call).evaluation
+
+
+def search(call: Call) -> JsonObject:
+    """Those over all labels, or those of the labels that the filter names (evaluation_filters.py)."""
+    query = ("evaluations", call.project, call.query.get("filter", ""))
+    size = call.page_size(USUAL_PAGE, MAX_PAGE)
+    rows = _search(call, query[2], place_of(call, *query), size + 1)
+    token = None
+    if len(rows) > size:
+        _, time, run, dataset, place = rows[size - 1]
+        after = (time.isoformat(), f"{run} {dataset}")
+        token = token_of(call, query, offset=place, after=after)
+    return bare({"evaluations": [row[0] for row in rows[:size]], "nextPageToken": token})
+
+
+def search_comparisons(call: Call) -> JsonObject:
+    """The run's examples of which the truth is known, in the order they were sampled."""
+    body = API.parse("SearchExampleComparisonsRequest", call.body or {})
+    call = call._replace(query={field: str(value) for field, value in body.items()})
+    size = call.page_size(USUAL_PAGE, MAX_COMPARISONS)
+    query = ("exampleComparisons", *call.ids)
+    place = place_of(call, *query)
+    run = _find(call).run
+    shown, last = read_comparisons(call.ledger, run, 0 if place is None else place.offset, size)
+    token = None if last is None else token_of(call, query, offset=last)
+    return bare({"exampleComparisons": shown, "nextPageToken": token})
+
+
+def _find(call: Call) -> Found:
+    dataset = f"{call.project}/datasets/{call.ids[1]}"
+    name = f"{dataset}/evaluations/{call.ids[2]}"
+    if "\0" in name:
+        raise EvaluationNotFoundError(name)
+    with translated(), call.ledger.pool.connection() as connection:
+        row = connection.execute(FIND_EVALUATED, (dataset,)).fetchone()
+    job, number, evaluations = row or ("", 0, [])
+    found = next((one for one in evaluations if one["name"] == name), None)
+    if found is None:
+        raise EvaluationNotFoundError(name)
+    return Found(found, Run(job, number, dataset))
+
+
+def _search(call: Call, filter: str, after: Place | None, limit: int) -> list[tuple[Any, ...]]:
+    """Rows of evaluation, create time, run, dataset, and the evaluation's place in its run."""
+    parse_name(f"{call.project}/evaluationJobs/1")
+    listed, condition, parameters = render(filter)
+    time, behind = (None, "") if after is None or after.after is None else after.after
+    run, _, dataset = behind.partition(" ")
+    given = {
+        "parent": call.project,
+        "time": time,
+        "run": int(run or 0),
+        "dataset": dataset,
+        "place": 0 if after is None else after.offset,
+    }
+    statement = SQL(SEARCH_EVALUATIONS).format(
+        listed=listed, condition=condition, limit=Literal(limit)
+    )
+    with translated(), call.ledger.pool.connection() as connection:
+        return connection.execute(statement, given | parameters).fetchall()
+
+
+_EVALUATIONS: Final = "v1beta1/projects/*/datasets/*/evaluations/*"
+_SERVICE: Final = "datalabeling.projects"
+METHODS: Final = (
+    Method(f"{_SERVICE}.datasets.evaluations.get", "GET", _EVALUATIONS, get, Role.READER),
+    Method(
+        f"{_SERVICE}.evaluations.search", "GET", "v1beta1/projects/*/evaluations:search", search,
+        Role.READER, frozenset({"filter", "pageSize", "pageToken"}),
+    ),
+    Method(
+        f"{_SERVICE}.datasets.evaluations.exampleComparisons.search", "POST",
+        f"{_EVALUATIONS}/exampleComparisons:search", search_comparisons, Role.READER,
+        body="SearchExampleComparisonsRequest",
+    ),
+)  # fmt: skip

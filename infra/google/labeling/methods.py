@@ -1,0 +1,249 @@
+"""Data Labeling v1beta1 `projects.evaluationJobs`: create, get, list, patch, pause, resume, delete.
+
+The table of methods is the whole API's: evaluations.py and spec_sets.py have the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterator
+from typing import Any, Final
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import (
+    EtagMismatchError,
+    InvalidFieldError,
+    JobExistsError,
+    JobNotFoundError,
+)
+from jobledger.domain.evaluation import CONFIG, check_job, check_numbers
+from jobledger.domain.filters import Filter, Restriction
+from jobledger.domain.job import Job
+from jobledger.domain.schedules import parse_schedule
+from jobledger.infra.access.tokens import Role
+from jobledger.infra.google.labeling import evaluations, spec_sets
+from jobledger.infra.google.labeling.evaluation_filters import of_model
+from jobledger.infra.google.wire import messages
+from jobledger.infra.google.wire.calls import (
+    AS_OF,
+    Call,
+    Method,
+    Methods,
+    moment_of,
+)
+from jobledger.infra.google.wire.dialects import (
+    EVALUATION_STATES,
+    collection_of,
+    in_states,
+    read_filter,
+)
+from jobledger.infra.google.wire.masks import Paths, camel, merge, parse_mask
+from jobledger.infra.google.wire.resources import bare, given_fields, made_fields, time_text
+
+API: Final = messages.load("datalabeling_v1beta1")
+MESSAGE: Final = "EvaluationJob"
+USUAL_PAGE: Final = 100
+MAX_PAGE: Final = 1_000
+TRIES: Final = 5
+PATCHED: Final = (
+    (CONFIG, "humanAnnotationConfig", "instruction"),
+    (CONFIG, "exampleCount"),
+    (CONFIG, "exampleSamplePercentage"),
+)
+GOING_ON: Final = {
+    state for state in EVALUATION_STATES if EVALUATION_STATES[state] in ("SCHEDULED", "RUNNING")
+}
+"""The states in which there is nothing to resume: the ledger's own UPDATING is one, too."""
+
+
+def create(call: Call) -> JsonObject:
+    """One job a model version: its ids follow from that, so that two of them cannot both be made."""
+    body = API.parse(MESSAGE, _unwrapped(call.body), "job")
+    _check(body, "job.")
+    model_version = body.get("modelVersion")
+    for job_id in _ids(model_version):
+        name = f"{call.project}/evaluationJobs/{job_id}"
+        try:
+            return resource(call.opened(call.ledger.create(name, {}, body, **call.about)))
+        except JobExistsError:
+            if model_version and not _is_deleted(call, name):
+                raise
+    raise AssertionError("ids do not end")
+
+
+def get(call: Call) -> JsonObject:
+    as_of, clock = moment_of(call)
+    return resource(call.opened(call.job(_name(call), as_of, clock)))
+
+
+def list_jobs(call: Call) -> JsonObject:
+    as_of, clock = moment_of(call)
+    scope = collection_of(call.project, "evaluationJobs")
+    page = call.ledger.page(
+        read_filter(call.query.get("filter", ""), scope, _translate),
+        page_size=call.page_size(USUAL_PAGE, MAX_PAGE),
+        page_token=call.query.get("pageToken", ""),
+        as_of=as_of,
+        clock=clock,
+    )
+    jobs = [resource(call.opened(job)) for job in page.jobs]
+    return bare({"evaluationJobs": jobs, "nextPageToken": page.next_page_token or None})
+
+
+def patch(call: Call) -> JsonObject:
+    """Takes effect at once, in any live state."""
+    body = API.parse(MESSAGE, call.body)
+    check_numbers(body.get(CONFIG) or {}, f"{CONFIG}.")
+    paths = _patched(call, body)
+    name = _name(call)
+    for _ in range(TRIES):
+        job = call.job(name)
+        try:
+            spec = merge(job.spec, body, paths)
+            job = call.ledger.change_config(name, spec, job.etag, **call.about)
+            return resource(call.opened(job))
+        except EtagMismatchError:
+            continue  # It changed between the two: the patch is of what it is now.
+    raise EtagMismatchError(name)
+
+
+def pause(call: Call) -> JsonObject:
+    """Nothing happens to a paused job."""
+    call.expect_no_fields()
+    call.ledger.pause(_name(call), **call.about)
+    return {}
+
+
+def resume(call: Call) -> JsonObject:
+    """Nothing happens to a job that is not paused."""
+    call.expect_no_fields()
+    job = call.job(_name(call))
+    if job.state not in GOING_ON:
+        call.ledger.resume(job.name, **call.about)
+    return {}
+
+
+def delete(call: Call) -> JsonObject:
+    """It is STOPPED, and then gone."""
+    call.ledger.delete(_name(call), stop=True, **call.about)
+    return {}
+
+
+def resource(job: Job) -> JsonObject:
+    """The EvaluationJob message."""
+    assert job.state is not None
+    return bare(
+        {
+            **made_fields(API, MESSAGE, job.output),
+            **given_fields(API, MESSAGE, job.spec),
+            "name": job.name,
+            "state": EVALUATION_STATES[job.state],
+            "createTime": time_text(job.create_time),
+        }
+    )
+
+
+def _unwrapped(body: object) -> object:
+    """`{"job": …}`, as CreateEvaluationJobRequest is."""
+    if not isinstance(body, dict):
+        raise InvalidFieldError("body", "is no JSON object")
+    for field in body:
+        if field not in {"job", "parent"}:
+            raise InvalidFieldError(str(field)[:80], "there is no such field beside job")
+    if "job" not in body:
+        raise InvalidFieldError("job", "is missing")
+    return body["job"]
+
+
+def _check(job: JsonObject, at: str) -> None:
+    """What the API's reference says of values; `at` is where in the body the job is.
+
+    Strict only of a job that says what it samples: others are kept as they always were, and cannot run.
+    """
+    check_job(job, at)
+    if job.get("schedule") and (job.get(CONFIG) or {}).get("inputConfig"):
+        try:
+            parse_schedule(job["schedule"])
+        except InvalidFieldError as error:
+            raise InvalidFieldError(f"{at}{error.field}", error.why) from error
+
+
+def _ids(model_version: str | None) -> Iterator[str]:
+    """Numbers, as the API's ids are: of a model version always the same, a further one for each that was deleted."""
+    generation = 0
+    while True:
+        if model_version is None:
+            yield str(secrets.randbelow(9 * 10**15) + 10**15)
+            continue
+        digest = hashlib.sha256(f"{model_version}#{generation}".encode()).digest()
+        yield str(int.from_bytes(digest[:6], "big") + 10**15)
+        generation += 1
+
+
+def _is_deleted(call: Call, name: str) -> bool:
+    try:
+        call.job(name)
+    except JobNotFoundError as error:
+        return error.deleted
+    return False
+
+
+def _patched(call: Call, body: JsonObject) -> Paths:
+    """The mask's paths; without a mask those of the three that were sent."""
+    paths = parse_mask(call.query.get("updateMask", ""), "updateMask")
+    paths = paths or tuple(path for path in PATCHED if _has(body, path))
+    if not paths:
+        raise InvalidFieldError("updateMask", "names no field, and none that can change was sent")
+    for path in paths:
+        if path not in PATCHED:
+            raise InvalidFieldError(
+                "updateMask", f"{'.'.join(path)} cannot be patched: delete the job and make another"
+            )
+    return paths
+
+
+def _has(body: Any, path: tuple[str, ...]) -> bool:
+    for part in path:
+        if not isinstance(body, dict) or part not in body:
+            return False
+        body = body[part]
+    return True
+
+
+def _name(call: Call) -> str:
+    return f"{call.project}/evaluationJobs/{call.ids[1]}"
+
+
+def _translate(restriction: Restriction) -> Filter:
+    """`evaluation_job.model_id` and `evaluation_job.state`, the fields the API has."""
+    first, *rest = map(camel, restriction.field)
+    match [first, *rest]:
+        case ["evaluationJob", "state"] | ["state"]:
+            return in_states(restriction, EVALUATION_STATES)
+        case ["evaluationJob", "modelId"] | ["modelId"]:
+            return of_model(restriction)
+    raise InvalidFieldError("filter", f"there is no field {'.'.join(restriction.field)!r}")
+
+
+_JOBS: Final = "v1beta1/projects/*/evaluationJobs"
+_SERVICE: Final = "datalabeling.projects.evaluationJobs"
+METHODS: Final = Methods(
+    (
+        Method(f"{_SERVICE}.create", "POST", _JOBS, create, Role.OPERATOR, body="CreateEvaluationJobRequest"),
+        Method(f"{_SERVICE}.get", "GET", f"{_JOBS}/*", get, Role.READER, AS_OF),
+        Method(
+            f"{_SERVICE}.list", "GET", _JOBS, list_jobs, Role.READER,
+            AS_OF | {"filter", "pageSize", "pageToken"},
+        ),
+        Method(
+            f"{_SERVICE}.patch", "PATCH", f"{_JOBS}/*", patch, Role.OPERATOR,
+            frozenset({"updateMask"}), MESSAGE,
+        ),
+        Method(f"{_SERVICE}.pause", "POST", f"{_JOBS}/*:pause", pause, Role.OPERATOR, body="Empty"),
+        Method(f"{_SERVICE}.resume", "POST", f"{_JOBS}/*:resume", resume, Role.OPERATOR, body="Empty"),
+        Method(f"{_SERVICE}.delete", "DELETE", f"{_JOBS}/*", delete, Role.OPERATOR),
+        *evaluations.METHODS,
+        *spec_sets.METHODS,
+    )
+)  # fmt: skip

@@ -1,0 +1,188 @@
+"""Data Labeling v1beta1 `projects.annotationSpecSets`: the labels that evaluation jobs may use."""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import (
+    IllegalTransitionError,
+    InvalidFieldError,
+    JobNotFoundError,
+    LedgerError,
+)
+from jobledger.domain.names import parse_name
+from jobledger.infra.access.tokens import Role
+from jobledger.infra.google.wire import messages
+from jobledger.infra.google.wire.calls import Call, Method
+from jobledger.infra.google.wire.paging import place_of, token_of
+from jobledger.infra.google.wire.resources import bare
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+
+READ_SPEC_SET: Final = sql.load(__package__, "read_spec_set")
+LIST_SPEC_SETS: Final = sql.load(__package__, "list_spec_sets")
+KEEP_SPEC_SET: Final = sql.load(__package__, "keep_spec_set")
+DELETE_SPEC_SET: Final = sql.load(__package__, "delete_spec_set")
+READ_BLOCKING: Final = sql.load(__package__, "read_blocking")
+
+API: Final = messages.load("datalabeling_v1beta1")
+REQUEST: Final = "CreateAnnotationSpecSetRequest"
+FIELD: Final = "annotationSpecSet"
+USUAL_PAGE: Final = 100
+MAX_PAGE: Final = 1_000
+MAX_DISPLAY_NAME: Final = 64
+MAX_DESCRIPTION: Final = 10_000
+MAX_LABELS: Final = 2_000
+
+
+class SpecSetNotFoundError(JobNotFoundError):
+    """No such annotation spec set, or it was deleted."""
+
+    def __init__(self, name: str) -> None:
+        LedgerError.__init__(self, f"there is no annotation spec set {name}")
+        self.name = name
+
+
+class SpecSetUsedError(IllegalTransitionError):
+    """An evaluation job that is not stopped uses the set (google.rpc FAILED_PRECONDITION)."""
+
+    def __init__(self, name: str, job: str) -> None:
+        LedgerError.__init__(self, f"{name} is used by {job}, which has to be deleted first")
+        self.name = name
+        self.job = job
+
+
+def create(call: Call) -> JsonObject:
+    """It is given a random number: of one display name there may be several."""
+    given = API.parse(REQUEST, call.body).get(FIELD)
+    if given is None:
+        raise InvalidFieldError(FIELD, "is missing")
+    _check(given)
+    specs = [{**spec, "index": n} for n, spec in enumerate(given["annotationSpecs"])]
+    about = (given["displayName"], given.get("description", ""), orjson.dumps(specs).decode())
+    while True:
+        name = parse_name(f"{_collection(call)}/{secrets.randbelow(9 * 10**15) + 10**15}")
+        with translated(), call.ledger.pool.connection() as connection:
+            kept = connection.execute(KEEP_SPEC_SET, (name, *about)).fetchone()
+        if kept == (True,):
+            return get(call._replace(ids=(*call.ids, name.rpartition("/")[2])))
+
+
+def get(call: Call) -> JsonObject:
+    name = _name(call)
+    with translated(), call.ledger.pool.connection() as connection:
+        row = connection.execute(READ_SPEC_SET, (name,)).fetchone()
+        if row is None:
+            raise SpecSetNotFoundError(name)
+        (shown,) = _shown(connection, [row])
+    return shown
+
+
+def list_sets(call: Call) -> JsonObject:
+    """The newest first."""
+    if call.query.get("filter"):
+        raise InvalidFieldError("filter", "is not supported: the API has none of these yet")
+    collection = parse_name(f"{_collection(call)}/1").removesuffix("/1")
+    size = call.page_size(USUAL_PAGE, MAX_PAGE)
+    place = place_of(call, collection)
+    time, behind = (None, "") if place is None or place.after is None else place.after
+    given = {"parent": call.project, "time": time, "name": behind, "limit": size + 1}
+    with translated(), call.ledger.pool.connection() as connection:
+        rows = connection.execute(LIST_SPEC_SETS, given).fetchall()
+        shown = _shown(connection, rows[:size])
+    token = None
+    if len(rows) > size:
+        name, *_, time = rows[size - 1]
+        token = token_of(call, (collection,), after=(time.isoformat(), name))
+    return bare({"annotationSpecSets": shown, "nextPageToken": token})
+
+
+def delete(call: Call) -> JsonObject:
+    """Raises SpecSetUsedError while a job that may still run has it."""
+    name = _name(call)
+    with translated(), call.ledger.pool.connection() as connection:
+        if connection.execute(READ_SPEC_SET, (name,)).fetchone() is None:
+            raise SpecSetNotFoundError(name)
+        if jobs := _blocking(connection, [name])[name]:
+            raise SpecSetUsedError(name, jobs[0])
+        connection.execute(DELETE_SPEC_SET, (name,))
+    return {}
+
+
+def _check(given: JsonObject) -> None:
+    """What the API's reference says of values."""
+    _check_named(given, FIELD)
+    specs = given.get("annotationSpecs", [])
+    field = f"{FIELD}.annotationSpecs"
+    if not 1 <= len(specs) <= MAX_LABELS:
+        raise InvalidFieldError(field, f"has {len(specs)} labels, and 1 to {MAX_LABELS} are wanted")
+    seen: set[str] = set()
+    for n, spec in enumerate(specs):
+        _check_named(spec, f"{field}[{n}]")
+        if spec["displayName"] in seen:
+            raise InvalidFieldError(f"{field}[{n}].displayName", "is the name of another label")
+        seen.add(spec["displayName"])
+
+
+def _check_named(given: Mapping[str, str], at: str) -> None:
+    name = given.get("displayName", "")
+    if not name:
+        raise InvalidFieldError(f"{at}.displayName", "is missing")
+    if len(name) > MAX_DISPLAY_NAME:
+        why = f"is longer than {MAX_DISPLAY_NAME} characters"
+        raise InvalidFieldError(f"{at}.displayName", why)
+    if len(given.get("description", "")) > MAX_DESCRIPTION:
+        why = f"is longer than {MAX_DESCRIPTION} characters"
+        raise InvalidFieldError(f"{at}.description", why)
+
+
+def _shown(connection: Connection, rows: Iterable[tuple[Any, ...]]) -> list[JsonObject]:
+    """AnnotationSpecSet messages."""
+    rows = list(rows)
+    blocking = _blocking(connection, [name for name, *_ in rows])
+    return [
+        bare(
+            {
+                "name": name,
+                "displayName": display_name,
+                "description": description or None,
+                "annotationSpecs": specs,
+                "blockingResources": blocking[name],
+            }
+        )
+        for name, display_name, description, specs, _ in rows
+    ]
+
+
+def _blocking(connection: Connection, names: Sequence[str]) -> Mapping[str, list[str]]:
+    """The evaluation jobs that use each."""
+    found = defaultdict[str, list[str]](list)
+    for spec_set, job in connection.execute(READ_BLOCKING, (names,)):
+        found[spec_set].append(job)
+    return found
+
+
+def _collection(call: Call) -> str:
+    return f"{call.project}/annotationSpecSets"
+
+
+def _name(call: Call) -> str:
+    return parse_name(f"{_collection(call)}/{call.ids[1]}")
+
+
+_SETS: Final = "v1beta1/projects/*/annotationSpecSets"
+_SERVICE: Final = "datalabeling.projects.annotationSpecSets"
+METHODS: Final = (
+    Method(f"{_SERVICE}.create", "POST", _SETS, create, Role.OPERATOR, body=REQUEST),
+    Method(f"{_SERVICE}.get", "GET", f"{_SETS}/*", get, Role.READER),
+    Method(
+        f"{_SERVICE}.list", "GET", _SETS, list_sets, Role.READER,
+        frozenset({"filter", "pageSize", "pageToken"}),
+    ),
+    Method(f"{_SERVICE}.delete", "DELETE", f"{_SETS}/*", delete, Role.OPERATOR),
+)  # fmt: skip

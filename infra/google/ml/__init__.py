@@ -1,0 +1,1 @@
+"""AI Platform ml v1: training and prediction jobs."""

@@ -1,0 +1,196 @@
+"""AI Platform `ml` v1 `projects.jobs`: create, get, list, patch, cancel, and IAM policies.
+
+Fields, defaults and answers as in the API's reference; what it does not document (an etag
+that does not match, a patch without a mask) follows AIP-134 and AIP-154.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.filters import Filter, Restriction
+from jobledger.domain.job import Job
+from jobledger.infra.access.tokens import Role
+from jobledger.infra.google.ml.queue import positions
+from jobledger.infra.google.wire import iam, messages
+from jobledger.infra.google.wire.calls import AS_OF, Call, Method, Methods, moment_of
+from jobledger.infra.google.wire.dialects import ML_STATES, collection_of, in_states, read_filter
+from jobledger.infra.google.wire.masks import Paths, camel, parse_mask
+from jobledger.infra.google.wire.resources import bare, given_fields, made_fields, time_text
+
+API: Final = messages.load("ml_v1")
+USUAL_PAGE: Final = 20
+MAX_PAGE: Final = 100
+_ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}", re.ASCII)
+PATCHED: Final = {("labels",), ("etag",)}
+EXPLAINED: Final = {"FAILED", "CANCELLING", "CANCELLED"}
+"""The states whose reason errorMessage says."""
+OUTPUTS: Final = {"trainingInput": "trainingOutput", "predictionInput": "predictionOutput"}
+
+
+def create(call: Call) -> JsonObject:
+    """The answer says nothing of a place in the queue: a write waits for no reader of events."""
+    body = API.parse("Job", call.body)
+    name = f"{call.project}/jobs/{_parse_id(body.pop('jobId', None))}"
+    labels = body.pop("labels", {})
+    body.pop("etag", None)
+    return resource(call.opened(call.ledger.create(name, labels, body, **call.about)))
+
+
+def get(call: Call) -> JsonObject:
+    as_of, clock = moment_of(call)
+    job = call.job(_name(call), as_of, clock)
+    place = positions(call.ledger, call.project, [job], as_of, clock).get(job.name)
+    return resource(call.opened(job), place)
+
+
+def list_jobs(call: Call) -> JsonObject:
+    as_of, clock = moment_of(call)
+    page = call.ledger.page(
+        read_filter(call.query.get("filter", ""), collection_of(call.project, "jobs"), _translate),
+        page_size=call.page_size(USUAL_PAGE, MAX_PAGE),
+        page_token=call.query.get("pageToken", ""),
+        as_of=as_of,
+        clock=clock,
+    )
+    places = positions(call.ledger, call.project, page.jobs, as_of, clock)
+    jobs = [resource(call.opened(job), places.get(job.name)) for job in page.jobs]
+    return bare({"jobs": jobs, "nextPageToken": page.next_page_token or None})
+
+
+def patch(call: Call) -> JsonObject:
+    body = API.parse("Job", call.body)
+    masked = _patched(call, body)
+    etag = (body.get("etag") or None) if ("etag",) in masked else None
+    labels = body.get("labels", {})
+    if ("labels",) not in masked:
+        labels = call.job(_name(call)).labels
+    job = call.ledger.change_labels(_name(call), labels, etag, **call.about)
+    place = positions(call.ledger, call.project, [job], None, None).get(job.name)
+    return resource(call.opened(job), place)
+
+
+def cancel(call: Call) -> JsonObject:
+    call.expect_no_fields()
+    call.ledger.cancel(_name(call), cancelled_by(call), **call.about)
+    return {}
+
+
+def cancelled_by(call: Call) -> str:
+    """Why a job that was cancelled over the API was: Google's clients give no reason."""
+    actor = call.about.get("actor")
+    return "cancelled on request" if actor is None else f"cancelled on request of {actor}"
+
+
+def resource(job: Job, position: int | None = None) -> JsonObject:
+    """The Job message; `position` is its place in the queue."""
+    assert job.state is not None
+    state = ML_STATES[job.state]
+    spec = given_fields(API, "Job", job.spec)
+    return bare(
+        {
+            "jobId": job.name.rpartition("/")[2],
+            **spec,
+            **_output(job, spec),
+            "labels": job.labels,
+            "state": state,
+            "createTime": time_text(job.create_time),
+            "startTime": time_text(job.start_time),
+            "endTime": time_text(job.end_time),
+            "errorMessage": job.error_message if state in EXPLAINED else None,
+            "jobPosition": None if position is None else str(position),
+            "etag": job.etag,
+        }
+    )
+
+
+def _output(job: Job, spec: JsonObject) -> JsonObject:
+    """What reports told of its output: either of the two fields, or what is in the one that fits the input."""
+    output = job.output or {}
+    told = made_fields(API, "Job", {k: output[k] for k in OUTPUTS.values() if k in output})
+    fitting = next((OUTPUTS[field] for field in OUTPUTS if field in spec), None)
+    if told or fitting is None:
+        return told
+    message = API.fields("Job")[fitting]
+    within = made_fields(API, message, output) | given_fields(API, message, output)
+    return {fitting: within} if within else {}
+
+
+def _name(call: Call) -> str:
+    return f"{call.project}/jobs/{call.ids[1]}"
+
+
+def _parse_id(job_id: Any) -> str:
+    if not isinstance(job_id, str) or _ID.fullmatch(job_id) is None:
+        shown = "is missing" if job_id is None else f"{str(job_id)[:60]!r}"
+        raise InvalidFieldError(
+            "jobId", f"{shown}: letters, digits and underscores, a letter first, 128 at most"
+        )
+    return job_id
+
+
+def _patched(call: Call, body: JsonObject) -> Paths:
+    """The mask; without one the labels are meant, if any were sent."""
+    text = call.query.get("updateMask", "")
+    paths = parse_mask(text, "updateMask") if text.strip() else (("labels",),) * ("labels" in body)
+    if not paths:
+        raise InvalidFieldError("updateMask", "names no field; labels and etag can be patched")
+    for path in paths:
+        if path not in PATCHED:
+            raise InvalidFieldError(
+                "updateMask", f"{'.'.join(path)} cannot be patched, only labels and etag"
+            )
+    return paths
+
+
+def _translate(restriction: Restriction) -> Filter:
+    """A comparison in Job's field names."""
+    first, *rest = restriction.field
+    match camel(first), rest:
+        case "jobId", []:
+            return restriction._replace(field=("id",))
+        case "state", []:
+            return in_states(restriction, ML_STATES)
+        case (("labels" | "createTime" | "startTime" | "endTime" | "errorMessage" | "etag"), _):
+            return restriction
+        case ("trainingInput" | "predictionInput") as field, path:
+            return restriction._replace(field=("spec", field, *map(camel, path)))
+        case ("trainingOutput" | "predictionOutput") as field, path:
+            return restriction._replace(field=("output", field, *map(camel, path)))
+    raise InvalidFieldError("filter", f"there is no field {'.'.join(restriction.field)!r}")
+
+
+_JOBS: Final = "v1/projects/*/jobs"
+METHODS: Final = Methods(
+    (
+        Method("ml.projects.jobs.create", "POST", _JOBS, create, Role.OPERATOR, body="Job"),
+        Method("ml.projects.jobs.get", "GET", f"{_JOBS}/*", get, Role.READER, AS_OF),
+        Method(
+            "ml.projects.jobs.list", "GET", _JOBS, list_jobs, Role.READER,
+            AS_OF | {"filter", "pageSize", "pageToken"},
+        ),
+        Method(
+            "ml.projects.jobs.patch", "PATCH", f"{_JOBS}/*", patch, Role.OPERATOR,
+            frozenset({"updateMask"}), "Job",
+        ),
+        Method(
+            "ml.projects.jobs.cancel", "POST", f"{_JOBS}/*:cancel", cancel, Role.OPERATOR,
+            body="CancelJobRequest",
+        ),
+        Method(
+            "ml.projects.jobs.getIamPolicy", "GET", f"{_JOBS}/*:getIamPolicy", iam.get_policy, Role.READER,
+            AS_OF | {"options.requestedPolicyVersion"},
+        ),
+        Method(
+            "ml.projects.jobs.setIamPolicy", "POST", f"{_JOBS}/*:setIamPolicy", iam.set_policy, Role.ADMIN,
+            body="SetIamPolicyRequest",
+        ),
+        Method(
+            "ml.projects.jobs.testIamPermissions", "POST", f"{_JOBS}/*:testIamPermissions",
+            iam.test_permissions, Role.READER, body="TestIamPermissionsRequest",
+        ),
+    )
+)  # fmt: skip

@@ -1,0 +1,184 @@
+"""Places in the queue: `jobPosition` of ml v1 jobs.
+
+A place that the scheduler reported (`Queued` with a queuePosition) is believed. Otherwise it
+is reckoned: by priority (trainingInput.scheduling.priority, higher first), then the older job
+first, among the waiting jobs of a project.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from threading import Lock
+from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary, proxy
+
+from jobledger.domain.job import Job
+from jobledger.domain.moments import Clock
+from jobledger.domain.names import project_of
+from jobledger.domain.states import JobState, state_after
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import translated
+from jobledger.infra.read.moments import Given
+
+READ_QUEUE: Final = sql.load(__package__, "read_queue")
+COLLECTION: Final = "jobs"
+PAGE: Final = 1_000
+LAST: Final = datetime.max.replace(tzinfo=UTC)
+"""When a job was created of which only later reports came: nobody knows."""
+
+
+class Rank(NamedTuple):
+    """When it is a job's turn: the smaller, the earlier."""
+
+    priority: int
+    create_time: datetime
+    name: str
+
+
+def positions(
+    ledger: Ledger, project: str, jobs: Sequence[Job], as_of: Given | None, clock: Clock | None
+) -> dict[str, int]:
+    """The places from 1, or as reported, of those jobs that wait."""
+    waiting = [job for job in jobs if job.state is JobState.QUEUED]
+    if not waiting:
+        return {}
+    if as_of is None and clock is None:
+        return _queue_of(ledger).places(waiting)
+    project_id = project.removeprefix("projects/")
+    queued = f'state = QUEUED AND kind = {COLLECTION} AND project = "{project_id}"'
+    line = sorted(
+        _rank(job.name, job.create_time, job.spec)
+        for job in ledger.scan(queued, as_of=as_of, clock=clock)
+    )
+    reckoned = {rank.name: place for place, rank in enumerate(line, start=1)}
+    reported = {job.name: _reported(ledger.history(job.name), job.version) for job in waiting}
+    return {
+        job.name: place
+        for job in waiting
+        if (place := reported[job.name]) is not None
+        or (place := reckoned.get(job.name)) is not None
+    }
+
+
+class Queue:
+    """All projects' waiting jobs as of an event; catches up from the events since, whenever it is asked.
+
+    Nothing is locked while it reads: what was read is taken if nobody else was faster.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger: Ledger = proxy(ledger)  # It must not keep its own key alive.
+        self._lock = Lock()
+        self._position = -1
+        self._ranks: dict[str, Rank] = {}
+        self._lines: defaultdict[str, list[Rank]] = defaultdict(list)
+        self._reported: dict[str, int] = {}
+
+    def places(self, jobs: Iterable[Job]) -> dict[str, int]:
+        """Where these wait, as far as they still do."""
+        if self._position < 0:
+            size = self._ledger.size()
+            self._take(-1, size, (), self._look_up(None))
+        while not self._is_up_to_date():
+            pass
+        with self._lock:
+            found = {job.name: self._place(job.name) for job in jobs}
+        return {name: place for name, place in found.items() if place is not None}
+
+    def _place(self, name: str) -> int | None:
+        rank = self._ranks.get(name)
+        if rank is None:
+            return None
+        return self._reported.get(name, bisect_left(self._lines[project_of(name)], rank) + 1)
+
+    def _is_up_to_date(self) -> bool:
+        """Takes in the next events; whether those were the last."""
+        position = self._position
+        page = list(islice(self._ledger.events(position, follow=False), PAGE))
+        if page:
+            told = [event for event in page if _tells(event)]
+            last = {event.name: event for event in told}
+            # What a job was created with stands in the event; else its row says why it waits, and where.
+            unknown = sorted(n for n, e in last.items() if e.type != "Created" and _may_wait(e))
+            waiting = self._look_up(unknown) if unknown else []
+            waiting += [
+                (e.name, e.occurred_time, e.json.get("spec"), None)
+                for e in last.values()
+                if e.type == "Created"
+            ]
+            self._take(position, page[-1].position, last, waiting)
+        # Who was faster may have read less.
+        return len(page) < PAGE and (not page or self._position >= page[-1].position)
+
+    def _look_up(self, names: list[str] | None) -> list[tuple[Any, ...]]:
+        """Those jobs that wait among `names`, or all: name, create time, spec, reported place."""
+        said = {"names": names, "collection": COLLECTION}
+        with translated(), self._ledger.pool.connection() as connection:
+            return connection.execute(READ_QUEUE, said).fetchall()
+
+    def _take(
+        self, since: int, position: int, touched: Iterable[str], waiting: Iterable[tuple[Any, ...]]
+    ) -> None:
+        """Puts the touched jobs where they are now, unless that was done since."""
+        with self._lock:
+            if self._position != since:
+                return
+            self._position = position
+            for name in touched:
+                self._remove(name)
+            for name, create_time, spec, place in waiting:
+                self._remove(name)
+                self._add(_rank(name, create_time, spec), place)
+
+    def _add(self, rank: Rank, reported: int | None) -> None:
+        self._ranks[rank.name] = rank
+        insort(self._lines[project_of(rank.name)], rank)
+        if reported is not None:
+            self._reported[rank.name] = reported
+
+    def _remove(self, name: str) -> None:
+        self._reported.pop(name, None)
+        rank = self._ranks.pop(name, None)
+        if rank is not None:
+            line = self._lines[project_of(name)]
+            del line[bisect_left(line, rank)]
+
+
+def _tells(event: RecordedEvent) -> bool:
+    """Whether it may change who waits, or in which order."""
+    of_ours = event.schema > 0 and event.name.split("/")[-2] == COLLECTION
+    return of_ours and (state_after(event.type) is not None or event.type == "ConfigChanged")
+
+
+def _may_wait(event: RecordedEvent) -> bool:
+    return state_after(event.type) in {None, JobState.QUEUED}
+
+
+_queues: WeakKeyDictionary[Ledger, Queue] = WeakKeyDictionary()
+
+
+def _queue_of(ledger: Ledger) -> Queue:
+    return _queues.setdefault(ledger, Queue(ledger))
+
+
+def _rank(name: str, create_time: datetime | None, spec: Any) -> Rank:
+    priority: Any = spec
+    for key in ("trainingInput", "scheduling", "priority"):
+        priority = priority.get(key) if isinstance(priority, Mapping) else None
+    place = -priority if isinstance(priority, int) else 0
+    return Rank(place, create_time or LAST, name)
+
+
+def _reported(history: Iterable[RecordedEvent], version: int) -> int | None:
+    """The place that the report said which put the job where it waits."""
+    entered = [e for e in history if e.version <= version and state_after(e.type) is not None]
+    if not entered or entered[-1].type != "Queued":
+        return None
+    place = entered[-1].json.get("queuePosition")
+    return place if isinstance(place, int) else None

@@ -1,0 +1,1 @@
+"""Vertex AI v1: custom, batch prediction, tuning and pipeline jobs."""

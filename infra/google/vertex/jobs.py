@@ -1,0 +1,232 @@
+"""What a call of a Vertex AI method means for one resource's jobs."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Final
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import (
+    EtagMismatchError,
+    InvalidFieldError,
+    JobExistsError,
+)
+from jobledger.domain.filters import Filter, Restriction
+from jobledger.domain.job import Job
+from jobledger.domain.states import JobState
+from jobledger.infra.google.ml.methods import cancelled_by
+from jobledger.infra.google.vertex import operations
+from jobledger.infra.google.vertex.resources import (
+    API,
+    Resource,
+    check_running,
+    shown,
+)
+from jobledger.infra.google.wire.calls import (
+    Call,
+    moment_of,
+)
+from jobledger.infra.google.wire.dialects import collection_of, in_states, read_filter
+from jobledger.infra.google.wire.masks import Paths, camel, check_fields, merge, parse_mask, select
+from jobledger.infra.google.wire.resources import (
+    bare,
+    check_display_name,
+)
+
+USUAL_PAGE: Final = 100
+MAX_PAGE: Final = 1_000
+ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,127}", re.ASCII)
+TRIES: Final = 5
+PATCHED: Final = frozenset(
+    {
+        "displayName",
+        "modelDeploymentMonitoringScheduleConfig",
+        "modelMonitoringAlertConfig",
+        "loggingSamplingStrategy",
+        "labels",
+        "logTtl",
+        "enableMonitoringPipelineLogs",
+        "modelDeploymentMonitoringObjectiveConfigs",
+    }
+)
+"""What a patch of a monitoring job may name; of the last also `.objectiveConfig.…` within."""
+TIMES: Final = frozenset({"createTime", "updateTime", "startTime", "endTime"})
+ELSEWHERE: Final[dict[str, tuple[str, ...]]] = {
+    "modelDisplayName": ("spec", "model"),
+    "notebookExecutionJob": ("id",),
+    "pipelineJobUserId": ("id",),
+    "pipelineName": ("spec", "pipelineSpec", "pipelineInfo", "name"),
+    "schedule": ("spec", "scheduleResourceName"),
+    "scheduleName": ("spec", "scheduleName"),
+    "templateMetadata": ("output", "templateMetadata"),
+    "templateUri": ("spec", "templateUri"),
+    "trainingTaskDefinition": ("spec", "trainingTaskDefinition"),
+}
+"""Further fields of filters, and where the ledger has them."""
+
+
+class Face:
+    """The methods of one resource."""
+
+    def __init__(self, resource: Resource) -> None:
+        self.resource = resource
+
+    def create(self, call: Call) -> JsonObject:
+        job = self._create(call)
+        if self.resource.collection == "notebookExecutionJobs":
+            history = call.history(job.name)
+            return operations.operation(history[0], history[:1])
+        return shown(self.resource, call.opened(job))
+
+    def _create(self, call: Call) -> Job:
+        body = API.parse(self.resource.message, call.body)
+        check_display_name(body)
+        labels = body.pop("labels", {})
+        given = self._given_id(call)
+        while True:
+            # Vertex AI's own ids are such numbers.
+            job_id = given or str(secrets.randbelow(9 * 10**18) + 10**18)
+            name = f"{parent_of(call)}/{self.resource.collection}/{job_id}"
+            pending = self.resource.created_pending
+            try:
+                return call.ledger.create(name, labels, body, preparing=pending, **call.about)
+            except JobExistsError:
+                if given:
+                    raise
+
+    def _given_id(self, call: Call) -> str | None:
+        parameter = self.resource.create_parameter
+        given = call.query.get(parameter, "") if parameter else ""
+        if given and ID.fullmatch(given) is None:
+            raise InvalidFieldError(
+                parameter or "", f"{given[:60]!r}: lowercase letters, digits and -, 128 at most"
+            )
+        return given or None
+
+    def get(self, call: Call) -> JsonObject:
+        as_of, clock = moment_of(call)
+        return shown(self.resource, call.opened(call.job(self.name(call), as_of, clock)))
+
+    def list_jobs(self, call: Call) -> JsonObject:
+        as_of, clock = moment_of(call)
+        mask = parse_mask(call.query.get("readMask", ""), "readMask")
+        check_fields(mask, API.fields(self.resource.message), "readMask")
+        scope = collection_of(parent_of(call), self.resource.collection)
+        page = call.ledger.page(
+            read_filter(call.query.get("filter", ""), scope, self._translate),
+            page_size=call.page_size(USUAL_PAGE, MAX_PAGE),
+            page_token=call.query.get("pageToken", ""),
+            order_by=self._order_by(call.query.get("orderBy", "")),
+            as_of=as_of,
+            clock=clock,
+        )
+        jobs = [
+            select(shown(self.resource, call.opened(job), listed=True), mask) for job in page.jobs
+        ]
+        return bare({self.resource.collection: jobs, "nextPageToken": page.next_page_token or None})
+
+    def cancel(self, call: Call) -> JsonObject:
+        call.expect_no_fields()
+        call.ledger.cancel(self.name(call), cancelled_by(call), **call.about)
+        return {}
+
+    def delete(self, call: Call) -> JsonObject:
+        name = self.name(call)
+        call.ledger.delete(name, stop=self.resource.deleted_live, **call.about)
+        history = call.history(name)
+        return operations.operation(history[-1], history)
+
+    def pause(self, call: Call) -> JsonObject:
+        call.expect_no_fields()
+        job = call.job(self.name(call))
+        if job.state is not JobState.PAUSED:
+            check_running(job, "Paused")
+            call.ledger.pause(job.name, **call.about)
+        return {}
+
+    def resume(self, call: Call) -> JsonObject:
+        """It runs again at once: the next monitoring begins when the schedule says so."""
+        call.expect_no_fields()
+        call.ledger.resume(self.name(call), running=True, **call.about)
+        return {}
+
+    def patch(self, call: Call) -> JsonObject:
+        """Labels hold at once; a worker says when the rest does, and the operation ends then."""
+        body = API.parse(self.resource.message, call.body)
+        check_display_name(body)
+        paths = self._patched(call, body)
+        name = self.name(call)
+        for _ in range(TRIES):
+            try:
+                self._patch(call, call.job(name), body, paths)
+                break
+            except EtagMismatchError:
+                continue  # It changed between the two: the patch is of what it is now.
+        else:
+            raise EtagMismatchError(name)
+        # Labels hold already: theirs is not the operation that another patch began, and waits.
+        labels_only = all(path[0] == "labels" for path in paths)
+        history = call.history(name)
+        began = next(e for e in reversed(history) if (e.type == "Updating") is not labels_only)
+        return operations.operation(began, history)
+
+    def _patch(self, call: Call, job: Job, body: JsonObject, paths: Paths) -> None:
+        merged = merge({**job.spec, "labels": job.labels}, body, paths)
+        labels = merged.pop("labels", {})
+        if all(path[0] == "labels" for path in paths):
+            call.ledger.change_labels(job.name, labels, job.etag, **call.about)
+            return
+        check_running(job, "Updating")
+        call.ledger.update(job.name, merged, labels, job.etag, **call.about)
+
+    def _patched(self, call: Call, body: JsonObject) -> Paths:
+        """The mask's paths; all for `*`, and without a mask the fields that were sent."""
+        paths = parse_mask(call.query.get("updateMask", ""), "updateMask")
+        if ("*",) in paths:
+            paths = tuple((field,) for field in sorted(PATCHED))
+        paths = paths or tuple((field,) for field in body if field in PATCHED)
+        if not paths:
+            raise InvalidFieldError(
+                "updateMask", "names no field, and none that can change was sent"
+            )
+        for path in paths:
+            if path[0] not in PATCHED:
+                raise InvalidFieldError("updateMask", f"{'.'.join(path)} cannot be patched")
+        # A list is replaced whole, also where the mask names what is in it.
+        lists = "modelDeploymentMonitoringObjectiveConfigs"
+        return tuple(dict.fromkeys((lists,) if path[0] == lists else path for path in paths))
+
+    def name(self, call: Call) -> str:
+        """The job a call is about."""
+        return f"{parent_of(call)}/{self.resource.collection}/{call.ids[2]}"
+
+    def _translate(self, restriction: Restriction) -> Filter:
+        """A comparison in the resource's field names, in snake or camel case."""
+        first, *rest = restriction.field
+        field = camel(first)
+        if field in {self.resource.state_field, "state"}:
+            return in_states(restriction, self.resource.states)
+        if field in {"labels", "displayName"} or field in TIMES:
+            return restriction
+        if field == "name":
+            return restriction
+        path = ELSEWHERE.get(field)
+        if path is None:
+            raise InvalidFieldError("filter", f"there is no field {'.'.join(restriction.field)!r}")
+        return restriction._replace(field=(*path, *map(camel, rest)))
+
+    def _order_by(self, text: str) -> str:
+        """AIP-132's, over the times and the display name; raises InvalidFieldError."""
+        for part in text.split(",") if text.strip() else ():
+            field = camel(part.split()[0]) if part.split() else ""
+            if field not in TIMES | {"displayName"}:
+                raise InvalidFieldError(
+                    "orderBy", f"{part.strip()[:60]!r}: by times and displayName"
+                )
+        return text
+
+
+def parent_of(call: Call) -> str:
+    """The location a call is about."""
+    return f"projects/{call.ids[0]}/locations/{call.ids[1]}"

@@ -1,0 +1,65 @@
+"""Trials of NAS jobs, as far as reports told of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import (
+    InvalidFieldError,
+    JobNotFoundError,
+)
+from jobledger.infra.google.vertex.jobs import MAX_PAGE, USUAL_PAGE, parent_of
+from jobledger.infra.google.vertex.resources import (
+    API,
+)
+from jobledger.infra.google.wire.calls import (
+    Call,
+    moment_of,
+)
+from jobledger.infra.google.wire.resources import (
+    bare,
+    given_fields,
+    made_fields,
+)
+
+
+def trial(call: Call) -> JsonObject:
+    """One of the trials that reports of a NAS job told of."""
+    wanted = f"{_nas_job(call)}/nasTrialDetails/{call.ids[3]}"
+    found = next((t for t in _trials(call) if t.get("name") == wanted), None)
+    if found is None:
+        raise JobNotFoundError(wanted)
+    return found
+
+
+def trials(call: Call) -> JsonObject:
+    size, offset = call.page_size(USUAL_PAGE, MAX_PAGE), _offset(call.query.get("pageToken", ""))
+    found = _trials(call)
+    token = str(offset + size) if len(found) > offset + size else None
+    return bare({"nasTrialDetails": found[offset : offset + size], "nextPageToken": token})
+
+
+def _trials(call: Call) -> list[JsonObject]:
+    as_of, clock = moment_of(call)
+    job = call.opened(call.job(_nas_job(call), as_of, clock))
+    told: Any = (job.output or {}).get("nasTrialDetails")
+    return [
+        {
+            **made_fields(API, "NasTrialDetail", one),
+            **given_fields(API, "NasTrialDetail", one),
+            "name": f"{job.name}/nasTrialDetails/{one.get('id', number)}",
+        }
+        for number, one in enumerate(told if isinstance(told, list) else ())
+        if isinstance(one, dict)
+    ]
+
+
+def _offset(token: str) -> int:
+    if token and not (token.isascii() and token.isdecimal() and len(token) <= 9):
+        raise InvalidFieldError("pageToken", "is not one that this ledger made")
+    return int(token or 0)
+
+
+def _nas_job(call: Call) -> str:
+    return f"{parent_of(call)}/nasJobs/{call.ids[2]}"

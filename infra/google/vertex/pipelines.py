@@ -1,0 +1,73 @@
+"""Pipelines by the batch: `pipelineJobs:batchCancel` and `:batchDelete`, all of them or none."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.commands import CancelJob, DeleteJob, JobCommand
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.job import Job
+from jobledger.infra.access.tokens import Role
+from jobledger.infra.google.ml.methods import cancelled_by
+from jobledger.infra.google.vertex.operations import TYPE
+from jobledger.infra.google.vertex.resources import RESOURCES, shown
+from jobledger.infra.google.wire.calls import Call, Method
+
+MOST: Final = 32
+"""As many names as the API takes at once."""
+
+
+def cancel(call: Call) -> JsonObject:
+    """Those that have ended are skipped."""
+    command = CancelJob(reason=cancelled_by(call), unless_ended=True)
+    return _together(call, "Cancel", "BatchCancelPipelineJobsOperationMetadata", command)
+
+
+def delete(call: Call) -> JsonObject:
+    return _together(call, "Delete", "DeleteOperationMetadata", DeleteJob())
+
+
+def _together(call: Call, verb: str, metadata: str, command: JobCommand) -> JsonObject:
+    names = _names(call)
+    jobs, position = call.ledger.command_all(names, command, **call.about)
+    return {
+        "name": f"{_parent(call)}/operations/{position}",
+        "metadata": {"@type": TYPE + metadata},
+        "done": True,
+        "response": {
+            "@type": f"{TYPE}Batch{verb}PipelineJobsResponse",
+            "pipelineJobs": [_shown(call.opened(job)) for job in jobs],
+        },
+    }
+
+
+def _shown(job: Job) -> JsonObject:
+    return shown(RESOURCES["pipelineJobs"], job)
+
+
+def _names(call: Call) -> list[str]:
+    """The names in the body, all of them pipelines of the parent."""
+    body: Any = call.body if isinstance(call.body, dict) else {}
+    names = body.get("names")
+    if set(body) - {"names", "parent"}:
+        raise InvalidFieldError(min(set(body) - {"names", "parent"})[:80], "there is no such field")
+    if not isinstance(names, list) or not 0 < len(names) <= MOST:
+        raise InvalidFieldError("names", f"1 to {MOST} names of pipeline jobs")
+    for number, name in enumerate(names):
+        if not isinstance(name, str) or not name.startswith(f"{_parent(call)}/pipelineJobs/"):
+            raise InvalidFieldError(f"names[{number}]", f"is no pipeline job of {_parent(call)}")
+    return names
+
+
+def _parent(call: Call) -> str:
+    return f"projects/{call.ids[0]}/locations/{call.ids[1]}"
+
+
+def methods(root: str) -> list[Method]:
+    """Under `projects/*/locations/*`."""
+    name, shape = "aiplatform.projects.locations.pipelineJobs", f"{root}/pipelineJobs"
+    return [
+        Method(f"{name}.batchCancel", "POST", f"{shape}:batchCancel", cancel, Role.OPERATOR, body="names"),
+        Method(f"{name}.batchDelete", "POST", f"{shape}:batchDelete", delete, Role.OPERATOR, body="names"),
+    ]  # fmt: skip

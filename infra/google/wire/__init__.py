@@ -1,0 +1,1 @@
+"""Google's messages, errors, masks and calls, checked as Google checks them."""

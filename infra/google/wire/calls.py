@@ -1,0 +1,212 @@
+"""Methods of Google's APIs, apart from how a call arrives: over HTTP or gRPC it is the same `Call`.
+
+A path is told by its shape: `/v1/projects/p/jobs/train_1:cancel` has the shape
+`v1/projects/*/jobs/*:cancel` and the ids `p` and `train_1`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+from urllib.parse import unquote
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerError
+from jobledger.domain.job import Job
+from jobledger.domain.moments import AsOf, AtTime, Clock, parse_as_of
+from jobledger.infra.access.tokens import Caller, Role, check
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.eventstore.verbs import About
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.read.moments import Given
+
+QUICK: Final = frozenset({"create", "get", "cancel", "pause", "resume"})
+AS_OF: Final = frozenset({"readTime", "validTime"})
+"""What every GET and LIST takes beside Google's own parameters."""
+
+
+class UnknownMethodError(LedgerError):
+    """The API has no such method, or no such resource."""
+
+    def __init__(self, http: str, path: str) -> None:
+        self.method = http
+        self.path = path
+        shown = path if len(path) <= 200 else path[:197] + "..."
+        super().__init__(f"there is no method {http} {shown}")
+
+
+class UnimplementedError(LedgerError):
+    """A method Google's API has and this ledger has not."""
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+        super().__init__(f"{method} is not implemented by this ledger")
+
+
+class Path(NamedTuple):
+    """Where a call goes."""
+
+    shape: str
+    ids: tuple[str, ...]
+
+
+class Call(NamedTuple):
+    """One call of a method, by whoever `about` names."""
+
+    ledger: Ledger
+    ids: tuple[str, ...]
+    """The path's ids, in its order; the project is the first."""
+    query: Mapping[str, str]
+    """Parameters by their camelCase names; only those the method takes."""
+    body: object
+    """The JSON body, None if there is none."""
+    about: About
+
+    @property
+    def project(self) -> str:
+        """The project's resource name."""
+        return f"projects/{self.ids[0]}"
+
+    def job(self, name: str, as_of: Given | None = None, clock: Clock | None = None) -> Job:
+        """The job, now or as of a moment; raises JobNotFoundError, also before it was in any state.
+
+        As it happened, a job may have been heard of before it was created. Google's have no such past.
+        """
+        job = self.ledger.get(name, as_of=as_of, clock=clock)
+        if job.state is None:
+            raise JobNotFoundError(name)
+        return job
+
+    def opened(self, job: Job) -> Job:
+        """The job to be shown, with the values of its personal parts: what is recorded again stays sealed."""
+        return self.ledger.opened(job)
+
+    def history(self, name: str) -> list[RecordedEvent]:
+        """The job's events, the same way."""
+        return [self.ledger.opened(event) for event in self.ledger.history(name)]
+
+    def number(self, parameter: str) -> int:
+        """An int32 parameter; 0 where it is not given."""
+        text = self.query.get(parameter) or "0"
+        if not (text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= 11):
+            raise InvalidFieldError(parameter, f"{text[:40]!r} is not a number")
+        if not -(2**31) <= int(text) < 2**31:
+            raise InvalidFieldError(parameter, f"{text} is no 32-bit number")
+        return int(text)
+
+    def expect_no_fields(self) -> None:
+        """Raises InvalidFieldError for a body that says something, where the method's has no fields."""
+        if self.body is None or self.body == {}:
+            return
+        field = next(iter(self.body), "body") if isinstance(self.body, dict) else "body"
+        raise InvalidFieldError(str(field)[:80], "this method's body has no fields")
+
+    def page_size(self, usual: int, most: int) -> int:
+        """AIP-158: what is asked for, the usual if nothing is, and never more than the most."""
+        size = self.number("pageSize")
+        if size < 0:
+            raise InvalidFieldError("pageSize", f"{size} is negative")
+        return min(size or usual, most)
+
+
+class Method(NamedTuple):
+    """What one shape and HTTP method means."""
+
+    name: str
+    """As Google's reference calls it, such as `ml.projects.jobs.get`."""
+    http: str
+    shape: str
+    call: Callable[[Call], JsonObject] | None
+    """None for what the API has and the ledger has not."""
+    role: Role
+    query: frozenset[str] = frozenset()
+    body: str | None = None
+    """The message its body holds, for documentation; None if it takes none."""
+
+    @property
+    def quick(self) -> bool:
+        """Whether it takes no time but that of the database: one job, and none of its history."""
+        verb = self.name.rpartition(".")[2]
+        return verb in QUICK and not self.name.startswith("operations.")
+
+
+def allowed(method: Method, caller: Caller, ids: tuple[str, ...]) -> Callable[[Call], JsonObject]:
+    """What answers a caller's call; raises PermissionDeniedError, or UnimplementedError."""
+    check(caller, method.role, f"projects/{ids[0]}")
+    if method.call is None:
+        raise UnimplementedError(method.name)
+    return method.call
+
+
+def said_by(caller: Caller, trace_parent: str | None) -> About:
+    """What a call's events are to say of it: the token's name is their actor."""
+    about: About = {}
+    if caller.name is not None:
+        about["actor"] = caller.name
+    if trace_parent is not None:
+        about["trace_parent"] = trace_parent
+    return about
+
+
+class Methods:
+    """A closed table of methods."""
+
+    def __init__(self, methods: Iterable[Method]) -> None:
+        self.all = tuple(methods)
+        self._table = {(method.http, method.shape): method for method in self.all}
+
+    def find(self, http: str, path: str) -> tuple[Method, tuple[str, ...]]:
+        """The method and the path's ids; raises UnknownMethodError."""
+        parsed = parse_path(path)
+        method = None if parsed is None else self._table.get((http, parsed.shape))
+        if parsed is None or method is None:
+            raise UnknownMethodError(http, path)
+        return method, parsed.ids
+
+
+def parse_path(path: str) -> Path | None:
+    """A path as it came, still percent-encoded; None for one that is no resource's.
+
+    It is taken apart before it is decoded: an encoded slash would be part of an id, and no id has one.
+    """
+    version, *rest = path.removeprefix("/").split("/")
+    if not rest or len(rest) > 12:
+        return None
+    last, colon, verb = rest[-1].rpartition(":")
+    if colon:
+        rest[-1] = last
+    ids = tuple(unquote(segment) for segment in rest[1::2])
+    if not all(ids) or any("/" in id_ or "\0" in id_ for id_ in ids):
+        return None
+    rest[1::2] = ["*"] * len(ids)
+    return Path("/".join([version, *rest]) + colon + (verb if colon else ""), ids)
+
+
+def moment_of(call: Call) -> tuple[Given | None, Clock | None]:
+    """The moment a GET or LIST asks for, and its clock, as `Ledger.get` takes them.
+
+    `readTime` alone is as it was known then, `validTime` as it happened; both together
+    are as it happened up to the one, as far as was known at the other.
+    """
+    read = _moment(call, "readTime", Clock.RECORDED)
+    valid = _moment(call, "validTime", Clock.OCCURRED)
+    if read is None:
+        return valid, None if valid is None else Clock.OCCURRED
+    if valid is None:
+        return read, Clock.RECORDED
+    known = call.ledger.moment(read, Clock.RECORDED).position
+    at: AsOf = AtTime(call.ledger.moment(valid, Clock.OCCURRED).time, Clock.OCCURRED, known)
+    return at, None
+
+
+def _moment(call: Call, parameter: str, clock: Clock) -> str | None:
+    """What is said there; raises InvalidFieldError for what cannot be read."""
+    text = call.query.get(parameter)
+    if text is None:
+        return None
+    try:
+        parse_as_of(text, clock, datetime.now(UTC))
+    except InvalidFieldError as error:
+        raise InvalidFieldError(parameter, error.why) from error
+    return text

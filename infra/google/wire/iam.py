@@ -1,0 +1,79 @@
+"""IAM policies of jobs: an event of the job each, so that the audit trail says who changed them, and when."""
+
+from __future__ import annotations
+
+import base64
+from typing import Final
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import EtagMismatchError, InvalidFieldError, JobNotFoundError
+from jobledger.domain.moments import Clock
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.google.wire import messages
+from jobledger.infra.google.wire.calls import Call, moment_of
+from jobledger.infra.google.wire.masks import check_fields, merge, parse_mask
+
+API: Final = messages.load("ml_v1")
+VERSIONS: Final = {0, 1, 3}
+CHANGED: Final = "PolicyChanged"
+USUAL_MASK: Final = "bindings"
+"""What a request without a mask changes; its etag is compared in any case."""
+
+
+def get_policy(call: Call) -> JsonObject:
+    if call.number("options.requestedPolicyVersion") not in VERSIONS:
+        raise InvalidFieldError("options.requestedPolicyVersion", "is none of 0, 1 and 3")
+    as_of, clock = moment_of(call)
+    name = _name(call)
+    if as_of is None:
+        call.job(name)
+        return _policy(call.ledger.history(name))
+    until = call.ledger.moment(as_of, clock, name)
+    call.job(name, until)
+    known = [event for event in call.ledger.history(name) if event.position <= until.position]
+    if until.clock is Clock.OCCURRED:
+        known = [event for event in known if event.occurred_time <= until.time]
+    return _policy(known)
+
+
+def set_policy(call: Call) -> JsonObject:
+    body = API.parse("SetIamPolicyRequest", call.body)
+    name = _name(call)
+    job = call.job(name)
+    before = _policy(call.ledger.history(name))
+    policy = body.get("policy", {})
+    if (policy.get("etag") or before["etag"]) != before["etag"]:
+        raise EtagMismatchError(name)
+    paths = parse_mask(body.get("updateMask") or USUAL_MASK, "updateMask")
+    check_fields(paths, API.fields("Policy"), "updateMask")
+    # The version says how the bindings are to be read, so it comes with them.
+    merged = policy if ("*",) in paths else merge(before, policy, (*paths, ("version",)))
+    said = {key: value for key, value in merged.items() if key != "etag"}
+    # With the job's etag: nobody else's policy is overwritten unseen.
+    call.ledger.change_policy(name, said, job.etag, **call.about)
+    return _policy(call.ledger.history(name))
+
+
+def test_permissions(call: Call) -> JsonObject:
+    """Those asked about; none for a job there is not. What they let anybody do is not enforced here."""
+    body = API.parse("TestIamPermissionsRequest", call.body)
+    try:
+        call.job(_name(call))
+    except JobNotFoundError:
+        return {}
+    asked = body.get("permissions", [])
+    if any("*" in permission for permission in asked):
+        raise InvalidFieldError("permissions", "wildcards are not allowed")
+    return {"permissions": asked} if asked else {}
+
+
+def _policy(events: list[RecordedEvent]) -> JsonObject:
+    """The last one; its etag is that of its event's version."""
+    last = next((event for event in reversed(events) if event.type == CHANGED), None)
+    version = 0 if last is None else last.version
+    etag = base64.b64encode(version.to_bytes(4, "big")).decode()
+    return {**({} if last is None else last.json.get("policy", {})), "etag": etag}
+
+
+def _name(call: Call) -> str:
+    return f"{call.project}/jobs/{call.ids[1]}"

@@ -1,0 +1,89 @@
+"""Lists, maps and free JSON, and how deep they may go.
+
+A check is told how much room there is: how many messages may be within each other, what it
+checks included. Free JSON is made of messages, too, and of more than one would think.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from jobledger.domain.canonical import MAX_INTEGER
+from jobledger.infra.google.wire.scalars import SCALARS, Check, Refused, double, kind_of, string
+
+MAX_DEPTH: Final = 96
+"""Messages within each other. Google's parsers stop at 100, and an answer that shows a job as
+one of a list, or as an operation's, holds it a few levels down."""
+
+
+def check_room(room: int) -> None:
+    if room < 1:
+        raise Refused("is nested more deeply than Google's clients can read")
+
+
+def repeated(check: Check) -> Check:
+    """A list of what the check accepts."""
+
+    def check_all(value: Any, room: int) -> list[Any]:
+        if not isinstance(value, list):
+            raise Refused(f"must be a list, not {kind_of(value)}")
+        check_room(room)
+        accepted: list[Any] = []
+        try:
+            for item in value:
+                accepted.append(check(item, room))  # noqa: PERF401  its length says where it ended
+        except Refused as refused:
+            raise refused.under(len(accepted)) from None
+        return accepted
+
+    return check_all
+
+
+def mapping(check: Check) -> Check:
+    """An object with whatever keys, of what the check accepts. An entry of it is a message, too."""
+
+    def check_all(value: Any, room: int) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise Refused(f"must be an object, not {kind_of(value)}")
+        check_room(room)
+        key, accepted = "", {}
+        try:
+            for key, item in value.items():
+                accepted[string(key, 0)] = check(item, room - 1)
+        except Refused as refused:
+            raise refused.under(key) from None
+        return accepted
+
+    return check_all
+
+
+def anything(value: Any, room: int) -> Any:
+    """Any JSON: messages within messages, of which a list is two, and an object with its entry three."""
+    check_room(room)
+    match value:
+        case None | bool():
+            return value
+        case str():
+            return string(value, room)
+        case int():
+            return value if abs(value) <= MAX_INTEGER else double(value)
+        case float():
+            return SCALARS["double"](value, room)
+        case list():
+            return _list(value, room - 2)
+        case _:
+            return _object(value, room - 2)
+
+
+def typed(value: Any, room: int) -> dict[str, Any]:
+    """An Any: some message, and the URL of its type."""
+    accepted: dict[str, Any] = _object(value, room)
+    url = accepted.get("@type")
+    if not isinstance(url, str) or not re.fullmatch(r".*/[^/]+", url):
+        raise Refused('must say what it is as "@type": "type.googleapis.com/…"')
+    return accepted
+
+
+_list: Final = repeated(anything)
+_object: Final = mapping(anything)

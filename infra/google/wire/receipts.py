@@ -1,0 +1,40 @@
+"""Receipts through Google's faces, which have none: `GET` of a job's path with `:receipt` behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Final
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.infra.access.tokens import Role
+from jobledger.infra.google.wire.calls import Call, Method
+
+VERSION: Final = frozenset({"version"})
+JOBS: Final = ("obs.get", "trainingPipelines.get")
+
+
+def receipts(methods: Iterable[Method]) -> list[Method]:
+    """A method beside each that gets a job."""
+    return [
+        Method(
+            f"{method.name.removesuffix('.get')}.receipt",
+            "GET",
+            f"{method.shape}:receipt",
+            partial(_receipt, method.shape, method.call),
+            Role.READER,
+            VERSION,
+        )
+        for method in methods
+        if method.name.endswith(JOBS) and method.call is not None
+    ]
+
+
+def _receipt(shape: str, get: Callable[[Call], JsonObject], call: Call) -> JsonObject:
+    """A C2SP tlog-proof for the event of that version, or the last one, of a job that the face shows."""
+    get(call._replace(query={}))
+    _, *segments = shape.split("/")
+    ids = iter(call.ids)
+    name = "/".join(next(ids) if segment == "*" else segment for segment in segments)
+    version = call.number("version") if "version" in call.query else None
+    return {"receipt": str(call.ledger.receipt(name, version))}

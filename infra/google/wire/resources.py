@@ -1,0 +1,107 @@
+"""What a job's spec and output show of themselves in a dialect's resource: what its message allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.data import CANCELLED
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.job import Job
+from jobledger.domain.states import JobState
+from jobledger.infra.google.wire import details
+from jobledger.infra.google.wire.messages import Api
+
+DEADLINE_EXCEEDED: Final = 4
+MAX_DISPLAY_NAME: Final = 128
+
+
+def time_text(time: datetime | None) -> str | None:
+    """RFC 3339 in UTC, with as many digits as there are; None where there is no time."""
+    if time is None:
+        return None
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def given_fields(api: Api, message: str, spec: Mapping[str, Any]) -> JsonObject:
+    """What was asked for, as far as the message has it: a job may have been made in another dialect."""
+    return _valid(api, message, spec, api.fields(message).keys() - api.read_only(message))
+
+
+def made_fields(api: Api, message: str, output: Mapping[str, Any] | None) -> JsonObject:
+    """The output-only fields that reports told of."""
+    if not output:
+        return {}
+    told: JsonObject = _with_known_details(_valid(api, message, output, api.read_only(message)))
+    return told
+
+
+def _valid(api: Api, message: str, said: Mapping[str, Any], among: Any) -> JsonObject:
+    """Fields that are not of their type are left out: a client would stumble over them."""
+    known = {key: said[key] for key in said if key in among}
+    try:
+        return api.parse(message, known, output=True)
+    except InvalidFieldError:
+        return _one_by_one(api, message, known)
+
+
+def _one_by_one(api: Api, message: str, known: JsonObject) -> JsonObject:
+    shown: JsonObject = {}
+    for key, value in known.items():
+        try:
+            shown |= api.parse(message, {key: value}, output=True)
+        except InvalidFieldError:
+            continue
+    return shown
+
+
+def error_of(job: Job) -> JsonObject | None:
+    """google.rpc.Status of a job that failed, was cancelled or expired.
+
+    Details are those that clients know, as far as they can be read.
+    """
+    if job.state is JobState.EXPIRED:
+        return {"code": DEADLINE_EXCEEDED, "message": job.error_message or ""}
+    if job.error is None:
+        return None
+    shown: JsonObject = {
+        "code": job.error.get("code", CANCELLED),
+        "message": job.error.get("message", ""),
+    }
+    said = job.error.get("details")
+    known = _known_details(said) if isinstance(said, list) else []
+    return shown | {"details": known} if known else shown
+
+
+def _with_known_details(value: Any) -> Any:
+    """The same, but that statuses anywhere in it hold only details that clients know."""
+    match value:
+        case [{"@type": _}, *_]:
+            return _known_details(value)
+        case list():
+            return [_with_known_details(one) for one in value]
+        case dict():
+            return {key: _with_known_details(one) for key, one in value.items()}
+    return value
+
+
+def _known_details(said: list[Any]) -> list[JsonObject]:
+    return [_detail(one, type_) for one in said if (type_ := details.type_of(one))]
+
+
+def _detail(said: JsonObject, type_: str) -> JsonObject:
+    fields = details.API.fields(type_)
+    return {"@type": details.PREFIX + type_, **_valid(details.API, type_, said, fields)}
+
+
+def check_display_name(spec: Mapping[str, Any]) -> None:
+    """Raises InvalidFieldError for a displayName over 128 characters."""
+    if len(spec.get("displayName", "")) > MAX_DISPLAY_NAME:
+        raise InvalidFieldError("displayName", f"is longer than {MAX_DISPLAY_NAME} characters")
+
+
+def bare(resource: Mapping[str, Any]) -> JsonObject:
+    """Without the fields that hold nothing, as proto3 JSON is."""
+    return {key: value for key, value in resource.items() if value not in (None, {}, [])}

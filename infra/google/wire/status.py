@@ -1,0 +1,121 @@
+"""What went wrong, as google.rpc.Status: one table of the ledger's errors, for every face and transport.
+
+`details` hold a google.rpc.ErrorInfo (AIP-193): over HTTP, clients cannot tell two codes of
+one status line apart without it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain import errors as domain
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import LedgerError
+from jobledger.infra import errors as infra
+from jobledger.infra.evaluation import errors as labeling
+from jobledger.infra.google.wire.calls import UnimplementedError, UnknownMethodError
+
+DOMAIN: Final = "jobledger"
+
+
+class Code(NamedTuple):
+    """A google.rpc.Code and the HTTP status it comes with."""
+
+    name: str
+    number: int
+    http: int
+
+
+CODES: Final = {
+    code.name: code
+    for code in (
+        Code("CANCELLED", 1, 499),
+        Code("UNKNOWN", 2, 500),
+        Code("INVALID_ARGUMENT", 3, 400),
+        Code("DEADLINE_EXCEEDED", 4, 504),
+        Code("NOT_FOUND", 5, 404),
+        Code("ALREADY_EXISTS", 6, 409),
+        Code("PERMISSION_DENIED", 7, 403),
+        Code("RESOURCE_EXHAUSTED", 8, 429),
+        Code("FAILED_PRECONDITION", 9, 400),
+        Code("ABORTED", 10, 409),
+        Code("OUT_OF_RANGE", 11, 400),
+        Code("UNIMPLEMENTED", 12, 501),
+        Code("INTERNAL", 13, 500),
+        Code("UNAVAILABLE", 14, 503),
+        Code("DATA_LOSS", 15, 500),
+        Code("UNAUTHENTICATED", 16, 401),
+    )
+}
+
+ERRORS: Final[dict[type[LedgerError], str]] = {
+    domain.InvalidFieldError: "INVALID_ARGUMENT",
+    domain.JobNotFoundError: "NOT_FOUND",
+    domain.JobExistsError: "ALREADY_EXISTS",
+    domain.IllegalTransitionError: "FAILED_PRECONDITION",
+    domain.NotSamplingError: "FAILED_PRECONDITION",
+    domain.EtagMismatchError: "ABORTED",
+    domain.VersionConflictError: "ABORTED",
+    domain.RequestReusedError: "ALREADY_EXISTS",
+    infra.LedgerUnavailableError: "UNAVAILABLE",
+    infra.StorageFullError: "RESOURCE_EXHAUSTED",
+    infra.SchemaError: "FAILED_PRECONDITION",
+    infra.BrokenLedgerError: "DATA_LOSS",
+    infra.ProofError: "FAILED_PRECONDITION",
+    infra.ForkedError: "DATA_LOSS",
+    infra.InputError: "INVALID_ARGUMENT",
+    infra.UnauthenticatedError: "UNAUTHENTICATED",
+    infra.PermissionDeniedError: "PERMISSION_DENIED",
+    infra.OverloadedError: "UNAVAILABLE",
+    infra.DeadlineExceededError: "DEADLINE_EXCEEDED",
+    labeling.TaskNotFoundError: "NOT_FOUND",
+    labeling.TaskClosedError: "FAILED_PRECONDITION",
+    labeling.AnsweredTwiceError: "ALREADY_EXISTS",
+    labeling.EnoughAnswersError: "FAILED_PRECONDITION",
+    UnknownMethodError: "NOT_FOUND",
+    UnimplementedError: "UNIMPLEMENTED",
+}
+"""The code of each error, and of those derived from it."""
+
+
+class Status(NamedTuple):
+    """google.rpc.Status with one ErrorInfo."""
+
+    code: Code
+    message: str
+    reason: str
+    metadata: dict[str, str]
+
+    @property
+    def details(self) -> list[JsonObject]:
+        """The ErrorInfo as JSON."""
+        info = {"reason": self.reason, "domain": DOMAIN, "metadata": self.metadata}
+        return [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", **info}]
+
+    def body(self) -> JsonObject:
+        """What a REST answer holds."""
+        said = {"code": self.code.http, "message": self.message, "status": self.code.name}
+        return {"error": {**said, "details": self.details}}
+
+    def json(self) -> JsonObject:
+        """The message itself, as it stands in an Operation or a batch's answer."""
+        return {"code": self.code.number, "message": self.message, "details": self.details}
+
+
+def status_of(error: BaseException) -> Status:
+    """The status of an error; what is no LedgerError is INTERNAL, and says nothing of itself."""
+    for cls in type(error).__mro__:
+        if cls in ERRORS:
+            return Status(CODES[ERRORS[cls]], str(error), _reason(type(error)), _metadata(error))
+    return Status(CODES["INTERNAL"], "the ledger failed; its log says how", "INTERNAL", {})
+
+
+def _reason(error: type[BaseException]) -> str:
+    """`JOB_NOT_FOUND`, of JobNotFoundError."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", error.__name__.removesuffix("Error")).upper()
+
+
+def _metadata(error: Any) -> dict[str, str]:
+    """The error's fields, as text."""
+    return {key: str(value)[:256] for key, value in vars(error).items() if value is not None}

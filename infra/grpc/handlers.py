@@ -1,0 +1,118 @@
+"""Answers RPCs: checks the caller, asks the face, and says what went wrong as google.rpc.Status."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import grpc
+from google.protobuf.any_pb2 import Any as Packed
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+from jobledger.infra.errors import DeadlineExceededError
+from jobledger.infra.google.wire.calls import Call, UnimplementedError, allowed, said_by
+from jobledger.infra.google.wire.status import DOMAIN, Status, status_of
+from jobledger.infra.grpc.rpcs import RPCS
+from jobledger.infra.grpc.wire import Wire
+from jobledger.infra.serving.context import Served, trace_of
+
+LOG: Final = logging.getLogger("jobledger.grpc")
+MAX_MESSAGE: Final = 1_000
+"""Bytes of an error's sentence: it travels in headers, twice, and clients refuse long ones."""
+
+
+class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """All RPCs of a server, also those there are not."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self._wires = {path: Wire(rpc) for path, rpc in RPCS.items()}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        """Messages stay bytes until a thread has time to read them."""
+        path: str = handler_call_details.method
+
+        async def answer(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
+            rpc = _Call(self._served, path, _headers(context))
+            try:
+                return await rpc.answer(self._wires.get(path), data)
+            except Exception as error:
+                refusal = rpc.refuse(error)
+            finally:
+                rpc.log()
+            await context.abort_with_status(refusal)
+            raise AssertionError("unreachable")
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+class _Call:
+    """One RPC, from its arrival to what the log says of it."""
+
+    def __init__(self, served: Served, path: str, headers: Mapping[str, str]) -> None:
+        self._served = served
+        self._path = path
+        self._authorization = headers.get("authorization", "")
+        self._trace_parent, trace_id = trace_of(headers.get("traceparent", ""))
+        self._began = time.monotonic()
+        self._noted: dict[str, Any] = {"trace_id": trace_id, "actor": None}
+        self._code = "CANCELLED"  # Unless somebody waits for what comes of it.
+
+    async def answer(self, wire: Wire | None, data: bytes) -> bytes:
+        deadline = self._served.limits.deadline
+        try:
+            async with asyncio.timeout(deadline):
+                answer = await self._served.at_length(lambda: self._work(wire, data))
+        except TimeoutError:
+            raise DeadlineExceededError(deadline) from None
+        self._code = "OK"
+        return answer
+
+    def _work(self, wire: Wire | None, data: bytes) -> bytes:
+        caller = self._served.admit(self._authorization)
+        self._noted["actor"] = caller.name
+        if wire is None:
+            raise UnimplementedError(self._path[:200])
+        asked = wire.read(data)
+        face = allowed(wire.rpc.method, caller, asked.ids)
+        about = said_by(caller, self._trace_parent)
+        return wire.write(face(Call(self._served.ledger, *asked, about)))
+
+    def refuse(self, error: Exception) -> grpc.Status:
+        status = status_of(error)
+        self._code = status.code.name
+        self._noted["error"] = str(error)[:512]
+        if self._code == "INTERNAL":
+            LOG.error("failed", exc_info=error, extra={"trace_id": self._noted["trace_id"]})
+        return _wire_status(status)
+
+    def log(self) -> None:
+        said = {"method": self._path[:512], "code": self._code}
+        seconds = {"seconds": round(time.monotonic() - self._began, 6)}
+        LOG.info("request", extra=said | seconds | self._noted)
+
+
+def _wire_status(status: Status) -> grpc.Status:
+    """The status as it is sent, with its ErrorInfo."""
+    info = Packed()
+    info.Pack(
+        error_details_pb2.ErrorInfo(
+            reason=status.reason, domain=DOMAIN, metadata=_sendable(status.metadata)
+        )
+    )
+    message = status.message.encode(errors="replace")[:MAX_MESSAGE].decode(errors="ignore")
+    said = status_pb2.Status(code=status.code.number, message=message, details=[info])
+    return rpc_status.to_status(said)
+
+
+def _sendable(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {key: value.encode(errors="replace").decode() for key, value in metadata.items()}
+
+
+def _headers(context: grpc.aio.ServicerContext) -> dict[str, str]:
+    """What came as text; the names are in lower case."""
+    given = context.invocation_metadata() or ()
+    return {key: value for key, value in given if isinstance(value, str)}

@@ -1,0 +1,157 @@
+"""Bisect: the first event, or moment, after which something is true of a job, or of how many jobs.
+
+On the recorded clock each position is a moment. On the occurred clock each time is one, after all
+that occurred then: what was true only between two things of the same microsecond is never found.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.filters import Ever, parse_filter
+from jobledger.domain.moments import AtPosition, AtTime, Clock, Moment
+from jobledger.domain.names import EARLIEST
+from jobledger.domain.states import JobState
+from jobledger.infra.eventstore.json_view import event_json, moment_json
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.history.conditions import ALL_JOBS, Condition, parse_condition
+from jobledger.infra.history.sweep import Hit, Sweep, is_told_by_events
+from jobledger.infra.history.timeline import ordered, steps_as_of
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from psycopg.sql import SQL
+
+FIRST_COUNT: Final = sql.load(__package__, "first_count")
+FIRST_COUNT_AS_IT_HAPPENED: Final = sql.load(__package__, "first_count_as_it_happened")
+IS_SUPERSEDED: Final = sql.load(__package__, "is_superseded")
+
+
+class Found(NamedTuple):
+    """The first moment at which it was true, and how many jobs were counted then."""
+
+    moment: Moment
+    event: RecordedEvent | None
+    """The event that made it true; None if it was true already at the first moment asked for."""
+    jobs: int
+
+    def json(self) -> JsonObject:
+        """The moment, the event and the number."""
+        event = None if self.event is None else event_json(self.event)
+        return moment_json(self.moment) | {"event": event, "count": self.jobs}
+
+
+def beginning(later: Moment) -> Moment:
+    """The moment before anything, on the clock of the other."""
+    if later.clock is Clock.RECORDED:
+        return Moment(0, EARLIEST, Clock.RECORDED)
+    return Moment(later.position, EARLIEST - timedelta(microseconds=1), Clock.OCCURRED)
+
+
+def bisect_job(
+    ledger: Ledger, name: str, filter: str, earlier: Moment, later: Moment
+) -> Found | None:
+    """The first of two moments and all between them at which the filter was true of the job.
+
+    Each event is looked at, so what was true for a while only is found, too: a job of n events
+    takes as long as n * n / 2 events take to fold, and n times that for an ever() beside other
+    terms that asks for more than states and error codes. Raises JobNotFoundError, InvalidFieldError.
+    """
+    ordered(earlier, later)
+    tree = parse_filter(filter)
+    sweep = Sweep(Condition(filter, tree, ">", 0), later, name)
+    steps_as_of(ledger, name, later)  # Raises, if there is no such job.
+    known = _known(earlier, later)
+    with ledger.connection() as connection:
+        if isinstance(tree, Ever) and not is_told_by_events(tree.term):
+            # It is true from the first moment on at which its term is.
+            sweep = Sweep(Condition(filter, tree.term, ">", 0), later, name)
+            hit = sweep.first(connection, beginning(later), 0)
+            already = hit is not None and _is_by(hit, known)
+        else:
+            already = sweep.count(connection, beginning(later), known) > 0
+            hit = None if already else sweep.first(connection, known, 0)
+    return Found(known, None, 1) if already else _found(ledger, later, hit)
+
+
+def _is_by(hit: Hit, moment: Moment) -> bool:
+    return hit.position <= moment.position if hit.time is None else hit.time <= moment.time
+
+
+def bisect_count(ledger: Ledger, condition: str, earlier: Moment, later: Moment) -> Found | None:
+    """The first of two moments and all between them at which the condition was true of the fleet.
+
+    The number of jobs in a state, or of all, is a running sum of what `intervals` holds; for a
+    filter each event's job is looked at after it. Raises InvalidFieldError.
+    """
+    ordered(earlier, later)
+    wanted, known = parse_condition(condition), _known(earlier, later)
+    sweep = Sweep(wanted, later)
+    start = _count(ledger, wanted, known)
+    if wanted.holds(start):
+        return Found(known, None, start)
+    ledger.follow(later.position)
+    with ledger.connection() as connection, translated(), connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        if wanted.state is not None and _is_told_by_intervals(connection, later):
+            hit = _first_count(connection, wanted, (known, later), start)
+        else:
+            hit = sweep.first(connection, known, start)
+    return _found(ledger, later, hit)
+
+
+def _known(earlier: Moment, later: Moment) -> Moment:
+    """On the occurred clock, all is as far as was known at the later moment."""
+    if earlier.clock is Clock.RECORDED:
+        return earlier
+    return earlier._replace(position=later.position)
+
+
+def _count(ledger: Ledger, wanted: Condition, moment: Moment) -> int:
+    if wanted.state is None:
+        return sum(ledger.count("state", wanted.text, as_of=moment).counts.values())
+    states = ledger.count(as_of=moment).counts
+    if wanted.state == ALL_JOBS:
+        return sum(jobs for state, jobs in states.items() if state is not None)
+    return states.get(JobState(wanted.state).name, 0)
+
+
+def _is_told_by_intervals(connection: Connection, later: Moment) -> bool:
+    """Not, if things are known by now to have occurred in another order than was known then."""
+    if later.clock is Clock.RECORDED:
+        return True
+    row = connection.execute(IS_SUPERSEDED, (later.position,)).fetchone()
+    return row is not None and not row[0]
+
+
+def _first_count(
+    connection: Connection, wanted: Condition, span: tuple[Moment, Moment], start: int
+) -> Hit | None:
+    earlier, later = span
+    recorded = later.clock is Clock.RECORDED
+    statement = FIRST_COUNT if recorded else FIRST_COUNT_AS_IT_HAPPENED
+    text = SQL(statement.decode()).format(comparison=wanted.comparison)
+    parameters = {
+        "start": start,
+        "state": wanted.state,
+        "number": wanted.number,
+        "from_position": earlier.position,
+        "from_time": earlier.time,
+        "to_position": later.position,
+        "to_time": later.time,
+    }
+    row = connection.execute(text, parameters).fetchone()
+    return None if row is None else Hit(*row)
+
+
+def _found(ledger: Ledger, later: Moment, hit: Hit | None) -> Found | None:
+    if hit is None:
+        return None
+    event = ledger.opened(next(ledger.events(hit.position - 1, follow=False)))
+    if hit.time is None:
+        moment = ledger.moment(AtPosition(hit.position))
+    else:
+        moment = ledger.moment(AtTime(hit.time, Clock.OCCURRED, later.position))
+    return Found(moment, event, int(hit.jobs))

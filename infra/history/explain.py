@@ -1,0 +1,248 @@
+"""Why: the chain of events that led a job to its state, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain import events as e
+from jobledger.domain import run_events as r
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.data import Data, Status
+from jobledger.domain.errors import JobNotFoundError
+from jobledger.domain.job import Job
+from jobledger.domain.moments import Moment
+from jobledger.infra.eventstore.json_view import event_json, job_json
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.history.timeline import Step, steps_as_of
+from jobledger.infra.ledger import Ledger
+
+UNITS: Final = ((365 * 86_400, "years"), (86_400, "days"), (3_600, "h"), (60, "min"), (1, "s"))
+LATE: Final = timedelta(minutes=1)
+"""A report recorded so long after it occurred is said to be late."""
+ASIDE: Final = frozenset({"ProgressReported", "LabelsChanged", "ConfigChanged", "PolicyChanged"})
+"""Events that led to no state, and are no sign that somebody was wrong about it."""
+ASKED: Final = frozenset({"Created", "Cancelling", "Paused", "Resumed", "Retried", "Deleted"})
+"""Events that somebody does; the others somebody sees."""
+
+VERBS: Final = {
+    "Created": "was created",
+    "Queued": "was queued",
+    "Preparing": "began to be made ready",
+    "Started": "started",
+    "Updating": "began to be updated",
+    "Updated": "was updated",
+    "Paused": "was paused",
+    "Resumed": "was resumed",
+    "Cancelling": "was asked to end",
+    "Cancelled": "was cancelled",
+    "Succeeded": "succeeded",
+    "PartiallySucceeded": "succeeded in part",
+    "Failed": "failed",
+    "Expired": "expired",
+    "Retried": "was retried",
+    "Deleted": "was deleted",
+    "RunStarted": "began a run",
+    "DatasetCreated": "had a run's dataset",
+    "LabelingRequested": "asked people for labels",
+    "LabelingCompleted": "had all labels",
+    "EvaluationCreated": "evaluated a run",
+    "RunFailed": "failed a run",
+    "AlertRaised": "fell short",
+    "Scheduled": "had no open run left",
+    "Stopped": "was stopped",
+}
+"""What happened to `it`; the sentence on the event begins with the last words of it."""
+
+
+class Reason(NamedTuple):
+    """One event of the chain, and what it says."""
+
+    event: RecordedEvent
+    sentence: str
+
+
+class Why(NamedTuple):
+    """How a job came to be as it is; the last sentence says how that is."""
+
+    job: Job
+    reasons: list[Reason]
+    conclusion: str
+
+    def json(self) -> JsonObject:
+        """The job, and each event of the chain with its sentence."""
+        chain = [{"sentence": r.sentence, "event": event_json(r.event)} for r in self.reasons]
+        return {"job": job_json(self.job), "chain": chain, "conclusion": self.conclusion}
+
+
+def why(ledger: Ledger, name: str, moment: Moment) -> Why:
+    """The events that led to the job's state as of the moment, deleted or not, on its clock.
+
+    Reports that contradicted what was known are among them, and attempts; progress and labels
+    are not. Raises JobNotFoundError.
+    """
+    steps = steps_as_of(ledger, name, moment)
+    if not steps:
+        raise JobNotFoundError(name)
+    job = steps[-1].after
+    return Why(job, list(_reasons(steps)), _conclusion(job, steps))
+
+
+def elapsed(time: timedelta) -> str:
+    """`4 min`, `2 h 5 min`: the two greatest units, in whole numbers."""
+    left = int(abs(time).total_seconds())
+    said: list[str] = []
+    for seconds, unit in UNITS:
+        count, left = divmod(left, seconds)
+        if count or said:
+            said.append(f"{count} {unit[:-1] if count == 1 and unit in _WORDS else unit}")
+        if len(said) == 2:
+            break
+    parts = [part for part in said if not part.startswith("0 ")]
+    return " ".join(parts) or "less than 1 s"
+
+
+_WORDS: Final = frozenset({"years", "days"})
+
+
+def _reasons(steps: list[Step]) -> Iterator[Reason]:
+    cause: Step | None = None
+    for step in steps:
+        if step.event.type in ASIDE:
+            continue
+        yield Reason(step.event, f"{'; '.join(_clauses(step, cause))}.")
+        if step.event.type != "Contradicted":
+            cause = step
+
+
+def _clauses(step: Step, cause: Step | None) -> Iterator[str]:
+    """What happened and when; then how long after what led to the state before, and how late it came."""
+    event, data = step.event, step.event.data
+    consequence = _consequence(step, data)
+    yield f"{_opening(event, data)}{consequence and f': {consequence}'}"
+    if cause is not None:
+        yield _since(event, cause.event)
+    if (late := event.recorded_time - event.occurred_time) >= LATE:
+        yield f"recorded {elapsed(late)} later"
+
+
+def _opening(event: RecordedEvent, data: Data) -> str:
+    at = _time(event.occurred_time)
+    if isinstance(data, e.Contradicted):
+        by = f" by {event.actor}" if event.actor else ""
+        return f"{data.report} was reported{by} on {at}, though the job was {data.state}"
+    verb = VERBS[event.type].removeprefix("was ")
+    by = "" if event.actor is None else f" by {event.actor}"
+    if by and event.type not in ASKED:
+        by = f", reported{by},"
+    return f"{verb[0].upper()}{verb[1:]}{by} on {at}"
+
+
+def _consequence(step: Step, data: Data) -> str:
+    """What that meant for the job; "" where the verb says it all."""
+    match data:
+        case e.Contradicted():
+            return "it is kept as a contradiction and changed nothing else"
+        case e.Created(inferred=True):
+            return "nobody said so, but something else was seen of it; waits in the queue"
+        case e.Created():
+            return "waits in the queue"
+        case e.Queued(queue_position=int() as place):
+            return f"waits at place {place} in the queue"
+        case e.Queued() | e.Resumed():
+            return "waits in the queue"
+        case e.Started():
+            return _detail("runs", data)
+        case e.Updating():
+            return "runs with its old configuration until that is over"
+        case e.Updated(error=Status() as error):
+            return f"the update failed, {_status(error.message, error.code)}, and it runs as before"
+        case e.Updated():
+            return "runs with its new configuration"
+        case e.Retried(reason=reason):
+            return _and(f"attempt {step.after.attempt} waits in the queue", reason)
+        case e.Failed() | e.Cancelled():
+            told = step.after.error or {}
+            return _detail(_status(str(told.get("message", "")), told.get("code")), data)
+        case e.Paused(reason=reason) | e.Cancelling(reason=reason) | e.Expired(reason=reason):
+            return reason or ""
+        case e.Deleted():
+            return "gone from lists, and its history is kept"
+        case r.Scheduled():
+            return "waits for the next interval"
+    return _of_run(data)
+
+
+def _of_run(data: Data) -> str:
+    """The same of what happens to an evaluation job's runs."""
+    match data:
+        case r.RunStarted(run=run, cut=cut):
+            return f"run {run} takes the samples up to number {cut}"
+        case r.DatasetCreated(run=run, example_count=count):
+            return f"run {run} has {count} example{'s' * (count != 1)}"
+        case r.LabelingRequested(run=run, question_count=count):
+            return f"run {run} waits for {count} label{'s' * (count != 1)}"
+        case r.EvaluationCreated(run=run, mean_average_precision=float() as found):
+            return f"run {run} found a mean average precision of {found:.4f}"
+        case r.AlertRaised(run=run, mean_average_precision=found):
+            least = data.min_acceptable_mean_average_precision
+            return f"run {run} found {found:.4f}, and {least:.4f} is the least that is accepted"
+        case r.RunFailed(run=run, partial_failures=[{"message": str() as message}, *_]):
+            return f"run {run}: {message}"
+        case r.Stopped(reason=str() as reason):
+            return reason
+    number = getattr(data, "run", None)
+    return "" if number is None else f"run {number}"
+
+
+def _status(message: str, code: Any) -> str:
+    last = message.strip().rpartition("\n")[2]
+    return f"{last} (code {code})" if last else f"code {code}"
+
+
+def _detail(said: str, data: Data) -> str:
+    """Beside it what the report tells of the worker and how the process ended, if it does."""
+    extra = data.model_extra or {}
+    told = [f"exit code {extra['exitCode']}"] if isinstance(extra.get("exitCode"), int) else []
+    worker = extra.get("worker")
+    where = f" on {worker}" if isinstance(worker, str) and worker else ""
+    return ", ".join([*told, said + where])
+
+
+def _and(said: str, reason: str | None) -> str:
+    return said if reason is None else f"{said}, because: {reason}"
+
+
+def _since(event: RecordedEvent, cause: RecordedEvent) -> str:
+    """How long after what it met; before it, where things did not occur in the order they are told."""
+    between = event.occurred_time - cause.occurred_time
+    order = "before" if between < timedelta() else "after"
+    return f"{elapsed(between)} {order} it {VERBS[cause.type]}"
+
+
+def _conclusion(job: Job, steps: list[Step]) -> str:
+    """The state, since when, and what to know of the way there."""
+    said = [_standing(job, steps)]
+    if job.attempt > 1:
+        said.append(f"{job.attempt} attempts")
+    contradicted = sum(step.event.type == "Contradicted" for step in steps)
+    if contradicted:
+        said.append(f"{contradicted} contradicted report{'s' * (contradicted > 1)}")
+    return f"{'; '.join(said)}."
+
+
+def _standing(job: Job, steps: list[Step]) -> str:
+    if job.delete_time is not None:
+        was = "" if job.state is None else f", and was {job.state.name}"
+        return f"It is deleted since {_time(job.delete_time)}{was}"
+    if job.state is None:
+        return "It is in no state that anybody told"
+    since = next(
+        step.event.occurred_time for step in reversed(steps) if step.before.state is not job.state
+    )
+    return f"It is {job.state.name} since {_time(since)}"
+
+
+def _time(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,131 @@
+"""What-if: a job replayed step by step, with events that did not happen put after those that did.
+
+They are judged as reports are, and never recorded: nothing here writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from jobledger.domain import canonical
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.data import Data
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.events import Event, parse_data
+from jobledger.domain.job import Job, evolve, judge
+from jobledger.domain.moments import Moment
+from jobledger.infra.eventstore.json_view import event_json, moment_json, time_text
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.history.diff import Change, diff_jobs, fields_of
+from jobledger.infra.history.timeline import steps_as_of
+from jobledger.infra.ledger import Ledger
+
+
+class Replayed(NamedTuple):
+    """One event, and the job after it."""
+
+    event: Event
+    recorded: RecordedEvent | None
+    """The event as the ledger holds it; None if it is hypothetical."""
+    job: Job
+    changes: list[Change]
+    """From the job after the event before; from one that is not there yet for the first."""
+
+    @property
+    def hypothetical(self) -> bool:
+        """Whether it did not happen."""
+        return self.recorded is None
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether the report could not be true of the job in its state."""
+        return self.event.type == "Contradicted"
+
+    @property
+    def recorded_time(self) -> datetime | None:
+        """When the ledger took it in; None if it is hypothetical."""
+        return None if self.recorded is None else self.recorded.recorded_time
+
+    def json(self) -> JsonObject:
+        """The event as elsewhere; a hypothetical one has no position, request or recorded time."""
+        return {
+            "hypothetical": self.hypothetical,
+            "contradicted": self.contradicted,
+            "event": _hypothesis(self) if self.recorded is None else event_json(self.recorded),
+            "changes": [change.json() for change in self.changes],
+            "job": fields_of(self.job),
+        }
+
+
+class Replay(NamedTuple):
+    """A job's steps, in the order of the moment's clock; the hypothetical ones last."""
+
+    name: str
+    moment: Moment
+    steps: list[Replayed]
+
+    def json(self) -> JsonObject:
+        """All steps."""
+        steps = [step.json() for step in self.steps]
+        return moment_json(self.moment) | {"name": self.name, "steps": steps}
+
+
+def replay_job(ledger: Ledger, name: str, until: Moment, hypotheses: Iterable[Data] = ()) -> Replay:
+    """The job's events up to a moment, and then as if these had been reported at the last one's time.
+
+    Raises JobNotFoundError for a job that was not there yet.
+    """
+    steps = [
+        Replayed(s.event.event, s.event, s.after, diff_jobs(s.before, s.after))
+        for s in steps_as_of(ledger, name, until)
+    ]
+    if not steps:
+        raise JobNotFoundError(name)
+    version = max(step.event.version for step in steps)
+    return Replay(name, until, [*steps, *_supposed(steps[-1], version, hypotheses)])
+
+
+def parse_hypothesis(text: str) -> Data:
+    """`Failed={"error": "boom"}`, or `Started`; raises InvalidFieldError for what cannot be recorded."""
+    type_, given, said = text.partition("=")
+    if not given:
+        said = "{}"
+    try:
+        data = parse_data(type_.strip(), canonical.decode(said.encode()))
+        data.encode()
+    except InvalidFieldError as error:
+        # A field of its data, or its type, of all that may be supposed.
+        raise InvalidFieldError("with", f"{text!r}: {error}") from error
+    except UnicodeEncodeError as error:
+        raise InvalidFieldError("with", "is not UTF-8") from error
+    return data
+
+
+def _supposed(last: Replayed, version: int, hypotheses: Iterable[Data]) -> Iterator[Replayed]:
+    job, at = last.job, last.event.occurred_time
+    place = version
+    for data in hypotheses:
+        for fact in judge(data, job):
+            place += 1
+            event = Event(job.name, place, fact, at)
+            after = evolve(job, event)
+            yield Replayed(event, None, after, diff_jobs(job, after))
+            job = after
+
+
+def _hypothesis(step: Replayed) -> JsonObject:
+    event = step.event
+    return {
+        "position": None,
+        "name": event.name,
+        "version": event.version,
+        "type": event.type,
+        "occurredTime": time_text(event.occurred_time),
+        "recordedTime": None,
+        "actor": None,
+        "requestId": None,
+        "data": event.data.json_object(),
+        "state": None if step.job.state is None else step.job.state.name,
+    }

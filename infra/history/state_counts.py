@@ -1,0 +1,193 @@
+"""How many jobs were in each state over time: what a fleet's past looks like, on either clock.
+
+Of the whole fleet from counts that are kept as events come in; of one project from its events.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.moments import AtPosition, Clock, Moment
+from jobledger.domain.states import JobState
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+
+AS_IT_HAPPENED: Final = sql.load(__package__, "series_as_it_happened")
+AS_WE_KNEW_IT: Final = sql.load(__package__, "series_as_we_knew_it")
+READ_EXTENT: Final = sql.load(__package__, "read_extent")
+READ_TIMES: Final = sql.load(__package__, "read_times")
+STEP: Final = sql.load(__package__, "step_as_it_happened")
+PROJECT_AS_IT_HAPPENED: Final = sql.load(__package__, "project_as_it_happened")
+PROJECT_AS_WE_KNEW_IT: Final = sql.load(__package__, "project_as_we_knew_it")
+HAS_ALL_JOBS: Final = sql.load(__package__, "has_all_jobs")
+READ_EXTENT_OF_PROJECT: Final = sql.load(__package__, "read_extent_of_project")
+STEP_OF_PROJECT: Final = sql.load(__package__, "step_of_project")
+POINTS: Final = 300
+"""Buckets at most; as wide as that takes."""
+STRETCHES: Final = {Clock.OCCURRED: (64, 4_096, 262_144), Clock.RECORDED: (256, 16_384, 1_048_576)}
+"""What changes are counted in, level by level: seconds as things occurred, positions as recorded."""
+MICROSECOND: Final = timedelta(microseconds=1)
+
+Rows = Iterable[tuple[int | None, str, int]]
+
+
+class Extent(NamedTuple):
+    """From a time up to another (UTC)."""
+
+    begin: datetime
+    end: datetime
+
+
+class Series(NamedTuple):
+    """`counts[state][n]` jobs were in the state at `times[n]` (UTC), in the order of the lifecycle."""
+
+    times: list[datetime]
+    counts: dict[str, list[int]]
+
+
+class Steps(NamedTuple):
+    """The moments next to one, if there are any."""
+
+    before: Moment | None
+    after: Moment | None
+
+
+def extent(ledger: Ledger, moment: Moment, project: str | None = None) -> Extent | None:
+    """When the first and the last thing happened of what counts at the moment, on its clock."""
+    ledger.follow(moment.position)
+    with translated(), ledger.connection() as connection:
+        project = _apart(connection, project)
+        query = READ_EXTENT_OF_PROJECT if project else READ_EXTENT
+        row = connection.execute(query, moment._asdict() | _names(project)).fetchone()
+    assert row is not None
+    begin, end = row[:2] if moment.clock is Clock.OCCURRED else row[2:]
+    return None if begin is None or end is None else Extent(begin, end)
+
+
+def series(ledger: Ledger, known: Moment, window: Extent, project: str | None = None) -> Series:
+    """The fleet's states over the window, or a project's, as far as was known then, on its clock.
+
+    Deleted jobs are in no state. Raises InvalidFieldError for a window that ends before it begins.
+    """
+    if window.end < window.begin:
+        raise InvalidFieldError("from", f"{window.begin} is after {window.end}")
+    ledger.follow(known.position)
+    with translated(), ledger.connection() as connection:
+        project = _apart(connection, project)
+        if known.clock is Clock.OCCURRED:
+            return _as_it_happened(connection, known, window, project)
+        return _as_we_knew_it(connection, known, window, project)
+
+
+def steps(ledger: Ledger, moment: Moment, project: str | None = None) -> Steps:
+    """The moments before and after it at which a job came into another state.
+
+    On the recorded clock these are the positions of the events before and after it.
+    """
+    if project:
+        return _steps_of_project(ledger, moment, project)
+    if moment.clock is Clock.RECORDED:
+        last, first = moment.position - 1, moment.position + 1
+        return Steps(
+            ledger.moment(AtPosition(last)) if last > 0 else None,
+            ledger.moment(AtPosition(first)) if first <= ledger.size() else None,
+        )
+    ledger.follow(moment.position)
+    with translated(), ledger.connection() as connection:
+        row = connection.execute(STEP, moment._asdict()).fetchone()
+    assert row is not None
+    before, after = (None if time is None else moment._replace(time=time) for time in row)
+    return Steps(before, after)
+
+
+def _steps_of_project(ledger: Ledger, moment: Moment, project: str) -> Steps:
+    ledger.follow(moment.position)
+    with translated(), ledger.connection() as connection:
+        row = connection.execute(STEP_OF_PROJECT, moment._asdict() | _names(project)).fetchone()
+    assert row is not None
+    if moment.clock is Clock.OCCURRED:
+        return Steps(*(None if time is None else moment._replace(time=time) for time in row[:2]))
+    return Steps(*(None if n is None else ledger.moment(AtPosition(n)) for n in row[2:]))
+
+
+def _apart(connection: Connection, project: str | None) -> str | None:
+    """The project, if there are jobs of others: if there are none, what is kept of all is of this one."""
+    if project is None:
+        return None
+    row = connection.execute(HAS_ALL_JOBS, _names(project)).fetchone()
+    assert row is not None
+    return None if row[0] else project
+
+
+def _names(project: str | None) -> dict[str, str]:
+    """Between which names a project's are, in their order byte by byte: "0" comes after "/"."""
+    return {"first": f"projects/{project}/", "beyond": f"projects/{project}0"} if project else {}
+
+
+def _as_it_happened(
+    connection: Connection, known: Moment, window: Extent, project: str | None
+) -> Series:
+    begin, end = window.begin.timestamp(), (window.end + MICROSECOND).timestamp()
+    level, width = _bucket(end - begin, () if project else STRETCHES[Clock.OCCURRED])
+    first, last = int(begin // width), int(-(-end // width))
+    parameters = {"begin": first * width, "end": last * width, "level": level, "width": width}
+    rows = connection.execute(
+        PROJECT_AS_IT_HAPPENED if project else AS_IT_HAPPENED,
+        parameters | {"position": known.position} | _names(project),
+    )
+    times = [datetime.fromtimestamp(n * width, UTC) for n in range(first, last + 1)]
+    return Series(times, _summed(rows, first, last))
+
+
+def _as_we_knew_it(
+    connection: Connection, known: Moment, window: Extent, project: str | None
+) -> Series:
+    end = min(_position(connection, window.end), known.position) + 1
+    begin = min(_position(connection, window.begin - MICROSECOND) + 1, end)
+    level, width = _bucket(end - begin, () if project else STRETCHES[Clock.RECORDED])
+    first, last = begin // width, -(-end // width)
+    parameters = {"begin": first * width, "end": end, "level": level, "width": width}
+    query = PROJECT_AS_WE_KNEW_IT if project else AS_WE_KNEW_IT
+    rows = connection.execute(query, parameters | _names(project)).fetchall()
+    ends = [min(n * width, end) - 1 for n in range(first, last + 1)]
+    times = [time for (time,) in connection.execute(READ_TIMES, {"positions": ends})]
+    return Series([time or window.begin for time in times], _summed(rows, first, last))
+
+
+def _position(connection: Connection, time: datetime) -> int:
+    row = connection.execute("SELECT position_recorded(%s)", (time,)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _bucket(length: float, stretches: tuple[int, ...]) -> tuple[int, int]:
+    """The widest stretches that are not too wide (level 0: none are), and how wide a bucket is."""
+    wanted = length / POINTS
+    level = sum(stretch <= wanted for stretch in stretches)
+    unit = stretches[level - 1] if level else 1
+    return level, max(1, int(-(-wanted // unit))) * unit
+
+
+def _summed(rows: Rows, first: int, last: int) -> dict[str, list[int]]:
+    """The changes added up: the first count is of what came before the first bucket."""
+    changes: dict[str, dict[int, int]] = defaultdict(dict)
+    for bucket, state, change in rows:
+        changes[state][first if bucket is None else bucket + 1] = change
+    return {state: _running(changes[state], first, last) for state in _ordered(changes)}
+
+
+def _running(changes: dict[int, int], first: int, last: int) -> list[int]:
+    counts, count = [], 0
+    for bucket in range(first, last + 1):
+        count += changes.get(bucket, 0)
+        counts.append(count)
+    return counts
+
+
+def _ordered(states: Iterable[Any]) -> list[str]:
+    return sorted(states, key=lambda state: JobState[state])

@@ -1,0 +1,111 @@
+"""Goes through events one by one, and counts the jobs that a filter is true of after each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.filters import Filter, Restriction, parts_of
+from jobledger.domain.moments import Clock, Moment
+from jobledger.infra.history.conditions import Condition
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.read.filter_sql import OF_AN_EVENT, STEPS, Rendering
+from psycopg.sql import SQL, Composable, Composed
+
+SWEEP: Final = sql.load(__package__, "sweep")
+SWEEP_AS_IT_HAPPENED: Final = sql.load(__package__, "sweep_as_it_happened")
+STRETCH: Final = 5_000
+"""Events swept by one statement."""
+
+
+class Hit(NamedTuple):
+    """The event after which a number of jobs first compares as was asked, and the number."""
+
+    position: int
+    jobs: int
+    time: datetime | None = None
+    """When it occurred; None on the recorded clock."""
+
+
+class Sweep:
+    """A look at the jobs after each event, up to a moment: at all, or at one by name.
+
+    On the occurred clock, at each time, after all that occurred then. Raises InvalidFieldError
+    for a field or value of the filter that there is not.
+    """
+
+    def __init__(self, condition: Condition, later: Moment, name: str | None = None) -> None:
+        self._recorded = later.clock is Clock.RECORDED
+        self._later = later
+        rendering = _AtEachStep(later)
+        self._statement = _statement(condition, rendering, self._recorded, name)
+        self._parameters = rendering.parameters | {
+            "name": name,
+            "number": condition.number,
+            "most": STRETCH,
+            "to_position": later.position,
+            "to_time": later.time,
+        }
+
+    def first(self, connection: Connection, earlier: Moment, start: int) -> Hit | None:
+        """The first event after a moment, at which there were `start`, after which it compares so."""
+        stretches = self._stretches(connection, earlier, self._later, start)
+        return next((hit for _, hit in stretches if hit is not None), None)
+
+    def count(self, connection: Connection, earlier: Moment, later: Moment) -> int:
+        """How many there are at a moment; at the earlier one there were none."""
+        counts = [jobs for jobs, _ in self._stretches(connection, earlier, later, 0)]
+        return counts[-1] if counts else 0
+
+    def _stretches(
+        self, connection: Connection, earlier: Moment, later: Moment, start: int
+    ) -> Iterator[tuple[int, Hit | None]]:
+        """The number after some events, the first hit among them, and so on."""
+        after: Any = earlier.position if self._recorded else earlier.time
+        upto = {"to_position": later.position} if self._recorded else {"to_time": later.time}
+        while True:
+            place = self._parameters | upto | {"after": after, "start": start}
+            with translated():
+                # Planned for these very values: a job's few events, or all there are.
+                row = connection.execute(self._statement, place, prepare=False).fetchone()
+            if row is None:
+                return
+            after, start, position, *found = row
+            yield int(start), None if position is None else Hit(position, *found)
+
+
+def _statement(
+    condition: Condition, rendering: Rendering, recorded: bool, name: str | None
+) -> Composed:
+    statement = SWEEP if recorded else SWEEP_AS_IT_HAPPENED
+    return SQL(statement.decode()).format(
+        which=SQL("true") if name is None else SQL("name = %(name)s"),
+        condition=rendering.condition(condition.filter),
+        comparison=condition.comparison,
+    )
+
+
+def is_told_by_events(term: Filter) -> bool:
+    """Whether each event by itself tells if it made that true, also between two of one time."""
+    asked = {part.field for part in parts_of(term) if isinstance(part, Restriction)}
+    return asked <= OF_AN_EVENT
+
+
+class _AtEachStep(Rendering):
+    """Conditions on a job as of each row of `step`: its position, or its time as far as was known."""
+
+    def _ever(self, term: Filter) -> Composable:
+        assert self._moment is not None
+        super()._ever(term)  # Refuses what cannot be asked.
+        known: Composable = SQL("step.position")
+        upto: Composable = SQL("past.position + 0 <= step.position")
+        if not self._on_recorded:
+            known = self.parameter(self._moment.position)
+            upto = SQL("(past.position + 0 <= {} AND past.occurred_time <= step.time)").format(
+                known
+            )
+        of_clock = "AT" if self._on_recorded else "AS_THEY_HAPPENED"
+        steps = STEPS["ENTERED" if is_told_by_events(term) else of_clock]
+        return SQL(steps).format(position=known, upto=upto, condition=self.condition(term))

@@ -1,0 +1,102 @@
+"""A job step by step: each of its events in the order of a clock, and the job before and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.job import Job, evolve
+from jobledger.domain.moments import Clock, Moment
+from jobledger.infra.eventstore.stored_event import RecordedEvent, up_to
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.read.moments import Given, is_pinned
+
+
+class Step(NamedTuple):
+    """One event of a job; `before` is at version 0 if it is the first."""
+
+    event: RecordedEvent
+    before: Job
+    after: Job
+
+
+def steps_as_of(ledger: Ledger, name: str, moment: Moment) -> list[Step]:
+    """What happened to the job up to the moment, deleted or not; nothing, if it was not there yet.
+
+    In the order of its versions or, on the occurred clock, in the order things occurred.
+    Raises JobNotFoundError for one that was never there.
+    """
+    events = [ledger.opened(event) for event in ledger.history(name) if event.schema]
+    if not events:
+        raise JobNotFoundError(name)
+    return list(steps_of(Job(name=name), up_to(events, moment)))
+
+
+def job_as_of(ledger: Ledger, name: str, moment: Moment) -> Job:
+    """The job at that moment, also if it was deleted; at version 0 if it was not there yet."""
+    steps = steps_as_of(ledger, name, moment)
+    return steps[-1].after if steps else Job(name=name)
+
+
+def attempt_ends(steps: Iterable[Step]) -> dict[int, Step]:
+    """The last step of each attempt."""
+    return {step.after.attempt: step for step in steps}
+
+
+class Span(NamedTuple):
+    """Two moments on one clock, neither of which knows more than a later one."""
+
+    earlier: Moment
+    later: Moment
+
+
+def span(
+    ledger: Ledger, earlier: Given, later: Given | None, clock: Clock | None, name: str = ""
+) -> Span:
+    """From one moment to another; None is now, on the clock of the earlier one.
+
+    Raises InvalidFieldError, of `from` or `to`, also where the later one comes first.
+    """
+    begin = moment_of(ledger, "from", earlier, clock, name)
+    end = moment_of(ledger, "to", later, begin.clock if later is None else clock, name)
+    if begin.clock is Clock.OCCURRED and not is_pinned(earlier):
+        # What became known between the two lines above is known at both moments.
+        begin = begin._replace(position=max(begin.position, end.position))
+    return ordered(begin, end)
+
+
+def ordered(earlier: Moment, later: Moment) -> Span:
+    """Raises InvalidFieldError for moments that cannot be compared in that order."""
+    if earlier.clock is not later.clock:
+        why = (
+            f"is as it {_on(later)} and --from as it {_on(earlier)}: say --clock recorded for both"
+        )
+        raise InvalidFieldError("to", why)
+    at_once = earlier.clock is Clock.RECORDED or earlier.time <= later.time
+    if not at_once or earlier.position > later.position:
+        raise InvalidFieldError("from", f"{earlier} is after {later}")
+    return Span(earlier, later)
+
+
+def moment_of(
+    ledger: Ledger, field: str, given: Given | None, clock: Clock | None, name: str = ""
+) -> Moment:
+    """The moment meant, None being now; errors are said of the field it was given in."""
+    try:
+        return ledger.moment(given, clock, name)
+    except InvalidFieldError as error:
+        asked = field if error.field == "as_of" else error.field
+        raise InvalidFieldError(asked, error.why) from error
+
+
+def steps_of(job: Job, events: Iterable[RecordedEvent]) -> Iterator[Step]:
+    """The events one after the other, from the job as it was before them."""
+    for event in events:
+        after = evolve(job, event.event)
+        yield Step(event, job, after)
+        job = after
+
+
+def _on(moment: Moment) -> str:
+    return "happened" if moment.clock is Clock.OCCURRED else "was known"

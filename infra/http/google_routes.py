@@ -1,0 +1,103 @@
+"""Google's APIs over HTTP: finds the method, checks the caller, and sends what its face answers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import orjson
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra.google.labeling import methods as datalabeling_v1beta1
+from jobledger.infra.google.ml import methods as ml_v1
+from jobledger.infra.google.vertex import methods as aiplatform_v1
+from jobledger.infra.google.wire.calls import Call, Method, Methods, allowed, said_by
+from jobledger.infra.google.wire.masks import camel, parse_partial, select
+from jobledger.infra.google.wire.receipts import receipts
+from jobledger.infra.http.middleware import Scope, Send, encode, send_json
+from jobledger.infra.serving.context import Served
+
+FACES: Final = (*ml_v1.METHODS.all, *aiplatform_v1.METHODS.all, *datalabeling_v1beta1.METHODS.all)
+METHODS: Final = Methods([*FACES, *receipts(FACES)])
+PREFIXES: Final = ("/v1/", "/v1beta1/", "/ui/")
+IGNORED: Final = frozenset(
+    {
+        "$.xgafv", "$alt", "$prettyPrint", "access_token", "alt", "callback", "fields", "key",
+        "oauth_token", "prettyPrint", "quotaUser", "uploadType", "upload_protocol", "$ct",
+    }
+)  # fmt: skip
+"""Parameters that any method may carry; but for `fields` and `alt` they say nothing here."""
+MAX_PARAMETERS: Final = 100
+_ALT: Final = re.compile(r"json(;enum-encoding=int)?")
+
+
+async def answer(served: Served, scope: Scope, send: Send) -> None:
+    """One request of a path under PREFIXES; raises what the method does."""
+    method, ids = METHODS.find(scope["method"], scope["raw_path"].decode("latin-1"))
+    query, fields = _query(method, scope["query_string"]) if scope["query_string"] else ({}, "")
+    state = scope["state"]
+    headers = state["headers"]
+
+    def work() -> bytes:
+        caller = served.admit(headers.get(b"authorization", b"").decode("latin-1"))
+        state["actor"] = caller.name
+        face, about = allowed(method, caller, ids), said_by(caller, state["trace_parent"])
+        said = face(Call(served.ledger, ids, query, _body(method, state["body"]), about))
+        return served.ledger.reveal_text(encode(_partial(said, fields)))
+
+    reads = method.http == "GET"
+    try:
+        if method.quick:
+            content = await (served.read(work) if reads else served.write(work))
+        else:
+            content = await served.at_length(work)
+    except InvalidFieldError as error:
+        if error.field == "as_of":
+            asked = "readTime" if "readTime" in query else "validTime"
+            raise InvalidFieldError(asked, error.why) from error
+        raise
+    await send_json(send, 200, content)
+
+
+def _query(method: Method, text: bytes) -> tuple[dict[str, str], str]:
+    """The method's parameters by their camelCase names, and what `fields` asks for."""
+    try:
+        pairs = parse_qsl(
+            text.decode("ascii"),
+            keep_blank_values=True,
+            max_num_fields=MAX_PARAMETERS,
+            errors="strict",
+        )
+    except (UnicodeDecodeError, ValueError) as error:
+        raise InvalidFieldError("query", "cannot be read as parameters in UTF-8") from error
+    query, fields = dict[str, str](), ""
+    for key, value in pairs:
+        if key in {"alt", "$alt"} and _ALT.fullmatch(value) is None:
+            raise InvalidFieldError(key, f"{value[:40]!r}: only json is spoken here")
+        if key == "fields":
+            fields = value
+        if key in IGNORED:
+            continue
+        name = key if key in method.query else camel(key)
+        if name not in method.query:
+            raise InvalidFieldError(key[:80], f"{method.name} takes no such parameter")
+        query[name] = value
+    return query, fields
+
+
+def _body(method: Method, body: bytes) -> Any:
+    """The JSON in it, None if there is none; a method without one does not look."""
+    if method.body is None or not body.strip():
+        return None
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidFieldError("body", f"is not JSON: {error}") from error
+    if not isinstance(said, dict):
+        raise InvalidFieldError("body", "is no JSON object")
+    return said
+
+
+def _partial(said: JsonObject, fields: str) -> JsonObject:
+    return select(said, parse_partial(fields)) if fields else said

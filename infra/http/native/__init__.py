@@ -1,0 +1,1 @@
+"""The ledger's own API under `/ledger/v1`."""

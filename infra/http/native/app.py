@@ -1,0 +1,125 @@
+"""The ledger's own surface under `/ledger/v1`, its OpenAPI document, and whether the server is well."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from jobledger.domain.errors import InvalidFieldError, LedgerError
+from jobledger.infra.access.tokens import Role
+from jobledger.infra.google.wire.calls import UnknownMethodError
+from jobledger.infra.google.wire.status import status_of
+from jobledger.infra.http.middleware import as_sent, encode, extra_headers
+from jobledger.infra.http.native.commands import commanding
+from jobledger.infra.http.native.jobs import reading
+from jobledger.infra.http.native.labeling import labeling
+from jobledger.infra.http.native.log import proving
+from jobledger.infra.http.native.reports import reporting
+from jobledger.infra.http.native.routes import Asking
+from jobledger.infra.http.native.samples import sampling
+from jobledger.infra.http.native.stream import streaming
+from jobledger.infra.http.openapi import with_google
+from jobledger.infra.http.pages.label_page import label_page
+from jobledger.infra.serving.context import Served
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+ABOUT: Final = """A ledger that never forgets what happened to a job.
+
+Beside `/ledger/v1` it answers Google's AI Platform `ml` v1 jobs, Vertex AI v1 jobs and Data Labeling
+v1beta1 evaluation jobs; every GET and LIST of those takes `readTime` (as we knew it then) and
+`validTime` (as it happened) too. Errors are google.rpc.Status with an ErrorInfo of domain `jobledger`.
+"""
+
+
+def create_native(served: Served) -> FastAPI:
+    """The application that answers whatever is not Google's."""
+    app = FastAPI(
+        title="Job Ledger", version=version("jobledger"), description=ABOUT, redirect_slashes=False
+    )
+    asking = Asking(served)
+    _add_probes(app, served)
+    for router in (
+        reporting(asking),
+        commanding(asking),
+        sampling(asking),
+        labeling(asking),
+        label_page(),
+        streaming(asking),
+        proving(asking),
+        reading(asking),
+    ):
+        app.include_router(router)
+    # The gate answers what is raised; FastAPI has answers of its own unless told otherwise.
+    for error in (LedgerError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(error, partial(_refuse, asking))
+    app.openapi = lambda: with_google(app)  # type: ignore[method-assign]
+    return app
+
+
+def _add_probes(app: FastAPI, served: Served) -> None:
+    @app.get("/healthz", tags=["server"])
+    async def healthz() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["server"])
+    async def readyz() -> Response:
+        """It takes requests, and its ledger can be reached."""
+        reached = False
+        with suppress(LedgerError, TimeoutError):
+            async with asyncio.timeout(5):
+                await served.read(served.ledger.size)
+                reached = True
+        if reached and not served.stopping.is_set():
+            return JSONResponse({"status": "ok"})
+        why = "stopping" if served.stopping.is_set() else "the ledger's server cannot be reached"
+        return JSONResponse({"status": why}, status_code=503)
+
+
+async def _refuse(asking: Asking, request: Request, error: Exception) -> Response:
+    """The error as a Status; what FastAPI found wrong, as the ledger's own errors."""
+    ours = _ours(request, error)
+    if isinstance(ours, InvalidFieldError):
+        ours = await _known_to(asking, request, ours)
+    request.state.error = ours
+    status = status_of(as_sent(ours))
+    answer = Response(encode(status.body()), status.code.http, media_type="application/json")
+    answer.raw_headers += extra_headers(status)
+    return answer
+
+
+async def _known_to(asking: Asking, request: Request, error: LedgerError) -> LedgerError:
+    """What is wrong with a request is found before its caller is looked at, and no stranger's business."""
+    try:
+        await asking.served.read(lambda: asking.admit(request, Role.READER))
+    except LedgerError as stranger:
+        return stranger
+    return error
+
+
+def _ours(request: Request, error: Exception) -> Exception:
+    match error:
+        case RequestValidationError():
+            return _invalid(error.errors()[0])
+        case HTTPException(status_code=HTTPStatus.BAD_REQUEST):
+            return InvalidFieldError("body", "is not JSON, or too deep")
+        case HTTPException():
+            return UnknownMethodError(request.method, request.url.path)
+    return error
+
+
+def _invalid(found: Any) -> InvalidFieldError:
+    """What is wrong with a request, without the place it was in: the body, the path, or the query."""
+    if found["type"] == "json_invalid":
+        return InvalidFieldError("body", f"is not JSON: {found['ctx']['error']}")
+    _, *path = found["loc"]
+    field = ".".join(map(str, path))[:200] or "body"
+    # Half a surrogate pair is JSON, and no text that can be sent.
+    return InvalidFieldError(field.encode(errors="replace").decode(), found["msg"])

@@ -1,0 +1,67 @@
+"""What may be asked of jobs natively: `POST /ledger/v1/{name}:create`, `:cancel` and so on."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from jobledger.domain import commands
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.commands import Command
+from jobledger.domain.data import parse
+from jobledger.domain.names import parse_name
+from jobledger.infra.access.tokens import Caller, Role
+from jobledger.infra.eventstore.json_view import event_json, job_json
+from jobledger.infra.http.native.bodies import About, body_model
+from jobledger.infra.http.native.routes import Asking, Json, about_of
+
+COMMANDS: Final[dict[str, type[Command]]] = {
+    "create": commands.CreateJob,
+    "cancel": commands.CancelJob,
+    "pause": commands.PauseJob,
+    "resume": commands.ResumeJob,
+    "update": commands.UpdateJob,
+    "changeConfig": commands.ChangeConfig,
+    "retry": commands.RetryJob,
+    "changeLabels": commands.ChangeLabels,
+    "changePolicy": commands.ChangePolicy,
+    "delete": commands.DeleteJob,
+}
+ROLES: Final = {"changePolicy": Role.ADMIN}
+"""Where it takes more than an operator."""
+
+
+def commanding(asking: Asking) -> APIRouter:
+    """The routes of commands."""
+    router = APIRouter(prefix="/ledger/v1", tags=["commands"])
+    for verb, command in COMMANDS.items():
+        _add(router, asking, verb, command)
+    return router
+
+
+def _add(router: APIRouter, asking: Asking, verb: str, cls: type[Command]) -> None:
+    model = body_model(f"{cls.__name__}Request", cls, About)
+    role = ROLES.get(verb, Role.OPERATOR)
+
+    async def ask(request: Request, name: str, body: About | None = None) -> Json:
+        def work(caller: Caller) -> JsonObject:
+            asked, about = _taken_apart(body)
+            command: Any = parse(cls, asked)
+            said = about_of(caller, request, about)
+            recorded = asking.served.ledger.command(name, command, **said)
+            return {
+                "job": job_json(recorded.job),
+                "events": [event_json(event) for event in recorded.events],
+            }
+
+        return await asking.write(request, role, parse_name(name), work)
+
+    ask.__annotations__["body"] = model | None  # Each command has fields of its own.
+    router.post(f"/{{name:path}}:{verb}", name=verb, description=cls.__doc__)(ask)
+
+
+def _taken_apart(body: About | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is asked, and what is said about it."""
+    said = {} if body is None else {f: getattr(body, f) for f in body.model_fields_set}
+    about = {field: said.pop(field) for field in About.model_fields if field in said}
+    return said, about

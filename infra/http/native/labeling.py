@@ -1,0 +1,206 @@
+"""Labelling tasks: `/ledger/v1/{job}/labeling`, their questions, and people's answers, also by Label Studio."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import APIRouter, Query, Request
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.names import parse_name, parse_text
+from jobledger.infra.access.tokens import Caller, Role
+from jobledger.infra.evaluation.tasks.label_studio import export_task, import_answers
+from jobledger.infra.evaluation.tasks.labeling import Answered, answer
+from jobledger.infra.evaluation.tasks.tasks import (
+    Question,
+    find_task,
+    open_tasks,
+    progress,
+    questions,
+    task_json,
+)
+from jobledger.infra.http.native.routes import Asking, Json, PageSize, Position
+
+USUAL_PAGE: Final = 100
+MAX_PAGE: Final = 1_000
+MAX_ANSWERS: Final = 1_000
+RUN: Final = "/{name:path}/labeling/{run}"
+Annotator = Annotated[
+    str | None,
+    Query(description="Whose questions; with tokens it is always the token's name that counts."),
+]
+
+
+def labeling(asking: Asking) -> APIRouter:
+    """The routes of labelling tasks."""
+    router = APIRouter(prefix="/ledger/v1", tags=["evaluation jobs"])
+    _add_label_studio(router, asking)
+    _add_reading(router, asking)
+    _add_answering(router, asking)
+    return router
+
+
+def _add_reading(router: APIRouter, asking: Asking) -> None:
+    ledger = asking.served.ledger
+
+    @router.get("/{name:path}/labeling")
+    async def tasks(request: Request, name: str) -> Json:
+        """The job's labelling tasks that wait for answers."""
+
+        def work(_: Caller) -> JsonObject:
+            return {"tasks": [task_json(task) for task in open_tasks(ledger, name)]}
+
+        return await asking.read(request, parse_name(name), work)
+
+    @router.get(RUN)
+    async def task(
+        request: Request, name: str, run: str, annotator: Annotator = None,
+        after: Position = 0, page_size: PageSize = USUAL_PAGE,
+    ) -> Json:  # fmt: skip
+        """The task of a run, and questions after a number that the annotator has not answered yet."""
+
+        def work(caller: Caller) -> JsonObject:
+            who = caller.name or parse_text("annotator", annotator)
+            found = find_task(ledger, name, _number(run))
+            most = min(page_size or USUAL_PAGE, MAX_PAGE)
+            answered, remaining = progress(ledger, found, who)
+            return {
+                "task": task_json(found),
+                "annotator": who,
+                "answeredCount": answered,
+                "remainingCount": remaining,
+                "questions": [_shown(q) for q in questions(ledger, found, who, after, most)],
+            }
+
+        return await asking.read(request, parse_name(name), work)
+
+
+def _add_answering(router: APIRouter, asking: Asking) -> None:
+    async def answer_questions(request: Request, name: str, run: str) -> Json:
+        """One person's answers, up to 1,000: all of them are kept, or none.
+
+        An answer is a label, a list of labels, or a list of boxes. With tokens the annotator is the
+        token's name; without, the body says who answers.
+        """
+        body = await request.body()
+
+        def work(caller: Caller) -> JsonObject:
+            said = _loaded(body)
+            answers = _answers(said)
+            who = _annotator(caller, said)
+            return _became(answer(asking.served.ledger, name, _number(run), who, answers))
+
+        return await asking.write(request, Role.REPORTER, parse_name(name), work, quick=False)
+
+    router.post(f"{RUN}:answer", name="answer", openapi_extra=_schema())(answer_questions)
+
+
+def _add_label_studio(router: APIRouter, asking: Asking) -> None:
+    ledger = asking.served.ledger
+
+    @router.get(f"{RUN}:export")
+    async def export(
+        request: Request, name: str, run: str, after: Position = 0, page_size: PageSize = MAX_PAGE
+    ) -> Json:
+        """What wants an answer still, as Label Studio's tasks, with its labelling configuration."""
+
+        def work(_: Caller) -> JsonObject:
+            found = find_task(ledger, name, _number(run))
+            return export_task(ledger, found, after, min(page_size or MAX_PAGE, MAX_PAGE))
+
+        return await asking.read(request, parse_name(name), work)
+
+    async def import_label_studio(request: Request, name: str, run: str) -> Json:
+        """The answers in Label Studio's JSON export: all of them are kept, or none.
+
+        Who annotated is its `completed_by`, behind the token's name and a slash where there are tokens.
+        """
+        body = await request.body()
+
+        def work(caller: Caller) -> JsonObject:
+            exported = _loaded(body)
+            return _became(import_answers(ledger, name, _number(run), exported, caller.name))
+
+        return await asking.write(request, Role.REPORTER, parse_name(name), work, quick=False)
+
+    tasks = {"type": "array", "items": {"type": "object"}}
+    router.post(f"{RUN}:import", name="import", openapi_extra=_body(tasks))(import_label_studio)
+
+
+def _shown(question: Question) -> JsonObject:
+    kind, value = question.shown
+    return {
+        "sample": question.number,
+        "data": question.data,
+        "shown": {"kind": kind, "value": value},
+    }
+
+
+def _became(answered: Answered) -> JsonObject:
+    return {"kept": answered.kept, "repeated": answered.repeated, "isOpen": answered.is_open}
+
+
+def _number(run: str) -> int:
+    if run.isascii() and run.isdigit() and len(run) < 10:
+        return int(run)
+    raise InvalidFieldError("run", f"{run[:40]!r} is no number of a run")
+
+
+def _loaded(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidFieldError("body", f"is not JSON: {error}") from error
+
+
+def _answers(said: Any) -> dict[int, Any]:
+    items = said.get("answers") if isinstance(said, dict) else None
+    if not isinstance(items, list) or said.keys() - {"answers", "annotator"}:
+        raise InvalidFieldError("body", 'is no {"annotator": …, "answers": [...]}')
+    if len(items) > MAX_ANSWERS:
+        raise InvalidFieldError("answers", f"{len(items)} of them, and {MAX_ANSWERS} is the most")
+    answers = dict[int, Any]()
+    for number, item in enumerate(items):
+        place = f"answers[{number}]"
+        if not isinstance(item, dict) or item.keys() != {"sample", "answer"}:
+            raise InvalidFieldError(place, 'is no {"sample": …, "answer": …}')
+        if type(item["sample"]) is not int:
+            raise InvalidFieldError(f"{place}.sample", "is no number")
+        if item["sample"] in answers:
+            raise InvalidFieldError(f"{place}.sample", "has an answer already in this call")
+        answers[item["sample"]] = item["answer"]
+    return answers
+
+
+def _annotator(caller: Caller, said: JsonObject) -> str:
+    named = parse_text("annotator", said.get("annotator"))
+    if caller.name is not None and named not in {None, caller.name}:
+        raise InvalidFieldError("annotator", f"is {caller.name!r}, as the token is called")
+    who = caller.name or named
+    if who is None:
+        raise InvalidFieldError("annotator", "is missing: who answers?")
+    return who
+
+
+def _schema() -> JsonObject:
+    """The body of answers, for the OpenAPI document."""
+    item = {
+        "type": "object",
+        "required": ["answer", "sample"],
+        "additionalProperties": False,
+        "properties": {"sample": {"type": "integer"}, "answer": {}},
+    }
+    answers = {"type": "array", "maxItems": MAX_ANSWERS, "items": item}
+    return _body(
+        {
+            "type": "object",
+            "required": ["answers"],
+            "additionalProperties": False,
+            "properties": {"annotator": {"type": "string", "minLength": 1}, "answers": answers},
+        }
+    )
+
+
+def _body(schema: JsonObject) -> JsonObject:
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

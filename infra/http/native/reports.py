@@ -1,0 +1,171 @@
+"""What schedulers and workers say: `POST /ledger/v1/{name}:started` and so on, one by one or many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any, Final
+
+import orjson
+from fastapi import APIRouter, Request
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.data import parse
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerError
+from jobledger.domain.events import EVENT_TYPES, Updated, Updating, parse_data
+from jobledger.domain.names import parse_name
+from jobledger.domain.states import state_after
+from jobledger.infra.access.tokens import Caller, Role, check
+from jobledger.infra.eventstore.json_view import event_json, job_json
+from jobledger.infra.eventstore.verbs import About as AboutEvent
+from jobledger.infra.eventstore.writer import Recorded, Report
+from jobledger.infra.google.wire.status import status_of
+from jobledger.infra.http.native.bodies import About, Further, batch_schema, body_model, verb_of
+from jobledger.infra.http.native.routes import Asking, Json, about_of
+from jobledger.infra.ledger import Ledger
+
+REPORTS: Final = {
+    verb_of(type_): type_ for type_ in EVENT_TYPES if type_ not in {"Created", "Contradicted"}
+}
+"""The event each report makes, unless it contradicts what is known."""
+MODELS: Final = {
+    type_: body_model(f"{type_}Report", EVENT_TYPES[type_], Further) for type_ in REPORTS.values()
+}
+MAX_REPORTS: Final = 1_000
+
+
+def reporting(asking: Asking) -> APIRouter:
+    """The routes of reports."""
+    router = APIRouter(prefix="/ledger/v1", tags=["reports"])
+    _add_batch(router, asking)
+    for verb, type_ in REPORTS.items():
+        _add_report(router, asking, verb, type_)
+    return router
+
+
+def _add_report(router: APIRouter, asking: Asking, verb: str, type_: str) -> None:
+    cls, model = EVENT_TYPES[type_], MODELS[type_]
+
+    async def report(request: Request, name: str, body: Further | None = None) -> Json:
+        def work(caller: Caller) -> JsonObject:
+            ledger, said = asking.served.ledger, body or Further()
+            (seen,) = _completed(ledger, [_seen(name, type_, said, caller, request)])
+            recorded = ledger.report(seen.name, seen.data, **seen.about)
+            return {
+                "job": job_json(recorded.job),
+                "events": [event_json(event) for event in recorded.events],
+            }
+
+        return await asking.write(request, Role.REPORTER, parse_name(name), work)
+
+    report.__annotations__["body"] = model | None  # Each report has fields of its own.
+    router.post(
+        f"/{{name:path}}:{verb}",
+        name=verb,
+        summary=f"Report: {type_}",
+        description=f"{cls.__doc__} One that the job's state does not allow is kept as Contradicted.",
+    )(report)
+
+
+def _seen(name: Any, type_: str, said: Further, caller: Caller, request: Request) -> Report:
+    """A report; its fields count more than those of the same names in `data`."""
+    fields = {
+        info.alias or field: getattr(said, field)
+        for field, info in type(said).model_fields.items()
+        if field in said.model_fields_set and field not in Further.model_fields
+    }
+    about = {field: getattr(said, field) for field in About.model_fields}
+    data = parse_data(type_, said.data | fields)
+    return Report(parse_name(name), data, about_of(caller, request, about))
+
+
+def _completed(ledger: Ledger, reports: Iterable[Report]) -> Iterator[Report]:
+    """The reports; an update that is said to be over, and nothing else, did what was asked for."""
+    begun: dict[str, JsonObject | None] = {}
+    for report in reports:
+        name, data, about = report
+        match data:
+            case Updating(spec=spec):
+                begun[name] = spec
+            case Updated(spec=None, error=None):
+                spec = begun.pop(name) if name in begun else _asked(ledger, name, about)
+                yield Report(name, data.model_copy(update={"spec": spec}), about)
+                continue
+        yield report
+
+
+def _asked(ledger: Ledger, name: str, about: AboutEvent) -> JsonObject | None:
+    """What the update asked for that is under way, or was when the same request came first."""
+    request_id, asked = about.get("request_id"), None
+    with suppress(JobNotFoundError):
+        for event in ledger.history(name):
+            if request_id is not None and event.request_id == request_id:
+                break
+            if event.type == "Updating":
+                asked = event.json.get("spec")
+            elif state_after(event.type) is not None:
+                asked = None
+    return asked
+
+
+def _add_batch(router: APIRouter, asking: Asking) -> None:
+    async def batch(request: Request) -> Json:
+        """Reports on any jobs, up to 1,000, recorded in their order and answered one by one.
+
+        One that is refused keeps no other back: its result holds a google.rpc.Status.
+        """
+        body = await request.body()
+
+        def work(caller: Caller) -> JsonObject:
+            reports = [_report(*each, caller, request) for each in enumerate(_items(body))]
+            for report in reports:
+                check(caller, Role.REPORTER, report.name)
+            ledger = asking.served.ledger
+            results = ledger.report_many(_completed(ledger, reports))
+            return {"results": [_result(result) for result in results]}
+
+        return await asking.write(request, Role.REPORTER, None, work)
+
+    router.post("/reports:batch", name="batch", openapi_extra=batch_schema(sorted(REPORTS)))(batch)
+
+
+def _items(body: bytes) -> list[Any]:
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidFieldError("body", f"is not JSON: {error}") from error
+    items = said.get("reports") if isinstance(said, dict) else None
+    if not isinstance(items, list) or len(said) > 1:
+        raise InvalidFieldError("body", 'is no {"reports": [...]}')
+    if len(items) > MAX_REPORTS:
+        raise InvalidFieldError("reports", f"{len(items)} of them, and {MAX_REPORTS} is the most")
+    return items
+
+
+def _report(number: int, item: Any, caller: Caller, request: Request) -> Report:
+    """One of a batch; raises InvalidFieldError with its place."""
+    place = f"reports[{number}]"
+    if not isinstance(item, dict):
+        raise InvalidFieldError(place, "is no JSON object")
+    said = dict(item)
+    name, verb = said.pop("name", None), said.pop("report", None)
+    type_ = REPORTS.get(verb) if isinstance(verb, str) else None
+    if type_ is None:
+        raise InvalidFieldError(f"{place}.report", f"{str(verb)[:60]!r} is no report")
+    if not isinstance(name, str):
+        raise InvalidFieldError(f"{place}.name", "is no string")
+    try:
+        return _seen(name, type_, parse(MODELS[type_], said), caller, request)
+    except InvalidFieldError as error:
+        raise InvalidFieldError(f"{place}.{error.field}", error.why) from error
+
+
+def _result(result: Recorded | LedgerError) -> JsonObject:
+    """What was recorded of one report, or why nothing was."""
+    if isinstance(result, LedgerError):
+        return {"error": status_of(result).json()}
+    event = result.events[-1]
+    state = None if event.state is None else event.state.name
+    return {
+        "position": event.position, "name": event.name, "version": event.version,
+        "type": event.type, "state": state,
+    }  # fmt: skip

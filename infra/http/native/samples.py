@@ -1,0 +1,189 @@
+"""Predictions of evaluation jobs: recorded, told the truth of, and read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+from fastapi import APIRouter, Request
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.names import parse_name
+from jobledger.infra.access.tokens import Caller, Role
+from jobledger.infra.evaluation.samples.reading import read_page, read_spoilt
+from jobledger.infra.evaluation.samples.recording import Prediction, Sampled
+from jobledger.infra.http.native.bodies import read_time
+from jobledger.infra.http.native.routes import Asking, Json, PageSize, Position
+from pydantic_core import PydanticCustomError
+
+USUAL_PAGE: Final = 100
+MAX_PAGE: Final = 1_000
+PREDICTION: Final = {"input", "output", "time", "key", "groundTruth"}
+TRUTH: Final = {"key", "groundTruth"}
+
+
+def sampling(asking: Asking) -> APIRouter:
+    """The routes of predictions."""
+    router = APIRouter(prefix="/ledger/v1", tags=["evaluation jobs"])
+    _add_predictions(router, asking)
+    _add_truths(router, asking)
+    _add_reading(router, asking)
+    return router
+
+
+def _add_predictions(router: APIRouter, asking: Asking) -> None:
+    async def record_predictions(request: Request, name: str) -> Json:
+        """Samples up to 10,000 predictions of the job's model version; says what became of them.
+
+        Each example is sampled once at most. One whose JSON lacks what the job's bigqueryImportKeys
+        name is kept aside, and named here with the reason.
+        """
+        body = await request.body()
+
+        def work(_: Caller) -> JsonObject:
+            now = datetime.now(UTC)
+            items = _items(body, "predictions", PREDICTION)
+            given = [_prediction(place, item, now) for place, item in items]
+            return _shown(asking.served.ledger.record_predictions(name, given))
+
+        return await asking.write(request, Role.REPORTER, parse_name(name), work, quick=False)
+
+    router.post(
+        "/{name:path}:recordPredictions",
+        name="recordPredictions",
+        openapi_extra=_schema("predictions", PREDICTION, ["input", "output"]),
+    )(record_predictions)
+
+
+def _add_truths(router: APIRouter, asking: Asking) -> None:
+    async def record_truths(request: Request, name: str) -> Json:
+        """Tells what is true of examples, by their keys; each outcome is told, repeated, unknown, taken or differs."""
+        body = await request.body()
+
+        def work(_: Caller) -> JsonObject:
+            items = [item for _, item in _items(body, "truths", TRUTH)]
+            truths = [
+                (_text(f"truths[{n}].key", t.get("key")), t.get("groundTruth"))
+                for n, t in enumerate(items)
+            ]
+            return {"outcomes": asking.served.ledger.record_truths(name, truths).outcomes}
+
+        return await asking.write(request, Role.REPORTER, parse_name(name), work, quick=False)
+
+    router.post(
+        "/{name:path}:recordTruths",
+        name="recordTruths",
+        openapi_extra=_schema("truths", TRUTH, sorted(TRUTH)),
+    )(record_truths)
+
+
+def _add_reading(router: APIRouter, asking: Asking) -> None:
+    ledger = asking.served.ledger
+
+    @router.get("/{name:path}/sampling")
+    async def counts(request: Request, name: str) -> Json:
+        """How many predictions of the job became what, since it was made."""
+        return await asking.read(request, parse_name(name), lambda _: ledger.sampling(name))
+
+    @router.get("/{name:path}/samples")
+    async def samples(
+        request: Request, name: str, after: Position = 0, page_size: PageSize = USUAL_PAGE
+    ) -> Json:
+        """The job's samples after a number, in the order they were sampled."""
+
+        def work(_: Caller) -> JsonObject:
+            most = min(page_size or USUAL_PAGE, MAX_PAGE)
+            return {"samples": read_page(ledger, parse_name(name), after, most)}
+
+        return await asking.read(request, parse_name(name), work)
+
+    @router.get("/{name:path}/spoiltPredictions")
+    async def spoilt(
+        request: Request, name: str, after: Position = 0, page_size: PageSize = USUAL_PAGE
+    ) -> Json:
+        """Predictions that could not be sampled, each with the reason."""
+
+        def work(_: Caller) -> JsonObject:
+            most = min(page_size or USUAL_PAGE, MAX_PAGE)
+            return {"spoiltPredictions": read_spoilt(ledger, parse_name(name), after, most)}
+
+        return await asking.read(request, parse_name(name), work)
+
+
+def _items(body: bytes, field: str, known: set[str]) -> Iterator[tuple[str, JsonObject]]:
+    """The objects in a body, each with its place in it."""
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidFieldError("body", f"is not JSON: {error}") from error
+    items = said.get(field) if isinstance(said, dict) else None
+    if not isinstance(items, list) or len(said) > 1:
+        raise InvalidFieldError("body", f'is no {{"{field}": [...]}}')
+    for number, item in enumerate(items):
+        place = f"{field}[{number}]"
+        if not isinstance(item, dict):
+            raise InvalidFieldError(place, "is no JSON object")
+        if unknown := item.keys() - known:
+            raise InvalidFieldError(f"{place}.{min(unknown)[:80]}", "there is no such field")
+        yield place, item
+
+
+def _prediction(place: str, item: Mapping[str, Any], now: datetime) -> Prediction:
+    for field in ("input", "output"):
+        if field not in item:
+            raise InvalidFieldError(f"{place}.{field}", "is missing")
+    key = item.get("key")
+    return Prediction(
+        item["input"],
+        item["output"],
+        _time(f"{place}.time", item["time"]) if "time" in item else now,
+        None if key is None else _text(f"{place}.key", key),
+        item.get("groundTruth"),
+    )
+
+
+def _time(field: str, said: Any) -> datetime:
+    try:
+        return read_time(said)
+    except PydanticCustomError as error:
+        raise InvalidFieldError(field, error.message()) from error
+
+
+def _text(field: str, said: Any) -> str:
+    if not isinstance(said, str) or not said:
+        raise InvalidFieldError(field, "is no text")
+    return said
+
+
+def _shown(sampled: Sampled) -> JsonObject:
+    return {
+        "sampled": sampled.sampled,
+        "repeated": sampled.repeated,
+        "passedOver": sampled.passed_over,
+        "beyondCount": sampled.beyond_count,
+        "spoilt": [{"index": spoilt.place, "why": spoilt.why} for spoilt in sampled.spoilt],
+    }
+
+
+def _schema(field: str, fields: set[str], required: list[str]) -> dict[str, Any]:
+    """The body, for the OpenAPI document."""
+    kinds: dict[str, JsonObject] = {
+        "time": {"type": "string", "format": "date-time"},
+        "key": {"type": "string", "minLength": 1},
+    }
+    item = {
+        "type": "object",
+        "required": required,
+        "additionalProperties": False,
+        "properties": {each: kinds.get(each, {}) for each in sorted(fields)},
+    }
+    items = {"type": "array", "maxItems": 10_000, "items": item}
+    schema = {
+        "type": "object",
+        "required": [field],
+        "additionalProperties": False,
+        "properties": {field: items},
+    }
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

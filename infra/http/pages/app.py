@@ -1,0 +1,93 @@
+"""The pages for people: `/` the fleet, `/jobs/NAME` a job, `/reports`, and the files they need.
+
+They are read with a token as everything is; a browser keeps it in a cookie, which is for reading only.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from jobledger.domain.errors import LedgerError
+from jobledger.infra.http.native.routes import COOKIE
+from jobledger.infra.http.pages.fleet import fleet_routes
+from jobledger.infra.http.pages.job import job_routes
+from jobledger.infra.http.pages.report import report_routes
+from jobledger.infra.http.pages.routes import Showing
+from jobledger.infra.serving.context import Served
+from jobledger.infra.web import assets
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+PLACES: Final = ("/assets/", "/fleet", "/jobs/", "/parts/", "/reports")
+READING: Final = frozenset({"GET", "HEAD"})
+SESSION: Final = ("/session", "/session:end")
+FOREVER: Final = "public, max-age=31536000, immutable"
+
+
+def serves(method: str, path: str) -> bool:
+    """Whether a page is asked for, or a file that pages need; what is no page is refused as elsewhere."""
+    if method not in READING:
+        return method == "POST" and path in SESSION
+    return path == "/" or path.startswith(PLACES)
+
+
+def pages(served: Served) -> Starlette:
+    """An application of all these."""
+    showing = Showing(served)
+    routes = [
+        *fleet_routes(showing),
+        *job_routes(showing),
+        *report_routes(showing),
+        *_session_routes(showing),
+        Route("/assets/{version}/{name}", asset),
+    ]
+    handlers: Any = dict.fromkeys((LedgerError, HTTPException, Exception), showing.refuse)
+    compressing = Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
+    return Starlette(routes=routes, exception_handlers=handlers, middleware=[compressing])
+
+
+def _session_routes(showing: Showing) -> list[Route]:
+    async def begin(request: Request) -> Response:
+        """Keeps a token in a cookie that no script reads and no other site sends."""
+        form = parse_qs((await request.body()).decode(errors="replace"))
+        token, back = (form.get(key, [""])[0].strip() for key in ("token", "back"))
+        await showing.served.at_length(lambda: showing.served.admit(f"Bearer {token}"))
+        local = back.startswith("/") and not back.startswith(("//", "/\\"))
+        answer = RedirectResponse(back if local else "/", 303, showing.headers)
+        secure = request.url.scheme == "https"
+        answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure)
+        return answer
+
+    async def end(_: Request) -> Response:
+        """Forgets it."""
+        answer = RedirectResponse("/", 303, showing.headers)
+        answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        return answer
+
+    return [
+        Route(path, endpoint, methods=["POST"])
+        for path, endpoint in zip(SESSION, (begin, end), strict=True)
+    ]
+
+
+async def asset(request: Request) -> Response:
+    """A file that pages need; at its content's own address it stays what it is."""
+    found = assets.find(request.path_params["name"])
+    if found is None:
+        raise HTTPException(404)
+    current = request.path_params["version"] == assets.version()
+    headers = {
+        "cache-control": FOREVER if current else "no-cache",
+        "x-content-type-options": "nosniff",
+        "vary": "accept-encoding",
+    }
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["content-encoding"] = "gzip"
+        return Response(found.compressed, 200, headers, found.media_type)
+    return Response(found.content, 200, headers, found.media_type)

@@ -1,0 +1,117 @@
+"""A job page's routes: the page, and windows of the history that it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.names import parse_name
+from jobledger.infra.access.tokens import Caller
+from jobledger.infra.history.explain import why
+from jobledger.infra.http.pages.routes import Showing
+from jobledger.infra.web.history import (
+    WINDOW,
+    Outline,
+    read_blame,
+    read_outline,
+    read_steps,
+    read_window,
+)
+from jobledger.infra.web.job import read_page
+from jobledger.infra.web.links import JobLink, check_ledger, parse_instant
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+Read = Callable[[Outline, Request], Any]
+
+
+def job_routes(showing: Showing) -> list[Route]:
+    """The page, and parts of it."""
+    job = JobPage(showing)
+    parts = {"step": job.step, "window": job.window, "blame": job.blame, "steps": job.steps}
+    return [
+        Route("/jobs/{name:path}", job.page),
+        Route("/parts/why/{name:path}", job.why),
+        *(Route(f"/parts/{part}/{{name:path}}", partial(job.part, read)) for part, read in parts.items()),
+    ]  # fmt: skip
+
+
+class JobPage:
+    """Answers for one job; a deleted one, too, for its history is there."""
+
+    def __init__(self, showing: Showing) -> None:
+        self._showing = showing
+        self._ledger = showing.ledger
+
+    async def page(self, request: Request) -> Response:
+        """All of it."""
+        name = parse_name(request.path_params["name"])
+
+        def work(_: Caller, request: Request) -> dict[str, Any]:
+            link = JobLink.parse(request.query_params)
+            check_ledger(link.ledger, self._ledger.name)
+            return {"job": read_page(self._ledger, name, link)}
+
+        return await self._showing.page(request, "job.html", work, name)
+
+    async def part(self, read: Read, request: Request) -> Response:
+        """What a script of the page asks for."""
+        name = parse_name(request.path_params["name"])
+
+        def work(_: Caller, request: Request) -> Any:
+            link = JobLink.parse(request.query_params)
+            return read(read_outline(self._ledger, name, link.clock, link.until), request)
+
+        return await self._showing.json(request, work, name)
+
+    def step(self, outline: Outline, request: Request) -> JsonObject:
+        """The last step by a time."""
+        return {"step": outline.step_by(parse_instant("at", request.query_params.get("at", "")))}
+
+    def window(self, outline: Outline, request: Request) -> JsonObject:
+        """Some steps, and the job before them."""
+        return read_window(self._ledger, outline, _number(request, "window"))
+
+    def blame(self, outline: Outline, request: Request) -> JsonObject:
+        """Since which step each field was what it was before those."""
+        number = _number(request, "window")
+        if number * WINDOW > len(outline.rows):
+            raise InvalidFieldError("window", f"there is no {number}")
+        return {"since": read_blame(self._ledger, outline, number)}
+
+    def steps(self, outline: Outline, request: Request) -> JsonObject:
+        """Events of some types, by some actors, or that failed: a window of those after a step."""
+        said = request.query_params
+        found = outline.find(
+            said.getlist("type"), said.getlist("actor"), failed=said.get("failed") == "1"
+        )
+        after = _number(request, "after")
+        shown = [step for step in found if step > after][:WINDOW]
+        events = read_steps(self._ledger, outline, shown)
+        return {
+            "events": events,
+            "total": len(found),
+            "more": bool(found) and shown[-1:] != found[-1:],
+        }
+
+    async def why(self, request: Request) -> Response:
+        """How the job came to be as it is at the moment, in sentences."""
+        name = parse_name(request.path_params["name"])
+
+        def work(_: Caller, request: Request) -> JsonObject:
+            link = JobLink.parse(request.query_params)
+            at = link.at or (f"@{link.until}" if link.until else None)
+            return why(self._ledger, name, self._ledger.moment(at, None, name)).json()
+
+        return await self._showing.json(request, work, name)
+
+
+def _number(request: Request, field: str) -> int:
+    said = request.query_params.get(field, "0")
+    if not (said.isascii() and said.isdigit() and len(said) <= 9):
+        raise InvalidFieldError(field, f"{said[:40]!r} is no number")
+    return int(said)

@@ -1,0 +1,112 @@
+"""What every page does: admits the caller, reads in a thread, answers HTML; what is wrong is a page, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from jobledger.domain.filters import Filter
+from jobledger.infra.access.tokens import Caller, Role, check
+from jobledger.infra.errors import PermissionDeniedError, UnauthenticatedError
+from jobledger.infra.google.wire.status import status_of
+from jobledger.infra.http.middleware import as_sent, encode
+from jobledger.infra.http.native.jobs import scoped
+from jobledger.infra.http.native.routes import authorization_of
+from jobledger.infra.serving.context import Served
+from jobledger.infra.web import assets
+from jobledger.infra.web.rendering import render
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self' {map}; style-src 'self'; img-src 'self' data: blob:;"
+    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+PART: Final = "x-part"
+"""A request with this header wants a part of a page, and is refused in one sentence."""
+
+Work = Callable[[Caller, Request], Any]
+
+
+class Showing:
+    """Answers with pages and parts of them, on behalf of whoever looks."""
+
+    def __init__(self, served: Served) -> None:
+        self.served = served
+        self.ledger = served.ledger
+        self.headers = {
+            "content-security-policy": POLICY.format(map=assets.import_map_hash()),
+            "x-content-type-options": "nosniff",
+            "referrer-policy": "same-origin",
+            "cache-control": "private, no-cache",
+        }
+
+    async def page(
+        self, request: Request, template: str, work: Work, name: str | None = None
+    ) -> Response:
+        """The template, with what `work` reads; `name` is the job it is about, None if of many."""
+
+        def asked() -> str:
+            caller = self._admit(request, name)
+            return self._render(template, work(caller, request), caller)
+
+        return self._html(await self.served.at_length(asked))
+
+    async def json(self, request: Request, work: Work, name: str | None = None) -> Response:
+        """The same as JSON, for a script."""
+
+        def asked() -> bytes:
+            return self.ledger.reveal_text(encode(work(self._admit(request, name), request)))
+
+        content = await self.served.at_length(asked)
+        return Response(content, 200, self.headers, "application/json")
+
+    async def file(self, request: Request, name: str, media_type: str, work: Work) -> Response:
+        """The same as a file to keep."""
+        content = await self.served.at_length(lambda: work(self._admit(request), request))
+        said = {"content-disposition": f'attachment; filename="{name}"'}
+        return Response(content, 200, self.headers | said, media_type)
+
+    async def refuse(self, request: Request, error: Exception) -> Response:
+        """What is wrong, in a sentence: on a page, or alone where a part of one was asked for."""
+        heading, sentence, status = "This cannot be shown", str(error), 404
+        if isinstance(error, HTTPException):
+            heading, sentence = "There is no such page", request.url.path
+        else:
+            request.state.error = error
+            found = status_of(as_sent(error))
+            sentence, status = found.message, found.code.http
+        if request.headers.get(PART):
+            return Response(sentence, status, self.headers, "text/plain")
+        unknown = isinstance(error, UnauthenticatedError)
+        said = {
+            "heading": "Who asks?" if unknown else heading,
+            "sentence": sentence,
+            "ask_token": unknown or isinstance(error, PermissionDeniedError),
+            "back": f"{request.url.path}?{request.url.query}".removesuffix("?"),
+        }
+        return self._html(self._render("refused.html", said, None), status)
+
+    def _admit(self, request: Request, name: str | None = None) -> Caller:
+        caller = self.served.admit(authorization_of(request))
+        request.state.actor = caller.name
+        check(caller, Role.READER, name)
+        return caller
+
+    def _render(self, template: str, said: dict[str, Any], caller: Caller | None) -> str:
+        usual = {
+            "page": "",
+            "ledger": self.ledger.name,
+            "import_map": assets.import_map(),
+            "caller": None if caller is None else caller.name,
+        }
+        return render(template, **usual | said)
+
+    def _html(self, content: str, status: int = 200) -> Response:
+        return Response(content, status, self.headers, "text/html")
+
+
+def scope_of(caller: Caller) -> Callable[[str], Filter]:
+    """Limits a filter to what the caller may see."""
+    return lambda text: scoped(text, caller)

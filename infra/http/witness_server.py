@@ -1,0 +1,145 @@
+"""A witness over HTTP: the two requests of C2SP tlog-witness, with the status codes it names."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, NamedTuple
+
+import uvicorn
+from jobledger.infra.proof.signing.notes import MAX_NOTE, Checkpoint
+from jobledger.infra.proof.witness.witness import Reason, RefusedError, Submission, Witness
+from jobledger.infra.serving import logs
+from jobledger.infra.serving.listening import Server
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+LOG: Final = logging.getLogger("jobledger.witness")
+MAX_BODY: Final = MAX_NOTE + 4096
+"""Bytes: a note, and before it 63 hashes."""
+PATIENCE: Final = 10.0
+"""Seconds for a body to come."""
+MAX_AT_ONCE: Final = 256
+"""Requests; more are told to come back (503)."""
+STATUS: Final = {
+    Reason.MALFORMED: 400,
+    Reason.UNSIGNED: 403,
+    Reason.UNKNOWN_LOG: 404,
+    Reason.STALE: 409,
+    Reason.INCONSISTENT: 422,
+}
+TEXT: Final = "text/plain; charset=utf-8"
+SIZE: Final = "text/x.tlog.size"
+_CHECKPOINT: Final = re.compile(r"/([0-9a-f]{64})/checkpoint")
+
+
+class Answer(NamedTuple):
+    """What is answered."""
+
+    status: int
+    body: str
+    type: str = TEXT
+
+
+class Application:
+    """An ASGI application for one witness."""
+
+    def __init__(self, witness: Witness) -> None:
+        self._witness = witness
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        try:
+            answer = await self._answer(scope, receive)
+        except Exception:
+            LOG.exception("failed")
+            answer = Answer(500, "the witness failed; nothing was cosigned\n")
+        await _send(send, answer)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        path, method = scope["path"], scope["method"]
+        of_log = _CHECKPOINT.fullmatch(path)
+        if path != "/add-checkpoint" and of_log is None:
+            return Answer(404, "there is nothing at this address\n")
+        if method != ("POST" if of_log is None else "GET"):
+            return Answer(405, f"{method[:20]} is not for this address\n")
+        if of_log is not None:
+            return await asyncio.to_thread(self._show, of_log[1])
+        try:
+            body = await _read(receive)
+        except TimeoutError:
+            return Answer(408, f"the body did not come within {PATIENCE:g} s\n")
+        if len(body) > MAX_BODY:
+            return Answer(413, f"the body is longer than {MAX_BODY} bytes\n")
+        return await asyncio.to_thread(self._add, body)
+
+    def _add(self, body: bytes) -> Answer:
+        try:
+            submission = Submission.parse(body)
+            cosignature = self._witness.cosign(submission)
+        except RefusedError as error:
+            status = STATUS[error.reason]
+            said: dict[str, object] = {"status": status, "why": error.why}
+            if error.reason is Reason.INCONSISTENT:
+                # The log signed it: it may be the proof that it tells two histories.
+                LOG.warning("refused", extra={**said, "submission": str(submission)})
+            else:
+                LOG.info("refused", extra=said)
+            if error.reason is Reason.STALE:
+                return Answer(status, f"{error.size}\n", SIZE)
+            return Answer(status, f"{error.why}\n")
+        now = Checkpoint.parse(submission.note.text)
+        LOG.info("cosigned", extra={"origin": now.origin, "size": now.size})
+        return Answer(200, str(cosignature))
+
+    def _show(self, origin_hash: str) -> Answer:
+        note = self._witness.latest(origin_hash)
+        if note is None:
+            return Answer(404, "nothing of such a log was cosigned\n")
+        return Answer(200, str(note))
+
+
+def serve(witness: Witness, host: str, port: int) -> None:
+    """Answers until SIGTERM or SIGINT; the log tells the address (port 0: any) and the public key."""
+    logs.set_up("info")
+    config = uvicorn.Config(
+        Application(witness),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        proxy_headers=False,
+        limit_concurrency=MAX_AT_ONCE,
+        timeout_graceful_shutdown=int(PATIENCE) + 1,
+    )
+    Server(config, LOG, {"key": str(witness.key.verifier)}).run()
+
+
+async def _read(receive: Receive) -> bytes:
+    """The body, or as much as shows that it is too long; raises TimeoutError."""
+    body = bytearray()
+    async with asyncio.timeout(PATIENCE):
+        while len(body) <= MAX_BODY:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body", False):
+                break
+    return bytes(body)
+
+
+async def _send(send: Send, answer: Answer) -> None:
+    content = answer.body.encode()
+    headers = [
+        (b"content-type", answer.type.encode()),
+        (b"content-length", str(len(content)).encode()),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

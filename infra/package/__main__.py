@@ -1,0 +1,5 @@
+"""`python -m jobledger` is the command line."""
+
+from jobledger.infra.cli import main
+
+main()

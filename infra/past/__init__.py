@@ -1,1 +1,0 @@
-"""Time travel: jobs as of any moment, on either clock, and what follows from comparing moments."""

@@ -1,0 +1,194 @@
+"""What became of a history that is not the one its tree was made of: which events, and how.
+
+The tree says what was there, hash by hash; the events are what is there. They are walked side by
+side. Where they part, the next few tell whether something was left out, put in, or is another.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+from jobledger.infra.proof.log.leaves import Stored
+from jobledger.infra.upkeep.verify import Finding
+
+LOOKED_AT: Final = 24
+"""Events that tell whether those from some place on have moved."""
+MOVED: Final = 512
+"""How far events are looked for that may have moved."""
+MOST: Final = 1_000
+"""Damaged events that are told one by one."""
+
+Sealed = Callable[[int], tuple[bytes, bytes]]
+"""The hash in the tree at an index, and the salt of that leaf."""
+Ranges = Sequence[tuple[int, int]]
+"""Positions from the first to the last, in order."""
+
+
+class Damage:
+    """Walks from a position at which all before is as it was."""
+
+    def __init__(
+        self, rows: Iterator[bytes], sealed: Sealed, size: int, first: int, pruned: Ranges
+    ) -> None:
+        self._rows = (Stored.of(row) for row in rows)
+        self._ahead: deque[Stored] = deque()
+        self._sealed = sealed
+        self._size = size
+        self._pruned = pruned
+        self._position = first
+        """Where the next event must be."""
+        self._index = first - 1
+        """What the tree says of it: another place, once something was left out and the rest moved."""
+        self._others: list[tuple[Stored, int]] = []
+        self._in_vain = 0
+        """The position up to which nothing was found to have moved."""
+        self.findings: list[Finding] = []
+
+    def find(self) -> list[Finding]:
+        """What is wrong, by positions."""
+        while self._index < self._size and len(self.findings) + len(self._others) < MOST:
+            if not self._look_ahead(1):
+                self._miss_the_rest()
+                break
+            event = self._ahead[0]
+            if event.position < self._position:
+                self._tell_double(self._ahead.popleft())
+            elif event.position > self._position:
+                self._miss(event.position - self._position)
+            elif self._is(event, self._index):
+                self._go_on()
+            elif not self._is_elsewhere() and (moved := self._moved()):
+                self._tell_moved(moved)
+            else:
+                self._others.append((event, self._index))
+                self._go_on()
+        self.findings += self._name_others()
+        return sorted(self.findings, key=lambda finding: finding.position)
+
+    def _go_on(self) -> None:
+        self._ahead.popleft()
+        self._position += 1
+        self._index += 1
+
+    def _tell_double(self, event: Stored) -> None:
+        detail = "is one of several events at its position"
+        self.findings.append(_finding("inserted", event.position, event.name, detail))
+
+    def _miss(self, count: int) -> None:
+        """There is no event at the next `count` positions."""
+        last = self._position + count - 1
+        for first, end in _without(self._position, last, self._pruned):
+            self.findings.append(
+                _finding("missing", first, "", _span("is", first, end, "not there"))
+            )
+        self._position += count
+        self._index += count
+
+    def _miss_the_rest(self) -> None:
+        last = self._position + self._size - self._index - 1
+        for first, end in _without(self._position, last, self._pruned):
+            detail = (
+                f"the tree holds {self._size} events, and the last {end - first + 1} are not there"
+            )
+            self.findings.append(_finding("cut tail", first, "", detail))
+
+    def _tell_moved(self, moved: int) -> None:
+        if moved > 0:
+            detail = f"{_events(moved)} left out here, and those behind were renumbered"
+            self.findings.append(_finding("missing", self._position, "", detail))
+            self._index += moved
+            return
+        put_in = [self._ahead.popleft() for _ in range(-moved)]
+        for event in put_in:
+            detail = "was put in here, and those behind were renumbered"
+            self.findings.append(_finding("inserted", event.position, event.name, detail))
+        self._position -= moved
+
+    def _is_elsewhere(self) -> bool:
+        """Whether what should be here is further on, alone: it changed places with others."""
+        count = self._look_ahead(MOVED)
+        for place, event in enumerate(self._ahead):
+            if place and self._is(event, self._index):
+                swapped = self._is(self._ahead[0], self._index + place)
+                alone = place + 1 < count and not self._is(self._ahead[place + 1], self._index + 1)
+                return swapped or alone
+        return False
+
+    def _moved(self) -> int:
+        """By how many places the events from here on have moved; 0 if they have not."""
+        if self._position <= self._in_vain:
+            return 0
+        best, most = 0, self._matching(0, 0)
+        for places in range(1, MOVED):
+            if most >= LOOKED_AT // 2:
+                break
+            here, there = self._matching(0, places), self._matching(places, 0)
+            if max(here, there) > most:
+                best, most = (places, here) if here >= there else (-places, there)
+        if most == 0:
+            self._in_vain = self._position + LOOKED_AT
+        return best
+
+    def _matching(self, skipped: int, left_out: int) -> int:
+        """How many of the next events are in the tree, if so many were put in or left out."""
+        some = islice(self._ahead, skipped, skipped + LOOKED_AT)
+        return sum(
+            self._is(event, self._index + left_out + place) for place, event in enumerate(some)
+        )
+
+    def _is(self, event: Stored, index: int) -> bool:
+        if index >= self._size:
+            return False
+        hash_, salt = self._sealed(index)
+        return event.hash(salt) == hash_
+
+    def _name_others(self) -> Iterator[Finding]:
+        """Those that were put in each other's places, and those that are simply not what they were."""
+        for event, index in self._others:
+            at = next((other for _, other in self._others if self._is(event, other)), None)
+            if at is None:
+                detail = "is not what was sealed: its data, a time, its actor or another part"
+                yield _finding("changed", event.position, event.name, detail)
+            else:
+                detail = f"was at position {event.position + at - index}"
+                yield _finding("reordered", event.position, event.name, detail)
+
+    def _look_ahead(self, count: int) -> int:
+        """Reads until there are so many ahead, or no more; how many there are."""
+        while len(self._ahead) < count and (event := next(self._rows, None)) is not None:
+            self._ahead.append(event)
+        return len(self._ahead)
+
+
+def is_pruned(position: int, pruned: Ranges) -> bool:
+    """Whether a position is in one of the ranges."""
+    return not list(_without(position, position, pruned))
+
+
+def _without(first: int, last: int, pruned: Ranges) -> Iterator[tuple[int, int]]:
+    """The positions from first to last without those that were pruned, in ranges."""
+    for begin, end in pruned:
+        if end < first:
+            continue
+        if begin > last:
+            break
+        if begin > first:
+            yield first, begin - 1
+        first = end + 1
+    if first <= last:
+        yield first, last
+
+
+def _finding(kind: str, position: int, name: str, detail: str) -> Finding:
+    return Finding(kind, position, name, detail)
+
+
+def _span(verb: str, first: int, last: int, what: str) -> str:
+    return f"{verb} {what}" if first == last else f"{what}, and so up to position {last}"
+
+
+def _events(count: int) -> str:
+    return "an event was" if count == 1 else f"{count} events were"

@@ -1,0 +1,113 @@
+"""Checkpoints to hold a log against: from files, from what was signed here, from where it is published."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from jobledger.infra.errors import ProofError
+from jobledger.infra.postgres.connections import Connection
+from jobledger.infra.proof.audit.verify_log import Shown
+from jobledger.infra.proof.publishing.http_post import send
+from jobledger.infra.proof.signing.keys import find_keys, last_signed_file, read_text
+from jobledger.infra.proof.signing.notes import (
+    COSIGNATURE,
+    Note,
+    VerifierKey,
+    open_checkpoint,
+)
+from jobledger.infra.proof.signing.policy import Known, Policy
+from jobledger.infra.proof.signing.signer import read_kept
+from jobledger.infra.settings import Settings
+from jobledger.infra.upkeep.verify import Finding
+
+LOG: Final = logging.getLogger("jobledger.proof")
+KEPT: Final = "the checkpoint in the database"
+LATEST: Final = 253_402_300_799
+"""The last second that a datetime can tell (POSIX)."""
+ANSWERS_WITHIN: Final = 5.0
+"""Seconds, of a witness."""
+
+
+class Gathered(NamedTuple):
+    """What was shown, and what is wrong with what the database itself keeps."""
+
+    shown: list[Shown]
+    findings: list[Finding]
+
+
+def known_keys(settings: Settings, origin: str, given: Sequence[VerifierKey]) -> list[VerifierKey]:
+    """The keys that are given, else the log's own here; and those of the witnesses that the policy names."""
+    own = list(given) or [key.verifier for key in find_keys(settings, origin)]
+    return [*own, *(witness.key for witness in _witnesses(settings))]
+
+
+def show(file: Path, keys: Sequence[VerifierKey]) -> Shown:
+    """A checkpoint in a file; raises ProofError unless a known key signed it."""
+    if not keys:
+        raise ProofError("key", "none is known here: name the log's public key with --key")
+    note = Note.parse(read_text(file, "checkpoint"))
+    # A file's time is that of the last tick of the system's clock, which may be some milliseconds ago.
+    seen = datetime.fromtimestamp(file.stat().st_mtime + 0.01, UTC)
+    return _shown(note, f"the checkpoint {file}", keys, seen)
+
+
+def gather(
+    connection: Connection, settings: Settings, origin: str, keys: Sequence[VerifierKey]
+) -> Gathered:
+    """All that is at hand without being named: what was signed last here, what is published, what is kept."""
+    shown = [show(file, keys) for file in _files(settings, origin)] if keys else []
+    shown += [
+        _shown(note, f"the checkpoint of witness {witness.key.name}", keys, None)
+        for witness in _witnesses(settings)
+        if witness.url is not None and (note := _ask(witness.url, origin)) is not None
+    ]
+    try:
+        kept = read_kept(connection) if keys else None
+        if kept is not None:
+            shown.append(_shown(kept, KEPT, keys, None))
+    except ProofError as error:
+        return Gathered(shown, [Finding("changed", 0, "checkpoints", f"{KEPT}: {error.why}")])
+    return Gathered(shown, [])
+
+
+def _witnesses(settings: Settings) -> list[Known]:
+    return [] if settings.policy is None else [*Policy.read(settings.policy).witnesses.values()]
+
+
+def _ask(url: str, origin: str) -> Note | None:
+    """What a witness has seen last of the log; None if it has not, or does not answer."""
+    place = f"{url.rstrip('/')}/{hashlib.sha256(origin.encode()).hexdigest()}/checkpoint"
+    try:
+        status, body = send("GET", place, "", ANSWERS_WITHIN)
+    except ProofError as error:
+        LOG.warning("a witness was not asked: %s", error)
+        return None
+    return Note.parse(body) if status == HTTPStatus.OK else None
+
+
+def _files(settings: Settings, origin: str) -> Iterator[Path]:
+    places = [
+        Path(place) / "checkpoint" for place in settings.publish.split() if "://" not in place
+    ]
+    for file in (last_signed_file(settings, origin), *places):
+        if file.is_file():
+            yield file
+
+
+def _shown(note: Note, source: str, keys: Sequence[VerifierKey], seen: datetime | None) -> Shown:
+    """With the time a known witness says it saw it, else the time of the file."""
+    try:
+        checkpoint = open_checkpoint(note, keys)
+        signed = note.signed_by(keys)
+    except ProofError as error:
+        raise ProofError(error.what, f"{source}: {error.why}") from error
+    # They tell whole seconds: it was signed before the next one began.
+    times = [signature.time + 1 for key, signature in signed if key.type == COSIGNATURE]
+    time = datetime.fromtimestamp(min(*times, LATEST), UTC) if times else seen
+    return Shown(checkpoint, source, time)

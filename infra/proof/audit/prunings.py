@@ -1,0 +1,59 @@
+"""Whether what is said to be pruned was: each range of positions has its `Pruned` event, which vouches for it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Final
+
+from jobledger.domain import canonical
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.retention.prune import digest_of
+from jobledger.infra.upkeep.verify import Finding
+
+READ_PRUNED: Final = sql.load(__package__, "read_pruned")
+READ_PRUNINGS: Final = sql.load(__package__, "read_prunings")
+
+
+def pruned_ranges(connection: Connection) -> list[tuple[int, int]]:
+    """The first and the last position of each range whose events were pruned, in their order."""
+    return [(first, last) for first, last, _ in _ranges(connection)]
+
+
+def check_records(connection: Connection) -> list[Finding]:
+    """Ranges that no event says were pruned, or others than it says: somebody hides what they deleted ("missing")."""
+    told: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    for first, last, record in _ranges(connection):
+        told[record].append((first, last))
+    with translated():
+        digests = {at: _digest(data) for at, data in connection.execute(READ_PRUNINGS).fetchall()}
+    findings = []
+    for record, ranges in sorted(told.items()):
+        if record not in digests:
+            detail = f"positions from {ranges[0][0]} on are said to be pruned, and no event at {record} says so"
+        elif digests[record] != digest_of(ranges):
+            detail = (
+                f"the positions said to be pruned are not those that the event at {record} says"
+            )
+        else:
+            continue
+        findings.append(Finding("missing", ranges[0][0], "pruned", detail))
+    for record in sorted(digests.keys() - told.keys()):
+        detail = f"the positions that the event at {record} says were pruned are not there"
+        findings.append(Finding("missing", record, "pruned", detail))
+    return findings
+
+
+def _ranges(connection: Connection) -> list[tuple[int, int, int]]:
+    with translated():
+        return [(first, last, record) for first, last, record in connection.execute(READ_PRUNED)]
+
+
+def _digest(data: bytes) -> str | None:
+    """What an event says of its ranges; None, if somebody else wrote it."""
+    try:
+        digest = canonical.decode(data).get("digest")
+    except InvalidFieldError:
+        return None
+    return digest if isinstance(digest, str) else None

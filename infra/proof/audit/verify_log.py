@@ -1,0 +1,224 @@
+"""Verifies the proof: hashes every event again, and compares with the tree, and with checkpoints from elsewhere.
+
+What the database says of itself proves little: who owns it can change all of it in keeping. So
+the tree that its events make is held against checkpoints, which were signed with a key that is not
+there and lie where its owner cannot change them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from jobledger.domain.leaves import TILE
+from jobledger.domain.merkle import HASH_SIZE, root_of
+from jobledger.infra.errors import BrokenLedgerError, ProofError
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.proof.audit.damage import Damage, Ranges
+from jobledger.infra.proof.audit.leaf_walk import Walk
+from jobledger.infra.proof.log.leaves import read_rows
+from jobledger.infra.proof.log.roots import Roots
+from jobledger.infra.proof.log.tree import FULL, NO_ROW, Tile
+from jobledger.infra.proof.signing.notes import Checkpoint
+from jobledger.infra.upkeep.verify import Finding, Progress
+
+READ_EXTENT: Final = sql.load(__package__, "read_extent")
+READ_UPPER_TILES: Final = sql.load(__package__, "read_upper_tiles")
+READ_RECORDED: Final = sql.load(__package__, "read_recorded")
+OUT_OF_STEP: Final = "projection out of step"
+TILES: Final = "tiles"
+
+
+class Shown(NamedTuple):
+    """A checkpoint that was shown, its signature verified, and when it was signed or first seen (UTC)."""
+
+    checkpoint: Checkpoint
+    source: str
+    time: datetime | None = None
+
+
+class Verdict(NamedTuple):
+    """How many events the tree holds, the root over them (empty if it is torn), and what does not hold."""
+
+    size: int
+    root: bytes
+    unsealed: int
+    """Events that are not in the tree yet."""
+    findings: list[Finding]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all holds."""
+        return not self.findings
+
+
+class Extent(NamedTuple):
+    """How far the tree goes, how far the head says that events go, and where the last event is."""
+
+    origin: str
+    size: int
+    head: int
+    last: int
+
+
+def verify_log(
+    connection: Connection,
+    shown: Sequence[Shown] = (),
+    since: Shown | None = None,
+    pruned: Ranges = (),
+    progress: Progress = lambda done, size: None,
+) -> Verdict:
+    """Compares all events with the tree, and the tree with what is shown; names what kind of damage there is.
+
+    With a trusted checkpoint (`since`) only the events after it are read, and the tree must have
+    grown out of it. The connection is in a transaction that sees one moment. Raises ProofError
+    for a checkpoint of another log.
+    """
+    with translated():
+        row = connection.execute(READ_EXTENT).fetchone()
+        if row is None:
+            raise BrokenLedgerError("the log", 0, NO_ROW)
+        checkpoints = [*shown, *([since] if since else [])]
+        verification = _Verification(connection, Extent(*row), checkpoints, pruned)
+        return verification.run(0 if since is None else since.checkpoint.size, progress)
+
+
+class _Verification:
+    def __init__(
+        self, connection: Connection, extent: Extent, shown: Sequence[Shown], pruned: Ranges
+    ) -> None:
+        self._connection = connection
+        self._extent = extent
+        self._shown = sorted(shown, key=lambda each: each.checkpoint.size)
+        self._pruned = pruned
+        self._walk = Walk(connection, extent.size, pruned)
+        sizes = [extent.size, *(each.checkpoint.size for each in shown)]
+        self._sealed = Roots(sizes)
+        self._present: Roots | None = None
+        """Of the events as they are, once they are not as sealed."""
+        self._findings: list[Finding] = []
+        self._torn = False
+        """Whether the tree lacks leaves, so that it has no root."""
+
+    def run(self, trusted: int, progress: Progress) -> Verdict:
+        extent = self._extent
+        for each in self._shown:
+            if each.checkpoint.origin != extent.origin:
+                why = f"{each.source} is of {each.checkpoint.origin!r}, and this log is {extent.origin!r}"
+                raise ProofError("checkpoint", why)
+        upper = self._upper_tiles()
+        first = min(trusted, extent.size) // TILE
+        before = [h for (level, _), tile in upper.items() if level == 1 for h in _hashes_of(tile)]
+        self._sealed.skip(before[:first])
+        self._compare(first, progress)
+        if not self._findings:
+            self._check_shown()
+            self._check_upper_tiles(upper)
+        self._check_tail()
+        root = b"" if self._torn else self._sealed.at(extent.size)
+        return Verdict(extent.size, root, max(0, extent.last - extent.size), self._findings)
+
+    def _compare(self, first_tile: int, progress: Progress) -> None:
+        """Events and leaves; what does not hold is found."""
+        damaged, all_there = 0, True
+        for pair in self._walk.pairs(first_tile):
+            if not pair.whole:
+                detail = "the tree has not the hashes of the events from here on"
+                self._find(OUT_OF_STEP, pair.first, TILES, detail)
+                self._torn = True
+                return
+            if pair.present != pair.sealed:
+                damaged, all_there = damaged or pair.first, all_there and bool(pair.present)
+                self._present = self._present or self._sealed.copy()
+            if self._present is not None:
+                self._present.add(pair.present or pair.sealed)
+            self._sealed.add(pair.sealed)
+            progress(pair.first, self._extent.size)
+        progress(self._extent.size, self._extent.size)
+        if damaged and all_there and self._are_events_as_signed():
+            detail = (
+                "the tree's hashes of events are not theirs, and the events are as they were signed"
+            )
+            self._find(OUT_OF_STEP, damaged, TILES, detail)
+        elif damaged:
+            rows = read_rows(self._connection, damaged, max(self._extent.last, self._extent.size))
+            damage = Damage(rows, self._walk.leaf, self._extent.size, damaged, self._pruned)
+            self._findings += damage.find()
+
+    def _are_events_as_signed(self) -> bool:
+        """Whether the last checkpoint is of the events that are there, and not of the tree's hashes."""
+        known = [e.checkpoint for e in self._shown if 0 < e.checkpoint.size <= self._extent.size]
+        if not known or self._present is None:
+            return False
+        last = known[-1]
+        return self._present.at(last.size) == last.root != self._sealed.at(last.size)
+
+    def _check_shown(self) -> None:
+        """Whether the tree grew out of each checkpoint that was shown."""
+        held = 0
+        for each in self._shown:
+            size, known = each.checkpoint.size, self._extent.size
+            if size <= known and each.checkpoint.root == self._sealed.at(size):
+                held = size
+                continue
+            later = self._written_after(each)
+            if size > known or later:
+                first = later or known + 1
+                detail = (
+                    f"{each.source} is of {size} events, which are not those that are there now"
+                )
+                self._find("rolled back", first, "", detail)
+            else:
+                detail = (
+                    f"positions {held + 1} to {size} hold other events than {each.source} is of"
+                )
+                self._find("forked", held + 1, "", detail)
+            return
+
+    def _written_after(self, shown: Shown) -> int | None:
+        """Where events begin that came only after a checkpoint was signed, within its size.
+
+        Then the log was set back and went on; who rewrites it would leave the times as they were.
+        """
+        if shown.time is None:
+            return None
+        row = self._connection.execute(READ_RECORDED, {"time": shown.time}).fetchone()
+        return int(row[0]) if row is not None and row[0] <= shown.checkpoint.size else None
+
+    def _upper_tiles(self) -> dict[tuple[int, int], bytes]:
+        rows = self._connection.execute(READ_UPPER_TILES, binary=True)
+        return {(tile.level, tile.number): tile.hashes for tile in (Tile(*row) for row in rows)}
+
+    def _check_upper_tiles(self, upper: dict[tuple[int, int], bytes]) -> None:
+        """Whether the tree's inner hashes are those of its leaves."""
+        made: dict[tuple[int, int], bytes] = {}
+        level, hashes = 1, self._sealed.tiles
+        while hashes:
+            tiles = [b"".join(hashes[at : at + TILE]) for at in range(0, len(hashes), TILE)]
+            made |= {(level, number): tile for number, tile in enumerate(tiles)}
+            level, hashes = level + 1, [root_of(tile) for tile in tiles if len(tile) == FULL]
+        for place in sorted(made.keys() | upper.keys()):
+            if made.get(place) != upper.get(place):
+                level, number = place
+                detail = f"the hashes of level {level} are not those of the leaves below"
+                self._find(OUT_OF_STEP, (number * TILE << 8 * level) + 1, TILES, detail)
+                return
+
+    def _check_tail(self) -> None:
+        """Whether events end where the ledger says they do; those that are not sealed yet may be at stake."""
+        _, size, head, last = self._extent
+        if size <= last < head:
+            detail = f"the ledger counted {head} events, and the last {head - last} are not there"
+            self._find("cut tail", last + 1, "", detail)
+        elif last > head:
+            detail = f"the ledger counted {head} events, and there are some behind those"
+            self._find("inserted", head + 1, "", detail)
+
+    def _find(self, kind: str, position: int, name: str, detail: str) -> None:
+        self._findings.append(Finding(kind, position, name, detail))
+
+
+def _hashes_of(tile: bytes) -> list[bytes]:
+    return [tile[at : at + HASH_SIZE] for at in range(0, len(tile), HASH_SIZE)]

@@ -1,0 +1,1 @@
+"""The Merkle tree over all events: its leaves, its growth, its roots."""

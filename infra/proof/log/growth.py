@@ -1,0 +1,126 @@
+"""Lets the tree grow over the events that were written: leaves into tiles, full tiles into the level above."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain import leaves, merkle
+from jobledger.domain.leaves import SALT_SIZE, TILE
+from jobledger.domain.merkle import HASH_SIZE
+from jobledger.infra.errors import ForkedError
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.proof.log.leaves import are_at, copy_rows, hash_rows, position_of
+from jobledger.infra.proof.log.tree import FULL, Place, read_tiles
+
+GROW_LOG: Final = sql.load(__package__, "grow_log")
+STRETCH: Final = 16 * 1024
+"""Events that come into the tree in one transaction, at most."""
+
+
+class Edge(NamedTuple):
+    """A tile at the right edge of the tree, which grows."""
+
+    number: int
+    hashes: bytearray
+    key: bytes | None
+
+
+class Growth:
+    """The right edge of a tree of some size, and the tiles that change as leaves come."""
+
+    def __init__(self, connection: Connection, size: int) -> None:
+        self.size = size
+        self.changed: dict[Place, Edge] = {}
+        self._edges: dict[int, Edge] = {}
+        places = {place for place in _edge(size) if place[1] * TILE << 8 * place[0] < size}
+        for tile in read_tiles(connection, places):
+            self._edges[tile.level] = Edge(tile.number, bytearray(tile.hashes), tile.key)
+        for level, number in places:
+            edge = self._edges.get(level)
+            # There may be more: somebody else may let it grow just now.
+            if (size >> 8 * level) % TILE * HASH_SIZE > (len(edge.hashes) if edge else 0):
+                raise ForkedError("forked", size, f"tile {number} of level {level} is damaged")
+
+    def room(self) -> int:
+        """How many leaves fit into the tile at hand."""
+        return TILE - self.size % TILE
+
+    def salts(self) -> bytes:
+        """Those of the leaves that fit there."""
+        key = self._edge(0, self.size // TILE).key
+        assert key is not None
+        return leaves.salts(key)[self.size % TILE * SALT_SIZE :]
+
+    def add(self, hashes: bytes) -> None:
+        """The next leaves' hashes, no more of them than there is room for."""
+        level, number, added = 0, self.size, hashes
+        while True:
+            edge = self._edge(level, number // TILE)
+            edge.hashes.extend(added)
+            self.changed[level, edge.number] = edge
+            if len(edge.hashes) < FULL:
+                break
+            del self._edges[level]
+            level, number, added = level + 1, edge.number, merkle.root_of(bytes(edge.hashes))
+        self.size += len(hashes) // HASH_SIZE
+
+    def write(self, connection: Connection, old_size: int) -> bool:
+        """Stores the tiles; false where somebody else let the tree grow meanwhile."""
+        tiles = sorted(self.changed.items())
+        parameters: dict[str, Any] = {
+            "old_size": old_size,
+            "new_size": self.size,
+            "levels": [level for (level, _), _ in tiles],
+            "numbers": [number for (_, number), _ in tiles],
+            "hashes": [bytes(edge.hashes) for _, edge in tiles],
+            "keys": [edge.key for _, edge in tiles],
+        }
+        row = connection.execute(GROW_LOG, parameters, binary=True).fetchone()
+        return bool(row and row[0])
+
+    def _edge(self, level: int, number: int) -> Edge:
+        edge = self._edges.get(level)
+        if edge is None:
+            key = secrets.token_bytes(SALT_SIZE) if level == 0 else None
+            edge = self._edges[level] = Edge(number, bytearray(), key)
+        return edge
+
+
+def grow(
+    connection: Connection, size: int, to: int, rest: Callable[[], object] | None = None
+) -> int:
+    """Brings the events after `size` into the tree, as far as position `to` and at most so many.
+
+    Returns how far it came: no further where somebody else is at it. `rest` is called now and
+    then. Raises ForkedError where the events are not as many as they should be.
+    """
+    last = min(to, size + STRETCH)
+    with translated():
+        growth = Growth(connection, size)
+        rows = copy_rows(connection, size + 1, last)
+        while batch := list(islice(rows, growth.room())):
+            if not are_at(batch, growth.size + 1, growth.size + len(batch)):
+                break
+            growth.add(hash_rows(batch, growth.salts()))
+            if rest is not None:
+                rest()
+        if growth.size < last:
+            missing = _first_gap(batch, growth.size + 1)
+            why = f"there is no event at position {missing}, and the ledger has {to}"
+            raise ForkedError("rolled back", growth.size, why)
+        return growth.size if growth.write(connection, size) else size
+
+
+def _first_gap(rows: Sequence[bytes], first: int) -> int:
+    """The first position, from `first` on, at which none of these events is."""
+    gaps = (at for at, row in enumerate(rows, first) if position_of(row) != at)
+    return next(gaps, first + len(rows))
+
+
+def _edge(size: int) -> list[Place]:
+    """Where the tiles would be into which the next leaf goes, and what it fills up."""
+    return [(level, size >> 8 * (level + 1)) for level in range(8)]

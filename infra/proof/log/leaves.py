@@ -1,0 +1,128 @@
+"""Leaves as they are read from the events: a row of binary COPY holds a leaf's content, see domain/leaves.py."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from struct import Struct
+from typing import Final, NamedTuple, Self
+
+from jobledger.domain.leaves import SALT_SIZE, VERSION, Entry, commit
+from jobledger.domain.merkle import hash_leaf
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus
+
+COPY_ENTRIES: Final = sql.load(__package__, "copy_entries").decode()
+HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+END: Final = b"\xff\xff"
+STRETCH: Final = 4_096
+"""Rows held at once by `read_rows`."""
+_BEFORE: Final = b"\0" + VERSION
+"""What stands before a leaf's fields when it is hashed."""
+_COLUMNS: Final = (11).to_bytes(2)
+_POSITION: Final = slice(6, 14)
+"""Where the position is in a row: behind the number of fields, and its own length."""
+_LENGTH: Final = Struct(">14xi")
+_DATA: Final = 18
+"""Where the data begins, behind its length; behind it is what is in the leaf."""
+
+
+class Stored(NamedTuple):
+    """What the events table holds of one leaf."""
+
+    position: int
+    data: bytes
+    fields: bytes
+    """The entry without its first byte and its commitment."""
+
+    @classmethod
+    def of(cls, row: bytes) -> Self:
+        """From a row as `copy_rows` reads it."""
+        # No event is without data; but who took the constraint away may have taken that, too.
+        end = _DATA + max(0, _LENGTH.unpack_from(row)[0])
+        return cls(position_of(row), row[_DATA:end], row[end:])
+
+    def entry(self, salt: bytes) -> bytes:
+        """What is hashed into the leaf."""
+        return VERSION + self.fields + commit(salt, self.data)
+
+    def hash(self, salt: bytes) -> bytes:
+        """The leaf's hash."""
+        return hash_leaf(self.entry(salt))
+
+    @property
+    def name(self) -> str:
+        """Whose event it is; empty where nobody can tell."""
+        try:
+            return Entry.decode(self.entry(bytes(SALT_SIZE))).name
+        except ValueError:
+            return ""
+
+
+def copy_rows(connection: Connection, first: int, last: int) -> Iterator[bytes]:
+    """The events at these positions, in their order, as `Stored.of` and `hash_rows` take them.
+
+    The connection can be used for other things only when all are read.
+    """
+    pg = connection.pgconn
+    began = pg.exec_(COPY_ENTRIES.format(first=int(first), last=int(last)).encode())
+    if began.status != ExecStatus.COPY_OUT:
+        raise error_from_result(began)
+    # psycopg's own copy() takes half as long again, and every event of a ledger comes through here.
+    read, length = pg.get_copy_data, 1
+    try:
+        while (received := read(0))[0] > 0:
+            length, message = received
+            # A message is a row (PostgreSQL, "Message Formats": CopyData), the first behind the header.
+            row = bytes(message)
+            if row[:2] != _COLUMNS:
+                row = row.removeprefix(HEADER)
+                if row == END:
+                    continue
+            yield row
+        length = 0
+    finally:
+        if length:
+            pg.get_cancel().cancel()
+            while read(0)[0] > 0:
+                pass
+        ended = list(iter(pg.get_result, None))
+    for result in ended:
+        if result.status != ExecStatus.COMMAND_OK:
+            raise error_from_result(result)
+
+
+def read_rows(connection: Connection, first: int, last: int) -> Iterator[bytes]:
+    """The same, with a connection that can be used for other things on the way."""
+    for begin in range(first, last + 1, STRETCH):
+        yield from list(copy_rows(connection, begin, min(begin + STRETCH - 1, last)))
+
+
+def hash_rows(rows: Sequence[bytes], salts: bytes) -> bytes:
+    """The leaves' hashes, one after the other; `salts` are theirs. The one loop that must be fast."""
+    sha256, length_of = hashlib.sha256, _LENGTH.unpack_from
+    each = [salts[at : at + SALT_SIZE] for at in range(0, len(rows) * SALT_SIZE, SALT_SIZE)]
+    return b"".join(
+        [
+            sha256(
+                _BEFORE
+                + row[(end := _DATA + length_of(row)[0]) :]
+                + sha256(salt + row[_DATA:end]).digest()
+            ).digest()
+            for row, salt in zip(rows, each, strict=True)
+        ]
+    )
+
+
+def are_at(rows: Sequence[bytes], first: int, last: int) -> bool:
+    """Whether these are the events at all positions from `first` to `last`; no two are at the same."""
+    if len(rows) != last - first + 1:
+        return False
+    return not rows or (position_of(rows[0]) == first and position_of(rows[-1]) == last)
+
+
+def position_of(row: bytes) -> int:
+    """Where the event is in the ledger."""
+    return int.from_bytes(row[_POSITION])

@@ -1,0 +1,1 @@
+"""Checkpoints made in the background, cosigned, and published outside the database."""

@@ -1,0 +1,115 @@
+"""Puts checkpoints where others find them: folders, web addresses, or whatever a program does with them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Thread
+from typing import Final
+
+from jobledger.infra.errors import ProofError
+from jobledger.infra.proof.publishing.http_post import is_address, send
+from jobledger.infra.proof.signing.notes import Checkpoint, Note
+
+LOG: Final = logging.getLogger("jobledger.proof")
+FILE: Final = "checkpoint"
+PROGRAM: Final = "exec:"
+ANSWERS_WITHIN: Final = 10.0
+ENDS_WITHIN: Final = 30.0
+"""Seconds, of a program."""
+UNTOLD: Final = frozenset({"JOBLEDGER_SIGNING_KEY"})
+"""What no program is told."""
+
+
+def parse_places(text: str) -> list[str]:
+    """The places that a setting names: one a line, or, in a single line, separated as a shell does.
+
+    Raises ProofError for what is no place.
+    """
+    try:
+        places = [line.strip() for line in text.split("\n")] if "\n" in text else shlex.split(text)
+        for place in places:
+            _check(place)
+    except ValueError as error:
+        raise ProofError("publish", f"{text[:80]!r} cannot be read: {error}") from error
+    return [place for place in places if place]
+
+
+def publish(note_text: str, places: Sequence[str]) -> None:
+    """Puts a signed checkpoint to all places at once; what goes wrong at one is logged."""
+    checkpoint = Checkpoint.parse(Note.parse(note_text).text)
+    threads = [
+        Thread(target=_try, args=(note_text, checkpoint, place), daemon=True) for place in places
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(ENDS_WITHIN + 5)
+
+
+def _try(note_text: str, checkpoint: Checkpoint, place: str) -> None:
+    try:
+        if place.startswith(PROGRAM):
+            _run(shlex.split(place.removeprefix(PROGRAM)), note_text, checkpoint)
+        elif is_address(place):
+            _put(place, note_text)
+        else:
+            _write(Path(place).expanduser(), note_text)
+    except (ProofError, OSError, ValueError) as error:
+        LOG.warning("not published to %s: %s", place, error)
+    except Exception:
+        LOG.exception("not published to %s", place)
+
+
+def _write(folder: Path, note_text: str) -> None:
+    """Replaces the file whole: whoever reads it finds the old checkpoint or the new one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = folder / f".{FILE}.{os.getpid()}"
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(note_text)
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+        beside.replace(folder / FILE)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _put(url: str, note_text: str) -> None:
+    status, body = send("PUT", url, note_text, ANSWERS_WITHIN)
+    if not 200 <= status < 300:
+        said = body.decode("utf-8", "replace").strip()[:200]
+        raise ProofError(url, f"answered {status}{f': {said}' if said else ''}")
+
+
+def _run(program: Sequence[str], note_text: str, checkpoint: Checkpoint) -> None:
+    about = {"JOBLEDGER_ORIGIN": checkpoint.origin, "JOBLEDGER_SIZE": str(checkpoint.size)}
+    environment = {name: value for name, value in os.environ.items() if name not in UNTOLD}
+    try:
+        ended = subprocess.run(  # noqa: S603 - the operator's own program
+            program,
+            input=note_text.encode(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=environment | about,
+            timeout=ENDS_WITHIN,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ProofError(program[0], f"did not end within {ENDS_WITHIN:g} s") from error
+    if ended.returncode:
+        said = ended.stderr.decode("utf-8", "replace").strip()[-200:]
+        raise ProofError(program[0], f"ended with {ended.returncode}{f': {said}' if said else ''}")
+
+
+def _check(place: str) -> None:
+    if place.startswith(PROGRAM):
+        if not shlex.split(place.removeprefix(PROGRAM)):
+            raise ProofError("publish", f"{place!r} names no program")
+    elif "://" in place and not is_address(place):
+        raise ProofError("publish", f"{place[:80]!r} is no folder, http(s) address or exec:PROGRAM")

@@ -1,0 +1,141 @@
+"""The log's own keys: in a file that only its owner can read, or in JOBLEDGER_SIGNING_KEY; never in the database."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from jobledger.infra.errors import ProofError
+from jobledger.infra.proof.signing.notes import SIGNATURE, SigningKey, VerifierKey
+from jobledger.infra.settings import Settings
+
+
+def keys_folder(settings: Settings) -> Path:
+    """Where key files are, and what was last signed with them."""
+    return settings.home.expanduser() / "keys"
+
+
+def key_file(settings: Settings, origin: str) -> Path:
+    """The file of a log's keys, whether it is there or not."""
+    return keys_folder(settings) / f"{_plain(origin)}.key"
+
+
+def last_signed_file(settings: Settings, origin: str) -> Path:
+    """The file of a log's last checkpoint, which must outlive any restored database."""
+    return keys_folder(settings) / f"{_plain(origin)}.checkpoint"
+
+
+def find_keys(settings: Settings, origin: str) -> list[SigningKey]:
+    """The keys a log is signed with, from the environment if it names one for it; none if there are none.
+
+    While one key takes over from another there are two: both sign. Raises ProofError for a
+    file that others can read, and for what is no key.
+    """
+    if settings.signing_key is not None:
+        keys = _parse(settings.signing_key.split())
+        return [key for key in keys if key.verifier.name == origin]
+    path = key_file(settings, origin)
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ProofError("key", f"{path} cannot be read: {error.strerror}") from error
+    if stat.S_IMODE(mode) & 0o077:
+        raise ProofError("key", f"{path} can be read by others; make it yours alone: chmod 600")
+    keys = _parse(read_text(path, "key").split())
+    for key in keys:
+        if key.verifier.name != origin:
+            raise ProofError("key", f"{path} holds a key of {key.verifier.name!r}, not {origin!r}")
+    return keys
+
+
+def create_key(settings: Settings, origin: str) -> SigningKey:
+    """A new key of the log, kept beside those it has: until they are retired, all of them sign."""
+    keys = [*find_keys(settings, origin), SigningKey.generate(origin)]
+    _keep(settings, origin, keys)
+    return keys[-1]
+
+
+def retire_keys(settings: Settings, origin: str) -> list[SigningKey]:
+    """Lets only the newest key sign from now on; returns the others, which are gone from the file."""
+    keys = find_keys(settings, origin)
+    if len(keys) < 2:
+        raise ProofError(
+            "key", f"{origin} has {len(keys)} keys; make a new one before the old is retired"
+        )
+    _keep(settings, origin, keys[-1:])
+    return keys[:-1]
+
+
+def read_verifiers(given: Sequence[str]) -> list[VerifierKey]:
+    """Public keys: each a vkey, or a file of them, one a line (`#` begins a comment). Raises ProofError."""
+    found: list[VerifierKey] = []
+    for each in given:
+        if _looks_like_key(each):
+            found.append(VerifierKey.parse(each))
+            continue
+        lines = [line.strip() for line in read_text(Path(each), "key").splitlines()]
+        found += [VerifierKey.parse(line) for line in lines if line and not line.startswith("#")]
+        if not lines:
+            raise ProofError("key", f"{each} holds no key")
+    return found
+
+
+def read_text(path: Path, what: str) -> str:
+    """A small file; raises ProofError where it cannot be read as text."""
+    try:
+        if path.stat().st_size > 1_000_000:
+            raise ProofError(what, f"{path} is too long to be one")
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise ProofError(what, f"{path} is not text") from error
+    except OSError as error:
+        raise ProofError(what, f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replaces a file whole and for good, or not at all; only its owner can read it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise ProofError("file", f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _keep(settings: Settings, origin: str, keys: list[SigningKey]) -> None:
+    if settings.signing_key is not None:
+        raise ProofError("key", "the keys are in JOBLEDGER_SIGNING_KEY: change them there")
+    write_private(key_file(settings, origin), "".join(f"{key.secret}\n" for key in keys))
+
+
+def _parse(words: Sequence[str]) -> list[SigningKey]:
+    keys = [SigningKey.parse(word) for word in words]
+    for key in keys:
+        if key.verifier.type != SIGNATURE:
+            raise ProofError("key", "this is a witness's key: a log signs with its own")
+    return keys
+
+
+def _looks_like_key(text: str) -> bool:
+    return re.fullmatch(r"[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+", text.strip()) is not None
+
+
+def _plain(origin: str) -> str:
+    """The origin as a file's name."""
+    return re.sub(r"[^A-Za-z0-9.-]", "_", origin)

@@ -1,0 +1,47 @@
+"""Gives a log its name and its key, when its ledger is made."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from jobledger.infra.errors import ProofError
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.proof.signing.keys import create_key, find_keys
+from jobledger.infra.proof.signing.notes import SIGNATURE, SigningKey, VerifierKey
+from jobledger.infra.proof.signing.signer import read_kept
+from jobledger.infra.settings import Settings
+from psycopg import errors
+
+NAME_LOG: Final = sql.load(__package__, "name_log")
+
+
+def name_log(
+    connection: Connection, settings: Settings, origin: str | None = None
+) -> list[VerifierKey]:
+    """Its public keys; one is made if there is none. By its owner.
+
+    A log is called what is said, or what a key in the environment is of, until a checkpoint of
+    it is signed. Raises ProofError for a name it cannot have (any more), and for a key that
+    cannot be used.
+    """
+    standing = Tree().standing(connection)
+    wanted = origin or _named_by_key(settings) or standing.origin
+    if wanted != standing.origin:
+        VerifierKey.made(wanted, SIGNATURE, bytes(32))  # Is it a name at all?
+        try:
+            with translated():
+                connection.execute(NAME_LOG, {"origin": wanted})
+        except errors.RestrictViolation as error:
+            why = f"the log is called {standing.origin!r}, and checkpoints of it were signed"
+            raise ProofError("origin", why) from error
+    keys = find_keys(settings, wanted)
+    if not keys and read_kept(connection) is None:
+        keys = [create_key(settings, wanted)]
+    return [key.verifier for key in keys]
+
+
+def _named_by_key(settings: Settings) -> str | None:
+    keys = (settings.signing_key or "").split()
+    return SigningKey.parse(keys[-1]).verifier.name if keys else None

@@ -1,0 +1,164 @@
+"""Whose word is enough: logs, witnesses and their quorum, from a policy file (C2SP tlog-policy)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+from jobledger.infra.errors import ProofError
+from jobledger.infra.proof.signing.keys import read_text
+from jobledger.infra.proof.signing.notes import (
+    COSIGNATURE,
+    SIGNATURE,
+    Checkpoint,
+    Note,
+    VerifierKey,
+    open_checkpoint,
+    parse_number,
+)
+
+NONE: Final = "none"
+"""The quorum that takes no cosignature."""
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_SPACE: Final = re.compile(r"[ \t]+")
+
+
+class Known(NamedTuple):
+    """A log or a witness: its public key, and where it answers, if that is said."""
+
+    key: VerifierKey
+    url: str | None
+
+
+class Group(NamedTuple):
+    """Has seen a checkpoint if that many of its members have."""
+
+    least: int
+    members: tuple[str, ...]
+
+
+class Policy(NamedTuple):
+    """What makes a checkpoint good: one of the logs signed it, and the quorum cosigned it."""
+
+    logs: tuple[Known, ...]
+    witnesses: dict[str, Known]
+    """By the names they have in the policy."""
+    groups: dict[str, Group]
+    """By name; each after those that are its members."""
+    quorum: str
+    """The name of a witness or a group, or NONE."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """From a file; raises ProofError."""
+        return cls.parse(read_text(path, "policy"))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From a file's text; raises ProofError, which names the line."""
+        reader = _Reader()
+        lines = text.split("\n")
+        for number, line in enumerate(lines, start=1):
+            try:
+                reader.read(line)
+            except ProofError as error:
+                raise ProofError("policy", f"line {number}: {error.why}") from error
+        if reader.quorum is None:
+            raise ProofError("policy", f"line {len(lines)}: it ends, and no line says the quorum")
+        return cls(tuple(reader.logs), reader.witnesses, reader.groups, reader.quorum)
+
+    def is_met(self, keys: Iterable[VerifierKey]) -> bool:
+        """Whether the witnesses of these keys are a quorum; keys of others are let be."""
+        cosigned = set(keys)
+        seen = {name for name, witness in self.witnesses.items() if witness.key in cosigned}
+        for name, group in self.groups.items():
+            if sum(member in seen for member in group.members) >= group.least:
+                seen.add(name)
+        return self.quorum == NONE or self.quorum in seen
+
+    def check(self, note: Note) -> Checkpoint:
+        """What the note says; raises ProofError unless a log of these signed it and the quorum cosigned it."""
+        checkpoint = open_checkpoint(note, [log.key for log in self.logs])
+        signed = note.signed_by(witness.key for witness in self.witnesses.values())
+        cosigned = {key for key, _ in signed}
+        if not self.is_met(cosigned):
+            names = ", ".join(sorted(repr(key.name) for key in cosigned)) or "none of them"
+            why = f"the quorum {self.quorum[:80]!r} has not cosigned it, of the witnesses {names}"
+            raise ProofError("checkpoint", why)
+        return checkpoint
+
+
+class _Reader:
+    """What the lines so far said."""
+
+    def __init__(self) -> None:
+        self.logs: list[Known] = []
+        self.witnesses: dict[str, Known] = {}
+        self.groups: dict[str, Group] = {}
+        self.quorum: str | None = None
+        self._members: set[str] = set()
+
+    def read(self, line: str) -> None:
+        """Takes in one more; raises ProofError."""
+        if _CONTROL.search(line):
+            raise ProofError("policy", "holds a control character; only tabs may be there")
+        words = [word for word in _SPACE.split(line) if word]
+        if not words or words[0].startswith("#"):
+            return
+        match words:
+            case ["log", key, *url] if len(url) < 2:
+                self.logs.append(_known(key, url, SIGNATURE, self.logs))
+            case ["witness", name, key, *url] if len(url) < 2:
+                self._check_new(name)
+                others = self.witnesses.values()
+                self.witnesses[name] = _known(key, url, COSIGNATURE, others)
+            case ["group", name, least, *members] if members:
+                self._check_new(name)
+                self.groups[name] = self._group(least, members)
+            case ["quorum", name]:
+                self._set_quorum(name)
+            case _:
+                raise ProofError("policy", f"{line.strip()[:60]!r} is no line of a policy")
+
+    def _check_new(self, name: str) -> None:
+        if name == NONE:
+            raise ProofError("policy", f"{NONE!r} is no name to give: it means no witness at all")
+        if self._is_defined(name):
+            raise ProofError("policy", f"the name {name[:80]!r} is taken")
+
+    def _is_defined(self, name: str) -> bool:
+        return name in self.witnesses or name in self.groups
+
+    def _group(self, least: str, members: Sequence[str]) -> Group:
+        for member in members:
+            if not self._is_defined(member):
+                raise ProofError("policy", f"no line before names {member[:80]!r}")
+            if member in self._members:
+                raise ProofError("policy", f"{member[:80]!r} is in a group already")
+            self._members.add(member)
+        shorthands = {"any": 1, "all": len(members)}
+        count = shorthands[least] if least in shorthands else parse_number(least, "policy")
+        if not 1 <= count <= len(members):
+            raise ProofError("policy", f"it takes 1 to {len(members)} of the group, not {count}")
+        return Group(count, tuple(members))
+
+    def _set_quorum(self, name: str) -> None:
+        if self.quorum is not None:
+            raise ProofError("policy", "says the quorum again")
+        if name != NONE and not self._is_defined(name):
+            raise ProofError("policy", f"no line before names {name[:80]!r}")
+        self.quorum = name
+
+
+def _known(vkey: str, url: Sequence[str], type_: int, others: Iterable[Known]) -> Known:
+    """A log's or a witness's line; `others` are those of its kind on lines before."""
+    key = VerifierKey.parse(vkey)
+    if key.type != type_:
+        kinds = ("a witness's", "a log's") if type_ == SIGNATURE else ("a log's", "a witness's")
+        raise ProofError("policy", f"the key of {key.name[:80]!r} is {kinds[0]}, not {kinds[1]}")
+    if any(other.key.public == key.public for other in others):
+        raise ProofError("policy", f"the key of {key.name[:80]!r} is there already")
+    return Known(key, url[0] if url else None)

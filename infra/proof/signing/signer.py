@@ -1,0 +1,116 @@
+"""Signs the log's tree, and never two histories: what was signed last is kept outside the database,
+and each checkpoint is proved to be consistent with it before it is signed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from jobledger.domain import merkle
+from jobledger.infra.errors import ForkedError, ProofError
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.proof.signing.keys import read_text, write_private
+from jobledger.infra.proof.signing.notes import Checkpoint, Note, SigningKey, open_checkpoint
+
+KEEP_CHECKPOINT: Final = sql.load(__package__, "keep_checkpoint")
+READ_CHECKPOINT: Final = sql.load(__package__, "read_checkpoint")
+
+
+class Signer:
+    """Signs for one log, with all its keys; `last_signed` is the file of what it signed last."""
+
+    def __init__(self, origin: str, keys: Sequence[SigningKey], last_signed: Path) -> None:
+        self.origin = origin
+        self._keys = keys
+        self._path = last_signed
+
+    def sign(self, connection: Connection, tree: Tree) -> Note | None:
+        """Signs the tree as it is; None where that is signed and kept already, by these keys.
+
+        Raises ForkedError where the tree is not what the last one signed has grown into.
+        """
+        with self._alone():
+            standing = tree.standing(connection)
+            now = Checkpoint(self.origin, standing.size, tree.root(connection, standing.size))
+            last = self._last(connection)
+            if last is not None:
+                before = Checkpoint.parse(last.text)
+                check_growth(connection, tree, before, now)
+                if before == now and self._all_signed(last):
+                    if is_kept(connection, last):
+                        return None
+                    # Whoever signed it came no further: it is neither kept there nor published.
+                    keep(connection, last)
+                    return last
+            note = Note(now.text, tuple(key.sign(now.text) for key in self._keys))
+            # Kept here first: what was signed must be known, whatever becomes of the database.
+            write_private(self._path, str(note))
+            keep(connection, note)
+            return note
+
+    def _last(self, connection: Connection) -> Note | None:
+        """What was signed last: as kept here, else (this machine never signed) as the database says."""
+        verifiers = [key.verifier for key in self._keys]
+        if self._path.exists():
+            note = Note.parse(read_text(self._path, "checkpoint"))
+            if Checkpoint.parse(note.text).origin != self.origin:
+                raise ProofError("checkpoint", f"{self._path} is not of {self.origin!r}")
+            return note
+        kept = read_kept(connection)
+        if kept is not None:
+            open_checkpoint(kept, verifiers)
+        return kept
+
+    def _all_signed(self, note: Note) -> bool:
+        ids = {(signature.name, signature.key_id) for signature in note.signatures}
+        return all((key.verifier.name, key.verifier.id) in ids for key in self._keys)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keeps other processes with these keys from signing meanwhile."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def check_growth(connection: Connection, tree: Tree, before: Checkpoint, now: Checkpoint) -> None:
+    """Raises ForkedError unless the tree that `before` tells of has grown into the one of now."""
+    if before.size > now.size:
+        why = f"a checkpoint of {before.size} events was signed, and the log has {now.size}"
+        raise ForkedError("rolled back", now.size, why)
+    proof = tree.prove_consistency(connection, before.size, now.size)
+    if not merkle.is_consistent(before.size, now.size, before.root, now.root, proof):
+        why = f"the first {before.size} events are not those of the checkpoint of that size"
+        raise ForkedError("forked", before.size, why)
+
+
+def keep(connection: Connection, note: Note) -> None:
+    """Puts a checkpoint of the log into the database, for who asks there."""
+    size = Checkpoint.parse(note.text).size
+    with translated():
+        connection.execute(KEEP_CHECKPOINT, {"size": size, "note": str(note)})
+
+
+def is_kept(connection: Connection, note: Note) -> bool:
+    """Whether it is the last checkpoint in the database, whoever signed that."""
+    with translated():
+        row = connection.execute(READ_CHECKPOINT).fetchone()
+    return row is not None and row[0].startswith(f"{note.text}\n")
+
+
+def read_kept(connection: Connection) -> Note | None:
+    """The last checkpoint in the database; nothing vouches for it but its signatures."""
+    with translated():
+        row = connection.execute(READ_CHECKPOINT).fetchone()
+    return None if row is None else Note.parse(row[0])

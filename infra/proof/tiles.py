@@ -1,0 +1,187 @@
+"""Writes the log as files that any server of files can publish: C2SP tlog-tiles.
+
+    checkpoint                      the signed note
+    tile/<level>/<number>[.p/<width>]
+    tile/entries/<number>[.p/<width>]
+
+What is there never changes but for the checkpoint, which is written last: whoever reads it finds
+all it speaks of.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from jobledger.domain import leaves, merkle
+from jobledger.domain.leaves import TILE
+from jobledger.domain.merkle import HASH_SIZE
+from jobledger.infra.errors import ForkedError, ProofError
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.proof.log.leaves import Stored, copy_rows
+from jobledger.infra.proof.log.tree import TILE_HEIGHT, Tile, Tree, read_tiles
+from jobledger.infra.proof.signing.keys import read_text
+from jobledger.infra.proof.signing.notes import Checkpoint, Note
+from jobledger.infra.proof.signing.signer import check_growth
+
+CHECKPOINT: Final = "checkpoint"
+MAX_ENTRY: Final = 0xFFFF
+"""Bytes of an entry that a bundle can say the length of."""
+_PATH: Final = re.compile(
+    r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?", re.ASCII
+)
+STRETCH: Final = 64
+"""Tiles that are read at once."""
+
+
+class Exported(NamedTuple):
+    """Files that one export added."""
+
+    tiles: int
+    bundles: int
+    missing: int
+    """Bundles that are not there: an event of theirs was pruned, or is longer than a bundle takes."""
+
+
+def export_tiles(connection: Connection, tree: Tree, folder: Path, note: Note) -> Exported:
+    """Writes what the folder lacks of the tree whose signed checkpoint `note` is, and then the note.
+
+    The signatures are not looked at. Raises ForkedError where the log, or an event of it, is not
+    what the note or the folder's last checkpoint says, and ProofError for a note or a folder of
+    another log, and for files that cannot be written.
+    """
+    now, before = Checkpoint.parse(note.text), _published(folder)
+    standing = tree.standing(connection)
+    for checkpoint, what in ((now, "the note"), (before, str(folder))):
+        if checkpoint is not None and checkpoint.origin != standing.origin:
+            why = f"{what} is of {checkpoint.origin[:80]!r}, and the log is {standing.origin!r}"
+            raise ProofError("checkpoint", why)
+    root = tree.root(connection, standing.size)
+    check_growth(connection, tree, now, Checkpoint(now.origin, standing.size, root))
+    if before is not None:
+        check_growth(connection, tree, before, now)
+    old_size = 0 if before is None else before.size
+    try:
+        exported = _export(connection, folder, old_size, now.size)
+        # Else a machine that stops may keep the checkpoint and lose what it speaks of.
+        os.sync()
+        _write(folder / CHECKPOINT, str(note).encode())
+    except OSError as error:
+        why = f"{error.filename or folder} cannot be written: {error.strerror or error}"
+        raise ProofError("file", why) from error
+    return exported
+
+
+def read_file(connection: Connection, path: str) -> bytes | None:
+    """What would be in a file under `tile/`, also for whoever asks for it alone; None if there is no such one."""
+    asked = _PATH.fullmatch(path)
+    if asked is None:
+        return None
+    level, groups, width = asked.groups()
+    number, wide = int(groups.replace("x", "").replace("/", "")), int(width or TILE)
+    places = [(0 if level == "entries" else int(level), number)]
+    if number >= 1 << 40 or places[0][0] >= TILE_HEIGHT:
+        return None
+    tile = next(iter(read_tiles(connection, places)), None)
+    if tile is None or tile.width < wide:
+        return None
+    tile = tile._replace(hashes=tile.hashes[: wide * HASH_SIZE])
+    return _bundle(connection, tile) if level == "entries" else tile.hashes
+
+
+def tile_path(level: int | str, number: int, width: int = TILE) -> str:
+    """Where a tile is, below the folder; as its level, `entries` says that it is one of entries."""
+    groups = f"{number:,}".split(",")
+    groups[0] = groups[0].zfill(3)
+    path = "/".join([*(f"x{group}" for group in groups[:-1]), groups[-1]])
+    return f"tile/{level}/{path}" + ("" if width == TILE else f".p/{width}")
+
+
+def _published(folder: Path) -> Checkpoint | None:
+    """What the folder was last written for; None for a new one."""
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    return Checkpoint.parse(Note.parse(read_text(path, CHECKPOINT)).text)
+
+
+def _export(connection: Connection, folder: Path, old_size: int, size: int) -> Exported:
+    tiles = bundles = missing = 0
+    for tile in _added(connection, old_size, size):
+        _write(folder / tile_path(tile.level, tile.number, tile.width), tile.hashes)
+        tiles += 1
+        if tile.level:
+            continue
+        bundle = _bundle(connection, tile)
+        if bundle is None:
+            missing += 1
+        else:
+            _write(folder / tile_path("entries", tile.number, tile.width), bundle)
+            bundles += 1
+    return Exported(tiles, bundles, missing)
+
+
+def _added(connection: Connection, old_size: int, size: int) -> Iterator[Tile]:
+    """The tiles that a tree of `size` leaves has, and the one it grew from had not.
+
+    They are as wide as in the tree of that size; the stored ones may have grown since.
+    """
+    level = 0
+    while now := size >> TILE_HEIGHT * level:
+        before = old_size >> TILE_HEIGHT * level
+        numbers = range(before // TILE, -(-now // TILE)) if before < now else range(0)
+        for at in range(0, len(numbers), STRETCH):
+            stretch = numbers[at : at + STRETCH]
+            found = read_tiles(connection, [(level, number) for number in stretch])
+            stored = {tile.number: tile for tile in found}
+            for number in stretch:
+                width = min(TILE, now - number * TILE)
+                yield _cut(stored.get(number), level, number, width)
+        level += 1
+
+
+def _cut(tile: Tile | None, level: int, number: int, width: int) -> Tile:
+    if tile is None or tile.width < width:
+        why = f"of tile {number} at level {level} not all is there"
+        raise ForkedError("forked", number * TILE << TILE_HEIGHT * level, why)
+    return tile._replace(hashes=tile.hashes[: width * HASH_SIZE])
+
+
+def _bundle(connection: Connection, tile: Tile) -> bytes | None:
+    """The entries, each behind its length in 2 bytes; None where they cannot be had or written.
+
+    Raises ForkedError for an event that is not the one in the tile.
+    """
+    first = tile.number * TILE + 1
+    with translated():
+        events = [Stored.of(row) for row in copy_rows(connection, first, first + tile.width - 1)]
+    if tile.key is None or len(events) < tile.width:
+        return None
+    salts = leaves.salts(tile.key)
+    bundle = bytearray()
+    for place, event in enumerate(events):
+        entry = event.entry(leaves.salt_at(salts, place))
+        at = place * HASH_SIZE
+        if merkle.hash_leaf(entry) != tile.hashes[at : at + HASH_SIZE]:
+            why = f"the event at position {event.position} is not the one that is in the tree"
+            raise ForkedError("forked", event.position, why)
+        if len(entry) > MAX_ENTRY:
+            return None
+        bundle += len(entry).to_bytes(2) + entry
+    return bytes(bundle)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Puts a whole file in its place; no reader sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,1 @@
+"""Witnesses: a witness of our own, and cosignatures requested from others."""

@@ -1,0 +1,138 @@
+"""Asks witnesses to cosign a checkpoint: the log's side of C2SP tlog-witness.
+
+Nothing that a witness does, or fails to do, stops the log: it is logged, and the others count.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from threading import Event, Lock, Thread
+from typing import Final
+
+from jobledger.infra.errors import ProofError
+from jobledger.infra.proof.publishing.http_post import is_address, send
+from jobledger.infra.proof.signing.notes import (
+    Checkpoint,
+    Note,
+    Signature,
+    VerifierKey,
+    parse_number,
+    parse_signatures,
+)
+from jobledger.infra.proof.signing.policy import Policy
+from jobledger.infra.proof.witness.witness import Submission
+
+Prove = Callable[[int], list[bytes]]
+"""The proof that the checkpoint's tree grew from one of that many leaves."""
+LOG: Final = logging.getLogger("jobledger.proof")
+SECONDS: Final = 5.0
+"""For each request."""
+ASKED_AGAIN: Final = 2
+TOGETHER: Final = 20.0
+"""Seconds after which whoever has not cosigned is left out."""
+
+
+class Witnesses:
+    """Those of a policy that have an address, and how much of the log each has seen."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._asked = [
+            _Asked(witness.key, witness.url)
+            for witness in policy.witnesses.values()
+            if witness.url is not None
+        ]
+
+    def cosign(self, note: Note, prove: Prove) -> list[Signature]:
+        """Their cosignatures, which hold; asks all at once. `prove` is called by one thread at a time."""
+        proving, over, found = Lock(), Event(), list[Signature]()
+
+        def prove_alone(old: int) -> list[bytes]:
+            with proving:
+                if over.is_set():
+                    raise ProofError("checkpoint", "it is too late for a proof")
+                return prove(old)
+
+        threads = [
+            # Daemons: a witness that never comes to an end must not keep the process from it.
+            Thread(target=lambda each=each: found.extend(each.ask(note, prove_alone)), daemon=True)
+            for each in self._asked
+        ]
+        until = time.monotonic() + TOGETHER
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        with proving:
+            over.set()
+        return list(found)
+
+
+def cosign(note: Note, policy: Policy, prove: Prove) -> list[Signature]:
+    """Asks once; who asks again and again keeps `Witnesses`, which remember."""
+    return Witnesses(policy).cosign(note, prove)
+
+
+class _Asked:
+    """One witness; it is asked by one thread at a time."""
+
+    def __init__(self, key: VerifierKey, url: str) -> None:
+        self._key = key
+        self._url = f"{url.rstrip('/')}/add-checkpoint"
+        self._seen = 0
+        self._busy = Lock()
+
+    def ask(self, note: Note, prove: Prove) -> list[Signature]:
+        """Its cosignature, if it gives one."""
+        if not self._busy.acquire(blocking=False):
+            LOG.warning("witness %s has not answered yet, and is left out", self._key.name)
+            return []
+        try:
+            return [self._cosignature(note, prove)]
+        except ProofError as error:
+            LOG.warning("witness %s: %s", self._key.name, error)
+        except Exception:
+            LOG.exception("witness %s was not asked", self._key.name)
+        finally:
+            self._busy.release()
+        return []
+
+    def _cosignature(self, note: Note, prove: Prove) -> Signature:
+        if not is_address(self._url):
+            raise ProofError(self._url, "is no http or https address")
+        size = Checkpoint.parse(note.text).size
+        for _ in range(1 + ASKED_AGAIN):
+            if self._seen > size:
+                why = f"has seen {self._seen} events of the log, and this one has {size}"
+                raise ProofError(self._url, why)
+            proof = prove(self._seen) if self._seen else []
+            text = str(Submission(self._seen, tuple(proof), note))
+            status, body = send("POST", self._url, text, SECONDS)
+            if status != 409:
+                cosignature = self._opened(status, body, note)
+                self._seen = size
+                return cosignature
+            self._seen = self._told(body)
+        raise ProofError(self._url, "says each time that it has seen another size")
+
+    def _told(self, body: bytes) -> int:
+        """The size that it cosigned last, it says."""
+        return parse_number(_text(body).removesuffix("\n"), self._url)
+
+    def _opened(self, status: int, body: bytes, note: Note) -> Signature:
+        text = _text(body)
+        if status != 200:
+            said = f": {text.strip()[:200]}" if text.strip() else ""
+            raise ProofError(self._url, f"refused with {status}{said}")
+        lines = text.removesuffix("\n").split("\n")
+        for _, signature in note._replace(signatures=parse_signatures(lines)).signed_by(
+            [self._key]
+        ):
+            if 0 < signature.time < 2**63:
+                return signature
+        raise ProofError(self._url, "answered without a cosignature of its key")
+
+
+def _text(body: bytes) -> str:
+    return body.decode("utf-8", "replace")

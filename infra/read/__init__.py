@@ -1,0 +1,1 @@
+"""One job, or many, now or as of a moment on either clock."""

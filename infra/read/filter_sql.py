@@ -1,0 +1,201 @@
+"""A filter's tree as SQL: columns from a closed table, operators from a closed table, values as parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final, LiteralString, NamedTuple, assert_never
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.filters import All, Ever, Filter, Not, Restriction, Some, parts_of
+from jobledger.domain.moments import Clock, Moment
+from jobledger.domain.states import JobState
+from jobledger.infra.postgres import sql
+from psycopg.sql import SQL, Composable, Composed, Placeholder
+
+
+class Column(NamedTuple):
+    """What a field is in SQL, and how its values are read."""
+
+    expression: LiteralString
+    read: Callable[[str, str], Any]
+
+
+def _as_text(_: str, text: str) -> str:
+    return text
+
+
+def _as_state(field: str, text: str) -> str:
+    if "*" not in text and text not in JobState.__members__:
+        raise InvalidFieldError("filter", f"{field} is never {text!r}")
+    return text
+
+
+def _as_number(field: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise InvalidFieldError("filter", f"{field} is a number, not {text!r}") from error
+
+
+def _as_time(field: str, text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidFieldError("filter", f"{field} is an RFC 3339 time, not {text!r}") from error
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+COLUMNS: Final[dict[str, Column]] = {
+    "name": Column("name", _as_text),
+    "id": Column("split_part(name, '/', -1)", _as_text),
+    "project": Column("project", _as_text),
+    "kind": Column("kind", _as_text),
+    "state": Column("state", _as_state),
+    "version": Column("version", _as_number),
+    "attempt": Column("attempt", _as_number),
+    "create_time": Column("create_time", _as_time),
+    "start_time": Column("start_time", _as_time),
+    "end_time": Column("end_time", _as_time),
+    "update_time": Column("update_time", _as_time),
+    "error.code": Column("(error ->> 'code')::integer", _as_number),
+    "error_message": Column("error_message", _as_text),
+    "etag": Column("etag", _as_text),
+    "display_name": Column("spec ->> 'displayName'", _as_text),
+}
+"""The fields a filter may name, in snake or camel case; beside them `labels.KEY` and `spec.PATH`."""
+
+OPERATORS: Final[dict[str, LiteralString]] = {
+    "=": "=",
+    ":": "=",
+    "!=": "<>",
+    "<": "<",
+    "<=": "<=",
+    ">": ">",
+    ">=": ">=",
+}
+
+
+class Rendering:
+    """Makes conditions of filters for one statement, and gathers its parameters.
+
+    They name the columns of `jobs`, as of `moment` (None: now) if they ask for the past of it.
+    """
+
+    def __init__(self, moment: Moment | None = None) -> None:
+        self.parameters: dict[str, Any] = {}
+        self._moment = moment
+
+    def parameter(self, value: Any) -> Placeholder:
+        """A place for that value."""
+        name = f"f{len(self.parameters)}"
+        self.parameters[name] = value
+        return Placeholder(name)
+
+    def condition(self, tree: Filter) -> Composable:
+        """True of the jobs the filter is true of; raises InvalidFieldError for a field or value there is not."""
+        match tree:
+            case All(terms=()):
+                return SQL("true")
+            case All(terms=terms):
+                return _joined(" AND ", [self.condition(term) for term in terms])
+            case Some(terms=terms):
+                return _joined(" OR ", [self.condition(term) for term in terms])
+            case Not(term=term):
+                return SQL("NOT {}").format(self.condition(term))
+            case Ever(term=term):
+                return self._ever(term)
+            case Restriction():
+                return self._restriction(tree)
+            case _:
+                assert_never(tree)
+
+    def field(self, field: tuple[str, ...], asked_by: str = "filter") -> tuple[Composable, Column]:
+        """What a field is in SQL; raises InvalidFieldError."""
+        match field:
+            case ("labels" | "label", key):
+                return SQL("(labels ->> {}::text)").format(self.parameter(key)), LABEL
+            case ("spec", *path) if path:
+                return SQL("(spec #>> {}::text[])").format(self.parameter(path)), LABEL
+            case ("output", *path) if path:
+                return SQL("(output #>> {}::text[])").format(self.parameter(path)), LABEL
+        column = COLUMNS.get(".".join(_snake(part) for part in field))
+        if column is None:
+            raise InvalidFieldError(asked_by, f"there is no field {'.'.join(field)!r}")
+        return SQL("({})").format(SQL(column.expression)), column
+
+    def _restriction(self, tree: Restriction) -> Composable:
+        """One comparison; an absent value is in no relation to anything."""
+        expression, column = self.field(tree.field)
+        present = tree.value == "*" and tree.comparator in ("=", ":")
+        if present:
+            return SQL("({} IS NOT NULL)").format(expression)
+        if _is_pattern(tree, column):
+            pattern = self.parameter(_like(tree.value))
+            negated = SQL("NOT ") if tree.comparator == "!=" else SQL("")
+            return SQL("({} {}LIKE {} IS TRUE)").format(expression, negated, pattern)
+        value = self.parameter(column.read(".".join(tree.field), tree.value))
+        operator = SQL(OPERATORS[tree.comparator])
+        if tree.field == ("state",) and operator == SQL("="):
+            # Plain, for the planner: it is never null where this decides.
+            return SQL("({} = {})").format(expression, value)
+        return SQL("(({} {} {}) IS TRUE)").format(expression, operator, value)
+
+    def _ever(self, term: Filter) -> Composable:
+        """True of jobs that the term was true of after one of their events, up to the moment."""
+        if any(isinstance(part, Ever) for part in parts_of(term)):
+            raise InvalidFieldError("filter", "ever() of ever() says no more than one of them")
+        told_by_events = {part.field for part in parts_of(term) if isinstance(part, Restriction)}
+        of_clock = "AT" if self._on_recorded else "AS_THEY_HAPPENED"
+        steps = STEPS["ENTERED" if told_by_events <= OF_AN_EVENT else of_clock]
+        upto: Composable = SQL("true")
+        position: Composable = SQL("NULL")
+        if self._moment is not None:
+            position = self.parameter(self._moment.position)
+            upto = SQL("past.position + 0 <= {}").format(position)
+            if not self._on_recorded:
+                time = self.parameter(self._moment.time)
+                upto = SQL("({} AND past.occurred_time <= {})").format(upto, time)
+        return SQL(steps).format(position=position, upto=upto, condition=self.condition(term))
+
+    @property
+    def _on_recorded(self) -> bool:
+        return self._moment is None or self._moment.clock is Clock.RECORDED
+
+
+def render(tree: Filter) -> tuple[Composable, dict[str, Any]]:
+    """The condition and its parameters; raises InvalidFieldError for a field or value there is not."""
+    rendering = Rendering()
+    return rendering.condition(tree), rendering.parameters
+
+
+STEPS: Final = {
+    "ENTERED": sql.load(__package__, "ever_entered").decode(),
+    "AT": sql.load(__package__, "ever_at").decode(),
+    "AS_THEY_HAPPENED": sql.load(__package__, "ever_as_they_happened").decode(),
+}
+"""Whether a condition was ever true of a job; how that is found out."""
+OF_AN_EVENT: Final = frozenset({("state",), ("error", "code")})
+"""What the event that enters a state tells by itself."""
+LABEL: Final = Column("", _as_text)
+
+
+def _is_pattern(tree: Restriction, column: Column) -> bool:
+    wild = tree.value.startswith("*") or tree.value.endswith("*")
+    return wild and column.read in (_as_text, _as_state) and tree.comparator in ("=", "!=", ":")
+
+
+def _like(value: str) -> str:
+    """A LIKE pattern: `*` at an end stands for anything, all else for itself."""
+    start, end = value.startswith("*"), value.endswith("*") and len(value) > 1
+    inner = value[start : len(value) - end]
+    escaped = inner.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return "%" * start + escaped + "%" * end
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
+
+
+def _joined(connective: LiteralString, parts: list[Composable]) -> Composed:
+    return SQL("({})").format(SQL(connective).join(parts))

@@ -1,0 +1,185 @@
+"""Jobs of a whole ledger as of a moment: listed, paged through, and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.filters import Filter, parse_filter
+from jobledger.domain.job import Job
+from jobledger.domain.moments import Clock, Moment
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.read.filter_sql import Rendering
+from jobledger.projections.jobs import COLUMNS, job_of
+from psycopg.sql import SQL, Composable, Composed, Literal
+from psycopg_pool import ConnectionPool
+
+NOW: Final = sql.load(__package__, "jobs_now")
+AT: Final = sql.load(__package__, "jobs_at")
+AS_THEY_HAPPENED: Final = sql.load(__package__, "jobs_as_they_happened")
+LATE: Final = sql.load(__package__, "late_jobs_as_they_happened")
+IN_ORDER: Final = "NOT EXISTS (SELECT FROM late_jobs AS late WHERE late.name = j.name)"
+ANY_LATE: Final = sql.load(__package__, "any_late")
+STATES_AT: Final = sql.load(__package__, "states_at")
+STATES_AS_THEY_HAPPENED: Final = sql.load(__package__, "states_as_they_happened")
+
+ITSELF: Final = ", ".join(COLUMNS)
+
+
+class Query(NamedTuple):
+    """Which jobs, as of when. `moment` None: as they are just now."""
+
+    filter: Filter
+    moment: Moment | None
+    order_by: str = ""
+    """AIP-132's: fields of the filter, each with `desc` or not; "" is newest first."""
+    late: bool = False
+    """Whether there are jobs whose reports came late."""
+
+    @classmethod
+    def parse(cls, filter: str | Filter, moment: Moment | None, order_by: str = "") -> Query:
+        """Raises InvalidFieldError."""
+        tree = parse_filter(filter) if isinstance(filter, str) else filter
+        return cls(tree, moment, order_by)
+
+
+class Fleet:
+    """Reads through a pool; any number of threads may."""
+
+    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+        self._pool = pool
+        self._in_order_until = -1
+        """A position up to which no job's reports came late; later events do not change that."""
+
+    def page(
+        self, query: Query, limit: int, *, offset: int = 0, after: tuple[str, str] | None = None
+    ) -> list[Job]:
+        """So many jobs from an offset on or, in the usual order, after one created then of that name."""
+        with translated(), self._pool.connection() as connection:
+            listing = _listing(self._aware(query, connection), limit, offset, after)
+            rows = connection.execute(*listing, binary=True)
+            return [job_of(row) for row in rows]
+
+    def scan(self, query: Query, limit: int | None) -> Iterator[Job]:
+        """The jobs one by one, without holding them all."""
+        with (
+            translated(),
+            self._pool.connection() as connection,
+            connection.transaction(),
+            connection.cursor("jobs") as cursor,
+        ):
+            cursor.itersize = 2_000
+            cursor.execute(*_listing(self._aware(query, connection), limit))
+            yield from map(job_of, cursor)
+
+    def count(self, query: Query, by: str) -> dict[str | None, int]:
+        """How many jobs there are of each value of the field, the most frequent first."""
+        rendering = Rendering(query.moment)
+        key, _ = rendering.field(tuple(by.split(".")), "by")
+        condition = rendering.condition(query.filter)
+        counting = SQL("SELECT key::text, count(*) FROM ({}) AS jobs GROUP BY 1 ORDER BY 2 DESC, 1")
+        parameters = _parameters(query, rendering)
+        with translated(), self._pool.connection() as connection, connection.transaction():
+            aware = self._aware(query, connection)
+            jobs = _jobs(aware, SQL("{} AS key").format(key), condition, SQL(""))
+            # It reads as much as the moment is late: that is worth a plan of its own.
+            connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+            rows = connection.execute(counting.format(jobs), parameters, prepare=False)
+            return {key: int(count) for key, count in rows}
+
+    def states_at(self, position: int) -> dict[str | None, int]:
+        """How many jobs were in each state: a sum, however many there are. `intervals` must be there."""
+        with translated(), self._pool.connection() as connection:
+            rows = connection.execute(STATES_AT, {"position": position}).fetchall()
+        return _most_first(rows)
+
+    def states_as_they_happened(self, time: datetime) -> tuple[int, dict[str | None, int]]:
+        """The same as far as `intervals` has followed, and which position that is."""
+        with translated(), self._pool.connection() as connection:
+            rows = connection.execute(STATES_AS_THEY_HAPPENED, {"time": time}).fetchall()
+        states = [(state, jobs) for _, state, jobs in rows if state is not None]
+        return rows[0][0], _most_first(states)
+
+    def _aware(self, query: Query, connection: Connection) -> Query:
+        """The query, knowing whether there are late jobs: a statement for none is planned in half the time."""
+        moment = query.moment
+        if moment is None or moment.clock is Clock.RECORDED:
+            return query
+        if moment.position > self._in_order_until:
+            if connection.execute(ANY_LATE).fetchone() == (True,):
+                return query._replace(late=True)
+            self._in_order_until = moment.position
+        return query
+
+
+def _most_first(rows: Iterable[tuple[Any, ...]]) -> dict[str | None, int]:
+    return dict(sorted(rows, key=lambda row: (-row[1], row[0])))
+
+
+def _listing(
+    query: Query, limit: int | None, offset: int = 0, after: tuple[str, str] | None = None
+) -> tuple[Composed, dict[str, Any]]:
+    rendering = Rendering(query.moment)
+    condition = rendering.condition(query.filter)
+    if after is not None:
+        created, name = (rendering.parameter(value) for value in after)
+        beyond = "({} AND created <= {c} AND (created < {c} OR name > {n}))"
+        condition = SQL(beyond).format(condition, c=created, n=name)
+    keys = _order(query.order_by, rendering)
+    sorted_by = [SQL("{} AS o{}").format(key, SQL(str(n))) for n, (key, _) in enumerate(keys)]
+    columns = SQL(", ").join([SQL(ITSELF).format(), *sorted_by])
+    inner = _by(keys)
+    outer = _by([(SQL(f"o{n}").format(), down) for n, (_, down) in enumerate(keys)])
+    needed = None if limit is None else limit + offset
+    tail = SQL("{} LIMIT {}").format(inner, Literal(needed))
+    jobs = _jobs(query, columns, condition, tail)
+    whole = SQL("SELECT {} FROM ({}) AS jobs {} LIMIT {} OFFSET {}").format(
+        SQL(ITSELF), jobs, outer, Literal(limit), Literal(offset)
+    )
+    return whole, _parameters(query, rendering)
+
+
+def _jobs(query: Query, columns: Composable, condition: Composable, tail: Composable) -> Composed:
+    """The statement that reads jobs as of the query's moment."""
+    statement = NOW
+    if query.moment is not None:
+        statement = AT if query.moment.clock is Clock.RECORDED else AS_THEY_HAPPENED
+    in_order = SQL(IN_ORDER if query.late else "true")
+    parts = {"columns": columns, "condition": condition, "tail": tail, "in_order": in_order}
+    jobs = SQL(statement.decode()).format(**parts)
+    if statement is AS_THEY_HAPPENED and query.late:
+        return SQL("({}) UNION ALL ({})").format(jobs, SQL(LATE.decode()).format(**parts))
+    return jobs
+
+
+def _parameters(query: Query, rendering: Rendering) -> dict[str, Any]:
+    moment = query.moment
+    at = {} if moment is None else {"position": moment.position, "time": moment.time}
+    return rendering.parameters | at
+
+
+def _order(order_by: str, rendering: Rendering) -> list[tuple[Composable, bool]]:
+    """(expression, whether down) of each field, and at last of the name; raises InvalidFieldError."""
+    if not order_by.strip():
+        return [(SQL("created"), True), (SQL("name"), False)]
+    keys = []
+    for part in order_by.split(","):
+        match part.split():
+            case [field] | [field, "asc"]:
+                down = False
+            case [field, "desc"]:
+                down = True
+            case _:
+                raise InvalidFieldError(
+                    "order_by", f"{part.strip()!r} is not a field, or a field and desc (AIP-132)"
+                )
+        keys.append((rendering.field(tuple(field.split(".")), "order_by")[0], down))
+    return [*keys, (SQL("name"), False)]
+
+
+def _by(keys: Sequence[tuple[Composable, bool]]) -> Composed:
+    parts = [SQL("{} DESC" if down else "{}").format(key) for key, down in keys]
+    return SQL("ORDER BY {}").format(SQL(", ").join(parts))

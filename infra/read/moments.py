@@ -1,0 +1,155 @@
+"""Finds the moment that is meant: the position up to which events count, and the time on the clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from threading import Event as Signal
+from typing import Any, Final
+
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.moments import (
+    AsOf,
+    AtPosition,
+    AtTime,
+    AtVersion,
+    Clock,
+    Moment,
+    parse_as_of,
+    parse_clock,
+)
+from jobledger.domain.names import EARLIEST
+from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.projections.catalogue import INTERVALS
+from psycopg_pool import ConnectionPool
+
+READ_NOW: Final = sql.load(__package__, "read_now")
+READ_RECORDED: Final = sql.load(__package__, "read_recorded")
+FIND_VERSION: Final = sql.load(__package__, "find_version")
+SEAL: Final = sql.load(__package__, "seal")
+FOLLOW: Final = sql.load(__package__, "follow")
+STRETCH: Final = 20_000
+"""Events folded in one transaction by who follows."""
+
+Given = AsOf | Moment | datetime | str
+"""How a moment may be given: parsed, as text (see parse_as_of), or as a time with a zone."""
+
+
+class Moments:
+    """Reads through a pool; any number of threads may."""
+
+    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+        self._pool = pool
+
+    def find(self, given: Given | None, clock: Clock | str | None, name: str = "") -> Moment:
+        """The moment meant; None is now, on the recorded clock unless the other one is said.
+
+        Only a job's `name` makes sense of a version. As it happened, all counts that was recorded
+        until now, unless it is said up to which position. Raises InvalidFieldError for one that
+        is not yet, or cannot be read; one before the ledger began is position 0.
+        """
+        wanted = parse_clock(clock)
+        now, size = self._row(READ_NOW)
+        match _parsed(given, wanted, now):
+            case None:
+                return Moment(size, now, Clock.RECORDED)
+            case Moment() as moment:
+                _check_recorded(moment.position, size)
+                return self._followed(moment)
+            case AtVersion(version=version):
+                return self._at_position(self._position_of(name, version), now)
+            case AtPosition(position=position):
+                _check_recorded(position, size)
+                return self._at_position(position, now)
+            case AtTime() as at:
+                return self._at_time(at, now, size)
+
+    def follow(self, position: int) -> int:
+        """Lets `intervals` come as far as that position; returns how far it has come, maybe further.
+
+        It comes no further than the ledger, whatever the position.
+        """
+        before, reached = -1, self._follow(position)
+        while before < reached < position:
+            before, reached = reached, self._follow(position)
+        return reached
+
+    def follow_all(self, closed: Signal) -> None:
+        """Lets `intervals` come as far as the ledger, unless that is closed meanwhile."""
+        _, size = self._row(READ_NOW)
+        while self._follow(size) < size and not closed.is_set():
+            pass
+
+    def _follow(self, position: int) -> int:
+        """Some of the way, in one transaction; how far it has come then."""
+        return int(self._row(FOLLOW, (INTERVALS.name, position, STRETCH))[0])
+
+    def _followed(self, moment: Moment) -> Moment:
+        """The same moment, once it is known which jobs' reports came late."""
+        if moment.clock is Clock.OCCURRED:
+            self.follow(moment.position)
+        return moment
+
+    def _at_time(self, at: AtTime, now: datetime, size: int) -> Moment:
+        if at.time > now:
+            why = f"{time_text(at.time)} is not yet: it is {time_text(now)}"
+            raise InvalidFieldError("as_of", why)
+        if at.clock is Clock.RECORDED:
+            return Moment(int(self._row(SEAL, (at.time,))[0]), at.time, at.clock)
+        if at.known is None:
+            # As far as `intervals` has come: what is kept there is of just this moment then.
+            return Moment(self.follow(size), at.time, at.clock)
+        _check_recorded(at.known, size)
+        return self._followed(Moment(at.known, at.time, at.clock))
+
+    def _at_position(self, position: int, now: datetime) -> Moment:
+        with translated(), self._pool.connection() as connection:
+            row = connection.execute(READ_RECORDED, (position,)).fetchone()
+        return Moment(position, min(row[0], now) if row else EARLIEST, Clock.RECORDED)
+
+    def _position_of(self, name: str, version: int) -> int:
+        if not name:
+            raise InvalidFieldError("as_of", f"v{version} is a moment of one job, not of all")
+        position, last = self._row(FIND_VERSION, {"name": name, "version": version})
+        if last is None:
+            raise JobNotFoundError(name)
+        if position is None:
+            raise InvalidFieldError("as_of", f"there is no version {version}: {name} is at v{last}")
+        return int(position)
+
+    def _row(self, statement: bytes, parameters: Any = None) -> tuple[Any, ...]:
+        with translated(), self._pool.connection() as connection:
+            row = connection.execute(statement, parameters).fetchone()
+        assert row is not None
+        return row
+
+
+def is_pinned(given: Given | None) -> bool:
+    """Whether a moment as it happened is given with the position up to which events count."""
+    if isinstance(given, AtTime):
+        return given.known is not None
+    return isinstance(given, Moment) or (isinstance(given, str) and "@" in given)
+
+
+def _parsed(given: Given | None, clock: Clock | None, now: datetime) -> AsOf | Moment | None:
+    if given is None and clock is Clock.OCCURRED:
+        return AtTime(now, clock)
+    if isinstance(given, str):
+        given = parse_as_of(given, clock, now)
+    elif isinstance(given, datetime):
+        if given.utcoffset() is None:
+            raise InvalidFieldError("as_of", f"{given} has no time zone")
+        given = AtTime(given.astimezone(UTC), clock or Clock.OCCURRED)
+    on_versions = isinstance(given, AtVersion | AtPosition)
+    if clock is Clock.OCCURRED and on_versions:
+        raise InvalidFieldError(
+            "clock", "versions and positions are moments of the recorded clock only"
+        )
+    return given
+
+
+def _check_recorded(position: int, size: int) -> None:
+    if position > size:
+        why = f"position {position} is not yet: the ledger is at {size}"
+        raise InvalidFieldError("as_of", why)

@@ -1,0 +1,85 @@
+"""Page tokens (AIP-158): opaque, signed, and good for one query of one ledger at one moment."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import orjson
+from itsdangerous import BadData, URLSafeSerializer
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.moments import Clock, Moment
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from psycopg_pool import ConnectionPool
+
+READ_SECRET: Final = sql.load(__package__, "read_secret")
+
+
+class Place(NamedTuple):
+    """Where a page begins: after so many jobs or, in the usual order, after the one created then."""
+
+    moment: Moment
+    offset: int = 0
+    after: tuple[str, str] | None = None
+
+
+class Tokens:
+    """Writes and reads the tokens of one ledger."""
+
+    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+        self._pool = pool
+        self._signer: URLSafeSerializer | None = None
+
+    def write(self, place: Place, *query: str) -> str:
+        """The token of a place in that query."""
+        moment = place.moment
+        said = [
+            moment.position,
+            moment.time.isoformat(),
+            moment.clock,
+            place.offset,
+            place.after,
+            _digest(query),
+        ]
+        token: bytes | str = self._signing().dumps(said)
+        return token.decode() if isinstance(token, bytes) else token
+
+    def read(self, token: str, *query: str) -> Place:
+        """Raises InvalidFieldError for one that was not made here, or not for that query."""
+        try:
+            position, time, clock, offset, after, digest = self._signing().loads(token)
+        except (BadData, ValueError) as error:
+            raise InvalidFieldError("page_token", "is not one that this ledger made") from error
+        if digest != _digest(query):
+            raise InvalidFieldError("page_token", "belongs to another query")
+        moment = Moment(position, datetime.fromisoformat(time), Clock(clock))
+        return Place(moment, offset, None if after is None else (after[0], after[1]))
+
+    def _signing(self) -> URLSafeSerializer:
+        if self._signer is None:
+            with translated(), self._pool.connection() as connection:
+                row = connection.execute(READ_SECRET).fetchone()
+            assert row is not None
+            self._signer = URLSafeSerializer(
+                row[0],
+                salt="page",
+                serializer=_Json,
+                signer_kwargs={"digest_method": hashlib.sha256},
+            )
+        return self._signer
+
+
+class _Json:
+    """JSON as itsdangerous wants it."""
+
+    loads = staticmethod(orjson.loads)
+
+    @staticmethod
+    def dumps(value: object) -> bytes:
+        return orjson.dumps(value)
+
+
+def _digest(query: tuple[str, ...]) -> str:
+    return hashlib.sha256(orjson.dumps(query)).hexdigest()[:16]

@@ -1,0 +1,190 @@
+"""Jobs whose time has come, and the export they go to: what leaves the ledger is in a file first, and was read back."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
+
+import orjson
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.moments import Clock, Moment
+from jobledger.domain.states import TERMINAL, JobState
+from jobledger.infra.errors import InputError
+from jobledger.infra.eventstore.feed import ENTERED
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import translated
+from jobledger.infra.transfer.export import HISTORY_VERSION, history_json, whole, write_history
+from jobledger.infra.transfer.selection import BATCH, Selection
+
+FIND_RETIRED: Final = sql.load(__package__, "find_retired")
+READ_RETIRED: Final = sql.load(__package__, "read_retired")
+READ_RETIRED_EVENTS: Final = sql.load(__package__, "read_retired_events")
+KEEP_RETIRED: Final = sql.load(__package__, "keep_retired")
+GZIP: Final = b"\x1f\x8b"
+DERIVED: Final = "state"
+"""What an export tells of an event that is not stored of it."""
+
+
+class Retired(NamedTuple):
+    """A job that is over: as many events as its version says, the last one at that position."""
+
+    name: str
+    version: int
+    last_position: int
+
+
+class Source:
+    """Jobs that are over, and were by a time; on a connection of its own, as a context."""
+
+    def __init__(self, ledger: Ledger, before: datetime) -> None:
+        at = ledger.moment(before - timedelta(microseconds=1), Clock.RECORDED)
+        self.selection = Selection(ledger.name, Moment(at.position, before, Clock.RECORDED))
+        self._connection = ledger.connection()
+
+    def __enter__(self) -> Self:
+        ended = [state.name for state in TERMINAL]
+        position = self.selection.moment.position
+        try:
+            with translated():
+                self._connection.execute(FIND_RETIRED, {"ended": ended, "position": position})
+        except BaseException:
+            self._connection.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def retired(self) -> list[Retired]:
+        """The jobs, in the order in which they were last heard of."""
+        with translated():
+            return [Retired(*row) for row in self._connection.execute(READ_RETIRED)]
+
+    def events(self) -> Iterator[RecordedEvent]:
+        """All events of theirs, by position."""
+        states: dict[str, JobState | None] = {}
+        with (
+            translated(),
+            self._connection.transaction(),
+            self._connection.cursor("retired_events") as cursor,
+        ):
+            cursor.execute(READ_RETIRED_EVENTS, binary=True)
+            while rows := cursor.fetchmany(BATCH):
+                for row in rows:
+                    state = states[row[1]] = ENTERED.get(row[3]) or states.get(row[1])
+                    yield RecordedEvent._make((*row, state))
+
+    def keep(self, counts: Counter[str]) -> None:
+        """Leaves out those that have other numbers of events than these."""
+        with translated():
+            self._connection.execute(KEEP_RETIRED, (list(counts), list(counts.values())))
+
+
+class Export(NamedTuple):
+    """The file that the events go to, in the form of a jsonl export; or are in already."""
+
+    file: Path
+    is_there: bool
+
+    def secure(self, source: Source) -> str:
+        """The file's SHA-256 in hex, once it holds the events; jobs that it does not hold whole are left out.
+
+        Raises InvalidFieldError where a file would be written over, or cannot be written, and
+        InputError where it cannot be read back, or tells of an event otherwise than the ledger.
+        """
+        if not self.is_there:
+            self._write(source)
+        source.keep(_found(self.file, source.events()))
+        with self.file.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def _write(self, source: Source) -> None:
+        if self.file.exists():
+            why = (
+                f"{self.file} is there already; if a pruning was interrupted, go on with --exported"
+            )
+            raise InvalidFieldError("to", why)
+        with whole(self.file, folder=False) as partial, partial.open("wb") as out:
+            write_history(out, source.selection, source.events())
+            out.flush()
+            os.fsync(out.fileno())
+        folder = os.open(self.file.resolve().parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _found(file: Path, events: Iterable[RecordedEvent]) -> Counter[str]:
+    """How many of these events the file holds, of each job."""
+    counts = Counter[str]()
+    lines = _lines(file)
+    number, line = next(lines, (0, None))
+    for event in events:
+        while line is not None and line["position"] < event.position:
+            number, line = next(lines, (0, None))
+        if line is None or line["position"] > event.position:
+            continue
+        if _stored(orjson.loads(orjson.dumps(history_json(event)))) != _stored(line):
+            raise InputError(str(file), number, f"is not the event at position {event.position}")
+        counts[event.name] += 1
+    for _ in lines:
+        pass  # To its end: a file that breaks off is no export.
+    return counts
+
+
+def _stored(line: JsonObject) -> JsonObject:
+    return {key: value for key, value in line.items() if key != DERIVED}
+
+
+def _lines(file: Path) -> Iterator[tuple[int, Any]]:
+    """The events in the file, with the number of their line; raises InputError for no whole history."""
+    number = events = 0
+    ended = False
+    try:
+        with file.open("rb") as raw:
+            zipped = raw.read(len(GZIP)) == GZIP
+            raw.seek(0)
+            for number, text in enumerate(gzip.GzipFile(fileobj=raw) if zipped else raw, start=1):
+                line = _object(file, number, text)
+                if number == 1:
+                    _check_head(file, line)
+                elif "end" in line:
+                    ended = line.get("events") == events
+                elif ended or not isinstance(line.get("position"), int):
+                    raise InputError(str(file), number, "is no event of an exported history")
+                else:
+                    events += 1
+                    yield number, line
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(str(file), number + 1, f"the gzip is damaged: {error}") from error
+    except OSError as error:
+        raise InputError(str(file), 0, error.strerror or str(error)) from error
+    if not ended:
+        raise InputError(str(file), number, "breaks off: the last line, the end, is missing")
+
+
+def _object(file: Path, number: int, text: bytes) -> JsonObject:
+    try:
+        line = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InputError(str(file), number, f"is not JSON: {error}") from error
+    if not isinstance(line, dict):
+        raise InputError(str(file), number, "is not a JSON object")
+    return line
+
+
+def _check_head(file: Path, line: JsonObject) -> None:
+    if (line.get("jobledger"), line.get("version")) != ("history", HISTORY_VERSION):
+        why = f"is not the first line of an exported history of version {HISTORY_VERSION}"
+        raise InputError(str(file), 1, why)

@@ -1,0 +1,1 @@
+"""What all servers share: the log, listening and shutdown, callers, limits."""

@@ -1,0 +1,195 @@
+"""Exports the events of a job, of the jobs a filter matches, or of all jobs, as of a moment.
+
+What is written: jsonl is a history that opens again without a database (reading_back.py);
+page.py is for people without a server; cloud_events.py, perfetto.py and parquet.py are for other
+programs.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from enum import StrEnum
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+from uuid import uuid4
+
+import orjson
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.infra.eventstore.json_view import event_json
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.transfer.selection import Order, Selection, select
+
+HISTORY_VERSION: Final = 1
+"""Of the form of a jsonl export; one that older readers would misread has a greater one."""
+TOLD_EVERY: Final = 1_000
+
+Write = Callable[[BinaryIO, Selection, Iterable[RecordedEvent]], None]
+Progress = Callable[[int], object]
+"""Told how many events were written so far, now and then."""
+
+
+class Format(StrEnum):
+    """What an export is written as."""
+
+    JSONL = "jsonl"
+    CLOUDEVENTS = "cloudevents"
+    PARQUET = "parquet"
+    PERFETTO = "perfetto"
+    HTML = "html"
+
+
+class Form(NamedTuple):
+    """How one format is written: its events in that order, to a stream or into a folder."""
+
+    order: Order
+    to_stream: Write | None = None
+    to_folder: Callable[[Path, Selection, Iterable[RecordedEvent]], None] | None = None
+
+
+def export(
+    ledger: Ledger,
+    wanted: Selection,
+    format_: Format,
+    to: Path | BinaryIO,
+    progress: Progress = lambda done: None,
+) -> int:
+    """Writes the events that are wanted; returns how many.
+
+    A path holds a whole export or what it held before: it is written under another name beside
+    it, and renamed. Parquet is a folder, which must be new or empty; the others are files.
+    Raises InvalidFieldError for a filter that does not parse, a place that cannot be written to,
+    or a format whose libraries are not installed, and JobNotFoundError if `wanted` names a job
+    that was not known at the moment.
+    """
+    form = form_of(format_)
+    with closing(select(ledger, wanted, form.order)) as selected:
+        events = _Counted(_known(selected, wanted), progress)
+        if isinstance(to, Path):
+            with whole(to, folder=form.to_folder is not None) as partial:
+                _write(form, partial, wanted, events)
+        elif form.to_stream is not None:
+            form.to_stream(to, wanted, events)
+        else:
+            raise InvalidFieldError("to", f"{format_} is a folder of files: it needs a path")
+    progress(events.count)
+    return events.count
+
+
+def form_of(format_: Format) -> Form:
+    """How that format is written; raises InvalidFieldError where its libraries are not installed."""
+    try:
+        match format_:
+            case Format.JSONL:
+                return Form(Order.POSITION, to_stream=write_history)
+            case Format.CLOUDEVENTS:
+                from jobledger.infra.transfer import cloud_events
+
+                return Form(Order.POSITION, to_stream=cloud_events.write)
+            case Format.PERFETTO:
+                from jobledger.infra.transfer import perfetto
+
+                return Form(Order.JOB, to_stream=perfetto.write)
+            case Format.HTML:
+                from jobledger.infra.transfer import html_page as page
+
+                return Form(Order.POSITION, to_stream=page.write)
+            case Format.PARQUET:
+                from jobledger.infra.transfer import parquet
+
+                return Form(Order.DAY, to_folder=parquet.write)
+    except ModuleNotFoundError as error:
+        raise InvalidFieldError(
+            "format", f"{format_} needs {error.name}: pip install 'jobledger[export]'"
+        ) from error
+
+
+def write_history(out: BinaryIO, wanted: Selection, events: Iterable[RecordedEvent]) -> None:
+    """A line that says what is here, a line for each event, and a last one that says it is whole.
+
+    An event's `data` is the very bytes that are stored.
+    """
+    out.write(_line({"jobledger": "history", "version": HISTORY_VERSION} | wanted.json()))
+    written = _Counted(iter(events))
+    out.writelines(_line(history_json(event)) for event in written)
+    out.write(_line({"end": True, "events": written.count}))
+
+
+def history_json(event: RecordedEvent) -> JsonObject:
+    """An event as everywhere, with all else that is kept of it; its data as it is stored."""
+    return event_json(event) | {
+        "data": orjson.Fragment(event.stored),
+        "schema": event.schema,
+        "traceParent": event.trace_parent,
+    }
+
+
+@contextmanager
+def whole(to: Path, *, folder: bool) -> Iterator[Path]:
+    """A path beside `to` to write to, which becomes `to` at the end, and is gone if that never comes.
+
+    Raises InvalidFieldError where `to` is something else already, or cannot be written to.
+    """
+    to = to.resolve()
+    partial = to.with_name(f".{to.name}.{uuid4().hex[:8]}.partial")
+    try:
+        if to.exists() and not (_is_empty(to) if folder else to.is_file()):
+            what = "an empty folder" if folder else "a file"
+            raise InvalidFieldError("to", f"{to} is there, and is not {what}")
+        if folder:
+            partial.mkdir()
+        yield partial
+        partial.replace(to)
+    except OSError as error:
+        raise InvalidFieldError("to", f"{to}: {error.strerror or error}") from error
+    finally:
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
+
+
+def _write(form: Form, to: Path, wanted: Selection, events: Iterable[RecordedEvent]) -> None:
+    if form.to_folder is not None:
+        form.to_folder(to, wanted, events)
+    elif form.to_stream is not None:
+        with to.open("wb") as out:
+            form.to_stream(out, wanted, events)
+
+
+def _known(events: Iterator[RecordedEvent], wanted: Selection) -> Iterator[RecordedEvent]:
+    """The same events, once there is one if a job was named: nothing is written before."""
+    first = next(events, None)
+    if first is None and wanted.name:
+        raise JobNotFoundError(wanted.name)
+    return events if first is None else chain((first,), events)
+
+
+class _Counted:
+    """Events on their way, counted."""
+
+    def __init__(
+        self, events: Iterator[RecordedEvent], progress: Progress = lambda done: None
+    ) -> None:
+        self._events = events
+        self._progress = progress
+        self.count = 0
+
+    def __iter__(self) -> Iterator[RecordedEvent]:
+        for event in self._events:
+            self.count += 1
+            if self.count % TOLD_EVERY == 0:
+                self._progress(self.count)
+            yield event
+
+
+def _line(value: JsonObject) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and next(path.iterdir(), None) is None

@@ -1,0 +1,54 @@
+"""One job's history as a page that needs no server: a single HTML file, with the data and all scripts in it.
+
+It is the page that `jobledger serve` shows of a job. Data is as it is stored, personal parts sealed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from typing import BinaryIO, Final
+
+from jobledger.infra.eventstore.stored_event import RecordedEvent, up_to
+from jobledger.infra.transfer.selection import Selection
+from jobledger.infra.web import assets
+from jobledger.infra.web.history import Outline, happened
+from jobledger.infra.web.job import page_of
+from jobledger.infra.web.rendering import render
+
+ENTRY: Final = 'import "jobledger/job";'
+POLICY: Final = (
+    "default-src 'none'; script-src {map} {entry} data:; style-src 'unsafe-inline';"
+    " img-src data: blob:; base-uri 'none'; form-action 'none'"
+)
+
+
+def write(out: BinaryIO, wanted: Selection, events: Iterable[RecordedEvent]) -> None:
+    """The page of the one job that is wanted; `events` come in the order of their versions."""
+    known = [event for event in up_to(list(events), wanted.moment) if event.schema]
+    clock = wanted.moment.clock
+    outline = Outline(wanted.name, clock, wanted.moment.position, map(happened, known))
+    page = page_of(wanted.ledger, outline, known)
+    data = page.data | {
+        "offline": True,
+        "receipts": {str(version): text for version, text in wanted.receipts.items()},
+        "keys": list(wanted.keys),
+    }
+    import_map = assets.import_map_within("jobledger/job")
+    html = render(
+        "job_file.html",
+        job=page._replace(data=data),
+        moment=wanted.moment,
+        ledger=wanted.ledger,
+        style=assets.text("page.css"),
+        import_map=import_map,
+        entry=ENTRY,
+        policy=POLICY.format(map=_hash(import_map), entry=_hash(ENTRY)),
+    )
+    out.write(html.encode())
+
+
+def _hash(script: str) -> str:
+    """What a Content-Security-Policy calls it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

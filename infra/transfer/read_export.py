@@ -1,0 +1,220 @@
+"""Opens an exported history (jsonl, gzip'd or not) read-only, without a database.
+
+Nothing is believed that is not whole: a file that breaks off or was damaged is refused, with the
+line where that shows.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterable
+from datetime import UTC
+from pathlib import Path
+from typing import Final, Literal
+
+from jobledger.domain import canonical
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.data import parse
+from jobledger.domain.errors import InvalidFieldError, LedgerError
+from jobledger.domain.events import read_data
+from jobledger.domain.moments import Clock, Moment
+from jobledger.domain.names import parse_name
+from jobledger.domain.states import JobState
+from jobledger.infra.errors import InputError
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.transfer.export import HISTORY_VERSION
+from jobledger.infra.transfer.history_file import History
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+GZIP: Final = b"\x1f\x8b"
+
+
+def open_history(file: Path, name: str | None = None) -> History:
+    """The history of that job, or of the only one in the file.
+
+    Raises InputError for a file that cannot be read, is not whole, or holds nothing of the job,
+    and InvalidFieldError where it holds several and none is named.
+    """
+    reader = _Reader(str(file), name)
+    try:
+        with file.open("rb") as raw:
+            zipped = raw.read(len(GZIP)) == GZIP
+            raw.seek(0)
+            lines: Iterable[bytes] = gzip.GzipFile(fileobj=raw) if zipped else raw
+            for number, line in enumerate(lines, start=1):
+                reader.take(number, line)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        why = f"the gzip is broken off or damaged: {error}"
+        raise InputError(str(file), reader.lines + 1, why) from error
+    except OSError as error:
+        raise InputError(str(file), 0, error.strerror or str(error)) from error
+    return reader.history()
+
+
+class _Reader:
+    """Takes the lines of a file one by one, and keeps the events of one job."""
+
+    def __init__(self, file: str, name: str | None) -> None:
+        self._file = file
+        self._name = name
+        self._head: _Head | None = None
+        self._kept: list[RecordedEvent] = []
+        self.lines = self._events = self._position = 0
+        self._ended = False
+        self._only = False
+        """Whether the job is not named, and so must be the only one."""
+
+    def take(self, number: int, line: bytes) -> None:
+        """Raises InputError, with the line's number."""
+        self.lines = number
+        try:
+            value = _object(line)
+            if self._head is None:
+                self._head = _head(value)
+            elif self._ended:
+                raise _DamagedError("comes after the end")
+            elif "end" in value:
+                self._end(parse(_End, value))
+            else:
+                self._event(value)
+        except _SeveralJobsError:
+            raise
+        except LedgerError as error:
+            raise InputError(self._file, number, str(error)) from error
+
+    def history(self) -> History:
+        """What was kept, once all is there."""
+        if self._head is None or not self._ended:
+            raise InputError(
+                self._file, self.lines, "breaks off: the last line, the end, is missing"
+            )
+        if not self._kept or self._name is None:
+            raise InputError(self._file, 0, f"holds nothing of {self._name or 'any job'}")
+        moment = Moment(self._head.position, self._head.as_of, self._head.clock)
+        return History(self._file, self._head.ledger, moment, self._name, self._kept)
+
+    def _event(self, value: JsonObject) -> None:
+        place = parse(_Place, value)
+        if place.position <= self._position:
+            raise _DamagedError(f"position {place.position} comes after {self._position}")
+        if self._head is not None and place.position > self._head.position:
+            raise _DamagedError(
+                f"position {place.position} is after {self._head.position}, the last"
+            )
+        self._position = place.position
+        self._events += 1
+        if self._name is None:
+            self._name = parse_name(place.name)
+            self._only = True
+        if place.name == self._name:
+            self._keep(parse(_Line, value).event())
+        elif self._only:
+            raise _SeveralJobsError(
+                "name", f"{self._file} holds {self._name}, {place.name} and maybe more: name one"
+            )
+
+    def _keep(self, event: RecordedEvent) -> None:
+        assert self._head is not None
+        last = self._kept[-1].version if self._kept else 0
+        # On the occurred clock those that occurred later are not there.
+        gap_allowed = self._head.clock is Clock.OCCURRED
+        if event.version <= last or (event.version > last + 1 and not gap_allowed):
+            raise _DamagedError(f"version {event.version} of {event.name} comes after {last}")
+        self._kept.append(event)
+
+    def _end(self, end: _End) -> None:
+        if end.events != self._events:
+            raise _DamagedError(f"{end.events} events were written, and {self._events} are here")
+        self._ended = True
+
+
+class _DamagedError(LedgerError):
+    """Something that no export writes."""
+
+
+class _SeveralJobsError(InvalidFieldError):
+    """Several jobs, and none was named: nothing is wrong with the file."""
+
+
+Whole = ConfigDict(alias_generator=to_camel)
+
+
+class _Head(BaseModel):
+    model_config = Whole
+
+    jobledger: Literal["history"]
+    version: int
+    ledger: str
+    as_of: AwareDatetime
+    clock: Clock
+    position: int = Field(ge=0)
+
+
+class _End(BaseModel):
+    end: Literal[True]
+    events: int
+
+
+class _Place(BaseModel):
+    """What is looked at in the events of all jobs."""
+
+    model_config = Whole
+
+    position: int = Field(ge=1)
+    name: str
+
+
+class _Line(_Place):
+    version: int = Field(ge=1)
+    type: str
+    schema_number: int = Field(ge=1, alias="schema")
+    occurred_time: AwareDatetime
+    recorded_time: AwareDatetime
+    actor: str | None
+    request_id: str | None
+    trace_parent: str | None
+    data: JsonObject
+    state: str | None
+
+    def event(self) -> RecordedEvent:
+        """As the ledger holds it; raises LedgerError where it cannot."""
+        if self.state is not None and self.state not in JobState.__members__:
+            raise InvalidFieldError("state", f"{self.state!r} is none")
+        stored = canonical.encode(self.data)
+        read_data(self.type, self.schema_number, stored)
+        return RecordedEvent(
+            position=self.position,
+            name=self.name,
+            version=self.version,
+            type=self.type,
+            schema=self.schema_number,
+            occurred_time=self.occurred_time.astimezone(UTC),
+            recorded_time=self.recorded_time.astimezone(UTC),
+            actor=self.actor,
+            request_id=self.request_id,
+            trace_parent=self.trace_parent,
+            stored=stored,
+            state=None if self.state is None else JobState[self.state],
+        )
+
+
+def _head(value: JsonObject) -> _Head:
+    if value.get("jobledger") != "history":
+        raise _DamagedError("is not the first line of an exported history (--format jsonl)")
+    head = parse(_Head, value)
+    if head.version != HISTORY_VERSION:
+        raise _DamagedError(f"version {head.version} is not {HISTORY_VERSION}, which is read here")
+    return head
+
+
+def _object(line: bytes) -> JsonObject:
+    try:
+        value = canonical.loads(line)
+    except ValueError as error:
+        why = f"is not JSON: {error}" if line.endswith(b"\n") else "breaks off in the middle"
+        raise _DamagedError(why) from error
+    if not isinstance(value, dict):
+        raise _DamagedError("is not a JSON object")
+    return value

@@ -1,0 +1,1 @@
+"""Projections made again from the events: rebuild, rehearsal of a new version, verification."""

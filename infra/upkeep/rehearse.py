@@ -1,0 +1,163 @@
+"""Rehearses a rebuild: folds all history with the code at hand and tells which rows would change, and how.
+
+It happens in one transaction that sees one moment, and is taken back: nothing changes, nobody waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+import psycopg
+from jobledger.infra.eventstore.feed import READ_SIZE
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.upkeep.rebuild import fold, look_in
+from jobledger.projections.catalogue import Projection
+from psycopg.sql import SQL, Composable, Identifier
+
+READ_COLUMNS: Final = sql.load(__package__, "read_columns")
+COMPARE_ROWS: Final = sql.load(__package__, "compare_rows")
+BESIDE: Final = "rehearsal"
+
+Progress = Callable[[int, int], object]
+
+
+class RowChange(NamedTuple):
+    """A row that would be another: `fields` has (as it is, as it would be) of those that differ.
+
+    A row that would come or go has None on one side of all of them.
+    """
+
+    table: str
+    key: str
+    fields: dict[str, tuple[Any, Any]]
+
+
+class Rehearsal(NamedTuple):
+    """What a rebuild would change, of how many events and rows; `changes` are the first of `changed`."""
+
+    events: int
+    rows: int
+    changed: int
+    changes: list[RowChange]
+
+
+def rehearse(
+    connection: Connection,
+    projection: Projection,
+    *,
+    limit: int = 100,
+    progress: Progress = lambda done, size: None,
+) -> Rehearsal:
+    """Folds all events into new rows, compares them with the live ones, and forgets them."""
+    with folded(connection, [projection], None, progress) as made:
+        rows = changed = 0
+        changes: list[RowChange] = []
+        for table in projection.tables:
+            compared = _compare(connection, table, made.live, made.beside, limit - len(changes))
+            rows, changed = rows + compared[0], changed + compared[1]
+            changes += compared[2]
+        return Rehearsal(made.size, rows, changed, changes)
+
+
+class Folded(NamedTuple):
+    """The schema that is live, the one with the new rows beside it, and how many events made those."""
+
+    live: str
+    beside: str
+    size: int
+
+
+@contextmanager
+def folded(
+    connection: Connection,
+    projections: Sequence[Projection],
+    size: int | None = None,
+    progress: Progress = lambda done, size: None,
+) -> Iterator[Folded]:
+    """Rows made anew of the first `size` events, or of all, by the code at hand; names mean these rows.
+
+    It happens in a transaction that sees one moment, and of which nothing stays.
+    """
+    with translated(), _taken_back(connection):
+        live = str(connection.execute("SELECT current_schema()").fetchone()[0])  # type: ignore[index]
+        if size is None:
+            size = int(connection.execute(READ_SIZE).fetchone()[0])  # type: ignore[index]
+        beside = f"{live}_{BESIDE}"
+        connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(beside)))
+        look_in(connection, beside, live)
+        connection.execute("SET LOCAL work_mem = '256MB'")
+        connection.execute("SET LOCAL check_function_bodies = off")
+        for projection in projections:
+            # The code at hand, wherever the ledger's own stands.
+            connection.execute(projection.functions.encode())
+            connection.execute(projection.schema)
+            fold(connection, projection, 0, size, progress)
+        yield Folded(live, beside, size)
+
+
+@contextmanager
+def _taken_back(connection: Connection) -> Iterator[None]:
+    """A transaction of which nothing stays, as of one moment."""
+    isolation = connection.isolation_level
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    try:
+        with connection.transaction(force_rollback=True):
+            yield
+    finally:
+        connection.isolation_level = isolation
+
+
+def _compare(
+    connection: Connection, table: str, live: str, beside: str, limit: int
+) -> tuple[int, int, list[RowChange]]:
+    """How many rows there are, how many differ, and the first of those."""
+    columns = connection.execute(READ_COLUMNS, {"table": table, "live": live, "beside": beside})
+    described = columns.fetchall()
+    common = [name for name, in_both, _ in described if in_both]
+    keys = [name for name, _, is_key in described if is_key]
+    statement = SQL(COMPARE_ROWS.decode()).format(
+        live=Identifier(live, table),
+        beside=Identifier(beside, table),
+        same=SQL(" AND ").join(_both("{} = {}", key) for key in keys),
+        was=_row("live", common),
+        would_be=_row("beside", common),
+    )
+    rows = changed = 0
+    changes: list[RowChange] = []
+    with connection.cursor("compared") as cursor:
+        cursor.itersize = 10_000
+        for is_same, was, would_be in cursor.execute(statement):
+            rows += 1
+            if not is_same:
+                changed += 1
+                if len(changes) < limit:
+                    changes.append(_change(table, keys, common, was, would_be))
+    return rows, changed, changes
+
+
+def _change(
+    table: str,
+    keys: list[str],
+    columns: list[str],
+    was: dict[str, Any] | None,
+    would_be: dict[str, Any] | None,
+) -> RowChange:
+    one = was or would_be or {}
+    fields = {
+        column: ((was or {}).get(column), (would_be or {}).get(column))
+        for column in columns
+        if was is None or would_be is None or was[column] != would_be[column]
+    }
+    return RowChange(table, "/".join(str(one[key]) for key in keys), fields)
+
+
+def _both(comparison: str, column: str) -> Composable:
+    sides = Identifier("live", column), Identifier("beside", column)
+    return SQL(comparison).format(*sides)
+
+
+def _row(side: str, columns: list[str]) -> Composable:
+    return SQL(", ").join(SQL("{}").format(Identifier(side, column)) for column in columns)

@@ -1,0 +1,139 @@
+"""Replays every job from its events with the domain's fold, and compares with what is shown of it.
+
+Reads one moment of the ledger, in one pass: events by name and version, rows by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.errors import LedgerError
+from jobledger.domain.job import Job, evolve
+from jobledger.infra.eventstore.feed import READ_SIZE
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.projections.jobs import COLUMNS, job_of
+
+VERIFY_POSITIONS: Final = sql.load(__package__, "verify_positions")
+VERIFY_EVENTS: Final = sql.load(__package__, "verify_events")
+VERIFY_INTERVALS: Final = sql.load(__package__, "verify_intervals")
+VERIFY_JOBS: Final = sql.load(__package__, "verify_jobs")
+
+Progress = Callable[[int, int], object]
+
+
+class Finding(NamedTuple):
+    """Something that does not hold; `position` is 0 where it is not about one event."""
+
+    kind: str
+    """gap, clock, unreadable, missing, extra, or differs."""
+    position: int
+    name: str
+    detail: str
+
+
+class Verdict(NamedTuple):
+    """What was looked at, and what does not hold."""
+
+    events: int
+    jobs: int
+    findings: list[Finding]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all holds."""
+        return not self.findings
+
+
+def verify(connection: Connection, progress: Progress = lambda done, size: None) -> Verdict:
+    """Checks positions, versions and recorded times for gaps and order, every row of `jobs`, and intervals."""
+    with translated(), connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        size = int(connection.execute(READ_SIZE).fetchone()[0])  # type: ignore[index]
+        findings = [Finding(*row) for row in connection.execute(VERIFY_POSITIONS)]
+        jobs = 0
+        with (
+            connection.cursor("verified_jobs") as rows,
+            connection.cursor("verified_events") as log,
+        ):
+            rows.itersize = log.itersize = 5_000
+            rows.execute(VERIFY_JOBS)
+            log.execute(VERIFY_EVENTS)
+            shown = (Shown(job_of(row[:-3]), *row[-3:]) for row in rows)
+            for finding in _compare(_replayed(log, progress, size), shown):
+                if isinstance(finding, Finding):
+                    findings.append(finding)
+                else:
+                    jobs += 1
+        findings += [Finding(*row) for row in connection.execute(VERIFY_INTERVALS)]
+    return Verdict(size, jobs, findings)
+
+
+class Shown(NamedTuple):
+    """A row of `jobs`: the job, and what else stands there of it."""
+
+    job: Job
+    etag: str
+    first_position: int
+    last_position: int
+
+
+def _replayed(
+    log: Iterable[tuple[Any, ...]], progress: Progress, size: int
+) -> Iterator[Shown | Finding]:
+    """Each job as its events make it, by name; and what is wrong with the events."""
+    done = 0
+    events = (RecordedEvent(*row) for row in log)
+    for name, history in groupby(events, key=lambda event: event.name):
+        job, first, last = Job(name=name), 0, 0
+        for event in history:
+            first, last = first or event.position, event.position
+            done += 1
+            if event.version != job.version + 1:
+                detail = f"version {event.version} follows version {job.version}"
+                yield Finding("gap", event.position, name, detail)
+            try:
+                job = evolve(job, event.event)
+            except LedgerError as error:
+                yield Finding("unreadable", event.position, name, str(error))
+                job = job.model_copy(update={"version": event.version})
+            if done % 1_000 == 0:
+                progress(done, size)
+        yield Shown(job, job.etag, first, last)
+    progress(size, size)
+
+
+def _compare(
+    replayed: Iterator[Shown | Finding], shown: Iterator[Shown]
+) -> Iterator[Shown | Finding]:
+    """Walks both in the order of names; yields each replayed job, and what differs."""
+    row = next(shown, None)
+    for item in replayed:
+        if isinstance(item, Finding):
+            yield item
+            continue
+        name = item.job.name
+        while row is not None and row.job.name < name:
+            yield Finding("extra", 0, row.job.name, "has a row and no events")
+            row = next(shown, None)
+        if row is None or row.job.name != name:
+            yield Finding("missing", 0, name, "has events and no row")
+        else:
+            yield from _differences(item, row)
+            row = next(shown, None)
+        yield item
+    while row is not None:
+        yield Finding("extra", 0, row.job.name, "has a row and no events")
+        row = next(shown, None)
+
+
+def _differences(replayed: Shown, row: Shown) -> Iterator[Finding]:
+    fields = [(name, getattr(replayed.job, name), getattr(row.job, name)) for name in COLUMNS]
+    fields += zip(Shown._fields[1:], replayed[1:], row[1:], strict=True)
+    for field, true, shown in fields:
+        if true != shown:
+            detail = f"{field} is {true!r} and is shown as {shown!r}"
+            yield Finding("differs", 0, row.job.name, detail)
