@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -145,3 +146,9 @@ def _time(microseconds: bytes) -> datetime:
         return EPOCH + timedelta(microseconds=int.from_bytes(microseconds, signed=True))
     except OverflowError as error:
         raise ValueError("holds a time beyond all time") from error
+
+
+def digest_of_positions(ranges: Sequence[tuple[int, int]]) -> str:
+    """SHA-256, in hex, of ranges of positions: an event that records a pruning names them by it."""
+    text = "".join(f"{first}-{last}\n" for first, last in ranges)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,7 +1,6 @@
-"""What is done behind the writers' backs: projections follow what is written, and the log's tree grows over it.
+"""Background workers: threads that work after writes, so that no reader has to wait for that work.
 
-So nobody who reads has to wait for it. What is left undone, the next process that writes does, or
-who needs it.
+What a worker leaves undone, the next process that writes does, or whoever needs it.
 """
 
 from __future__ import annotations
@@ -12,46 +11,53 @@ from threading import Event as Signal
 from threading import Lock, Thread
 from typing import Final
 
-JUST_NOW: Final = 0.1
-SOON: Final = 0.5
-"""Seconds that events wait, at most, before the work on them begins."""
-
-PATIENCE: Final = 30.0
-"""Seconds that closing waits for work that has begun."""
+RECENT_SECONDS: Final = 0.1
+PAUSE_SECONDS: Final = 0.5
+CLOSE_TIMEOUT_SECONDS: Final = 30.0
+"""How long closing waits for work that has begun."""
 
 
-class Behind:
-    """A thread that begins with the first write, and works after every stretch of them."""
+class Activity:
+    """When this process last wrote."""
+
+    def __init__(self) -> None:
+        self._last = -RECENT_SECONDS
+
+    def note(self) -> None:
+        """It wrote just now."""
+        self._last = time.monotonic()
+
+    def is_recent(self) -> bool:
+        """Whether it wrote within the last tenth of a second."""
+        return time.monotonic() - self._last < RECENT_SECONDS
+
+
+class BackgroundWorker:
+    """A thread that starts with the first write, and works after every series of them."""
 
     def __init__(
         self,
         name: str,
         work: Callable[[Signal], object],
         *,
-        pause: float = SOON,
+        pause_seconds: float = PAUSE_SECONDS,
         at_end: bool = False,
     ) -> None:
-        """`work`, which must not raise, is given what says that the ledger is closed.
+        """`work`, which must not raise, is given the signal that the ledger is closed.
 
-        It begins at most every `pause` seconds; with `at_end` once more when the ledger is closed.
+        It begins at most every `pause_seconds`; with `at_end` once more when the ledger is closed.
         """
         self._name = name
         self._work = work
-        self._pause = pause
+        self._pause_seconds = pause_seconds
         self._at_end = at_end
         self._written = Signal()
         self._closed = Signal()
         self._starting = Lock()
         self._thread: Thread | None = None
-        self._woken = -JUST_NOW
-
-    def is_busy(self) -> bool:
-        """Whether something was written just now."""
-        return time.monotonic() - self._woken < JUST_NOW
 
     def wake(self) -> None:
         """Something was written."""
-        self._woken = time.monotonic()
         if self._written.is_set():
             return
         self._written.set()
@@ -61,18 +67,18 @@ class Behind:
                 self._thread.start()
 
     def close(self) -> None:
-        """Ends once what it is at is done, but does not wait for ever for a server that is stuck."""
+        """Ends once its present work is done, but does not wait for ever for a server that hangs."""
         self._closed.set()
         with self._starting:
             thread = self._thread
         if thread is not None:
             self._written.set()
-            thread.join(PATIENCE)
+            thread.join(CLOSE_TIMEOUT_SECONDS)
             if self._at_end and not thread.is_alive():
                 self._work(self._closed)
 
     def _serve(self) -> None:
-        while not self._closed.wait(self._pause):
+        while not self._closed.wait(self._pause_seconds):
             self._written.wait()
             if self._closed.is_set():
                 return

@@ -1,122 +1,116 @@
-"""The ledger as Python sees it: opened, written to (writing.py), read (past/reads.py), and proved."""
+"""The ledger as Python sees it: a writer, a reader and a transparency log, and a method for each use.
+
+The rule: whatever reads or writes one ledger is a method of `Ledger`, and of `AsyncLedger` with
+`await`. A method here hands this ledger's reader, or the ledger itself where it writes, to a
+function of the rooms below.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from threading import Event as Signal
 from typing import Any, Final, Self
 
-from jobledger.domain import names
-from jobledger.domain.errors import (
-    JobNotFoundError,
-    LedgerError,
-)
+from jobledger.domain.data import Data
+from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
-from jobledger.infra.background import Behind
-from jobledger.infra.errors import ProofError
-from jobledger.infra.evaluation.samples.recording import Sampling
+from jobledger.domain.moments import Clock
+from jobledger.infra.analytics import analysis
+from jobledger.infra.background import Activity, BackgroundWorker
+from jobledger.infra.evaluation.samples import recording
 from jobledger.infra.eventstore.committer import Committer
-from jobledger.infra.eventstore.feed import LAST_VERSION, Feed
-from jobledger.infra.eventstore.pending import Waiting
-from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.eventstore.writer import Writing
+from jobledger.infra.eventstore.verbs import Verbs
+from jobledger.infra.eventstore.writer import Writer
+from jobledger.infra.forwarding import to_reader, to_store, to_writer
+from jobledger.infra.history.bisect import Found, beginning, bisect_count, bisect_job
+from jobledger.infra.history.blame import Blamed, blame
+from jobledger.infra.history.diff import SHOWN, Change, FleetDiff, diff_fleet, diff_jobs
+from jobledger.infra.history.explain import Why, why
+from jobledger.infra.history.replay import Replay, replay_job
+from jobledger.infra.history.timeline import Span, job_as_of, span
 from jobledger.infra.postgres import migrate
-from jobledger.infra.postgres.connections import (
-    Connection,
-    connect,
-    conninfo,
-    open_pool,
-    schema_of,
-    translated,
-)
+from jobledger.infra.postgres.connections import connect, conninfo, schema_of
 from jobledger.infra.postgres.embedded import server_dsn
-from jobledger.infra.privacy.subject_keys import Shown, Subjects
-from jobledger.infra.proof.log.tree import Tree
-from jobledger.infra.proof.publishing.checkpointer import Sealer
-from jobledger.infra.proof.receipts import Receipt, make_receipt
+from jobledger.infra.proof.publishing.checkpointer import Checkpointer
+from jobledger.infra.proof.receipts import Receipt
 from jobledger.infra.proof.signing.notes import Note
 from jobledger.infra.proof.signing.origin import name_log
-from jobledger.infra.read.reader import Reads
+from jobledger.infra.proof.transparency_log import TransparencyLog
+from jobledger.infra.read.moments import Given
+from jobledger.infra.read.reader import Reader
+from jobledger.infra.retention.archive import Export
+from jobledger.infra.retention.erase import erase
+from jobledger.infra.retention.prune import Pruning, prune
 from jobledger.infra.settings import Settings
+from jobledger.infra.transfer.export import export
 from jobledger.infra.upkeep.rebuild import rebuild
-from psycopg_pool import ConnectionPool
 
-READERS: Final = 16
-
-
-class Host:
-    """Where callers wait for the ledger: each in its thread."""
-
-    def pool(self, info: str, size: int) -> ConnectionPool[Connection]:
-        """Connections for readers."""
-        return open_pool(info, size)
-
-    def committer(self, info: str) -> Committer:
-        """Who writes for all callers."""
-        return Committer(lambda: connect(info))
-
-    def current(self, ledger: Reads, name: str) -> Job | None:
-        """A job as it is, also a deleted one; None if there is none."""
-        return ledger.read_current(name)
-
-    def lock(self) -> Waiting | None:
-        """What the caller of a write waits on; None: a lock that blocks its thread."""
-        return None
+CATCH_UP_PAUSE_SECONDS: Final = 1.0
 
 
-class Ledger(Writing, Reads, Sampling):
-    """One ledger, opened for writing and reading by any number of threads of this process."""
+class Ledger(Verbs[Job]):
+    """One ledger, opened for writing and reading by any number of threads of this process.
 
-    follows = True
-    """Whether a thread lets projections follow what is written; where not, who reads them does."""
+    Commands and reports are methods of `Verbs`: `create`, `cancel`, `started`, `succeeded` …
+    """
 
-    def __init__(self, info: str, ledger: str, host: Host | None = None) -> None:
-        self.conninfo = info
-        """libpq's connection string, with the search_path that makes it this ledger's."""
-        self.name = ledger
-        self._host = Host() if host is None else host
-        Reads.__init__(self, self._host.pool(info, READERS))
-        Writing.__init__(self, self._host.committer(info), Subjects(self.pool))
-        self._closed = Signal()
-        self._feed = Feed(self.pool, self._closed)
-        self._sealer = Sealer(info, Settings())
-        self._tree = Tree()
-        self._behind = self._works_behind()
+    def __init__(self, info: str, name: str, *, catch_up: bool = True) -> None:
+        """`info` is libpq's connection string, with the search_path that makes it this ledger's.
+
+        `catch_up` is as in `open`. Raises ProofError for settings of witnesses that cannot be read.
+        """
+        activity, settings = Activity(), Settings()
+        self.reader = Reader(info, name)
+        self._checkpointer = Checkpointer(info, settings, activity.is_recent)
+        self.log = TransparencyLog(self._checkpointer, self.reader.pool)
+        self._workers = self._background_workers(catch_up=catch_up, seal=settings.seal)
+
+        def written() -> None:
+            activity.note()
+            for worker in self._workers:
+                worker.wake()
+
+        self.written = written
+        self.writer = Writer(
+            Committer(lambda: connect(info)), self.reader.feed, self.reader.keys, written
+        )
+        super().__init__(lambda name, request, about: self.writer.write(name, request, about).job)
 
     @classmethod
     def open(
-        cls, dsn: str | None = None, ledger: str | None = None, host: Host | None = None
+        cls, dsn: str | None = None, ledger: str | None = None, *, catch_up: bool = True
     ) -> Self:
         """Opens a ledger that `jobledger init` made.
 
-        `dsn` is libpq's connection string; None means JOBLEDGER_DSN, and without
-        that the embedded server under JOBLEDGER_HOME, where the ledger is made if
-        it does not exist. `ledger` is its name ("default", or JOBLEDGER_LEDGER).
-        `host` says where callers wait, if not in threads of their own.
+        `dsn` is libpq's connection string; None means JOBLEDGER_DSN, and without that the embedded
+        server under JOBLEDGER_HOME, where the ledger is made if it does not exist. `ledger` is its
+        name ("default", or JOBLEDGER_LEDGER). `catch_up`: whether a background worker folds what
+        is written into the projections that catch up; if false, readers catch them up first.
 
         Raises SchemaError if the ledger is missing or of another version, and
         LedgerUnavailableError if the server cannot be reached.
         """
         settings = Settings()
-        ledger = settings.ledger if ledger is None else ledger
-        info = server(dsn, ledger)
+        name = settings.ledger if ledger is None else ledger
+        info = server(dsn, name)
         with connect(info) as connection:
-            # A server of our own holds nobody else's data: nothing to be careful of.
-            if not (dsn or settings.dsn) and not migrate.exists(connection, ledger):
-                migrate.migrate(connection, ledger, rebuild)
+            # A server of our own holds nobody else's data: making the ledger harms nobody.
+            if not (dsn or settings.dsn) and not migrate.exists(connection, name):
+                migrate.migrate(connection, name, rebuild)
                 name_log(connection, settings)
-            migrate.check(connection, ledger)
-        return cls(info, ledger, host)
+            migrate.check(connection, name)
+        return cls(info, name, catch_up=catch_up)
 
     def close(self) -> None:
         """Writes what still waits, ends all feeds and closes the connections."""
-        self._closed.set()
-        self._committer.close()
-        for work in self._behind:
-            work.close()
-        self._sealer.close()
-        self.pool.close()
+        self.reader.end_feeds()
+        self.writer.close()
+        for worker in self._workers:
+            worker.close()
+        self._checkpointer.close()
+        self.reader.close()
 
     def __enter__(self) -> Self:
         return self
@@ -124,94 +118,160 @@ class Ledger(Writing, Reads, Sampling):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def history(self, name: str, after: int = 0, until: int = LAST_VERSION) -> list[RecordedEvent]:
-        """Events of a job after a version, up to another, oldest first; all, where none are said.
+    @property
+    def name(self) -> str:
+        """The ledger's name."""
+        return self.reader.name
 
-        Also of a deleted job. Raises JobNotFoundError where there are none.
-        """
-        events = self._feed.history(names.parse_name(name), after, until)
-        if not events:
-            raise JobNotFoundError(name)
-        return events
+    @property
+    def conninfo(self) -> str:
+        """Libpq's connection string, with the search_path that makes it this ledger's."""
+        return self.reader.conninfo
 
-    def events(self, after: int = 0, *, follow: bool = True) -> Iterator[RecordedEvent]:
-        """The live feed: events after a position, in commit order, none missing and none twice.
+    @property
+    def pool(self) -> Any:
+        """Connections for readers."""
+        return self.reader.pool
 
-        It waits for more until the ledger is closed; with `follow=False` it ends at the last one.
-        """
-        return self._feed.events(after, follow=follow)
+    # Write.
+    command = to_writer(Writer.command)
+    report = to_writer(Writer.report)
+    command_all = to_writer(Writer.command_all)
+    report_many = to_writer(Writer.report_many)
+    append_many = to_writer(Writer.append_many)
+    submit = to_writer(Writer.submit)
 
-    def reveal(self, value: Any) -> Any:
-        """JSON that is stored with personal parts (`@personal`), as it is shown: with their values.
+    # Read, now or as of a moment.
+    get = to_reader(Reader.get)
+    list = to_reader(Reader.list)
+    scan = to_reader(Reader.scan)
+    page = to_reader(Reader.page)
+    count = to_reader(Reader.count)
+    history = to_reader(Reader.history)
+    events = to_reader(Reader.events)
+    size = to_reader(Reader.size)
+    moment = to_reader(Reader.moment)
+    follow = to_reader(Reader.follow)
+    read_current = to_reader(Reader.read_current)
+    read_at = to_reader(Reader.read_at)
+    event_at = to_reader(Reader.event_at)
+    decrypt = reveal = to_reader(Reader.decrypt)
+    decrypt_json = reveal_text = to_reader(Reader.decrypt_json)
+    decrypted = opened = to_reader(Reader.decrypted)
+    connection = to_reader(Reader.connection)
 
-        A part whose subject was erased, at the latest some seconds ago, is `{"@erased": …}`.
-        Raises BrokenLedgerError for one that is not what was sealed. What is read of the ledger
-        otherwise, jobs and events, is as it is stored.
-        """
-        return self._subjects.reveal(value)
+    # Take apart what happened.
+    def diff(
+        self, name: str, earlier: Given, later: Given | None = None, clock: Clock | None = None
+    ) -> Sequence[Change]:
+        """What changed of a job between two moments, None being now."""
+        between = span(self.reader, earlier, later, clock, name)
+        before, after = (job_as_of(self.reader, name, moment) for moment in between)
+        return diff_jobs(before, after)
 
-    def reveal_text(self, encoded: bytes) -> bytes:
-        """The same of JSON that is encoded already; the very same bytes if it has no such parts."""
-        return self._subjects.reveal_text(encoded)
+    def diff_fleet(
+        self,
+        earlier: Given,
+        later: Given | None = None,
+        clock: Clock | None = None,
+        *,
+        filter: str = "",
+        limit: int = SHOWN,
+    ) -> FleetDiff:
+        """How many jobs changed state between two moments; names `limit` of each change."""
+        return diff_fleet(self.reader, *span(self.reader, earlier, later, clock), filter, limit)
 
-    def opened(self, shown: Shown) -> Shown:
-        """The same of a job or an event, to be shown: what is recorded again must stay as it is stored."""
-        return self._subjects.opened(shown)
+    def blame(
+        self, name: str, as_of: Given | None = None, clock: Clock | None = None
+    ) -> Sequence[Blamed]:
+        """For each field of a job, the event that set it."""
+        return blame(self.reader, name, self.moment(as_of, clock, name))
 
-    def size(self) -> int:
-        """How many events there are: the last position."""
-        return self._feed.size()
+    def why(self, name: str, as_of: Given | None = None, clock: Clock | None = None) -> Why:
+        """The events that led to the job's state, each with a sentence."""
+        return why(self.reader, name, self.moment(as_of, clock, name))
 
-    def seal(self) -> Note | None:
-        """Lets the log's tree grow over all events now, and signs it: a C2SP tlog-checkpoint.
+    def replay(
+        self,
+        name: str,
+        as_of: Given | None = None,
+        clock: Clock | None = None,
+        hypotheses: Iterable[Data] = (),
+    ) -> Replay:
+        """A job's events one by one, and as if `hypotheses` had been reported after them."""
+        return replay_job(self.reader, name, self.moment(as_of, clock, name), hypotheses)
 
-        Returns None where that was signed already, or no key of the log is here. Raises
-        ForkedError where the log is not what was signed before.
-        """
-        return self._sealer.seal()
+    def bisect(
+        self,
+        name: str,
+        filter: str,
+        earlier: Given | None = None,
+        later: Given | None = None,
+        clock: Clock | None = None,
+    ) -> Found | None:
+        """The first moment at which a filter was true of the job; `earlier` None is the beginning."""
+        return bisect_job(self.reader, name, filter, *self._between(earlier, later, clock, name))
+
+    def bisect_count(
+        self,
+        condition: str,
+        earlier: Given | None = None,
+        later: Given | None = None,
+        clock: Clock | None = None,
+    ) -> Found | None:
+        """The first moment at which a condition, such as `running > 4000`, was true of the fleet."""
+        return bisect_count(self.reader, condition, *self._between(earlier, later, clock))
+
+    analyze = to_reader(analysis.report)
+    export = to_reader(export)
+
+    # Prove.
+    def checkpoint(self) -> Note | None:
+        """As TransparencyLog.checkpoint."""
+        return self.log.checkpoint()
+
+    seal = checkpoint
 
     def receipt(self, name: str, version: int | None = None) -> Receipt:
-        """That an event of a job is in the log, to be checked offline; the last one if no version is said.
+        """As TransparencyLog.receipt."""
+        return self.log.receipt(name, version)
 
-        Seals what is not sealed yet. Raises JobNotFoundError, InvalidFieldError for a version
-        there is not, and ProofError where nothing can be signed here.
-        """
-        parsed = names.parse_name(name)
-        with translated(), self.pool.connection() as connection:
-            try:
-                return make_receipt(connection, self._tree, parsed, version)
-            except ProofError:
-                self.seal()
-                return make_receipt(connection, self._tree, parsed, version)
+    # Forget.
+    erase = to_store(erase)
 
-    def connection(self) -> Connection:
-        """A connection of your own to this ledger's schema, in autocommit; close it after use."""
-        return connect(self.conninfo)
+    def prune(self, before: datetime, export: Export, actor: str | None = None) -> Pruning:
+        """As retention.prune.prune."""
+        return prune(self, self.log, before, export, actor)
 
-    def _works_behind(self) -> list[Behind]:
-        works = []
-        if self.follows:
-            works.append(Behind("jobledger-follower", self._follow_all, pause=1.0))
-        if Settings().seal:
-            sealing = Behind("jobledger-sealer", self._sealer.seal_all, at_end=True)
-            self._sealer.is_busy = sealing.is_busy
-            works.append(sealing)
-        return works
+    # Evaluate.
+    record_predictions = to_reader(recording.record_predictions)
+    record_truths = to_reader(recording.record_truths)
+    sampling = to_reader(recording.sampling)
 
-    def _follow_all(self, closed: Signal) -> None:
-        # Whoever writes or reads will say what is wrong with the server.
+    def _between(
+        self, earlier: Given | None, later: Given | None, clock: Clock | None, name: str = ""
+    ) -> Span:
+        if earlier is not None:
+            return span(self.reader, earlier, later, clock, name)
+        end = self.moment(later, clock, name)
+        return Span(beginning(end), end)
+
+    def _background_workers(self, *, catch_up: bool, seal: bool) -> tuple[BackgroundWorker, ...]:
+        workers = []
+        if catch_up:
+            pause = CATCH_UP_PAUSE_SECONDS
+            workers.append(
+                BackgroundWorker("jobledger-catch-up", self._catch_up, pause_seconds=pause)
+            )
+        if seal:
+            work = self._checkpointer.checkpoint_in_background
+            workers.append(BackgroundWorker("jobledger-checkpointer", work, at_end=True))
+        return tuple(workers)
+
+    def _catch_up(self, closed: Signal) -> None:
+        # Whoever writes or reads reports what is wrong with the server.
         with suppress(LedgerError):
-            self._moments.follow_all(closed)
-
-    def _lock(self) -> Waiting | None:
-        return self._host.lock()
-
-    def _wake(self) -> None:
-        for work in self._behind:
-            work.wake()
-
-    def _current(self, name: str) -> Job | None:
-        return self._host.current(self, name)
+            self.reader.catch_up(closed)
 
 
 def server(dsn: str | None, ledger: str) -> str:

@@ -1,4 +1,4 @@
-"""What was read a moment ago, so that it need not be read again."""
+"""A cache whose values expire."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from threading import Lock
 from typing import Final, Generic, TypeVar
 
 Value = TypeVar("Value")
-MOST: Final = 1_024
+MAX_VALUES: Final = 1_024
 
 
-class Recent(Generic[Value]):
-    """Values by key, each for some seconds and the oldest given up for the newest; for any number of threads.
+class TtlCache(Generic[Value]):
+    """Values by key, each for some seconds; the oldest makes room. Any number of threads may use it.
 
-    Who keeps a value says when reading it began: what changed since then is not in it.
+    `began` is when reading a value began: what changed since then is not in it.
     """
 
-    def __init__(self, seconds: float, most: int = MOST) -> None:
+    def __init__(self, seconds: float, max_values: int = MAX_VALUES) -> None:
         self._seconds = seconds
-        self._most = most
+        self._max_values = max_values
         self._lock = Lock()
         # Oldest first, by when they were kept.
         self._kept: dict[bytes, tuple[float, Value]] = {}
@@ -32,7 +32,7 @@ class Recent(Generic[Value]):
         with self._lock:
             self._kept.pop(key, None)
             self._kept[key] = began, value
-            if len(self._kept) > self._most:
+            if len(self._kept) > self._max_values:
                 del self._kept[next(iter(self._kept))]
 
     def clear(self) -> None:

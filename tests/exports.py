@@ -44,5 +44,5 @@ def selection(ledger: Ledger, name: str = "", as_of: str | None = None, **more: 
 def exported(
     ledger: Ledger, to: Path, name: str = "", as_of: str | None = None, **more: Any
 ) -> Path:
-    export(ledger, selection(ledger, name, as_of, **more), Format.JSONL, to)
+    export(ledger.reader, selection(ledger, name, as_of, **more), Format.JSONL, to)
     return to

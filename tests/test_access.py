@@ -24,7 +24,7 @@ from jobledger.infra.errors import (
     TokenExistsError,
     UnauthenticatedError,
 )
-from jobledger.infra.ttl_cache import Recent
+from jobledger.infra.ttl_cache import TtlCache
 from typer.testing import CliRunner
 
 from tests.ledgers import application_of
@@ -318,7 +318,7 @@ def test_threads_may_look_up_and_revoke_at_once(tokens: Tokens) -> None:
 
 
 def test_what_is_kept_is_bounded_and_the_oldest_goes_first() -> None:
-    recent = Recent[int](5, most=2)
+    recent = TtlCache[int](5, max_values=2)
     for key, value in ((b"a", 1), (b"b", 2), (b"a", 3), (b"c", 4)):
         recent.keep(key, value, began=10)
     assert [recent.find(key, 14.9) for key in (b"a", b"b", b"c")] == [3, None, 4]

@@ -128,12 +128,12 @@ def test_the_first_is_the_one_a_walk_finds(
                     if text == "state = RUNNING":
                         conditions.append(f"Running {sign} {number}")
                     for condition in conditions:
-                        assert is_right(bisect_count(ledger, condition, begin, later), first)
+                        assert is_right(bisect_count(ledger.reader, condition, begin, later), first)
                 name = events[0].name
                 of_job = [event for event in events if event.name == name]
                 walk = counts_by_walking(of_job, is_true, clock)
                 first = next((said for said in walk if said[1]), None)
-                assert is_right(bisect_job(ledger, name, text, begin, later), first)
+                assert is_right(bisect_job(ledger.reader, name, text, begin, later), first)
 
 
 @settings(
@@ -155,7 +155,7 @@ def test_what_was_known_then_is_what_counts(
             counts_by_walking(counted, lambda job, _: job.state is not None, Clock.OCCURRED)
         )
         before = [jobs for event, jobs in walk if event.occurred_time <= earlier.time]
-        found = bisect_count(ledger, "jobs > 1", earlier, later)
+        found = bisect_count(ledger.reader, "jobs > 1", earlier, later)
         if before and before[-1] > 1:
             assert found is not None
             assert (found.event, found.moment, found.jobs) == (None, earlier, before[-1])
@@ -180,13 +180,13 @@ def test_the_trace_is_bisected_exactly(trace: Ledger) -> None:
             break
     assert first is not None
     for condition in ("running > 4000", "count(state = RUNNING) > 4000"):
-        found = bisect_count(ledger, condition, beginning(later), later)
+        found = bisect_count(ledger.reader, condition, beginning(later), later)
         assert found is not None
         assert (found.event, found.jobs) == (first, 4_001)
         was = ledger.count(as_of=f"@{first.position - 1}").counts["RUNNING"]
         assert was == 4_000
     happened = latest(ledger, Clock.OCCURRED)
-    found = bisect_count(ledger, "running > 4000", beginning(happened), happened)
+    found = bisect_count(ledger.reader, "running > 4000", beginning(happened), happened)
     assert found is not None
     assert ledger.count(as_of=found.moment).counts["RUNNING"] == found.jobs
     just_before = found.moment.time - timedelta(microseconds=1)
@@ -199,23 +199,28 @@ def test_a_job_that_was_so_for_a_while_is_found(ledger: Ledger) -> None:
     ledger.paused(NAME, "evicted", occurred_time=AT + timedelta(hours=2))
     ledger.resume(NAME, occurred_time=AT + timedelta(hours=3))
     now = ledger.moment()
-    found = bisect_job(ledger, NAME, "state = PAUSED", beginning(now), now)
+    found = bisect_job(ledger.reader, NAME, "state = PAUSED", beginning(now), now)
     assert found is not None
     assert found.event == ledger.history(NAME)[2]
-    from_then = bisect_job(ledger, NAME, "state = PAUSED", ledger.moment("v3", name=NAME), now)
+    from_then = bisect_job(
+        ledger.reader, NAME, "state = PAUSED", ledger.moment("v3", name=NAME), now
+    )
     assert from_then is not None
     assert from_then.event is None
-    assert bisect_job(ledger, NAME, "state = PAUSED", ledger.moment("v4", name=NAME), now) is None
-    assert bisect_job(ledger, NAME, "state = FAILED", beginning(now), now) is None
+    assert (
+        bisect_job(ledger.reader, NAME, "state = PAUSED", ledger.moment("v4", name=NAME), now)
+        is None
+    )
+    assert bisect_job(ledger.reader, NAME, "state = FAILED", beginning(now), now) is None
     happened = ledger.moment("now")
-    found = bisect_job(ledger, NAME, "ever(state = PAUSED)", beginning(happened), happened)
+    found = bisect_job(ledger.reader, NAME, "ever(state = PAUSED)", beginning(happened), happened)
     assert found is not None
     assert found.moment.time == AT + timedelta(hours=2)
-    since = bisect_job(ledger, NAME, "ever(state = PAUSED)", found.moment, happened)
+    since = bisect_job(ledger.reader, NAME, "ever(state = PAUSED)", found.moment, happened)
     assert since is not None
     assert since.event is None
     with pytest.raises(JobNotFoundError):
-        bisect_job(ledger, "projects/p/jobs/nobody", "state = FAILED", beginning(now), now)
+        bisect_job(ledger.reader, "projects/p/jobs/nobody", "state = FAILED", beginning(now), now)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +232,7 @@ def test_a_job_that_was_so_for_a_while_is_found(ledger: Ledger) -> None:
 def test_a_condition_that_cannot_be_read_is_refused(ledger: Ledger, text: str) -> None:
     now = ledger.moment()
     with pytest.raises(InvalidFieldError):
-        bisect_count(ledger, text, beginning(now), now)
+        bisect_count(ledger.reader, text, beginning(now), now)
 
 
 def test_conditions_are_read() -> None:

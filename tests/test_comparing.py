@@ -97,16 +97,18 @@ def test_a_fleet_diff_is_what_two_folds_tell_apart(
         size = len(events)
         positions = [size // 3, 2 * size // 3, size]
         for p, q in [(0, size), *pairwise(positions)]:
-            moments = span(ledger, AtPosition(p), AtPosition(q), None)
+            moments = span(ledger.reader, AtPosition(p), AtPosition(q), None)
             before, after = states_of(events, p, None), states_of(events, q, None)
-            assert told(diff_fleet(ledger, *moments)) == turns_of(before, after)
+            assert told(diff_fleet(ledger.reader, *moments)) == turns_of(before, after)
             first, last = (BEGIN + timedelta(minutes=m) for m in minutes)
             occurred = Clock.OCCURRED
-            moments = span(ledger, AtTime(first, occurred, p), AtTime(last, occurred, q), None)
+            moments = span(
+                ledger.reader, AtTime(first, occurred, p), AtTime(last, occurred, q), None
+            )
             before, after = states_of(events, p, first), states_of(events, q, last)
-            assert told(diff_fleet(ledger, *moments)) == turns_of(before, after)
+            assert told(diff_fleet(ledger.reader, *moments)) == turns_of(before, after)
             chosen = {n for n, (_, job) in [*before.items(), *after.items()] if job.attempt > 1}
-            diff = diff_fleet(ledger, *moments, "attempt > 1")
+            diff = diff_fleet(ledger.reader, *moments, "attempt > 1")
             both = ({n: s for n, s in side.items() if n in chosen} for side in (before, after))
             assert told(diff) == turns_of(*both)
 
@@ -116,7 +118,7 @@ def test_a_fleet_diff_of_the_trace_is_what_two_folds_tell_apart(trace: Ledger) -
     ledger = trace
     events = list(ledger.events(follow=False))
     for p, q in [(0, len(events)), (100_000, 120_000)]:
-        diff = diff_fleet(ledger, *span(ledger, f"@{p}", f"@{q}", None), limit=3)
+        diff = diff_fleet(ledger.reader, *span(ledger.reader, f"@{p}", f"@{q}", None), limit=3)
         before, after = states_of(events, p, None), states_of(events, q, None)
         assert told(diff) == turns_of(before, after)
         assert diff.appeared == len(after) - len(before)
@@ -132,7 +134,7 @@ def test_a_fleet_diff_of_the_trace_is_what_two_folds_tell_apart(trace: Ledger) -
             )
             assert turn.names == right[:3]
     times = [events[p].occurred_time for p in (60_000, 150_000)]
-    diff = diff_fleet(ledger, *span(ledger, times[0], times[1], None))
+    diff = diff_fleet(ledger.reader, *span(ledger.reader, times[0], times[1], None))
     sides = (states_of(events, len(events), time) for time in times)
     assert told(diff) == turns_of(*sides)
 
@@ -150,13 +152,13 @@ def test_counts_of_a_fleet_diff(ledger: Ledger) -> None:
     ledger.cancel("projects/p/jobs/j5")
     ledger.delete("projects/p/jobs/j5")
     ledger.change_labels("projects/p/jobs/j2", {"team": "c"})
-    diff = diff_fleet(ledger, earlier, ledger.moment())
+    diff = diff_fleet(ledger.reader, earlier, ledger.moment())
     counts = diff.appeared, diff.ended, diff.changed_state, diff.deleted
     assert counts == (1, 1, 2, 2)
     assert diff.json()["changes"][0] == {
         "from": "CANCELLED", "to": "DELETED", "count": 1, "jobs": ["projects/p/jobs/j3"],
     }  # fmt: skip
-    of_a = diff_fleet(ledger, earlier, ledger.moment(), "labels.team = a")
+    of_a = diff_fleet(ledger.reader, earlier, ledger.moment(), "labels.team = a")
     assert told(of_a) == {("QUEUED", "FAILED"): 1, ("CANCELLED", "DELETED"): 1}
 
 
@@ -206,7 +208,9 @@ def test_each_field_is_blamed_on_the_event_that_set_it(ledger: Ledger) -> None:
     ledger.change_labels(NAME, {"team": "b", "env": "prod"})
     ledger.change_labels(NAME, {"team": "a", "env": "prod"})
     ledger.succeeded(NAME, {"y": 1})
-    fields = {field: (value, event) for field, value, event in blame(ledger, NAME, ledger.moment())}
+    fields = {
+        field: (value, event) for field, value, event in blame(ledger.reader, NAME, ledger.moment())
+    }
     events = ledger.history(NAME)
     for field, (_, event) in fields.items():
         top, _, key = field.partition(".")
@@ -215,7 +219,10 @@ def test_each_field_is_blamed_on_the_event_that_set_it(ledger: Ledger) -> None:
     assert (fields["labels.env"][1].actor, fields["labels.env"][1].request_id) == ("bob", "r1")
     assert fields["errorMessage"][0] is None
     assert fields["errorMessage"][1].type == "Retried"
-    then = {b.field: b.event.version for b in blame(ledger, NAME, ledger.moment("v4", None, NAME))}
+    then = {
+        b.field: b.event.version
+        for b in blame(ledger.reader, NAME, ledger.moment("v4", None, NAME))
+    }
     assert (then["errorMessage"], then["labels.team"], then["endTime"]) == (4, 1, 4)
 
 
@@ -231,7 +238,7 @@ def test_why_tells_the_chain_in_sentences(ledger: Ledger) -> None:
     ledger.succeeded(NAME, occurred_time=at(10), actor="node-7")
     ledger.retry(NAME, "more memory", occurred_time=at(20))
     ledger.queued(NAME, 0, occurred_time=at(15))
-    told = why(ledger, NAME, ledger.moment())
+    told = why(ledger.reader, NAME, ledger.moment())
     # In whole days, which are not the same for all of them at each time of a day.
     lates = [elapsed(datetime.now(UTC) - at(minutes)).split()[0] for minutes in (0, 20)]
     sentences = [r.sentence.partition("; recorded ")[0].rstrip(".") for r in told.reasons]
@@ -251,11 +258,11 @@ def test_why_tells_the_chain_in_sentences(ledger: Ledger) -> None:
     assert set(recorded) <= set(lates)
     conclusion = "It is QUEUED since 2026-06-01 12:20:00 UTC; 2 attempts; 1 contradicted report."
     assert told.conclusion == conclusion
-    then = why(ledger, NAME, ledger.moment("v3", None, NAME))
+    then = why(ledger.reader, NAME, ledger.moment("v3", None, NAME))
     assert then.conclusion == "It is RUNNING since 2026-06-01 12:05:00 UTC."
     ledger.cancel(NAME)
     ledger.delete(NAME)
-    assert "It is deleted since" in why(ledger, NAME, ledger.moment()).conclusion
+    assert "It is deleted since" in why(ledger.reader, NAME, ledger.moment()).conclusion
 
 
 @settings(
@@ -267,9 +274,11 @@ def test_any_history_can_be_told(dsn: str, history: list[tuple[Data, datetime]])
         write(ledger, [history], 0)
         for clock in (None, "occurred"):
             moment = ledger.moment("now" if clock else None, clock)
-            told = why(ledger, "projects/p/jobs/j0", moment)
+            told = why(ledger.reader, "projects/p/jobs/j0", moment)
             assert told.conclusion.startswith("It is ")
-            assert {b.field for b in blame(ledger, "projects/p/jobs/j0", moment)} >= {"state"}
+            assert {b.field for b in blame(ledger.reader, "projects/p/jobs/j0", moment)} >= {
+                "state"
+            }
 
 
 @pytest.mark.parametrize(
@@ -366,8 +375,8 @@ def test_a_negative_limit_and_moments_on_two_clocks_are_refused(ledger: Ledger) 
     ledger.create(NAME)
     now, happened = ledger.moment(), ledger.moment("now")
     with pytest.raises(InvalidFieldError, match="limit"):
-        diff_fleet(ledger, now, now, limit=-1)
+        diff_fleet(ledger.reader, now, now, limit=-1)
     with pytest.raises(InvalidFieldError, match="to"):
-        diff_fleet(ledger, happened, now)
+        diff_fleet(ledger.reader, happened, now)
     with pytest.raises(JobNotFoundError):
-        why(ledger, "projects/p/jobs/nobody", now)
+        why(ledger.reader, "projects/p/jobs/nobody", now)

@@ -177,7 +177,7 @@ def test_a_server_that_stays_away_is_told_of_and_the_doubt_with_it(
     dsn, home = own_server
     monkeypatch.setenv("JOBLEDGER_HOME", str(home))
     with Ledger.open() as ledger:
-        ledger._committer._patience = 1.0
+        ledger.writer.committer._reconnect_timeout = 1.0
         ledger.create(NAME)
         kill(home)
         with pytest.raises(LedgerUnavailableError) as caught:

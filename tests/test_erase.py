@@ -13,8 +13,8 @@ from jobledger.domain.errors import InvalidFieldError, RequestReusedError
 from jobledger.domain.leaves import TILE, salts
 from jobledger.infra import Ledger
 from jobledger.infra.errors import BrokenLedgerError, OwnerNeededError, SubjectNotFoundError
-from jobledger.infra.eventstore.ledger_events import RecordWrite
-from jobledger.infra.privacy.subject_keys import SECONDS, Subjects
+from jobledger.infra.eventstore.ledger_events import LedgerEventWrite
+from jobledger.infra.privacy.subject_keys import CACHE_SECONDS, SubjectKeys
 from jobledger.infra.proof.audit.erasures import check_keys, erased_events, erased_keys
 from jobledger.infra.proof.log.leaves import copy_rows, hash_rows
 from jobledger.infra.proof.log.tree import Tree
@@ -35,7 +35,7 @@ def cli(dsn: str, ledger_name: str) -> Cli:
 
 def shown(ledger: Ledger, value: Any) -> Any:
     """As a process shows it that has not read a key yet."""
-    return Subjects(ledger.pool).reveal(value)
+    return SubjectKeys(ledger.pool).decrypt(value)
 
 
 def leaves(ledger: Ledger, until: int) -> bytes:
@@ -109,14 +109,14 @@ def test_a_key_is_used_no_more_though_it_was_read(ledger: Ledger, dsn: str) -> N
         assert time.monotonic() - since < 5
         time.sleep(0.05)
     assert ledger.reveal(first) == {"spec": {"who": {"@erased": {"key": old}}}}
-    assert SECONDS <= 5
+    assert CACHE_SECONDS <= 5
 
 
 def test_a_request_that_is_repeated_after_that_is_still_the_same(ledger: Ledger) -> None:
     spec: JsonObject = {"who": of("Alice"), "n": 1}
     ledger.create(JOB, spec=spec, request_id="r1")
     erase(ledger, "user:alice")
-    time.sleep(SECONDS)
+    time.sleep(CACHE_SECONDS)
     assert ledger.create(JOB, spec=spec, request_id="r1").version == 1
     for other in (spec | {"n": 2}, {"who": "Alice", "n": 1}):
         with pytest.raises(RequestReusedError):
@@ -131,7 +131,7 @@ def test_it_happens_whole_or_not_at_all(ledger: Ledger, monkeypatch: pytest.Monk
         raise psycopg.errors.QueryCanceled("pulled")
 
     with monkeypatch.context() as broken:
-        broken.setattr(RecordWrite, "done", break_off)
+        broken.setattr(LedgerEventWrite, "done", break_off)
         with pytest.raises(Exception, match="pulled"):
             erase(ledger, "user:alice")
     assert (key_of(ledger), ledger.size()) == (key, 1)
@@ -212,7 +212,7 @@ def test_a_server_shows_it_no_more(server: Server, project: str) -> None:
         assert client.get(f"/ledger/v1/{name}").json()["spec"]["n"] == 7
         assert client.get(f"/v1/{name}").json()["trainingInput"]["region"] == "Alice"
         key = erase(server.ledger, subject).key
-        time.sleep(SECONDS)
+        time.sleep(CACHE_SECONDS)
         gone = {"@erased": {"key": key}}
         assert client.get(f"/ledger/v1/{name}").json()["spec"] == {
             "trainingInput": {"region": gone, "args": ["x"]}, "n": gone,

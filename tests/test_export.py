@@ -31,7 +31,7 @@ def cli(dsn: str, ledger_name: str) -> Cli:
 def test_the_state_after_an_event_is_that_of_its_place_in_the_job(past: Ledger) -> None:
     for as_of in (None, at(36).isoformat(), at(33).isoformat()):
         states = {e.position: e.state for name in (A, B, GONE) for e in past.history(name)}
-        events = list(select(past, selection(past, as_of=as_of)))
+        events = list(select(past.reader, selection(past, as_of=as_of)))
         assert [(e.position, e.state) for e in events] == [
             (e.position, states[e.position]) for e in events
         ]
@@ -41,7 +41,7 @@ def test_the_state_after_an_event_is_that_of_its_place_in_the_job(past: Ledger) 
 def test_a_filter_takes_the_jobs_it_matched_at_the_moment(past: Ledger) -> None:
     def positions(as_of: str | None, filter: str, clock: Clock | None = None) -> list[int]:
         wanted = selection(past, as_of=as_of, filter=filter, clock=clock)
-        return [event.position for event in select(past, wanted)]
+        return [event.position for event in select(past.reader, wanted)]
 
     of_a = [event.position for event in past.history(A)]
     assert positions(None, "labels.team = x") == of_a
@@ -59,7 +59,7 @@ def test_a_role_that_may_only_append_and_read_exports(dsn: str, past: Ledger) ->
         for asked in ("", "state = RUNNING"):
             out = io.BytesIO()
             wanted = selection(application, as_of=at(6).isoformat(), filter=asked)
-            assert export(application, wanted, Format.JSONL, out) > 0
+            assert export(application.reader, wanted, Format.JSONL, out) > 0
 
 
 @pytest.mark.parametrize("format_", list(Format))
@@ -72,7 +72,7 @@ def test_an_export_that_fails_leaves_nothing(
 
     monkeypatch.setattr(exporting, "TOLD_EVERY", 2)
     with pytest.raises(RuntimeError):
-        export(past, selection(past), format_, tmp_path / "out", fail)
+        export(past.reader, selection(past), format_, tmp_path / "out", fail)
     assert not list(tmp_path.iterdir())
 
 
@@ -115,9 +115,9 @@ def test_a_place_that_cannot_be_written_to_is_refused(past: Ledger, tmp_path: Pa
     ]
     for format_, to in refused:
         with pytest.raises(InvalidFieldError, match="to: "):
-            export(past, selection(past), format_, to)
+            export(past.reader, selection(past), format_, to)
     (tmp_path / "empty").mkdir()
-    assert export(past, selection(past), Format.PARQUET, tmp_path / "empty") == past.size()
+    assert export(past.reader, selection(past), Format.PARQUET, tmp_path / "empty") == past.size()
 
 
 @pytest.mark.parametrize("library", ["pyarrow", "cloudevents"])

@@ -25,7 +25,7 @@ from tests.exports import BEGIN, A, at, exported, selection
 
 def test_cloud_events_are_read_by_their_library(past: Ledger) -> None:
     out = io.BytesIO()
-    assert export(past, selection(past), Format.CLOUDEVENTS, out) == past.size()
+    assert export(past.reader, selection(past), Format.CLOUDEVENTS, out) == past.size()
 
     events = list(past.events(follow=False))
     read = [JSONFormat().read(CloudEvent, line) for line in out.getvalue().splitlines()]
@@ -46,7 +46,7 @@ def test_cloud_events_are_read_by_their_library(past: Ledger) -> None:
 
 def trace_of(ledger: Ledger, **asked: Any) -> dict[str, Any]:
     out = io.BytesIO()
-    export(ledger, selection(ledger, **asked), Format.PERFETTO, out)
+    export(ledger.reader, selection(ledger, **asked), Format.PERFETTO, out)
     read: dict[str, Any] = json.loads(out.getvalue())
     return read
 
@@ -74,7 +74,7 @@ def test_a_trace_has_a_track_for_each_job_and_is_the_same_again(past: Ledger) ->
     asked = selection(past, as_of=at(50).isoformat())
     twice = [io.BytesIO(), io.BytesIO()]
     for out in twice:
-        export(past, asked, Format.PERFETTO, out)
+        export(past.reader, asked, Format.PERFETTO, out)
     assert twice[0].getvalue() == twice[1].getvalue()
     events = json.loads(twice[0].getvalue())["traceEvents"]
 
@@ -95,7 +95,7 @@ def test_a_trace_has_a_track_for_each_job_and_is_the_same_again(past: Ledger) ->
 
 def test_parquet_holds_all_columns_by_day(past: Ledger, tmp_path: Path) -> None:
     wanted = selection(past)
-    assert export(past, wanted, Format.PARQUET, tmp_path / "pq") == past.size()
+    assert export(past.reader, wanted, Format.PARQUET, tmp_path / "pq") == past.size()
 
     assert sorted(path.name for path in (tmp_path / "pq").iterdir()) == [
         "day=2026-06-01",
@@ -107,7 +107,7 @@ def test_parquet_holds_all_columns_by_day(past: Ledger, tmp_path: Path) -> None:
     expected = [
         (e.position, e.name, "p", "jobs", e.version, e.type, e.state.name if e.state else None,
          e.schema, microseconds(e.occurred_time), microseconds(e.recorded_time), e.actor, e.request_id, e.trace_parent, e.stored.decode())
-        for e in select(past, wanted)
+        for e in select(past.reader, wanted)
     ]  # fmt: skip
     assert rows == expected
     metadata = pq.read_schema(tmp_path / "pq" / "day=2026-06-01" / "part-0.parquet").metadata
@@ -119,7 +119,7 @@ def test_row_groups_are_bounded_by_their_bytes(
     past: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parquet, "GROUP_BYTES", 1)
-    export(past, selection(past, A), Format.PARQUET, tmp_path / "pq")
+    export(past.reader, selection(past, A), Format.PARQUET, tmp_path / "pq")
     for file in (tmp_path / "pq").glob("*/*.parquet"):
         metadata = pq.read_metadata(file)
         assert metadata.num_row_groups == metadata.num_rows > 0
@@ -128,7 +128,9 @@ def test_row_groups_are_bounded_by_their_bytes(
 @pytest.mark.slow
 def test_duckdb_counts_the_trace_as_the_ledger_does(trace: Ledger, tmp_path: Path) -> None:
     ledger = trace
-    assert export(ledger, selection(ledger), Format.PARQUET, tmp_path / "pq") == ledger.size()
+    assert (
+        export(ledger.reader, selection(ledger), Format.PARQUET, tmp_path / "pq") == ledger.size()
+    )
     assert read_parquet(tmp_path / "pq", "SELECT count(*) FROM events") == [(ledger.size(),)]
     for day in (2, 3, 4):
         time = datetime(2011, 5, day, 12, tzinfo=UTC)

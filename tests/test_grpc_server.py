@@ -315,7 +315,7 @@ def test_it_is_open_to_others_only_with_tokens_and_alone_on_its_port(
 
     port = served.port if taken else 0
     with pytest.raises(InvalidFieldError, match=sentence):
-        asyncio.run(serving._serve(served.ledger, host, port, Limits()))
+        asyncio.run(serving._serve(served.dsn, served.ledger.name, host, port, Limits()))
 
 
 # Processes

@@ -13,7 +13,7 @@ from jobledger.domain.moments import AtTime
 from jobledger.domain.states import EVALUATION, JobState, Outside
 from jobledger.infra import Ledger
 from jobledger.infra.postgres.connections import Connection
-from jobledger.infra.read.job_lists import Fleet
+from jobledger.infra.read.job_lists import JobLists
 from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.infra.upkeep.verify import verify
 from jobledger.projections.catalogue import INTERVALS, PROJECTIONS
@@ -64,7 +64,6 @@ def test_reading_what_was_followed_locks_and_writes_nothing(
 def test_who_waited_for_another_to_follow_takes_what_that_one_did(
     ledger: Ledger, other: Connection
 ) -> None:
-    ledger.follows = False
     some_jobs(ledger, 0, 10)
     with ThreadPoolExecutor(2) as pool:
         with other.transaction():
@@ -91,16 +90,16 @@ def test_nothing_is_followed_further_than_the_ledger_is(ledger: Ledger, other: C
 def test_a_count_is_of_the_moment_it_names_though_more_is_followed_meanwhile(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count = Fleet.states_as_they_happened
+    count = JobLists.states_as_they_happened
 
-    def count_later(fleet: Fleet, time_: datetime) -> tuple[int, dict[str | None, int]]:
+    def count_later(fleet: JobLists, time_: datetime) -> tuple[int, dict[str | None, int]]:
         some_jobs(ledger, ledger.size(), ledger.size() + 1)
         ledger.follow(ledger.size())
         return count(fleet, time_)
 
     some_jobs(ledger, 0, 5)
     pinned = ledger.moment(AT)
-    monkeypatch.setattr(Fleet, "states_as_they_happened", count_later)
+    monkeypatch.setattr(JobLists, "states_as_they_happened", count_later)
     for again in (pinned, pinned.as_of, str(pinned)):
         assert ledger.count(as_of=again) == (pinned, {"QUEUED": 5})
     for as_of in (AT, AT.isoformat(), AtTime(AT)):

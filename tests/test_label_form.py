@@ -68,7 +68,7 @@ def _person(browser: Browser, server: Server, **options: Any) -> Iterator[Person
 
 
 def answers(ledger: Ledger, name: str) -> dict[int, list[str]]:
-    found = agreed_truths(ledger, find_task(ledger, name, 1))
+    found = agreed_truths(ledger.reader, find_task(ledger.reader, name, 1))
     return {number: list(truth.labels) for number, truth in found.items() if truth is not None}
 
 
@@ -164,7 +164,7 @@ def test_two_boxes_by_dragging(person: Person, project: str) -> None:
     page.keyboard.press("Shift+ArrowDown")
     page.keyboard.press("Enter")
     person.sees("This task is closed")
-    found = agreed_truths(ledger, find_task(ledger, name, 1))
+    found = agreed_truths(ledger.reader, find_task(ledger.reader, name, 1))
     assert found[1] is not None
     assert found[2] is not None
     cat, dog = found[1].boxes

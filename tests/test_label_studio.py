@@ -61,7 +61,7 @@ def annotated(exported: Any, *annotations: Any) -> list[Any]:
 
 def test_texts_there_and_back(ledger: Ledger) -> None:
     name = ask_people(ledger, ["one <b>", "two"], replicas=2)
-    exported = export_task(ledger, find_task(ledger, name, 1))
+    exported = export_task(ledger.reader, find_task(ledger.reader, name, 1))
     assert exported["tasks"][0] == {
         "id": 1,
         "data": {"text": "one <b>", "job": name, "run": 1, "sample": 1},
@@ -84,18 +84,18 @@ def test_texts_there_and_back(ledger: Ledger) -> None:
 
 def test_several_labels_and_none_at_all(ledger: Ledger) -> None:
     name = ask_people(ledger, "ab", multi_label=True)
-    exported = export_task(ledger, find_task(ledger, name, 1), after=1)
+    exported = export_task(ledger.reader, find_task(ledger.reader, name, 1), after=1)
     assert [task["id"] for task in exported["tasks"]] == [2]
     assert 'choice="multiple"' in exported["config"]
-    exported = export_task(ledger, find_task(ledger, name, 1))
+    exported = export_task(ledger.reader, find_task(ledger.reader, name, 1))
     import_answers(ledger, name, 1, annotated(exported, [choice("dog", "cat")], [choice()]))
-    found = agreed_truths(ledger, find_task(ledger, name, 1))
+    found = agreed_truths(ledger.reader, find_task(ledger.reader, name, 1))
     assert [truth and truth.labels for truth in found.values()] == [["cat", "dog"], []]
 
 
 def test_boxes_in_percent_become_parts_of_the_image(ledger: Ledger) -> None:
     name = ask_people(ledger, [PNG, {"b64": PNG}], annotation=BOXES)
-    exported = export_task(ledger, find_task(ledger, name, 1))
+    exported = export_task(ledger.reader, find_task(ledger.reader, name, 1))
     images = [task["data"]["image"] for task in exported["tasks"]]
     assert images == [f"data:image/png;base64,{PNG}"] * 2
     assert "<RectangleLabels" in exported["config"]
@@ -106,7 +106,7 @@ def test_boxes_in_percent_become_parts_of_the_image(ledger: Ledger) -> None:
     ]
     back = annotated(exported, [choice() | {"result": drawn}], [choice() | {"result": []}])
     assert not import_answers(ledger, name, 1, back).is_open
-    found = agreed_truths(ledger, find_task(ledger, name, 1))
+    found = agreed_truths(ledger.reader, find_task(ledger.reader, name, 1))
     assert found[1] is not None
     assert found[2] is not None
     assert found[1].boxes == [("cat", 0.1, 0.2, 0.4, 0.6), ("dog", 0.9, 0.9, 1.0, 1.0)]
@@ -121,13 +121,16 @@ def test_what_an_image_may_be(ledger: Ledger) -> None:
         "gs://b/o",
     ]
     name = ask_people(ledger, given, annotation=IMAGE)
-    images = [t["data"]["image"] for t in export_task(ledger, find_task(ledger, name, 1))["tasks"]]
+    images = [
+        t["data"]["image"]
+        for t in export_task(ledger.reader, find_task(ledger.reader, name, 1))["tasks"]
+    ]
     assert images == [given[0], given[1], f"data:image/png;base64,{PNG}", "gs://b/o"]
 
 
 def test_what_labels_and_instructions_say_is_no_markup(ledger: Ledger) -> None:
     name = ask_people(ledger, "a", labels=['"/><script>alert(1)</script>', "a&b"])
-    view = ET.fromstring(config(find_task(ledger, name, 1)))
+    view = ET.fromstring(config(find_task(ledger.reader, name, 1)))
     assert [each.get("value") for each in view.iter("Choice")] == [
         '"/><script>alert(1)</script>',
         "a&b",
@@ -162,12 +165,14 @@ def test_a_broken_file_is_refused_and_nothing_is_kept(
 ) -> None:
     name = ask_people(ledger, "ab")
     tasks = annotated(
-        export_task(ledger, find_task(ledger, name, 1)), [choice("cat")], [choice("cat")]
+        export_task(ledger.reader, find_task(ledger.reader, name, 1)),
+        [choice("cat")],
+        [choice("cat")],
     )
     with pytest.raises(InvalidFieldError, match=why) as refused:
         import_answers(ledger, name, 1, spoil(tasks))
     assert refused.value.field == field
-    assert find_task(ledger, name, 1).answer_count == 0
+    assert find_task(ledger.reader, name, 1).answer_count == 0
 
 
 @pytest.mark.parametrize(
@@ -188,7 +193,8 @@ def test_a_broken_box_is_refused(ledger: Ledger, change: dict[str, Any], why: st
     region = rectangle("cat", 10, 10, 10, 10)
     region["value"] |= change
     back = annotated(
-        export_task(ledger, find_task(ledger, name, 1)), [choice() | {"result": [region]}]
+        export_task(ledger.reader, find_task(ledger.reader, name, 1)),
+        [choice() | {"result": [region]}],
     )
     with pytest.raises(InvalidFieldError, match=why) as refused:
         import_answers(ledger, name, 1, back)
@@ -197,7 +203,9 @@ def test_a_broken_box_is_refused(ledger: Ledger, change: dict[str, Any], why: st
 
 def test_an_import_says_in_whose_name_it_comes(ledger: Ledger) -> None:
     name = ask_people(ledger, "a", replicas=2)
-    back = annotated(export_task(ledger, find_task(ledger, name, 1)), [choice("cat", who=7)])
+    back = annotated(
+        export_task(ledger.reader, find_task(ledger.reader, name, 1)), [choice("cat", who=7)]
+    )
     import_answers(ledger, name, 1, back, "team")
     changed = annotated({"tasks": back}, [choice("dog", who=7)])
     with pytest.raises(AnsweredTwiceError, match=r"team/7 answered otherwise"):

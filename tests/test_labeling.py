@@ -48,23 +48,26 @@ def kept(ledger: Ledger, name: str) -> list[tuple[int, str, Any]]:
 
 
 def asked(ledger: Ledger, name: str, annotator: str | None = None) -> list[int]:
-    return [each.number for each in questions(ledger, find_task(ledger, name, 1), annotator)]
+    return [
+        each.number
+        for each in questions(ledger.reader, find_task(ledger.reader, name, 1), annotator)
+    ]
 
 
 def test_a_task_is_open_until_its_last_question_is_answered(ledger: Ledger) -> None:
     name = ask_people(ledger, "abc", truths=["cat"])
-    [task] = open_tasks(ledger, name)
+    [task] = open_tasks(ledger.reader, name)
     assert (task.labels, task.question_count, task.answer_count) == (("cat", "dog", "bird"), 2, 0)
     assert (task.data_type, task.instruction) == ("TEXT", "Say what it is.")
-    first, second = questions(ledger, task, "ann")
+    first, second = questions(ledger.reader, task, "ann")
     assert (first.number, first.data, first.shown) == (2, {"text": "b"}, ("text", "b"))
     assert answer(ledger, name, 1, "ann", {2: "dog"}) == (1, 0, True)
     assert asked(ledger, name) == [second.number] == [3]
     assert answer(ledger, name, 1, "ann", {2: "dog", 3: ["cat"]}) == (1, 1, False)
-    assert open_tasks(ledger, name) == []
-    done = find_task(ledger, name, 1)
+    assert open_tasks(ledger.reader, name) == []
+    done = find_task(ledger.reader, name, 1)
     assert (done.is_open, done.answer_count) == (False, 2)
-    assert questions(ledger, done) == []
+    assert questions(ledger.reader, done) == []
     told = ledger.history(name)[-1]
     said = [[2, "ann", "dog"], [3, "ann", "cat"]]
     digest = hashlib.sha256(canonical.encode_any(said)).hexdigest()
@@ -72,7 +75,7 @@ def test_a_task_is_open_until_its_last_question_is_answered(ledger: Ledger) -> N
         "LabelingCompleted",
         {"run": 1, "answerCount": 2, "digest": digest},
     )
-    assert agreed_truths(ledger, done) == {2: Truth(["dog"]), 3: Truth(["cat"])}
+    assert agreed_truths(ledger.reader, done) == {2: Truth(["dog"]), 3: Truth(["cat"])}
 
 
 def test_each_question_is_for_several_people_and_nobody_is_asked_twice(ledger: Ledger) -> None:
@@ -87,7 +90,7 @@ def test_each_question_is_for_several_people_and_nobody_is_asked_twice(ledger: L
     assert full.value.sample == 1
     assert asked(ledger, name, "dora") == [2]  # None of hers were kept.
     assert not answer(ledger, name, 1, "dora", {2: "cat"}).is_open
-    found = agreed_truths(ledger, find_task(ledger, name, 1))
+    found = agreed_truths(ledger.reader, find_task(ledger.reader, name, 1))
     assert found == {1: Truth(["cat"]), 2: Truth(["bird"])}
 
 
@@ -95,7 +98,10 @@ def test_those_on_whom_people_do_not_agree_are_left_out(ledger: Ledger) -> None:
     name = ask_people(ledger, "ab", replicas=2, aggregation="UNANIMOUS_VOTE")
     answer(ledger, name, 1, "ann", {1: "cat", 2: "cat"})
     answer(ledger, name, 1, "bob", {1: "cat", 2: "dog"})
-    assert agreed_truths(ledger, find_task(ledger, name, 1)) == {1: Truth(["cat"]), 2: None}
+    assert agreed_truths(ledger.reader, find_task(ledger.reader, name, 1)) == {
+        1: Truth(["cat"]),
+        2: None,
+    }
     with ledger.connection() as connection:
         assert agreed(connection, ledger.get(name), 1) == {1: Truth(["cat"])}
         assert agreed(connection, ledger.get(name), 2) == {}
@@ -105,7 +111,7 @@ def test_the_first_answer_counts_where_none_are_held_against_each_other(ledger: 
     name = ask_people(ledger, "a", replicas=2, aggregation="NO_AGGREGATION")
     answer(ledger, name, 1, "zoe", {1: "bird"})
     answer(ledger, name, 1, "ann", {1: "cat"})
-    assert agreed_truths(ledger, find_task(ledger, name, 1)) == {1: Truth(["bird"])}
+    assert agreed_truths(ledger.reader, find_task(ledger.reader, name, 1)) == {1: Truth(["bird"])}
 
 
 def test_boxes_of_three_people(ledger: Ledger) -> None:
@@ -116,7 +122,7 @@ def test_boxes_of_three_people(ledger: Ledger) -> None:
         answer(
             ledger, name, 1, who, {1: boxes + ([box("dog", 0.6, 0.6, 0.9, 0.9)] if n else [])[:n]}
         )
-    found = agreed_truths(ledger, find_task(ledger, name, 1))[1]
+    found = agreed_truths(ledger.reader, find_task(ledger.reader, name, 1))[1]
     assert found is not None
     assert [(each.label, round(each.x0, 9)) for each in found.boxes] == [
         ("cat", 0.11),
@@ -158,8 +164,8 @@ def test_samples_with_a_truth_or_of_another_run_are_not_asked_about(ledger: Ledg
     with pytest.raises(JobNotFoundError):
         answer(ledger, "projects/p/evaluationJobs/none", 1, "ann", {1: "cat"})
     ledger.create("projects/p/jobs/other")
-    assert open_tasks(ledger, "projects/p/jobs/other") == []
-    assert open_tasks(ledger, make_job(ledger, spec_of())) == []
+    assert open_tasks(ledger.reader, "projects/p/jobs/other") == []
+    assert open_tasks(ledger.reader, make_job(ledger, spec_of())) == []
 
 
 @pytest.mark.parametrize("annotator", ["", "a\nb", "x" * 257, "\ud800"])
@@ -172,7 +178,7 @@ def test_who_answers_has_a_name(ledger: Ledger, annotator: str) -> None:
 def test_without_a_known_set_any_label_may_be_said(ledger: Ledger) -> None:
     name = ask_people(ledger, "a", labels=())
     answer(ledger, name, 1, "ann", {1: "horse"})
-    assert agreed_truths(ledger, find_task(ledger, name, 1)) == {1: Truth(["horse"])}
+    assert agreed_truths(ledger.reader, find_task(ledger.reader, name, 1)) == {1: Truth(["horse"])}
 
 
 def test_an_answer_may_be_repeated_and_not_changed(ledger: Ledger) -> None:
@@ -206,18 +212,18 @@ def test_a_task_is_closed_once_its_run_goes_on(ledger: Ledger, over: str) -> Non
         answer(ledger, name, 1, "bob", {1: "cat"})
     assert answer(ledger, name, 1, "ann", {1: "cat"}) == (0, 1, False)
     assert kept(ledger, name) == [(1, "ann", "cat")]
-    assert not complete_if_answered(ledger, find_task(ledger, name, 1))
+    assert not complete_if_answered(ledger, find_task(ledger.reader, name, 1))
 
 
 def test_a_stopped_or_deleted_job_asks_nobody(ledger: Ledger) -> None:
     stopped, deleted = ask_people(ledger, "a"), ask_people(ledger, "a")
     ledger.cancel(stopped)
-    assert open_tasks(ledger, stopped) == []
+    assert open_tasks(ledger.reader, stopped) == []
     with pytest.raises(TaskClosedError):
         answer(ledger, stopped, 1, "ann", {1: "cat"})
     ledger.delete(deleted, stop=True)
     with pytest.raises(JobNotFoundError):
-        open_tasks(ledger, deleted)
+        open_tasks(ledger.reader, deleted)
 
 
 def test_a_crash_before_the_completion_is_told_loses_nothing(
@@ -228,7 +234,7 @@ def test_a_crash_before_the_completion_is_told_loses_nothing(
         patch.setattr(Ledger, "command", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             answer(ledger, name, 1, "ann", {1: "cat"})
-    task = find_task(ledger, name, 1)
+    task = find_task(ledger.reader, name, 1)
     assert (task.is_open, task.answer_count) == (True, 1)
     assert complete_if_answered(ledger, task)
     assert complete_if_answered(ledger, task)  # As it was before: it is told once.
@@ -270,7 +276,7 @@ def test_a_run_asks_people_and_is_evaluated_by_what_they_agree_on(ledger: Ledger
         answer(ledger, name, 1, who, dict(zip((2, 3, 4), labels, strict=True)))
         scheduler.do_due()
     assert types(ledger, name)[-3:] == ["LabelingCompleted", "EvaluationCreated", "Scheduled"]
-    [found] = read_evaluated(ledger, name).values()
+    [found] = read_evaluated(ledger.reader, name).values()
     assert found[0]["evaluatedItemCount"] == "3"  # On one of the four they did not agree.
     assert ledger.history(name)[-2].json["meanAveragePrecision"] < 1
     with ledger.connection() as connection:

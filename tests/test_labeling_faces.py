@@ -105,7 +105,7 @@ def test_what_cannot_be_read_is_refused_with_its_place(
     refusal = refused(http.post(f"{name}/labeling/1:answer", content=content))
     assert refusal[:2] == (400, "INVALID_ARGUMENT")
     assert refusal.message.startswith(f"{field}:")
-    assert find_task(server.ledger, name, 1).answer_count == 0
+    assert find_task(server.ledger.reader, name, 1).answer_count == 0
 
 
 @pytest.mark.parametrize("run", ["x", "-1", "0x1", "9" * 10, "²"])

@@ -23,10 +23,10 @@ from jobledger.infra import Ledger
 from jobledger.infra.adapter.mapper import JobMapper, rows_of
 from jobledger.infra.errors import BrokenLedgerError
 from jobledger.infra.eventstore.pending import JobWrite, Provenance
-from jobledger.infra.eventstore.writer import Report
+from jobledger.infra.eventstore.write_path import ReportedEvent
 from jobledger.infra.privacy import envelope as personal
-from jobledger.infra.privacy.envelope import Key, Sealed, UnsealedError
-from jobledger.infra.privacy.subject_keys import Subjects
+from jobledger.infra.privacy.envelope import Encrypted, Key, NotEncryptedError
+from jobledger.infra.privacy.subject_keys import SubjectKeys
 from jobledger.infra.transfer.simulation import BEGIN
 from jobledger.infra.upkeep.verify import verify
 from psycopg.types.json import Json
@@ -73,14 +73,14 @@ def key_of(ledger: Ledger, subject: str = "user:alice") -> str | None:
 @pytest.mark.parametrize("value", ANY_JSON, ids=repr)
 def test_any_json_is_sealed_and_opens_again(value: Any) -> None:
     key = Key("k1", bytes(range(32)))
-    part = personal.seal(value, key)
-    assert part == personal.seal(value, key)
-    assert part.open(key.value) == value
-    other = personal.seal(value, Key("k1", bytes(32)))
+    part = personal.encrypt(value, key)
+    assert part == personal.encrypt(value, key)
+    assert part.decrypt(key.value) == value
+    other = personal.encrypt(value, Key("k1", bytes(32)))
     assert other.sealed != part.sealed
-    for wrong in (Sealed("k2", part.sealed), other):
+    for wrong in (Encrypted("k2", part.sealed), other):
         with pytest.raises(BrokenLedgerError):
-            wrong.open(key.value)
+            wrong.decrypt(key.value)
 
 
 def test_what_is_stored_is_sealed_and_what_is_shown_is_not(ledger: Ledger) -> None:
@@ -115,9 +115,9 @@ def test_every_way_in_seals(ledger: Ledger) -> None:
     ledger.update(JOB, {"who": of("Alice")})
     ledger.failed(JOB, {"code": 3, "message": "", "details": [of("Alice")]})
     ledger.started(JOB, {"late": of("Alice")})  # Contradicted.
-    many = [Report(JOB, e.parse_data("Retried", {"by": of("Alice")})),
-            Report(JOB, e.parse_data("Started", {"by": of("Alice")})),
-            Report(JOB, e.parse_data("Succeeded", {"output": {"by": of("Alice")}}))]  # fmt: skip
+    many = [ReportedEvent(JOB, e.parse_data("Retried", {"by": of("Alice")})),
+            ReportedEvent(JOB, e.parse_data("Started", {"by": of("Alice")})),
+            ReportedEvent(JOB, e.parse_data("Succeeded", {"output": {"by": of("Alice")}}))]  # fmt: skip
     assert not [each for each in ledger.report_many(many) if isinstance(each, LedgerError)]
     ledger.append_many(
         Event(f"projects/p/jobs/b{n}", 1, Created(spec={"who": of("Alice")}), BEGIN)
@@ -171,8 +171,8 @@ def test_a_malformed_part_is_refused(ledger: Ledger, part: Any) -> None:
     ledger.create(JOB)
     with pytest.raises(InvalidFieldError):
         ledger.started(JOB, {"x": part})
-    bad = Report(JOB, Started.model_validate({"x": part}))
-    good = Report(JOB, Started.model_validate({"x": of("Alice")}))
+    bad = ReportedEvent(JOB, Started.model_validate({"x": part}))
+    good = ReportedEvent(JOB, Started.model_validate({"x": of("Alice")}))
     refused, kept = ledger.report_many([bad, good])
     assert isinstance(refused, InvalidFieldError)
     assert not isinstance(kept, LedgerError)
@@ -227,7 +227,7 @@ def test_a_repeated_request_is_answered_again(ledger: Ledger) -> None:
         assert made.version == 1
         ledger.started(JOB, {"who": of("Alice")}, request_id="r2")
         [again] = ledger.report_many(
-            [Report(JOB, Started.model_validate({"who": of("Alice")}), {"request_id": "r2"})]
+            [ReportedEvent(JOB, Started.model_validate({"who": of("Alice")}), {"request_id": "r2"})]
         )
         assert not isinstance(again, LedgerError)
     assert ledger.size() == 2
@@ -245,10 +245,10 @@ def test_a_config_that_is_so_already_is_no_event(ledger: Ledger) -> None:
 
 def test_nothing_is_written_unsealed_whoever_forgets_it(ledger: Ledger) -> None:
     intent = Created(spec={"who": of("Alice")})
-    with pytest.raises(UnsealedError):
+    with pytest.raises(NotEncryptedError):
         ledger.submit(JobWrite(JOB, lambda _: (intent,), Provenance(BEGIN)))
     mapped = JobMapper(transcoder=JSONTranscoder()).to_stored_event(Event(JOB, 1, intent, BEGIN))
-    with pytest.raises(UnsealedError):
+    with pytest.raises(NotEncryptedError):
         rows_of([mapped])
     assert ledger.size() == 0
 
@@ -266,7 +266,7 @@ def test_what_was_changed_is_neither_a_value_nor_erased(ledger: Ledger, cli: Cli
                 "UPDATE events SET data = convert_to(replace(convert_from(data, 'UTF8'), %s, %s), 'UTF8')",
                 (sealed, damage),
             )
-            with pytest.raises(BrokenLedgerError, match=r"key|sealed"):
+            with pytest.raises(BrokenLedgerError, match=r"key|encrypted"):
                 ledger.opened(ledger.history(JOB)[0])
             connection.execute(
                 "UPDATE events SET data = convert_to(replace(convert_from(data, 'UTF8'), %s, %s), 'UTF8')",
@@ -281,7 +281,7 @@ def test_what_was_changed_is_neither_a_value_nor_erased(ledger: Ledger, cli: Cli
             " WHERE a.subject = 'user:alice' AND b.subject = 'user:bob'"
         )
     with pytest.raises(BrokenLedgerError):
-        Subjects(ledger.pool).reveal(spec)
+        SubjectKeys(ledger.pool).decrypt(spec)
     done = cli.run("show", "a", "--json")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("jobledger: personal data under key")
@@ -401,4 +401,4 @@ def test_who_has_no_personal_parts_asks_for_no_keys(ledger: Ledger) -> None:
         connection.execute("DROP TABLE subject_keys CASCADE")
     ledger.failed(JOB, Status(code=3, message="no").model_dump())
     assert ledger.opened(ledger.get(JOB)).error == {"code": 3, "message": "no"}
-    assert ledger.report_many([Report(JOB, Failed())])
+    assert ledger.report_many([ReportedEvent(JOB, Failed())])

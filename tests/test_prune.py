@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.leaves import digest_of_positions
 from jobledger.domain.states import TERMINAL
 from jobledger.infra import Ledger
 from jobledger.infra.errors import InputError, OwnerNeededError
@@ -20,7 +21,7 @@ from jobledger.infra.proof.audit.prunings import check_records, pruned_ranges
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.retention import prune as pruning
 from jobledger.infra.retention.archive import Export
-from jobledger.infra.retention.prune import Pruning, digest_of, prune
+from jobledger.infra.retention.prune import Pruning
 from jobledger.infra.transfer.read_export import open_history
 from jobledger.infra.transfer.simulation import simulate
 from jobledger.infra.upkeep.rebuild import rebuild
@@ -44,7 +45,7 @@ def now() -> datetime:
 
 
 def prune_all(ledger: Ledger, file: Path, *, is_there: bool = False) -> Pruning:
-    return prune(ledger, now(), Export(file, is_there=is_there), "me")
+    return ledger.prune(now(), Export(file, is_there=is_there), "me")
 
 
 def gone_of(ledger: Ledger) -> tuple[set[str], set[str]]:
@@ -106,7 +107,7 @@ def test_what_is_over_goes_and_the_rest_is_as_it_was(busy: Ledger, tmp_path: Pat
     [record] = [event for event in busy.events(follow=False) if event.type == "Pruned"]
     said = json.loads(record.stored)
     with busy.connection() as connection:
-        assert said["digest"] == digest_of(pruned_ranges(connection))
+        assert said["digest"] == digest_of_positions(pruned_ranges(connection))
     assert (said["jobs"], said["events"], record.actor) == (len(over), len(ids), "me")
     file = tmp_path / "pruned.jsonl"
     assert said["export"]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
@@ -189,13 +190,13 @@ def test_nothing_goes_that_is_live_or_too_new(ledger: Ledger, tmp_path: Path) ->
     ledger.change_labels("projects/p/jobs/touched", {"a": "b"})
     ledger.create("projects/p/jobs/new")
     ledger.cancel("projects/p/jobs/new")
-    pruned = prune(ledger, before, Export(tmp_path / "x", is_there=False))
+    pruned = ledger.prune(before, Export(tmp_path / "x", is_there=False))
     assert pruned.jobs == 1
     assert {job.name[16:] for job in ledger.list()} == {"live", "touched", "new"}
     with pytest.raises(InvalidFieldError):
-        prune(ledger, now() + timedelta(hours=1), Export(tmp_path / "y", is_there=False))
+        ledger.prune(now() + timedelta(hours=1), Export(tmp_path / "y", is_there=False))
     with pytest.raises(InvalidFieldError):
-        prune(ledger, datetime(2026, 1, 1), Export(tmp_path / "y", is_there=False))  # noqa: DTZ001
+        ledger.prune(datetime(2026, 1, 1), Export(tmp_path / "y", is_there=False))  # noqa: DTZ001
     check_all_holds(ledger)
 
 

@@ -22,7 +22,7 @@ from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.publishing import announcer as announcing
 from jobledger.infra.proof.publishing import publisher as publishing
 from jobledger.infra.proof.publishing.announcer import Announcer
-from jobledger.infra.proof.publishing.checkpointer import Sealer
+from jobledger.infra.proof.publishing.checkpointer import Checkpointer
 from jobledger.infra.proof.publishing.http_post import MAX_ANSWER, send
 from jobledger.infra.proof.publishing.publisher import parse_places, publish
 from jobledger.infra.proof.signing.keys import create_key, find_keys
@@ -449,10 +449,10 @@ def test_what_a_ledger_seals_is_cosigned_kept_in_it_and_published(
         with web(honest) as server:
             policy = policy_of(f"{server.url}/w", quorum="w0", log=key)
             settings = settings_of(tmp_path, policy)
-            sealer = Sealer(ledger.conninfo, settings)
+            sealer = Checkpointer(ledger.conninfo, settings)
             for size in (1, 2, 3):
                 ledger.create(f"projects/p/jobs/j{size}")
-                assert sealer.seal() is not None
+                assert sealer.checkpoint() is not None
                 _eventually(lambda size=size: honest.olds[-1:] == [size - 1])  # type: ignore[misc]
             sealer.close()
         note = read_kept(connection)

@@ -40,7 +40,7 @@ def job(ledger: Ledger) -> str:
 
 
 def test_each_step_is_the_job_after_its_event(ledger: Ledger, job: str) -> None:
-    replayed = replay_job(ledger, job, ledger.moment())
+    replayed = replay_job(ledger.reader, job, ledger.moment())
     assert [step.recorded for step in replayed.steps] == ledger.history(job)
     for step in replayed.steps:
         assert step.job == ledger.get(job, as_of=f"v{step.event.version}")
@@ -56,7 +56,7 @@ def test_what_did_not_happen_is_judged_marked_and_never_recorded(ledger: Ledger,
         parse_hypothesis('Succeeded={"output": {"a": 1}}'),
         parse_hypothesis("Retried"),
     ]
-    replayed = replay_job(ledger, job, ledger.moment("v2", name=job), supposed)
+    replayed = replay_job(ledger.reader, job, ledger.moment("v2", name=job), supposed)
     happened, failed, contradicted, retried = (*replayed.steps[1:],)
     assert [step.hypothetical for step in replayed.steps] == [False, False, True, True, True]
     assert (failed.event.version, failed.job.error_message) == (3, "boom")
@@ -139,7 +139,7 @@ def test_a_hypothesis_is_told_of_in_the_error(ledger: Ledger) -> None:
         parse_hypothesis("Exploded={}")
     assert caught.value.field == "with"
     with pytest.raises(JobNotFoundError):
-        replay_job(ledger, NAME, ledger.moment())
+        replay_job(ledger.reader, NAME, ledger.moment())
 
 
 class Terminal:

@@ -43,7 +43,7 @@ def test_pictures_are_the_same_each_time(
 ) -> None:
     pytest.importorskip("matplotlib")
     for name in REPORTS:
-        answer = report(busy, name, by=by)
+        answer = report(busy.reader, name, by=by)
         files = [tmp_path / f"{n}.{ending}" for n in (1, 2)]
         for file in files:
             draw(answer, file)
@@ -55,7 +55,7 @@ def test_pictures_are_the_same_each_time(
 def test_a_picture_needs_an_ending_a_folder_and_matplotlib(
     busy: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = report(busy, "throughput")
+    answer = report(busy.reader, "throughput")
     for path, sentence in (
         (tmp_path / "x.gif", "end in .svg or .png"),
         (tmp_path / "no/x.svg", "No such file"),
@@ -68,7 +68,7 @@ def test_a_picture_needs_an_ending_a_folder_and_matplotlib(
 
 
 def test_lines_of_throughput_have_no_holes(busy: Ledger) -> None:
-    answer = report(busy, "throughput", bucket="1h")
+    answer = report(busy.reader, "throughput", bucket="1h")
     for line in lines_of(answer).values():
         assert [time for time, _ in line] == [
             line[0][0] + n * timedelta(hours=1) for n in range(len(line))

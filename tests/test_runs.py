@@ -62,7 +62,7 @@ def test_a_run_takes_what_was_sampled_since_the_last_and_evaluates_it(ledger: Le
         "EvaluationCreated",
         "Scheduled",
     ]
-    first, second = (found[0] for found in read_evaluated(ledger, name).values())
+    first, second = (found[0] for found in read_evaluated(ledger.reader, name).values())
     assert (first["evaluatedItemCount"], second["evaluatedItemCount"]) == ("3", "3")
     assert second["evaluationJobRunTime"] == TIME
     assert state(ledger, name) == "SCHEDULED"
@@ -74,7 +74,7 @@ def test_the_event_holds_the_digest_of_what_is_kept(ledger: Ledger) -> None:
     ledger.record_predictions(name, told("abc", truth="cat"))
     clock.forward(hours=2)
     Scheduler(ledger, clock=clock).do_due()
-    found = read_evaluated(ledger, name)[1]
+    found = read_evaluated(ledger.reader, name)[1]
     created = next(e.json for e in ledger.history(name) if e.type == "EvaluationCreated")
     assert created["digest"] == hashlib.sha256(canonical.encode_any(found)).hexdigest()
     assert created["evaluation"] == found[0]["name"]
@@ -262,7 +262,7 @@ def test_boxes_are_evaluated_by_how_far_they_overlap(ledger: Ledger) -> None:
     assert ledger.record_predictions(name, given).sampled == 10
     clock.forward(hours=2)
     Scheduler(ledger, clock=clock).do_due()
-    every, *labels = read_evaluated(ledger, name)[1]
+    every, *labels = read_evaluated(ledger.reader, name)[1]
     curves = {
         e["evaluationMetrics"]["objectDetectionMetrics"]["prCurve"]["annotationSpec"]["displayName"]: e["evaluationMetrics"]["objectDetectionMetrics"]["prCurve"]
         for e in labels
@@ -286,7 +286,7 @@ def test_several_labels_may_be_true(ledger: Ledger) -> None:
     assert ledger.record_predictions(name, given).sampled == 5
     clock.forward(hours=2)
     Scheduler(ledger, clock=clock).do_due()
-    every = read_evaluated(ledger, name)[1][0]
+    every = read_evaluated(ledger.reader, name)[1][0]
     curve = every["evaluationMetrics"]["classificationMetrics"]["prCurve"]
     assert every["evaluatedItemCount"] == "5"
     assert curve["meanAveragePrecision"] == pytest.approx(0.8)  # Of cat and dog; no cow was true.

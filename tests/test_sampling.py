@@ -26,7 +26,7 @@ def test_each_example_is_sampled_once(ledger: Ledger) -> None:
     name = make_job(ledger, spec_of())
     assert ledger.record_predictions(name, told("abc")) == (3, 0, 0, 0, [])
     assert ledger.record_predictions(name, told("bcdd")) == (1, 3, 0, 0, [])
-    samples = read_page(ledger, name, 0, 10)
+    samples = read_page(ledger.reader, name, 0, 10)
     assert [sample["number"] for sample in samples] == [1, 2, 3, 4]
     assert [sample["input"]["text"] for sample in samples] == ["a", "b", "c", "d"]
     assert ledger.sampling(name) == {
@@ -41,7 +41,7 @@ def test_examples_are_kept_by_a_hash_of_their_keys(ledger: Ledger) -> None:
     assert 250 < len(kept) < 350
     sampled = ledger.record_predictions(name, told(texts))
     assert (sampled.sampled, sampled.passed_over) == (len(kept), 1_000 - len(kept))
-    assert [sample["input"]["text"] for sample in read_page(ledger, name, 0, 1_000)] == kept
+    assert [sample["input"]["text"] for sample in read_page(ledger.reader, name, 0, 1_000)] == kept
 
 
 def test_an_interval_has_room_for_so_many_examples(ledger: Ledger) -> None:
@@ -51,7 +51,14 @@ def test_an_interval_has_room_for_so_many_examples(ledger: Ledger) -> None:
     assert ledger.record_predictions(name, told("xyz"))[:4] == (0, 0, 0, 3)
     begin_run(ledger, name, 1, 3)
     assert ledger.record_predictions(name, told("xyza"))[:4] == (3, 1, 0, 0)
-    assert [sample["number"] for sample in read_page(ledger, name, 0, 10)] == [1, 2, 3, 4, 5, 6]
+    assert [sample["number"] for sample in read_page(ledger.reader, name, 0, 10)] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+    ]
 
 
 def test_predictions_are_sampled_while_it_is_scheduled_or_running(ledger: Ledger) -> None:
@@ -105,7 +112,7 @@ def test_what_lacks_the_keys_is_counted_kept_aside_and_named(
     assert sampled.sampled == 1
     assert [spoilt.place for spoilt in sampled.spoilt] == [1]
     assert why in sampled.spoilt[0].why
-    [kept] = read_spoilt(ledger, name, 0, 10)
+    [kept] = read_spoilt(ledger.reader, name, 0, 10)
     assert (kept["input"], kept["output"], kept["why"]) == (data, output, sampled.spoilt[0].why)
     assert ledger.sampling(name)["spoilt"] == 1
 
@@ -135,7 +142,11 @@ def test_truths_are_told_once_and_until_a_run_has_the_sample(ledger: Ledger) -> 
         "taken",
         "repeated",
     ]
-    assert [s.get("groundTruth") for s in read_page(ledger, name, 0, 9)] == ["cat", None, None]
+    assert [s.get("groundTruth") for s in read_page(ledger.reader, name, 0, 9)] == [
+        "cat",
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +181,7 @@ def test_many_at_once_number_samples_without_gaps(ledger: Ledger) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(record, range(8))) == 800
-    numbers = [sample["number"] for sample in read_page(ledger, name, 0, 1_000)]
+    numbers = [sample["number"] for sample in read_page(ledger.reader, name, 0, 1_000)]
     assert numbers == list(range(1, 801))
     assert ledger.sampling(name)["repeated"] == 800
 

@@ -80,7 +80,9 @@ def test_a_crash_at_any_point_loses_and_repeats_nothing(
         *["RunStarted", "DatasetCreated", "EvaluationCreated", "Scheduled"] * 2,
     ]
     assert datasets(ledger, name) == [3, 4]
-    counts = [found[0]["evaluatedItemCount"] for found in read_evaluated(ledger, name).values()]
+    counts = [
+        found[0]["evaluatedItemCount"] for found in read_evaluated(ledger.reader, name).values()
+    ]
     assert counts == ["3", "4"]
 
 
@@ -123,9 +125,9 @@ def test_after_kill_9_each_sample_is_in_one_dataset(dsn: str, ledger: Ledger) ->
         clock.forward(hours=1)
     for name in names:
         assert sum(datasets(ledger, name)) == sent * 5
-        assert len(read_evaluated(ledger, name)) >= 1
+        assert len(read_evaluated(ledger.reader, name)) >= 1
         assert [e.type for e in ledger.history(name)].count("Contradicted") == 0
-        numbers = [sample["number"] for sample in read_page(ledger, name, 0, 100_000)]
+        numbers = [sample["number"] for sample in read_page(ledger.reader, name, 0, 100_000)]
         assert numbers == list(range(1, sent * 5 + 1))
     with ledger.connection() as connection:
         assert verify(connection).findings == []
@@ -166,7 +168,7 @@ def test_it_goes_on_when_its_connection_breaks(ledger: Ledger) -> None:
             )
         clock.forward(hours=2)
         deadline = time.monotonic() + 20
-        while len(read_evaluated(ledger, name)) == 0:
+        while len(read_evaluated(ledger.reader, name)) == 0:
             assert time.monotonic() < deadline
             time.sleep(0.05)
     finally:

@@ -28,7 +28,7 @@ from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.proof.log import growth as growing
 from jobledger.infra.proof.log.tree import Standing, Tree
 from jobledger.infra.proof.publishing import checkpointer as sealing
-from jobledger.infra.proof.publishing.checkpointer import Sealer
+from jobledger.infra.proof.publishing.checkpointer import Checkpointer
 from jobledger.infra.proof.signing.keys import create_key, key_file, last_signed_file, retire_keys
 from jobledger.infra.proof.signing.notes import (
     Checkpoint,
@@ -79,8 +79,8 @@ def kept(ledger: Ledger) -> Note | None:
 
 
 def seal(ledger: Ledger) -> Note | None:
-    with closing(Sealer(ledger.conninfo, Settings())) as sealer:
-        return sealer.seal()
+    with closing(Checkpointer(ledger.conninfo, Settings())) as sealer:
+        return sealer.checkpoint()
 
 
 def sealed(ledger: Ledger) -> Note:
@@ -273,12 +273,12 @@ def test_sealing_can_be_switched_off(
 
 def test_sealers_that_race_do_no_damage(quiet: Ledger) -> None:
     key = new_key(quiet)
-    sealers = [Sealer(quiet.conninfo, Settings()) for _ in range(4)]
+    sealers = [Checkpointer(quiet.conninfo, Settings()) for _ in range(4)]
 
-    def race(sealer: Sealer) -> list[Note]:
+    def race(sealer: Checkpointer) -> list[Note]:
         notes = []
         for _ in range(15):
-            note = sealer.seal()
+            note = sealer.checkpoint()
             if note is not None:
                 notes.append(note)
         return notes
@@ -311,12 +311,12 @@ def assert_one_history(ledger: Ledger, notes: list[Note]) -> None:
 
 RACER: Final = """
 import sys
-from jobledger.infra.proof.publishing.checkpointer import Sealer
+from jobledger.infra.proof.publishing.checkpointer import Checkpointer
 from jobledger.infra.settings import Settings
-sealer = Sealer(sys.argv[1], Settings())
+sealer = Checkpointer(sys.argv[1], Settings())
 print("ready", flush=True)
 for line in sys.stdin:
-    note = sealer.seal()
+    note = sealer.checkpoint()
     print("none" if note is None else repr(str(note)), flush=True)
 """
 
@@ -357,8 +357,10 @@ def test_processes_that_race_do_no_damage(quiet: Ledger) -> None:
 DYING: Final = """
 import os, signal, sys
 from jobledger.infra import Ledger
-from jobledger.infra.proof import growing, sealing, signing
-from jobledger.infra.proof.publishing.checkpointer import Sealer
+from jobledger.infra.proof.log import growth
+from jobledger.infra.proof.publishing import checkpointer
+from jobledger.infra.proof.signing import signer
+from jobledger.infra.proof.publishing.checkpointer import Checkpointer
 from jobledger.infra.settings import Settings
 
 def die(*_, **__):
@@ -366,7 +368,7 @@ def die(*_, **__):
 
 dsn, name, place = sys.argv[1:]
 module, attribute = place.split(" ")
-target = {"sealing": sealing, "signing": signing, "Growth": growing.Growth, "Signer": signing.Signer}[module]
+target = {"checkpointer": checkpointer, "signer": signer, "Growth": growth.Growth, "Signer": signer.Signer}[module]
 setattr(target, attribute, die)
 with Ledger.open(dsn, name) as ledger:
     ledger.create("projects/p/jobs/last")
@@ -376,7 +378,7 @@ with Ledger.open(dsn, name) as ledger:
 
 @pytest.mark.parametrize(
     "place",
-    ["sealing grow", "Growth write", "Signer sign", "signing write_private", "signing keep"],
+    ["checkpointer grow", "Growth write", "Signer sign", "signer write_private", "signer keep"],
 )
 def test_after_kill_9_at_any_point_the_next_process_finishes(
     dsn: str, quiet: Ledger, place: str
@@ -427,15 +429,15 @@ def assert_refused(ledger: Ledger, kind: str, caplog: pytest.LogCaptureFixture) 
     path = last_signed_file(Settings(), standing(ledger).origin)
     before = path.read_text() if path.exists() else None, kept(ledger)
     published = path.parent / "published"
-    sealer = Sealer(ledger.conninfo, Settings(publish=str(published)))
+    sealer = Checkpointer(ledger.conninfo, Settings(publish=str(published)))
     ended = threading.Event()
     ended.set()
     for _ in range(2):
         with pytest.raises(ForkedError) as caught:
-            sealer.seal()
+            sealer.checkpoint()
         assert caught.value.kind == kind
     with caplog.at_level(logging.ERROR, "jobledger.proof"):
-        sealer.seal_all(ended)
+        sealer.checkpoint_in_background(ended)
     assert [record.getMessage() for record in caplog.records] == [f"not sealed: {caught.value}"]
     assert (path.read_text() if path.exists() else None, kept(ledger)) == before
     sealer.close()

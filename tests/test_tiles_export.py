@@ -18,7 +18,7 @@ from jobledger.infra.adapter.recorder import Factory
 from jobledger.infra.errors import ForkedError, ProofError
 from jobledger.infra.proof import tiles as exporting
 from jobledger.infra.proof.log.tree import Tree
-from jobledger.infra.proof.publishing.checkpointer import Sealer
+from jobledger.infra.proof.publishing.checkpointer import Checkpointer
 from jobledger.infra.proof.signing.keys import create_key
 from jobledger.infra.proof.signing.notes import Checkpoint, Note, SigningKey
 from jobledger.infra.proof.tiles import Exported, export_tiles, tile_path
@@ -152,8 +152,8 @@ def write(ledger: Ledger, count: int) -> None:
 
 
 def seal(ledger: Ledger) -> Note:
-    with closing(Sealer(ledger.conninfo, Settings())) as sealer:
-        note = sealer.seal()
+    with closing(Checkpointer(ledger.conninfo, Settings())) as sealer:
+        note = sealer.checkpoint()
     assert note is not None
     return note
 

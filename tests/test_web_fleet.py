@@ -77,13 +77,15 @@ def test_keys_go_to_the_event_before_and_the_next(site: Server, visitor: Visitor
     page, ledger = visitor.page, site.ledger
     page.goto(f"{site.url}/?at={MAY_3}")
     moment = ledger.moment(MAY_3)
-    before, after = steps(ledger, moment)
+    before, after = steps(ledger.reader, moment)
     assert before is not None
     assert after is not None
     page.keyboard.press("ArrowRight")
     expect(page.locator("#list")).to_have_attribute("data-at", str(after))
     page.keyboard.press("ArrowLeft")
-    expect(page.locator("#list")).to_have_attribute("data-at", str(steps(ledger, after).before))
+    expect(page.locator("#list")).to_have_attribute(
+        "data-at", str(steps(ledger.reader, after).before)
+    )
     page.get_by_role("button", name="← Event").click()
     page.locator("#cursor").focus()
     page.keyboard.press("ArrowLeft")
@@ -94,9 +96,9 @@ def test_keys_go_to_the_event_before_and_the_next(site: Server, visitor: Visitor
 def test_the_chart_counts_what_the_ledger_counts(trace: Ledger) -> None:
     for clock in ("occurred", "recorded"):
         moment = trace.moment("now", clock)
-        whole = extent(trace, moment)
+        whole = extent(trace.reader, moment)
         assert whole is not None
-        counted = series(trace, moment, whole)
+        counted = series(trace.reader, moment, whole)
         for n in range(0, len(counted.times), 37):
             if clock == "occurred":
                 # A bucket ends where the next begins: what happens just then is of that one.
@@ -275,7 +277,7 @@ def test_a_server_that_goes_away_is_waited_for_and_the_cursor_stays(
     page.unroute("**/fleet/**")
     moment = site.ledger.moment(MAY_3)
     expect(page.locator("#list")).to_have_attribute(
-        "data-at", str(steps(site.ledger, moment).after)
+        "data-at", str(steps(site.ledger.reader, moment).after)
     )
     expect(page.get_by_role("alert")).to_be_hidden()
 
@@ -328,7 +330,7 @@ def test_on_a_phone_in_the_dark_by_keyboard_alone(site: Server, browser: Browser
                 break
         expect(page.locator("#cursor")).to_be_focused()
         page.keyboard.press("ArrowRight")
-        after = steps(site.ledger, site.ledger.moment(MAY_3)).after
+        after = steps(site.ledger.reader, site.ledger.moment(MAY_3)).after
         expect(page.locator("#list")).to_have_attribute("data-at", str(after))
         visitor.is_content()
 
@@ -388,17 +390,17 @@ def test_an_empty_ledger_says_so(dsn: str, visitor: Visitor) -> None:
 
 def test_series_of_a_stretch_and_its_ends(busy: Ledger) -> None:
     moment = busy.moment("now", "occurred")
-    whole = extent(busy, moment)
+    whole = extent(busy.reader, moment)
     assert whole is not None
     narrow = Extent(whole.begin, whole.begin)
-    assert series(busy, moment, narrow).times
+    assert series(busy.reader, moment, narrow).times
     early = busy.moment("@30", "recorded")
-    recorded = extent(busy, early)
+    recorded = extent(busy.reader, early)
     assert recorded is not None
-    assert sum(counts[-1] for counts in series(busy, early, recorded).counts.values()) > 0
+    assert sum(counts[-1] for counts in series(busy.reader, early, recorded).counts.values()) > 0
     # As far as was known at an earlier position, also of jobs that were told of too late since.
     half = moment._replace(position=moment.position // 2)
-    counted = series(busy, half, whole)
+    counted = series(busy.reader, half, whole)
     said = busy.count("state", 'state : "*"', as_of=half).counts
     assert {s: c[-1] for s, c in counted.counts.items() if c[-1]} == said
 
@@ -422,32 +424,32 @@ def test_a_project_is_counted_by_its_events_alone(mixed: Ledger) -> None:
     """Late jobs and deleted ones among them, and as far as was known at earlier positions."""
     for position in (mixed.size() // 3, mixed.size() // 2, mixed.size()):
         known = mixed.moment("now", Clock.OCCURRED)._replace(position=position)
-        whole = extent(mixed, known, "p")
+        whole = extent(mixed.reader, known, "p")
         assert whole is not None
-        counted = series(mixed, known, whole, "p")
+        counted = series(mixed.reader, known, whole, "p")
         for n in range(0, len(counted.times), 29):
             at = known._replace(time=counted.times[n] - MICROSECOND)
             assert counts_in(counted, n) == mixed.count("state", OF_P, as_of=at).counts
         assert counts_in(counted, -1) == mixed.count("state", OF_P, as_of=known).counts
         recorded = mixed.moment(f"@{position}")
-        whole = extent(mixed, recorded, "p")
+        whole = extent(mixed.reader, recorded, "p")
         assert whole is not None
-        counted = series(mixed, recorded, whole, "p")
+        counted = series(mixed.reader, recorded, whole, "p")
         assert counts_in(counted, -1) == mixed.count("state", OF_P, as_of=recorded).counts
 
 
 def test_the_steps_of_a_project_leave_others_out(mixed: Ledger) -> None:
     theirs = {event.position for event in mixed.events(follow=False) if "/p0/" in event.name}
     after = mixed.moment(f"@{max(theirs) + 1}")
-    before = steps(mixed, after, "p").before
+    before = steps(mixed.reader, after, "p").before
     assert before is not None
     assert before.position == min(theirs) - 1
-    assert steps(mixed, before, "p").after == after
+    assert steps(mixed.reader, before, "p").after == after
     occurred = mixed.moment("now", Clock.OCCURRED)
     for moment in (after, occurred):
-        assert extent(mixed, moment, "none") is None
-        assert steps(mixed, moment, "none") == (None, None)
-    last = steps(mixed, occurred, "p").before
-    whole = extent(mixed, occurred, "p")
+        assert extent(mixed.reader, moment, "none") is None
+        assert steps(mixed.reader, moment, "none") == (None, None)
+    last = steps(mixed.reader, occurred, "p").before
+    whole = extent(mixed.reader, occurred, "p")
     assert last is not None and whole is not None
     assert last.time == whole.end

@@ -79,7 +79,7 @@ def test_each_step_shows_the_job_as_the_ledger_has_it(site: Server, visitor: Vis
         page.goto(f"{site.url}/jobs/{TOLD}?at=v0&clock={clock}")
         visitor.sees("Before its first event")
         page.get_by_text("As the API returns it").click()
-        steps = steps_as_of(ledger, TOLD, ledger.moment("now", clock))
+        steps = steps_as_of(ledger.reader, TOLD, ledger.moment("now", clock))
         for number, step in enumerate(steps, 1):
             page.keyboard.press("ArrowRight")
             expect(page.locator("#now")).to_contain_text(
@@ -110,7 +110,7 @@ def test_what_changed_and_who_is_to_blame(site: Server, visitor: Visitor) -> Non
     page, ledger = visitor.page, site.ledger
     page.goto(f"{site.url}/jobs/{TOLD}?clock=recorded")
     moment = ledger.moment("now", "recorded")
-    for each in blame(ledger, TOLD, moment):
+    for each in blame(ledger.reader, TOLD, moment):
         expect(field(visitor, each.field).locator("button")).to_contain_text(
             f"event {each.event.version}"
         )
@@ -270,7 +270,7 @@ def test_a_long_history_is_read_in_windows(site: Server, visitor: Visitor) -> No
     page.locator("#scrubber").fill("700")
     blamed = {
         each.field: each.event.version
-        for each in blame(site.ledger, LONG, site.ledger.moment("v700", None, LONG))
+        for each in blame(site.ledger.reader, LONG, site.ledger.moment("v700", None, LONG))
     }
     for name, version in blamed.items():
         expect(field(visitor, name).locator("button")).to_contain_text(f"event {version}")
@@ -368,7 +368,7 @@ def test_a_job_in_a_file_is_the_same_page(desk: Desk, visitor: Visitor, tmp_path
     assert "http" not in re.findall(r'(?:src|href)="(\w+)', file.read_text())
     page.goto(file.as_uri())
     page.keyboard.press("Home")
-    steps = steps_as_of(ledger, TOLD, ledger.moment("now", "recorded"))
+    steps = steps_as_of(ledger.reader, TOLD, ledger.moment("now", "recorded"))
     for number, step in enumerate(steps, 1):
         page.keyboard.press("ArrowRight")
         expect(page.locator("#now")).to_contain_text(

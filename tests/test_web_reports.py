@@ -31,7 +31,7 @@ def site(trace: Ledger, dsn: str) -> Iterator[Server]:
 def test_a_report_is_a_chart_a_table_and_a_file(site: Server, visitor: Visitor, name: str) -> None:
     page = visitor.page
     page.goto(f"{site.url}/reports?report={name}&from=2011-05-02&to=2011-05-04")
-    found = report(site.ledger, name, begin="2011-05-02", end="2011-05-04")
+    found = report(site.ledger.reader, name, begin="2011-05-02", end="2011-05-04")
     expect(page.locator("details summary")).to_contain_text(f"{len(found.rows):,} rows")
     if found.window.bucket is not None:
         expect(page.locator("#chart path").first).to_be_attached()
@@ -58,13 +58,15 @@ def test_a_chart_is_a_picture_to_keep(site: Server, visitor: Visitor) -> None:
 def test_a_click_goes_to_the_jobs_behind_it(site: Server, visitor: Visitor) -> None:
     page = visitor.page
     page.goto(f"{site.url}/reports?report=throughput&from=2011-05-02&to=2011-05-03&bucket=1h")
-    found = report(site.ledger, "throughput", begin="2011-05-02", end="2011-05-03", bucket="1h")
+    found = report(
+        site.ledger.reader, "throughput", begin="2011-05-02", end="2011-05-03", bucket="1h"
+    )
     ended = found.rows[5][found.columns.index("ended")]
     page.locator("#chart .hit").nth(5).click()
     expect(page.locator("#as-of")).to_contain_text(f"{ended:,} jobs")
     page.goto(f"{site.url}/reports?report=failures")
     # One of them was retried, and failed otherwise.
-    (first, *_) = report(site.ledger, "failures").rows
+    (first, *_) = report(site.ledger.reader, "failures").rows
     told = first[1]
     left = site.ledger.count("state", f'state = FAILED AND error_message = "{told}"').counts[
         "FAILED"
@@ -73,7 +75,9 @@ def test_a_click_goes_to_the_jobs_behind_it(site: Server, visitor: Visitor) -> N
     page.get_by_role("link", name="jobs of row 1", exact=True).click()
     expect(page.locator("#as-of")).to_contain_text(f"{left:,} jobs")
     page.goto(f"{site.url}/reports?report=concurrency&from=2011-05-02&to=2011-05-03&bucket=1h")
-    running = report(site.ledger, "concurrency", begin="2011-05-02", end="2011-05-03", bucket="1h")
+    running = report(
+        site.ledger.reader, "concurrency", begin="2011-05-02", end="2011-05-03", bucket="1h"
+    )
     page.locator("#chart .hit").nth(3).click()
     expect(page.locator("#as-of")).to_contain_text(f"{running.rows[3][1]:,} jobs")
     assert visitor.errors == []
@@ -204,7 +208,7 @@ def test_evaluations_have_their_curves(dsn: str, visitor: Visitor) -> None:
     with new_server(dsn) as server:
         name = evaluated(server.ledger)
         page.goto(f"{server.url}/reports?report=evaluations")
-        (found,) = read_evaluated(server.ledger, name).values()
+        (found,) = read_evaluated(server.ledger.reader, name).values()
         metrics = metrics_of(found[0])
         said = f"{metrics['prCurve']['meanAveragePrecision']:.4f}"
         expect(page.get_by_role("region", name="Runs")).to_contain_text(said)

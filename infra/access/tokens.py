@@ -18,7 +18,7 @@ from jobledger.domain.names import parse_name, parse_text, project_of
 from jobledger.infra.errors import PermissionDeniedError, TokenExistsError, UnauthenticatedError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
-from jobledger.infra.ttl_cache import Recent
+from jobledger.infra.ttl_cache import TtlCache
 from psycopg_pool import ConnectionPool
 
 CREATE_TOKEN: Final = sql.load(__package__, "create_token")
@@ -121,9 +121,9 @@ class Tokens:
         self._pool = pool
         self._clock = clock
         # Apart, so that who tries many secrets does not make the ledger forget its tokens.
-        self._known = Recent[Token](REMEMBERED)
-        self._unknown = Recent[bool](REMEMBERED)
-        self._ever = Recent[bool](REMEMBERED)
+        self._known = TtlCache[Token](REMEMBERED)
+        self._unknown = TtlCache[bool](REMEMBERED)
+        self._ever = TtlCache[bool](REMEMBERED)
 
     def create(
         self,
@@ -210,6 +210,15 @@ class Tokens:
             ever = bool(self._rows(READ_ACCESS)[0][1])
             self._ever.keep(b"", ever, began)
         return not ever
+
+    def is_cached(self, secret: str) -> bool:
+        """Whether `admit` needs no look into the database."""
+        now = self._clock()
+        ever = self._ever.find(b"", now)
+        if ever is None or not ever or _SECRET.fullmatch(secret) is None:
+            return ever is not None
+        hash_ = _hash(secret)
+        return bool(self._known.find(hash_, now) or self._unknown.find(hash_, now))
 
     def _remembered(self, hash_: bytes) -> Token | None:
         # Timed from before the look-up: a revocation in the middle of it is waited for no longer.

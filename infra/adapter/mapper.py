@@ -14,7 +14,7 @@ from jobledger.domain.errors import InvalidFieldError, VersionConflictError
 from jobledger.domain.events import EVENT_TYPES, Event, read_data
 from jobledger.domain.names import parse_name, parse_time
 from jobledger.infra.eventstore.stored_event import Row, foreign_row, row_of
-from jobledger.infra.privacy.envelope import check_sealed
+from jobledger.infra.privacy.envelope import check_encrypted
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def rows_of(stored_events: Sequence[StoredEvent]) -> tuple[list[Row], list[Event
             rows.append(foreign_row(str(name), version, stored.topic, stored.state))
             continue
         event = _event_of(stored)
-        if check_sealed(event.data.encode()) != stored.state:
+        if check_encrypted(event.data.encode()) != stored.state:
             raise InvalidFieldError("state", "is not a job event's data in canonical JSON")
         events.append(event)
         rows.append(row_of(event, stored.state))

@@ -83,7 +83,9 @@ class LedgerApplicationRecorder(PostgresApplicationRecorder):
     def _write(self, write: DecidedWrite) -> list[int]:
         if not write.rows:
             return []
-        self._committer.submit(write)
+        self._committer.submit([write])
+        if write.error is not None:
+            raise write.error
         assert write.placed is not None
         first = write.placed.first_position
         return list(range(first, first + len(write.rows)))

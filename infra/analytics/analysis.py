@@ -18,10 +18,10 @@ from jobledger.infra.analytics.buckets import (
     parse_instant,
     window_of,
 )
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.filter_sql import Rendering
+from jobledger.infra.read.reader import Reader
 from psycopg.sql import SQL, Composable
 
 READ_POSITION: Final = sql.load(__package__, "read_position")
@@ -124,7 +124,7 @@ class Asked(NamedTuple):
 
 
 def report(
-    ledger: Ledger,
+    reader: Reader,
     name: str,
     *,
     by: str = "",
@@ -146,8 +146,8 @@ def report(
     """
     question = Question(name, by, filter, begin, end, bucket, state, top)
     asked = question.parsed()
-    moment = ledger.moment("now", Clock.OCCURRED)
-    with translated(), ledger.connection() as connection, connection.transaction():
+    moment = reader.moment("now", Clock.OCCURRED)
+    with translated(), reader.connection() as connection, connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         # Sorts and joins of a few million intervals, in memory.
         connection.execute("SET LOCAL work_mem = '64MB'")

@@ -18,10 +18,11 @@ from jobledger.domain.moments import Clock, Moment
 from jobledger.infra.analytics.analysis import Question, Report, answer
 from jobledger.infra.errors import ProofError
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.proof.audit.audit import hold
 from jobledger.infra.proof.signing.notes import Checkpoint, Note, VerifierKey, open_checkpoint
 from jobledger.infra.proof.signing.signer import read_kept
+from jobledger.infra.proof.transparency_log import TransparencyLog
+from jobledger.infra.read.reader import Reader
 from jobledger.infra.upkeep.rehearse import Progress, folded
 from jobledger.projections.catalogue import PROJECTIONS
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -55,29 +56,30 @@ class Certified(NamedTuple):
 
 
 def certify(
-    ledger: Ledger,
+    reader: Reader,
+    log: TransparencyLog,
     question: Question,
     shape: Shape,
     progress: Progress = lambda done, size: None,
 ) -> Certified:
-    """Seals what there is, and reports on just that.
+    """Signs a checkpoint of what there is, and reports on just that.
 
     Raises InvalidFieldError for a question that is not accepted, and ProofError where the log's
     key is not here and nothing was signed.
     """
     question.parsed()
-    ledger.seal()
-    with ledger.connection() as connection:
+    log.checkpoint()
+    with reader.connection() as connection:
         note = read_kept(connection)
     if note is None:
         raise ProofError("checkpoint", "nothing was signed yet: the log's key is not here")
     now = datetime.now(UTC)
-    made = _compute(ledger, question, Checkpoint.parse(note.text).size, now, shape, progress)
+    made = _compute(reader, question, Checkpoint.parse(note.text).size, now, shape, progress)
     return Certified(question, now, note, made)
 
 
 def verify_certified(
-    ledger: Ledger,
+    reader: Reader,
     file: bytes,
     keys: Sequence[VerifierKey],
     shape: Shape,
@@ -90,20 +92,20 @@ def verify_certified(
     """
     certified = _read(file)
     checkpoint = open_checkpoint(certified.note, keys)
-    with ledger.connection() as connection:
+    with reader.connection() as connection:
         hold(connection, checkpoint, "the report's checkpoint", progress)
     size = checkpoint.size
-    again = _compute(ledger, certified.question, size, certified.time, shape, progress)
+    again = _compute(reader, certified.question, size, certified.time, shape, progress)
     if canonical.encode(again) != canonical.encode(certified.report):
         raise ProofError("report", f"is not what the {size} events of its checkpoint make")
     return checkpoint
 
 
 def _compute(
-    ledger: Ledger, question: Question, size: int, now: datetime, shape: Shape, progress: Progress
+    reader: Reader, question: Question, size: int, now: datetime, shape: Shape, progress: Progress
 ) -> JsonObject:
     asked = question.parsed()
-    with ledger.connection() as connection, folded(connection, PROJECTIONS, size, progress):
+    with reader.connection() as connection, folded(connection, PROJECTIONS, size, progress):
         report = answer(connection, question, asked, Moment(size, now, Clock.OCCURRED))
     # As it stands in a file.
     read: JsonObject = canonical.decode(canonical.encode(shape(report)))

@@ -73,13 +73,12 @@ def append(
 
     `sealing`: "sealed" signs with a key of its own under `home`, "unsealed" lets no tree grow.
     """
-    Ledger.follows = following != "leave"
     if sealing:
         os.environ |= {"JOBLEDGER_SEAL": str(sealing == "sealed"), "JOBLEDGER_HOME": home}
     if sealing == "sealed":
         with connect(server(dsn, ledger)) as connection:
             name_log(connection, Settings())
-    with Ledger.open(dsn, ledger) as opened:
+    with Ledger.open(dsn, ledger, catch_up=following != "leave") as opened:
 
         def one_job(number: str) -> None:
             name = f"projects/bench/jobs/j-{number}"

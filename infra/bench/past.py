@@ -17,10 +17,9 @@ from typing import Any, Final
 
 from jobledger.domain import events as e
 from jobledger.domain.events import Event
-from jobledger.infra.analytics.analysis import report
 from jobledger.infra.bench.arena import Arena
 from jobledger.infra.ledger import Ledger
-from jobledger.infra.read.job_lists import Fleet, Query
+from jobledger.infra.read.job_lists import JobLists, Query
 from jobledger.infra.transfer.google_cluster import Kind
 from jobledger.infra.transfer.import_trace import Importer, Summary
 from jobledger.infra.transfer.simulation import simulate
@@ -161,7 +160,7 @@ def list_as_of(arena: Arena) -> tuple[float, float]:
     query: dict[str, Any] = {"filter": RUNNING, "page_size": 100, "as_of": many.middle}
     token = many.ledger.page(**query).next_page_token
     assert len(many.ledger.page(**query, page_token=token).jobs) == 100
-    current, fleet = Query.parse(RUNNING, None), Fleet(many.ledger.pool)
+    current, fleet = Query.parse(RUNNING, None), JobLists(many.ledger.pool)
     last = fleet.page(current, 100)[-1]
     after = str(last.create_time), last.name
     return (
@@ -199,10 +198,10 @@ def long_history() -> Iterator[Event]:
 def queue_time(arena: Arena) -> tuple[float, float]:
     """Reports of queue time percentiles by day, beside the same by hand over events."""
     many = history(arena, MANY)
-    shown = report(many.ledger, "queue-time", bucket="1d").rows
+    shown = many.ledger.analyze("queue-time", bucket="1d").rows
     assert [row[1] for row in shown] == [row[1] for row in many.select(QUEUE_TIME_BY_HAND)]
     return (
-        per_second(lambda: report(many.ledger, "queue-time", bucket="1d"), 5),
+        per_second(lambda: many.ledger.analyze("queue-time", bucket="1d"), 5),
         per_second(lambda: many.select(QUEUE_TIME_BY_HAND), 1),
     )
 

@@ -12,7 +12,7 @@ import typer
 from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.names import parse_name
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.ledger import Host, Ledger, server
+from jobledger.infra.ledger import Ledger, server
 from jobledger.infra.postgres.connections import Connection, connect
 from rich.console import Console
 
@@ -51,9 +51,9 @@ class Target:
     ledger: str
     project: str
 
-    def open(self, host: Host | None = None) -> Ledger:
-        """`host` says where callers wait, if not in threads. Raises SchemaError or LedgerUnavailableError."""
-        return Ledger.open(self.dsn, self.ledger, host)
+    def open(self) -> Ledger:
+        """Raises SchemaError or LedgerUnavailableError."""
+        return Ledger.open(self.dsn, self.ledger)
 
     def connect(self) -> Connection:
         """A connection to the ledger's schema, which may not exist yet."""

@@ -1,4 +1,4 @@
-"""The writer's side of a connection: `append`, and what has to be known before it."""
+"""A connection to append on: the statement `append`, and what has to be known before it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ FIND_REQUESTS: Final = sql.load(__package__, "find_requests")
 FIND_EVENTS: Final = sql.load(__package__, "find_events")
 ADVANCE_HEAD: Final = sql.load(__package__, "advance_head")
 MAY_COPY: Final = sql.load(__package__, "may_copy")
+OK: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
 class Appender:
@@ -65,11 +66,9 @@ class Appender:
 
     def load(self, names: Sequence[str]) -> dict[str, Job]:
         """Each of these jobs as it is; one that does not exist at version 0."""
-        jobs = {name: Job(name=name) for name in names}
-        if names:
-            for row in self.connection.execute(READ_JOBS, (list(names),)):
-                jobs[row[0]] = job_of(row)
-        return jobs
+        if not names:
+            return {}
+        return jobs_by_name(names, self.connection.execute(READ_JOBS, (list(names),)))
 
     def find_requests(self, request_ids: Sequence[str]) -> dict[str, str]:
         """Those that were used before, with the job each was used for."""
@@ -104,39 +103,12 @@ class Appender:
 
         Raises psycopg.Error: UniqueViolation or SerializationFailure if somebody else wrote first.
         """
-        events: list[bytes] = []
-        first: dict[str, int] = {}
-        last: dict[str, int] = {}
-        for n, (name, _, json) in enumerate(rows):
-            events.append(b'%b,"n":%d%b}' % (json, n, b"" if name in last else b',"first":true'))
-            first.setdefault(name, n)
-            last[name] = n
-        new: list[bytes] = []
-        changed: list[bytes] = []
-        for before, after, json in changes:
-            name = after.name
-            if before.version:
-                changed.append(b'%b,"n":%d}' % (json, last[name]))
-            else:
-                new.append(b'%b,"n":%d,"first":%d}' % (json, last[name], first[name]))
-        parameters = [
-            b"%d" % len(events),
-            _json_array(events),
-            _text_array(request_ids) if request_ids else None,
-            _json_array(new) if new else None,
-            _json_array(changed) if changed else None,
-        ]
+        parameters = append_parameters(rows, request_ids, changes)
         self.in_doubt = True
-        result = self._check(self._execute(parameters))
+        # Straight to libpq: psycopg's cursor costs as much again as the round trip.
+        result = self._check(self._pg.exec_prepared(b"append", parameters))  # type: ignore[arg-type] # None is NULL
         self.in_doubt = self._pg.transaction_status != pq.TransactionStatus.IDLE
-        size, recorded = result.get_value(0, 0), result.get_value(0, 1)
-        assert size is not None
-        assert recorded is not None
-        return Placed(int(size) - len(rows) + 1, datetime.fromisoformat(recorded.decode()))
-
-    def _execute(self, parameters: Sequence[bytes | None]) -> pq.abc.PGresult:
-        """Straight to libpq: psycopg's cursor costs as much again as the round trip."""
-        return self._pg.exec_prepared(b"append", parameters)  # type: ignore[arg-type] # None is NULL
+        return placed_of(result, len(rows))
 
     def advance(self, count: int) -> Placed:
         """Takes the next positions, in a transaction that will write so many events there."""
@@ -146,12 +118,59 @@ class Appender:
         return Placed(row[0] - count + 1, row[1])
 
     def _check(self, result: pq.abc.PGresult) -> pq.abc.PGresult:
-        if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
-            return result
-        if self.broken:
-            raise psycopg.OperationalError(self._pg.get_error_message() or "the connection broke")
-        self.in_doubt = False
-        raise psycopg.errors.error_from_result(result)
+        if result.status not in OK and not self.broken:
+            self.in_doubt = False
+        return checked(self._pg, result)
+
+
+def append_parameters(
+    rows: Sequence[Row], request_ids: Sequence[str], changes: Iterable[Change]
+) -> list[bytes | None]:
+    """What the statement `append` takes: the events, their request ids, new jobs, changed jobs."""
+    events: list[bytes] = []
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for n, (name, _, json) in enumerate(rows):
+        events.append(b'%b,"n":%d%b}' % (json, n, b"" if name in last else b',"first":true'))
+        first.setdefault(name, n)
+        last[name] = n
+    new: list[bytes] = []
+    changed: list[bytes] = []
+    for before, after, json in changes:
+        name = after.name
+        if before.version:
+            changed.append(b'%b,"n":%d}' % (json, last[name]))
+        else:
+            new.append(b'%b,"n":%d,"first":%d}' % (json, last[name], first[name]))
+    return [
+        b"%d" % len(events),
+        _json_array(events),
+        _text_array(request_ids) if request_ids else None,
+        _json_array(new) if new else None,
+        _json_array(changed) if changed else None,
+    ]
+
+
+def placed_of(result: pq.abc.PGresult, count: int) -> Placed:
+    """Where `append` wrote so many events."""
+    size, recorded = result.get_value(0, 0), result.get_value(0, 1)
+    assert size is not None
+    assert recorded is not None
+    return Placed(int(size) - count + 1, datetime.fromisoformat(recorded.decode()))
+
+
+def checked(connection: pq.abc.PGconn, result: pq.abc.PGresult) -> pq.abc.PGresult:
+    """The result of a statement; raises psycopg.Error if it failed or the connection broke."""
+    if result.status in OK:
+        return result
+    if connection.status != pq.ConnStatus.OK:
+        raise psycopg.OperationalError(connection.get_error_message() or "the connection broke")
+    raise psycopg.errors.error_from_result(result)
+
+
+def jobs_by_name(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> dict[str, Job]:
+    """Each of these jobs as it is; one that does not exist at version 0."""
+    return {name: Job(name=name) for name in names} | {row[0]: job_of(row) for row in rows}
 
 
 def _json_array(objects: Iterable[bytes]) -> bytes:

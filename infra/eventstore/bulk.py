@@ -14,7 +14,7 @@ from jobledger.domain.events import Event
 from jobledger.domain.job import Job
 from jobledger.domain.names import parse_name, parse_text, parse_time, parse_trace_parent
 from jobledger.infra.eventstore.appender import Appender
-from jobledger.infra.eventstore.pending import DecidedWrite, Write
+from jobledger.infra.eventstore.pending import DecidedWrite, Pending
 from jobledger.infra.eventstore.stored_event import Placed, Row, row_of
 from jobledger.infra.postgres import sql
 from jobledger.infra.privacy.envelope import MARKER, Key
@@ -22,7 +22,7 @@ from jobledger.infra.privacy.envelope import MARKER, Key
 COPY_EVENTS: Final = sql.load(__package__, "copy_events")
 KEEP_TO_INDEXES: Final = sql.load(__package__, "keep_to_indexes")
 FOLD_JOBS: Final = sql.load(__package__, "fold_jobs")
-BULK: Final = 5_000
+BATCH_EVENTS: Final = 5_000
 """Events in one transaction."""
 TYPES: Final = ("int8", "int8", "int8", "int4", "int2", *("text",) * 2, "bytea", *("text",) * 3)
 """What COPY is sent; a timestamptz is an int8 on the wire, and made faster as one."""
@@ -31,10 +31,10 @@ DATA: Final = 5
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
-Seal = Callable[[Event, dict[str, Key]], Event]
+Encrypt = Callable[[Event, dict[str, Key]], Event]
 
 
-class BulkWrite(Write):
+class BulkWrite(Pending):
     """Decided events of any number of jobs, each job's in the order of its versions.
 
     It has to be prepared before it is written.
@@ -42,12 +42,12 @@ class BulkWrite(Write):
 
     alone = True
 
-    def __init__(self, events: list[Event], seal: Seal) -> None:
+    def __init__(self, events: list[Event], encrypt: Encrypt) -> None:
         super().__init__()
         self.following: BulkWrite | None = None
         """What will be written next."""
         self._events = events
-        self._seal = seal
+        self._encrypt = encrypt
         self._first: dict[str, int] = {}
         self._values: list[tuple[Any, ...]] = []
 
@@ -63,13 +63,13 @@ class BulkWrite(Write):
             self._first = _first_versions(self._events)
             self.touches = list(self._first)
             self._values = [_values(event) for event in self._events]
-            self._seal_personal()
+            self._encrypt_personal()
 
-    def _seal_personal(self) -> None:
+    def _encrypt_personal(self) -> None:
         made: dict[str, Key] = {}
         for n, values in enumerate(self._values):
             if MARKER in values[DATA]:
-                self._events[n] = self._seal(self._events[n], made)
+                self._events[n] = self._encrypt(self._events[n], made)
                 self._values[n] = _values(self._events[n])
 
     @cached_property
@@ -77,9 +77,9 @@ class BulkWrite(Write):
         """Made only where COPY does not serve, or to find out whether they were written."""
         return [row_of(event, event.data.encode()) for event in self._events]
 
-    def fold(self, jobs: dict[str, Job]) -> None:
+    def decide(self, jobs: dict[str, Job]) -> None:
         """History is believed: the events are folded, not judged."""
-        DecidedWrite(self.rows, self._events).fold(jobs)
+        DecidedWrite(self.rows, self._events).decide(jobs)
 
     def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
         """By COPY and the fold in SQL, if this role may; through `append` otherwise."""
@@ -106,22 +106,22 @@ class BulkWrite(Write):
         return placed
 
 
-def bulk_writes(events: Iterable[Event], seal: Seal) -> Iterator[BulkWrite]:
-    """The events in writes of BULK each, in their order, each prepared while the one before is written.
+def bulk_writes(events: Iterable[Event], encrypt: Encrypt) -> Iterator[BulkWrite]:
+    """The events in writes of BATCH_EVENTS each, in their order, each prepared while the one before is written.
 
-    `seal` is called with those that have personal parts, and with the keys it used for the write.
+    `encrypt` is called with those that have personal values, and with the keys it used for the write.
     """
     source = iter(events)
     write: BulkWrite | None = None
     while True:
         try:
-            chunk = list(islice(source, BULK))
+            chunk = list(islice(source, BATCH_EVENTS))
         except Exception:
             if write is not None:
                 write.prepare()
                 yield write
             raise
-        following = BulkWrite(chunk, seal) if chunk else None
+        following = BulkWrite(chunk, encrypt) if chunk else None
         if write is not None:
             write.following = following
             write.prepare()

@@ -14,16 +14,16 @@ from jobledger.domain.canonical import JsonObject
 from jobledger.domain.job import Job
 from jobledger.infra.errors import OwnerNeededError
 from jobledger.infra.eventstore.appender import READ_VERSIONS, Appender
-from jobledger.infra.eventstore.pending import Write
+from jobledger.infra.eventstore.pending import Pending
 from jobledger.infra.eventstore.stored_event import Placed, foreign_row
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from psycopg_pool import ConnectionPool
 
 MAY_DELETE: Final = sql.load(__package__, "may_delete")
 
 
-class RecordWrite(Write):
+class LedgerEventWrite(Pending):
     """An event of the ledger's own, and what it tells of: both, or neither."""
 
     alone = True
@@ -41,11 +41,11 @@ class RecordWrite(Write):
     def done(self, connection: Connection, position: int) -> None:
         """Does what takes the position of the record."""
 
-    def fold(self, jobs: dict[str, Job]) -> None:
+    def decide(self, jobs: dict[str, Job]) -> None:
         """Of no job."""
 
     def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
-        self.fold(jobs)
+        self.decide(jobs)
         said = self.do(appender.connection)
         if said is None:
             return None
@@ -60,9 +60,9 @@ class RecordWrite(Write):
         return placed
 
 
-def check_may_delete(ledger: Ledger, tables: Iterable[str], what: str) -> None:
+def check_may_delete(pool: ConnectionPool[Connection], tables: Iterable[str], what: str) -> None:
     """Raises OwnerNeededError unless this role may delete from these tables."""
-    with translated(), ledger.pool.connection() as connection:
+    with translated(), pool.connection() as connection:
         row = connection.execute(MAY_DELETE, (list(tables),)).fetchone()
     if row != (True,):
         raise OwnerNeededError(what)

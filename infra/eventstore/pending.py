@@ -1,4 +1,8 @@
-"""What callers want written, while it waits its turn: a decision on one job, or events already decided."""
+"""Appends that wait for a commit: a decision on one job or several, or events decided elsewhere.
+
+A pending write is settled once: it was written (`placed`), there was nothing to write, its request
+id was used before (`used_for`), or it failed (`error`). Whoever waits for it looks at these fields.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
-from threading import Lock, Thread
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from jobledger.domain.data import Data
 from jobledger.domain.errors import LedgerError, RequestReusedError
@@ -19,12 +22,15 @@ from jobledger.domain.job import Job, evolve, replay
 from jobledger.domain.states import state_after
 from jobledger.infra.eventstore.appender import Appender
 from jobledger.infra.eventstore.stored_event import Placed, RecordedEvent, Row, row_of
-from jobledger.infra.privacy.envelope import MARKER, UnsealedError
+from jobledger.infra.privacy.envelope import MARKER, NotEncryptedError
 from jobledger.projections.jobs import Change, change
+
+Intent = Callable[[Job], Sequence[Data]]
+"""Decides which events happen to a job; raises LedgerError where none may."""
 
 
 class Provenance(NamedTuple):
-    """Where an event comes from: UTC time it occurred, who says so, for which request, in which trace."""
+    """Where an event comes from: UTC time it occurred, its actor, its request, its trace."""
 
     occurred_time: datetime
     actor: str | None = None
@@ -32,58 +38,33 @@ class Provenance(NamedTuple):
     trace_parent: str | None = None
 
 
-class AlreadyWrittenError(LedgerError):
-    """The write's request id was used before, for the job `name`."""
-
-    def __init__(self, request_id: str, name: str) -> None:
-        self.request_id = request_id
-        self.name = name
-        super().__init__(f"request {request_id!r} was already answered, for {name}")
-
-
-class Waiting(Protocol):
-    """What a caller waits on until its write is answered: a lock, taken from the start."""
-
-    def acquire(self) -> object: ...
-    def release(self) -> None: ...
-
-
-class Write(ABC):
-    """One caller's append. Its thread makes it and waits; the committer's answers it, once."""
+class Pending(ABC):
+    """One caller's append."""
 
     names: Sequence[str] = ()
     """The jobs whose state it needs."""
     touches: Sequence[str] = ()
-    """Jobs it changes without saying how they will be."""
+    """Jobs that it changes in the database only."""
     request_id: str | None = None
     rows: Sequence[Row] = ()
-    """What it would write, once folded; empty if nothing."""
+    """What it would write, once it is decided; empty if nothing."""
     prepared: Mapping[str, Change] = {}
-    """What it makes of its jobs, as far as its caller worked that out."""
-    guesses: Mapping[str, Job] = {}
-    """Jobs the caller takes for new, so that nobody need look; the versions tell if they are not."""
+    """Changes of its jobs, as far as its caller worked them out."""
+    assumed_new: Mapping[str, Job] = {}
+    """Jobs its caller takes for new, so that nobody reads them; their versions tell if they are not."""
     alone: bool = False
     """Whether it needs a transaction of its own, on jobs as they are then."""
-    in_thread: bool = True
-    """Whether its caller waits in a thread."""
     placed: Placed | None = None
-    """Where it was written, once it was; None if there was nothing to write."""
-    _error: BaseException | None = None
-    _next: Write | None = None
+    error: BaseException | None = None
+    used_for: str | None = None
+    """The job that its request id was used for before."""
 
     def __init__(self) -> None:
         self.since = time.monotonic()
         """When its caller began to wait."""
-        self._waiting: Waiting = Lock()
-        self._waiting.acquire()
-
-    def wait_on(self, waiting: Waiting) -> None:
-        """Its caller does not wait in a thread of its own."""
-        self._waiting = waiting
-        self.in_thread = False
 
     @abstractmethod
-    def fold(self, jobs: dict[str, Job]) -> None:
+    def decide(self, jobs: dict[str, Job]) -> None:
         """Decides on `jobs`: fills `rows`, and puts the jobs as they will be into `jobs`.
 
         Raises LedgerError, having changed nothing.
@@ -95,76 +76,21 @@ class Write(ABC):
         Leaves the jobs as they will be in `jobs`; None if there was nothing to write.
         """
         before = dict(jobs)
-        self.fold(jobs)
+        self.decide(jobs)
         if not self.rows:
             return None
         appender.check_versions(first_versions(self.rows))
         requests = [self.request_id] if self.request_id else []
         return appender.append(self.rows, requests, changes(before, jobs, self.prepared))
 
-    def answer(self, placed: Placed | None) -> None:
-        """Lets the caller go on: it was written there, or there was nothing to write."""
-        self.placed = placed
-        self._waiting.release()
 
-    def fail(self, error: BaseException) -> None:
-        """Lets the caller go on with an error: nothing of this was written."""
-        self._error = error
-        self._waiting.release()
-
-    def wait(self) -> None:
-        """Blocks the caller until its write is answered; raises what it failed with."""
-        try:
-            self._waiting.acquire()
-        except BaseException:
-            # Interrupted, but others wait behind it: somebody has to take its turn.
-            Thread(target=self._take_turn, daemon=True).start()
-            raise
-        self._wake_next()
-        if self._error is not None:
-            raise self._error
-
-    def _take_turn(self) -> None:
-        self._waiting.acquire()
-        self._wake_next()
-
-    def _wake_next(self) -> None:
-        if self._next is not None:
-            self._next._waiting.release()  # noqa: SLF001 - its own class's
-
-
-def answer_all(writes: Sequence[Write], placed: Placed) -> None:
-    """Lets the callers go on, written one behind the other from that place.
-
-    In threads each wakes the next. Woken all at once, they would fight over the interpreter's
-    lock, and the committer with them: a third of the speed at 64 callers.
-    """
-    position = placed.first_position
-    following: Write | None = None
-    for write in writes:
-        write.placed = Placed(position, placed.recorded_time)
-        position += len(write.rows)
-    for write in reversed(writes):
-        if write.in_thread:
-            write._next, following = following, write  # noqa: SLF001 - friends
-        else:
-            write._waiting.release()  # noqa: SLF001 - friends
-    if following is not None:
-        following._waiting.release()  # noqa: SLF001 - friends
-
-
-class JobWrite(Write):
+class JobWrite(Pending):
     """What an intent decides on one job."""
 
     def __init__(
-        self,
-        name: str,
-        intent: Callable[[Job], Sequence[Data]],
-        provenance: Provenance,
-        *,
-        sealed: bool = False,
+        self, name: str, intent: Intent, provenance: Provenance, *, encrypted: bool = False
     ) -> None:
-        """`sealed`: the personal parts of what is intended are, if it has any."""
+        """`encrypted`: whether personal values in what is intended are encrypted, if there are any."""
         super().__init__()
         self.name = name
         self.names = (name,)
@@ -174,18 +100,20 @@ class JobWrite(Write):
         self.after: Job
         self._intent = intent
         self._provenance = provenance
-        self._sealed = sealed
+        self._encrypted = encrypted
         self._encoded: list[bytes] = []
         self._repeated: list[RecordedEvent] = []
 
-    def prepare(self, job: Job) -> None:
-        """Decides on `job`; done ahead in the caller's thread, on the state it believes in.
+    @property
+    def is_plain(self) -> bool:
+        """Whether it would store personal values that are not encrypted."""
+        return not self._encrypted and any(MARKER in encoded for encoded in self._encoded)
 
-        Raises UnsealedError if it has personal parts that nobody has sealed.
-        """
+    def prepare(self, job: Job) -> None:
+        """Decides on `job`, and encodes the events; raises LedgerError where none may happen."""
         self.before, self.rows = None, ()
         facts = self._intent(job)
-        self.events, self._encoded = [], [self._encode(fact) for fact in facts]
+        self.events, self._encoded = [], [fact.encode() for fact in facts]
         self.after = job
         rows = []
         for fact, encoded in zip(facts, self._encoded, strict=True):
@@ -196,11 +124,13 @@ class JobWrite(Write):
         self.before, self.rows = job, rows
         self.prepared = {self.name: change(job, self.after)} if rows else {}
 
-    def fold(self, jobs: dict[str, Job]) -> None:
-        """Decides anew unless the job is what the caller believed it was."""
+    def decide(self, jobs: dict[str, Job]) -> None:
+        """Decides anew unless the job is the one it was prepared on."""
         job = jobs[self.name]
         if self.before is not job:
             self.prepare(job)
+        if self.is_plain:
+            raise NotEncryptedError
         jobs[self.name] = self.after
 
     def repeat(
@@ -210,8 +140,8 @@ class JobWrite(Write):
     ) -> None:
         """Answers with what the same request wrote before.
 
-        Raises RequestReusedError unless this intent, on the job as it was then, decides the same;
-        `is_repeated` tells of its data and what is stored, and UnsealedError is as in `prepare`.
+        `is_repeated` compares the data of this write with what is stored. Raises
+        RequestReusedError unless this intent, on the job as it was then, decides the same.
         """
         stored = [event for event in history if event.request_id == self.request_id]
         first, last = stored[0].version, stored[-1].version
@@ -220,20 +150,13 @@ class JobWrite(Write):
             facts = self._intent(then)
         except LedgerError:
             facts = ()
-        said = [(type(fact).__name__, self._encode(fact)) for fact in facts]
-        if [type_ for type_, _ in said] != [event.type for event in stored] or not all(
-            is_repeated(encoded, event.stored)
-            for (_, encoded), event in zip(said, stored, strict=True)
+        if [type(fact).__name__ for fact in facts] != [event.type for event in stored] or not all(
+            is_repeated(fact.encode(), event.stored)
+            for fact, event in zip(facts, stored, strict=True)
         ):
             raise RequestReusedError(self.request_id or "", self.name)
         self.after = replay(then, (e.event for e in history if first <= e.version <= last))
         self._repeated = stored
-
-    def _encode(self, fact: Data) -> bytes:
-        encoded = fact.encode()
-        if MARKER in encoded and not self._sealed:
-            raise UnsealedError
-        return encoded
 
     def recorded(self) -> list[RecordedEvent]:
         """What was written, once it was."""
@@ -262,36 +185,37 @@ class JobWrite(Write):
         return recorded
 
 
-class JobsWrite(Write):
+class JobsWrite(Pending):
     """What an intent decides on each of several jobs: all of it is written, or nothing."""
 
     def __init__(
         self,
         names: Sequence[str],
-        intent: Callable[[Job], Sequence[Data]],
+        intent: Intent,
         provenance: Provenance,
         *,
-        sealed: bool = False,
+        encrypted: bool = False,
     ) -> None:
         super().__init__()
         self.names = tuple(names)
-        self._writes = [JobWrite(name, intent, provenance, sealed=sealed) for name in names]
+        self._writes = [JobWrite(name, intent, provenance, encrypted=encrypted) for name in names]
 
     @property
     def after(self) -> list[Job]:
         """The jobs as they are then."""
         return [write.after for write in self._writes]
 
-    def fold(self, jobs: dict[str, Job]) -> None:
+    def decide(self, jobs: dict[str, Job]) -> None:
         """Raises what the intent raises of any of them, before anything is changed."""
+        after = dict(jobs)
         for write in self._writes:
-            write.prepare(jobs[write.name])
+            write.decide(after)
         self.rows = [row for write in self._writes for row in write.rows]
         self.prepared = {n: made for w in self._writes for n, made in w.prepared.items()}
-        jobs.update({write.name: write.after for write in self._writes})
+        jobs.update(after)
 
 
-class DecidedWrite(Write):
+class DecidedWrite(Pending):
     """Events decided elsewhere, of any number of jobs, written all or not at all.
 
     `rows` may hold events of other aggregates too; only `events` are folded into jobs.
@@ -301,11 +225,13 @@ class DecidedWrite(Write):
         super().__init__()
         self.rows = rows
         self.names = tuple({event.name: None for event in events})
-        self.guesses = {event.name: Job(name=event.name) for event in events if event.version == 1}
+        self.assumed_new = {
+            event.name: Job(name=event.name) for event in events if event.version == 1
+        }
         self._events = events
 
-    def fold(self, jobs: dict[str, Job]) -> None:
-        """History is believed: the events are folded, not judged."""
+    def decide(self, jobs: dict[str, Job]) -> None:
+        """The events are folded, not judged: they are history."""
         after: dict[str, Job] = {}
         for name, events in groupby(self._events, key=attrgetter("name")):
             after[name] = replay(after[name] if name in after else jobs[name], events)
@@ -323,7 +249,7 @@ def first_versions(rows: Sequence[Row]) -> dict[str, int]:
 def changes(
     before: Mapping[str, Job], after: Mapping[str, Job], prepared: Mapping[str, Change]
 ) -> list[Change]:
-    """What became of the jobs that are not as they were; those that a caller prepared are not made anew."""
+    """What became of the jobs that are not as they were; prepared changes are used where they fit."""
     made = []
     for name, job in after.items():
         was = before[name]

@@ -1,4 +1,4 @@
-"""One method for each command, and one for each report; `Ledger` does the writing.
+"""One method for each command, and one for each report.
 
 All take the job's name first, and by keyword what `About` lists; all return the
 job as it is afterwards. A command may raise IllegalTransitionError, which a
@@ -9,10 +9,9 @@ accepted, and LedgerUnavailableError.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypedDict, Unpack
+from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 from jobledger.domain.commands import (
     CancelJob,
@@ -29,8 +28,8 @@ from jobledger.domain.commands import (
 )
 from jobledger.domain.data import Data, parse
 from jobledger.domain.events import parse_data
-from jobledger.domain.job import Job
 
+Answer = TypeVar("Answer")
 Fields = Mapping[str, Any]
 """A JSON object."""
 
@@ -48,12 +47,15 @@ class About(TypedDict, total=False):
     """W3C Trace Context."""
 
 
-class Commands(ABC):
-    """What can be asked of a job."""
+class Verbs(Generic[Answer]):
+    """Commands and reports. Each makes a request of its arguments and hands it to `ask`.
 
-    @abstractmethod
-    def _command(self, name: str, command: JobCommand, about: About) -> Job:
-        """Writes what the command makes happen, unless it is refused."""
+    `Answer` is the job as it is afterwards, or an awaitable of it. `data` of a report holds
+    further fields, kept as they are given.
+    """
+
+    def __init__(self, ask: Callable[[str, JobCommand | Data, About], Answer]) -> None:
+        self._ask = ask
 
     def create(
         self,
@@ -63,25 +65,25 @@ class Commands(ABC):
         *,
         preparing: bool = False,
         **about: Unpack[About],
-    ) -> Job:
+    ) -> Answer:
         """Makes a job, QUEUED; or PENDING, if it is made ready to run at once (`preparing`).
 
         Raises JobExistsError if the name is taken.
         """
         said = {"labels": labels, "spec": spec, "preparing": preparing}
-        return self._command(name, parse(CreateJob, said), about)
+        return self._ask(name, parse(CreateJob, said), about)
 
-    def cancel(self, name: str, reason: str | None = None, **about: Unpack[About]) -> Job:
+    def cancel(self, name: str, reason: str | None = None, **about: Unpack[About]) -> Answer:
         """Asks for its end; a waiting or paused job is CANCELLED at once, others are CANCELLING."""
-        return self._command(name, parse(CancelJob, {"reason": reason}), about)
+        return self._ask(name, parse(CancelJob, {"reason": reason}), about)
 
-    def pause(self, name: str, reason: str | None = None, **about: Unpack[About]) -> Job:
+    def pause(self, name: str, reason: str | None = None, **about: Unpack[About]) -> Answer:
         """Stops it so that it can be resumed."""
-        return self._command(name, parse(PauseJob, {"reason": reason}), about)
+        return self._ask(name, parse(PauseJob, {"reason": reason}), about)
 
-    def resume(self, name: str, *, running: bool = False, **about: Unpack[About]) -> Job:
+    def resume(self, name: str, *, running: bool = False, **about: Unpack[About]) -> Answer:
         """Lets a paused job wait to run again, or run again at once (`running`)."""
-        return self._command(name, parse(ResumeJob, {"running": running}), about)
+        return self._ask(name, parse(ResumeJob, {"running": running}), about)
 
     def update(
         self,
@@ -90,47 +92,39 @@ class Commands(ABC):
         labels: Mapping[str, str] | None = None,
         etag: str | None = None,
         **about: Unpack[About],
-    ) -> Job:
+    ) -> Answer:
         """Begins a change of a running job's configuration; `updated` reports its outcome.
 
         New labels hold at once. Raises EtagMismatchError unless the job's etag is `etag`, if given.
         """
         said = {"spec": spec, "labels": labels, "etag": etag}
-        return self._command(name, parse(UpdateJob, said), about)
+        return self._ask(name, parse(UpdateJob, said), about)
 
     def change_config(
         self, name: str, spec: Fields, etag: str | None = None, **about: Unpack[About]
-    ) -> Job:
+    ) -> Answer:
         """Replaces a live job's configuration at once; `etag` as in `update`."""
-        return self._command(name, parse(ChangeConfig, {"spec": spec, "etag": etag}), about)
+        return self._ask(name, parse(ChangeConfig, {"spec": spec, "etag": etag}), about)
 
-    def retry(self, name: str, reason: str | None = None, **about: Unpack[About]) -> Job:
+    def retry(self, name: str, reason: str | None = None, **about: Unpack[About]) -> Answer:
         """Begins a new attempt at a job that has ended."""
-        return self._command(name, parse(RetryJob, {"reason": reason}), about)
+        return self._ask(name, parse(RetryJob, {"reason": reason}), about)
 
     def change_labels(
         self, name: str, labels: Mapping[str, str], etag: str | None = None, **about: Unpack[About]
-    ) -> Job:
+    ) -> Answer:
         """Replaces all its labels; `etag` as in `update`."""
-        return self._command(name, parse(ChangeLabels, {"labels": labels, "etag": etag}), about)
+        return self._ask(name, parse(ChangeLabels, {"labels": labels, "etag": etag}), about)
 
     def change_policy(
         self, name: str, policy: Fields, etag: str | None = None, **about: Unpack[About]
-    ) -> Job:
+    ) -> Answer:
         """Says who may do what with it (google.iam.v1.Policy); the ledger keeps it. `etag` as in `update`."""
-        return self._command(name, parse(ChangePolicy, {"policy": policy, "etag": etag}), about)
+        return self._ask(name, parse(ChangePolicy, {"policy": policy, "etag": etag}), about)
 
-    def delete(self, name: str, *, stop: bool = False, **about: Unpack[About]) -> Job:
+    def delete(self, name: str, *, stop: bool = False, **about: Unpack[About]) -> Answer:
         """Takes a job that has ended, or is stopped now (`stop`), out of lists; its history is kept."""
-        return self._command(name, parse(DeleteJob, {"stop": stop}), about)
-
-
-class Reports(ABC):
-    """What can be reported of a job. `data` holds further fields, kept as they are given."""
-
-    @abstractmethod
-    def _report(self, name: str, data: Data, about: About) -> Job:
-        """Writes the report, or that it contradicts what is known."""
+        return self._ask(name, parse(DeleteJob, {"stop": stop}), about)
 
     def queued(
         self,
@@ -138,22 +132,22 @@ class Reports(ABC):
         queue_position: int | None = None,
         data: Fields = {},
         **about: Unpack[About],
-    ) -> Job:
+    ) -> Answer:
         """It waits; at this place in the line (0: about to begin), if that is known."""
         said = {"queuePosition": queue_position, **data}
-        return self._report(name, parse_data("Queued", said), about)
+        return self._ask(name, parse_data("Queued", said), about)
 
-    def preparing(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Job:
+    def preparing(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Answer:
         """Something is being made ready for it: PENDING."""
-        return self._report(name, parse_data("Preparing", data), about)
+        return self._ask(name, parse_data("Preparing", data), about)
 
-    def started(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Job:
+    def started(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Answer:
         """It runs."""
-        return self._report(name, parse_data("Started", data), about)
+        return self._ask(name, parse_data("Started", data), about)
 
-    def updating(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Job:
+    def updating(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Answer:
         """Its configuration is being changed."""
-        return self._report(name, parse_data("Updating", data), about)
+        return self._ask(name, parse_data("Updating", data), about)
 
     def updated(
         self,
@@ -162,46 +156,44 @@ class Reports(ABC):
         error: Fields | str | None = None,
         data: Fields = {},
         **about: Unpack[About],
-    ) -> Job:
+    ) -> Answer:
         """The change is over: `spec` is the new one whole, or `error` says why it failed."""
         said = {"spec": spec, "error": error, **data}
-        return self._report(name, parse_data("Updated", said), about)
+        return self._ask(name, parse_data("Updated", said), about)
 
     def paused(
         self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[About]
-    ) -> Job:
+    ) -> Answer:
         """It was stopped, and can be resumed."""
-        return self._report(name, parse_data("Paused", {"reason": reason, **data}), about)
+        return self._ask(name, parse_data("Paused", {"reason": reason, **data}), about)
 
-    def resumed(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Job:
+    def resumed(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Answer:
         """It waits to run again after a pause."""
-        return self._report(name, parse_data("Resumed", data), about)
+        return self._ask(name, parse_data("Resumed", data), about)
 
     def cancelling(
         self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[About]
-    ) -> Job:
+    ) -> Answer:
         """Its end was asked for elsewhere."""
-        return self._report(name, parse_data("Cancelling", {"reason": reason, **data}), about)
+        return self._ask(name, parse_data("Cancelling", {"reason": reason, **data}), about)
 
     def cancelled(
         self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[About]
-    ) -> Job:
+    ) -> Answer:
         """It ended because that was asked for."""
-        return self._report(name, parse_data("Cancelled", {"reason": reason, **data}), about)
+        return self._ask(name, parse_data("Cancelled", {"reason": reason, **data}), about)
 
     def succeeded(
         self, name: str, output: Fields | None = None, data: Fields = {}, **about: Unpack[About]
-    ) -> Job:
+    ) -> Answer:
         """It ended well; `output` is what it made."""
-        return self._report(name, parse_data("Succeeded", {"output": output, **data}), about)
+        return self._ask(name, parse_data("Succeeded", {"output": output, **data}), about)
 
     def partially_succeeded(
         self, name: str, output: Fields | None = None, data: Fields = {}, **about: Unpack[About]
-    ) -> Job:
+    ) -> Answer:
         """It ended, and some results may be missing."""
-        return self._report(
-            name, parse_data("PartiallySucceeded", {"output": output, **data}), about
-        )
+        return self._ask(name, parse_data("PartiallySucceeded", {"output": output, **data}), about)
 
     def failed(
         self,
@@ -209,46 +201,46 @@ class Reports(ABC):
         error: Fields | str | None = None,
         data: Fields = {},
         **about: Unpack[About],
-    ) -> Job:
+    ) -> Answer:
         """It ended badly; `error` is a google.rpc.Status, or its message (code 2, UNKNOWN)."""
-        return self._report(name, parse_data("Failed", {"error": error, **data}), about)
+        return self._ask(name, parse_data("Failed", {"error": error, **data}), about)
 
     def expired(
         self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[About]
-    ) -> Job:
+    ) -> Answer:
         """Its time ran out."""
-        return self._report(name, parse_data("Expired", {"reason": reason, **data}), about)
+        return self._ask(name, parse_data("Expired", {"reason": reason, **data}), about)
 
     def retried(
         self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[About]
-    ) -> Job:
+    ) -> Answer:
         """A new attempt began elsewhere."""
-        return self._report(name, parse_data("Retried", {"reason": reason, **data}), about)
+        return self._ask(name, parse_data("Retried", {"reason": reason, **data}), about)
 
     def progress_reported(
         self, name: str, output: Fields | None = None, data: Fields = {}, **about: Unpack[About]
-    ) -> Job:
+    ) -> Answer:
         """How far it is; `output` is what it has made so far."""
-        return self._report(name, parse_data("ProgressReported", {"output": output, **data}), about)
+        return self._ask(name, parse_data("ProgressReported", {"output": output, **data}), about)
 
     def labels_changed(
         self, name: str, labels: Mapping[str, str], data: Fields = {}, **about: Unpack[About]
-    ) -> Job:
+    ) -> Answer:
         """Its labels were replaced elsewhere."""
-        return self._report(name, parse_data("LabelsChanged", {"labels": labels, **data}), about)
+        return self._ask(name, parse_data("LabelsChanged", {"labels": labels, **data}), about)
 
     def config_changed(
         self, name: str, spec: Fields, data: Fields = {}, **about: Unpack[About]
-    ) -> Job:
+    ) -> Answer:
         """Its configuration was replaced elsewhere."""
-        return self._report(name, parse_data("ConfigChanged", {"spec": spec, **data}), about)
+        return self._ask(name, parse_data("ConfigChanged", {"spec": spec, **data}), about)
 
     def policy_changed(
         self, name: str, policy: Fields, data: Fields = {}, **about: Unpack[About]
-    ) -> Job:
+    ) -> Answer:
         """Who may do what with it was changed elsewhere."""
-        return self._report(name, parse_data("PolicyChanged", {"policy": policy, **data}), about)
+        return self._ask(name, parse_data("PolicyChanged", {"policy": policy, **data}), about)
 
-    def deleted(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Job:
+    def deleted(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Answer:
         """It was deleted elsewhere."""
-        return self._report(name, parse_data("Deleted", data), about)
+        return self._ask(name, parse_data("Deleted", data), about)

@@ -17,7 +17,7 @@ from jobledger.infra.google.wire.calls import Call, UnimplementedError, allowed,
 from jobledger.infra.google.wire.status import DOMAIN, Status, status_of
 from jobledger.infra.grpc.rpcs import RPCS
 from jobledger.infra.grpc.wire import Wire
-from jobledger.infra.serving.context import Served, trace_of
+from jobledger.infra.serving.context import ServerContext, trace_of
 
 LOG: Final = logging.getLogger("jobledger.grpc")
 MAX_MESSAGE: Final = 1_000
@@ -27,16 +27,16 @@ MAX_MESSAGE: Final = 1_000
 class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
     """All RPCs of a server, also those there are not."""
 
-    def __init__(self, served: Served) -> None:
-        self._served = served
+    def __init__(self, server: ServerContext) -> None:
+        self._server = server
         self._wires = {path: Wire(rpc) for path, rpc in RPCS.items()}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
-        """Messages stay bytes until a thread has time to read them."""
+        """Messages stay bytes until their caller is admitted."""
         path: str = handler_call_details.method
 
         async def answer(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
-            rpc = _Call(self._served, path, _headers(context))
+            rpc = _Call(self._server, path, _headers(context))
             try:
                 return await rpc.answer(self._wires.get(path), data)
             except Exception as error:
@@ -52,8 +52,8 @@ class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
 class _Call:
     """One RPC, from its arrival to what the log says of it."""
 
-    def __init__(self, served: Served, path: str, headers: Mapping[str, str]) -> None:
-        self._served = served
+    def __init__(self, server: ServerContext, path: str, headers: Mapping[str, str]) -> None:
+        self._server = server
         self._path = path
         self._authorization = headers.get("authorization", "")
         self._trace_parent, trace_id = trace_of(headers.get("traceparent", ""))
@@ -62,24 +62,26 @@ class _Call:
         self._code = "CANCELLED"  # Unless somebody waits for what comes of it.
 
     async def answer(self, wire: Wire | None, data: bytes) -> bytes:
-        deadline = self._served.limits.deadline
+        deadline = self._server.limits.deadline
         try:
             async with asyncio.timeout(deadline):
-                answer = await self._served.at_length(lambda: self._work(wire, data))
+                answer = await self._work(wire, data)
         except TimeoutError:
             raise DeadlineExceededError(deadline) from None
         self._code = "OK"
         return answer
 
-    def _work(self, wire: Wire | None, data: bytes) -> bytes:
-        caller = self._served.admit(self._authorization)
+    async def _work(self, wire: Wire | None, data: bytes) -> bytes:
+        caller = await self._server.admit(self._authorization)
         self._noted["actor"] = caller.name
         if wire is None:
             raise UnimplementedError(self._path[:200])
         asked = wire.read(data)
         face = allowed(wire.rpc.method, caller, asked.ids)
         about = said_by(caller, self._trace_parent)
-        return wire.write(face(Call(self._served.ledger, *asked, about)))
+        server = self._server
+        async with server.writers:
+            return wire.write(await face(Call(server.ledger, *asked, about, server.queue)))
 
     def refuse(self, error: Exception) -> grpc.Status:
         status = status_of(error)

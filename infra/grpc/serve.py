@@ -6,50 +6,51 @@ import asyncio
 import logging
 import signal
 import sys
+from functools import partial
 from typing import Final
 
 import grpc
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.grpc.handlers import Answering
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.serving import logs
-from jobledger.infra.serving.context import Limits, Served
+from jobledger.infra.serving.context import Limits, ServerContext
 
 LOG: Final = logging.getLogger("jobledger.grpc")
-SWITCH_INTERVAL: Final = 0.001
-"""Seconds a thread keeps the interpreter while others wait: those who listen should not wait for all."""
+SWITCH_INTERVAL_SECONDS: Final = 0.001
+"""How long a thread keeps the interpreter while the loop waits for it."""
 ONLY_IDENTITY: Final = 1
 """No algorithm of compression: a small message could unfold to any size."""
 
 
-def serve(ledger: Ledger, host: str, port: int, limits: Limits, level: str) -> None:
+def serve(
+    dsn: str | None, ledger: str, host: str, port: int, limits: Limits, log_level: str
+) -> None:
     """Answers until SIGTERM or SIGINT; what was accepted by then is committed and answered.
 
-    Raises InvalidFieldError for a host beyond loopback while nobody needs a token, and
-    for one, or a port, that cannot be listened on.
+    `dsn` and `ledger` are those of Ledger.open. Raises InvalidFieldError for a host beyond loopback
+    while nobody needs a token, and for one, or a port, that cannot be listened on.
     """
-    logs.set_up(level)
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    asyncio.run(_serve(ledger, host, port, limits))
+    logs.set_up(log_level)
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    asyncio.run(_serve(dsn, ledger, host, port, limits))
 
 
-async def _serve(ledger: Ledger, host: str, port: int, limits: Limits) -> None:
-    served = Served(ledger, limits)
-    served.check_host(host)
-    server, url = _bound(served, host, port)
-    stopping = _stop_signal()
-    try:
+async def _serve(dsn: str | None, name: str, host: str, port: int, limits: Limits) -> None:
+    async with await AsyncLedger.open(dsn, name, threads=limits.threads) as ledger:
+        context = ServerContext(ledger, limits)
+        await ledger.run(partial(context.check_host, host))
+        server, url = _bound(context, host, port)
+        stopping = _stop_signal()
         await server.start()
         LOG.info("listening", extra={"url": url})
         await stopping.wait()
         await server.stop(limits.deadline + 1)
-    finally:
-        served.close()
 
 
-def _bound(served: Served, host: str, port: int) -> tuple[grpc.aio.Server, str]:
+def _bound(context: ServerContext, host: str, port: int) -> tuple[grpc.aio.Server, str]:
     """A server that has its port, and where that is."""
-    server, shown = _server(served), f"[{host}]" if ":" in host else host
+    server, shown = _server(context), f"[{host}]" if ":" in host else host
     try:
         bound = server.add_insecure_port(f"{shown}:{port}")
     except RuntimeError as error:
@@ -57,17 +58,17 @@ def _bound(served: Served, host: str, port: int) -> tuple[grpc.aio.Server, str]:
     return server, f"grpc://{shown}:{bound}"
 
 
-def _server(served: Served) -> grpc.aio.Server:
+def _server(context: ServerContext) -> grpc.aio.Server:
     options = (
-        ("grpc.max_receive_message_length", served.limits.max_body),
+        ("grpc.max_receive_message_length", context.limits.max_body),
         ("grpc.compression_enabled_algorithms_bitset", ONLY_IDENTITY),
         # Another server on the same port is a mistake, and not to share its callers with.
         ("grpc.so_reuseport", 0),
     )
     return grpc.aio.server(
-        handlers=(Answering(served),),
+        handlers=(Answering(context),),
         options=options,
-        maximum_concurrent_rpcs=served.limits.max_waiting,
+        maximum_concurrent_rpcs=context.limits.max_waiting,
     )
 
 

@@ -19,9 +19,9 @@ from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history.conditions import ALL_JOBS, Condition, parse_condition
 from jobledger.infra.history.sweep import Hit, Sweep, is_told_by_events
 from jobledger.infra.history.timeline import ordered, steps_as_of
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.read.reader import Reader
 from psycopg.sql import SQL
 
 FIRST_COUNT: Final = sql.load(__package__, "first_count")
@@ -51,7 +51,7 @@ def beginning(later: Moment) -> Moment:
 
 
 def bisect_job(
-    ledger: Ledger, name: str, filter: str, earlier: Moment, later: Moment
+    reader: Reader, name: str, filter: str, earlier: Moment, later: Moment
 ) -> Found | None:
     """The first of two moments and all between them at which the filter was true of the job.
 
@@ -62,9 +62,9 @@ def bisect_job(
     ordered(earlier, later)
     tree = parse_filter(filter)
     sweep = Sweep(Condition(filter, tree, ">", 0), later, name)
-    steps_as_of(ledger, name, later)  # Raises, if there is no such job.
+    steps_as_of(reader, name, later)  # Raises, if there is no such job.
     known = _known(earlier, later)
-    with ledger.connection() as connection:
+    with reader.connection() as connection:
         if isinstance(tree, Ever) and not is_told_by_events(tree.term):
             # It is true from the first moment on at which its term is.
             sweep = Sweep(Condition(filter, tree.term, ">", 0), later, name)
@@ -73,14 +73,14 @@ def bisect_job(
         else:
             already = sweep.count(connection, beginning(later), known) > 0
             hit = None if already else sweep.first(connection, known, 0)
-    return Found(known, None, 1) if already else _found(ledger, later, hit)
+    return Found(known, None, 1) if already else _found(reader, later, hit)
 
 
 def _is_by(hit: Hit, moment: Moment) -> bool:
     return hit.position <= moment.position if hit.time is None else hit.time <= moment.time
 
 
-def bisect_count(ledger: Ledger, condition: str, earlier: Moment, later: Moment) -> Found | None:
+def bisect_count(reader: Reader, condition: str, earlier: Moment, later: Moment) -> Found | None:
     """The first of two moments and all between them at which the condition was true of the fleet.
 
     The number of jobs in a state, or of all, is a running sum of what `intervals` holds; for a
@@ -89,17 +89,17 @@ def bisect_count(ledger: Ledger, condition: str, earlier: Moment, later: Moment)
     ordered(earlier, later)
     wanted, known = parse_condition(condition), _known(earlier, later)
     sweep = Sweep(wanted, later)
-    start = _count(ledger, wanted, known)
+    start = _count(reader, wanted, known)
     if wanted.holds(start):
         return Found(known, None, start)
-    ledger.follow(later.position)
-    with ledger.connection() as connection, translated(), connection.transaction():
+    reader.follow(later.position)
+    with reader.connection() as connection, translated(), connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         if wanted.state is not None and _is_told_by_intervals(connection, later):
             hit = _first_count(connection, wanted, (known, later), start)
         else:
             hit = sweep.first(connection, known, start)
-    return _found(ledger, later, hit)
+    return _found(reader, later, hit)
 
 
 def _known(earlier: Moment, later: Moment) -> Moment:
@@ -109,10 +109,10 @@ def _known(earlier: Moment, later: Moment) -> Moment:
     return earlier._replace(position=later.position)
 
 
-def _count(ledger: Ledger, wanted: Condition, moment: Moment) -> int:
+def _count(reader: Reader, wanted: Condition, moment: Moment) -> int:
     if wanted.state is None:
-        return sum(ledger.count("state", wanted.text, as_of=moment).counts.values())
-    states = ledger.count(as_of=moment).counts
+        return sum(reader.count("state", wanted.text, as_of=moment).counts.values())
+    states = reader.count(as_of=moment).counts
     if wanted.state == ALL_JOBS:
         return sum(jobs for state, jobs in states.items() if state is not None)
     return states.get(JobState(wanted.state).name, 0)
@@ -146,12 +146,12 @@ def _first_count(
     return None if row is None else Hit(*row)
 
 
-def _found(ledger: Ledger, later: Moment, hit: Hit | None) -> Found | None:
+def _found(reader: Reader, later: Moment, hit: Hit | None) -> Found | None:
     if hit is None:
         return None
-    event = ledger.opened(next(ledger.events(hit.position - 1, follow=False)))
+    event = reader.decrypted(next(reader.events(hit.position - 1, follow=False)))
     if hit.time is None:
-        moment = ledger.moment(AtPosition(hit.position))
+        moment = reader.moment(AtPosition(hit.position))
     else:
-        moment = ledger.moment(AtTime(hit.time, Clock.OCCURRED, later.position))
+        moment = reader.moment(AtTime(hit.time, Clock.OCCURRED, later.position))
     return Found(moment, event, int(hit.jobs))

@@ -13,7 +13,7 @@ from jobledger.infra.eventstore.json_view import event_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history.diff import ABSENT, fields_of, path_text, same
 from jobledger.infra.history.timeline import Step, steps_as_of
-from jobledger.infra.ledger import Ledger
+from jobledger.infra.read.reader import Reader
 
 ONE_BY_ONE: Final = frozenset({"labels", "spec"})
 """Fields whose keys are told one by one."""
@@ -37,12 +37,12 @@ class Blamed(NamedTuple):
         }
 
 
-def blame(ledger: Ledger, name: str, moment: Moment) -> list[Blamed]:
+def blame(reader: Reader, name: str, moment: Moment) -> list[Blamed]:
     """All fields of the job as of the moment, deleted or not, in the order JSON has them.
 
     A field that never held anything is null since the first event. Raises JobNotFoundError.
     """
-    steps = steps_as_of(ledger, name, moment)
+    steps = steps_as_of(reader, name, moment)
     if not steps:
         raise JobNotFoundError(name)
     since: dict[str, Blamed] = {}

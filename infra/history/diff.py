@@ -17,10 +17,10 @@ from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.states import TERMINAL
 from jobledger.infra.eventstore.json_view import job_json, moment_json, time_text
 from jobledger.infra.history.timeline import attempt_ends, ordered, steps_as_of
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.filter_sql import Rendering
+from jobledger.infra.read.reader import Reader
 from psycopg.sql import SQL
 
 CHANGES_BETWEEN: Final = sql.load(__package__, "changes_between")
@@ -91,12 +91,12 @@ def path_text(parts: Iterable[str]) -> str:
     return ".".join(p if _PLAIN.fullmatch(p) else orjson.dumps(p).decode() for p in parts)
 
 
-def diff_attempts(ledger: Ledger, name: str, attempts: tuple[int, int], as_of: Moment) -> list[Job]:
+def diff_attempts(reader: Reader, name: str, attempts: tuple[int, int], as_of: Moment) -> list[Job]:
     """The job at the end of each of the attempts: after the last event before the next Retried.
 
     Raises JobNotFoundError, and InvalidFieldError for an attempt there was not by then.
     """
-    ends = attempt_ends(steps_as_of(ledger, name, as_of))
+    ends = attempt_ends(steps_as_of(reader, name, as_of))
     for attempt in attempts:
         if attempt not in ends:
             why = f"{name} has had {max(ends, default=0)}, and there is no attempt {attempt}"
@@ -161,7 +161,7 @@ class FleetDiff(NamedTuple):
 
 
 def diff_fleet(
-    ledger: Ledger, earlier: Moment, later: Moment, filter: str = "", limit: int = SHOWN
+    reader: Reader, earlier: Moment, later: Moment, filter: str = "", limit: int = SHOWN
 ) -> FleetDiff:
     """Compares the jobs that the filter is true of at either moment; names `limit` of each change.
 
@@ -180,7 +180,7 @@ def diff_fleet(
     after.parameters.update(before.parameters)
     text = SQL(statement.decode()).format(was=was, now=after.condition(tree))
     parameters = after.parameters | _places(earlier, later) | {"limit": limit}
-    with translated(), ledger.connection() as connection:
+    with translated(), reader.connection() as connection:
         return FleetDiff(
             earlier, later, [Turn(*row) for row in connection.execute(text, parameters)]
         )

@@ -16,7 +16,7 @@ from jobledger.domain.moments import Moment
 from jobledger.infra.eventstore.json_view import event_json, job_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history.timeline import Step, steps_as_of
-from jobledger.infra.ledger import Ledger
+from jobledger.infra.read.reader import Reader
 
 UNITS: Final = ((365 * 86_400, "years"), (86_400, "days"), (3_600, "h"), (60, "min"), (1, "s"))
 LATE: Final = timedelta(minutes=1)
@@ -76,13 +76,13 @@ class Why(NamedTuple):
         return {"job": job_json(self.job), "chain": chain, "conclusion": self.conclusion}
 
 
-def why(ledger: Ledger, name: str, moment: Moment) -> Why:
+def why(reader: Reader, name: str, moment: Moment) -> Why:
     """The events that led to the job's state as of the moment, deleted or not, on its clock.
 
     Reports that contradicted what was known are among them, and attempts; progress and labels
     are not. Raises JobNotFoundError.
     """
-    steps = steps_as_of(ledger, name, moment)
+    steps = steps_as_of(reader, name, moment)
     if not steps:
         raise JobNotFoundError(name)
     job = steps[-1].after

@@ -20,7 +20,7 @@ from jobledger.infra.eventstore.json_view import event_json, moment_json, time_t
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history.diff import Change, diff_jobs, fields_of
 from jobledger.infra.history.timeline import steps_as_of
-from jobledger.infra.ledger import Ledger
+from jobledger.infra.read.reader import Reader
 
 
 class Replayed(NamedTuple):
@@ -72,14 +72,14 @@ class Replay(NamedTuple):
         return moment_json(self.moment) | {"name": self.name, "steps": steps}
 
 
-def replay_job(ledger: Ledger, name: str, until: Moment, hypotheses: Iterable[Data] = ()) -> Replay:
+def replay_job(reader: Reader, name: str, until: Moment, hypotheses: Iterable[Data] = ()) -> Replay:
     """The job's events up to a moment, and then as if these had been reported at the last one's time.
 
     Raises JobNotFoundError for a job that was not there yet.
     """
     steps = [
         Replayed(s.event.event, s.event, s.after, diff_jobs(s.before, s.after))
-        for s in steps_as_of(ledger, name, until)
+        for s in steps_as_of(reader, name, until)
     ]
     if not steps:
         raise JobNotFoundError(name)

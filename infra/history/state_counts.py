@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.moments import AtPosition, Clock, Moment
 from jobledger.domain.states import JobState
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.read.reader import Reader
 
 AS_IT_HAPPENED: Final = sql.load(__package__, "series_as_it_happened")
 AS_WE_KNEW_IT: Final = sql.load(__package__, "series_as_we_knew_it")
@@ -57,10 +57,10 @@ class Steps(NamedTuple):
     after: Moment | None
 
 
-def extent(ledger: Ledger, moment: Moment, project: str | None = None) -> Extent | None:
+def extent(reader: Reader, moment: Moment, project: str | None = None) -> Extent | None:
     """When the first and the last thing happened of what counts at the moment, on its clock."""
-    ledger.follow(moment.position)
-    with translated(), ledger.connection() as connection:
+    reader.follow(moment.position)
+    with translated(), reader.connection() as connection:
         project = _apart(connection, project)
         query = READ_EXTENT_OF_PROJECT if project else READ_EXTENT
         row = connection.execute(query, moment._asdict() | _names(project)).fetchone()
@@ -69,50 +69,50 @@ def extent(ledger: Ledger, moment: Moment, project: str | None = None) -> Extent
     return None if begin is None or end is None else Extent(begin, end)
 
 
-def series(ledger: Ledger, known: Moment, window: Extent, project: str | None = None) -> Series:
+def series(reader: Reader, known: Moment, window: Extent, project: str | None = None) -> Series:
     """The fleet's states over the window, or a project's, as far as was known then, on its clock.
 
     Deleted jobs are in no state. Raises InvalidFieldError for a window that ends before it begins.
     """
     if window.end < window.begin:
         raise InvalidFieldError("from", f"{window.begin} is after {window.end}")
-    ledger.follow(known.position)
-    with translated(), ledger.connection() as connection:
+    reader.follow(known.position)
+    with translated(), reader.connection() as connection:
         project = _apart(connection, project)
         if known.clock is Clock.OCCURRED:
             return _as_it_happened(connection, known, window, project)
         return _as_we_knew_it(connection, known, window, project)
 
 
-def steps(ledger: Ledger, moment: Moment, project: str | None = None) -> Steps:
+def steps(reader: Reader, moment: Moment, project: str | None = None) -> Steps:
     """The moments before and after it at which a job came into another state.
 
     On the recorded clock these are the positions of the events before and after it.
     """
     if project:
-        return _steps_of_project(ledger, moment, project)
+        return _steps_of_project(reader, moment, project)
     if moment.clock is Clock.RECORDED:
         last, first = moment.position - 1, moment.position + 1
         return Steps(
-            ledger.moment(AtPosition(last)) if last > 0 else None,
-            ledger.moment(AtPosition(first)) if first <= ledger.size() else None,
+            reader.moment(AtPosition(last)) if last > 0 else None,
+            reader.moment(AtPosition(first)) if first <= reader.size() else None,
         )
-    ledger.follow(moment.position)
-    with translated(), ledger.connection() as connection:
+    reader.follow(moment.position)
+    with translated(), reader.connection() as connection:
         row = connection.execute(STEP, moment._asdict()).fetchone()
     assert row is not None
     before, after = (None if time is None else moment._replace(time=time) for time in row)
     return Steps(before, after)
 
 
-def _steps_of_project(ledger: Ledger, moment: Moment, project: str) -> Steps:
-    ledger.follow(moment.position)
-    with translated(), ledger.connection() as connection:
+def _steps_of_project(reader: Reader, moment: Moment, project: str) -> Steps:
+    reader.follow(moment.position)
+    with translated(), reader.connection() as connection:
         row = connection.execute(STEP_OF_PROJECT, moment._asdict() | _names(project)).fetchone()
     assert row is not None
     if moment.clock is Clock.OCCURRED:
         return Steps(*(None if time is None else moment._replace(time=time) for time in row[:2]))
-    return Steps(*(None if n is None else ledger.moment(AtPosition(n)) for n in row[2:]))
+    return Steps(*(None if n is None else reader.moment(AtPosition(n)) for n in row[2:]))
 
 
 def _apart(connection: Connection, project: str | None) -> str | None:

@@ -9,8 +9,8 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.job import Job, evolve
 from jobledger.domain.moments import Clock, Moment
 from jobledger.infra.eventstore.stored_event import RecordedEvent, up_to
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.read.moments import Given, is_pinned
+from jobledger.infra.read.reader import Reader
 
 
 class Step(NamedTuple):
@@ -21,21 +21,21 @@ class Step(NamedTuple):
     after: Job
 
 
-def steps_as_of(ledger: Ledger, name: str, moment: Moment) -> list[Step]:
+def steps_as_of(reader: Reader, name: str, moment: Moment) -> list[Step]:
     """What happened to the job up to the moment, deleted or not; nothing, if it was not there yet.
 
     In the order of its versions or, on the occurred clock, in the order things occurred.
     Raises JobNotFoundError for one that was never there.
     """
-    events = [ledger.opened(event) for event in ledger.history(name) if event.schema]
+    events = [reader.decrypted(event) for event in reader.history(name) if event.schema]
     if not events:
         raise JobNotFoundError(name)
     return list(steps_of(Job(name=name), up_to(events, moment)))
 
 
-def job_as_of(ledger: Ledger, name: str, moment: Moment) -> Job:
+def job_as_of(reader: Reader, name: str, moment: Moment) -> Job:
     """The job at that moment, also if it was deleted; at version 0 if it was not there yet."""
-    steps = steps_as_of(ledger, name, moment)
+    steps = steps_as_of(reader, name, moment)
     return steps[-1].after if steps else Job(name=name)
 
 
@@ -52,14 +52,14 @@ class Span(NamedTuple):
 
 
 def span(
-    ledger: Ledger, earlier: Given, later: Given | None, clock: Clock | None, name: str = ""
+    reader: Reader, earlier: Given, later: Given | None, clock: Clock | None, name: str = ""
 ) -> Span:
     """From one moment to another; None is now, on the clock of the earlier one.
 
     Raises InvalidFieldError, of `from` or `to`, also where the later one comes first.
     """
-    begin = moment_of(ledger, "from", earlier, clock, name)
-    end = moment_of(ledger, "to", later, begin.clock if later is None else clock, name)
+    begin = moment_of(reader, "from", earlier, clock, name)
+    end = moment_of(reader, "to", later, begin.clock if later is None else clock, name)
     if begin.clock is Clock.OCCURRED and not is_pinned(earlier):
         # What became known between the two lines above is known at both moments.
         begin = begin._replace(position=max(begin.position, end.position))
@@ -80,11 +80,11 @@ def ordered(earlier: Moment, later: Moment) -> Span:
 
 
 def moment_of(
-    ledger: Ledger, field: str, given: Given | None, clock: Clock | None, name: str = ""
+    reader: Reader, field: str, given: Given | None, clock: Clock | None, name: str = ""
 ) -> Moment:
     """The moment meant, None being now; errors are said of the field it was given in."""
     try:
-        return ledger.moment(given, clock, name)
+        return reader.moment(given, clock, name)
     except InvalidFieldError as error:
         asked = field if error.field == "as_of" else error.field
         raise InvalidFieldError(asked, error.why) from error

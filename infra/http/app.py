@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 from jobledger.infra.http import google_routes as google
-from jobledger.infra.http.middleware import Gate, Receive, Scope, Send
+from jobledger.infra.http.middleware import Receive, RequestMiddleware, Scope, Send
 from jobledger.infra.http.native.app import create_native
 from jobledger.infra.http.pages import app as pages
-from jobledger.infra.serving.context import Served
+from jobledger.infra.serving.context import ServerContext
 
 
-def create_app(served: Served) -> Gate:
+def create_app(server: ServerContext) -> RequestMiddleware:
     """Everything the server answers, as an ASGI application."""
-    native: FastAPI = create_native(served)
-    shown = pages.pages(served)
+    native: FastAPI = create_native(server)
+    shown = pages.pages(server)
 
     async def faces(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(google.PREFIXES):
-            await google.answer(served, scope, send)
+            await google.answer(server, scope, send)
         elif scope["type"] == "http" and pages.serves(scope["method"], scope["path"]):
             await shown(scope, receive, send)
         else:
             await native(scope, receive, send)
 
-    return Gate(faces, served)
+    return RequestMiddleware(faces, server)

@@ -16,7 +16,7 @@ from jobledger.infra.google.wire.calls import Call, Method, Methods, allowed, sa
 from jobledger.infra.google.wire.masks import camel, parse_partial, select
 from jobledger.infra.google.wire.receipts import receipts
 from jobledger.infra.http.middleware import Scope, Send, encode, send_json
-from jobledger.infra.serving.context import Served
+from jobledger.infra.serving.context import ServerContext
 
 FACES: Final = (*ml_v1.METHODS.all, *aiplatform_v1.METHODS.all, *datalabeling_v1beta1.METHODS.all)
 METHODS: Final = Methods([*FACES, *receipts(FACES)])
@@ -32,31 +32,30 @@ MAX_PARAMETERS: Final = 100
 _ALT: Final = re.compile(r"json(;enum-encoding=int)?")
 
 
-async def answer(served: Served, scope: Scope, send: Send) -> None:
+async def answer(server: ServerContext, scope: Scope, send: Send) -> None:
     """One request of a path under PREFIXES; raises what the method does."""
     method, ids = METHODS.find(scope["method"], scope["raw_path"].decode("latin-1"))
     query, fields = _query(method, scope["query_string"]) if scope["query_string"] else ({}, "")
     state = scope["state"]
     headers = state["headers"]
 
-    def work() -> bytes:
-        caller = served.admit(headers.get(b"authorization", b"").decode("latin-1"))
-        state["actor"] = caller.name
-        face, about = allowed(method, caller, ids), said_by(caller, state["trace_parent"])
-        said = face(Call(served.ledger, ids, query, _body(method, state["body"]), about))
-        return served.ledger.reveal_text(encode(_partial(said, fields)))
-
-    reads = method.http == "GET"
+    caller = await server.admit(headers.get(b"authorization", b"").decode("latin-1"))
+    state["actor"] = caller.name
+    face, about = allowed(method, caller, ids), said_by(caller, state["trace_parent"])
+    call = Call(server.ledger, ids, query, _body(method, state["body"]), about, server.queue)
     try:
-        if method.quick:
-            content = await (served.read(work) if reads else served.write(work))
+        if method.http == "GET":
+            server.writers.make_way()
+            answered = await face(call)
         else:
-            content = await served.at_length(work)
+            async with server.writers:
+                answered = await face(call)
     except InvalidFieldError as error:
         if error.field == "as_of":
             asked = "readTime" if "readTime" in query else "validTime"
             raise InvalidFieldError(asked, error.why) from error
         raise
+    content = await server.ledger.decrypt_json(encode(_partial(answered, fields)))
     await send_json(send, 200, content)
 
 

@@ -17,7 +17,7 @@ import orjson
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.errors import DeadlineExceededError
 from jobledger.infra.google.wire.status import Status, status_of
-from jobledger.infra.serving.context import Served, trace_of
+from jobledger.infra.serving.context import ServerContext, trace_of
 from jobledger.infra.serving.logs import RequestLog
 
 Scope = MutableMapping[str, Any]
@@ -51,12 +51,12 @@ class BodyTooLargeError(InvalidFieldError):
         super().__init__("body", f"is larger than {limit} bytes")
 
 
-class Gate:
+class RequestMiddleware:
     """An ASGI application around another; one for the whole server."""
 
-    def __init__(self, app: App, served: Served) -> None:
+    def __init__(self, app: App, server: ServerContext) -> None:
         self._app = app
-        self._served = served
+        self._server = server
         self._log = RequestLog(LOG.name) if LOG.isEnabledFor(logging.INFO) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,18 +103,18 @@ class Gate:
         if scope["path"] in PROBES or scope["path"] == STREAM:
             await self._app(scope, receive, answer)
             return
-        self._served.enter()
+        self._server.enter()
         try:
-            with _Deadline(self._served.limits.deadline):
+            with _Deadline(self._server.limits.deadline):
                 # A GET's body says nothing, and is not waited for.
                 bodiless = scope["method"] == "GET" and b"content-length" not in headers
                 body = (
-                    b"" if bodiless else await _read(headers, receive, self._served.limits.max_body)
+                    b"" if bodiless else await _read(headers, receive, self._server.limits.max_body)
                 )
                 _override(scope, headers, body)
                 await self._app(scope, _once(scope, body, receive), answer)
         finally:
-            self._served.leave()
+            self._server.leave()
 
 
 class _Deadline:

@@ -6,44 +6,47 @@ import asyncio
 import gc
 import logging
 import sys
-from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import uvicorn
 import uvloop
+from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.http.app import create_app
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.serving import logs
-from jobledger.infra.serving.context import Limits, Served
+from jobledger.infra.serving.context import Limits, ServerContext
 from jobledger.infra.serving.listening import Server
 
 LOG: Final = logging.getLogger("jobledger.http")
-GARBAGE: Final = (20_000, 20, 20)
+GC_THRESHOLD: Final = (20_000, 20, 20)
 """gc.set_threshold: a request leaves no cycles behind, or few."""
-SWITCH_INTERVAL: Final = 0.0005
-"""Seconds a thread keeps the interpreter while others wait: a reader should not wait for 16 writers."""
+SWITCH_INTERVAL_SECONDS: Final = 0.0005
+"""How long a thread keeps the interpreter while the loop waits for it."""
 
 
-def serve(open_: Callable[[], Ledger], host: str, port: int, limits: Limits, level: str) -> None:
-    """Answers, from the ledger that `open_` opens, until SIGTERM or SIGINT; what was accepted by then is committed and answered.
+def serve(
+    dsn: str | None, ledger: str, host: str, port: int, limits: Limits, log_level: str
+) -> None:
+    """Answers until SIGTERM or SIGINT; what was accepted by then is committed and answered.
 
-    Raises InvalidFieldError for a host beyond loopback while nobody needs a token.
+    `dsn` and `ledger` are those of Ledger.open. Raises InvalidFieldError for a host beyond loopback
+    while nobody needs a token.
     """
-    logs.set_up(level)
-    sys.setswitchinterval(SWITCH_INTERVAL)
+    logs.set_up(log_level)
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(open_, host, port, limits))
+        runner.run(_serve(dsn, ledger, host, port, limits))
 
 
-async def _serve(open_: Callable[[], Ledger], host: str, port: int, limits: Limits) -> None:
-    with open_() as ledger:
-        await _serve_ledger(ledger, host, port, limits)
+async def _serve(dsn: str | None, name: str, host: str, port: int, limits: Limits) -> None:
+    async with await AsyncLedger.open(dsn, name, threads=limits.threads) as ledger:
+        server = ServerContext(ledger, limits)
+        await ledger.run(partial(server.check_host, host))
+        await _serve_app(server, host, port)
 
 
-async def _serve_ledger(ledger: Ledger, host: str, port: int, limits: Limits) -> None:
-    served = Served(ledger, limits)
-    served.check_host(host)
-    app = create_app(served)
+async def _serve_app(server: ServerContext, host: str, port: int) -> None:
+    app = create_app(server)
     config = uvicorn.Config(
         app,
         host=host,
@@ -55,15 +58,14 @@ async def _serve_ledger(ledger: Ledger, host: str, port: int, limits: Limits) ->
         lifespan="off",
         proxy_headers=False,
         http="httptools",
-        timeout_graceful_shutdown=int(limits.deadline) + 1,
+        timeout_graceful_shutdown=int(server.limits.deadline) + 1,
         backlog=1_024,
     )
     # What is there now stays; looking through it for garbage again and again would cost more than a request.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*GARBAGE)
+    gc.set_threshold(*GC_THRESHOLD)
     try:
-        await Server(config, LOG, on_stop=served.stopping.set).serve()
+        await Server(config, LOG, on_stop=server.stopping.set).serve()
     finally:
         app.close()
-        served.close()

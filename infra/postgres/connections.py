@@ -21,6 +21,7 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+AsyncConnection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 _LEDGER: Final = re.compile(r"[a-z][a-z0-9_]{0,54}", re.ASCII)
 
@@ -56,8 +57,16 @@ def connect(info: str) -> Connection:
     return connection
 
 
+async def connect_async(info: str) -> AsyncConnection:
+    """The same for the running asyncio loop."""
+    with translated():
+        connection = await psycopg.AsyncConnection.connect(info, autocommit=True)
+    set_json_loads(canonical.loads, connection)
+    return connection
+
+
 def set_up(connection: Connection) -> None:
-    """What every connection of ours has: autocommit, and JSON read as the domain reads it."""
+    """Sets what every connection has: autocommit, and JSON read as the domain reads it."""
     connection.autocommit = True
     set_json_loads(canonical.loads, connection)
 

@@ -1,13 +1,13 @@
-"""Personal parts of an event's data: sealed before it is stored, opened where it is shown.
+"""Personal values in an event's data: encrypted before it is stored, decrypted where it is shown.
 
 A writer puts `{"@personal": {"subject": "user:alice", "value": any JSON}}` anywhere in the data.
 Stored is `{"@personal": {"key": id, "sealed": base64 of nonce || ciphertext || tag}}`: AES-256-GCM
 (NIST SP 800-38D) under the subject's key, whose id is the additional data. Shown is the value, or
-`{"@erased": {"key": id}}` once the key is gone.
+`{"@erased": {"key": id}}` once the key is destroyed (crypto-shredding).
 
 The nonce is the beginning of HMAC-SHA256(key, plaintext), so that a repeated request writes the
-same bytes as the first. Who reads the table can therefore see that two parts of one subject are
-equal, and nothing else of them: another subject's look different.
+same bytes as the first. A reader of the table can therefore see that two values of one subject are
+equal, and nothing else: equal values of two subjects look different.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _FIELD: Final = "@personal"
 
 
-class UnsealedError(InvalidFieldError):
-    """Personal parts that nobody has sealed, or looked at: `Ledger` does, and asks again."""
+class NotEncryptedError(InvalidFieldError):
+    """Personal values that are about to be stored in the clear."""
 
     def __init__(self) -> None:
-        super().__init__(_FIELD, "must be sealed before it is stored")
+        super().__init__(_FIELD, "must be encrypted before it is stored")
 
 
 class Key(NamedTuple):
@@ -59,8 +59,8 @@ class Plain(NamedTuple):
     value: Any
 
 
-class Sealed(NamedTuple):
-    """A personal part as it is stored; `sealed` is the base64."""
+class Encrypted(NamedTuple):
+    """A personal value as it is stored; `sealed` is the base64."""
 
     key: str
     sealed: str
@@ -70,12 +70,12 @@ class Sealed(NamedTuple):
         """As it stands in the data."""
         return {PERSONAL: self._asdict()}
 
-    def open(self, key: bytes) -> Any:
-        """The value; raises BrokenLedgerError where this is not what was sealed, or not its key."""
+    def decrypt(self, key: bytes) -> Any:
+        """The value; raises BrokenLedgerError where this is not what was encrypted, or not its key."""
         try:
             data = base64.b64decode(self.sealed, validate=True)
-            nonce, sealed = data[:NONCE_SIZE], data[NONCE_SIZE:]
-            plain = AESGCM(key).decrypt(nonce, sealed, self.key.encode())
+            nonce, ciphertext = data[:NONCE_SIZE], data[NONCE_SIZE:]
+            plain = AESGCM(key).decrypt(nonce, ciphertext, self.key.encode())
             return canonical.loads(plain)["value"]
         except (InvalidTag, binascii.Error, ValueError, KeyError, TypeError) as error:
             raise BrokenLedgerError(
@@ -83,15 +83,15 @@ class Sealed(NamedTuple):
             ) from error
 
 
-def seal(value: Any, key: Key) -> Sealed:
+def encrypt(value: Any, key: Key) -> Encrypted:
     """The value under that key; raises InvalidFieldError for what is no JSON."""
     plain = canonical.encode({"value": value})
     nonce = hmac.digest(key.value, plain, "sha256")[:NONCE_SIZE]
-    sealed = AESGCM(key.value).encrypt(nonce, plain, key.id.encode())
-    return Sealed(key.id, base64.b64encode(nonce + sealed).decode())
+    ciphertext = AESGCM(key.value).encrypt(nonce, plain, key.id.encode())
+    return Encrypted(key.id, base64.b64encode(nonce + ciphertext).decode())
 
 
-def parse_marker(said: JsonObject) -> Plain | Sealed:
+def parse_marker(said: JsonObject) -> Plain | Encrypted:
     """What an object with the key `@personal` is; raises InvalidFieldError for what is neither form."""
     inner = said[PERSONAL]
     if len(said) > 1:
@@ -105,18 +105,18 @@ def parse_marker(said: JsonObject) -> Plain | Sealed:
                 raise InvalidFieldError(f"{_FIELD}.subject", "is missing")
             return Plain(name, value)
         case {"key": str(key), "sealed": str(sealed), **rest} if not rest:
-            if _KEY_ID.fullmatch(key) is None or not _may_be_sealed(sealed):
-                raise InvalidFieldError(_FIELD, "is not as it is sealed here")
-            return Sealed(key, sealed)
+            if _KEY_ID.fullmatch(key) is None or not _may_be_encrypted(sealed):
+                raise InvalidFieldError(_FIELD, "is not as it is encrypted here")
+            return Encrypted(key, sealed)
     raise InvalidFieldError(_FIELD, 'is not {"subject": …, "value": …}')
 
 
-def check_sealed(encoded: bytes) -> bytes:
-    """The same canonical JSON; raises UnsealedError for personal parts in the clear, InvalidFieldError for odd ones."""
+def check_encrypted(encoded: bytes) -> bytes:
+    """The same canonical JSON; raises NotEncryptedError for personal parts in the clear, InvalidFieldError for odd ones."""
     if MARKER in encoded:
         found = [parse_marker(each) for each in markers(canonical.decode(encoded))]
         if any(isinstance(each, Plain) for each in found):
-            raise UnsealedError
+            raise NotEncryptedError
     return encoded
 
 
@@ -145,14 +145,14 @@ def replaced(value: Any, by: Callable[[JsonObject], Any]) -> Any:
     return value
 
 
-def stored_parts(value: Any) -> Iterator[Sealed]:
-    """The sealed parts of stored JSON; raises BrokenLedgerError for one that no longer is as it was written."""
+def stored_parts(value: Any) -> Iterator[Encrypted]:
+    """The encrypted values in stored JSON; raises BrokenLedgerError for one that was changed."""
     for each in markers(value):
         if (part := _stored(each)) is not None:
             yield part
 
 
-def opened(value: Any, keys: Mapping[str, bytes | None]) -> Any:
+def decrypted(value: Any, keys: Mapping[str, bytes | None]) -> Any:
     """Stored JSON as it is shown; keys that are None are gone. Raises BrokenLedgerError."""
 
     def show(said: JsonObject) -> Any:
@@ -160,7 +160,7 @@ def opened(value: Any, keys: Mapping[str, bytes | None]) -> Any:
         if part is None:
             return said
         key = keys[part.key]
-        return {ERASED: {"key": part.key}} if key is None else part.open(key)
+        return {ERASED: {"key": part.key}} if key is None else part.decrypt(key)
 
     return replaced(value, show)
 
@@ -181,19 +181,19 @@ def is_repeated(mine: Any, stored: Any, erased: Callable[[str], bool]) -> bool:
     return bool(mine == stored)
 
 
-def _stored(said: JsonObject) -> Sealed | None:
-    """A sealed part; None for an object that only looks like one, from before there were any."""
+def _stored(said: JsonObject) -> Encrypted | None:
+    """An encrypted value; None for an object that only looks like one, from before there were any."""
     inner = said[PERSONAL]
     if not isinstance(inner, dict) or not inner.keys() & {"key", "sealed"}:
         return None
     try:
         part = parse_marker(said)
     except InvalidFieldError as error:
-        raise BrokenLedgerError("personal data", 0, "is not as it was sealed") from error
-    return part if isinstance(part, Sealed) else None
+        raise BrokenLedgerError("personal data", 0, "is not as it was encrypted") from error
+    return part if isinstance(part, Encrypted) else None
 
 
-def _may_be_sealed(text: str) -> bool:
+def _may_be_encrypted(text: str) -> bool:
     try:
         return len(base64.b64decode(text, validate=True)) > NONCE_SIZE + TAG_SIZE
     except binascii.Error:

@@ -46,7 +46,7 @@ class Query(NamedTuple):
         return cls(tree, moment, order_by)
 
 
-class Fleet:
+class JobLists:
     """Reads through a pool; any number of threads may."""
 
     def __init__(self, pool: ConnectionPool[Connection]) -> None:

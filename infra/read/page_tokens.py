@@ -17,36 +17,36 @@ from psycopg_pool import ConnectionPool
 READ_SECRET: Final = sql.load(__package__, "read_secret")
 
 
-class Place(NamedTuple):
-    """Where a page begins: after so many jobs or, in the usual order, after the one created then."""
+class PageCursor(NamedTuple):
+    """Where a page begins: after so many jobs or, in the default order, after the one created then."""
 
     moment: Moment
     offset: int = 0
     after: tuple[str, str] | None = None
 
 
-class Tokens:
-    """Writes and reads the tokens of one ledger."""
+class PageTokens:
+    """Writes and reads the page tokens of one ledger."""
 
     def __init__(self, pool: ConnectionPool[Connection]) -> None:
         self._pool = pool
         self._signer: URLSafeSerializer | None = None
 
-    def write(self, place: Place, *query: str) -> str:
-        """The token of a place in that query."""
-        moment = place.moment
+    def write(self, cursor: PageCursor, *query: str) -> str:
+        """The token of a cursor in that query."""
+        moment = cursor.moment
         said = [
             moment.position,
             moment.time.isoformat(),
             moment.clock,
-            place.offset,
-            place.after,
+            cursor.offset,
+            cursor.after,
             _digest(query),
         ]
         token: bytes | str = self._signing().dumps(said)
         return token.decode() if isinstance(token, bytes) else token
 
-    def read(self, token: str, *query: str) -> Place:
+    def read(self, token: str, *query: str) -> PageCursor:
         """Raises InvalidFieldError for one that was not made here, or not for that query."""
         try:
             position, time, clock, offset, after, digest = self._signing().loads(token)
@@ -55,7 +55,7 @@ class Tokens:
         if digest != _digest(query):
             raise InvalidFieldError("page_token", "belongs to another query")
         moment = Moment(position, datetime.fromisoformat(time), Clock(clock))
-        return Place(moment, offset, None if after is None else (after[0], after[1]))
+        return PageCursor(moment, offset, None if after is None else (after[0], after[1]))
 
     def _signing(self) -> URLSafeSerializer:
         if self._signer is None:

@@ -1,32 +1,41 @@
-"""How jobs are read, now or as of any moment; `Ledger` inherits it."""
+"""Reads one ledger: jobs now or as of any moment, their events, and the live feed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from threading import Event as Signal
+from typing import Any, Final, NamedTuple, TypeVar
 
+import orjson
+from jobledger.domain import canonical
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.filters import All, Filter
 from jobledger.domain.job import Job
 from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.names import parse_name
+from jobledger.infra.eventstore.feed import LAST_VERSION, Feed
+from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, translated
-from jobledger.infra.read.job_lists import Fleet, Query
+from jobledger.infra.postgres.connections import Connection, connect, open_pool, translated
+from jobledger.infra.privacy.envelope import MARKER
+from jobledger.infra.privacy.subject_keys import SubjectKeys
+from jobledger.infra.read.job_lists import JobLists, Query
 from jobledger.infra.read.moments import Given, Moments, is_pinned
-from jobledger.infra.read.page_tokens import Place, Tokens
+from jobledger.infra.read.page_tokens import PageCursor, PageTokens
 from jobledger.projections.jobs import job_of
-from psycopg_pool import ConnectionPool
 
 READ_JOB: Final = sql.load(__package__, "read_job")
 READ_JOB_AT: Final = sql.load(__package__, "read_job_at")
 READ_JOB_AS_IT_HAPPENED: Final = sql.load(__package__, "read_job_as_it_happened")
 MAX_PAGE: Final = 1_000
 USUAL_PAGE: Final = 50
+MAX_CONNECTIONS: Final = 16
 EVERYTHING: Final = All(())
 """The filter that leaves nothing out."""
 IN_A_STATE: Final = 'state : "*"'
+
+Shown = TypeVar("Shown", Job, RecordedEvent)
 
 
 class Page(NamedTuple):
@@ -44,20 +53,61 @@ class Counts(NamedTuple):
     counts: dict[str | None, int]
 
 
-class Reads:
-    """Reading. `as_of` is a moment: `v7` (of one job), `@4711` (after that position), a time, or
-    text that parse_as_of reads. Times are on the occurred clock ("as it happened") unless `clock`
-    is "recorded" ("as we knew it"); None is now, on the recorded clock unless `clock` is the other.
-    All raise InvalidFieldError for a moment that is not yet, a filter (AIP-160) that does not
-    parse, or a field there is not.
+class Reader:
+    """Reads one ledger; any number of threads may use it.
+
+    `as_of` is a moment: `v7` (of one job), `@4711` (after that position), a time, or text that
+    parse_as_of reads. Times are valid time (`clock` "occurred") unless `clock` is "recorded"
+    (transaction time); None is now, in transaction time unless `clock` is the other. All methods
+    raise InvalidFieldError for a moment that is yet to come, a filter (AIP-160) that does not
+    parse, or a field that does not exist.
     """
 
-    def __init__(self, pool: ConnectionPool[Connection]) -> None:
-        self.pool = pool
-        """Connections for readers."""
-        self._moments = Moments(pool)
-        self._fleet = Fleet(pool)
-        self._tokens = Tokens(pool)
+    def __init__(self, info: str, name: str) -> None:
+        """`info` is libpq's connection string, with the search_path that makes it this ledger's."""
+        self.conninfo = info
+        self.name = name
+        self.pool = open_pool(info, MAX_CONNECTIONS)
+        self.keys = SubjectKeys(self.pool)
+        self.closed = Signal()
+        self.feed = Feed(self.pool, self.closed)
+        self._moments = Moments(self.pool)
+        self._jobs = JobLists(self.pool)
+        self._tokens = PageTokens(self.pool)
+
+    def close(self) -> None:
+        """Closes the connections; `end_feeds` comes first."""
+        self.end_feeds()
+        self.pool.close()
+
+    def end_feeds(self) -> None:
+        """Ends all iterations of `events`."""
+        self.closed.set()
+
+    def connection(self) -> Connection:
+        """A connection of your own to this ledger's schema, in autocommit; close it after use."""
+        return connect(self.conninfo)
+
+    def size(self) -> int:
+        """How many events there are: the last position."""
+        return self.feed.size()
+
+    def history(self, name: str, after: int = 0, until: int = LAST_VERSION) -> list[RecordedEvent]:
+        """Events of a job after a version, up to another, oldest first; all, where none are given.
+
+        Also of a deleted job. Raises JobNotFoundError where there are none.
+        """
+        events = self.feed.history(parse_name(name), after, until)
+        if not events:
+            raise JobNotFoundError(name)
+        return events
+
+    def events(self, after: int = 0, *, follow: bool = True) -> Iterator[RecordedEvent]:
+        """The live feed: events after a position, in commit order, none missing and none twice.
+
+        It waits for more until the ledger is closed; with `follow=False` it ends at the last one.
+        """
+        return self.feed.events(after, follow=follow)
 
     def moment(
         self, as_of: Given | None = None, clock: Clock | str | None = None, name: str = ""
@@ -66,11 +116,15 @@ class Reads:
         return self._moments.find(as_of, clock, name)
 
     def follow(self, position: int) -> int:
-        """Lets what follows the events come as far as a position, for who will read it by itself.
+        """Folds the events up to a position into the projections that catch up.
 
         Returns how far it has come: maybe further, and never further than the ledger.
         """
         return self._moments.follow(position)
+
+    def catch_up(self, closed: Signal) -> None:
+        """Folds all events into the projections that catch up, unless it is closed meanwhile."""
+        self._moments.follow_all(closed)
 
     def get(
         self, name: str, *, as_of: Given | None = None, clock: Clock | str | None = None
@@ -78,7 +132,7 @@ class Reads:
         """The job as it is, or was. Raises JobNotFoundError if there is none, or it was deleted."""
         parameters = {"name": parse_name(name)}
         if as_of is None and clock is None:
-            job = self._current(name)
+            job = self.read_current(parse_name(name))
         else:
             moment = self.moment(as_of, clock, name)
             recorded = moment.clock is Clock.RECORDED
@@ -116,7 +170,7 @@ class Reads:
             raise InvalidFieldError("limit", f"{limit} is negative")
         now = as_of is None and clock is None
         query = Query.parse(filter, None if now else self.moment(as_of, clock), order_by)
-        return self._fleet.scan(query, limit)
+        return self._jobs.scan(query, limit)
 
     def page(
         self,
@@ -137,22 +191,22 @@ class Reads:
         size = min(page_size or USUAL_PAGE, MAX_PAGE)
         asked = (str(filter), order_by, str(as_of), str(clock))
         if page_token:
-            place = self._tokens.read(page_token, *asked)
+            cursor = self._tokens.read(page_token, *asked)
         else:
-            place = Place(self.moment(as_of, clock))
-        query = Query.parse(filter, place.moment, order_by)
-        jobs = self._fleet.page(query, size + 1, offset=place.offset, after=place.after)
+            cursor = PageCursor(self.moment(as_of, clock))
+        query = Query.parse(filter, cursor.moment, order_by)
+        jobs = self._jobs.page(query, size + 1, offset=cursor.offset, after=cursor.after)
         token = ""
         if len(jobs) > size:
             last = jobs[size - 1]
             after = (_created(last), last.name)
             following = (
-                Place(place.moment, place.offset + size)
+                PageCursor(cursor.moment, cursor.offset + size)
                 if order_by.strip()
-                else Place(place.moment, after=after)
+                else PageCursor(cursor.moment, after=after)
             )
             token = self._tokens.write(following, *asked)
-        return Page(jobs[:size], place.moment, token)
+        return Page(jobs[:size], cursor.moment, token)
 
     def count(
         self,
@@ -171,17 +225,17 @@ class Reads:
         query = Query.parse(filter, moment)
         if by == "state" and query.filter == EVERYTHING:
             return self._count_states(moment, pinned=is_pinned(as_of))
-        return Counts(moment, self._fleet.count(query, by))
+        return Counts(moment, self._jobs.count(query, by))
 
     def _count_states(self, moment: Moment, *, pinned: bool) -> Counts:
         if moment.clock is Clock.RECORDED:
             self.follow(moment.position)
-            return Counts(moment, self._fleet.states_at(moment.position))
-        known, states = self._fleet.states_as_they_happened(moment.time)
+            return Counts(moment, self._jobs.states_at(moment.position))
+        known, states = self._jobs.states_as_they_happened(moment.time)
         if pinned and known != moment.position:
             # More was followed, which may say something else of that time.
             query = Query.parse(IN_A_STATE, moment)
-            return Counts(moment, self._fleet.count(query, "state"))
+            return Counts(moment, self._jobs.count(query, "state"))
         return Counts(moment._replace(position=known), states)
 
     def read_current(self, name: str) -> Job | None:
@@ -192,13 +246,47 @@ class Reads:
         """The job as the ledger knew it at a position, also a deleted one; None if there was none."""
         return self._read(READ_JOB_AT, {"name": name, "position": position})
 
-    def _current(self, name: str) -> Job | None:
-        return self.read_current(name)
+    def event_at(self, position: int) -> RecordedEvent | None:
+        """The event at a position; None if there is none."""
+        event = next(self.events(position - 1, follow=False), None) if position > 0 else None
+        return event if event is not None and event.position == position else None
+
+    def decrypt(self, value: Any) -> Any:
+        """Stored JSON with its personal values (`@personal`) decrypted.
+
+        A value whose subject was erased is `{"@erased": …}`, at the latest some seconds after
+        that. Raises BrokenLedgerError for one that was changed. Jobs and events are otherwise
+        read as they are stored.
+        """
+        return self.keys.decrypt(value)
+
+    def decrypt_json(self, encoded: bytes) -> bytes:
+        """The same of encoded JSON; the very same bytes if nothing in it is encrypted."""
+        return self.keys.decrypt_json(encoded)
+
+    def decrypted(self, shown: Shown) -> Shown:
+        """The same of a job or an event, to be shown, and never to be recorded again."""
+        if not holds_encrypted(shown):
+            return shown
+        if isinstance(shown, RecordedEvent):
+            return shown._replace(stored=canonical.encode(self.decrypt(shown.json)))
+        return shown.model_copy(update=self.decrypt(_parts(shown)))
 
     def _read(self, statement: bytes, parameters: tuple[Any, ...] | dict[str, Any]) -> Job | None:
         with translated(), self.pool.connection() as connection:
             row = connection.execute(statement, parameters, binary=True).fetchone()
         return None if row is None else job_of(row)
+
+
+def holds_encrypted(shown: Job | RecordedEvent) -> bool:
+    """Whether there is anything to decrypt in it."""
+    if isinstance(shown, RecordedEvent):
+        return MARKER in shown.stored and shown.schema > 0
+    return MARKER in orjson.dumps(_parts(shown))
+
+
+def _parts(job: Job) -> dict[str, Any]:
+    return {"spec": job.spec, "output": job.output, "error": job.error}
 
 
 def _created(job: Job) -> str:

@@ -20,9 +20,9 @@ from jobledger.domain.states import TERMINAL, JobState
 from jobledger.infra.errors import InputError
 from jobledger.infra.eventstore.feed import ENTERED
 from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
+from jobledger.infra.read.reader import Reader
 from jobledger.infra.transfer.export import HISTORY_VERSION, history_json, whole, write_history
 from jobledger.infra.transfer.selection import BATCH, Selection
 
@@ -46,10 +46,10 @@ class Retired(NamedTuple):
 class Source:
     """Jobs that are over, and were by a time; on a connection of its own, as a context."""
 
-    def __init__(self, ledger: Ledger, before: datetime) -> None:
-        at = ledger.moment(before - timedelta(microseconds=1), Clock.RECORDED)
-        self.selection = Selection(ledger.name, Moment(at.position, before, Clock.RECORDED))
-        self._connection = ledger.connection()
+    def __init__(self, reader: Reader, before: datetime) -> None:
+        at = reader.moment(before - timedelta(microseconds=1), Clock.RECORDED)
+        self.selection = Selection(reader.name, Moment(at.position, before, Clock.RECORDED))
+        self._connection = reader.connection()
 
     def __enter__(self) -> Self:
         ended = [state.name for state in TERMINAL]

@@ -17,10 +17,11 @@ import psycopg
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.names import parse_text
 from jobledger.infra.errors import SubjectNotFoundError
-from jobledger.infra.eventstore.ledger_events import RecordWrite, check_may_delete
-from jobledger.infra.ledger import Ledger
+from jobledger.infra.eventstore.ledger_events import LedgerEventWrite, check_may_delete
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.read.reader import Reader
+from jobledger.infra.read.store import Store
 
 STREAM: Final = "ledger/erasures"
 ERASED: Final = "Erased"
@@ -36,33 +37,33 @@ class Erasure(NamedTuple):
     position: int
 
 
-def erase(ledger: Ledger, subject: str, actor: str | None = None) -> Erasure:
+def erase(store: Store, subject: str, actor: str | None = None) -> Erasure:
     """Makes all personal data of the subject unreadable, for ever; `actor` asked for it.
 
     Raises SubjectNotFoundError if there is none (or none any more), InvalidFieldError for what is
     no subject, and OwnerNeededError for a role that only writes and reads.
     """
-    check_subject(ledger, subject)
-    check_may_delete(ledger, ["subject_keys"], "to erase a subject")
+    check_subject(store.reader, subject)
+    check_may_delete(store.reader.pool, ["subject_keys"], "to erase a subject")
     write = _Erase(subject, actor)
-    ledger.submit(write)
+    store.writer.submit(write)
     assert write.placed is not None
-    with ledger.connection() as connection, suppress(psycopg.Error):
+    with store.reader.connection() as connection, suppress(psycopg.Error):
         # Whoever reads keys for long may stand in its way; the next erasure does it again.
         connection.execute("SET lock_timeout = '2s'")
         connection.execute(REWRITE)
     return Erasure(write.key, write.placed.first_position)
 
 
-def check_subject(ledger: Ledger, subject: str) -> None:
+def check_subject(reader: Reader, subject: str) -> None:
     """Raises SubjectNotFoundError unless there is personal data of the subject."""
     parse_text("subject", subject)
-    with translated(), ledger.pool.connection() as connection:
+    with translated(), reader.pool.connection() as connection:
         if connection.execute(FIND_SUBJECT, (subject,)).fetchone() is None:
             raise SubjectNotFoundError(subject)
 
 
-class _Erase(RecordWrite):
+class _Erase(LedgerEventWrite):
     stream = STREAM
     type = ERASED
     key: str

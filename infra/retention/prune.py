@@ -8,18 +8,19 @@ What the log's tree has of the events stays: every proof still verifies.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.leaves import digest_of_positions
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.eventstore.ledger_events import RecordWrite, check_may_delete
-from jobledger.infra.ledger import Ledger
+from jobledger.infra.eventstore.ledger_events import LedgerEventWrite, check_may_delete
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
+from jobledger.infra.proof.transparency_log import TransparencyLog
+from jobledger.infra.read.store import Store
 from jobledger.infra.retention.archive import Export, Retired, Source
 
 STREAM: Final = "ledger/prunings"
@@ -45,7 +46,13 @@ class Pruning(NamedTuple):
     records: list[int]
 
 
-def prune(ledger: Ledger, before: datetime, export: Export, actor: str | None = None) -> Pruning:
+def prune(
+    store: Store,
+    log: TransparencyLog,
+    before: datetime,
+    export: Export,
+    actor: str | None = None,
+) -> Pruning:
     """Removes jobs that have ended or were deleted, and of which all was recorded before that time.
 
     They are written to the export first, or found in it. Of events that are not in the log's
@@ -55,28 +62,22 @@ def prune(ledger: Ledger, before: datetime, export: Export, actor: str | None = 
     """
     if before.tzinfo is None or before > datetime.now(UTC):
         raise InvalidFieldError("before", f"{before} is not yet, or has no time zone")
-    check_may_delete(ledger, TABLES, "to prune")
-    ledger.seal()
-    ledger.follow(ledger.size())
+    check_may_delete(store.reader.pool, TABLES, "to prune")
+    log.checkpoint()
+    store.reader.follow(store.reader.size())
     jobs = events = 0
     records: list[int] = []
-    with Source(ledger, before) as source:
+    with Source(store.reader, before) as source:
         if not source.retired():
             return Pruning(0, 0, [])
         digest = export.secure(source)
         for batch in _batches(source.retired()):
             write = _Prune(batch, before, digest, actor)
-            ledger.submit(write)
+            store.writer.submit(write)
             if write.placed is not None:
                 records.append(write.placed.first_position)
                 jobs, events = jobs + write.jobs, events + write.events
     return Pruning(jobs, events, records)
-
-
-def digest_of(ranges: Sequence[tuple[int, int]]) -> str:
-    """What stands for ranges of positions in the event that says they were pruned: SHA-256 in hex."""
-    text = "".join(f"{first}-{last}\n" for first, last in ranges)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _batches(retired: Iterable[Retired]) -> Iterator[list[Retired]]:
@@ -90,7 +91,7 @@ def _batches(retired: Iterable[Retired]) -> Iterator[list[Retired]]:
         yield batch
 
 
-class _Prune(RecordWrite):
+class _Prune(LedgerEventWrite):
     stream = STREAM
     type = PRUNED
 
@@ -117,7 +118,7 @@ class _Prune(RecordWrite):
         self.jobs = len(self._names)
         self.events = sum(last - first + 1 for first, last in self._ranges)
         count: JsonObject = {"jobs": self.jobs, "events": self.events}
-        return self._said | count | {"digest": digest_of(self._ranges)}
+        return self._said | count | {"digest": digest_of_positions(self._ranges)}
 
     def done(self, connection: Connection, position: int) -> None:
         firsts, lasts = map(list, zip(*self._ranges, strict=True))

@@ -1,4 +1,4 @@
-"""What a server process shares among its requests: the ledger, its tokens, threads, and limits."""
+"""What the requests of a server process share: the ledger, its tokens, and limits."""
 
 from __future__ import annotations
 
@@ -6,25 +6,23 @@ import asyncio
 import ipaddress
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from random import getrandbits
-from typing import Final, TypeVar
+from typing import Final
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.names import parse_trace_parent
 from jobledger.infra.access.tokens import Caller, Tokens
+from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.errors import OverloadedError
-from jobledger.infra.ledger import Ledger
-from jobledger.infra.serving.turns import take_turn
+from jobledger.infra.google.wire.queue import Queue
 
-Result = TypeVar("Result")
 BEARER: Final = "bearer "
-READERS_STAY: Final = 1.0
-"""Seconds after a read in which more are expected."""
+MORE_READS_SECONDS: Final = 1.0
+"""After a read, for so long more are expected."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Limits:
 
     max_body: int = 4 * 1024 * 1024
     max_waiting: int = 256
-    """Requests that are in work or wait for a thread."""
+    """Requests in work at once; more are refused."""
     max_streams: int = 64
     """Followers of the feed, which wait without a thread."""
     deadline: float = 30.0
@@ -42,41 +40,30 @@ class Limits:
     writers_beside_readers: int = 1
     """The same while somebody reads, so that readers find a gap between them."""
     threads: int = 8
-    """For what takes the processor longer than a moment."""
+    """For what blocks."""
 
 
-class Served:
-    """One process's share of a ledger; `close` it when no request is left."""
+class ServerContext:
+    """One server process."""
 
-    def __init__(self, ledger: Ledger, limits: Limits | None = None) -> None:
+    def __init__(self, ledger: AsyncLedger, limits: Limits | None = None) -> None:
         self.ledger = ledger
         self.limits = Limits() if limits is None else limits
-        self.tokens = Tokens(ledger.pool)
+        self.tokens = Tokens(ledger.ledger.pool)
+        self.queue = Queue(ledger.ledger.reader)
         self.stopping = asyncio.Event()
         """Set when the server is asked to stop: what is in work is finished, nothing new is begun."""
         self.waiting = 0
         self.streams = 0
-        self._writers = Writers(self.limits)
-        self._threads = ThreadPoolExecutor(self.limits.threads, "jobledger-request")
+        self.writers = Writers(self.limits)
 
-    async def read(self, work: Callable[[], Result]) -> Result:
-        """Does it on the loop's thread, which does other things while it waits."""
-        self._writers.make_way()
-        return await take_turn(work)
-
-    async def write(self, work: Callable[[], Result]) -> Result:
-        """The same, with so many others at once as the limits say."""
-        async with self._writers:
-            return await take_turn(work)
-
-    async def at_length(self, work: Callable[[], Result]) -> Result:
-        """Does it in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-    def admit(self, authorization: str) -> Caller:
-        """Who sends that Authorization header; raises UnauthenticatedError. May ask the database."""
+    async def admit(self, authorization: str) -> Caller:
+        """Who sends that Authorization header; raises UnauthenticatedError."""
         secret = authorization[len(BEARER) :].strip() if authorization[:7].lower() == BEARER else ""
-        return self.tokens.admit(secret or None, datetime.now(UTC))
+        now = datetime.now(UTC)
+        if self.tokens.is_cached(secret):
+            return self.tokens.admit(secret or None, now)
+        return await self.ledger.run(partial(self.tokens.admit, secret or None, now))
 
     def check_host(self, host: str) -> None:
         """Raises InvalidFieldError for one beyond loopback while nobody needs a token."""
@@ -99,10 +86,6 @@ class Served:
         """Counts it out."""
         self.waiting -= 1
 
-    def close(self) -> None:
-        """Waits for the threads' work."""
-        self._threads.shutdown()
-
 
 class Writers:
     """Lets writes in, one by one: many at once, and few while somebody reads."""
@@ -111,7 +94,7 @@ class Writers:
         self._limits = limits
         self._under_way = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._last_read = -READERS_STAY
+        self._last_read = -MORE_READS_SECONDS
 
     def make_way(self) -> None:
         """Somebody reads."""
@@ -141,7 +124,7 @@ class Writers:
                 gaps -= 1
 
     def _most(self) -> int:
-        read = time.monotonic() - self._last_read < READERS_STAY
+        read = time.monotonic() - self._last_read < MORE_READS_SECONDS
         return self._limits.writers_beside_readers if read else self._limits.writers
 
 

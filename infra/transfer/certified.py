@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.moments import Clock, Moment
 from jobledger.infra.errors import ProofError
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.proof.audit.audit import hold
 from jobledger.infra.proof.signing.notes import Checkpoint, Note, VerifierKey, open_checkpoint
+from jobledger.infra.read.reader import Reader
 from jobledger.infra.transfer import export as exporting
 from jobledger.infra.transfer.export import Format
 from jobledger.infra.transfer.selection import Selection
@@ -25,7 +25,7 @@ FILES: Final = "day=*/*.parquet"
 
 
 def verify_parquet(
-    ledger: Ledger,
+    reader: Reader,
     given: Path,
     keys: Sequence[VerifierKey],
     progress: Callable[[int, int], object] = lambda done, size: None,
@@ -41,11 +41,11 @@ def verify_parquet(
     checkpoint = open_checkpoint(Note.parse(wanted.checkpoint), keys)
     if wanted.moment.position > checkpoint.size:
         raise ProofError("parquet", "its checkpoint does not cover all its events")
-    with ledger.connection() as connection:
+    with reader.connection() as connection:
         hold(connection, checkpoint, "the files' checkpoint", progress)
     with tempfile.TemporaryDirectory(prefix="jobledger_") as folder:
         again = Path(folder) / "again"
-        exporting.export(ledger, wanted, Format.PARQUET, again)
+        exporting.export(reader, wanted, Format.PARQUET, again)
         _compare(files, again, whole=given.is_dir())
     return checkpoint
 

@@ -21,7 +21,7 @@ from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.infra.eventstore.json_view import event_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.ledger import Ledger
+from jobledger.infra.read.reader import Reader
 from jobledger.infra.transfer.selection import Order, Selection, select
 
 HISTORY_VERSION: Final = 1
@@ -52,7 +52,7 @@ class Form(NamedTuple):
 
 
 def export(
-    ledger: Ledger,
+    reader: Reader,
     wanted: Selection,
     format_: Format,
     to: Path | BinaryIO,
@@ -67,7 +67,7 @@ def export(
     that was not known at the moment.
     """
     form = form_of(format_)
-    with closing(select(ledger, wanted, form.order)) as selected:
+    with closing(select(reader, wanted, form.order)) as selected:
         events = _Counted(_known(selected, wanted), progress)
         if isinstance(to, Path):
             with whole(to, folder=form.to_folder is not None) as partial:

@@ -22,12 +22,12 @@ from jobledger.domain.events import Contradicted, Event
 from jobledger.domain.job import Job, evolve
 from jobledger.infra.errors import InputError
 from jobledger.infra.eventstore.appender import Appender
-from jobledger.infra.eventstore.pending import Write
+from jobledger.infra.eventstore.pending import Pending
 from jobledger.infra.eventstore.stored_event import Placed, row_of
 from jobledger.infra.eventstore.stored_event import Row as EventRow
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
+from jobledger.infra.read.store import Store
 from jobledger.infra.transfer.google_cluster import BadRowError, Kind, Row, facts, read_row
 from psycopg import errors
 
@@ -60,8 +60,8 @@ class Summary:
 class Importer:
     """Writes traces into one project of a ledger."""
 
-    def __init__(self, ledger: Ledger, project: str, kind: Kind) -> None:
-        self._ledger = ledger
+    def __init__(self, store: Store, project: str, kind: Kind) -> None:
+        self._store = store
         self._project = project
         self._kind = kind
 
@@ -92,7 +92,7 @@ class Importer:
 
     def _resume(self, file: Path) -> tuple[int, hashlib._Hash]:
         """How many of its rows were imported before, and the digest of those."""
-        with self._ledger.connection() as connection, translated():
+        with self._store.reader.connection() as connection, translated():
             place = (self._project, self._kind)
             known = set(connection.execute(READ_PROGRESS, place).fetchall())
         digest, best = hashlib.sha256(), (0, hashlib.sha256())
@@ -121,13 +121,13 @@ class Importer:
         summary.rows += len(chunk)
         place = (self._project, self._kind.value, mark, new_mark, summary.rows, summary.file)
         write = _Import(rows, place)
-        self._ledger.submit(write)
+        self._store.writer.submit(write)
         summary.imported += len(rows)
         summary.events += len(write.rows)
         summary.contradicted += write.contradicted
 
 
-class _Import(Write):
+class _Import(Pending):
     """Some rows of a trace, decided on the jobs as they are when it is written."""
 
     alone = True
@@ -139,7 +139,7 @@ class _Import(Write):
         self._place = place
         self.contradicted = 0
 
-    def fold(self, jobs: dict[str, Job]) -> None:
+    def decide(self, jobs: dict[str, Job]) -> None:
         rows: list[EventRow] = []
         self.contradicted = 0
         for report in self._reports:

@@ -12,9 +12,9 @@ from jobledger.domain.states import JobState
 from jobledger.infra.eventstore.feed import ENTERED
 from jobledger.infra.eventstore.json_view import moment_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.read.reader import Reader
 from psycopg.sql import SQL, Composed
 
 EXPORT_EVENTS: Final = sql.load(__package__, "export_events")
@@ -62,17 +62,17 @@ class Selection(NamedTuple):
 
 
 def select(
-    ledger: Ledger, wanted: Selection, order: Order = Order.POSITION
+    reader: Reader, wanted: Selection, order: Order = Order.POSITION
 ) -> Generator[RecordedEvent, None, None]:
     """The events one by one, without holding them all; raises InvalidFieldError for a bad filter.
 
     The state after each is that of its place in the job, also where events before it are not
     selected because they occurred after the moment.
     """
-    statement, parameters = _statement(ledger, wanted, order)
+    statement, parameters = _statement(reader, wanted, order)
     with (
         translated(),
-        ledger.connection() as connection,
+        reader.connection() as connection,
         connection.transaction(),
         connection.cursor("export") as cursor,
     ):
@@ -83,7 +83,7 @@ def select(
             yield from states.after(rows)
 
 
-def _statement(ledger: Ledger, wanted: Selection, order: Order) -> tuple[Composed, dict[str, Any]]:
+def _statement(reader: Reader, wanted: Selection, order: Order) -> tuple[Composed, dict[str, Any]]:
     which = ["true"]
     parameters: dict[str, Any] = {"position": wanted.moment.position}
     if wanted.moment.clock is Clock.OCCURRED:
@@ -95,7 +95,7 @@ def _statement(ledger: Ledger, wanted: Selection, order: Order) -> tuple[Compose
     elif wanted.filter.strip():
         # Their names are held meanwhile, their events are not.
         which.append("name IN (SELECT unnest(%(names)s::text[]))")
-        jobs = ledger.scan(wanted.filter, as_of=wanted.moment)
+        jobs = reader.scan(wanted.filter, as_of=wanted.moment)
         parameters["names"] = [job.name for job in jobs]
     statement = SQL(EXPORT_EVENTS.decode())
     parts = {"which": SQL(" AND ".join(which)), "order": SQL(order.value)}

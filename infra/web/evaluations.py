@@ -13,7 +13,7 @@ from jobledger.infra.evaluation.samples.reading import (
     read_evaluated,
     run_time_of,
 )
-from jobledger.infra.ledger import Ledger
+from jobledger.infra.read.reader import Reader
 from jobledger.infra.web.charts import Chart, Span, curves, lines
 from jobledger.infra.web.fleet import Scope
 from jobledger.infra.web.reports import ReportLink, read_moment
@@ -55,24 +55,24 @@ class Evaluations(NamedTuple):
     matrix: list[tuple[str, list[Cell]]]
 
 
-def read_evaluations(ledger: Ledger, link: ReportLink, scope: Scope) -> Evaluations:
+def read_evaluations(reader: Reader, link: ReportLink, scope: Scope) -> Evaluations:
     """Raises InvalidFieldError for a run there is not, and JobNotFoundError."""
-    moment = read_moment(ledger, link)
-    pinned = link._replace(ledger=ledger.name, at=str(moment))
+    moment = read_moment(reader, link)
+    pinned = link._replace(ledger=reader.name, at=str(moment))
     wanted = 'kind = "evaluationJobs"'
-    page = ledger.page(scope(wanted), page_size=MOST_JOBS, as_of=moment)
+    page = reader.page(scope(wanted), page_size=MOST_JOBS, as_of=moment)
     jobs = [job.name for job in page.jobs]
     name = link.job or next(iter(jobs), "")
     if not name:
         return Evaluations(pinned, [], [], None, None, [], [], [])
-    if not ledger.page(scope(f'name = "{parse_name(name)}"'), page_size=1, as_of=moment).jobs:
+    if not reader.page(scope(f'name = "{parse_name(name)}"'), page_size=1, as_of=moment).jobs:
         raise JobNotFoundError(name)
     known = {
         int(event.json["run"])
-        for event in ledger.history(name)
+        for event in reader.history(name)
         if event.type == "EvaluationCreated" and event.position <= moment.position
     }
-    found = {run: said for run, said in read_evaluated(ledger, name).items() if run in known}
+    found = {run: said for run, said in read_evaluated(reader, name).items() if run in known}
     return _shown(pinned._replace(job=name), jobs, found)
 
 

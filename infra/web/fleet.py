@@ -14,7 +14,7 @@ from jobledger.domain.names import EARLIEST
 from jobledger.domain.states import TERMINAL
 from jobledger.infra.eventstore.json_view import job_json, time_text
 from jobledger.infra.history.state_counts import Extent, Series, extent, series
-from jobledger.infra.ledger import Ledger
+from jobledger.infra.read.reader import Reader
 from jobledger.infra.web.charts import Chart, Span, stacked
 from jobledger.infra.web.links import STATES, FleetLink
 
@@ -54,16 +54,16 @@ class Fleet(NamedTuple):
 ROWS: Final = 60
 
 
-def read_jobs(ledger: Ledger, link: FleetLink, scope: Scope) -> Jobs:
+def read_jobs(reader: Reader, link: FleetLink, scope: Scope) -> Jobs:
     """The list as of the link's moment; a filter that cannot be read is said, and shows no jobs.
 
     Raises InvalidFieldError for a moment, page or order that is not.
     """
-    moment = read_moment(ledger, link)
-    pinned = link.pinned(ledger.name, moment)
+    moment = read_moment(reader, link)
+    pinned = link.pinned(reader.name, moment)
     try:
-        counts = ledger.count("state", scope(link.filter), as_of=moment)
-        page = ledger.page(
+        counts = reader.count("state", scope(link.filter), as_of=moment)
+        page = reader.page(
             scope(link.filter),
             page_size=link.size,
             page_token=link.page,
@@ -80,56 +80,56 @@ def read_jobs(ledger: Ledger, link: FleetLink, scope: Scope) -> Jobs:
     return Jobs(pinned, moment, jobs, page.next_page_token, known, total, "")
 
 
-def read_fleet(ledger: Ledger, link: FleetLink, scope: Scope, project: str | None) -> Fleet:
+def read_fleet(reader: Reader, link: FleetLink, scope: Scope, project: str | None) -> Fleet:
     """The page; the chart counts all jobs there are, or a project's, whatever the filter."""
-    moment = read_moment(ledger, link)
-    whole = _whole(ledger, moment, project)
+    moment = read_moment(reader, link)
+    whole = _whole(reader, moment, project)
     span = _span(link, whole)
     if moment.clock is Clock.RECORDED:
         # What is not recorded yet is not there to be shown, now or when the link is opened again.
-        span = span._replace(end=min(span.end, ledger.moment(None).time))
+        span = span._replace(end=min(span.end, reader.moment(None).time))
     shown = link._replace(begin=str(time_text(span.begin)), end=str(time_text(span.end)))
-    jobs = read_jobs(ledger, shown.pinned(ledger.name, moment), scope)
+    jobs = read_jobs(reader, shown.pinned(reader.name, moment), scope)
     cursor = 100 * min(1.0, max(0.0, span.place(moment.time)))
     if whole.begin == EARLIEST:
         return Fleet(jobs, None, span, cursor, [], whole)
-    counted = _counted(ledger, moment, span, project)
+    counted = _counted(reader, moment, span, project)
     layers = {state: counted.counts[state] for state in link.states if state in counted.counts}
     chart = stacked(span, counted.times, layers)
     return Fleet(jobs, chart, span, cursor, _table(counted, link.states), whole)
 
 
 def read_series(
-    ledger: Ledger, link: FleetLink, project: str | None
+    reader: Reader, link: FleetLink, project: str | None
 ) -> tuple[Iterator[tuple[datetime | int, ...]], list[str]]:
     """The chart's numbers, a row a time, and the states they are of."""
-    moment = read_moment(ledger, link)
-    counted = _counted(ledger, moment, _span(link, _whole(ledger, moment, project)), project)
+    moment = read_moment(reader, link)
+    counted = _counted(reader, moment, _span(link, _whole(reader, moment, project)), project)
     states = [state for state in link.states if state in counted.counts]
     numbers = [counted.counts[state] for state in states]
     return ((time, *row) for time, *row in zip(counted.times, *numbers, strict=True)), states
 
 
-def _counted(ledger: Ledger, moment: Moment, span: Span, project: str | None) -> Series:
+def _counted(reader: Reader, moment: Moment, span: Span, project: str | None) -> Series:
     if moment.clock is Clock.OCCURRED:
-        return series(ledger, moment, Extent(*span), project)
+        return series(reader, moment, Extent(*span), project)
     # As we knew it, the moments after this one are shown, too: they can be gone to.
-    known = ledger.moment(None)
-    return series(ledger, known, Extent(span.begin, min(span.end, known.time)), project)
+    known = reader.moment(None)
+    return series(reader, known, Extent(span.begin, min(span.end, known.time)), project)
 
 
-def read_moment(ledger: Ledger, link: FleetLink) -> Moment:
+def read_moment(reader: Reader, link: FleetLink) -> Moment:
     """The moment meant; where nobody says one, all that happened by now."""
     if link.at:
         of_itself = "@" in link.at or link.at.startswith("v")
-        return ledger.moment(link.at, None if of_itself else link.clock)
-    return ledger.moment("now", link.clock)
+        return reader.moment(link.at, None if of_itself else link.clock)
+    return reader.moment("now", link.clock)
 
 
-def _whole(ledger: Ledger, moment: Moment, project: str | None) -> Extent:
+def _whole(reader: Reader, moment: Moment, project: str | None) -> Extent:
     """All that is known of at the moment, whenever it happened."""
-    last = moment if moment.clock is Clock.OCCURRED else ledger.moment(None)
-    return extent(ledger, last, project) or Extent(EARLIEST, EARLIEST)
+    last = moment if moment.clock is Clock.OCCURRED else reader.moment(None)
+    return extent(reader, last, project) or Extent(EARLIEST, EARLIEST)
 
 
 def _span(link: FleetLink, whole: Extent) -> Span:

@@ -22,10 +22,10 @@ from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history.blame import since
 from jobledger.infra.history.diff import ABSENT, Change, diff_jobs, fields_of
 from jobledger.infra.history.timeline import Step, steps_of
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.privacy.envelope import MARKER
+from jobledger.infra.read.reader import Reader
 
 READ_OUTLINE: Final = sql.load(__package__, "read_outline")
 WINDOW: Final = 200
@@ -103,13 +103,13 @@ class Outline:
         ]
 
 
-def read_outline(ledger: Ledger, name: str, clock: Clock, until: int | None) -> Outline:
+def read_outline(reader: Reader, name: str, clock: Clock, until: int | None) -> Outline:
     """Raises JobNotFoundError where nothing of the job was known, and InvalidFieldError for what is not yet."""
-    size = ledger.size()
+    size = reader.size()
     if until is not None and until > size:
         raise InvalidFieldError("until", f"@{until} is not yet: the ledger ends at {size}")
     known = size if until is None else until
-    with translated(), ledger.connection() as connection:
+    with translated(), reader.connection() as connection:
         asked = {"name": name, "until": known}
         rows = connection.execute(READ_OUTLINE, asked, binary=True).fetchall()
     if not rows:
@@ -117,11 +117,11 @@ def read_outline(ledger: Ledger, name: str, clock: Clock, until: int | None) -> 
     return Outline(name, clock, known, (Happened(*row) for row in rows))
 
 
-def step_meant(ledger: Ledger, outline: Outline, at: str) -> int:
+def step_meant(reader: Reader, outline: Outline, at: str) -> int:
     """Which step a moment is, 0 being before the first; the last one, if none is said."""
     if not at:
         return len(outline.rows)
-    now = ledger.moment(None)
+    now = reader.moment(None)
     meant = parse_as_of(at, outline.clock if "@" not in at else None, now.time)
     if isinstance(meant, AtVersion):
         if meant.version == 0:
@@ -133,15 +133,15 @@ def step_meant(ledger: Ledger, outline: Outline, at: str) -> int:
         return outline.steps[meant.version]
     if isinstance(meant, AtTime) and meant.clock is Clock.RECORDED:
         return outline.step_by(meant.time)
-    return outline.step_at(ledger.moment(meant))
+    return outline.step_at(reader.moment(meant))
 
 
-def read_window(ledger: Ledger, outline: Outline, number: int) -> JsonObject:
+def read_window(reader: Reader, outline: Outline, number: int) -> JsonObject:
     """The steps from `number * WINDOW` on: what the job was before them, and of each what it changed."""
     first = number * WINDOW
     if not 0 <= first < max(1, len(outline.rows)):
         raise InvalidFieldError("window", f"there is no {number}")
-    return window_of(_steps(ledger, outline, first, first + WINDOW), first)
+    return window_of(_steps(reader, outline, first, first + WINDOW), first)
 
 
 def window_of(steps: Sequence[Step], first: int) -> JsonObject:
@@ -150,20 +150,20 @@ def window_of(steps: Sequence[Step], first: int) -> JsonObject:
     return {"first": first + 1, "job": before, "steps": [_step(step) for step in steps]}
 
 
-def read_blame(ledger: Ledger, outline: Outline, number: int) -> dict[str, int]:
+def read_blame(reader: Reader, outline: Outline, number: int) -> dict[str, int]:
     """Since which step each field was what it was before a window's first one."""
     first = number * WINDOW
-    return since(_steps(ledger, outline, 0, first)) if first else {}
+    return since(_steps(reader, outline, 0, first)) if first else {}
 
 
-def read_steps(ledger: Ledger, outline: Outline, steps: Sequence[int]) -> list[JsonObject]:
+def read_steps(reader: Reader, outline: Outline, steps: Sequence[int]) -> list[JsonObject]:
     """These events, with the number of the step each of them is."""
     versions = [outline.rows[step - 1].version for step in steps]
     if not versions:
         return []
     events = {
         event.version: event
-        for event in ledger.history(outline.name, min(versions) - 1, max(versions))
+        for event in reader.history(outline.name, min(versions) - 1, max(versions))
     }
     pairs = zip(steps, versions, strict=True)
     return [{"step": step} | said(events[version]) for step, version in pairs]
@@ -175,30 +175,30 @@ def said(event: RecordedEvent) -> JsonObject:
     return shown | {"stored": event.stored.decode()} if MARKER in event.stored else shown
 
 
-def _steps(ledger: Ledger, outline: Outline, first: int, last: int) -> list[Step]:
+def _steps(reader: Reader, outline: Outline, first: int, last: int) -> list[Step]:
     """Steps after `first` up to `last`."""
     if not outline.in_order:
-        events = {event.version: event for event in _known(ledger, outline, 0)}
+        events = {event.version: event for event in _known(reader, outline, 0)}
         ordered = [events[row.version] for row in outline.rows[:last]]
         return list(steps_of(Job(name=outline.name), ordered))[first:]
     after = outline.recorded[first - 1].version if first else 0
     before = Job(name=outline.name)
     if first:
-        before = _job_at(ledger, outline, outline.recorded[first - 1].position)
-    return list(steps_of(before, _known(ledger, outline, after, last - first)))
+        before = _job_at(reader, outline, outline.recorded[first - 1].position)
+    return list(steps_of(before, _known(reader, outline, after, last - first)))
 
 
 def _known(
-    ledger: Ledger, outline: Outline, after: int, most: int | None = None
+    reader: Reader, outline: Outline, after: int, most: int | None = None
 ) -> list[RecordedEvent]:
     """The events after a version, as far as was known."""
     rows = [row.version for row in outline.recorded if row.version > after][:most]
-    return ledger.history(outline.name, after, rows[-1]) if rows else []
+    return reader.history(outline.name, after, rows[-1]) if rows else []
 
 
-def _job_at(ledger: Ledger, outline: Outline, position: int) -> Job:
+def _job_at(reader: Reader, outline: Outline, position: int) -> Job:
     """The job after that position, deleted or not."""
-    job = ledger.read_at(outline.name, position)
+    job = reader.read_at(outline.name, position)
     assert job is not None
     return job
 

@@ -10,7 +10,7 @@ from jobledger.domain.events import EVENT_TYPES
 from jobledger.domain.job import Job
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history.timeline import steps_of
-from jobledger.infra.ledger import Ledger
+from jobledger.infra.read.reader import Reader
 from jobledger.infra.web.bands import Bands, attempt_ends, bands
 from jobledger.infra.web.history import (
     WINDOW,
@@ -32,14 +32,14 @@ class JobPage(NamedTuple):
     deleted: bool
 
 
-def read_page(ledger: Ledger, name: str, link: JobLink) -> JobPage:
+def read_page(reader: Reader, name: str, link: JobLink) -> JobPage:
     """With the window of steps that the link's moment is in. Raises JobNotFoundError, InvalidFieldError."""
-    outline = read_outline(ledger, name, link.clock, link.until)
-    cursor = step_meant(ledger, outline, link.at)
+    outline = read_outline(reader, name, link.clock, link.until)
+    cursor = step_meant(reader, outline, link.at)
     number = max(0, cursor - 1) // WINDOW
-    window = read_window(ledger, outline, number)
-    page = _page(ledger.name, outline, cursor, {str(number): window})
-    return page._replace(data=ledger.reveal(page.data))
+    window = read_window(reader, outline, number)
+    page = _page(reader.name, outline, cursor, {str(number): window})
+    return page._replace(data=reader.decrypt(page.data))
 
 
 def page_of(ledger: str, outline: Outline, events: Iterable[RecordedEvent]) -> JobPage:

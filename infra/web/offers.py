@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.filters import MAX_LENGTH, Place, place_at
 from jobledger.domain.states import JobState
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.filter_sql import COLUMNS, OPERATORS
+from jobledger.infra.read.reader import Reader
 
 READ_LABELS: Final = sql.load(__package__, "read_labels")
 MOST: Final = 12
@@ -31,12 +31,12 @@ class Offer(NamedTuple):
         return {"text": self.text, "from": self.begin, "to": self.end}
 
 
-def offers(ledger: Ledger, text: str, caret: int, project: str | None) -> list[Offer]:
+def offers(reader: Reader, text: str, caret: int, project: str | None) -> list[Offer]:
     """At most 12, those that begin with the word at the caret; `project`: whose labels may be told, None all."""
     if len(text) > MAX_LENGTH:
         raise InvalidFieldError("filter", f"is longer than {MAX_LENGTH} characters")
     place = place_at(text, min(max(caret, 0), len(text)))
-    known = partial(_labels, ledger, project)
+    known = partial(_labels, reader, project)
     end = place.begin + len(place.word)
     found = [
         Offer(offer, place.begin, end)
@@ -70,8 +70,8 @@ def _values(field: str, known: partial[dict[str, list[str]]]) -> Iterator[str]:
         yield from (f"{kind} " for kind in known().get("", ()))
 
 
-def _labels(ledger: Ledger, project: str | None) -> dict[str, list[str]]:
+def _labels(reader: Reader, project: str | None) -> dict[str, list[str]]:
     """The labels of the newest jobs, with their values; under "" the kinds of these."""
-    with translated(), ledger.connection() as connection:
+    with translated(), reader.connection() as connection:
         rows = connection.execute(READ_LABELS, {"project": project}).fetchall()
     return {key: sorted(values) for key, values in rows}

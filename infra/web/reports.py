@@ -14,8 +14,8 @@ from jobledger.domain.moments import AtTime, Clock, Moment, parse_as_of
 from jobledger.infra.analytics.analysis import Asked, Question, Report, answer
 from jobledger.infra.analytics.charts import UNITS, lines_of
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres.connections import translated
+from jobledger.infra.read.reader import Reader
 from jobledger.infra.upkeep.rehearse import folded
 from jobledger.infra.web.charts import Chart, Span, lines
 from jobledger.infra.web.links import FleetLink, query_of
@@ -117,10 +117,10 @@ class ReportPage(NamedTuple):
     """Each row with the address of its jobs."""
 
 
-def read_report(ledger: Ledger, link: ReportLink, project: str | None) -> ReportPage:
+def read_report(reader: Reader, link: ReportLink, project: str | None) -> ReportPage:
     """Of the jobs of one project; None: of all. Raises InvalidFieldError for a question that is not accepted, or a moment that is not yet."""
-    found = _report(ledger, link, link.question(project))
-    pinned = link._replace(ledger=ledger.name, at=str(found.moment))
+    found = _report(reader, link, link.question(project))
+    pinned = link._replace(ledger=reader.name, at=str(found.moment))
     rows = [(_jobs(pinned, found, row), list(row)) for row in found.rows]
     if found.window.bucket is None:
         return ReportPage(pinned, found, None, [], _bars(found, rows), UNITS[found.name], rows)
@@ -132,32 +132,32 @@ def read_report(ledger: Ledger, link: ReportLink, project: str | None) -> Report
     return ReportPage(pinned, found, lines(span, scaled), hits, [], unit, rows)
 
 
-def _report(ledger: Ledger, link: ReportLink, asked: Question) -> Report:
+def _report(reader: Reader, link: ReportLink, asked: Question) -> Report:
     """As of the link's moment, computed from just the events that counted then, if there are more by now."""
     parsed = asked.parsed()
-    moment = read_moment(ledger, link)
-    if moment.position == ledger.follow(ledger.size()):
-        return _live(ledger, asked, parsed, moment)
-    with ledger.connection() as connection, folded(connection, PROJECTIONS, moment.position):
+    moment = read_moment(reader, link)
+    if moment.position == reader.follow(reader.size()):
+        return _live(reader, asked, parsed, moment)
+    with reader.connection() as connection, folded(connection, PROJECTIONS, moment.position):
         return answer(connection, asked, parsed, moment)
 
 
-def _live(ledger: Ledger, asked: Question, parsed: Asked, moment: Moment) -> Report:
-    with translated(), ledger.connection() as connection, connection.transaction():
+def _live(reader: Reader, asked: Question, parsed: Asked, moment: Moment) -> Report:
+    with translated(), reader.connection() as connection, connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         connection.execute("SET LOCAL work_mem = '64MB'")
         return answer(connection, asked, parsed, moment)
 
 
-def read_moment(ledger: Ledger, link: ReportLink) -> Moment:
+def read_moment(reader: Reader, link: ReportLink) -> Moment:
     """The moment meant: what "now" was, and the events that counted; raises InvalidFieldError."""
     if not link.at:
-        return ledger.moment("now", Clock.OCCURRED)
-    meant = parse_as_of(link.at, None, ledger.moment(None).time)
+        return reader.moment("now", Clock.OCCURRED)
+    meant = parse_as_of(link.at, None, reader.moment(None).time)
     if not isinstance(meant, AtTime) or meant.known is None:
         why = f"{link.at[:60]!r} is not TIME@POSITION, as links of reports are"
         raise InvalidFieldError("at", why)
-    return ledger.moment(meant)
+    return reader.moment(meant)
 
 
 def _unit(found: Report, shown: Mapping[str, Iterable[tuple[datetime, float]]]) -> tuple[int, str]:

@@ -69,7 +69,7 @@ def export(
         bar = progress.add_task("exporting", total=None if job or filter_ else moment.position)
         out: Path | BinaryIO = sys.stdout.buffer if to is None else to
         move = partial(_move, progress, bar)
-        written = exporting.export(ledger, wanted, format_, out, move)
+        written = exporting.export(ledger.reader, wanted, format_, out, move)
     print_moment(moment)
     if to is not None:
         ERR.print(f"{written} events in {to}", style="dim", markup=False)

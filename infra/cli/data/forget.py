@@ -16,7 +16,6 @@ from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.retention.archive import Export
 from jobledger.infra.retention.erase import check_subject
 from jobledger.infra.retention.erase import erase as erase_subject
-from jobledger.infra.retention.prune import prune as prune_jobs
 
 
 def erase(
@@ -30,7 +29,7 @@ def erase(
     """Make all personal data of a subject unreadable, for ever. Every proof still verifies."""
     with target(context).open() as ledger:
         if not yes:
-            check_subject(ledger, subject)
+            check_subject(ledger.reader, subject)
             _ask(f"Erase all personal data of {subject!r}? Nobody can undo it.")
         erasure = erase_subject(ledger, subject, getpass.getuser())
     if json:
@@ -66,7 +65,7 @@ def prune(
     time = _time(before)
     with target(context).open() as ledger:
         export = Export(file, is_there=exported is not None)
-        pruned = prune_jobs(ledger, time, export, getpass.getuser())
+        pruned = ledger.prune(time, export, getpass.getuser())
     if json:
         print_json(
             {"jobs": pruned.jobs, "events": pruned.events, "before": time_text(time)}

@@ -110,7 +110,7 @@ def report(
         return
     with target(context).open() as ledger:
         answer = ask(
-            ledger, name, by=by, filter=filter_, begin=begin, end=end, bucket=bucket,
+            ledger.reader, name, by=by, filter=filter_, begin=begin, end=end, bucket=bucket,
             state=state, top=top,
         )  # fmt: skip
     if plot is not None:
@@ -148,7 +148,7 @@ def verify_report(
             checkpoint = _verify_parquet(ledger, file, keys, move)
         else:
             content = read_text(file, "report").encode()
-            checkpoint = verify_certified(ledger, content, keys, report_json, move)
+            checkpoint = verify_certified(ledger.reader, content, keys, report_json, move)
     OUT.print(
         f"{file} is what the first {checkpoint.size} events of {checkpoint.origin} make",
         markup=False,
@@ -161,12 +161,12 @@ def _verify_parquet(
     exporting.form_of(Format.PARQUET)
     from jobledger.infra.transfer.certified import verify_parquet
 
-    return verify_parquet(ledger, file, keys, move)
+    return verify_parquet(ledger.reader, file, keys, move)
 
 
 def _certify(aim: Target, question: Question, to: Path) -> None:
     with aim.open() as ledger:
-        certified = certify_report(ledger, question, report_json)
+        certified = certify_report(ledger.reader, ledger.log, question, report_json)
     try:
         to.write_bytes(orjson.dumps(certified.json(), option=orjson.OPT_INDENT_2) + b"\n")
     except OSError as error:

@@ -79,7 +79,7 @@ def evaluations(
     """What an evaluation job's runs found, one line a run; or one run's evaluation as a picture."""
     with target(context).open() as ledger:
         job = ledger.get(name)
-        found = read_evaluated(ledger, job.name)
+        found = read_evaluated(ledger.reader, job.name)
     if run is not None and run not in found:
         raise InvalidFieldError("run", f"{name} has no evaluation of run {run}")
     if plot is not None:

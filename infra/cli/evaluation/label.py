@@ -48,7 +48,7 @@ Annotator = Annotated[str, typer.Option("--as", metavar="ANNOTATOR", help="Who a
 def tasks(context: typer.Context, name: JobName, json: Json = False) -> None:
     """The job's tasks that wait for answers."""
     with target(context).open() as ledger:
-        found = open_tasks(ledger, _job(target(context), name))
+        found = open_tasks(ledger.reader, _job(target(context), name))
     if json:
         print_json([task_json(task) for task in found])
         return
@@ -144,8 +144,8 @@ def _task(ledger: Ledger, aim: Target, name: str, run: int | None) -> Task:
     """The task of a run, or the only one that is open."""
     job = _job(aim, name)
     if run is not None:
-        return find_task(ledger, job, run)
-    found = open_tasks(ledger, job)
+        return find_task(ledger.reader, job, run)
+    found = open_tasks(ledger.reader, job)
     if len(found) != 1:
         runs = ", ".join(str(task.run) for task in found) or "none"
         raise InvalidFieldError("run", f"say which one; open for answers: {runs}")
@@ -154,7 +154,7 @@ def _task(ledger: Ledger, aim: Target, name: str, run: int | None) -> Task:
 
 def _all(ledger: Ledger, task: Task, annotator: str | None = None) -> Iterator[Question]:
     after = 0
-    while page := questions(ledger, task, annotator, after, PAGE):
+    while page := questions(ledger.reader, task, annotator, after, PAGE):
         yield from page
         after = page[-1].number
 

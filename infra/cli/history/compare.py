@@ -73,17 +73,17 @@ def diff(
     with aim.open() as ledger:
         if name is None:
             _refuse("attempts", attempts, "are those of one job: name it")
-            fleet = diff_fleet(ledger, *_span(ledger, from_, to, clock), filter_, limit)
+            fleet = diff_fleet(ledger.reader, *_span(ledger, from_, to, clock), filter_, limit)
             print_fleet(fleet, filter_, json=json)
             return
         job = aim.name(name)
         _refuse("filter", filter_, "is for the fleet, and a job is named")
         if attempts is None and other is None:
             span_ = _span(ledger, from_, to, clock, job)
-            compared = Compared(span_, [job_as_of(ledger, job, moment) for moment in span_])
+            compared = Compared(span_, [job_as_of(ledger.reader, job, moment) for moment in span_])
         else:
             _refuse("from", from_, "is for one job at two moments; others are compared as of --to")
-            moment = moment_of(ledger, "to", to, clock, job)
+            moment = moment_of(ledger.reader, "to", to, clock, job)
             if other is None:
                 compared = _attempts(ledger, job, attempts or (0, 0), moment)
             else:
@@ -93,7 +93,7 @@ def diff(
 
 
 def _attempts(ledger: Ledger, job: str, attempts: tuple[int, int], moment: Moment) -> Compared:
-    pair = diff_attempts(ledger, job, attempts, moment)
+    pair = diff_attempts(ledger.reader, job, attempts, moment)
     return Compared(Span(moment, moment), pair, {"attempts": attempts})
 
 
@@ -103,7 +103,7 @@ def _two_jobs(
     (name, moment), (other, to, clock) = one, two
     # A version is another moment of each job.
     own = to is not None and to.strip().startswith("v")
-    then = moment_of(ledger, "to", to, clock, other) if own else moment
+    then = moment_of(ledger.reader, "to", to, clock, other) if own else moment
     jobs = [ledger.get(name, as_of=moment), ledger.get(other, as_of=then)]
     return Compared(Span(moment, then), [*map(ledger.opened, jobs)])
 
@@ -117,7 +117,7 @@ def blame(
 ) -> None:
     """Show for each field of a job which event set it, when, who, and by which request."""
     with _job_at(context, name, as_of, clock) as (ledger, job, moment):
-        fields = blame_job(ledger, job, moment)
+        fields = blame_job(ledger.reader, job, moment)
     if json:
         said = {"name": job, "fields": [blamed.json() for blamed in fields]}
         print_json(moment_json(moment) | said)
@@ -154,9 +154,9 @@ def bisect(
         job = "" if name is None else aim.name(name)
         moments = _bisected(ledger, from_, to, clock, job)
         if count is not None:
-            found = bisect_count(ledger, count, *moments)
+            found = bisect_count(ledger.reader, count, *moments)
         else:
-            found = bisect_job(ledger, job, filter_ or "", *moments)
+            found = bisect_job(ledger.reader, job, filter_ or "", *moments)
     print_found(moments, filter_ if count is None else count, found, job, json=json)
     if found is None:
         raise typer.Exit(1)
@@ -171,7 +171,7 @@ def why(
 ) -> None:
     """Tell how a job came to be as it is, or was."""
     with _job_at(context, name, as_of, clock) as (ledger, job, moment):
-        told = why_so(ledger, job, moment)
+        told = why_so(ledger.reader, job, moment)
     if json:
         print_json(moment_json(moment) | told.json())
         return
@@ -190,7 +190,7 @@ def _job_at(
     aim = target(context)
     with aim.open() as ledger:
         job = aim.name(name)
-        yield ledger, job, moment_of(ledger, "as_of", as_of, clock, job)
+        yield ledger, job, moment_of(ledger.reader, "as_of", as_of, clock, job)
 
 
 def _refuse(field: str, given: object, why: str) -> None:
@@ -203,7 +203,7 @@ def _span(
 ) -> Span:
     if from_ is None:
         raise InvalidFieldError("from", "says since when; or name another job, or --attempts")
-    return span(ledger, from_, to, clock, name)
+    return span(ledger.reader, from_, to, clock, name)
 
 
 def _bisected(
@@ -211,6 +211,6 @@ def _bisected(
 ) -> Span:
     """From the beginning until now, where it is not said."""
     if from_ is not None:
-        return span(ledger, from_, to, clock, name)
-    later = moment_of(ledger, "to", to, clock, name)
+        return span(ledger.reader, from_, to, clock, name)
+    later = moment_of(ledger.reader, "to", to, clock, name)
     return ordered(beginning(later), later)

@@ -62,7 +62,7 @@ def replay(
     with aim.open() as ledger:
         job = aim.name(name)
         replayed = replay_job(
-            ledger, job, moment_of(ledger, "until", until, clock, job), hypotheses
+            ledger.reader, job, moment_of(ledger.reader, "until", until, clock, job), hypotheses
         )
     if json:
         print_json(replayed.json())

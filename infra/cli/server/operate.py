@@ -14,7 +14,7 @@ from jobledger.infra.errors import SchemaError
 from jobledger.infra.ledger import server
 from jobledger.infra.postgres import migrate
 from jobledger.infra.proof.log.tree import Tree
-from jobledger.infra.proof.publishing.checkpointer import Sealer
+from jobledger.infra.proof.publishing.checkpointer import Checkpointer
 from jobledger.infra.proof.signing.origin import name_log
 from jobledger.infra.settings import Settings
 from jobledger.infra.upkeep.rebuild import rebuild as rebuild_projection
@@ -47,8 +47,8 @@ def init(
         keys = name_log(connection, Settings(), origin)
         standing = Tree().standing(connection)
     if standing.size < standing.events:
-        with closing(Sealer(server(aim.dsn, aim.ledger), Settings())) as sealer:
-            sealer.seal()
+        with closing(Checkpointer(server(aim.dsn, aim.ledger), Settings())) as sealer:
+            sealer.checkpoint()
     OUT.print(f"ledger {aim.ledger!r} is {'ready' if changed else 'up to date'}", markup=False)
     for key in keys:
         ERR.print(f"its log's public key: {key}", style="dim", markup=False)

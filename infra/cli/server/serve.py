@@ -35,12 +35,12 @@ def serve(
     try:
         from jobledger.infra.http.serve import serve as run
         from jobledger.infra.serving.context import Limits
-        from jobledger.infra.serving.host import TurnHost
     except ImportError as error:
         raise InvalidFieldError("serve", f"needs jobledger[server] ({error})") from error
     limits = Limits(max_body=max_body, max_waiting=max_waiting, deadline=deadline)
     _check_level(log_level)
-    run(lambda: target(context).open(TurnHost()), host, port, limits, log_level)
+    aim = target(context)
+    run(aim.dsn, aim.ledger, host, port, limits, log_level)
 
 
 def serve_grpc(
@@ -63,8 +63,8 @@ def serve_grpc(
     except ImportError as error:
         raise InvalidFieldError("serve-grpc", f"needs jobledger[grpc] ({error})") from error
     limits = Limits(max_body, max_waiting, deadline=deadline, threads=THREADS)
-    with target(context).open() as ledger:
-        run(ledger, host, port, limits, log_level)
+    aim = target(context)
+    run(aim.dsn, aim.ledger, host, port, limits, log_level)
 
 
 def _check_level(level: str) -> None:

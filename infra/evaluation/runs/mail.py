@@ -11,9 +11,9 @@ from urllib.parse import unquote, urlsplit
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.run_events import AlertRaised
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
+from jobledger.infra.read.reader import Reader
 
 READ_MAILS: Final = sql.load(__package__, "read_mails")
 MAIL_SENT: Final = sql.load(__package__, "mail_sent")
@@ -53,24 +53,24 @@ class Mailer(NamedTuple):
             sender,
         )
 
-    def send_all(self, ledger: Ledger) -> None:
+    def send_all(self, reader: Reader) -> None:
         """Sends what was not sent yet; what fails is tried again the next time."""
-        with translated(), ledger.pool.connection() as connection:
+        with translated(), reader.pool.connection() as connection:
             unsent = connection.execute(READ_MAILS).fetchall()
         for name, run in unsent:
             try:
-                self._send(ledger, name, run)
+                self._send(reader, name, run)
             except (OSError, smtplib.SMTPException) as error:
                 LOG.warning("the alert of run %d of %s was not sent: %s", run, name, error)
 
-    def _send(self, ledger: Ledger, name: str, run: int) -> None:
-        for event in ledger.history(name):
+    def _send(self, reader: Reader, name: str, run: int) -> None:
+        for event in reader.history(name):
             if event.type == "AlertRaised" and event.json["run"] == run:
                 alert = event.data
                 assert isinstance(alert, AlertRaised)
                 with self._connected() as server:
                     server.send_message(_message(name, alert, self.sender))
-        with translated(), ledger.pool.connection() as connection:
+        with translated(), reader.pool.connection() as connection:
             connection.execute(MAIL_SENT, (name, run))
 
     def _connected(self) -> smtplib.SMTP:

@@ -30,9 +30,10 @@ from jobledger.domain.runs import last_run
 from jobledger.infra.evaluation.samples.spec_sets import find_spec_set
 from jobledger.infra.evaluation.tasks.ground_truth import Sample, run_range, run_samples, run_truths
 from jobledger.infra.evaluation.tasks.labeling import complete_if_answered, find_task
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
+from jobledger.infra.read.reader import Reader
+from jobledger.infra.read.store import Store
 
 SETTLE_SAMPLES: Final = sql.load(__package__, "settle_samples")
 KEEP_EVALUATIONS: Final = sql.load(__package__, "keep_evaluations")
@@ -58,61 +59,61 @@ class Run(NamedTuple):
         return datetime.fromisoformat(self.told["RunStarted"].run_time)
 
 
-def start_run(ledger: Ledger, job: Job, due: datetime, actor: str) -> bool:
+def start_run(store: Store, job: Job, due: datetime, actor: str) -> bool:
     """Opens the job's next run, on all that was sampled up to now; False if somebody else did, or it may not."""
-    with translated(), ledger.pool.connection() as connection:
+    with translated(), store.reader.pool.connection() as connection:
         cut = int(connection.execute(SETTLE_SAMPLES, (job.name,)).fetchone()[0])  # type: ignore[index]
     last = last_run(job.output)
     started = r.RunStarted(run=last.run + 1, run_time=_time_text(due), cut=max(cut, last.cut))
-    return _record(ledger, job.name, (started,), actor)
+    return _record(store, job.name, (started,), actor)
 
 
-def carry_on(ledger: Ledger, name: str, number: int, now: datetime, actor: str) -> None:
+def carry_on(store: Store, name: str, number: int, now: datetime, actor: str) -> None:
     """Takes all the steps of a run that can be taken now: to its end, or until people have to answer."""
     while True:
-        run = _read(ledger, name, number)
-        facts = _next_step(ledger, run, now)
+        run = _read(store.reader, name, number)
+        facts = _next_step(store, run, now)
         try:
-            if not facts or not _record(ledger, name, facts, actor, run.job.etag):
+            if not facts or not _record(store, name, facts, actor, run.job.etag):
                 return
         except EtagMismatchError:
             continue  # Something happened meanwhile: maybe just this step.
 
 
-def _read(ledger: Ledger, name: str, number: int) -> Run:
-    job = ledger.get(name)
+def _read(reader: Reader, name: str, number: int) -> Run:
+    job = reader.get(name)
     told = {
         event.type: event.data
-        for event in ledger.history(name)
+        for event in reader.history(name)
         if event.schema and getattr(event.data, "run", None) == number
     }
     return Run(job, number, told)
 
 
-def _record(ledger: Ledger, name: str, facts: Facts, actor: str, etag: str | None = None) -> bool:
+def _record(store: Store, name: str, facts: Facts, actor: str, etag: str | None = None) -> bool:
     try:
-        ledger.command(name, StepRun(facts=facts, etag=etag), actor=actor)
+        store.writer.command(name, StepRun(facts=facts, etag=etag), actor=actor)
     except IllegalTransitionError:
         return False  # The run is over, or the job was stopped.
     return True
 
 
-def _next_step(ledger: Ledger, run: Run, now: datetime) -> Facts:
+def _next_step(store: Store, run: Run, now: datetime) -> Facts:
     """What is to be recorded next; nothing if the run is over, or waits for people."""
     if run.told.keys() & ENDED:
         return ()
     try:
         plan = read_plan(run.job.spec)
         if "DatasetCreated" not in run.told:
-            return _dataset(ledger, run, now)
+            return _dataset(store.reader, run, now)
         if plan.by_people and "LabelingRequested" not in run.told:
-            requested = _request(ledger, run, plan)
+            requested = _request(store.reader, run, plan)
             if requested:
                 return requested
         if "LabelingRequested" in run.told and "LabelingCompleted" not in run.told:
-            complete_if_answered(ledger, find_task(ledger, run.job.name, run.number))
+            complete_if_answered(store, find_task(store.reader, run.job.name, run.number))
             return ()
-        return _evaluation(ledger, run, plan, now)
+        return _evaluation(store.reader, run, plan, now)
     except InvalidFieldError as error:
         return _failed(run, now, INVALID_ARGUMENT, str(error))
     except LedgerError:
@@ -121,10 +122,10 @@ def _next_step(ledger: Ledger, run: Run, now: datetime) -> Facts:
         return _failed(run, now, INTERNAL, f"{type(error).__name__}: {error}")
 
 
-def _dataset(ledger: Ledger, run: Run, now: datetime) -> Facts:
+def _dataset(reader: Reader, run: Run, now: datetime) -> Facts:
     """The run's samples, as they will stay: nobody tells truths of what a run has taken."""
     digest, count = hashlib.sha256(), 0
-    with translated(), ledger.pool.connection() as connection:
+    with translated(), reader.pool.connection() as connection:
         connection.execute(SETTLE_SAMPLES, (run.job.name,))
         first, last = run_range(connection, run.job.name, run.number)
         for sample in run_samples(connection, run.job.name, first, last):
@@ -140,9 +141,9 @@ def _dataset(ledger: Ledger, run: Run, now: datetime) -> Facts:
     return (created,)
 
 
-def _request(ledger: Ledger, run: Run, plan: Plan) -> Facts:
+def _request(reader: Reader, run: Run, plan: Plan) -> Facts:
     """Asks people for the truths that are missing, if any are."""
-    with translated(), ledger.pool.connection() as connection:
+    with translated(), reader.pool.connection() as connection:
         first, last = run_range(connection, run.job.name, run.number)
         samples = [*run_samples(connection, run.job.name, first, last)]
         missing = sum(sample.groundtruth is None for sample in samples)
@@ -173,9 +174,9 @@ def _check_parts(plan: Plan, samples: Iterable[Sample]) -> None:
                 raise InvalidFieldError(f"sample {sample.number}", why)
 
 
-def _evaluation(ledger: Ledger, run: Run, plan: Plan, now: datetime) -> Facts:
+def _evaluation(reader: Reader, run: Run, plan: Plan, now: datetime) -> Facts:
     """Holds predictions against truths; what comes of it is kept before it is told of."""
-    found = _kept(ledger, run) or _worked_out(ledger, run, plan, now)
+    found = _kept(reader, run) or _worked_out(reader, run, plan, now)
     if found is None:
         count = run.told["DatasetCreated"].example_count
         why = f"of none of the {count} examples is the truth known"
@@ -203,19 +204,19 @@ def _evaluation(ledger: Ledger, run: Run, plan: Plan, now: datetime) -> Facts:
     return (created, alert)
 
 
-def _kept(ledger: Ledger, run: Run) -> bytes | None:
+def _kept(reader: Reader, run: Run) -> bytes | None:
     """What was worked out before a crash."""
-    with translated(), ledger.pool.connection() as connection:
+    with translated(), reader.pool.connection() as connection:
         row = connection.execute(READ_EVALUATIONS, (run.job.name, run.number)).fetchone()
     return None if row is None else row[0].encode()
 
 
-def _worked_out(ledger: Ledger, run: Run, plan: Plan, now: datetime) -> bytes | None:
+def _worked_out(reader: Reader, run: Run, plan: Plan, now: datetime) -> bytes | None:
     """The evaluations as they are kept; None where no truth is known."""
     from jobledger.infra.evaluation.metrics.evaluate import evaluate
 
     name = run.job.name
-    with translated(), ledger.pool.connection() as connection:
+    with translated(), reader.pool.connection() as connection:
         first, last = run_range(connection, name, run.number)
         truths = run_truths(connection, run.job, run.number)
         if not truths:

@@ -19,9 +19,9 @@ from jobledger.domain.runs import last_run, open_runs
 from jobledger.domain.schedules import Schedule, due_daily, due_exactly, parse_schedule
 from jobledger.infra.evaluation.runs.mail import Mailer
 from jobledger.infra.evaluation.runs.runs import carry_on, start_run
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.read.store import Store
 
 READ_EVALUATING: Final = sql.load(__package__, "read_evaluating")
 TRY_LEADING: Final = sql.load(__package__, "try_leading")
@@ -46,7 +46,7 @@ class Scheduler:
 
     def __init__(
         self,
-        ledger: Ledger,
+        store: Store,
         rule: str = "daily",
         mailer: Mailer | None = None,
         clock: Callable[[], datetime] = utc_now,
@@ -54,7 +54,7 @@ class Scheduler:
         """`rule` is a key of RULES; without a `mailer` alerts are events and nothing more."""
         if rule not in RULES:
             raise InvalidFieldError("schedules", f"{rule!r} is none of {', '.join(RULES)}")
-        self._ledger = ledger
+        self._store = store
         self._due = RULES[rule]
         self._mailer = mailer
         self._clock = clock
@@ -63,7 +63,7 @@ class Scheduler:
         """Leads whenever nobody else does, looking every `pause` seconds, until it is stopped."""
         while not stopping.is_set():
             try:
-                with self._ledger.connection() as connection, leading(connection) as leads:
+                with self._store.reader.connection() as connection, leading(connection) as leads:
                     while leads and not stopping.wait(pause):
                         with translated():  # Who lost the session leads no longer.
                             connection.execute("SELECT 1")
@@ -74,7 +74,7 @@ class Scheduler:
 
     def do_due(self) -> None:
         """One look at everything: what cannot be done of one job keeps no other back."""
-        with translated(), self._ledger.pool.connection() as connection:
+        with translated(), self._store.reader.pool.connection() as connection:
             names = [name for (name,) in connection.execute(READ_EVALUATING)]
         for name in names:
             try:
@@ -82,16 +82,16 @@ class Scheduler:
             except JobNotFoundError:
                 continue  # It was deleted meanwhile.
         if self._mailer is not None:
-            self._mailer.send_all(self._ledger)
+            self._mailer.send_all(self._store.reader)
 
     def _do_job(self, name: str) -> None:
         now = self._clock()
-        job = self._ledger.get(name)
+        job = self._store.reader.get(name)
         if job.state in GOING_ON and (due := self.due(job, now)) is not None:
-            start_run(self._ledger, job, due, ACTOR)
-            job = self._ledger.get(name)
+            start_run(self._store, job, due, ACTOR)
+            job = self._store.reader.get(name)
         for number in open_runs(job.output):
-            carry_on(self._ledger, name, number, now, ACTOR)
+            carry_on(self._store, name, number, now, ACTOR)
 
     def due(self, job: Job, now: datetime) -> datetime | None:
         """When the job's next run was due, if it is by now: the last time, if several were missed."""

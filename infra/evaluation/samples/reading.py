@@ -10,16 +10,16 @@ from jobledger.domain.canonical import JsonObject
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
-from jobledger.infra.read.reader import Reads
+from jobledger.infra.read.reader import Reader
 
 READ_PAGE: Final = sql.load(__package__, "read_page")
 READ_SPOILT: Final = sql.load(__package__, "read_spoilt")
 READ_EVALUATED: Final = sql.load(__package__, "read_evaluated")
 
 
-def read_page(ledger: Reads, name: str, after: int, most: int) -> list[JsonObject]:
+def read_page(reader: Reader, name: str, after: int, most: int) -> list[JsonObject]:
     """A job's samples after a number; JSON as it was recorded."""
-    rows = _rows(ledger, READ_PAGE, (name, after, most))
+    rows = _rows(reader, READ_PAGE, (name, after, most))
     return [
         {"number": number, "modelVersion": f"{model}/{version}", "time": time_text(time)}
         | _said(*said)
@@ -27,18 +27,18 @@ def read_page(ledger: Reads, name: str, after: int, most: int) -> list[JsonObjec
     ]
 
 
-def read_spoilt(ledger: Reads, name: str, after: int, most: int) -> list[JsonObject]:
+def read_spoilt(reader: Reader, name: str, after: int, most: int) -> list[JsonObject]:
     """A job's predictions that could not be sampled, after a number."""
-    rows = _rows(ledger, READ_SPOILT, (name, after, most))
+    rows = _rows(reader, READ_SPOILT, (name, after, most))
     return [
         {"number": number, "why": why, "time": time_text(time)} | _said(*said)
         for number, why, time, *said in rows
     ]
 
 
-def read_evaluated(ledger: Reads, name: str) -> dict[int, list[JsonObject]]:
+def read_evaluated(reader: Reader, name: str) -> dict[int, list[JsonObject]]:
     """What each run of a job found: Evaluation messages, by the run's number."""
-    rows = _rows(ledger, READ_EVALUATED, (name,))
+    rows = _rows(reader, READ_EVALUATED, (name,))
     return {run: orjson.loads(evaluations) for run, evaluations in rows}
 
 
@@ -59,8 +59,8 @@ def run_time_of(evaluation: JsonObject) -> datetime:
     return datetime.fromisoformat(evaluation["evaluationJobRunTime"])
 
 
-def _rows(ledger: Reads, statement: bytes, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    with translated(), ledger.pool.connection() as connection:
+def _rows(reader: Reader, statement: bytes, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    with translated(), reader.pool.connection() as connection:
         return connection.execute(statement, parameters).fetchall()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -29,7 +28,7 @@ from jobledger.infra.evaluation.samples.spec_sets import find_spec_set
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.privacy.envelope import MARKER
-from psycopg_pool import ConnectionPool
+from jobledger.infra.read.reader import Reader
 
 RECORD_SAMPLES: Final = sql.load(__package__, "record_samples")
 RECORD_TRUTHS: Final = sql.load(__package__, "record_truths")
@@ -82,70 +81,64 @@ class Told(NamedTuple):
     outcomes: Sequence[str]
 
 
-class Sampling:
-    """What `Ledger` can do for evaluation jobs."""
+def record_predictions(reader: Reader, name: str, predictions: Iterable[Prediction]) -> Sampled:
+    """Samples an evaluation job's predictions; only while it is SCHEDULED or RUNNING.
 
-    pool: ConnectionPool[Connection]
+    An example is sampled or not by its key (domain/examples.py, `is_sampled`), and once only,
+    until the interval has exampleCount. A prediction whose JSON lacks what the job's keys
+    name is kept aside, with the reason. Raises JobNotFoundError, NotSamplingError, and
+    InvalidFieldError for a call that is too large or not JSON.
+    """
+    given = list(predictions)
+    if len(given) > MAX_PREDICTIONS:
+        why = f"{len(given)} of them, and {MAX_PREDICTIONS} is the most"
+        raise InvalidFieldError("predictions", why)
+    job, plan = _sampler(reader, name)
+    with translated(), reader.pool.connection() as connection:
+        sorting = _Sorting(job.name, plan, find_spec_set(connection, plan.spec_set))
+        rows = _record(connection, sorting, given)
+    state, counts = rows[0][0], list(zip(*rows, strict=True))[1:]
+    if None in counts[0]:
+        raise _refusal(job.name, state)
+    sampled, repeated, beyond_count = map(sum, counts)
+    return Sampled(sampled, repeated, sorting.passed_over, beyond_count, sorting.spoilt)
 
-    @abstractmethod
-    def get(self, name: str) -> Job:
-        """The job; raises JobNotFoundError."""
 
-    def record_predictions(self, name: str, predictions: Iterable[Prediction]) -> Sampled:
-        """Samples an evaluation job's predictions; only while it is SCHEDULED or RUNNING.
+def record_truths(reader: Reader, name: str, truths: Sequence[tuple[str, Any]]) -> Told:
+    """Tells what is true of examples, by their keys, as long as no run has taken them.
 
-        An example is sampled or not by its key (domain/examples.py, `is_sampled`), and once only,
-        until the interval has exampleCount. A prediction whose JSON lacks what the job's keys
-        name is kept aside, with the reason. Raises JobNotFoundError, NotSamplingError, and
-        InvalidFieldError for a call that is too large or not JSON.
-        """
-        given = list(predictions)
-        if len(given) > MAX_PREDICTIONS:
-            why = f"{len(given)} of them, and {MAX_PREDICTIONS} is the most"
-            raise InvalidFieldError("predictions", why)
-        job, plan = self._sampler(name)
-        with translated(), self.pool.connection() as connection:
-            sorting = _Sorting(job.name, plan, find_spec_set(connection, plan.spec_set))
-            rows = _record(connection, sorting, given)
-        state, counts = rows[0][0], list(zip(*rows, strict=True))[1:]
-        if None in counts[0]:
-            raise _refusal(job.name, state)
-        sampled, repeated, beyond_count = map(sum, counts)
-        return Sampled(sampled, repeated, sorting.passed_over, beyond_count, sorting.spoilt)
+    Raises InvalidFieldError, and nothing is told, for a truth the job's keys or the annotation
+    spec set do not allow; what becomes of each of the others is its outcome.
+    """
+    if len(truths) > MAX_PREDICTIONS:
+        raise InvalidFieldError("truths", f"{MAX_PREDICTIONS} is the most")
+    job, plan = _sampler(reader, name)
+    with translated(), reader.pool.connection() as connection:
+        allowed = find_spec_set(connection, plan.spec_set)
+        texts = [_truth_text(plan, allowed, n, said) for n, (_, said) in enumerate(truths)]
+        keys = [key_digest(key) for key, _ in truths]
+        row = connection.execute(RECORD_TRUTHS, (job.name, keys, texts)).fetchone()
+    assert row is not None
+    return Told(row[0])
 
-    def record_truths(self, name: str, truths: Sequence[tuple[str, Any]]) -> Told:
-        """Tells what is true of examples, by their keys, as long as no run has taken them.
 
-        Raises InvalidFieldError, and nothing is told, for a truth the job's keys or the annotation
-        spec set do not allow; what becomes of each of the others is its outcome.
-        """
-        if len(truths) > MAX_PREDICTIONS:
-            raise InvalidFieldError("truths", f"{MAX_PREDICTIONS} is the most")
-        job, plan = self._sampler(name)
-        with translated(), self.pool.connection() as connection:
-            allowed = find_spec_set(connection, plan.spec_set)
-            texts = [_truth_text(plan, allowed, n, said) for n, (_, said) in enumerate(truths)]
-            keys = [key_digest(key) for key, _ in truths]
-            row = connection.execute(RECORD_TRUTHS, (job.name, keys, texts)).fetchone()
-        assert row is not None
-        return Told(row[0])
+def sampling(reader: Reader, name: str) -> JsonObject:
+    """How many predictions of the job became what, since it was made."""
+    job = reader.get(name)
+    with translated(), reader.pool.connection() as connection:
+        row = connection.execute(READ_SAMPLING, (job.name,)).fetchone() or (0, 0, 0, 0, 0)
+    fields = ("sampled", "repeated", "passedOver", "beyondCount", "spoilt")
+    return dict(zip(fields, row, strict=True))
 
-    def sampling(self, name: str) -> JsonObject:
-        """How many predictions of the job became what, since it was made."""
-        job = self.get(name)
-        with translated(), self.pool.connection() as connection:
-            row = connection.execute(READ_SAMPLING, (job.name,)).fetchone() or (0, 0, 0, 0, 0)
-        fields = ("sampled", "repeated", "passedOver", "beyondCount", "spoilt")
-        return dict(zip(fields, row, strict=True))
 
-    def _sampler(self, name: str) -> tuple[Job, Plan]:
-        job = self.get(parse_name(name))
-        if job.kind != EVALUATION_JOBS:
-            raise NotSamplingError(job.name, "it is no evaluation job")
-        try:
-            return job, read_plan(job.spec)
-        except InvalidFieldError as error:
-            raise NotSamplingError(job.name, str(error)) from error
+def _sampler(reader: Reader, name: str) -> tuple[Job, Plan]:
+    job = reader.get(parse_name(name))
+    if job.kind != EVALUATION_JOBS:
+        raise NotSamplingError(job.name, "it is no evaluation job")
+    try:
+        return job, read_plan(job.spec)
+    except InvalidFieldError as error:
+        raise NotSamplingError(job.name, str(error)) from error
 
 
 def _refusal(name: str, state: str | None) -> Exception:

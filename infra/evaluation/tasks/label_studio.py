@@ -15,7 +15,8 @@ from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.evaluation.tasks.labeling import Answered, answer_all
 from jobledger.infra.evaluation.tasks.tasks import Question, Task, find_task, questions
-from jobledger.infra.ledger import Ledger
+from jobledger.infra.read.reader import Reader
+from jobledger.infra.read.store import Store
 
 OBJECTS: Final = {
     "IMAGE": ("Image", "image"),
@@ -35,9 +36,9 @@ class Given(NamedTuple):
     """Where in the file a sample's task is."""
 
 
-def export_task(ledger: Ledger, task: Task, after: int = 0, limit: int = 1_000) -> JsonObject:
+def export_task(reader: Reader, task: Task, after: int = 0, limit: int = 1_000) -> JsonObject:
     """`{"config", "tasks"}`: the configuration as XML, and what wants an answer still."""
-    asked = questions(ledger, task, after=after, limit=limit)
+    asked = questions(reader, task, after=after, limit=limit)
     return {"config": config(task), "tasks": [exported(task, question) for question in asked]}
 
 
@@ -68,18 +69,18 @@ def config(task: Task) -> str:
 
 
 def import_answers(
-    ledger: Ledger, name: str, run: int, said: Any, importer: str | None = None
+    store: Store, name: str, run: int, said: Any, importer: str | None = None
 ) -> Answered:
     """Keeps the answers of Label Studio's export (its JSON, parsed): all of them, or none.
 
     Who annotated is `completed_by`, behind `importer/` if that is said. Raises what `answer` does,
     InvalidFieldError with the task's place in the file.
     """
-    given = read_export(find_task(ledger, name, run), said)
+    given = read_export(find_task(store.reader, name, run), said)
     prefix = f"{importer}/" if importer else ""
     answers = {f"{prefix}{who}": of_person for who, of_person in given.answers.items()}
     try:
-        return answer_all(ledger, name, run, answers)
+        return answer_all(store, name, run, answers)
     except InvalidFieldError as error:
         kind, _, number = error.field.partition(".")
         if kind != "answers":

@@ -32,9 +32,10 @@ from jobledger.infra.evaluation.tasks.tasks import (
     open_tasks,
     questions,
 )
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.read.reader import Reader
+from jobledger.infra.read.store import Store
 
 RECORD_ANSWERS: Final = sql.load(__package__, "record_answers")
 FIND_QUESTIONS: Final = sql.load(__package__, "find_questions")
@@ -69,7 +70,7 @@ class Answered(NamedTuple):
     """Whether the task waits for more."""
 
 
-def answer(ledger: Ledger, name: str, run: int, annotator: str, answers: Answers) -> Answered:
+def answer(store: Store, name: str, run: int, annotator: str, answers: Answers) -> Answered:
     """Keeps one person's answers: all of them, or none. Who is the last one completes the task.
 
     An answer is a label, a list of labels, or what says boxes: a list of `{label, top_left,
@@ -77,20 +78,18 @@ def answer(ledger: Ledger, name: str, run: int, annotator: str, answers: Answers
     `answers.12` for what cannot be an answer, JobNotFoundError, TaskNotFoundError, and
     TaskClosedError, AnsweredTwiceError or EnoughAnswersError where it comes too late.
     """
-    return answer_all(ledger, name, run, {annotator: answers})
+    return answer_all(store, name, run, {annotator: answers})
 
 
-def answer_all(
-    ledger: Ledger, name: str, run: int, by_annotator: Mapping[str, Answers]
-) -> Answered:
+def answer_all(store: Store, name: str, run: int, by_annotator: Mapping[str, Answers]) -> Answered:
     """The same for the answers of several people: all of all of them, or none."""
-    task = find_task(ledger, name, run)
-    plan = read_plan(ledger.get(name).spec)._replace(multi_label=task.multi_label)
+    task = find_task(store.reader, name, run)
+    plan = read_plan(store.reader.get(name).spec)._replace(multi_label=task.multi_label)
     texts = {
         str(parse_text("annotator", annotator)): _texts(task, plan, answers)
         for annotator, answers in by_annotator.items()
     }
-    with translated(), ledger.pool.connection() as connection, connection.transaction():
+    with translated(), store.reader.pool.connection() as connection, connection.transaction():
         _check_questions(connection, task, {number for said in texts.values() for number in said})
         # In their order, so that two calls at once cannot wait for each other.
         outcomes = [
@@ -98,15 +97,15 @@ def answer_all(
             for annotator in sorted(texts)
             for outcome in _record(connection, task, annotator, texts[annotator])
         ]
-    is_open = task.is_open and not complete_if_answered(ledger, task)
+    is_open = task.is_open and not complete_if_answered(store, task)
     return Answered(outcomes.count("kept"), outcomes.count("repeated"), is_open)
 
 
-def complete_if_answered(ledger: Ledger, task: Task) -> bool:
+def complete_if_answered(store: Store, task: Task) -> bool:
     """Records LabelingCompleted, once, if every question of an open task has its answers."""
     if not task.is_open:
         return False
-    with translated(), ledger.pool.connection() as connection:
+    with translated(), store.reader.pool.connection() as connection:
         counts = count_answers(connection, task.job)
         if counts.get(task.run, 0) < task.question_count * task.replica_count:
             return False
@@ -116,14 +115,14 @@ def complete_if_answered(ledger: Ledger, task: Task) -> bool:
     completed = LabelingCompleted(run=task.run, answer_count=len(rows), digest=digest)
     request = f"runs/{task.run}/labeled {hashlib.sha256(task.job.encode()).hexdigest()}"
     with suppress(IllegalTransitionError):  # The run was given up meanwhile.
-        ledger.command(task.job, StepRun(facts=(completed,)), request_id=request)
+        store.writer.command(task.job, StepRun(facts=(completed,)), request_id=request)
         return True
     return False
 
 
-def agreed_truths(ledger: Ledger, task: Task) -> dict[int, Truth | None]:
+def agreed_truths(reader: Reader, task: Task) -> dict[int, Truth | None]:
     """What people agreed on, by the numbers of samples that were answered; None where they did not agree."""
-    with translated(), ledger.pool.connection() as connection:
+    with translated(), reader.pool.connection() as connection:
         rule = Rule(task.aggregation, task.boxes, task.multi_label)
         return dict(_agreed(connection, task.job, task.run, rule))
 

@@ -16,9 +16,9 @@ from jobledger.domain.showing import Shown, show
 from jobledger.domain.states import EVALUATION_JOBS, allowed
 from jobledger.infra.evaluation.errors import TaskNotFoundError
 from jobledger.infra.evaluation.tasks.ground_truth import run_range
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.read.reader import Reader
 
 READ_QUESTIONS: Final = sql.load(__package__, "read_questions")
 COUNT_ANSWERS: Final = sql.load(__package__, "count_answers")
@@ -63,25 +63,25 @@ class Progress(NamedTuple):
     """Questions that they may answer still."""
 
 
-def open_tasks(ledger: Ledger, name: str) -> list[Task]:
+def open_tasks(reader: Reader, name: str) -> list[Task]:
     """The tasks of a job that wait for answers, by their runs; raises JobNotFoundError."""
-    return [task for task in _tasks(ledger, name).values() if task.is_open]
+    return [task for task in _tasks(reader, name).values() if task.is_open]
 
 
-def find_task(ledger: Ledger, name: str, run: int) -> Task:
+def find_task(reader: Reader, name: str, run: int) -> Task:
     """The task of a run, open or not; raises JobNotFoundError and TaskNotFoundError."""
-    task = _tasks(ledger, name).get(run)
+    task = _tasks(reader, name).get(run)
     if task is None:
         raise TaskNotFoundError(name, run)
     return task
 
 
 def questions(
-    ledger: Ledger, task: Task, annotator: str | None = None, after: int = 0, limit: int = 100
+    reader: Reader, task: Task, annotator: str | None = None, after: int = 0, limit: int = 100
 ) -> list[Question]:
     """Samples after a number that want an answer still; none that the annotator answered."""
-    plan = read_plan(ledger.get(task.job).spec)
-    with translated(), ledger.pool.connection() as connection:
+    plan = read_plan(reader.get(task.job).spec)
+    with translated(), reader.pool.connection() as connection:
         asked = _asked(connection, task, annotator) | {"most": limit}
         asked["first"] = max(asked["first"], after + 1)
         rows = connection.execute(READ_QUESTIONS, asked).fetchall() if task.is_open else []
@@ -89,9 +89,9 @@ def questions(
     return [Question(number, data, show(plan, data)) for number, data in given]
 
 
-def progress(ledger: Ledger, task: Task, annotator: str | None) -> Progress:
+def progress(reader: Reader, task: Task, annotator: str | None) -> Progress:
     """How far somebody has come; of nobody in particular, what is to be done at all."""
-    with translated(), ledger.pool.connection() as connection:
+    with translated(), reader.pool.connection() as connection:
         asked = _asked(connection, task, annotator)
         answered, remaining = connection.execute(COUNT_FOR, asked).fetchall()[0]
     return Progress(answered, remaining if task.is_open else 0)
@@ -128,10 +128,10 @@ def _asked(connection: Connection, task: Task, annotator: str | None) -> dict[st
     }  # fmt: skip
 
 
-def _tasks(ledger: Ledger, name: str) -> dict[int, Task]:
-    job = ledger.get(name)
+def _tasks(reader: Reader, name: str) -> dict[int, Task]:
+    job = reader.get(name)
     asked, done = dict[int, r.LabelingRequested](), set[int]()
-    for event in ledger.history(name):
+    for event in reader.history(name):
         match event.data if event.schema else None:
             case r.LabelingRequested() as data:
                 asked[data.run] = data
@@ -140,7 +140,7 @@ def _tasks(ledger: Ledger, name: str) -> dict[int, Task]:
     if not asked:
         return {}
     plan = read_plan(job.spec)
-    with translated(), ledger.pool.connection() as connection:
+    with translated(), reader.pool.connection() as connection:
         counts = count_answers(connection, name)
     # Where a task cannot be completed, it takes no answers.
     may = job.state is not None and allowed("LabelingCompleted", job.state, EVALUATION_JOBS)

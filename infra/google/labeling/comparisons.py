@@ -26,7 +26,7 @@ from jobledger.domain.job import Job
 from jobledger.infra.evaluation.tasks.ground_truth import Sample, run_samples, run_truths
 from jobledger.infra.google.wire.resources import bare
 from jobledger.infra.postgres.connections import translated
-from jobledger.infra.read.reader import Reads
+from jobledger.infra.read.reader import Reader
 
 CERTAIN: Final = 0.5
 """As in infra/evaluation/metrics/classification.py, which needs numpy."""
@@ -50,19 +50,19 @@ class Compared(NamedTuple):
 
 
 def read_comparisons(
-    ledger: Reads, run: Run, after: int, size: int
+    reader: Reader, run: Run, after: int, size: int
 ) -> tuple[list[JsonObject], int | None]:
     """So many ExampleComparisons of samples after a number; with the last one's if there are more."""
-    job = ledger.read_current(run.job)  # A deleted job's evaluations stay.
+    job = reader.read_current(run.job)  # A deleted job's evaluations stay.
     assert job is not None
-    compared = _read(ledger, job, run.number, after, size + 1)
+    compared = _read(reader, job, run.number, after, size + 1)
     plan = read_plan(job.spec)
     shown = [_comparison(plan, run.dataset, one) for one in compared[:size]]
     return shown, compared[size - 1].sample.number if len(compared) > size else None
 
 
-def _read(ledger: Reads, job: Job, run: int, after: int, limit: int) -> list[Compared]:
-    with translated(), ledger.pool.connection() as connection:
+def _read(reader: Reader, job: Job, run: int, after: int, limit: int) -> list[Compared]:
+    with translated(), reader.pool.connection() as connection:
         truths = run_truths(connection, job, run)
         numbers = sorted(number for number in truths if number > after)[:limit]
         if not numbers:

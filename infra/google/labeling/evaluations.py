@@ -14,12 +14,12 @@ from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.labeling.comparisons import Run, read_comparisons
 from jobledger.infra.google.labeling.evaluation_filters import render
 from jobledger.infra.google.wire import messages
-from jobledger.infra.google.wire.calls import Call, Method
-from jobledger.infra.google.wire.paging import place_of, token_of
+from jobledger.infra.google.wire.calls import Call, Method, in_thread
+from jobledger.infra.google.wire.paging import cursor_of, token_of
 from jobledger.infra.google.wire.resources import bare
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
-from jobledger.infra.read.page_tokens import Place
+from jobledger.infra.read.page_tokens import PageCursor
 from psycopg.sql import SQL, Literal
 
 API: Final = messages.load("datalabeling_v1beta1")
@@ -54,7 +54,7 @@ def search(call: Call) -> JsonObject:
     """Those over all labels, or those of the labels that the filter names (evaluation_filters.py)."""
     query = ("evaluations", call.project, call.query.get("filter", ""))
     size = call.page_size(USUAL_PAGE, MAX_PAGE)
-    rows = _search(call, query[2], place_of(call, *query), size + 1)
+    rows = _search(call, query[2], cursor_of(call, *query), size + 1)
     token = None
     if len(rows) > size:
         _, time, run, dataset, place = rows[size - 1]
@@ -69,9 +69,9 @@ def search_comparisons(call: Call) -> JsonObject:
     call = call._replace(query={field: str(value) for field, value in body.items()})
     size = call.page_size(USUAL_PAGE, MAX_COMPARISONS)
     query = ("exampleComparisons", *call.ids)
-    place = place_of(call, *query)
+    place = cursor_of(call, *query)
     run = _find(call).run
-    shown, last = read_comparisons(call.ledger, run, 0 if place is None else place.offset, size)
+    shown, last = read_comparisons(call.reader, run, 0 if place is None else place.offset, size)
     token = None if last is None else token_of(call, query, offset=last)
     return bare({"exampleComparisons": shown, "nextPageToken": token})
 
@@ -81,7 +81,7 @@ def _find(call: Call) -> Found:
     name = f"{dataset}/evaluations/{call.ids[2]}"
     if "\0" in name:
         raise EvaluationNotFoundError(name)
-    with translated(), call.ledger.pool.connection() as connection:
+    with translated(), call.reader.pool.connection() as connection:
         row = connection.execute(FIND_EVALUATED, (dataset,)).fetchone()
     job, number, evaluations = row or ("", 0, [])
     found = next((one for one in evaluations if one["name"] == name), None)
@@ -90,7 +90,7 @@ def _find(call: Call) -> Found:
     return Found(found, Run(job, number, dataset))
 
 
-def _search(call: Call, filter: str, after: Place | None, limit: int) -> list[tuple[Any, ...]]:
+def _search(call: Call, filter: str, after: PageCursor | None, limit: int) -> list[tuple[Any, ...]]:
     """Rows of evaluation, create time, run, dataset, and the evaluation's place in its run."""
     parse_name(f"{call.project}/evaluationJobs/1")
     listed, condition, parameters = render(filter)
@@ -106,21 +106,21 @@ def _search(call: Call, filter: str, after: Place | None, limit: int) -> list[tu
     statement = SQL(SEARCH_EVALUATIONS).format(
         listed=listed, condition=condition, limit=Literal(limit)
     )
-    with translated(), call.ledger.pool.connection() as connection:
+    with translated(), call.reader.pool.connection() as connection:
         return connection.execute(statement, given | parameters).fetchall()
 
 
 _EVALUATIONS: Final = "v1beta1/projects/*/datasets/*/evaluations/*"
 _SERVICE: Final = "datalabeling.projects"
 METHODS: Final = (
-    Method(f"{_SERVICE}.datasets.evaluations.get", "GET", _EVALUATIONS, get, Role.READER),
+    Method(f"{_SERVICE}.datasets.evaluations.get", "GET", _EVALUATIONS, in_thread(get), Role.READER),
     Method(
-        f"{_SERVICE}.evaluations.search", "GET", "v1beta1/projects/*/evaluations:search", search,
+        f"{_SERVICE}.evaluations.search", "GET", "v1beta1/projects/*/evaluations:search", in_thread(search),
         Role.READER, frozenset({"filter", "pageSize", "pageToken"}),
     ),
     Method(
         f"{_SERVICE}.datasets.evaluations.exampleComparisons.search", "POST",
-        f"{_EVALUATIONS}/exampleComparisons:search", search_comparisons, Role.READER,
+        f"{_EVALUATIONS}/exampleComparisons:search", in_thread(search_comparisons), Role.READER,
         body="SearchExampleComparisonsRequest",
     ),
 )  # fmt: skip

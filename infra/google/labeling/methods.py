@@ -57,7 +57,7 @@ GOING_ON: Final = {
 """The states in which there is nothing to resume: the ledger's own UPDATING is one, too."""
 
 
-def create(call: Call) -> JsonObject:
+async def create(call: Call) -> JsonObject:
     """One job a model version: its ids follow from that, so that two of them cannot both be made."""
     body = API.parse(MESSAGE, _unwrapped(call.body), "job")
     _check(body, "job.")
@@ -65,68 +65,70 @@ def create(call: Call) -> JsonObject:
     for job_id in _ids(model_version):
         name = f"{call.project}/evaluationJobs/{job_id}"
         try:
-            return resource(call.opened(call.ledger.create(name, {}, body, **call.about)))
+            job = await call.ledger.create(name, {}, body, **call.about)
+            return resource(await call.ledger.decrypted(job))
         except JobExistsError:
-            if model_version and not _is_deleted(call, name):
+            if model_version and not await _is_deleted(call, name):
                 raise
     raise AssertionError("ids do not end")
 
 
-def get(call: Call) -> JsonObject:
-    as_of, clock = moment_of(call)
-    return resource(call.opened(call.job(_name(call), as_of, clock)))
+async def get(call: Call) -> JsonObject:
+    as_of, clock = await moment_of(call)
+    job = await call.job(_name(call), as_of, clock)
+    return resource(await call.ledger.decrypted(job))
 
 
-def list_jobs(call: Call) -> JsonObject:
-    as_of, clock = moment_of(call)
+async def list_jobs(call: Call) -> JsonObject:
+    as_of, clock = await moment_of(call)
     scope = collection_of(call.project, "evaluationJobs")
-    page = call.ledger.page(
+    page = await call.ledger.page(
         read_filter(call.query.get("filter", ""), scope, _translate),
         page_size=call.page_size(USUAL_PAGE, MAX_PAGE),
         page_token=call.query.get("pageToken", ""),
         as_of=as_of,
         clock=clock,
     )
-    jobs = [resource(call.opened(job)) for job in page.jobs]
+    jobs = [resource(await call.ledger.decrypted(job)) for job in page.jobs]
     return bare({"evaluationJobs": jobs, "nextPageToken": page.next_page_token or None})
 
 
-def patch(call: Call) -> JsonObject:
+async def patch(call: Call) -> JsonObject:
     """Takes effect at once, in any live state."""
     body = API.parse(MESSAGE, call.body)
     check_numbers(body.get(CONFIG) or {}, f"{CONFIG}.")
     paths = _patched(call, body)
     name = _name(call)
     for _ in range(TRIES):
-        job = call.job(name)
+        job = await call.job(name)
         try:
             spec = merge(job.spec, body, paths)
-            job = call.ledger.change_config(name, spec, job.etag, **call.about)
-            return resource(call.opened(job))
+            job = await call.ledger.change_config(name, spec, job.etag, **call.about)
+            return resource(await call.ledger.decrypted(job))
         except EtagMismatchError:
             continue  # It changed between the two: the patch is of what it is now.
     raise EtagMismatchError(name)
 
 
-def pause(call: Call) -> JsonObject:
+async def pause(call: Call) -> JsonObject:
     """Nothing happens to a paused job."""
     call.expect_no_fields()
-    call.ledger.pause(_name(call), **call.about)
+    await call.ledger.pause(_name(call), **call.about)
     return {}
 
 
-def resume(call: Call) -> JsonObject:
+async def resume(call: Call) -> JsonObject:
     """Nothing happens to a job that is not paused."""
     call.expect_no_fields()
-    job = call.job(_name(call))
+    job = await call.job(_name(call))
     if job.state not in GOING_ON:
-        call.ledger.resume(job.name, **call.about)
+        await call.ledger.resume(job.name, **call.about)
     return {}
 
 
-def delete(call: Call) -> JsonObject:
+async def delete(call: Call) -> JsonObject:
     """It is STOPPED, and then gone."""
-    call.ledger.delete(_name(call), stop=True, **call.about)
+    await call.ledger.delete(_name(call), stop=True, **call.about)
     return {}
 
 
@@ -181,9 +183,9 @@ def _ids(model_version: str | None) -> Iterator[str]:
         generation += 1
 
 
-def _is_deleted(call: Call, name: str) -> bool:
+async def _is_deleted(call: Call, name: str) -> bool:
     try:
-        call.job(name)
+        await call.job(name)
     except JobNotFoundError as error:
         return error.deleted
     return False

@@ -18,8 +18,8 @@ from jobledger.domain.errors import (
 from jobledger.domain.names import parse_name
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.wire import messages
-from jobledger.infra.google.wire.calls import Call, Method
-from jobledger.infra.google.wire.paging import place_of, token_of
+from jobledger.infra.google.wire.calls import Call, Method, in_thread
+from jobledger.infra.google.wire.paging import cursor_of, token_of
 from jobledger.infra.google.wire.resources import bare
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
@@ -67,7 +67,7 @@ def create(call: Call) -> JsonObject:
     about = (given["displayName"], given.get("description", ""), orjson.dumps(specs).decode())
     while True:
         name = parse_name(f"{_collection(call)}/{secrets.randbelow(9 * 10**15) + 10**15}")
-        with translated(), call.ledger.pool.connection() as connection:
+        with translated(), call.reader.pool.connection() as connection:
             kept = connection.execute(KEEP_SPEC_SET, (name, *about)).fetchone()
         if kept == (True,):
             return get(call._replace(ids=(*call.ids, name.rpartition("/")[2])))
@@ -75,7 +75,7 @@ def create(call: Call) -> JsonObject:
 
 def get(call: Call) -> JsonObject:
     name = _name(call)
-    with translated(), call.ledger.pool.connection() as connection:
+    with translated(), call.reader.pool.connection() as connection:
         row = connection.execute(READ_SPEC_SET, (name,)).fetchone()
         if row is None:
             raise SpecSetNotFoundError(name)
@@ -89,10 +89,10 @@ def list_sets(call: Call) -> JsonObject:
         raise InvalidFieldError("filter", "is not supported: the API has none of these yet")
     collection = parse_name(f"{_collection(call)}/1").removesuffix("/1")
     size = call.page_size(USUAL_PAGE, MAX_PAGE)
-    place = place_of(call, collection)
+    place = cursor_of(call, collection)
     time, behind = (None, "") if place is None or place.after is None else place.after
     given = {"parent": call.project, "time": time, "name": behind, "limit": size + 1}
-    with translated(), call.ledger.pool.connection() as connection:
+    with translated(), call.reader.pool.connection() as connection:
         rows = connection.execute(LIST_SPEC_SETS, given).fetchall()
         shown = _shown(connection, rows[:size])
     token = None
@@ -105,7 +105,7 @@ def list_sets(call: Call) -> JsonObject:
 def delete(call: Call) -> JsonObject:
     """Raises SpecSetUsedError while a job that may still run has it."""
     name = _name(call)
-    with translated(), call.ledger.pool.connection() as connection:
+    with translated(), call.reader.pool.connection() as connection:
         if connection.execute(READ_SPEC_SET, (name,)).fetchone() is None:
             raise SpecSetNotFoundError(name)
         if jobs := _blocking(connection, [name])[name]:
@@ -178,11 +178,11 @@ def _name(call: Call) -> str:
 _SETS: Final = "v1beta1/projects/*/annotationSpecSets"
 _SERVICE: Final = "datalabeling.projects.annotationSpecSets"
 METHODS: Final = (
-    Method(f"{_SERVICE}.create", "POST", _SETS, create, Role.OPERATOR, body=REQUEST),
-    Method(f"{_SERVICE}.get", "GET", f"{_SETS}/*", get, Role.READER),
+    Method(f"{_SERVICE}.create", "POST", _SETS, in_thread(create), Role.OPERATOR, body=REQUEST),
+    Method(f"{_SERVICE}.get", "GET", f"{_SETS}/*", in_thread(get), Role.READER),
     Method(
-        f"{_SERVICE}.list", "GET", _SETS, list_sets, Role.READER,
+        f"{_SERVICE}.list", "GET", _SETS, in_thread(list_sets), Role.READER,
         frozenset({"filter", "pageSize", "pageToken"}),
     ),
-    Method(f"{_SERVICE}.delete", "DELETE", f"{_SETS}/*", delete, Role.OPERATOR),
+    Method(f"{_SERVICE}.delete", "DELETE", f"{_SETS}/*", in_thread(delete), Role.OPERATOR),
 )  # fmt: skip

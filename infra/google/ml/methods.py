@@ -7,19 +7,24 @@ that does not match, a patch without a mask) follows AIP-134 and AIP-154.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.filters import Filter, Restriction
 from jobledger.domain.job import Job
+from jobledger.domain.moments import Clock
+from jobledger.domain.states import JobState
 from jobledger.infra.access.tokens import Role
-from jobledger.infra.google.ml.queue import positions
 from jobledger.infra.google.wire import iam, messages
 from jobledger.infra.google.wire.calls import AS_OF, Call, Method, Methods, moment_of
 from jobledger.infra.google.wire.dialects import ML_STATES, collection_of, in_states, read_filter
 from jobledger.infra.google.wire.masks import Paths, camel, parse_mask
+from jobledger.infra.google.wire.queue import past_places
 from jobledger.infra.google.wire.resources import bare, given_fields, made_fields, time_text
+from jobledger.infra.read.moments import Given
 
 API: Final = messages.load("ml_v1")
 USUAL_PAGE: Final = 20
@@ -31,51 +36,52 @@ EXPLAINED: Final = {"FAILED", "CANCELLING", "CANCELLED"}
 OUTPUTS: Final = {"trainingInput": "trainingOutput", "predictionInput": "predictionOutput"}
 
 
-def create(call: Call) -> JsonObject:
+async def create(call: Call) -> JsonObject:
     """The answer says nothing of a place in the queue: a write waits for no reader of events."""
     body = API.parse("Job", call.body)
     name = f"{call.project}/jobs/{_parse_id(body.pop('jobId', None))}"
     labels = body.pop("labels", {})
     body.pop("etag", None)
-    return resource(call.opened(call.ledger.create(name, labels, body, **call.about)))
+    job = await call.ledger.create(name, labels, body, **call.about)
+    return resource(await call.ledger.decrypted(job))
 
 
-def get(call: Call) -> JsonObject:
-    as_of, clock = moment_of(call)
-    job = call.job(_name(call), as_of, clock)
-    place = positions(call.ledger, call.project, [job], as_of, clock).get(job.name)
-    return resource(call.opened(job), place)
+async def get(call: Call) -> JsonObject:
+    as_of, clock = await moment_of(call)
+    job = await call.job(_name(call), as_of, clock)
+    places = await _positions(call, [job], as_of, clock)
+    return resource(await call.ledger.decrypted(job), places.get(job.name))
 
 
-def list_jobs(call: Call) -> JsonObject:
-    as_of, clock = moment_of(call)
-    page = call.ledger.page(
+async def list_jobs(call: Call) -> JsonObject:
+    as_of, clock = await moment_of(call)
+    page = await call.ledger.page(
         read_filter(call.query.get("filter", ""), collection_of(call.project, "jobs"), _translate),
         page_size=call.page_size(USUAL_PAGE, MAX_PAGE),
         page_token=call.query.get("pageToken", ""),
         as_of=as_of,
         clock=clock,
     )
-    places = positions(call.ledger, call.project, page.jobs, as_of, clock)
-    jobs = [resource(call.opened(job), places.get(job.name)) for job in page.jobs]
+    places = await _positions(call, page.jobs, as_of, clock)
+    jobs = [resource(await call.ledger.decrypted(j), places.get(j.name)) for j in page.jobs]
     return bare({"jobs": jobs, "nextPageToken": page.next_page_token or None})
 
 
-def patch(call: Call) -> JsonObject:
+async def patch(call: Call) -> JsonObject:
     body = API.parse("Job", call.body)
     masked = _patched(call, body)
     etag = (body.get("etag") or None) if ("etag",) in masked else None
     labels = body.get("labels", {})
     if ("labels",) not in masked:
-        labels = call.job(_name(call)).labels
-    job = call.ledger.change_labels(_name(call), labels, etag, **call.about)
-    place = positions(call.ledger, call.project, [job], None, None).get(job.name)
-    return resource(call.opened(job), place)
+        labels = (await call.job(_name(call))).labels
+    job = await call.ledger.change_labels(_name(call), labels, etag, **call.about)
+    places = await _positions(call, [job])
+    return resource(await call.ledger.decrypted(job), places.get(job.name))
 
 
-def cancel(call: Call) -> JsonObject:
+async def cancel(call: Call) -> JsonObject:
     call.expect_no_fields()
-    call.ledger.cancel(_name(call), cancelled_by(call), **call.about)
+    await call.ledger.cancel(_name(call), cancelled_by(call), **call.about)
     return {}
 
 
@@ -117,6 +123,19 @@ def _output(job: Job, spec: JsonObject) -> JsonObject:
     message = API.fields("Job")[fitting]
     within = made_fields(API, message, output) | given_fields(API, message, output)
     return {fitting: within} if within else {}
+
+
+async def _positions(
+    call: Call, jobs: Sequence[Job], as_of: Given | None = None, clock: Clock | None = None
+) -> dict[str, int]:
+    """The places of those jobs that wait."""
+    waiting = [job for job in jobs if job.state is JobState.QUEUED]
+    if not waiting:
+        return {}
+    if as_of is None and clock is None:
+        return await call.ledger.run(partial(call.queue.places, waiting))
+    past = partial(past_places, call.reader, call.project, waiting, as_of, clock)
+    return await call.ledger.run(past)
 
 
 def _name(call: Call) -> str:

@@ -72,14 +72,14 @@ class Face:
     def __init__(self, resource: Resource) -> None:
         self.resource = resource
 
-    def create(self, call: Call) -> JsonObject:
-        job = self._create(call)
+    async def create(self, call: Call) -> JsonObject:
+        job = await self._create(call)
         if self.resource.collection == "notebookExecutionJobs":
-            history = call.history(job.name)
+            history = await call.history(job.name)
             return operations.operation(history[0], history[:1])
-        return shown(self.resource, call.opened(job))
+        return shown(self.resource, await call.ledger.decrypted(job))
 
-    def _create(self, call: Call) -> Job:
+    async def _create(self, call: Call) -> Job:
         body = API.parse(self.resource.message, call.body)
         check_display_name(body)
         labels = body.pop("labels", {})
@@ -90,7 +90,7 @@ class Face:
             name = f"{parent_of(call)}/{self.resource.collection}/{job_id}"
             pending = self.resource.created_pending
             try:
-                return call.ledger.create(name, labels, body, preparing=pending, **call.about)
+                return await call.ledger.create(name, labels, body, preparing=pending, **call.about)
             except JobExistsError:
                 if given:
                     raise
@@ -104,16 +104,17 @@ class Face:
             )
         return given or None
 
-    def get(self, call: Call) -> JsonObject:
-        as_of, clock = moment_of(call)
-        return shown(self.resource, call.opened(call.job(self.name(call), as_of, clock)))
+    async def get(self, call: Call) -> JsonObject:
+        as_of, clock = await moment_of(call)
+        job = await call.job(self.name(call), as_of, clock)
+        return shown(self.resource, await call.ledger.decrypted(job))
 
-    def list_jobs(self, call: Call) -> JsonObject:
-        as_of, clock = moment_of(call)
+    async def list_jobs(self, call: Call) -> JsonObject:
+        as_of, clock = await moment_of(call)
         mask = parse_mask(call.query.get("readMask", ""), "readMask")
         check_fields(mask, API.fields(self.resource.message), "readMask")
         scope = collection_of(parent_of(call), self.resource.collection)
-        page = call.ledger.page(
+        page = await call.ledger.page(
             read_filter(call.query.get("filter", ""), scope, self._translate),
             page_size=call.page_size(USUAL_PAGE, MAX_PAGE),
             page_token=call.query.get("pageToken", ""),
@@ -122,36 +123,37 @@ class Face:
             clock=clock,
         )
         jobs = [
-            select(shown(self.resource, call.opened(job), listed=True), mask) for job in page.jobs
+            select(shown(self.resource, await call.ledger.decrypted(job), listed=True), mask)
+            for job in page.jobs
         ]
         return bare({self.resource.collection: jobs, "nextPageToken": page.next_page_token or None})
 
-    def cancel(self, call: Call) -> JsonObject:
+    async def cancel(self, call: Call) -> JsonObject:
         call.expect_no_fields()
-        call.ledger.cancel(self.name(call), cancelled_by(call), **call.about)
+        await call.ledger.cancel(self.name(call), cancelled_by(call), **call.about)
         return {}
 
-    def delete(self, call: Call) -> JsonObject:
+    async def delete(self, call: Call) -> JsonObject:
         name = self.name(call)
-        call.ledger.delete(name, stop=self.resource.deleted_live, **call.about)
-        history = call.history(name)
+        await call.ledger.delete(name, stop=self.resource.deleted_live, **call.about)
+        history = await call.history(name)
         return operations.operation(history[-1], history)
 
-    def pause(self, call: Call) -> JsonObject:
+    async def pause(self, call: Call) -> JsonObject:
         call.expect_no_fields()
-        job = call.job(self.name(call))
+        job = await call.job(self.name(call))
         if job.state is not JobState.PAUSED:
             check_running(job, "Paused")
-            call.ledger.pause(job.name, **call.about)
+            await call.ledger.pause(job.name, **call.about)
         return {}
 
-    def resume(self, call: Call) -> JsonObject:
+    async def resume(self, call: Call) -> JsonObject:
         """It runs again at once: the next monitoring begins when the schedule says so."""
         call.expect_no_fields()
-        call.ledger.resume(self.name(call), running=True, **call.about)
+        await call.ledger.resume(self.name(call), running=True, **call.about)
         return {}
 
-    def patch(self, call: Call) -> JsonObject:
+    async def patch(self, call: Call) -> JsonObject:
         """Labels hold at once; a worker says when the rest does, and the operation ends then."""
         body = API.parse(self.resource.message, call.body)
         check_display_name(body)
@@ -159,7 +161,7 @@ class Face:
         name = self.name(call)
         for _ in range(TRIES):
             try:
-                self._patch(call, call.job(name), body, paths)
+                await self._patch(call, await call.job(name), body, paths)
                 break
             except EtagMismatchError:
                 continue  # It changed between the two: the patch is of what it is now.
@@ -167,18 +169,18 @@ class Face:
             raise EtagMismatchError(name)
         # Labels hold already: theirs is not the operation that another patch began, and waits.
         labels_only = all(path[0] == "labels" for path in paths)
-        history = call.history(name)
+        history = await call.history(name)
         began = next(e for e in reversed(history) if (e.type == "Updating") is not labels_only)
         return operations.operation(began, history)
 
-    def _patch(self, call: Call, job: Job, body: JsonObject, paths: Paths) -> None:
+    async def _patch(self, call: Call, job: Job, body: JsonObject, paths: Paths) -> None:
         merged = merge({**job.spec, "labels": job.labels}, body, paths)
         labels = merged.pop("labels", {})
         if all(path[0] == "labels" for path in paths):
-            call.ledger.change_labels(job.name, labels, job.etag, **call.about)
+            await call.ledger.change_labels(job.name, labels, job.etag, **call.about)
             return
         check_running(job, "Updating")
-        call.ledger.update(job.name, merged, labels, job.etag, **call.about)
+        await call.ledger.update(job.name, merged, labels, job.etag, **call.about)
 
     def _patched(self, call: Call, body: JsonObject) -> Paths:
         """The mask's paths; all for `*`, and without a mask the fields that were sent."""

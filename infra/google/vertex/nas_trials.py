@@ -24,25 +24,25 @@ from jobledger.infra.google.wire.resources import (
 )
 
 
-def trial(call: Call) -> JsonObject:
+async def trial(call: Call) -> JsonObject:
     """One of the trials that reports of a NAS job told of."""
     wanted = f"{_nas_job(call)}/nasTrialDetails/{call.ids[3]}"
-    found = next((t for t in _trials(call) if t.get("name") == wanted), None)
+    found = next((t for t in await _trials(call) if t.get("name") == wanted), None)
     if found is None:
         raise JobNotFoundError(wanted)
     return found
 
 
-def trials(call: Call) -> JsonObject:
+async def trials(call: Call) -> JsonObject:
     size, offset = call.page_size(USUAL_PAGE, MAX_PAGE), _offset(call.query.get("pageToken", ""))
-    found = _trials(call)
+    found = await _trials(call)
     token = str(offset + size) if len(found) > offset + size else None
     return bare({"nasTrialDetails": found[offset : offset + size], "nextPageToken": token})
 
 
-def _trials(call: Call) -> list[JsonObject]:
-    as_of, clock = moment_of(call)
-    job = call.opened(call.job(_nas_job(call), as_of, clock))
+async def _trials(call: Call) -> list[JsonObject]:
+    as_of, clock = await moment_of(call)
+    job = await call.ledger.decrypted(await call.job(_nas_job(call), as_of, clock))
     told: Any = (job.output or {}).get("nasTrialDetails")
     return [
         {

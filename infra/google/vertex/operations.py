@@ -40,31 +40,31 @@ def operation(event: RecordedEvent, history: list[RecordedEvent]) -> JsonObject:
     }
 
 
-def get(call: Call) -> JsonObject:
+async def get(call: Call) -> JsonObject:
     project, location, number = call.ids
     parent = f"projects/{project}/locations/{location}"
-    event = _event(call, number)
+    event = await _event(call, number)
     if event is None or not event.name.startswith(f"{parent}/"):
         raise JobNotFoundError(f"{parent}/operations/{number[:40]}")
-    return operation(event, call.history(event.name))
+    return operation(event, await call.history(event.name))
 
 
-def wait(call: Call) -> JsonObject:
+async def wait(call: Call) -> JsonObject:
     """As it is now: a caller that wants to wait longer asks again, as the API allows."""
-    return get(call)
+    return await get(call)
 
 
-def cancel(call: Call) -> JsonObject:
+async def cancel(call: Call) -> JsonObject:
     """Best effort, as the API says: what was begun here is over, or is a worker's to end."""
-    get(call)
+    await get(call)
     return {}
 
 
-def _event(call: Call, number: str) -> RecordedEvent | None:
+async def _event(call: Call, number: str) -> RecordedEvent | None:
     if not (number.isascii() and number.isdecimal() and len(number) <= 18):
         return None
-    event = next(call.ledger.events(int(number) - 1, follow=False), None) if int(number) else None
-    if event is None or event.position != int(number):
+    event = await call.ledger.event_at(int(number))
+    if event is None:
         return None
     return event if event.name.split("/")[-2] in RESOURCES else None
 

@@ -18,26 +18,26 @@ MOST: Final = 32
 """As many names as the API takes at once."""
 
 
-def cancel(call: Call) -> JsonObject:
+async def cancel(call: Call) -> JsonObject:
     """Those that have ended are skipped."""
     command = CancelJob(reason=cancelled_by(call), unless_ended=True)
-    return _together(call, "Cancel", "BatchCancelPipelineJobsOperationMetadata", command)
+    return await _together(call, "Cancel", "BatchCancelPipelineJobsOperationMetadata", command)
 
 
-def delete(call: Call) -> JsonObject:
-    return _together(call, "Delete", "DeleteOperationMetadata", DeleteJob())
+async def delete(call: Call) -> JsonObject:
+    return await _together(call, "Delete", "DeleteOperationMetadata", DeleteJob())
 
 
-def _together(call: Call, verb: str, metadata: str, command: JobCommand) -> JsonObject:
+async def _together(call: Call, verb: str, metadata: str, command: JobCommand) -> JsonObject:
     names = _names(call)
-    jobs, position = call.ledger.command_all(names, command, **call.about)
+    jobs, position = await call.ledger.command_all(names, command, **call.about)
     return {
         "name": f"{_parent(call)}/operations/{position}",
         "metadata": {"@type": TYPE + metadata},
         "done": True,
         "response": {
             "@type": f"{TYPE}Batch{verb}PipelineJobsResponse",
-            "pipelineJobs": [_shown(call.opened(job)) for job in jobs],
+            "pipelineJobs": [_shown(await call.ledger.decrypted(job)) for job in jobs],
         },
     }
 

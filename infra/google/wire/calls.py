@@ -6,8 +6,9 @@ A path is told by its shape: `/v1/projects/p/jobs/train_1:cancel` has the shape
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
@@ -16,12 +17,13 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerE
 from jobledger.domain.job import Job
 from jobledger.domain.moments import AsOf, AtTime, Clock, parse_as_of
 from jobledger.infra.access.tokens import Caller, Role, check
+from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import About
-from jobledger.infra.ledger import Ledger
+from jobledger.infra.google.wire.queue import Queue
 from jobledger.infra.read.moments import Given
+from jobledger.infra.read.reader import Reader
 
-QUICK: Final = frozenset({"create", "get", "cancel", "pause", "resume"})
 AS_OF: Final = frozenset({"readTime", "validTime"})
 """What every GET and LIST takes beside Google's own parameters."""
 
@@ -54,7 +56,7 @@ class Path(NamedTuple):
 class Call(NamedTuple):
     """One call of a method, by whoever `about` names."""
 
-    ledger: Ledger
+    ledger: AsyncLedger
     ids: tuple[str, ...]
     """The path's ids, in its order; the project is the first."""
     query: Mapping[str, str]
@@ -62,29 +64,32 @@ class Call(NamedTuple):
     body: object
     """The JSON body, None if there is none."""
     about: About
+    queue: Queue
+    """The places of waiting jobs, kept by the server."""
+
+    @property
+    def reader(self) -> Reader:
+        """For functions that block, in a thread."""
+        return self.ledger.ledger.reader
 
     @property
     def project(self) -> str:
         """The project's resource name."""
         return f"projects/{self.ids[0]}"
 
-    def job(self, name: str, as_of: Given | None = None, clock: Clock | None = None) -> Job:
+    async def job(self, name: str, as_of: Given | None = None, clock: Clock | None = None) -> Job:
         """The job, now or as of a moment; raises JobNotFoundError, also before it was in any state.
 
         As it happened, a job may have been heard of before it was created. Google's have no such past.
         """
-        job = self.ledger.get(name, as_of=as_of, clock=clock)
+        job = await self.ledger.get(name, as_of=as_of, clock=clock)
         if job.state is None:
             raise JobNotFoundError(name)
         return job
 
-    def opened(self, job: Job) -> Job:
-        """The job to be shown, with the values of its personal parts: what is recorded again stays sealed."""
-        return self.ledger.opened(job)
-
-    def history(self, name: str) -> list[RecordedEvent]:
-        """The job's events, the same way."""
-        return [self.ledger.opened(event) for event in self.ledger.history(name)]
+    async def history(self, name: str) -> list[RecordedEvent]:
+        """The job's events to be shown, with their personal values decrypted."""
+        return [await self.ledger.decrypted(event) for event in await self.ledger.history(name)]
 
     def number(self, parameter: str) -> int:
         """An int32 parameter; 0 where it is not given."""
@@ -110,6 +115,19 @@ class Call(NamedTuple):
         return min(size or usual, most)
 
 
+Face = Callable[[Call], Awaitable[JsonObject]]
+"""What answers the calls of a method."""
+
+
+def in_thread(answer: Callable[[Call], JsonObject]) -> Face:
+    """What answers calls by a function that blocks."""
+
+    async def face(call: Call) -> JsonObject:
+        return await call.ledger.run(partial(answer, call))
+
+    return face
+
+
 class Method(NamedTuple):
     """What one shape and HTTP method means."""
 
@@ -117,21 +135,15 @@ class Method(NamedTuple):
     """As Google's reference calls it, such as `ml.projects.jobs.get`."""
     http: str
     shape: str
-    call: Callable[[Call], JsonObject] | None
+    call: Face | None
     """None for what the API has and the ledger has not."""
     role: Role
     query: frozenset[str] = frozenset()
     body: str | None = None
     """The message its body holds, for documentation; None if it takes none."""
 
-    @property
-    def quick(self) -> bool:
-        """Whether it takes no time but that of the database: one job, and none of its history."""
-        verb = self.name.rpartition(".")[2]
-        return verb in QUICK and not self.name.startswith("operations.")
 
-
-def allowed(method: Method, caller: Caller, ids: tuple[str, ...]) -> Callable[[Call], JsonObject]:
+def allowed(method: Method, caller: Caller, ids: tuple[str, ...]) -> Face:
     """What answers a caller's call; raises PermissionDeniedError, or UnimplementedError."""
     check(caller, method.role, f"projects/{ids[0]}")
     if method.call is None:
@@ -183,7 +195,7 @@ def parse_path(path: str) -> Path | None:
     return Path("/".join([version, *rest]) + colon + (verb if colon else ""), ids)
 
 
-def moment_of(call: Call) -> tuple[Given | None, Clock | None]:
+async def moment_of(call: Call) -> tuple[Given | None, Clock | None]:
     """The moment a GET or LIST asks for, and its clock, as `Ledger.get` takes them.
 
     `readTime` alone is as it was known then, `validTime` as it happened; both together
@@ -195,8 +207,9 @@ def moment_of(call: Call) -> tuple[Given | None, Clock | None]:
         return valid, None if valid is None else Clock.OCCURRED
     if valid is None:
         return read, Clock.RECORDED
-    known = call.ledger.moment(read, Clock.RECORDED).position
-    at: AsOf = AtTime(call.ledger.moment(valid, Clock.OCCURRED).time, Clock.OCCURRED, known)
+    known = await call.ledger.moment(read, Clock.RECORDED)
+    time = (await call.ledger.moment(valid, Clock.OCCURRED)).time
+    at: AsOf = AtTime(time, Clock.OCCURRED, known.position)
     return at, None
 
 

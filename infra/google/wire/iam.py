@@ -20,27 +20,28 @@ USUAL_MASK: Final = "bindings"
 """What a request without a mask changes; its etag is compared in any case."""
 
 
-def get_policy(call: Call) -> JsonObject:
+async def get_policy(call: Call) -> JsonObject:
     if call.number("options.requestedPolicyVersion") not in VERSIONS:
         raise InvalidFieldError("options.requestedPolicyVersion", "is none of 0, 1 and 3")
-    as_of, clock = moment_of(call)
+    as_of, clock = await moment_of(call)
     name = _name(call)
     if as_of is None:
-        call.job(name)
-        return _policy(call.ledger.history(name))
-    until = call.ledger.moment(as_of, clock, name)
-    call.job(name, until)
-    known = [event for event in call.ledger.history(name) if event.position <= until.position]
+        await call.job(name)
+        return _policy(await call.ledger.history(name))
+    until = await call.ledger.moment(as_of, clock, name)
+    await call.job(name, until)
+    history = await call.ledger.history(name)
+    known = [event for event in history if event.position <= until.position]
     if until.clock is Clock.OCCURRED:
         known = [event for event in known if event.occurred_time <= until.time]
     return _policy(known)
 
 
-def set_policy(call: Call) -> JsonObject:
+async def set_policy(call: Call) -> JsonObject:
     body = API.parse("SetIamPolicyRequest", call.body)
     name = _name(call)
-    job = call.job(name)
-    before = _policy(call.ledger.history(name))
+    job = await call.job(name)
+    before = _policy(await call.ledger.history(name))
     policy = body.get("policy", {})
     if (policy.get("etag") or before["etag"]) != before["etag"]:
         raise EtagMismatchError(name)
@@ -50,15 +51,15 @@ def set_policy(call: Call) -> JsonObject:
     merged = policy if ("*",) in paths else merge(before, policy, (*paths, ("version",)))
     said = {key: value for key, value in merged.items() if key != "etag"}
     # With the job's etag: nobody else's policy is overwritten unseen.
-    call.ledger.change_policy(name, said, job.etag, **call.about)
-    return _policy(call.ledger.history(name))
+    await call.ledger.change_policy(name, said, job.etag, **call.about)
+    return _policy(await call.ledger.history(name))
 
 
-def test_permissions(call: Call) -> JsonObject:
+async def test_permissions(call: Call) -> JsonObject:
     """Those asked about; none for a job there is not. What they let anybody do is not enforced here."""
     body = API.parse("TestIamPermissionsRequest", call.body)
     try:
-        call.job(_name(call))
+        await call.job(_name(call))
     except JobNotFoundError:
         return {}
     asked = body.get("permissions", [])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
 from jobledger.domain.canonical import JsonObject
 from jobledger.infra.access.tokens import Role
-from jobledger.infra.google.wire.calls import Call, Method
+from jobledger.infra.google.wire.calls import Call, Face, Method
 
 VERSION: Final = frozenset({"version"})
 JOBS: Final = ("obs.get", "trainingPipelines.get")
@@ -30,11 +30,11 @@ def receipts(methods: Iterable[Method]) -> list[Method]:
     ]
 
 
-def _receipt(shape: str, get: Callable[[Call], JsonObject], call: Call) -> JsonObject:
+async def _receipt(shape: str, get: Face, call: Call) -> JsonObject:
     """A C2SP tlog-proof for the event of that version, or the last one, of a job that the face shows."""
-    get(call._replace(query={}))
+    await get(call._replace(query={}))
     _, *segments = shape.split("/")
     ids = iter(call.ids)
     name = "/".join(next(ids) if segment == "*" else segment for segment in segments)
     version = call.number("version") if "version" in call.query else None
-    return {"receipt": str(call.ledger.receipt(name, version))}
+    return {"receipt": str(await call.ledger.receipt(name, version))}

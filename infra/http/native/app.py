@@ -16,17 +16,17 @@ from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.wire.calls import UnknownMethodError
 from jobledger.infra.google.wire.status import status_of
 from jobledger.infra.http.middleware import as_sent, encode, extra_headers
-from jobledger.infra.http.native.commands import commanding
-from jobledger.infra.http.native.jobs import reading
-from jobledger.infra.http.native.labeling import labeling
-from jobledger.infra.http.native.log import proving
-from jobledger.infra.http.native.reports import reporting
-from jobledger.infra.http.native.routes import Asking
-from jobledger.infra.http.native.samples import sampling
-from jobledger.infra.http.native.stream import streaming
+from jobledger.infra.http.native.commands import command_routes
+from jobledger.infra.http.native.jobs import job_routes
+from jobledger.infra.http.native.labeling import labeling_routes
+from jobledger.infra.http.native.log import log_routes
+from jobledger.infra.http.native.reports import report_routes
+from jobledger.infra.http.native.routes import NativeRoutes
+from jobledger.infra.http.native.samples import sample_routes
+from jobledger.infra.http.native.stream import stream_routes
 from jobledger.infra.http.openapi import with_google
 from jobledger.infra.http.pages.label_page import label_page
-from jobledger.infra.serving.context import Served
+from jobledger.infra.serving.context import ServerContext
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -38,32 +38,32 @@ v1beta1 evaluation jobs; every GET and LIST of those takes `readTime` (as we kne
 """
 
 
-def create_native(served: Served) -> FastAPI:
+def create_native(server: ServerContext) -> FastAPI:
     """The application that answers whatever is not Google's."""
     app = FastAPI(
         title="Job Ledger", version=version("jobledger"), description=ABOUT, redirect_slashes=False
     )
-    asking = Asking(served)
-    _add_probes(app, served)
+    routes = NativeRoutes(server)
+    _add_probes(app, server)
     for router in (
-        reporting(asking),
-        commanding(asking),
-        sampling(asking),
-        labeling(asking),
+        report_routes(routes),
+        command_routes(routes),
+        sample_routes(routes),
+        labeling_routes(routes),
         label_page(),
-        streaming(asking),
-        proving(asking),
-        reading(asking),
+        stream_routes(routes),
+        log_routes(routes),
+        job_routes(routes),
     ):
         app.include_router(router)
     # The gate answers what is raised; FastAPI has answers of its own unless told otherwise.
     for error in (LedgerError, RequestValidationError, HTTPException, Exception):
-        app.add_exception_handler(error, partial(_refuse, asking))
+        app.add_exception_handler(error, partial(_refuse, routes))
     app.openapi = lambda: with_google(app)  # type: ignore[method-assign]
     return app
 
 
-def _add_probes(app: FastAPI, served: Served) -> None:
+def _add_probes(app: FastAPI, server: ServerContext) -> None:
     @app.get("/healthz", tags=["server"])
     async def healthz() -> dict[str, str]:
         """The process answers."""
@@ -75,19 +75,19 @@ def _add_probes(app: FastAPI, served: Served) -> None:
         reached = False
         with suppress(LedgerError, TimeoutError):
             async with asyncio.timeout(5):
-                await served.read(served.ledger.size)
+                await server.ledger.size()
                 reached = True
-        if reached and not served.stopping.is_set():
+        if reached and not server.stopping.is_set():
             return JSONResponse({"status": "ok"})
-        why = "stopping" if served.stopping.is_set() else "the ledger's server cannot be reached"
+        why = "stopping" if server.stopping.is_set() else "the ledger's server cannot be reached"
         return JSONResponse({"status": why}, status_code=503)
 
 
-async def _refuse(asking: Asking, request: Request, error: Exception) -> Response:
+async def _refuse(routes: NativeRoutes, request: Request, error: Exception) -> Response:
     """The error as a Status; what FastAPI found wrong, as the ledger's own errors."""
     ours = _ours(request, error)
     if isinstance(ours, InvalidFieldError):
-        ours = await _known_to(asking, request, ours)
+        ours = await _known_to(routes, request, ours)
     request.state.error = ours
     status = status_of(as_sent(ours))
     answer = Response(encode(status.body()), status.code.http, media_type="application/json")
@@ -95,10 +95,10 @@ async def _refuse(asking: Asking, request: Request, error: Exception) -> Respons
     return answer
 
 
-async def _known_to(asking: Asking, request: Request, error: LedgerError) -> LedgerError:
+async def _known_to(routes: NativeRoutes, request: Request, error: LedgerError) -> LedgerError:
     """What is wrong with a request is found before its caller is looked at, and no stranger's business."""
     try:
-        await asking.served.read(lambda: asking.admit(request, Role.READER))
+        await routes.admit(request, Role.READER)
     except LedgerError as stranger:
         return stranger
     return error

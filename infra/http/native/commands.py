@@ -6,14 +6,12 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from jobledger.domain import commands
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.commands import Command
 from jobledger.domain.data import parse
 from jobledger.domain.names import parse_name
-from jobledger.infra.access.tokens import Caller, Role
-from jobledger.infra.eventstore.json_view import event_json, job_json
+from jobledger.infra.access.tokens import Role
 from jobledger.infra.http.native.bodies import About, body_model
-from jobledger.infra.http.native.routes import Asking, Json, about_of
+from jobledger.infra.http.native.routes import Json, NativeRoutes, about_of, recorded_json
 
 COMMANDS: Final[dict[str, type[Command]]] = {
     "create": commands.CreateJob,
@@ -31,30 +29,27 @@ ROLES: Final = {"changePolicy": Role.ADMIN}
 """Where it takes more than an operator."""
 
 
-def commanding(asking: Asking) -> APIRouter:
+def command_routes(routes: NativeRoutes) -> APIRouter:
     """The routes of commands."""
     router = APIRouter(prefix="/ledger/v1", tags=["commands"])
     for verb, command in COMMANDS.items():
-        _add(router, asking, verb, command)
+        _add(router, routes, verb, command)
     return router
 
 
-def _add(router: APIRouter, asking: Asking, verb: str, cls: type[Command]) -> None:
+def _add(router: APIRouter, routes: NativeRoutes, verb: str, cls: type[Command]) -> None:
     model = body_model(f"{cls.__name__}Request", cls, About)
     role = ROLES.get(verb, Role.OPERATOR)
 
     async def ask(request: Request, name: str, body: About | None = None) -> Json:
-        def work(caller: Caller) -> JsonObject:
-            asked, about = _taken_apart(body)
-            command: Any = parse(cls, asked)
-            said = about_of(caller, request, about)
-            recorded = asking.served.ledger.command(name, command, **said)
-            return {
-                "job": job_json(recorded.job),
-                "events": [event_json(event) for event in recorded.events],
-            }
-
-        return await asking.write(request, role, parse_name(name), work)
+        name = parse_name(name)
+        caller = await routes.admit(request, role, name)
+        asked, said = _taken_apart(body)
+        command: Any = parse(cls, asked)
+        about = about_of(caller, request, said)
+        async with routes.writing:
+            recorded = await routes.ledger.command(name, command, **about)
+        return await routes.json(recorded_json(recorded))
 
     ask.__annotations__["body"] = model | None  # Each command has fields of its own.
     router.post(f"/{{name:path}}:{verb}", name=verb, description=cls.__doc__)(ask)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Final
 
 import orjson
@@ -20,9 +21,9 @@ from jobledger.infra.evaluation.tasks.tasks import (
     questions,
     task_json,
 )
-from jobledger.infra.http.native.routes import Asking, Json, PageSize, Position
+from jobledger.infra.http.native.routes import Json, NativeRoutes, PageSize, Position
 
-USUAL_PAGE: Final = 100
+DEFAULT_PAGE: Final = 100
 MAX_PAGE: Final = 1_000
 MAX_ANSWERS: Final = 1_000
 RUN: Final = "/{name:path}/labeling/{run}"
@@ -32,51 +33,49 @@ Annotator = Annotated[
 ]
 
 
-def labeling(asking: Asking) -> APIRouter:
+def labeling_routes(routes: NativeRoutes) -> APIRouter:
     """The routes of labelling tasks."""
     router = APIRouter(prefix="/ledger/v1", tags=["evaluation jobs"])
-    _add_label_studio(router, asking)
-    _add_reading(router, asking)
-    _add_answering(router, asking)
+    _add_label_studio(router, routes)
+    _add_reading(router, routes)
+    _add_answering(router, routes)
     return router
 
 
-def _add_reading(router: APIRouter, asking: Asking) -> None:
-    ledger = asking.served.ledger
-
+def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
     @router.get("/{name:path}/labeling")
     async def tasks(request: Request, name: str) -> Json:
         """The job's labelling tasks that wait for answers."""
-
-        def work(_: Caller) -> JsonObject:
-            return {"tasks": [task_json(task) for task in open_tasks(ledger, name)]}
-
-        return await asking.read(request, parse_name(name), work)
+        await routes.admit(request, Role.READER, parse_name(name))
+        waiting = await routes.ledger.run(partial(open_tasks, routes.reader, name))
+        return await routes.json({"tasks": [task_json(task) for task in waiting]})
 
     @router.get(RUN)
     async def task(
         request: Request, name: str, run: str, annotator: Annotator = None,
-        after: Position = 0, page_size: PageSize = USUAL_PAGE,
+        after: Position = 0, page_size: PageSize = DEFAULT_PAGE,
     ) -> Json:  # fmt: skip
         """The task of a run, and questions after a number that the annotator has not answered yet."""
+        caller = await routes.admit(request, Role.READER, parse_name(name))
 
-        def work(caller: Caller) -> JsonObject:
+        def read() -> JsonObject:
             who = caller.name or parse_text("annotator", annotator)
-            found = find_task(ledger, name, _number(run))
-            most = min(page_size or USUAL_PAGE, MAX_PAGE)
-            answered, remaining = progress(ledger, found, who)
+            found = find_task(routes.reader, name, _number(run))
+            limit = min(page_size or DEFAULT_PAGE, MAX_PAGE)
+            answered, remaining = progress(routes.reader, found, who)
+            asked = questions(routes.reader, found, who, after, limit)
             return {
                 "task": task_json(found),
                 "annotator": who,
                 "answeredCount": answered,
                 "remainingCount": remaining,
-                "questions": [_shown(q) for q in questions(ledger, found, who, after, most)],
+                "questions": [_shown(question) for question in asked],
             }
 
-        return await asking.read(request, parse_name(name), work)
+        return await routes.json(await routes.ledger.run(read))
 
 
-def _add_answering(router: APIRouter, asking: Asking) -> None:
+def _add_answering(router: APIRouter, routes: NativeRoutes) -> None:
     async def answer_questions(request: Request, name: str, run: str) -> Json:
         """One person's answers, up to 1,000: all of them are kept, or none.
 
@@ -84,32 +83,29 @@ def _add_answering(router: APIRouter, asking: Asking) -> None:
         token's name; without, the body says who answers.
         """
         body = await request.body()
-
-        def work(caller: Caller) -> JsonObject:
-            said = _loaded(body)
-            answers = _answers(said)
-            who = _annotator(caller, said)
-            return _became(answer(asking.served.ledger, name, _number(run), who, answers))
-
-        return await asking.write(request, Role.REPORTER, parse_name(name), work, quick=False)
+        caller = await routes.admit(request, Role.REPORTER, parse_name(name))
+        said = _loaded(body)
+        answers = _answers(said)
+        who = _annotator(caller, said)
+        keep = partial(answer, routes.store, name, _number(run), who, answers)
+        return await routes.json(_became(await routes.ledger.run(keep)))
 
     router.post(f"{RUN}:answer", name="answer", openapi_extra=_schema())(answer_questions)
 
 
-def _add_label_studio(router: APIRouter, asking: Asking) -> None:
-    ledger = asking.served.ledger
-
+def _add_label_studio(router: APIRouter, routes: NativeRoutes) -> None:
     @router.get(f"{RUN}:export")
     async def export(
         request: Request, name: str, run: str, after: Position = 0, page_size: PageSize = MAX_PAGE
     ) -> Json:
         """What wants an answer still, as Label Studio's tasks, with its labelling configuration."""
+        await routes.admit(request, Role.READER, parse_name(name))
 
-        def work(_: Caller) -> JsonObject:
-            found = find_task(ledger, name, _number(run))
-            return export_task(ledger, found, after, min(page_size or MAX_PAGE, MAX_PAGE))
+        def read() -> JsonObject:
+            found = find_task(routes.reader, name, _number(run))
+            return export_task(routes.reader, found, after, min(page_size or MAX_PAGE, MAX_PAGE))
 
-        return await asking.read(request, parse_name(name), work)
+        return await routes.json(await routes.ledger.run(read))
 
     async def import_label_studio(request: Request, name: str, run: str) -> Json:
         """The answers in Label Studio's JSON export: all of them are kept, or none.
@@ -117,12 +113,10 @@ def _add_label_studio(router: APIRouter, asking: Asking) -> None:
         Who annotated is its `completed_by`, behind the token's name and a slash where there are tokens.
         """
         body = await request.body()
-
-        def work(caller: Caller) -> JsonObject:
-            exported = _loaded(body)
-            return _became(import_answers(ledger, name, _number(run), exported, caller.name))
-
-        return await asking.write(request, Role.REPORTER, parse_name(name), work, quick=False)
+        caller = await routes.admit(request, Role.REPORTER, parse_name(name))
+        exported = _loaded(body)
+        keep = partial(import_answers, routes.store, name, _number(run), exported, caller.name)
+        return await routes.json(_became(await routes.ledger.run(keep)))
 
     tasks = {"type": "array", "items": {"type": "object"}}
     router.post(f"{RUN}:import", name="import", openapi_extra=_body(tasks))(import_label_studio)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.names import parse_name
-from jobledger.infra.access.tokens import Caller, Role
+from jobledger.infra.access.tokens import Role
 from jobledger.infra.errors import PermissionDeniedError, ProofError
-from jobledger.infra.http.native.routes import Asking, Json
+from jobledger.infra.http.native.routes import Json, NativeRoutes
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.signing.keys import find_keys
 from jobledger.infra.proof.signing.signer import read_kept
@@ -25,56 +24,59 @@ Version = Annotated[
 ]
 
 
-def proving(asking: Asking) -> APIRouter:
-    """The routes of who checks."""
+def log_routes(routes: NativeRoutes) -> APIRouter:
+    """The routes of auditors."""
     router = APIRouter(prefix="/ledger/v1", tags=["proof"])
-    _add_log(router, asking)
-    _add_receipt(router, asking)
+    _add_log(router, routes)
+    _add_receipt(router, routes)
     return router
 
 
-def _add_log(router: APIRouter, asking: Asking) -> None:
-    ledger = asking.served.ledger
+def _add_log(router: APIRouter, routes: NativeRoutes) -> None:
+    ledger, pool = routes.ledger, routes.reader.pool
 
     @router.get("/log")
     async def log(request: Request) -> Json:
         """What the log is called, how many of its events are sealed, and the public keys it is signed with here."""
+        await routes.admit(request, Role.READER)
 
-        def work(_: Caller) -> JsonObject:
-            with ledger.pool.connection() as connection:
+        def read() -> JsonObject:
+            with pool.connection() as connection:
                 standing = Tree().standing(connection)
             said = {"origin": standing.origin, "events": standing.events, "sealed": standing.size}
             return {**said, "keys": _keys(standing.origin)}
 
-        return await asking.read(request, None, work)
+        return await routes.json(await ledger.run(read))
 
     @router.get("/log/checkpoint", response_class=Response)
     async def checkpoint(request: Request) -> Response:
         """The last that was signed (C2SP tlog-checkpoint)."""
+        await routes.admit(request, Role.READER)
 
-        def work(_: Caller) -> str:
-            with ledger.pool.connection() as connection:
+        def read() -> str:
+            with pool.connection() as connection:
                 note = read_kept(connection)
             if note is None:
                 raise ProofError("checkpoint", "nothing was signed yet")
             return str(note)
 
-        return await _sent(asking, request, None, work, NOTE)
+        return Response(await ledger.run(read), headers={"content-type": NOTE})
 
     @router.get("/log/tile/{path:path}", response_class=Response)
     async def tile(request: Request, path: str) -> Response:
         """Hashes of the log's tree, or the entries they are of (C2SP tlog-tiles); entries are of all projects."""
+        caller = await routes.admit(request, Role.READER)
+        if caller.project is not None:
+            raise PermissionDeniedError(caller.name, project=caller.project)
 
-        def work(caller: Caller) -> bytes:
-            if caller.project is not None:
-                raise PermissionDeniedError(caller.name, project=caller.project)
-            with ledger.pool.connection() as connection:
+        def read() -> bytes:
+            with pool.connection() as connection:
                 found = read_file(connection, f"tile/{path}")
             if found is None:
                 raise InvalidFieldError("path", f"there is no tile {path[:80]!r}")
             return found
 
-        return await _sent(asking, request, None, work, TILE)
+        return Response(await ledger.run(read), headers={"content-type": TILE})
 
 
 def _keys(origin: str) -> list[str]:
@@ -86,27 +88,11 @@ def _keys(origin: str) -> list[str]:
         return []
 
 
-def _add_receipt(router: APIRouter, asking: Asking) -> None:
+def _add_receipt(router: APIRouter, routes: NativeRoutes) -> None:
     @router.get("/{name:path}:receipt", response_class=Response)
     async def receipt(request: Request, name: str, version: Version = None) -> Response:
         """That an event of a job is in the log, to be checked offline (C2SP tlog-proof)."""
-        parsed = parse_name(name)
-        return await _sent(
-            asking,
-            request,
-            parsed,
-            lambda _: str(asking.served.ledger.receipt(parsed, version)),
-            NOTE,
-        )
-
-
-async def _sent(
-    asking: Asking,
-    request: Request,
-    name: str | None,
-    work: Callable[[Caller], str | bytes],
-    media_type: str,
-) -> Response:
-    """What a reader may see, as it is."""
-    content = await asking.served.at_length(lambda: work(asking.admit(request, Role.READER, name)))
-    return Response(content, headers={"content-type": media_type})
+        name = parse_name(name)
+        await routes.admit(request, Role.READER, name)
+        made = await routes.ledger.receipt(name, version)
+        return Response(str(made), headers={"content-type": NOTE})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -15,13 +15,12 @@ from jobledger.domain.events import EVENT_TYPES, Updated, Updating, parse_data
 from jobledger.domain.names import parse_name
 from jobledger.domain.states import state_after
 from jobledger.infra.access.tokens import Caller, Role, check
-from jobledger.infra.eventstore.json_view import event_json, job_json
+from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.eventstore.verbs import About as AboutEvent
-from jobledger.infra.eventstore.writer import Recorded, Report
+from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent
 from jobledger.infra.google.wire.status import status_of
 from jobledger.infra.http.native.bodies import About, Further, batch_schema, body_model, verb_of
-from jobledger.infra.http.native.routes import Asking, Json, about_of
-from jobledger.infra.ledger import Ledger
+from jobledger.infra.http.native.routes import Json, NativeRoutes, about_of, recorded_json
 
 REPORTS: Final = {
     verb_of(type_): type_ for type_ in EVENT_TYPES if type_ not in {"Created", "Contradicted"}
@@ -33,29 +32,26 @@ MODELS: Final = {
 MAX_REPORTS: Final = 1_000
 
 
-def reporting(asking: Asking) -> APIRouter:
+def report_routes(routes: NativeRoutes) -> APIRouter:
     """The routes of reports."""
     router = APIRouter(prefix="/ledger/v1", tags=["reports"])
-    _add_batch(router, asking)
+    _add_batch(router, routes)
     for verb, type_ in REPORTS.items():
-        _add_report(router, asking, verb, type_)
+        _add_report(router, routes, verb, type_)
     return router
 
 
-def _add_report(router: APIRouter, asking: Asking, verb: str, type_: str) -> None:
+def _add_report(router: APIRouter, routes: NativeRoutes, verb: str, type_: str) -> None:
     cls, model = EVENT_TYPES[type_], MODELS[type_]
 
     async def report(request: Request, name: str, body: Further | None = None) -> Json:
-        def work(caller: Caller) -> JsonObject:
-            ledger, said = asking.served.ledger, body or Further()
-            (seen,) = _completed(ledger, [_seen(name, type_, said, caller, request)])
-            recorded = ledger.report(seen.name, seen.data, **seen.about)
-            return {
-                "job": job_json(recorded.job),
-                "events": [event_json(event) for event in recorded.events],
-            }
-
-        return await asking.write(request, Role.REPORTER, parse_name(name), work)
+        name = parse_name(name)
+        caller = await routes.admit(request, Role.REPORTER, name)
+        seen = _seen(name, type_, body or Further(), caller, request)
+        (seen,) = await _completed(routes.ledger, [seen])
+        async with routes.writing:
+            recorded = await routes.ledger.report(seen.name, seen.data, **seen.about)
+        return await routes.json(recorded_json(recorded))
 
     report.__annotations__["body"] = model | None  # Each report has fields of its own.
     router.post(
@@ -66,7 +62,7 @@ def _add_report(router: APIRouter, asking: Asking, verb: str, type_: str) -> Non
     )(report)
 
 
-def _seen(name: Any, type_: str, said: Further, caller: Caller, request: Request) -> Report:
+def _seen(name: Any, type_: str, said: Further, caller: Caller, request: Request) -> ReportedEvent:
     """A report; its fields count more than those of the same names in `data`."""
     fields = {
         info.alias or field: getattr(said, field)
@@ -75,29 +71,29 @@ def _seen(name: Any, type_: str, said: Further, caller: Caller, request: Request
     }
     about = {field: getattr(said, field) for field in About.model_fields}
     data = parse_data(type_, said.data | fields)
-    return Report(parse_name(name), data, about_of(caller, request, about))
+    return ReportedEvent(parse_name(name), data, about_of(caller, request, about))
 
 
-def _completed(ledger: Ledger, reports: Iterable[Report]) -> Iterator[Report]:
+async def _completed(ledger: AsyncLedger, reports: Iterable[ReportedEvent]) -> list[ReportedEvent]:
     """The reports; an update that is said to be over, and nothing else, did what was asked for."""
+    completed: list[ReportedEvent] = []
     begun: dict[str, JsonObject | None] = {}
-    for report in reports:
-        name, data, about = report
+    for name, data, about in reports:
         match data:
             case Updating(spec=spec):
                 begun[name] = spec
             case Updated(spec=None, error=None):
-                spec = begun.pop(name) if name in begun else _asked(ledger, name, about)
-                yield Report(name, data.model_copy(update={"spec": spec}), about)
-                continue
-        yield report
+                spec = begun.pop(name) if name in begun else await _asked(ledger, name, about)
+                data = data.model_copy(update={"spec": spec})  # noqa: PLW2901 - the same, completed
+        completed.append(ReportedEvent(name, data, about))
+    return completed
 
 
-def _asked(ledger: Ledger, name: str, about: AboutEvent) -> JsonObject | None:
+async def _asked(ledger: AsyncLedger, name: str, about: AboutEvent) -> JsonObject | None:
     """What the update asked for that is under way, or was when the same request came first."""
     request_id, asked = about.get("request_id"), None
     with suppress(JobNotFoundError):
-        for event in ledger.history(name):
+        for event in await ledger.history(name):
             if request_id is not None and event.request_id == request_id:
                 break
             if event.type == "Updating":
@@ -107,23 +103,19 @@ def _asked(ledger: Ledger, name: str, about: AboutEvent) -> JsonObject | None:
     return asked
 
 
-def _add_batch(router: APIRouter, asking: Asking) -> None:
+def _add_batch(router: APIRouter, routes: NativeRoutes) -> None:
     async def batch(request: Request) -> Json:
         """Reports on any jobs, up to 1,000, recorded in their order and answered one by one.
 
         One that is refused keeps no other back: its result holds a google.rpc.Status.
         """
         body = await request.body()
-
-        def work(caller: Caller) -> JsonObject:
-            reports = [_report(*each, caller, request) for each in enumerate(_items(body))]
-            for report in reports:
-                check(caller, Role.REPORTER, report.name)
-            ledger = asking.served.ledger
-            results = ledger.report_many(_completed(ledger, reports))
-            return {"results": [_result(result) for result in results]}
-
-        return await asking.write(request, Role.REPORTER, None, work)
+        caller = await routes.admit(request, Role.REPORTER)
+        reports = [_report(*each, caller, request) for each in enumerate(_items(body))]
+        for report in reports:
+            check(caller, Role.REPORTER, report.name)
+        results = await routes.ledger.report_many(await _completed(routes.ledger, reports))
+        return await routes.json({"results": [_result(result) for result in results]})
 
     router.post("/reports:batch", name="batch", openapi_extra=batch_schema(sorted(REPORTS)))(batch)
 
@@ -141,7 +133,7 @@ def _items(body: bytes) -> list[Any]:
     return items
 
 
-def _report(number: int, item: Any, caller: Caller, request: Request) -> Report:
+def _report(number: int, item: Any, caller: Caller, request: Request) -> ReportedEvent:
     """One of a batch; raises InvalidFieldError with its place."""
     place = f"reports[{number}]"
     if not isinstance(item, dict):

@@ -1,18 +1,19 @@
-"""What every native route does: admits the caller, checks what it may, works in a thread, answers JSON."""
+"""What all native routes share: parameters, admission of callers, answers in JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import Query, Request, Response
+from jobledger.domain.canonical import JsonObject
 from jobledger.domain.names import parse_text, parse_time, parse_trace_parent
 from jobledger.infra.access.tokens import Caller, Role, check
+from jobledger.infra.eventstore.json_view import event_json, job_json
 from jobledger.infra.eventstore.verbs import About
+from jobledger.infra.eventstore.write_path import Recorded
 from jobledger.infra.http.middleware import encode
-from jobledger.infra.serving.context import Served
+from jobledger.infra.serving.context import ServerContext
 
 AsOf = Annotated[
     str | None,
@@ -62,43 +63,34 @@ class Json(Response):
     media_type = "application/json"
 
 
-class Asking:
-    """Lets native routes ask the ledger on behalf of who calls them."""
+class NativeRoutes:
+    """What native routes need: the ledger, who calls, and answers in JSON."""
 
-    def __init__(self, served: Served) -> None:
-        self.served = served
+    def __init__(self, server: ServerContext) -> None:
+        self.server = server
+        self.ledger = server.ledger
+        self.reader = server.ledger.ledger.reader
+        """For functions that block, in `ledger.run`."""
+        self.store = server.ledger.ledger
+        """The same for those that write."""
+        self.writing = server.writers
+        """A context for writes that take a commit and nothing else."""
 
-    async def read(self, request: Request, name: str | None, work: Callable[[Caller], Any]) -> Json:
-        """What a reader may see; `name` is the job it is about, None if it is about many."""
-        asked = partial(self._json, request, Role.READER, name, work)
-        return Json(await self.served.at_length(asked))
+    async def admit(self, request: Request, role: Role, name: str | None = None) -> Caller:
+        """Who calls; `name` is the job it is about, None if it is about many.
 
-    async def write(
-        self,
-        request: Request,
-        role: Role,
-        name: str | None,
-        work: Callable[[Caller], Any],
-        *,
-        quick: bool = True,
-    ) -> Json:
-        """What takes that role; `quick`: all it takes is to write one job, if it is about one."""
-        asked = partial(self._json, request, role, name, work)
-        one = quick and name is not None
-        return Json(await (self.served.write(asked) if one else self.served.at_length(asked)))
-
-    def admit(self, request: Request, role: Role, name: str | None = None) -> Caller:
-        """Who calls; raises UnauthenticatedError and PermissionDeniedError. May ask the database."""
-        caller = self.served.admit(authorization_of(request))
+        Raises UnauthenticatedError, and PermissionDeniedError unless they have that role there.
+        """
+        caller = await self.server.admit(authorization_of(request))
         request.state.actor = caller.name
         check(caller, role, name)
+        if request.method == "GET":
+            self.server.writers.make_way()
         return caller
 
-    def _json(
-        self, request: Request, role: Role, name: str | None, work: Callable[[Caller], Any]
-    ) -> bytes:
-        said = encode(work(self.admit(request, role, name)))
-        return self.served.ledger.reveal_text(said)
+    async def json(self, answer: Any) -> Json:
+        """The answer, with its personal values decrypted."""
+        return Json(await self.ledger.decrypt_json(encode(answer)))
 
 
 def about_of(caller: Caller, request: Request, said: dict[str, Any]) -> About:
@@ -117,3 +109,9 @@ def about_of(caller: Caller, request: Request, said: dict[str, Any]) -> About:
     if trace_parent is not None:
         about["trace_parent"] = trace_parent
     return about
+
+
+def recorded_json(recorded: Recorded) -> JsonObject:
+    """What came of a command or a report."""
+    events = [event_json(event) for event in recorded.events]
+    return {"job": job_json(recorded.job), "events": events}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -11,29 +12,29 @@ from fastapi import APIRouter, Request
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.names import parse_name
-from jobledger.infra.access.tokens import Caller, Role
+from jobledger.infra.access.tokens import Role
 from jobledger.infra.evaluation.samples.reading import read_page, read_spoilt
 from jobledger.infra.evaluation.samples.recording import Prediction, Sampled
 from jobledger.infra.http.native.bodies import read_time
-from jobledger.infra.http.native.routes import Asking, Json, PageSize, Position
+from jobledger.infra.http.native.routes import Json, NativeRoutes, PageSize, Position
 from pydantic_core import PydanticCustomError
 
-USUAL_PAGE: Final = 100
+DEFAULT_PAGE: Final = 100
 MAX_PAGE: Final = 1_000
 PREDICTION: Final = {"input", "output", "time", "key", "groundTruth"}
 TRUTH: Final = {"key", "groundTruth"}
 
 
-def sampling(asking: Asking) -> APIRouter:
+def sample_routes(routes: NativeRoutes) -> APIRouter:
     """The routes of predictions."""
     router = APIRouter(prefix="/ledger/v1", tags=["evaluation jobs"])
-    _add_predictions(router, asking)
-    _add_truths(router, asking)
-    _add_reading(router, asking)
+    _add_predictions(router, routes)
+    _add_truths(router, routes)
+    _add_reading(router, routes)
     return router
 
 
-def _add_predictions(router: APIRouter, asking: Asking) -> None:
+def _add_predictions(router: APIRouter, routes: NativeRoutes) -> None:
     async def record_predictions(request: Request, name: str) -> Json:
         """Samples up to 10,000 predictions of the job's model version; says what became of them.
 
@@ -41,14 +42,15 @@ def _add_predictions(router: APIRouter, asking: Asking) -> None:
         name is kept aside, and named here with the reason.
         """
         body = await request.body()
+        await routes.admit(request, Role.REPORTER, parse_name(name))
 
-        def work(_: Caller) -> JsonObject:
+        def record() -> Sampled:
             now = datetime.now(UTC)
             items = _items(body, "predictions", PREDICTION)
             given = [_prediction(place, item, now) for place, item in items]
-            return _shown(asking.served.ledger.record_predictions(name, given))
+            return routes.store.record_predictions(name, given)
 
-        return await asking.write(request, Role.REPORTER, parse_name(name), work, quick=False)
+        return await routes.json(_shown(await routes.ledger.run(record)))
 
     router.post(
         "/{name:path}:recordPredictions",
@@ -57,20 +59,18 @@ def _add_predictions(router: APIRouter, asking: Asking) -> None:
     )(record_predictions)
 
 
-def _add_truths(router: APIRouter, asking: Asking) -> None:
+def _add_truths(router: APIRouter, routes: NativeRoutes) -> None:
     async def record_truths(request: Request, name: str) -> Json:
         """Tells what is true of examples, by their keys; each outcome is told, repeated, unknown, taken or differs."""
         body = await request.body()
-
-        def work(_: Caller) -> JsonObject:
-            items = [item for _, item in _items(body, "truths", TRUTH)]
-            truths = [
-                (_text(f"truths[{n}].key", t.get("key")), t.get("groundTruth"))
-                for n, t in enumerate(items)
-            ]
-            return {"outcomes": asking.served.ledger.record_truths(name, truths).outcomes}
-
-        return await asking.write(request, Role.REPORTER, parse_name(name), work, quick=False)
+        await routes.admit(request, Role.REPORTER, parse_name(name))
+        items = [item for _, item in _items(body, "truths", TRUTH)]
+        truths = [
+            (_text(f"truths[{n}].key", t.get("key")), t.get("groundTruth"))
+            for n, t in enumerate(items)
+        ]
+        told = await routes.ledger.record_truths(name, truths)
+        return await routes.json({"outcomes": told.outcomes})
 
     router.post(
         "/{name:path}:recordTruths",
@@ -79,37 +79,34 @@ def _add_truths(router: APIRouter, asking: Asking) -> None:
     )(record_truths)
 
 
-def _add_reading(router: APIRouter, asking: Asking) -> None:
-    ledger = asking.served.ledger
-
+def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
     @router.get("/{name:path}/sampling")
     async def counts(request: Request, name: str) -> Json:
         """How many predictions of the job became what, since it was made."""
-        return await asking.read(request, parse_name(name), lambda _: ledger.sampling(name))
+        await routes.admit(request, Role.READER, parse_name(name))
+        return await routes.json(await routes.ledger.sampling(name))
 
     @router.get("/{name:path}/samples")
     async def samples(
-        request: Request, name: str, after: Position = 0, page_size: PageSize = USUAL_PAGE
+        request: Request, name: str, after: Position = 0, page_size: PageSize = DEFAULT_PAGE
     ) -> Json:
         """The job's samples after a number, in the order they were sampled."""
-
-        def work(_: Caller) -> JsonObject:
-            most = min(page_size or USUAL_PAGE, MAX_PAGE)
-            return {"samples": read_page(ledger, parse_name(name), after, most)}
-
-        return await asking.read(request, parse_name(name), work)
+        name = parse_name(name)
+        await routes.admit(request, Role.READER, name)
+        limit = min(page_size or DEFAULT_PAGE, MAX_PAGE)
+        page = await routes.ledger.run(partial(read_page, routes.reader, name, after, limit))
+        return await routes.json({"samples": page})
 
     @router.get("/{name:path}/spoiltPredictions")
-    async def spoilt(
-        request: Request, name: str, after: Position = 0, page_size: PageSize = USUAL_PAGE
+    async def rejected(
+        request: Request, name: str, after: Position = 0, page_size: PageSize = DEFAULT_PAGE
     ) -> Json:
         """Predictions that could not be sampled, each with the reason."""
-
-        def work(_: Caller) -> JsonObject:
-            most = min(page_size or USUAL_PAGE, MAX_PAGE)
-            return {"spoiltPredictions": read_spoilt(ledger, parse_name(name), after, most)}
-
-        return await asking.read(request, parse_name(name), work)
+        name = parse_name(name)
+        await routes.admit(request, Role.READER, name)
+        limit = min(page_size or DEFAULT_PAGE, MAX_PAGE)
+        page = await routes.ledger.run(partial(read_spoilt, routes.reader, name, after, limit))
+        return await routes.json({"spoiltPredictions": page})
 
 
 def _items(body: bytes, field: str, known: set[str]) -> Iterator[tuple[str, JsonObject]]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from functools import partial
-from itertools import islice
 from typing import Annotated, Final, NamedTuple
 
 from fastapi import APIRouter, Header, Query, Request
@@ -19,22 +17,22 @@ from jobledger.infra.errors import OverloadedError
 from jobledger.infra.eventstore.json_view import event_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.http.middleware import encode
-from jobledger.infra.http.native.routes import Asking, Position
-from jobledger.infra.serving.context import Served
+from jobledger.infra.http.native.routes import NativeRoutes, Position
+from jobledger.infra.serving.context import ServerContext
 
-PAUSE: Final = 0.05
-"""Seconds between two looks for new events, made for all followers together."""
-KEEPALIVE: Final = 15.0
-PAGE: Final = 500
-RECONNECT: Final = 1_000
-"""Milliseconds after which a client whose stream ended comes again."""
+LOOK_SECONDS: Final = 0.05
+"""Between two looks for new events, made for all followers together."""
+KEEPALIVE_SECONDS: Final = 15.0
+PAGE_EVENTS: Final = 500
+RECONNECT_MILLISECONDS: Final = 1_000
+"""After which a client whose stream ended comes again."""
 
 
 class Tail:
     """Knows how far the ledger is; looks only while somebody waits."""
 
-    def __init__(self, served: Served) -> None:
-        self._served = served
+    def __init__(self, server: ServerContext) -> None:
+        self._server = server
         self._size = 0
         self._grown = asyncio.Condition()
         self._looking: asyncio.Task[None] | None = None
@@ -48,28 +46,28 @@ class Tail:
                 if self._looking is None or self._looking.done():
                     self._looking = asyncio.create_task(self._look())
                 await self._grown.wait_for(
-                    lambda: self._size > position or self._served.stopping.is_set()
+                    lambda: self._size > position or self._server.stopping.is_set()
                 )
         finally:
             self._waiting -= 1
 
     async def _look(self) -> None:
-        while self._waiting and not self._served.stopping.is_set():
+        while self._waiting and not self._server.stopping.is_set():
             # A server that is away now may be back at the next look.
             with suppress(LedgerError):
-                self._size = await self._served.read(self._served.ledger.size)
+                self._size = await self._server.ledger.size()
             async with self._grown:
                 self._grown.notify_all()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._served.stopping.wait(), PAUSE)
+                await asyncio.wait_for(self._server.stopping.wait(), LOOK_SECONDS)
         async with self._grown:
             self._grown.notify_all()
 
 
-def streaming(asking: Asking) -> APIRouter:
+def stream_routes(routes: NativeRoutes) -> APIRouter:
     """The route of followers."""
     router = APIRouter(prefix="/ledger/v1", tags=["reading"])
-    tail = Tail(asking.served)
+    tail = Tail(routes.server)
 
     @router.get(
         "/events:stream", response_class=StreamingResponse,
@@ -82,14 +80,14 @@ def streaming(asking: Asking) -> APIRouter:
         last_event_id: Annotated[str | None, Header(description="Wins over `after`.")] = None,
     ) -> StreamingResponse:
         """Events as they are recorded, none missing and none twice: `id` is the position, `event` the type."""
-        served = asking.served
+        server = routes.server
         position = after if not last_event_id else _position(last_event_id)
         of = parse_name(name) if name else None
-        caller = await served.read(lambda: asking.admit(request, Role.READER, of))
-        if served.stopping.is_set() or served.streams >= served.limits.max_streams:
-            raise OverloadedError(f"{served.streams} follow the feed already, or it is stopping")
+        caller = await routes.admit(request, Role.READER, of)
+        if server.stopping.is_set() or server.streams >= server.limits.max_streams:
+            raise OverloadedError(f"{server.streams} follow the feed already, or it is stopping")
         return StreamingResponse(
-            _events(asking, request, tail, Wanted(caller, of), position),
+            _events(routes, request, tail, Wanted(caller, of), position),
             media_type="text/event-stream",
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
@@ -109,36 +107,28 @@ class Wanted(NamedTuple):
 
 
 async def _events(
-    asking: Asking, request: Request, tail: Tail, wanted: Wanted, position: int
+    routes: NativeRoutes, request: Request, tail: Tail, wanted: Wanted, position: int
 ) -> AsyncIterator[bytes]:
-    served = asking.served
-    served.streams += 1
+    server, ledger = routes.server, routes.ledger
+    server.streams += 1
     try:
-        yield format_sse_event(retry=RECONNECT)
-        while not served.stopping.is_set():
+        yield format_sse_event(retry=RECONNECT_MILLISECONDS)
+        while not server.stopping.is_set():
             try:
-                await asyncio.wait_for(tail.beyond(position), KEEPALIVE)
+                await asyncio.wait_for(tail.beyond(position), KEEPALIVE_SECONDS)
             except TimeoutError:
                 yield format_sse_event(comment="still here")
             # A token that was revoked meanwhile ends the stream.
-            await served.read(lambda: asking.admit(request, Role.READER))
-            page = await served.read(partial(_page, served, position))
+            await routes.admit(request, Role.READER)
+            page = await ledger.events_after(position, PAGE_EVENTS)
             if page:
                 position = page[-1].position
-                yield await served.read(partial(_shown_to, served, wanted, page))
+                seen = [await ledger.decrypted(event) for event in page if wanted.has(event)]
+                yield b"".join(map(_shown, seen))
     except LedgerError:
         return  # The client comes again where it was, and is told what is wrong.
     finally:
-        served.streams -= 1
-
-
-def _page(served: Served, after: int) -> list[RecordedEvent]:
-    return list(islice(served.ledger.events(after, follow=False), PAGE))
-
-
-def _shown_to(served: Served, wanted: Wanted, page: list[RecordedEvent]) -> bytes:
-    opened = served.ledger.opened
-    return b"".join(_shown(opened(event)) for event in page if wanted.has(event))
+        server.streams -= 1
 
 
 def _shown(event: RecordedEvent) -> bytes:

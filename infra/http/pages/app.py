@@ -13,8 +13,8 @@ from jobledger.infra.http.native.routes import COOKIE
 from jobledger.infra.http.pages.fleet import fleet_routes
 from jobledger.infra.http.pages.job import job_routes
 from jobledger.infra.http.pages.report import report_routes
-from jobledger.infra.http.pages.routes import Showing
-from jobledger.infra.serving.context import Served
+from jobledger.infra.http.pages.routes import PageRoutes
+from jobledger.infra.serving.context import ServerContext
 from jobledger.infra.web import assets
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -37,36 +37,36 @@ def serves(method: str, path: str) -> bool:
     return path == "/" or path.startswith(PLACES)
 
 
-def pages(served: Served) -> Starlette:
+def pages(server: ServerContext) -> Starlette:
     """An application of all these."""
-    showing = Showing(served)
+    pages = PageRoutes(server)
     routes = [
-        *fleet_routes(showing),
-        *job_routes(showing),
-        *report_routes(showing),
-        *_session_routes(showing),
+        *fleet_routes(pages),
+        *job_routes(pages),
+        *report_routes(pages),
+        *_session_routes(pages),
         Route("/assets/{version}/{name}", asset),
     ]
-    handlers: Any = dict.fromkeys((LedgerError, HTTPException, Exception), showing.refuse)
+    handlers: Any = dict.fromkeys((LedgerError, HTTPException, Exception), pages.refuse)
     compressing = Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     return Starlette(routes=routes, exception_handlers=handlers, middleware=[compressing])
 
 
-def _session_routes(showing: Showing) -> list[Route]:
+def _session_routes(pages: PageRoutes) -> list[Route]:
     async def begin(request: Request) -> Response:
         """Keeps a token in a cookie that no script reads and no other site sends."""
         form = parse_qs((await request.body()).decode(errors="replace"))
         token, back = (form.get(key, [""])[0].strip() for key in ("token", "back"))
-        await showing.served.at_length(lambda: showing.served.admit(f"Bearer {token}"))
+        await pages.server.admit(f"Bearer {token}")
         local = back.startswith("/") and not back.startswith(("//", "/\\"))
-        answer = RedirectResponse(back if local else "/", 303, showing.headers)
+        answer = RedirectResponse(back if local else "/", 303, pages.headers)
         secure = request.url.scheme == "https"
         answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure)
         return answer
 
     async def end(_: Request) -> Response:
         """Forgets it."""
-        answer = RedirectResponse("/", 303, showing.headers)
+        answer = RedirectResponse("/", 303, pages.headers)
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return answer
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from jobledger.infra.access.tokens import Caller
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.history.state_counts import steps
-from jobledger.infra.http.pages.routes import Showing, scope_of
+from jobledger.infra.http.pages.routes import PageRoutes, scope_of
 from jobledger.infra.web.fleet import read_fleet, read_jobs, read_moment, read_series
 from jobledger.infra.web.links import (
     COLUMNS,
@@ -33,9 +33,9 @@ LISTED: Final = {
 }
 
 
-def fleet_routes(showing: Showing) -> list[Route]:
+def fleet_routes(routes: PageRoutes) -> list[Route]:
     """The page, and parts of it."""
-    fleet = FleetPage(showing)
+    fleet = FleetPage(routes)
     return [
         Route("/", fleet.page),
         Route("/fleet/list", fleet.list),
@@ -48,15 +48,15 @@ def fleet_routes(showing: Showing) -> list[Route]:
 class FleetPage:
     """Answers for the fleet; who is limited to a project sees, and counts, its jobs only."""
 
-    def __init__(self, showing: Showing) -> None:
-        self._showing = showing
-        self._ledger = showing.ledger
+    def __init__(self, routes: PageRoutes) -> None:
+        self._routes = routes
+        self._reader = routes.reader
 
     async def page(self, request: Request) -> Response:
         """All of it."""
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
-            fleet = read_fleet(self._ledger, self._link(request), scope_of(caller), caller.project)
+            fleet = read_fleet(self._reader, self._link(request), scope_of(caller), caller.project)
             shown = fleet.jobs.link.states
 
             def toggled(state: str) -> tuple[str, ...]:
@@ -67,30 +67,30 @@ class FleetPage:
                 "usual_states": SHOWN, "toggled": toggled, **LISTED,
             }  # fmt: skip
 
-        return await self._showing.page(request, "fleet.html", work)
+        return await self._routes.page(request, "fleet.html", work)
 
     async def list(self, request: Request) -> Response:
         """The list alone, as of another moment."""
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
-            jobs = read_jobs(self._ledger, self._link(request), scope_of(caller))
+            jobs = read_jobs(self._reader, self._link(request), scope_of(caller))
             return {"fleet": {"jobs": jobs}} | LISTED
 
-        return await self._showing.page(request, "fleet_list.html", work)
+        return await self._routes.page(request, "fleet_list.html", work)
 
     async def step(self, request: Request) -> Response:
         """The moment of the event before (`by` -1) or after (1) the link's; `at` is null where there is none."""
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
-            moment = read_moment(self._ledger, self._link(request))
-            moments = steps(self._ledger, moment, caller.project)
+            moment = read_moment(self._reader, self._link(request))
+            moments = steps(self._reader, moment, caller.project)
             back = request.query_params.get("by") == "-1"
             found = moments.before if back else moments.after
             if found is None:
                 return {"at": None}
             return {"at": str(found), "time": time_text(found.time)}
 
-        return await self._showing.json(request, work)
+        return await self._routes.json(request, work)
 
     async def offers(self, request: Request) -> Response:
         """What may follow in a filter at a caret."""
@@ -99,20 +99,20 @@ class FleetPage:
             text = request.query_params.get("filter", "")
             caret = request.query_params.get("caret", "")
             at = int(caret) if caret.isascii() and caret.isdigit() else len(text)
-            return [offer.json() for offer in offers(self._ledger, text, at, caller.project)]
+            return [offer.json() for offer in offers(self._reader, text, at, caller.project)]
 
-        return await self._showing.json(request, work)
+        return await self._routes.json(request, work)
 
     async def csv(self, request: Request) -> Response:
         """The chart's numbers, all of them."""
 
         def work(caller: Caller, request: Request) -> str:
-            rows, states = read_series(self._ledger, self._link(request), caller.project)
+            rows, states = read_series(self._reader, self._link(request), caller.project)
             return csv_text(["time", *states], rows)
 
-        return await self._showing.file(request, "states.csv", "text/csv", work)
+        return await self._routes.file(request, "states.csv", "text/csv", work)
 
     def _link(self, request: Request) -> FleetLink:
         link = FleetLink.parse(request.query_params)
-        check_ledger(link.ledger, self._ledger.name)
+        check_ledger(link.ledger, self._reader.name)
         return link

@@ -11,7 +11,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.names import parse_name
 from jobledger.infra.access.tokens import Caller
 from jobledger.infra.history.explain import why
-from jobledger.infra.http.pages.routes import Showing
+from jobledger.infra.http.pages.routes import PageRoutes
 from jobledger.infra.web.history import (
     WINDOW,
     Outline,
@@ -29,9 +29,9 @@ from starlette.routing import Route
 Read = Callable[[Outline, Request], Any]
 
 
-def job_routes(showing: Showing) -> list[Route]:
+def job_routes(routes: PageRoutes) -> list[Route]:
     """The page, and parts of it."""
-    job = JobPage(showing)
+    job = JobPage(routes)
     parts = {"step": job.step, "window": job.window, "blame": job.blame, "steps": job.steps}
     return [
         Route("/jobs/{name:path}", job.page),
@@ -43,9 +43,9 @@ def job_routes(showing: Showing) -> list[Route]:
 class JobPage:
     """Answers for one job; a deleted one, too, for its history is there."""
 
-    def __init__(self, showing: Showing) -> None:
-        self._showing = showing
-        self._ledger = showing.ledger
+    def __init__(self, routes: PageRoutes) -> None:
+        self._routes = routes
+        self._reader = routes.reader
 
     async def page(self, request: Request) -> Response:
         """All of it."""
@@ -53,10 +53,10 @@ class JobPage:
 
         def work(_: Caller, request: Request) -> dict[str, Any]:
             link = JobLink.parse(request.query_params)
-            check_ledger(link.ledger, self._ledger.name)
-            return {"job": read_page(self._ledger, name, link)}
+            check_ledger(link.ledger, self._reader.name)
+            return {"job": read_page(self._reader, name, link)}
 
-        return await self._showing.page(request, "job.html", work, name)
+        return await self._routes.page(request, "job.html", work, name)
 
     async def part(self, read: Read, request: Request) -> Response:
         """What a script of the page asks for."""
@@ -64,9 +64,9 @@ class JobPage:
 
         def work(_: Caller, request: Request) -> Any:
             link = JobLink.parse(request.query_params)
-            return read(read_outline(self._ledger, name, link.clock, link.until), request)
+            return read(read_outline(self._reader, name, link.clock, link.until), request)
 
-        return await self._showing.json(request, work, name)
+        return await self._routes.json(request, work, name)
 
     def step(self, outline: Outline, request: Request) -> JsonObject:
         """The last step by a time."""
@@ -74,14 +74,14 @@ class JobPage:
 
     def window(self, outline: Outline, request: Request) -> JsonObject:
         """Some steps, and the job before them."""
-        return read_window(self._ledger, outline, _number(request, "window"))
+        return read_window(self._reader, outline, _number(request, "window"))
 
     def blame(self, outline: Outline, request: Request) -> JsonObject:
         """Since which step each field was what it was before those."""
         number = _number(request, "window")
         if number * WINDOW > len(outline.rows):
             raise InvalidFieldError("window", f"there is no {number}")
-        return {"since": read_blame(self._ledger, outline, number)}
+        return {"since": read_blame(self._reader, outline, number)}
 
     def steps(self, outline: Outline, request: Request) -> JsonObject:
         """Events of some types, by some actors, or that failed: a window of those after a step."""
@@ -91,7 +91,7 @@ class JobPage:
         )
         after = _number(request, "after")
         shown = [step for step in found if step > after][:WINDOW]
-        events = read_steps(self._ledger, outline, shown)
+        events = read_steps(self._reader, outline, shown)
         return {
             "events": events,
             "total": len(found),
@@ -105,9 +105,9 @@ class JobPage:
         def work(_: Caller, request: Request) -> JsonObject:
             link = JobLink.parse(request.query_params)
             at = link.at or (f"@{link.until}" if link.until else None)
-            return why(self._ledger, name, self._ledger.moment(at, None, name)).json()
+            return why(self._reader, name, self._reader.moment(at, None, name)).json()
 
-        return await self._showing.json(request, work, name)
+        return await self._routes.json(request, work, name)
 
 
 def _number(request: Request, field: str) -> int:

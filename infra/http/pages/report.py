@@ -7,7 +7,7 @@ from typing import Any, Final
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.access.tokens import Caller
 from jobledger.infra.analytics.analysis import REPORTS
-from jobledger.infra.http.pages.routes import Showing, scope_of
+from jobledger.infra.http.pages.routes import PageRoutes, scope_of
 from jobledger.infra.web.evaluations import read_evaluations, rows_of
 from jobledger.infra.web.links import check_ledger, job_address
 from jobledger.infra.web.rendering import csv_text
@@ -21,18 +21,18 @@ ASKED: Final = frozenset({"from", "to", "bucket", "by", "filter"})
 BUCKETED: Final = frozenset(name for name, kind in REPORTS.items() if kind.bucketed)
 
 
-def report_routes(showing: Showing) -> list[Route]:
+def report_routes(routes: PageRoutes) -> list[Route]:
     """The page, and its rows."""
-    reports = ReportsPage(showing)
+    reports = ReportsPage(routes)
     return [Route("/reports", reports.page), Route("/reports.csv", reports.csv)]
 
 
 class ReportsPage:
     """Answers with reports; who is limited to a project has its jobs counted only."""
 
-    def __init__(self, showing: Showing) -> None:
-        self._showing = showing
-        self._ledger = showing.ledger
+    def __init__(self, routes: PageRoutes) -> None:
+        self._routes = routes
+        self._reader = routes.reader
 
     async def page(self, request: Request) -> Response:
         """The report that the address names."""
@@ -44,17 +44,17 @@ class ReportsPage:
                 "job_address": job_address, "problem": None,
             }  # fmt: skip
             if link.report == "evaluations":
-                shown = read_evaluations(self._ledger, link, scope_of(caller))
+                shown = read_evaluations(self._reader, link, scope_of(caller))
                 return usual | {"evaluations": shown, "shown": None, "link": shown.link}
             try:
-                found = read_report(self._ledger, link, caller.project)
+                found = read_report(self._reader, link, caller.project)
             except InvalidFieldError as error:
                 if error.field not in ASKED:
                     raise
                 return usual | {"evaluations": None, "shown": None, "link": link, "problem": error}
             return usual | {"evaluations": None, "shown": found, "link": found.link}
 
-        return await self._showing.page(request, "reports.html", work)
+        return await self._routes.page(request, "reports.html", work)
 
     async def csv(self, request: Request) -> Response:
         """The report's rows."""
@@ -62,15 +62,15 @@ class ReportsPage:
         def work(caller: Caller, request: Request) -> str:
             link = self._link(request)
             if link.report == "evaluations":
-                shown = read_evaluations(self._ledger, link, scope_of(caller))
+                shown = read_evaluations(self._reader, link, scope_of(caller))
                 return csv_text(*rows_of(shown, request.query_params.get("of", "curve")))
-            found = read_report(self._ledger, link, caller.project)
+            found = read_report(self._reader, link, caller.project)
             return csv_text(found.report.columns, [row for _, row in found.rows])
 
         name = f"{ReportLink.parse(request.query_params).report}.csv"
-        return await self._showing.file(request, name, "text/csv", work)
+        return await self._routes.file(request, name, "text/csv", work)
 
     def _link(self, request: Request) -> ReportLink:
         link = ReportLink.parse(request.query_params)
-        check_ledger(link.ledger, self._ledger.name)
+        check_ledger(link.ledger, self._reader.name)
         return link

@@ -12,7 +12,7 @@ from jobledger.infra.google.wire.status import status_of
 from jobledger.infra.http.middleware import as_sent, encode
 from jobledger.infra.http.native.jobs import scoped
 from jobledger.infra.http.native.routes import authorization_of
-from jobledger.infra.serving.context import Served
+from jobledger.infra.serving.context import ServerContext
 from jobledger.infra.web import assets
 from jobledger.infra.web.rendering import render
 from starlette.exceptions import HTTPException
@@ -29,12 +29,12 @@ PART: Final = "x-part"
 Work = Callable[[Caller, Request], Any]
 
 
-class Showing:
-    """Answers with pages and parts of them, on behalf of whoever looks."""
+class PageRoutes:
+    """Answers with pages and parts of them."""
 
-    def __init__(self, served: Served) -> None:
-        self.served = served
-        self.ledger = served.ledger
+    def __init__(self, server: ServerContext) -> None:
+        self.server = server
+        self.reader = server.ledger.ledger.reader
         self.headers = {
             "content-security-policy": POLICY.format(map=assets.import_map_hash()),
             "x-content-type-options": "nosniff",
@@ -46,25 +46,27 @@ class Showing:
         self, request: Request, template: str, work: Work, name: str | None = None
     ) -> Response:
         """The template, with what `work` reads; `name` is the job it is about, None if of many."""
+        caller = await self._admit(request, name)
 
         def asked() -> str:
-            caller = self._admit(request, name)
             return self._render(template, work(caller, request), caller)
 
-        return self._html(await self.served.at_length(asked))
+        return self._html(await self.server.ledger.run(asked))
 
     async def json(self, request: Request, work: Work, name: str | None = None) -> Response:
         """The same as JSON, for a script."""
+        caller = await self._admit(request, name)
 
         def asked() -> bytes:
-            return self.ledger.reveal_text(encode(work(self._admit(request, name), request)))
+            return self.reader.decrypt_json(encode(work(caller, request)))
 
-        content = await self.served.at_length(asked)
+        content = await self.server.ledger.run(asked)
         return Response(content, 200, self.headers, "application/json")
 
     async def file(self, request: Request, name: str, media_type: str, work: Work) -> Response:
         """The same as a file to keep."""
-        content = await self.served.at_length(lambda: work(self._admit(request), request))
+        caller = await self._admit(request)
+        content = await self.server.ledger.run(lambda: work(caller, request))
         said = {"content-disposition": f'attachment; filename="{name}"'}
         return Response(content, 200, self.headers | said, media_type)
 
@@ -88,8 +90,8 @@ class Showing:
         }
         return self._html(self._render("refused.html", said, None), status)
 
-    def _admit(self, request: Request, name: str | None = None) -> Caller:
-        caller = self.served.admit(authorization_of(request))
+    async def _admit(self, request: Request, name: str | None = None) -> Caller:
+        caller = await self.server.admit(authorization_of(request))
         request.state.actor = caller.name
         check(caller, Role.READER, name)
         return caller
@@ -97,7 +99,7 @@ class Showing:
     def _render(self, template: str, said: dict[str, Any], caller: Caller | None) -> str:
         usual = {
             "page": "",
-            "ledger": self.ledger.name,
+            "ledger": self.reader.name,
             "import_map": assets.import_map(),
             "caller": None if caller is None else caller.name,
         }

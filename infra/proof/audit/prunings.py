@@ -7,9 +7,9 @@ from typing import Final
 
 from jobledger.domain import canonical
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.leaves import digest_of_positions
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
-from jobledger.infra.retention.prune import digest_of
 from jobledger.infra.upkeep.verify import Finding
 
 READ_PRUNED: Final = sql.load(__package__, "read_pruned")
@@ -32,7 +32,7 @@ def check_records(connection: Connection) -> list[Finding]:
     for record, ranges in sorted(told.items()):
         if record not in digests:
             detail = f"positions from {ranges[0][0]} on are said to be pruned, and no event at {record} says so"
-        elif digests[record] != digest_of(ranges):
+        elif digests[record] != digest_of_positions(ranges):
             detail = (
                 f"the positions said to be pruned are not those that the event at {record} says"
             )

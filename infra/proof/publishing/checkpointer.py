@@ -1,7 +1,7 @@
-"""Seals what was written: lets the log's tree grow over it, and signs the tree.
+"""Checkpoints: the log's tree grows over what was written, and the tree's head is signed.
 
 Any process that writes lets the tree grow; the one that has the log's key signs. A crash between
-the two, or before them, leaves work for the next, and nothing to mend.
+the two, or before them, leaves work for the next process, and nothing to repair.
 """
 
 from __future__ import annotations
@@ -26,43 +26,47 @@ from jobledger.infra.proof.signing.signer import Signer
 from jobledger.infra.settings import Settings
 
 LOG: Final = logging.getLogger("jobledger.proof")
-SHARE: Final = 10
-"""While others write, sealing takes one part in so many of the interpreter's time. Of single events
-that is enough to keep up; a bulk import is caught up with when it is over."""
-AT_THE_END: Final = 100_000
-"""Events that others left unsealed, of which a process takes care before it ends; more wait for one that goes on."""
+BUSY_SHARE: Final = 10
+"""While others write, growing takes one part in so many of the interpreter's time. That keeps up
+with single events; a bulk import is caught up with when it is over."""
+MAX_EVENTS_AT_END: Final = 100_000
+"""Events outside the tree that a process adds before it ends; more wait for a process that goes on."""
 
 
-class Sealer:
-    """Seals one ledger; any number of threads may."""
+class Checkpointer:
+    """Makes checkpoints of one ledger; any number of threads may use it."""
 
-    def __init__(self, info: str, settings: Settings) -> None:
-        """Raises ProofError where the settings say of witnesses and places what cannot be read."""
+    def __init__(
+        self, info: str, settings: Settings, is_busy: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`is_busy` tells whether this process is writing.
+
+        Raises ProofError for settings of witnesses and places that cannot be read.
+        """
         self._info = info
         self._settings = settings
         self._announcer = Announcer(info, settings)
-        self.is_busy: Callable[[], bool] = lambda: False
-        """Whether others of this process are writing."""
-        self._inherited: bool | None = None
-        """Whether more was unsealed, when it began, than a process should end with; None before that."""
+        self._is_busy = is_busy
+        self._has_backlog: bool | None = None
+        """Whether too many events were outside the tree when it began; None before that."""
         self._went_on = 0.0
         self._tree = Tree()
         self._lock = Lock()
         self._connection: Connection | None = None
 
-    def seal_all(self, closed: Signal) -> None:
-        """Seals all there is, behind the writers' backs; what is wrong is logged."""
+    def checkpoint_in_background(self, closed: Signal) -> None:
+        """The same for a background worker: errors are logged."""
         try:
-            self.seal(closed)
+            self.checkpoint(closed)
         except LedgerUnavailableError:
-            pass  # Whoever writes will say so, and what is left is sealed later.
+            pass  # Writers report it, and the rest is done later.
         except LedgerError as error:
-            LOG.error("not sealed: %s", error)  # noqa: TRY400 - the sentence says it all
+            LOG.error("no checkpoint: %s", error)  # noqa: TRY400 - the sentence says it all
         except psycopg.Error:
-            LOG.exception("not sealed")
+            LOG.exception("no checkpoint")
 
-    def seal(self, closed: Signal | None = None) -> Note | None:
-        """Seals all there is; returns the new checkpoint, None if there was none to sign or no key.
+    def checkpoint(self, closed: Signal | None = None) -> Note | None:
+        """Signs a checkpoint of all events; returns None if there was nothing new to sign, or no key.
 
         Raises ForkedError where the log is not what was signed before, and ProofError for a key
         that cannot be used.
@@ -73,7 +77,7 @@ class Sealer:
             return self._sign(connection)
 
     def close(self) -> None:
-        """Gives its connection back, once what was signed last is announced."""
+        """Closes its connection, once the last checkpoint is announced."""
         self._announcer.close()
         with self._lock:
             if self._connection is not None:
@@ -82,9 +86,9 @@ class Sealer:
     def _grow(self, connection: Connection, closed: Signal | None) -> None:
         ending = closed is not None and closed.is_set()
         standing = self._tree.standing(connection)
-        if self._inherited is None:
-            self._inherited = standing.events - standing.size > AT_THE_END
-        if ending and self._inherited:
+        if self._has_backlog is None:
+            self._has_backlog = standing.events - standing.size > MAX_EVENTS_AT_END
+        if ending and self._has_backlog:
             return
         size = standing.size
         while size < standing.events:
@@ -97,9 +101,9 @@ class Sealer:
                 return
 
     def _rest(self) -> None:
-        """Lets the process's other threads go on."""
+        """Lets the process's other threads run."""
         worked = time.monotonic() - self._went_on
-        time.sleep(worked * (SHARE - 1) if self.is_busy() else worked / SHARE)
+        time.sleep(worked * (BUSY_SHARE - 1) if self._is_busy() else worked / BUSY_SHARE)
         self._went_on = time.monotonic()
 
     def _sign(self, connection: Connection) -> Note | None:

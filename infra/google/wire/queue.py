@@ -14,17 +14,16 @@ from datetime import UTC, datetime
 from itertools import islice
 from threading import Lock
 from typing import Any, Final, NamedTuple
-from weakref import WeakKeyDictionary, proxy
 
 from jobledger.domain.job import Job
 from jobledger.domain.moments import Clock
 from jobledger.domain.names import project_of
 from jobledger.domain.states import JobState, state_after
 from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.moments import Given
+from jobledger.infra.read.reader import Reader
 
 READ_QUEUE: Final = sql.load(__package__, "read_queue")
 COLLECTION: Final = "jobs"
@@ -41,23 +40,18 @@ class Rank(NamedTuple):
     name: str
 
 
-def positions(
-    ledger: Ledger, project: str, jobs: Sequence[Job], as_of: Given | None, clock: Clock | None
+def past_places(
+    reader: Reader, project: str, waiting: Sequence[Job], as_of: Given | None, clock: Clock | None
 ) -> dict[str, int]:
-    """The places from 1, or as reported, of those jobs that wait."""
-    waiting = [job for job in jobs if job.state is JobState.QUEUED]
-    if not waiting:
-        return {}
-    if as_of is None and clock is None:
-        return _queue_of(ledger).places(waiting)
+    """The places of these jobs as of a moment, from 1 or as reported."""
     project_id = project.removeprefix("projects/")
     queued = f'state = QUEUED AND kind = {COLLECTION} AND project = "{project_id}"'
     line = sorted(
         _rank(job.name, job.create_time, job.spec)
-        for job in ledger.scan(queued, as_of=as_of, clock=clock)
+        for job in reader.scan(queued, as_of=as_of, clock=clock)
     )
     reckoned = {rank.name: place for place, rank in enumerate(line, start=1)}
-    reported = {job.name: _reported(ledger.history(job.name), job.version) for job in waiting}
+    reported = {job.name: _reported(reader.history(job.name), job.version) for job in waiting}
     return {
         job.name: place
         for job in waiting
@@ -72,8 +66,8 @@ class Queue:
     Nothing is locked while it reads: what was read is taken if nobody else was faster.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger: Ledger = proxy(ledger)  # It must not keep its own key alive.
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
         self._lock = Lock()
         self._position = -1
         self._ranks: dict[str, Rank] = {}
@@ -83,7 +77,7 @@ class Queue:
     def places(self, jobs: Iterable[Job]) -> dict[str, int]:
         """Where these wait, as far as they still do."""
         if self._position < 0:
-            size = self._ledger.size()
+            size = self._reader.size()
             self._take(-1, size, (), self._look_up(None))
         while not self._is_up_to_date():
             pass
@@ -100,7 +94,7 @@ class Queue:
     def _is_up_to_date(self) -> bool:
         """Takes in the next events; whether those were the last."""
         position = self._position
-        page = list(islice(self._ledger.events(position, follow=False), PAGE))
+        page = list(islice(self._reader.events(position, follow=False), PAGE))
         if page:
             told = [event for event in page if _tells(event)]
             last = {event.name: event for event in told}
@@ -119,7 +113,7 @@ class Queue:
     def _look_up(self, names: list[str] | None) -> list[tuple[Any, ...]]:
         """Those jobs that wait among `names`, or all: name, create time, spec, reported place."""
         said = {"names": names, "collection": COLLECTION}
-        with translated(), self._ledger.pool.connection() as connection:
+        with translated(), self._reader.pool.connection() as connection:
             return connection.execute(READ_QUEUE, said).fetchall()
 
     def _take(
@@ -158,13 +152,6 @@ def _tells(event: RecordedEvent) -> bool:
 
 def _may_wait(event: RecordedEvent) -> bool:
     return state_after(event.type) in {None, JobState.QUEUED}
-
-
-_queues: WeakKeyDictionary[Ledger, Queue] = WeakKeyDictionary()
-
-
-def _queue_of(ledger: Ledger) -> Queue:
-    return _queues.setdefault(ledger, Queue(ledger))
 
 
 def _rank(name: str, create_time: datetime | None, spec: Any) -> Rank:

@@ -1,0 +1,81 @@
+"""The same connection for one asyncio loop: a commit waits for its socket, and blocks nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+import psycopg
+from jobledger.domain.job import Job
+from jobledger.infra.eventstore.appender import (
+    APPEND,
+    FIND_REQUESTS,
+    READ_JOBS,
+    append_parameters,
+    checked,
+    jobs_by_name,
+    placed_of,
+)
+from jobledger.infra.eventstore.stored_event import Placed, Row
+from jobledger.infra.postgres.connections import AsyncConnection, connect_async
+from jobledger.projections.jobs import Change
+from psycopg import pq
+from psycopg.generators import execute
+
+
+class AsyncAppender:
+    """One connection, used by one task at a time."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._pg = connection.pgconn
+        self.in_doubt = False
+        """Whether something was sent that the server has not answered for."""
+
+    @classmethod
+    async def connect(cls, info: str) -> Self:
+        """Connects, and prepares `append`; raises LedgerUnavailableError."""
+        appender = cls(await connect_async(info))
+        appender._pg.send_prepare(b"append", APPEND)
+        await appender._result()
+        return appender
+
+    @property
+    def broken(self) -> bool:
+        """Whether the connection is gone."""
+        return self._pg.status != pq.ConnStatus.OK
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        await self._connection.close()
+
+    async def load(self, names: Sequence[str]) -> dict[str, Job]:
+        """Each of these jobs as it is; one that does not exist at version 0."""
+        return jobs_by_name(names, await self._rows(READ_JOBS, names)) if names else {}
+
+    async def find_requests(self, request_ids: Sequence[str]) -> dict[str, str]:
+        """Those that were used before, with the job each was used for."""
+        return dict(await self._rows(FIND_REQUESTS, request_ids)) if request_ids else {}
+
+    async def append(
+        self, rows: Sequence[Row], request_ids: Sequence[str], changes: Iterable[Change]
+    ) -> Placed:
+        """As Appender.append."""
+        parameters = append_parameters(rows, request_ids, changes)
+        self.in_doubt = True
+        self._pg.send_query_prepared(b"append", parameters)
+        result = await self._result()
+        self.in_doubt = self._pg.transaction_status != pq.TransactionStatus.IDLE
+        return placed_of(result, len(rows))
+
+    async def _rows(self, statement: bytes, values: Sequence[str]) -> list[tuple[Any, ...]]:
+        cursor = await self._connection.execute(statement, (list(values),), binary=True)
+        return await cursor.fetchall()
+
+    async def _result(self) -> pq.abc.PGresult:
+        results: list[pq.abc.PGresult] = await self._connection.wait(execute(self._pg))
+        try:
+            return checked(self._pg, results[-1])
+        except psycopg.Error:
+            self.in_doubt = self.in_doubt and self.broken
+            raise

@@ -1,0 +1,127 @@
+"""The group commit for the tasks of one asyncio loop.
+
+While a batch is on its way, the next one gathers. The common path runs on the loop; whatever
+goes wrong is settled by the careful path of `Committer`, in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from jobledger.infra.eventstore.async_appender import AsyncAppender
+from jobledger.infra.eventstore.batch import MAX_BATCH_WRITES, Batch, JobCache
+from jobledger.infra.eventstore.committer import Committer
+from jobledger.infra.eventstore.pending import Pending
+
+
+class AsyncCommitter:
+    """Commits for all tasks of the loop it is first used on."""
+
+    def __init__(self, info: str, careful: Committer) -> None:
+        """`info` is the connection string, and `careful` settles what the common path cannot."""
+        self.cache = JobCache()
+        self._info = info
+        self._careful = careful
+        self._thread = ThreadPoolExecutor(1, "jobledger-careful")
+        self._waiting: deque[_Caller] = deque()
+        self._committing: asyncio.Task[None] | None = None
+        self._appender: AsyncAppender | None = None
+
+    async def submit(self, writes: Sequence[Pending]) -> None:
+        """Commits one caller's writes, with whatever else waits; returns once all are settled.
+
+        A caller that is cancelled meanwhile does not learn what became of them.
+        """
+        caller = _Caller(writes)
+        self._waiting.append(caller)
+        if self._committing is None:
+            self._committing = asyncio.get_running_loop().create_task(self._commit_all())
+        await caller.settled
+
+    async def close(self) -> None:
+        """Commits what still waits, and ends."""
+        if self._committing is not None:
+            await self._committing
+        if self._appender is not None:
+            await self._appender.close()
+        self._thread.shutdown()
+
+    async def _commit_all(self) -> None:
+        try:
+            while self._waiting:
+                callers = self._next_callers()
+                await self._settle([write for caller in callers for write in caller.writes])
+                for caller in callers:
+                    caller.wake()
+        finally:
+            self._committing = None
+
+    def _next_callers(self) -> list[_Caller]:
+        callers, size = [], 0
+        while self._waiting and size < MAX_BATCH_WRITES:
+            callers.append(self._waiting.popleft())
+            size += len(callers[-1].writes)
+        return callers
+
+    async def _settle(self, writes: Sequence[Pending]) -> None:
+        """Settles all of them; never raises."""
+        if alone := [write for write in writes if write.alone]:
+            await self._settle_carefully(alone, doubt=False)
+        together = [write for write in writes if not write.alone]
+        for start in range(0, len(together), MAX_BATCH_WRITES):
+            waiting: Sequence[Pending] = together[start : start + MAX_BATCH_WRITES]
+            try:
+                while waiting:
+                    waiting = await self._commit_together(waiting)
+            except Exception:
+                doubt = self._appender is not None and self._appender.in_doubt
+                await self._settle_carefully(waiting, doubt=doubt)
+
+    async def _commit_together(self, writes: Sequence[Pending]) -> Sequence[Pending]:
+        """Commits a batch; returns those that have to be decided again."""
+        appender = await self._connected()
+        batch = Batch(self.cache, writes)
+        batch.decide(
+            await appender.find_requests(batch.unknown_requests),
+            await appender.load(batch.unknown_jobs),
+        )
+        rows = batch.rows
+        placed = await appender.append(rows, batch.requests, batch.changes) if rows else None
+        self.cache.keep(batch.jobs.values())
+        batch.settle(placed)
+        for write in batch.retry_alone:
+            self.cache.forget(write.names)
+        return batch.retry_alone
+
+    async def _settle_carefully(self, writes: Sequence[Pending], *, doubt: bool) -> None:
+        loop = asyncio.get_running_loop()
+        settle = partial(self._careful.commit_carefully, writes, doubt=doubt)
+        await loop.run_in_executor(self._thread, settle)
+        for write in writes:
+            self.cache.forget([*write.names, *write.touches])
+
+    async def _connected(self) -> AsyncAppender:
+        """The connection to write on, made anew if it broke."""
+        if self._appender is None or self._appender.broken:
+            self._appender = None
+            self._appender = await AsyncAppender.connect(self._info)
+        return self._appender
+
+
+class _Caller:
+    """A task that waits until its writes are settled."""
+
+    __slots__ = ("settled", "writes")
+
+    def __init__(self, writes: Sequence[Pending]) -> None:
+        self.writes = writes
+        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake(self) -> None:
+        """Lets it go on, unless it was cancelled."""
+        if not self.settled.done():
+            self.settled.set_result(None)

@@ -1,0 +1,126 @@
+"""Writes that one commit takes together, decided on jobs as this process last knew them.
+
+It waits for nothing itself: whoever commits looks up what `unknown_*` names, calls `decide`,
+appends `rows`, and calls `settle`. Versions tell the database whether a job was out of date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from jobledger.domain.errors import LedgerError
+from jobledger.domain.job import Job
+from jobledger.infra.eventstore.pending import Pending, changes
+from jobledger.infra.eventstore.stored_event import Placed, Row
+from jobledger.projections.jobs import Change
+
+MAX_BATCH_WRITES: Final = 512
+MAX_CACHED_JOBS: Final = 10_000
+
+
+class JobCache:
+    """Jobs as this process last wrote or read them; they may be out of date."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+
+    def find(self, name: str) -> Job | None:
+        """The job, if it is here."""
+        return self._jobs.get(name)
+
+    def keep(self, jobs: Iterable[Job]) -> None:
+        """Remembers them in the place of the oldest."""
+        for job in jobs:
+            self._jobs[job.name] = job
+        while len(self._jobs) > MAX_CACHED_JOBS:
+            del self._jobs[next(iter(self._jobs))]
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Lets them be read anew."""
+        for name in names:
+            self._jobs.pop(name, None)
+
+
+class Batch:
+    """Some writes, in the order in which their callers came."""
+
+    def __init__(self, cache: JobCache, writes: Sequence[Pending]) -> None:
+        self._writes = writes
+        self._known = {name: job for write in writes for name, job in write.assumed_new.items()}
+        for name in {name for write in writes for name in write.names}:
+            if (job := cache.find(name)) is not None:
+                self._known[name] = job
+        self.unknown_jobs = [n for w in writes for n in w.names if n not in self._known]
+        """Jobs to read before anything is decided."""
+        self.unknown_requests = [w.request_id for w in writes if w.request_id]
+        """Request ids to look up: each may have been used before."""
+        self.jobs: dict[str, Job] = {}
+        """The jobs as they will be."""
+        self.retry_alone: list[Pending] = []
+        """Writes refused, or without effect, on a job that may be out of date: to be decided again."""
+        self._granted: list[Pending] = []
+        self._refused: list[tuple[Pending, LedgerError | None]] = []
+        self._requests: set[str] = set()
+
+    def decide(self, used: Mapping[str, str], read: Mapping[str, Job]) -> None:
+        """Decides all writes; `used` names the job each known request id was used for."""
+        self._before = {**self._known, **read}
+        self.jobs = dict(self._before)
+        for write in self._writes:
+            self._decide(write, used)
+        # A job is up to date if it was read just now, or is about to be written.
+        current = set(read).union(*(write.names for write in self._granted))
+        for write, error in self._refused:
+            if not current.issuperset(write.names):
+                self.retry_alone.append(write)
+            else:
+                write.error = error
+
+    @property
+    def rows(self) -> list[Row]:
+        """The events to append."""
+        return [row for write in self._granted for row in write.rows]
+
+    @property
+    def requests(self) -> list[str]:
+        """The request ids that these events use up."""
+        return sorted(self._requests)
+
+    @property
+    def changes(self) -> list[Change]:
+        """What the events make of the jobs."""
+        prepared = {name: made for w in self._granted for name, made in w.prepared.items()}
+        return changes(self._before, self.jobs, prepared)
+
+    def settle(self, placed: Placed | None) -> list[Pending]:
+        """Tells each granted write where it was written; returns all that are settled now."""
+        position = 0 if placed is None else placed.first_position
+        for write in self._granted:
+            assert placed is not None
+            write.placed = Placed(position, placed.recorded_time)
+            position += len(write.rows)
+        if not self.retry_alone:
+            return list(self._writes)
+        again = set(map(id, self.retry_alone))
+        return [write for write in self._writes if id(write) not in again]
+
+    def _decide(self, write: Pending, used: Mapping[str, str]) -> None:
+        request = write.request_id
+        if request is not None and request in used:
+            write.used_for = used[request]
+            return
+        if request in self._requests:
+            self.retry_alone.append(write)
+            return
+        try:
+            write.decide(self.jobs)
+        except LedgerError as error:
+            self._refused.append((write, error))
+            return
+        if not write.rows:
+            self._refused.append((write, None))
+            return
+        self._granted.append(write)
+        if request is not None:
+            self._requests.add(request)

@@ -1,0 +1,171 @@
+"""The write path: from "what is this job now" to the answer, for callers in threads and in tasks.
+
+A function of it is a generator. It yields what has to be waited for, a `Step`: writes that have to
+be committed, or a read of the database; whoever runs it waits in its own way and sends back what
+the read returned (`Writer` in a thread, `AsyncWriter` in an asyncio task).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, NamedTuple
+
+from jobledger.domain import names
+from jobledger.domain.commands import JobCommand
+from jobledger.domain.data import Data
+from jobledger.domain.errors import InvalidFieldError, LedgerError, RequestReusedError
+from jobledger.domain.job import Job, decide, judge
+from jobledger.infra.eventstore.batch import JobCache
+from jobledger.infra.eventstore.feed import Feed
+from jobledger.infra.eventstore.pending import Intent, JobsWrite, JobWrite, Pending, Provenance
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.eventstore.verbs import About
+from jobledger.infra.privacy.envelope import MARKER, markers
+from jobledger.infra.privacy.subject_keys import SubjectKeys
+
+Step = Sequence[Pending] | Callable[[], Any]
+
+
+class Recorded(NamedTuple):
+    """What came of a command or report: the job as it is now, and the events written for it."""
+
+    job: Job
+    events: list[RecordedEvent]
+
+
+class ReportedEvent(NamedTuple):
+    """What was seen of one job."""
+
+    name: str
+    data: Data
+    about: About = {}
+
+
+class WritePath:
+    """The steps of each kind of write; it waits for nothing itself."""
+
+    def __init__(self, cache: JobCache, feed: Feed, keys: SubjectKeys) -> None:
+        self._cache = cache
+        self._feed = feed
+        self._keys = keys
+
+    def write(
+        self, name: str, request: Data | JobCommand, about: About
+    ) -> Generator[Step, Any, Recorded]:
+        """A command, or a report, on one job."""
+        name, provenance = names.parse_name(name), provenance_of(about)
+        # 1. What is this job now, as far as this process knows?
+        job = self._cache.find(name)
+        # 2. Which events does the request make happen to it, and what are their bytes?
+        write = JobWrite(name, _intent(request), provenance)
+        decided = _prepare(write, job)
+        # 3. Personal values are encrypted before they leave this process.
+        if write.is_plain if decided else _holds_personal(request):
+            encrypted = yield partial(self._keys.encrypt_request, request)
+            write = JobWrite(name, _intent(encrypted), provenance, encrypted=True)
+            _prepare(write, job)
+        # 4. Wait until a commit has taken it, with whatever else waits. On a job that was out of
+        #    date, the committer decides again.
+        yield [write]
+        # 5. Answer: what was written, now or by the same request before, or why it was not.
+        if write.used_for == name:
+            history = yield partial(self._feed.history, name)
+            write.repeat(history, self._keys.is_repeated)
+        return _answer(write)
+
+    def write_all(
+        self, names_: Iterable[str], command: JobCommand, about: About
+    ) -> Generator[Step, Any, tuple[list[Job], int]]:
+        """A command on several jobs: all of it is done, or nothing."""
+        parsed = list(dict.fromkeys(map(names.parse_name, names_)))
+        command = yield partial(self._keys.encrypt_request, command)
+        write = JobsWrite(parsed, _intent(command), provenance_of(about), encrypted=True)
+        yield [write]
+        if write.error is not None:
+            raise write.error
+        if write.placed is None:
+            return write.after, (yield self._feed.size)
+        return write.after, write.placed.first_position + len(write.rows) - 1
+
+    def write_many(
+        self, reports: Iterable[ReportedEvent]
+    ) -> Generator[Step, Any, list[Recorded | LedgerError]]:
+        """Reports on any jobs, committed together; one that is refused keeps no other back."""
+        writes, jobs = [], dict[str, Job]()
+        for report in reports:
+            name, provenance = names.parse_name(report.name), provenance_of(report.about)
+            intent = _intent(report.data)
+            if MARKER in report.data.encode():
+                intent = yield partial(self._encrypted_intent, report.data)
+            write = JobWrite(name, intent, provenance, encrypted=True)
+            _prepare(write, jobs.get(name) or self._cache.find(name))
+            if write.before is not None:
+                jobs[name] = write.after
+            writes.append(write)
+        yield writes
+        outcomes: list[Recorded | LedgerError] = []
+        for write in writes:
+            try:
+                if write.used_for == write.name:
+                    history = yield partial(self._feed.history, write.name)
+                    write.repeat(history, self._keys.is_repeated)
+                outcomes.append(_answer(write))
+            except LedgerError as error:
+                outcomes.append(error)
+        return outcomes
+
+    def _encrypted_intent(self, data: Data) -> Intent:
+        try:
+            return _intent(self._keys.encrypt_data(data))
+        except InvalidFieldError as error:
+            return partial(_refuse, error)
+
+
+def provenance_of(about: About) -> Provenance:
+    """What is said about an event, checked; it occurred now if nobody says when."""
+    now = datetime.now(UTC)
+    if not about:
+        return Provenance(now)
+    occurred = about.get("occurred_time")
+    if unknown := about.keys() - About.__annotations__.keys():
+        raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
+    return Provenance(
+        occurred_time=now if occurred is None else names.parse_time(occurred, now),
+        actor=names.parse_text("actor", about.get("actor")),
+        request_id=names.parse_text("request_id", about.get("request_id")),
+        trace_parent=names.parse_trace_parent(about.get("trace_parent")),
+    )
+
+
+def _prepare(write: JobWrite, job: Job | None) -> bool:
+    """Decides in the caller's time; False where that is refused, on a job that may be out of date."""
+    try:
+        write.prepare(job or Job(name=write.name))
+    except LedgerError:
+        return False
+    if job is None and write.before is not None:
+        write.assumed_new = {write.name: write.before}
+    return True
+
+
+def _answer(write: JobWrite) -> Recorded:
+    if write.used_for is not None and write.used_for != write.name:
+        raise RequestReusedError(write.request_id or "", write.used_for)
+    if write.error is not None:
+        raise write.error
+    return Recorded(write.after, write.recorded())
+
+
+def _holds_personal(request: Data | JobCommand) -> bool:
+    return any(markers([value for _, value in request]))
+
+
+def _intent(request: Data | JobCommand) -> Intent:
+    """What a report or a command makes happen to a job."""
+    return partial(judge, request) if isinstance(request, Data) else partial(decide, request)
+
+
+def _refuse(error: LedgerError, _: Job) -> tuple[Data, ...]:
+    raise error

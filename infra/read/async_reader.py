@@ -1,0 +1,92 @@
+"""Reads for the tasks of one asyncio loop.
+
+One job as it is now is read on the loop, together with all that are asked for while a read is on
+its way. Every other read runs in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from jobledger.domain.errors import JobNotFoundError
+from jobledger.domain.job import Job
+from jobledger.domain.names import parse_name
+from jobledger.infra.eventstore.appender import READ_JOBS
+from jobledger.infra.postgres.connections import AsyncConnection, connect_async, translated
+from jobledger.projections.jobs import job_of
+
+Result = TypeVar("Result")
+
+
+class AsyncReader:
+    """Reads one ledger; any number of tasks of its loop may use it."""
+
+    def __init__(self, info: str, threads: int) -> None:
+        """`info` is the connection string, and `threads` how many reads run at once in threads."""
+        self._info = info
+        self._threads = ThreadPoolExecutor(threads, "jobledger-read")
+        self._connection: AsyncConnection | None = None
+        self._wanted: dict[str, list[asyncio.Future[Job | None]]] = {}
+        self._reading: asyncio.Task[None] | None = None
+
+    async def run(self, read: Callable[[], Result]) -> Result:
+        """Runs what blocks a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, read)
+
+    async def get(self, name: str) -> Job:
+        """The job as it is; raises JobNotFoundError if there is none, or it was deleted."""
+        job = await self.current(parse_name(name))
+        if job is None:
+            raise JobNotFoundError(name)
+        if job.delete_time is not None:
+            raise JobNotFoundError(name, deleted=True)
+        return job
+
+    async def current(self, name: str) -> Job | None:
+        """The job as it is, also a deleted one; None if there is none."""
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[Job | None] = loop.create_future()
+        self._wanted.setdefault(name, []).append(found)
+        if self._reading is None:
+            self._reading = loop.create_task(self._read_all())
+        return await found
+
+    async def close(self) -> None:
+        """Ends the connection and the threads."""
+        self._threads.shutdown()
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _read_all(self) -> None:
+        try:
+            while self._wanted:
+                wanted, self._wanted = self._wanted, {}
+                waiting = [(name, found) for name, each in wanted.items() for found in each]
+                try:
+                    jobs = await self._read([*wanted])
+                except Exception as error:
+                    for _, found in waiting:
+                        if not found.done():  # Its task may be cancelled.
+                            found.set_exception(error)
+                else:
+                    for name, found in waiting:
+                        if not found.done():
+                            found.set_result(jobs.get(name))
+        finally:
+            self._reading = None
+
+    async def _read(self, names: list[str]) -> dict[str, Job]:
+        with translated():
+            connection = await self._connected()
+            cursor = await connection.execute(READ_JOBS, (names,), prepare=True, binary=True)
+            return {row[0]: job_of(row) for row in await cursor.fetchall()}
+
+    async def _connected(self) -> AsyncConnection:
+        """The connection, made anew if it broke."""
+        if self._connection is None or self._connection.closed or self._connection.broken:
+            self._connection = None
+            self._connection = await connect_async(self._info)
+        return self._connection
