@@ -9,6 +9,7 @@ from jobledger.infra.cli.commands import COMMANDS, Entry
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+
 class Unloaded(TyperCommand):
     """A command of which only the name and the help are known yet."""
 
@@ -38,7 +39,7 @@ class LazyGroup(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         """`attributes` are TyperGroup's."""
         super().__init__(**attributes)
-        self.commands |= {name: Unloaded(name, entry) for name, entry in COMMANDS.items()}
+        self.commands = {name: Unloaded(name, entry) for name, entry in COMMANDS.items()}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """As any group; the command that is found is loaded."""
@@ -59,4 +60,6 @@ class LazyGroup(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Every command with its help whole."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+            formatter.write_dl(
+                [(name, self.commands[name].help or "") for name in self.list_commands(ctx)]
+            )

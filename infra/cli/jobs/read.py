@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from jobledger.domain.moments import Moment
@@ -23,9 +23,11 @@ from jobledger.infra.cli.context import (
 from jobledger.infra.cli.tables import cell, events_table, jobs_table, state_text
 from jobledger.infra.eventstore.json_view import event_json, job_json, moment_json
 from jobledger.infra.read.reader import MAX_PAGE, USUAL_PAGE, Page
-from jobledger.infra.transfer.read_export import open_history
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from jobledger.infra.transfer.history_file import History
 
 MaybeJobName = Annotated[
     str | None,
@@ -158,7 +160,7 @@ def show(
     aim = target(context)
     moment: Moment | None
     if from_ is not None:
-        job, moment = open_history(from_, aim.name(name) if name else None).get(as_of, clock)
+        job, moment = _history_in(from_, aim.name(name) if name else None).get(as_of, clock)
     else:
         job_name = aim.name(_needed(name))
         with aim.open() as ledger:
@@ -182,7 +184,7 @@ def history(
     """Show all that happened to one job, oldest first."""
     aim = target(context)
     if from_ is not None:
-        opened = open_history(from_, aim.name(name) if name else None)
+        opened = _history_in(from_, aim.name(name) if name else None)
         print_moment(opened.moment)
         events = opened.events
     else:
@@ -193,6 +195,13 @@ def history(
         print_json([event_json(event) for event in events])
     else:
         OUT.print(events_table(events))
+
+
+def _history_in(file: Path, name: str | None) -> History:
+    """Reads an export; the reader of files is imported for this alone."""
+    from jobledger.infra.transfer.read_export import open_history
+
+    return open_history(file, name)
 
 
 def _needed(name: str | None) -> str:
