@@ -28,7 +28,7 @@ COMMANDS: Final[dict[str, Entry]] = {
         "cli.server.operate:init",
         "Make the ledger, or bring it up to date, its log, too; makes the key that is signed with, if there is none.",
     ),
-    "list": Entry("cli.jobs.read:list_jobs", "List jobs, newest first, as they are or were."),
+    "list": Entry("cli.jobs.list:list_jobs", "List jobs, newest first, as they are or were."),
     "count": Entry(
         "cli.jobs.read:count", "Count jobs by state, or by another field, as they are or were."
     ),
