@@ -34,7 +34,7 @@ def cli_list(arena: Arena) -> Pair:
         environment = _environment(arena)
         for command in (ours, theirs):
             _milliseconds(command, environment)
-        pairs = []
+        pairs: list[Pair] = []
         end = time.monotonic() + arena.seconds
         while len(pairs) < MIN_RUNS or time.monotonic() < end:
             pairs.append((_milliseconds(ours, environment), _milliseconds(theirs, environment)))
