@@ -77,9 +77,9 @@ def main() -> None:
 
 
 def _fail(why: str) -> Never:
-    from jobledger.infra.cli.context import ERR
+    from jobledger.infra.cli.printer import Printer
 
-    ERR.print(f"jobledger: {why}", style="red", markup=False)
+    Printer(error=True).print(f"jobledger: {why}", style="red", markup=False)
     sys.exit(1)
 
 
