@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 class Command(BaseModel):
     """Something asked of one job; with an `etag`, only if the job's is still that one (AIP-154)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     etag: str | None = None
 

@@ -21,7 +21,7 @@ CANCELLED: Final = 1
 class Status(BaseModel):
     """google.rpc.Status: `code` is one of google.rpc.Code, `message` is for people."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
     code: int = Field(ge=0, le=16)
     message: str
@@ -45,7 +45,13 @@ class Data(BaseModel):
     """What one event says; JSON names are camelCase."""
 
     model_config = ConfigDict(
-        frozen=True, extra="allow", alias_generator=to_camel, populate_by_name=True, strict=True
+        frozen=True,
+        extra="allow",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        strict=True,
+        # A validator is built when a class is first used: most programs use few of them.
+        defer_build=True,
     )
 
     schema_number: ClassVar[int] = 1

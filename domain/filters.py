@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
-from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken
+
+if TYPE_CHECKING:
+    # Imported where text is parsed: most programs never filter, and lark takes long to import.
+    from lark import Lark, Token, UnexpectedInput
 
 MAX_LENGTH: Final = 4096
 MAX_DEPTH: Final = 50
@@ -105,8 +108,11 @@ def parse_filter(text: str) -> Filter:
         return All(())
     if (depth := _depth(text)) > MAX_DEPTH:
         raise InvalidFieldError("filter", f"nests {depth} deep, and {MAX_DEPTH} is the most")
+    from lark import UnexpectedInput, UnexpectedToken
+
     try:
-        tree: Filter = _Tree().transform(_parser().parse(text))
+        # The parser applies _Tree, and so returns no Tree of lark's.
+        tree: Filter = _parser().parse(text)  # type: ignore[assignment]
     except UnexpectedInput as error:
         at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
         place = "at its end" if at_end else f"at column {error.column}"
@@ -134,6 +140,8 @@ def place_at(text: str, caret: int) -> Place:
     found = _WORD_AT_END.search(before)
     assert found is not None
     begin, word = found.start(), found.group()
+    from lark import UnexpectedInput
+
     parser = _parser().parse_interactive(before[:begin])
     try:
         tokens = list(parser.exhaust_lexer())
@@ -189,8 +197,8 @@ def _expected(error: UnexpectedInput) -> Iterable[str]:
     return getattr(error, "accepts", None) or getattr(error, "allowed", None) or ()
 
 
-class _Tree(Transformer[Token, Filter]):
-    """Makes the filter's tree of the grammar's."""
+class _Tree:
+    """Makes the filter's tree: a method for each of the grammar's rules, called while it is parsed."""
 
     def start(self, parts: list[Filter]) -> Filter:
         return parts[0]
@@ -231,4 +239,7 @@ def _text(token: Token) -> str:
 @cache
 def _parser() -> Lark:
     """Made when first needed: most programs that record jobs never filter any."""
-    return Lark(_GRAMMAR, parser="lalr", maybe_placeholders=True)
+    from lark import Lark
+
+    making: Any = _Tree()
+    return Lark(_GRAMMAR, parser="lalr", maybe_placeholders=True, transformer=making)

@@ -66,7 +66,7 @@ class Job(BaseModel):
     state it is in; `update_time` the latest time any of its events occurred.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str
     version: int = 0

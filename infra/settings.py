@@ -1,36 +1,97 @@
-"""What the environment says, in variables that begin with JOBLEDGER_."""
+"""What the environment says, in variables that begin with JOBLEDGER_.
+
+Read with the standard library alone: every command reads settings, also those that do nothing else.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final, overload
 
-import platformdirs
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from jobledger.domain.errors import InvalidFieldError
+
+_PREFIX: Final = "JOBLEDGER_"
+_TRUE: Final = frozenset({"1", "true", "t", "yes", "y", "on"})
+_FALSE: Final = frozenset({"0", "false", "f", "no", "n", "off"})
 
 
-class Settings(BaseSettings):
-    """Read from the environment at each use; options given by hand win over it."""
+def _read(name: str) -> str | None:
+    """The variable JOBLEDGER_`name`, in upper or else in lower case; None where it is not set."""
+    whole = _PREFIX + name
+    return os.environ.get(whole, os.environ.get(whole.lower()))
 
-    model_config = SettingsConfigDict(env_prefix="JOBLEDGER_")
 
-    dsn: str | None = None
+def _variable(name: str, default: Any, parse: Callable[[str], Any] = str) -> Callable[[], Any]:
+    """Reads what a variable says, else `default`."""
+
+    def read() -> Any:
+        said = _read(name)
+        return default if said is None else parse(said)
+
+    return read
+
+
+def _flag(text: str) -> bool:
+    said = text.strip().lower()
+    if said not in _TRUE | _FALSE:
+        raise InvalidFieldError(f"{_PREFIX}SEAL", f"{text!r} is not true or false")
+    return said in _TRUE
+
+
+class _Home:
+    """The folder that is given, else JOBLEDGER_HOME, else the user's own for data.
+
+    The last is looked up only when it is used: platformdirs takes long to import, and a program
+    that is given a DSN and signs nothing needs no folder.
+    """
+
+    @overload
+    def __get__(self, settings: None, owner: type[Settings]) -> None: ...
+    @overload
+    def __get__(self, settings: Settings, owner: type[Settings]) -> Path: ...
+
+    def __get__(self, settings: Settings | None, owner: type[Settings]) -> Path | None:
+        if settings is None:
+            return None
+        folder: Path | None = settings.__dict__["home"]
+        if folder is None:
+            from platformdirs import user_data_path
+
+            folder = user_data_path("jobledger")
+        return folder
+
+    def __set__(self, settings: Settings, folder: Path | None) -> None:
+        said = _read("HOME")
+        settings.__dict__["home"] = Path(said) if folder is None and said is not None else folder
+
+
+@dataclass(kw_only=True)
+class Settings:
+    """Read from the environment at each use; options given by hand win over it.
+
+    Raises InvalidFieldError for a variable that cannot be read.
+    """
+
+    dsn: str | None = field(default_factory=_variable("DSN", None))
     """libpq's connection string; without one the embedded server is used."""
-    home: Path = Field(default_factory=lambda: platformdirs.user_data_path("jobledger"))
+    home: _Home = _Home()
     """Where the embedded server keeps its data, and the log's keys are."""
-    ledger: str = "default"
-    project: str = "default"
-    seal: bool = True
+    ledger: str = field(default_factory=_variable("LEDGER", "default"))
+    project: str = field(default_factory=_variable("PROJECT", "default"))
+    seal: bool = field(default_factory=_variable("SEAL", True, _flag))
     """Whether a process that writes lets the log's tree grow, and signs it where it has a key."""
-    signing_key: str | None = Field(default=None, repr=False)
+    signing_key: str | None = field(default_factory=_variable("SIGNING_KEY", None), repr=False)
     """The log's private keys, instead of the files under `home`."""
-    policy: Path | None = None
+    policy: Path | None = field(default_factory=_variable("POLICY", None, Path))
     """The file that names the witnesses to ask (C2SP tlog-policy)."""
-    publish: str = ""
+    publish: str = field(default_factory=_variable("PUBLISH", ""))
     """Where checkpoints go, separated by spaces: folders, http(s) addresses, or `exec:PROGRAM`."""
-    schedules: str = "daily"
+    schedules: str = field(default_factory=_variable("SCHEDULES", "daily"))
     """When evaluation jobs' runs are due: `daily`, as Google's are, or `exact`."""
-    smtp: str = Field(default="", repr=False)
+    smtp: str = field(default_factory=_variable("SMTP", ""), repr=False)
     """The server that alerts are mailed by: `smtp://[USER:PASSWORD@]HOST[:PORT]`, or smtps."""
-    mail_from: str = "jobledger@localhost"
+    mail_from: str = field(default_factory=_variable("MAIL_FROM", "jobledger@localhost"))
     """Whom that mail is from."""

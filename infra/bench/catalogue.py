@@ -6,7 +6,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import Final, NamedTuple
 
-from jobledger.infra.bench import http, measures, past, proof
+from jobledger.infra.bench import http, measures, past, proof, start
 from jobledger.infra.bench.arena import Arena, Pair
 
 
@@ -334,7 +334,19 @@ WEB: Final = (
         less_is_better=True,
     ),
 )
-ALL: Final = (*MEASURES, *PAST, *HTTP, *PROOF, *EVALUATION, *WEB)
+START: Final = (
+    Measure(
+        "cli_list",
+        "jobledger list --limit 1, whole process, server up",
+        "ms",
+        'python -c "import psycopg, pydantic" and a select',
+        2.5,
+        1.5,
+        start.cli_list,
+        less_is_better=True,
+    ),
+)
+ALL: Final = (*MEASURES, *PAST, *HTTP, *PROOF, *EVALUATION, *WEB, *START)
 GROUPS: Final = {
     "writing": MEASURES,
     "past": PAST,
@@ -342,6 +354,7 @@ GROUPS: Final = {
     "proof": PROOF,
     "evaluation": EVALUATION,
     "web": WEB,
+    "start": START,
 }
 """Measures that are asked for together, by one word."""
 

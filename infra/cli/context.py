@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -11,17 +10,13 @@ import orjson
 import typer
 from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.names import parse_name
+from jobledger.infra.cli.printer import Printer
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.ledger import Ledger, server
 from jobledger.infra.postgres.connections import Connection, connect
-from rich.console import Console
 
-PIPE_WIDTH: Final = 200
-# A pipe has no width; what reads it wants each name on one line.
-OUT: Final = Console(
-    soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH
-)
-ERR: Final = Console(stderr=True, soft_wrap=True, highlight=False)
+OUT: Final = Printer()
+ERR: Final = Printer(error=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 AsOf = Annotated[

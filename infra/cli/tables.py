@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 import orjson
 from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
+from jobledger.infra.cli.jobs.columns import columns_of, to_the_second
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from rich.table import Table
@@ -33,14 +34,25 @@ def jobs_table(jobs: Iterable[Job]) -> Table:
         table.add_column(column, no_wrap=True)
     table.add_column("error")
     for job in jobs:
-        table.add_row(
-            Text(job.name),
-            state_text(job.state),
-            str(job.attempt),
-            short(time_text(job.create_time)),
-            short(time_text(job.end_time)),
-            Text((job.error_message or "").strip().rpartition("\n")[2][:60]),
-        )
+        cells = [Text(cell) for cell in columns_of(job)]
+        table.add_row(cells[0], state_text(job.state), *cells[2:])
+    return table
+
+
+def counts_table(by: str, counts: Mapping[str, int]) -> Table:
+    """How many jobs there are of each value of a field."""
+    table = Table(by, "jobs", box=None)
+    for key, jobs in counts.items():
+        state = JobState.__members__.get(key)
+        table.add_row(state_text(state) if state else Text(key), f"{jobs:,}")
+    return table
+
+
+def fields_table(fields: Mapping[str, Any]) -> Table:
+    """The fields of one job, one a line."""
+    table = Table(show_header=False, box=None)
+    for field, value in fields.items():
+        table.add_row(Text(field, style="dim"), cell(value))
     return table
 
 
@@ -72,7 +84,7 @@ def state_text(state: JobState | None) -> Text:
 
 def short(time: str | None) -> Text:
     """A time to the second."""
-    return Text("" if time is None else time[:19].replace("T", " "))
+    return Text(to_the_second(time))
 
 
 def cell(value: object) -> Text:

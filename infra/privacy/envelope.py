@@ -19,8 +19,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from jobledger.domain import canonical
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
@@ -72,6 +70,9 @@ class Encrypted(NamedTuple):
 
     def decrypt(self, key: bytes) -> Any:
         """The value; raises BrokenLedgerError where this is not what was encrypted, or not its key."""
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         try:
             data = base64.b64decode(self.sealed, validate=True)
             nonce, ciphertext = data[:NONCE_SIZE], data[NONCE_SIZE:]
@@ -85,6 +86,9 @@ class Encrypted(NamedTuple):
 
 def encrypt(value: Any, key: Key) -> Encrypted:
     """The value under that key; raises InvalidFieldError for what is no JSON."""
+    # Here and in `decrypt`: cryptography takes long to import, and few ledgers hold personal values.
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     plain = canonical.encode({"value": value})
     nonce = hmac.digest(key.value, plain, "sha256")[:NONCE_SIZE]
     ciphertext = AESGCM(key.value).encrypt(nonce, plain, key.id.encode())

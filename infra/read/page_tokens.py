@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
-from itsdangerous import BadData, URLSafeSerializer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.moments import Clock, Moment
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from psycopg_pool import ConnectionPool
+
+if TYPE_CHECKING:
+    # Imported with the first token: few programs read page by page.
+    from itsdangerous import URLSafeSerializer
 
 READ_SECRET: Final = sql.load(__package__, "read_secret")
 
@@ -48,6 +51,8 @@ class PageTokens:
 
     def read(self, token: str, *query: str) -> PageCursor:
         """Raises InvalidFieldError for one that was not made here, or not for that query."""
+        from itsdangerous import BadData
+
         try:
             position, time, clock, offset, after, digest = self._signing().loads(token)
         except (BadData, ValueError) as error:
@@ -59,6 +64,8 @@ class PageTokens:
 
     def _signing(self) -> URLSafeSerializer:
         if self._signer is None:
+            from itsdangerous import URLSafeSerializer
+
             with translated(), self._pool.connection() as connection:
                 row = connection.execute(READ_SECRET).fetchone()
             assert row is not None

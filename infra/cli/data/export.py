@@ -113,4 +113,4 @@ def _bar(to: Path | None) -> Progress:
     """On a terminal, if the export itself does not go there."""
     shown = sys.stderr.isatty() and (to is not None or not sys.stdout.isatty())
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    return Progress(*columns, console=ERR, disable=not shown)
+    return Progress(*columns, console=ERR.console, disable=not shown)

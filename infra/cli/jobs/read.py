@@ -1,16 +1,13 @@
-"""Commands that read: list, count, show, history, events."""
+"""Commands that read jobs and events: count, show, history, events."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from jobledger.domain.moments import Moment
-from jobledger.domain.states import JobState
 from jobledger.infra.cli.context import (
-    ERR,
     OUT,
     AsOf,
     Json,
@@ -20,12 +17,10 @@ from jobledger.infra.cli.context import (
     print_moment,
     target,
 )
-from jobledger.infra.cli.tables import cell, events_table, jobs_table, state_text
 from jobledger.infra.eventstore.json_view import event_json, job_json, moment_json
-from jobledger.infra.read.reader import MAX_PAGE, USUAL_PAGE, Page
-from jobledger.infra.transfer.read_export import open_history
-from rich.table import Table
-from rich.text import Text
+
+if TYPE_CHECKING:
+    from jobledger.infra.transfer.history_file import History
 
 MaybeJobName = Annotated[
     str | None,
@@ -37,88 +32,6 @@ From = Annotated[
     Path | None,
     typer.Option("--from", metavar="FILE", help="Of an export (jsonl), without a database."),
 ]
-SHOWN = 50
-"""Jobs in a table, if nobody says how many."""
-
-
-class Format(StrEnum):
-    """How a list is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    JSONL = "jsonl"
-
-
-def list_jobs(
-    context: typer.Context,
-    filter_: Annotated[
-        str, typer.Option("--filter", help='AIP-160: state = FAILED AND labels.team = "ads"')
-    ] = "",
-    limit: Annotated[
-        int | None, typer.Option(min=0, help="At most so many; a table shows 50, jsonl all.")
-    ] = None,
-    format_: Annotated[Format, typer.Option("--format")] = Format.TABLE,
-    order_by: Annotated[
-        str, typer.Option(metavar="FIELDS", help="AIP-132: 'state, update_time desc'")
-    ] = "",
-    page_size: Annotated[
-        int | None,
-        typer.Option(min=1, max=MAX_PAGE, help="Show one page, and the next one's token."),
-    ] = None,
-    page_token: Annotated[str, typer.Option(help="Show the page after: the same moment.")] = "",
-    as_of: AsOf = None,
-    clock: OnClock = None,
-    json: Json = False,
-) -> None:
-    """List jobs, newest first, as they are or were."""
-    form = Format.JSON if json else format_
-    with target(context).open() as ledger:
-        if page_size is not None or page_token:
-            page = ledger.page(
-                filter_,
-                page_size=page_size or USUAL_PAGE,
-                page_token=page_token,
-                order_by=order_by,
-                as_of=as_of,
-                clock=clock,
-            )
-            _print_page(page._replace(jobs=[*map(ledger.opened, page.jobs)]), form)
-            return
-        moment = ledger.moment(as_of, clock) if as_of or clock else None
-        jobs = ledger.scan(filter_, limit=_enough(form, limit), order_by=order_by, as_of=moment)
-        if moment is not None:
-            print_moment(moment)
-        if form is Format.JSONL:
-            print_json_lines(map(job_json, map(ledger.opened, jobs)))
-        elif form is Format.JSON:
-            print_json([job_json(ledger.opened(job)) for job in jobs])
-        else:
-            shown = SHOWN if limit is None else limit
-            listed = list(jobs)
-            OUT.print(jobs_table(listed[:shown]))
-            if len(listed) > shown:
-                OUT.print(f"and more than these {shown}: --limit, or --format jsonl for all")
-
-
-def _enough(form: Format, limit: int | None) -> int | None:
-    """How many jobs to read: for a table one more than it shows, to know whether there are more."""
-    return limit if form is not Format.TABLE else (SHOWN if limit is None else limit) + 1
-
-
-def _print_page(page: Page, form: Format) -> None:
-    jobs = [job_json(job) for job in page.jobs]
-    match form:
-        case Format.JSONL:
-            print_moment(page.moment)
-            print_json_lines(jobs)
-        case Format.JSON:
-            token = page.next_page_token
-            print_json(moment_json(page.moment) | {"jobs": jobs, "nextPageToken": token})
-        case Format.TABLE:
-            print_moment(page.moment)
-            OUT.print(jobs_table(page.jobs))
-    if page.next_page_token and form is not Format.JSON:
-        ERR.print(f"--page-token {page.next_page_token}", style="dim", markup=False)
 
 
 def count(
@@ -139,11 +52,9 @@ def count(
         print_json(moment_json(counted.moment) | {"counts": counts})
         return
     print_moment(counted.moment)
-    table = Table(by, "jobs", box=None)
-    for key, jobs in counts.items():
-        state = JobState.__members__.get(key)
-        table.add_row(state_text(state) if state else Text(key), f"{jobs:,}")
-    OUT.print(table)
+    from jobledger.infra.cli.tables import counts_table
+
+    OUT.print(counts_table(by, counts))
 
 
 def show(
@@ -158,7 +69,7 @@ def show(
     aim = target(context)
     moment: Moment | None
     if from_ is not None:
-        job, moment = open_history(from_, aim.name(name) if name else None).get(as_of, clock)
+        job, moment = _history_in(from_, aim.name(name) if name else None).get(as_of, clock)
     else:
         job_name = aim.name(_needed(name))
         with aim.open() as ledger:
@@ -170,10 +81,9 @@ def show(
         asked = moment if as_of or clock else None
         print_json(job_json(job) | (moment_json(asked) if asked else {}))
         return
-    table = Table(show_header=False, box=None)
-    for field, value in job_json(job).items():
-        table.add_row(Text(field, style="dim"), cell(value))
-    OUT.print(table)
+    from jobledger.infra.cli.tables import fields_table
+
+    OUT.print(fields_table(job_json(job)))
 
 
 def history(
@@ -182,7 +92,7 @@ def history(
     """Show all that happened to one job, oldest first."""
     aim = target(context)
     if from_ is not None:
-        opened = open_history(from_, aim.name(name) if name else None)
+        opened = _history_in(from_, aim.name(name) if name else None)
         print_moment(opened.moment)
         events = opened.events
     else:
@@ -191,8 +101,17 @@ def history(
             events = [*map(ledger.opened, ledger.history(job_name))]
     if json:
         print_json([event_json(event) for event in events])
-    else:
-        OUT.print(events_table(events))
+        return
+    from jobledger.infra.cli.tables import events_table
+
+    OUT.print(events_table(events))
+
+
+def _history_in(file: Path, name: str | None) -> History:
+    """Reads an export; the reader of files is imported for this alone."""
+    from jobledger.infra.transfer.read_export import open_history
+
+    return open_history(file, name)
 
 
 def _needed(name: str | None) -> str:

@@ -152,7 +152,7 @@ def _report(summaries: list[Summary], broken: list[InputError], *, json: bool) -
 
 def _bar(amount: DownloadColumn | MofNCompleteColumn) -> Progress:
     columns = TextColumn("{task.description}"), BarColumn(), amount
-    return Progress(*columns, console=ERR, disable=not sys.stderr.isatty())
+    return Progress(*columns, console=ERR.console, disable=not sys.stderr.isatty())
 
 
 def _move(progress: Progress, bar: TaskID, read: int) -> None:

@@ -125,4 +125,4 @@ def _text(value: Any) -> str:
 
 def bar() -> Progress:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    return Progress(*columns, console=ERR, disable=not sys.stderr.isatty())
+    return Progress(*columns, console=ERR.console, disable=not sys.stderr.isatty())

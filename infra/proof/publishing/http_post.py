@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import time
-from http.client import HTTPException
-from typing import Final, NamedTuple
-from urllib.request import (
-    HTTPHandler,
-    HTTPSHandler,
-    OpenerDirector,
-    ProxyHandler,
-    Request,
-    UnknownHandler,
-)
+from functools import cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from jobledger.infra.errors import ProofError
 
+if TYPE_CHECKING:
+    # Imported with the first request: most programs send none.
+    from urllib.request import OpenerDirector
+
 MAX_ANSWER: Final = 64 * 1024
 TEXT: Final = "text/plain; charset=utf-8"
-# No handler for redirects, so none is followed, nor one for files: only what was named is asked.
-_OPENER: Final = OpenerDirector()
-for _handler in (ProxyHandler(), HTTPHandler(), HTTPSHandler(), UnknownHandler()):
-    _OPENER.add_handler(_handler)
 
 
 class Answer(NamedTuple):
@@ -41,12 +33,15 @@ def send(method: str, url: str, text: str, seconds: float) -> Answer:
 
     Raises ProofError where there is no answer, or too much of one.
     """
+    from http.client import HTTPException
+    from urllib.request import Request
+
     until = time.monotonic() + 2 * seconds
     try:
         request = Request(  # noqa: S310 - nothing but HTTP has a handler
             url, text.encode(), {"Content-Type": TEXT}, method=method
         )
-        with _OPENER.open(request, timeout=seconds) as answer:
+        with _opener().open(request, timeout=seconds) as answer:
             body = b""
             while chunk := answer.read1(MAX_ANSWER):
                 body += chunk
@@ -58,3 +53,20 @@ def send(method: str, url: str, text: str, seconds: float) -> Answer:
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise ProofError(url, f"cannot be asked: {reason or type(error).__name__}") from error
+
+
+@cache
+def _opener() -> OpenerDirector:
+    """Follows no redirect and opens no file, for want of a handler: only what was named is asked."""
+    from urllib.request import (
+        HTTPHandler,
+        HTTPSHandler,
+        OpenerDirector,
+        ProxyHandler,
+        UnknownHandler,
+    )
+
+    opener = OpenerDirector()
+    for handler in (ProxyHandler(), HTTPHandler(), HTTPSHandler(), UnknownHandler()):
+        opener.add_handler(handler)
+    return opener

@@ -11,12 +11,14 @@ import binascii
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from jobledger.domain.merkle import HASH_SIZE
 from jobledger.infra.errors import ProofError
+
+if TYPE_CHECKING:
+    # Imported where something is signed or verified: it takes long, and readers do neither.
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 SIGNATURE: Final = 0x01
 """The type of a log's signature: Ed25519 over the note's text."""
@@ -68,6 +70,9 @@ class VerifierKey(NamedTuple):
 
     def verifies(self, signature: bytes, text: str) -> bool:
         """Whether it signed that text."""
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
         signed = text.encode()
         if self.type == COSIGNATURE:
             if len(signature) != 72:
@@ -90,6 +95,8 @@ class SigningKey(NamedTuple):
     @classmethod
     def generate(cls, name: str, type_: int = SIGNATURE) -> Self:
         """A new one."""
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
         return cls._of(name, type_, Ed25519PrivateKey.generate())
 
     @classmethod
@@ -104,7 +111,7 @@ class SigningKey(NamedTuple):
                 raise ValueError
         except (IndexError, ValueError):
             raise ProofError("key", "this is no private key (PRIVATE+KEY+NAME+ID+BASE64)") from None
-        key = cls._of(name, material[0], Ed25519PrivateKey.from_private_bytes(material[1:]))
+        key = cls._of(name, material[0], _private_key(material[1:]))
         if key.verifier.id != id_:
             raise ProofError("key", "the private key is damaged: its id is not the one of its key")
         return key
@@ -126,7 +133,7 @@ class SigningKey(NamedTuple):
 
     def sign(self, text: str, time: int = 0) -> Signature:
         """Its signature under a note's text; that of a witness at a POSIX time."""
-        private = Ed25519PrivateKey.from_private_bytes(self.seed)
+        private = _private_key(self.seed)
         if self.verifier.type == COSIGNATURE:
             made = time.to_bytes(8) + private.sign(_cosigned(time, text))
         else:
@@ -274,6 +281,12 @@ def parse_number(text: str, what: str) -> int:
     if _NUMBER.fullmatch(text) is None:
         raise ProofError(what, f"{text[:40]!r} is no number")
     return int(text)
+
+
+def _private_key(seed: bytes) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.from_private_bytes(seed)
 
 
 def _cosigned(time: int, text: str) -> bytes:

@@ -1,0 +1,65 @@
+"""The top group of the command line: it imports a command's module when that command is run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from jobledger.infra.cli.commands import COMMANDS, Entry
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+
+class Unloaded(TyperCommand):
+    """A command of which only the name and the help are known yet."""
+
+    def __init__(self, name: str, entry: Entry) -> None:
+        super().__init__(name, help=entry.help)
+        self.entry = entry
+
+    def load(self) -> Any:
+        """The command itself, made from the function or the typer.Typer that the table names."""
+        assert self.name is not None
+        found = self.entry.find()
+        holder = typer.Typer(add_completion=False)
+        # A second group keeps typer from making the command itself the program.
+        holder.callback()(lambda: None)
+        if isinstance(found, typer.Typer):
+            holder.add_typer(found, name=self.name)
+        else:
+            holder.command(self.name)(found)
+        group = get_command(holder)
+        assert isinstance(group, TyperGroup)
+        return group.commands[self.name]
+
+
+class LazyGroup(TyperGroup):
+    """Lists and completes commands by the table alone; running one, or asking for its help, imports it."""
+
+    def __init__(self, **attributes: Any) -> None:
+        """`attributes` are TyperGroup's."""
+        super().__init__(**attributes)
+        self.commands = {name: Unloaded(name, entry) for name, entry in COMMANDS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As any group; the command that is found is loaded."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command.load() if isinstance(command, Unloaded) else command, rest
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As any group; without arguments it prints its help and exits 2."""
+        if not args and not ctx.resilient_parsing:
+            typer.echo(self.get_help(ctx))
+            raise typer.Exit(2)
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """In plain text: rich takes longer to import than the help takes to read."""
+        super(TyperGroup, self).format_help(ctx, formatter)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Every command with its help whole."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, self.commands[name].help or "") for name in self.list_commands(ctx)]
+            )
