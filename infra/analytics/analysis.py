@@ -9,7 +9,16 @@ from typing import Any, Final, LiteralString, NamedTuple
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.filters import All, Filter, parse_filter
 from jobledger.domain.moments import Clock, Moment
-from jobledger.domain.states import LIVE, JobState
+from jobledger.domain.states import (
+    ANY,
+    EXECUTING,
+    LIVE,
+    TERMINAL,
+    UNSUCCESSFUL,
+    WAITING,
+    JobState,
+    state_after,
+)
 from jobledger.infra.analytics.buckets import (
     ORIGIN,
     Window,
@@ -32,8 +41,6 @@ FAILURES: Final = sql.load(__package__, "failures")
 CONCURRENCY: Final = sql.load(__package__, "concurrency")
 ATTEMPTS: Final = sql.load(__package__, "attempts")
 
-WAITING: Final = [JobState.QUEUED, JobState.PENDING]
-RUNNING: Final = [JobState.RUNNING, JobState.UPDATING]
 TOP: Final = 20
 """Error messages in a report of failures, if nobody says how many."""
 GONE: Final = 0
@@ -52,18 +59,30 @@ class Kind(NamedTuple):
 
 
 SECONDS: Final = ("count", "p50Seconds", "p90Seconds", "p99Seconds")
-ENDED: Final = ("ended", "succeeded", "partiallySucceeded", "failed", "cancelled", "expired")
+ENDINGS: Final = {
+    "succeeded": JobState.SUCCEEDED,
+    "partiallySucceeded": JobState.PARTIALLY_SUCCEEDED,
+    "failed": JobState.FAILED,
+    "cancelled": JobState.CANCELLED,
+    "expired": JobState.EXPIRED,
+}
+"""The columns of throughput, and the state whose entries each counts."""
 REPORTS: Final[dict[str, Kind]] = {
-    "throughput": Kind(THROUGHPUT, ENDED),
-    "queue-time": Kind(DURATIONS, SECONDS, {"within": WAITING, "into": [JobState.RUNNING]}),
+    "throughput": Kind(THROUGHPUT, ("ended", *ENDINGS), {"ended": sorted(TERMINAL), **ENDINGS}),
+    "queue-time": Kind(
+        DURATIONS, SECONDS, {"within": sorted(WAITING), "into": [state_after("Started")]}
+    ),
     "run-time": Kind(
         DURATIONS,
         SECONDS,
-        {"within": RUNNING, "into": [GONE, *sorted(set(JobState) - set(RUNNING))]},
+        {"within": sorted(EXECUTING), "into": [GONE, *sorted(ANY - EXECUTING)]},
         by_state="state_name(i.occurred_state)",
     ),
     "failures": Kind(
-        FAILURES, ("state", "message", "count", "lastTime", "example"), bucketed=False
+        FAILURES,
+        ("state", "message", "count", "lastTime", "example"),
+        {"unsuccessful": sorted(UNSUCCESSFUL)},
+        bucketed=False,
     ),
     "concurrency": Kind(CONCURRENCY, ("jobs",), by_state="state_name(change.state)"),
     "attempts": Kind(ATTEMPTS, ("attempts", "state", "jobs"), bucketed=False),
