@@ -34,12 +34,12 @@ from jobledger.infra.read.filter_sql import Rendering
 from psycopg.sql import SQL, Composable
 
 READ_POSITION: Final = sql.load(__package__, "read_position")
-OF_JOBS: Final = sql.load(__package__, "of_jobs")
-THROUGHPUT: Final = sql.load(__package__, "throughput")
-DURATIONS: Final = sql.load(__package__, "durations")
-FAILURES: Final = sql.load(__package__, "failures")
-CONCURRENCY: Final = sql.load(__package__, "concurrency")
-ATTEMPTS: Final = sql.load(__package__, "attempts")
+OF_JOBS: Final = sql.template(__package__, "of_jobs")
+THROUGHPUT: Final = sql.template(__package__, "throughput")
+DURATIONS: Final = sql.template(__package__, "durations")
+FAILURES: Final = sql.template(__package__, "failures")
+CONCURRENCY: Final = sql.template(__package__, "concurrency")
+ATTEMPTS: Final = sql.template(__package__, "attempts")
 
 TOP: Final = 20
 """Error messages in a report of failures, if nobody says how many."""
@@ -50,7 +50,7 @@ GONE: Final = 0
 class Kind(NamedTuple):
     """One kind of report: its statement, and the columns after the time and the group."""
 
-    statement: bytes
+    statement: SQL
     columns: tuple[str, ...]
     parameters: dict[str, Any] = {}
     bucketed: bool = True
@@ -237,14 +237,12 @@ def _rows(
     if kind.statement is not ATTEMPTS:
         group = SQL("NULL::text")
         if asked.filter != All(()) or asked.by not in ("", "state"):
-            of_jobs = SQL(OF_JOBS.decode()).format(group=field, condition=condition)
+            of_jobs = OF_JOBS.format(group=field, condition=condition)
             group = SQL("about.group_")
         if asked.by == "state":
             assert kind.by_state is not None
             group = SQL(kind.by_state)
-    statement = SQL(kind.statement.decode()).format(
-        group=group, of_jobs=of_jobs, condition=condition
-    )
+    statement = kind.statement.format(group=group, of_jobs=of_jobs, condition=condition)
     values = asked.parameters | rendering.parameters | _times(window) | moment._asdict()
     # Planned for these very values: how much of all a window holds ranges from nothing to all.
     return connection.execute(statement, values, prepare=False, binary=True).fetchall()
