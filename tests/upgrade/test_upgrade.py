@@ -88,6 +88,31 @@ def differences(now: Any, then: Any, path: str = "") -> list[str]:
     return [] if now == then else [f"{path}: {now!r}, and it was {then!r}"]
 
 
+OF_THE_LIBRARY = "notification_tracking"
+"""The table that eventsourcing's library makes when it is used."""
+STRUCTURE = {
+    "functions": "SELECT oid::regprocedure::text, pg_get_functiondef(oid), has_function_privilege('public', oid, 'EXECUTE')"
+    " FROM pg_proc WHERE pronamespace = %s::regnamespace",
+    "columns": "SELECT table_name, column_name, data_type, is_nullable, column_default, collation_name"
+    " FROM information_schema.columns WHERE table_schema = %s",
+    "indexes": "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = %s",
+    "constraints": "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+    " WHERE connamespace = %s::regnamespace AND contype <> 'n'",
+    "triggers": "SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger"
+    " WHERE NOT tgisinternal AND tgrelid IN (SELECT oid FROM pg_class WHERE relnamespace = %s::regnamespace)",
+    "views": "SELECT viewname, definition FROM pg_views WHERE schemaname = %s",
+    "options": "SELECT relname, reloptions FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r'",
+}
+
+
+def structure(dsn: str, name: str, of: str) -> list[str]:
+    """What a ledger's schema is made of, without the schema's name."""
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute(STRUCTURE[of].encode(), (f"ledger_{name}",)).fetchall()
+    texts = [repr(row).replace(f"ledger_{name}", "ledger") for row in rows]
+    return sorted(text for text in texts if OF_THE_LIBRARY not in text)
+
+
 def proof_verifies(loaded: Loaded, *more: str) -> bool:
     checkpoints = ("checkpoint", "early.checkpoint")
     given = [f for name in checkpoints for f in ("--checkpoint", loaded.file(name))]
@@ -98,6 +123,13 @@ def proof_verifies(loaded: Loaded, *more: str) -> bool:
 
 def test_there_is_a_fixture_of_the_first_upgrade() -> None:
     assert "0009" in {folder.name for folder in FIXTURES}
+
+
+@pytest.mark.parametrize("of", STRUCTURE)
+def test_its_schema_is_that_of_a_new_ledger(loaded: Loaded, ledger: Ledger, of: str) -> None:
+    found = structure(loaded.dsn, loaded.name, of)
+    assert found
+    assert found == structure(loaded.dsn, ledger.name, of)
 
 
 def test_it_verifies_and_every_projection_folds_to_the_rows_it_has(loaded: Loaded) -> None:
