@@ -15,7 +15,7 @@ from jobledger.domain import canonical
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import MAX_DATA_BYTES, Data, Error, Labels, parse
 from jobledger.domain.errors import UnknownEventTypeError
-from jobledger.domain.run_events import RUN_EVENTS
+from jobledger.domain.run_events import RUN_EVENTS, RunEvent
 from pydantic import Field
 
 
@@ -145,7 +145,7 @@ class Deleted(Data):
 
 
 EVENT_TYPES: Final[dict[str, type[Data]]] = {
-    **{cls.__name__: cls for cls in Data.__subclasses__() if cls not in RUN_EVENTS},
+    **{cls.__name__: cls for cls in Data.__subclasses__() if cls not in (RunEvent, *RUN_EVENTS)},
     **{cls.__name__: cls for cls in RUN_EVENTS},
 }
 

@@ -10,7 +10,7 @@ import base64
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
 from jobledger.domain import events as e
 from jobledger.domain import run_events as r
@@ -37,8 +37,9 @@ from jobledger.domain.errors import (
     JobNotFoundError,
 )
 from jobledger.domain.names import kind_of, project_of
-from jobledger.domain.runs import ends_all, fits, kept, open_runs, tell
+from jobledger.domain.runs import closes_last, kept, open_runs, run_accepts, tell
 from jobledger.domain.states import (
+    ACTIVE,
     ENDINGS,
     EVALUATION_JOBS,
     GONE,
@@ -54,8 +55,6 @@ from jobledger.domain.states import (
 from pydantic import BaseModel, ConfigDict, Field
 
 S = JobState
-GOING_ON: Final = frozenset({S.QUEUED, S.PENDING, S.RUNNING})
-"""The states of an evaluation job in which there is nothing to resume."""
 
 
 class Job(BaseModel):
@@ -231,10 +230,16 @@ def decide(command: JobCommand, job: Job) -> tuple[Data, ...]:
     facts = _followed(_facts(command, job), job)
     for fact in facts:
         event = type(fact).__name__
-        if not (allowed(event, standing, job.kind) and fits(fact, job.output)):
+        if not _accepts(job, standing, fact):
             raise IllegalTransitionError(job.name, standing.name, event)
         standing = state_after(event) or standing
     return facts
+
+
+def _accepts(job: Job, standing: Standing, fact: Data) -> bool:
+    """Whether the lifecycle table lets this happen to a job in that state."""
+    event = type(fact).__name__
+    return allowed(event, standing, job.kind) and run_accepts(fact, job.output)
 
 
 def _followed(facts: tuple[Data, ...], job: Job) -> tuple[Data, ...]:
@@ -242,9 +247,8 @@ def _followed(facts: tuple[Data, ...], job: Job) -> tuple[Data, ...]:
     match facts:
         case (e.Resumed(),) if job.kind == EVALUATION_JOBS and open_runs(job.output):
             return (*facts, e.Started())
-        case (r.EvaluationCreated() | r.RunFailed() as closing, *_):
-            idle = job.state is S.RUNNING and ends_all(closing, job.output)
-            return (*facts, r.Scheduled()) if idle else facts
+        case (first, *_) if job.state is S.RUNNING and closes_last(first, job.output):
+            return (*facts, r.Scheduled())
     return facts
 
 
@@ -267,7 +271,7 @@ def _facts(command: JobCommand, job: Job) -> tuple[Data, ...]:
             return ()
         case PauseJob(reason=reason):
             return (e.Paused(reason=reason),)
-        case ResumeJob() if job.kind == EVALUATION_JOBS and job.state in GOING_ON:
+        case ResumeJob() if job.kind == EVALUATION_JOBS and job.state in ACTIVE:
             return ()
         case ResumeJob(running=running):
             return (e.Resumed(), e.Started()) if running else (e.Resumed(),)
@@ -302,7 +306,7 @@ def judge(report: Data, job: Job) -> tuple[Data, ...]:
     Raises JobNotFoundError for a report on a job that nobody created.
     """
     event, standing = type(report).__name__, job.standing
-    if allowed(event, standing, job.kind) and fits(report, job.output):
+    if _accepts(job, standing, report):
         return _followed((report,), job)
     if standing is NOTHING:
         raise JobNotFoundError(job.name)

@@ -25,33 +25,36 @@ Run = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class RunStarted(Data):
+class RunEvent(Data):
+    """An event about one run of an evaluation job."""
+
+    run: Run
+
+
+class RunStarted(RunEvent):
     """A run is open: it takes the samples after the last run's cut, up to number `cut`.
 
     `run_time` is the moment it was due.
     """
 
-    run: Run
     run_time: Utc
     cut: Count = 0
 
 
-class DatasetCreated(Data):
+class DatasetCreated(RunEvent):
     """A run's samples are a dataset: `digest` is the SHA-256, in hex, of what they said then."""
 
-    run: Run
     dataset: str = ""
     example_count: Count = 0
     digest: str | None = None
 
 
-class LabelingRequested(Data):
+class LabelingRequested(RunEvent):
     """People are asked for what is true of the samples that nobody told of: a labelling task is open.
 
     All that the task says stays as it was then, whatever becomes of the job's configuration.
     """
 
-    run: Run
     question_count: Count = 0
     replica_count: Run = 1
     aggregation: str = "MAJORITY_VOTE"
@@ -60,18 +63,16 @@ class LabelingRequested(Data):
     multi_label: bool = False
 
 
-class LabelingCompleted(Data):
+class LabelingCompleted(RunEvent):
     """Every question of the task has its answers: `digest` is the SHA-256, in hex, of them."""
 
-    run: Run
     answer_count: Count = 0
     digest: str | None = None
 
 
-class EvaluationCreated(Data):
+class EvaluationCreated(RunEvent):
     """A run is over, and this is what it found: `digest` is the SHA-256 of the evaluations, in hex."""
 
-    run: Run
     evaluation: str = ""
     evaluated_item_count: Count = 0
     mean_average_precision: float | None = None
@@ -79,18 +80,16 @@ class EvaluationCreated(Data):
     digest: str | None = None
 
 
-class RunFailed(Data):
+class RunFailed(RunEvent):
     """A run is over, and there is no evaluation; it becomes an Attempt of the job."""
 
-    run: Run
     attempt_time: Utc
     partial_failures: list[Any] = []
 
 
-class AlertRaised(Data):
+class AlertRaised(RunEvent):
     """An evaluation fell short of evaluationJobAlertConfig.minAcceptableMeanAveragePrecision."""
 
-    run: Run
     evaluation: str = ""
     mean_average_precision: float = 0.0
     min_acceptable_mean_average_precision: float = 0.0

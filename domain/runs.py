@@ -13,16 +13,7 @@ from typing import Any, Final, NamedTuple
 from jobledger.domain import run_events as r
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import Data
-
-OF_OPEN: Final = (
-    r.DatasetCreated,
-    r.LabelingRequested,
-    r.LabelingCompleted,
-    r.EvaluationCreated,
-    r.RunFailed,
-)
-"""What happens only to a run that is open."""
-
+from jobledger.domain.states import EVALUATION, RunRule
 
 OWN: Final = ("attempts", "lastRun", "openRuns")
 """What runs tell of themselves in the output."""
@@ -72,21 +63,22 @@ def kept(output: JsonObject | None) -> JsonObject:
     return {key: output[key] for key in OWN if key in output} if output else {}
 
 
-def fits(data: Data, output: JsonObject | None) -> bool:
-    """Whether what is said of a run can be true of it: runs start in their order, and end once."""
-    match data:
-        case r.RunStarted(run=run, cut=cut):
-            last = last_run(output)
-            return run == last.run + 1 and cut >= last.cut
-        case _ if isinstance(data, OF_OPEN):
-            return data.run in open_runs(output)
-    return True
+def run_accepts(data: Data, output: JsonObject | None) -> bool:
+    """Whether the run that an event is about is as the event's rule requires (`Rule.run`)."""
+    rule = EVALUATION[type(data).__name__].run
+    if rule is None:
+        return True
+    assert isinstance(data, r.RunEvent)
+    if rule is RunRule.NEXT:
+        last = last_run(output)
+        return data.run == last.run + 1 and getattr(data, "cut", last.cut) >= last.cut
+    return data.run in open_runs(output)
 
 
-def ends_all(data: Data, output: JsonObject | None) -> bool:
-    """Whether with this no run is open any more."""
-    closes = isinstance(data, r.EvaluationCreated | r.RunFailed)
-    return closes and not set(open_runs(output)) - {data.run}  # type: ignore[attr-defined]
+def closes_last(data: Data, output: JsonObject | None) -> bool:
+    """Whether the event closes a run, and no other run is open."""
+    closes = EVALUATION[type(data).__name__].run is RunRule.CLOSES
+    return closes and isinstance(data, r.RunEvent) and not set(open_runs(output)) - {data.run}
 
 
 def _list(told: JsonObject, field: str) -> list[Any]:

@@ -42,6 +42,24 @@ NOTHING, GONE = Outside.NOTHING, Outside.GONE
 TERMINAL: Final = frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED, S.EXPIRED, S.PARTIALLY_SUCCEEDED})
 LIVE: Final = frozenset(S) - TERMINAL
 ANY: Final = frozenset(S)
+WAITING: Final = frozenset({S.QUEUED, S.PENDING})
+EXECUTING: Final = frozenset({S.RUNNING, S.UPDATING})
+ACTIVE: Final = WAITING | EXECUTING
+"""Neither paused nor being cancelled."""
+MAY_EXECUTE: Final = ACTIVE | {S.PAUSED}
+"""Executing, or may still come to it."""
+OCCUPIED: Final = EXECUTING | {S.CANCELLING}
+"""A worker may still be busy with the job."""
+UNSUCCESSFUL: Final = frozenset({S.FAILED, S.EXPIRED})
+"""Ended without a result, though nobody asked for that."""
+
+
+class RunRule(Enum):
+    """What an event requires of the run of an evaluation job that it is about."""
+
+    NEXT = "its number follows the last run's, and its cut is not before that run's"
+    OPEN = "the run is open"
+    CLOSES = "the run is open, and no longer after the event"
 
 
 class Rule(NamedTuple):
@@ -49,27 +67,32 @@ class Rule(NamedTuple):
 
     after: frozenset[Standing]
     to: Standing | None
+    run: RunRule | None = None
 
 
-def _rule(after: frozenset[JobState] | set[JobState] | set[Outside], to: Standing | None) -> Rule:
-    return Rule(frozenset[Standing](after), to)
+def _rule(
+    after: frozenset[JobState] | set[JobState] | set[Outside],
+    to: Standing | None,
+    run: RunRule | None = None,
+) -> Rule:
+    return Rule(frozenset[Standing](after), to, run)
 
 
 LIFECYCLE: Final[dict[str, Rule]] = {
     "Created": _rule({NOTHING}, S.QUEUED),
-    "Queued": _rule({S.QUEUED, S.PENDING}, S.QUEUED),
+    "Queued": _rule(WAITING, S.QUEUED),
     "Preparing": _rule({S.QUEUED}, S.PENDING),
-    "Started": _rule({S.QUEUED, S.PENDING}, S.RUNNING),
+    "Started": _rule(WAITING, S.RUNNING),
     "Updating": _rule({S.RUNNING}, S.UPDATING),
     "Updated": _rule({S.UPDATING}, S.RUNNING),
-    "Paused": _rule({S.QUEUED, S.PENDING, S.RUNNING}, S.PAUSED),
+    "Paused": _rule(WAITING | {S.RUNNING}, S.PAUSED),
     "Resumed": _rule({S.PAUSED}, S.QUEUED),
-    "Cancelling": _rule(LIVE - {S.CANCELLING}, S.CANCELLING),
+    "Cancelling": _rule(MAY_EXECUTE, S.CANCELLING),
     "Cancelled": _rule(LIVE, S.CANCELLED),
     "Succeeded": _rule(LIVE - {S.PAUSED}, S.SUCCEEDED),
-    "PartiallySucceeded": _rule(LIVE - {S.PAUSED, S.CANCELLING}, S.PARTIALLY_SUCCEEDED),
+    "PartiallySucceeded": _rule(ACTIVE, S.PARTIALLY_SUCCEEDED),
     "Failed": _rule(LIVE, S.FAILED),
-    "Expired": _rule(LIVE - {S.CANCELLING}, S.EXPIRED),
+    "Expired": _rule(MAY_EXECUTE, S.EXPIRED),
     "Retried": _rule(TERMINAL, S.QUEUED),
     "ProgressReported": _rule(LIVE, None),
     "LabelsChanged": _rule(ANY, None),
@@ -81,12 +104,12 @@ LIFECYCLE: Final[dict[str, Rule]] = {
 
 
 EVALUATION: Final[dict[str, Rule]] = LIFECYCLE | {
-    "RunStarted": _rule({S.QUEUED, S.RUNNING}, S.RUNNING),
-    "DatasetCreated": _rule({S.RUNNING, S.PAUSED}, None),
-    "LabelingRequested": _rule({S.RUNNING, S.PAUSED}, None),
-    "LabelingCompleted": _rule({S.RUNNING, S.PAUSED}, None),
-    "EvaluationCreated": _rule({S.RUNNING, S.PAUSED}, None),
-    "RunFailed": _rule({S.RUNNING, S.PAUSED}, None),
+    "RunStarted": _rule({S.QUEUED, S.RUNNING}, S.RUNNING, RunRule.NEXT),
+    "DatasetCreated": _rule({S.RUNNING, S.PAUSED}, None, RunRule.OPEN),
+    "LabelingRequested": _rule({S.RUNNING, S.PAUSED}, None, RunRule.OPEN),
+    "LabelingCompleted": _rule({S.RUNNING, S.PAUSED}, None, RunRule.OPEN),
+    "EvaluationCreated": _rule({S.RUNNING, S.PAUSED}, None, RunRule.CLOSES),
+    "RunFailed": _rule({S.RUNNING, S.PAUSED}, None, RunRule.CLOSES),
     "AlertRaised": _rule(LIVE, None),
     "Scheduled": _rule({S.RUNNING}, S.QUEUED),
     "Stopped": _rule(LIVE, S.CANCELLED),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import Final, NamedTuple
 
 from jobledger.projections import intervals, jobs
+from jobledger.projections.template import Template, read
 
 
 class Projection(NamedTuple):
@@ -14,7 +14,7 @@ class Projection(NamedTuple):
     name: str
     version: int
     tables: tuple[str, ...]
-    functions: str
+    functions: tuple[Template, ...]
     """Makes `fold_NAME(first, last)`, and what else the projection needs."""
     follows: bool
     """Whether it catches up when it is read, instead of being written with the events."""
@@ -22,8 +22,7 @@ class Projection(NamedTuple):
     @property
     def schema(self) -> bytes:
         """Makes the empty tables, in whatever schema the search_path names first."""
-        folder = resources.files(f"jobledger.projections.{self.name}")
-        return folder.joinpath("schema.sql").read_bytes()
+        return read(f"jobledger.projections.{self.name}", "schema").encode()
 
 
 JOBS: Final = Projection("jobs", 4, ("jobs",), jobs.functions(), follows=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +13,14 @@ import psycopg
 import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.errors import SchemaError
-from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres import migrate, sql
 from jobledger.infra.postgres.connections import connect, conninfo, schema_of
 from jobledger.infra.upkeep.rebuild import rebuild
-from jobledger.projections.catalogue import PROJECTIONS
+from jobledger.projections.catalogue import PROJECTIONS, Projection
 
 from tests.ledgers import application_of
+
+LANDED = json.loads((resources.files("tests") / "landed.json").read_text())
 
 
 @pytest.fixture
@@ -103,11 +107,15 @@ def test_a_migration_that_fails_leaves_nothing_behind(
 
 
 def test_landed_migrations_never_change() -> None:
-    """Old ledgers were made by just these bytes: a change is a new file."""
+    """Ledgers in use were made by just these bytes: a change is a new file."""
     landed = {f"{m.number:04d}_{m.name}": m.checksum for m in migrate.migrations()}
-    known = (resources.files("tests") / "landed_migrations.txt").read_text().split()
-    assert landed == dict(zip(known[::2], known[1::2], strict=True))
+    assert landed == LANDED["migrations"]
 
 
-def test_projections_are_numbered_from_one() -> None:
-    assert all(projection.version > 0 for projection in PROJECTIONS)
+@pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.name)
+def test_a_landed_version_of_a_projection_never_changes(projection: Projection) -> None:
+    """`init` replaces what a ledger stores of a projection only where the version differs."""
+    assert projection.version > 0
+    texts = {"schema": projection.schema, "functions": sql.render(*projection.functions).as_bytes()}
+    checksums = {part: hashlib.sha256(text).hexdigest() for part, text in texts.items()}
+    assert checksums == LANDED["projections"][f"{projection.name} {projection.version}"]

@@ -34,11 +34,9 @@ def test_nothing_would_change_in_a_sound_ledger(ledger: Ledger) -> None:
 
 def test_a_fold_of_another_meaning_is_told_of_and_not_done(ledger: Ledger) -> None:
     some_jobs(ledger)
-    other = JOBS._replace(
-        functions=JOBS.functions.replace(
-            "WHEN 'Started' THEN 'RUNNING'", "WHEN 'Started' THEN 'PENDING'"
-        )
-    )
+    meant, other_state = "WHEN 'Started' THEN 'RUNNING'", "WHEN 'Started' THEN 'PENDING'"
+    changed = [f._replace(text=f.text.replace(meant, other_state)) for f in JOBS.functions]
+    other = JOBS._replace(functions=tuple(changed))
     with ledger.connection() as connection:
         outcome = rehearse(connection, other, limit=2)
         assert (outcome.rows, outcome.changed) == (3, 3)

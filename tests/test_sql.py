@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from string import Formatter
 
 import pytest
 from jobledger.domain.events import Created, Event, Started
@@ -15,6 +17,53 @@ from jobledger.infra.read.reader import READ_JOB
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "infra").rglob("*.sql"))
+STATEMENTS = [file for file in FILES if file.parent.name != "migrations"]
+MODULES = sorted(
+    module
+    for room in ("infra", "projections")
+    for module in (ROOT / room).rglob("*.py")
+    if module.parent.name != "bench"  # Its peers are programs that take scripts.
+)
+WITHOUT_TEXTS = re.compile(r"'[^']*'|--.*")
+
+
+def loaders(file: Path) -> list[str]:
+    """How modules beside it load a statement."""
+    load = re.compile(rf'sql\.(load|template)\(__package__, "{file.stem}"\)')
+    return [how for module in file.parent.glob("*.py") for how in load.findall(module.read_text())]
+
+
+def otherwise_filled(tree: ast.Module) -> list[str]:
+    """Where a module changes a loaded statement, or fills places of a text by itself."""
+    loaded = {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and is_load(node.value)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    }
+
+    def is_statement(node: ast.AST) -> bool:
+        return is_load(node) or (isinstance(node, ast.Name) and node.id in loaded)
+
+    def is_changed(node: ast.AST) -> bool:
+        match node:
+            case ast.Attribute(value=value):
+                return is_statement(value)
+            case ast.BinOp(left=left, right=right):
+                return is_statement(left) or is_statement(right)
+            case ast.Call(func=ast.Name(id="SQL"), args=[ast.Call(func=ast.Attribute(attr=how))]):
+                return how in {"decode", "format", "replace"}
+            case ast.Call(func=ast.Attribute(attr="replace"), args=[what, *_]):
+                return "{" in ast.unparse(what)
+        return False
+
+    return [ast.unparse(node) for node in ast.walk(tree) if is_changed(node)]
+
+
+def is_load(node: ast.AST | None) -> bool:
+    """`sql.load(...)`, whose answer is sent as it is."""
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "sql.load"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.name)
@@ -22,19 +71,46 @@ def test_a_statement_begins_with_a_sentence(file: Path) -> None:
     assert file.read_text().startswith("-- ")
 
 
-@pytest.mark.parametrize(
-    "file", [f for f in FILES if f.parent.name != "migrations"], ids=lambda f: f.name
-)
+@pytest.mark.parametrize("file", STATEMENTS, ids=lambda f: f.name)
 def test_a_statement_is_loaded_once_and_by_a_module_beside_it(file: Path) -> None:
-    load = f'sql.load(__package__, "{file.stem}")'
-    beside = [module for module in file.parent.glob("*.py") if load in module.read_text()]
-    assert len(beside) == 1
+    assert len(loaders(file)) == 1
 
 
 def test_no_statement_is_loaded_from_another_room() -> None:
-    loads = re.compile(r"sql\.load\(([^,]+),")
+    loads = re.compile(r"sql\.(?:load|template)\(([^,]+),")
     for module in (ROOT / "infra").rglob("*.py"):
         assert set(loads.findall(module.read_text())) <= {"__package__"}
+
+
+@pytest.mark.parametrize("file", STATEMENTS, ids=lambda f: f.name)
+def test_a_statement_with_places_is_a_template_and_no_other_is(file: Path) -> None:
+    if loaders(file) == ["template"]:
+        places = [name for _, name, _, _ in Formatter().parse(file.read_text()) if name is not None]
+        assert places
+        assert all(place.isidentifier() for place in places)
+    else:
+        assert re.findall(r"(?<!\{)\{\w*\}(?!\})", WITHOUT_TEXTS.sub("", file.read_text())) == []
+
+
+def test_psycopg_alone_fills_places() -> None:
+    """What is loaded is sent as it is; what has places is filled by `SQL.format`."""
+    found = {str(f.relative_to(ROOT)): otherwise_filled(ast.parse(f.read_text())) for f in MODULES}
+    assert {module: how for module, how in found.items() if how} == {
+        "infra/postgres/sql.py": ["SQL(load(package, name).decode())"]
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'X: Final = sql.load(__package__, "x")\ny = SQL(X.decode()).format(a=b)',
+        'X = sql.load(__package__, "x").decode()', 'X = sql.load(__package__, "x")\ny = X + b" LIMIT 1"',
+        'y = read("x").replace("{{" + part + "}}", filled)', 'y = read("x").replace("{part}", filled)',
+        'X: Final = sql.load(__package__, "x")\ny = X % 7', "y = SQL(file.read_text().format(a=1))",
+    ],
+)  # fmt: skip
+def test_another_way_to_fill_places_is_found(text: str) -> None:
+    assert otherwise_filled(ast.parse(text))
 
 
 @pytest.mark.slow

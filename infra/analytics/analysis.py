@@ -9,7 +9,16 @@ from typing import Any, Final, LiteralString, NamedTuple
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.filters import All, Filter, parse_filter
 from jobledger.domain.moments import Clock, Moment
-from jobledger.domain.states import LIVE, JobState
+from jobledger.domain.states import (
+    ANY,
+    EXECUTING,
+    LIVE,
+    TERMINAL,
+    UNSUCCESSFUL,
+    WAITING,
+    JobState,
+    state_after,
+)
 from jobledger.infra.analytics.buckets import (
     ORIGIN,
     Window,
@@ -25,15 +34,13 @@ from jobledger.infra.read.reader import Reader
 from psycopg.sql import SQL, Composable
 
 READ_POSITION: Final = sql.load(__package__, "read_position")
-OF_JOBS: Final = sql.load(__package__, "of_jobs")
-THROUGHPUT: Final = sql.load(__package__, "throughput")
-DURATIONS: Final = sql.load(__package__, "durations")
-FAILURES: Final = sql.load(__package__, "failures")
-CONCURRENCY: Final = sql.load(__package__, "concurrency")
-ATTEMPTS: Final = sql.load(__package__, "attempts")
+OF_JOBS: Final = sql.template(__package__, "of_jobs")
+THROUGHPUT: Final = sql.template(__package__, "throughput")
+DURATIONS: Final = sql.template(__package__, "durations")
+FAILURES: Final = sql.template(__package__, "failures")
+CONCURRENCY: Final = sql.template(__package__, "concurrency")
+ATTEMPTS: Final = sql.template(__package__, "attempts")
 
-WAITING: Final = [JobState.QUEUED, JobState.PENDING]
-RUNNING: Final = [JobState.RUNNING, JobState.UPDATING]
 TOP: Final = 20
 """Error messages in a report of failures, if nobody says how many."""
 GONE: Final = 0
@@ -43,7 +50,7 @@ GONE: Final = 0
 class Kind(NamedTuple):
     """One kind of report: its statement, and the columns after the time and the group."""
 
-    statement: bytes
+    statement: SQL
     columns: tuple[str, ...]
     parameters: dict[str, Any] = {}
     bucketed: bool = True
@@ -52,18 +59,30 @@ class Kind(NamedTuple):
 
 
 SECONDS: Final = ("count", "p50Seconds", "p90Seconds", "p99Seconds")
-ENDED: Final = ("ended", "succeeded", "partiallySucceeded", "failed", "cancelled", "expired")
+ENDINGS: Final = {
+    "succeeded": JobState.SUCCEEDED,
+    "partiallySucceeded": JobState.PARTIALLY_SUCCEEDED,
+    "failed": JobState.FAILED,
+    "cancelled": JobState.CANCELLED,
+    "expired": JobState.EXPIRED,
+}
+"""The columns of throughput, and the state whose entries each counts."""
 REPORTS: Final[dict[str, Kind]] = {
-    "throughput": Kind(THROUGHPUT, ENDED),
-    "queue-time": Kind(DURATIONS, SECONDS, {"within": WAITING, "into": [JobState.RUNNING]}),
+    "throughput": Kind(THROUGHPUT, ("ended", *ENDINGS), {"ended": sorted(TERMINAL), **ENDINGS}),
+    "queue-time": Kind(
+        DURATIONS, SECONDS, {"within": sorted(WAITING), "into": [state_after("Started")]}
+    ),
     "run-time": Kind(
         DURATIONS,
         SECONDS,
-        {"within": RUNNING, "into": [GONE, *sorted(set(JobState) - set(RUNNING))]},
+        {"within": sorted(EXECUTING), "into": [GONE, *sorted(ANY - EXECUTING)]},
         by_state="state_name(i.occurred_state)",
     ),
     "failures": Kind(
-        FAILURES, ("state", "message", "count", "lastTime", "example"), bucketed=False
+        FAILURES,
+        ("state", "message", "count", "lastTime", "example"),
+        {"unsuccessful": sorted(UNSUCCESSFUL)},
+        bucketed=False,
     ),
     "concurrency": Kind(CONCURRENCY, ("jobs",), by_state="state_name(change.state)"),
     "attempts": Kind(ATTEMPTS, ("attempts", "state", "jobs"), bucketed=False),
@@ -218,14 +237,12 @@ def _rows(
     if kind.statement is not ATTEMPTS:
         group = SQL("NULL::text")
         if asked.filter != All(()) or asked.by not in ("", "state"):
-            of_jobs = SQL(OF_JOBS.decode()).format(group=field, condition=condition)
+            of_jobs = OF_JOBS.format(group=field, condition=condition)
             group = SQL("about.group_")
         if asked.by == "state":
             assert kind.by_state is not None
             group = SQL(kind.by_state)
-    statement = SQL(kind.statement.decode()).format(
-        group=group, of_jobs=of_jobs, condition=condition
-    )
+    statement = kind.statement.format(group=group, of_jobs=of_jobs, condition=condition)
     values = asked.parameters | rendering.parameters | _times(window) | moment._asdict()
     # Planned for these very values: how much of all a window holds ranges from nothing to all.
     return connection.execute(statement, values, prepare=False, binary=True).fetchall()

@@ -7,7 +7,7 @@ LATERAL (
     SELECT coalesce(CASE e.type WHEN 'Failed' THEN read_json(e.data) -> 'error' ->> 'message'
                                 ELSE read_json(e.data) ->> 'reason' END, '') AS message
 ) AS told
-WHERE i.occurred_from >= %(begin)s AND i.occurred_from < %(end)s AND i.occurred_state IN (5, 9)
+WHERE i.occurred_from >= %(begin)s AND i.occurred_from < %(end)s AND i.occurred_state = ANY (%(unsuccessful)s::smallint[])
 GROUP BY 1, 2, 3
 ORDER BY 4 DESC, 5 DESC, 1, 2, 3
 LIMIT %(top)s

@@ -1,9 +1,11 @@
 -- Jobs that ended, by how, in stretches of time. group and of_jobs are rendered.
 SELECT date_bin(%(bucket)s, i.occurred_from, %(origin)s) AS time, {group} AS group_, count(*),
-       count(*) FILTER (WHERE i.occurred_state = 4), count(*) FILTER (WHERE i.occurred_state = 11),
-       count(*) FILTER (WHERE i.occurred_state = 5), count(*) FILTER (WHERE i.occurred_state = 7),
-       count(*) FILTER (WHERE i.occurred_state = 9)
+       count(*) FILTER (WHERE i.occurred_state = %(succeeded)s),
+       count(*) FILTER (WHERE i.occurred_state = %(partiallySucceeded)s),
+       count(*) FILTER (WHERE i.occurred_state = %(failed)s),
+       count(*) FILTER (WHERE i.occurred_state = %(cancelled)s),
+       count(*) FILTER (WHERE i.occurred_state = %(expired)s)
 FROM intervals AS i {of_jobs}
-WHERE i.occurred_from >= %(begin)s AND i.occurred_from < %(end)s AND i.occurred_state IN (4, 5, 7, 9, 11)
+WHERE i.occurred_from >= %(begin)s AND i.occurred_from < %(end)s AND i.occurred_state = ANY (%(ended)s::smallint[])
 GROUP BY 1, 2
 ORDER BY 1, 2

@@ -22,10 +22,9 @@ from jobledger.infra.history.timeline import ordered, steps_as_of
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.reader import Reader
-from psycopg.sql import SQL
 
-FIRST_COUNT: Final = sql.load(__package__, "first_count")
-FIRST_COUNT_AS_IT_HAPPENED: Final = sql.load(__package__, "first_count_as_it_happened")
+FIRST_COUNT: Final = sql.template(__package__, "first_count")
+FIRST_COUNT_AS_IT_HAPPENED: Final = sql.template(__package__, "first_count_as_it_happened")
 IS_SUPERSEDED: Final = sql.load(__package__, "is_superseded")
 
 
@@ -132,7 +131,7 @@ def _first_count(
     earlier, later = span
     recorded = later.clock is Clock.RECORDED
     statement = FIRST_COUNT if recorded else FIRST_COUNT_AS_IT_HAPPENED
-    text = SQL(statement.decode()).format(comparison=wanted.comparison)
+    text = statement.format(comparison=wanted.comparison)
     parameters = {
         "start": start,
         "state": wanted.state,

@@ -21,10 +21,9 @@ from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.filter_sql import Rendering
 from jobledger.infra.read.reader import Reader
-from psycopg.sql import SQL
 
-CHANGES_BETWEEN: Final = sql.load(__package__, "changes_between")
-CHANGES_AS_THEY_HAPPENED: Final = sql.load(__package__, "changes_as_they_happened")
+CHANGES_BETWEEN: Final = sql.template(__package__, "changes_between")
+CHANGES_AS_THEY_HAPPENED: Final = sql.template(__package__, "changes_as_they_happened")
 DELETED: Final = "DELETED"
 """What stands for the state of a job that is gone from lists."""
 SHOWN: Final = 100
@@ -178,7 +177,7 @@ def diff_fleet(
     was = before.condition(tree)
     # Names of parameters go on where those of the other moment end.
     after.parameters.update(before.parameters)
-    text = SQL(statement.decode()).format(was=was, now=after.condition(tree))
+    text = statement.format(was=was, now=after.condition(tree))
     parameters = after.parameters | _places(earlier, later) | {"limit": limit}
     with translated(), reader.connection() as connection:
         return FleetDiff(

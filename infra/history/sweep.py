@@ -14,8 +14,8 @@ from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.filter_sql import OF_AN_EVENT, STEPS, Rendering
 from psycopg.sql import SQL, Composable, Composed
 
-SWEEP: Final = sql.load(__package__, "sweep")
-SWEEP_AS_IT_HAPPENED: Final = sql.load(__package__, "sweep_as_it_happened")
+SWEEP: Final = sql.template(__package__, "sweep")
+SWEEP_AS_IT_HAPPENED: Final = sql.template(__package__, "sweep_as_it_happened")
 STRETCH: Final = 5_000
 """Events swept by one statement."""
 
@@ -80,7 +80,7 @@ def _statement(
     condition: Condition, rendering: Rendering, recorded: bool, name: str | None
 ) -> Composed:
     statement = SWEEP if recorded else SWEEP_AS_IT_HAPPENED
-    return SQL(statement.decode()).format(
+    return statement.format(
         which=SQL("true") if name is None else SQL("name = %(name)s"),
         condition=rendering.condition(condition.filter),
         comparison=condition.comparison,
@@ -108,4 +108,4 @@ class _AtEachStep(Rendering):
             )
         of_clock = "AT" if self._on_recorded else "AS_THEY_HAPPENED"
         steps = STEPS["ENTERED" if is_told_by_events(term) else of_clock]
-        return SQL(steps).format(position=known, upto=upto, condition=self.condition(term))
+        return steps.format(position=known, upto=upto, condition=self.condition(term))

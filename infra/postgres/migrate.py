@@ -160,7 +160,7 @@ def _make(
     """Makes a projection's functions and, from nothing or by a rebuild, its rows."""
     # Their tables may be made, or made anew, only after them.
     connection.execute("SET LOCAL check_function_bodies = off")
-    connection.execute(projection.functions.encode())
+    connection.execute(sql.render(*projection.functions))
     if fold is None:
         connection.execute(projection.schema)
     else:

@@ -156,7 +156,7 @@ class Rendering:
             if not self._on_recorded:
                 time = self.parameter(self._moment.time)
                 upto = SQL("({} AND past.occurred_time <= {})").format(upto, time)
-        return SQL(steps).format(position=position, upto=upto, condition=self.condition(term))
+        return steps.format(position=position, upto=upto, condition=self.condition(term))
 
     @property
     def _on_recorded(self) -> bool:
@@ -170,9 +170,9 @@ def render(tree: Filter) -> tuple[Composable, dict[str, Any]]:
 
 
 STEPS: Final = {
-    "ENTERED": sql.load(__package__, "ever_entered").decode(),
-    "AT": sql.load(__package__, "ever_at").decode(),
-    "AS_THEY_HAPPENED": sql.load(__package__, "ever_as_they_happened").decode(),
+    "ENTERED": sql.template(__package__, "ever_entered"),
+    "AT": sql.template(__package__, "ever_at"),
+    "AS_THEY_HAPPENED": sql.template(__package__, "ever_as_they_happened"),
 }
 """Whether a condition was ever true of a job; how that is found out."""
 OF_AN_EVENT: Final = frozenset({("state",), ("error", "code")})

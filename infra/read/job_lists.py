@@ -17,10 +17,10 @@ from jobledger.projections.jobs import COLUMNS, job_of
 from psycopg.sql import SQL, Composable, Composed, Literal
 from psycopg_pool import ConnectionPool
 
-NOW: Final = sql.load(__package__, "jobs_now")
-AT: Final = sql.load(__package__, "jobs_at")
-AS_THEY_HAPPENED: Final = sql.load(__package__, "jobs_as_they_happened")
-LATE: Final = sql.load(__package__, "late_jobs_as_they_happened")
+NOW: Final = sql.template(__package__, "jobs_now")
+AT: Final = sql.template(__package__, "jobs_at")
+AS_THEY_HAPPENED: Final = sql.template(__package__, "jobs_as_they_happened")
+LATE: Final = sql.template(__package__, "late_jobs_as_they_happened")
 IN_ORDER: Final = "NOT EXISTS (SELECT FROM late_jobs AS late WHERE late.name = j.name)"
 ANY_LATE: Final = sql.load(__package__, "any_late")
 STATES_AT: Final = sql.load(__package__, "states_at")
@@ -149,9 +149,9 @@ def _jobs(query: Query, columns: Composable, condition: Composable, tail: Compos
         statement = AT if query.moment.clock is Clock.RECORDED else AS_THEY_HAPPENED
     in_order = SQL(IN_ORDER if query.late else "true")
     parts = {"columns": columns, "condition": condition, "tail": tail, "in_order": in_order}
-    jobs = SQL(statement.decode()).format(**parts)
+    jobs = statement.format(**parts)
     if statement is AS_THEY_HAPPENED and query.late:
-        return SQL("({}) UNION ALL ({})").format(jobs, SQL(LATE.decode()).format(**parts))
+        return SQL("({}) UNION ALL ({})").format(jobs, LATE.format(**parts))
     return jobs
 
 

@@ -17,7 +17,7 @@ from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import UNKNOWN, Data
 from jobledger.domain.job import Job
 from jobledger.domain.names import parse_name, parse_time
-from jobledger.domain.states import NOTHING, TERMINAL, JobState, Outside, allowed
+from jobledger.domain.states import NOTHING, JobState, Outside, allowed
 
 TRACE_BEGIN: Final = datetime(2011, 5, 1, 22, 50, tzinfo=UTC)
 """Timestamp 0: 600 s before the trace begins, and so any time before it."""
@@ -148,9 +148,7 @@ def _meaning(row: Row, standing: JobState | Outside) -> tuple[str, ...]:
     """The events a report stands for in that state; none if it cannot be true."""
     match row.report:
         case Report.SUBMIT:
-            if standing is JobState.PAUSED:
-                return ("Resumed",)
-            return ("Retried",) if standing in TERMINAL else ()
+            return tuple(event for event in ("Resumed", "Retried") if allowed(event, standing))
         case Report.SCHEDULE:
             return ("Started",)
         case Report.EVICT:

@@ -17,7 +17,7 @@ from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.reader import Reader
 from psycopg.sql import SQL, Composed
 
-EXPORT_EVENTS: Final = sql.load(__package__, "export_events")
+EXPORT_EVENTS: Final = sql.template(__package__, "export_events")
 PLAN_FOR_ALL: Final = sql.load(__package__, "plan_for_all")
 STATES_BEFORE: Final = sql.load(__package__, "states_before")
 
@@ -97,9 +97,8 @@ def _statement(reader: Reader, wanted: Selection, order: Order) -> tuple[Compose
         which.append("name IN (SELECT unnest(%(names)s::text[]))")
         jobs = reader.scan(wanted.filter, as_of=wanted.moment)
         parameters["names"] = [job.name for job in jobs]
-    statement = SQL(EXPORT_EVENTS.decode())
     parts = {"which": SQL(" AND ".join(which)), "order": SQL(order.value)}
-    return statement.format(**parts), parameters
+    return EXPORT_EVENTS.format(**parts), parameters
 
 
 class _States:

@@ -18,7 +18,7 @@ from jobledger.projections.catalogue import Projection
 from psycopg.sql import SQL, Composable, Identifier
 
 READ_COLUMNS: Final = sql.load(__package__, "read_columns")
-COMPARE_ROWS: Final = sql.load(__package__, "compare_rows")
+COMPARE_ROWS: Final = sql.template(__package__, "compare_rows")
 BESIDE: Final = "rehearsal"
 
 Progress = Callable[[int, int], object]
@@ -92,7 +92,7 @@ def folded(
         connection.execute("SET LOCAL check_function_bodies = off")
         for projection in projections:
             # The code at hand, wherever the ledger's own stands.
-            connection.execute(projection.functions.encode())
+            connection.execute(sql.render(*projection.functions))
             connection.execute(projection.schema)
             fold(connection, projection, 0, size, progress)
         yield Folded(live, beside, size)
@@ -118,7 +118,7 @@ def _compare(
     described = columns.fetchall()
     common = [name for name, in_both, _ in described if in_both]
     keys = [name for name, _, is_key in described if is_key]
-    statement = SQL(COMPARE_ROWS.decode()).format(
+    statement = COMPARE_ROWS.format(
         live=Identifier(live, table),
         beside=Identifier(beside, table),
         same=SQL(" AND ").join(_both("{} = {}", key) for key in keys),

@@ -12,7 +12,7 @@ from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
 from jobledger.domain.moments import Clock
-from jobledger.domain.states import JobState
+from jobledger.domain.states import OCCUPIED
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.history.explain import LATE, elapsed
 from jobledger.infra.web.history import Happened, Outline, state_name
@@ -26,9 +26,7 @@ MOST_ATTEMPTS: Final = 100
 MOST_MARKS: Final = 60
 TAIL: Final = 0.02
 """The share of the band that stands for the time after the last event."""
-_ACTIVE: Final = frozenset(
-    {JobState.RUNNING.name, JobState.UPDATING.name, JobState.CANCELLING.name}
-)
+_OCCUPIED: Final = frozenset(state.name for state in OCCUPIED)
 
 
 class Segment(NamedTuple):
@@ -170,7 +168,7 @@ def _entries(
     marks += [(row.recorded_time, None) for row in recorded]
     entries, running = list[tuple[datetime, bool]](), False
     for time, state in sorted(marks, key=lambda mark: mark[0]):
-        running = running if state is None else state in _ACTIVE
+        running = running if state is None else state in _OCCUPIED
         if entries and entries[-1][0] == time:
             entries.pop()
         entries.append((time, running))

@@ -31,14 +31,6 @@ TITLES: Final = {
     "evaluations": "Evaluations",
 }
 MOST_LINES: Final = 10
-ENDS: Final = {
-    "succeeded": "SUCCEEDED",
-    "partiallySucceeded": "PARTIALLY_SUCCEEDED",
-    "failed": "FAILED",
-    "cancelled": "CANCELLED",
-    "expired": "EXPIRED",
-}
-"""The state that a column of throughput counts."""
 
 
 class ReportLink(NamedTuple):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import resources
+from jobledger.projections.template import Template, read
 
 
-def functions() -> str:
+def functions() -> tuple[Template, ...]:
     """What the database needs of this projection."""
-    return resources.files(__name__).joinpath("fold.sql").read_text()
+    return (Template(read(__name__, "fold")),)

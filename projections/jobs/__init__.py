@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -11,6 +10,7 @@ from jobledger.domain import canonical
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
+from jobledger.projections.template import Template, read
 
 COLUMNS: Final = (
     "name",
@@ -81,27 +81,16 @@ def _json(value: JsonObject) -> orjson.Fragment:
     return orjson.Fragment(canonical.encode(value))
 
 
-def functions() -> str:
+def functions() -> tuple[Template, ...]:
     """What the database needs of this projection; one text of the fold serves the present and the past."""
-    texts = [_filled("fold", {"folded": _fold(PRESENT)}), _text("write")]
-    texts += [_filled("past", past | {"folded": _fold(past)}) for past in PASTS]
-    return "\n".join(texts)
+    pasts = [Template(read(__name__, "past"), {**past, "folded": _fold(past)}) for past in PASTS]
+    fold = Template(read(__name__, "fold"), {"folded": _fold(PRESENT)})
+    return (fold, Template(read(__name__, "write")), *pasts)
 
 
-def _fold(parts: Mapping[str, str]) -> str:
-    """The fold of some events, without the words before it."""
-    return "WITH " + _filled("folded", parts).split("\nWITH ", 1)[1].strip()
-
-
-def _filled(name: str, parts: Mapping[str, str]) -> str:
-    text = _text(name)
-    for part, filled in parts.items():
-        text = text.replace("{{" + part + "}}", filled)
-    return text
-
-
-def _text(name: str) -> str:
-    return resources.files(__name__).joinpath(f"{name}.sql").read_text()
+def _fold(parts: Mapping[str, str]) -> Template:
+    """The fold of some events, without the comment before it."""
+    return Template("WITH " + read(__name__, "folded").split("\nWITH ", 1)[1].strip(), parts)
 
 
 # Which events each function folds, in which order, onto what.

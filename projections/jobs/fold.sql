@@ -35,7 +35,7 @@ STABLE PARALLEL SAFE LANGUAGE sql RETURN convert_from(data, 'UTF8')::json;
 
 -- Canonical JSON writes a key in one way only, so that bytes can spare reading it.
 CREATE OR REPLACE FUNCTION begins_with_output(data bytea) RETURNS boolean
-IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN substr(data, 1, 10) = '{"output":'::bytea;
+IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN substr(data, 1, 10) = '{{"output":'::bytea;
 
 CREATE OR REPLACE FUNCTION has_no_spec(data bytea) RETURNS boolean
 IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN position('"spec":'::bytea IN data) = 0;
@@ -55,15 +55,15 @@ BEGIN
         data := substr(convert_from(told[i], 'UTF8'), coalesce(length(of_run), 0) + 1);
         IF of_run IS NULL THEN
             -- What runs told is not replaced.
-            SELECT coalesce(jsonb_object_agg(key, value), '{}') INTO runs
+            SELECT coalesce(jsonb_object_agg(key, value), '{{}}') INTO runs
             FROM jsonb_each(output) WHERE key IN ('attempts', 'lastRun', 'openRuns');
-            output := coalesce((data -> 'output') || runs, nullif(runs, '{}'));
+            output := coalesce((data -> 'output') || runs, nullif(runs, '{{}}'));
             CONTINUE;
         END IF;
-        output := coalesce(output, '{}');
+        output := coalesce(output, '{{}}');
         runs := CASE jsonb_typeof(output -> 'openRuns') WHEN 'array' THEN output -> 'openRuns' ELSE '[]' END;
         IF of_run = 'RunStarted' THEN
-            output := jsonb_set(output, '{lastRun}', jsonb_build_object(
+            output := jsonb_set(output, '{{lastRun}}', jsonb_build_object(
                 'run', data -> 'run', 'runTime', data -> 'runTime', 'cut', coalesce(data -> 'cut', '0')
             ));
             runs := runs || (data -> 'run');
@@ -74,14 +74,14 @@ BEGIN
             ), '[]');
         END IF;
         IF of_run = 'RunFailed' THEN
-            output := jsonb_set(output, '{attempts}',
+            output := jsonb_set(output, '{{attempts}}',
                 CASE jsonb_typeof(output -> 'attempts') WHEN 'array' THEN output -> 'attempts' ELSE '[]' END
                 || jsonb_build_object(
                     'attemptTime', data -> 'attemptTime', 'partialFailures', coalesce(data -> 'partialFailures', '[]')
                 )
             );
         END IF;
-        output := jsonb_set(output, '{openRuns}', runs);
+        output := jsonb_set(output, '{{openRuns}}', runs);
     END LOOP;
     RETURN output;
 END $$;
@@ -91,7 +91,7 @@ END $$;
 CREATE OR REPLACE FUNCTION fold_jobs(first bigint, last bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    {{folded}},
+    {folded},
     -- Apart from the insert: ON CONFLICT would cost each new row as much again as its index.
     changed AS (
         UPDATE jobs SET

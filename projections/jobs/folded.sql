@@ -1,9 +1,9 @@
 -- The fold of events into rows of `jobs`, put into the functions that need it (see __init__.py):
--- {{which}} events, in the order of their {{place}}, onto the rows they had {{before}}.
+-- {which} events, in the order of their {place}, onto the rows they had {before}.
 -- The fold in domain/job.py is the meaning, this one is the speed; they are held equal by tests
 -- and by `jobledger verify`.
 WITH fresh AS (
-    SELECT position, name, version, type, occurred_time, data, {{place}} AS place,
+    SELECT position, name, version, type, occurred_time, data, {place} AS place,
            state_after(type) AS state,
            -- Data is looked into only where its type may say what is asked.
            CASE WHEN type IN ('Cancelling', 'Cancelled', 'Expired') THEN read_json(data) ->> 'reason'
@@ -17,13 +17,13 @@ WITH fresh AS (
            CASE WHEN type = 'Updated' THEN read_json(data) -> 'spec' IS NOT NULL
                 ELSE type IN ('Created', 'ConfigChanged') END AS specifies
     FROM events
-    WHERE {{which}} AND schema > 0
+    WHERE {which} AND schema > 0
     OFFSET 0  -- So that what is computed here is computed once.
 ),
 -- All aggregates take the newest first, so that one sort serves them.
 delta AS (
     SELECT name,
-           {{version}} AS version,
+           {version} AS version,
            min(version) AS first_version,
            min(position) AS first_position,
            max(position) AS last_position,
@@ -49,7 +49,7 @@ delta AS (
     FROM fresh
     GROUP BY name
 ),
-merged AS {{kept}} (
+merged AS {kept} (
     SELECT old.name IS NOT NULL AS known,
            delta.name,
            split_part(delta.name, '/', 2) AS project,
@@ -67,21 +67,21 @@ merged AS {{kept}} (
            coalesce(delta.delete_time, old.delete_time) AS delete_time,
            CASE
                WHEN entered_by IS NULL THEN old.error
-               WHEN entered_by = 'Failed' THEN coalesce(read_json(failed) -> 'error', '{"code":2,"message":""}')
+               WHEN entered_by = 'Failed' THEN coalesce(read_json(failed) -> 'error', '{{"code":2,"message":""}}')
                WHEN entered_by = 'Cancelled' THEN json_build_object('code', 1, 'message', coalesce(telling.error_message, ''))
            END AS error,
            telling.error_message,
-           CASE WHEN delta.labels IS NULL THEN coalesce(old.labels, '{}')
-                ELSE coalesce((read_json(delta.labels) -> 'labels')::jsonb, '{}') END AS labels,
-           CASE WHEN delta.spec IS NULL THEN coalesce(old.spec, '{}')
-                WHEN has_no_spec(delta.spec) THEN '{}'
-                ELSE coalesce(read_json(delta.spec) -> 'spec', '{}') END AS spec,
+           CASE WHEN delta.labels IS NULL THEN coalesce(old.labels, '{{}}')
+                ELSE coalesce((read_json(delta.labels) -> 'labels')::jsonb, '{{}}') END AS labels,
+           CASE WHEN delta.spec IS NULL THEN coalesce(old.spec, '{{}}')
+                WHEN has_no_spec(delta.spec) THEN '{{}}'
+                ELSE coalesce(read_json(delta.spec) -> 'spec', '{{}}') END AS spec,
            CASE WHEN outputs IS NULL THEN old.output
                 WHEN split_part(delta.name, '/', -2) = 'evaluationJobs' THEN fold_runs(old.output, outputs)
                 ELSE read_json(outputs[1]) -> 'output' END AS output,
            coalesce(old.first_position, delta.first_position) AS first_position,
            delta.last_position
-    FROM delta LEFT JOIN jobs AS old ON {{before}},
+    FROM delta LEFT JOIN jobs AS old ON {before},
     LATERAL (
         SELECT CASE WHEN worded > coalesce(unworded, 0) THEN delta.message
                     WHEN unworded IS NULL THEN old.error_message END AS error_message

@@ -1,5 +1,4 @@
--- All evaluation jobs that run, or may run again.
+-- All evaluation jobs in some states.
 SELECT name FROM jobs
-WHERE kind = 'evaluationJobs' AND delete_time IS NULL
-  AND state IN ('QUEUED', 'PENDING', 'RUNNING', 'UPDATING', 'PAUSED')
+WHERE kind = 'evaluationJobs' AND delete_time IS NULL AND state = ANY (%s::text[])
 ORDER BY name

@@ -26,7 +26,7 @@ from jobledger.domain.errors import (
 from jobledger.domain.evaluation import Plan, names_of, read_plan
 from jobledger.domain.examples import read_prediction
 from jobledger.domain.job import Job
-from jobledger.domain.runs import last_run
+from jobledger.domain.runs import last_run, open_runs
 from jobledger.infra.evaluation.samples.spec_sets import find_spec_set
 from jobledger.infra.evaluation.tasks.ground_truth import Sample, run_range, run_samples, run_truths
 from jobledger.infra.evaluation.tasks.labeling import complete_if_answered, find_task
@@ -41,7 +41,6 @@ READ_EVALUATIONS: Final = sql.load(__package__, "read_evaluations")
 INVALID_ARGUMENT: Final = 3
 FAILED_PRECONDITION: Final = 9
 INTERNAL: Final = 13
-ENDED: Final = {"EvaluationCreated", "RunFailed"}
 
 Facts = tuple[Data, ...]
 
@@ -100,7 +99,7 @@ def _record(store: Store, name: str, facts: Facts, actor: str, etag: str | None 
 
 def _next_step(store: Store, run: Run, now: datetime) -> Facts:
     """What is to be recorded next; nothing if the run is over, or waits for people."""
-    if run.told.keys() & ENDED:
+    if run.number not in open_runs(run.job.output):
         return ()
     try:
         plan = read_plan(run.job.spec)

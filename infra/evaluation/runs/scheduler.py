@@ -14,9 +14,10 @@ from threading import Event as Signal
 from typing import Final
 
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerError
-from jobledger.domain.job import GOING_ON, Job
+from jobledger.domain.job import Job
 from jobledger.domain.runs import last_run, open_runs
 from jobledger.domain.schedules import Schedule, due_daily, due_exactly, parse_schedule
+from jobledger.domain.states import MAY_EXECUTE, allowed
 from jobledger.infra.evaluation.runs.mail import Mailer
 from jobledger.infra.evaluation.runs.runs import carry_on, start_run
 from jobledger.infra.postgres import sql
@@ -27,6 +28,7 @@ READ_EVALUATING: Final = sql.load(__package__, "read_evaluating")
 TRY_LEADING: Final = sql.load(__package__, "try_leading")
 LOG: Final = logging.getLogger("jobledger.scheduler")
 ACTOR: Final = "scheduler"
+_MAY_EXECUTE: Final = [state.name for state in sorted(MAY_EXECUTE)]
 MOST_MISSED: Final = 100_000
 """Intervals that are gone through to find the last one that was missed."""
 
@@ -75,7 +77,7 @@ class Scheduler:
     def do_due(self) -> None:
         """One look at everything: what cannot be done of one job keeps no other back."""
         with translated(), self._store.reader.pool.connection() as connection:
-            names = [name for (name,) in connection.execute(READ_EVALUATING)]
+            names = [name for (name,) in connection.execute(READ_EVALUATING, (_MAY_EXECUTE,))]
         for name in names:
             try:
                 self._do_job(name)
@@ -87,7 +89,8 @@ class Scheduler:
     def _do_job(self, name: str) -> None:
         now = self._clock()
         job = self._store.reader.get(name)
-        if job.state in GOING_ON and (due := self.due(job, now)) is not None:
+        may_start = allowed("RunStarted", job.standing, job.kind)
+        if may_start and (due := self.due(job, now)) is not None:
             start_run(self._store, job, due, ACTOR)
             job = self._store.reader.get(name)
         for number in open_runs(job.output):

@@ -23,7 +23,7 @@ from jobledger.domain.examples import (
 )
 from jobledger.domain.job import Job
 from jobledger.domain.names import parse_name
-from jobledger.domain.states import EVALUATION_JOBS
+from jobledger.domain.states import ACTIVE, EVALUATION_JOBS
 from jobledger.infra.evaluation.samples.spec_sets import find_spec_set
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
@@ -35,6 +35,7 @@ RECORD_TRUTHS: Final = sql.load(__package__, "record_truths")
 READ_SAMPLING: Final = sql.load(__package__, "read_sampling")
 MAX_PREDICTIONS: Final = 10_000
 """In one call."""
+_SAMPLED_IN: Final = [state.name for state in sorted(ACTIVE)]
 CHUNK: Final = 250
 """Predictions in one statement of it."""
 
@@ -197,7 +198,8 @@ class _Sorting:
                 ready.append(row)
         plan, texts = self._plan, [orjson.dumps(rows).decode() for rows in (ready, aside)]
         counts = self.passed_over - passed_over, repeated
-        return (self._name, plan.example_count, plan.model, plan.model_version, *texts, *counts)
+        head = self._name, plan.example_count, plan.model, plan.model_version
+        return (*head, *texts, *counts, _SAMPLED_IN)
 
 
 def _row(index: int, prediction: Prediction) -> JsonObject:

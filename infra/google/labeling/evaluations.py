@@ -20,11 +20,11 @@ from jobledger.infra.google.wire.resources import bare
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.page_tokens import PageCursor
-from psycopg.sql import SQL, Literal
+from psycopg.sql import Literal
 
 API: Final = messages.load("datalabeling_v1beta1")
 FIND_EVALUATED: Final = sql.load(__package__, "find_evaluated")
-SEARCH_EVALUATIONS: Final = sql.load(__package__, "search_evaluations").decode()
+SEARCH_EVALUATIONS: Final = sql.template(__package__, "search_evaluations")
 USUAL_PAGE: Final = 100
 MAX_PAGE: Final = 100
 """Of evaluations, whose curves are long."""
@@ -103,9 +103,7 @@ def _search(call: Call, filter: str, after: PageCursor | None, limit: int) -> li
         "dataset": dataset,
         "place": 0 if after is None else after.offset,
     }
-    statement = SQL(SEARCH_EVALUATIONS).format(
-        listed=listed, condition=condition, limit=Literal(limit)
-    )
+    statement = SEARCH_EVALUATIONS.format(listed=listed, condition=condition, limit=Literal(limit))
     with translated(), call.reader.pool.connection() as connection:
         return connection.execute(statement, given | parameters).fetchall()
 

@@ -1,7 +1,6 @@
--- Evaluation jobs that run, or may run again, by the annotation spec set they use.
+-- Evaluation jobs in some states, by the annotation spec set they use.
 SELECT spec ->> 'annotationSpecSet', name
 FROM jobs
-WHERE kind = 'evaluationJobs' AND delete_time IS NULL
-  AND state IN ('QUEUED', 'PENDING', 'RUNNING', 'UPDATING', 'PAUSED')
-  AND spec ->> 'annotationSpecSet' = ANY (%s::text[])
+WHERE kind = 'evaluationJobs' AND delete_time IS NULL AND state = ANY (%(states)s::text[])
+  AND spec ->> 'annotationSpecSet' = ANY (%(spec_sets)s::text[])
 ORDER BY name

@@ -16,6 +16,7 @@ from jobledger.domain.errors import (
     LedgerError,
 )
 from jobledger.domain.names import parse_name
+from jobledger.domain.states import MAY_EXECUTE
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.wire import messages
 from jobledger.infra.google.wire.calls import Call, Method, in_thread
@@ -162,7 +163,8 @@ def _shown(connection: Connection, rows: Iterable[tuple[Any, ...]]) -> list[Json
 def _blocking(connection: Connection, names: Sequence[str]) -> Mapping[str, list[str]]:
     """The evaluation jobs that use each."""
     found = defaultdict[str, list[str]](list)
-    for spec_set, job in connection.execute(READ_BLOCKING, (names,)):
+    wanted = {"spec_sets": names, "states": [state.name for state in MAY_EXECUTE]}
+    for spec_set, job in connection.execute(READ_BLOCKING, wanted):
         found[spec_set].append(job)
     return found
 

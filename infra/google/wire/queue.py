@@ -112,7 +112,7 @@ class Queue:
 
     def _look_up(self, names: list[str] | None) -> list[tuple[Any, ...]]:
         """Those jobs that wait among `names`, or all: name, create time, spec, reported place."""
-        said = {"names": names, "collection": COLLECTION}
+        said = {"names": names, "collection": COLLECTION, "state": JobState.QUEUED.name}
         with translated(), self._reader.pool.connection() as connection:
             return connection.execute(READ_QUEUE, said).fetchall()
 

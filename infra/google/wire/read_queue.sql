@@ -1,4 +1,4 @@
--- Waiting jobs of a collection, all or those of some names, and the place that was reported with that.
+-- Jobs of a collection in a state, all or those of some names, and the place that was reported with that.
 SELECT name, create_time, spec, place
 FROM jobs, LATERAL (
     SELECT CASE WHEN type = 'Queued' THEN (read_json(data) ->> 'queuePosition')::bigint END AS place
@@ -7,5 +7,5 @@ FROM jobs, LATERAL (
     ORDER BY events.version DESC
     LIMIT 1
 ) AS entered
-WHERE kind = %(collection)s AND state = 'QUEUED' AND delete_time IS NULL
+WHERE kind = %(collection)s AND state = %(state)s AND delete_time IS NULL
   AND (%(names)s::text[] IS NULL OR name = ANY (%(names)s::text[]))

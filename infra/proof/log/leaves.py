@@ -13,8 +13,9 @@ from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
+from psycopg.sql import Literal
 
-COPY_ENTRIES: Final = sql.load(__package__, "copy_entries").decode()
+COPY_ENTRIES: Final = sql.template(__package__, "copy_entries")
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 END: Final = b"\xff\xff"
 STRETCH: Final = 4_096
@@ -67,7 +68,7 @@ def copy_rows(connection: Connection, first: int, last: int) -> Iterator[bytes]:
     The connection can be used for other things only when all are read.
     """
     pg = connection.pgconn
-    began = pg.exec_(COPY_ENTRIES.format(first=int(first), last=int(last)).encode())
+    began = pg.exec_(COPY_ENTRIES.format(first=Literal(first), last=Literal(last)).as_bytes())
     if began.status != ExecStatus.COPY_OUT:
         raise error_from_result(began)
     # psycopg's own copy() takes half as long again, and every event of a ledger comes through here.
