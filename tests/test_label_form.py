@@ -13,7 +13,9 @@ import httpx
 import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.access.tokens import Role, Tokens
-from jobledger.infra.evaluation.tasks.labeling import agreed_truths, answer, find_task
+from jobledger.infra.evaluation.tasks.agreement import agreed_truths
+from jobledger.infra.evaluation.tasks.labeling import answer
+from jobledger.infra.evaluation.tasks.tasks import find_task
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browsing import visiting

@@ -10,8 +10,9 @@ import pytest
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra import Ledger
 from jobledger.infra.evaluation.errors import AnsweredTwiceError
+from jobledger.infra.evaluation.tasks.agreement import agreed_truths
 from jobledger.infra.evaluation.tasks.label_studio import config, export_task, import_answers
-from jobledger.infra.evaluation.tasks.labeling import agreed_truths, find_task
+from jobledger.infra.evaluation.tasks.tasks import find_task
 
 from tests.labeling import BOXES, IMAGE, ask_people
 

@@ -22,16 +22,9 @@ from jobledger.infra.evaluation.errors import (
 )
 from jobledger.infra.evaluation.runs.scheduler import Scheduler
 from jobledger.infra.evaluation.samples.reading import read_evaluated
-from jobledger.infra.evaluation.tasks.labeling import (
-    agreed,
-    agreed_truths,
-    answer,
-    answer_all,
-    complete_if_answered,
-    find_task,
-    open_tasks,
-    questions,
-)
+from jobledger.infra.evaluation.tasks.agreement import agreed, agreed_truths
+from jobledger.infra.evaluation.tasks.labeling import answer, answer_all, complete_if_answered
+from jobledger.infra.evaluation.tasks.tasks import find_task, open_tasks, questions
 from jobledger.infra.upkeep.verify import verify
 
 from tests.evaluation_jobs import TEXT, Clock, make_job, spec_of, told

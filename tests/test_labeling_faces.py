@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from jobledger.infra.access.tokens import Role, Tokens
-from jobledger.infra.evaluation.tasks.labeling import find_task
+from jobledger.infra.evaluation.tasks.tasks import find_task
 
 from tests.clients import refused
 from tests.desks import Desk

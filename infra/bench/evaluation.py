@@ -15,8 +15,8 @@ from jobledger.domain.job import Job
 from jobledger.infra.bench.arena import Arena, Pair
 from jobledger.infra.evaluation.metrics.classification import Floats, Scored
 from jobledger.infra.evaluation.metrics.evaluate import evaluate
+from jobledger.infra.evaluation.samples.of_run import Sample
 from jobledger.infra.evaluation.samples.recording import Prediction
-from jobledger.infra.evaluation.tasks.ground_truth import Sample
 from sklearn.metrics import auc, average_precision_score, confusion_matrix, precision_recall_curve
 
 DIGITS: Final = 10

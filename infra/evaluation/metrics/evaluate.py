@@ -19,7 +19,7 @@ from jobledger.domain.examples import Predicted, Truth, read_prediction
 from jobledger.domain.job import Job
 from jobledger.infra.evaluation.metrics.boxes import Pictured, box_evaluations
 from jobledger.infra.evaluation.metrics.classification import Scored, classification_evaluations
-from jobledger.infra.evaluation.tasks.ground_truth import Sample
+from jobledger.infra.evaluation.samples.of_run import Sample
 from numpy.typing import NDArray
 
 

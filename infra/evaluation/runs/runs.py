@@ -27,9 +27,11 @@ from jobledger.domain.evaluation import Plan, names_of, read_plan
 from jobledger.domain.examples import read_prediction
 from jobledger.domain.job import Job
 from jobledger.domain.runs import last_run, open_runs
+from jobledger.infra.evaluation.samples.of_run import Sample, run_range, run_samples
 from jobledger.infra.evaluation.samples.spec_sets import find_spec_set
-from jobledger.infra.evaluation.tasks.ground_truth import Sample, run_range, run_samples, run_truths
-from jobledger.infra.evaluation.tasks.labeling import complete_if_answered, find_task
+from jobledger.infra.evaluation.tasks.ground_truth import run_truths
+from jobledger.infra.evaluation.tasks.labeling import complete_if_answered
+from jobledger.infra.evaluation.tasks.tasks import find_task
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.reader import Reader

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 import orjson
 from jobledger.domain import canonical
-from jobledger.domain.agreement import Rule, agree, kept_answer, read_answer, read_kept
+from jobledger.domain.agreement import kept_answer, read_answer
 from jobledger.domain.commands import StepRun
 from jobledger.domain.errors import IllegalTransitionError, InvalidFieldError
 from jobledger.domain.evaluation import Plan, read_plan
-from jobledger.domain.examples import MAX_BYTES, SpoiltError, Truth, check_labels
-from jobledger.domain.job import Job
+from jobledger.domain.examples import MAX_BYTES, SpoiltError, check_labels
 from jobledger.domain.names import parse_text
 from jobledger.domain.run_events import LabelingCompleted
 from jobledger.infra.evaluation.errors import (
@@ -23,39 +21,21 @@ from jobledger.infra.evaluation.errors import (
     EnoughAnswersError,
     TaskClosedError,
 )
-from jobledger.infra.evaluation.tasks.ground_truth import run_range
+from jobledger.infra.evaluation.samples.of_run import run_range
+from jobledger.infra.evaluation.tasks.agreement import READ_ANSWERS
 from jobledger.infra.evaluation.tasks.tasks import (
-    Question,
     Task,
     count_answers,
     find_task,
-    open_tasks,
-    questions,
 )
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
-from jobledger.infra.read.reader import Reader
 from jobledger.infra.read.store import Store
 
 RECORD_ANSWERS: Final = sql.load(__package__, "record_answers")
 FIND_QUESTIONS: Final = sql.load(__package__, "find_questions")
-READ_ANSWERS: Final = sql.load(__package__, "read_answers")
-READ_REQUESTED: Final = sql.load(__package__, "read_requested")
 MAX_NUMBER: Final = 2**31 - 1
 
-__all__ = [
-    "Answered",
-    "Question",
-    "Task",
-    "agreed",
-    "agreed_truths",
-    "answer",
-    "answer_all",
-    "complete_if_answered",
-    "find_task",
-    "open_tasks",
-    "questions",
-]
 Answers = Mapping[int, Any]
 """JSON by the numbers of samples."""
 
@@ -118,34 +98,6 @@ def complete_if_answered(store: Store, task: Task) -> bool:
         store.writer.command(task.job, StepRun(facts=(completed,)), request_id=request)
         return True
     return False
-
-
-def agreed_truths(reader: Reader, task: Task) -> dict[int, Truth | None]:
-    """What people agreed on, by the numbers of samples that were answered; None where they did not agree."""
-    with translated(), reader.pool.connection() as connection:
-        rule = Rule(task.aggregation, task.boxes, task.multi_label)
-        return dict(_agreed(connection, task.job, task.run, rule))
-
-
-def agreed(connection: Connection, job: Job, run: int) -> dict[int, Truth]:
-    """The same of a job's run, without those on which people did not agree; nothing if nobody was asked."""
-    row = connection.execute(READ_REQUESTED, (job.name, run)).fetchone()
-    if row is None:
-        return {}
-    asked = orjson.loads(row[0])
-    aggregation = asked.get("aggregation", "MAJORITY_VOTE")
-    rule = Rule(aggregation, read_plan(job.spec).boxes, asked.get("multiLabel", False))
-    found = _agreed(connection, job.name, run, rule)
-    return {number: truth for number, truth in found if truth is not None}
-
-
-def _agreed(
-    connection: Connection, name: str, run: int, rule: Rule
-) -> Iterator[tuple[int, Truth | None]]:
-    rows = connection.execute(READ_ANSWERS, (name, run)).fetchall()
-    for number, answers in groupby(rows, lambda row: int(row[0])):
-        in_order = sorted(answers, key=lambda row: (row[3], row[1]))
-        yield number, agree([read_kept(orjson.loads(row[2])) for row in in_order], rule)
 
 
 def _texts(task: Task, plan: Plan, answers: Answers) -> dict[int, str]:

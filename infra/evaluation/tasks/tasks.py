@@ -15,7 +15,7 @@ from jobledger.domain.runs import open_runs
 from jobledger.domain.showing import Shown, show
 from jobledger.domain.states import EVALUATION_JOBS, allowed
 from jobledger.infra.evaluation.errors import TaskNotFoundError
-from jobledger.infra.evaluation.tasks.ground_truth import run_range
+from jobledger.infra.evaluation.samples.of_run import run_range
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.reader import Reader

@@ -23,7 +23,8 @@ from jobledger.domain.examples import (
     read_prediction,
 )
 from jobledger.domain.job import Job
-from jobledger.infra.evaluation.tasks.ground_truth import Sample, run_samples, run_truths
+from jobledger.infra.evaluation.samples.of_run import Sample, run_samples
+from jobledger.infra.evaluation.tasks.ground_truth import run_truths
 from jobledger.infra.google.wire.resources import bare
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.reader import Reader

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from jobledger.infra.errors import ProofError
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.proof.audit.verify_log import Shown
-from jobledger.infra.proof.publishing.http_post import send
+from jobledger.infra.proof.http_post import send
 from jobledger.infra.proof.signing.keys import find_keys, last_signed_file, read_text
 from jobledger.infra.proof.signing.notes import (
     COSIGNATURE,

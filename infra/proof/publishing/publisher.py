@@ -12,7 +12,7 @@ from threading import Thread
 from typing import Final
 
 from jobledger.infra.errors import ProofError
-from jobledger.infra.proof.publishing.http_post import is_address, send
+from jobledger.infra.proof.http_post import is_address, send
 from jobledger.infra.proof.signing.notes import Checkpoint, Note
 
 LOG: Final = logging.getLogger("jobledger.proof")

@@ -1,0 +1,48 @@
+"""What human labelers agreed on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Final
+
+import orjson
+from jobledger.domain.agreement import Rule, agree, read_kept
+from jobledger.domain.evaluation import read_plan
+from jobledger.domain.examples import Truth
+from jobledger.domain.job import Job
+from jobledger.infra.evaluation.tasks.tasks import Task
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.read.reader import Reader
+
+READ_ANSWERS: Final = sql.load(__package__, "read_answers")
+READ_REQUESTED: Final = sql.load(__package__, "read_requested")
+
+
+def agreed_truths(reader: Reader, task: Task) -> dict[int, Truth | None]:
+    """What people agreed on, by the numbers of samples that were answered; None where they did not agree."""
+    with translated(), reader.pool.connection() as connection:
+        rule = Rule(task.aggregation, task.boxes, task.multi_label)
+        return dict(_agreed(connection, task.job, task.run, rule))
+
+
+def agreed(connection: Connection, job: Job, run: int) -> dict[int, Truth]:
+    """The same of a job's run, without those on which people did not agree; nothing if nobody was asked."""
+    row = connection.execute(READ_REQUESTED, (job.name, run)).fetchone()
+    if row is None:
+        return {}
+    asked = orjson.loads(row[0])
+    aggregation = asked.get("aggregation", "MAJORITY_VOTE")
+    rule = Rule(aggregation, read_plan(job.spec).boxes, asked.get("multiLabel", False))
+    found = _agreed(connection, job.name, run, rule)
+    return {number: truth for number, truth in found if truth is not None}
+
+
+def _agreed(
+    connection: Connection, name: str, run: int, rule: Rule
+) -> Iterator[tuple[int, Truth | None]]:
+    rows = connection.execute(READ_ANSWERS, (name, run)).fetchall()
+    for number, answers in groupby(rows, lambda row: int(row[0])):
+        in_order = sorted(answers, key=lambda row: (row[3], row[1]))
+        yield number, agree([read_kept(orjson.loads(row[2])) for row in in_order], rule)
