@@ -18,12 +18,12 @@ from typing import Final, NamedTuple
 import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.errors import ForkedError, LedgerUnavailableError, ProofError
+from jobledger.infra.proof.http_post import MAX_ANSWER, send
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.publishing import announcer as announcing
 from jobledger.infra.proof.publishing import publisher as publishing
 from jobledger.infra.proof.publishing.announcer import Announcer
 from jobledger.infra.proof.publishing.checkpointer import Checkpointer
-from jobledger.infra.proof.http_post import MAX_ANSWER, send
 from jobledger.infra.proof.publishing.publisher import parse_places, publish
 from jobledger.infra.proof.signing.keys import create_key, find_keys
 from jobledger.infra.proof.signing.notes import COSIGNATURE, Checkpoint, Note, SigningKey

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra import Ledger
-from jobledger.infra.analytics.analysis import REPORTS, Report, report
+from jobledger.infra.analytics.analysis import REPORTS, Analysis, report
 from jobledger.infra.analytics.buckets import length_text, parse_bucket
 from jobledger.infra.analytics.charts import draw, lines_of, sparkline
 
@@ -73,7 +73,7 @@ def test_lines_of_throughput_have_no_holes(busy: Ledger) -> None:
         assert [time for time, _ in line] == [
             line[0][0] + n * timedelta(hours=1) for n in range(len(line))
         ]
-    assert isinstance(answer, Report)
+    assert isinstance(answer, Analysis)
 
 
 @pytest.fixture

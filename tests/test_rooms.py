@@ -26,8 +26,8 @@ def imports() -> dict[str, set[str]]:
 def circles(imports: dict[str, set[str]]) -> Iterator[set[str]]:
     """Modules that reach each other."""
     reached: dict[str, set[str]] = {}
-    for module in imports:
-        seen, waiting = set[str](), [*imports[module]]
+    for module, imported in imports.items():
+        seen, waiting = set[str](), [*imported]
         while waiting:
             found = waiting.pop()
             if found not in seen:

@@ -99,7 +99,7 @@ attempts: how many attempts the jobs that ended took, and how they stand.
 """
 
 
-class Report(NamedTuple):
+class Analysis(NamedTuple):
     """What was asked, as of when it holds (events up to `moment.position`), and the answer.
 
     `columns` name the values of each row, in camelCase; times are UTC, durations seconds.
@@ -153,7 +153,7 @@ def report(
     bucket: str | None = None,
     state: str | None = None,
     top: int | None = None,
-) -> Report:
+) -> Analysis:
     """A report (see REPORTS) over what happened from `begin` up to, and not at, `end`.
 
     Both are times as `parse_as_of` reads them; without them all that happened is meant. `bucket`
@@ -175,7 +175,7 @@ def report(
         return answer(connection, question, asked, moment._replace(position=int(row[0])))
 
 
-def answer(connection: Connection, question: Question, asked: Asked, moment: Moment) -> Report:
+def answer(connection: Connection, question: Question, asked: Asked, moment: Moment) -> Analysis:
     """What the rows that the connection sees say, as of that moment; its times may be relative to it."""
     begin, end = question.begin, question.end
     start = None if begin is None else parse_instant("from", begin, moment.time)
@@ -257,7 +257,7 @@ def _times(window: Window) -> dict[str, Any]:
 
 def _shaped(
     name: str, asked: Asked, moment: Moment, window: Window, rows: Sequence[tuple[Any, ...]]
-) -> Report:
+) -> Analysis:
     """The rows with a group only where one was asked for, and percentiles one by one."""
     time = ("time",) if asked.kind.bucketed else ()
     group = ("group",) if asked.by else ()
@@ -269,7 +269,7 @@ def _shaped(
     states = asked.parameters.get("states", ())
     state = JobState(states[0]).name if len(states) == 1 else None
     columns = (*time, *group, *asked.kind.columns)
-    return Report(name, moment, window, asked.by, state, columns, shaped)
+    return Analysis(name, moment, window, asked.by, state, columns, shaped)
 
 
 def _spread(value: Any) -> list[Any]:

@@ -15,7 +15,7 @@ from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import parse
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.moments import Clock, Moment
-from jobledger.infra.analytics.analysis import Question, Report, answer
+from jobledger.infra.analytics.analysis import Analysis, Question, answer
 from jobledger.infra.errors import ProofError
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.proof.audit.audit import hold
@@ -29,7 +29,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 KIND: Final = "certified-report"
 VERSION: Final = 1
-Shape = Callable[[Report], JsonObject]
+Shape = Callable[[Analysis], JsonObject]
 
 
 class Certified(NamedTuple):

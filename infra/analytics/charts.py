@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.infra.analytics.analysis import Report
+from jobledger.infra.analytics.analysis import Analysis
 from jobledger.infra.analytics.buckets import length_text
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ UNITS: Final = {
 Line = list[tuple[datetime, float]]
 
 
-def lines_of(report: Report) -> dict[str, Line]:
+def lines_of(report: Analysis) -> dict[str, Line]:
     """What changes over time, by name, the largest first; of groups of durations the medians."""
     if "time" not in report.columns:
         return {}
@@ -62,7 +62,7 @@ def sparkline(values: Sequence[float]) -> str:
     return "".join(" " if not v else BLOCKS[min(7, int(v / top * 8))] for v in most)
 
 
-def draw(report: Report, path: Path) -> None:
+def draw(report: Analysis, path: Path) -> None:
     """Writes the picture; the same report makes the same file.
 
     Raises InvalidFieldError for a name that does not end in .svg or .png, for a file that
@@ -92,7 +92,7 @@ def draw(report: Report, path: Path) -> None:
                 raise InvalidFieldError("plot", f"{str(path)!r}: {error.strerror}") from error
 
 
-def _fill(axes: Axes, report: Report) -> None:
+def _fill(axes: Axes, report: Analysis) -> None:
     bucket = report.window.bucket
     title = report.name + (f" by {report.by}" if report.by else "")
     axes.set_title(f"{title}, at position {report.moment.position:,}")
@@ -107,7 +107,7 @@ def _fill(axes: Axes, report: Report) -> None:
     axes.grid(visible=True, alpha=0.3)
 
 
-def _lines(axes: Axes, report: Report) -> None:
+def _lines(axes: Axes, report: Analysis) -> None:
     dates = _dates()
     lines = lines_of(report)
     size, unit = _time_unit(lines) if report.name.endswith("-time") else (1, "")
@@ -127,7 +127,7 @@ def _lines(axes: Axes, report: Report) -> None:
         axes.legend()
 
 
-def _bars(axes: Axes, report: Report) -> None:
+def _bars(axes: Axes, report: Analysis) -> None:
     """Failures by message, or attempts by how many; a bar's parts are stacked by state."""
     label = "message" if report.name == "failures" else "attempts"
     amount = report.columns[-1] if report.name == "attempts" else "count"
@@ -154,7 +154,7 @@ def _bars(axes: Axes, report: Report) -> None:
         axes.legend()
 
 
-def _whole(line: Line, report: Report) -> Line:
+def _whole(line: Line, report: Analysis) -> Line:
     """With 0 where nothing ended; durations of nothing are left out."""
     bucket = report.window.bucket
     assert bucket is not None

@@ -43,6 +43,10 @@ class ReportedEvent(NamedTuple):
     about: About = {}
 
 
+Report = ReportedEvent
+"""Its name in version 0.1."""
+
+
 class WritePath:
     """The steps of each kind of write; it waits for nothing itself."""
 

@@ -11,7 +11,7 @@ import orjson
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.filters import parse_filter
 from jobledger.domain.moments import AtTime, Clock, Moment, parse_as_of
-from jobledger.infra.analytics.analysis import Asked, Question, Report, answer
+from jobledger.infra.analytics.analysis import Analysis, Asked, Question, answer
 from jobledger.infra.analytics.charts import UNITS, lines_of
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres.connections import translated
@@ -100,7 +100,7 @@ class ReportPage(NamedTuple):
 
     link: ReportLink
     """Pinned to the moment the report holds for."""
-    report: Report
+    report: Analysis
     chart: Chart | None
     hits: list[Hit]
     bars: list[Bar]
@@ -124,7 +124,7 @@ def read_report(reader: Reader, link: ReportLink, project: str | None) -> Report
     return ReportPage(pinned, found, lines(span, scaled), hits, [], unit, rows)
 
 
-def _report(reader: Reader, link: ReportLink, asked: Question) -> Report:
+def _report(reader: Reader, link: ReportLink, asked: Question) -> Analysis:
     """As of the link's moment, computed from just the events that counted then, if there are more by now."""
     parsed = asked.parsed()
     moment = read_moment(reader, link)
@@ -134,7 +134,7 @@ def _report(reader: Reader, link: ReportLink, asked: Question) -> Report:
         return answer(connection, asked, parsed, moment)
 
 
-def _live(reader: Reader, asked: Question, parsed: Asked, moment: Moment) -> Report:
+def _live(reader: Reader, asked: Question, parsed: Asked, moment: Moment) -> Analysis:
     with translated(), reader.connection() as connection, connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         connection.execute("SET LOCAL work_mem = '64MB'")
@@ -152,7 +152,9 @@ def read_moment(reader: Reader, link: ReportLink) -> Moment:
     return reader.moment(meant)
 
 
-def _unit(found: Report, shown: Mapping[str, Iterable[tuple[datetime, float]]]) -> tuple[int, str]:
+def _unit(
+    found: Analysis, shown: Mapping[str, Iterable[tuple[datetime, float]]]
+) -> tuple[int, str]:
     """What durations are divided by, and what the chart's numbers are."""
     if not found.name.endswith("-time"):
         return 1, f"jobs {found.state}" if found.state else UNITS[found.name]
@@ -163,7 +165,7 @@ def _unit(found: Report, shown: Mapping[str, Iterable[tuple[datetime, float]]]) 
     return 1, "seconds"
 
 
-def _hits(found: Report, span: Span, rows: list[tuple[str, list[Any]]]) -> Iterable[Hit]:
+def _hits(found: Analysis, span: Span, rows: list[tuple[str, list[Any]]]) -> Iterable[Hit]:
     """One for each time that the report has a row of."""
     bucket = found.window.bucket or timedelta()
     said: dict[datetime, tuple[str, list[str]]] = {}
@@ -183,7 +185,7 @@ def _hits(found: Report, span: Span, rows: list[tuple[str, list[Any]]]) -> Itera
         yield Hit(round(left, 3), round(max(0.2, right - left), 3), title, address)
 
 
-def _bars(found: Report, rows: list[tuple[str, list[Any]]]) -> list[Bar]:
+def _bars(found: Analysis, rows: list[tuple[str, list[Any]]]) -> list[Bar]:
     amount = found.columns[-1] if found.name == "attempts" else "count"
     gathered: dict[tuple[str, ...], list[tuple[str, int, str]]] = {}
     for address, row in rows:
@@ -204,7 +206,7 @@ def _bar(label: str, parts: list[tuple[str, int, str]], longest: int) -> Bar:
     return Bar(label or "(no message)", drawn, sum(count for _, count, _ in parts), parts[0][2])
 
 
-def _jobs(link: ReportLink, found: Report, row: tuple[Any, ...]) -> str:
+def _jobs(link: ReportLink, found: Analysis, row: tuple[Any, ...]) -> str:
     """The address of the fleet page that shows the jobs a row counts, as near as a filter tells them."""
     values = dict(zip(found.columns, row, strict=True))
     terms = [link.filter and f"({link.filter})", *_group(found, values)]
@@ -227,7 +229,7 @@ def _jobs(link: ReportLink, found: Report, row: tuple[Any, ...]) -> str:
     return f"/{FleetLink(link.ledger, at, Clock.OCCURRED, filter=asked).query()}"
 
 
-def _group(found: Report, values: Mapping[str, Any]) -> list[str]:
+def _group(found: Analysis, values: Mapping[str, Any]) -> list[str]:
     if not found.by or "group" not in values:
         return []
     if values["group"] is None:
@@ -235,7 +237,7 @@ def _group(found: Report, values: Mapping[str, Any]) -> list[str]:
     return [f"{found.by} = {_quoted(str(values['group']))}"]
 
 
-def _within(field: str, time: datetime, found: Report) -> list[str]:
+def _within(field: str, time: datetime, found: Analysis) -> list[str]:
     assert found.window.bucket is not None
     end = time + found.window.bucket
     return [

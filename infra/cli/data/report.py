@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from jobledger.infra.analytics.analysis import Question, Report
+from jobledger.infra.analytics.analysis import Analysis, Question
 from jobledger.infra.analytics.analysis import report as ask
 from jobledger.infra.analytics.buckets import length_text
 from jobledger.infra.analytics.certified import certify as certify_report
@@ -177,7 +177,7 @@ def _certify(aim: Target, question: Question, to: Path) -> None:
     )
 
 
-def _print(answer: Report, form: Form) -> None:
+def _print(answer: Analysis, form: Form) -> None:
     match form:
         case Form.JSON:
             print_json(report_json(answer))
@@ -189,7 +189,7 @@ def _print(answer: Report, form: Form) -> None:
             _print_table(answer)
 
 
-def report_json(report: Report) -> dict[str, Any]:
+def report_json(report: Analysis) -> dict[str, Any]:
     """A report for machines: what was asked, the moment it holds for, and rows by column."""
     window = report.window
     rows = [{c: _plain(v) for c, v in zip(report.columns, row, strict=True)} for row in report.rows]
@@ -205,13 +205,13 @@ def report_json(report: Report) -> dict[str, Any]:
     }
 
 
-def _print_csv(report: Report) -> None:
+def _print_csv(report: Analysis) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(report.columns)
     writer.writerows([_plain(value) for value in row] for row in report.rows)
 
 
-def _print_table(report: Report) -> None:
+def _print_table(report: Analysis) -> None:
     for name, line in islice(lines_of(report).items(), MOST_LINES):
         blocks = sparkline([value for _, value in line])
         OUT.print(Text(f"{blocks} {name}, at most {_cell(max(value for _, value in line))}"))

@@ -76,7 +76,7 @@ class Sampled(NamedTuple):
     spoilt: Sequence[Spoilt]
 
 
-class Told(NamedTuple):
+class TruthOutcome(NamedTuple):
     """What became of each truth that was told: told, repeated, unknown, taken or differs."""
 
     outcomes: Sequence[str]
@@ -105,7 +105,7 @@ def record_predictions(reader: Reader, name: str, predictions: Iterable[Predicti
     return Sampled(sampled, repeated, sorting.passed_over, beyond_count, sorting.spoilt)
 
 
-def record_truths(reader: Reader, name: str, truths: Sequence[tuple[str, Any]]) -> Told:
+def record_truths(reader: Reader, name: str, truths: Sequence[tuple[str, Any]]) -> TruthOutcome:
     """Tells what is true of examples, by their keys, as long as no run has taken them.
 
     Raises InvalidFieldError, and nothing is told, for a truth the job's keys or the annotation
@@ -120,7 +120,7 @@ def record_truths(reader: Reader, name: str, truths: Sequence[tuple[str, Any]]) 
         keys = [key_digest(key) for key, _ in truths]
         row = connection.execute(RECORD_TRUTHS, (job.name, keys, texts)).fetchone()
     assert row is not None
-    return Told(row[0])
+    return TruthOutcome(row[0])
 
 
 def sampling(reader: Reader, name: str) -> JsonObject:
