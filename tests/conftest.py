@@ -16,13 +16,13 @@ from jobledger.infra.transfer.simulation import simulate
 from playwright.sync_api import Browser
 
 from tests.browsing import Visitor, chromium, visiting
+from tests.checkout import shared
 from tests.desks import Desk
 from tests.exports import write_past
 from tests.ledgers import Answer, imported_trace, new_ledger, odd_jobs
 from tests.servers import Server, new_server
 
 _projects = count(1)
-SHARED = Path(__file__).parents[2] / "shared"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -124,16 +124,6 @@ def trace_and_answers(dsn: str) -> Iterator[tuple[Ledger, list[Answer]]]:
 @pytest.fixture(scope="session")
 def trace(trace_and_answers: tuple[Ledger, list[Answer]]) -> Ledger:
     return trace_and_answers[0]
-
-
-def shared(path: str) -> Path:
-    """A file beside the checkout; its tests skip elsewhere, but not where CI says it must be there."""
-    found = SHARED / path
-    if not found.exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"CI must have shared/{path}")
-        pytest.skip(f"needs shared/{path}")
-    return found
 
 
 def pytest_report_header() -> str:
