@@ -17,6 +17,7 @@ from playwright.sync_api import Browser
 
 from tests.browsing import Visitor, chromium, visiting
 from tests.checkout import shared
+from tests.command_line import Cli
 from tests.desks import Desk
 from tests.exports import write_past
 from tests.ledgers import Answer, imported_trace, new_ledger, odd_jobs
@@ -60,6 +61,12 @@ def ledger_name(dsn: str) -> Iterator[str]:
 def ledger(dsn: str, ledger_name: str) -> Iterator[Ledger]:
     with Ledger.open(dsn, ledger_name) as opened:
         yield opened
+
+
+@pytest.fixture
+def cli(dsn: str, ledger_name: str) -> Cli:
+    """The command line on a ledger of its own."""
+    return Cli(dsn, ledger_name)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from jobledger.infra.errors import (
 from jobledger.infra.ttl_cache import TtlCache
 from typer.testing import CliRunner
 
-from tests.cli.test_cli import Cli
+from tests.command_line import Cli
 from tests.ledgers import application_of
 
 NOW = datetime.now(UTC)

@@ -15,7 +15,7 @@ from jobledger.infra.analytics.analysis import REPORTS, Report, report
 from jobledger.infra.analytics.buckets import length_text, parse_bucket
 from jobledger.infra.analytics.charts import draw, lines_of, sparkline
 
-from tests.cli.test_cli import Cli
+from tests.command_line import Cli
 
 DAY = timedelta(days=1)
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
-from typing import Any
 
 import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.cli.app import _shared_first, app
 from typer.testing import CliRunner
+
+from tests.command_line import Cli
 
 JOB_KEYS = [
     "name",
@@ -48,49 +46,8 @@ EVENT_KEYS = [
 ]
 
 
-class Cli:
-    """`jobledger` on one ledger, in a child process."""
-
-    def __init__(self, dsn: str, ledger: str) -> None:
-        self.environment = os.environ | {
-            "JOBLEDGER_DSN": dsn,
-            "JOBLEDGER_LEDGER": ledger,
-            "JOBLEDGER_PROJECT": "p",
-            "NO_COLOR": "1",
-        }
-        self.command = [str(Path(sys.executable).parent / "jobledger")]
-
-    def __call__(self, *arguments: str, code: int = 0) -> str:
-        done = self.run(*arguments)
-        assert done.returncode == code, done.stderr
-        return done.stdout
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*self.command, *arguments],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*self.command, *arguments], env=self.environment, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
-    def json(self, *arguments: str) -> Any:
-        return json.loads(self(*arguments))
-
-
-@pytest.fixture
-def cli(dsn: str, ledger_name: str) -> Cli:
-    return Cli(dsn, ledger_name)
-
-
 def test_a_command_that_succeeds_is_a_job_that_did(cli: Cli) -> None:
-    done = cli.run(
+    done = cli.child(
         "run", "--name", "train", "--label", "team=a", "--", "sh", "-c", "echo out; echo err >&2"
     )
     assert (done.returncode, done.stdout) == (0, "out\n")
@@ -108,16 +65,8 @@ def test_a_command_that_succeeds_is_a_job_that_did(cli: Cli) -> None:
 
 
 def test_a_command_that_fails_is_a_job_that_did_and_says_why(cli: Cli) -> None:
-    cli(
-        "run",
-        "--name",
-        "train",
-        "--",
-        "sh",
-        "-c",
-        "echo one >&2; echo out of memory >&2; exit 3",
-        code=3,
-    )
+    script = "echo one >&2; echo out of memory >&2; exit 3"
+    assert cli.child("run", "--name", "train", "--", "sh", "-c", script).returncode == 3
     job = cli.json("show", "train", "--json")
     assert (job["state"], job["error"]["code"]) == ("FAILED", 2)
     assert job["errorMessage"] == "one\nout of memory"
@@ -125,7 +74,8 @@ def test_a_command_that_fails_is_a_job_that_did_and_says_why(cli: Cli) -> None:
 
 
 def test_a_command_that_is_not_there_fails_as_in_a_shell(cli: Cli) -> None:
-    cli("run", "--name", "train", "--", "no-such-command-anywhere", code=127)
+    done = cli.child("run", "--name", "train", "--", "no-such-command-anywhere")
+    assert done.returncode == 127
     assert cli.json("show", "train", "--json")["state"] == "FAILED"
 
 
@@ -147,7 +97,7 @@ def test_a_command_that_is_stopped_is_a_job_that_was_cancelled(
 
 def test_a_command_runs_even_if_the_ledger_cannot_be_reached(cli: Cli) -> None:
     cli.environment["JOBLEDGER_DSN"] = "host=127.0.0.1 port=1"
-    done = cli.run("run", "--", "sh", "-c", "echo done; exit 5")
+    done = cli.child("run", "--", "sh", "-c", "echo done; exit 5")
     assert (done.returncode, done.stdout) == (5, "done\n")
     assert "cannot be reached" in done.stderr
 
@@ -171,7 +121,7 @@ def test_a_week_is_simulated_listed_followed_rebuilt_and_verified(cli: Cli) -> N
         "jobs": 300,
         "findings": [],
     }
-    again = cli.run("simulate", "--jobs", "300", "--seed", "5")
+    again = cli.child("simulate", "--jobs", "300", "--seed", "5")
     assert again.returncode == 1
     assert "expected at version 0" in again.stderr
 
@@ -181,7 +131,7 @@ def test_verify_names_what_differs_and_exits_1(cli: Cli, ledger: Ledger) -> None
     with ledger.connection() as connection:
         connection.execute("UPDATE jobs SET state = 'RUNNING'")
     assert "differs: projects/p/jobs/x state is" in cli("verify", code=1)
-    assert cli.run("verify", "--json").returncode == 1
+    assert cli.child("verify", "--json").returncode == 1
 
 
 def test_reports_by_hand(cli: Cli) -> None:

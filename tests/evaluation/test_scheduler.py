@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.message import Message
-from pathlib import Path
 from threading import Event as Signal
 from threading import Thread
 from typing import Any
@@ -26,6 +25,7 @@ from jobledger.infra.evaluation.runs.scheduler import Scheduler, leading
 from jobledger.infra.evaluation.samples.reading import read_evaluated, read_page
 from jobledger.infra.upkeep.verify import verify
 
+from tests.command_line import Cli, run_main
 from tests.evaluation_jobs import BEGIN, Clock, make_job, spec_of, told
 
 
@@ -244,22 +244,14 @@ def test_a_rule_for_schedules_is_one_of_two(ledger: Ledger) -> None:
 
 
 def test_the_command_line_does_what_is_due_and_shows_it(
-    dsn: str, ledger: Ledger, tmp_path: Any
+    ledger: Ledger, cli: Cli, tmp_path: Any
 ) -> None:
     name = make_job(ledger, spec_of())
     ledger.record_predictions(name, told("abc", truth="cat"))
     assert datetime.now(UTC) > BEGIN
 
     def jobledger(*words: str, **settings: str) -> str:
-        program = str(Path(sys.executable).with_name("jobledger"))
-        command = [program, "--dsn", dsn, "--ledger", ledger.name]
-        done = subprocess.run(
-            [*command, *words],
-            env=os.environ | settings,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_main(cli.environment | settings, *words)
         return done.stdout + done.stderr
 
     jobledger("scheduler", "--once")

@@ -23,7 +23,7 @@ from jobledger.infra.history import sweep as sweeping
 from jobledger.infra.history.bisect import Found, beginning, bisect_count, bisect_job
 from jobledger.infra.history.conditions import parse_condition
 
-from tests.cli.test_cli import Cli
+from tests.command_line import Cli
 from tests.ledgers import fresh_ledger
 from tests.projections.test_folds import BEGIN, histories
 
@@ -280,8 +280,3 @@ def test_bad_input_gets_one_sentence(
     assert done.returncode == 1
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
-
-
-@pytest.fixture
-def cli(dsn: str, ledger_name: str) -> Cli:
-    return Cli(dsn, ledger_name)

@@ -25,7 +25,7 @@ from jobledger.infra.history.diff import ABSENT, Change, FleetDiff, diff_fleet, 
 from jobledger.infra.history.explain import elapsed, why
 from jobledger.infra.history.timeline import span
 
-from tests.cli.test_cli import Cli
+from tests.command_line import Cli
 from tests.ledgers import fresh_ledger
 from tests.projections.test_folds import BEGIN, histories
 
@@ -33,11 +33,6 @@ NAME = "projects/p/jobs/x"
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 TERMINAL = {"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"}
 Turns = Counter[tuple[str | None, str]]
-
-
-@pytest.fixture
-def cli(dsn: str, ledger_name: str) -> Cli:
-    return Cli(dsn, ledger_name)
 
 
 def states_of(

@@ -20,15 +20,11 @@ from jobledger.infra import Ledger
 from jobledger.infra.eventstore.json_view import event_json, job_json
 from jobledger.infra.history.replay import parse_hypothesis, replay_job
 
-from tests.cli.test_cli import EVENT_KEYS, JOB_KEYS, Cli
+from tests.cli.test_cli import EVENT_KEYS, JOB_KEYS
+from tests.command_line import Cli
 
 NAME = "projects/p/jobs/x"
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-
-
-@pytest.fixture
-def cli(dsn: str, ledger_name: str) -> Cli:
-    return Cli(dsn, ledger_name)
 
 
 @pytest.fixture

@@ -31,16 +31,11 @@ from jobledger.infra.transfer.simulation import BEGIN
 from jobledger.infra.upkeep.verify import verify
 from psycopg.types.json import Json
 
-from tests.cli.test_cli import Cli
+from tests.command_line import Cli
 from tests.ledgers import application_of, fresh_ledger
 from tests.servers import Server
 
 JOB = "projects/p/jobs/a"
-
-
-@pytest.fixture
-def cli(dsn: str, ledger_name: str) -> Cli:
-    return Cli(dsn, ledger_name)
 
 
 ANY_JSON = [

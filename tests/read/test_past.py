@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -25,6 +22,7 @@ from jobledger.infra import Ledger
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.upkeep.verify import verify
 
+from tests.command_line import Cli
 from tests.ledgers import Answer, application_of, fresh_ledger
 from tests.projections.test_folds import BEGIN, histories
 
@@ -268,15 +266,13 @@ def test_the_trace_at_a_thousand_instants_is_what_its_events_make_it(trace: Ledg
         assert trace.count(as_of=instant).counts == expected
 
 
-def test_the_command_line_says_what_an_answer_holds_for(dsn: str, ledger: Ledger) -> None:
+def test_the_command_line_says_what_an_answer_holds_for(ledger: Ledger, cli: Cli) -> None:
     for n in range(3):
         ledger.create(f"projects/p/jobs/c{n}", occurred_time=AT + timedelta(hours=n))
     ledger.started("projects/p/jobs/c0", occurred_time=AT + timedelta(hours=1))
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        program = str(Path(sys.executable).parent / "jobledger")
-        command = [program, "--dsn", dsn, "--ledger", ledger.name]
-        done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+        done = cli.run(*arguments)
         return done.returncode, done.stdout, done.stderr
 
     noon = "2026-06-01T13:30:00Z"

@@ -22,15 +22,10 @@ from jobledger.infra.retention import erase as erasing
 from jobledger.infra.retention.erase import erase
 from jobledger.infra.upkeep.verify import verify
 
-from tests.cli.test_cli import Cli
+from tests.command_line import Cli
 from tests.ledgers import application_of, fresh_ledger
 from tests.privacy.test_personal import JOB, key_of, of
 from tests.servers import Server
-
-
-@pytest.fixture
-def cli(dsn: str, ledger_name: str) -> Cli:
-    return Cli(dsn, ledger_name)
 
 
 def shown(ledger: Ledger, value: Any) -> Any:

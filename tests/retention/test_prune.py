@@ -29,15 +29,10 @@ from jobledger.infra.upkeep.rehearse import rehearse
 from jobledger.infra.upkeep.verify import verify
 from jobledger.projections.catalogue import PROJECTIONS
 
-from tests.cli.test_cli import Cli
+from tests.command_line import Cli
 from tests.ledgers import application_of
 from tests.privacy.test_personal import of
 from tests.servers import serving
-
-
-@pytest.fixture
-def cli(dsn: str, ledger_name: str) -> Cli:
-    return Cli(dsn, ledger_name)
 
 
 def now() -> datetime:

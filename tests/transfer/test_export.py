@@ -18,14 +18,9 @@ from jobledger.infra.transfer.export import Format, export
 from jobledger.infra.transfer.read_export import open_history
 from jobledger.infra.transfer.selection import select
 
-from tests.cli.test_cli import Cli
+from tests.command_line import Cli
 from tests.exports import BEGIN, GONE, A, B, at, exported, selection
 from tests.ledgers import application_of
-
-
-@pytest.fixture
-def cli(dsn: str, ledger_name: str) -> Cli:
-    return Cli(dsn, ledger_name)
 
 
 def test_the_state_after_an_event_is_that_of_its_place_in_the_job(past: Ledger) -> None:
