@@ -18,30 +18,36 @@ from playwright.sync_api import Browser
 from tests.browsing import Visitor, chromium, visiting
 from tests.checkout import shared
 from tests.command_line import Cli
+from tests.databases import GIVEN, find_server, new_database, prepare_home
 from tests.desks import Desk
 from tests.exports import write_past
+from tests.grpc_clients import Clients, connected
 from tests.ledgers import Answer, imported_trace, new_ledger, odd_jobs
-from tests.servers import Server, new_server
+from tests.servers import Server, new_server, serving
 
 _projects = count(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keys that tests make are not kept among those of who runs them."""
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A home without keys, and no signing in the background but for `signing_in_background`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JOBLEDGER_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("JOBLEDGER_SEAL", "false")
         yield
 
 
-@pytest.fixture(scope="session")
-def dsn(tmp_path_factory: pytest.TempPathFactory) -> str:
-    given = os.environ.get("JOBLEDGER_TEST_DSN")
-    if given:
-        return given
-    from jobledger.infra.postgres.embedded import server_dsn
+@pytest.fixture
+def signing_in_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets each ledger that the test opens grow its log and sign it, as it does by default."""
+    monkeypatch.delenv("JOBLEDGER_SEAL")
 
-    return server_dsn(tmp_path_factory.mktemp("server"))
+
+@pytest.fixture(scope="session")
+def dsn() -> Iterator[str]:
+    """A database of this process."""
+    with new_database(find_server()) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -51,9 +57,10 @@ def server_version(dsn: str) -> int:
 
 
 @pytest.fixture
-def ledger_name(dsn: str) -> Iterator[str]:
-    """The name of a ledger that is made, and dropped afterwards."""
-    with new_ledger(dsn) as name:
+def ledger_name(request: pytest.FixtureRequest, dsn: str) -> Iterator[str]:
+    """The name of an empty ledger: of one that no test had before, where `unused_schema` marks it."""
+    unused = request.node.get_closest_marker("unused_schema") is not None
+    with new_ledger(dsn, unused=unused) as name:
         yield name
 
 
@@ -103,7 +110,21 @@ def server(dsn: str) -> Iterator[Server]:
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def grpc_server(server: Server, dsn: str) -> Iterator[Server]:
+    """The same ledger over gRPC."""
+    with serving(server.ledger, dsn, command="serve-grpc") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def google(grpc_server: Server) -> Iterator[Clients]:
+    """Google's clients of it."""
+    with connected(grpc_server) as clients:
+        yield clients
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with chromium() as started:
         yield started
@@ -133,5 +154,10 @@ def trace(trace_and_answers: tuple[Ledger, list[Answer]]) -> Ledger:
     return trace_and_answers[0]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        prepare_home()
+
+
 def pytest_report_header() -> str:
-    return f"JOBLEDGER_TEST_DSN: {os.environ.get('JOBLEDGER_TEST_DSN', 'not set, embedded server')}"
+    return f"{GIVEN}: {os.environ.get(GIVEN, 'not set, embedded server')}"

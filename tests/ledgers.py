@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from itertools import count
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psycopg
 from jobledger.domain.data import Status
 from jobledger.domain.events import (
     Created,
@@ -30,14 +28,13 @@ from jobledger.domain.job import Job
 from jobledger.domain.moments import Moment
 from jobledger.infra import Ledger
 from jobledger.infra.postgres import migrate
-from jobledger.infra.postgres.connections import connect, conninfo, schema_of
+from jobledger.infra.postgres.connections import schema_of
 from jobledger.infra.transfer.google_cluster import Kind
 from jobledger.infra.transfer.import_trace import Importer, Summary
 from jobledger.infra.transfer.simulation import BEGIN
-from jobledger.infra.upkeep.rebuild import rebuild
 from psycopg.conninfo import make_conninfo
 
-_numbers = count(1)
+from tests.schemas import Schemas, drop_ledger, make_ledger
 
 
 class Answer(NamedTuple):
@@ -49,16 +46,23 @@ class Answer(NamedTuple):
 
 
 @contextmanager
-def new_ledger(dsn: str) -> Iterator[str]:
-    """The name of a ledger."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    with connect(conninfo(dsn, schema_of(name))) as connection:
-        migrate.migrate(connection, name, rebuild)
+def new_ledger(dsn: str, *, unused: bool = False) -> Iterator[str]:
+    """The name of an empty ledger; `unused` makes one that no test had before."""
+    if not unused:
+        with schemas_of(dsn).taken() as name:
+            yield name
+        return
+    name = make_ledger(dsn)
     try:
         yield name
     finally:
-        with psycopg.connect(dsn, autocommit=True) as dropping:
-            dropping.execute(f"DROP SCHEMA IF EXISTS {schema_of(name)} CASCADE".encode())
+        drop_ledger(dsn, name)
+
+
+@cache
+def schemas_of(dsn: str) -> Schemas:
+    """The schemas that tests of this process take turns with."""
+    return Schemas(dsn)
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from sklearn.metrics import (
 
 from tests.clients import discovered
 from tests.evaluation_jobs import Clock, spec_of
-from tests.grpc_clients import connected
-from tests.servers import Server, serving
+from tests.grpc_clients import Clients
+from tests.servers import Server
 
 MANY = 10_000
 UNTOLD = 60
@@ -148,40 +148,41 @@ def equal_to_sklearn(evaluation: dict[str, Any], truth: Any, scores: Any) -> Non
         assert entries == {digit: n for digit, n in zip(DIGITS, counted.tolist(), strict=True) if n}
 
 
-def test_the_same_life_over_grpc(server: Server, dsn: str, project: str, classified: Any) -> None:
+def test_the_same_life_over_grpc(
+    server: Server, google: Clients, project: str, classified: Any
+) -> None:
     from google.cloud import datalabeling_v1beta1 as labeling
     from google.protobuf import json_format
 
     truth, scores = (column[:1_000] for column in classified)
     spec = spec_of("GENERAL_CLASSIFICATION_ANNOTATION", spec_set="")
-    with serving(server.ledger, dsn, command="serve-grpc") as served, connected(served) as google:
-        client = google.labeling
-        specs = [{"display_name": digit} for digit in DIGITS]
-        made = client.create_annotation_spec_set(
-            parent=f"projects/{project}",
-            annotation_spec_set={"display_name": "digits", "annotation_specs": specs},
-        )
-        body = labeling.EvaluationJob.pb()()
-        json_format.ParseDict(spec | {"annotationSpecSet": made.name}, body)
-        job = client.create_evaluation_job(parent=f"projects/{project}", job=body)
-        assert job.state == labeling.EvaluationJob.State.SCHEDULED
-        given = [
-            Prediction({"text": str(n)}, {"label": DIGITS, "score": row.tolist()}, job.create_time, truth=str(digit))
-            for n, (digit, row) in enumerate(zip(truth, scores, strict=True))
-        ]  # fmt: skip
-        assert server.ledger.record_predictions(job.name, given).sampled == 1_000
-        client.pause_evaluation_job(name=job.name)
-        client.resume_evaluation_job(name=job.name)
-        clock = Clock(datetime.now(UTC) + timedelta(days=1, hours=1))
-        Scheduler(server.ledger, clock=clock).do_due()
-        wanted = f"evaluation_job.evaluation_job_id = {job.name.rpartition('/')[2]}"
-        [found] = client.search_evaluations(parent=f"projects/{project}", filter=wanted)
-        curve = client.get_evaluation(
-            name=found.name
-        ).evaluation_metrics.classification_metrics.pr_curve
-        true = truth[:, None] == np.arange(10)
-        expected = average_precision_score(true, scores, average="macro")
-        assert curve.mean_average_precision == pytest.approx(expected, abs=1e-6)
-        comparisons = client.search_example_comparisons(parent=found.name)
-        assert next(iter(comparisons)).ground_truth_example.annotations
-        client.delete_evaluation_job(name=job.name)
+    client = google.labeling
+    specs = [{"display_name": digit} for digit in DIGITS]
+    made = client.create_annotation_spec_set(
+        parent=f"projects/{project}",
+        annotation_spec_set={"display_name": "digits", "annotation_specs": specs},
+    )
+    body = labeling.EvaluationJob.pb()()
+    json_format.ParseDict(spec | {"annotationSpecSet": made.name}, body)
+    job = client.create_evaluation_job(parent=f"projects/{project}", job=body)
+    assert job.state == labeling.EvaluationJob.State.SCHEDULED
+    given = [
+        Prediction({"text": str(n)}, {"label": DIGITS, "score": row.tolist()}, job.create_time, truth=str(digit))
+        for n, (digit, row) in enumerate(zip(truth, scores, strict=True))
+    ]  # fmt: skip
+    assert server.ledger.record_predictions(job.name, given).sampled == 1_000
+    client.pause_evaluation_job(name=job.name)
+    client.resume_evaluation_job(name=job.name)
+    clock = Clock(datetime.now(UTC) + timedelta(days=1, hours=1))
+    Scheduler(server.ledger, clock=clock).do_due()
+    wanted = f"evaluation_job.evaluation_job_id = {job.name.rpartition('/')[2]}"
+    [found] = client.search_evaluations(parent=f"projects/{project}", filter=wanted)
+    curve = client.get_evaluation(
+        name=found.name
+    ).evaluation_metrics.classification_metrics.pr_curve
+    true = truth[:, None] == np.arange(10)
+    expected = average_precision_score(true, scores, average="macro")
+    assert curve.mean_average_precision == pytest.approx(expected, abs=1e-6)
+    comparisons = client.search_example_comparisons(parent=found.name)
+    assert next(iter(comparisons)).ground_truth_example.annotations
+    client.delete_evaluation_job(name=job.name)

@@ -20,9 +20,9 @@ from jobledger.infra.google.wire import messages
 
 from tests.clients import Refusal, discovered, refusal_of
 from tests.evaluation_jobs import BEGIN, KEYS, TEXT, make_job, spec_of
-from tests.grpc_clients import Clients, as_raw, connected, refusal
+from tests.grpc_clients import Clients, as_raw, refusal
 from tests.labeling import ask_people
-from tests.servers import Server, new_server, serving
+from tests.servers import Server
 
 API = messages.load("datalabeling_v1beta1")
 IMAGES = "IMAGE_CLASSIFICATION_ANNOTATION"
@@ -34,27 +34,14 @@ FIRST = datetime(2026, 6, 1, 10, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def both(dsn: str) -> Iterator[tuple[Server, Server]]:
-    """One ledger, served over HTTP and over gRPC."""
-    with new_server(dsn) as http, serving(http.ledger, dsn, command="serve-grpc") as grpc:
-        yield http, grpc
+def ledger(server: Server) -> Ledger:
+    return server.ledger
 
 
 @pytest.fixture(scope="module")
-def ledger(both: tuple[Server, Server]) -> Ledger:
-    return both[0].ledger
-
-
-@pytest.fixture(scope="module")
-def rest(both: tuple[Server, Server]) -> Iterator[Any]:
-    with discovered("datalabeling", "v1beta1", both[0]) as made:
+def rest(server: Server) -> Iterator[Any]:
+    with discovered("datalabeling", "v1beta1", server) as made:
         yield made.projects()
-
-
-@pytest.fixture(scope="module")
-def google(both: tuple[Server, Server]) -> Iterator[Clients]:
-    with connected(both[1]) as clients:
-        yield clients
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def terminate_others(dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE pid <> pg_backend_pid() AND query LIKE '%append(%'"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%append(%'"
         )
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.clients import discovered, refusal_of
 from tests.evaluation_jobs import CONFIG, KEYS, spec_of
-from tests.grpc_clients import connected, refusal
-from tests.servers import Server, serving
+from tests.grpc_clients import Clients, refusal
+from tests.servers import Server
 
 IMAGES = "IMAGE_CLASSIFICATION_ANNOTATION"
 BOXES = "IMAGE_BOUNDING_BOX_ANNOTATION"
@@ -207,22 +207,18 @@ def test_nothing_but_the_three_paths_is_patched(
     assert server.ledger.size() == before
 
 
-def test_the_limits_are_the_same_over_grpc(server: Server, dsn: str, parent: str) -> None:
-    with (
-        serving(server.ledger, dsn, command="serve-grpc") as served,
-        connected(served) as google,
+def test_the_limits_are_the_same_over_grpc(google: Clients, parent: str) -> None:
+    labeling, job = google.labeling, google.d.EvaluationJob
+    create = labeling.create_evaluation_job
+    for spec, field in (
+        of(f"{CONFIG}.{INPUT}.dataType", "VIDEO"),
+        of("schedule", "every now and then"),
+        of(f"{CONFIG}.{HUMAN}.replicaCount", 2),
     ):
-        labeling, job = google.labeling, google.d.EvaluationJob
-        create = labeling.create_evaluation_job
-        for spec, field in (
-            of(f"{CONFIG}.{INPUT}.dataType", "VIDEO"),
-            of("schedule", "every now and then"),
-            of(f"{CONFIG}.{HUMAN}.replicaCount", 2),
-        ):
-            said = job.from_json(json.dumps(spec))
-            error = refusal("InvalidArgument", create, parent=parent, job=said)
-            assert error.metadata["field"] == f"job.{field}"
-        said = job.from_json(json.dumps(spec_of()))
-        made = create(parent=parent, job=said)
-        refusal("AlreadyExists", create, parent=parent, job=said)
-        assert made.evaluation_job_config.example_count == 1_000
+        said = job.from_json(json.dumps(spec))
+        error = refusal("InvalidArgument", create, parent=parent, job=said)
+        assert error.metadata["field"] == f"job.{field}"
+    said = job.from_json(json.dumps(spec_of()))
+    made = create(parent=parent, job=said)
+    refusal("AlreadyExists", create, parent=parent, job=said)
+    assert made.evaluation_job_config.example_count == 1_000

@@ -11,8 +11,8 @@ from jobledger.infra.evaluation.samples.spec_sets import find_spec_set
 
 from tests.clients import discovered, refusal_of
 from tests.evaluation_jobs import make_job, spec_of
-from tests.grpc_clients import Clients, as_raw, connected, refusal
-from tests.servers import Server, new_server, serving
+from tests.grpc_clients import Clients, as_raw, refusal
+from tests.servers import Server
 
 PETS = {
     "displayName": "pets",
@@ -22,27 +22,14 @@ PETS = {
 
 
 @pytest.fixture(scope="module")
-def both(dsn: str) -> Iterator[tuple[Server, Server]]:
-    """One ledger, served over HTTP and over gRPC."""
-    with new_server(dsn) as http, serving(http.ledger, dsn, command="serve-grpc") as grpc:
-        yield http, grpc
+def ledger(server: Server) -> Ledger:
+    return server.ledger
 
 
 @pytest.fixture(scope="module")
-def ledger(both: tuple[Server, Server]) -> Ledger:
-    return both[0].ledger
-
-
-@pytest.fixture(scope="module")
-def sets(both: tuple[Server, Server]) -> Iterator[Any]:
-    with discovered("datalabeling", "v1beta1", both[0]) as made:
+def sets(server: Server) -> Iterator[Any]:
+    with discovered("datalabeling", "v1beta1", server) as made:
         yield made.projects().annotationSpecSets()
-
-
-@pytest.fixture(scope="module")
-def google(both: tuple[Server, Server]) -> Iterator[Clients]:
-    with connected(both[1]) as clients:
-        yield clients
 
 
 @pytest.fixture

@@ -4,43 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from tests.google.test_google_messages import VERTEX_JOBS
-from tests.grpc_clients import Clients, as_raw, connected, custom_job, refusal
-from tests.servers import Server, new_server, serving
+from tests.grpc_clients import Clients, as_raw, custom_job, refusal
+from tests.servers import Server
 
 HOUR = {"seconds": 3600}
-
-
-@pytest.fixture(scope="module")
-def both(dsn: str) -> Iterator[tuple[Server, Server]]:
-    """One ledger, served over HTTP and over gRPC."""
-    with (
-        new_server(dsn) as http,
-        serving(http.ledger, dsn, command="serve-grpc") as grpc,
-    ):
-        yield http, grpc
-
-
-@pytest.fixture(scope="module")
-def http(both: tuple[Server, Server]) -> Server:
-    return both[0]
-
-
-@pytest.fixture(scope="module")
-def served(both: tuple[Server, Server]) -> Server:
-    return both[1]
-
-
-@pytest.fixture(scope="module")
-def google(served: Server) -> Iterator[Clients]:
-    with connected(served) as clients:
-        yield clients
 
 
 @pytest.fixture
@@ -61,7 +34,7 @@ def over_http(server: Server, path: str, cls: Any, **params: str) -> Any:
 # Vertex AI's jobs
 
 
-def test_the_life_of_a_job(google: Clients, served: Server, parent: str) -> None:
+def test_the_life_of_a_job(google: Clients, grpc_server: Server, parent: str) -> None:
     jobs, state = google.jobs, google.v.JobState
     made = jobs.create_custom_job(parent=parent, custom_job=custom_job(google))
     assert made.name.startswith(f"{parent}/customJobs/")
@@ -71,7 +44,7 @@ def test_the_life_of_a_job(google: Clients, served: Server, parent: str) -> None
     )
     assert made.job_spec.scheduling.timeout.total_seconds() == 3600.5
 
-    served.ledger.started(made.name)
+    grpc_server.ledger.started(made.name)
     running = jobs.get_custom_job(name=made.name)
     assert (running.state, running.job_spec) == (state.JOB_STATE_RUNNING, made.job_spec)
     assert running.start_time == running.update_time > running.create_time
@@ -79,7 +52,7 @@ def test_the_life_of_a_job(google: Clients, served: Server, parent: str) -> None
     jobs.cancel_custom_job(name=made.name)
     jobs.cancel_custom_job(name=made.name)
     assert jobs.get_custom_job(name=made.name).state == state.JOB_STATE_CANCELLING
-    served.ledger.cancelled(made.name, "enough")
+    grpc_server.ledger.cancelled(made.name, "enough")
     cancelled = jobs.get_custom_job(name=made.name)
     assert (cancelled.state, cancelled.error.code) == (state.JOB_STATE_CANCELLED, 1)
 
@@ -138,7 +111,7 @@ def test_the_clients_other_order_is_that_of_the_list(google: Clients, parent: st
 
 
 def test_a_monitoring_job_is_paused_resumed_and_updated(
-    google: Clients, served: Server, parent: str
+    google: Clients, grpc_server: Server, parent: str
 ) -> None:
     jobs, state = google.jobs, google.v.JobState
     fields = {"display_name": "m", "endpoint": "e", "log_ttl": HOUR, "labels": {"a": "b"}}
@@ -150,7 +123,7 @@ def test_a_monitoring_job_is_paused_resumed_and_updated(
         return jobs.get_model_deployment_monitoring_job(name=name)
 
     assert shown().state == state.JOB_STATE_PENDING
-    served.ledger.started(name)
+    grpc_server.ledger.started(name)
     jobs.pause_model_deployment_monitoring_job(name=name)
     assert shown().state == state.JOB_STATE_PAUSED
     jobs.resume_model_deployment_monitoring_job(name=name)
@@ -162,7 +135,7 @@ def test_a_monitoring_job_is_paused_resumed_and_updated(
     )
     assert shown().state == state.JOB_STATE_UPDATING
     assert not operation.done()
-    served.ledger.updated(name, served.ledger.history(name)[-1].json["spec"])
+    grpc_server.ledger.updated(name, grpc_server.ledger.history(name)[-1].json["spec"])
     result = operation.result(timeout=30)
     assert type(result) is google.v.ModelDeploymentMonitoringJob
     assert (result.display_name, result.log_ttl.total_seconds(), result.labels) == (
@@ -179,7 +152,7 @@ def test_a_monitoring_job_is_paused_resumed_and_updated(
 
 
 def test_an_update_that_comes_to_nothing_is_aborted(
-    google: Clients, served: Server, parent: str
+    google: Clients, grpc_server: Server, parent: str
 ) -> None:
     error = {"code": 9, "message": "no such endpoint"}
     for report, cls, message in (
@@ -189,12 +162,12 @@ def test_an_update_that_comes_to_nothing_is_aborted(
         job = google.jobs.create_model_deployment_monitoring_job(
             parent=parent, model_deployment_monitoring_job={"display_name": "m"}
         )
-        served.ledger.started(job.name)
+        grpc_server.ledger.started(job.name)
         job.display_name = "n"
         operation = google.jobs.update_model_deployment_monitoring_job(
             model_deployment_monitoring_job=job, update_mask={"paths": ["display_name"]}
         )
-        getattr(served.ledger, report)(job.name, error=error)
+        getattr(grpc_server.ledger, report)(job.name, error=error)
         assert message in refusal(cls, operation.result, timeout=30).message
 
 
@@ -217,12 +190,12 @@ def test_operations_are_asked_for_by_name(google: Clients, parent: str) -> None:
 
 
 def test_trials_of_an_architecture_search_are_shown(
-    google: Clients, served: Server, parent: str
+    google: Clients, grpc_server: Server, parent: str
 ) -> None:
     name = google.jobs.create_nas_job(parent=parent, nas_job={"display_name": "n"}).name
     trials = [{"id": str(n), "parameters": "{}"} for n in range(3)]
-    served.ledger.started(name)
-    served.ledger.progress_reported(name, {"nasTrialDetails": trials})
+    grpc_server.ledger.started(name)
+    grpc_server.ledger.progress_reported(name, {"nasTrialDetails": trials})
     listed = list(google.jobs.list_nas_trial_details(request={"parent": name, "page_size": 2}))
     assert [trial.name for trial in listed] == [f"{name}/nasTrialDetails/{n}" for n in range(3)]
     assert google.jobs.get_nas_trial_detail(name=listed[1].name) == listed[1]
@@ -302,7 +275,7 @@ def test_training_tuning_and_notebooks_go_the_same_way(google: Clients, parent: 
 
 
 def test_the_life_of_an_evaluation_job(
-    google: Clients, http: Server, served: Server, project: str
+    google: Clients, server: Server, grpc_server: Server, project: str
 ) -> None:
     labeling, state = google.labeling, google.d.EvaluationJob.State
     job = {
@@ -329,7 +302,7 @@ def test_the_life_of_an_evaluation_job(
     made = labeling.create_evaluation_job(parent=parent, job=job)
     assert made.state == state.SCHEDULED
     assert made == labeling.get_evaluation_job(name=made.name)
-    assert as_raw(made) == over_http(http, f"/v1beta1/{made.name}", google.d.EvaluationJob)
+    assert as_raw(made) == over_http(server, f"/v1beta1/{made.name}", google.d.EvaluationJob)
     refusal("AlreadyExists", labeling.create_evaluation_job, parent=parent, job=job)
 
     labeling.pause_evaluation_job(name=made.name)
@@ -356,7 +329,7 @@ def test_the_life_of_an_evaluation_job(
     labeling.delete_evaluation_job(name=made.name)
     refusal("NotFound", labeling.get_evaluation_job, name=made.name)
     refusal("NotFound", labeling.resume_evaluation_job, name=made.name)
-    assert served.ledger.history(made.name)[-1].type == "Deleted"
+    assert grpc_server.ledger.history(made.name)[-1].type == "Deleted"
 
 
 # The same over HTTP
@@ -364,7 +337,7 @@ def test_the_life_of_an_evaluation_job(
 
 @pytest.mark.parametrize("job", VERTEX_JOBS)
 def test_what_is_created_over_grpc_is_shown_the_same_over_http(
-    google: Clients, http: Server, served: Server, parent: str, job: str
+    google: Clients, server: Server, grpc_server: Server, parent: str, job: str
 ) -> None:
     field = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in job)[1:]
     client = next(
@@ -378,27 +351,27 @@ def test_what_is_created_over_grpc_is_shown_the_same_over_http(
         {"parent": parent, field: named | {"labels": {"a": "b"}}}
     )
     name = made.result(timeout=10).name if job == "NotebookExecutionJob" else made.name
-    served.ledger.started(name)
-    served.ledger.failed(name, {"code": 8, "message": "out of memory"})
+    grpc_server.ledger.started(name)
+    grpc_server.ledger.failed(name, {"code": 8, "message": "out of memory"})
 
     shown = as_raw(getattr(client, f"get_{field}")(name=name))
 
-    assert shown == over_http(http, f"/v1/{name}", cls)
+    assert shown == over_http(server, f"/v1/{name}", cls)
     (listed,) = getattr(client, f"list_{field}s")(parent=parent)
     collection = name.split("/")[-2]
-    with http.client() as over:
+    with server.client() as over:
         (said,) = over.get(f"/v1/{parent}/{collection}").json()[collection]
     assert as_raw(listed) == as_raw(cls.from_json(json.dumps(said)))
 
 
 def test_what_is_created_over_http_is_shown_over_grpc(
-    google: Clients, http: Server, parent: str
+    google: Clients, server: Server, parent: str
 ) -> None:
     body = {"displayName": "b", "modelParameters": FREE, "labels": {"a": "b"}}
-    with http.client() as client:
+    with server.client() as client:
         said = client.post(f"/v1/{parent}/batchPredictionJobs", json=body).json()
     job = google.jobs.get_batch_prediction_job(name=said["name"])
-    assert as_raw(job) == over_http(http, f"/v1/{job.name}", google.v.BatchPredictionJob)
+    assert as_raw(job) == over_http(server, f"/v1/{job.name}", google.v.BatchPredictionJob)
     assert dict(job.model_parameters)["d_e"] == {"": {"ü": [[]]}}
 
 

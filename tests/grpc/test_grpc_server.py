@@ -18,7 +18,7 @@ from jobledger.infra import Ledger
 from jobledger.infra.access.tokens import Role, Tokens
 from jobledger.infra.serving.context import Limits
 
-from tests.grpc_clients import Clients, as_raw, connected, custom_job, grpc_server, refusal
+from tests.grpc_clients import Clients, as_raw, connected, custom_job, new_grpc_server, refusal
 from tests.ledgers import fresh_ledger
 from tests.servers import PATIENCE, Server, serving
 
@@ -27,7 +27,7 @@ IN_P = "projects/p/locations/l"
 
 @pytest.fixture(scope="module")
 def server_and_clients(dsn: str) -> Iterator[tuple[Server, Clients]]:
-    with grpc_server(dsn) as started:
+    with new_grpc_server(dsn) as started:
         yield started
 
 
@@ -364,7 +364,7 @@ def until(what: Callable[[], Any]) -> None:
 @pytest.fixture(scope="module")
 def small(dsn: str) -> Iterator[tuple[Server, Clients]]:
     """A server that takes on two calls at once, for two seconds."""
-    with grpc_server(dsn, "--max-waiting", "2", "--deadline", "2") as started:
+    with new_grpc_server(dsn, "--max-waiting", "2", "--deadline", "2") as started:
         yield started
 
 
@@ -406,7 +406,7 @@ def _in_work(server: Server) -> int:
     with server.ledger.connection() as connection:
         row = connection.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            " AND pid <> pg_backend_pid() AND query LIKE '%%jobs%%'"
+            " AND datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%%jobs%%'"
         ).fetchone()
     assert row is not None
     return int(row[0])
@@ -414,7 +414,7 @@ def _in_work(server: Server) -> int:
 
 def test_it_stops_when_what_it_took_on_is_done(dsn: str) -> None:
     with (
-        grpc_server(dsn) as (server, google),
+        new_grpc_server(dsn) as (server, google),
         connected(server) as other,
         ThreadPoolExecutor(1) as threads,
     ):

@@ -118,7 +118,7 @@ def test_a_server_that_is_stopped_answers_what_it_took_on_and_refuses_the_rest(
 def test_after_kill_9_everything_that_was_answered_is_there(dsn: str) -> None:
     named = make_conninfo(dsn, application_name="killed")
     with (
-        new_ledger(dsn) as name,
+        new_ledger(dsn, unused=True) as name,
         Ledger.open(dsn, name) as ledger,
         serving(ledger, named) as server,
     ):
@@ -153,7 +153,8 @@ def backends(connection: psycopg.Connection[Any]) -> set[int]:
     """Whom PostgreSQL serves, but for who asks."""
     rows = connection.execute(
         "SELECT pid FROM pg_stat_activity"
-        " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        " WHERE backend_type = 'client backend' AND datname = current_database()"
+        " AND pid <> pg_backend_pid()"
     )
     return {pid for (pid,) in rows}
 

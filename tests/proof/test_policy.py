@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 from typing import Final
 
@@ -163,6 +163,7 @@ def test_groups_within_groups_of_any_depth_are_counted() -> None:
         (f"witness w {X1}\ngroup g any w w", 2, "in a group already"),
         (f"witness w {X1}\ngroup g any w\ngroup h any w", 3, "in a group already"),
     ],
+    ids=count(1),  # The keys among the texts are new in each run.
 )
 def test_what_is_no_policy_is_refused_with_its_line(text: str, line: int, why: str) -> None:
     assert why in refused(text, line)
