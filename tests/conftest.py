@@ -23,6 +23,7 @@ from tests.desks import Desk
 from tests.exports import write_past
 from tests.grpc_clients import Clients, connected
 from tests.ledgers import Answer, imported_trace, new_ledger, odd_jobs
+from tests.selection import keep_postgres, mark_postgres, put_long_files_first
 from tests.servers import Server, new_server, serving
 
 _projects = count(1)
@@ -154,9 +155,24 @@ def trace(trace_and_answers: tuple[Ledger, list[Answer]]) -> Ledger:
     return trace_and_answers[0]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--only-postgres", action="store_true",
+        help="run only tests that depend on the version of PostgreSQL",
+    )  # fmt: skip
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         prepare_home()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    mark_postgres(items)
+    if config.getoption("--only-postgres"):
+        keep_postgres(config, items)
+    put_long_files_first(items)
 
 
 def pytest_report_header() -> str:
