@@ -22,9 +22,10 @@ from tests.databases import GIVEN, find_server, new_database, prepare_home
 from tests.desks import Desk
 from tests.exports import write_past
 from tests.grpc_clients import Clients, connected
-from tests.ledgers import Answer, imported_trace, new_ledger, odd_jobs
+from tests.ledgers import new_ledger, odd_jobs
 from tests.selection import keep_postgres, mark_postgres, put_long_files_first
 from tests.servers import Server, new_server, serving
+from tests.traces import Answer, drop_trace, opened_trace
 
 _projects = count(1)
 
@@ -145,9 +146,9 @@ def project() -> str:
 
 @pytest.fixture(scope="session")
 def trace_and_answers(dsn: str) -> Iterator[tuple[Ledger, list[Answer]]]:
-    """The jobs of the trace, imported once for all tests that only read them."""
-    with imported_trace(dsn, shared("traces/google-cluster-2011/job_events")) as imported:
-        yield imported
+    """The jobs of the trace, imported once for all tests, which only read them."""
+    with opened_trace(shared("traces/google-cluster-2011/job_events")) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
@@ -165,6 +166,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         prepare_home()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and GIVEN in os.environ:
+        drop_trace()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -20,28 +20,47 @@ _HOME = "JOBLEDGER_TEST_HOME"
 
 
 def prepare_home() -> None:
-    """Makes the folder of the embedded server that all processes of this run share."""
-    home = tempfile.mkdtemp(prefix="jobledger-tests-")
-    os.environ[_HOME] = home
+    """Makes the folder that all processes of this run share: the embedded server is in it."""
+    made = tempfile.mkdtemp(prefix="jobledger-tests-")
+    os.environ[_HOME] = made
     # After the server is stopped, which is registered later.
-    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+
+
+def home() -> Path:
+    """The folder that all processes of this run share."""
+    return Path(os.environ[_HOME])
 
 
 def find_server() -> str:
     """The connection string of the server; the embedded one starts with its first user."""
     given = os.environ.get(GIVEN)
-    return given or server_dsn(Path(os.environ[_HOME]))
+    return given or server_dsn(home())
 
 
 @contextmanager
 def new_database(server: str) -> Iterator[str]:
     """The connection string of an empty database, which is dropped afterwards."""
-    name = f"jobledger_test_{os.getpid()}"
-    _execute(server, f"CREATE DATABASE {name}")
+    of = str(os.getpid())
+    dsn = make_database(server, of)
     try:
-        yield make_conninfo(server, dbname=name)
+        yield dsn
     finally:
-        _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+        drop_database(server, of)
+
+
+def make_database(server: str, of: str) -> str:
+    """Makes a database of this run; its connection string."""
+    _execute(server, f"CREATE DATABASE {_name(of)}")
+    return make_conninfo(server, dbname=_name(of))
+
+
+def drop_database(server: str, of: str) -> None:
+    _execute(server, f"DROP DATABASE IF EXISTS {_name(of)} WITH (FORCE)")
+
+
+def _name(of: str) -> str:
+    return f"{home().name}_{of}".replace("-", "_")
 
 
 def _execute(server: str, statement: str) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jobledger.domain.data import Status
 from jobledger.domain.events import (
@@ -24,25 +23,13 @@ from jobledger.domain.events import (
     Updated,
     Updating,
 )
-from jobledger.domain.job import Job
-from jobledger.domain.moments import Moment
 from jobledger.infra import Ledger
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import schema_of
-from jobledger.infra.transfer.google_cluster import Kind
-from jobledger.infra.transfer.import_trace import Importer, Summary
 from jobledger.infra.transfer.simulation import BEGIN
 from psycopg.conninfo import make_conninfo
 
 from tests.schemas import Schemas, drop_ledger, make_ledger
-
-
-class Answer(NamedTuple):
-    """What was asked just before the moment was sealed, and what was said."""
-
-    moment: Moment
-    counts: dict[str | None, int]
-    newest: list[Job]
 
 
 @contextmanager
@@ -114,18 +101,3 @@ def odd_jobs() -> Iterator[Event]:
         "later", (10, Created()), (50, Started()), (49, Failed(error=Status(code=3, message="x"))),
         (51, Retried()), (48, Started()),
     )  # fmt: skip
-
-
-@contextmanager
-def imported_trace(dsn: str, folder: Path) -> Iterator[tuple[Ledger, list[Answer]]]:
-    """A trace's job events, imported file by file, and what was answered after each."""
-    with fresh_ledger(dsn) as ledger:
-        answers = []
-        for file in sorted(folder.glob("*.csv.gz")):
-            Importer(ledger, "trace", Kind.JOB).run(file, Summary(str(file)))
-            answers.append(
-                Answer(
-                    ledger.moment("now", "recorded"), ledger.count().counts, ledger.list(limit=40)
-                )
-            )
-        yield ledger, answers

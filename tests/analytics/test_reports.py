@@ -229,16 +229,17 @@ def test_by_and_filter_are_never_part_of_a_statement(busy: Ledger) -> None:
 @pytest.mark.slow
 def test_the_trace_is_as_counted_one_by_one(trace: Ledger) -> None:
     ledger = trace
+    lives = histories(ledger)
     took = [
         span.total_seconds()
-        for steps in histories(ledger).values()
+        for steps in lives.values()
         for (_, state), span in stretches(steps, WAITING)
         if state is JobState.RUNNING
     ]
     [row] = report(ledger.reader, "queue-time", bucket="52w").rows
     assert row[1:] == figures(took)
-    running = sum(steps[-1][1] is JobState.RUNNING for steps in histories(ledger).values())
-    last = max(steps[-1][0] for steps in histories(ledger).values())
+    running = sum(steps[-1][1] is JobState.RUNNING for steps in lives.values())
+    last = max(steps[-1][0] for steps in lives.values())
     rows = report(
         ledger.reader, "concurrency", bucket="1m", end=(last + timedelta(minutes=1)).isoformat()
     ).rows

@@ -23,8 +23,9 @@ from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.upkeep.verify import verify
 
 from tests.command_line import Cli
-from tests.ledgers import Answer, application_of, fresh_ledger
+from tests.ledgers import application_of, fresh_ledger
 from tests.projections.test_folds import BEGIN, histories
+from tests.traces import Answer
 
 NAME = "projects/p/jobs/x"
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -166,11 +167,11 @@ def test_what_was_answered_after_each_file_of_the_trace_is_answered_again(
 ) -> None:
     trace, answers = trace_and_answers
     assert len(answers) == 50
-    for moment, counts, newest in answers:
+    for _, moment, counts, newest in answers:
         again = AtTime(moment.time, Clock.RECORDED)
         assert trace.count(as_of=again).counts == counts
         assert trace.list(as_of=again, limit=40) == newest
-    for moment, counts, _ in answers[::10]:
+    for _, moment, counts, _ in answers[::10]:
         assert trace.count("state", 'name : "*"', as_of=moment).counts == counts
 
 

@@ -15,6 +15,7 @@ from jobledger.infra.transfer.import_trace import Importer, Summary
 from jobledger.infra.upkeep.verify import verify
 
 from tests.checkout import shared
+from tests.traces import Answer
 
 TRACE = "traces/google-cluster-2011"
 
@@ -45,10 +46,12 @@ def sound(ledger: Ledger) -> bool:
 
 
 @pytest.mark.slow
-def test_the_jobs_of_the_trace_come_out_as_counted(ledger: Ledger) -> None:
+def test_the_jobs_of_the_trace_come_out_as_counted(
+    trace_and_answers: tuple[Ledger, list[Answer]],
+) -> None:
+    ledger, answers = trace_and_answers
     rows = 0
-    for file in sorted(shared(f"{TRACE}/job_events").glob("*.csv.gz")):
-        summary = load(ledger, file)
+    for summary in (answer.summary for answer in answers):
         rows += summary.rows
         assert summary.rows == summary.imported == summary.events
         assert summary.contradicted == 0

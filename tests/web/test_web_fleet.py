@@ -24,8 +24,8 @@ MAY_3 = "2011-05-03T12:00:00Z"
 
 
 @pytest.fixture(scope="module")
-def site(trace: Ledger, dsn: str) -> Iterator[Server]:
-    with serving(trace, dsn) as server:
+def site(trace: Ledger) -> Iterator[Server]:
+    with serving(trace, trace.conninfo) as server:
         yield server
 
 

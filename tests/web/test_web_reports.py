@@ -22,8 +22,8 @@ REPORTS = ["throughput", "queue-time", "run-time", "failures", "concurrency", "a
 
 
 @pytest.fixture(scope="module")
-def site(trace: Ledger, dsn: str) -> Iterator[Server]:
-    with serving(trace, dsn) as server:
+def site(trace: Ledger) -> Iterator[Server]:
+    with serving(trace, trace.conninfo) as server:
         yield server
 
 
