@@ -14,6 +14,8 @@ from jobledger.infra import Ledger
 from jobledger.infra.eventstore.appender import LOCK_HEAD
 from jobledger.infra.upkeep.verify import verify
 
+pytestmark = pytest.mark.usefixtures("signing_in_background")
+
 NAME = "projects/p/jobs/one"
 
 

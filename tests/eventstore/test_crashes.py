@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.errors import LedgerUnavailableError, StorageFullError
 from jobledger.infra.upkeep.verify import verify
+
+pytestmark = pytest.mark.usefixtures("signing_in_background")
 
 NAME = "projects/p/jobs/one"
 
@@ -90,22 +93,24 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+def own_server() -> Iterator[tuple[str, Path]]:
     """A server of this test's own, kept by another process: (dsn, home)."""
-    keeper = subprocess.Popen(
-        [sys.executable, "-c", SERVER, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert keeper.stdin is not None
-    assert keeper.stdout is not None
-    dsn = keeper.stdout.readline().strip()
-    yield dsn, tmp_path
-    # Not by SIGINT, which whoever is started in the background ignores.
-    keeper.stdin.close()
-    keeper.wait()
-    keeper.stdout.close()
+    # Not under pytest's folder, which each new session closes to the server's user.
+    with tempfile.TemporaryDirectory(prefix="jobledger-crash-") as home:
+        keeper = subprocess.Popen(
+            [sys.executable, "-c", SERVER, home],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert keeper.stdin is not None
+        assert keeper.stdout is not None
+        dsn = keeper.stdout.readline().strip()
+        yield dsn, Path(home)
+        # Not by SIGINT, which whoever is started in the background ignores.
+        keeper.stdin.close()
+        keeper.wait()
+        keeper.stdout.close()
 
 
 def postmaster(home: Path) -> int:

@@ -322,7 +322,7 @@ def go_on(victim: Victim, dsn: str, jobs: int) -> None:
 
 @pytest.mark.parametrize("jobs", [1, 200])
 def test_a_restored_backup_is_found_and_nothing_more_is_signed(
-    victim: Victim, dsn: str, jobs: int
+    signing_in_background: None, victim: Victim, dsn: str, jobs: int
 ) -> None:
     with dumped(victim) as restore:
         go_on(victim, dsn, 100)

@@ -351,7 +351,7 @@ def test_a_deletion_that_is_hidden_is_found(ledger: Ledger, tmp_path: Path) -> N
 
 
 def test_the_command_line_prunes(cli: Cli, tmp_path: Path) -> None:
-    cli("run", "--name", "done", "--", "true")
+    assert cli.child("run", "--name", "done", "--", "true").returncode == 0
     cli("record", "live", "Created")
     file = tmp_path / "x.jsonl"
     said = cli.json("prune", "--before", "now", "--to", str(file), "--json")
