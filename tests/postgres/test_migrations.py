@@ -18,6 +18,8 @@ from jobledger.projections.catalogue import PROJECTIONS
 from tests.checkout import TESTS
 from tests.ledgers import application_of
 
+pytestmark = pytest.mark.unused_schema
+
 
 @pytest.fixture
 def fresh(dsn: str) -> Iterator[str]:

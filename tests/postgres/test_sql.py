@@ -15,6 +15,8 @@ from jobledger.infra.read.reader import READ_JOB
 
 from tests.checkout import ROOT
 
+pytestmark = pytest.mark.unused_schema
+
 FILES = sorted((ROOT / "infra").rglob("*.sql"))
 
 
