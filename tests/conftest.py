@@ -16,31 +16,40 @@ from jobledger.infra.transfer.simulation import simulate
 from playwright.sync_api import Browser
 
 from tests.browsing import Visitor, chromium, visiting
+from tests.checkout import shared
+from tests.command_line import Cli
+from tests.databases import GIVEN, find_server, new_database, prepare_home
 from tests.desks import Desk
 from tests.exports import write_past
-from tests.ledgers import Answer, imported_trace, new_ledger, odd_jobs
-from tests.servers import Server, new_server
+from tests.grpc_clients import Clients, connected
+from tests.ledgers import new_ledger, odd_jobs
+from tests.selection import keep_postgres, mark_postgres, put_long_files_first
+from tests.servers import Server, new_server, serving
+from tests.traces import Answer, drop_trace, opened_trace
 
 _projects = count(1)
-SHARED = Path(__file__).parents[2] / "shared"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keys that tests make are not kept among those of who runs them."""
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A home without keys, and no signing in the background but for `signing_in_background`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JOBLEDGER_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("JOBLEDGER_SEAL", "false")
         yield
 
 
-@pytest.fixture(scope="session")
-def dsn(tmp_path_factory: pytest.TempPathFactory) -> str:
-    given = os.environ.get("JOBLEDGER_TEST_DSN")
-    if given:
-        return given
-    from jobledger.infra.postgres.embedded import server_dsn
+@pytest.fixture
+def signing_in_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets each ledger that the test opens grow its log and sign it, as it does by default."""
+    monkeypatch.delenv("JOBLEDGER_SEAL")
 
-    return server_dsn(tmp_path_factory.mktemp("server"))
+
+@pytest.fixture(scope="session")
+def dsn() -> Iterator[str]:
+    """A database of this process."""
+    with new_database(find_server()) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -50,9 +59,10 @@ def server_version(dsn: str) -> int:
 
 
 @pytest.fixture
-def ledger_name(dsn: str) -> Iterator[str]:
-    """The name of a ledger that is made, and dropped afterwards."""
-    with new_ledger(dsn) as name:
+def ledger_name(request: pytest.FixtureRequest, dsn: str) -> Iterator[str]:
+    """The name of an empty ledger: of one that no test had before, where `unused_schema` marks it."""
+    unused = request.node.get_closest_marker("unused_schema") is not None
+    with new_ledger(dsn, unused=unused) as name:
         yield name
 
 
@@ -60,6 +70,12 @@ def ledger_name(dsn: str) -> Iterator[str]:
 def ledger(dsn: str, ledger_name: str) -> Iterator[Ledger]:
     with Ledger.open(dsn, ledger_name) as opened:
         yield opened
+
+
+@pytest.fixture
+def cli(dsn: str, ledger_name: str) -> Cli:
+    """The command line on a ledger of its own."""
+    return Cli(dsn, ledger_name)
 
 
 @pytest.fixture
@@ -96,7 +112,21 @@ def server(dsn: str) -> Iterator[Server]:
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def grpc_server(server: Server, dsn: str) -> Iterator[Server]:
+    """The same ledger over gRPC."""
+    with serving(server.ledger, dsn, command="serve-grpc") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def google(grpc_server: Server) -> Iterator[Clients]:
+    """Google's clients of it."""
+    with connected(grpc_server) as clients:
+        yield clients
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with chromium() as started:
         yield started
@@ -116,9 +146,9 @@ def project() -> str:
 
 @pytest.fixture(scope="session")
 def trace_and_answers(dsn: str) -> Iterator[tuple[Ledger, list[Answer]]]:
-    """The jobs of the trace, imported once for all tests that only read them."""
-    with imported_trace(dsn, shared("traces/google-cluster-2011/job_events")) as imported:
-        yield imported
+    """The jobs of the trace, imported once for all tests, which only read them."""
+    with opened_trace(shared("traces/google-cluster-2011/job_events")) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
@@ -126,15 +156,30 @@ def trace(trace_and_answers: tuple[Ledger, list[Answer]]) -> Ledger:
     return trace_and_answers[0]
 
 
-def shared(path: str) -> Path:
-    """A file beside the checkout; its tests skip elsewhere, but not where CI says it must be there."""
-    found = SHARED / path
-    if not found.exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"CI must have shared/{path}")
-        pytest.skip(f"needs shared/{path}")
-    return found
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--only-postgres", action="store_true",
+        help="run only tests that depend on the version of PostgreSQL",
+    )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        prepare_home()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and GIVEN in os.environ:
+        drop_trace()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    mark_postgres(items)
+    if config.getoption("--only-postgres"):
+        keep_postgres(config, items)
+    put_long_files_first(items)
 
 
 def pytest_report_header() -> str:
-    return f"JOBLEDGER_TEST_DSN: {os.environ.get('JOBLEDGER_TEST_DSN', 'not set, embedded server')}"
+    return f"{GIVEN}: {os.environ.get(GIVEN, 'not set, embedded server')}"

@@ -51,7 +51,7 @@ def connected(server: Server) -> Iterator[Clients]:
 
 
 @contextmanager
-def grpc_server(dsn: str, *options: str) -> Iterator[tuple[Server, Clients]]:
+def new_grpc_server(dsn: str, *options: str) -> Iterator[tuple[Server, Clients]]:
     """A server of a ledger of its own."""
     with (
         fresh_ledger(dsn) as ledger,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from itertools import count
-from pathlib import Path
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any
 
-import psycopg
 from jobledger.domain.data import Status
 from jobledger.domain.events import (
     Created,
@@ -26,39 +23,33 @@ from jobledger.domain.events import (
     Updated,
     Updating,
 )
-from jobledger.domain.job import Job
-from jobledger.domain.moments import Moment
 from jobledger.infra import Ledger
 from jobledger.infra.postgres import migrate
-from jobledger.infra.postgres.connections import connect, conninfo, schema_of
-from jobledger.infra.transfer.google_cluster import Kind
-from jobledger.infra.transfer.import_trace import Importer, Summary
+from jobledger.infra.postgres.connections import schema_of
 from jobledger.infra.transfer.simulation import BEGIN
-from jobledger.infra.upkeep.rebuild import rebuild
 from psycopg.conninfo import make_conninfo
 
-_numbers = count(1)
-
-
-class Answer(NamedTuple):
-    """What was asked just before the moment was sealed, and what was said."""
-
-    moment: Moment
-    counts: dict[str | None, int]
-    newest: list[Job]
+from tests.schemas import Schemas, drop_ledger, make_ledger
 
 
 @contextmanager
-def new_ledger(dsn: str) -> Iterator[str]:
-    """The name of a ledger."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    with connect(conninfo(dsn, schema_of(name))) as connection:
-        migrate.migrate(connection, name, rebuild)
+def new_ledger(dsn: str, *, unused: bool = False) -> Iterator[str]:
+    """The name of an empty ledger; `unused` makes one that no test had before."""
+    if not unused:
+        with schemas_of(dsn).taken() as name:
+            yield name
+        return
+    name = make_ledger(dsn)
     try:
         yield name
     finally:
-        with psycopg.connect(dsn, autocommit=True) as dropping:
-            dropping.execute(f"DROP SCHEMA IF EXISTS {schema_of(name)} CASCADE".encode())
+        drop_ledger(dsn, name)
+
+
+@cache
+def schemas_of(dsn: str) -> Schemas:
+    """The schemas that tests of this process take turns with."""
+    return Schemas(dsn)
 
 
 @contextmanager
@@ -110,18 +101,3 @@ def odd_jobs() -> Iterator[Event]:
         "later", (10, Created()), (50, Started()), (49, Failed(error=Status(code=3, message="x"))),
         (51, Retried()), (48, Started()),
     )  # fmt: skip
-
-
-@contextmanager
-def imported_trace(dsn: str, folder: Path) -> Iterator[tuple[Ledger, list[Answer]]]:
-    """A trace's job events, imported file by file, and what was answered after each."""
-    with fresh_ledger(dsn) as ledger:
-        answers = []
-        for file in sorted(folder.glob("*.csv.gz")):
-            Importer(ledger, "trace", Kind.JOB).run(file, Summary(str(file)))
-            answers.append(
-                Answer(
-                    ledger.moment("now", "recorded"), ledger.count().counts, ledger.list(limit=40)
-                )
-            )
-        yield ledger, answers

@@ -1,0 +1,237 @@
+"""The command line as people and scripts use it, in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+from jobledger.infra import Ledger
+from jobledger.infra.cli.app import _shared_first, app
+from typer.testing import CliRunner
+
+from tests.command_line import Cli
+
+JOB_KEYS = [
+    "name",
+    "project",
+    "kind",
+    "state",
+    "version",
+    "attempt",
+    "createTime",
+    "startTime",
+    "endTime",
+    "updateTime",
+    "error",
+    "errorMessage",
+    "labels",
+    "etag",
+    "spec",
+    "output",
+]
+EVENT_KEYS = [
+    "position",
+    "name",
+    "version",
+    "type",
+    "occurredTime",
+    "recordedTime",
+    "actor",
+    "requestId",
+    "data",
+    "state",
+]
+
+
+def test_a_command_that_succeeds_is_a_job_that_did(cli: Cli) -> None:
+    done = cli.child(
+        "run", "--name", "train", "--label", "team=a", "--", "sh", "-c", "echo out; echo err >&2"
+    )
+    assert (done.returncode, done.stdout) == (0, "out\n")
+    assert "err" in done.stderr
+    job = cli.json("show", "train", "--json")
+    assert list(job) == JOB_KEYS
+    assert (job["name"], job["state"], job["version"]) == ("projects/p/jobs/train", "SUCCEEDED", 3)
+    assert job["labels"] == {"team": "a"}
+    assert job["spec"]["command"] == ["sh", "-c", "echo out; echo err >&2"]
+    assert job["createTime"].endswith("Z")
+    assert len(job["createTime"]) == len("2026-11-22T10:00:00.000000Z")
+    events = cli.json("history", "train", "--json")
+    assert [list(event) for event in events] == [EVENT_KEYS] * 3
+    assert [e["type"] for e in events] == ["Created", "Started", "Succeeded"]
+
+
+def test_a_command_that_fails_is_a_job_that_did_and_says_why(cli: Cli) -> None:
+    script = "echo one >&2; echo out of memory >&2; exit 3"
+    assert cli.child("run", "--name", "train", "--", "sh", "-c", script).returncode == 3
+    job = cli.json("show", "train", "--json")
+    assert (job["state"], job["error"]["code"]) == ("FAILED", 2)
+    assert job["errorMessage"] == "one\nout of memory"
+    assert cli.json("history", "train", "--json")[-1]["data"]["exitCode"] == 3
+
+
+def test_a_command_that_is_not_there_fails_as_in_a_shell(cli: Cli) -> None:
+    done = cli.child("run", "--name", "train", "--", "no-such-command-anywhere")
+    assert done.returncode == 127
+    assert cli.json("show", "train", "--json")["state"] == "FAILED"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_is_stopped_is_a_job_that_was_cancelled(
+    cli: Cli, number: signal.Signals
+) -> None:
+    process = cli.start("run", "--name", "train", "--", "sh", "-c", "echo ready; exec sleep 60")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.3)
+    process.send_signal(number)
+    process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    job = cli.json("show", "train", "--json")
+    assert job["state"] == "CANCELLED"
+    assert number.name in job["errorMessage"]
+
+
+def test_a_command_runs_even_if_the_ledger_cannot_be_reached(cli: Cli) -> None:
+    cli.environment["JOBLEDGER_DSN"] = "host=127.0.0.1 port=1"
+    done = cli.child("run", "--", "sh", "-c", "echo done; exit 5")
+    assert (done.returncode, done.stdout) == (5, "done\n")
+    assert "cannot be reached" in done.stderr
+
+
+def test_a_week_is_simulated_listed_followed_rebuilt_and_verified(cli: Cli) -> None:
+    assert cli("simulate", "--jobs", "300", "--seed", "5").startswith("300 jobs, ")
+    jobs = [json.loads(line) for line in cli("list", "--format", "jsonl").splitlines()]
+    assert len(jobs) == 300
+    assert cli.json("list", "--json", "--limit", "2") == jobs[:2]
+    failed = cli.json("list", "--filter", "state = FAILED", "--json")
+    assert [job for job in jobs if job["state"] == "FAILED"] == failed
+    assert "and more than these 50" in cli("list")
+    events = [json.loads(line) for line in cli("events", "--after", "10").splitlines()]
+    assert [e["position"] for e in events] == list(range(11, 11 + len(events)))
+    assert any(e["type"] == "Contradicted" for e in events)
+    rebuilt = cli.json("rebuild", "--json")
+    assert rebuilt["events"] == len(events) + 10
+    assert cli.json("verify", "--json") == {
+        "ok": True,
+        "events": len(events) + 10,
+        "jobs": 300,
+        "findings": [],
+    }
+    again = cli.child("simulate", "--jobs", "300", "--seed", "5")
+    assert again.returncode == 1
+    assert "expected at version 0" in again.stderr
+
+
+def test_verify_names_what_differs_and_exits_1(cli: Cli, ledger: Ledger) -> None:
+    ledger.create("projects/p/jobs/x")
+    with ledger.connection() as connection:
+        connection.execute("UPDATE jobs SET state = 'RUNNING'")
+    assert "differs: projects/p/jobs/x state is" in cli("verify", code=1)
+    assert cli.child("verify", "--json").returncode == 1
+
+
+def test_reports_by_hand(cli: Cli) -> None:
+    cli(
+        "record",
+        "x",
+        "Created",
+        "--data",
+        '{"labels": {"team": "a"}}',
+        "--time",
+        "2026-06-01T10:00:00Z",
+    )
+    said = cli.json(
+        "record", "x", "Failed", "--data", '{"error": "boom"}', "--request-id", "r1", "--json"
+    )
+    assert said["job"]["errorMessage"] == "boom"
+    assert said["events"][0]["requestId"] == "r1"
+    assert (
+        cli.json(
+            "record", "x", "Failed", "--data", '{"error": "boom"}', "--request-id", "r1", "--json"
+        )
+        == said
+    )
+    done = cli.run("record", "x", "Started")
+    assert done.returncode == 0
+    assert "contradicted: the job was FAILED" in done.stderr
+    assert (
+        cli.json("show", "projects/p/jobs/x", "--json")["createTime"]
+        == "2026-06-01T10:00:00.000000Z"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["show", "nobody"], "there is no job projects/p/jobs/nobody"),
+        (["history", "nobody"], "there is no job"),
+        (["show", "a b"], "name: "),
+        (["record", "nobody", "Started"], "there is no job"),
+        (["record", "x", "Exploded"], "there is no event type 'Exploded'"),
+        (["record", "x", "Created", "--data", "{not json"], "is not JSON"),
+        (["record", "x", "Created", "--data", "[]"], "is not a JSON object"),
+        (["record", "x", "Created", "--data", '{"a": "\\u0000"}'], "NUL"),
+        (["record", "x", "Created", "--data", '{"labels": {"A": "b"}}'], "labels"),
+        (["record", "x", "Created", "--time", "2026-06-01T10:00:00"], "has no time zone"),
+        (["record", "x", "Created", "--time", "1066-10-14T00:00:00Z"], "is before 1970"),
+        (["record", "x", "Created", "--time", "2999-01-01T00:00:00Z"], "more than a day ahead"),
+        (["record", "x", "Created", "--time", "soon"], "is not an ISO 8601 time"),
+        (["list", "--filter", "colour = red"], "there is no field 'colour'"),
+        (["list", "--filter", "state ="], "cannot be read"),
+        (["run", "--label", "nothing", "--", "true"], "is not K=V"),
+        (["rebuild", "nothing"], "there is no projection"),
+        (["bench", "nothing"], "there is no measure"),
+        (["--ledger", "nowhere", "list"], "does not exist; make it with"),
+        (["list", "--ledger", "Not A Name"], "is not lowercase letters"),
+        (["list", "--dsn", "port=1 host=127.0.0.1"], "cannot be reached"),
+        (["list", "--dsn", "nonsense"], "is not a connection string"),
+        (["import", "google-cluster-trace", "--kind", "job", "/nowhere/x.gz"], "No such file"),
+    ],
+)
+def test_bad_input_gets_one_sentence(cli: Cli, arguments: list[str], sentence: str) -> None:
+    done = cli.run(*arguments)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert done.stderr.startswith("jobledger: ")
+    assert done.stderr.count("\n") == 1
+    assert json.loads(cli("list", "--json")) == []
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(cli: Cli) -> None:
+    cli("simulate", "--jobs", "500")
+    shell = f"{cli.command[0]} list --format jsonl | head -n 1"
+    done = subprocess.run(["sh", "-c", shell], env=cli.environment, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+def test_shared_options_may_stand_anywhere_before_a_command_of_the_users() -> None:
+    given = ["run", "--ledger", "x", "--name=n", "--dsn=d", "--", "cmd", "--dsn", "y"]
+    assert _shared_first(given) == [
+        "--ledger",
+        "x",
+        "--dsn=d",
+        "run",
+        "--name=n",
+        "--",
+        "cmd",
+        "--dsn",
+        "y",
+    ]
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["list"], ["record"], ["import"], ["bench"]])
+def test_every_command_explains_itself(command: list[str]) -> None:
+    assert CliRunner().invoke(app, [*command, "--help"]).exit_code == 0
+
+
+def test_init_is_safe_to_run_twice_at_once(cli: Cli, ledger_name: str) -> None:
+    processes = [cli.start("init") for _ in range(4)]
+    for process in processes:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        assert "up to date" in out

@@ -1,0 +1,68 @@
+"""The server that tests run on, and a database of it for each process of a test run."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from jobledger.infra.postgres.embedded import server_dsn
+from psycopg.conninfo import make_conninfo
+
+GIVEN = "JOBLEDGER_TEST_DSN"
+"""The variable that names another server than the embedded one."""
+_HOME = "JOBLEDGER_TEST_HOME"
+
+
+def prepare_home() -> None:
+    """Makes the folder that all processes of this run share: the embedded server is in it."""
+    made = tempfile.mkdtemp(prefix="jobledger-tests-")
+    os.environ[_HOME] = made
+    # After the server is stopped, which is registered later.
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+
+
+def home() -> Path:
+    """The folder that all processes of this run share."""
+    return Path(os.environ[_HOME])
+
+
+def find_server() -> str:
+    """The connection string of the server; the embedded one starts with its first user."""
+    given = os.environ.get(GIVEN)
+    return given or server_dsn(home())
+
+
+@contextmanager
+def new_database(server: str) -> Iterator[str]:
+    """The connection string of an empty database, which is dropped afterwards."""
+    of = str(os.getpid())
+    dsn = make_database(server, of)
+    try:
+        yield dsn
+    finally:
+        drop_database(server, of)
+
+
+def make_database(server: str, of: str) -> str:
+    """Makes a database of this run; its connection string."""
+    _execute(server, f"CREATE DATABASE {_name(of)}")
+    return make_conninfo(server, dbname=_name(of))
+
+
+def drop_database(server: str, of: str) -> None:
+    _execute(server, f"DROP DATABASE IF EXISTS {_name(of)} WITH (FORCE)")
+
+
+def _name(of: str) -> str:
+    return f"{home().name}_{of}".replace("-", "_")
+
+
+def _execute(server: str, statement: str) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(statement.encode())

@@ -1,0 +1,149 @@
+"""Stored events stay readable: canonical bytes, stable names, schemas that are upcast."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
+from jobledger.domain import canonical
+from jobledger.domain.errors import DataTooLargeError, InvalidFieldError, UnknownEventTypeError
+from jobledger.domain.events import EVENT_TYPES, Created, Failed, Started, parse_data, read_data
+
+from tests.checkout import TESTS
+
+GOLDEN = TESTS / "domain/golden_events.jsonl"
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | TEXT
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+    max_leaves=20,
+)
+
+
+def golden() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in GOLDEN.read_text().splitlines()]
+
+
+def test_there_is_a_golden_event_of_every_type() -> None:
+    assert [event["type"] for event in golden()] == list(EVENT_TYPES)
+
+
+@pytest.mark.parametrize("event", golden(), ids=lambda event: f"{event['type']}{event['schema']}")
+def test_an_event_stored_long_ago_is_read_and_would_be_stored_the_same(
+    event: dict[str, Any],
+) -> None:
+    data = read_data(event["type"], event["schema"], event["data"].encode())
+
+    assert repr(data) == event["reads"]
+    if event["schema"] == type(data).schema_number:
+        assert data.encode().decode() == event["data"]
+
+
+def test_data_of_older_schemas_is_upcast_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Started, "schema_number", 3)
+    upcasters = {
+        ("Started", 1): lambda data: {"node": data["host"]},
+        ("Started", 2): lambda data: {"worker": f"{data['node']}/0"},
+    }
+
+    assert read_data("Started", 1, b'{"host":"n1"}', upcasters).json_object() == {"worker": "n1/0"}
+    assert read_data("Started", 2, b'{"node":"n1"}', upcasters).json_object() == {"worker": "n1/0"}
+    assert read_data("Started", 3, b'{"worker":"w"}', upcasters).json_object() == {"worker": "w"}
+
+
+def test_a_schema_of_the_future_is_refused() -> None:
+    with pytest.raises(UnknownEventTypeError, match=r"schema 2"):
+        read_data("Started", 2, b"{}")
+
+
+@given(st.dictionaries(TEXT, JSON))
+def test_bytes_are_those_of_rfc_8785(value: dict[str, Any]) -> None:
+    assert canonical.encode(value) == rfc8785.dumps(value)
+    assert canonical.decode(canonical.encode(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "encoded"),
+    [
+        ({"b": 1, "a": "x"}, b'{"a":"x","b":1}'),
+        ({"n": [1.0, 1e21, 1e-7, 333333333.33333329]}, b'{"n":[1,1e+21,1e-7,333333333.3333333]}'),
+        ({"\ufb33": 1, "\U0001f600": 2}, '{"\U0001f600":2,"\ufb33":1}'.encode()),
+        ({"s": "1.5:2.5 [3.5"}, b'{"s":"1.5:2.5 [3.5"}'),
+        (
+            {"s": "\\u0000 is a backslash and five more"},
+            b'{"s":"\\\\u0000 is a backslash and five more"}',
+        ),
+    ],
+)
+def test_numbers_and_keys_are_written_as_ecmascript_would(
+    value: dict[str, Any], encoded: bytes
+) -> None:
+    assert canonical.encode(value) == encoded
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"x": "a\0b"},
+        {"x\0": 1},
+        {"x": 2**53},
+        {"x": float("nan")},
+        {"x": {1: 2}},
+        {"x": "\ud800"},
+        {"x": object()},
+        {"x": b"bytes"},
+    ],
+)
+def test_what_json_cannot_hold_is_refused(value: dict[str, Any]) -> None:
+    with pytest.raises(InvalidFieldError):
+        canonical.encode(value)
+
+
+def test_data_ends_at_256_kib() -> None:
+    room = 256 * 1024 - len('{"worker":""}')
+    assert len(parse_data("Started", {"worker": "x" * room}).encode()) == 256 * 1024
+    with pytest.raises(DataTooLargeError) as caught:
+        parse_data("Started", {"worker": "x" * (room + 1)}).encode()
+    assert (caught.value.size, caught.value.limit) == (256 * 1024 + 1, 256 * 1024)
+
+
+def test_an_unknown_type_is_named() -> None:
+    with pytest.raises(UnknownEventTypeError, match="'Exploded'"):
+        parse_data("Exploded", {})
+
+
+@pytest.mark.parametrize(
+    ("type_", "data", "field"),
+    [
+        ("Failed", {"error": {"code": 99, "message": ""}}, "data.error.code"),
+        ("Failed", {"error": 7}, "data.error"),
+        ("Queued", {"queuePosition": -1}, "data.queuePosition"),
+        ("Queued", {"queuePosition": "first"}, "data.queuePosition"),
+        ("Succeeded", {"output": "text"}, "data.output"),
+        ("Created", {"labels": {"Team": "a"}}, "labels"),
+        ("Created", {"labels": ["a"]}, "data.labels"),
+    ],
+)
+def test_a_wrong_field_is_named(type_: str, data: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        parse_data(type_, data)
+    assert caught.value.field == field
+
+
+def test_unknown_fields_are_kept_and_defaults_are_not_stored() -> None:
+    assert parse_data("Started", {"worker": "w", "gpu": 2}).encode() == b'{"gpu":2,"worker":"w"}'
+    assert Created(labels={}, spec={}).encode() == b"{}"
+    assert (
+        parse_data("Failed", {"error": "boom"}).encode() == b'{"error":{"code":2,"message":"boom"}}'
+    )
+    assert parse_data("Failed", {"error": {"message": "m", "details": [1]}}) == Failed(
+        error={"code": 2, "message": "m", "details": [1]}  # type: ignore[arg-type]
+    )

@@ -1,0 +1,209 @@
+"""What-if: a job replayed, in a program and in a terminal; nothing of it is ever recorded."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.infra import Ledger
+from jobledger.infra.eventstore.json_view import event_json, job_json
+from jobledger.infra.history.replay import parse_hypothesis, replay_job
+
+from tests.cli.test_cli import EVENT_KEYS, JOB_KEYS
+from tests.command_line import Cli
+
+NAME = "projects/p/jobs/x"
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@pytest.fixture
+def job(ledger: Ledger) -> str:
+    ledger.create(NAME, {"team": "vision"}, {"n": 1}, actor="alice")
+    ledger.started(NAME, {"worker": "node-7"})
+    ledger.change_labels(NAME, {"team": "speech"})
+    return NAME
+
+
+def test_each_step_is_the_job_after_its_event(ledger: Ledger, job: str) -> None:
+    replayed = replay_job(ledger.reader, job, ledger.moment())
+    assert [step.recorded for step in replayed.steps] == ledger.history(job)
+    for step in replayed.steps:
+        assert step.job == ledger.get(job, as_of=f"v{step.event.version}")
+        assert not step.hypothetical
+    assert [c.path for c in replayed.steps[2].changes] == [
+        "version", "updateTime", "labels.team", "etag",
+    ]  # fmt: skip
+
+
+def test_what_did_not_happen_is_judged_marked_and_never_recorded(ledger: Ledger, job: str) -> None:
+    supposed = [
+        parse_hypothesis('Failed={"error": "boom"}'),
+        parse_hypothesis('Succeeded={"output": {"a": 1}}'),
+        parse_hypothesis("Retried"),
+    ]
+    replayed = replay_job(ledger.reader, job, ledger.moment("v2", name=job), supposed)
+    happened, failed, contradicted, retried = (*replayed.steps[1:],)
+    assert [step.hypothetical for step in replayed.steps] == [False, False, True, True, True]
+    assert (failed.event.version, failed.job.error_message) == (3, "boom")
+    assert failed.event.occurred_time == happened.event.occurred_time
+    assert contradicted.contradicted
+    assert contradicted.job.state is failed.job.state
+    assert (retried.job.attempt, retried.recorded_time) == (2, None)
+    assert ledger.size() == 3
+    assert [event.type for event in ledger.history(job)] == ["Created", "Started", "LabelsChanged"]
+
+
+def test_json_is_the_same_for_what_happened_and_what_did_not(
+    cli: Cli, ledger: Ledger, job: str
+) -> None:
+    said = cli.json("replay", "x", "--json", "--with", "Succeeded", "--with", "Started")
+    assert said["name"] == job
+    assert (said["position"], said["clock"]) == (3, "recorded")
+    flags = [(step["hypothetical"], step["contradicted"]) for step in said["steps"]]
+    assert flags == [(False, False)] * 3 + [(True, False), (True, True)]
+    assert [list(step["event"]) for step in said["steps"]] == [EVENT_KEYS] * 5
+    assert [list(step["job"]) for step in said["steps"]] == [JOB_KEYS] * 5
+    assert [step["event"] for step in said["steps"][:3]] == [
+        event_json(event) for event in ledger.history(job)
+    ]
+    assert said["steps"][2]["job"] == job_json(ledger.get(job))
+    supposed = said["steps"][3]["event"]
+    assert (supposed["position"], supposed["recordedTime"], supposed["version"]) == (None, None, 4)
+    assert {"path": "state", "before": "RUNNING", "after": "SUCCEEDED"} in said["steps"][3][
+        "changes"
+    ]
+    assert ledger.size() == 3
+
+
+def test_a_pipe_gets_all_steps_as_text(cli: Cli, job: str) -> None:
+    text = cli("replay", "x", "--until", "v2", "--with", 'Failed={"error": "boom"}')
+    assert "1/3 projects/p/jobs/x v1 Created, QUEUED\n" in text
+    assert "3/3 projects/p/jobs/x v3 Failed, FAILED  HYPOTHETICAL, not recorded" in text
+    assert "recorded never" in text
+    assert "by alice" in text
+    assert "\x1b" not in text
+
+
+def test_the_order_is_that_of_the_clock(cli: Cli, ledger: Ledger) -> None:
+    ledger.create("projects/p/jobs/late")
+    begun = ledger.history("projects/p/jobs/late")[0].occurred_time
+    ledger.started("projects/p/jobs/late", occurred_time=begun.replace(year=2020))
+    said = cli.json("replay", "late", "--clock", "occurred", "--json", "--with", "Failed")
+    assert [step["event"]["type"] for step in said["steps"]] == ["Started", "Created", "Failed"]
+    assert [step["event"]["version"] for step in said["steps"]] == [2, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nobody"], "there is no job"),
+        (["nobody", "--with", "Started"], "there is no job"),
+        (["x", "--until", "v9"], "until: there is no version 9"),
+        (["x", "--until", "@0"], "there is no job"),
+        (["x", "--until", "soon"], "until: 'soon' is none of"),
+        (["x", "--with", "Exploded"], "there is no event type 'Exploded'"),
+        (["x", "--with", "Failed={"], "is not JSON"),
+        (["x", "--with", "Failed=[]"], "is not a JSON object"),
+        (["x", "--with", 'Failed={"error": 7}'], "data.error"),
+        (["x", "--with", 'Started={"a": "\\u0000"}'], "NUL"),
+        (["x", "--with", ""], "there is no event type ''"),
+    ],
+)
+def test_bad_input_gets_one_sentence_and_records_nothing(
+    cli: Cli, ledger: Ledger, job: str, arguments: list[str], sentence: str
+) -> None:
+    done = cli.run("replay", *arguments)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert ledger.size() == 3
+
+
+def test_a_hypothesis_is_told_of_in_the_error(ledger: Ledger) -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        parse_hypothesis("Exploded={}")
+    assert caught.value.field == "with"
+    with pytest.raises(JobNotFoundError):
+        replay_job(ledger.reader, NAME, ledger.moment())
+
+
+class Terminal:
+    """A pseudo-terminal that a command runs in, its screen as the text written last."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.text = ""
+
+    def press(self, keys: str, until: str) -> str:
+        """What is written after those keys, once this is among it."""
+        self.text = ""
+        os.write(self._fd, keys.encode())
+        return self.wait(until)
+
+    def wait(self, until: str) -> str:
+        deadline = time.monotonic() + 30
+        while until not in self.text:
+            assert time.monotonic() < deadline, f"{until!r} is not in {self.text!r}"
+            if select.select([self._fd], [], [], 0.1)[0]:
+                self.text += _CONTROL.sub("", os.read(self._fd, 65_536).decode(errors="replace"))
+        return self.text
+
+
+@contextmanager
+def terminal(cli: Cli, *arguments: str) -> Iterator[tuple[Terminal, subprocess.Popen[bytes]]]:
+    outer, inner = pty.openpty()
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    environment = {k: v for k, v in cli.environment.items() if k not in {"COLUMNS", "LINES"}}
+    process = subprocess.Popen(
+        [*cli.command, *arguments], env=environment | {"TERM": "xterm"},
+        stdin=inner, stdout=inner, stderr=inner, start_new_session=True,
+    )  # fmt: skip
+    os.close(inner)
+    try:
+        yield Terminal(outer), process
+    finally:
+        process.kill()
+        process.wait()
+        os.close(outer)
+
+
+def test_keys_step_through_it_in_a_terminal(cli: Cli, ledger: Ledger, job: str) -> None:
+    with terminal(cli, "replay", "x", "--with", 'Failed={"error": "boom"}') as (screen, process):
+        begun = screen.wait("q  quit")
+        assert "4/4" in begun
+        assert "HYPOTHETICAL, not recorded" in begun
+        assert "boom" in begun
+        back = screen.press("\x1b[D", "3/4")
+        assert "HYPOTHETICAL" not in screen.wait("q  quit").partition("3/4")[2]
+        assert "LabelsChanged" in back
+        screen.wait("speech")
+        assert "v1 Created" in screen.press("\x1b[H", "1/4")
+        screen.wait("q  quit")
+        assert "v2 Started" in screen.press("\x1b[C", "2/4")
+        screen.wait("node-7")
+        assert "recorded" in screen.wait("q  quit")
+        screen.press("np" * 3 + "G", "4/4")
+        screen.press("pppppppp", "1/4")
+        screen.press("z\x1b[F", "4/4")
+        os.write(screen._fd, b"q")
+        assert process.wait(timeout=20) == 0
+    assert ledger.size() == 3
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04", "\x1b"])
+def test_it_ends_by_other_keys_too(cli: Cli, job: str, key: str) -> None:
+    with terminal(cli, "replay", "x") as (screen, process):
+        screen.wait("q  quit")
+        os.write(screen._fd, key.encode())
+        assert process.wait(timeout=20) == 0

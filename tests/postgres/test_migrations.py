@@ -1,0 +1,122 @@
+"""Ledgers are made once, under a lock, and used only at the version this program knows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from jobledger.infra import Ledger
+from jobledger.infra.errors import SchemaError
+from jobledger.infra.postgres import migrate, sql
+from jobledger.infra.postgres.connections import connect, conninfo, schema_of
+from jobledger.infra.upkeep.rebuild import rebuild
+from jobledger.projections.catalogue import PROJECTIONS, Projection
+
+from tests.checkout import TESTS
+from tests.ledgers import application_of
+
+LANDED = json.loads((TESTS / "landed.json").read_text())
+pytestmark = pytest.mark.unused_schema
+
+
+@pytest.fixture
+def fresh(dsn: str) -> Iterator[str]:
+    name = f"fresh_{os.getpid()}"
+    yield name
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"DROP SCHEMA IF EXISTS {schema_of(name)} CASCADE".encode())
+
+
+def make(dsn: str, name: str) -> bool:
+    with connect(conninfo(dsn, schema_of(name))) as connection:
+        return migrate.migrate(connection, name, rebuild)
+
+
+def test_eight_at_once_make_one_ledger(dsn: str, fresh: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: make(dsn, fresh), range(8)))
+    assert sorted(made) == [False] * 7 + [True]
+    with Ledger.open(dsn, fresh) as ledger:
+        ledger.create("projects/p/jobs/x")
+    assert make(dsn, fresh) is False
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (
+            "INSERT INTO migrations (number, name, checksum) VALUES (99, 'future', 'x')",
+            "use a newer",
+        ),
+        ("DELETE FROM migrations WHERE number = (SELECT max(number) FROM migrations)", "init"),
+        ("UPDATE migrations SET checksum = 'x' WHERE number = 1", "another migration 1"),
+        ("UPDATE projections SET version = 0", "bring it up to date"),
+    ],
+)
+def test_another_version_is_refused_in_one_sentence(
+    dsn: str, ledger_name: str, damage: str, sentence: str
+) -> None:
+    with connect(conninfo(dsn, schema_of(ledger_name))) as connection:
+        connection.execute(damage.encode())
+    with pytest.raises(SchemaError, match=sentence) as caught:
+        Ledger.open(dsn, ledger_name)
+    assert caught.value.ledger == ledger_name
+    assert "\n" not in str(caught.value)
+
+
+def test_a_projection_of_another_version_is_made_again_from_the_events(
+    dsn: str, ledger_name: str
+) -> None:
+    with Ledger.open(dsn, ledger_name) as ledger:
+        ledger.create("projects/p/jobs/x", {"a": "b"})
+        with ledger.connection() as connection:
+            connection.execute("UPDATE projections SET version = 0")
+            connection.execute("UPDATE jobs SET labels = '{}'")
+    assert make(dsn, ledger_name) is True
+    with Ledger.open(dsn, ledger_name) as ledger:
+        assert ledger.get("projects/p/jobs/x").labels == {"a": "b"}
+
+
+def test_who_could_read_before_can_read_what_is_new(dsn: str, ledger: Ledger) -> None:
+    ledger.create("projects/p/jobs/x")
+    with application_of(dsn, ledger) as application:
+        with ledger.connection() as connection:
+            connection.execute("DROP TABLE intervals, state_changes, late_jobs")
+            connection.execute("DELETE FROM projections WHERE name = 'intervals'")
+        assert make(dsn, ledger.name) is True
+        assert application.count().counts == {"QUEUED": 1}
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(
+    dsn: str, fresh: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = (
+        *migrate.migrations(),
+        migrate.Migration(99, "broken", b"CREATE TABLE x (y nonsense)"),
+    )
+    with monkeypatch.context() as patch, pytest.raises(psycopg.errors.UndefinedObject):
+        patch.setattr(migrate, "migrations", lambda: broken)
+        make(dsn, fresh)
+    with connect(conninfo(dsn, schema_of(fresh))) as connection:
+        assert not migrate.exists(connection, fresh)
+    assert make(dsn, fresh) is True
+
+
+def test_landed_migrations_never_change() -> None:
+    """Ledgers in use were made by just these bytes: a change is a new file."""
+    landed = {f"{m.number:04d}_{m.name}": m.checksum for m in migrate.migrations()}
+    assert landed == LANDED["migrations"]
+
+
+@pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.name)
+def test_a_landed_version_of_a_projection_never_changes(projection: Projection) -> None:
+    """`init` replaces what a ledger stores of a projection only where the version differs."""
+    assert projection.version > 0
+    texts = {"schema": projection.schema, "functions": sql.render(*projection.functions).as_bytes()}
+    checksums = {part: hashlib.sha256(text).hexdigest() for part, text in texts.items()}
+    assert checksums == LANDED["projections"][f"{projection.name} {projection.version}"]

@@ -1,0 +1,197 @@
+"""The lifecycle table alone judges: no other code lists states or event types, but for what is explained here."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from jobledger.domain.errors import NotSamplingError
+from jobledger.domain.run_events import RUN_EVENTS, RunEvent, RunStarted
+from jobledger.domain.states import (
+    ACTIVE,
+    ENDINGS,
+    EVALUATION,
+    EXECUTING,
+    LIFECYCLE,
+    MAY_EXECUTE,
+    TERMINAL,
+    WAITING,
+    JobState,
+    RunRule,
+    state_after,
+)
+from jobledger.infra import Ledger
+from jobledger.infra.analytics.analysis import ENDINGS as COUNTED_ENDINGS
+from jobledger.infra.evaluation.runs.scheduler import _MAY_EXECUTE, READ_EVALUATING
+
+from tests.evaluation_jobs import make_job, spec_of, told
+
+EXPLAINED: Final = {
+    "infra/bench/past.py": "the statement that somebody would write by hand, and the questions asked beside it",
+    "infra/google/ml/methods.py": "ml v1's own names: of these states errorMessage gives the reason",
+    "infra/google/ml/queue.py": "ml v1 gives QUEUED jobs a place in the line",
+    "infra/google/vertex/jobs.py": "a dialect narrows commands: nothing happens to a paused job that is paused",
+    "infra/google/vertex/resources.py": "Vertex AI's own names, and a dialect narrows commands: only a running job is paused",
+    "infra/google/wire/resources.py": "Google shows a job that expired with an error of its own",
+    "infra/history/explain.py": "which events people cause, and which say nothing of the state",
+    "infra/http/native/reports.py": "events that nobody reports: they come of a command, or of a contradiction",
+    "infra/google/vertex/operations.py": "events that an operation of Google's is of",
+    "infra/transfer/google_cluster.py": "what a trace's row may stand for; the table says which of these may follow",
+    "infra/web/history.py": "events that a page marks as failures",
+    "infra/postgres/migrations/0005_views.sql": "landed; test_views.py compares it with what the service shows",
+    "infra/postgres/migrations/0009_evaluation_jobs.sql": "landed; 0010 replaces the function",
+    "projections/intervals/fold.sql": "compared with the domain below, and in test_intervals.py",
+    "projections/jobs/fold.sql": "compared with the table in test_folds.py",
+    "projections/jobs/folded.sql": "compared with the table below, and with Python's fold in test_folds.py",
+}
+STATES: Final = "|".join(state.name for state in JobState)
+EVENTS: Final = "|".join(EVALUATION)
+COMMENT: Final = re.compile(r"--.*")
+IN_SQL: Final = re.compile(
+    rf"'(?:{STATES})'"
+    r"|\b\w*state\w*\s*(?:[<>=]+|(?:NOT\s+)?IN\s*\()\s*[1-9]"
+    rf"|'(?:{EVENTS})'\s*,\s*'(?:{EVENTS})'"
+)
+
+from tests.checkout import ROOT
+
+IN_TEXT: Final = re.compile(
+    rf"\bstate\s*(?:[<>!=:]+|(?:not\s+)?in\s*\()\s*'?(?:{STATES})\b", re.IGNORECASE
+)
+
+
+def code(suffix: str) -> Iterator[Path]:
+    for folder in ("infra", "projections"):
+        yield from sorted((ROOT / folder).rglob(f"*{suffix}"))
+
+
+def names_state(node: ast.AST | None) -> bool:
+    """`JobState.X`, `S.X`, or a text that is a state's name."""
+    if isinstance(node, ast.Attribute):
+        is_name = node.attr in {"name", "value"} and names_state(node.value)
+        return is_name or (node.attr in JobState.__members__ and isinstance(node.value, ast.Name))
+    return isinstance(node, ast.Constant) and node.value in JobState.__members__
+
+
+def names_event(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and node.value in EVALUATION
+
+
+def judges(node: ast.AST, prose: set[int]) -> bool:
+    """Whether it compares with a state, lists states or event types, or asks for one in a filter or statement."""
+    match node:
+        case ast.Compare(left=left, comparators=comparators):
+            return any(map(names_state, (left, *comparators)))
+        case ast.MatchValue(value=value):
+            return names_state(value)
+        case ast.Set(elts=items) | ast.List(elts=items) | ast.Tuple(elts=items):
+            return any(map(names_state, items)) or sum(map(names_event, items)) > 1
+        case ast.Constant(value=str(text)) if id(node) not in prose:
+            return IN_TEXT.search(text) is not None
+    return False
+
+
+def is_prose(node: ast.AST) -> bool:
+    """Docstrings, and texts that describe options and fields."""
+    if isinstance(node, ast.keyword):
+        return node.arg in {"help", "description"}
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def found_in(file: Path) -> list[str]:
+    text = file.read_text()
+    if file.suffix == ".sql":
+        return IN_SQL.findall(COMMENT.sub("", text))
+    tree = ast.parse(text)
+    prose = [node for node in ast.walk(tree) if is_prose(node)]
+    described = {id(part) for node in prose for part in ast.walk(node)}
+    return [ast.unparse(node) for node in ast.walk(tree) if judges(node, described)]
+
+
+def test_only_what_is_explained_names_states() -> None:
+    found = {str(f.relative_to(ROOT)): found_in(f) for f in [*code(".sql"), *code(".py")]}
+    named = {name: parts for name, parts in found.items() if parts}
+    assert {name: parts for name, parts in named.items() if name not in EXPLAINED} == {}
+    assert EXPLAINED.keys() <= named.keys()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = job.state is JobState.PAUSED", "y = state in {S.QUEUED, S.PAUSED}", "z = name == 'FAILED'",
+        "GOING_ON = frozenset({JobState.RUNNING})", "ENDED = ['SUCCEEDED', 'FAILED']",
+        "match state:\n    case JobState.PAUSED:\n        pass", "f = 'state = FAILED AND kind = jobs'",
+        "s = \"SELECT 1 FROM jobs WHERE state IN ('FAILED')\"", "ok = job.state.name != JobState.EXPIRED.name",
+    ],
+)  # fmt: skip
+def test_the_scan_finds_conditions_in_python(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "x.py"
+    file.write_text(text)
+    assert found_in(file)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "WHERE state = 'QUEUED'", "WHERE state NOT IN ('QUEUED')", "WHERE i.occurred_state IN (5, 9)",
+        "WHERE state_before <> 3", "WHERE type IN ('Failed', 'Expired')", "CASE state WHEN 'PAUSED' THEN 1 END",
+    ],
+)  # fmt: skip
+def test_the_scan_finds_conditions_in_sql(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "x.sql"
+    file.write_text(f"-- state = 'FAILED'\n{text}")
+    assert found_in(file)
+
+
+def test_the_fold_in_sql_ends_and_starts_jobs_by_the_table() -> None:
+    text = (ROOT / "projections/jobs/folded.sql").read_text()
+    [endings] = re.findall(r"entered_by IN \(([^)]+)\)", text)
+    assert set(re.findall(r"\w+", endings)) == ENDINGS
+    [started] = re.findall(
+        r"state = '(\w+)'\)\) AS start_times|state = '(\w+)'\) AS start_times", text
+    )
+    assert (
+        "".join(started) == JobState.RUNNING.name == getattr(state_after("Started"), "name", None)
+    )
+
+
+def test_phases_in_sql_are_the_domains(ledger: Ledger) -> None:
+    with ledger.connection() as connection:
+        for state in JobState:
+            phase = 1 if state in WAITING else 3 if state in EXECUTING else None
+            row = connection.execute("SELECT phase(%s::smallint)", (state,)).fetchone()
+            assert row == (phase,)
+
+
+def test_throughput_counts_each_ending() -> None:
+    assert set(COUNTED_ENDINGS.values()) == TERMINAL
+
+
+def test_rules_of_runs_are_those_of_events_about_runs() -> None:
+    ruled = {event: rule.run for event, rule in EVALUATION.items() if rule.run is not None}
+    about_runs = {data.__name__ for data in RUN_EVENTS if issubclass(data, RunEvent)}
+    assert ruled.keys() == about_runs - {"AlertRaised"}
+    assert [event for event, rule in ruled.items() if rule is RunRule.NEXT] == [RunStarted.__name__]
+    assert not ruled.keys() & LIFECYCLE.keys()
+
+
+def test_evaluation_jobs_are_sampled_and_looked_at_in_the_domains_states(ledger: Ledger) -> None:
+    looked_at, sampled = set(), set()
+    for state in JobState:
+        name = make_job(ledger, spec_of())
+        with ledger.connection() as connection:
+            connection.execute("UPDATE jobs SET state = %s WHERE name = %s", (state.name, name))
+            rows = connection.execute(READ_EVALUATING, (_MAY_EXECUTE,)).fetchall()
+        if (name,) in rows:
+            looked_at.add(state)
+        try:
+            ledger.record_predictions(name, told("a"))
+        except NotSamplingError:
+            continue
+        sampled.add(state)
+    assert looked_at == MAY_EXECUTE
+    assert sampled == ACTIVE

@@ -1,0 +1,45 @@
+"""The README says what is so: its table is the lifecycle's, its example runs, its files are there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.checkout import ROOT
+from tests.servers import Server
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_lifecycle_is_printed_as_it_is() -> None:
+    script = [sys.executable, str(ROOT / "scripts" / "lifecycle")]
+    printed = subprocess.run(script, capture_output=True, text=True, check=True).stdout
+    assert f"<!-- lifecycle -->\n{printed}<!-- /lifecycle -->\n" in README
+
+
+def test_the_examples_print_what_they_say(
+    dsn: str,
+    ledger_name: str,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("JOBLEDGER_DSN", dsn)
+    monkeypatch.setenv("JOBLEDGER_LEDGER", ledger_name)
+    monkeypatch.setenv("LEDGER_URL", server.url)
+    examples = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL)
+    assert len(examples) == 3
+
+    names: dict[str, object] = {}
+    for code, printed in examples:
+        exec(compile(code, "README.md", "exec"), names)
+        assert capsys.readouterr().out == printed
+
+
+def test_files_it_names_are_there() -> None:
+    named = set(re.findall(r"`((?:domain|projections|infra|tests|scripts)/[\w./]*)`", README))
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []

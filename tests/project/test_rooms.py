@@ -1,0 +1,52 @@
+"""The layout: no circles between files, no import that hides one, no module without a room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import grimp
+import pytest
+
+from tests.checkout import ROOT
+
+LOOSE = {
+    "__init__", "async_ledger", "background", "errors", "forwarding", "ledger", "mapping",
+    "recorder", "settings", "ttl_cache",
+}  # fmt: skip
+"""What everybody uses, what composes the rooms, and the names in users' configuration."""
+
+
+@pytest.fixture(scope="module")
+def imports() -> dict[str, set[str]]:
+    """The modules that each module imports, also within functions."""
+    graph = grimp.build_graph("jobledger")
+    return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+
+
+def circles(imports: dict[str, set[str]]) -> Iterator[set[str]]:
+    """Modules that reach each other."""
+    reached: dict[str, set[str]] = {}
+    for module, imported in imports.items():
+        seen, waiting = set[str](), [*imported]
+        while waiting:
+            found = waiting.pop()
+            if found not in seen:
+                seen.add(found)
+                waiting += imports[found]
+        reached[module] = seen
+    for module, seen in reached.items():
+        if module in seen:
+            yield {module, *(other for other in seen if module in reached[other])}
+
+
+def test_no_files_import_each_other_in_a_circle(imports: dict[str, set[str]]) -> None:
+    assert list(circles(imports)) == []
+
+
+def test_nothing_is_loose_in_infra_but_what_everybody_uses() -> None:
+    assert {file.stem for file in (ROOT / "infra").glob("*.py")} == LOOSE
+
+
+def test_each_room_says_in_one_sentence_what_is_in_it() -> None:
+    for room in (ROOT / "infra").rglob("__init__.py"):
+        assert room.read_text().startswith('"""'), room

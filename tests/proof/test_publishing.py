@@ -1,0 +1,474 @@
+"""What becomes of a signed checkpoint: witnesses are asked, and it is put where others find it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread, Timer
+from typing import Final, NamedTuple
+
+import pytest
+from jobledger.infra import Ledger
+from jobledger.infra.errors import ForkedError, LedgerUnavailableError, ProofError
+from jobledger.infra.proof.http_post import MAX_ANSWER, send
+from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.proof.publishing import announcer as announcing
+from jobledger.infra.proof.publishing import publisher as publishing
+from jobledger.infra.proof.publishing.announcer import Announcer
+from jobledger.infra.proof.publishing.checkpointer import Checkpointer
+from jobledger.infra.proof.publishing.publisher import parse_places, publish
+from jobledger.infra.proof.signing.keys import create_key, find_keys
+from jobledger.infra.proof.signing.notes import COSIGNATURE, Checkpoint, Note, SigningKey
+from jobledger.infra.proof.signing.policy import Policy
+from jobledger.infra.proof.signing.signer import read_kept
+from jobledger.infra.proof.witness import cosigning
+from jobledger.infra.proof.witness.cosigning import Witnesses, cosign
+from jobledger.infra.proof.witness.state_file import EMPTY, Memory
+from jobledger.infra.proof.witness.witness import RefusedError, Submission, Witness
+from jobledger.infra.settings import Settings
+
+from tests.proof.test_witness import Log
+
+LOG: Final = Log(SigningKey.generate("example.com/log"))
+NOTE: Final = str(LOG.note(7))
+KEYS: Final = [SigningKey.generate(f"w{n}.example.com", COSIGNATURE) for n in range(4)]
+
+
+class Asked(NamedTuple):
+    """A request, as it came."""
+
+    method: str
+    path: str
+    type: str
+    body: bytes
+
+
+class Web:
+    """A web server that answers as it is told to; what it was asked is in `asked`."""
+
+    def __init__(self, answer: Callable[[Asked], tuple[int, bytes]]) -> None:
+        self.asked: list[Asked] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_PUT(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                asked = Asked(self.command, self.path, self.headers["Content-Type"], body)
+                outer.asked.append(asked)
+                status, said = answer(asked)
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(said)))
+                if status == 302:
+                    self.send_header("Location", outer.url + "/elsewhere")
+                self.end_headers()
+                self.wfile.write(said)
+
+            do_POST = do_GET = do_PUT
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@contextmanager
+def web(answer: Callable[[Asked], tuple[int, bytes]] = lambda asked: (204, b"")) -> Iterator[Web]:
+    serving = Web(answer)
+    thread = Thread(target=serving.server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield serving
+    finally:
+        serving.server.shutdown()
+        thread.join()
+        serving.server.server_close()
+
+
+@pytest.fixture
+def nowhere() -> str:
+    """An address at which nobody answers."""
+    with web() as gone:
+        return gone.url
+
+
+def program(source: str, *arguments: str) -> str:
+    return f"exec:{shlex.join([sys.executable, '-c', source, *arguments])}"
+
+
+# Publishing.
+
+
+def test_places_are_one_a_line_or_separated_as_in_a_shell() -> None:
+    assert parse_places("") == []
+    assert parse_places("  /a  https://example.com/b ") == ["/a", "https://example.com/b"]
+    assert parse_places("'/a b' \"exec:put --to 'c d'\" e") == ["/a b", "exec:put --to 'c d'", "e"]
+    assert parse_places("/a b\n\n  exec:put --to 'c d'\n") == ["/a b", "exec:put --to 'c d'"]
+
+
+@pytest.mark.parametrize("text", ["'/a", "exec:", "exec:  \n", "ftp://example.com/a", "exec:'a\n"])
+def test_what_is_no_place_is_refused_at_once(text: str) -> None:
+    with pytest.raises(ProofError) as caught:
+        parse_places(text)
+    assert caught.value.what == "publish"
+
+
+def test_a_checkpoint_goes_to_a_folder_a_web_address_and_a_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOBLEDGER_SIGNING_KEY", "secret")
+    monkeypatch.setenv("OTHER", "seen")
+    source = (
+        "import os, sys, pathlib; e = os.environ; pathlib.Path(sys.argv[1]).write_text("
+        "'\\n'.join([e['JOBLEDGER_ORIGIN'], e['JOBLEDGER_SIZE'], e['OTHER'],"
+        " str('JOBLEDGER_SIGNING_KEY' in e), sys.stdin.buffer.read().decode('utf-8')]))"
+    )
+    told = tmp_path / "told by it"
+    folder = tmp_path / "new" / "folder"
+    with web() as server:
+        publish(NOTE, [str(folder), f"{server.url}/checkpoint", program(source, str(told))])
+    assert (folder / "checkpoint").read_text("utf-8") == NOTE
+    assert server.asked == [Asked("PUT", "/checkpoint", "text/plain; charset=utf-8", NOTE.encode())]
+    assert told.read_text("utf-8") == f"example.com/log\n7\nseen\nFalse\n{NOTE}"
+
+
+def test_the_file_is_replaced_whole_and_everybody_can_read_it(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        for size in (3, 12):
+            publish(str(LOG.note(size)), [str(tmp_path)])
+            with (tmp_path / "checkpoint").open() as opened:
+                publish(NOTE, [str(tmp_path)])
+                # Who opened the old one still has all of it.
+                assert opened.read() == str(LOG.note(size))
+    finally:
+        os.umask(before)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+    assert stat.S_IMODE((tmp_path / "checkpoint").stat().st_mode) == 0o644
+
+
+def test_places_that_fail_are_logged_and_the_others_get_it(
+    tmp_path: Path,
+    nowhere: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(publishing, "ENDS_WITHIN", 0.5)
+    (tmp_path / "file").write_text("")
+    answers = {
+        "/refused": (403, b"not you"),
+        "/moved": (302, b""),
+        "/endless": (200, b"x" * 99_999),
+    }
+    with web(lambda asked: answers[asked.path]) as server:
+        failing = {
+            str(tmp_path / "file" / "folder"): "Not a directory",
+            nowhere: "Connection refused",
+            f"{server.url}/refused": "answered 403: not you",
+            f"{server.url}/moved": "answered 302",
+            f"{server.url}/endless": "answers without end",
+            program("import sys; sys.exit('no such bucket')"): "ended with 1: no such bucket",
+            program("import time; time.sleep(60)"): "did not end within 0.5 s",
+            "exec:/no/such/program": "No such file",
+            "http://[": "cannot be asked",
+        }
+        publish(NOTE, [*failing, str(tmp_path / "works")])
+    assert [asked.path for asked in server.asked if asked.path == "/elsewhere"] == []
+    assert (tmp_path / "works" / "checkpoint").read_text("utf-8") == NOTE
+    for place, why in failing.items():
+        said = [text for text in caplog.messages if text.startswith(f"not published to {place}: ")]
+        assert len(said) == 1, caplog.messages
+        assert why in said[0]
+        assert "\n" not in said[0]
+    assert len(caplog.messages) == len(failing)
+
+
+def test_only_web_addresses_are_asked(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("secret")
+    for url in (f"file://{tmp_path}/file", "data:,x", "ftp://127.0.0.1/x"):
+        with pytest.raises(ProofError, match="cannot be asked"):
+            send("GET", url, "", 1)
+
+
+# Cosigning.
+
+
+class Honest:
+    """A real witness behind a web server of the test, and what it can be made to do."""
+
+    def __init__(self, folder: Path, key: SigningKey) -> None:
+        folder.mkdir()
+        (folder / "state").write_text(EMPTY)
+        memory = Memory(folder / "state", key.verifier)
+        self.witness = Witness(key, [LOG.key.verifier], memory)
+        self.olds: list[int] = []
+
+    def __call__(self, asked: Asked) -> tuple[int, bytes]:
+        assert asked.path == "/w/add-checkpoint"
+        submission = Submission.parse(asked.body)
+        self.olds.append(submission.old)
+        try:
+            return 200, str(self.witness.cosign(submission)).encode()
+        except RefusedError as error:
+            return (409, f"{error.size}\n".encode()) if error.size else (422, b"did not grow\n")
+
+
+def policy_of(*urls: str, quorum: str = "none", log: SigningKey = LOG.key) -> str:
+    named = enumerate(zip(KEYS, urls, strict=False))
+    witnesses = "".join(f"witness w{n} {key.verifier} {url}\n" for n, (key, url) in named)
+    return f"log {log.verifier}\n{witnesses}quorum {quorum}\n"
+
+
+def prover(size: int) -> Callable[[int], list[bytes]]:
+    return lambda old: list(LOG.prove(old, size))
+
+
+def test_a_witness_is_asked_from_where_it_is_known_to_be(tmp_path: Path) -> None:
+    honest = Honest(tmp_path / "w", KEYS[0])
+    with web(honest) as server:
+        policy = Policy.parse(policy_of(f"{server.url}/w/", quorum="w0"))
+        witnesses = Witnesses(policy)
+        for size in (3, 8, 8):
+            note = LOG.note(size)
+            found = witnesses.cosign(note, prover(size))
+            assert policy.check(note.with_signatures(found)) == Checkpoint.parse(note.text)
+        assert honest.olds == [0, 3, 8]
+        # Who forgot is told, and asks again.
+        assert len(cosign(LOG.note(9), policy, prover(9))) == 1
+        assert honest.olds[3:] == [0, 8]
+        assert len(witnesses.cosign(LOG.note(12), prover(12))) == 1
+        assert honest.olds[5:] == [8, 9]
+
+
+def said_by(caplog: pytest.LogCaptureFixture, key: SigningKey) -> str:
+    name = f"witness {key.verifier.name}"
+    [said] = [text for text in caplog.messages if text.startswith(name)]
+    return said
+
+
+def test_witnesses_that_fail_are_logged_and_the_others_cosign(
+    tmp_path: Path, nowhere: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    note = LOG.note(8)
+    with web(Honest(tmp_path / "w", KEYS[0])) as good, web(lambda asked: (422, b"no\nno\n")) as bad:
+        urls = [f"{good.url}/w", nowhere, bad.url, "gopher://example.com"]
+        policy = Policy.parse(policy_of(*urls))
+        found = cosign(note, policy, prover(8))
+    assert [signature.name for signature in found] == ["w0.example.com"]
+    assert "Connection refused" in said_by(caplog, KEYS[1])
+    assert "refused with 422: no" in said_by(caplog, KEYS[2])
+    assert "no http or https address" in said_by(caplog, KEYS[3])
+
+
+def cosigned_by(key: SigningKey, note: Note, at: int = 1_800_000_000) -> bytes:
+    return str(key.sign(note.text, at)).encode()
+
+
+EIGHT: Final = LOG.note(8)
+STRANGER: Final = SigningKey.generate(KEYS[0].verifier.name, COSIGNATURE)
+LIES: Final[dict[str, tuple[int, bytes, str]]] = {
+    "nothing": (200, b"", "is no signature"),
+    "no text": (200, b"\xff\n", "is no signature"),
+    "another's": (200, cosigned_by(STRANGER, EIGHT), "without a cosignature of its key"),
+    "of another note": (200, cosigned_by(KEYS[0], LOG.note(7)), "does not hold"),
+    "without a time": (200, cosigned_by(KEYS[0], EIGHT, 0), "without a cosignature of its key"),
+    "of no time": (200, cosigned_by(KEYS[0], EIGHT, 2**63), "without a cosignature of its key"),
+    "too much": (200, b"x" * (MAX_ANSWER + 1), "without end"),
+    "a redirect": (302, cosigned_by(KEYS[0], EIGHT), "refused with 302"),
+    "no size": (409, b"many\n", "is no number"),
+    "a size that is never it": (409, b"5\n", "each time"),
+    "more than there is": (409, b"9\n", "has seen 9 events of the log, and this one has 8"),
+}
+
+
+@pytest.mark.parametrize(("status", "body", "why"), LIES.values(), ids=LIES)
+def test_what_is_no_cosignature_of_the_witness_is_not_taken_for_one(
+    status: int, body: bytes, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with web(lambda asked: (status, body)) as server:
+        assert cosign(EIGHT, Policy.parse(policy_of(server.url)), prover(8)) == []
+    assert why in said_by(caplog, KEYS[0])
+    assert len(server.asked) == (3 if why == "each time" else 1)
+
+
+def test_cosignatures_of_others_beside_its_own_are_left_out() -> None:
+    both = cosigned_by(STRANGER, EIGHT) + cosigned_by(KEYS[0], EIGHT)
+    with web(lambda asked: (200, both)) as server:
+        [signature] = cosign(EIGHT, Policy.parse(policy_of(server.url)), prover(8))
+    assert signature.key_id == KEYS[0].verifier.id
+
+
+def test_a_witness_that_does_not_answer_is_not_waited_for_and_not_asked_twice_at_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cosigning, "TOGETHER", 0.2)
+    answers = Event()
+
+    def silent(asked: Asked) -> tuple[int, bytes]:
+        answers.wait(10)
+        return 500, b""
+
+    with web(silent) as server, web(Honest(tmp_path / "w", KEYS[1])) as good:
+        witnesses = Witnesses(Policy.parse(policy_of(server.url, f"{good.url}/w")))
+        for _ in range(2):
+            began = time.monotonic()
+            assert len(witnesses.cosign(EIGHT, prover(8))) == 1
+            assert time.monotonic() - began < 2
+        assert len(server.asked) == 1
+        assert "has not answered yet" in said_by(caplog, KEYS[0])
+        answers.set()
+
+
+def test_a_log_that_cannot_prove_its_growth_still_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def prove(old: int) -> list[bytes]:
+        raise ForkedError("forked", old, "tile 0 of level 0 is damaged")
+
+    with web(lambda asked: (409, b"5\n")) as server:
+        assert cosign(EIGHT, Policy.parse(policy_of(server.url)), prove) == []
+    assert said_by(caplog, KEYS[0])
+
+
+# Announcing.
+
+
+def settings_of(folder: Path, policy: str | None = None) -> Settings:
+    if policy is not None:
+        (folder / "policy").write_text(policy)
+    path = None if policy is None else folder / "policy"
+    return Settings(home=folder, policy=path, publish=str(folder / "published"))
+
+
+def published(folder: Path) -> Note:
+    return Note.parse((folder / "published" / "checkpoint").read_text("utf-8"))
+
+
+def test_a_note_is_published_and_kept_with_its_cosignatures(tmp_path: Path) -> None:
+    with web(Honest(tmp_path / "w", KEYS[0])) as server:
+        settings = settings_of(tmp_path, policy_of(f"{server.url}/w", quorum="w0"))
+        kept: list[Note] = []
+        returned = Announcer("", settings).announce(EIGHT, prover(8), kept.append)
+    assert Policy.read(tmp_path / "policy").check(returned).size == 8
+    assert kept == [returned] == [published(tmp_path)]
+
+
+def test_without_a_quorum_it_is_published_all_the_same_and_that_is_logged(
+    tmp_path: Path, nowhere: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def kept(note: Note) -> None:
+        raise AssertionError("there is nothing new to keep")
+
+    settings = settings_of(tmp_path, policy_of(nowhere, quorum="w0"))
+    assert Announcer("", settings).announce(EIGHT, prover(8), kept) == EIGHT
+    assert published(tmp_path) == EIGHT
+    assert "not the policy's quorum: none cosigned" in caplog.text
+
+
+def test_the_database_away_is_no_reason_not_to_publish(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def kept(note: Note) -> None:
+        raise LedgerUnavailableError("away")
+
+    with web(Honest(tmp_path / "w", KEYS[0])) as server:
+        settings = settings_of(tmp_path, policy_of(f"{server.url}/w"))
+        Announcer("", settings).announce(EIGHT, prover(8), kept)
+    assert len(published(tmp_path).signatures) == 2
+    assert "the cosignatures were not kept" in caplog.text
+
+
+def test_of_those_that_wait_only_the_newest_is_announced_and_the_end_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, goes_on = Event(), Event()
+    sizes: list[int] = []
+
+    def slowly(text: str, places: list[str]) -> None:
+        sizes.append(Checkpoint.parse(Note.parse(text).text).size)
+        began.set()
+        goes_on.wait(10)
+        if len(sizes) == 1:
+            raise OSError("what goes wrong once is no reason to stop")
+
+    monkeypatch.setattr(announcing, "publish", slowly)
+    announcer = Announcer("", settings_of(tmp_path))
+    connection, tree = None, Tree()
+    announcer.after(connection, tree, LOG.note(1))  # type: ignore[arg-type]
+    assert began.wait(10)
+    for size in (2, 3, 4):
+        announcer.after(connection, tree, LOG.note(size))  # type: ignore[arg-type]
+    Timer(0.1, goes_on.set).start()
+    announcer.close()
+    assert sizes == [1, 4]
+
+
+def test_the_end_does_not_wait_for_ever(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = Event()
+    monkeypatch.setattr(announcing, "publish", lambda text, places: goes_on.wait(10))
+    announcer = Announcer("", settings_of(tmp_path))
+    announcer.after(None, Tree(), EIGHT)  # type: ignore[arg-type]
+    announcer.close(0.1)
+    goes_on.set()
+    assert "may not have been announced" in caplog.text
+
+
+def test_settings_that_cannot_be_read_are_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ProofError, match="policy"):
+        Announcer("", settings_of(tmp_path, "quorum nobody\n"))
+    with pytest.raises(ProofError, match="publish"):
+        Announcer("", Settings(home=tmp_path, publish="ftp://example.com/"))
+
+
+def test_what_a_ledger_seals_is_cosigned_kept_in_it_and_published(
+    dsn: str,
+    ledger_name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("JOBLEDGER_HOME", str(tmp_path))
+    monkeypatch.setenv("JOBLEDGER_SEAL", "false")
+    monkeypatch.delenv("JOBLEDGER_SIGNING_KEY", raising=False)
+    caplog.set_level(logging.WARNING)
+    with Ledger.open(dsn, ledger_name) as ledger, ledger.connection() as connection:
+        origin = Tree().standing(connection).origin
+        key = _key_of(tmp_path, origin)
+        honest = Honest(tmp_path / "w", KEYS[0])
+        honest.witness = Witness(KEYS[0], [key.verifier], honest.witness._memory)
+        with web(honest) as server:
+            policy = policy_of(f"{server.url}/w", quorum="w0", log=key)
+            settings = settings_of(tmp_path, policy)
+            sealer = Checkpointer(ledger.conninfo, settings)
+            for size in (1, 2, 3):
+                ledger.create(f"projects/p/jobs/j{size}")
+                assert sealer.checkpoint() is not None
+                _eventually(lambda size=size: honest.olds[-1:] == [size - 1])  # type: ignore[misc]
+            sealer.close()
+        note = read_kept(connection)
+    assert note is not None
+    assert Policy.read(tmp_path / "policy").check(note).size == 3
+    assert published(tmp_path) == note
+    assert caplog.messages == []
+
+
+def _key_of(home: Path, origin: str) -> SigningKey:
+    settings = Settings(home=home)
+    return (find_keys(settings, origin) or [create_key(settings, origin)])[0]
+
+
+def _eventually(said: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not said():
+        assert time.monotonic() < until
+        time.sleep(0.01)

@@ -1,0 +1,297 @@
+"""Jobs as of any moment, against a fold of the events up to it that is written apart, here."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jobledger.domain.data import Data
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.events import Created, Event, Started
+from jobledger.domain.job import Job, replay
+from jobledger.domain.moments import AtPosition, AtTime, AtVersion, Clock, Moment
+from jobledger.domain.states import JobState
+from jobledger.infra import Ledger
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.upkeep.verify import verify
+
+from tests.command_line import Cli
+from tests.ledgers import application_of, fresh_ledger
+from tests.projections.test_folds import BEGIN, histories
+from tests.traces import Answer
+
+NAME = "projects/p/jobs/x"
+AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def as_of(
+    events: Iterable[RecordedEvent], position: int, time: datetime | None = None
+) -> dict[str, Job]:
+    """Every job as its events up to then make it: in the order they occurred, if up to a time."""
+    counted = [
+        e for e in events if e.position <= position and (not time or e.occurred_time <= time)
+    ]
+    if time is None:
+        counted.sort(key=lambda e: (e.name, e.version))
+    else:
+        counted.sort(key=lambda e: (e.name, e.occurred_time, e.version))
+    jobs = (
+        replay(Job(name=name), (e.event for e in history))
+        for name, history in groupby(counted, key=lambda e: e.name)
+    )
+    return {job.name: job for job in jobs if job.delete_time is None}
+
+
+def states(jobs: dict[str, Job]) -> dict[str | None, int]:
+    return dict(Counter(job.state.name for job in jobs.values() if job.state))
+
+
+def listed(ledger: Ledger, moment: AtPosition | AtTime) -> dict[str, Job]:
+    return {job.name: job for job in ledger.list(as_of=moment)}
+
+
+def write(ledger: Ledger, written: Sequence[list[tuple[Data, datetime]]], shuffle: int) -> None:
+    """Jobs side by side, each in its own order, in several bulk writes."""
+    random = Random(shuffle)
+    queues = [
+        [
+            Event(f"projects/p{n % 2}/jobs/j{n}", v, data, at)
+            for v, (data, at) in enumerate(history, 1)
+        ]
+        for n, history in enumerate(written)
+    ]
+    while queues:
+        queue = random.choice(queues)
+        ledger.append_many(queue[: (size := random.randrange(1, 4))])
+        del queue[:size]
+        if random.random() < 0.3:
+            ledger.moment(BEGIN, "occurred")  # Intervals follow up to here.
+        queues = [queue for queue in queues if queue]
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(histories(legal=True) | histories(legal=False), min_size=1, max_size=5),
+    st.integers(0, 1_000),
+    st.lists(st.integers(-1, 61), min_size=1, max_size=3),
+)
+def test_every_moment_is_what_its_events_make_it(
+    dsn: str, written: list[list[tuple[Data, datetime]]], shuffle: int, minutes: list[int]
+) -> None:
+    with fresh_ledger(dsn) as ledger:
+        write(ledger, written, shuffle)
+        events = list(ledger.events(follow=False))
+        size = len(events)
+        with ledger.connection() as connection:
+            assert verify(connection).findings == []
+        for position in {0, size // 2, size - 1, size}:
+            then = as_of(events, position)
+            assert listed(ledger, AtPosition(position)) == then
+            assert ledger.count(as_of=AtPosition(position)).counts == states(then)
+            for minute in minutes:
+                time = BEGIN + timedelta(minutes=minute)
+                moment = AtTime(time, Clock.OCCURRED, position)
+                then = as_of(events, position, time)
+                assert listed(ledger, moment) == then
+                counted = ledger.count("state", 'state : "*"', as_of=moment).counts
+                assert counted == states(then)
+                if position == size:
+                    assert ledger.count(as_of=moment).counts == counted
+                for name, job in then.items():
+                    assert ledger.get(name, as_of=moment) == job
+
+
+def test_each_version_is_the_job_that_was_given_then(ledger: Ledger) -> None:
+    given_then = [
+        ledger.create(NAME, {"a": "b"}, {"displayName": "x"}),
+        ledger.started(NAME),
+        ledger.progress_reported(NAME, {"step": 1}),
+        ledger.failed(NAME, "out of memory"),
+        ledger.retry(NAME),
+        ledger.change_labels(NAME, {}),
+    ]
+    for version, job in enumerate(given_then, 1):
+        assert ledger.get(NAME, as_of=f"v{version}") == job
+        assert ledger.get(NAME, as_of=AtVersion(version)).etag == job.etag
+        assert ledger.get(NAME, as_of=f"@{version}") == job
+    with pytest.raises(InvalidFieldError, match=r"no version 7: .* is at v6"):
+        ledger.get(NAME, as_of="v7")
+
+
+def test_late_reports_are_put_where_they_belong(ledger: Ledger) -> None:
+    hours = [AT + timedelta(hours=n) for n in range(5)]
+    ledger.create(NAME, occurred_time=hours[0])
+    ledger.queued(NAME, occurred_time=hours[3])
+    ledger.started(NAME, occurred_time=hours[1])
+    happened = [ledger.get(NAME, as_of=hour).state for hour in hours]
+    assert [state.name for state in happened if state] == [
+        "QUEUED", "RUNNING", "RUNNING", "QUEUED", "QUEUED",
+    ]  # fmt: skip
+    known = [ledger.get(NAME, as_of=f"v{version}").state for version in (1, 2, 3)]
+    assert [state.name for state in known if state] == ["QUEUED", "QUEUED", "RUNNING"]
+    assert ledger.count(as_of=hours[2]).counts == {"RUNNING": 1}
+    assert ledger.count(as_of=hours[4]).counts == {"QUEUED": 1}
+    # What was known of noon before the late report came in.
+    assert ledger.count(as_of=AtTime(hours[2], Clock.OCCURRED, 2)).counts == {"QUEUED": 1}
+
+
+def test_an_answer_on_the_recorded_clock_is_never_another_one_later(ledger: Ledger) -> None:
+    answers = []
+    for batch in range(50):
+        names = [f"projects/p/jobs/b{batch}_{n}" for n in range(5)]
+        ledger.append_many(Event(name, 1, Created(), AT - timedelta(hours=batch)) for name in names)
+        if batch:
+            earlier = [f"projects/p/jobs/b{batch - 1}_{n}" for n in range(3)]
+            ledger.append_many(Event(name, 2, Started(), AT) for name in earlier)
+        moment = ledger.moment(datetime.now(UTC), "recorded")
+        jobs = sorted(ledger.list(), key=lambda job: job.name)
+        answers.append((moment, ledger.count().counts, jobs))
+    for moment, counts, jobs in answers:
+        for again in (moment, AtTime(moment.time, Clock.RECORDED), AtPosition(moment.position)):
+            assert ledger.count(as_of=again).counts == counts
+            assert sorted(ledger.list(as_of=again), key=lambda job: job.name) == jobs
+
+
+@pytest.mark.slow
+def test_what_was_answered_after_each_file_of_the_trace_is_answered_again(
+    trace_and_answers: tuple[Ledger, list[Answer]],
+) -> None:
+    trace, answers = trace_and_answers
+    assert len(answers) == 50
+    for _, moment, counts, newest in answers:
+        again = AtTime(moment.time, Clock.RECORDED)
+        assert trace.count(as_of=again).counts == counts
+        assert trace.list(as_of=again, limit=40) == newest
+    for _, moment, counts, _ in answers[::10]:
+        assert trace.count("state", 'name : "*"', as_of=moment).counts == counts
+
+
+def test_asking_as_of_now_keeps_later_events_out_of_that_past(ledger: Ledger) -> None:
+    moment = ledger.moment("now", "recorded")
+    ledger.create(NAME)
+    assert ledger.count(as_of=AtTime(moment.time, Clock.RECORDED)).counts == {}
+    assert ledger.history(NAME)[0].recorded_time > moment.time
+
+
+def test_now_on_the_occurred_clock_is_as_it_happened(ledger: Ledger) -> None:
+    ledger.create(NAME, occurred_time=AT + timedelta(hours=1))
+    ledger.started(NAME, occurred_time=AT)
+    moment = ledger.moment(clock="occurred")
+    assert (moment.clock, moment.position) == (Clock.OCCURRED, 2)
+    assert ledger.count(clock="recorded").counts == {"RUNNING": 1}
+    assert ledger.count(clock="occurred").counts == {"QUEUED": 1}
+    page = ledger.page(clock="occurred")
+    assert page.moment.clock is Clock.OCCURRED
+    happened = ledger.get(NAME, clock="occurred")
+    assert [happened] == ledger.list(clock="occurred") == page.jobs == ledger.list(as_of=moment)
+    assert happened.state is JobState.QUEUED
+
+
+def test_moments_before_the_ledger_are_empty_and_those_to_come_are_refused(ledger: Ledger) -> None:
+    ledger.create(NAME)
+    for clock in Clock:
+        assert ledger.list(as_of="1999-01-01", clock=clock) == []
+        assert ledger.count(as_of="1999-01-01", clock=clock).counts == {}
+        with pytest.raises(JobNotFoundError):
+            ledger.get(NAME, as_of="1999-01-01", clock=clock)
+        with pytest.raises(InvalidFieldError, match="is not yet: it is"):
+            ledger.list(as_of="2999-01-01", clock=clock)
+    for moment in ("@2", Moment(2, AT, Clock.RECORDED), Moment(2, AT, Clock.OCCURRED)):
+        with pytest.raises(InvalidFieldError, match="the ledger is at 1"):
+            ledger.list(as_of=moment)
+    with pytest.raises(InvalidFieldError, match="of one job, not of all"):
+        ledger.list(as_of="v1")
+    with pytest.raises(InvalidFieldError, match="has no time zone"):
+        ledger.list(as_of=datetime(2026, 1, 1))  # noqa: DTZ001 - just that
+    with pytest.raises(InvalidFieldError, match="recorded clock only"):
+        ledger.list(as_of="@1", clock="occurred")
+    with pytest.raises(InvalidFieldError, match="neither recorded nor occurred"):
+        ledger.list(clock="wall")
+
+
+def test_whoever_may_only_append_can_travel_too(dsn: str, ledger: Ledger) -> None:
+    ledger.create(NAME)
+    with application_of(dsn, ledger) as application:
+        application.started(NAME)
+        assert application.count(as_of="now").counts == {"RUNNING": 1}
+        assert application.count(as_of="now", clock="recorded").counts == {"RUNNING": 1}
+        assert application.page(page_size=1).jobs == [application.get(NAME)]
+
+
+@pytest.mark.slow
+def test_the_trace_at_noon_is_as_its_readme_says(trace: Ledger) -> None:
+    counted = trace.count(as_of="2011-05-02T12:00:00Z").counts
+    assert counted == {
+        "SUCCEEDED": 6_392, "RUNNING": 3_982, "CANCELLED": 3_249, "FAILED": 126, "QUEUED": 5,
+    }  # fmt: skip
+    assert trace.count("state", 'name : "*"', as_of="2011-05-02T12:00:00Z").counts == counted
+
+
+@pytest.mark.slow
+def test_the_trace_at_a_thousand_instants_is_what_its_events_make_it(trace: Ledger) -> None:
+    entered = {
+        "Created": "QUEUED", "Resumed": "QUEUED", "Retried": "QUEUED", "Started": "RUNNING",
+        "Updating": "UPDATING", "Updated": "RUNNING", "Paused": "PAUSED", "Failed": "FAILED",
+        "Succeeded": "SUCCEEDED", "Cancelled": "CANCELLED",
+    }  # fmt: skip
+    events = sorted(
+        (e.occurred_time, e.name, e.version, entered.get(e.type))
+        for e in trace.events(follow=False)
+    )
+    random = Random(2011)
+    span = (events[-1][0] - events[0][0]) / timedelta(microseconds=1)
+    instants = sorted(
+        events[0][0] + timedelta(microseconds=random.randrange(int(span))) for _ in range(1_000)
+    )
+    state: dict[str, str] = {}
+    counts: Counter[str | None] = Counter()
+    following = iter(events)
+    event = next(following, None)
+    for instant in instants:
+        while event is not None and event[0] <= instant:
+            if event[3]:
+                counts[state.get(event[1])] -= 1
+                counts[event[3]] += 1
+                state[event[1]] = event[3]
+            event = next(following, None)
+        expected = {key: jobs for key, jobs in counts.items() if key and jobs}
+        assert trace.count(as_of=instant).counts == expected
+
+
+def test_the_command_line_says_what_an_answer_holds_for(ledger: Ledger, cli: Cli) -> None:
+    for n in range(3):
+        ledger.create(f"projects/p/jobs/c{n}", occurred_time=AT + timedelta(hours=n))
+    ledger.started("projects/p/jobs/c0", occurred_time=AT + timedelta(hours=1))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        done = cli.run(*arguments)
+        return done.returncode, done.stdout, done.stderr
+
+    noon = "2026-06-01T13:30:00Z"
+    counted = json.loads(run("count", "--by", "state", "--as-of", noon, "--json")[1])
+    assert counted == {
+        "asOf": "2026-06-01T13:30:00.000000Z", "clock": "occurred", "position": 4,
+        "counts": {"QUEUED": 1, "RUNNING": 1},
+    }  # fmt: skip
+    _, listed, said = run("list", "--as-of", noon, "--json")
+    assert [job["name"][-2:] for job in json.loads(listed)] == ["c1", "c0"]
+    assert f"--as-of {noon}@4" in said.replace(".000000", "")
+    shown = json.loads(run("show", "projects/p/jobs/c0", "--as-of", "v1", "--json")[1])
+    assert (shown["state"], shown["clock"], shown["position"]) == ("QUEUED", "recorded", 1)
+    page = json.loads(run("list", "--page-size", "2", "--json")[1])
+    assert (page["position"], len(page["jobs"]), page["clock"]) == (4, 2, "recorded")
+    following = run("list", "--page-size", "2", "--json", "--page-token", page["nextPageToken"])
+    assert [job["name"][-2:] for job in json.loads(following[1])["jobs"]] == ["c0"]
+    for wrong in ("v9", "@99", "2999-01-01", "01/02/2026", "soon"):
+        code, out, said = run("show", "projects/p/jobs/c0", "--as-of", wrong)
+        assert (code, out, said.count("\n")) == (1, "", 1)
+        assert said.startswith("jobledger: as_of: ")

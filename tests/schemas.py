@@ -1,0 +1,130 @@
+"""Migrated schemas that tests take turns with: each is emptied after a test, which is faster than a new one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any, Final, NamedTuple
+
+import psycopg
+from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres.connections import connect, conninfo, schema_of
+from jobledger.infra.upkeep.rebuild import rebuild
+from psycopg.sql import SQL, Composable, Identifier, Literal
+
+from tests.checkout import TESTS
+
+MAX_ROWS: Final = 2_000
+"""A schema that held more is dropped: its tables have grown, and to empty them takes longer."""
+READ_CATALOG: Final = (TESTS / "read_catalog.sql").read_bytes()
+READ_TABLES: Final = b"""
+SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r' ORDER BY 1
+"""
+RANDOM_VALUES: Final = """
+UPDATE {schema}.secrets SET value = sha256(convert_to(gen_random_uuid()::text, 'UTF8'));
+UPDATE {schema}.log SET origin = format('jobledger/%s/%s', {ledger},
+    left(replace(gen_random_uuid()::text, '-', ''), 12))
+"""
+"""What no two ledgers have in common: keys of one log are not another's."""
+
+_numbers = count(1)
+
+
+class Schema(NamedTuple):
+    """One that was made for tests."""
+
+    ledger: str
+    empty: bytes
+    """The statements that make it what it was before the test, in one transaction."""
+    catalog: str
+    """What defines it; another value after a test that changed more than rows."""
+
+
+class Schemas:
+    """The schemas of one database; one test has each at a time."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._free: list[Schema] = []
+
+    @contextmanager
+    def taken(self) -> Iterator[str]:
+        """The name of an empty ledger, for the length of a test."""
+        schema = self._free.pop() if self._free else self._make()
+        try:
+            yield schema.ledger
+        finally:
+            if self._emptied(schema):
+                self._free.append(schema)
+            else:
+                drop_ledger(self._dsn, schema.ledger)
+
+    def _make(self) -> Schema:
+        ledger = make_ledger(self._dsn)
+        with psycopg.connect(self._dsn, autocommit=True) as connection:
+            connection.execute("SET timezone = 'UTC'")
+            catalog = _catalog(connection, ledger)
+            assert catalog is not None
+            return Schema(ledger, _emptying(connection, ledger), catalog)
+
+    def _emptied(self, schema: Schema) -> bool:
+        """Empties it; False for one that is not as good as new afterwards."""
+        with psycopg.connect(self._dsn, autocommit=True) as connection:
+            if _catalog(connection, schema.ledger) != schema.catalog:
+                return False
+            done = connection.execute(schema.empty)
+            rows = done.rowcount
+            while done.nextset():
+                rows += max(done.rowcount, 0)
+            return rows <= MAX_ROWS
+
+
+def make_ledger(dsn: str) -> str:
+    """Makes a ledger that nobody had before; its name."""
+    ledger = f"test_{os.getpid()}_{next(_numbers)}"
+    with connect(conninfo(dsn, schema_of(ledger))) as connection:
+        migrate.migrate(connection, ledger, rebuild)
+    return ledger
+
+
+def drop_ledger(dsn: str, ledger: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"DROP SCHEMA IF EXISTS {schema_of(ledger)} CASCADE".encode())
+
+
+def _catalog(connection: psycopg.Connection[Any], ledger: str) -> str | None:
+    """What defines a schema; None if there is none of that name."""
+    found = connection.execute("SELECT to_regnamespace(%s)", (schema_of(ledger),)).fetchone()
+    if found is None or found[0] is None:
+        return None
+    row = connection.execute(READ_CATALOG, {"schema": schema_of(ledger)}).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def _emptying(connection: psycopg.Connection[Any], ledger: str) -> bytes:
+    """The statements that delete all rows, past all triggers, and insert those of a new ledger."""
+    schema = schema_of(ledger)
+    names = [name for (name,) in connection.execute(READ_TABLES, (schema,))]
+    tables = [Identifier(schema, name) for name in names]
+    random_values = SQL(RANDOM_VALUES).format(schema=Identifier(schema), ledger=Literal(ledger))
+    statements = [
+        SQL("SET LOCAL session_replication_role = replica"),
+        # Waits for whatever a process that was killed had begun to write.
+        SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(SQL(", ").join(tables)),
+        *(SQL("DELETE FROM {}").format(table) for table in tables),
+        *(_insertion(connection, table) for table in tables),
+        random_values,
+    ]
+    return SQL("; ").join([SQL("BEGIN"), *statements, SQL("COMMIT")]).as_bytes(connection)
+
+
+def _insertion(connection: psycopg.Connection[Any], table: Identifier) -> Composable:
+    """The statement that inserts the rows that a table has now."""
+    read = SQL("SELECT coalesce(json_agg(t), '[]')::text FROM {} AS t").format(table)
+    row = connection.execute(read).fetchone()
+    assert row is not None
+    insert = SQL("INSERT INTO {0} SELECT * FROM json_populate_recordset(NULL::{0}, {1})")
+    return insert.format(table, Literal(row[0])) if row[0] != "[]" else SQL("SELECT 1")

@@ -1,0 +1,50 @@
+"""Which tests run, in what order: those that depend on PostgreSQL, and long files first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.checkout import ROOT, TESTS
+
+_ROOMS: Final = (ROOT / "infra", ROOT)
+"""Where the room is that a folder of tests is named after."""
+BESIDES_ROOMS: Final = {"project", "upgrade"}
+"""Folders that are not named after a room: the project itself, and ledgers of earlier versions."""
+
+
+def mark_postgres(items: list[pytest.Item]) -> None:
+    """Marks tests of rooms that have statements, if they use a database and no browser."""
+    sends = {folder: has_statements(folder) for folder in {folder_of(item) for item in items}}
+    for item in items:
+        uses = set(getattr(item, "fixturenames", ()))
+        if sends[folder_of(item)] and "dsn" in uses and "browser" not in uses:
+            item.add_marker("postgres")
+
+
+def keep_postgres(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselects tests that do not depend on PostgreSQL."""
+    left_out = [item for item in items if item.get_closest_marker("postgres") is None]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item.get_closest_marker("postgres") is not None]
+
+
+def put_long_files_first(items: list[pytest.Item]) -> None:
+    """Lets no process begin with a long file when the others are done."""
+    long = {item.path for item in items if item.get_closest_marker("slow") is not None}
+    items.sort(key=lambda item: item.path not in long)
+
+
+def folder_of(item: pytest.Item) -> str:
+    """The folder under tests/ that a test is in."""
+    return item.path.relative_to(TESTS).parts[0]
+
+
+def has_statements(room: str) -> bool:
+    """Whether there are .sql files in the room of that name, or all rooms' are tested."""
+    if room == "upgrade":
+        return True
+    folders: list[Path] = [parent / room for parent in _ROOMS]
+    return any(next(folder.rglob("*.sql"), None) is not None for folder in folders)

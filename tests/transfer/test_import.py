@@ -1,0 +1,196 @@
+"""Google's cluster traces: every row accounted for, whatever it is."""
+
+from __future__ import annotations
+
+import gzip
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from jobledger.domain.states import JobState
+from jobledger.infra import Ledger
+from jobledger.infra.errors import InputError
+from jobledger.infra.transfer.google_cluster import Kind
+from jobledger.infra.transfer.import_trace import Importer, Summary
+from jobledger.infra.upkeep.verify import verify
+
+from tests.checkout import shared
+from tests.traces import Answer
+
+TRACE = "traces/google-cluster-2011"
+
+
+def row(time: int, job: int, type_: int, user: str = "u", missing: str = "") -> str:
+    return f"{time},{missing},{job},{type_},{user},2,name,logical\n"
+
+
+def load(ledger: Ledger, file: Path, kind: Kind = Kind.JOB) -> Summary:
+    summary = Summary(str(file))
+    Importer(ledger, "trace", kind).run(file, summary)
+    return summary
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_bytes(gzip.compress(text.encode()))
+    return path
+
+
+def what_happened(ledger: Ledger, job: int) -> list[tuple[str, str | None]]:
+    history = ledger.history(f"projects/trace/jobs/job-{job}")
+    return [(e.type, e.state.name if e.state else None) for e in history]
+
+
+def sound(ledger: Ledger) -> bool:
+    with ledger.connection() as connection:
+        return verify(connection).ok
+
+
+@pytest.mark.slow
+def test_the_jobs_of_the_trace_come_out_as_counted(
+    trace_and_answers: tuple[Ledger, list[Answer]],
+) -> None:
+    ledger, answers = trace_and_answers
+    rows = 0
+    for summary in (answer.summary for answer in answers):
+        rows += summary.rows
+        assert summary.rows == summary.imported == summary.events
+        assert summary.contradicted == 0
+    assert rows == ledger.size() == 196_884
+    states = Counter(job.state and job.state.name for job in ledger.scan())
+    assert states == {"SUCCEEDED": 37_326, "CANCELLED": 24_631, "RUNNING": 4_084, "FAILED": 937, "PAUSED": 10, "QUEUED": 1}  # fmt: skip
+    assert sum(states.values()) == 66_989
+    assert sound(ledger)
+
+
+@pytest.mark.slow
+def test_the_tasks_of_the_trace_come_out_as_counted(ledger: Ledger) -> None:
+    summary = load(ledger, shared(f"{TRACE}/task_events/part-00001-of-00500.csv.gz"), Kind.TASK)
+    assert (summary.rows, summary.imported, summary.events) == (77_776, 77_776, 85_357)
+    assert summary.contradicted == 0
+    states = Counter(job.state and job.state.name for job in ledger.scan())
+    assert states == {"SUCCEEDED": 14_490, "RUNNING": 7_635, "CANCELLED": 2_805, "QUEUED": 45, "FAILED": 31}  # fmt: skip
+    assert sound(ledger)
+
+
+def test_each_report_becomes_what_the_mapping_says(ledger: Ledger, tmp_path: Path) -> None:
+    types = [0, 1, 8, 2, 0, 1, 3, 0, 1, 6, 0, 5, 0, 4]
+    load(ledger, write(tmp_path / "a.gz", "".join(row(n, 7, t) for n, t in enumerate(types))))
+
+    assert what_happened(ledger, 7) == [
+        ("Created", "QUEUED"), ("Started", "RUNNING"), ("Updating", "UPDATING"),
+        ("Updated", "RUNNING"), ("Paused", "PAUSED"), ("Resumed", "QUEUED"), ("Started", "RUNNING"),
+        ("Failed", "FAILED"), ("Retried", "QUEUED"), ("Started", "RUNNING"), ("Failed", "FAILED"),
+        ("Retried", "QUEUED"), ("Cancelled", "CANCELLED"), ("Retried", "QUEUED"),
+        ("Succeeded", "SUCCEEDED"),
+    ]  # fmt: skip
+    history = ledger.history("projects/trace/jobs/job-7")
+    assert history[0].json["spec"] == {
+        "jobId": "7", "user": "u", "schedulingClass": "2", "jobName": "name", "logicalJobName": "logical",
+    }  # fmt: skip
+    assert history[0].occurred_time.isoformat() == "2011-05-01T22:50:00+00:00"
+    assert history[4].json == {"reason": "evicted"}
+    assert history[7].json["error"]["code"] == 2
+    assert history[10].json["error"]["code"] == 15
+    assert ledger.get("projects/trace/jobs/job-7").attempt == 4
+    assert sound(ledger)
+
+
+def test_impossible_reports_are_kept_whole(ledger: Ledger, tmp_path: Path) -> None:
+    reports = [(1, "1"), (1, ""), (7, ""), (0, ""), (4, ""), (5, ""), (2, "")]
+    load(
+        ledger,
+        write(
+            tmp_path / "a.gz", "".join(row(n, 7, t, missing=m) for n, (t, m) in enumerate(reports))
+        ),
+    )
+
+    assert what_happened(ledger, 7) == [
+        ("Created", "QUEUED"), ("Started", "RUNNING"), ("Contradicted", "RUNNING"),
+        ("Contradicted", "RUNNING"), ("Contradicted", "RUNNING"), ("Succeeded", "SUCCEEDED"),
+        ("Contradicted", "SUCCEEDED"), ("Contradicted", "SUCCEEDED"),
+    ]  # fmt: skip
+    history = ledger.history("projects/trace/jobs/job-7")
+    assert history[0].json["inferred"] is True
+    assert history[1].json == {"missingInfo": "1"}
+    assert history[3].json["report"] == "UPDATE_PENDING"
+    assert history[6].json == {
+        "report": "KILL", "state": "SUCCEEDED",
+        "data": {"jobId": "7", "user": "u", "schedulingClass": "2", "jobName": "name", "logicalJobName": "logical"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("type_", range(9))
+def test_a_job_may_begin_in_the_middle(ledger: Ledger, tmp_path: Path, type_: int) -> None:
+    summary = load(ledger, write(tmp_path / "a.gz", row(5, 7, type_)))
+    assert summary.imported == 1
+    assert what_happened(ledger, 7)[0] == ("Created", "QUEUED")
+    assert ledger.history("projects/trace/jobs/job-7")[0].json.get("inferred", False) is (
+        type_ != 0
+    )
+    assert sound(ledger)
+
+
+def test_a_job_of_thousands_of_reports_comes_in(ledger: Ledger, tmp_path: Path) -> None:
+    text = row(0, 7, 0) + "".join(
+        row(2 * n + 1, 7, 1) + row(2 * n + 2, 7, 3) + row(2 * n + 2, 7, 0) for n in range(2500)
+    )
+    assert load(ledger, write(tmp_path / "a.gz", text)).imported == 7501
+    job = ledger.get("projects/trace/jobs/job-7")
+    assert (job.version, job.attempt, job.state) == (7501, 2501, JobState.QUEUED)
+    assert sound(ledger)
+
+
+def test_importing_again_or_more_adds_only_what_is_new(ledger: Ledger, tmp_path: Path) -> None:
+    rows = [row(n, n // 2, n % 2) for n in range(9_000)]
+    part, whole = (
+        write(tmp_path / "part.gz", "".join(rows[:4_321])),
+        write(tmp_path / "whole.gz", "".join(rows)),
+    )
+
+    assert load(ledger, part).imported == 4_321
+    assert load(ledger, part).before == 4_321
+    summary = load(ledger, whole)
+    assert (summary.before, summary.imported, summary.rows) == (4_321, 4_679, 9_000)
+    plain = tmp_path / "plain.csv"
+    plain.write_text("".join(rows))
+    assert load(ledger, plain).imported == 0
+    assert ledger.size() == 9_000
+    assert sound(ledger)
+
+
+def test_rows_that_cannot_be_read_are_named_and_the_rest_comes_in(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    lines = [row(1, 1, 0), "too,few\n", row(2, 1, 9), "x" + row(3, 1, 1), row(4, 2, 0), row(2**63 - 1, 3, 0),
+             row(10**17, 4, 0), ",\xff\n", "\n", row(5, 2, 1, user="a\0b")]  # fmt: skip
+    file = tmp_path / "a.csv"
+    file.write_bytes("".join(lines).encode("latin-1"))
+
+    summary = load(ledger, file)
+
+    assert [error.line for error in summary.bad] == [2, 3, 4, 7, 8, 9, 10]
+    assert "has 2 columns, not 8" in str(summary.bad[0])
+    assert (summary.rows, summary.imported, summary.after_the_trace) == (10, 2, 1)
+    assert ledger.size() == 2
+
+
+def test_a_gzip_that_is_broken_off_gives_what_it_has(ledger: Ledger, tmp_path: Path) -> None:
+    rows = [row(n, n, 0, user=f"user{n * 7919}") for n in range(20_000)]
+    whole = write(tmp_path / "whole.gz", "".join(rows))
+    cut = tmp_path / "cut.gz"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    summary = Summary(str(cut))
+
+    with pytest.raises(InputError, match="broken off or damaged") as caught:
+        Importer(ledger, "trace", Kind.JOB).run(cut, summary)
+
+    assert caught.value.file == str(cut)
+    assert 5_000 < summary.imported == ledger.size() < 15_000
+    rest = load(ledger, whole)
+    assert rest.before == summary.imported
+    assert ledger.size() == 20_000
+
+
+def test_a_missing_file_is_one_sentence(ledger: Ledger, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        load(ledger, tmp_path / "nothing.gz")
