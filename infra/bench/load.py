@@ -6,6 +6,7 @@ Started by a worker, Succeeded with an output.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 from threading import Thread
 from typing import Any
 
+import uvloop
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 from eventsourcing.persistence import InternalError
@@ -21,6 +23,7 @@ from eventsourcing.postgres import PostgresTrackingRecorder
 from eventsourcing.projection import Projection, ProjectionRunner
 from jobledger.domain import events as e
 from jobledger.domain.events import Event
+from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.ledger import Ledger, server
 from jobledger.infra.postgres.connections import connect
 from jobledger.infra.proof.signing.origin import name_log
@@ -93,6 +96,32 @@ def append(
         if following == "follow":
             opened.follow(opened.size())
         return speed * taken / (time.monotonic() - begin)
+
+
+async def append_async(dsn: str, ledger: str, tasks: int, seconds: float) -> float:
+    """Events a second through `AsyncLedger`, of so many tasks."""
+    async with await AsyncLedger.open(dsn, ledger) as opened:
+
+        async def one_job(number: str) -> None:
+            name = f"projects/bench/jobs/a-{number}"
+            await opened.create(name, LABELS)
+            await opened.started(name, WORKER)
+            await opened.succeeded(name, OUTPUT)
+
+        async def call(task: int, stop: float, phase: str) -> int:
+            jobs = 0
+            while time.monotonic() < stop:
+                await one_job(f"{phase}-{os.getpid()}-{task}-{jobs}")
+                jobs += 1
+            return jobs
+
+        async def measure(seconds: float, phase: str) -> float:
+            begin = time.monotonic()
+            calls = (call(task, begin + seconds, phase) for task in range(tasks))
+            return 3 * sum(await asyncio.gather(*calls)) / (time.monotonic() - begin)
+
+        await measure(0.5, "w")
+        return await measure(seconds, "m")
 
 
 class StockJob(Aggregate):
@@ -206,6 +235,10 @@ if __name__ == "__main__":
     match what:
         case "append":
             print(append(given[0], given[1], int(given[2]), float(given[3]), *given[4:]))
+        case "append_async":
+            loading = append_async(given[0], given[1], int(given[2]), float(given[3]))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                print(runner.run(loading))
         case "stock_history":
             print(stock_history(int(given[0])))
         case "stock":

@@ -36,6 +36,15 @@ def append64(arena: Arena, options: str = "") -> Pair:
         return _append(arena, ledger, 64, options), theirs
 
 
+def append_async64(arena: Arena) -> Pair:
+    """64 tasks of one asyncio loop, one event a call, beside 64 pgbench clients."""
+    with arena.ledger() as ledger, arena.schema() as schema:
+        arena.execute(PGBENCH_TABLE.format(schema=schema))
+        theirs = arena.pgbench(PGBENCH_SCRIPT.format(schema=schema), 64)
+        ours = arena.load("append_async", arena.dsn, ledger, "64", str(arena.seconds))
+    return ours, theirs
+
+
 def append64_slow_disk(arena: Arena) -> Pair:
     """The same on a disk whose flush takes 1 ms."""
     return append64(arena, SLOW_DISK)
