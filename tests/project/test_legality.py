@@ -28,6 +28,7 @@ from jobledger.infra import Ledger
 from jobledger.infra.analytics.analysis import ENDINGS as COUNTED_ENDINGS
 from jobledger.infra.evaluation.runs.scheduler import _MAY_EXECUTE, READ_EVALUATING
 
+from tests.checkout import ROOT
 from tests.evaluation_jobs import make_job, spec_of, told
 
 EXPLAINED: Final = {
@@ -56,8 +57,6 @@ IN_SQL: Final = re.compile(
     r"|\b\w*state\w*\s*(?:[<>=]+|(?:NOT\s+)?IN\s*\()\s*[1-9]"
     rf"|'(?:{EVENTS})'\s*,\s*'(?:{EVENTS})'"
 )
-
-from tests.checkout import ROOT
 
 IN_TEXT: Final = re.compile(
     rf"\bstate\s*(?:[<>!=:]+|(?:not\s+)?in\s*\()\s*'?(?:{STATES})\b", re.IGNORECASE
