@@ -23,7 +23,7 @@ from tests.desks import Desk
 from tests.exports import write_past
 from tests.grpc_clients import Clients, connected
 from tests.ledgers import new_ledger, odd_jobs
-from tests.selection import keep_postgres, mark_postgres, put_long_files_first
+from tests.selection import keep_postgres, mark_postgres, mark_slow, put_long_files_first
 from tests.servers import Server, new_server, serving
 from tests.traces import Answer, drop_trace, opened_trace
 
@@ -175,6 +175,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    mark_slow(items)
     mark_postgres(items)
     if config.getoption("--only-postgres"):
         keep_postgres(config, items)

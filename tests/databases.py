@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -35,7 +36,7 @@ def home() -> Path:
 def find_server() -> str:
     """The connection string of the server; the embedded one starts with its first user."""
     given = os.environ.get(GIVEN)
-    return given or server_dsn(home())
+    return given or _embedded()
 
 
 @contextmanager
@@ -57,6 +58,15 @@ def make_database(server: str, of: str) -> str:
 
 def drop_database(server: str, of: str) -> None:
     _execute(server, f"DROP DATABASE IF EXISTS {_name(of)} WITH (FORCE)")
+
+
+@cache
+def _embedded() -> str:
+    server = server_dsn(home())
+    # Its data need not outlive the machine's power; tests of crashes have servers of their own.
+    _execute(server, "ALTER SYSTEM SET fsync = off")
+    _execute(server, "SELECT pg_reload_conf()")
+    return server
 
 
 def _name(of: str) -> str:

@@ -1,4 +1,4 @@
-"""Which tests run, in what order: those that depend on PostgreSQL, and long files first."""
+"""Which tests run, in what order: those that are slow, those that depend on PostgreSQL, long files first."""
 
 from __future__ import annotations
 
@@ -11,8 +11,16 @@ from tests.checkout import ROOT, TESTS
 
 _ROOMS: Final = (ROOT / "infra", ROOT)
 """Where the room is that a folder of tests is named after."""
+_SLOW_FIXTURES: Final = {"browser", "grpc_server", "trace_and_answers"}
 BESIDES_ROOMS: Final = {"project", "upgrade"}
 """Folders that are not named after a room: the project itself, and ledgers of earlier versions."""
+
+
+def mark_slow(items: list[pytest.Item]) -> None:
+    """Marks tests that use what takes seconds to begin with."""
+    for item in items:
+        if not _SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
 
 
 def mark_postgres(items: list[pytest.Item]) -> None:

@@ -137,6 +137,7 @@ class Watching(Projection[SeenEvents]):
         self.view.show(domain_event, tracking)
 
 
+@pytest.mark.slow
 def test_a_stock_projection_misses_nothing_and_sees_nothing_twice_under_16_writers(
     env: dict[str, str],
 ) -> None:

@@ -36,6 +36,7 @@ def test_a_sparkline_is_as_high_as_its_values() -> None:
     assert len(sparkline(range(1000))) <= 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["svg", "png"])
 @pytest.mark.parametrize("by", ["", "labels.team"])
 def test_pictures_are_the_same_each_time(

@@ -46,6 +46,7 @@ EVENT_KEYS = [
 ]
 
 
+@pytest.mark.slow
 def test_a_command_that_succeeds_is_a_job_that_did(cli: Cli) -> None:
     done = cli.child(
         "run", "--name", "train", "--label", "team=a", "--", "sh", "-c", "echo out; echo err >&2"
@@ -73,12 +74,14 @@ def test_a_command_that_fails_is_a_job_that_did_and_says_why(cli: Cli) -> None:
     assert cli.json("history", "train", "--json")[-1]["data"]["exitCode"] == 3
 
 
+@pytest.mark.slow
 def test_a_command_that_is_not_there_fails_as_in_a_shell(cli: Cli) -> None:
     done = cli.child("run", "--name", "train", "--", "no-such-command-anywhere")
     assert done.returncode == 127
     assert cli.json("show", "train", "--json")["state"] == "FAILED"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_command_that_is_stopped_is_a_job_that_was_cancelled(
     cli: Cli, number: signal.Signals
@@ -229,6 +232,7 @@ def test_every_command_explains_itself(command: list[str]) -> None:
     assert CliRunner().invoke(app, [*command, "--help"]).exit_code == 0
 
 
+@pytest.mark.slow
 def test_init_is_safe_to_run_twice_at_once(cli: Cli, ledger_name: str) -> None:
     processes = [cli.start("init") for _ in range(4)]
     for process in processes:

@@ -64,6 +64,7 @@ def test_a_schema_of_the_future_is_refused() -> None:
         read_data("Started", 2, b"{}")
 
 
+@pytest.mark.slow
 @given(st.dictionaries(TEXT, JSON))
 def test_bytes_are_those_of_rfc_8785(value: dict[str, Any]) -> None:
     assert canonical.encode(value) == rfc8785.dumps(value)

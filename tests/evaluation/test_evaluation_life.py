@@ -26,6 +26,8 @@ from tests.evaluation_jobs import Clock, spec_of
 from tests.grpc_clients import Clients
 from tests.servers import Server
 
+pytestmark = pytest.mark.slow
+
 MANY = 10_000
 UNTOLD = 60
 """Examples of which people tell the truth."""

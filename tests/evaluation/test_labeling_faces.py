@@ -141,6 +141,7 @@ def test_label_studio_there_and_back(http: httpx.Client, server: Server, project
     assert refused(http.post(path, content="{")).message.startswith("body: is not JSON")
 
 
+@pytest.mark.slow
 def test_with_tokens_nobody_answers_in_anothers_name(dsn: str) -> None:
     with new_server(dsn) as server:
         tokens = Tokens(server.ledger.pool)

@@ -135,6 +135,7 @@ def assert_entries(scored: Scored, curves: Sequence[Curve], step: int = 4) -> No
     assert {len(curve["confidenceMetricsEntries"]) for curve in curves} == {101}
 
 
+@pytest.mark.slow
 def test_digits_are_measured_as_sklearn_does(handwritten: Scored) -> None:
     curves = curves_of(handwritten, multi_label=False)
     assert_under_curves(handwritten, curves)
@@ -214,6 +215,7 @@ def small(draw: st.DrawFn) -> Scored:
     return Scored(names(labels), np.reshape(truth, shape), np.reshape(scores, shape))
 
 
+@pytest.mark.slow
 @given(small(), st.sets(st.integers(0, 100), min_size=1, max_size=2))
 @settings(max_examples=20, deadline=None)
 def test_small_cases_are_measured_as_sklearn_does(scored: Scored, numbers: set[int]) -> None:
@@ -280,6 +282,7 @@ def test_the_bench_measures_what_both_can() -> None:
     measures_peer(scored, [among_best(scored, count) for count in (1, 5)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ending", "starts"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
 def test_pictures_are_the_same_each_time(tmp_path: Path, ending: str, starts: bytes) -> None:
     pytest.importorskip("matplotlib")

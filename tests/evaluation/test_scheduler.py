@@ -44,6 +44,7 @@ def runs_of(ledger: Ledger, names: list[str]) -> int:
     return sum(last_run(ledger.get(name).output).run for name in names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", range(12))
 @pytest.mark.parametrize("written", [True, False], ids=["after", "before"])
 def test_a_crash_at_any_point_loses_and_repeats_nothing(
@@ -243,6 +244,7 @@ def test_a_rule_for_schedules_is_one_of_two(ledger: Ledger) -> None:
         Scheduler(ledger, "hourly")
 
 
+@pytest.mark.slow
 def test_the_command_line_does_what_is_due_and_shows_it(
     ledger: Ledger, cli: Cli, tmp_path: Any
 ) -> None:

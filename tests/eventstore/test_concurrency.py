@@ -26,6 +26,7 @@ def assert_sound(ledger: Ledger, events: int) -> None:
     assert verdict.events == events
 
 
+@pytest.mark.slow
 def test_64_threads_report_on_one_job(ledger: Ledger) -> None:
     ledger.create(NAME)
     with ThreadPoolExecutor(64) as pool:

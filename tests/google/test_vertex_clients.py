@@ -56,6 +56,7 @@ def submitted(sdk: Any, name: str = "d") -> Any:
     return job
 
 
+@pytest.mark.slow
 @SLOW
 def test_the_sdk_submits_a_job_watches_it_and_deletes_it(sdk: Any, server: Server) -> None:
     job = submitted(sdk)

@@ -22,6 +22,8 @@ from tests.grpc_clients import Clients, as_raw, connected, custom_job, new_grpc_
 from tests.ledgers import fresh_ledger
 from tests.servers import PATIENCE, Server, serving
 
+pytestmark = pytest.mark.slow
+
 IN_P = "projects/p/locations/l"
 
 

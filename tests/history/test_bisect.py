@@ -101,6 +101,7 @@ def is_right(found: Found | None, expected: tuple[RecordedEvent, int] | None) ->
     return found.moment.time == event.occurred_time
 
 
+@pytest.mark.slow
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -136,6 +137,7 @@ def test_the_first_is_the_one_a_walk_finds(
                 assert is_right(bisect_job(ledger.reader, name, text, begin, later), first)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

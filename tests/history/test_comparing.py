@@ -75,6 +75,7 @@ def write(ledger: Ledger, written: Sequence[list[tuple[Data, datetime]]], seed: 
         del queue[:size]
 
 
+@pytest.mark.slow
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -178,6 +178,7 @@ def terminal(cli: Cli, *arguments: str) -> Iterator[tuple[Terminal, subprocess.P
         os.close(outer)
 
 
+@pytest.mark.slow
 def test_keys_step_through_it_in_a_terminal(cli: Cli, ledger: Ledger, job: str) -> None:
     with terminal(cli, "replay", "x", "--with", 'Failed={"error": "boom"}') as (screen, process):
         begun = screen.wait("q  quit")
@@ -201,6 +202,7 @@ def test_keys_step_through_it_in_a_terminal(cli: Cli, ledger: Ledger, job: str) 
     assert ledger.size() == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["\x03", "\x04", "\x1b"])
 def test_it_ends_by_other_keys_too(cli: Cli, job: str, key: str) -> None:
     with terminal(cli, "replay", "x") as (screen, process):

@@ -139,6 +139,7 @@ def run_server(dsn: str, ledger: Ledger, *options: str) -> subprocess.CompletedP
     return subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])
 def test_nobody_is_let_in_from_elsewhere_before_there_are_tokens(
     dsn: str, ledger: Ledger, host: str
@@ -149,6 +150,7 @@ def test_nobody_is_let_in_from_elsewhere_before_there_are_tokens(
     assert "make a token first: jobledger token create NAME --role operator" in sentence
 
 
+@pytest.mark.slow
 def test_with_a_token_the_server_may_be_reached_from_elsewhere_until_it_is_revoked(
     dsn: str, ledger: Ledger
 ) -> None:
@@ -342,6 +344,7 @@ def test_the_tokens_name_is_the_actor_of_what_is_written_with_it(guarded: Guarde
     )
 
 
+@pytest.mark.slow
 def test_a_token_that_has_expired_or_was_revoked_lets_nobody_in(guarded: Guarded) -> None:
     tokens = Tokens(guarded.server.ledger.pool)
     soon = datetime.now(UTC) + timedelta(seconds=2)

@@ -173,6 +173,7 @@ def locked(server: Server) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_what_postgresql_keeps_waiting_is_answered_in_time_and_writes_once_when_asked_again(
     tight: Server, project: str
 ) -> None:
@@ -281,6 +282,7 @@ def test_what_a_body_says_of_its_trace_counts_more_than_the_header(
     assert server.ledger.history(name)[0].trace_parent == own
 
 
+@pytest.mark.slow
 def test_the_log_says_who_asked_and_why_it_was_refused_and_no_secret(dsn: str) -> None:
     with new_server(dsn, "--log-level", "debug") as server:
         secret = Tokens(server.ledger.pool).create("ci", Role.REPORTER)

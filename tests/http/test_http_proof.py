@@ -155,6 +155,7 @@ def test_keys_that_cannot_be_used_are_not_named(
         path.chmod(0o600)
 
 
+@pytest.mark.slow
 def test_who_sees_one_project_gets_its_receipts_and_no_tiles(dsn: str, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch, new_ledger(dsn) as name:
         patch.setenv("JOBLEDGER_HOME", str(tmp_path))

@@ -26,6 +26,8 @@ from tests.http.test_http_stream import eventually
 from tests.ledgers import new_ledger
 from tests.servers import PATIENCE, Server, new_server, serving
 
+pytestmark = pytest.mark.slow
+
 WRITERS = 32
 __all__ = ["own_server"]
 

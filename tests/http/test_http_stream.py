@@ -91,6 +91,7 @@ def stored(ledger: Ledger, after: int) -> list[Sent]:
     return [Sent(event.position, event.type, event_json(event)) for event in events]
 
 
+@pytest.mark.slow
 def test_a_follower_sees_all_that_is_written_meanwhile_in_order_and_once(
     server: Server, project: str
 ) -> None:
@@ -146,6 +147,7 @@ def test_a_last_event_id_that_is_no_position_is_refused(server: Server, last: st
         refusal(client.get(STREAM, params={"after": last}), 400, "INVALID_ARGUMENT")
 
 
+@pytest.mark.slow
 def test_streams_end_when_the_server_is_stopped(server: Server, dsn: str, project: str) -> None:
     write(server, project, 1, 3)
     with ExitStack() as stack:
@@ -180,6 +182,7 @@ def test_one_stream_too_many_is_refused_until_another_ends(server: Server) -> No
         eventually(free)
 
 
+@pytest.mark.slow
 def test_idle_streams_take_no_threads_and_no_more_memory_as_time_goes(dsn: str) -> None:
     with new_server(dsn) as server, ExitStack() as stack:
         process = psutil.Process(server.process.pid)
@@ -210,6 +213,7 @@ def bearer(server: Server, name: str, role: Role, project: str | None = None) ->
     return server.client(headers={"authorization": f"Bearer {secret}"})
 
 
+@pytest.mark.slow
 def test_who_is_limited_to_a_project_sees_no_other(guarded: Server) -> None:
     ledger = guarded.ledger
     for number in range(700):  # More than one page of events that are not theirs.

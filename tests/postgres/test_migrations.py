@@ -20,7 +20,7 @@ from jobledger.projections.catalogue import PROJECTIONS, Projection
 from tests.checkout import TESTS
 from tests.ledgers import application_of
 
-LANDED = json.loads((TESTS / "landed.json").read_text())
+LANDED = json.loads((TESTS / "postgres" / "landed.json").read_text())
 pytestmark = pytest.mark.unused_schema
 
 

@@ -321,6 +321,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_processes_that_race_do_no_damage(quiet: Ledger) -> None:
     key = new_key(quiet)
     processes = [
@@ -376,6 +377,7 @@ with Ledger.open(dsn, name) as ledger:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "place",
     ["checkpointer grow", "Growth write", "Signer sign", "signer write_private", "signer keep"],

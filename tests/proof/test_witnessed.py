@@ -16,7 +16,7 @@ from jobledger.infra.settings import Settings
 from tests.desks import Desk
 from tests.proof.test_witness import Log, running
 
-pytestmark = pytest.mark.usefixtures("signing_in_background")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("signing_in_background")]
 
 
 def test_what_only_a_witness_saw_is_seen(desk: Desk, tmp_path: Path) -> None:

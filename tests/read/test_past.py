@@ -76,6 +76,7 @@ def write(ledger: Ledger, written: Sequence[list[tuple[Data, datetime]]], shuffl
         queues = [queue for queue in queues if queue]
 
 
+@pytest.mark.slow
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -144,6 +145,7 @@ def test_late_reports_are_put_where_they_belong(ledger: Ledger) -> None:
     assert ledger.count(as_of=AtTime(hours[2], Clock.OCCURRED, 2)).counts == {"QUEUED": 1}
 
 
+@pytest.mark.slow
 def test_an_answer_on_the_recorded_clock_is_never_another_one_later(ledger: Ledger) -> None:
     answers = []
     for batch in range(50):

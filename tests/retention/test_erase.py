@@ -107,6 +107,7 @@ def test_a_key_is_used_no_more_though_it_was_read(ledger: Ledger, dsn: str) -> N
     assert CACHE_SECONDS <= 5
 
 
+@pytest.mark.slow
 def test_a_request_that_is_repeated_after_that_is_still_the_same(ledger: Ledger) -> None:
     spec: JsonObject = {"who": of("Alice"), "n": 1}
     ledger.create(JOB, spec=spec, request_id="r1")
@@ -196,6 +197,7 @@ def test_the_command_line_erases(cli: Cli) -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_server_shows_it_no_more(server: Server, project: str) -> None:
     name, subject = f"projects/{project}/jobs/a", f"user:{project}"
     spec = {"trainingInput": {"region": of("Alice", subject), "args": ["x"]}, "n": of(7, subject)}

@@ -113,6 +113,7 @@ def test_what_is_over_goes_and_the_rest_is_as_it_was(busy: Ledger, tmp_path: Pat
     assert not (tmp_path / "more.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_everything_reads_on_across_the_holes(busy: Ledger, dsn: str, tmp_path: Path) -> None:
     _, live = gone_of(busy)
     with busy.connection() as connection:
@@ -150,6 +151,7 @@ def test_everything_reads_on_across_the_holes(busy: Ledger, dsn: str, tmp_path: 
         assert seen == [event.position for event in busy.events(follow=False)]
 
 
+@pytest.mark.slow
 def test_a_hole_longer_than_a_page_ends_no_feed(ledger: Ledger, tmp_path: Path) -> None:
     ledger.create("projects/p/jobs/first")
     for n in range(450):

@@ -174,6 +174,7 @@ def test_rows_that_cannot_be_read_are_named_and_the_rest_comes_in(
     assert ledger.size() == 2
 
 
+@pytest.mark.slow
 def test_a_gzip_that_is_broken_off_gives_what_it_has(ledger: Ledger, tmp_path: Path) -> None:
     rows = [row(n, n, 0, user=f"user{n * 7919}") for n in range(20_000)]
     whole = write(tmp_path / "whole.gz", "".join(rows))
