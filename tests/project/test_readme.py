@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from itertools import pairwise
 
+import grimp
 import pytest
 
 from tests.checkout import ROOT
@@ -31,7 +33,7 @@ def test_the_examples_print_what_they_say(
     monkeypatch.setenv("JOBLEDGER_LEDGER", ledger_name)
     monkeypatch.setenv("LEDGER_URL", server.url)
     examples = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL)
-    assert len(examples) == 3
+    assert len(examples) == 4
 
     names: dict[str, object] = {}
     for code, printed in examples:
@@ -43,3 +45,27 @@ def test_files_it_names_are_there() -> None:
     named = set(re.findall(r"`((?:domain|projections|infra|tests|scripts)/[\w./]*)`", README))
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_each_arrow_of_the_walk_is_an_import_or_a_statement_that_is_sent() -> None:
+    graph = grimp.build_graph("jobledger")
+    walk = README.split("## Where things are")[1].split("```")[1]
+    arrows = [
+        (one, other)
+        for line in walk.splitlines()
+        for one, other in pairwise(re.findall(r"[\w/]+\.(?:py|sql)", line))
+    ]
+    assert len(arrows) > 30
+
+    for one, other in arrows:
+        if other.endswith(".sql"):
+            module, statement = ROOT / one, ROOT / other
+            assert statement.parent == module.parent
+            assert f'(__package__, "{statement.stem}")' in module.read_text()
+        else:
+            assert module_of(other) in graph.find_modules_directly_imported_by(module_of(one))
+
+
+def module_of(file: str) -> str:
+    """`domain/job.py` as it is imported."""
+    return "jobledger." + file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
