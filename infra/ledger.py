@@ -31,8 +31,8 @@ from jobledger.infra.history.explain import Why, why
 from jobledger.infra.history.replay import Replay, replay_job
 from jobledger.infra.history.timeline import Span, job_as_of, span
 from jobledger.infra.postgres import migrate
-from jobledger.infra.postgres.connections import connect, conninfo, schema_of
-from jobledger.infra.postgres.embedded import server_dsn
+from jobledger.infra.postgres.connections import connect
+from jobledger.infra.postgres.server import server
 from jobledger.infra.proof.publishing.checkpointer import Checkpointer
 from jobledger.infra.proof.receipts import Receipt
 from jobledger.infra.proof.signing.notes import Note
@@ -272,14 +272,3 @@ class Ledger(Verbs[Job]):
         # Whoever writes or reads reports what is wrong with the server.
         with suppress(LedgerError):
             self.reader.catch_up(closed)
-
-
-def server(dsn: str | None, ledger: str) -> str:
-    """The connection string of a ledger's schema, on the server that `Ledger.open` would use."""
-    return conninfo(server_of(dsn), schema_of(ledger))
-
-
-def server_of(dsn: str | None) -> str:
-    """`dsn` if there is one, else JOBLEDGER_DSN, else the embedded server, started if need be."""
-    settings = Settings()
-    return dsn or settings.dsn or server_dsn(settings.home)

@@ -12,7 +12,7 @@ import orjson
 import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.cli.context import ERR, OUT, target
-from jobledger.infra.ledger import server_of
+from jobledger.infra.postgres.server import server_of
 from rich.table import Table
 
 if TYPE_CHECKING:

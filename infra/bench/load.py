@@ -24,8 +24,9 @@ from eventsourcing.projection import Projection, ProjectionRunner
 from jobledger.domain import events as e
 from jobledger.domain.events import Event
 from jobledger.infra.async_ledger import AsyncLedger
-from jobledger.infra.ledger import Ledger, server
+from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres.connections import connect
+from jobledger.infra.postgres.server import server
 from jobledger.infra.proof.signing.origin import name_log
 from jobledger.infra.settings import Settings
 

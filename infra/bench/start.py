@@ -11,7 +11,7 @@ from statistics import median
 from typing import Final
 
 from jobledger.infra.bench.arena import Arena, Pair
-from jobledger.infra.ledger import server
+from jobledger.infra.postgres.server import server
 from jobledger.infra.transfer.simulation import simulate
 
 JOBS: Final = 200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
 import typer
@@ -12,8 +12,13 @@ from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.names import parse_name
 from jobledger.infra.cli.printer import Printer
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.ledger import Ledger, server
+from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import Connection, connect
+from jobledger.infra.postgres.server import server
+from jobledger.infra.read.reader import Reader
+
+if TYPE_CHECKING:
+    from jobledger.infra.ledger import Ledger
 
 OUT: Final = Printer()
 ERR: Final = Printer(error=True)
@@ -48,7 +53,20 @@ class Target:
 
     def open(self) -> Ledger:
         """Raises SchemaError or LedgerUnavailableError."""
+        from jobledger.infra.ledger import Ledger  # What only reads starts faster without it.
+
         return Ledger.open(self.dsn, self.ledger)
+
+    def read(self) -> Reader:
+        """The same, for reading only."""
+        info = server(self.dsn, self.ledger)
+        with connect(info) as connection:
+            exists = migrate.exists(connection, self.ledger)
+            if exists:
+                migrate.check(connection, self.ledger)
+        if not exists:
+            self.open().close()  # Makes it, where it may be made, or says that it is missing.
+        return Reader(info, self.ledger)
 
     def connect(self) -> Connection:
         """A connection to the ledger's schema, which may not exist yet."""

@@ -22,7 +22,7 @@ from jobledger.infra.eventstore.feed import Feed
 from jobledger.infra.eventstore.pending import Intent, JobsWrite, JobWrite, Pending, Provenance
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import About
-from jobledger.infra.privacy.envelope import MARKER, markers
+from jobledger.infra.privacy.envelope import markers
 from jobledger.infra.privacy.subject_keys import SubjectKeys
 
 Step = Sequence[Pending] | Callable[[], Any]
@@ -63,17 +63,11 @@ class WritePath:
         # 1. What is this job now, as far as this process knows?
         job = self._cache.find(name)
         # 2. Which events does the request make happen to it, and what are their bytes?
-        write = JobWrite(name, _intent(request), provenance)
-        decided = _prepare(write, job)
-        # 3. Personal values are encrypted before they leave this process.
-        if write.is_plain if decided else _holds_personal(request):
-            encrypted = yield partial(self._keys.encrypt_request, request)
-            write = JobWrite(name, _intent(encrypted), provenance, encrypted=True)
-            _prepare(write, job)
-        # 4. Wait until a commit has taken it, with whatever else waits. On a job that was out of
+        write = yield from self._decide(name, request, provenance, job)
+        # 3. Wait until a commit has taken it, with whatever else waits. On a job that was out of
         #    date, the committer decides again.
         yield [write]
-        # 5. Answer: what was written, now or by the same request before, or why it was not.
+        # 4. Answer: what was written, now or by the same request before, or why it was not.
         if write.used_for == name:
             history = yield partial(self._feed.history, name)
             write.repeat(history, self._keys.is_repeated)
@@ -100,11 +94,8 @@ class WritePath:
         writes, jobs = [], dict[str, Job]()
         for report in reports:
             name, provenance = names.parse_name(report.name), provenance_of(report.about)
-            intent = _intent(report.data)
-            if MARKER in report.data.encode():
-                intent = yield partial(self._encrypted_intent, report.data)
-            write = JobWrite(name, intent, provenance, encrypted=True)
-            _prepare(write, jobs.get(name) or self._cache.find(name))
+            job = jobs.get(name) or self._cache.find(name)
+            write = yield from self._decide(name, report.data, provenance, job)
             if write.before is not None:
                 jobs[name] = write.after
             writes.append(write)
@@ -120,9 +111,22 @@ class WritePath:
                 outcomes.append(error)
         return outcomes
 
-    def _encrypted_intent(self, data: Data) -> Intent:
+    def _decide(
+        self, name: str, request: Data | JobCommand, provenance: Provenance, job: Job | None
+    ) -> Generator[Step, Any, JobWrite]:
+        """The write, decided ahead; personal values are encrypted before they leave this process."""
+        write = JobWrite(name, _intent(request), provenance)
+        decided = _prepare(write, job)
+        if write.is_plain if decided else _holds_personal(request):
+            intent = yield partial(self._encrypted_intent, request)
+            write = JobWrite(name, intent, provenance, encrypted=True)
+            _prepare(write, job)
+        return write
+
+    def _encrypted_intent(self, request: Data | JobCommand) -> Intent:
+        """The intent of the encrypted request; it refuses what cannot be encrypted."""
         try:
-            return _intent(self._keys.encrypt_data(data))
+            return _intent(self._keys.encrypt_request(request))
         except InvalidFieldError as error:
             return partial(_refuse, error)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from threading import Event as Signal
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 import orjson
 from jobledger.domain import canonical
@@ -79,6 +79,12 @@ class Reader:
         """Closes the connections; `end_feeds` comes first."""
         self.end_feeds()
         self.pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def end_feeds(self) -> None:
         """Ends all iterations of `events`."""

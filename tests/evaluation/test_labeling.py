@@ -25,6 +25,7 @@ from jobledger.infra.evaluation.samples.reading import read_evaluated
 from jobledger.infra.evaluation.tasks.agreement import agreed, agreed_truths
 from jobledger.infra.evaluation.tasks.labeling import answer, answer_all, complete_if_answered
 from jobledger.infra.evaluation.tasks.tasks import find_task, open_tasks, questions
+from jobledger.infra.eventstore.writer import Writer
 from jobledger.infra.upkeep.verify import verify
 
 from tests.evaluation_jobs import TEXT, Clock, make_job, spec_of, told
@@ -224,7 +225,7 @@ def test_a_crash_before_the_completion_is_told_loses_nothing(
 ) -> None:
     name = ask_people(ledger, "a")
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "command", lambda *_, **__: 1 / 0)
+        patch.setattr(Writer, "command", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             answer(ledger, name, 1, "ann", {1: "cat"})
     task = find_task(ledger.reader, name, 1)

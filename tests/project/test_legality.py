@@ -34,7 +34,7 @@ from tests.evaluation_jobs import make_job, spec_of, told
 EXPLAINED: Final = {
     "infra/bench/past.py": "the statement that somebody would write by hand, and the questions asked beside it",
     "infra/google/ml/methods.py": "ml v1's own names: of these states errorMessage gives the reason",
-    "infra/google/ml/queue.py": "ml v1 gives QUEUED jobs a place in the line",
+    "infra/google/wire/queue.py": "ml v1 gives QUEUED jobs a place in the line",
     "infra/google/vertex/jobs.py": "a dialect narrows commands: nothing happens to a paused job that is paused",
     "infra/google/vertex/resources.py": "Vertex AI's own names, and a dialect narrows commands: only a running job is paused",
     "infra/google/wire/resources.py": "Google shows a job that expired with an error of its own",

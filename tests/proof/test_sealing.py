@@ -440,7 +440,7 @@ def assert_refused(ledger: Ledger, kind: str, caplog: pytest.LogCaptureFixture) 
         assert caught.value.kind == kind
     with caplog.at_level(logging.ERROR, "jobledger.proof"):
         sealer.checkpoint_in_background(ended)
-    assert [record.getMessage() for record in caplog.records] == [f"not sealed: {caught.value}"]
+    assert [record.getMessage() for record in caplog.records] == [f"no checkpoint: {caught.value}"]
     assert (path.read_text() if path.exists() else None, kept(ledger)) == before
     sealer.close()
     assert not published.exists()

@@ -17,6 +17,7 @@ from jobledger.domain.leaves import digest_of_positions
 from jobledger.domain.states import TERMINAL
 from jobledger.infra import Ledger
 from jobledger.infra.errors import InputError, OwnerNeededError
+from jobledger.infra.eventstore.writer import Writer
 from jobledger.infra.proof.audit.prunings import check_records, pruned_ranges
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.retention import prune as pruning
@@ -245,16 +246,16 @@ def test_a_crash_leaves_whole_batches_and_it_goes_on(
         assert gone_of(busy)[0] == over
         assert holes(busy) == set()
         check_all_holds(busy)
-    submit, done = Ledger.submit, list[Any]()
+    submit, done = Writer.submit, list[Any]()
 
-    def crash(ledger: Ledger, write: Any) -> None:
+    def crash(writer: Writer, write: Any) -> None:
         if len(done) == 3:
             raise KeyboardInterrupt
-        submit(ledger, write)
+        submit(writer, write)
         done.append(write)
 
     with monkeypatch.context() as broken:
-        broken.setattr(Ledger, "submit", crash)
+        broken.setattr(Writer, "submit", crash)
         with pytest.raises(KeyboardInterrupt):
             prune_all(busy, file, is_there=True)
     check_all_holds(busy)

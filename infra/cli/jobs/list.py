@@ -58,9 +58,9 @@ def list_jobs(
 ) -> None:
     """List jobs, newest first, as they are or were."""
     form = Format.JSON if json else format_
-    with target(context).open() as ledger:
+    with target(context).read() as reader:
         if page_size is not None or page_token:
-            page = ledger.page(
+            page = reader.page(
                 filter_,
                 page_size=page_size or USUAL_PAGE,
                 page_token=page_token,
@@ -68,16 +68,16 @@ def list_jobs(
                 as_of=as_of,
                 clock=clock,
             )
-            _print_page(page._replace(jobs=[*map(ledger.opened, page.jobs)]), form)
+            _print_page(page._replace(jobs=[*map(reader.decrypted, page.jobs)]), form)
             return
-        moment = ledger.moment(as_of, clock) if as_of or clock else None
-        jobs = ledger.scan(filter_, limit=_enough(form, limit), order_by=order_by, as_of=moment)
+        moment = reader.moment(as_of, clock) if as_of or clock else None
+        jobs = reader.scan(filter_, limit=_enough(form, limit), order_by=order_by, as_of=moment)
         if moment is not None:
             print_moment(moment)
         if form is Format.JSONL:
-            print_json_lines(map(job_json, map(ledger.opened, jobs)))
+            print_json_lines(map(job_json, map(reader.decrypted, jobs)))
         elif form is Format.JSON:
-            print_json([job_json(ledger.opened(job)) for job in jobs])
+            print_json([job_json(reader.decrypted(job)) for job in jobs])
         else:
             shown = SHOWN if limit is None else limit
             listed = list(jobs)

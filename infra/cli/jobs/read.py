@@ -45,8 +45,8 @@ def count(
     json: Json = False,
 ) -> None:
     """Count jobs by state, or by another field, as they are or were."""
-    with target(context).open() as ledger:
-        counted = ledger.count(by, filter_, as_of=as_of, clock=clock)
+    with target(context).read() as reader:
+        counted = reader.count(by, filter_, as_of=as_of, clock=clock)
     counts = {"" if key is None else key: jobs for key, jobs in counted.counts.items()}
     if json:
         print_json(moment_json(counted.moment) | {"counts": counts})
@@ -72,9 +72,9 @@ def show(
         job, moment = _history_in(from_, aim.name(name) if name else None).get(as_of, clock)
     else:
         job_name = aim.name(_needed(name))
-        with aim.open() as ledger:
-            moment = ledger.moment(as_of, clock, job_name) if as_of or clock else None
-            job = ledger.opened(ledger.get(job_name, as_of=moment))
+        with aim.read() as reader:
+            moment = reader.moment(as_of, clock, job_name) if as_of or clock else None
+            job = reader.decrypted(reader.get(job_name, as_of=moment))
     if moment is not None:
         print_moment(moment)
     if json:
@@ -97,8 +97,8 @@ def history(
         events = opened.events
     else:
         job_name = aim.name(_needed(name))
-        with aim.open() as ledger:
-            events = [*map(ledger.opened, ledger.history(job_name))]
+        with aim.read() as reader:
+            events = [*map(reader.decrypted, reader.history(job_name))]
     if json:
         print_json([event_json(event) for event in events])
         return
@@ -128,6 +128,6 @@ def events(
 ) -> None:
     """Print the ledger's events in their order, one JSON document a line."""
     assert json  # There is no other form.
-    with target(context).open() as ledger:
-        feed = map(ledger.opened, ledger.events(after, follow=follow))
+    with target(context).read() as reader:
+        feed = map(reader.decrypted, reader.events(after, follow=follow))
         print_json_lines(map(event_json, feed))

@@ -11,8 +11,8 @@ import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.cli.context import ERR, OUT, Json, Target, print_json, target
 from jobledger.infra.errors import SchemaError
-from jobledger.infra.ledger import server
 from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres.server import server
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.publishing.checkpointer import Checkpointer
 from jobledger.infra.proof.signing.origin import name_log
