@@ -18,6 +18,8 @@ CREATE TABLE jobs (
     labels jsonb NOT NULL,
     spec json NOT NULL,
     output json,
+    -- Text and nulls; see Job.run_ids. Null where no attempt was ever named.
+    run_ids json,
     etag text COLLATE "C" NOT NULL,
     first_position bigint NOT NULL,
     last_position bigint NOT NULL
