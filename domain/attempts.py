@@ -59,16 +59,17 @@ class Named(NamedTuple):
 def named_attempt(report: Data) -> Named:
     """What the report's data says in `attempt` and `runId`; an `attempt` that is text is a run id.
 
-    Values that cannot name an attempt, such as 0, name none.
+    Values that cannot name an attempt, such as 0, name none: whoever counts from 0 gives run ids.
     """
     if not isinstance(report, OF_AN_ATTEMPT):
         return Named(None, None)
     further = report.__pydantic_extra__ or {}
     given = further.get("attempt")
     run_id = report.run_id if isinstance(report, BEGINNINGS) else further.get("runId")
-    if isinstance(given, int) and not isinstance(given, bool) and given > 0:
+    if isinstance(given, int) and not isinstance(given, bool) and 0 < given <= e.MAX_ATTEMPT:
         return Named(given, _run_id(run_id))
-    return Named(None, _run_id(run_id) or _run_id(given))
+    text = given if isinstance(given, str) else None
+    return Named(None, _run_id(run_id) or _run_id(text))
 
 
 def _run_id(value: object) -> str | None:

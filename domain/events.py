@@ -19,6 +19,8 @@ from jobledger.domain.run_events import RUN_EVENTS, RunEvent
 from pydantic import BeforeValidator, Field
 
 MAX_RUN_ID: Final = 256
+MAX_ATTEMPT: Final = 1_000_000
+"""The greatest number that a report can name an attempt by."""
 
 
 def _as_text(value: object) -> object:
@@ -26,8 +28,12 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-AttemptsBegun = Annotated[int, Field(ge=0)]
-RunId = Annotated[str | None, BeforeValidator(_as_text), Field(min_length=1, max_length=MAX_RUN_ID)]
+AttemptsBegun = Annotated[int, Field(ge=0, le=MAX_ATTEMPT)]
+RunId = Annotated[
+    Annotated[str, Field(min_length=1, max_length=MAX_RUN_ID)] | None, BeforeValidator(_as_text)
+]
+DECIDED: Final = frozenset({"attempts_begun", "inferred"})
+"""Fields that the ledger fills in, and no reporter."""
 
 
 class Created(Data):

@@ -14,7 +14,7 @@ from jobledger.infra.eventstore.bulk import bulk_writes
 from jobledger.infra.eventstore.committer import Committer
 from jobledger.infra.eventstore.feed import Feed
 from jobledger.infra.eventstore.pending import Pending
-from jobledger.infra.eventstore.verbs import About
+from jobledger.infra.eventstore.verbs import About, AboutReport
 from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent, Step, WritePath
 from jobledger.infra.privacy.subject_keys import SubjectKeys
 
@@ -41,7 +41,7 @@ class Writer:
         """Writes what the command makes happen; the methods of `Verbs` say what they raise."""
         return self.write(name, command, about)
 
-    def report(self, name: str, data: Data, **about: Unpack[About]) -> Recorded:
+    def report(self, name: str, data: Data, **about: Unpack[AboutReport]) -> Recorded:
         """Writes what was seen to happen, or that it contradicts what is known (`Contradicted`)."""
         return self.write(name, data, about)
 

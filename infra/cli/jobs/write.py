@@ -45,12 +45,24 @@ def record(
     request_id: Annotated[
         str | None, typer.Option(help="The same request is never written twice.")
     ] = None,
+    attempt: Annotated[
+        int | None, typer.Option(min=1, help="The number of the attempt it speaks of.")
+    ] = None,
+    run_id: Annotated[
+        str | None, typer.Option(help="Or an id that you gave to that attempt.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Report by hand what happened to a job. One that cannot be true is kept as Contradicted."""
     aim = target(context)
     said = parse_data(event, decode(data.encode(errors="surrogateescape")))
-    about = {"occurred_time": _time(time), "request_id": request_id, "actor": getpass.getuser()}
+    about = {
+        "occurred_time": _time(time),
+        "request_id": request_id,
+        "actor": getpass.getuser(),
+        "attempt": attempt,
+        "run_id": run_id,
+    }
     given = {key: value for key, value in about.items() if value is not None}
     with aim.open() as ledger:
         job, events = ledger.report(aim.name(name), said, **given)  # type: ignore[arg-type]
@@ -72,13 +84,16 @@ def run(
         str | None, typer.Option(help="The job's name or id; else one is made up.")
     ] = None,
     label: Annotated[list[str] | None, typer.Option(metavar="K=V")] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Run nothing if there is such a job already.")
+    ] = False,
 ) -> None:
-    """Run a command as a job, and exit as it does."""
+    """Run a command as a job, and exit as it does. Run again under its name, it is a new attempt."""
     aim = target(context)
     made_up = f"run_{datetime.now(UTC):%Y%m%dT%H%M%S}_{uuid4().hex[:6]}"
     labels = parse_labels(dict(_label(text) for text in label or ()))
     job = aim.name(name or made_up)
-    code = run_as_job(aim.open, job, labels, Command(command))
+    code = run_as_job(aim.open, job, labels, Command(command), once=once)
     if name is None:
         ERR.print(f"recorded as {job}", style="dim", markup=False)
     raise typer.Exit(code)
