@@ -93,7 +93,8 @@ def attempts_ahead(report: Data, job: Job, at: datetime | None = None) -> int:
     current = job.run_ids[-1] if job.run_ids else None
     if run_id in job.run_ids:
         return 0 if run_id == current else EARLIER
-    return 1 if current is not None or _follows_the_end(report, job, at) else 0
+    is_new = current is not None or isinstance(report, e.Retried)
+    return 1 if is_new or _follows_the_end(report, job, at) else 0
 
 
 def _follows_the_end(report: Data, job: Job, at: datetime | None) -> bool:

@@ -84,10 +84,11 @@ class Command:
             self._process.send_signal(number)
 
     def _pass_stderr_on(self, stderr: IO[bytes]) -> None:
-        for line in stderr:
-            sys.stderr.buffer.write(line)
-            sys.stderr.buffer.flush()
-            self._said.append(line.decode(errors="replace"))
+        with stderr:
+            for line in stderr:
+                sys.stderr.buffer.write(line)
+                sys.stderr.buffer.flush()
+                self._said.append(line.decode(errors="replace"))
 
 
 def run_as_job(
