@@ -119,13 +119,19 @@ def google_cluster_trace(
     context: typer.Context,
     files: Annotated[list[Path], typer.Argument(metavar="FILES...")],
     kind: Annotated[Kind, typer.Option(help="Which table of the trace the files are of.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write nothing, and say what an import would do.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Import job or task events of clusterdata-2011-2. Importing a file again adds nothing."""
+    """Import job or task events of clusterdata-2011-2.
+
+    What was imported before, of the same file or of another, is not imported again.
+    """
     aim = target(context)
     summaries, broken = [], []
     with aim.open() as ledger, _bar(DownloadColumn()) as progress:
-        importer = Importer(ledger, aim.project, kind)
+        importer = Importer(ledger, aim.project, kind, dry_run=dry_run)
         for file in files:
             bar = progress.add_task(file.name, total=file.stat().st_size if file.exists() else None)
             summary = Summary(str(file))
@@ -134,12 +140,14 @@ def google_cluster_trace(
                 importer.run(file, summary, partial(_move, progress, bar))
             except InputError as error:
                 broken.append(error)
-    _report(summaries, broken, json=json)
+    _report(summaries, broken, json=json, dry_run=dry_run)
     if broken or any(summary.bad for summary in summaries):
         raise typer.Exit(1)
 
 
-def _report(summaries: list[Summary], broken: list[InputError], *, json: bool) -> None:
+def _report(
+    summaries: list[Summary], broken: list[InputError], *, json: bool, dry_run: bool
+) -> None:
     bad = [error for summary in summaries for error in summary.bad]
     for error in [*bad, *broken]:
         ERR.print(f"jobledger: {error}", markup=False)
@@ -155,10 +163,11 @@ def _report(summaries: list[Summary], broken: list[InputError], *, json: bool) -
         "contradicted": sum(s.contradicted for s in summaries),
     }
     if json:
-        print_json(totals)
+        print_json(totals | ({"dryRun": True} if dry_run else {}))
     else:
         OUT.print(
-            "{files} files, {rows} rows: {imported} imported as {events} events"
+            ("dry run, nothing is written: " if dry_run else "")
+            + "{files} files, {rows} rows: {imported} imported as {events} events"
             " ({contradicted} contradicted), {importedBefore} imported before,"
             " {afterTheTrace} from after the trace, {bad} bad".format(**totals),
             markup=False,
