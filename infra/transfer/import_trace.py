@@ -47,7 +47,10 @@ class Summary:
 
 
 class Importer:
-    """Writes traces into one project of a ledger; with `dry_run` it only counts what it would write."""
+    """Writes traces into one project of a ledger; with `dry_run` it only counts what it would write.
+
+    A dry run compares each file with what is in the ledger, and not with the files before it.
+    """
 
     def __init__(self, store: Store, project: str, kind: Kind, *, dry_run: bool = False) -> None:
         self._store = store
