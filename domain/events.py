@@ -218,7 +218,7 @@ def parse_data(type_: str, data: Mapping[str, Any]) -> Data:
     """The data of an event of that type; raises InvalidFieldError with the field that is wrong."""
     cls = EVENT_TYPES.get(type_)
     if cls is None:
-        raise UnknownEventTypeError(type_)
+        raise UnknownEventTypeError(type_, EVENT_TYPES)
     return parse(cls, data, "data.")
 
 

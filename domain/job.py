@@ -244,7 +244,7 @@ def decide(command: JobCommand, job: Job) -> tuple[Data, ...]:
     standing = job.standing
     if isinstance(command, CreateJob):
         if standing is not NOTHING:
-            raise JobExistsError(job.name)
+            raise JobExistsError(job.name, deleted=standing is GONE)
     elif isinstance(standing, Outside):
         raise JobNotFoundError(job.name, deleted=standing is GONE)
     if command.etag is not None and command.etag != job.etag:
@@ -337,7 +337,7 @@ def judge(report: Data, job: Job, at: datetime | None = None) -> tuple[Data, ...
     if ahead > 0 and (inferred := _inferred(report, job, ahead)):
         return inferred
     if standing is NOTHING:
-        raise JobNotFoundError(job.name)
+        raise JobNotFoundError(job.name, reported=True)
     state = "DELETED" if standing is GONE else standing.name
     return (e.Contradicted(report=event, state=state, data=report.json_object()),)
 
