@@ -236,7 +236,7 @@ def test_a_repeated_request_begins_one_attempt(ledger: Ledger) -> None:
 
 
 def test_a_scheduler_that_reports_many_at_once_is_understood(ledger: Ledger) -> None:
-    from jobledger.infra.eventstore.writer import Report
+    from jobledger.infra.eventstore.write_path import ReportedEvent as Report
 
     ledger.create(NAME)
     reports = [
@@ -261,10 +261,10 @@ def test_attempts_are_shown_where_they_began(ledger: Ledger) -> None:
         ledger.report(NAME, said(report), attempt=attempt, occurred_time=at)
     from jobledger.domain.moments import Clock
 
-    assert attempt_ends(read_outline(ledger, NAME, Clock.RECORDED, None)) == [2, 4, 4, 7]
+    assert attempt_ends(read_outline(ledger.reader, NAME, Clock.RECORDED, None)) == [2, 4, 4, 7]
     assert len(drawn_attempts(ledger.history(NAME))) == 3
     told = [
-        reason.sentence for reason in why(ledger, NAME, ledger.moment("now", "recorded")).reasons
+        reason.sentence for reason in why(ledger.reader, NAME, ledger.moment("now", "recorded")).reasons
     ]
     assert "it was sent back, and attempt 2 begins" in told[2]
     assert "attempt 4 begins" in told[4]

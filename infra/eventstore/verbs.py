@@ -197,13 +197,21 @@ class Verbs(Generic[Answer]):
         return self._ask(name, parse_data("Cancelled", {"reason": reason, **data}), about)
 
     def succeeded(
-        self, name: str, output: Fields | None = None, data: Fields = {}, **about: Unpack[AboutReport]
+        self,
+        name: str,
+        output: Fields | None = None,
+        data: Fields = {},
+        **about: Unpack[AboutReport],
     ) -> Answer:
         """It ended well; `output` is what it made."""
         return self._ask(name, parse_data("Succeeded", {"output": output, **data}), about)
 
     def partially_succeeded(
-        self, name: str, output: Fields | None = None, data: Fields = {}, **about: Unpack[AboutReport]
+        self,
+        name: str,
+        output: Fields | None = None,
+        data: Fields = {},
+        **about: Unpack[AboutReport],
     ) -> Answer:
         """It ended, and some results may be missing."""
         return self._ask(name, parse_data("PartiallySucceeded", {"output": output, **data}), about)
@@ -231,7 +239,11 @@ class Verbs(Generic[Answer]):
         return self._ask(name, parse_data("Retried", {"reason": reason, **data}), about)
 
     def progress_reported(
-        self, name: str, output: Fields | None = None, data: Fields = {}, **about: Unpack[AboutReport]
+        self,
+        name: str,
+        output: Fields | None = None,
+        data: Fields = {},
+        **about: Unpack[AboutReport],
     ) -> Answer:
         """How far it is; `output` is what it has made so far."""
         return self._ask(name, parse_data("ProgressReported", {"output": output, **data}), about)

@@ -20,14 +20,13 @@ from jobledger.domain.data import UNKNOWN, Data
 from jobledger.domain.errors import JobExistsError, LedgerError
 from jobledger.domain.events import Retried, Started, parse_data
 from jobledger.domain.job import Job
-from jobledger.domain.states import TERMINAL, JobState
+from jobledger.domain.states import TERMINAL, WAITING
 from jobledger.infra.ledger import Ledger
 
 LAST_LINES: Final = 20
 LAST_CHARACTERS: Final = 4_000
 """How much of the command's stderr becomes the error message."""
-WAITING: Final = frozenset({JobState.QUEUED, JobState.PENDING})
-"""States of a job that was made for somebody to run."""
+
 NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
 SIGNALLED: Final = 128
