@@ -51,7 +51,7 @@ def test_any_part_may_be_there(
         fact: Data = Created() if version == 1 else parse_data("ProgressReported", {"n": value})
         events.append(at(version, fact, name))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bulk, "BULK", data.draw(st.integers(1, 40)))
+        patch.setattr(bulk, "BATCH_EVENTS", data.draw(st.integers(1, 40)))
         # Some events of each job, from its first on.
         there = {job: data.draw(st.integers(0, 30)) for job in range(4)}
         part = [e for e in events if e.version <= there[int(e.name.rpartition("_")[2])]]
