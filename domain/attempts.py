@@ -14,14 +14,17 @@ occurred before what is known already; it is late. A job that has ended begins a
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from jobledger.domain import events as e
 from jobledger.domain.data import Data
-from jobledger.domain.states import EVALUATION_JOBS, TERMINAL, begins_attempt
-
-if TYPE_CHECKING:
-    from jobledger.domain.job import Job
+from jobledger.domain.states import (
+    EVALUATION_JOBS,
+    TERMINAL,
+    JobState,
+    Standing,
+    begins_attempt,
+)
 
 BEGINNINGS: Final = (e.Queued, e.Preparing, e.Started, e.Retried)
 """The reports that can begin an attempt; they hold `attempts_begun` and `run_id`."""
@@ -47,6 +50,23 @@ MAX_RUN_IDS: Final = 100
 """How many of a job's run ids are remembered, the latest ones."""
 EARLIER: Final = -1
 """What `attempts_ahead` returns for a report on an attempt before the current one."""
+
+
+class Attempted(Protocol):
+    """What a report's attempt is told by: a Job."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def state(self) -> JobState | None: ...
+    @property
+    def standing(self) -> Standing: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def update_time(self) -> datetime | None: ...
+    @property
+    def run_ids(self) -> RunIds: ...
 
 
 class Named(NamedTuple):
@@ -78,7 +98,7 @@ def _run_id(value: object) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= e.MAX_RUN_ID else None
 
 
-def attempts_ahead(report: Data, job: Job, at: datetime | None = None) -> int:
+def attempts_ahead(report: Data, job: Attempted, at: datetime | None = None) -> int:
     """How many attempts after the job's current one the report speaks of; EARLIER for one before it.
 
     `at` is when it occurred, None for now.
@@ -97,18 +117,18 @@ def attempts_ahead(report: Data, job: Job, at: datetime | None = None) -> int:
     return 1 if is_new or _follows_the_end(report, job, at) else 0
 
 
-def _follows_the_end(report: Data, job: Job, at: datetime | None) -> bool:
+def _follows_the_end(report: Data, job: Attempted, at: datetime | None) -> bool:
     """Whether a report with a new id begins an attempt after one that had no id, and has ended."""
     begins = isinstance(report, BEGINNINGS) and job.state in TERMINAL
     return begins and not is_late(job, at)
 
 
-def is_late(job: Job, at: datetime | None) -> bool:
+def is_late(job: Attempted, at: datetime | None) -> bool:
     """Whether what occurred `at` that time occurred before something that is known already."""
     return at is not None and job.update_time is not None and at < job.update_time
 
 
-def sends_back(report: Data, job: Job, at: datetime | None) -> bool:
+def sends_back(report: Data, job: Attempted, at: datetime | None) -> bool:
     """Whether a report that names no other attempt than the current one begins the next all the same.
 
     By its number or run id a report may say that it is of the current attempt: then it does not.
@@ -119,7 +139,7 @@ def sends_back(report: Data, job: Job, at: datetime | None) -> bool:
     return again and not is_current and not is_late(job, at)
 
 
-def repeats_retry(report: Data, job: Job) -> bool:
+def repeats_retry(report: Data, job: Attempted) -> bool:
     """Whether it says of the current attempt, by name, that it is a new one; that is known already."""
     number, run_id = named_attempt(report)
     if not isinstance(report, e.Retried) or job.kind == EVALUATION_JOBS:
@@ -127,7 +147,7 @@ def repeats_retry(report: Data, job: Job) -> bool:
     return number == job.attempt or (number is None and run_id in job.run_ids[-1:])
 
 
-def settled(report: Data, job: Job, begun: int) -> Data:
+def settled(report: Data, job: Attempted, begun: int) -> Data:
     """The report as it is recorded: with how many attempts it begins, and the number of the last one."""
     if not isinstance(report, BEGINNINGS):
         return report
