@@ -18,6 +18,9 @@ each (an exit code, an HTTP status) is that edge's business.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class LedgerError(Exception):
     """Anything the ledger refuses, and knows why."""
@@ -35,9 +38,18 @@ class InvalidFieldError(LedgerError):
 class UnknownEventTypeError(InvalidFieldError):
     """An event type the ledger has no meaning for."""
 
-    def __init__(self, type_: str) -> None:
+    def __init__(self, type_: str, known: Iterable[str] = ()) -> None:
         self.type = type_
-        super().__init__("type", f"there is no event type {type_!r}")
+        super().__init__("type", f"there is no event type {type_!r}{_nearest(type_, known)}")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """What could have been meant; else all there are."""
+    names = {each.lower(): each for each in known}
+    near = get_close_matches(name.lower(), names, n=1, cutoff=0.7)
+    if near:
+        return f"; did you mean {names[near[0]]}?"
+    return f"; it is one of {', '.join(names.values())}" if names else ""
 
 
 class DataTooLargeError(InvalidFieldError):
@@ -50,22 +62,34 @@ class DataTooLargeError(InvalidFieldError):
 
 
 class JobNotFoundError(LedgerError):
-    """No job of that name, or it was deleted (its history is kept all the same)."""
+    """No job of that name, or it was deleted (its history is kept all the same).
+
+    `reported`: something was to be recorded of it.
+    """
+
+    def __init__(self, name: str, *, deleted: bool = False, reported: bool = False) -> None:
+        self.name = name
+        self.deleted = deleted
+        what_to_do = "; create it first, or report that it is Created" if reported else ""
+        super().__init__(
+            f"{name} was deleted; its history is kept"
+            if deleted
+            else f"there is no job {name}{what_to_do}"
+        )
+
+
+class JobExistsError(LedgerError):
+    """The name is taken; a deleted job keeps its name, so that its history stays one job's."""
 
     def __init__(self, name: str, *, deleted: bool = False) -> None:
         self.name = name
         self.deleted = deleted
         super().__init__(
-            f"{name} was deleted; its history is kept" if deleted else f"there is no job {name}"
+            f"{name} was deleted, and its name stays with its history;"
+            f" create the job under another name, such as {name}-2"
+            if deleted
+            else f"there is already a job {name}"
         )
-
-
-class JobExistsError(LedgerError):
-    """The name is taken; a deleted job keeps its name."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        super().__init__(f"there is already a job {name}")
 
 
 class IllegalTransitionError(LedgerError):

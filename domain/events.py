@@ -9,14 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, NamedTuple
 
 from jobledger.domain import canonical
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import MAX_DATA_BYTES, Data, Error, Labels, parse
 from jobledger.domain.errors import UnknownEventTypeError
 from jobledger.domain.run_events import RUN_EVENTS, RunEvent
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+
+MAX_RUN_ID: Final = 256
+MAX_ATTEMPT: Final = 1_000_000
+"""The greatest number that a report can name an attempt by."""
+
+
+def _as_text(value: object) -> object:
+    """A number is an id, too."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+AttemptsBegun = Annotated[int, Field(ge=0, le=MAX_ATTEMPT)]
+RunId = Annotated[
+    Annotated[str, Field(min_length=1, max_length=MAX_RUN_ID)] | None, BeforeValidator(_as_text)
+]
+DECIDED: Final = frozenset({"attempts_begun", "inferred"})
+"""Fields that the ledger fills in, and no reporter."""
 
 
 class Created(Data):
@@ -28,17 +45,36 @@ class Created(Data):
 
 
 class Queued(Data):
-    """It waits, at this place in the line if that is known, or was sent back to wait."""
+    """It waits, at this place in the line if that is known, or was sent back to wait.
+
+    `attempts_begun` is how many attempts further the job is with it, as the ledger decides, and
+    `run_id` its reporter's id of the attempt; in Preparing, Started and Retried, too.
+    """
+
+    schema_number: ClassVar[int] = 2
 
     queue_position: int | None = Field(default=None, ge=0)
+    attempts_begun: AttemptsBegun = 0
+    run_id: RunId = None
 
 
 class Preparing(Data):
     """Something is being made ready for it."""
 
+    schema_number: ClassVar[int] = 2
+
+    attempts_begun: AttemptsBegun = 0
+    run_id: RunId = None
+
 
 class Started(Data):
-    """It runs."""
+    """It runs. `inferred`: nobody said so, but something else was seen of that attempt."""
+
+    schema_number: ClassVar[int] = 2
+
+    attempts_begun: AttemptsBegun = 0
+    run_id: RunId = None
+    inferred: bool = False
 
 
 class Updating(Data):
@@ -103,7 +139,11 @@ class Expired(Data):
 class Retried(Data):
     """A new attempt at a job that had ended."""
 
+    schema_number: ClassVar[int] = 2
+
     reason: str | None = None
+    attempts_begun: AttemptsBegun = 1
+    run_id: RunId = None
 
 
 class ProgressReported(Data):
@@ -150,7 +190,27 @@ EVENT_TYPES: Final[dict[str, type[Data]]] = {
 }
 
 Upcaster = Callable[[JsonObject], JsonObject]
-UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {}
+WITHOUT_MEANING: Final = "ofSchema1"
+"""Where fields of older data are kept that had no meaning then, and whose names have one now."""
+
+
+def _set_aside(*names: str) -> Upcaster:
+    """Keeps these fields from being taken for what they mean in the next schema."""
+
+    def upcast(data: JsonObject) -> JsonObject:
+        found = {name: data[name] for name in names if name in data}
+        rest = {name: value for name, value in data.items() if name not in found}
+        return rest | {WITHOUT_MEANING: found} if found else data
+
+    return upcast
+
+
+UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
+    ("Queued", 1): _set_aside("attemptsBegun", "runId"),
+    ("Preparing", 1): _set_aside("attemptsBegun", "runId"),
+    ("Started", 1): _set_aside("attemptsBegun", "runId", "inferred"),
+    ("Retried", 1): _set_aside("attemptsBegun", "runId"),
+}
 """(type, schema) to the function that makes such data into that of the next schema."""
 
 
@@ -158,7 +218,7 @@ def parse_data(type_: str, data: Mapping[str, Any]) -> Data:
     """The data of an event of that type; raises InvalidFieldError with the field that is wrong."""
     cls = EVENT_TYPES.get(type_)
     if cls is None:
-        raise UnknownEventTypeError(type_)
+        raise UnknownEventTypeError(type_, EVENT_TYPES)
     return parse(cls, data, "data.")
 
 

@@ -97,6 +97,9 @@ class Ever(NamedTuple):
 Filter = Restriction | Not | All | Some | Ever
 
 
+_WORDS: Final = re.compile(r"[^\s()=<>!]+")
+
+
 @lru_cache(maxsize=256)
 def parse_filter(text: str) -> Filter:
     """The filter's tree; an empty one is true of everything. Raises InvalidFieldError."""
@@ -118,8 +121,23 @@ def parse_filter(text: str) -> Filter:
         place = "at its end" if at_end else f"at column {error.column}"
         expected = {EXPECTED[t] for t in _expected(error) if t in EXPECTED}
         wanted = f": {' or '.join(sorted(expected))} was expected" if expected else ""
-        raise InvalidFieldError("filter", f"cannot be read {place}{wanted}") from error
+        raise InvalidFieldError(
+            "filter", f"cannot be read {place}{wanted}{_hint(text, error)}"
+        ) from error
     return tree
+
+
+def _hint(text: str, error: UnexpectedInput) -> str:
+    """What is often meant by the word that cannot stand there, or by the one before it."""
+    column = error.column - 1 if isinstance(error.column, int) and error.column > 0 else len(text)
+    words = [word for word in _WORDS.finditer(text) if word.start() <= column]
+    for word in (word[0] for word in words[-2:]):
+        if word.upper() in {"AND", "OR", "NOT"} and not word.isupper():
+            return f"; {word.upper()} is written in capitals"
+    last = words[-1] if words else None
+    if last is None or column >= last.end() or last[0].isalnum() or '"' in last[0]:
+        return ""
+    return f'; a value of other characters is put in quotes: "{last[0]}"'
 
 
 class Place(NamedTuple):

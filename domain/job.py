@@ -14,6 +14,18 @@ from typing import Any, assert_never
 
 from jobledger.domain import events as e
 from jobledger.domain import run_events as r
+from jobledger.domain.attempts import (
+    BEGINNINGS,
+    EARLIER,
+    Beginning,
+    RunIds,
+    attempts_ahead,
+    named_attempt,
+    remembered,
+    repeats_retry,
+    sends_back,
+    settled,
+)
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.commands import (
     CancelJob,
@@ -50,6 +62,7 @@ from jobledger.domain.states import (
     Outside,
     Standing,
     allowed,
+    begins_attempt,
     state_after,
 )
 from pydantic import BaseModel, ConfigDict, Field
@@ -62,7 +75,8 @@ class Job(BaseModel):
 
     Times are UTC and those at which things occurred. `start_time` is the first
     entry into RUNNING and never rewritten; `end_time` the entry into the terminal
-    state it is in; `update_time` the latest time any of its events occurred.
+    state it is in; `update_time` the latest time any of its events occurred. `run_ids`
+    are those that its attempts were named by, the current attempt's last (None if that has none).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -81,6 +95,7 @@ class Job(BaseModel):
     labels: dict[str, str] = Field(default_factory=dict)
     spec: JsonObject = Field(default_factory=dict)
     output: JsonObject | None = None
+    run_ids: RunIds = ()
 
     @property
     def id(self) -> str:
@@ -182,7 +197,7 @@ def _error(data: Data, before: str | None) -> tuple[JsonObject | None, str | Non
 def _tell(fields: dict[str, Any], data: Data, at: datetime) -> None:
     """What changes because the event says so."""
     match data:
-        case e.Started():
+        case e.Started(attempts_begun=0, run_id=None):
             pass
         case e.Created(labels=labels, spec=spec):
             fields["labels"], fields["spec"] = labels, spec
@@ -199,11 +214,18 @@ def _tell(fields: dict[str, Any], data: Data, at: datetime) -> None:
             fields["output"] = output | _runs_kept(fields)
         case r.RunStarted() | r.EvaluationCreated() | r.RunFailed() if _has_runs(fields):
             fields["output"] = tell(fields["output"], data)
-        case e.Retried():
-            fields["attempt"] += 1
-            fields["output"] = _runs_kept(fields) or None
+        case e.Retried() | e.Started() | e.Queued() | e.Preparing():
+            _begin(fields, data)
         case e.Deleted():
             fields["delete_time"] = at
+
+
+def _begin(fields: dict[str, Any], data: Beginning) -> None:
+    """The attempt that begins with the event, if one does, and what it is named by."""
+    if data.attempts_begun:
+        fields["attempt"] += data.attempts_begun
+        fields["output"] = _runs_kept(fields) or None
+    fields["run_ids"] = remembered(fields["run_ids"], data.run_id, data.attempts_begun)
 
 
 def _has_runs(fields: dict[str, Any]) -> bool:
@@ -222,7 +244,7 @@ def decide(command: JobCommand, job: Job) -> tuple[Data, ...]:
     standing = job.standing
     if isinstance(command, CreateJob):
         if standing is not NOTHING:
-            raise JobExistsError(job.name)
+            raise JobExistsError(job.name, deleted=standing is GONE)
     elif isinstance(standing, Outside):
         raise JobNotFoundError(job.name, deleted=standing is GONE)
     if command.etag is not None and command.etag != job.etag:
@@ -300,15 +322,45 @@ def _new_labels(labels: dict[str, str] | None, job: Job) -> tuple[Data, ...]:
     return () if labels is None or labels == job.labels else (e.LabelsChanged(labels=labels),)
 
 
-def judge(report: Data, job: Job) -> tuple[Data, ...]:
+def judge(report: Data, job: Job, at: datetime | None = None) -> tuple[Data, ...]:
     """What is recorded of a report: itself with what follows from it, or that it contradicts what is known.
 
-    Raises JobNotFoundError for a report on a job that nobody created.
+    `at` is when it occurred, None for now. A report on an attempt that nobody began is preceded by
+    the beginning of that attempt, inferred. Raises JobNotFoundError for a report on a job that
+    nobody created.
     """
     event, standing = type(report).__name__, job.standing
-    if _accepts(job, standing, report):
-        return _followed((report,), job)
+    ahead = attempts_ahead(report, job, at)
+    begun = _attempts_begun(report, job, ahead, at)
+    if begun is not None:
+        return _followed((settled(report, job, begun),), job)
+    if ahead > 0 and (inferred := _inferred(report, job, ahead)):
+        return inferred
     if standing is NOTHING:
-        raise JobNotFoundError(job.name)
+        raise JobNotFoundError(job.name, reported=True)
     state = "DELETED" if standing is GONE else standing.name
     return (e.Contradicted(report=event, state=state, data=report.json_object()),)
+
+
+def _attempts_begun(report: Data, job: Job, ahead: int, at: datetime | None) -> int | None:
+    """How many attempts the report begins; None if it cannot be true."""
+    event, standing = type(report).__name__, job.standing
+    if ahead == EARLIER or repeats_retry(report, job):
+        return None
+    if ahead > 0:
+        begins = begins_attempt(event, standing, job.kind, named=True)
+        return ahead if begins and isinstance(report, BEGINNINGS) else None
+    if _accepts(job, standing, report):
+        return 1 if isinstance(report, e.Retried) else 0
+    return 1 if sends_back(report, job, at) else None
+
+
+def _inferred(report: Data, job: Job, ahead: int) -> tuple[Data, ...]:
+    """A report on an attempt after the current one, behind that attempt's beginning; empty if there can be none."""
+    if isinstance(report, BEGINNINGS) or not allowed(type(report).__name__, S.RUNNING, job.kind):
+        return ()
+    if not begins_attempt("Started", job.standing, job.kind, named=True):
+        return ()
+    run_id = named_attempt(report).run_id
+    started = e.Started(attempts_begun=ahead, run_id=run_id, inferred=True)
+    return (settled(started, job, ahead), report)

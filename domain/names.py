@@ -22,6 +22,7 @@ _TRACE_PARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-
 MAX_LABELS: Final = 64
 MAX_LABEL_LENGTH: Final = 64
 MAX_TEXT: Final = 256
+LABEL_TEXT: Final = f"at most {MAX_LABEL_LENGTH} lower-case letters, digits, _ and -"
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCK_SKEW: Final = timedelta(days=1)
 
@@ -31,7 +32,9 @@ def parse_name(name: str) -> str:
     """`name` itself, if it is a job's resource name; raises InvalidFieldError otherwise."""
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise InvalidFieldError(
-            "name", f"{_shown(name)} is not of the form projects/PROJECT/jobs/ID (AIP-122)"
+            "name",
+            f"{_shown(name)} is not of the form projects/PROJECT/jobs/ID (AIP-122); an ID has"
+            " 1 to 128 letters, digits, _, . and -, and begins with a letter or digit",
         )
     return name
 
@@ -58,9 +61,13 @@ def parse_labels(labels: Mapping[str, str]) -> dict[str, str]:
         )
     for key, value in labels.items():
         if not (_is_label_text(key) and key[:1].isalpha()):
-            raise InvalidFieldError("labels", f"{_shown(key)} is not a label's key")
+            raise InvalidFieldError(
+                "labels", f"{_shown(key)} is not a label's key: {LABEL_TEXT}, a letter first"
+            )
         if not _is_label_text(value):
-            raise InvalidFieldError("labels", f"{_shown(value)} is not a value for {key}")
+            raise InvalidFieldError(
+                "labels", f"{_shown(value)} is not a value for {key}: {LABEL_TEXT}"
+            )
     return dict(labels)
 
 

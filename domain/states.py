@@ -52,6 +52,8 @@ OCCUPIED: Final = EXECUTING | {S.CANCELLING}
 """A worker may still be busy with the job."""
 UNSUCCESSFUL: Final = frozenset({S.FAILED, S.EXPIRED})
 """Ended without a result, though nobody asked for that."""
+RENEWABLE: Final = ANY - {S.CANCELLING}
+"""A new attempt may begin."""
 
 
 class RunRule(Enum):
@@ -63,26 +65,33 @@ class RunRule(Enum):
 
 
 class Rule(NamedTuple):
-    """What an event may follow, and the state it leads to (None: it stays as it was)."""
+    """What an event may follow, and the state it leads to (None: it stays as it was).
+
+    A report that begins a new attempt may follow `again` too, and `named` if it names that attempt.
+    """
 
     after: frozenset[Standing]
     to: Standing | None
     run: RunRule | None = None
+    again: frozenset[JobState] = frozenset()
+    named: frozenset[JobState] = frozenset()
 
 
 def _rule(
     after: frozenset[JobState] | set[JobState] | set[Outside],
     to: Standing | None,
     run: RunRule | None = None,
+    again: frozenset[JobState] = frozenset(),
+    named: frozenset[JobState] = frozenset(),
 ) -> Rule:
-    return Rule(frozenset[Standing](after), to, run)
+    return Rule(frozenset[Standing](after), to, run, again, named)
 
 
 LIFECYCLE: Final[dict[str, Rule]] = {
     "Created": _rule({NOTHING}, S.QUEUED),
-    "Queued": _rule(WAITING, S.QUEUED),
-    "Preparing": _rule({S.QUEUED}, S.PENDING),
-    "Started": _rule(WAITING, S.RUNNING),
+    "Queued": _rule(WAITING, S.QUEUED, again=EXECUTING, named=RENEWABLE),
+    "Preparing": _rule({S.QUEUED}, S.PENDING, again=EXECUTING, named=RENEWABLE),
+    "Started": _rule(WAITING, S.RUNNING, named=RENEWABLE),
     "Updating": _rule({S.RUNNING}, S.UPDATING),
     "Updated": _rule({S.UPDATING}, S.RUNNING),
     "Paused": _rule(WAITING | {S.RUNNING}, S.PAUSED),
@@ -93,7 +102,7 @@ LIFECYCLE: Final[dict[str, Rule]] = {
     "PartiallySucceeded": _rule(ACTIVE, S.PARTIALLY_SUCCEEDED),
     "Failed": _rule(LIVE, S.FAILED),
     "Expired": _rule(MAY_EXECUTE, S.EXPIRED),
-    "Retried": _rule(TERMINAL, S.QUEUED),
+    "Retried": _rule(TERMINAL, S.QUEUED, again=EXECUTING, named=RENEWABLE),
     "ProgressReported": _rule(LIVE, None),
     "LabelsChanged": _rule(ANY, None),
     "ConfigChanged": _rule(LIVE, None),
@@ -103,7 +112,8 @@ LIFECYCLE: Final[dict[str, Rule]] = {
 }
 
 
-EVALUATION: Final[dict[str, Rule]] = LIFECYCLE | {
+EVALUATION: Final[dict[str, Rule]] = {
+    **{event: Rule(rule.after, rule.to) for event, rule in LIFECYCLE.items()},
     "RunStarted": _rule({S.QUEUED, S.RUNNING}, S.RUNNING, RunRule.NEXT),
     "DatasetCreated": _rule({S.RUNNING, S.PAUSED}, None, RunRule.OPEN),
     "LabelingRequested": _rule({S.RUNNING, S.PAUSED}, None, RunRule.OPEN),
@@ -114,7 +124,10 @@ EVALUATION: Final[dict[str, Rule]] = LIFECYCLE | {
     "Scheduled": _rule({S.RUNNING}, S.QUEUED),
     "Stopped": _rule(LIVE, S.CANCELLED),
 }
-"""What may happen to an evaluation job: it is SCHEDULED (QUEUED), RUNNING while any run is open, PAUSED, or STOPPED (CANCELLED)."""
+"""What may happen to an evaluation job: it is SCHEDULED (QUEUED), RUNNING while any run is open, PAUSED, or STOPPED (CANCELLED).
+
+Its runs have numbers of their own, so that no report sends it back to begin a new attempt.
+"""
 
 EVALUATION_JOBS: Final = "evaluationJobs"
 """The collection whose jobs live by that table."""
@@ -124,6 +137,12 @@ def allowed(event: str, standing: Standing, kind: str = "jobs") -> bool:
     """Whether an event of that type may follow that state, in a job of that collection."""
     rule = (EVALUATION if kind == EVALUATION_JOBS else LIFECYCLE).get(event)
     return rule is not None and standing in rule.after
+
+
+def begins_attempt(event: str, standing: Standing, kind: str = "jobs", *, named: bool) -> bool:
+    """Whether a report of that type may begin a new attempt in that state; `named`: it names the attempt."""
+    rule = (EVALUATION if kind == EVALUATION_JOBS else LIFECYCLE).get(event)
+    return rule is not None and standing in (rule.named if named else rule.again)
 
 
 def state_after(event: str) -> JobState | None:

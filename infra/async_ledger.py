@@ -25,7 +25,7 @@ from jobledger.domain.moments import Clock
 from jobledger.infra.eventstore.async_committer import AsyncCommitter
 from jobledger.infra.eventstore.async_writer import AsyncWriter
 from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.eventstore.verbs import About, Verbs
+from jobledger.infra.eventstore.verbs import About, AboutReport, Verbs
 from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent
 from jobledger.infra.forwarding import of_self
 from jobledger.infra.ledger import Ledger
@@ -114,7 +114,7 @@ class AsyncLedger(Verbs[Awaitable[Job]]):
         """As Ledger.command."""
         return await self.writer.write(name, command, about)
 
-    async def report(self, name: str, data: Data, **about: Unpack[About]) -> Recorded:
+    async def report(self, name: str, data: Data, **about: Unpack[AboutReport]) -> Recorded:
         """As Ledger.report."""
         return await self.writer.write(name, data, about)
 

@@ -25,7 +25,7 @@ class Projection(NamedTuple):
         return read(f"jobledger.projections.{self.name}", "schema").encode()
 
 
-JOBS: Final = Projection("jobs", 4, ("jobs",), jobs.functions(), follows=False)
+JOBS: Final = Projection("jobs", 5, ("jobs",), jobs.functions(), follows=False)
 INTERVALS: Final = Projection(
     "intervals",
     1,

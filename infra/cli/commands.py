@@ -72,7 +72,10 @@ COMMANDS: Final[dict[str, Entry]] = {
         "cli.jobs.write:record",
         "Report by hand what happened to a job. One that cannot be true is kept as Contradicted.",
     ),
-    "run": Entry("cli.jobs.write:run", "Run a command as a job, and exit as it does."),
+    "run": Entry(
+        "cli.jobs.write:run",
+        "Run a command as a job, and exit as it does. Run again under its name, it is a new attempt.",
+    ),
     "simulate": Entry("cli.jobs.write:simulate", "Make up a small cluster's week, in June 2026."),
     "rebuild": Entry(
         "cli.server.operate:rebuild",

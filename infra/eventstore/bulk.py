@@ -46,13 +46,13 @@ class BulkWrite(Pending):
         super().__init__()
         self.following: BulkWrite | None = None
         """What will be written next."""
-        self._events = events
-        self._encrypt = encrypt
+        self.events = events
+        self.encrypt = encrypt
         self._first: dict[str, int] = {}
         self._values: list[tuple[Any, ...]] = []
 
     def __len__(self) -> int:
-        return len(self._events)
+        return len(self.events)
 
     def prepare(self) -> None:
         """Checks the events and encodes them, unless that was done.
@@ -60,26 +60,32 @@ class BulkWrite(Pending):
         Raises InvalidFieldError for an event that no report could have made.
         """
         if not self._values:
-            self._first = _first_versions(self._events)
+            self._first = _first_versions(self.events)
             self.touches = list(self._first)
-            self._values = [_values(event) for event in self._events]
+            self._values = [_values(event) for event in self.events]
             self._encrypt_personal()
+
+    def keep(self, events: list[Event]) -> None:
+        """Writes only these of its events."""
+        self.events, self._values = events, []
+        self.__dict__.pop("rows", None)
+        self.prepare()
 
     def _encrypt_personal(self) -> None:
         made: dict[str, Key] = {}
         for n, values in enumerate(self._values):
             if MARKER in values[DATA]:
-                self._events[n] = self._encrypt(self._events[n], made)
-                self._values[n] = _values(self._events[n])
+                self.events[n] = self.encrypt(self.events[n], made)
+                self._values[n] = _values(self.events[n])
 
     @cached_property
     def rows(self) -> Sequence[Row]:  # type: ignore[override]
         """Made only where COPY does not serve, or to find out whether they were written."""
-        return [row_of(event, event.data.encode()) for event in self._events]
+        return [row_of(event, event.data.encode()) for event in self.events]
 
     def decide(self, jobs: dict[str, Job]) -> None:
         """History is believed: the events are folded, not judged."""
-        DecidedWrite(self.rows, self._events).decide(jobs)
+        DecidedWrite(self.rows, self.events).decide(jobs)
 
     def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
         """By COPY and the fold in SQL, if this role may; through `append` otherwise."""
@@ -88,7 +94,7 @@ class BulkWrite(Pending):
             return super().write(appender, jobs)
         # Those that begin here meet the unique index if they were there already.
         appender.check_versions({name: first for name, first in self._first.items() if first > 1})
-        placed = appender.advance(len(self._events))
+        placed = appender.advance(len(self.events))
         connection = appender.connection
         recorded = _microseconds(placed.recorded_time)
         with connection.cursor() as cursor, cursor.copy(COPY_EVENTS) as copy:
@@ -96,7 +102,7 @@ class BulkWrite(Pending):
             for position, values in enumerate(self._values, placed.first_position):
                 copy.write_row((position, recorded, *values))
         connection.execute(KEEP_TO_INDEXES)
-        last = placed.first_position + len(self._events) - 1
+        last = placed.first_position + len(self.events) - 1
         with connection.pipeline():
             connection.execute(FOLD_JOBS, (placed.first_position, last))
             if self.following is not None:

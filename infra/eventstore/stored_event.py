@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import orjson
 from jobledger.domain import canonical
+from jobledger.domain.attempts import BEGINNINGS
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import Data
 from jobledger.domain.events import Event, read_data
@@ -28,6 +29,9 @@ COLUMNS: Final = (
     "trace_parent",
     "data",
 )
+
+
+_BEGINNINGS: Final = frozenset(cls.__name__ for cls in BEGINNINGS)
 
 
 class Row(NamedTuple):
@@ -76,6 +80,15 @@ class RecordedEvent(NamedTuple):
     def data(self) -> Data:
         """The data as today's class for that type."""
         return read_data(self.type, self.schema, self.stored)
+
+    @property
+    def attempts_begun(self) -> int:
+        """How many attempts further the job is with it."""
+        if self.type not in _BEGINNINGS or not self.schema:
+            return 0
+        if self.schema == 1 or b'"attemptsBegun":' not in self.stored:
+            return int(self.type == "Retried")
+        return int(getattr(self.data, "attempts_begun", 0))
 
     @property
     def event(self) -> Event:

@@ -47,11 +47,21 @@ class About(TypedDict, total=False):
     """W3C Trace Context."""
 
 
+class AboutReport(About, total=False):
+    """What can be said of any report."""
+
+    attempt: int
+    """The number of the attempt it speaks of, from 1, as the job shows it."""
+    run_id: str
+    """Or an id that the reporter gave to that attempt: 1 to 256 printable characters."""
+
+
 class Verbs(Generic[Answer]):
     """Commands and reports. Each makes a request of its arguments and hands it to `ask`.
 
     `Answer` is the job as it is afterwards, or an awaitable of it. `data` of a report holds
-    further fields, kept as they are given.
+    further fields, kept as they are given. A report that names its attempt (`attempt` or `run_id`)
+    changes nothing else if the job is in a later one; domain/attempts.py says when one begins.
     """
 
     def __init__(self, ask: Callable[[str, JobCommand | Data, About], Answer]) -> None:
@@ -131,21 +141,24 @@ class Verbs(Generic[Answer]):
         name: str,
         queue_position: int | None = None,
         data: Fields = {},
-        **about: Unpack[About],
+        **about: Unpack[AboutReport],
     ) -> Answer:
-        """It waits; at this place in the line (0: about to begin), if that is known."""
+        """It waits; at this place in the line (0: about to begin), if that is known.
+
+        A running job was sent back to the queue by that: a new attempt begins.
+        """
         said = {"queuePosition": queue_position, **data}
         return self._ask(name, parse_data("Queued", said), about)
 
-    def preparing(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Answer:
+    def preparing(self, name: str, data: Fields = {}, **about: Unpack[AboutReport]) -> Answer:
         """Something is being made ready for it: PENDING."""
         return self._ask(name, parse_data("Preparing", data), about)
 
-    def started(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Answer:
-        """It runs."""
+    def started(self, name: str, data: Fields = {}, **about: Unpack[AboutReport]) -> Answer:
+        """It runs; in a new attempt, if the report names one that has not begun yet."""
         return self._ask(name, parse_data("Started", data), about)
 
-    def updating(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Answer:
+    def updating(self, name: str, data: Fields = {}, **about: Unpack[AboutReport]) -> Answer:
         """Its configuration is being changed."""
         return self._ask(name, parse_data("Updating", data), about)
 
@@ -155,42 +168,50 @@ class Verbs(Generic[Answer]):
         spec: Fields | None = None,
         error: Fields | str | None = None,
         data: Fields = {},
-        **about: Unpack[About],
+        **about: Unpack[AboutReport],
     ) -> Answer:
         """The change is over: `spec` is the new one whole, or `error` says why it failed."""
         said = {"spec": spec, "error": error, **data}
         return self._ask(name, parse_data("Updated", said), about)
 
     def paused(
-        self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[About]
+        self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """It was stopped, and can be resumed."""
         return self._ask(name, parse_data("Paused", {"reason": reason, **data}), about)
 
-    def resumed(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Answer:
+    def resumed(self, name: str, data: Fields = {}, **about: Unpack[AboutReport]) -> Answer:
         """It waits to run again after a pause."""
         return self._ask(name, parse_data("Resumed", data), about)
 
     def cancelling(
-        self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[About]
+        self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """Its end was asked for elsewhere."""
         return self._ask(name, parse_data("Cancelling", {"reason": reason, **data}), about)
 
     def cancelled(
-        self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[About]
+        self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """It ended because that was asked for."""
         return self._ask(name, parse_data("Cancelled", {"reason": reason, **data}), about)
 
     def succeeded(
-        self, name: str, output: Fields | None = None, data: Fields = {}, **about: Unpack[About]
+        self,
+        name: str,
+        output: Fields | None = None,
+        data: Fields = {},
+        **about: Unpack[AboutReport],
     ) -> Answer:
         """It ended well; `output` is what it made."""
         return self._ask(name, parse_data("Succeeded", {"output": output, **data}), about)
 
     def partially_succeeded(
-        self, name: str, output: Fields | None = None, data: Fields = {}, **about: Unpack[About]
+        self,
+        name: str,
+        output: Fields | None = None,
+        data: Fields = {},
+        **about: Unpack[AboutReport],
     ) -> Answer:
         """It ended, and some results may be missing."""
         return self._ask(name, parse_data("PartiallySucceeded", {"output": output, **data}), about)
@@ -200,47 +221,51 @@ class Verbs(Generic[Answer]):
         name: str,
         error: Fields | str | None = None,
         data: Fields = {},
-        **about: Unpack[About],
+        **about: Unpack[AboutReport],
     ) -> Answer:
         """It ended badly; `error` is a google.rpc.Status, or its message (code 2, UNKNOWN)."""
         return self._ask(name, parse_data("Failed", {"error": error, **data}), about)
 
     def expired(
-        self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[About]
+        self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """Its time ran out."""
         return self._ask(name, parse_data("Expired", {"reason": reason, **data}), about)
 
     def retried(
-        self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[About]
+        self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """A new attempt began elsewhere."""
         return self._ask(name, parse_data("Retried", {"reason": reason, **data}), about)
 
     def progress_reported(
-        self, name: str, output: Fields | None = None, data: Fields = {}, **about: Unpack[About]
+        self,
+        name: str,
+        output: Fields | None = None,
+        data: Fields = {},
+        **about: Unpack[AboutReport],
     ) -> Answer:
         """How far it is; `output` is what it has made so far."""
         return self._ask(name, parse_data("ProgressReported", {"output": output, **data}), about)
 
     def labels_changed(
-        self, name: str, labels: Mapping[str, str], data: Fields = {}, **about: Unpack[About]
+        self, name: str, labels: Mapping[str, str], data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """Its labels were replaced elsewhere."""
         return self._ask(name, parse_data("LabelsChanged", {"labels": labels, **data}), about)
 
     def config_changed(
-        self, name: str, spec: Fields, data: Fields = {}, **about: Unpack[About]
+        self, name: str, spec: Fields, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """Its configuration was replaced elsewhere."""
         return self._ask(name, parse_data("ConfigChanged", {"spec": spec, **data}), about)
 
     def policy_changed(
-        self, name: str, policy: Fields, data: Fields = {}, **about: Unpack[About]
+        self, name: str, policy: Fields, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """Who may do what with it was changed elsewhere."""
         return self._ask(name, parse_data("PolicyChanged", {"policy": policy, **data}), about)
 
-    def deleted(self, name: str, data: Fields = {}, **about: Unpack[About]) -> Answer:
+    def deleted(self, name: str, data: Fields = {}, **about: Unpack[AboutReport]) -> Answer:
         """It was deleted elsewhere."""
         return self._ask(name, parse_data("Deleted", data), about)

@@ -17,11 +17,12 @@ from jobledger.domain.commands import JobCommand
 from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError, LedgerError, RequestReusedError
 from jobledger.domain.job import Job, decide, judge
+from jobledger.infra.eventstore.attempts import with_attempt
 from jobledger.infra.eventstore.batch import JobCache
 from jobledger.infra.eventstore.feed import Feed
 from jobledger.infra.eventstore.pending import Intent, JobsWrite, JobWrite, Pending, Provenance
 from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.eventstore.verbs import About
+from jobledger.infra.eventstore.verbs import About, AboutReport
 from jobledger.infra.privacy.envelope import markers
 from jobledger.infra.privacy.subject_keys import SubjectKeys
 
@@ -40,7 +41,7 @@ class ReportedEvent(NamedTuple):
 
     name: str
     data: Data
-    about: About = {}
+    about: AboutReport | About = {}
 
 
 Report = ReportedEvent
@@ -59,11 +60,14 @@ class WritePath:
         self, name: str, request: Data | JobCommand, about: About
     ) -> Generator[Step, Any, Recorded]:
         """A command, or a report, on one job."""
+        if isinstance(request, Data):
+            request, about = with_attempt(request, about)
         name, provenance = names.parse_name(name), provenance_of(about)
         # 1. What is this job now, as far as this process knows?
         job = self._cache.find(name)
         # 2. Which events does the request make happen to it, and what are their bytes?
-        write = yield from self._decide(name, request, provenance, job)
+        at = about.get("occurred_time")
+        write = yield from self._decide(name, request, provenance, job, at)
         # 3. Wait until a commit has taken it, with whatever else waits. On a job that was out of
         #    date, the committer decides again.
         yield [write]
@@ -93,9 +97,11 @@ class WritePath:
         """Reports on any jobs, committed together; one that is refused keeps no other back."""
         writes, jobs = [], dict[str, Job]()
         for report in reports:
-            name, provenance = names.parse_name(report.name), provenance_of(report.about)
+            data, about = with_attempt(report.data, report.about)
+            name, provenance = names.parse_name(report.name), provenance_of(about)
             job = jobs.get(name) or self._cache.find(name)
-            write = yield from self._decide(name, report.data, provenance, job)
+            at = about.get("occurred_time")
+            write = yield from self._decide(name, data, provenance, job, at)
             if write.before is not None:
                 jobs[name] = write.after
             writes.append(write)
@@ -112,21 +118,29 @@ class WritePath:
         return outcomes
 
     def _decide(
-        self, name: str, request: Data | JobCommand, provenance: Provenance, job: Job | None
+        self,
+        name: str,
+        request: Data | JobCommand,
+        provenance: Provenance,
+        job: Job | None,
+        at: datetime | None,
     ) -> Generator[Step, Any, JobWrite]:
-        """The write, decided ahead; personal values are encrypted before they leave this process."""
-        write = JobWrite(name, _intent(request), provenance)
+        """The write, decided ahead; personal values are encrypted before they leave this process.
+
+        `at` is the time that a report gave, None for one of what occurs now.
+        """
+        write = JobWrite(name, _intent(request, at), provenance)
         decided = _prepare(write, job)
         if write.is_plain if decided else _holds_personal(request):
-            intent = yield partial(self._encrypted_intent, request)
+            intent = yield partial(self._encrypted_intent, request, at)
             write = JobWrite(name, intent, provenance, encrypted=True)
             _prepare(write, job)
         return write
 
-    def _encrypted_intent(self, request: Data | JobCommand) -> Intent:
+    def _encrypted_intent(self, request: Data | JobCommand, at: datetime | None) -> Intent:
         """The intent of the encrypted request; it refuses what cannot be encrypted."""
         try:
-            return _intent(self._keys.encrypt_request(request))
+            return _intent(self._keys.encrypt_request(request), at)
         except InvalidFieldError as error:
             return partial(_refuse, error)
 
@@ -170,9 +184,13 @@ def _holds_personal(request: Data | JobCommand) -> bool:
     return any(markers([value for _, value in request]))
 
 
-def _intent(request: Data | JobCommand) -> Intent:
-    """What a report or a command makes happen to a job."""
-    return partial(judge, request) if isinstance(request, Data) else partial(decide, request)
+def _intent(request: Data | JobCommand, at: datetime | None = None) -> Intent:
+    """What a report of something that occurred `at` that time, or a command, makes happen to a job."""
+    return partial(_judge, request, at) if isinstance(request, Data) else partial(decide, request)
+
+
+def _judge(data: Data, at: datetime | None, job: Job) -> tuple[Data, ...]:
+    return judge(data, job, at)
 
 
 def _refuse(error: LedgerError, _: Job) -> tuple[Data, ...]:

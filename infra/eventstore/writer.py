@@ -7,14 +7,15 @@ from typing import Any, TypeVar, Unpack
 
 from jobledger.domain.commands import JobCommand
 from jobledger.domain.data import Data
-from jobledger.domain.errors import LedgerError
+from jobledger.domain.errors import LedgerError, VersionConflictError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job
-from jobledger.infra.eventstore.bulk import bulk_writes
+from jobledger.infra.eventstore.bulk import BulkWrite, bulk_writes
 from jobledger.infra.eventstore.committer import Committer
 from jobledger.infra.eventstore.feed import Feed
 from jobledger.infra.eventstore.pending import Pending
-from jobledger.infra.eventstore.verbs import About
+from jobledger.infra.eventstore.resumed import ResumedWrite
+from jobledger.infra.eventstore.verbs import About, AboutReport
 from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent, Step, WritePath
 from jobledger.infra.privacy.subject_keys import SubjectKeys
 
@@ -41,7 +42,7 @@ class Writer:
         """Writes what the command makes happen; the methods of `Verbs` say what they raise."""
         return self.write(name, command, about)
 
-    def report(self, name: str, data: Data, **about: Unpack[About]) -> Recorded:
+    def report(self, name: str, data: Data, **about: Unpack[AboutReport]) -> Recorded:
         """Writes what was seen to happen, or that it contradicts what is known (`Contradicted`)."""
         return self.write(name, data, about)
 
@@ -66,14 +67,21 @@ class Writer:
         """Writes events that are decided already, as they are: an export, a migration.
 
         Each takes its place by its name and version. They are committed by the
-        thousand, in their order; returns how many. Raises VersionConflictError at
-        the first that does not follow what is there; what came before it stays.
+        thousand, in their order; returns how many were written. One that is there already,
+        the same at the same version, is left out, so that an append that broke off can be
+        repeated. Raises VersionConflictError at the first that neither is there nor follows
+        what is there; what came before it stays.
         """
-        written = 0
-        for write in bulk_writes(events, self._keys.encrypt_event):
+        writes = bulk_writes(events, self._keys.encrypt_event)
+        return sum(map(self._write_bulk, writes))
+
+    def _write_bulk(self, write: BulkWrite) -> int:
+        try:
             self.submit(write)
-            written += len(write)
-        return written
+        except VersionConflictError:
+            write = ResumedWrite(write, self._keys.is_repeated)
+            self.submit(write)
+        return len(write)
 
     def submit(self, write: Pending) -> None:
         """Writes something other than a decision on jobs; returns once it is durable.

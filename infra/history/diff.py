@@ -91,7 +91,7 @@ def path_text(parts: Iterable[str]) -> str:
 
 
 def diff_attempts(reader: Reader, name: str, attempts: tuple[int, int], as_of: Moment) -> list[Job]:
-    """The job at the end of each of the attempts: after the last event before the next Retried.
+    """The job at the end of each of the attempts: after the last event before the next one begins.
 
     Raises JobNotFoundError, and InvalidFieldError for an attempt there was not by then.
     """

@@ -131,7 +131,7 @@ def _opening(event: RecordedEvent, data: Data) -> str:
     at = _time(event.occurred_time)
     if isinstance(data, e.Contradicted):
         by = f" by {event.actor}" if event.actor else ""
-        return f"{data.report} was reported{by} on {at}, though the job was {data.state}"
+        return f"{data.report}{_attempt(data)} was reported{by} on {at}, though the job was {data.state}"
     verb = VERBS[event.type].removeprefix("was ")
     by = "" if event.actor is None else f" by {event.actor}"
     if by and event.type not in ASKED:
@@ -139,11 +139,23 @@ def _opening(event: RecordedEvent, data: Data) -> str:
     return f"{verb[0].upper()}{verb[1:]}{by} on {at}"
 
 
+def _attempt(data: e.Contradicted) -> str:
+    """The attempt that a report spoke of, if it named one."""
+    for field, called in (("attempt", "attempt"), ("runId", "run")):
+        if isinstance(named := data.data.get(field), str | int):
+            return f" of {called} {named}"
+    return ""
+
+
 def _consequence(step: Step, data: Data) -> str:
     """What that meant for the job; "" where the verb says it all."""
     match data:
         case e.Contradicted():
             return "it is kept as a contradiction and changed nothing else"
+        case e.Started(inferred=True):
+            return f"nobody said so, but something else was seen of attempt {step.after.attempt}"
+        case e.Queued() | e.Preparing() | e.Started() if data.attempts_begun:
+            return _detail(f"it was sent back, and attempt {step.after.attempt} begins", data)
         case e.Created(inferred=True):
             return "nobody said so, but something else was seen of it; waits in the queue"
         case e.Created():

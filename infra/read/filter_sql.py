@@ -21,13 +21,16 @@ class Column(NamedTuple):
     read: Callable[[str, str], Any]
 
 
+STATES: Final = ", ".join(JobState.__members__)
+
+
 def _as_text(_: str, text: str) -> str:
     return text
 
 
 def _as_state(field: str, text: str) -> str:
     if "*" not in text and text not in JobState.__members__:
-        raise InvalidFieldError("filter", f"{field} is never {text!r}")
+        raise InvalidFieldError("filter", f"{field} is never {text!r}, only {STATES}")
     return text
 
 

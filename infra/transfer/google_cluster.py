@@ -1,7 +1,7 @@
 """Google's cluster-usage traces, version 2 (clusterdata-2011-2): what each row means to the ledger.
 
 One row is one report of a scheduler on a job, or on a task, which the ledger
-takes for a job of its own. Which file, and how far it came, is importing.py's business.
+takes for a job of its own. Which file, and how far it came, is known to import_trace.py.
 """
 
 from __future__ import annotations
@@ -163,6 +163,34 @@ def _meaning(row: Row, standing: JobState | Outside) -> tuple[str, ...]:
             return ()  # Only a running job can be updated.
         case Report.UPDATE_RUNNING:
             return ("Updating", "Updated")
+
+
+def report_of(type_: str, data: JsonObject) -> str | None:
+    """Which of the trace's reports an imported event was recorded for; None for one that goes with another.
+
+    The reverse of `facts`, so that a row that was imported before is known again.
+    """
+    match type_:
+        case "Created":
+            return None if data.get("inferred") else Report.SUBMIT.name
+        case "Contradicted":
+            return str(data.get("report"))
+        case "Failed":
+            lost = data.get("error", {}).get("code") == LOST_DATA
+            return Report.LOST.name if lost else Report.FAIL.name
+    report = _REPORTS.get(type_)
+    return None if report is None else report.name
+
+
+_REPORTS: Final = {
+    "Resumed": Report.SUBMIT,
+    "Retried": Report.SUBMIT,
+    "Started": Report.SCHEDULE,
+    "Paused": Report.EVICT,
+    "Succeeded": Report.FINISH,
+    "Cancelled": Report.KILL,
+    "Updating": Report.UPDATE_RUNNING,
+}
 
 
 def _details(report: Report) -> JsonObject:

@@ -2,44 +2,33 @@
 
 A file is known by a digest of its rows, not by its name: importing it again adds
 nothing, and importing more of it (a download that broke off, say) adds the rest.
+A row of any other file is known by its job, time and report: so a file that was
+corrected adds what was corrected. Rows that cannot be read are named every time.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import zlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.events import Contradicted, Event
-from jobledger.domain.job import Job, evolve
+from jobledger.domain.job import Job
 from jobledger.infra.errors import InputError
-from jobledger.infra.eventstore.appender import Appender
-from jobledger.infra.eventstore.pending import Pending
-from jobledger.infra.eventstore.stored_event import Placed, row_of
-from jobledger.infra.eventstore.stored_event import Row as EventRow
+from jobledger.infra.eventstore.appender import READ_JOBS
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.store import Store
-from jobledger.infra.transfer.google_cluster import BadRowError, Kind, Row, facts, read_row
-from psycopg import errors
+from jobledger.infra.transfer.google_cluster import BadRowError, Kind, Row, read_row
+from jobledger.infra.transfer.import_write import Key, RowsWrite
+from jobledger.infra.transfer.trace_rows import CHUNK, Progress, check_kind, chunks_of, lines_of
+from jobledger.projections.jobs import job_of
 
 READ_PROGRESS: Final = sql.load(__package__, "read_progress")
-WRITE_PROGRESS: Final = sql.load(__package__, "write_progress")
-CLEAR_PROGRESS: Final = sql.load(__package__, "clear_progress")
-CHUNK: Final = 2_000
-"""Rows in one transaction."""
-ACTOR: Final = "import"
-
-Progress = Callable[[int], object]
-"""Told how many bytes of the file were read."""
 
 
 @dataclass
@@ -58,22 +47,33 @@ class Summary:
 
 
 class Importer:
-    """Writes traces into one project of a ledger."""
+    """Writes traces into one project of a ledger; with `dry_run` it only counts what it would write.
 
-    def __init__(self, store: Store, project: str, kind: Kind) -> None:
+    A dry run compares each file with what is in the ledger, and not with the files before it.
+    """
+
+    def __init__(self, store: Store, project: str, kind: Kind, *, dry_run: bool = False) -> None:
         self._store = store
         self._project = project
         self._kind = kind
+        self._overlay: dict[str, Job] | None = {} if dry_run else None
+        """Jobs as a dry run would have left them; None if this is none."""
+        self._known_until = 0
+        self._met: Counter[Key] = Counter()
+        """How often rows of this file were known again."""
 
     def run(self, file: Path, summary: Summary, progress: Progress = lambda read: None) -> None:
         """Imports one file, gzip'd or not, counting in `summary`; bad rows are left out.
 
-        Raises InputError for a file that cannot be read to its end, once what could be is imported.
+        Raises InputError for a file that cannot be read to its end, once what could be is imported,
+        and for one of another kind, of which nothing is.
         """
-        summary.before, digest = self._resume(file)
-        summary.rows = summary.before
-        lines = enumerate(_lines(file, progress), start=1)
-        deque(islice(lines, summary.before), maxlen=0)
+        check_kind(file, self._kind)
+        self._known_until, self._met = self._store.reader.size(), Counter()
+        before, digest = self._resume(file)
+        lines = enumerate(lines_of(file, progress), start=1)
+        for known in chunks_of(islice(lines, before)):
+            summary.before += len(self._rows(known, summary))
         broken: InputError | None = None
         while broken is None:
             chunk: list[tuple[int, bytes]] = []
@@ -97,16 +97,15 @@ class Importer:
             known = set(connection.execute(READ_PROGRESS, place).fetchall())
         digest, best = hashlib.sha256(), (0, hashlib.sha256())
         counts = {rows for rows, _ in known}
-        with suppress(InputError):  # Told when it is read in earnest.
-            for number, line in enumerate(_lines(file), start=1) if known else ():
+        with suppress(InputError):  # Raised when it is read in earnest.
+            for number, line in enumerate(lines_of(file), start=1) if known else ():
                 digest.update(line)
                 if number in counts and (number, digest.digest()) in known:
                     best = number, digest.copy()
         return best
 
-    def _write(
-        self, chunk: list[tuple[int, bytes]], mark: bytes | None, new_mark: bytes, summary: Summary
-    ) -> None:
+    def _rows(self, chunk: list[tuple[int, bytes]], summary: Summary) -> list[Row]:
+        """The reports of these lines; counts the lines, and names those that cannot be read."""
         rows: list[Row] = []
         for number, line in chunk:
             try:
@@ -119,66 +118,30 @@ class Importer:
             else:
                 rows.append(row)
         summary.rows += len(chunk)
+        return rows
+
+    def _write(
+        self, chunk: list[tuple[int, bytes]], mark: bytes | None, new_mark: bytes, summary: Summary
+    ) -> None:
+        rows = self._rows(chunk, summary)
         place = (self._project, self._kind.value, mark, new_mark, summary.rows, summary.file)
-        write = _Import(rows, place)
-        self._store.writer.submit(write)
-        summary.imported += len(rows)
+        write = RowsWrite(rows, place, self._known_until, self._met)
+        if self._overlay is None:
+            self._store.writer.submit(write)
+        else:
+            self._rehearse(write, self._overlay)
+        self._met.update(write.known)
+        summary.before += write.known.total()
+        summary.imported += len(rows) - write.known.total()
         summary.events += len(write.rows)
         summary.contradicted += write.contradicted
 
-
-class _Import(Pending):
-    """Some rows of a trace, decided on the jobs as they are when it is written."""
-
-    alone = True
-
-    def __init__(self, reports: Sequence[Row], place: tuple[Any, ...]) -> None:
-        super().__init__()
-        self.names = list(dict.fromkeys(row.name for row in reports))
-        self._reports = reports
-        self._place = place
-        self.contradicted = 0
-
-    def decide(self, jobs: dict[str, Job]) -> None:
-        rows: list[EventRow] = []
-        self.contradicted = 0
-        for report in self._reports:
-            job = jobs[report.name]
-            for data in facts(report, job):
-                event = Event(report.name, job.version + 1, data, report.time, ACTOR)
-                rows.append(row_of(event, data.encode()))
-                self.contradicted += isinstance(data, Contradicted)
-                job = evolve(job, event)
-            jobs[report.name] = job
-        self.rows = rows
-
-    def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
-        placed = super().write(appender, jobs)
-        project, kind, mark, new_mark, rows, file = self._place
-        try:
-            appender.connection.execute(CLEAR_PROGRESS, (project, kind, mark))
-            appender.connection.execute(WRITE_PROGRESS, (project, kind, new_mark, rows, file))
-        except errors.UniqueViolation as error:
-            raise InputError(file, 0, "is being imported by somebody else just now") from error
-        return placed
-
-
-def _lines(file: Path, progress: Progress = lambda read: None) -> Iterator[bytes]:
-    """The lines of a file, gzip'd or not; raises InputError where it cannot be read on."""
-    number = 0
-    try:
-        with file.open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            source: Iterable[bytes] = gzip.GzipFile(fileobj=raw) if zipped else raw
-            for number, line in enumerate(source, start=1):
-                yield line
-                if number % CHUNK == 0:
-                    progress(raw.tell())
-            progress(raw.tell())
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(
-            str(file), number + 1, f"the gzip is broken off or damaged: {error}"
-        ) from error
-    except OSError as error:
-        raise InputError(str(file), 0, error.strerror or str(error)) from error
+    def _rehearse(self, write: RowsWrite, overlay: dict[str, Job]) -> None:
+        """Decides as if what was decided before had been written."""
+        with self._store.reader.connection() as connection, translated():
+            names = [name for name in write.names if name not in overlay]
+            jobs = {name: overlay.get(name) or Job(name=name) for name in write.names}
+            for row in connection.execute(READ_JOBS, (names,)):
+                jobs[row[0]] = job_of(row)
+            write.plan(connection, jobs)
+        overlay.update(jobs)

@@ -72,16 +72,16 @@ def job_lines(events: list[RecordedEvent], moment: datetime) -> Iterator[JsonObj
 
 
 def attempts(events: Iterable[RecordedEvent]) -> list[list[Stretch]]:
-    """The stretches of each attempt; a state that is entered again without a retry goes on."""
+    """The stretches of each attempt; a state that is entered again within an attempt goes on."""
     made: list[list[Stretch]] = []
     for event in events:
         state = ENTERED.get(event.type)
-        retried = event.type == "Retried"
-        if state is None or (made and made[-1][-1].state is state and not retried):
+        begins = event.attempts_begun > 0
+        if state is None or (made and made[-1][-1].state is state and not begins):
             continue
         if made:
             made[-1][-1] = made[-1][-1]._replace(end=event.occurred_time)
-        if retried or not made:
+        if begins or not made:
             made.append([])
         made[-1].append(Stretch(state, event, None))
     return made

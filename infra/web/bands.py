@@ -204,13 +204,15 @@ def _attempts(outline: Outline, scale: Scale) -> list[Attempt]:
     begins = [1, *(end + 1 for end in ends)]
     stretches = list(zip(begins, ends, strict=False))[:MOST_ATTEMPTS]
     return [
-        _attempt(outline, scale, number, *stretch) for number, stretch in enumerate(stretches, 1)
+        _attempt(outline, scale, number, first, last)
+        for number, (first, last) in enumerate(stretches, 1)
+        if first <= last
     ]
 
 
 def attempt_ends(outline: Outline) -> list[int]:
-    """The last step of each attempt; an attempt of no steps has none."""
-    begins = [n for n, row in enumerate(outline.rows) if row.type == "Retried" and n]
+    """The last step of each attempt; for one that nothing was reported of, that of the one before."""
+    begins = [n for n, row in enumerate(outline.rows) if n for _ in range(row.attempts_begun)]
     return [*begins, len(outline.rows)]
 
 

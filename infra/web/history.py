@@ -43,6 +43,7 @@ class Happened(NamedTuple):
     occurred_time: datetime
     recorded_time: datetime
     actor: str | None
+    attempts_begun: int = 0
 
 
 def happened(event: RecordedEvent) -> Happened:
@@ -54,6 +55,7 @@ def happened(event: RecordedEvent) -> Happened:
         event.occurred_time,
         event.recorded_time,
         event.actor,
+        event.attempts_begun,
     )
 
 

@@ -27,6 +27,7 @@ COLUMNS: Final = (
     "labels",
     "spec",
     "output",
+    "run_ids",
 )
 """The columns a Job is read from; project, kind and etag follow from the name and version."""
 
@@ -35,6 +36,7 @@ def job_of(row: tuple[Any, ...]) -> Job:
     """The job that a row of COLUMNS holds."""
     values = dict(zip(COLUMNS, row, strict=True))
     values["state"] = STATES[values["state"]]
+    values["run_ids"] = tuple(values["run_ids"] or ())
     # The row was made from a Job, so there is nothing to validate.
     return Job.model_construct(**values)
 
@@ -73,6 +75,8 @@ def change(before: Job, after: Job) -> Change:
         row["keep_output"] = True
     elif after.output is not None:
         row["output"] = _json(after.output)
+    if after.run_ids and after.run_ids is not before.run_ids:
+        row["run_ids"] = after.run_ids
     return Change(before, after, orjson.dumps(row)[:-1])
 
 
@@ -105,6 +109,7 @@ PRESENT: Final = {
 AT: Final = {
     "function": "job_at",
     "arguments": "of text, until bigint",
+    "types": "text, bigint",
     "meaning": "as the ledger knew it at a position",
     # `+ 0`: found by name, and not by position, of which nearly all are before `until`.
     "which": "name = of AND position + 0 <= until",
@@ -116,6 +121,7 @@ AT: Final = {
 IN_ORDER: Final = AT | {
     "function": "job_in_order",
     "arguments": "of text, until bigint, at timestamptz",
+    "types": "text, bigint, timestamptz",
     "meaning": "the same as it happened, if its events occurred in the order of their versions",
     "which": f"{AT['which']} AND occurred_time <= at",
 }

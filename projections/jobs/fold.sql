@@ -40,6 +40,42 @@ IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN substr(data, 1, 10) = '{{"output":':
 CREATE OR REPLACE FUNCTION has_no_spec(data bytea) RETURNS boolean
 IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN position('"spec":'::bytea IN data) = 0;
 
+-- How many attempts further the job is with an event: a fact of the types that can begin one.
+-- Data of their first schema says nothing of that.
+CREATE OR REPLACE FUNCTION attempts_begun(type text, schema smallint, data bytea) RETURNS integer
+STABLE PARALLEL SAFE LANGUAGE sql RETURN
+    CASE WHEN type NOT IN ('Started', 'Queued', 'Preparing', 'Retried') THEN 0
+         WHEN schema > 1 AND position('"attemptsBegun":'::bytea IN data) > 0
+         THEN coalesce((read_json(data) ->> 'attemptsBegun')::integer, (type = 'Retried')::integer)
+         ELSE (type = 'Retried')::integer END;
+
+-- What such an event names the attempt by; null where it does not.
+CREATE OR REPLACE FUNCTION run_id(type text, schema smallint, data bytea) RETURNS text
+STABLE PARALLEL SAFE LANGUAGE sql RETURN
+    CASE WHEN type IN ('Started', 'Queued', 'Preparing', 'Retried')
+          AND schema > 1 AND position('"runId":'::bytea IN data) > 0 THEN read_json(data) ->> 'runId' END;
+
+-- A job's run ids once attempts were named by these, or began without (null), the newest first.
+-- See remembered() in domain/attempts.py.
+CREATE OR REPLACE FUNCTION fold_run_ids(before json, named text[]) RETURNS json
+IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN (
+    SELECT to_json(CASE WHEN named[1] IS NULL THEN array_append(array_agg(id ORDER BY place), NULL)
+                        ELSE array_agg(id ORDER BY place) END)
+    FROM (
+        SELECT id, max(place) AS place
+        FROM (
+            SELECT id, place - 1000000000 AS place
+            FROM json_array_elements_text(coalesce(before, '[]')) WITH ORDINALITY AS b (id, place)
+            UNION ALL
+            SELECT id, -place FROM unnest(named) WITH ORDINALITY AS n (id, place)
+        ) AS every
+        WHERE id IS NOT NULL
+        GROUP BY id
+        ORDER BY 2 DESC LIMIT 100
+    ) AS latest
+    HAVING count(*) > 0
+);
+
 -- An evaluation job's output once these were told, the newest first: what events say of its runs
 -- has their type before it. See domain/runs.py.
 CREATE OR REPLACE FUNCTION fold_runs(before json, told bytea[]) RETURNS json
@@ -99,16 +135,16 @@ BEGIN
             create_time = new.create_time, start_time = new.start_time, end_time = new.end_time,
             update_time = new.update_time, delete_time = new.delete_time, error = new.error,
             error_message = new.error_message, labels = new.labels, spec = new.spec,
-            output = new.output, etag = etag(new.name, new.version), last_position = new.last_position
+            output = new.output, run_ids = new.run_ids, etag = etag(new.name, new.version), last_position = new.last_position
         FROM merged AS new WHERE new.known AND jobs.name = new.name
     )
     INSERT INTO jobs (
         name, project, kind, state, version, attempt, create_time, start_time, end_time,
-        update_time, delete_time, error, error_message, labels, spec, output, etag,
+        update_time, delete_time, error, error_message, labels, spec, output, run_ids, etag,
         first_position, last_position
     )
     SELECT name, project, kind, state, version, attempt, create_time, start_time, end_time,
-           update_time, delete_time, error, error_message, labels, spec, output, etag(name, version),
+           update_time, delete_time, error, error_message, labels, spec, output, run_ids, etag(name, version),
            first_position, last_position
     FROM merged WHERE NOT known;
 END $$;

@@ -13,7 +13,8 @@ WITH fresh AS (
                 THEN begins_with_output(data) OR read_json(data) -> 'output' IS NOT NULL
                 WHEN type IN ('RunStarted', 'EvaluationCreated', 'RunFailed')
                 THEN split_part(name, '/', -2) = 'evaluationJobs'
-                ELSE type = 'Retried' END AS outputs,
+                ELSE attempts_begun(type, schema, data) > 0 END AS outputs,
+           attempts_begun(type, schema, data) AS begun, run_id(type, schema, data) AS run_id,
            CASE WHEN type = 'Updated' THEN read_json(data) -> 'spec' IS NOT NULL
                 ELSE type IN ('Created', 'ConfigChanged') END AS specifies
     FROM events
@@ -27,7 +28,8 @@ delta AS (
            min(version) AS first_version,
            min(position) AS first_position,
            max(position) AS last_position,
-           count(*) FILTER (WHERE type = 'Retried') AS retries,
+           sum(begun)::integer AS begun,
+           array_agg(run_id ORDER BY place DESC) FILTER (WHERE begun > 0 OR run_id IS NOT NULL) AS run_ids,
            max(occurred_time) AS update_time,
            (array_agg(type ORDER BY place DESC) FILTER (WHERE state IS NOT NULL))[1] AS entered_by,
            (array_agg(occurred_time ORDER BY place DESC) FILTER (WHERE state IS NOT NULL))[1] AS entered,
@@ -43,6 +45,7 @@ delta AS (
            (array_agg(data ORDER BY place DESC) FILTER (WHERE specifies))[1] AS spec,
            array_agg(
                CASE WHEN type IN ('RunStarted', 'EvaluationCreated', 'RunFailed') THEN convert_to(type, 'UTF8') || data
+                    WHEN begun > 0 THEN '{{}}'  -- A new attempt has no output yet.
                     ELSE data END
                ORDER BY place DESC
            ) FILTER (WHERE outputs) AS outputs
@@ -56,7 +59,7 @@ merged AS {kept} (
            split_part(delta.name, '/', -2) AS kind,
            coalesce(state_after(entered_by), old.state) AS state,
            delta.version,
-           coalesce(old.attempt, 1) + delta.retries AS attempt,
+           coalesce(old.attempt, 1) + delta.begun AS attempt,
            coalesce(old.create_time, create_times[cardinality(create_times)]) AS create_time,
            coalesce(old.start_time, start_times[cardinality(start_times)]) AS start_time,
            CASE
@@ -79,6 +82,7 @@ merged AS {kept} (
            CASE WHEN outputs IS NULL THEN old.output
                 WHEN split_part(delta.name, '/', -2) = 'evaluationJobs' THEN fold_runs(old.output, outputs)
                 ELSE read_json(outputs[1]) -> 'output' END AS output,
+           CASE WHEN delta.run_ids IS NULL THEN old.run_ids ELSE fold_run_ids(old.run_ids, delta.run_ids) END AS run_ids,
            coalesce(old.first_position, delta.first_position) AS first_position,
            delta.last_position
     FROM delta LEFT JOIN jobs AS old ON {before},

@@ -20,7 +20,9 @@ CREATE TABLE jobs (
     output json,
     etag text COLLATE "C" NOT NULL,
     first_position bigint NOT NULL,
-    last_position bigint NOT NULL
+    last_position bigint NOT NULL,
+    -- Text and nulls; see Job.run_ids. Null where no attempt was ever named.
+    run_ids json
 ) WITH (fillfactor = 80);
 CREATE INDEX jobs_created ON jobs (coalesce(create_time, '-infinity') DESC, name);
 CREATE INDEX jobs_evaluating ON jobs (name) WHERE kind = 'evaluationJobs';

@@ -1,23 +1,23 @@
 -- Writes job rows as the domain's fold made them, in the transaction that appends their events.
 -- Only append calls it; `n` and `first` count from the position of the batch's first event.
--- A changed job leaves out labels, spec and output where they are as they were.
+-- A changed job leaves out labels, spec, output and run_ids where they are as they were.
 CREATE OR REPLACE FUNCTION write_jobs(base bigint, new_jobs json, changed_jobs json) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     IF new_jobs IS NOT NULL THEN
         INSERT INTO jobs (
             name, project, kind, state, version, attempt, create_time, start_time, end_time,
-            update_time, delete_time, error, error_message, labels, spec, output, etag,
+            update_time, delete_time, error, error_message, labels, spec, output, run_ids, etag,
             first_position, last_position
         )
         SELECT j.name, split_part(j.name, '/', 2), split_part(j.name, '/', -2), j.state, j.version,
                j.attempt, j.create_time, j.start_time, j.end_time, j.update_time, j.delete_time,
-               j.error, j.error_message, j.labels, j.spec, j.output, j.etag, base + j.first, base + j.n
+               j.error, j.error_message, j.labels, j.spec, j.output, j.run_ids, j.etag, base + j.first, base + j.n
         FROM json_to_recordset(new_jobs) AS j (
             name text, state text, version integer, attempt integer, create_time timestamptz,
             start_time timestamptz, end_time timestamptz, update_time timestamptz,
-            delete_time timestamptz, error json, error_message text, labels jsonb, spec json, output json, etag text,
-            first integer, n integer
+            delete_time timestamptz, error json, error_message text, labels jsonb, spec json, output json,
+            run_ids json, etag text, first integer, n integer
         );
     END IF;
     IF changed_jobs IS NOT NULL THEN
@@ -28,13 +28,14 @@ BEGIN
             error = j.error, error_message = j.error_message,
             labels = coalesce(j.labels, jobs.labels),
             spec = coalesce(j.spec, jobs.spec),
+            run_ids = coalesce(j.run_ids, jobs.run_ids),
             output = CASE WHEN j.keep_output THEN jobs.output ELSE j.output END,
             etag = j.etag, last_position = base + j.n
         FROM json_to_recordset(changed_jobs) AS j (
             name text, state text, version integer, attempt integer, create_time timestamptz,
             start_time timestamptz, end_time timestamptz, update_time timestamptz,
             delete_time timestamptz, error json, error_message text, labels jsonb, spec json, output json,
-            keep_output boolean, etag text, n integer
+            run_ids json, keep_output boolean, etag text, n integer
         )
         WHERE jobs.name = j.name COLLATE "C";
     END IF;

@@ -33,7 +33,9 @@ def golden() -> list[dict[str, Any]]:
 
 
 def test_there_is_a_golden_event_of_every_type() -> None:
-    assert [event["type"] for event in golden()] == list(EVENT_TYPES)
+    assert [event["type"] for event in golden() if event["schema"] == 1] == list(EVENT_TYPES)
+    newest = {event["type"]: event["schema"] for event in golden()}
+    assert newest == {type_: cls.schema_number for type_, cls in EVENT_TYPES.items()}
 
 
 @pytest.mark.parametrize("event", golden(), ids=lambda event: f"{event['type']}{event['schema']}")
@@ -60,8 +62,24 @@ def test_data_of_older_schemas_is_upcast_step_by_step(monkeypatch: pytest.Monkey
 
 
 def test_a_schema_of_the_future_is_refused() -> None:
-    with pytest.raises(UnknownEventTypeError, match=r"schema 2"):
-        read_data("Started", 2, b"{}")
+    with pytest.raises(UnknownEventTypeError, match=r"schema 3"):
+        read_data("Started", 3, b"{}")
+
+
+def test_fields_that_meant_nothing_in_an_older_schema_mean_nothing_now() -> None:
+    stored = b'{"attempt":"7/a","attemptsBegun":5,"inferred":"x","runId":[1],"worker":"w"}'
+
+    for type_, aside in (
+        ("Started", {"inferred": "x"}),
+        ("Queued", {}),
+        ("Preparing", {}),
+        ("Retried", {}),
+    ):
+        data = read_data(type_, 1, stored)
+        assert data == parse_data(type_, {
+            "worker": "w", "attempt": "7/a", "ofSchema1": {"attemptsBegun": 5, "runId": [1]} | aside,
+            **({} if aside else {"inferred": "x"}),
+        })  # fmt: skip
 
 
 @pytest.mark.slow

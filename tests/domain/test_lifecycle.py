@@ -15,6 +15,7 @@ from jobledger.domain.states import (
     JobState,
     Standing,
     allowed,
+    begins_attempt,
     state_after,
 )
 
@@ -43,6 +44,13 @@ MAY_FOLLOW = {
     "Contradicted": f"{LIVE} {TERMINAL} GONE",
     "Deleted": TERMINAL,
 }
+BEGINS_ATTEMPT = {
+    "Queued": "RUNNING UPDATING",
+    "Preparing": "RUNNING UPDATING",
+    "Retried": "RUNNING UPDATING",
+}
+RENEWABLE = f"QUEUED PENDING RUNNING PAUSED UPDATING {TERMINAL}"
+BEGINS_NAMED_ATTEMPT = dict.fromkeys(("Queued", "Preparing", "Started", "Retried"), RENEWABLE)
 EVALUATION_MAY_FOLLOW = MAY_FOLLOW | {
     "RunStarted": "QUEUED RUNNING",
     "DatasetCreated": "RUNNING PAUSED",
@@ -67,6 +75,15 @@ def test_an_event_may_follow_just_the_states_the_design_names(
 ) -> None:
     may_follow = TABLES[kind].get(event, "").split()
     assert allowed(event, standing, kind) == (standing.name in may_follow)
+
+
+@pytest.mark.parametrize("event", EVENT_TYPES)
+@pytest.mark.parametrize("kind", TABLES)
+def test_an_event_may_begin_an_attempt_after_just_these_states(event: str, kind: str) -> None:
+    for standing in STANDINGS:
+        for named, table in ((False, BEGINS_ATTEMPT), (True, BEGINS_NAMED_ATTEMPT)):
+            states = table.get(event, "").split() if kind == "jobs" else []
+            assert begins_attempt(event, standing, kind, named=named) == (standing.name in states)
 
 
 def test_every_event_has_a_rule_and_every_rule_an_event() -> None:
@@ -96,6 +113,11 @@ def test_a_report_is_kept_as_it_is_or_as_contradicted(event: str, state: JobStat
     if allowed(event, state):
         assert recorded is report
         assert after.state is (state_after(event) or state)
+    elif begins_attempt(event, state, named=False):
+        began = {} if event == "Retried" else {"attemptsBegun": 1, "attempt": 2}
+        assert recorded.json_object() == report.json_object() | began
+        assert after.state is state_after(event)
+        assert after.attempt == 2
     else:
         assert recorded == Contradicted(report=event, state=state.name, data=report.json_object())
         assert after.state is state

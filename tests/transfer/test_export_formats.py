@@ -32,7 +32,7 @@ def test_cloud_events_are_read_by_their_library(past: Ledger) -> None:
     for event, cloud in zip(events, read, strict=True):
         assert cloud.get_id() == f"{past.name}/{event.position}"
         assert cloud.get_source() == f"/ledgers/{past.name}"
-        assert cloud.get_type() == f"jobledger.job.{event.type}.v1"
+        assert cloud.get_type() == f"jobledger.job.{event.type}.v{event.schema}"
         assert (cloud.get_subject(), cloud.get_time()) == (event.name, event.occurred_time)
         assert cloud.get_data() == event.json
         assert int(cloud.get_extension("position")) == event.position

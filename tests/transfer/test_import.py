@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections import Counter
+from itertools import count
 from pathlib import Path
+from random import Random
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.errors import InputError
+from jobledger.infra.transfer import import_trace, trace_rows
 from jobledger.infra.transfer.google_cluster import Kind
 from jobledger.infra.transfer.import_trace import Importer, Summary
 from jobledger.infra.upkeep.verify import verify
 
 from tests.checkout import shared
+from tests.desks import Desk
 from tests.traces import Answer
 
 TRACE = "traces/google-cluster-2011"
@@ -190,6 +197,108 @@ def test_a_gzip_that_is_broken_off_gives_what_it_has(ledger: Ledger, tmp_path: P
     rest = load(ledger, whole)
     assert rest.before == summary.imported
     assert ledger.size() == 20_000
+
+
+_projects = count()
+
+
+def plain(summary: Summary) -> dict[str, object]:
+    return vars(summary) | {"bad": [str(error) for error in summary.bad]}
+
+
+REPORTED = st.lists(
+    st.tuples(st.integers(0, 9), st.integers(1, 4), st.integers(0, 8)), min_size=1, max_size=25
+)
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    REPORTED, st.lists(st.integers(0, 24), max_size=5), st.randoms(use_true_random=False), st.data()
+)
+def test_a_corrected_file_adds_what_was_corrected_and_nothing_else(
+    ledger: Ledger,
+    tmp_path: Path,
+    reported: list[tuple[int, int, int]],
+    bad: list[int],
+    random: Random,
+    data: st.DataObject,
+) -> None:
+    """Also if its rows are in another order, or in several files, or chunks end anywhere."""
+    project = f"t{next(_projects)}"
+    right = [row(*report) for report in reported]
+    wrong = {n for n in bad if n < len(right)}
+    first = [line if n not in wrong else f"not,a,row,{n}\n" for n, line in enumerate(right)]
+    again = list(right)
+    if data.draw(st.booleans()):
+        random.shuffle(again)
+    # The same row twice is told from one row in two files only within a file.
+    cut = data.draw(st.integers(0, len(again))) if len({*right}) == len(right) else 0
+
+    def load_all(*files: list[str], dry_run: bool = False) -> list[Summary]:
+        importer, summaries = Importer(ledger, project, Kind.JOB, dry_run=dry_run), []
+        for number, lines in enumerate(files):
+            file = tmp_path / f"{project}-{number}.csv"
+            file.write_text("".join(lines))
+            summaries.append(Summary(str(file)))
+            importer.run(file, summaries[-1])
+        return summaries
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (trace_rows, import_trace):
+            patch.setattr(module, "CHUNK", data.draw(st.integers(1, 30)))
+        for files, is_new in (
+            ([first], len(right) - len(wrong)),
+            ([first], 0),
+            ([again[:cut], again[cut:]], len(wrong)),
+            ([right], 0),
+        ):
+            size = ledger.size()
+            planned = load_all(*files, dry_run=True)
+            assert ledger.size() == size
+            summaries = load_all(*files)
+            assert [plain(s) for s in planned] == [plain(s) for s in summaries]
+            assert sum(s.imported for s in summaries) == is_new
+            assert ledger.size() - size == sum(s.events for s in summaries)
+            assert sum(len(s.bad) for s in summaries) == (len(wrong) if files == [first] else 0)
+            for s in summaries:
+                assert s.rows == s.imported + s.before + s.after_the_trace + len(s.bad)
+    assert sound(ledger)
+
+
+def test_a_file_of_the_other_kind_is_refused_at_its_first_row(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    task = "0,,7,1,,0,u,2,0,,,,\n"
+    file = write(tmp_path / "a.gz", task * 30_000)
+    with pytest.raises(InputError, match="--kind task") as caught:
+        load(ledger, file)
+    assert caught.value.line == 1
+    with pytest.raises(InputError, match="--kind job"):
+        load(ledger, write(tmp_path / "b.gz", row(0, 7, 0)), Kind.TASK)
+    with pytest.raises(InputError, match="neither are the 99 rows after it"):
+        load(ledger, write(tmp_path / "c.gz", "{}\n" * 100))
+    assert ledger.size() == 0
+    assert load(ledger, file, Kind.TASK).imported == 30_000
+
+
+def test_a_dry_run_says_what_an_import_would_do(
+    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(row(0, 7, 0) + "bad\n" + row(1, 7, 1))
+    importing = ("import", "google-cluster-trace", "--kind", "job", str(file))
+    assert desk.run(*importing, "--dry-run", "--json") == 1
+    planned = json.loads(capsys.readouterr().out)
+    assert desk.ledger.size() == 0
+    assert desk.run(*importing, "--json") == 1
+    assert planned == json.loads(capsys.readouterr().out) | {"dryRun": True}
+    assert desk.ledger.size() == 2
+    assert desk.run(*importing) == 1
+    said = capsys.readouterr()
+    assert "0 imported as 0 events (0 contradicted), 2 imported before" in said.out
+    assert f"{file}, line 2: has 1 columns, not 8" in said.err
 
 
 def test_a_missing_file_is_one_sentence(ledger: Ledger, tmp_path: Path) -> None:

@@ -13,13 +13,20 @@ from pathlib import Path
 from threading import Thread
 from types import FrameType
 from typing import IO, Final
+from uuid import uuid4
 
-from jobledger.domain.errors import LedgerError
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.data import UNKNOWN, Data
+from jobledger.domain.errors import JobExistsError, LedgerError
+from jobledger.domain.events import Retried, Started, parse_data
+from jobledger.domain.job import Job
+from jobledger.domain.states import TERMINAL, WAITING
 from jobledger.infra.ledger import Ledger
 
 LAST_LINES: Final = 20
 LAST_CHARACTERS: Final = 4_000
 """How much of the command's stderr becomes the error message."""
+
 NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
 SIGNALLED: Final = 128
@@ -76,43 +83,98 @@ class Command:
             self._process.send_signal(number)
 
     def _pass_stderr_on(self, stderr: IO[bytes]) -> None:
-        for line in stderr:
-            sys.stderr.buffer.write(line)
-            sys.stderr.buffer.flush()
-            self._said.append(line.decode(errors="replace"))
+        with stderr:
+            for line in stderr:
+                sys.stderr.buffer.write(line)
+                sys.stderr.buffer.flush()
+                self._said.append(line.decode(errors="replace"))
 
 
 def run_as_job(
-    open_ledger: Callable[[], Ledger], name: str, labels: Mapping[str, str], command: Command
+    open_ledger: Callable[[], Ledger],
+    name: str,
+    labels: Mapping[str, str],
+    command: Command,
+    *,
+    once: bool = False,
 ) -> int:
-    """Runs it and tells the ledger; returns the command's exit code, whatever became of the telling.
+    """Runs the command and reports it; returns its exit code, whatever became of the reports.
 
-    Raises InvalidFieldError, before anything runs, for a name or labels that are not right.
+    If there is such a job already, this run is a new attempt at it; with `once` it is refused: then
+    every LedgerError is raised before anything runs. Raises InvalidFieldError, before anything
+    runs, for a name or labels that are not right.
     """
-    actor = f"{os.environ.get('USER', 'unknown')}@{os.uname().nodename}"[:256]
-    spec = {"command": command.words, "directory": str(Path.cwd())}
     with command.signals_passed_on():
         try:
             ledger = open_ledger()
         except LedgerError as error:
+            if once:
+                raise
             _complain(error)
             return command.run(lambda: None)
         with ledger:
-            _tell(lambda: ledger.create(name, labels, spec, actor=actor))
-            code = command.run(lambda: _tell(lambda: ledger.started(name, actor=actor)))
-            _tell(lambda: _tell_end(ledger, name, command, code, actor))
-    return code
+            return Run(ledger, name, command).carry_out(labels, once=once)
 
 
-def _tell_end(ledger: Ledger, name: str, command: Command, code: int, actor: str) -> None:
-    data = {"exitCode": code}
-    if command.signal is not None:
-        ledger.cancelled(name, f"stopped by {command.signal.name}", data, actor=actor)
-    elif code == 0:
-        ledger.succeeded(name, data, actor=actor)
-    else:
-        message = command.said or f"exited with code {code}"
-        ledger.failed(name, {"code": 2, "message": message}, data, actor=actor)
+class Run:
+    """One run of a command, as an attempt at a job. Its reports name the attempt by an id of this run."""
+
+    def __init__(self, ledger: Ledger, name: str, command: Command) -> None:
+        self._ledger = ledger
+        self._name = name
+        self._command = command
+        self._run_id = uuid4().hex
+        self._actor = f"{os.environ.get('USER', 'unknown')}@{os.uname().nodename}"[:256]
+
+    def carry_out(self, labels: Mapping[str, str], *, once: bool) -> int:
+        """Runs the command and reports it; returns its exit code."""
+        spec = {"command": self._command.words, "directory": str(Path.cwd())}
+        if once:
+            self._ledger.create(self._name, labels, spec, actor=self._actor)
+        else:
+            _tell(lambda: self._begin(labels, spec))
+        code = self._command.run(lambda: _tell(lambda: self._report(Started())))
+        _tell(lambda: self._report(self._end(code)))
+        return code
+
+    def _begin(self, labels: Mapping[str, str], spec: JsonObject) -> None:
+        """Creates the job; one that is there, and does not just wait to be run, begins a new attempt."""
+        try:
+            self._ledger.create(self._name, labels, spec, actor=self._actor)
+        except JobExistsError:
+            job = self._ledger.get(self._name)
+            if job.state not in WAITING:
+                self._begin_again(job, labels, spec)
+
+    def _begin_again(self, job: Job, labels: Mapping[str, str], spec: JsonObject) -> None:
+        if job.state not in TERMINAL:
+            state = "in no state" if job.state is None else job.state.name
+            _warn(f"{job.name} is {state} in attempt {job.attempt}, and this run is a new attempt")
+        if not self._report(Retried(reason="run again")):
+            return
+        self._ledger.change_config(job.name, job.spec | spec, actor=self._actor)
+        self._ledger.change_labels(job.name, job.labels | dict(labels), actor=self._actor)
+
+    def _end(self, code: int) -> Data:
+        """What is reported once the command has ended."""
+        said = {"exitCode": code}
+        if self._command.signal is not None:
+            reason = f"stopped by {self._command.signal.name}"
+            return parse_data("Cancelled", said | {"reason": reason})
+        if code == 0:
+            return parse_data("Succeeded", {"output": said})
+        message = self._command.said or f"exited with code {code}"
+        return parse_data("Failed", said | {"error": {"code": UNKNOWN, "message": message}})
+
+    def _report(self, data: Data) -> bool:
+        """Whether it was recorded as it is, and does not contradict what is known."""
+        run_id, actor = self._run_id, self._actor
+        _, events = self._ledger.report(self._name, data, run_id=run_id, actor=actor)
+        last = events[-1]
+        if last.type == "Contradicted":
+            kept = f"{self._name} is {last.json['state']}, so that {type(data).__name__} is kept as"
+            _warn(f"{kept} Contradicted")
+        return last.type != "Contradicted"
 
 
 def _tell(telling: Callable[[], object]) -> None:
@@ -123,4 +185,8 @@ def _tell(telling: Callable[[], object]) -> None:
 
 
 def _complain(error: LedgerError) -> None:
-    print(f"jobledger: {error} (the command runs all the same)", file=sys.stderr)  # noqa: T201
+    _warn(f"{error} (the command runs all the same)")
+
+
+def _warn(message: str) -> None:
+    print(f"jobledger: {message}", file=sys.stderr)  # noqa: T201

@@ -45,12 +45,24 @@ def record(
     request_id: Annotated[
         str | None, typer.Option(help="The same request is never written twice.")
     ] = None,
+    attempt: Annotated[
+        int | None, typer.Option(min=1, help="The number of the attempt it speaks of.")
+    ] = None,
+    run_id: Annotated[
+        str | None, typer.Option(help="Or an id that you gave to that attempt.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Report by hand what happened to a job. One that cannot be true is kept as Contradicted."""
     aim = target(context)
     said = parse_data(event, decode(data.encode(errors="surrogateescape")))
-    about = {"occurred_time": _time(time), "request_id": request_id, "actor": getpass.getuser()}
+    about = {
+        "occurred_time": _time(time),
+        "request_id": request_id,
+        "actor": getpass.getuser(),
+        "attempt": attempt,
+        "run_id": run_id,
+    }
     given = {key: value for key, value in about.items() if value is not None}
     with aim.open() as ledger:
         job, events = ledger.report(aim.name(name), said, **given)  # type: ignore[arg-type]
@@ -72,13 +84,16 @@ def run(
         str | None, typer.Option(help="The job's name or id; else one is made up.")
     ] = None,
     label: Annotated[list[str] | None, typer.Option(metavar="K=V")] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Run nothing if there is such a job already.")
+    ] = False,
 ) -> None:
-    """Run a command as a job, and exit as it does."""
+    """Run a command as a job, and exit as it does. Run again under its name, it is a new attempt."""
     aim = target(context)
     made_up = f"run_{datetime.now(UTC):%Y%m%dT%H%M%S}_{uuid4().hex[:6]}"
     labels = parse_labels(dict(_label(text) for text in label or ()))
     job = aim.name(name or made_up)
-    code = run_as_job(aim.open, job, labels, Command(command))
+    code = run_as_job(aim.open, job, labels, Command(command), once=once)
     if name is None:
         ERR.print(f"recorded as {job}", style="dim", markup=False)
     raise typer.Exit(code)
@@ -104,13 +119,19 @@ def google_cluster_trace(
     context: typer.Context,
     files: Annotated[list[Path], typer.Argument(metavar="FILES...")],
     kind: Annotated[Kind, typer.Option(help="Which table of the trace the files are of.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write nothing, and say what an import would do.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Import job or task events of clusterdata-2011-2. Importing a file again adds nothing."""
+    """Import job or task events of clusterdata-2011-2.
+
+    What was imported before, of the same file or of another, is not imported again.
+    """
     aim = target(context)
     summaries, broken = [], []
     with aim.open() as ledger, _bar(DownloadColumn()) as progress:
-        importer = Importer(ledger, aim.project, kind)
+        importer = Importer(ledger, aim.project, kind, dry_run=dry_run)
         for file in files:
             bar = progress.add_task(file.name, total=file.stat().st_size if file.exists() else None)
             summary = Summary(str(file))
@@ -119,12 +140,14 @@ def google_cluster_trace(
                 importer.run(file, summary, partial(_move, progress, bar))
             except InputError as error:
                 broken.append(error)
-    _report(summaries, broken, json=json)
+    _report(summaries, broken, json=json, dry_run=dry_run)
     if broken or any(summary.bad for summary in summaries):
         raise typer.Exit(1)
 
 
-def _report(summaries: list[Summary], broken: list[InputError], *, json: bool) -> None:
+def _report(
+    summaries: list[Summary], broken: list[InputError], *, json: bool, dry_run: bool
+) -> None:
     bad = [error for summary in summaries for error in summary.bad]
     for error in [*bad, *broken]:
         ERR.print(f"jobledger: {error}", markup=False)
@@ -140,10 +163,11 @@ def _report(summaries: list[Summary], broken: list[InputError], *, json: bool) -
         "contradicted": sum(s.contradicted for s in summaries),
     }
     if json:
-        print_json(totals)
+        print_json(totals | ({"dryRun": True} if dry_run else {}))
     else:
         OUT.print(
-            "{files} files, {rows} rows: {imported} imported as {events} events"
+            ("dry run, nothing is written: " if dry_run else "")
+            + "{files} files, {rows} rows: {imported} imported as {events} events"
             " ({contradicted} contradicted), {importedBefore} imported before,"
             " {afterTheTrace} from after the trace, {bad} bad".format(**totals),
             markup=False,

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from jobledger.domain.canonical import JsonObject
+from jobledger.domain.data import Data
+from jobledger.domain.events import DECIDED, MAX_ATTEMPT
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
@@ -47,6 +49,18 @@ class About(BaseModel):
 class Further(About):
     """What any report may say beside its fields."""
 
+    attempt: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_ATTEMPT,
+        description="The number of the attempt it speaks of, as the job shows it.",
+    )
+    run_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=256,
+        description="Or an id that the reporter gave to that attempt.",
+    )
     data: JsonObject = Field(
         default={}, description="Fields the ledger has no meaning for; kept as they are given."
     )
@@ -58,7 +72,9 @@ Body = TypeVar("Body", bound=About)
 def body_model(name: str, cls: type[BaseModel], base: type[Body]) -> type[Body]:
     """What `base` has, and the fields of an event's data or of a command."""
     fields: dict[str, Any] = {
-        field: (info.annotation, info) for field, info in cls.model_fields.items()
+        field: (info.annotation, info)
+        for field, info in cls.model_fields.items()
+        if field not in base.model_fields and not (field in DECIDED and issubclass(cls, Data))
     }
     return create_model(name, __base__=base, __doc__=cls.__doc__, **fields)
 
@@ -79,6 +95,8 @@ def batch_schema(verbs: list[str]) -> dict[str, Any]:
             "occurredTime": {"type": "string", "format": "date-time"},
             "requestId": {"type": "string"},
             "traceParent": {"type": "string"},
+            "attempt": {"type": "integer", "minimum": 1},
+            "runId": {"type": "string", "minLength": 1, "maxLength": 256},
             "data": {"type": "object"},
         },
     }

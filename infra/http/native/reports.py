@@ -70,6 +70,8 @@ def _seen(name: Any, type_: str, said: Further, caller: Caller, request: Request
         if field in said.model_fields_set and field not in Further.model_fields
     }
     about = {field: getattr(said, field) for field in About.model_fields}
+    named = {"attempt": said.attempt, "runId": said.run_id}
+    fields |= {field: value for field, value in named.items() if value is not None}
     data = parse_data(type_, said.data | fields)
     return ReportedEvent(parse_name(name), data, about_of(caller, request, about))
 

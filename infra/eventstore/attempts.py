@@ -1,0 +1,35 @@
+"""Puts the attempt that a caller names into the report's data."""
+
+from __future__ import annotations
+
+from jobledger.domain.data import Data
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.events import MAX_ATTEMPT, parse_data
+from jobledger.domain.names import parse_text
+from jobledger.infra.eventstore.verbs import About
+
+
+def with_attempt(data: Data, about: About) -> tuple[Data, About]:
+    """The data with `attempt` and `runId`, where `about` has them, and what else `about` says.
+
+    Raises InvalidFieldError for a number that is no attempt's, and for an id that is no short text.
+    """
+    if "attempt" not in about and "run_id" not in about:
+        return data, about
+    rest: dict[str, object] = {**about}
+    attempt, run_id = rest.pop("attempt", None), rest.pop("run_id", None)
+    named = {
+        "attempt": None if attempt is None else parse_attempt(attempt),
+        "runId": parse_text("run_id", run_id),  # type: ignore[arg-type]  # It is checked there.
+    }
+    given = {field: value for field, value in named.items() if value is not None}
+    said = parse_data(type(data).__name__, data.json_object() | given) if given else data
+    return said, rest  # type: ignore[return-value]  # What is left of it is an About.
+
+
+def parse_attempt(attempt: object) -> int:
+    """The number of an attempt; raises InvalidFieldError."""
+    if isinstance(attempt, int) and not isinstance(attempt, bool) and 1 <= attempt <= MAX_ATTEMPT:
+        return attempt
+    why = f"{attempt!r} is not the number of an attempt, from 1 to {MAX_ATTEMPT}; give other ids as run_id"
+    raise InvalidFieldError("attempt", why)

@@ -1,0 +1,89 @@
+"""What is refused says what would be right."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jobledger.domain.errors import (
+    InvalidFieldError,
+    JobExistsError,
+    JobNotFoundError,
+    UnknownEventTypeError,
+)
+from jobledger.domain.events import EVENT_TYPES, parse_data
+from jobledger.domain.filters import parse_filter
+from jobledger.domain.names import parse_labels, parse_name
+from jobledger.infra import Ledger
+
+NAME = "projects/p/jobs/x"
+
+
+@pytest.mark.parametrize("type_", EVENT_TYPES)
+def test_an_event_type_in_other_letters_is_known_again(type_: str) -> None:
+    for written in (type_.lower(), type_.upper(), type_[0].lower() + type_[1:], f"{type_}s"):
+        with pytest.raises(UnknownEventTypeError, match=f"did you mean {type_}\\?"):
+            parse_data(written, {})
+
+
+def test_an_event_type_like_no_other_is_answered_with_all() -> None:
+    with pytest.raises(UnknownEventTypeError) as caught:
+        parse_data("Exploded", {})
+    assert all(type_ in str(caught.value) for type_ in EVENT_TYPES)
+
+
+@pytest.mark.parametrize("labels", [{"Team": "a"}, {"app.kubernetes.io/name": "a"}, {"a": "A b"}])
+def test_a_label_is_told_its_letters(labels: dict[str, str]) -> None:
+    with pytest.raises(InvalidFieldError, match="at most 64 lower-case letters, digits, _ and -"):
+        parse_labels(labels)
+
+
+def test_a_name_is_told_its_letters() -> None:
+    with pytest.raises(InvalidFieldError, match="1 to 128 letters, digits"):
+        parse_name("projects/p/jobs/scheduled__2023-01-12T02:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("state = FAILED and labels.team = a", "; AND is written in capitals"),
+        ("state = FAILED or labels.team = a", "; OR is written in capitals"),
+        ("not state = FAILED", "; NOT is written in capitals"),
+        ("create_time > 2024-01-01T00:00:00Z", '; a value .* in quotes: "2024-01-01T00:00:00Z"'),
+        ("labels.image = a/b:c", '; a value .* in quotes: "a/b:c"'),
+    ],
+)
+def test_a_filter_is_told_what_is_often_meant(text: str, hint: str) -> None:
+    with pytest.raises(InvalidFieldError, match=hint):
+        parse_filter(text)
+
+
+@given(st.text(st.sampled_from('ab1 "()=<>!:.-andorNOT*'), max_size=30))
+def test_any_filter_is_read_or_refused(text: str) -> None:
+    try:
+        parse_filter(text)
+    except InvalidFieldError as error:
+        assert error.field == "filter"
+
+
+def test_a_state_in_other_letters_is_answered_with_all(ledger: Ledger) -> None:
+    with pytest.raises(InvalidFieldError, match=r"never 'failed', only QUEUED, .*FAILED"):
+        ledger.list("state = failed")
+
+
+def test_a_report_on_nobodys_job_says_to_create_it(ledger: Ledger) -> None:
+    with pytest.raises(JobNotFoundError, match=f"^there is no job {NAME}$"):
+        ledger.get(NAME)
+    with pytest.raises(JobNotFoundError, match="create it first, or report that it is Created"):
+        ledger.succeeded(NAME)
+
+
+def test_a_deleted_jobs_name_says_so_and_where_to_go(ledger: Ledger) -> None:
+    ledger.create(NAME)
+    with pytest.raises(JobExistsError, match="there is already a job"):
+        ledger.create(NAME)
+    ledger.delete(NAME, stop=True)
+    with pytest.raises(JobExistsError, match=r"was deleted.*such as projects/p/jobs/x-2") as caught:
+        ledger.create(NAME)
+    assert caught.value.deleted
+    ledger.create(f"{NAME}-2")
