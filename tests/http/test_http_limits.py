@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from jobledger.infra.access.tokens import Role, Tokens
+from psycopg.errors import DeadlockDetected
 
 from tests.http.test_http import refusal
 from tests.http.test_http_stream import eventually
@@ -168,8 +169,17 @@ def test_what_is_refused_gives_its_place_back(tight: Server, project: str) -> No
 @contextmanager
 def locked(server: Server) -> Iterator[None]:
     """As long as PostgreSQL lets nobody at jobs or events."""
-    with server.ledger.connection() as connection, connection.transaction():
-        connection.execute("LOCK TABLE events, jobs IN ACCESS EXCLUSIVE MODE")
+    with server.ledger.connection() as connection, ExitStack() as stack:
+        # Whoever catches up may hold one of them already: then PostgreSQL breaks the deadlock.
+        while True:
+            try:
+                with ExitStack() as trying:
+                    trying.enter_context(connection.transaction())
+                    connection.execute("LOCK TABLE events, jobs IN ACCESS EXCLUSIVE MODE")
+                    stack.push(trying.pop_all())
+                break
+            except DeadlockDetected:
+                continue
         yield
 
 
