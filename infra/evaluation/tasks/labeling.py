@@ -23,11 +23,7 @@ from jobledger.infra.evaluation.errors import (
 )
 from jobledger.infra.evaluation.samples.of_run import run_range
 from jobledger.infra.evaluation.tasks.agreement import READ_ANSWERS
-from jobledger.infra.evaluation.tasks.tasks import (
-    Task,
-    count_answers,
-    find_task,
-)
+from jobledger.infra.evaluation.tasks.tasks import Task, count_answers, find_task
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.store import Store

@@ -25,13 +25,7 @@ from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.labeling import evaluations, spec_sets
 from jobledger.infra.google.labeling.evaluation_filters import of_model
 from jobledger.infra.google.wire import messages
-from jobledger.infra.google.wire.calls import (
-    AS_OF,
-    Call,
-    Method,
-    Methods,
-    moment_of,
-)
+from jobledger.infra.google.wire.calls import AS_OF, Call, Method, Methods, moment_of
 from jobledger.infra.google.wire.dialects import (
     EVALUATION_STATES,
     collection_of,

@@ -7,32 +7,17 @@ import secrets
 from typing import Final
 
 from jobledger.domain.canonical import JsonObject
-from jobledger.domain.errors import (
-    EtagMismatchError,
-    InvalidFieldError,
-    JobExistsError,
-)
+from jobledger.domain.errors import EtagMismatchError, InvalidFieldError, JobExistsError
 from jobledger.domain.filters import Filter, Restriction
 from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
 from jobledger.infra.google.ml.methods import cancelled_by
 from jobledger.infra.google.vertex import operations
-from jobledger.infra.google.vertex.resources import (
-    API,
-    Resource,
-    check_running,
-    shown,
-)
-from jobledger.infra.google.wire.calls import (
-    Call,
-    moment_of,
-)
+from jobledger.infra.google.vertex.resources import API, Resource, check_running, shown
+from jobledger.infra.google.wire.calls import Call, moment_of
 from jobledger.infra.google.wire.dialects import collection_of, in_states, read_filter
 from jobledger.infra.google.wire.masks import Paths, camel, check_fields, merge, parse_mask, select
-from jobledger.infra.google.wire.resources import (
-    bare,
-    check_display_name,
-)
+from jobledger.infra.google.wire.resources import bare, check_display_name
 
 USUAL_PAGE: Final = 100
 MAX_PAGE: Final = 1_000

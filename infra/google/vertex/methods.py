@@ -7,15 +7,8 @@ from typing import Final
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.vertex import nas_trials, operations, pipelines
 from jobledger.infra.google.vertex.jobs import Face
-from jobledger.infra.google.vertex.resources import (
-    RESOURCES,
-    Resource,
-)
-from jobledger.infra.google.wire.calls import (
-    AS_OF,
-    Method,
-    Methods,
-)
+from jobledger.infra.google.vertex.resources import RESOURCES, Resource
+from jobledger.infra.google.wire.calls import AS_OF, Method, Methods
 
 
 def _methods(resource: Resource) -> list[Method]:

@@ -5,23 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from jobledger.domain.canonical import JsonObject
-from jobledger.domain.errors import (
-    InvalidFieldError,
-    JobNotFoundError,
-)
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.infra.google.vertex.jobs import MAX_PAGE, USUAL_PAGE, parent_of
-from jobledger.infra.google.vertex.resources import (
-    API,
-)
-from jobledger.infra.google.wire.calls import (
-    Call,
-    moment_of,
-)
-from jobledger.infra.google.wire.resources import (
-    bare,
-    given_fields,
-    made_fields,
-)
+from jobledger.infra.google.vertex.resources import API
+from jobledger.infra.google.wire.calls import Call, moment_of
+from jobledger.infra.google.wire.resources import bare, given_fields, made_fields
 
 
 async def trial(call: Call) -> JsonObject:

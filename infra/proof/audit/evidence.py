@@ -15,12 +15,7 @@ from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.proof.audit.verify_log import Shown
 from jobledger.infra.proof.http_post import send
 from jobledger.infra.proof.signing.keys import find_keys, last_signed_file, read_text
-from jobledger.infra.proof.signing.notes import (
-    COSIGNATURE,
-    Note,
-    VerifierKey,
-    open_checkpoint,
-)
+from jobledger.infra.proof.signing.notes import COSIGNATURE, Note, VerifierKey, open_checkpoint
 from jobledger.infra.proof.signing.policy import Known, Policy
 from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.settings import Settings
