@@ -23,115 +23,44 @@ class Entry(NamedTuple):
         return getattr(import_module(f"jobledger.infra.{module}"), attribute)
 
 
-COMMANDS: Final[dict[str, Entry]] = {
-    "init": Entry(
-        "cli.server.operate:init",
-        "Make the ledger, or bring it up to date, its log, too; makes the key that is signed with, if there is none.",
-    ),
-    "list": Entry("cli.jobs.list:list_jobs", "List jobs, newest first, as they are or were."),
-    "count": Entry(
-        "cli.jobs.read:count", "Count jobs by state, or by another field, as they are or were."
-    ),
-    "show": Entry(
-        "cli.jobs.read:show", "Show one job as it is, or was; in JSON, what it was as of, too."
-    ),
-    "history": Entry("cli.jobs.read:history", "Show all that happened to one job, oldest first."),
-    "events": Entry(
-        "cli.jobs.read:events",
-        "Print the ledger's events in their order, one JSON document a line.",
-    ),
-    "diff": Entry(
-        "cli.history.compare:diff",
-        "Compare one job at two moments, two jobs, two attempts, or the fleet at two moments.",
-    ),
-    "blame": Entry(
-        "cli.history.compare:blame",
-        "Show for each field of a job which event set it, when, who, and by which request.",
-    ),
-    "bisect": Entry(
-        "cli.history.compare:bisect",
-        "Find the first event after which something was true; exits 1 if it never was.",
-    ),
-    "why": Entry("cli.history.compare:why", "Tell how a job came to be as it is, or was."),
-    "replay": Entry(
-        "cli.history.replay:replay",
-        "Step through all that happened to a job, and what would if more did.",
-    ),
-    "report": Entry(
-        "cli.data.report:report", "Report on many jobs, deleted ones too, as it happened (UTC)."
-    ),
-    "verify-report": Entry(
-        "cli.data.report:verify_report",
-        "Compute a certified report again, from the events its checkpoint covers; exits 1 unless it is the same.",
-    ),
-    "export": Entry(
-        "cli.data.export:export",
-        "Export all events of jobs up to a moment: a history, or for other programs.",
-    ),
-    "record": Entry(
-        "cli.jobs.write:record",
-        "Report by hand what happened to a job. One that cannot be true is kept as Contradicted.",
-    ),
-    "run": Entry(
-        "cli.jobs.write:run",
-        "Run a command as a job, and exit as it does. Run again under its name, it is a new attempt.",
-    ),
-    "simulate": Entry("cli.jobs.write:simulate", "Make up a small cluster's week, in June 2026."),
-    "rebuild": Entry(
-        "cli.server.operate:rebuild",
-        "Make a projection's rows again from the events, while writers go on.",
-    ),
-    "verify": Entry(
-        "cli.proof.verify:verify",
-        "Replay every job and compare with what is shown of it; exits 1 if anything differs.",
-    ),
-    "receipt": Entry(
-        "cli.proof.log:receipt",
-        "Write a receipt: that an event of a job is in the log, to be checked offline (C2SP tlog-proof).",
-    ),
-    "verify-receipt": Entry(
-        "cli.proof.log:verify_receipt",
-        "Check a receipt, without any database; exits 1 unless the log signed for just this event.",
-    ),
-    "witness": Entry(
-        "cli.proof.witness:witness",
-        "Serve a witness: it cosigns that logs only ever grow (C2SP tlog-witness). Needs no database.",
-    ),
-    "erase": Entry(
-        "cli.data.forget:erase",
-        "Make all personal data of a subject unreadable, for ever. Every proof still verifies.",
-    ),
-    "prune": Entry(
-        "cli.data.forget:prune",
-        "Take jobs that have ended or were deleted out of the ledger; the log says so, and proofs still verify.",
-    ),
-    "serve": Entry(
-        "cli.server.serve:serve",
-        "Serves the ledger: its own API under /ledger/v1 (described at /docs), and Google's three job APIs.",
-    ),
-    "serve-grpc": Entry(
-        "cli.server.serve:serve_grpc",
-        "Serves Google's Vertex AI and Data Labeling job APIs over gRPC, as their Python clients speak them.",
-    ),
-    "scheduler": Entry(
-        "cli.evaluation.evaluate:scheduler",
-        "Starts evaluation jobs' runs when they are due, and carries them on. Of several, one leads.",
-    ),
-    "evaluations": Entry(
-        "cli.evaluation.evaluate:evaluations",
-        "What an evaluation job's runs found, one line a run; or one run's evaluation as a picture.",
-    ),
-    "bench": Entry(
-        "bench.command:bench",
-        "Measure the ledger beside its peers and limits, on this machine, in this run.",
-    ),
-    "import": Entry("cli.jobs.write:importing", "Import histories from elsewhere."),
-    "log": Entry(
-        "cli.proof.log:log", "The Merkle tree over all events: its name, its keys, its checkpoints."
-    ),
-    "token": Entry("cli.server.tokens:token", "Let others in: tokens for the server."),
-    "label": Entry(
-        "cli.evaluation.label:label", "What people are asked of an evaluation job's samples."
-    ),
+TABLE: Final = """
+init           | cli.server.operate:init             | Make the ledger, or bring it up to date, its log, too; makes the key that is signed with, if there is none.
+list           | cli.jobs.list:list_jobs             | List jobs, newest first, as they are or were.
+count          | cli.jobs.read:count                 | Count jobs by state, or by another field, as they are or were.
+show           | cli.jobs.read:show                  | Show one job as it is, or was; in JSON, what it was as of, too.
+history        | cli.jobs.read:history               | Show all that happened to one job, oldest first.
+events         | cli.jobs.read:events                | Print the ledger's events in their order, one JSON document a line.
+diff           | cli.history.compare:diff            | Compare one job at two moments, two jobs, two attempts, or the fleet at two moments.
+blame          | cli.history.compare:blame           | Show for each field of a job which event set it, when, who, and by which request.
+bisect         | cli.history.compare:bisect          | Find the first event after which something was true; exits 1 if it never was.
+why            | cli.history.compare:why             | Tell how a job came to be as it is, or was.
+replay         | cli.history.replay:replay           | Step through all that happened to a job, and what would if more did.
+report         | cli.data.report:report              | Report on many jobs, deleted ones too, as it happened (UTC).
+verify-report  | cli.data.report:verify_report       | Compute a certified report again, from the events its checkpoint covers; exits 1 unless it is the same.
+export         | cli.data.export:export              | Export all events of jobs up to a moment: a history, or for other programs.
+record         | cli.jobs.write:record               | Report by hand what happened to a job. One that cannot be true is kept as Contradicted.
+run            | cli.jobs.write:run                  | Run a command as a job, and exit as it does. Run again under its name, it is a new attempt.
+simulate       | cli.jobs.write:simulate             | Make up a small cluster's week, in June 2026.
+rebuild        | cli.server.operate:rebuild          | Make a projection's rows again from the events, while writers go on.
+verify         | cli.proof.verify:verify             | Replay every job and compare with what is shown of it; exits 1 if anything differs.
+receipt        | cli.proof.log:receipt               | Write a receipt: that an event of a job is in the log, to be checked offline (C2SP tlog-proof).
+verify-receipt | cli.proof.log:verify_receipt        | Check a receipt, without any database; exits 1 unless the log signed for just this event.
+witness        | cli.proof.witness:witness           | Serve a witness: it cosigns that logs only ever grow (C2SP tlog-witness). Needs no database.
+erase          | cli.data.forget:erase               | Make all personal data of a subject unreadable, for ever. Every proof still verifies.
+prune          | cli.data.forget:prune               | Take jobs that have ended or were deleted out of the ledger; the log says so, and proofs still verify.
+serve          | cli.server.serve:serve              | Serves the ledger: its own API under /ledger/v1 (described at /docs), and Google's three job APIs.
+serve-grpc     | cli.server.serve:serve_grpc         | Serves Google's Vertex AI and Data Labeling job APIs over gRPC, as their Python clients speak them.
+scheduler      | cli.evaluation.evaluate:scheduler   | Starts evaluation jobs' runs when they are due, and carries them on. Of several, one leads.
+evaluations    | cli.evaluation.evaluate:evaluations | What an evaluation job's runs found, one line a run; or one run's evaluation as a picture.
+bench          | bench.command:bench                 | Measure the ledger beside its peers and limits, on this machine, in this run.
+import         | cli.jobs.write:importing            | Import histories from elsewhere.
+log            | cli.proof.log:log                   | The Merkle tree over all events: its name, its keys, its checkpoints.
+token          | cli.server.tokens:token             | Let others in: tokens for the server.
+label          | cli.evaluation.label:label          | What people are asked of an evaluation job's samples.
+"""
+"""A command's name, where its function is, and its help, in the order in which `--help` lists them."""
+COMMANDS: Final = {
+    name.strip(): Entry(source.strip(), help_.strip())
+    for name, source, help_ in (line.split(" | ") for line in TABLE.strip().splitlines())
 }
-"""By name, in the order in which `--help` lists them."""
+"""By name."""
