@@ -24,6 +24,10 @@ from psycopg.sql import SQL, Identifier
 SLOW_DISK = "-c commit_delay=1000 -c commit_siblings=0"
 """The leader of a group commit sleeps 1 ms before its flush, as on a disk that takes that long."""
 PEERS = "bench_peers"
+USUAL = {
+    "dbname": "postgres", "host": "127.0.0.1", "port": "5432", "user": "postgres", "password": "-",
+}  # fmt: skip
+"""What a connection string may leave out."""
 Made = TypeVar("Made")
 Pair = tuple[float, float]
 """Ours, and what stands beside it."""
@@ -101,6 +105,11 @@ class Arena:
         printed = [child.communicate()[0] for child in children]
         return sum(float(text) for text in printed)
 
+    def append64(self, *how: str) -> float:
+        """Events a second of 64 callers of a fresh ledger; `how` are the further arguments of load.append."""
+        with self.ledger() as ledger:
+            return self.load("append", self.dsn, ledger, "64", str(self.seconds), *how)
+
     def with_options(self, options: str) -> str:
         """The connection string with server settings added."""
         values = {k: str(v) for k, v in conninfo_to_dict(self.dsn).items() if v is not None}
@@ -111,38 +120,19 @@ class Arena:
     def library_settings(self) -> dict[str, str]:
         """Eventsourcing's settings for its own PostgreSQL recorder in this database."""
         given = conninfo_to_dict(self.dsn)
-        return {
-            "PERSISTENCE_MODULE": "eventsourcing.postgres",
-            "POSTGRES_DBNAME": str(given.get("dbname") or "postgres"),
-            "POSTGRES_HOST": str(given.get("host") or "127.0.0.1"),
-            "POSTGRES_PORT": str(given.get("port") or "5432"),
-            "POSTGRES_USER": str(given.get("user") or "postgres"),
-            "POSTGRES_PASSWORD": str(given.get("password") or "-"),
-            "POSTGRES_SCHEMA": PEERS,
-        }
+        values = {key: str(given.get(key) or usual) for key, usual in USUAL.items()}
+        settings = {f"POSTGRES_{key.upper()}": value for key, value in values.items()}
+        return settings | {
+            "PERSISTENCE_MODULE": "eventsourcing.postgres", "POSTGRES_SCHEMA": PEERS,
+        }  # fmt: skip
 
     def pgbench(self, script: str, clients: int, options: str = "") -> float:
         """Transactions a second of a script of prepared statements."""
-        with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
-            file.write(script)
-            file.flush()
-            printed = self._tool(
-                "pgbench",
-                [
-                    "-n",
-                    "-M",
-                    "prepared",
-                    "-f",
-                    file.name,
-                    "-c",
-                    str(clients),
-                    "-j",
-                    str(min(2, clients)),
-                    "-T",
-                    str(max(1, round(self.seconds))),
-                ],
-                options,
-            )
+        file = self.scratch / "pgbench.sql"
+        file.write_text(script)
+        seconds = max(1, round(self.seconds))
+        how = f"-n -M prepared -c {clients} -j {min(2, clients)} -T {seconds} -f".split()
+        printed = self._tool("pgbench", [*how, str(file)], options)
         line = next(line for line in printed.splitlines() if line.startswith("tps = "))
         return float(line.split()[2])
 
@@ -165,14 +155,9 @@ class Arena:
 
 def _libpq(dsn: str) -> dict[str, str]:
     """A connection string as libpq's environment variables."""
-    names = {
-        "host": "PGHOST",
-        "port": "PGPORT",
-        "user": "PGUSER",
-        "password": "PGPASSWORD",
-        "dbname": "PGDATABASE",
-    }
-    return {names[key]: str(value) for key, value in conninfo_to_dict(dsn).items() if key in names}
+    given = conninfo_to_dict(dsn)
+    names = {key: f"PG{key.upper()}" for key in USUAL} | {"dbname": "PGDATABASE"}
+    return {name: str(given[key]) for key, name in names.items() if key in given}
 
 
 def _find(tool: str) -> str:

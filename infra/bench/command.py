@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.infra.cli.context import ERR, OUT, target
+from jobledger.infra.cli.context import ERR, OUT, say, target
 from jobledger.infra.postgres.server import server_of
 from rich.table import Table
 
@@ -48,7 +48,7 @@ def bench(
     asked = [m for id_ in ids or GROUPS for m in GROUPS.get(id_, (known.get(id_),)) if m]
     arena = Arena(server_of(target(context).dsn), seconds, trace)
     machine = _machine(arena)
-    OUT.print(machine, markup=False)
+    say(machine)
     table = Table(
         "id", "measure", "value", "beside", "value", "ratio", "must", "aim", "met", box=None
     )
@@ -58,17 +58,10 @@ def bench(
             ERR.print(f"measuring {measure.id} …", style="dim")
             row = _row(measure, run(measure, arena, times))
             rows.append(row)
-            table.add_row(
-                row["id"],
-                row["measure"],
-                f"{_figure(row['value'])} {row['unit']}",
-                row["beside"],
-                _figure(row["beside_value"]),
-                f"{row['ratio']:.2f}",
-                f"{row['must']:g}",
-                f"{row['aim']:g}",
-                "yes" if row["met"] else "NO",
-            )
+            ours, theirs = f"{_figure(row['value'])} {row['unit']}", _figure(row["beside_value"])
+            figures = f"{row['ratio']:.2f}", f"{row['must']:g}", f"{row['aim']:g}"
+            met = "yes" if row["met"] else "NO"
+            table.add_row(row["id"], row["measure"], ours, row["beside"], theirs, *figures, met)
     OUT.print(table)
     if json is not None:
         json.write_bytes(
@@ -84,18 +77,10 @@ def _row(measure: Measure, pair: Pair) -> dict[str, Any]:
     ours, theirs = pair
     ratio = ours / theirs
     met = ratio <= measure.must if measure.less_is_better else ratio >= measure.must
-    return {
-        "id": measure.id,
-        "measure": measure.measure,
-        "value": ours,
-        "unit": measure.unit,
-        "beside": measure.beside,
-        "beside_value": theirs,
-        "ratio": ratio,
-        "must": measure.must,
-        "aim": measure.aim,
-        "met": met,
+    said = {
+        name: getattr(measure, name) for name in ("id", "measure", "unit", "beside", "must", "aim")
     }
+    return said | {"value": ours, "beside_value": theirs, "ratio": ratio, "met": met}
 
 
 def _machine(arena: Arena) -> str:

@@ -37,20 +37,12 @@ class Taken(NamedTuple):
 
 def get(arena: Arena) -> Pair:
     """GET of one ml v1 job, beside a fastapi endpoint that returns a constant of the same size."""
-    with _served(arena) as (port, _), _peer(port) as peer:
-        return (
-            _load(arena, port, PATH, CONNECTIONS).per_second,
-            _load(arena, peer, PATH, CONNECTIONS).per_second,
-        )
+    return _beside_peer(arena, PATH, CONNECTIONS)
 
 
 def create(arena: Arena) -> Pair:
     """POST of ml v1 jobs over 64 connections, beside the same endpoint taking the same body."""
-    with _served(arena) as (port, _), _peer(port) as peer:
-        return (
-            _load(arena, port, "create", WRITERS).per_second,
-            _load(arena, peer, "create", WRITERS).per_second,
-        )
+    return _beside_peer(arena, "create", WRITERS)
 
 
 def batch(arena: Arena) -> Pair:
@@ -71,6 +63,12 @@ def latency(arena: Arena) -> Pair:
         busy = _load(arena, port, PATH, 1)
         _taken(writing, arena.seconds + 2)
         return busy.most * 1e3, idle.half * 1e3
+
+
+def _beside_peer(arena: Arena, what: str, connections: int) -> Pair:
+    with _served(arena) as (port, _), _peer(port) as peer:
+        ours, theirs = (_load(arena, at, what, connections) for at in (port, peer))
+        return ours.per_second, theirs.per_second
 
 
 def _append_hundreds(ledger: Ledger, seconds: float) -> float:
@@ -119,14 +117,8 @@ def _peer(port: int) -> Iterator[int]:
 
     constant: Any = httpx.get(f"http://{HOST}:{port}{PATH}").json()
     peer = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        f"{MODULE}.http_peer",
-        str(peer),
-        orjson.dumps(constant).decode(),
-    ]
-    with running(command, peer):
+    said = orjson.dumps(constant).decode()
+    with running([sys.executable, "-m", f"{MODULE}.http_peer", str(peer), said], peer):
         yield peer
 
 

@@ -208,9 +208,4 @@ def queue_time(arena: Arena) -> tuple[float, float]:
 
 def intervals_cost(arena: Arena) -> tuple[float, float]:
     """Appends of 64 callers with intervals brought up to date, beside appends without."""
-    speeds = []
-    for following in ("follow", "leave"):
-        with arena.ledger() as ledger:
-            given = (arena.dsn, ledger, "64", str(arena.seconds), following)
-            speeds.append(arena.load("append", *given))
-    return speeds[0], speeds[1]
+    return arena.append64("follow"), arena.append64("leave")

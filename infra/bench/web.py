@@ -26,20 +26,16 @@ SHORT: Final = "projects/bench/jobs/short"
 TIMES: Final = 9
 MOVES: Final = 50
 """Of the cursor, as one who drags it makes them: the first few find caches cold."""
-PAINTED: Final = """
-() => new Promise((resolve) => {
-  const found = () => performance.getEntriesByName("first-contentful-paint")[0];
+HAPPENED: Final = """
+(entry) => new Promise((resolve) => {
+  const found = () => performance.getEntriesByName(entry)[0];
   const look = () => (found() ? resolve(found().startTime) : setTimeout(look, 5));
   look();
 })
 """
-READY: Final = """
-() => new Promise((resolve) => {
-  const found = () => performance.getEntriesByName("ready")[0];
-  const look = () => (found() ? resolve(found().startTime) : setTimeout(look, 5));
-  look();
-})
-"""
+"""When the browser noted an entry of that name, in milliseconds."""
+PAINTED: Final = "first-contentful-paint"
+READY: Final = "ready"
 MOVED: Final = """
 (place) => new Promise((resolve) => {
   const cursor = document.getElementById("cursor");
@@ -71,7 +67,10 @@ def first_paint(arena: Arena) -> Pair:
         page = httpx.get(url).content
         with _written(arena, page) as written:
             # By turns, so that what slows one down slows down the other.
-            pairs = [(_painted(browser, url), _painted(browser, written)) for _ in range(TIMES)]
+            pairs = [
+                (_noted(browser, url, PAINTED), _noted(browser, written, PAINTED))
+                for _ in range(TIMES)
+            ]
     return median(ours for ours, _ in pairs), median(theirs for _, theirs in pairs)
 
 
@@ -80,7 +79,7 @@ def cursor_moved(arena: Arena) -> Pair:
     with _site(arena) as (url, made), _browser() as browser:
         page = browser.new_page()
         page.goto(f"{url}?at={time_text(made.middle)}")
-        page.evaluate(PAINTED)
+        page.evaluate(HAPPENED, PAINTED)
         pairs = [_moved(page, 20_000 + 1_000 * n) for n in range(MOVES)]
     return median(ours for ours, _ in pairs), median(theirs for _, theirs in pairs)
 
@@ -96,7 +95,8 @@ def long_job(arena: Arena) -> Pair:
         with served(arena, name) as port, _browser() as browser:
             url = f"http://{HOST}:{port}/jobs/"
             pairs = [
-                (_ready(browser, url + JOB), _ready(browser, url + SHORT)) for _ in range(TIMES)
+                (_noted(browser, url + JOB, READY), _noted(browser, url + SHORT, READY))
+                for _ in range(TIMES)
             ]
     return median(ours for ours, _ in pairs), median(theirs for _, theirs in pairs)
 
@@ -144,20 +144,12 @@ def _browser() -> Iterator[Browser]:
         browser.close()
 
 
-def _painted(browser: Browser, url: str) -> float:
-    return _in_a_new_page(browser, url, PAINTED)
-
-
-def _ready(browser: Browser, url: str) -> float:
-    return _in_a_new_page(browser, url, READY)
-
-
-def _in_a_new_page(browser: Browser, url: str, script: str) -> float:
-    """With nothing kept of an earlier visit."""
+def _noted(browser: Browser, url: str, entry: str) -> float:
+    """When an entry is noted in a new page, with nothing kept of an earlier visit."""
     context = browser.new_context()
     page = context.new_page()
     page.goto(url)
-    took = float(page.evaluate(script))
+    took = float(page.evaluate(HAPPENED, entry))
     context.close()
     return took
 

@@ -83,12 +83,20 @@ def target(context: typer.Context) -> Target:
     return context.obj
 
 
+def say(text: str) -> None:
+    """Prints the answer as it is: nothing in it is markup."""
+    OUT.print(text, markup=False)
+
+
+def aside(text: str) -> None:
+    """Prints something beside the answer, on standard error."""
+    ERR.print(text, style="dim", markup=False)
+
+
 def print_moment(moment: Moment) -> None:
     """Says beside the answer what it holds for, in words to ask for it again."""
     how = "as it happened" if moment.clock is Clock.OCCURRED else "as it was known"
-    ERR.print(
-        f"as of {time_text(moment.time)}, {how} (--as-of {moment})", style="dim", markup=False
-    )
+    aside(f"as of {time_text(moment.time)}, {how} (--as-of {moment})")
 
 
 def print_json(value: Any) -> None:

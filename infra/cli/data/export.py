@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
 
 import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.moments import Clock, Moment
-from jobledger.infra.cli.context import ERR, AsOf, OnClock, print_moment, target
+from jobledger.infra.cli.context import AsOf, OnClock, aside, print_moment, target
+from jobledger.infra.cli.progress import moving
 from jobledger.infra.errors import ProofError
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.proof.log.tree import Tree
@@ -21,7 +21,6 @@ from jobledger.infra.settings import Settings
 from jobledger.infra.transfer import export as exporting
 from jobledger.infra.transfer.export import Format
 from jobledger.infra.transfer.selection import Selection
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 MOST_RECEIPTS: Final = 1_000
 """In a page: some 2 kB each."""
@@ -59,29 +58,31 @@ def export(
         raise InvalidFieldError("filter", "is for many jobs, and one is named")
     aim = target(context)
     job = "" if name is None else aim.name(name)
-    with aim.open() as ledger, _bar(to) as progress:
+    with aim.open() as ledger:
         moment = _pinned(ledger, as_of, clock, job)
-        note = _checkpoint(ledger, moment) if format_ is Format.PARQUET else ""
-        wanted = Selection(ledger.name, moment, job, filter_, note)
+        signed = _checkpoint(ledger, moment) if format_ is Format.PARQUET else ""
+        wanted = Selection(ledger.name, moment, job, filter_, signed)
         if format_ is Format.HTML:
             receipts, keys = _receipts(ledger, job, moment)
             wanted = wanted._replace(receipts=receipts, keys=keys)
-        bar = progress.add_task("exporting", total=None if job or filter_ else moment.position)
+        total = None if job or filter_ else moment.position
         out: Path | BinaryIO = sys.stdout.buffer if to is None else to
-        move = partial(_move, progress, bar)
-        written = exporting.export(ledger.reader, wanted, format_, out, move)
+        # If the export itself goes to the terminal, nothing else does.
+        beside = to is not None or not sys.stdout.isatty()
+        with moving("exporting", total, shown=beside) as move:
+            written = exporting.export(ledger.reader, wanted, format_, out, move)
     print_moment(moment)
     if to is not None:
-        ERR.print(f"{written} events in {to}", style="dim", markup=False)
+        aside(f"{written} events in {to}")
 
 
 def _checkpoint(ledger: Ledger, moment: Moment) -> str:
     """One that covers the moment, so that the files can be verified; none where nobody can sign it here."""
     ledger.seal()
     with ledger.connection() as connection:
-        note = read_kept(connection)
-    covers = note is not None and Checkpoint.parse(note.text).size >= moment.position
-    return str(note) if covers else ""
+        kept = read_kept(connection)
+    covers = kept is not None and Checkpoint.parse(kept.text).size >= moment.position
+    return str(kept) if covers else ""
 
 
 def _receipts(ledger: Ledger, job: str, moment: Moment) -> tuple[dict[int, str], list[str]]:
@@ -103,14 +104,3 @@ def _pinned(ledger: Ledger, as_of: str | None, clock: Clock | None, job: str) ->
     if as_of:
         return ledger.moment(as_of, clock, job)
     return ledger.moment("now", clock or Clock.RECORDED)
-
-
-def _move(progress: Progress, bar: TaskID, done: int) -> None:
-    progress.update(bar, completed=done)
-
-
-def _bar(to: Path | None) -> Progress:
-    """On a terminal, if the export itself does not go there."""
-    shown = sys.stderr.isatty() and (to is not None or not sys.stdout.isatty())
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    return Progress(*columns, console=ERR.console, disable=not shown)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.moments import AtTime, Clock, parse_as_of
-from jobledger.infra.cli.context import ERR, OUT, Json, print_json, target
+from jobledger.infra.cli.context import ERR, OUT, Json, print_json, say, target
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.retention.archive import Export
 from jobledger.infra.retention.erase import check_subject
@@ -35,9 +35,7 @@ def erase(
     if json:
         print_json({"key": erasure.key, "position": erasure.position})
     else:
-        OUT.print(
-            f"erased: key {erasure.key}, recorded at position {erasure.position}", markup=False
-        )
+        say(f"erased: key {erasure.key}, recorded at position {erasure.position}")
 
 
 def prune(
@@ -73,7 +71,7 @@ def prune(
         )
     elif pruned.jobs:
         said = f"{pruned.jobs} jobs with {pruned.events} events pruned; they are in {file}"
-        OUT.print(said, markup=False)
+        say(said)
     else:
         OUT.print("nothing to prune")
 

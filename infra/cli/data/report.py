@@ -19,8 +19,16 @@ from jobledger.infra.analytics.buckets import length_text
 from jobledger.infra.analytics.certified import certify as certify_report
 from jobledger.infra.analytics.certified import verify_certified
 from jobledger.infra.analytics.charts import MOST_LINES, draw, lines_of, sparkline
-from jobledger.infra.cli.context import ERR, OUT, Json, Target, print_json, print_moment, target
-from jobledger.infra.cli.server.operate import bar
+from jobledger.infra.cli.context import (
+    OUT,
+    Json,
+    Target,
+    print_json,
+    print_moment,
+    say,
+    target,
+)
+from jobledger.infra.cli.progress import moving
 from jobledger.infra.errors import ProofError
 from jobledger.infra.eventstore.json_view import moment_json, time_text
 from jobledger.infra.ledger import Ledger
@@ -115,7 +123,7 @@ def report(
         )  # fmt: skip
     if plot is not None:
         draw(answer, plot)
-        ERR.print(f"drawn: {plot}", style="dim", markup=False)
+        aside(f"drawn: {plot}")
     _print(answer, Form.JSON if json else format_)
 
 
@@ -135,28 +143,20 @@ def verify_report(
     ] = None,
 ) -> None:
     """Compute a certified report again, from the events its checkpoint covers; exits 1 unless it is the same."""
-    with target(context).open() as ledger, bar() as progress:
+    with target(context).open() as ledger, moving("computing again") as move:
         with ledger.connection() as connection:
             origin = Tree().standing(connection).origin
         keys = known_keys(Settings(), origin, read_verifiers(key or []))
-        task = progress.add_task("computing again", total=None)
-
-        def move(done: int, size: int) -> None:
-            progress.update(task, completed=done, total=size)
-
         if file.is_dir() or file.suffix == ".parquet":
             checkpoint = _verify_parquet(ledger, file, keys, move)
         else:
             content = read_text(file, "report").encode()
             checkpoint = verify_certified(ledger.reader, content, keys, report_json, move)
-    OUT.print(
-        f"{file} is what the first {checkpoint.size} events of {checkpoint.origin} make",
-        markup=False,
-    )
+    say(f"{file} is what the first {checkpoint.size} events of {checkpoint.origin} make")
 
 
 def _verify_parquet(
-    ledger: Ledger, file: Path, keys: list[VerifierKey], move: Callable[[int, int], None]
+    ledger: Ledger, file: Path, keys: list[VerifierKey], move: Callable[..., object]
 ) -> Checkpoint:
     exporting.form_of(Format.PARQUET)
     from jobledger.infra.transfer.certified import verify_parquet
@@ -172,9 +172,7 @@ def _certify(aim: Target, question: Question, to: Path) -> None:
     except OSError as error:
         raise ProofError("file", f"{to} cannot be written: {error.strerror}") from error
     size = Checkpoint.parse(certified.note.text).size
-    ERR.print(
-        f"{question.name} of the first {size} events, certified: {to}", style="dim", markup=False
-    )
+    aside(f"{question.name} of the first {size} events, certified: {to}")
 
 
 def _print(answer: Analysis, form: Form) -> None:

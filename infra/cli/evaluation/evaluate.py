@@ -13,7 +13,7 @@ import typer
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.evaluation import CONFIG
-from jobledger.infra.cli.context import OUT, Json, print_json, target
+from jobledger.infra.cli.context import OUT, Json, print_json, say, target
 from jobledger.infra.evaluation.samples.reading import (
     metrics_of,
     precision_of,
@@ -109,7 +109,7 @@ def _draw(
             points = [(run_time_of(each[0]), precision_of(each[0])) for each in found.values()]
             least = alert.get("minAcceptableMeanAveragePrecision")
             plotting.draw_map_over_time(points, least, path)
-    OUT.print(f"{path} shows the {chart} of {found[run][0]['name']}", markup=False)
+    say(f"{path} shows the {chart} of {found[run][0]['name']}")
 
 
 def _table(found: dict[int, list[JsonObject]]) -> Table:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from jobledger.infra.cli.context import ERR, OUT, JobName, Json, print_json, target
+from jobledger.infra.cli.context import OUT, JobName, Json, aside, print_json, say, target
 from jobledger.infra.errors import ProofError
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.proof.log.tree import Tree
@@ -57,9 +57,7 @@ def receipt(
         to.write_text(str(made), "utf-8")
     except OSError as error:
         raise ProofError("file", f"{to} cannot be written: {error.strerror}") from error
-    ERR.print(
-        f"a receipt for {made.entry.name} v{made.entry.version} in {to}", style="dim", markup=False
-    )
+    aside(f"a receipt for {made.entry.name} v{made.entry.version} in {to}")
 
 
 def verify_receipt(
@@ -110,15 +108,14 @@ def verify_receipt(
             }
         )
         return
-    OUT.print(
+    say(
         f"{entry.name} v{entry.version} {entry.type}, recorded {time_text(entry.recorded_time)}:"
-        f" in the log {checkpoint.origin} at position {made.position} of {checkpoint.size}",
-        markup=False,
+        f" in the log {checkpoint.origin} at position {made.position} of {checkpoint.size}"
     )
     if job is not None:
-        OUT.print(f"its data, and all else of it, is as {job} has it", markup=False)
+        say(f"its data, and all else of it, is as {job} has it")
     if cosigned:
-        OUT.print(f"cosigned by {', '.join(cosigned)}", markup=False)
+        say(f"cosigned by {', '.join(cosigned)}")
 
 
 @log.command("show")
@@ -132,11 +129,9 @@ def show_log(context: typer.Context, json: Json = False) -> None:
         said = {"origin": standing.origin, "events": standing.events, "sealed": standing.size}
         print_json({**said, "keys": keys, "checkpoint": None if note is None else str(note)})
         return
-    OUT.print(
-        f"{standing.origin}: {standing.size} of {standing.events} events sealed", markup=False
-    )
+    say(f"{standing.origin}: {standing.size} of {standing.events} events sealed")
     for each in keys:
-        OUT.print(f"key {each}", markup=False)
+        say(f"key {each}")
     if note is not None:
         typer.echo(f"\n{note}", nl=False)
 
@@ -165,10 +160,7 @@ def tiles(
         if note is None:
             raise ProofError("checkpoint", "nothing was signed yet: the log's key is not here")
         added = export_tiles(connection, Tree(), folder, note)
-    OUT.print(
-        f"{added.tiles} tiles and {added.bundles} bundles of entries added to {folder}",
-        markup=False,
-    )
+    say(f"{added.tiles} tiles and {added.bundles} bundles of entries added to {folder}")
     if added.missing:
         OUT.print(
             f"{added.missing} bundles are left out: events in them were pruned, or are too long"
@@ -178,14 +170,14 @@ def tiles(
 @log.command("rotate-key")
 def rotate_key(context: typer.Context) -> None:
     """Make a new key: from now on both it and the old one sign. Hand its public half to who checks."""
-    OUT.print(str(create_key(Settings(), _origin(context)).verifier), markup=False)
+    say(str(create_key(Settings(), _origin(context)).verifier))
 
 
 @log.command("retire-key")
 def retire_key(context: typer.Context) -> None:
     """Let only the newest key sign, once everybody who checks knows it."""
     for key in retire_keys(Settings(), _origin(context)):
-        OUT.print(f"retired {key.verifier}", markup=False)
+        say(f"retired {key.verifier}")
 
 
 def _origin(context: typer.Context) -> str:

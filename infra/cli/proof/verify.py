@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from jobledger.infra.cli.context import OUT, Json, print_json, target
-from jobledger.infra.cli.server.operate import bar
+from jobledger.infra.cli.context import OUT, Json, print_json, say, target
+from jobledger.infra.cli.progress import moving
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.proof.audit.audit import Audit, audit
 from jobledger.infra.proof.signing.keys import read_verifiers
@@ -65,34 +65,19 @@ def verify(
 def _verify_proof(
     ledger: Ledger, checkpoints: list[Path], keys: list[str], since: Path | None, *, json: bool
 ) -> None:
-    with ledger.connection() as connection, bar() as progress:
-        shown = progress.add_task("hashing", total=None)
+    with ledger.connection() as connection, moving("hashing") as move:
+        trusted = read_verifiers(keys)
         found = audit(
-            connection,
-            Settings(),
-            checkpoints,
-            read_verifiers(keys),
-            since,
-            lambda what, done, size: progress.update(
-                shown, description=what, completed=done, total=size
-            ),
-        )
+            connection, Settings(), checkpoints, trusted, since,
+            lambda what, done, size: move(done, size, what),
+        )  # fmt: skip
     if json:
-        print_json(
-            {
-                "ok": found.ok,
-                "size": found.size,
-                "root": base64.b64encode(found.root).decode(),
-                "findings": [finding._asdict() for finding in found.findings],
-                "unsealed": found.unsealed,
-                "erased": found.erased,
-                "pruned": found.pruned,
-                "checkpoints": found.checkpoints,
-            }
-        )
+        root = base64.b64encode(found.root).decode()
+        findings = [finding._asdict() for finding in found.findings]
+        print_json({"ok": found.ok} | found._asdict() | {"root": root, "findings": findings})
     else:
         _print_findings(found.findings)
-        OUT.print(_sentence(found), markup=False)
+        say(_sentence(found))
     if not found.ok:
         raise typer.Exit(1)
 
@@ -112,11 +97,8 @@ def _sentence(found: Audit) -> str:
 
 
 def _verify_rows(ledger: Ledger, *, json: bool) -> None:
-    with ledger.connection() as connection, bar() as progress:
-        shown = progress.add_task("replaying", total=None)
-        verdict = verify_ledger(
-            connection, lambda done, size: progress.update(shown, completed=done, total=size)
-        )
+    with ledger.connection() as connection, moving("replaying") as move:
+        verdict = verify_ledger(connection, move)
     if json:
         said: dict[str, Any] = {"ok": verdict.ok, "events": verdict.events, "jobs": verdict.jobs}
         print_json(said | {"findings": [finding._asdict() for finding in verdict.findings]})
@@ -131,4 +113,4 @@ def _verify_rows(ledger: Ledger, *, json: bool) -> None:
 def _print_findings(findings: list[Finding]) -> None:
     for finding in findings:
         place = f" at position {finding.position}" if finding.position else ""
-        OUT.print(f"{finding.kind}{place}: {finding.name} {finding.detail}", markup=False)
+        say(f"{finding.kind}{place}: {finding.name} {finding.detail}")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
 from typing import Annotated, Any
 
 import orjson
 import typer
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.infra.cli.context import ERR, OUT, Json, Target, print_json, target
+from jobledger.infra.cli.context import OUT, Json, Target, aside, print_json, say, target
+from jobledger.infra.cli.progress import moving
 from jobledger.infra.errors import SchemaError
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.server import server
@@ -21,7 +21,6 @@ from jobledger.infra.upkeep.rebuild import rebuild as rebuild_projection
 from jobledger.infra.upkeep.rehearse import RowChange
 from jobledger.infra.upkeep.rehearse import rehearse as rehearse_rebuild
 from jobledger.projections.catalogue import PROJECTIONS, Projection
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 
 def init(
@@ -49,9 +48,9 @@ def init(
     if standing.size < standing.events:
         with closing(Checkpointer(server(aim.dsn, aim.ledger), Settings())) as sealer:
             sealer.checkpoint()
-    OUT.print(f"ledger {aim.ledger!r} is {'ready' if changed else 'up to date'}", markup=False)
+    say(f"ledger {aim.ledger!r} is {'ready' if changed else 'up to date'}")
     for key in keys:
-        ERR.print(f"its log's public key: {key}", style="dim", markup=False)
+        aside(f"its log's public key: {key}")
 
 
 def rebuild(
@@ -70,11 +69,9 @@ def rebuild(
     if rehearse:
         _rehearse(target(context), found, limit, json=json)
         return
-    with target(context).open() as ledger, ledger.connection() as connection, bar() as progress:
-        task = progress.add_task(f"rebuilding {projection}", total=None)
-        events = rebuild_projection(
-            connection, found, lambda done, size: progress.update(task, completed=done, total=size)
-        )
+    rebuilding = moving(f"rebuilding {projection}")
+    with target(context).open() as ledger, ledger.connection() as connection, rebuilding as move:
+        events = rebuild_projection(connection, found, move)
     if json:
         print_json({"projection": projection, "events": events})
     else:
@@ -83,16 +80,10 @@ def rebuild(
 
 def _rehearse(aim: Target, projection: Projection, limit: int, *, json: bool) -> None:
     # Also of a ledger that this program would bring up to date: that is when it is asked.
-    with aim.connect() as connection, bar() as progress:
+    with aim.connect() as connection, moving(f"rehearsing {projection.name}") as move:
         if not migrate.exists(connection, aim.ledger):
             raise SchemaError(aim.ledger, "does not exist")
-        task = progress.add_task(f"rehearsing {projection.name}", total=None)
-        outcome = rehearse_rebuild(
-            connection,
-            projection,
-            limit=limit,
-            progress=lambda done, size: progress.update(task, completed=done, total=size),
-        )
+        outcome = rehearse_rebuild(connection, projection, limit=limit, progress=move)
     if json:
         print_json(
             {"projection": projection.name, "events": outcome.events, "rows": outcome.rows}
@@ -101,10 +92,7 @@ def _rehearse(aim: Target, projection: Projection, limit: int, *, json: bool) ->
         return
     for change in outcome.changes:
         for field, (was, would_be) in change.fields.items():
-            OUT.print(
-                f"{change.table} {change.key} {field}: {_text(was)} -> {_text(would_be)}",
-                markup=False,
-            )
+            say(f"{change.table} {change.key} {field}: {_text(was)} -> {_text(would_be)}")
     OUT.print(
         f"{outcome.changed} of {outcome.rows} rows would change, from {outcome.events} events;"
         " nothing was changed"
@@ -121,8 +109,3 @@ def _change_json(change: RowChange) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     return orjson.dumps(value).decode()
-
-
-def bar() -> Progress:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    return Progress(*columns, console=ERR.console, disable=not sys.stderr.isatty())

@@ -13,7 +13,7 @@ import typer
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.access.tokens import Role, Token, Tokens
-from jobledger.infra.cli.context import ERR, OUT, Json, print_json, target
+from jobledger.infra.cli.context import ERR, OUT, Json, print_json, say, target
 from jobledger.infra.cli.tables import short
 from jobledger.infra.errors import UnauthenticatedError
 from jobledger.infra.eventstore.json_view import time_text
@@ -81,7 +81,7 @@ def revoke(
     """Revoke a token: servers refuse it within five seconds, and its name is never given out again."""
     with _tokens(context) as tokens:
         revoked = tokens.revoke(name)
-    OUT.print(f"token {name!r} was revoked at {time_text(revoked.revoke_time)}", markup=False)
+    say(f"token {name!r} was revoked at {time_text(revoked.revoke_time)}")
 
 
 def parse_expiry(text: str, now: datetime) -> datetime:

@@ -1,0 +1,26 @@
+"""How far a long command is: a bar on standard error, if that is a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from jobledger.infra.cli.context import ERR
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+
+@contextmanager
+def moving(
+    what: str, total: int | None = None, *, shown: bool = True
+) -> Iterator[Callable[..., object]]:
+    """What it yields is called with how much is done, of how much, and of what, where that changes."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    hidden = not (shown and sys.stderr.isatty())
+    with Progress(*columns, console=ERR.console, disable=hidden) as progress:
+        task = progress.add_task(what, total=total)
+
+        def move(done: int, size: int | None = None, what: str = what) -> None:
+            progress.update(task, description=what, completed=done, total=size)
+
+        yield move
