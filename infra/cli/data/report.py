@@ -23,6 +23,7 @@ from jobledger.infra.cli.context import (
     OUT,
     Json,
     Target,
+    aside,
     print_json,
     print_moment,
     say,
