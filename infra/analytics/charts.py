@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.analytics.analysis import Analysis
 from jobledger.infra.analytics.buckets import length_text
+from jobledger.infra.analytics.pictures import dates_of_pictures, draw_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +21,6 @@ WIDTH: Final = 60
 """Blocks in a line: of more buckets than that, each block shows the most of several."""
 MOST_LINES: Final = 10
 MOST_BARS: Final = 20
-ENDINGS: Final = (".svg", ".png")
 UNITS: Final = {
     "throughput": "jobs that ended",
     "queue-time": "waited until it ran",
@@ -68,28 +66,7 @@ def draw(report: Analysis, path: Path) -> None:
     Raises InvalidFieldError for a name that does not end in .svg or .png, for a file that
     cannot be written, and where matplotlib is not installed.
     """
-    ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise InvalidFieldError("plot", f"{str(path)!r} does not end in .svg or .png")
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise InvalidFieldError(
-            "plot", "pictures need matplotlib: pip install 'jobledger[plot]'"
-        ) from error
-    # What jobs are named may hold dollars, and letters that the font lacks.
-    with mpl.rc_context({"svg.hashsalt": "jobledger", "text.parse_math": False}):
-        figure = Figure(figsize=(10, 5), dpi=120, layout="constrained")
-        axes = figure.add_subplot()
-        _fill(axes, report)
-        metadata = {"Date": None} if ending == ".svg" else {}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                figure.savefig(path, metadata=metadata)
-            except OSError as error:
-                raise InvalidFieldError("plot", f"{str(path)!r}: {error.strerror}") from error
+    draw_picture(path, (10, 5), lambda axes: _fill(axes, report))
 
 
 def _fill(axes: Axes, report: Analysis) -> None:
@@ -108,9 +85,9 @@ def _fill(axes: Axes, report: Analysis) -> None:
 
 
 def _lines(axes: Axes, report: Analysis) -> None:
-    dates = _dates()
+    dates = dates_of_pictures()
     lines = lines_of(report)
-    size, unit = _time_unit(lines) if report.name.endswith("-time") else (1, "")
+    size, unit = time_unit(lines) if report.name.endswith("-time") else (1, "")
     median = "the median " if unit and report.by else ""
     measured = f"jobs {report.state}" if report.state else UNITS[report.name]
     axes.set_ylabel(f"{median}{measured}" + (f" ({unit})" if unit else ""))
@@ -168,7 +145,8 @@ def _whole(line: Line, report: Analysis) -> Line:
     return whole
 
 
-def _time_unit(lines: dict[str, Line]) -> tuple[int, str]:
+def time_unit(lines: Mapping[str, Iterable[tuple[Any, float]]]) -> tuple[int, str]:
+    """What durations in seconds are divided by to be read with ease, and what that makes them."""
     top = max((value for line in lines.values() for _, value in line), default=0)
     for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
         if top >= 3 * size:
@@ -177,14 +155,7 @@ def _time_unit(lines: dict[str, Line]) -> tuple[int, str]:
 
 
 def _number(time: datetime) -> float:
-    return float(_dates().date2num(time))
-
-
-def _dates() -> Any:
-    """Matplotlib's module of dates, which has no types."""
-    from matplotlib import dates
-
-    return dates
+    return float(dates_of_pictures().date2num(time))
 
 
 def _shown(value: object) -> str:

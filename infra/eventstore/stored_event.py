@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import orjson
 from jobledger.domain import canonical
@@ -15,20 +15,6 @@ from jobledger.domain.data import Data
 from jobledger.domain.events import Event, read_data
 from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.states import JobState
-
-COLUMNS: Final = (
-    "position",
-    "name",
-    "version",
-    "type",
-    "schema",
-    "occurred_time",
-    "recorded_time",
-    "actor",
-    "request_id",
-    "trace_parent",
-    "data",
-)
 
 
 _BEGINNINGS: Final = frozenset(cls.__name__ for cls in BEGINNINGS)

@@ -18,7 +18,7 @@ from jobledger.infra.eventstore.json_view import event_json, moment_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history.conditions import ALL_JOBS, Condition, parse_condition
 from jobledger.infra.history.sweep import Hit, Sweep, is_told_by_events
-from jobledger.infra.history.timeline import ordered, steps_as_of
+from jobledger.infra.history.timeline import Span, ordered, steps_as_of
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.reader import Reader
@@ -68,15 +68,11 @@ def bisect_job(
             # It is true from the first moment on at which its term is.
             sweep = Sweep(Condition(filter, tree.term, ">", 0), later, name)
             hit = sweep.first(connection, beginning(later), 0)
-            already = hit is not None and _is_by(hit, known)
+            already = hit is not None and hit.is_by(known)
         else:
             already = sweep.count(connection, beginning(later), known) > 0
             hit = None if already else sweep.first(connection, known, 0)
     return Found(known, None, 1) if already else _found(reader, later, hit)
-
-
-def _is_by(hit: Hit, moment: Moment) -> bool:
-    return hit.position <= moment.position if hit.time is None else hit.time <= moment.time
 
 
 def bisect_count(reader: Reader, condition: str, earlier: Moment, later: Moment) -> Found | None:
@@ -128,20 +124,11 @@ def _is_told_by_intervals(connection: Connection, later: Moment) -> bool:
 def _first_count(
     connection: Connection, wanted: Condition, span: tuple[Moment, Moment], start: int
 ) -> Hit | None:
-    earlier, later = span
-    recorded = later.clock is Clock.RECORDED
+    recorded = span[1].clock is Clock.RECORDED
     statement = FIRST_COUNT if recorded else FIRST_COUNT_AS_IT_HAPPENED
     text = statement.format(comparison=wanted.comparison)
-    parameters = {
-        "start": start,
-        "state": wanted.state,
-        "number": wanted.number,
-        "from_position": earlier.position,
-        "from_time": earlier.time,
-        "to_position": later.position,
-        "to_time": later.time,
-    }
-    row = connection.execute(text, parameters).fetchone()
+    asked = {"start": start, "state": wanted.state, "number": wanted.number}
+    row = connection.execute(text, asked | Span(*span).parameters).fetchone()
     return None if row is None else Hit(*row)
 
 

@@ -16,7 +16,7 @@ from jobledger.domain.job import Job
 from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.states import TERMINAL
 from jobledger.infra.eventstore.json_view import job_json, moment_json, time_text
-from jobledger.infra.history.timeline import attempt_ends, ordered, steps_as_of
+from jobledger.infra.history.timeline import Span, attempt_ends, ordered, steps_as_of
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.filter_sql import Rendering
@@ -178,20 +178,11 @@ def diff_fleet(
     # Names of parameters go on where those of the other moment end.
     after.parameters.update(before.parameters)
     text = statement.format(was=was, now=after.condition(tree))
-    parameters = after.parameters | _places(earlier, later) | {"limit": limit}
+    parameters = after.parameters | Span(earlier, later).parameters | {"limit": limit}
     with translated(), reader.connection() as connection:
         return FleetDiff(
             earlier, later, [Turn(*row) for row in connection.execute(text, parameters)]
         )
-
-
-def _places(earlier: Moment, later: Moment) -> dict[str, Any]:
-    return {
-        "from_position": earlier.position,
-        "from_time": earlier.time,
-        "to_position": later.position,
-        "to_time": later.time,
-    }
 
 
 def _differing(

@@ -28,6 +28,10 @@ class Hit(NamedTuple):
     time: datetime | None = None
     """When it occurred; None on the recorded clock."""
 
+    def is_by(self, moment: Moment) -> bool:
+        """Whether it was so by that moment."""
+        return self.position <= moment.position if self.time is None else self.time <= moment.time
+
 
 class Sweep:
     """A look at the jobs after each event, up to a moment: at all, or at one by name.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.job import Job, evolve
@@ -49,6 +49,16 @@ class Span(NamedTuple):
 
     earlier: Moment
     later: Moment
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Those that statements about what lies between take."""
+        moments = ("from", self.earlier), ("to", self.later)
+        return {
+            f"{end}_{part}": getattr(at, part)
+            for end, at in moments
+            for part in ("position", "time")
+        }
 
 
 def span(

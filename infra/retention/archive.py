@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -24,13 +22,13 @@ from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.transfer.export import HISTORY_VERSION, history_json, whole, write_history
+from jobledger.infra.transfer.read_export import numbered_lines
 from jobledger.infra.transfer.selection import BATCH, Selection
 
 FIND_RETIRED: Final = sql.load(__package__, "find_retired")
 READ_RETIRED: Final = sql.load(__package__, "read_retired")
 READ_RETIRED_EVENTS: Final = sql.load(__package__, "read_retired_events")
 KEEP_RETIRED: Final = sql.load(__package__, "keep_retired")
-GZIP: Final = b"\x1f\x8b"
 DERIVED: Final = "state"
 """What an export tells of an event that is not stored of it."""
 
@@ -151,25 +149,17 @@ def _lines(file: Path) -> Iterator[tuple[int, Any]]:
     """The events in the file, with the number of their line; raises InputError for no whole history."""
     number = events = 0
     ended = False
-    try:
-        with file.open("rb") as raw:
-            zipped = raw.read(len(GZIP)) == GZIP
-            raw.seek(0)
-            for number, text in enumerate(gzip.GzipFile(fileobj=raw) if zipped else raw, start=1):
-                line = _object(file, number, text)
-                if number == 1:
-                    _check_head(file, line)
-                elif "end" in line:
-                    ended = line.get("events") == events
-                elif ended or not isinstance(line.get("position"), int):
-                    raise InputError(str(file), number, "is no event of an exported history")
-                else:
-                    events += 1
-                    yield number, line
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(str(file), number + 1, f"the gzip is damaged: {error}") from error
-    except OSError as error:
-        raise InputError(str(file), 0, error.strerror or str(error)) from error
+    for number, text in numbered_lines(file):
+        line = _object(file, number, text)
+        if number == 1:
+            _check_head(file, line)
+        elif "end" in line:
+            ended = line.get("events") == events
+        elif ended or not isinstance(line.get("position"), int):
+            raise InputError(str(file), number, "is no event of an exported history")
+        else:
+            events += 1
+            yield number, line
     if not ended:
         raise InputError(str(file), number, "breaks off: the last line, the end, is missing")
 

@@ -47,33 +47,12 @@ class Report(IntEnum):
     UPDATE_RUNNING = 8
 
 
-COLUMNS: Final = {
-    Kind.JOB: (
-        "time",
-        "missingInfo",
-        "jobId",
-        "eventType",
-        "user",
-        "schedulingClass",
-        "jobName",
-        "logicalJobName",
-    ),
-    Kind.TASK: (
-        "time",
-        "missingInfo",
-        "jobId",
-        "taskIndex",
-        "machineId",
-        "eventType",
-        "user",
-        "schedulingClass",
-        "priority",
-        "cpuRequest",
-        "memoryRequest",
-        "diskRequest",
-        "differentMachines",
-    ),
-}
+_JOB: Final = "time missingInfo jobId eventType user schedulingClass jobName logicalJobName"
+_TASK: Final = (
+    "time missingInfo jobId taskIndex machineId eventType user schedulingClass priority"
+    " cpuRequest memoryRequest diskRequest differentMachines"
+)
+COLUMNS: Final = {Kind.JOB: _JOB.split(), Kind.TASK: _TASK.split()}
 OF_THE_REPORT: Final = ("missingInfo", "machineId")
 """Columns that tell of one report; all others, but the time and type, describe the job."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC
 from pathlib import Path
 from typing import Final, Literal
@@ -38,19 +38,26 @@ def open_history(file: Path, name: str | None = None) -> History:
     and InvalidFieldError where it holds several and none is named.
     """
     reader = _Reader(str(file), name)
+    for number, line in numbered_lines(file):
+        reader.take(number, line)
+    return reader.history()
+
+
+def numbered_lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file, gzip'd or not, from 1; raises InputError where it cannot be read on."""
+    number = 0
     try:
         with file.open("rb") as raw:
             zipped = raw.read(len(GZIP)) == GZIP
             raw.seek(0)
             lines: Iterable[bytes] = gzip.GzipFile(fileobj=raw) if zipped else raw
             for number, line in enumerate(lines, start=1):
-                reader.take(number, line)
+                yield number, line
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         why = f"the gzip is broken off or damaged: {error}"
-        raise InputError(str(file), reader.lines + 1, why) from error
+        raise InputError(str(file), number + 1, why) from error
     except OSError as error:
         raise InputError(str(file), 0, error.strerror or str(error)) from error
-    return reader.history()
 
 
 class _Reader:

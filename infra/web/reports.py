@@ -12,7 +12,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.filters import parse_filter
 from jobledger.domain.moments import AtTime, Clock, Moment, parse_as_of
 from jobledger.infra.analytics.analysis import Analysis, Asked, Question, answer
-from jobledger.infra.analytics.charts import UNITS, lines_of
+from jobledger.infra.analytics.charts import UNITS, lines_of, time_unit
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.reader import Reader
@@ -158,11 +158,7 @@ def _unit(
     """What durations are divided by, and what the chart's numbers are."""
     if not found.name.endswith("-time"):
         return 1, f"jobs {found.state}" if found.state else UNITS[found.name]
-    top = max((value for line in shown.values() for _, value in line), default=0)
-    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
-        if top >= 3 * size:
-            return size, unit
-    return 1, "seconds"
+    return time_unit(shown)
 
 
 def _hits(found: Analysis, span: Span, rows: list[tuple[str, list[Any]]]) -> Iterable[Hit]:
@@ -212,12 +208,10 @@ def _jobs(link: ReportLink, found: Analysis, row: tuple[Any, ...]) -> str:
     terms = [link.filter and f"({link.filter})", *_group(found, values)]
     at = link.at
     match found.name:
-        case "throughput":
+        case "throughput" | "run-time":
             terms += _within("end_time", values["time"], found)
         case "queue-time":
             terms += _within("start_time", values["time"], found)
-        case "run-time":
-            terms += _within("end_time", values["time"], found)
         case "concurrency":
             at = f"{time_text(values['time'])}@{found.moment.position}"
             terms.append(f"state = {found.state}" if found.state else "")

@@ -30,7 +30,7 @@ from jobledger.infra.proof.signing.notes import COSIGNATURE, Checkpoint, Note, S
 from jobledger.infra.proof.signing.policy import Policy
 from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.proof.witness import cosigning
-from jobledger.infra.proof.witness.cosigning import Witnesses, cosign
+from jobledger.infra.proof.witness.cosigning import Witnesses
 from jobledger.infra.proof.witness.state_file import EMPTY, Memory
 from jobledger.infra.proof.witness.witness import RefusedError, Submission, Witness
 from jobledger.infra.settings import Settings
@@ -242,7 +242,7 @@ def test_a_witness_is_asked_from_where_it_is_known_to_be(tmp_path: Path) -> None
             assert policy.check(note.with_signatures(found)) == Checkpoint.parse(note.text)
         assert honest.olds == [0, 3, 8]
         # Who forgot is told, and asks again.
-        assert len(cosign(LOG.note(9), policy, prover(9))) == 1
+        assert len(Witnesses(policy).cosign(LOG.note(9), prover(9))) == 1
         assert honest.olds[3:] == [0, 8]
         assert len(witnesses.cosign(LOG.note(12), prover(12))) == 1
         assert honest.olds[5:] == [8, 9]
@@ -261,7 +261,7 @@ def test_witnesses_that_fail_are_logged_and_the_others_cosign(
     with web(Honest(tmp_path / "w", KEYS[0])) as good, web(lambda asked: (422, b"no\nno\n")) as bad:
         urls = [f"{good.url}/w", nowhere, bad.url, "gopher://example.com"]
         policy = Policy.parse(policy_of(*urls))
-        found = cosign(note, policy, prover(8))
+        found = Witnesses(policy).cosign(note, prover(8))
     assert [signature.name for signature in found] == ["w0.example.com"]
     assert "Connection refused" in said_by(caplog, KEYS[1])
     assert "refused with 422: no" in said_by(caplog, KEYS[2])
@@ -294,7 +294,7 @@ def test_what_is_no_cosignature_of_the_witness_is_not_taken_for_one(
     status: int, body: bytes, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with web(lambda asked: (status, body)) as server:
-        assert cosign(EIGHT, Policy.parse(policy_of(server.url)), prover(8)) == []
+        assert Witnesses(Policy.parse(policy_of(server.url))).cosign(EIGHT, prover(8)) == []
     assert why in said_by(caplog, KEYS[0])
     assert len(server.asked) == (3 if why == "each time" else 1)
 
@@ -302,7 +302,7 @@ def test_what_is_no_cosignature_of_the_witness_is_not_taken_for_one(
 def test_cosignatures_of_others_beside_its_own_are_left_out() -> None:
     both = cosigned_by(STRANGER, EIGHT) + cosigned_by(KEYS[0], EIGHT)
     with web(lambda asked: (200, both)) as server:
-        [signature] = cosign(EIGHT, Policy.parse(policy_of(server.url)), prover(8))
+        [signature] = Witnesses(Policy.parse(policy_of(server.url))).cosign(EIGHT, prover(8))
     assert signature.key_id == KEYS[0].verifier.id
 
 
@@ -334,7 +334,7 @@ def test_a_log_that_cannot_prove_its_growth_still_goes_on(
         raise ForkedError("forked", old, "tile 0 of level 0 is damaged")
 
     with web(lambda asked: (409, b"5\n")) as server:
-        assert cosign(EIGHT, Policy.parse(policy_of(server.url)), prove) == []
+        assert Witnesses(Policy.parse(policy_of(server.url))).cosign(EIGHT, prove) == []
     assert said_by(caplog, KEYS[0])
 
 

@@ -19,7 +19,7 @@ from jobledger.domain.examples import Predicted, Truth, read_prediction
 from jobledger.domain.job import Job
 from jobledger.infra.evaluation.metrics.boxes import Pictured, box_evaluations
 from jobledger.infra.evaluation.metrics.classification import Scored, classification_evaluations
-from jobledger.infra.evaluation.samples.of_run import Sample
+from jobledger.infra.evaluation.samples.of_run import Sample, time_text
 from numpy.typing import NDArray
 
 
@@ -58,7 +58,7 @@ def evaluate(
     kind = "objectDetectionMetrics" if plan.boxes else "classificationMetrics"
     given = {
         "config": job.spec[CONFIG].get("evaluationConfig") or {},
-        "evaluationJobRunTime": _time_text(run_time),
+        "evaluationJobRunTime": time_text(run_time),
         "createTime": create_time,
         "annotationType": plan.annotation,
         "evaluatedItemCount": str(len(pairs)),
@@ -115,7 +115,3 @@ def _places(
     counts = np.fromiter(map(len, rows), np.intp)
     columns = map(column.__getitem__, chain.from_iterable(rows))
     return np.repeat(np.arange(len(rows)), counts), np.fromiter(columns, np.intp)
-
-
-def _time_text(time: datetime) -> str:
-    return time.isoformat().replace("+00:00", "Z")

@@ -6,19 +6,19 @@ end in .svg or .png, for a file that cannot be written, and where matplotlib is 
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from jobledger.domain.canonical import JsonObject
-from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra.analytics.pictures import dates_of_pictures, draw_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ENDINGS: Final = (".svg", ".png")
+SIZE: Final = (8, 6)
+"""Inches."""
 MOST_CURVES: Final = 10
 """Labels' curves beside the aggregate's."""
 MOST_NUMBERED: Final = 20
@@ -30,43 +30,20 @@ SHORT: Final = 30
 
 def draw_pr_curve(evaluations: list[JsonObject], path: Path) -> None:
     """Precision over recall, of each `{"prCurve"}`: the aggregate's as a thick line, labels' as thin."""
-    _draw(path, lambda axes: _fill_curves(axes, [each["prCurve"] for each in evaluations]))
+    curves = [each["prCurve"] for each in evaluations]
+    draw_picture(path, SIZE, lambda axes: _fill_curves(axes, curves))
 
 
 def draw_confusion(evaluation: JsonObject, path: Path) -> None:
     """What was predicted (across) for what is true (down), of one with a `confusionMatrix`."""
-    _draw(path, lambda axes: _fill_matrix(axes, evaluation["confusionMatrix"]["row"]))
+    draw_picture(path, SIZE, lambda axes: _fill_matrix(axes, evaluation["confusionMatrix"]["row"]))
 
 
 def draw_map_over_time(
     points: Sequence[tuple[datetime, float]], minimum: float | None, path: Path
 ) -> None:
     """Mean average precision of each run, at its time, and the least that is accepted."""
-    _draw(path, lambda axes: _fill_times(axes, points, minimum))
-
-
-def _draw(path: Path, fill: Callable[[Axes], None]) -> None:
-    ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise InvalidFieldError("plot", f"{str(path)!r} does not end in .svg or .png")
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise InvalidFieldError(
-            "plot", "pictures need matplotlib: pip install 'jobledger[plot]'"
-        ) from error
-    # What labels are named may hold dollars, and letters that the font lacks.
-    with mpl.rc_context({"svg.hashsalt": "jobledger", "text.parse_math": False}):
-        figure = Figure(figsize=(8, 6), dpi=120, layout="constrained")
-        fill(figure.add_subplot())
-        metadata = {"Date": None} if ending == ".svg" else {}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                figure.savefig(path, metadata=metadata)
-            except OSError as error:
-                raise InvalidFieldError("plot", f"{str(path)!r}: {error.strerror}") from error
+    draw_picture(path, SIZE, lambda axes: _fill_times(axes, points, minimum))
 
 
 def _fill_curves(axes: Axes, curves: Sequence[JsonObject]) -> None:
@@ -128,7 +105,7 @@ def _fill_matrix(axes: Axes, rows: Sequence[JsonObject]) -> None:
 def _fill_times(
     axes: Axes, points: Sequence[tuple[datetime, float]], minimum: float | None
 ) -> None:
-    dates = _dates()
+    dates = dates_of_pictures()
     ordered = sorted(points)
     times = [float(dates.date2num(time)) for time, _ in ordered]
     if times:
@@ -145,13 +122,6 @@ def _fill_times(
     axes.grid(visible=True, alpha=0.3)
     if minimum is not None:
         axes.legend()
-
-
-def _dates() -> Any:
-    """Matplotlib's module of dates, which has no types."""
-    from matplotlib import dates
-
-    return dates
 
 
 def _short(name: str) -> str:

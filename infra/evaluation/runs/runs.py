@@ -27,7 +27,7 @@ from jobledger.domain.evaluation import Plan, names_of, read_plan
 from jobledger.domain.examples import read_prediction
 from jobledger.domain.job import Job
 from jobledger.domain.runs import last_run, open_runs
-from jobledger.infra.evaluation.samples.of_run import Sample, run_range, run_samples
+from jobledger.infra.evaluation.samples.of_run import Sample, run_range, run_samples, time_text
 from jobledger.infra.evaluation.samples.spec_sets import find_spec_set
 from jobledger.infra.evaluation.tasks.ground_truth import run_truths
 from jobledger.infra.evaluation.tasks.labeling import complete_if_answered
@@ -65,7 +65,7 @@ def start_run(store: Store, job: Job, due: datetime, actor: str) -> bool:
     with translated(), store.reader.pool.connection() as connection:
         cut = int(connection.execute(SETTLE_SAMPLES, (job.name,)).fetchone()[0])  # type: ignore[index]
     last = last_run(job.output)
-    started = r.RunStarted(run=last.run + 1, run_time=_time_text(due), cut=max(cut, last.cut))
+    started = r.RunStarted(run=last.run + 1, run_time=time_text(due), cut=max(cut, last.cut))
     return _record(store, job.name, (started,), actor)
 
 
@@ -130,7 +130,7 @@ def _dataset(reader: Reader, run: Run, now: datetime) -> Facts:
         connection.execute(SETTLE_SAMPLES, (run.job.name,))
         first, last = run_range(connection, run.job.name, run.number)
         for sample in run_samples(connection, run.job.name, first, last):
-            stored = [sample.number, _time_text(sample.time), *filter(None, sample[2:])]
+            stored = [sample.number, time_text(sample.time), *filter(None, sample[2:])]
             digest.update(canonical.encode_any(stored) + b"\n")
             count += 1
     if not count:
@@ -224,7 +224,7 @@ def _worked_out(reader: Reader, run: Run, plan: Plan, now: datetime) -> bytes | 
             return None
         labels = find_spec_set(connection, plan.spec_set)
         samples = run_samples(connection, name, first, last)
-        found = evaluate(run.job, run.number, run.time, samples, truths, labels, _time_text(now))
+        found = evaluate(run.job, run.number, run.time, samples, truths, labels, time_text(now))
         text = canonical.encode_any(found.evaluations)
         short = bool(plan.email) and found.mean_average_precision < plan.min_precision
         kept = (
@@ -241,9 +241,5 @@ def _worked_out(reader: Reader, run: Run, plan: Plan, now: datetime) -> bytes | 
 
 def _failed(run: Run, now: datetime, code: int, message: str) -> Facts:
     failures: list[JsonObject] = [{"code": code, "message": message}]
-    failed = r.RunFailed(run=run.number, attempt_time=_time_text(now), partial_failures=failures)
+    failed = r.RunFailed(run=run.number, attempt_time=time_text(now), partial_failures=failures)
     return (failed,)
-
-
-def _time_text(time: datetime) -> str:
-    return time.isoformat().replace("+00:00", "Z")

@@ -19,6 +19,7 @@ from jobledger.infra.evaluation.samples.of_run import run_range
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.reader import Reader
+from pydantic.alias_generators import to_camel
 
 READ_QUESTIONS: Final = sql.load(__package__, "read_questions")
 COUNT_ANSWERS: Final = sql.load(__package__, "count_answers")
@@ -99,20 +100,7 @@ def progress(reader: Reader, task: Task, annotator: str | None) -> Progress:
 
 def task_json(task: Task) -> JsonObject:
     """A task as it is shown."""
-    return {
-        "job": task.job,
-        "run": task.run,
-        "isOpen": task.is_open,
-        "instruction": task.instruction,
-        "dataType": task.data_type,
-        "labels": task.labels,
-        "multiLabel": task.multi_label,
-        "boxes": task.boxes,
-        "replicaCount": task.replica_count,
-        "aggregation": task.aggregation,
-        "questionCount": task.question_count,
-        "answerCount": task.answer_count,
-    }
+    return {to_camel(field): value for field, value in task._asdict().items()}
 
 
 def count_answers(connection: Connection, name: str) -> dict[int, int]:

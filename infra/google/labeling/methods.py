@@ -30,9 +30,9 @@ from jobledger.infra.google.wire.dialects import (
     EVALUATION_STATES,
     collection_of,
     in_states,
-    read_filter,
 )
 from jobledger.infra.google.wire.masks import Paths, camel, merge, parse_mask
+from jobledger.infra.google.wire.paging import page_of_jobs
 from jobledger.infra.google.wire.resources import bare, given_fields, made_fields, time_text
 
 API: Final = messages.load("datalabeling_v1beta1")
@@ -70,15 +70,8 @@ async def get(call: Call) -> JsonObject:
 
 
 async def list_jobs(call: Call) -> JsonObject:
-    as_of, clock = await moment_of(call)
     scope = collection_of(call.project, "evaluationJobs")
-    page = await call.ledger.page(
-        read_filter(call.query.get("filter", ""), scope, _translate),
-        page_size=call.page_size(USUAL_PAGE, MAX_PAGE),
-        page_token=call.query.get("pageToken", ""),
-        as_of=as_of,
-        clock=clock,
-    )
+    page = await page_of_jobs(call, scope, _translate, (USUAL_PAGE, MAX_PAGE))
     jobs = [resource(await call.ledger.decrypted(job)) for job in page.jobs]
     return bare({"evaluationJobs": jobs, "nextPageToken": page.next_page_token or None})
 

@@ -20,8 +20,9 @@ from jobledger.domain.states import JobState
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.wire import iam, messages
 from jobledger.infra.google.wire.calls import AS_OF, Call, Method, Methods, moment_of
-from jobledger.infra.google.wire.dialects import ML_STATES, collection_of, in_states, read_filter
+from jobledger.infra.google.wire.dialects import ML_STATES, collection_of, in_states
 from jobledger.infra.google.wire.masks import Paths, camel, parse_mask
+from jobledger.infra.google.wire.paging import page_of_jobs
 from jobledger.infra.google.wire.queue import past_places
 from jobledger.infra.google.wire.resources import bare, given_fields, made_fields, time_text
 from jobledger.infra.read.moments import Given
@@ -55,13 +56,8 @@ async def get(call: Call) -> JsonObject:
 
 async def list_jobs(call: Call) -> JsonObject:
     as_of, clock = await moment_of(call)
-    page = await call.ledger.page(
-        read_filter(call.query.get("filter", ""), collection_of(call.project, "jobs"), _translate),
-        page_size=call.page_size(USUAL_PAGE, MAX_PAGE),
-        page_token=call.query.get("pageToken", ""),
-        as_of=as_of,
-        clock=clock,
-    )
+    scope = collection_of(call.project, "jobs")
+    page = await page_of_jobs(call, scope, _translate, (USUAL_PAGE, MAX_PAGE))
     places = await _positions(call, page.jobs, as_of, clock)
     jobs = [resource(await call.ledger.decrypted(j), places.get(j.name)) for j in page.jobs]
     return bare({"jobs": jobs, "nextPageToken": page.next_page_token or None})

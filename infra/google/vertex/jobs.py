@@ -15,8 +15,9 @@ from jobledger.infra.google.ml.methods import cancelled_by
 from jobledger.infra.google.vertex import operations
 from jobledger.infra.google.vertex.resources import API, Resource, check_running, shown
 from jobledger.infra.google.wire.calls import Call, moment_of
-from jobledger.infra.google.wire.dialects import collection_of, in_states, read_filter
+from jobledger.infra.google.wire.dialects import collection_of, in_states
 from jobledger.infra.google.wire.masks import Paths, camel, check_fields, merge, parse_mask, select
+from jobledger.infra.google.wire.paging import page_of_jobs
 from jobledger.infra.google.wire.resources import bare, check_display_name
 
 USUAL_PAGE: Final = 100
@@ -95,18 +96,11 @@ class Face:
         return shown(self.resource, await call.ledger.decrypted(job))
 
     async def list_jobs(self, call: Call) -> JsonObject:
-        as_of, clock = await moment_of(call)
         mask = parse_mask(call.query.get("readMask", ""), "readMask")
         check_fields(mask, API.fields(self.resource.message), "readMask")
         scope = collection_of(parent_of(call), self.resource.collection)
-        page = await call.ledger.page(
-            read_filter(call.query.get("filter", ""), scope, self._translate),
-            page_size=call.page_size(USUAL_PAGE, MAX_PAGE),
-            page_token=call.query.get("pageToken", ""),
-            order_by=self._order_by(call.query.get("orderBy", "")),
-            as_of=as_of,
-            clock=clock,
-        )
+        order = self._order_by(call.query.get("orderBy", ""))
+        page = await page_of_jobs(call, scope, self._translate, (USUAL_PAGE, MAX_PAGE), order)
         jobs = [
             select(shown(self.resource, await call.ledger.decrypted(job), listed=True), mask)
             for job in page.jobs

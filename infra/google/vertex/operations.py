@@ -41,17 +41,13 @@ def operation(event: RecordedEvent, history: list[RecordedEvent]) -> JsonObject:
 
 
 async def get(call: Call) -> JsonObject:
+    """As it is now, also for `wait`: a caller that wants to wait longer asks again, as the API allows."""
     project, location, number = call.ids
     parent = f"projects/{project}/locations/{location}"
     event = await _event(call, number)
     if event is None or not event.name.startswith(f"{parent}/"):
         raise JobNotFoundError(f"{parent}/operations/{number[:40]}")
     return operation(event, await call.history(event.name))
-
-
-async def wait(call: Call) -> JsonObject:
-    """As it is now: a caller that wants to wait longer asks again, as the API allows."""
-    return await get(call)
 
 
 async def cancel(call: Call) -> JsonObject:
@@ -110,7 +106,7 @@ METHODS: Final = [
     for version in VERSIONS
     for method in (
         Method("operations.get", "GET", f"{version}/{_ONE}/*", get, Role.READER),
-        Method("operations.wait", "POST", f"{version}/{_ONE}/*:wait", wait, Role.READER),
+        Method("operations.wait", "POST", f"{version}/{_ONE}/*:wait", get, Role.READER),
         Method("operations.cancel", "POST", f"{version}/{_ONE}/*:cancel", cancel, Role.OPERATOR),
         Method("operations.list", "GET", f"{version}/{_ONE}", None, Role.READER, _LIST),
         Method("operations.delete", "DELETE", f"{version}/{_ONE}/*", None, Role.OPERATOR),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from jobledger.domain.canonical import JsonObject
-from jobledger.domain.errors import IllegalTransitionError, InvalidFieldError
+from jobledger.domain.errors import IllegalTransitionError
 from jobledger.domain.job import Job
 from jobledger.domain.states import LIVE, JobState
 from jobledger.infra.google.wire import messages
@@ -106,14 +106,6 @@ def shown(resource: Resource, job: Job, *, listed: bool = False) -> JsonObject:
     }
     hidden = resource.left_out_of_lists if listed else frozenset[str]()
     return bare({key: whole[key] for key in whole if key in fields and key not in hidden})
-
-
-def resource_of(collection: str) -> Resource:
-    """Raises InvalidFieldError for a collection that is none of Vertex AI's jobs."""
-    resource = RESOURCES.get(collection)
-    if resource is None:
-        raise InvalidFieldError("name", f"{collection!r} are no jobs of Vertex AI")
-    return resource
 
 
 def check_running(job: Job, event: str) -> None:

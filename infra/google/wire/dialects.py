@@ -15,13 +15,8 @@ from jobledger.domain.filters import All, Ever, Filter, Not, Restriction, Some, 
 from jobledger.domain.states import JobState as S
 
 ML_STATES: Final = {
-    S.QUEUED: "QUEUED",
+    **{state: state.name for state in S},
     S.PENDING: "PREPARING",
-    S.RUNNING: "RUNNING",
-    S.SUCCEEDED: "SUCCEEDED",
-    S.FAILED: "FAILED",
-    S.CANCELLING: "CANCELLING",
-    S.CANCELLED: "CANCELLED",
     S.PAUSED: "QUEUED",
     S.EXPIRED: "CANCELLED",
     S.UPDATING: "RUNNING",
@@ -35,17 +30,12 @@ PIPELINE_STATES: Final = {
     S.PARTIALLY_SUCCEEDED: "PIPELINE_STATE_SUCCEEDED",
 }
 EVALUATION_STATES: Final = {
+    **dict.fromkeys(S, "STOPPED"),
     S.QUEUED: "SCHEDULED",
     S.PENDING: "SCHEDULED",
     S.RUNNING: "RUNNING",
     S.UPDATING: "RUNNING",
     S.PAUSED: "PAUSED",
-    S.SUCCEEDED: "STOPPED",
-    S.FAILED: "STOPPED",
-    S.CANCELLING: "STOPPED",
-    S.CANCELLED: "STOPPED",
-    S.EXPIRED: "STOPPED",
-    S.PARTIALLY_SUCCEEDED: "STOPPED",
 }
 
 States = Mapping[S, str]

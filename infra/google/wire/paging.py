@@ -1,9 +1,27 @@
-"""Pages (AIP-158) of what is no job: each goes on behind what the last one showed, whatever was added since."""
+"""Pages (AIP-158): of jobs, and of what is no job, where each goes on behind what the last one showed."""
 
 from __future__ import annotations
 
-from jobledger.infra.google.wire.calls import Call
+from jobledger.domain.filters import Filter
+from jobledger.infra.google.wire.calls import Call, moment_of
+from jobledger.infra.google.wire.dialects import Translation, read_filter
 from jobledger.infra.read.page_tokens import PageCursor, PageTokens
+from jobledger.infra.read.reader import Page
+
+
+async def page_of_jobs(
+    call: Call, scope: Filter, translate: Translation, sizes: tuple[int, int], order_by: str = ""
+) -> Page:
+    """The jobs in the scope that a LIST asks for; `sizes` are the usual one of a page, and the most."""
+    as_of, clock = await moment_of(call)
+    return await call.ledger.page(
+        read_filter(call.query.get("filter", ""), scope, translate),
+        page_size=call.page_size(*sizes),
+        page_token=call.query.get("pageToken", ""),
+        order_by=order_by,
+        as_of=as_of,
+        clock=clock,
+    )
 
 
 def cursor_of(call: Call, *query: str) -> PageCursor | None:

@@ -20,9 +20,7 @@ MAX_DISPLAY_NAME: Final = 128
 
 def time_text(time: datetime | None) -> str | None:
     """RFC 3339 in UTC, with as many digits as there are; None where there is no time."""
-    if time is None:
-        return None
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return None if time is None else time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def given_fields(api: Api, message: str, spec: Mapping[str, Any]) -> JsonObject:

@@ -75,14 +75,14 @@ class Damage:
 
     def _tell_double(self, event: Stored) -> None:
         detail = "is one of several events at its position"
-        self.findings.append(_finding("inserted", event.position, event.name, detail))
+        self.findings.append(Finding("inserted", event.position, event.name, detail))
 
     def _miss(self, count: int) -> None:
         """There is no event at the next `count` positions."""
         last = self._position + count - 1
         for first, end in _without(self._position, last, self._pruned):
             self.findings.append(
-                _finding("missing", first, "", _span("is", first, end, "not there"))
+                Finding("missing", first, "", _span("is", first, end, "not there"))
             )
         self._position += count
         self._index += count
@@ -93,18 +93,18 @@ class Damage:
             detail = (
                 f"the tree holds {self._size} events, and the last {end - first + 1} are not there"
             )
-            self.findings.append(_finding("cut tail", first, "", detail))
+            self.findings.append(Finding("cut tail", first, "", detail))
 
     def _tell_moved(self, moved: int) -> None:
         if moved > 0:
             detail = f"{_events(moved)} left out here, and those behind were renumbered"
-            self.findings.append(_finding("missing", self._position, "", detail))
+            self.findings.append(Finding("missing", self._position, "", detail))
             self._index += moved
             return
         put_in = [self._ahead.popleft() for _ in range(-moved)]
         for event in put_in:
             detail = "was put in here, and those behind were renumbered"
-            self.findings.append(_finding("inserted", event.position, event.name, detail))
+            self.findings.append(Finding("inserted", event.position, event.name, detail))
         self._position -= moved
 
     def _is_elsewhere(self) -> bool:
@@ -151,21 +151,16 @@ class Damage:
             at = next((other for _, other in self._others if self._is(event, other)), None)
             if at is None:
                 detail = "is not what was sealed: its data, a time, its actor or another part"
-                yield _finding("changed", event.position, event.name, detail)
+                yield Finding("changed", event.position, event.name, detail)
             else:
                 detail = f"was at position {event.position + at - index}"
-                yield _finding("reordered", event.position, event.name, detail)
+                yield Finding("reordered", event.position, event.name, detail)
 
     def _look_ahead(self, count: int) -> int:
         """Reads until there are so many ahead, or no more; how many there are."""
         while len(self._ahead) < count and (event := next(self._rows, None)) is not None:
             self._ahead.append(event)
         return len(self._ahead)
-
-
-def is_pruned(position: int, pruned: Ranges) -> bool:
-    """Whether a position is in one of the ranges."""
-    return not list(_without(position, position, pruned))
 
 
 def _without(first: int, last: int, pruned: Ranges) -> Iterator[tuple[int, int]]:
@@ -180,10 +175,6 @@ def _without(first: int, last: int, pruned: Ranges) -> Iterator[tuple[int, int]]
         first = end + 1
     if first <= last:
         yield first, last
-
-
-def _finding(kind: str, position: int, name: str, detail: str) -> Finding:
-    return Finding(kind, position, name, detail)
 
 
 def _span(verb: str, first: int, last: int, what: str) -> str:

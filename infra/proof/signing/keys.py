@@ -39,14 +39,9 @@ def find_keys(settings: Settings, origin: str) -> list[SigningKey]:
         return [key for key in keys if key.verifier.name == origin]
     path = key_file(settings, origin)
     try:
-        mode = path.stat().st_mode
+        keys = _parse(read_private(path).split())
     except FileNotFoundError:
         return []
-    except OSError as error:
-        raise ProofError("key", f"{path} cannot be read: {error.strerror}") from error
-    if stat.S_IMODE(mode) & 0o077:
-        raise ProofError("key", f"{path} can be read by others; make it yours alone: chmod 600")
-    keys = _parse(read_text(path, "key").split())
     for key in keys:
         if key.verifier.name != origin:
             raise ProofError("key", f"{path} holds a key of {key.verifier.name!r}, not {origin!r}")
@@ -95,6 +90,19 @@ def read_text(path: Path, what: str) -> str:
         raise ProofError(what, f"{path} is not text") from error
     except OSError as error:
         raise ProofError(what, f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def read_private(path: Path) -> str:
+    """A key's file; raises FileNotFoundError, and ProofError where others can read it or we cannot."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ProofError("key", f"{path} cannot be read: {error.strerror}") from error
+    if stat.S_IMODE(mode) & 0o077:
+        raise ProofError("key", f"{path} can be read by others; make it yours alone: chmod 600")
+    return read_text(path, "key")
 
 
 def write_private(path: Path, text: str) -> None:

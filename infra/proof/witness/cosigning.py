@@ -69,11 +69,6 @@ class Witnesses:
         return list(found)
 
 
-def cosign(note: Note, policy: Policy, prove: Prove) -> list[Signature]:
-    """Asks once; who asks again and again keeps `Witnesses`, which remember."""
-    return Witnesses(policy).cosign(note, prove)
-
-
 class _Asked:
     """One witness; it is asked by one thread at a time."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 from jobledger.infra.errors import ProofError
-from jobledger.infra.proof.signing.keys import read_text, write_private
+from jobledger.infra.proof.signing.keys import read_private, read_text, write_private
 from jobledger.infra.proof.signing.notes import (
     COSIGNATURE,
     Checkpoint,
@@ -98,12 +97,9 @@ class Memory:
 def read_key(path: Path) -> SigningKey:
     """A witness's key; raises ProofError where others can read it, or it is none."""
     try:
-        mode = path.stat().st_mode
-    except OSError as error:
+        key = SigningKey.parse(read_private(path))
+    except FileNotFoundError as error:
         raise ProofError("key", f"{path} cannot be read: {error.strerror}") from error
-    if stat.S_IMODE(mode) & 0o077:
-        raise ProofError("key", f"{path} can be read by others; make it yours alone: chmod 600")
-    key = SigningKey.parse(read_text(path, "key"))
     if key.verifier.type != COSIGNATURE:
         raise ProofError("key", f"{path} holds a log's key, not a witness's")
     return key
