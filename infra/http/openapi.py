@@ -9,29 +9,19 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from jobledger.infra.google.wire.calls import Method
 from jobledger.infra.http import google_routes as google
+from jobledger.infra.http.native.bodies import object_schema
 
-IDS: Final = ("project", "location", "job", "item")
+_STATUS: Final = {
+    "code": {"type": "integer"},
+    "message": {"type": "string"},
+    "status": {"type": "string"},
+    "details": {"type": "array", "items": {"type": "object"}},
+}
+_ERROR: Final = object_schema(_STATUS, ["code", "message", "status"], closed=False)
 ERROR: Final = {
     "description": "google.rpc.Status",
     "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["error"],
-                "properties": {
-                    "error": {
-                        "type": "object",
-                        "required": ["code", "message", "status"],
-                        "properties": {
-                            "code": {"type": "integer"},
-                            "message": {"type": "string"},
-                            "status": {"type": "string"},
-                            "details": {"type": "array", "items": {"type": "object"}},
-                        },
-                    }
-                },
-            }
-        }
+        "application/json": {"schema": object_schema({"error": _ERROR}, ["error"], closed=False)}
     },
 }
 NUMBERS: Final = frozenset({"pageSize", "options.requestedPolicyVersion"})
@@ -73,14 +63,9 @@ def _path(method: Method) -> tuple[str, list[dict[str, Any]]]:
 
 
 def _operation(method: Method, parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    number = {"type": "integer", "format": "int32"}
     query = [
-        {
-            "name": name,
-            "in": "query",
-            "schema": {"type": "integer", "format": "int32"}
-            if name in NUMBERS
-            else {"type": "string"},
-        }
+        {"name": name, "in": "query", "schema": number if name in NUMBERS else {"type": "string"}}
         for name in sorted(method.query)
     ]
     operation: dict[str, Any] = {

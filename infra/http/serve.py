@@ -9,13 +9,12 @@ import sys
 from functools import partial
 from typing import Final
 
-import uvicorn
 import uvloop
 from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.http.app import create_app
 from jobledger.infra.serving import logs
 from jobledger.infra.serving.context import Limits, ServerContext
-from jobledger.infra.serving.listening import Server
+from jobledger.infra.serving.listening import Server, config
 
 LOG: Final = logging.getLogger("jobledger.http")
 GC_THRESHOLD: Final = (20_000, 20, 20)
@@ -47,25 +46,14 @@ async def _serve(dsn: str | None, name: str, host: str, port: int, limits: Limit
 
 async def _serve_app(server: ServerContext, host: str, port: int) -> None:
     app = create_app(server)
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        lifespan="off",
-        proxy_headers=False,
-        http="httptools",
-        timeout_graceful_shutdown=int(server.limits.deadline) + 1,
-        backlog=1_024,
-    )
+    seconds = int(server.limits.deadline) + 1
+    how = {"date_header": False, "http": "httptools", "backlog": 1_024}
+    options = config(app, host, port, timeout_graceful_shutdown=seconds, **how)
     # What is there now stays; looking through it for garbage again and again would cost more than a request.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)
     try:
-        await Server(config, LOG, on_stop=server.stopping.set).serve()
+        await Server(options, LOG, on_stop=server.stopping.set).serve()
     finally:
         app.close()

@@ -8,11 +8,10 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, NamedTuple
 
-import uvicorn
 from jobledger.infra.proof.signing.notes import MAX_NOTE, Checkpoint
 from jobledger.infra.proof.witness.witness import Reason, RefusedError, Submission, Witness
 from jobledger.infra.serving import logs
-from jobledger.infra.serving.listening import Server
+from jobledger.infra.serving.listening import Server, config
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -107,19 +106,9 @@ class Application:
 def serve(witness: Witness, host: str, port: int) -> None:
     """Answers until SIGTERM or SIGINT; the log tells the address (port 0: any) and the public key."""
     logs.set_up("info")
-    config = uvicorn.Config(
-        Application(witness),
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        proxy_headers=False,
-        limit_concurrency=MAX_AT_ONCE,
-        timeout_graceful_shutdown=int(PATIENCE) + 1,
-    )
-    Server(config, LOG, {"key": str(witness.key.verifier)}).run()
+    limits = {"limit_concurrency": MAX_AT_ONCE, "timeout_graceful_shutdown": int(PATIENCE) + 1}
+    options = config(Application(witness), host, port, **limits)
+    Server(options, LOG, {"key": str(witness.key.verifier)}).run()
 
 
 async def _read(receive: Receive) -> bytes:

@@ -7,8 +7,17 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 from types import FrameType
+from typing import Any
 
 import uvicorn
+
+
+def config(app: Any, host: str, port: int, **more: Any) -> uvicorn.Config:
+    """What every server of ours asks of uvicorn: no log and no headers of its own."""
+    return uvicorn.Config(
+        app, host=host, port=port, log_config=None, access_log=False, server_header=False,
+        lifespan="off", proxy_headers=False, **more,
+    )  # fmt: skip
 
 
 class Server(uvicorn.Server):

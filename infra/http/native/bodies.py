@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
+import orjson
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import Data
+from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import DECIDED, MAX_ATTEMPT
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from pydantic.alias_generators import to_camel
@@ -84,22 +87,49 @@ def verb_of(type_: str) -> str:
     return type_[0].lower() + type_[1:]
 
 
-def batch_schema(verbs: list[str]) -> dict[str, Any]:
-    """The body of a batch, for the OpenAPI document."""
-    report = {
-        "type": "object",
-        "required": ["name", "report"],
-        "properties": {
-            "name": {"type": "string", "examples": ["projects/p/jobs/train_1"]},
-            "report": {"enum": verbs},
-            "occurredTime": {"type": "string", "format": "date-time"},
-            "requestId": {"type": "string"},
-            "traceParent": {"type": "string"},
-            "attempt": {"type": "integer", "minimum": 1},
-            "runId": {"type": "string", "minLength": 1, "maxLength": 256},
-            "data": {"type": "object"},
-        },
-    }
-    reports = {"type": "array", "maxItems": 1_000, "items": report}
-    schema = {"type": "object", "required": ["reports"], "properties": {"reports": reports}}
+def load(body: bytes) -> Any:
+    """The JSON in a body; raises InvalidFieldError."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidFieldError("body", f"is not JSON: {error}") from error
+
+
+def load_items(body: bytes, field: str) -> list[Any]:
+    """The list that is the only field of a body; raises InvalidFieldError."""
+    said = load(body)
+    items = said.get(field) if isinstance(said, dict) else None
+    if not isinstance(items, list) or len(said) > 1:
+        raise InvalidFieldError("body", f'is no {{"{field}": [...]}}')
+    return items
+
+
+def object_schema(
+    properties: JsonObject, required: Sequence[str] = (), *, closed: bool = True
+) -> JsonObject:
+    """An object, for the OpenAPI document; if `closed`, it has no other properties."""
+    only = {"additionalProperties": False} if closed else {}
+    return {"type": "object", "required": list(required)} | only | {"properties": properties}
+
+
+def body_schema(schema: JsonObject) -> JsonObject:
+    """A body of JSON, for the OpenAPI document."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def batch_schema(verbs: list[str]) -> JsonObject:
+    """The body of a batch, for the OpenAPI document."""
+    text = {"type": "string"}
+    properties = {
+        "name": text | {"examples": ["projects/p/jobs/train_1"]},
+        "report": {"enum": verbs},
+        "occurredTime": text | {"format": "date-time"},
+        "requestId": text,
+        "traceParent": text,
+        "attempt": {"type": "integer", "minimum": 1},
+        "runId": text | {"minLength": 1, "maxLength": 256},
+        "data": {"type": "object"},
+    }
+    report = object_schema(properties, ["name", "report"], closed=False)
+    reports = {"type": "array", "maxItems": 1_000, "items": report}
+    return body_schema(object_schema({"reports": reports}, ["reports"], closed=False))

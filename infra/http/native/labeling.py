@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Any, Final
 
-import orjson
 from fastapi import APIRouter, Query, Request
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
@@ -21,6 +20,7 @@ from jobledger.infra.evaluation.tasks.tasks import (
     questions,
     task_json,
 )
+from jobledger.infra.http.native.bodies import body_schema, load, object_schema
 from jobledger.infra.http.native.routes import Json, NativeRoutes, PageSize, Position
 
 DEFAULT_PAGE: Final = 100
@@ -84,7 +84,7 @@ def _add_answering(router: APIRouter, routes: NativeRoutes) -> None:
         """
         body = await request.body()
         caller = await routes.admit(request, Role.REPORTER, parse_name(name))
-        said = _loaded(body)
+        said = load(body)
         answers = _answers(said)
         who = _annotator(caller, said)
         keep = partial(answer, routes.store, name, _number(run), who, answers)
@@ -114,21 +114,20 @@ def _add_label_studio(router: APIRouter, routes: NativeRoutes) -> None:
         """
         body = await request.body()
         caller = await routes.admit(request, Role.REPORTER, parse_name(name))
-        exported = _loaded(body)
+        exported = load(body)
         keep = partial(import_answers, routes.store, name, _number(run), exported, caller.name)
         return await routes.json(_became(await routes.ledger.run(keep)))
 
     tasks = {"type": "array", "items": {"type": "object"}}
-    router.post(f"{RUN}:import", name="import", openapi_extra=_body(tasks))(import_label_studio)
+    router.post(f"{RUN}:import", name="import", openapi_extra=body_schema(tasks))(
+        import_label_studio
+    )
 
 
 def _shown(question: Question) -> JsonObject:
     kind, value = question.shown
-    return {
-        "sample": question.number,
-        "data": question.data,
-        "shown": {"kind": kind, "value": value},
-    }
+    shown = {"kind": kind, "value": value}
+    return {"sample": question.number, "data": question.data, "shown": shown}
 
 
 def _became(answered: Answered) -> JsonObject:
@@ -139,13 +138,6 @@ def _number(run: str) -> int:
     if run.isascii() and run.isdigit() and len(run) < 10:
         return int(run)
     raise InvalidFieldError("run", f"{run[:40]!r} is no number of a run")
-
-
-def _loaded(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidFieldError("body", f"is not JSON: {error}") from error
 
 
 def _answers(said: Any) -> dict[int, Any]:
@@ -179,22 +171,7 @@ def _annotator(caller: Caller, said: JsonObject) -> str:
 
 def _schema() -> JsonObject:
     """The body of answers, for the OpenAPI document."""
-    item = {
-        "type": "object",
-        "required": ["answer", "sample"],
-        "additionalProperties": False,
-        "properties": {"sample": {"type": "integer"}, "answer": {}},
-    }
+    item = object_schema({"sample": {"type": "integer"}, "answer": {}}, ["answer", "sample"])
     answers = {"type": "array", "maxItems": MAX_ANSWERS, "items": item}
-    return _body(
-        {
-            "type": "object",
-            "required": ["answers"],
-            "additionalProperties": False,
-            "properties": {"annotator": {"type": "string", "minLength": 1}, "answers": answers},
-        }
-    )
-
-
-def _body(schema: JsonObject) -> JsonObject:
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    annotator = {"type": "string", "minLength": 1}
+    return body_schema(object_schema({"annotator": annotator, "answers": answers}, ["answers"]))

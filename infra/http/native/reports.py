@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
 
-import orjson
 from fastapi import APIRouter, Request
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import parse
@@ -19,7 +18,14 @@ from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.eventstore.verbs import About as AboutEvent
 from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent
 from jobledger.infra.google.wire.status import status_of
-from jobledger.infra.http.native.bodies import About, Further, batch_schema, body_model, verb_of
+from jobledger.infra.http.native.bodies import (
+    About,
+    Further,
+    batch_schema,
+    body_model,
+    load_items,
+    verb_of,
+)
 from jobledger.infra.http.native.routes import Json, NativeRoutes, about_of, recorded_json
 
 REPORTS: Final = {
@@ -123,13 +129,7 @@ def _add_batch(router: APIRouter, routes: NativeRoutes) -> None:
 
 
 def _items(body: bytes) -> list[Any]:
-    try:
-        said = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidFieldError("body", f"is not JSON: {error}") from error
-    items = said.get("reports") if isinstance(said, dict) else None
-    if not isinstance(items, list) or len(said) > 1:
-        raise InvalidFieldError("body", 'is no {"reports": [...]}')
+    items = load_items(body, "reports")
     if len(items) > MAX_REPORTS:
         raise InvalidFieldError("reports", f"{len(items)} of them, and {MAX_REPORTS} is the most")
     return items

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-import orjson
 from fastapi import APIRouter, Request
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
@@ -15,7 +14,7 @@ from jobledger.domain.names import parse_name
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.evaluation.samples.reading import read_page, read_spoilt
 from jobledger.infra.evaluation.samples.recording import Prediction, Sampled
-from jobledger.infra.http.native.bodies import read_time
+from jobledger.infra.http.native.bodies import body_schema, load_items, object_schema, read_time
 from jobledger.infra.http.native.routes import Json, NativeRoutes, PageSize, Position
 from pydantic_core import PydanticCustomError
 
@@ -111,14 +110,7 @@ def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
 
 def _items(body: bytes, field: str, known: set[str]) -> Iterator[tuple[str, JsonObject]]:
     """The objects in a body, each with its place in it."""
-    try:
-        said = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidFieldError("body", f"is not JSON: {error}") from error
-    items = said.get(field) if isinstance(said, dict) else None
-    if not isinstance(items, list) or len(said) > 1:
-        raise InvalidFieldError("body", f'is no {{"{field}": [...]}}')
-    for number, item in enumerate(items):
+    for number, item in enumerate(load_items(body, field)):
         place = f"{field}[{number}]"
         if not isinstance(item, dict):
             raise InvalidFieldError(place, "is no JSON object")
@@ -170,17 +162,6 @@ def _schema(field: str, fields: set[str], required: list[str]) -> dict[str, Any]
         "time": {"type": "string", "format": "date-time"},
         "key": {"type": "string", "minLength": 1},
     }
-    item = {
-        "type": "object",
-        "required": required,
-        "additionalProperties": False,
-        "properties": {each: kinds.get(each, {}) for each in sorted(fields)},
-    }
+    item = object_schema({each: kinds.get(each, {}) for each in sorted(fields)}, required)
     items = {"type": "array", "maxItems": 10_000, "items": item}
-    schema = {
-        "type": "object",
-        "required": [field],
-        "additionalProperties": False,
-        "properties": {field: items},
-    }
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    return body_schema(object_schema({field: items}, [field]))
