@@ -100,18 +100,12 @@ class _Call:
 def _wire_status(status: Status) -> grpc.Status:
     """The status as it is sent, with its ErrorInfo."""
     info = Packed()
-    info.Pack(
-        error_details_pb2.ErrorInfo(
-            reason=status.reason, domain=DOMAIN, metadata=_sendable(status.metadata)
-        )
-    )
+    sendable = {k: v.encode(errors="replace").decode() for k, v in status.metadata.items()}
+    said = {"reason": status.reason, "domain": DOMAIN, "metadata": sendable}
+    info.Pack(error_details_pb2.ErrorInfo(**said))
     message = status.message.encode(errors="replace")[:MAX_MESSAGE].decode(errors="ignore")
-    said = status_pb2.Status(code=status.code.number, message=message, details=[info])
-    return rpc_status.to_status(said)
-
-
-def _sendable(metadata: Mapping[str, str]) -> dict[str, str]:
-    return {key: value.encode(errors="replace").decode() for key, value in metadata.items()}
+    whole = status_pb2.Status(code=status.code.number, message=message, details=[info])
+    return rpc_status.to_status(whole)
 
 
 def _headers(context: grpc.aio.ServicerContext) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.moments import AtPosition, Clock, Moment
@@ -178,7 +178,8 @@ def _summed(rows: Rows, first: int, last: int) -> dict[str, list[int]]:
     changes: dict[str, dict[int, int]] = defaultdict(dict)
     for bucket, state, change in rows:
         changes[state][first if bucket is None else bucket + 1] = change
-    return {state: _running(changes[state], first, last) for state in _ordered(changes)}
+    ordered = sorted(changes, key=lambda state: JobState[state])
+    return {state: _running(changes[state], first, last) for state in ordered}
 
 
 def _running(changes: dict[int, int], first: int, last: int) -> list[int]:
@@ -187,7 +188,3 @@ def _running(changes: dict[int, int], first: int, last: int) -> list[int]:
         count += changes.get(bucket, 0)
         counts.append(count)
     return counts
-
-
-def _ordered(states: Iterable[Any]) -> list[str]:
-    return sorted(states, key=lambda state: JobState[state])

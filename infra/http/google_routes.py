@@ -7,7 +7,6 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import orjson
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.google.labeling import methods as datalabeling_v1beta1
 from jobledger.infra.google.ml import methods as ml_v1
@@ -55,7 +54,8 @@ async def answer(server: ServerContext, scope: Scope, send: Send) -> None:
             asked = "readTime" if "readTime" in query else "validTime"
             raise InvalidFieldError(asked, error.why) from error
         raise
-    content = await server.ledger.decrypt_json(encode(_partial(answered, fields)))
+    shown = select(answered, parse_partial(fields)) if fields else answered
+    content = await server.ledger.decrypt_json(encode(shown))
     await send_json(send, 200, content)
 
 
@@ -96,7 +96,3 @@ def _body(method: Method, body: bytes) -> Any:
     if not isinstance(said, dict):
         raise InvalidFieldError("body", "is no JSON object")
     return said
-
-
-def _partial(said: JsonObject, fields: str) -> JsonObject:
-    return select(said, parse_partial(fields)) if fields else said

@@ -54,9 +54,11 @@ def box_evaluations(
     thresholds = sorted({*THRESHOLDS, asked})
     place = thresholds.index(asked)
     evaluated = _evaluate(pictures, labels, thresholds)
+    # COCOeval's matches come label after label.
+    matches, images = evaluated.evalImgs, len(pictures)
     by_label = [
-        _matched(matches, len(thresholds))
-        for matches in _parts(evaluated.evalImgs, len(labels), len(pictures))
+        _matched(matches[label * images : (label + 1) * images], len(thresholds))
+        for label in range(len(labels))
     ]
     areas = _averages(evaluated, place, len(labels))
     area = _averages(_pool(evaluated), place, 1)[0]
@@ -155,11 +157,6 @@ def _averages(evaluated: Any, place: int, labels: int) -> list[float]:
     return [max(0.0, float(precision[:, label].mean())) for label in range(labels)]
 
 
-def _parts(matches: Sequence[Any], labels: int, images: int) -> list[Sequence[Any]]:
-    """COCOeval's matches, which come label after label."""
-    return [matches[label * images : (label + 1) * images] for label in range(labels)]
-
-
 def _matched(matches: Sequence[Any], thresholds: int) -> _Matched:
     """Of images, or None where neither is anything to see nor predicted."""
     some = [each for each in matches if each is not None]
@@ -194,10 +191,6 @@ def _curve(
     }
 
 
-def _silent(*_: object) -> None:
-    """Instead of `print`."""
-
-
 # It tells of every step. To redirect stdout would silence other threads as well, and two that
 # do so at a time may leave it redirected for good.
-coco.print = cocoeval.print = _silent
+coco.print = cocoeval.print = lambda *_: None

@@ -62,7 +62,9 @@ def answer_all(store: Store, name: str, run: int, by_annotator: Mapping[str, Ans
     task = find_task(store.reader, name, run)
     plan = read_plan(store.reader.get(name).spec)._replace(multi_label=task.multi_label)
     texts = {
-        str(parse_text("annotator", annotator)): _texts(task, plan, answers)
+        str(parse_text("annotator", annotator)): {
+            number: _text(task, plan, number, said) for number, said in answers.items()
+        }
         for annotator, answers in by_annotator.items()
     }
     with translated(), store.reader.pool.connection() as connection, connection.transaction():
@@ -96,12 +98,8 @@ def complete_if_answered(store: Store, task: Task) -> bool:
     return False
 
 
-def _texts(task: Task, plan: Plan, answers: Answers) -> dict[int, str]:
-    """The answers as they are kept; raises InvalidFieldError for one that is none."""
-    return {number: _text(task, plan, number, said) for number, said in answers.items()}
-
-
 def _text(task: Task, plan: Plan, number: int, said: Any) -> str:
+    """An answer as it is kept; raises InvalidFieldError for what is none."""
     field = f"answers.{number}"
     try:
         truth = read_answer(plan, said)

@@ -53,7 +53,8 @@ class Found(NamedTuple):
 
 def render(text: str) -> Found:
     """Raises InvalidFieldError for a filter that cannot be read, or a field or value there is not."""
-    tree = read_filter(_TIME.sub(_quoted, text), EVERYTHING, _translate)
+    quoted = _TIME.sub(lambda match: match[1] or f'"{match[2]}"', text)
+    tree = read_filter(quoted, EVERYTHING, _translate)
     rendering = _Rendering()
     by_label = any(isinstance(part, Restriction) and part.field == LABEL for part in parts_of(tree))
     condition = rendering.condition(tree)
@@ -113,10 +114,6 @@ class _Rendering(Rendering):
 
     def _ever(self, _: Filter) -> Composable:
         raise InvalidFieldError("filter", "evaluations never change: of them there is no ever()")
-
-
-def _quoted(match: re.Match[str]) -> str:
-    return match[1] or f'"{match[2]}"'
 
 
 def _translate(restriction: Restriction) -> Filter:

@@ -7,9 +7,9 @@ from typing import Any, Final
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.commands import CancelJob, DeleteJob, JobCommand
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.job import Job
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.ml.methods import cancelled_by
+from jobledger.infra.google.vertex.jobs import parent_of
 from jobledger.infra.google.vertex.operations import TYPE
 from jobledger.infra.google.vertex.resources import RESOURCES, shown
 from jobledger.infra.google.wire.calls import Call, Method
@@ -29,21 +29,17 @@ async def delete(call: Call) -> JsonObject:
 
 
 async def _together(call: Call, verb: str, metadata: str, command: JobCommand) -> JsonObject:
-    names = _names(call)
+    names, pipelines = _names(call), RESOURCES["pipelineJobs"]
     jobs, position = await call.ledger.command_all(names, command, **call.about)
     return {
-        "name": f"{_parent(call)}/operations/{position}",
+        "name": f"{parent_of(call)}/operations/{position}",
         "metadata": {"@type": TYPE + metadata},
         "done": True,
         "response": {
             "@type": f"{TYPE}Batch{verb}PipelineJobsResponse",
-            "pipelineJobs": [_shown(await call.ledger.decrypted(job)) for job in jobs],
+            "pipelineJobs": [shown(pipelines, await call.ledger.decrypted(job)) for job in jobs],
         },
     }
-
-
-def _shown(job: Job) -> JsonObject:
-    return shown(RESOURCES["pipelineJobs"], job)
 
 
 def _names(call: Call) -> list[str]:
@@ -55,13 +51,9 @@ def _names(call: Call) -> list[str]:
     if not isinstance(names, list) or not 0 < len(names) <= MOST:
         raise InvalidFieldError("names", f"1 to {MOST} names of pipeline jobs")
     for number, name in enumerate(names):
-        if not isinstance(name, str) or not name.startswith(f"{_parent(call)}/pipelineJobs/"):
-            raise InvalidFieldError(f"names[{number}]", f"is no pipeline job of {_parent(call)}")
+        if not isinstance(name, str) or not name.startswith(f"{parent_of(call)}/pipelineJobs/"):
+            raise InvalidFieldError(f"names[{number}]", f"is no pipeline job of {parent_of(call)}")
     return names
-
-
-def _parent(call: Call) -> str:
-    return f"projects/{call.ids[0]}/locations/{call.ids[1]}"
 
 
 def methods(root: str) -> list[Method]:

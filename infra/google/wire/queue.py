@@ -99,7 +99,11 @@ class Queue:
             told = [event for event in page if _tells(event)]
             last = {event.name: event for event in told}
             # What a job was created with stands in the event; else its row says why it waits, and where.
-            unknown = sorted(n for n, e in last.items() if e.type != "Created" and _may_wait(e))
+            may_wait = (None, JobState.QUEUED)
+            unknown = sorted(
+                name for name, event in last.items()
+                if event.type != "Created" and state_after(event.type) in may_wait
+            )  # fmt: skip
             waiting = self._look_up(unknown) if unknown else []
             waiting += [
                 (e.name, e.occurred_time, e.json.get("spec"), None)
@@ -148,10 +152,6 @@ def _tells(event: RecordedEvent) -> bool:
     """Whether it may change who waits, or in which order."""
     of_ours = event.schema > 0 and event.name.split("/")[-2] == COLLECTION
     return of_ours and (state_after(event.type) is not None or event.type == "ConfigChanged")
-
-
-def _may_wait(event: RecordedEvent) -> bool:
-    return state_after(event.type) in {None, JobState.QUEUED}
 
 
 def _rank(name: str, create_time: datetime | None, spec: Any) -> Rank:

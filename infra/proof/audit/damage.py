@@ -97,7 +97,8 @@ class Damage:
 
     def _tell_moved(self, moved: int) -> None:
         if moved > 0:
-            detail = f"{_events(moved)} left out here, and those behind were renumbered"
+            events = "an event was" if moved == 1 else f"{moved} events were"
+            detail = f"{events} left out here, and those behind were renumbered"
             self.findings.append(Finding("missing", self._position, "", detail))
             self._index += moved
             return
@@ -179,7 +180,3 @@ def _without(first: int, last: int, pruned: Ranges) -> Iterator[tuple[int, int]]
 
 def _span(verb: str, first: int, last: int, what: str) -> str:
     return f"{verb} {what}" if first == last else f"{what}, and so up to position {last}"
-
-
-def _events(count: int) -> str:
-    return "an event was" if count == 1 else f"{count} events were"

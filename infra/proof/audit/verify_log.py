@@ -110,8 +110,9 @@ class _Verification:
                 raise ProofError("checkpoint", why)
         upper = self._upper_tiles()
         first = min(trusted, extent.size) // TILE
-        before = [h for (level, _), tile in upper.items() if level == 1 for h in _hashes_of(tile)]
-        self._sealed.skip(before[:first])
+        before = b"".join(tile for (level, _), tile in upper.items() if level == 1)
+        hashes = [before[at : at + HASH_SIZE] for at in range(0, len(before), HASH_SIZE)]
+        self._sealed.skip(hashes[:first])
         self._compare(first, progress)
         if not self._findings:
             self._check_shown()
@@ -218,7 +219,3 @@ class _Verification:
 
     def _find(self, kind: str, position: int, name: str, detail: str) -> None:
         self._findings.append(Finding(kind, position, name, detail))
-
-
-def _hashes_of(tile: bytes) -> list[bytes]:
-    return [tile[at : at + HASH_SIZE] for at in range(0, len(tile), HASH_SIZE)]
