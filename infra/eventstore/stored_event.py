@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 from jobledger.domain import canonical
@@ -15,7 +15,6 @@ from jobledger.domain.data import Data
 from jobledger.domain.events import Event, read_data
 from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.states import JobState
-
 
 _BEGINNINGS: Final = frozenset(cls.__name__ for cls in BEGINNINGS)
 
