@@ -19,14 +19,7 @@ from jobledger.domain.states import (
     JobState,
     state_after,
 )
-from jobledger.infra.analytics.buckets import (
-    ORIGIN,
-    Window,
-    cut,
-    parse_bucket,
-    parse_instant,
-    window_of,
-)
+from jobledger.infra.analytics import buckets
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.filter_sql import Rendering
@@ -107,7 +100,7 @@ class Analysis(NamedTuple):
 
     name: str
     moment: Moment
-    window: Window
+    window: buckets.Window
     by: str
     state: str | None
     """The one that concurrency counts jobs in; None of any other, or if it is grouped by state."""
@@ -178,14 +171,14 @@ def report(
 def answer(connection: Connection, question: Question, asked: Asked, moment: Moment) -> Analysis:
     """What the rows that the connection sees say, as of that moment; its times may be relative to it."""
     begin, end = question.begin, question.end
-    start = None if begin is None else parse_instant("from", begin, moment.time)
-    stop = None if end is None else parse_instant("to", end, moment.time)
+    start = None if begin is None else buckets.parse_instant("from", begin, moment.time)
+    stop = None if end is None else buckets.parse_instant("to", end, moment.time)
     row = connection.execute(READ_POSITION, {"time": moment.time}).fetchone()
     assert row is not None
-    window = window_of(start, stop, (row[1], row[2]), moment.time)
+    window = buckets.window_of(start, stop, (row[1], row[2]), moment.time)
     if asked.kind.bucketed:
         given = start is not None, stop is not None
-        window = cut(window, asked.bucket, given, moment.time)
+        window = buckets.cut(window, asked.bucket, given, moment.time)
     rows = _rows(connection, asked, moment, window)
     return _shaped(question.name, asked, moment, window, rows)
 
@@ -209,7 +202,7 @@ def _asked(
         raise InvalidFieldError("state", "is asked of the report concurrency only")
     if by == "state" and kind.by_state is None:
         raise InvalidFieldError("by", f"{name} says the state without being asked, or has but one")
-    length = None if bucket is None else parse_bucket(bucket)
+    length = None if bucket is None else buckets.parse_bucket(bucket)
     return Asked(kind, by, parse_filter(filter), length, parameters)
 
 
@@ -224,7 +217,7 @@ def _states(by: str, state: str | None) -> list[int]:
 
 
 def _rows(
-    connection: Connection, asked: Asked, moment: Moment, window: Window
+    connection: Connection, asked: Asked, moment: Moment, window: buckets.Window
 ) -> Sequence[tuple[Any, ...]]:
     rendering = Rendering()
     kind = asked.kind
@@ -248,15 +241,15 @@ def _rows(
     return connection.execute(statement, values, prepare=False, binary=True).fetchall()
 
 
-def _times(window: Window) -> dict[str, Any]:
-    times: dict[str, Any] = {"begin": window.begin, "end": window.end, "origin": ORIGIN}
+def _times(window: buckets.Window) -> dict[str, Any]:
+    times: dict[str, Any] = {"begin": window.begin, "end": window.end, "origin": buckets.ORIGIN}
     if window.bucket is not None:
         times |= {"bucket": window.bucket, "first": window.first, "last": window.last}
     return times
 
 
 def _shaped(
-    name: str, asked: Asked, moment: Moment, window: Window, rows: Sequence[tuple[Any, ...]]
+    name: str, asked: Asked, moment: Moment, window: buckets.Window, rows: Sequence[tuple[Any, ...]]
 ) -> Analysis:
     """The rows with a group only where one was asked for, and percentiles one by one."""
     time = ("time",) if asked.kind.bucketed else ()

@@ -13,19 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
-from jobledger.domain.commands import (
-    CancelJob,
-    ChangeConfig,
-    ChangeLabels,
-    ChangePolicy,
-    CreateJob,
-    DeleteJob,
-    JobCommand,
-    PauseJob,
-    ResumeJob,
-    RetryJob,
-    UpdateJob,
-)
+from jobledger.domain import commands
 from jobledger.domain.data import Data, parse
 from jobledger.domain.events import parse_data
 
@@ -64,7 +52,7 @@ class Verbs(Generic[Answer]):
     changes nothing else if the job is in a later one; domain/attempts.py says when one begins.
     """
 
-    def __init__(self, ask: Callable[[str, JobCommand | Data, About], Answer]) -> None:
+    def __init__(self, ask: Callable[[str, commands.JobCommand | Data, About], Answer]) -> None:
         self._ask = ask
 
     def create(
@@ -81,19 +69,19 @@ class Verbs(Generic[Answer]):
         Raises JobExistsError if the name is taken.
         """
         said = {"labels": labels, "spec": spec, "preparing": preparing}
-        return self._ask(name, parse(CreateJob, said), about)
+        return self._ask(name, parse(commands.CreateJob, said), about)
 
     def cancel(self, name: str, reason: str | None = None, **about: Unpack[About]) -> Answer:
         """Asks for its end; a waiting or paused job is CANCELLED at once, others are CANCELLING."""
-        return self._ask(name, parse(CancelJob, {"reason": reason}), about)
+        return self._ask(name, parse(commands.CancelJob, {"reason": reason}), about)
 
     def pause(self, name: str, reason: str | None = None, **about: Unpack[About]) -> Answer:
         """Stops it so that it can be resumed."""
-        return self._ask(name, parse(PauseJob, {"reason": reason}), about)
+        return self._ask(name, parse(commands.PauseJob, {"reason": reason}), about)
 
     def resume(self, name: str, *, running: bool = False, **about: Unpack[About]) -> Answer:
         """Lets a paused job wait to run again, or run again at once (`running`)."""
-        return self._ask(name, parse(ResumeJob, {"running": running}), about)
+        return self._ask(name, parse(commands.ResumeJob, {"running": running}), about)
 
     def update(
         self,
@@ -108,33 +96,37 @@ class Verbs(Generic[Answer]):
         New labels hold at once. Raises EtagMismatchError unless the job's etag is `etag`, if given.
         """
         said = {"spec": spec, "labels": labels, "etag": etag}
-        return self._ask(name, parse(UpdateJob, said), about)
+        return self._ask(name, parse(commands.UpdateJob, said), about)
 
     def change_config(
         self, name: str, spec: Fields, etag: str | None = None, **about: Unpack[About]
     ) -> Answer:
         """Replaces a live job's configuration at once; `etag` as in `update`."""
-        return self._ask(name, parse(ChangeConfig, {"spec": spec, "etag": etag}), about)
+        return self._ask(name, parse(commands.ChangeConfig, {"spec": spec, "etag": etag}), about)
 
     def retry(self, name: str, reason: str | None = None, **about: Unpack[About]) -> Answer:
         """Begins a new attempt at a job that has ended."""
-        return self._ask(name, parse(RetryJob, {"reason": reason}), about)
+        return self._ask(name, parse(commands.RetryJob, {"reason": reason}), about)
 
     def change_labels(
         self, name: str, labels: Mapping[str, str], etag: str | None = None, **about: Unpack[About]
     ) -> Answer:
         """Replaces all its labels; `etag` as in `update`."""
-        return self._ask(name, parse(ChangeLabels, {"labels": labels, "etag": etag}), about)
+        return self._ask(
+            name, parse(commands.ChangeLabels, {"labels": labels, "etag": etag}), about
+        )
 
     def change_policy(
         self, name: str, policy: Fields, etag: str | None = None, **about: Unpack[About]
     ) -> Answer:
         """Says who may do what with it (google.iam.v1.Policy); the ledger keeps it. `etag` as in `update`."""
-        return self._ask(name, parse(ChangePolicy, {"policy": policy, "etag": etag}), about)
+        return self._ask(
+            name, parse(commands.ChangePolicy, {"policy": policy, "etag": etag}), about
+        )
 
     def delete(self, name: str, *, stop: bool = False, **about: Unpack[About]) -> Answer:
         """Takes a job that has ended, or is stopped now (`stop`), out of lists; its history is kept."""
-        return self._ask(name, parse(DeleteJob, {"stop": stop}), about)
+        return self._ask(name, parse(commands.DeleteJob, {"stop": stop}), about)
 
     def queued(
         self,

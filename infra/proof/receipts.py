@@ -22,16 +22,7 @@ from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.proof.log.leaves import Stored, copy_rows
 from jobledger.infra.proof.log.tree import Tree, read_tiles
-from jobledger.infra.proof.signing.notes import (
-    Checkpoint,
-    Note,
-    VerifierKey,
-    decode_base64,
-    decode_hash,
-    encode_hashes,
-    open_checkpoint,
-    parse_number,
-)
+from jobledger.infra.proof.signing import notes
 from jobledger.infra.proof.signing.signer import read_kept
 
 FIND_EVENT: Final = sql.load(__package__, "find_event")
@@ -47,7 +38,7 @@ class Receipt:
     entry: Entry
     index: int
     proof: tuple[bytes, ...]
-    note: Note
+    note: notes.Note
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -61,28 +52,30 @@ class Receipt:
         if not lines[1].startswith("extra ") or not lines[2].startswith("index "):
             raise ProofError("receipt", "has not the lines extra and index")
         salt, entry = _parse_extra(lines[1].removeprefix("extra "))
-        index = parse_number(lines[2].removeprefix("index "), "receipt")
+        index = notes.parse_number(lines[2].removeprefix("index "), "receipt")
         if len(lines) - 3 > MAX_PROOF:
             raise ProofError("receipt", f"has more than {MAX_PROOF} hashes")
-        proof = tuple(decode_hash(line, "receipt") for line in lines[3:])
-        return cls(salt, entry, index, proof, Note.parse(note))
+        proof = tuple(notes.decode_hash(line, "receipt") for line in lines[3:])
+        return cls(salt, entry, index, proof, notes.Note.parse(note))
 
     def __str__(self) -> str:
         extra = base64.b64encode(self.salt + self.entry.encode()).decode()
         head = f"{FIRST_LINE}\nextra {extra}\nindex {self.index}\n"
-        return f"{head}{encode_hashes(self.proof)}\n{self.note}"
+        return f"{head}{notes.encode_hashes(self.proof)}\n{self.note}"
 
     @property
     def position(self) -> int:
         """The event's place in the ledger."""
         return self.index + 1
 
-    def verify(self, keys: Sequence[VerifierKey]) -> tuple[Checkpoint, list[VerifierKey]]:
+    def verify(
+        self, keys: Sequence[notes.VerifierKey]
+    ) -> tuple[notes.Checkpoint, list[notes.VerifierKey]]:
         """The checkpoint it leads to, and whose known keys are under that, witnesses' too.
 
         Raises ProofError unless the log, by one of its known keys, signed for just this entry.
         """
-        checkpoint = open_checkpoint(self.note, keys)
+        checkpoint = notes.open_checkpoint(self.note, keys)
         leaf = merkle.hash_leaf(self.entry.encode())
         if not merkle.includes(leaf, self.index, checkpoint.size, self.proof, checkpoint.root):
             raise ProofError(
@@ -130,7 +123,7 @@ def make_receipt(
     """
     position = _find(connection, name, version)
     note = read_kept(connection)
-    checkpoint = None if note is None else Checkpoint.parse(note.text)
+    checkpoint = None if note is None else notes.Checkpoint.parse(note.text)
     if note is None or checkpoint is None or checkpoint.size < position:
         why = "nothing was signed yet" if note is None else "its event is not sealed yet"
         raise ProofError(
@@ -161,7 +154,7 @@ def _find(connection: Connection, name: str, version: int | None) -> int:
 
 def _parse_extra(text: str) -> tuple[bytes, Entry]:
     try:
-        extra = decode_base64(text)
+        extra = notes.decode_base64(text)
         if len(extra) <= SALT_SIZE:
             raise ValueError
         return extra[:SALT_SIZE], Entry.decode(extra[SALT_SIZE:])

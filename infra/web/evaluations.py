@@ -7,12 +7,7 @@ from typing import Any, Final, NamedTuple
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.names import parse_name
-from jobledger.infra.evaluation.samples.reading import (
-    metrics_of,
-    precision_of,
-    read_evaluated,
-    run_time_of,
-)
+from jobledger.infra.evaluation.samples import reading
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.web.charts import Chart, Span, curves, lines
 from jobledger.infra.web.fleet import Scope
@@ -72,7 +67,9 @@ def read_evaluations(reader: Reader, link: ReportLink, scope: Scope) -> Evaluati
         for event in reader.history(name)
         if event.type == "EvaluationCreated" and event.position <= moment.position
     }
-    found = {run: said for run, said in read_evaluated(reader, name).items() if run in known}
+    found = {
+        run: said for run, said in reading.read_evaluated(reader, name).items() if run in known
+    }
     return _shown(pinned._replace(job=name), jobs, found)
 
 
@@ -99,7 +96,7 @@ def _shown(link: ReportLink, jobs: list[str], found: dict[int, list[JsonObject]]
     link = link._replace(run=str(number))
     span = Span(runs[0].time, runs[-1].time)
     over_time = lines(span, {"mAP": [(run.time, run.precision) for run in runs]}, top=1)
-    metrics = [metrics_of(said) for said in found[number]]
+    metrics = [reading.metrics_of(said) for said in found[number]]
     labels, matrix = _matrix(metrics[0])
     points = _points(metrics[0]["prCurve"])
     curve = curves({_label(each): [(r, p) for _, r, p in _points(each["prCurve"])] for each in metrics[:MOST_CURVES]})  # fmt: skip
@@ -107,9 +104,9 @@ def _shown(link: ReportLink, jobs: list[str], found: dict[int, list[JsonObject]]
 
 
 def _run(number: int, said: JsonObject) -> Run:
-    area = float(metrics_of(said)["prCurve"]["areaUnderCurve"])
+    area = float(reading.metrics_of(said)["prCurve"]["areaUnderCurve"])
     items = str(said["evaluatedItemCount"])
-    return Run(number, run_time_of(said), items, precision_of(said), area)
+    return Run(number, reading.run_time_of(said), items, reading.precision_of(said), area)
 
 
 def _label(metrics: JsonObject) -> str:

@@ -11,15 +11,8 @@ from jobledger.domain.job import Job
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history.timeline import steps_of
 from jobledger.infra.read.reader import Reader
+from jobledger.infra.web import history
 from jobledger.infra.web.bands import Bands, attempt_ends, bands
-from jobledger.infra.web.history import (
-    WINDOW,
-    Outline,
-    read_outline,
-    read_window,
-    step_meant,
-    window_of,
-)
 from jobledger.infra.web.links import JobLink
 
 
@@ -34,26 +27,30 @@ class JobPage(NamedTuple):
 
 def read_page(reader: Reader, name: str, link: JobLink) -> JobPage:
     """With the window of steps that the link's moment is in. Raises JobNotFoundError, InvalidFieldError."""
-    outline = read_outline(reader, name, link.clock, link.until)
-    cursor = step_meant(reader, outline, link.at)
-    number = max(0, cursor - 1) // WINDOW
-    window = read_window(reader, outline, number)
+    outline = history.read_outline(reader, name, link.clock, link.until)
+    cursor = history.step_meant(reader, outline, link.at)
+    number = max(0, cursor - 1) // history.WINDOW
+    window = history.read_window(reader, outline, number)
     page = _page(reader.name, outline, cursor, {str(number): window})
     return page._replace(data=reader.decrypt(page.data))
 
 
-def page_of(ledger: str, outline: Outline, events: Iterable[RecordedEvent]) -> JobPage:
+def page_of(ledger: str, outline: history.Outline, events: Iterable[RecordedEvent]) -> JobPage:
     """With all windows of steps, made of just these events, which the outline is of."""
     told = {event.version: event for event in events}
     steps = list(steps_of(Job(name=outline.name), [told[row.version] for row in outline.rows]))
     windows = {
-        str(n): window_of(steps[n * WINDOW : (n + 1) * WINDOW], n * WINDOW)
-        for n in range(-(-len(steps) // WINDOW))
+        str(n): history.window_of(
+            steps[n * history.WINDOW : (n + 1) * history.WINDOW], n * history.WINDOW
+        )
+        for n in range(-(-len(steps) // history.WINDOW))
     }
     return _page(ledger, outline, len(steps), windows)
 
 
-def _page(ledger: str, outline: Outline, cursor: int, windows: dict[str, JsonObject]) -> JobPage:
+def _page(
+    ledger: str, outline: history.Outline, cursor: int, windows: dict[str, JsonObject]
+) -> JobPage:
     drawn = bands(outline)
     data = {
         "ledger": ledger,
@@ -62,7 +59,7 @@ def _page(ledger: str, outline: Outline, cursor: int, windows: dict[str, JsonObj
         "until": outline.until,
         "total": len(outline.rows),
         "cursor": cursor,
-        "size": WINDOW,
+        "size": history.WINDOW,
         "windows": windows,
         "scale": drawn.scale,
         "attempts": attempt_ends(outline),

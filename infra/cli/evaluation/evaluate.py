@@ -14,12 +14,7 @@ from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.evaluation import CONFIG
 from jobledger.infra.cli.context import OUT, Json, print_json, say, target
-from jobledger.infra.evaluation.samples.reading import (
-    metrics_of,
-    precision_of,
-    read_evaluated,
-    run_time_of,
-)
+from jobledger.infra.evaluation.samples import reading
 from jobledger.infra.settings import Settings
 from rich.table import Table
 
@@ -79,7 +74,7 @@ def evaluations(
     """What an evaluation job's runs found, one line a run; or one run's evaluation as a picture."""
     with target(context).open() as ledger:
         job = ledger.get(name)
-        found = read_evaluated(ledger.reader, job.name)
+        found = reading.read_evaluated(ledger.reader, job.name)
     if run is not None and run not in found:
         raise InvalidFieldError("run", f"{name} has no evaluation of run {run}")
     if plot is not None:
@@ -99,14 +94,17 @@ def _draw(
 ) -> None:
     from jobledger.infra.evaluation.metrics import plots as plotting
 
-    metrics = [metrics_of(evaluation) for evaluation in found[run]]
+    metrics = [reading.metrics_of(evaluation) for evaluation in found[run]]
     match chart:
         case Chart.PR_CURVE:
             plotting.draw_pr_curve(metrics, path)
         case Chart.CONFUSION:
             plotting.draw_confusion(metrics[0], path)
         case Chart.OVER_TIME:
-            points = [(run_time_of(each[0]), precision_of(each[0])) for each in found.values()]
+            points = [
+                (reading.run_time_of(each[0]), reading.precision_of(each[0]))
+                for each in found.values()
+            ]
             least = alert.get("minAcceptableMeanAveragePrecision")
             plotting.draw_map_over_time(points, least, path)
     say(f"{path} shows the {chart} of {found[run][0]['name']}")
@@ -117,7 +115,7 @@ def _table(found: dict[int, list[JsonObject]]) -> Table:
         "run", "run time", "items", "mean average precision", "area under curve", "evaluation"
     )
     for run, (first, *_) in found.items():
-        curve = metrics_of(first)["prCurve"]
+        curve = reading.metrics_of(first)["prCurve"]
         table.add_row(
             str(run),
             first["evaluationJobRunTime"],

@@ -19,13 +19,7 @@ from jobledger.infra.cli.context import (
     print_moment,
     target,
 )
-from jobledger.infra.cli.history.changes import (
-    Compared,
-    blame_table,
-    print_diff,
-    print_fleet,
-    print_found,
-)
+from jobledger.infra.cli.history import changes
 from jobledger.infra.eventstore.json_view import moment_json
 from jobledger.infra.history.bisect import beginning, bisect_count, bisect_job
 from jobledger.infra.history.blame import blame as blame_job
@@ -74,13 +68,15 @@ def diff(
         if name is None:
             _refuse("attempts", attempts, "are those of one job: name it")
             fleet = diff_fleet(ledger.reader, *_span(ledger, from_, to, clock), filter_, limit)
-            print_fleet(fleet, filter_, json=json)
+            changes.print_fleet(fleet, filter_, json=json)
             return
         job = aim.name(name)
         _refuse("filter", filter_, "is for the fleet, and a job is named")
         if attempts is None and other is None:
             span_ = _span(ledger, from_, to, clock, job)
-            compared = Compared(span_, [job_as_of(ledger.reader, job, moment) for moment in span_])
+            compared = changes.Compared(
+                span_, [job_as_of(ledger.reader, job, moment) for moment in span_]
+            )
         else:
             _refuse("from", from_, "is for one job at two moments; others are compared as of --to")
             moment = moment_of(ledger.reader, "to", to, clock, job)
@@ -89,23 +85,25 @@ def diff(
             else:
                 _refuse("attempts", attempts, "are those of one job, and two are named")
                 compared = _two_jobs(ledger, (job, moment), (aim.name(other), to, clock))
-    print_diff(compared, json=json)
+    changes.print_diff(compared, json=json)
 
 
-def _attempts(ledger: Ledger, job: str, attempts: tuple[int, int], moment: Moment) -> Compared:
+def _attempts(
+    ledger: Ledger, job: str, attempts: tuple[int, int], moment: Moment
+) -> changes.Compared:
     pair = diff_attempts(ledger.reader, job, attempts, moment)
-    return Compared(Span(moment, moment), pair, {"attempts": attempts})
+    return changes.Compared(Span(moment, moment), pair, {"attempts": attempts})
 
 
 def _two_jobs(
     ledger: Ledger, one: tuple[str, Moment], two: tuple[str, str | None, Clock | None]
-) -> Compared:
+) -> changes.Compared:
     (name, moment), (other, to, clock) = one, two
     # A version is another moment of each job.
     own = to is not None and to.strip().startswith("v")
     then = moment_of(ledger.reader, "to", to, clock, other) if own else moment
     jobs = [ledger.get(name, as_of=moment), ledger.get(other, as_of=then)]
-    return Compared(Span(moment, then), [*map(ledger.opened, jobs)])
+    return changes.Compared(Span(moment, then), [*map(ledger.opened, jobs)])
 
 
 def blame(
@@ -123,7 +121,7 @@ def blame(
         print_json(moment_json(moment) | said)
         return
     print_moment(moment)
-    OUT.print(blame_table(fields))
+    OUT.print(changes.blame_table(fields))
 
 
 def bisect(
@@ -157,7 +155,7 @@ def bisect(
             found = bisect_count(ledger.reader, count, *moments)
         else:
             found = bisect_job(ledger.reader, job, filter_ or "", *moments)
-    print_found(moments, filter_ if count is None else count, found, job, json=json)
+    changes.print_found(moments, filter_ if count is None else count, found, job, json=json)
     if found is None:
         raise typer.Exit(1)
 

@@ -12,17 +12,11 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
-from jobledger.domain import canonical
+from jobledger.domain import canonical, errors
 from jobledger.domain import run_events as r
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.commands import StepRun
 from jobledger.domain.data import Data
-from jobledger.domain.errors import (
-    EtagMismatchError,
-    IllegalTransitionError,
-    InvalidFieldError,
-    LedgerError,
-)
 from jobledger.domain.evaluation import Plan, names_of, read_plan
 from jobledger.domain.examples import read_prediction
 from jobledger.domain.job import Job
@@ -77,7 +71,7 @@ def carry_on(store: Store, name: str, number: int, now: datetime, actor: str) ->
         try:
             if not facts or not _record(store, name, facts, actor, run.job.etag):
                 return
-        except EtagMismatchError:
+        except errors.EtagMismatchError:
             continue  # Something happened meanwhile: maybe just this step.
 
 
@@ -94,7 +88,7 @@ def _read(reader: Reader, name: str, number: int) -> Run:
 def _record(store: Store, name: str, facts: Facts, actor: str, etag: str | None = None) -> bool:
     try:
         store.writer.command(name, StepRun(facts=facts, etag=etag), actor=actor)
-    except IllegalTransitionError:
+    except errors.IllegalTransitionError:
         return False  # The run is over, or the job was stopped.
     return True
 
@@ -115,9 +109,9 @@ def _next_step(store: Store, run: Run, now: datetime) -> Facts:
             complete_if_answered(store, find_task(store.reader, run.job.name, run.number))
             return ()
         return _evaluation(store.reader, run, plan, now)
-    except InvalidFieldError as error:
+    except errors.InvalidFieldError as error:
         return _failed(run, now, INVALID_ARGUMENT, str(error))
-    except LedgerError:
+    except errors.LedgerError:
         raise
     except Exception as error:
         return _failed(run, now, INTERNAL, f"{type(error).__name__}: {error}")
@@ -172,7 +166,7 @@ def _check_parts(plan: Plan, samples: Iterable[Sample]) -> None:
         for box in read_prediction(plan, orjson.loads(sample.raw_prediction)).boxes:
             if max(box.x1, box.y1) > 1:
                 why = "boxes are in pixels, and what people draw is in parts of the image, 0 to 1"
-                raise InvalidFieldError(f"sample {sample.number}", why)
+                raise errors.InvalidFieldError(f"sample {sample.number}", why)
 
 
 def _evaluation(reader: Reader, run: Run, plan: Plan, now: datetime) -> Facts:

@@ -7,20 +7,10 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
-from jobledger.domain import canonical
+from jobledger.domain import canonical, examples
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, NotSamplingError
 from jobledger.domain.evaluation import Plan, read_plan
-from jobledger.domain.examples import (
-    MAX_BYTES,
-    SpoiltError,
-    check_labels,
-    example_key,
-    is_sampled,
-    key_digest,
-    read_prediction,
-    read_truth,
-)
 from jobledger.domain.job import Job
 from jobledger.domain.names import parse_name
 from jobledger.domain.states import ACTIVE, EVALUATION_JOBS
@@ -117,7 +107,7 @@ def record_truths(reader: Reader, name: str, truths: Sequence[tuple[str, Any]]) 
     with translated(), reader.pool.connection() as connection:
         allowed = find_spec_set(connection, plan.spec_set)
         texts = [_truth_text(plan, allowed, n, said) for n, (_, said) in enumerate(truths)]
-        keys = [key_digest(key) for key, _ in truths]
+        keys = [examples.key_digest(key) for key, _ in truths]
         row = connection.execute(RECORD_TRUTHS, (job.name, keys, texts)).fetchone()
     assert row is not None
     return TruthOutcome(row[0])
@@ -184,11 +174,11 @@ class _Sorting:
             row = _row(index, prediction)
             try:
                 key = _checked(self._plan, self._allowed, prediction)
-            except SpoiltError as error:
+            except examples.SpoiltError as error:
                 self.spoilt.append(Spoilt(index, str(error)))
                 aside.append(row | {"n": len(aside) + 1, "why": str(error)})
                 continue
-            if not is_sampled(self._name, key, self._plan.fraction):
+            if not examples.is_sampled(self._name, key, self._plan.fraction):
                 self.passed_over += 1
             elif key in self._keys:
                 repeated += 1
@@ -224,7 +214,7 @@ def _check(first: int, given: Sequence[Prediction]) -> None:
             raise InvalidFieldError(f"predictions[{index}].time", "names no time zone")
     try:
         encoded = orjson.dumps([prediction[:2] for prediction in given])
-        if len(encoded) <= MAX_BYTES and MARKER not in encoded:
+        if len(encoded) <= examples.MAX_BYTES and MARKER not in encoded:
             return  # None of them alone can be too large, then.
     except orjson.JSONEncodeError:
         pass
@@ -238,8 +228,10 @@ def _check_json(field: str, said: Any) -> None:
         encoded = orjson.dumps(said)
     except orjson.JSONEncodeError as error:
         raise InvalidFieldError(field, f"is not JSON: {error}") from error
-    if len(encoded) > MAX_BYTES:
-        raise InvalidFieldError(field, f"{len(encoded)} bytes, and {MAX_BYTES} is the most")
+    if len(encoded) > examples.MAX_BYTES:
+        raise InvalidFieldError(
+            field, f"{len(encoded)} bytes, and {examples.MAX_BYTES} is the most"
+        )
     if MARKER in encoded:
         # A sample is no event: nobody could erase it with its subject's key.
         raise InvalidFieldError(field, "has personal parts, which are not sampled")
@@ -247,16 +239,16 @@ def _check_json(field: str, said: Any) -> None:
 
 def _checked(plan: Plan, allowed: Sequence[str] | None, prediction: Prediction) -> bytes:
     """The digest of its key; raises SpoiltError."""
-    key = example_key(plan, prediction.input) if prediction.key is None else prediction.key
-    read_prediction(plan, prediction.output)
+    key = examples.example_key(plan, prediction.input) if prediction.key is None else prediction.key
+    examples.read_prediction(plan, prediction.output)
     if prediction.truth is not None:
-        check_labels(read_truth(plan, prediction.truth).labels, allowed)
-    return key_digest(key)
+        examples.check_labels(examples.read_truth(plan, prediction.truth).labels, allowed)
+    return examples.key_digest(key)
 
 
 def _truth_text(plan: Plan, allowed: Sequence[str] | None, index: int, said: Any) -> str:
     try:
-        check_labels(read_truth(plan, said).labels, allowed)
-    except SpoiltError as error:
+        examples.check_labels(examples.read_truth(plan, said).labels, allowed)
+    except examples.SpoiltError as error:
         raise InvalidFieldError(f"truths[{index}].truth", str(error)) from error
     return canonical.encode_any(said).decode()

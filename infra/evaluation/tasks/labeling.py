@@ -16,11 +16,7 @@ from jobledger.domain.evaluation import Plan, read_plan
 from jobledger.domain.examples import MAX_BYTES, SpoiltError, check_labels
 from jobledger.domain.names import parse_text
 from jobledger.domain.run_events import LabelingCompleted
-from jobledger.infra.evaluation.errors import (
-    AnsweredTwiceError,
-    EnoughAnswersError,
-    TaskClosedError,
-)
+from jobledger.infra.evaluation import errors
 from jobledger.infra.evaluation.samples.of_run import run_range
 from jobledger.infra.evaluation.tasks.agreement import READ_ANSWERS
 from jobledger.infra.evaluation.tasks.tasks import Task, count_answers, find_task
@@ -135,10 +131,10 @@ def _record(
     (outcomes,) = connection.execute(RECORD_ANSWERS, given).fetchall()[0]
     # Who did not hear that their last answer was kept gives it again.
     if not task.is_open and set(outcomes) != {"repeated"}:
-        raise TaskClosedError(task.job, task.run)
+        raise errors.TaskClosedError(task.job, task.run)
     for number, outcome in zip(numbers, outcomes, strict=True):
         if outcome == "twice":
-            raise AnsweredTwiceError(task.job, task.run, number, annotator)
+            raise errors.AnsweredTwiceError(task.job, task.run, number, annotator)
         if outcome == "full":
-            raise EnoughAnswersError(task.job, task.run, number)
+            raise errors.EnoughAnswersError(task.job, task.run, number)
     return list(outcomes)

@@ -12,16 +12,9 @@ from mimetypes import guess_type
 from typing import Any, Final, NamedTuple
 
 import orjson
+from jobledger.domain import examples
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.evaluation import ANNOTATIONS, Plan, read_plan
-from jobledger.domain.examples import (
-    Box,
-    Predicted,
-    SpoiltError,
-    Truth,
-    example_key,
-    read_prediction,
-)
 from jobledger.domain.job import Job
 from jobledger.infra.evaluation.samples.of_run import Sample, run_samples
 from jobledger.infra.evaluation.tasks.ground_truth import run_truths
@@ -47,7 +40,7 @@ class Compared(NamedTuple):
     """A sample, and what is true of it."""
 
     sample: Sample
-    truth: Truth
+    truth: examples.Truth
 
 
 def read_comparisons(
@@ -77,7 +70,7 @@ def _read(reader: Reader, job: Job, run: int, after: int, limit: int) -> list[Co
 
 def _comparison(plan: Plan, dataset: str, compared: Compared) -> JsonObject:
     sample, truth = compared
-    predicted = read_prediction(plan, orjson.loads(sample.raw_prediction))
+    predicted = examples.read_prediction(plan, orjson.loads(sample.raw_prediction))
     example = {
         "name": f"{dataset}/examples/{sample.number}",
         **_payload(plan, orjson.loads(sample.raw_data)),
@@ -94,14 +87,14 @@ def _comparison(plan: Plan, dataset: str, compared: Compared) -> JsonObject:
     }
 
 
-def _chosen(plan: Plan, predicted: Predicted) -> Truth:
+def _chosen(plan: Plan, predicted: examples.Predicted) -> examples.Truth:
     """What a model's answer comes to."""
     scored = list(zip(predicted.labels, predicted.scores, strict=True))
     if plan.boxes:
-        return Truth(predicted.labels, predicted.boxes)
+        return examples.Truth(predicted.labels, predicted.boxes)
     if plan.multi_label:
-        return Truth([label for label, score in scored if score >= CERTAIN])
-    return Truth([max(scored, key=lambda one: one[1])[0]] if scored else [])
+        return examples.Truth([label for label, score in scored if score >= CERTAIN])
+    return examples.Truth([max(scored, key=lambda one: one[1])[0]] if scored else [])
 
 
 def _payload(plan: Plan, given: Any) -> JsonObject:
@@ -117,12 +110,12 @@ def _payload(plan: Plan, given: Any) -> JsonObject:
 def _said(plan: Plan, key: str, given: Any) -> str | None:
     """The value of one of the plan's keys, as text."""
     try:
-        return example_key(plan._replace(keys={key: plan.keys.get(key, "")}), given)
-    except SpoiltError:
+        return examples.example_key(plan._replace(keys={key: plan.keys.get(key, "")}), given)
+    except examples.SpoiltError:
         return None
 
 
-def _annotations(plan: Plan, told: Truth, *, in_pixels: bool) -> Iterator[JsonObject]:
+def _annotations(plan: Plan, told: examples.Truth, *, in_pixels: bool) -> Iterator[JsonObject]:
     """Annotation messages: a box each, or a label each."""
     if plan.boxes:
         values: Iterable[Mapping[str, Any]] = (
@@ -140,7 +133,7 @@ def _spec(label: str) -> JsonObject:
     return {"annotationSpec": {"displayName": label}}
 
 
-def _poly(box: Box, *, in_pixels: bool) -> JsonObject:
+def _poly(box: examples.Box, *, in_pixels: bool) -> JsonObject:
     """Its four corners, clockwise from the top left one."""
     corners = [(box.x0, box.y0), (box.x1, box.y0), (box.x1, box.y1), (box.x0, box.y1)]
     if in_pixels:

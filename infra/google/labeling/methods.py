@@ -10,13 +10,8 @@ import secrets
 from collections.abc import Iterator
 from typing import Any, Final
 
+from jobledger.domain import errors
 from jobledger.domain.canonical import JsonObject
-from jobledger.domain.errors import (
-    EtagMismatchError,
-    InvalidFieldError,
-    JobExistsError,
-    JobNotFoundError,
-)
 from jobledger.domain.evaluation import CONFIG, check_job, check_numbers
 from jobledger.domain.filters import Filter, Restriction
 from jobledger.domain.job import Job
@@ -24,13 +19,8 @@ from jobledger.domain.schedules import parse_schedule
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.labeling import evaluations, spec_sets
 from jobledger.infra.google.labeling.evaluation_filters import of_model
-from jobledger.infra.google.wire import messages
+from jobledger.infra.google.wire import dialects, messages
 from jobledger.infra.google.wire.calls import AS_OF, Call, Method, Methods, moment_of
-from jobledger.infra.google.wire.dialects import (
-    EVALUATION_STATES,
-    collection_of,
-    in_states,
-)
 from jobledger.infra.google.wire.masks import Paths, camel, merge, parse_mask
 from jobledger.infra.google.wire.paging import page_of_jobs
 from jobledger.infra.google.wire.resources import bare, given_fields, made_fields, time_text
@@ -57,7 +47,7 @@ async def create(call: Call) -> JsonObject:
         try:
             job = await call.ledger.create(name, {}, body, **call.about)
             return resource(await call.ledger.decrypted(job))
-        except JobExistsError:
+        except errors.JobExistsError:
             if model_version and not await _is_deleted(call, name):
                 raise
     raise AssertionError("ids do not end")
@@ -70,7 +60,7 @@ async def get(call: Call) -> JsonObject:
 
 
 async def list_jobs(call: Call) -> JsonObject:
-    scope = collection_of(call.project, "evaluationJobs")
+    scope = dialects.collection_of(call.project, "evaluationJobs")
     page = await page_of_jobs(call, scope, _translate, (USUAL_PAGE, MAX_PAGE))
     jobs = [resource(await call.ledger.decrypted(job)) for job in page.jobs]
     return bare({"evaluationJobs": jobs, "nextPageToken": page.next_page_token or None})
@@ -88,9 +78,9 @@ async def patch(call: Call) -> JsonObject:
             spec = merge(job.spec, body, paths)
             job = await call.ledger.change_config(name, spec, job.etag, **call.about)
             return resource(await call.ledger.decrypted(job))
-        except EtagMismatchError:
+        except errors.EtagMismatchError:
             continue  # It changed between the two: the patch is of what it is now.
-    raise EtagMismatchError(name)
+    raise errors.EtagMismatchError(name)
 
 
 async def pause(call: Call) -> JsonObject:
@@ -121,7 +111,7 @@ def resource(job: Job) -> JsonObject:
             **made_fields(API, MESSAGE, job.output),
             **given_fields(API, MESSAGE, job.spec),
             "name": job.name,
-            "state": EVALUATION_STATES[job.state],
+            "state": dialects.EVALUATION_STATES[job.state],
             "createTime": time_text(job.create_time),
         }
     )
@@ -130,12 +120,12 @@ def resource(job: Job) -> JsonObject:
 def _unwrapped(body: object) -> object:
     """`{"job": …}`, as CreateEvaluationJobRequest is."""
     if not isinstance(body, dict):
-        raise InvalidFieldError("body", "is no JSON object")
+        raise errors.InvalidFieldError("body", "is no JSON object")
     for field in body:
         if field not in {"job", "parent"}:
-            raise InvalidFieldError(str(field)[:80], "there is no such field beside job")
+            raise errors.InvalidFieldError(str(field)[:80], "there is no such field beside job")
     if "job" not in body:
-        raise InvalidFieldError("job", "is missing")
+        raise errors.InvalidFieldError("job", "is missing")
     return body["job"]
 
 
@@ -148,8 +138,8 @@ def _check(job: JsonObject, at: str) -> None:
     if job.get("schedule") and (job.get(CONFIG) or {}).get("inputConfig"):
         try:
             parse_schedule(job["schedule"])
-        except InvalidFieldError as error:
-            raise InvalidFieldError(f"{at}{error.field}", error.why) from error
+        except errors.InvalidFieldError as error:
+            raise errors.InvalidFieldError(f"{at}{error.field}", error.why) from error
 
 
 def _ids(model_version: str | None) -> Iterator[str]:
@@ -167,7 +157,7 @@ def _ids(model_version: str | None) -> Iterator[str]:
 async def _is_deleted(call: Call, name: str) -> bool:
     try:
         await call.job(name)
-    except JobNotFoundError as error:
+    except errors.JobNotFoundError as error:
         return error.deleted
     return False
 
@@ -177,10 +167,12 @@ def _patched(call: Call, body: JsonObject) -> Paths:
     paths = parse_mask(call.query.get("updateMask", ""), "updateMask")
     paths = paths or tuple(path for path in PATCHED if _has(body, path))
     if not paths:
-        raise InvalidFieldError("updateMask", "names no field, and none that can change was sent")
+        raise errors.InvalidFieldError(
+            "updateMask", "names no field, and none that can change was sent"
+        )
     for path in paths:
         if path not in PATCHED:
-            raise InvalidFieldError(
+            raise errors.InvalidFieldError(
                 "updateMask", f"{'.'.join(path)} cannot be patched: delete the job and make another"
             )
     return paths
@@ -203,10 +195,10 @@ def _translate(restriction: Restriction) -> Filter:
     first, *rest = map(camel, restriction.field)
     match [first, *rest]:
         case ["evaluationJob", "state"] | ["state"]:
-            return in_states(restriction, EVALUATION_STATES)
+            return dialects.in_states(restriction, dialects.EVALUATION_STATES)
         case ["evaluationJob", "modelId"] | ["modelId"]:
             return of_model(restriction)
-    raise InvalidFieldError("filter", f"there is no field {'.'.join(restriction.field)!r}")
+    raise errors.InvalidFieldError("filter", f"there is no field {'.'.join(restriction.field)!r}")
 
 
 _JOBS: Final = "v1beta1/projects/*/evaluationJobs"

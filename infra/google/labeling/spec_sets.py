@@ -8,13 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
+from jobledger.domain import errors
 from jobledger.domain.canonical import JsonObject
-from jobledger.domain.errors import (
-    IllegalTransitionError,
-    InvalidFieldError,
-    JobNotFoundError,
-    LedgerError,
-)
 from jobledger.domain.names import parse_name
 from jobledger.domain.states import MAY_EXECUTE
 from jobledger.infra.access.tokens import Role
@@ -41,19 +36,19 @@ MAX_DESCRIPTION: Final = 10_000
 MAX_LABELS: Final = 2_000
 
 
-class SpecSetNotFoundError(JobNotFoundError):
+class SpecSetNotFoundError(errors.JobNotFoundError):
     """No such annotation spec set, or it was deleted."""
 
     def __init__(self, name: str) -> None:
-        LedgerError.__init__(self, f"there is no annotation spec set {name}")
+        errors.LedgerError.__init__(self, f"there is no annotation spec set {name}")
         self.name = name
 
 
-class SpecSetUsedError(IllegalTransitionError):
+class SpecSetUsedError(errors.IllegalTransitionError):
     """An evaluation job that is not stopped uses the set (google.rpc FAILED_PRECONDITION)."""
 
     def __init__(self, name: str, job: str) -> None:
-        LedgerError.__init__(self, f"{name} is used by {job}, which has to be deleted first")
+        errors.LedgerError.__init__(self, f"{name} is used by {job}, which has to be deleted first")
         self.name = name
         self.job = job
 
@@ -62,7 +57,7 @@ def create(call: Call) -> JsonObject:
     """It is given a random number: of one display name there may be several."""
     given = API.parse(REQUEST, call.body).get(FIELD)
     if given is None:
-        raise InvalidFieldError(FIELD, "is missing")
+        raise errors.InvalidFieldError(FIELD, "is missing")
     _check(given)
     specs = [{**spec, "index": n} for n, spec in enumerate(given["annotationSpecs"])]
     about = (given["displayName"], given.get("description", ""), orjson.dumps(specs).decode())
@@ -87,7 +82,7 @@ def get(call: Call) -> JsonObject:
 def list_sets(call: Call) -> JsonObject:
     """The newest first."""
     if call.query.get("filter"):
-        raise InvalidFieldError("filter", "is not supported: the API has none of these yet")
+        raise errors.InvalidFieldError("filter", "is not supported: the API has none of these yet")
     collection = parse_name(f"{_collection(call)}/1").removesuffix("/1")
     size = call.page_size(USUAL_PAGE, MAX_PAGE)
     place = cursor_of(call, collection)
@@ -121,25 +116,29 @@ def _check(given: JsonObject) -> None:
     specs = given.get("annotationSpecs", [])
     field = f"{FIELD}.annotationSpecs"
     if not 1 <= len(specs) <= MAX_LABELS:
-        raise InvalidFieldError(field, f"has {len(specs)} labels, and 1 to {MAX_LABELS} are wanted")
+        raise errors.InvalidFieldError(
+            field, f"has {len(specs)} labels, and 1 to {MAX_LABELS} are wanted"
+        )
     seen: set[str] = set()
     for n, spec in enumerate(specs):
         _check_named(spec, f"{field}[{n}]")
         if spec["displayName"] in seen:
-            raise InvalidFieldError(f"{field}[{n}].displayName", "is the name of another label")
+            raise errors.InvalidFieldError(
+                f"{field}[{n}].displayName", "is the name of another label"
+            )
         seen.add(spec["displayName"])
 
 
 def _check_named(given: Mapping[str, str], at: str) -> None:
     name = given.get("displayName", "")
     if not name:
-        raise InvalidFieldError(f"{at}.displayName", "is missing")
+        raise errors.InvalidFieldError(f"{at}.displayName", "is missing")
     if len(name) > MAX_DISPLAY_NAME:
         why = f"is longer than {MAX_DISPLAY_NAME} characters"
-        raise InvalidFieldError(f"{at}.displayName", why)
+        raise errors.InvalidFieldError(f"{at}.displayName", why)
     if len(given.get("description", "")) > MAX_DESCRIPTION:
         why = f"is longer than {MAX_DESCRIPTION} characters"
-        raise InvalidFieldError(f"{at}.description", why)
+        raise errors.InvalidFieldError(f"{at}.description", why)
 
 
 def _shown(connection: Connection, rows: Iterable[tuple[Any, ...]]) -> list[JsonObject]:

@@ -16,17 +16,10 @@ from typing import Any, Final
 import orjson
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.infra.google.wire.nesting import (
-    MAX_DEPTH,
-    anything,
-    check_room,
-    mapping,
-    repeated,
-    typed,
-)
+from jobledger.infra.google.wire import nesting
 from jobledger.infra.google.wire.scalars import SCALARS, Check, Refused, kind_of, shown
 
-TYPES: Final = SCALARS | {"any": typed, "value": anything}
+TYPES: Final = SCALARS | {"any": nesting.typed, "value": nesting.anything}
 
 
 @cache
@@ -51,7 +44,7 @@ class Api:
         `path` is where the body was found, and begins the paths of its fields.
         """
         try:
-            accepted: JsonObject = self.check(message, output=output)(body, MAX_DEPTH)
+            accepted: JsonObject = self.check(message, output=output)(body, nesting.MAX_DEPTH)
         except Refused as refused:
             field = (path + refused.path).removeprefix(".") or "body"
             raise InvalidFieldError(field, refused.why) from None
@@ -89,9 +82,9 @@ class Api:
         if type_ in TYPES:
             return TYPES[type_]
         if type_.startswith("["):
-            return repeated(self.check(type_[1:-1], output=output))
+            return nesting.repeated(self.check(type_[1:-1], output=output))
         if type_.startswith("map<"):
-            return mapping(self.check(type_[4:-1], output=output))
+            return nesting.mapping(self.check(type_[4:-1], output=output))
         if type_ in self._enums:
             return _enum(type_, self._enums[type_])
         return _Message(self, type_, output=output)
@@ -127,13 +120,13 @@ class _Message:
     def __call__(self, value: Any, room: int) -> JsonObject:
         if not isinstance(value, dict):
             raise Refused(f"must be an object, not {kind_of(value)}")
-        check_room(room)
+        nesting.check_room(room)
         fields, key, accepted = self._fields, "", {}
         try:
             for key, item in value.items():
                 name, check = fields.get(key) or self._by_proto_name(key, value)
                 # Null is no value, but in free JSON it is one.
-                if check is not None and (item is not None or check is anything):
+                if check is not None and (item is not None or check is nesting.anything):
                     accepted[name] = check(item, room - 1)
         except Refused as refused:
             raise refused.under(key) from None

@@ -18,22 +18,18 @@ from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.eventstore.verbs import About as AboutEvent
 from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent
 from jobledger.infra.google.wire.status import status_of
-from jobledger.infra.http.native.bodies import (
-    About,
-    Further,
-    batch_schema,
-    body_model,
-    load_items,
-    verb_of,
-)
+from jobledger.infra.http.native import bodies
 from jobledger.infra.http.native.routes import Json, NativeRoutes, about_of, recorded_json
 
 REPORTS: Final = {
-    verb_of(type_): type_ for type_ in EVENT_TYPES if type_ not in {"Created", "Contradicted"}
+    bodies.verb_of(type_): type_
+    for type_ in EVENT_TYPES
+    if type_ not in {"Created", "Contradicted"}
 }
 """The event each report makes, unless it contradicts what is known."""
 MODELS: Final = {
-    type_: body_model(f"{type_}Report", EVENT_TYPES[type_], Further) for type_ in REPORTS.values()
+    type_: bodies.body_model(f"{type_}Report", EVENT_TYPES[type_], bodies.Further)
+    for type_ in REPORTS.values()
 }
 MAX_REPORTS: Final = 1_000
 
@@ -50,10 +46,10 @@ def report_routes(routes: NativeRoutes) -> APIRouter:
 def _add_report(router: APIRouter, routes: NativeRoutes, verb: str, type_: str) -> None:
     cls, model = EVENT_TYPES[type_], MODELS[type_]
 
-    async def report(request: Request, name: str, body: Further | None = None) -> Json:
+    async def report(request: Request, name: str, body: bodies.Further | None = None) -> Json:
         name = parse_name(name)
         caller = await routes.admit(request, Role.REPORTER, name)
-        seen = _seen(name, type_, body or Further(), caller, request)
+        seen = _seen(name, type_, body or bodies.Further(), caller, request)
         (seen,) = await _completed(routes.ledger, [seen])
         async with routes.writing:
             recorded = await routes.ledger.report(seen.name, seen.data, **seen.about)
@@ -68,14 +64,16 @@ def _add_report(router: APIRouter, routes: NativeRoutes, verb: str, type_: str) 
     )(report)
 
 
-def _seen(name: Any, type_: str, said: Further, caller: Caller, request: Request) -> ReportedEvent:
+def _seen(
+    name: Any, type_: str, said: bodies.Further, caller: Caller, request: Request
+) -> ReportedEvent:
     """A report; its fields count more than those of the same names in `data`."""
     fields = {
         info.alias or field: getattr(said, field)
         for field, info in type(said).model_fields.items()
-        if field in said.model_fields_set and field not in Further.model_fields
+        if field in said.model_fields_set and field not in bodies.Further.model_fields
     }
-    about = {field: getattr(said, field) for field in About.model_fields}
+    about = {field: getattr(said, field) for field in bodies.About.model_fields}
     named = {"attempt": said.attempt, "runId": said.run_id}
     fields |= {field: value for field, value in named.items() if value is not None}
     data = parse_data(type_, said.data | fields)
@@ -125,11 +123,13 @@ def _add_batch(router: APIRouter, routes: NativeRoutes) -> None:
         results = await routes.ledger.report_many(await _completed(routes.ledger, reports))
         return await routes.json({"results": [_result(result) for result in results]})
 
-    router.post("/reports:batch", name="batch", openapi_extra=batch_schema(sorted(REPORTS)))(batch)
+    router.post("/reports:batch", name="batch", openapi_extra=bodies.batch_schema(sorted(REPORTS)))(
+        batch
+    )
 
 
 def _items(body: bytes) -> list[Any]:
-    items = load_items(body, "reports")
+    items = bodies.load_items(body, "reports")
     if len(items) > MAX_REPORTS:
         raise InvalidFieldError("reports", f"{len(items)} of them, and {MAX_REPORTS} is the most")
     return items

@@ -8,17 +8,8 @@ from jobledger.infra.access.tokens import Caller
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.history.state_counts import steps
 from jobledger.infra.http.pages.routes import PageRoutes, scope_of
+from jobledger.infra.web import links
 from jobledger.infra.web.fleet import read_fleet, read_jobs, read_moment, read_series
-from jobledger.infra.web.links import (
-    COLUMNS,
-    SHOWN,
-    SIZES,
-    STATES,
-    FleetLink,
-    check_ledger,
-    job_address,
-    query_of,
-)
 from jobledger.infra.web.offers import offers
 from jobledger.infra.web.rendering import csv_text
 from starlette.requests import Request
@@ -26,10 +17,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 LISTED: Final = {
-    "all_columns": COLUMNS,
-    "sizes": SIZES,
-    "job_address": job_address,
-    "query_of": query_of,
+    "all_columns": links.COLUMNS,
+    "sizes": links.SIZES,
+    "job_address": links.job_address,
+    "query_of": links.query_of,
 }
 
 
@@ -60,11 +51,11 @@ class FleetPage:
             shown = fleet.jobs.link.states
 
             def toggled(state: str) -> tuple[str, ...]:
-                return tuple(s for s in STATES if (s in shown) != (s == state))
+                return tuple(s for s in links.STATES if (s in shown) != (s == state))
 
             return {
-                "page": "fleet", "fleet": fleet, "states": STATES,
-                "usual_states": SHOWN, "toggled": toggled, **LISTED,
+                "page": "fleet", "fleet": fleet, "states": links.STATES,
+                "usual_states": links.SHOWN, "toggled": toggled, **LISTED,
             }  # fmt: skip
 
         return await self._routes.page(request, "fleet.html", work)
@@ -112,7 +103,7 @@ class FleetPage:
 
         return await self._routes.file(request, "states.csv", "text/csv", work)
 
-    def _link(self, request: Request) -> FleetLink:
-        link = FleetLink.parse(request.query_params)
-        check_ledger(link.ledger, self._reader.name)
+    def _link(self, request: Request) -> links.FleetLink:
+        link = links.FleetLink.parse(request.query_params)
+        links.check_ledger(link.ledger, self._reader.name)
         return link

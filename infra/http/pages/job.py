@@ -12,21 +12,14 @@ from jobledger.domain.names import parse_name
 from jobledger.infra.access.tokens import Caller
 from jobledger.infra.history.explain import why
 from jobledger.infra.http.pages.routes import PageRoutes
-from jobledger.infra.web.history import (
-    WINDOW,
-    Outline,
-    read_blame,
-    read_outline,
-    read_steps,
-    read_window,
-)
+from jobledger.infra.web import history
 from jobledger.infra.web.job import read_page
 from jobledger.infra.web.links import JobLink, check_ledger, parse_instant
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-Read = Callable[[Outline, Request], Any]
+Read = Callable[[history.Outline, Request], Any]
 
 
 def job_routes(routes: PageRoutes) -> list[Route]:
@@ -64,34 +57,34 @@ class JobPage:
 
         def work(_: Caller, request: Request) -> Any:
             link = JobLink.parse(request.query_params)
-            return read(read_outline(self._reader, name, link.clock, link.until), request)
+            return read(history.read_outline(self._reader, name, link.clock, link.until), request)
 
         return await self._routes.json(request, work, name)
 
-    def step(self, outline: Outline, request: Request) -> JsonObject:
+    def step(self, outline: history.Outline, request: Request) -> JsonObject:
         """The last step by a time."""
         return {"step": outline.step_by(parse_instant("at", request.query_params.get("at", "")))}
 
-    def window(self, outline: Outline, request: Request) -> JsonObject:
+    def window(self, outline: history.Outline, request: Request) -> JsonObject:
         """Some steps, and the job before them."""
-        return read_window(self._reader, outline, _number(request, "window"))
+        return history.read_window(self._reader, outline, _number(request, "window"))
 
-    def blame(self, outline: Outline, request: Request) -> JsonObject:
+    def blame(self, outline: history.Outline, request: Request) -> JsonObject:
         """Since which step each field was what it was before those."""
         number = _number(request, "window")
-        if number * WINDOW > len(outline.rows):
+        if number * history.WINDOW > len(outline.rows):
             raise InvalidFieldError("window", f"there is no {number}")
-        return {"since": read_blame(self._reader, outline, number)}
+        return {"since": history.read_blame(self._reader, outline, number)}
 
-    def steps(self, outline: Outline, request: Request) -> JsonObject:
+    def steps(self, outline: history.Outline, request: Request) -> JsonObject:
         """Events of some types, by some actors, or that failed: a window of those after a step."""
         said = request.query_params
         found = outline.find(
             said.getlist("type"), said.getlist("actor"), failed=said.get("failed") == "1"
         )
         after = _number(request, "after")
-        shown = [step for step in found if step > after][:WINDOW]
-        events = read_steps(self._reader, outline, shown)
+        shown = [step for step in found if step > after][: history.WINDOW]
+        events = history.read_steps(self._reader, outline, shown)
         return {
             "events": events,
             "total": len(found),

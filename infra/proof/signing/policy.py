@@ -8,16 +8,8 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from jobledger.infra.errors import ProofError
+from jobledger.infra.proof.signing import notes
 from jobledger.infra.proof.signing.keys import read_text
-from jobledger.infra.proof.signing.notes import (
-    COSIGNATURE,
-    SIGNATURE,
-    Checkpoint,
-    Note,
-    VerifierKey,
-    open_checkpoint,
-    parse_number,
-)
 
 NONE: Final = "none"
 """The quorum that takes no cosignature."""
@@ -29,7 +21,7 @@ _SPACE: Final = re.compile(r"[ \t]+")
 class Known(NamedTuple):
     """A log or a witness: its public key, and where it answers, if that is said."""
 
-    key: VerifierKey
+    key: notes.VerifierKey
     url: str | None
 
 
@@ -70,7 +62,7 @@ class Policy(NamedTuple):
             raise ProofError("policy", f"line {len(lines)}: it ends, and no line says the quorum")
         return cls(tuple(reader.logs), reader.witnesses, reader.groups, reader.quorum)
 
-    def is_met(self, keys: Iterable[VerifierKey]) -> bool:
+    def is_met(self, keys: Iterable[notes.VerifierKey]) -> bool:
         """Whether the witnesses of these keys are a quorum; keys of others are let be."""
         cosigned = set(keys)
         seen = {name for name, witness in self.witnesses.items() if witness.key in cosigned}
@@ -79,9 +71,9 @@ class Policy(NamedTuple):
                 seen.add(name)
         return self.quorum == NONE or self.quorum in seen
 
-    def check(self, note: Note) -> Checkpoint:
+    def check(self, note: notes.Note) -> notes.Checkpoint:
         """What the note says; raises ProofError unless a log of these signed it and the quorum cosigned it."""
-        checkpoint = open_checkpoint(note, [log.key for log in self.logs])
+        checkpoint = notes.open_checkpoint(note, [log.key for log in self.logs])
         signed = note.signed_by(witness.key for witness in self.witnesses.values())
         cosigned = {key for key, _ in signed}
         if not self.is_met(cosigned):
@@ -110,11 +102,11 @@ class _Reader:
             return
         match words:
             case ["log", key, *url] if len(url) < 2:
-                self.logs.append(_known(key, url, SIGNATURE, self.logs))
+                self.logs.append(_known(key, url, notes.SIGNATURE, self.logs))
             case ["witness", name, key, *url] if len(url) < 2:
                 self._check_new(name)
                 others = self.witnesses.values()
-                self.witnesses[name] = _known(key, url, COSIGNATURE, others)
+                self.witnesses[name] = _known(key, url, notes.COSIGNATURE, others)
             case ["group", name, least, *members] if members:
                 self._check_new(name)
                 self.groups[name] = self._group(least, members)
@@ -140,7 +132,7 @@ class _Reader:
                 raise ProofError("policy", f"{member[:80]!r} is in a group already")
             self._members.add(member)
         shorthands = {"any": 1, "all": len(members)}
-        count = shorthands[least] if least in shorthands else parse_number(least, "policy")
+        count = shorthands[least] if least in shorthands else notes.parse_number(least, "policy")
         if not 1 <= count <= len(members):
             raise ProofError("policy", f"it takes 1 to {len(members)} of the group, not {count}")
         return Group(count, tuple(members))
@@ -155,9 +147,11 @@ class _Reader:
 
 def _known(vkey: str, url: Sequence[str], type_: int, others: Iterable[Known]) -> Known:
     """A log's or a witness's line; `others` are those of its kind on lines before."""
-    key = VerifierKey.parse(vkey)
+    key = notes.VerifierKey.parse(vkey)
     if key.type != type_:
-        kinds = ("a witness's", "a log's") if type_ == SIGNATURE else ("a log's", "a witness's")
+        kinds = (
+            ("a witness's", "a log's") if type_ == notes.SIGNATURE else ("a log's", "a witness's")
+        )
         raise ProofError("policy", f"the key of {key.name[:80]!r} is {kinds[0]}, not {kinds[1]}")
     if any(other.key.public == key.public for other in others):
         raise ProofError("policy", f"the key of {key.name[:80]!r} is there already")

@@ -13,14 +13,7 @@ from typing import Final
 
 from jobledger.infra.errors import ProofError
 from jobledger.infra.proof.http_post import is_address, send
-from jobledger.infra.proof.signing.notes import (
-    Checkpoint,
-    Note,
-    Signature,
-    VerifierKey,
-    parse_number,
-    parse_signatures,
-)
+from jobledger.infra.proof.signing import notes
 from jobledger.infra.proof.signing.policy import Policy
 from jobledger.infra.proof.witness.witness import Submission
 
@@ -44,9 +37,9 @@ class Witnesses:
             if witness.url is not None
         ]
 
-    def cosign(self, note: Note, prove: Prove) -> list[Signature]:
+    def cosign(self, note: notes.Note, prove: Prove) -> list[notes.Signature]:
         """Their cosignatures, which hold; asks all at once. `prove` is called by one thread at a time."""
-        proving, over, found = Lock(), Event(), list[Signature]()
+        proving, over, found = Lock(), Event(), list[notes.Signature]()
 
         def prove_alone(old: int) -> list[bytes]:
             with proving:
@@ -72,13 +65,13 @@ class Witnesses:
 class _Asked:
     """One witness; it is asked by one thread at a time."""
 
-    def __init__(self, key: VerifierKey, url: str) -> None:
+    def __init__(self, key: notes.VerifierKey, url: str) -> None:
         self._key = key
         self._url = f"{url.rstrip('/')}/add-checkpoint"
         self._seen = 0
         self._busy = Lock()
 
-    def ask(self, note: Note, prove: Prove) -> list[Signature]:
+    def ask(self, note: notes.Note, prove: Prove) -> list[notes.Signature]:
         """Its cosignature, if it gives one."""
         if not self._busy.acquire(blocking=False):
             LOG.warning("witness %s has not answered yet, and is left out", self._key.name)
@@ -93,10 +86,10 @@ class _Asked:
             self._busy.release()
         return []
 
-    def _cosignature(self, note: Note, prove: Prove) -> Signature:
+    def _cosignature(self, note: notes.Note, prove: Prove) -> notes.Signature:
         if not is_address(self._url):
             raise ProofError(self._url, "is no http or https address")
-        size = Checkpoint.parse(note.text).size
+        size = notes.Checkpoint.parse(note.text).size
         for _ in range(1 + ASKED_AGAIN):
             if self._seen > size:
                 why = f"has seen {self._seen} events of the log, and this one has {size}"
@@ -113,15 +106,15 @@ class _Asked:
 
     def _told(self, body: bytes) -> int:
         """The size that it cosigned last, it says."""
-        return parse_number(_text(body).removesuffix("\n"), self._url)
+        return notes.parse_number(_text(body).removesuffix("\n"), self._url)
 
-    def _opened(self, status: int, body: bytes, note: Note) -> Signature:
+    def _opened(self, status: int, body: bytes, note: notes.Note) -> notes.Signature:
         text = _text(body)
         if status != 200:
             said = f": {text.strip()[:200]}" if text.strip() else ""
             raise ProofError(self._url, f"refused with {status}{said}")
         lines = text.removesuffix("\n").split("\n")
-        for _, signature in note._replace(signatures=parse_signatures(lines)).signed_by(
+        for _, signature in note._replace(signatures=notes.parse_signatures(lines)).signed_by(
             [self._key]
         ):
             if 0 < signature.time < 2**63:

@@ -11,14 +11,8 @@ from typing import Any, Final
 
 import orjson
 from jobledger.infra.errors import ProofError
+from jobledger.infra.proof.signing import notes
 from jobledger.infra.proof.signing.keys import read_private, read_text, write_private
-from jobledger.infra.proof.signing.notes import (
-    COSIGNATURE,
-    Checkpoint,
-    Note,
-    SigningKey,
-    VerifierKey,
-)
 
 EMPTY: Final = "{}\n"
 """What the memory of a witness that never cosigned holds."""
@@ -29,7 +23,7 @@ MAX_STATE: Final = 1_000_000
 class Memory:
     """The last note cosigned for each log, in one JSON file: origin -> note, with the cosignature."""
 
-    def __init__(self, path: Path, key: VerifierKey) -> None:
+    def __init__(self, path: Path, key: notes.VerifierKey) -> None:
         """Raises ProofError for a file that is missing, damaged, or of another witness."""
         self._path = path
         self._key = key
@@ -49,16 +43,16 @@ class Memory:
         finally:
             os.close(descriptor)
 
-    def last(self, origin: str) -> Note | None:
+    def last(self, origin: str) -> notes.Note | None:
         """The last note cosigned for a log; raises ProofError where that is not what was kept."""
         said = self._read().get(origin)
         return None if said is None else self._opened(origin, said)
 
-    def all(self) -> dict[str, Note]:
+    def all(self) -> dict[str, notes.Note]:
         """The last note of each log; raises ProofError."""
         return {origin: self._opened(origin, said) for origin, said in self._read().items()}
 
-    def keep(self, origin: str, note: Note) -> None:
+    def keep(self, origin: str, note: notes.Note) -> None:
         """Remembers it for good, `alone`; raises ProofError."""
         text = orjson.dumps(self._read() | {origin: str(note)}, option=orjson.OPT_INDENT_2)
         if len(text) >= MAX_STATE:
@@ -80,11 +74,13 @@ class Memory:
             raise ProofError("state", f"{self._path} is no witness's state: no JSON object")
         return said
 
-    def _opened(self, origin: str, said: Any) -> Note:
+    def _opened(self, origin: str, said: Any) -> notes.Note:
         """The note, if this witness cosigned it for that log."""
         try:
-            note = Note.parse(said if isinstance(said, str) else "")
-            ours = note.signed_by([self._key]) and Checkpoint.parse(note.text).origin == origin
+            note = notes.Note.parse(said if isinstance(said, str) else "")
+            ours = (
+                note.signed_by([self._key]) and notes.Checkpoint.parse(note.text).origin == origin
+            )
         except ProofError as error:
             why = f"{self._path} is damaged at {origin[:80]!r}: {error}"
             raise ProofError("state", why) from error
@@ -94,18 +90,18 @@ class Memory:
         return note
 
 
-def read_key(path: Path) -> SigningKey:
+def read_key(path: Path) -> notes.SigningKey:
     """A witness's key; raises ProofError where others can read it, or it is none."""
     try:
-        key = SigningKey.parse(read_private(path))
+        key = notes.SigningKey.parse(read_private(path))
     except FileNotFoundError as error:
         raise ProofError("key", f"{path} cannot be read: {error.strerror}") from error
-    if key.verifier.type != COSIGNATURE:
+    if key.verifier.type != notes.COSIGNATURE:
         raise ProofError("key", f"{path} holds a log's key, not a witness's")
     return key
 
 
-def open_files(key_file: Path, state: Path, name: str | None) -> tuple[SigningKey, Memory]:
+def open_files(key_file: Path, state: Path, name: str | None) -> tuple[notes.SigningKey, Memory]:
     """A witness's key and memory, both made where there is no key yet; that takes a name for it.
 
     Raises ProofError.
@@ -117,7 +113,7 @@ def open_files(key_file: Path, state: Path, name: str | None) -> tuple[SigningKe
         return key, Memory(state, key.verifier)
     if name is None:
         raise ProofError("key", f"{key_file} is not there; to make one, say the witness's --name")
-    key = SigningKey.generate(name, COSIGNATURE)
+    key = notes.SigningKey.generate(name, notes.COSIGNATURE)
     # The key comes last: while there is none, nothing was cosigned and all can be made again.
     if not _is_there(state):
         write_private(state, EMPTY)

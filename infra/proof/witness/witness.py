@@ -13,17 +13,7 @@ from typing import Final, NamedTuple, Self
 
 from jobledger.domain import merkle
 from jobledger.infra.errors import ProofError
-from jobledger.infra.proof.signing.notes import (
-    SIGNATURE,
-    Checkpoint,
-    Note,
-    Signature,
-    SigningKey,
-    VerifierKey,
-    decode_hash,
-    encode_hashes,
-    parse_number,
-)
+from jobledger.infra.proof.signing import notes
 from jobledger.infra.proof.witness.state_file import Memory
 
 MAX_PROOF: Final = 63
@@ -53,7 +43,7 @@ class Submission(NamedTuple):
 
     old: int
     proof: tuple[bytes, ...]
-    note: Note
+    note: notes.Note
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
@@ -67,18 +57,18 @@ class Submission(NamedTuple):
                 raise ProofError("request", "does not begin with the line old")
             if len(lines) - 1 > MAX_PROOF:
                 raise ProofError("request", f"has more than {MAX_PROOF} hashes")
-            old = parse_number(lines[0].removeprefix("old "), "request")
-            proof = tuple(decode_hash(line, "request") for line in lines[1:])
-            return cls(old, proof, Note.parse(note))
+            old = notes.parse_number(lines[0].removeprefix("old "), "request")
+            proof = tuple(notes.decode_hash(line, "request") for line in lines[1:])
+            return cls(old, proof, notes.Note.parse(note))
         except (ProofError, UnicodeError) as error:
             raise RefusedError(Reason.MALFORMED, str(error)) from error
 
     def __str__(self) -> str:
-        return f"old {self.old}\n{encode_hashes(self.proof)}\n{self.note}"
+        return f"old {self.old}\n{notes.encode_hashes(self.proof)}\n{self.note}"
 
 
 def check_growth(
-    seen: Checkpoint | None, now: Checkpoint, old: int, proof: Sequence[bytes]
+    seen: notes.Checkpoint | None, now: notes.Checkpoint, old: int, proof: Sequence[bytes]
 ) -> None:
     """Raises RefusedError unless the proof shows that the log grew from the last checkpoint seen into this one."""
     size, root = (0, merkle.EMPTY_ROOT) if seen is None else (seen.size, seen.root)
@@ -94,42 +84,44 @@ def check_growth(
 class Witness:
     """Cosigns for the logs of these keys; any number of threads, and processes, may with one memory."""
 
-    def __init__(self, key: SigningKey, logs: Sequence[VerifierKey], memory: Memory) -> None:
+    def __init__(
+        self, key: notes.SigningKey, logs: Sequence[notes.VerifierKey], memory: Memory
+    ) -> None:
         """Raises ProofError for a key that is no log's."""
         for log in logs:
-            if log.type != SIGNATURE:
+            if log.type != notes.SIGNATURE:
                 raise ProofError("key", f"the one of {log.name!r} is a witness's, not a log's")
         self.key = key
         self._logs = tuple(logs)
         self._memory = memory
 
-    def cosign(self, submission: Submission) -> Signature:
+    def cosign(self, submission: Submission) -> notes.Signature:
         """Its cosignature, once the checkpoint is remembered for good.
 
         Raises RefusedError, and ProofError where the memory fails: then nothing is cosigned.
         """
         try:
-            now = Checkpoint.parse(submission.note.text)
+            now = notes.Checkpoint.parse(submission.note.text)
         except ProofError as error:
             raise RefusedError(Reason.MALFORMED, error.why) from error
         signed = self._verified(now.origin, submission.note)
         with self._memory.alone():
             last = self._memory.last(now.origin)
-            seen = None if last is None else Checkpoint.parse(last.text)
+            seen = None if last is None else notes.Checkpoint.parse(last.text)
             check_growth(seen, now, submission.old, submission.proof)
             cosignature = self.key.sign(submission.note.text, int(time.time()))
-            note = Note(submission.note.text, ()).with_signatures([*signed, cosignature])
+            note = notes.Note(submission.note.text, ()).with_signatures([*signed, cosignature])
             self._memory.keep(now.origin, note)
         return cosignature
 
-    def latest(self, origin_hash: str) -> Note | None:
+    def latest(self, origin_hash: str) -> notes.Note | None:
         """The last checkpoint cosigned of the log with that SHA-256 (hex) of its origin."""
         for origin, note in self._memory.all().items():
             if hashlib.sha256(origin.encode()).hexdigest() == origin_hash:
                 return note
         return None
 
-    def _verified(self, origin: str, note: Note) -> list[Signature]:
+    def _verified(self, origin: str, note: notes.Note) -> list[notes.Signature]:
         """The log's signatures."""
         keys = [key for key in self._logs if key.name == origin]
         if not keys:
