@@ -78,15 +78,8 @@ class RecordedEvent(NamedTuple):
     @property
     def event(self) -> Event:
         """The domain's event, to fold."""
-        return Event(
-            name=self.name,
-            version=self.version,
-            data=self.data,
-            occurred_time=self.occurred_time,
-            actor=self.actor,
-            request_id=self.request_id,
-            trace_parent=self.trace_parent,
-        )
+        about = self.actor, self.request_id, self.trace_parent
+        return Event(self.name, self.version, self.data, self.occurred_time, *about)
 
 
 def up_to(events: Iterable[RecordedEvent], moment: Moment) -> list[RecordedEvent]:

@@ -99,18 +99,8 @@ class Receipt:
 
 def entry_of(event: RecordedEvent, salt: bytes) -> Entry:
     """The entry of an event's leaf."""
-    return Entry(
-        name=event.name,
-        version=event.version,
-        type=event.type,
-        schema=event.schema,
-        occurred_time=event.occurred_time,
-        recorded_time=event.recorded_time,
-        actor=event.actor,
-        request_id=event.request_id,
-        trace_parent=event.trace_parent,
-        commitment=leaves.commit(salt, event.stored),
-    )
+    told = {field: getattr(event, field) for field in Entry._fields if field != "commitment"}
+    return Entry(**told, commitment=leaves.commit(salt, event.stored))
 
 
 def make_receipt(

@@ -81,19 +81,10 @@ def _table(rows: list[tuple[Any, ...]], schema: Any) -> Any:
 
 def _row(event: RecordedEvent) -> tuple[Any, ...]:
     """Its values in the order of COLUMNS."""
-    return (
-        event.position,
-        event.name,
-        project_of(event.name),
-        kind_of(event.name),
-        event.version,
-        event.type,
-        None if event.state is None else event.state.name,
-        event.schema,
-        event.occurred_time,
-        event.recorded_time,
-        event.actor,
-        event.request_id,
-        event.trace_parent,
-        bytes(event.stored).decode(),
-    )
+    values = event._asdict() | {
+        "project": project_of(event.name),
+        "kind": kind_of(event.name),
+        "state": None if event.state is None else event.state.name,
+        "data": bytes(event.stored).decode(),
+    }
+    return tuple(values[column] for column in COLUMNS)

@@ -191,19 +191,12 @@ class _Line(_Place):
             raise InvalidFieldError("state", f"{self.state!r} is none")
         stored = canonical.encode(self.data)
         read_data(self.type, self.schema_number, stored)
+        given = self.model_dump(exclude={"schema_number", "data"})
         return RecordedEvent(
-            position=self.position,
-            name=self.name,
-            version=self.version,
-            type=self.type,
-            schema=self.schema_number,
-            occurred_time=self.occurred_time.astimezone(UTC),
-            recorded_time=self.recorded_time.astimezone(UTC),
-            actor=self.actor,
-            request_id=self.request_id,
-            trace_parent=self.trace_parent,
-            stored=stored,
-            state=None if self.state is None else JobState[self.state],
+            **given
+            | {"schema": self.schema_number, "stored": stored}
+            | {time: given[time].astimezone(UTC) for time in ("occurred_time", "recorded_time")}
+            | {"state": None if self.state is None else JobState[self.state]}
         )
 
 

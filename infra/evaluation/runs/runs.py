@@ -221,14 +221,8 @@ def _worked_out(reader: Reader, run: Run, plan: Plan, now: datetime) -> bytes | 
         found = evaluate(run.job, run.number, run.time, samples, truths, labels, time_text(now))
         text = canonical.encode_any(found.evaluations)
         short = bool(plan.email) and found.mean_average_precision < plan.min_precision
-        kept = (
-            name,
-            run.number,
-            names_of(run.job.name, run.number).dataset,
-            now,
-            text.decode(),
-            short,
-        )
+        dataset = names_of(name, run.number).dataset
+        kept = (name, run.number, dataset, now, text.decode(), short)
         connection.execute(KEEP_EVALUATIONS, kept)
     return text
 
