@@ -5,8 +5,6 @@ several may be true, or a list of boxes, `{"label": "cat", "top_left": {"x": 0.1
 "bottom_right": {"x": 0.3, "y": 0.4}}`. So it means the same whatever becomes of the job's import keys.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple

@@ -11,8 +11,6 @@ occurred before what is known already; it is late. A job that has ended begins a
 `Retried`, or by a report that names another attempt than the one that ended.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 

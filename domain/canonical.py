@@ -4,8 +4,6 @@ Numbers are IEEE 754 doubles (I-JSON, RFC 7493): an integer beyond 2^53 - 1 is
 refused rather than rounded. NUL is refused because PostgreSQL cannot show it.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

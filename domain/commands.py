@@ -1,7 +1,5 @@
 """What somebody can ask of a job. A command may be refused; a report (an event's data) may not."""
 
-from __future__ import annotations
-
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import Data, Labels
 from pydantic import BaseModel, ConfigDict

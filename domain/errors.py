@@ -16,8 +16,6 @@ Errors carry fields and make their sentence from them; what an edge answers for
 each (an exit code, an HTTP status) is that edge's business.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from difflib import get_close_matches
 

@@ -4,8 +4,6 @@ The limits are those of the API's reference. A job without an inputConfig is kep
 and can neither sample nor run: `read_plan` says why.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple

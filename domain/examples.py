@@ -7,8 +7,6 @@ the truth. A key may be a path (`image/bytes`). Boxes are
 in pixels, for whole jobs alike.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Sequence

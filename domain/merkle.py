@@ -4,8 +4,6 @@ A `Node` is how the maker of a proof gets at a tree: `node(level, number)` is th
 leaves `number * 2**level` and on, `2**level` of them, all of which are there.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import reduce

@@ -1,7 +1,5 @@
 """Moments of a ledger: a version, a position, or a time on one of its two clocks; read from text."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum

@@ -4,8 +4,6 @@ A job's name is its resource name (AIP-122): `projects/p/jobs/train_1`,
 `projects/p/locations/l/customJobs/42`, `projects/p/evaluationJobs/7`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

@@ -4,8 +4,6 @@ A run is numbered within its job, from 1 without gaps. It takes the samples afte
 run's cut up to its own, so that its start alone says which dataset each sample is in.
 """
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 

@@ -4,8 +4,6 @@
 that started last, `attempts` the failed ones (EvaluationJob.attempts).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple

@@ -17,8 +17,6 @@ it leaves open the parser of the App Engine SDK (google.appengine.cron). Read be
 day, which Google refuses: its grid starts anew at 00:00. Not read: `quarter`, which only the SDK knows.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import cache, lru_cache

@@ -1,7 +1,5 @@
 """What people see of an example: its text, or its image as something a browser shows."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re

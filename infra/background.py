@@ -3,8 +3,6 @@
 What a worker leaves undone, the next process that writes does, or whoever needs it.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from threading import Event as Signal

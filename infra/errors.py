@@ -17,8 +17,6 @@ LedgerError (domain)
 └── PermissionDeniedError    who asks may not: name, role or project
 """
 
-from __future__ import annotations
-
 from typing import Final, Literal
 
 from jobledger.domain.errors import LedgerError

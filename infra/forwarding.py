@@ -1,7 +1,5 @@
 """Methods that hand a part of a ledger to a function: typed, and with the function's documentation."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from functools import wraps

@@ -5,8 +5,6 @@ The rule: whatever reads or writes one ledger is a method of `Ledger`, and of `A
 function of the rooms below.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime

@@ -1,7 +1,5 @@
 """A cache whose values expire."""
 
-from __future__ import annotations
-
 from threading import Lock
 from typing import Final, Generic, TypeVar
 

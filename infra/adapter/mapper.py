@@ -1,7 +1,5 @@
 """A job's events as eventsourcing stores and names them, and back."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -7,8 +7,6 @@ an Application reads and writes jobs too. What views and snapshots need is kept 
 the library's own recorders, in tables of the ledger's schema.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event as Signal

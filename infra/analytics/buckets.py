@@ -1,7 +1,5 @@
 """The time a report is about, and the buckets it is cut into; all in UTC."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple

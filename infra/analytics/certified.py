@@ -4,8 +4,6 @@ For both, jobs and intervals are made anew of the events that the checkpoint cov
 at hand: what stands in the rows that are shown has no say in it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple

@@ -1,7 +1,5 @@
 """A place to measure in: a ledger of its own, PostgreSQL's own tools, and child processes."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

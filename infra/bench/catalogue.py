@@ -1,7 +1,5 @@
 """What is measured, and what stands beside it. Ids and their order are stable; later ones are added at the end."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from statistics import median
 from typing import Final, NamedTuple

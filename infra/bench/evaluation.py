@@ -1,7 +1,5 @@
 """What evaluation jobs are measured by: recording predictions, and evaluating a hundred thousand of them."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime

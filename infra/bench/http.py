@@ -1,7 +1,5 @@
 """What the HTTP server is measured by: one server process, loaded from another one."""
 
-from __future__ import annotations
-
 import socket
 import subprocess
 import sys

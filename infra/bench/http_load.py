@@ -4,8 +4,6 @@
 came, and after how many seconds half and 99 of 100 did. WHAT is a path to get, or `create` or `report`.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

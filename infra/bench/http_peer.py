@@ -1,7 +1,5 @@
 """What stands beside the server: fastapi endpoints that answer a constant, whatever they are sent."""
 
-from __future__ import annotations
-
 import json
 import sys
 from typing import Any

@@ -4,8 +4,6 @@ A job is three durable appends of one event each: Created with two labels,
 Started by a worker, Succeeded with an output.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import sys

@@ -1,7 +1,5 @@
 """What writing, reading and rebuilding are measured by."""
 
-from __future__ import annotations
-
 import gc
 import time
 from collections.abc import Callable

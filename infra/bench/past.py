@@ -4,8 +4,6 @@ The history is that of a trace of Google's, where its files are given (`bench --
 simulated one otherwise; either is repeated with other names until it is long enough.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """What proof is measured by: what it costs who writes, and how fast it is had and checked."""
 
-from __future__ import annotations
-
 import hashlib
 import time
 from statistics import median

@@ -1,7 +1,5 @@
 """How long the command line takes from its start to its end, beside a program that imports the same libraries."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What stands beside the pages: one that is written already, sent with the same assets."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

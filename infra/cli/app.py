@@ -1,7 +1,5 @@
 """What all commands share: the options that say which ledger, and how errors end the program."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Sequence

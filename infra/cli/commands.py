@@ -3,8 +3,6 @@
 The help stands here too, so that `jobledger --help` lists all commands without importing any.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 

@@ -1,7 +1,5 @@
 """The top group of the command line: it imports a command's module when that command is run."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import typer

@@ -1,7 +1,5 @@
 """Tables of jobs and events, as people read them: times to the second, in UTC."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 

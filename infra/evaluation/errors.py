@@ -7,8 +7,6 @@ LedgerError (domain)
 └── EnoughAnswersError    as many people as were asked for answered already: name, run, sample
 """
 
-from __future__ import annotations
-
 from jobledger.domain.errors import LedgerError
 
 

@@ -1,7 +1,5 @@
 """A connection to append on: the statement `append`, and what has to be known before it."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The same connection for one asyncio loop: a commit waits for its socket, and blocks nobody."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 

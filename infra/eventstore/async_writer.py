@@ -1,7 +1,5 @@
 """Writes for the tasks of one asyncio loop."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from typing import Any, TypeVar
 

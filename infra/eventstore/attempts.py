@@ -1,7 +1,5 @@
 """Puts the attempt that a caller names into the report's data."""
 
-from __future__ import annotations
-
 from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import MAX_ATTEMPT, parse_data

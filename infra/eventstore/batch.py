@@ -4,8 +4,6 @@ It waits for nothing itself: whoever commits looks up what `unknown_*` names, ca
 appends `rows`, and calls `settle`. Versions tell the database whether a job was out of date.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Writing thousands of decided events at once: by COPY, the next ones made ready while the server folds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta

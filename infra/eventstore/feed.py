@@ -1,7 +1,5 @@
 """Reading events in order: one job's history, and the live feed of the whole ledger."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from threading import Event as Signal
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """Jobs and events as JSON, the same at every edge: camelCase, RFC 3339 times in UTC with microseconds."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from jobledger.domain.canonical import JsonObject

@@ -3,8 +3,6 @@
 They are of schema 0, so of no job, and what they tell of is done in the transaction that writes them.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Final

@@ -4,8 +4,6 @@ A pending write is settled once: it was written (`placed`), there was nothing to
 id was used before (`used_for`), or it failed (`error`). Whoever waits for it looks at these fields.
 """
 
-from __future__ import annotations
-
 import operator
 import time
 from abc import ABC, abstractmethod

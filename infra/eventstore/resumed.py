@@ -1,7 +1,5 @@
 """Writing decided events of which some are stored already: those are left out, and the others follow them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """Events as they are stored: to JSON for the append, and back from rows."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Iterable
 from datetime import datetime

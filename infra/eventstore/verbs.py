@@ -7,8 +7,6 @@ raise JobNotFoundError for an unknown job, InvalidFieldError for what is not
 accepted, and LedgerUnavailableError.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Generic, TypedDict, TypeVar, Unpack

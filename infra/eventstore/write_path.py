@@ -5,8 +5,6 @@ be committed, or a read of the database; whoever runs it waits in its own way an
 the read returned (`Writer` in a thread, `AsyncWriter` in an asyncio task).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial

@@ -1,7 +1,5 @@
 """Writes for callers in threads."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar, Unpack
 

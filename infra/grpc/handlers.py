@@ -1,7 +1,5 @@
 """Answers RPCs: checks the caller, asks the face, and says what went wrong as google.rpc.Status."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

@@ -4,8 +4,6 @@ A method `aiplatform.projects.locations.customJobs.create` is the RPC `CreateCus
 service has it, and which messages it takes and gives, the transports of Google's clients say.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, get_args, get_type_hints
 

@@ -1,7 +1,5 @@
 """Runs the gRPC server: one process, until it is told to stop."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import signal

@@ -1,7 +1,5 @@
 """A request's bytes as the ids, parameters and body of a call; and the JSON of its answer as bytes."""
 
-from __future__ import annotations
-
 import re
 from functools import cached_property
 from typing import Any, Final, NamedTuple

@@ -4,8 +4,6 @@ On the recorded clock each position is a moment. On the occurred clock each time
 that occurred then: what was true only between two things of the same microsecond is never found.
 """
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Final, NamedTuple
 

@@ -1,7 +1,5 @@
 """Blame: for each field of a job, the event since which it is what it is."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 

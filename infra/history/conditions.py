@@ -1,7 +1,5 @@
 """Conditions on how many jobs there are: `running > 4000`, `jobs >= 10`, `count(FILTER) = 3`."""
 
-from __future__ import annotations
-
 import operator
 import re
 from collections.abc import Callable

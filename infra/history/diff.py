@@ -1,7 +1,5 @@
 """What differs: between two jobs, one job at two moments, or a whole fleet at two moments."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum

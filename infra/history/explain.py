@@ -1,7 +1,5 @@
 """Why: the chain of events that led a job to its state, in sentences."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple

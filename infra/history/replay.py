@@ -3,8 +3,6 @@
 They are judged as reports are, and never recorded: nothing here writes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple

@@ -3,8 +3,6 @@
 Of the whole fleet from counts that are kept as events come in; of one project from its events.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta

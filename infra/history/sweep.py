@@ -1,7 +1,5 @@
 """Goes through events one by one, and counts the jobs that a filter is true of after each."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final, NamedTuple

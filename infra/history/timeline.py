@@ -1,7 +1,5 @@
 """A job step by step: each of its events in the order of a clock, and the job before and after it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """The server's application: which paths go to which face, and which to the pages for people."""
 
-from __future__ import annotations
-
 from fastapi import FastAPI
 from jobledger.infra.http import google_routes as google
 from jobledger.infra.http.middleware import Receive, RequestMiddleware, Scope, Send

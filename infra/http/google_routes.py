@@ -1,7 +1,5 @@
 """Google's APIs over HTTP: finds the method, checks the caller, and sends what its face answers."""
 
-from __future__ import annotations
-
 import re
 from typing import Any, Final
 from urllib.parse import parse_qsl

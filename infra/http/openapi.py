@@ -1,7 +1,5 @@
 """The OpenAPI document: FastAPI's of the native surface, and Google's methods from their tables."""
 
-from __future__ import annotations
-
 import re
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """Runs the server: one process, until it is told to stop."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import logging

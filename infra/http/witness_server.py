@@ -1,7 +1,5 @@
 """A witness over HTTP: the two requests of C2SP tlog-witness, with the status codes it names."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import re

@@ -4,8 +4,6 @@ A ledger named `x` is the schema `ledger_x`; the connection's search_path is all
 that says which ledger a statement means.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -3,8 +3,6 @@
 It starts with its first user and stops with its last, across processes.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 import subprocess

@@ -4,8 +4,6 @@ A file that has landed never changes; its checksum is kept beside its number, an
 a program that finds other numbers or other checksums refuses to go on.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from functools import cache

@@ -1,7 +1,5 @@
 """Which server a ledger is on: the one that is named, or the embedded one."""
 
-from __future__ import annotations
-
 from jobledger.infra.postgres.connections import conninfo, schema_of
 from jobledger.infra.settings import Settings
 

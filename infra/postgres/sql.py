@@ -4,8 +4,6 @@ A statement with places is a template: `{name}` is a place, `{{` and `}}` are br
 `SQL.format` fills it. Values are parameters, `%s` or `%(name)s`, and never fill places.
 """
 
-from __future__ import annotations
-
 from importlib import resources
 
 from jobledger.projections.template import Template

@@ -10,8 +10,6 @@ same bytes as the first. A reader of the table can therefore see that two values
 equal, and nothing else: equal values of two subjects look different.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hmac

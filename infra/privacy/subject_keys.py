@@ -1,7 +1,5 @@
 """The keys of personal values: one for each subject, in a table of their own until it is destroyed."""
 
-from __future__ import annotations
-
 import secrets
 import time
 from collections.abc import Iterable

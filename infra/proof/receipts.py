@@ -6,8 +6,6 @@ can see that it is what was recorded. It is no secret that the entry tells: give
 may know of the job.
 """
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass

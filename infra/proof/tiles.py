@@ -8,8 +8,6 @@ What is there never changes but for the checkpoint, which is written last: whoev
 all it speaks of.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import threading

@@ -1,7 +1,5 @@
 """The transparency log of one ledger: checkpoints of it, and receipts for its events."""
 
-from __future__ import annotations
-
 from jobledger.domain import names
 from jobledger.infra.errors import ProofError
 from jobledger.infra.postgres.connections import Connection, translated

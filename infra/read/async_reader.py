@@ -4,8 +4,6 @@ One job as it is now is read on the loop, together with all that are asked for w
 its way. Every other read runs in a thread.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

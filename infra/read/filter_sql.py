@@ -1,7 +1,5 @@
 """A filter's tree as SQL: columns from a closed table, operators from a closed table, values as parameters."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final, LiteralString, NamedTuple, assert_never

@@ -1,7 +1,5 @@
 """Finds the moment that is meant: the position up to which events count, and the time on the clock."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from threading import Event as Signal
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """Reads one ledger: jobs now or as of any moment, their events, and the live feed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from threading import Event as Signal

@@ -1,7 +1,5 @@
 """What a function takes that both reads and writes a ledger; `Ledger` is one."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from jobledger.infra.eventstore.writer import Writer

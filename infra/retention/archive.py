@@ -1,7 +1,5 @@
 """Jobs whose time has come, and the export they go to: what leaves the ledger is in a file first, and was read back."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections import Counter

@@ -8,8 +8,6 @@ The table is written anew, so that its file holds the key no more. Backups, repl
 write-ahead logs may: they forget when they are deleted.
 """
 
-from __future__ import annotations
-
 from contextlib import suppress
 from typing import Final, NamedTuple
 

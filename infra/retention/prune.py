@@ -6,8 +6,6 @@ whole batches done and the others untouched; who runs it again, with the same ex
 What the log's tree has of the events stays: every proof still verifies.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple

@@ -1,7 +1,5 @@
 """What the requests of a server process share: the ledger, its tokens, and limits."""
 
-from __future__ import annotations
-
 import asyncio
 import ipaddress
 import time

@@ -1,7 +1,5 @@
 """uvicorn as a process of ours runs it: says where it listens, and ends with 0 when it is told to stop."""
 
-from __future__ import annotations
-
 import logging
 import signal
 import socket

@@ -1,7 +1,5 @@
 """Logs as one JSON object a line, on standard error."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import sys

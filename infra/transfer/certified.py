@@ -1,7 +1,5 @@
 """Checks an exported Parquet folder, or one file of it, against the ledger it names a checkpoint of."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Sequence
 from datetime import datetime

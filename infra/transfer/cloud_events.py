@@ -5,8 +5,6 @@
 `NAME/POSITION`, so that an event exported twice is known to be the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 

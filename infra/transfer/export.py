@@ -5,8 +5,6 @@ page.py is for people without a server; cloud_events.py, perfetto.py and parquet
 programs.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager

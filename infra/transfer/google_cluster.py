@@ -4,8 +4,6 @@ One row is one report of a scheduler on a job, or on a task, which the ledger
 takes for a job of its own. Which file, and how far it came, is known to import_trace.py.
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """One job's history out of an exported file: the job as of any moment the file tells of."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import NamedTuple
 

@@ -3,8 +3,6 @@
 It is the page that `jobledger serve` shows of a job. Data is as it is stored, personal parts sealed.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Writes some rows of a trace in one transaction, but for those that were imported before."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime

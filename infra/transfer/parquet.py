@@ -3,8 +3,6 @@
 They come sorted by day, so one file is open at a time, and a row group of it in memory.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path

@@ -6,8 +6,6 @@ reports that contradict what is known, are instants. What is still open ends at 
 Times are microseconds since 1970 on the occurred clock.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import count, groupby

@@ -1,7 +1,5 @@
 """Which events an export is of, streamed from the server with the state after each."""
 
-from __future__ import annotations
-
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple

@@ -1,7 +1,5 @@
 """A small cluster's week, made up from a seed: legal histories, and some reports that come late or wrong."""
 
-from __future__ import annotations
-
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from random import Random

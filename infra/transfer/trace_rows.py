@@ -1,7 +1,5 @@
 """The lines of a trace's file, gzip'd or not, in chunks, and whether they are of a kind."""
 
-from __future__ import annotations
-
 import gzip
 import zlib
 from collections.abc import Callable, Iterable, Iterator

@@ -1,7 +1,5 @@
 """Makes a projection again from nothing, beside the live one, and swaps it in while writers go on."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Final
 

@@ -3,8 +3,6 @@
 It happens in one transaction that sees one moment, and is taken back: nothing changes, nobody waits.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple

@@ -3,8 +3,6 @@
 Reads one moment of the ledger, in one pass: events by name and version, rows by name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any, Final, NamedTuple

@@ -5,8 +5,6 @@ published, see LICENSES.txt; the others are our own. Modules are imported by nam
 `lit-html`, `idiomorph`, and `jobledger/NAME` for NAME.js.
 """
 
-from __future__ import annotations
-
 import base64
 import gzip
 import hashlib

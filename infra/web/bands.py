@@ -3,8 +3,6 @@
 Places are percent of the band's width.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta

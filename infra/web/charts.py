@@ -1,7 +1,5 @@
 """Charts as SVG paths in a box of 1,000 by 1,000, which pages stretch to any width, and their ticks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple

@@ -1,7 +1,5 @@
 """What the reports page shows of evaluation jobs: mean average precision over time, curves, confusion matrices."""
 
-from __future__ import annotations
-
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.canonical import JsonObject

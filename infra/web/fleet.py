@@ -1,7 +1,5 @@
 """What the fleet page shows: the states of all jobs over time, and the jobs as of a moment."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple

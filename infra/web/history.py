@@ -5,8 +5,6 @@ shows the job at any step of it, and needs no more than the windows somebody loo
 parts are as they are stored; who shows them opens them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache, cached_property

@@ -1,7 +1,5 @@
 """What a job's page shows, as data: the same for a page that a server sends and for one in a file."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 

@@ -3,8 +3,6 @@
 An address with its `at` pinned shows the same for ever; `pinned` makes one of it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Self

@@ -1,7 +1,5 @@
 """What may follow in a filter that somebody is writing: fields, comparisons, values."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 from typing import Final, NamedTuple

@@ -1,7 +1,5 @@
 """HTML of the pages: Jinja templates, which escape whatever is put into them."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence

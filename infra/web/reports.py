@@ -1,7 +1,5 @@
 """What the reports page shows: one report as a chart, as a table, and the way from each number to its jobs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import islice

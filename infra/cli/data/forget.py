@@ -1,7 +1,5 @@
 """Commands that forget, so that it is known that something was: erase, prune."""
 
-from __future__ import annotations
-
 import getpass
 import sys
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """The command that reports: report."""
 
-from __future__ import annotations
-
 import csv
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """`jobledger scheduler`, which carries out evaluation jobs, and `evaluations`, which shows what they found."""
 
-from __future__ import annotations
-
 import logging
 import signal
 from enum import StrEnum

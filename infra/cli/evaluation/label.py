@@ -1,7 +1,5 @@
 """`jobledger label`: labelling tasks of evaluation jobs, what they ask, and what people answer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final

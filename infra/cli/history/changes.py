@@ -1,7 +1,5 @@
 """How differences are printed: tables for people, JSON for machines."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 

@@ -1,7 +1,5 @@
 """Commands that compare moments: diff, blame, bisect, why."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated

@@ -1,7 +1,5 @@
 """The command that replays one job, step by step: in a terminal by keys, elsewhere all at once."""
 
-from __future__ import annotations
-
 import os
 import re
 import select

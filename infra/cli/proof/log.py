@@ -1,7 +1,5 @@
 """Commands for who must be sure, and for who makes them so: receipt, verify-receipt, and log."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

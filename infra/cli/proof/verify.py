@@ -1,7 +1,5 @@
 """The command that verifies: what is shown against the events, and the events against the proof."""
 
-from __future__ import annotations
-
 import base64
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """`jobledger witness`: cosigns for other people's logs. It has no ledger of its own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Commands for who keeps a ledger: init and rebuild."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from typing import Annotated, Any
 

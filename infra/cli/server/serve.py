@@ -1,7 +1,5 @@
 """`jobledger serve` and `serve-grpc`: the ledger over the network, a process for each."""
 
-from __future__ import annotations
-
 from typing import Annotated, Final
 
 import typer

@@ -1,7 +1,5 @@
 """Commands for who lets others in: token create, list, revoke."""
 
-from __future__ import annotations
-
 import getpass
 import re
 from collections.abc import Iterator

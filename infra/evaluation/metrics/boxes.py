@@ -3,8 +3,6 @@
 Shapes are those of Data Labeling v1beta1: the thresholds of such a `PrCurve` are of overlap.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 

@@ -5,8 +5,6 @@ measure of right. Two things are asked of sklearn's curve where others would ask
 area under it and the average precision are sums over the very same arrays.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 

@@ -4,8 +4,6 @@ google.cloud.datalabeling.v1beta1.Evaluation: the first is over all labels, each
 about one label.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain

@@ -1,7 +1,5 @@
 """Tells by mail that an evaluation fell short of evaluationJobAlertConfig.minAcceptableMeanAveragePrecision."""
 
-from __future__ import annotations
-
 import logging
 import smtplib
 import ssl

@@ -4,8 +4,6 @@ Each step is one write to the job. What a run has done so far is in the job's hi
 whoever takes over after a crash goes on with the next step: nothing is done twice, no sample is lost.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime

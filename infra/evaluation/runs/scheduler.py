@@ -4,8 +4,6 @@ Who leads holds a lock of its database session, which a crash lets go. The lock 
 doing the same work: what a run has done is decided by its events.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The samples that a run of an evaluation job took."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Final, NamedTuple

@@ -1,7 +1,5 @@
 """What evaluation jobs gathered, as JSON to be shown: samples, spoilt predictions, evaluations."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """Annotation spec sets: the labels that evaluation jobs may use (Data Labeling's AnnotationSpecSet)."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from jobledger.infra.postgres import sql

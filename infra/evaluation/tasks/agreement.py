@@ -1,7 +1,5 @@
 """What human labelers agreed on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Final

@@ -1,7 +1,5 @@
 """The ground truth of a run's samples: recorded, or agreed on by human labelers."""
 
-from __future__ import annotations
-
 import orjson
 from jobledger.domain.evaluation import read_plan
 from jobledger.domain.examples import Truth, read_truth

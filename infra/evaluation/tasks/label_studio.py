@@ -5,8 +5,6 @@ labelstud.io/guide/export ("JSON"; JSON-MIN leaves out who annotated, and is ref
 coordinates are percents of the image, ours are parts of it, from 0 to 1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 from xml.etree import ElementTree as ET

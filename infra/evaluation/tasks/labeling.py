@@ -1,7 +1,5 @@
 """What people answer of a run's samples: kept, once each, until the task is complete, and what they agree on."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

@@ -3,8 +3,6 @@
 A task is open from its LabelingRequested until it is answered, or its run is over.
 """
 
-from __future__ import annotations
-
 from typing import Any, Final, NamedTuple
 
 import orjson

@@ -5,8 +5,6 @@ score (of equals the first); where it may choose several, those with at least 0.
 matrices; and all boxes that it drew.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from mimetypes import guess_type
 from typing import Any, Final, NamedTuple

@@ -13,8 +13,6 @@ any other finds those over all labels, one a run.
 Source: the parameter `filter` of datalabeling.projects.evaluations.search.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any, Final, NamedTuple
 

@@ -3,8 +3,6 @@
 An evaluation is there once its run's EvaluationCreated is, and stays when its job is deleted.
 """
 
-from __future__ import annotations
-
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.canonical import JsonObject

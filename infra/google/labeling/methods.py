@@ -3,8 +3,6 @@
 The table of methods is the whole API's: evaluations.py and spec_sets.py have the others.
 """
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 from collections.abc import Iterator

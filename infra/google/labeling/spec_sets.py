@@ -1,7 +1,5 @@
 """Data Labeling v1beta1 `projects.annotationSpecSets`: the labels that evaluation jobs may use."""
 
-from __future__ import annotations
-
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

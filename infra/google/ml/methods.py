@@ -4,8 +4,6 @@ Fields, defaults and answers as in the API's reference; what it does not documen
 that does not match, a patch without a mask) follows AIP-134 and AIP-154.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from functools import partial

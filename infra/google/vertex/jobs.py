@@ -1,7 +1,5 @@
 """What a call of a Vertex AI method means for one resource's jobs."""
 
-from __future__ import annotations
-
 import re
 import secrets
 from typing import Final

@@ -1,7 +1,5 @@
 """Vertex AI v1 jobs and pipelines: the methods each resource has, and no others."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from jobledger.infra.access.tokens import Role

@@ -1,7 +1,5 @@
 """Trials of NAS jobs, as far as reports told of them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from jobledger.domain.canonical import JsonObject

@@ -4,8 +4,6 @@ An operation is named by the position of its event, `projects/p/locations/l/oper
 It is done when its job's history says so, whoever asks, and however much later.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 from jobledger.domain.canonical import JsonObject

@@ -1,7 +1,5 @@
 """Pipelines by the batch: `pipelineJobs:batchCancel` and `:batchDelete`, all of them or none."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from jobledger.domain.canonical import JsonObject

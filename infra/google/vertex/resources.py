@@ -1,7 +1,5 @@
 """Vertex AI's job resources: what each is called, which methods it has, and how a job is shown as it."""
 
-from __future__ import annotations
-
 from typing import Final, NamedTuple
 
 from jobledger.domain.canonical import JsonObject

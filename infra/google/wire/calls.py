@@ -4,8 +4,6 @@ A path is told by its shape: `/v1/projects/p/jobs/train_1:cancel` has the shape
 `v1/projects/*/jobs/*:cancel` and the ids `p` and `train_1`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial

@@ -1,7 +1,5 @@
 """The details of a google.rpc.Status that Google's clients know: one they cannot read makes them refuse all around it."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from jobledger.infra.google.wire.messages import Api

@@ -4,8 +4,6 @@ A state that a dialect lacks is shown as the nearest it has; where a filter name
 both are meant.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Final

@@ -1,7 +1,5 @@
 """IAM policies of jobs: an event of the job each, so that the audit trail says who changed them, and when."""
 
-from __future__ import annotations
-
 import base64
 from typing import Final
 

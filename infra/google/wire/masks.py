@@ -1,7 +1,5 @@
 """Field masks (AIP-161) and partial answers: in camel or snake case, always camel within."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any, Final

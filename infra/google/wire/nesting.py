@@ -4,8 +4,6 @@ A check is told how much room there is: how many messages may be within each oth
 checks included. Free JSON is made of messages, too, and of more than one would think.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any, Final
 

@@ -5,8 +5,6 @@ is reckoned: by priority (trainingInput.scheduling.priority, higher first), then
 first, among the waiting jobs of a project.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Receipts through Google's faces, which have none: `GET` of a job's path with `:receipt` behind it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from functools import partial
 from typing import Final

@@ -1,7 +1,5 @@
 """What a job's spec and output show of themselves in a dialect's resource: what its message allows."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final

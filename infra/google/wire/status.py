@@ -4,8 +4,6 @@
 one status line apart without it.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any, Final, NamedTuple
 

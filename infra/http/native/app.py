@@ -1,7 +1,5 @@
 """The ledger's own surface under `/ledger/v1`, its OpenAPI document, and whether the server is well."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import suppress
 from functools import partial

@@ -1,7 +1,5 @@
 """The bodies of native routes as pydantic models, made from what the domain says of events and commands."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypeVar

@@ -1,7 +1,5 @@
 """What may be asked of jobs natively: `POST /ledger/v1/{name}:create`, `:cancel` and so on."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from fastapi import APIRouter, Request

@@ -1,7 +1,5 @@
 """Reading natively: a job, its events, lists and counts, now or as of any moment."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from fastapi import APIRouter, Request

@@ -1,7 +1,5 @@
 """Labelling tasks: `/ledger/v1/{job}/labeling`, their questions, and people's answers, also by Label Studio."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Annotated, Any, Final
 

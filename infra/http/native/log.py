@@ -1,7 +1,5 @@
 """Proof over HTTP: receipts of events, and the log itself as C2SP tlog-tiles has it."""
 
-from __future__ import annotations
-
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response

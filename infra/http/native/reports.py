@@ -1,7 +1,5 @@
 """What schedulers and workers say: `POST /ledger/v1/{name}:started` and so on, one by one or many at once."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final

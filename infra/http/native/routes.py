@@ -1,7 +1,5 @@
 """What all native routes share: parameters, admission of callers, answers in JSON."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 

@@ -1,7 +1,5 @@
 """Predictions of evaluation jobs: recorded, told the truth of, and read again."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial

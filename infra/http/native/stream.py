@@ -1,7 +1,5 @@
 """The feed over HTTP: server-sent events from a position on, resumed with Last-Event-ID."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress

@@ -3,8 +3,6 @@
 They are read with a token as everything is; a browser keeps it in a cookie, which is for reading only.
 """
 
-from __future__ import annotations
-
 from typing import Any, Final
 from urllib.parse import parse_qs
 

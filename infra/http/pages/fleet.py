@@ -1,7 +1,5 @@
 """The fleet page's routes: the page, its list as of another moment, and what its controls ask for."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from jobledger.infra.access.tokens import Caller

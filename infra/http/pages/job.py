@@ -1,7 +1,5 @@
 """A job page's routes: the page, and windows of the history that it asks for."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any

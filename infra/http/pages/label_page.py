@@ -3,8 +3,6 @@
 It holds nothing of the ledger: what is asked it reads by `/ledger/v1`, as whoever opens it.
 """
 
-from __future__ import annotations
-
 import html
 from importlib import resources
 from string import Template

@@ -1,7 +1,5 @@
 """The reports page's routes: a report as a page, and its rows as a file."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from jobledger.domain.errors import InvalidFieldError

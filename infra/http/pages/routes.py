@@ -1,7 +1,5 @@
 """What every page does: admits the caller, reads in a thread, answers HTML; what is wrong is a page, too."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """The whole audit of a ledger: its log against all checkpoints at hand, and then its rows against its log."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path

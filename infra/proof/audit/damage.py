@@ -4,8 +4,6 @@ The tree says what was there, hash by hash; the events are what is there. They a
 side. Where they part, the next few tell whether something was left out, put in, or is another.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice

@@ -1,7 +1,5 @@
 """Whether personal data that cannot be read was erased, and nothing else: each key that is gone has its `Erased` event."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from jobledger.domain import canonical

@@ -1,7 +1,5 @@
 """Checkpoints to hold a log against: from files, from what was signed here, from where it is published."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Goes over the leaves of the log's tree and the events they were made of, tile by tile."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice

@@ -1,7 +1,5 @@
 """Whether what is said to be pruned was: each range of positions has its `Pruned` event, which vouches for it."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from typing import Final
 

@@ -5,8 +5,6 @@ the tree that its events make is held against checkpoints, which were signed wit
 there and lie where its owner cannot change them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple

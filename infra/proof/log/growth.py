@@ -1,7 +1,5 @@
 """Lets the tree grow over the events that were written: leaves into tiles, full tiles into the level above."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Callable, Sequence
 from itertools import islice

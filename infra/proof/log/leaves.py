@@ -1,7 +1,5 @@
 """Leaves as they are read from the events: a row of binary COPY holds a leaf's content, see domain/leaves.py."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Sequence
 from struct import Struct

@@ -3,8 +3,6 @@
 It happens behind the sealer's back: what lies beyond the network never holds up the log.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from threading import Condition, Thread

@@ -4,8 +4,6 @@ Any process that writes lets the tree grow; the one that has the log's key signs
 the two, or before them, leaves work for the next process, and nothing to repair.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable

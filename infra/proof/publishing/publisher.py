@@ -1,7 +1,5 @@
 """Puts checkpoints where others find them: folders, web addresses, or whatever a program does with them."""
 
-from __future__ import annotations
-
 import logging
 import os
 import shlex

@@ -1,7 +1,5 @@
 """The log's own keys: in a file that only its owner can read, or in JOBLEDGER_SIGNING_KEY; never in the database."""
 
-from __future__ import annotations
-
 import os
 import re
 import stat

@@ -1,7 +1,5 @@
 """Gives a log its name and its key, when its ledger is made."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from jobledger.infra.errors import ProofError

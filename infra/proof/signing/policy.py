@@ -1,7 +1,5 @@
 """Whose word is enough: logs, witnesses and their quorum, from a policy file (C2SP tlog-policy)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -2,8 +2,6 @@
 and each checkpoint is proved to be consistent with it before it is signed.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 from collections.abc import Iterator, Sequence

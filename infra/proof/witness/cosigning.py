@@ -3,8 +3,6 @@
 Nothing that a witness does, or fails to do, stops the log: it is logged, and the others count.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A witness's two files: its key, and what it cosigned last, which it must never forget or mix up."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 What is sent to it is decided on here, whatever way it came; `witness_http` is the way.
 """
 
-from __future__ import annotations
-
 import hashlib
 import time
 from collections.abc import Sequence
