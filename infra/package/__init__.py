@@ -15,132 +15,70 @@ from typing import TYPE_CHECKING, Any
 from jobledger.moved import MovedModules
 
 if TYPE_CHECKING:
-    from jobledger.domain.errors import (
-        DataTooLargeError,
-        EtagMismatchError,
-        IllegalTransitionError,
-        InvalidFieldError,
-        JobExistsError,
-        JobNotFoundError,
-        LedgerError,
-        NotSamplingError,
-        RequestReusedError,
-        UnknownEventTypeError,
-        VersionConflictError,
-    )
-    from jobledger.domain.events import Event
-    from jobledger.domain.job import Job
-    from jobledger.domain.moments import Clock, Moment
-    from jobledger.domain.states import JobState
-    from jobledger.infra.analytics.analysis import Analysis
-    from jobledger.infra.async_ledger import AsyncLedger
-    from jobledger.infra.errors import (
-        BrokenLedgerError,
-        DeadlineExceededError,
-        ForkedError,
-        InputError,
-        LedgerUnavailableError,
-        OverloadedError,
-        OwnerNeededError,
-        PermissionDeniedError,
-        ProofError,
-        SchemaError,
-        StorageFullError,
-        SubjectNotFoundError,
-        TokenExistsError,
-        UnauthenticatedError,
-    )
-    from jobledger.infra.evaluation.errors import (
-        AnsweredTwiceError,
-        EnoughAnswersError,
-        TaskClosedError,
-        TaskNotFoundError,
-    )
-    from jobledger.infra.evaluation.samples.recording import Prediction, Sampled, TruthOutcome
-    from jobledger.infra.eventstore.stored_event import RecordedEvent
-    from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent
-    from jobledger.infra.history.bisect import Found
-    from jobledger.infra.history.blame import Blamed
-    from jobledger.infra.history.diff import Change, FleetDiff
-    from jobledger.infra.history.explain import Reason, Why
-    from jobledger.infra.history.replay import Replay, Replayed
-    from jobledger.infra.ledger import Ledger
-    from jobledger.infra.privacy.envelope import NotEncryptedError
-    from jobledger.infra.proof.receipts import Receipt
-    from jobledger.infra.proof.signing.notes import Checkpoint, Note, SigningKey, VerifierKey
-    from jobledger.infra.read.reader import Counts, Page
-    from jobledger.infra.retention.archive import Export
-    from jobledger.infra.retention.erase import Erasure
-    from jobledger.infra.retention.prune import Pruning
-    from jobledger.infra.transfer.export import Format
-    from jobledger.infra.transfer.selection import Selection
-
-__all__ = [
-    "Analysis",
-    "AnsweredTwiceError",
-    "AsyncLedger",
-    "Blamed",
-    "BrokenLedgerError",
-    "Change",
-    "Checkpoint",
-    "Clock",
-    "Counts",
-    "DataTooLargeError",
-    "DeadlineExceededError",
-    "EnoughAnswersError",
-    "Erasure",
-    "EtagMismatchError",
-    "Event",
-    "Export",
-    "FleetDiff",
-    "ForkedError",
-    "Format",
-    "Found",
-    "IllegalTransitionError",
-    "InputError",
-    "InvalidFieldError",
-    "Job",
-    "JobExistsError",
-    "JobNotFoundError",
-    "JobState",
-    "Ledger",
-    "LedgerError",
-    "LedgerUnavailableError",
-    "Moment",
-    "NotEncryptedError",
-    "NotSamplingError",
-    "Note",
-    "OverloadedError",
-    "OwnerNeededError",
-    "Page",
-    "PermissionDeniedError",
-    "Prediction",
-    "ProofError",
-    "Pruning",
-    "Reason",
-    "Receipt",
-    "Recorded",
-    "RecordedEvent",
-    "Replay",
-    "Replayed",
-    "ReportedEvent",
-    "RequestReusedError",
-    "Sampled",
-    "SchemaError",
-    "Selection",
-    "SigningKey",
-    "StorageFullError",
-    "SubjectNotFoundError",
-    "TaskClosedError",
-    "TaskNotFoundError",
-    "TokenExistsError",
-    "TruthOutcome",
-    "UnauthenticatedError",
-    "UnknownEventTypeError",
-    "VerifierKey",
-    "VersionConflictError",
-    "Why",
-]
+    from jobledger.domain.errors import DataTooLargeError as DataTooLargeError
+    from jobledger.domain.errors import EtagMismatchError as EtagMismatchError
+    from jobledger.domain.errors import IllegalTransitionError as IllegalTransitionError
+    from jobledger.domain.errors import InvalidFieldError as InvalidFieldError
+    from jobledger.domain.errors import JobExistsError as JobExistsError
+    from jobledger.domain.errors import JobNotFoundError as JobNotFoundError
+    from jobledger.domain.errors import LedgerError as LedgerError
+    from jobledger.domain.errors import NotSamplingError as NotSamplingError
+    from jobledger.domain.errors import RequestReusedError as RequestReusedError
+    from jobledger.domain.errors import UnknownEventTypeError as UnknownEventTypeError
+    from jobledger.domain.errors import VersionConflictError as VersionConflictError
+    from jobledger.domain.events import Event as Event
+    from jobledger.domain.job import Job as Job
+    from jobledger.domain.moments import Clock as Clock
+    from jobledger.domain.moments import Moment as Moment
+    from jobledger.domain.states import JobState as JobState
+    from jobledger.infra.analytics.analysis import Analysis as Analysis
+    from jobledger.infra.async_ledger import AsyncLedger as AsyncLedger
+    from jobledger.infra.errors import BrokenLedgerError as BrokenLedgerError
+    from jobledger.infra.errors import DeadlineExceededError as DeadlineExceededError
+    from jobledger.infra.errors import ForkedError as ForkedError
+    from jobledger.infra.errors import InputError as InputError
+    from jobledger.infra.errors import LedgerUnavailableError as LedgerUnavailableError
+    from jobledger.infra.errors import OverloadedError as OverloadedError
+    from jobledger.infra.errors import OwnerNeededError as OwnerNeededError
+    from jobledger.infra.errors import PermissionDeniedError as PermissionDeniedError
+    from jobledger.infra.errors import ProofError as ProofError
+    from jobledger.infra.errors import SchemaError as SchemaError
+    from jobledger.infra.errors import StorageFullError as StorageFullError
+    from jobledger.infra.errors import SubjectNotFoundError as SubjectNotFoundError
+    from jobledger.infra.errors import TokenExistsError as TokenExistsError
+    from jobledger.infra.errors import UnauthenticatedError as UnauthenticatedError
+    from jobledger.infra.evaluation.errors import AnsweredTwiceError as AnsweredTwiceError
+    from jobledger.infra.evaluation.errors import EnoughAnswersError as EnoughAnswersError
+    from jobledger.infra.evaluation.errors import TaskClosedError as TaskClosedError
+    from jobledger.infra.evaluation.errors import TaskNotFoundError as TaskNotFoundError
+    from jobledger.infra.evaluation.samples.recording import Prediction as Prediction
+    from jobledger.infra.evaluation.samples.recording import Sampled as Sampled
+    from jobledger.infra.evaluation.samples.recording import TruthOutcome as TruthOutcome
+    from jobledger.infra.eventstore.stored_event import RecordedEvent as RecordedEvent
+    from jobledger.infra.eventstore.write_path import Recorded as Recorded
+    from jobledger.infra.eventstore.write_path import ReportedEvent as ReportedEvent
+    from jobledger.infra.history.bisect import Found as Found
+    from jobledger.infra.history.blame import Blamed as Blamed
+    from jobledger.infra.history.diff import Change as Change
+    from jobledger.infra.history.diff import FleetDiff as FleetDiff
+    from jobledger.infra.history.explain import Reason as Reason
+    from jobledger.infra.history.explain import Why as Why
+    from jobledger.infra.history.replay import Replay as Replay
+    from jobledger.infra.history.replay import Replayed as Replayed
+    from jobledger.infra.ledger import Ledger as Ledger
+    from jobledger.infra.privacy.envelope import NotEncryptedError as NotEncryptedError
+    from jobledger.infra.proof.receipts import Receipt as Receipt
+    from jobledger.infra.proof.signing.notes import Checkpoint as Checkpoint
+    from jobledger.infra.proof.signing.notes import Note as Note
+    from jobledger.infra.proof.signing.notes import SigningKey as SigningKey
+    from jobledger.infra.proof.signing.notes import VerifierKey as VerifierKey
+    from jobledger.infra.read.reader import Counts as Counts
+    from jobledger.infra.read.reader import Page as Page
+    from jobledger.infra.retention.archive import Export as Export
+    from jobledger.infra.retention.erase import Erasure as Erasure
+    from jobledger.infra.retention.prune import Pruning as Pruning
+    from jobledger.infra.transfer.export import Format as Format
+    from jobledger.infra.transfer.selection import Selection as Selection
 
 _MODULES = {
     "jobledger.domain.errors": "DataTooLargeError EtagMismatchError IllegalTransitionError InvalidFieldError JobExistsError JobNotFoundError LedgerError NotSamplingError RequestReusedError UnknownEventTypeError VersionConflictError",
@@ -172,6 +110,7 @@ _MODULES = {
     "jobledger.infra.transfer.selection": "Selection",
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
+__all__ = list(_MODULE_OF)
 
 sys.meta_path.insert(0, MovedModules())
 
