@@ -21,7 +21,6 @@ ANNOTATIONS: Final = {
     "GENERAL_CLASSIFICATION_ANNOTATION": "GENERAL_DATA",
 }
 """What can be evaluated, and the dataType that it is of."""
-AGGREGATIONS: Final = ("MAJORITY_VOTE", "UNANIMOUS_VOTE", "NO_AGGREGATION")
 MAX_DESCRIPTION: Final = 25_000
 MAX_INPUT_URI: Final = 2_000
 MAX_DISPLAY_NAME: Final = 64

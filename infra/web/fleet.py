@@ -9,7 +9,6 @@ from jobledger.domain.filters import Filter
 from jobledger.domain.job import Job
 from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.names import EARLIEST
-from jobledger.domain.states import TERMINAL
 from jobledger.infra.eventstore.json_view import job_json, time_text
 from jobledger.infra.history.state_counts import Extent, Series, extent, series
 from jobledger.infra.read.reader import Reader
@@ -18,7 +17,6 @@ from jobledger.infra.web.links import STATES, FleetLink
 
 MICROSECOND: Final = timedelta(microseconds=1)
 NARROWEST: Final = timedelta(seconds=1)
-ENDED: Final = frozenset(state.name for state in TERMINAL)
 Scope = Callable[[str], Filter]
 """Limits a filter to what the caller may see."""
 
