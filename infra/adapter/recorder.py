@@ -15,26 +15,7 @@ from types import TracebackType
 from typing import Any, Final
 from uuid import UUID
 
-from eventsourcing import postgres
-from eventsourcing.persistence import (
-    AggregateRecorder,
-    ApplicationRecorder,
-    DataError,
-    IntegrityError,
-    ListenNotifySubscription,
-    Notification,
-    OperationalError,
-    ProcessRecorder,
-    StoredEvent,
-    Subscription,
-    Tracking,
-)
-from eventsourcing.postgres import (
-    PostgresApplicationRecorder,
-    PostgresDatastore,
-    PostgresTrackingRecorder,
-    TPostgresTrackingRecorder,
-)
+from eventsourcing import persistence, postgres
 from eventsourcing.utils import Environment, EnvType
 from jobledger.domain.errors import LedgerError, VersionConflictError
 from jobledger.domain.job import Job
@@ -58,10 +39,12 @@ LOOK_EVERY: Final = 0.01
 """Seconds between a subscription's looks for new events."""
 
 
-class LedgerApplicationRecorder(PostgresApplicationRecorder):
+class LedgerApplicationRecorder(postgres.PostgresApplicationRecorder):
     """Writes through the group-committing writer; reads the one log of all aggregates."""
 
-    def __init__(self, datastore: PostgresDatastore, committer: Committer, **kwargs: Any) -> None:
+    def __init__(
+        self, datastore: postgres.PostgresDatastore, committer: Committer, **kwargs: Any
+    ) -> None:
         super().__init__(datastore, **kwargs)
         # The library would make tables of its own; the ledger's come from its migrations.
         self.sql_create_statements.clear()
@@ -73,7 +56,9 @@ class LedgerApplicationRecorder(PostgresApplicationRecorder):
         with _one_at_a_time(self.datastore):
             super().create_table()
 
-    def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
+    def insert_events(
+        self, stored_events: Sequence[persistence.StoredEvent], **_: Any
+    ) -> Sequence[int]:
         """Positions of the events, written all or not at all; raises IntegrityError on a conflict."""
         with _library_errors():
             return self._write(DecidedWrite(*rows_of(stored_events)))
@@ -96,7 +81,7 @@ class LedgerApplicationRecorder(PostgresApplicationRecorder):
         lte: int | None = None,
         desc: bool = False,
         limit: int | None = None,
-    ) -> Sequence[StoredEvent]:
+    ) -> Sequence[persistence.StoredEvent]:
         """One aggregate's events, by version."""
         place = {"name": str(originator_id), "gt": gt, "lte": lte, "limit": limit}
         statement = READ_STREAM_BACKWARDS if desc else READ_STREAM
@@ -112,7 +97,7 @@ class LedgerApplicationRecorder(PostgresApplicationRecorder):
         topics: Sequence[str] = (),
         *,
         inclusive_of_start: bool = True,
-    ) -> Sequence[Notification]:
+    ) -> Sequence[persistence.Notification]:
         """Events by position; none is seen before all that come before it are."""
         place = {
             "after": 0 if start is None else start - inclusive_of_start,
@@ -132,17 +117,21 @@ class LedgerApplicationRecorder(PostgresApplicationRecorder):
 
     def subscribe(
         self, gt: int | None = None, topics: Sequence[str] = ()
-    ) -> Subscription[ApplicationRecorder]:
+    ) -> persistence.Subscription[persistence.ApplicationRecorder]:
         """Events after a position, and then each new one."""
         return LedgerSubscription(recorder=self, gt=gt, topics=topics)
 
 
-class LedgerProcessRecorder(PostgresTrackingRecorder, LedgerApplicationRecorder, ProcessRecorder):
+class LedgerProcessRecorder(
+    postgres.PostgresTrackingRecorder, LedgerApplicationRecorder, persistence.ProcessRecorder
+):
     """Writes events, and how far their upstream was followed, in one transaction."""
 
-    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
+    def insert_events(
+        self, stored_events: Sequence[persistence.StoredEvent], **kwargs: Any
+    ) -> Sequence[int]:
         """As its parent, with a `tracking` that is inserted too."""
-        tracking: Tracking | None = kwargs.get("tracking")
+        tracking: persistence.Tracking | None = kwargs.get("tracking")
         if tracking is None:
             return super().insert_events(stored_events)
         if not stored_events:
@@ -151,7 +140,7 @@ class LedgerProcessRecorder(PostgresTrackingRecorder, LedgerApplicationRecorder,
         with _library_errors():
             return self._write(_TrackedWrite(self, tracking, stored_events))
 
-    def track(self, connection: Connection, tracking: Tracking) -> None:
+    def track(self, connection: Connection, tracking: persistence.Tracking) -> None:
         """Inserts it in the connection's transaction; raises IntegrityError if it was before."""
         with connection.cursor(row_factory=dict_row) as cursor:
             self._insert_tracking(cursor, tracking)
@@ -161,7 +150,10 @@ class _TrackedWrite(DecidedWrite):
     alone = True
 
     def __init__(
-        self, recorder: LedgerProcessRecorder, tracking: Tracking, stored: Sequence[StoredEvent]
+        self,
+        recorder: LedgerProcessRecorder,
+        tracking: persistence.Tracking,
+        stored: Sequence[persistence.StoredEvent],
     ) -> None:
         super().__init__(*rows_of(stored))
         self._recorder = recorder
@@ -173,7 +165,7 @@ class _TrackedWrite(DecidedWrite):
         return placed
 
 
-class LedgerSubscription(ListenNotifySubscription[LedgerApplicationRecorder]):
+class LedgerSubscription(persistence.ListenNotifySubscription[LedgerApplicationRecorder]):
     """Looks for new events again and again, so that no writer waits to send anything."""
 
     def __init__(
@@ -225,14 +217,14 @@ class Factory(postgres.PostgresFactory):
         )
         self._committer = Committer(lambda: connect(_conninfo(self.datastore)))
 
-    def application_recorder(self) -> ApplicationRecorder:
+    def application_recorder(self) -> persistence.ApplicationRecorder:
         """Reads and writes the ledger; makes it unless CREATE_TABLE says no."""
         recorder = LedgerApplicationRecorder(self.datastore, self._committer)
         if self.env_create_table():
             recorder.create_table()
         return recorder
 
-    def process_recorder(self) -> ProcessRecorder:
+    def process_recorder(self) -> persistence.ProcessRecorder:
         """The same, and tracks what is followed."""
         table = f"{self.env.name.lower() or 'notification'}_tracking"
         recorder = LedgerProcessRecorder(
@@ -243,15 +235,15 @@ class Factory(postgres.PostgresFactory):
         return recorder
 
     def tracking_recorder(
-        self, tracking_recorder_class: type[TPostgresTrackingRecorder] | None = None
-    ) -> TPostgresTrackingRecorder:
+        self, tracking_recorder_class: type[postgres.TPostgresTrackingRecorder] | None = None
+    ) -> postgres.TPostgresTrackingRecorder:
         """The library's own, its table beside the ledger's."""
         if self.env_create_table():
             _make_ledger(self.datastore)
         with _one_at_a_time(self.datastore):
             return super().tracking_recorder(tracking_recorder_class)
 
-    def aggregate_recorder(self, purpose: str = "events") -> AggregateRecorder:
+    def aggregate_recorder(self, purpose: str = "events") -> persistence.AggregateRecorder:
         """The library's own, for snapshots."""
         if self.env_create_table():
             _make_ledger(self.datastore)
@@ -277,7 +269,7 @@ def _ledger_of(schema: str) -> str:
     return schema.removeprefix("ledger_")
 
 
-def _conninfo(datastore: PostgresDatastore) -> str:
+def _conninfo(datastore: postgres.PostgresDatastore) -> str:
     kwargs = datastore.pool.kwargs
     assert isinstance(kwargs, dict)
     given = {key: value for key, value in kwargs.items() if key not in ("row_factory", "options")}
@@ -286,13 +278,13 @@ def _conninfo(datastore: PostgresDatastore) -> str:
     return conninfo(make_conninfo(**given), datastore.schema)
 
 
-def _make_ledger(datastore: PostgresDatastore) -> None:
+def _make_ledger(datastore: postgres.PostgresDatastore) -> None:
     with connect(_conninfo(datastore)) as connection:
         migrate.migrate(connection, _ledger_of(datastore.schema), rebuild)
 
 
 @contextmanager
-def _one_at_a_time(datastore: PostgresDatastore) -> Iterator[None]:
+def _one_at_a_time(datastore: postgres.PostgresDatastore) -> Iterator[None]:
     """The library's CREATE TABLE IF NOT EXISTS fails when several processes begin at once."""
     with connect(_conninfo(datastore)) as connection:
         migrate.lock(connection)
@@ -305,8 +297,8 @@ def _library_errors() -> Iterator[None]:
     try:
         yield
     except VersionConflictError as error:
-        raise IntegrityError(str(error)) from error
+        raise persistence.IntegrityError(str(error)) from error
     except LedgerUnavailableError as error:
-        raise OperationalError(str(error)) from error
+        raise persistence.OperationalError(str(error)) from error
     except LedgerError as error:
-        raise DataError(str(error)) from error
+        raise persistence.DataError(str(error)) from error

@@ -58,15 +58,14 @@ def send(method: str, url: str, text: str, seconds: float) -> Answer:
 @cache
 def _opener() -> OpenerDirector:
     """Follows no redirect and opens no file, for want of a handler: only what was named is asked."""
-    from urllib.request import (
-        HTTPHandler,
-        HTTPSHandler,
-        OpenerDirector,
-        ProxyHandler,
-        UnknownHandler,
-    )
+    from urllib import request
 
-    opener = OpenerDirector()
-    for handler in (ProxyHandler(), HTTPHandler(), HTTPSHandler(), UnknownHandler()):
-        opener.add_handler(handler)
+    opener = request.OpenerDirector()
+    for kind in (
+        request.ProxyHandler,
+        request.HTTPHandler,
+        request.HTTPSHandler,
+        request.UnknownHandler,
+    ):
+        opener.add_handler(kind())
     return opener
