@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tests.command_line import Cli
 from tests.databases import GIVEN, find_server, new_database, prepare_home
 from tests.desks import Desk
 from tests.exports import write_past
+from tests.forms import FORMS, Opener, opened
 from tests.grpc_clients import Clients, connected
 from tests.ledgers import new_ledger, odd_jobs
 from tests.selection import keep_postgres, mark_postgres, mark_slow, put_long_files_first
@@ -67,9 +69,21 @@ def ledger_name(request: pytest.FixtureRequest, dsn: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def ledger(dsn: str, ledger_name: str) -> Iterator[Ledger]:
-    with Ledger.open(dsn, ledger_name) as opened:
-        yield opened
+def form(request: pytest.FixtureRequest) -> str:
+    """The form of the ledgers under test: "threads", and also "asyncio" where `both_forms` marks it."""
+    return getattr(request, "param", FORMS[0])
+
+
+@pytest.fixture
+def open_ledger(form: str) -> Opener:
+    """Opens further ledgers of the same form."""
+    return partial(opened, form)
+
+
+@pytest.fixture
+def ledger(dsn: str, ledger_name: str, open_ledger: Opener) -> Iterator[Ledger]:
+    with open_ledger(dsn, ledger_name) as ledger:
+        yield ledger
 
 
 @pytest.fixture
@@ -171,6 +185,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and GIVEN in os.environ:
         drop_trace()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marked = metafunc.definition.get_closest_marker("both_forms") is not None
+    if marked and "form" in metafunc.fixturenames:
+        metafunc.parametrize("form", FORMS, indirect=True)
 
 
 @pytest.hookimpl(tryfirst=True)

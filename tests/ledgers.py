@@ -29,6 +29,7 @@ from jobledger.infra.postgres.connections import schema_of
 from jobledger.infra.transfer.simulation import BEGIN
 from psycopg.conninfo import make_conninfo
 
+from tests.forms import Opener
 from tests.schemas import Schemas, drop_ledger, make_ledger
 
 
@@ -59,14 +60,14 @@ def fresh_ledger(dsn: str) -> Iterator[Ledger]:
 
 
 @contextmanager
-def application_of(dsn: str, ledger: Ledger) -> Iterator[Ledger]:
+def application_of(dsn: str, ledger: Ledger, open_ledger: Opener = Ledger.open) -> Iterator[Ledger]:
     """The same ledger, opened as a role that may append and read, and nothing else."""
     role, schema = f"app_{ledger.name}", schema_of(ledger.name)
     with ledger.connection() as connection:
         connection.execute(f"CREATE ROLE {role} LOGIN".encode())
         migrate.grant(connection, ledger.name, role)
     try:
-        with Ledger.open(make_conninfo(dsn, user=role), ledger.name) as application:
+        with open_ledger(make_conninfo(dsn, user=role), ledger.name) as application:
             yield application
     finally:
         with ledger.connection() as connection:

@@ -14,7 +14,9 @@ from jobledger.infra import Ledger
 from jobledger.infra.eventstore.appender import LOCK_HEAD
 from jobledger.infra.upkeep.verify import verify
 
-pytestmark = pytest.mark.usefixtures("signing_in_background")
+from tests.forms import Opener
+
+pytestmark = [pytest.mark.both_forms, pytest.mark.usefixtures("signing_in_background")]
 
 NAME = "projects/p/jobs/one"
 
@@ -75,10 +77,10 @@ def test_of_64_threads_with_one_request_one_writes(ledger: Ledger) -> None:
 
 
 def test_processes_that_know_nothing_of_each_other_take_turns(
-    ledger: Ledger, dsn: str, ledger_name: str
+    ledger: Ledger, dsn: str, ledger_name: str, open_ledger: Opener
 ) -> None:
     ledger.create(NAME)
-    with Ledger.open(dsn, ledger_name) as second, Ledger.open(dsn, ledger_name) as third:
+    with open_ledger(dsn, ledger_name) as second, open_ledger(dsn, ledger_name) as third:
         writers = (ledger, second, third)
 
         def work(number: int) -> int:
@@ -111,10 +113,10 @@ def test_one_callers_refusal_does_not_fail_its_neighbours(ledger: Ledger) -> Non
 
 
 def test_a_reader_never_passes_over_an_event_still_in_flight(
-    ledger: Ledger, dsn: str, ledger_name: str
+    ledger: Ledger, dsn: str, ledger_name: str, open_ledger: Opener
 ) -> None:
     """The race that loses events elsewhere: a later position becomes visible before an earlier one."""
-    with ledger.connection() as slow, Ledger.open(dsn, ledger_name) as quick:
+    with ledger.connection() as slow, open_ledger(dsn, ledger_name) as quick:
         slow.execute("BEGIN")
         slow.execute(LOCK_HEAD)
         slow.execute("UPDATE head SET size = size + 1")
@@ -145,10 +147,10 @@ def test_a_reader_never_passes_over_an_event_still_in_flight(
 
 
 def test_the_live_feed_misses_nothing_and_shows_nothing_twice_under_16_writers(
-    ledger: Ledger, dsn: str, ledger_name: str
+    ledger: Ledger, dsn: str, ledger_name: str, open_ledger: Opener
 ) -> None:
     seen: list[tuple[int, str, JobState | None]] = []
-    with Ledger.open(dsn, ledger_name) as reader:
+    with open_ledger(dsn, ledger_name) as reader:
         feed = islice(reader.events(), 16 * 20 * 3)
         follower = threading.Thread(
             target=lambda: seen.extend((e.position, e.type, e.state) for e in feed)
@@ -182,11 +184,12 @@ def test_a_feed_that_begins_in_the_middle_knows_the_states(ledger: Ledger) -> No
     assert states == [("ProgressReported", JobState.RUNNING), ("Contradicted", JobState.RUNNING)]
 
 
-def test_a_feed_ends_when_the_ledger_is_closed(dsn: str, ledger_name: str) -> None:
-    reader = Ledger.open(dsn, ledger_name)
-    follower = threading.Thread(target=lambda: list(reader.events()))
-    follower.start()
-    reader.close()
+def test_a_feed_ends_when_the_ledger_is_closed(
+    dsn: str, ledger_name: str, open_ledger: Opener
+) -> None:
+    with open_ledger(dsn, ledger_name) as reader:
+        follower = threading.Thread(target=lambda: list(reader.events()))
+        follower.start()
     follower.join(10)
     assert not follower.is_alive()
 

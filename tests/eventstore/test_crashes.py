@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -17,7 +17,12 @@ import psycopg
 import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.errors import LedgerUnavailableError, StorageFullError
+from jobledger.infra.eventstore.appender import Appender
+from jobledger.infra.eventstore.async_appender import AsyncAppender
 from jobledger.infra.upkeep.verify import verify
+from psycopg.pq.abc import PGresult
+
+from tests.forms import Opener
 
 pytestmark = pytest.mark.usefixtures("signing_in_background")
 
@@ -32,6 +37,7 @@ def terminate_others(dsn: str) -> None:
         )
 
 
+@pytest.mark.both_forms
 def test_connections_that_break_are_made_again_and_nothing_is_written_twice(
     ledger: Ledger, dsn: str
 ) -> None:
@@ -58,29 +64,44 @@ def test_connections_that_break_are_made_again_and_nothing_is_written_twice(
         assert verify(connection).findings == []
 
 
+@pytest.mark.both_forms
 def test_a_commit_whose_answer_was_lost_is_found_and_not_repeated(ledger: Ledger) -> None:
     """The one moment that cannot be seen from outside: committed, and the connection gone before the answer."""
     ledger.create(NAME)
-    from jobledger.infra.eventstore.appender import Appender
+    with losing_one_answer() as lost:
+        job = ledger.started(NAME)
+    assert lost
+    assert job.version == 2
+    assert [e.type for e in ledger.history(NAME)] == ["Created", "Started"]
+    assert ledger.succeeded(NAME).version == 3
 
-    lost: list[psycopg.pq.abc.PGresult] = []
-    real = Appender._check
 
-    def check(self: Appender, result: psycopg.pq.abc.PGresult) -> psycopg.pq.abc.PGresult:
-        answer = real(self, result)
+@contextmanager
+def losing_one_answer() -> Iterator[list[PGresult]]:
+    """Breaks the connection of the next commit, once it is committed; what was answered is in the list."""
+    lost: list[PGresult] = []
+    check, wait = Appender._check, AsyncAppender._result
+
+    def checked(self: Appender, result: PGresult) -> PGresult:
+        answer = check(self, result)
         if answer.ntuples and not lost:
             lost.append(answer)
             self.connection.close()
             raise psycopg.OperationalError("the connection broke")
         return answer
 
+    async def waited(self: AsyncAppender) -> PGresult:
+        answer = await wait(self)
+        if answer.ntuples and not lost:
+            lost.append(answer)
+            await self.close()
+            raise psycopg.OperationalError("the connection broke")
+        return answer
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Appender, "_check", check)
-        job = ledger.started(NAME)
-    assert lost
-    assert job.version == 2
-    assert [e.type for e in ledger.history(NAME)] == ["Created", "Started"]
-    assert ledger.succeeded(NAME).version == 3
+        patch.setattr(Appender, "_check", checked)
+        patch.setattr(AsyncAppender, "_result", waited)
+        yield lost
 
 
 SERVER = """
@@ -137,15 +158,16 @@ def start_again(home: Path) -> None:
     subprocess.run([sys.executable, "-c", code, str(home)], check=True, stdout=subprocess.DEVNULL)
 
 
+@pytest.mark.both_forms
 @pytest.mark.slow
 def test_after_kill_9_of_the_server_everything_acknowledged_is_there_once(
-    own_server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+    own_server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, open_ledger: Opener
 ) -> None:
     dsn, home = own_server
     monkeypatch.setenv("JOBLEDGER_HOME", str(home))
     acknowledged: dict[str, int] = {}
     stop = threading.Event()
-    with Ledger.open() as ledger:
+    with open_ledger() as ledger:
 
         def live(number: int) -> None:
             n = 0
@@ -175,13 +197,14 @@ def test_after_kill_9_of_the_server_everything_acknowledged_is_there_once(
             assert verify(connection).findings == []
 
 
+@pytest.mark.both_forms
 @pytest.mark.slow
 def test_a_server_that_stays_away_is_told_of_and_the_doubt_with_it(
-    own_server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+    own_server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, open_ledger: Opener
 ) -> None:
     dsn, home = own_server
     monkeypatch.setenv("JOBLEDGER_HOME", str(home))
-    with Ledger.open() as ledger:
+    with open_ledger() as ledger:
         ledger.writer.committer._reconnect_timeout = 1.0
         ledger.create(NAME)
         kill(home)
@@ -211,6 +234,7 @@ def test_a_server_whose_predecessor_is_slow_to_die_starts_when_it_has(
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
+@pytest.mark.both_forms
 def test_an_error_of_the_disk_is_the_ledgers_own(ledger: Ledger) -> None:
     """PostgreSQL's own report of a full disk, raised where writing would meet it."""
     ledger.create(NAME)

@@ -1,4 +1,4 @@
-"""The Python API on a real server: writing, refusing, repeating, reading."""
+"""The Python API on a real server, for threads and for asyncio: writing, refusing, repeating, reading."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ from jobledger.infra import Ledger
 from jobledger.infra.errors import LedgerUnavailableError, SchemaError
 from jobledger.infra.upkeep.verify import verify
 
+from tests.forms import Opener
 from tests.ledgers import application_of
+
+pytestmark = pytest.mark.both_forms
 
 NAME = "projects/p/jobs/train_1"
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -170,9 +173,9 @@ def test_the_same_request_is_answered_again_and_written_once(ledger: Ledger) -> 
 
 
 def test_another_process_that_knows_less_decides_on_what_is_there(
-    ledger: Ledger, dsn: str, ledger_name: str
+    ledger: Ledger, dsn: str, ledger_name: str, open_ledger: Opener
 ) -> None:
-    with Ledger.open(dsn, ledger_name) as other:
+    with open_ledger(dsn, ledger_name) as other:
         ledger.create(NAME)
         assert other.started(NAME).version == 2
         ledger.succeeded(NAME)
@@ -247,17 +250,21 @@ def test_times_recorded_never_run_backwards(ledger: Ledger) -> None:
     assert datetime.now(UTC) + timedelta(minutes=59) < first.recorded_time <= second.recorded_time
 
 
-def test_no_server_is_said_in_one_sentence() -> None:
-    with pytest.raises(LedgerUnavailableError, match="cannot be reached") as caught:
-        Ledger.open("host=127.0.0.1 port=1 connect_timeout=1")
+def test_no_server_is_said_in_one_sentence(open_ledger: Opener) -> None:
+    with (
+        pytest.raises(LedgerUnavailableError, match="cannot be reached") as caught,
+        open_ledger("host=127.0.0.1 port=1 connect_timeout=1"),
+    ):
+        pass
     assert caught.value.written is False
 
 
-def test_a_missing_ledger_is_not_made_by_opening_it(dsn: str) -> None:
-    with pytest.raises(SchemaError, match="jobledger --ledger nowhere init"):
-        Ledger.open(dsn, "nowhere")
-    with pytest.raises(InvalidFieldError):
-        Ledger.open(dsn, "No Where")
+def test_a_missing_ledger_is_not_made_by_opening_it(dsn: str, open_ledger: Opener) -> None:
+    missing = pytest.raises(SchemaError, match="jobledger --ledger nowhere init")
+    with missing, open_ledger(dsn, "nowhere"):
+        pass
+    with pytest.raises(InvalidFieldError), open_ledger(dsn, "No Where"):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -276,8 +283,10 @@ def test_the_database_refuses_to_change_what_happened(ledger: Ledger, statement:
     assert ledger.size() == 1
 
 
-def test_an_application_role_can_append_and_nothing_else(dsn: str, ledger: Ledger) -> None:
-    with application_of(dsn, ledger) as application:
+def test_an_application_role_can_append_and_nothing_else(
+    dsn: str, ledger: Ledger, open_ledger: Opener
+) -> None:
+    with application_of(dsn, ledger, open_ledger) as application:
         application.create(NAME)
         application.append_many([Event(NAME, 2, Started(), datetime.now(UTC))])
         assert application.get(NAME).state is JobState.RUNNING

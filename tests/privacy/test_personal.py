@@ -32,8 +32,11 @@ from jobledger.infra.upkeep.verify import verify
 from psycopg.types.json import Json
 
 from tests.command_line import Cli
+from tests.forms import Opener
 from tests.ledgers import application_of, fresh_ledger
 from tests.servers import Server
+
+pytestmark = pytest.mark.both_forms
 
 JOB = "projects/p/jobs/a"
 
@@ -84,11 +87,11 @@ def test_what_is_stored_is_sealed_and_what_is_shown_is_not(ledger: Ledger) -> No
     assert b"Alice" not in stored(ledger)
     assert json.dumps(job.spec).count('"sealed"') == len(ANY_JSON) + 1
     shown = {"values": ANY_JSON, "owner": "Alice", "n": 1}
-    assert ledger.reveal(job.spec) == shown
-    assert ledger.opened(ledger.get(JOB)).spec == shown
+    assert ledger.decrypt(job.spec) == shown
+    assert ledger.decrypted(ledger.get(JOB)).spec == shown
     [event] = ledger.history(JOB)
-    assert ledger.opened(event).json == {"spec": shown}
-    assert ledger.opened(ledger.get(JOB, as_of="v1")).spec == shown
+    assert ledger.decrypted(event).json == {"spec": shown}
+    assert ledger.decrypted(ledger.get(JOB, as_of="v1")).spec == shown
     with ledger.connection() as connection:
         assert verify(connection).ok
 
@@ -99,7 +102,7 @@ def test_two_subjects_in_one_event_have_two_keys(ledger: Ledger) -> None:
     assert spec["a"] == spec["c"] != spec["b"]
     assert spec["a"]["@personal"]["key"] == key_of(ledger)
     assert spec["b"]["@personal"]["key"] == key_of(ledger, "user:bob")
-    assert ledger.reveal(spec) == {"a": "x", "b": "x", "c": "x"}
+    assert ledger.decrypt(spec) == {"a": "x", "b": "x", "c": "x"}
 
 
 def test_every_way_in_seals(ledger: Ledger) -> None:
@@ -125,7 +128,7 @@ def test_every_way_in_seals(ledger: Ledger) -> None:
         "Retried", "Started", "Succeeded", "Created",
     ]  # fmt: skip
     assert all(b'"sealed"' in event.stored for event in events)
-    assert all(b"Alice" in ledger.opened(event).stored for event in events)
+    assert all(b"Alice" in ledger.decrypted(event).stored for event in events)
     with ledger.connection() as connection:
         assert verify(connection).ok
 
@@ -133,16 +136,18 @@ def test_every_way_in_seals(ledger: Ledger) -> None:
 def test_several_jobs_are_asked_at_once(ledger: Ledger) -> None:
     names = [JOB, "projects/p/jobs/b"]
     jobs, _ = ledger.command_all(iter(names), CreateJob(spec={"who": of("Alice")}))
-    assert [ledger.reveal(job.spec) for job in jobs] == [{"who": "Alice"}] * 2
+    assert [ledger.decrypt(job.spec) for job in jobs] == [{"who": "Alice"}] * 2
     ledger.command_all(names, CancelJob(reason="done"))
     assert b"Alice" not in stored(ledger)
 
 
-def test_an_application_of_few_rights_seals_and_opens(dsn: str, ledger: Ledger) -> None:
-    with application_of(dsn, ledger) as application:
+def test_an_application_of_few_rights_seals_and_opens(
+    dsn: str, ledger: Ledger, open_ledger: Opener
+) -> None:
+    with application_of(dsn, ledger, open_ledger) as application:
         application.create(JOB, spec={"who": of("Alice")})
         application.append_many([Event("projects/p/jobs/b", 1, Created(spec={"x": of(1)}), BEGIN)])
-        assert application.reveal(application.get(JOB).spec) == {"who": "Alice"}
+        assert application.decrypt(application.get(JOB).spec) == {"who": "Alice"}
     assert b"Alice" not in stored(ledger)
 
 
@@ -180,13 +185,13 @@ def test_a_part_that_would_be_no_object_where_one_must_be_is_refused(ledger: Led
         with pytest.raises(InvalidFieldError):
             ledger.create(JOB, spec=spec)
     ledger.create(JOB, spec=of({"who": "Alice"}))
-    assert ledger.reveal(ledger.get(JOB).spec) == {"who": "Alice"}
+    assert ledger.decrypt(ledger.get(JOB).spec) == {"who": "Alice"}
     with pytest.raises(InvalidFieldError):
         ledger.report(JOB, Started.model_validate(of("text")))
     with pytest.raises(InvalidFieldError):
         ledger.report(JOB, Succeeded.model_validate({"output": of(7)}))
     ledger.report(JOB, Started.model_validate(of({"x": 1})))
-    assert ledger.opened(ledger.history(JOB)[-1]).json == {"x": 1}
+    assert ledger.decrypted(ledger.history(JOB)[-1]).json == {"x": 1}
     with pytest.raises(InvalidFieldError):
         ledger.create("projects/p/jobs/b", labels={"who": of("Alice")})  # type: ignore[dict-item]
     assert b"Alice" not in stored(ledger)
@@ -213,7 +218,7 @@ def test_a_sealed_part_is_kept_if_it_is_one_or_its_key_is_elsewhere(
         assert [x.stored for x in other.events(follow=False)] == [
             x.stored for x in ledger.events(follow=False)
         ]
-        assert other.reveal(other.get(JOB).spec) == {"who": {"@erased": {"key": key_of(ledger)}}}
+        assert other.decrypt(other.get(JOB).spec) == {"who": {"@erased": {"key": key_of(ledger)}}}
 
 
 def test_a_repeated_request_is_answered_again(ledger: Ledger) -> None:
@@ -262,12 +267,12 @@ def test_what_was_changed_is_neither_a_value_nor_erased(ledger: Ledger, cli: Cli
                 (sealed, damage),
             )
             with pytest.raises(BrokenLedgerError, match=r"key|encrypted"):
-                ledger.opened(ledger.history(JOB)[0])
+                ledger.decrypted(ledger.history(JOB)[0])
             connection.execute(
                 "UPDATE events SET data = convert_to(replace(convert_from(data, 'UTF8'), %s, %s), 'UTF8')",
                 (damage, sealed),
             )
-        assert ledger.opened(ledger.history(JOB)[0]).json["spec"]["who"] == "Alice"
+        assert ledger.decrypted(ledger.history(JOB)[0]).json["spec"]["who"] == "Alice"
         # Another's key in the place of hers.
         connection.execute("ALTER TABLE subject_keys DISABLE TRIGGER ALL")
         connection.execute(
@@ -276,7 +281,7 @@ def test_what_was_changed_is_neither_a_value_nor_erased(ledger: Ledger, cli: Cli
             " WHERE a.subject = 'user:alice' AND b.subject = 'user:bob'"
         )
     with pytest.raises(BrokenLedgerError):
-        SubjectKeys(ledger.pool).decrypt(spec)
+        SubjectKeys(ledger.reader.pool).decrypt(spec)
     done = cli.run("show", "a", "--json")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("jobledger: personal data under key")
@@ -291,8 +296,8 @@ def test_old_data_that_only_looks_like_it_is_shown_as_it_is(ledger: Ledger) -> N
             "UPDATE events SET data = convert_to(%s::text, 'UTF8')", ('{"x":{"@personal":7}}',)
         )
         connection.execute("UPDATE jobs SET spec = %s", (Json({"@personal": [1]}),))
-    assert ledger.opened(ledger.history(JOB)[0]).json == {"x": {"@personal": 7}}
-    assert ledger.opened(ledger.get(JOB)).spec == {"@personal": [1]}
+    assert ledger.decrypted(ledger.history(JOB)[0]).json == {"x": {"@personal": 7}}
+    assert ledger.decrypted(ledger.get(JOB)).spec == {"@personal": [1]}
 
 
 def test_the_command_line_shows_values(cli: Cli) -> None:
@@ -386,7 +391,7 @@ def test_googles_faces_take_and_show_values(server: Server, project: str) -> Non
                                json={"evaluationJobConfig": {"exampleCount": 3}})  # fmt: skip
         assert changed.status_code == 200, changed.text
         assert changed.json()["description"] == "Alice"
-    assert server.ledger.reveal(server.ledger.get(name).spec)["description"] == "Alice"
+    assert server.ledger.decrypt(server.ledger.get(name).spec)["description"] == "Alice"
     assert b"Alice" not in stored(server.ledger)
 
 
@@ -395,5 +400,5 @@ def test_who_has_no_personal_parts_asks_for_no_keys(ledger: Ledger) -> None:
     with ledger.connection() as connection:
         connection.execute("DROP TABLE subject_keys CASCADE")
     ledger.failed(JOB, Status(code=3, message="no").model_dump())
-    assert ledger.opened(ledger.get(JOB)).error == {"code": 3, "message": "no"}
+    assert ledger.decrypted(ledger.get(JOB)).error == {"code": 3, "message": "no"}
     assert ledger.report_many([ReportedEvent(JOB, Failed())])

@@ -9,7 +9,10 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import Created, Event
 from jobledger.infra import Ledger
 
+from tests.forms import Opener
 from tests.ledgers import fresh_ledger
+
+pytestmark = pytest.mark.both_forms
 
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -46,7 +49,9 @@ def test_a_page_of_the_past_holds_what_was_then(ledger: Ledger) -> None:
         ledger.page(order_by="colour")
 
 
-def test_a_page_token_of_elsewhere_is_refused(dsn: str, ledger: Ledger) -> None:
+def test_a_page_token_of_elsewhere_is_refused(
+    dsn: str, ledger: Ledger, ledger_name: str, open_ledger: Opener
+) -> None:
     for n in range(4):
         ledger.create(f"projects/p/jobs/n{n}")
     token = ledger.page(page_size=2).next_page_token
@@ -58,4 +63,5 @@ def test_a_page_token_of_elsewhere_is_refused(dsn: str, ledger: Ledger) -> None:
         ledger.page("state = QUEUED", page_size=2, page_token=token)
     with fresh_ledger(dsn) as other, pytest.raises(InvalidFieldError, match="this ledger made"):
         other.page(page_size=2, page_token=token)
-    assert len(ledger.page(page_size=3, page_token=token).jobs) == 2
+    with open_ledger(dsn, ledger_name) as same:
+        assert len(same.page(page_size=3, page_token=token).jobs) == 2

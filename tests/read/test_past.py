@@ -23,6 +23,7 @@ from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.upkeep.verify import verify
 
 from tests.command_line import Cli
+from tests.forms import Opener
 from tests.ledgers import application_of, fresh_ledger
 from tests.projections.test_folds import BEGIN, histories
 from tests.traces import Answer
@@ -111,6 +112,7 @@ def test_every_moment_is_what_its_events_make_it(
                     assert ledger.get(name, as_of=moment) == job
 
 
+@pytest.mark.both_forms
 def test_each_version_is_the_job_that_was_given_then(ledger: Ledger) -> None:
     given_then = [
         ledger.create(NAME, {"a": "b"}, {"displayName": "x"}),
@@ -128,6 +130,7 @@ def test_each_version_is_the_job_that_was_given_then(ledger: Ledger) -> None:
         ledger.get(NAME, as_of="v7")
 
 
+@pytest.mark.both_forms
 def test_late_reports_are_put_where_they_belong(ledger: Ledger) -> None:
     hours = [AT + timedelta(hours=n) for n in range(5)]
     ledger.create(NAME, occurred_time=hours[0])
@@ -177,6 +180,7 @@ def test_what_was_answered_after_each_file_of_the_trace_is_answered_again(
         assert trace.count("state", 'name : "*"', as_of=moment).counts == counts
 
 
+@pytest.mark.both_forms
 def test_asking_as_of_now_keeps_later_events_out_of_that_past(ledger: Ledger) -> None:
     moment = ledger.moment("now", "recorded")
     ledger.create(NAME)
@@ -184,6 +188,7 @@ def test_asking_as_of_now_keeps_later_events_out_of_that_past(ledger: Ledger) ->
     assert ledger.history(NAME)[0].recorded_time > moment.time
 
 
+@pytest.mark.both_forms
 def test_now_on_the_occurred_clock_is_as_it_happened(ledger: Ledger) -> None:
     ledger.create(NAME, occurred_time=AT + timedelta(hours=1))
     ledger.started(NAME, occurred_time=AT)
@@ -198,6 +203,7 @@ def test_now_on_the_occurred_clock_is_as_it_happened(ledger: Ledger) -> None:
     assert happened.state is JobState.QUEUED
 
 
+@pytest.mark.both_forms
 def test_moments_before_the_ledger_are_empty_and_those_to_come_are_refused(ledger: Ledger) -> None:
     ledger.create(NAME)
     for clock in Clock:
@@ -220,9 +226,12 @@ def test_moments_before_the_ledger_are_empty_and_those_to_come_are_refused(ledge
         ledger.list(clock="wall")
 
 
-def test_whoever_may_only_append_can_travel_too(dsn: str, ledger: Ledger) -> None:
+@pytest.mark.both_forms
+def test_whoever_may_only_append_can_travel_too(
+    dsn: str, ledger: Ledger, open_ledger: Opener
+) -> None:
     ledger.create(NAME)
-    with application_of(dsn, ledger) as application:
+    with application_of(dsn, ledger, open_ledger) as application:
         application.started(NAME)
         assert application.count(as_of="now").counts == {"RUNNING": 1}
         assert application.count(as_of="now", clock="recorded").counts == {"RUNNING": 1}
