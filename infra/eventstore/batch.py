@@ -69,11 +69,12 @@ class Batch:
             self._decide(write, used)
         # A job is up to date if it was read just now, or is about to be written.
         current = set(read).union(*(write.names for write in self._granted))
-        for write, error in self._refused:
-            if not current.issuperset(write.names):
-                self.retry_alone.append(write)
+        refused, self._refused = self._refused, []
+        for write, error in refused:
+            if current.issuperset(write.names):
+                self._refused.append((write, error))
             else:
-                write.error = error
+                self.retry_alone.append(write)
 
     @property
     def rows(self) -> list[Row]:
@@ -92,7 +93,12 @@ class Batch:
         return changes(self._before, self.jobs, prepared)
 
     def settle(self, placed: Placed | None) -> list[Pending]:
-        """Tells each granted write where it was written; returns all that are settled now."""
+        """Tells each write where it was written, or why it was not; returns all that are settled now.
+
+        Not before the commit: if that fails, the jobs were not as the refusals assume.
+        """
+        for write, error in self._refused:
+            write.error = error
         position = 0 if placed is None else placed.first_position
         for write in self._granted:
             assert placed is not None

@@ -1,0 +1,125 @@
+"""Each caller is told what became of its own write, whatever happened to the batch that it was in."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+
+import psycopg
+import pytest
+from jobledger.domain.errors import IllegalTransitionError, JobExistsError, LedgerError
+from jobledger.domain.job import Job
+from jobledger.domain.states import JobState
+from jobledger.infra import Ledger
+from jobledger.infra.eventstore.appender import LOCK_HEAD
+from jobledger.infra.upkeep.verify import verify
+
+from tests.forms import Opener
+
+pytestmark = pytest.mark.both_forms
+
+NAME = "projects/p/jobs/one"
+
+
+def test_what_is_refused_in_a_batch_that_fails_is_decided_again(
+    ledger: Ledger, dsn: str, ledger_name: str, open_ledger: Opener
+) -> None:
+    """A refusal holds only if the jobs were as the batch took them to be."""
+    with open_ledger(dsn, ledger_name) as other, ledger.connection() as blocking:
+        ledger.create("projects/p/jobs/first")
+        other.create(NAME)
+        other.failed(NAME)
+        # Both wait behind a commit, so that one batch has them: the job is new to this process,
+        # so that its creation is granted and its deletion, while QUEUED, is not.
+        with ThreadPoolExecutor(3) as threads, blocking.transaction():
+            blocking.execute(LOCK_HEAD)
+            held = threads.submit(ledger.started, "projects/p/jobs/first")
+            wait_until_blocked(blocking, 1)
+            created = threads.submit(ledger.create, NAME)
+            threading.Event().wait(0.3)
+            deleted = threads.submit(ledger.delete, NAME)
+            threading.Event().wait(0.3)
+            blocking.execute("COMMIT; BEGIN")
+            held.result()
+            assert isinstance(created.exception(), JobExistsError)
+            deleted.result()
+    assert [event.type for event in ledger.history(NAME)] == ["Created", "Failed", "Deleted"]
+
+
+def wait_until_blocked(connection: psycopg.Connection[tuple[object, ...]], callers: int) -> None:
+    """Waits until so many backends wait for a lock."""
+    for _ in range(200):
+        row = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        ).fetchone()
+        if row is not None and row[0] == callers:
+            return
+        threading.Event().wait(0.02)
+    raise AssertionError("nobody waits for the lock")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_who_is_answered_has_written_and_who_is_refused_has_not(
+    ledger: Ledger, dsn: str, ledger_name: str, open_ledger: Opener, seed: int
+) -> None:
+    """Two processes ask for anything of four jobs, while connections break."""
+    stop = threading.Event()
+
+    def break_connections() -> None:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            while not stop.wait(0.05):
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE pid <> pg_backend_pid() AND query LIKE '%append(%'"
+                    " AND datname = current_database()"
+                )
+
+    answers: dict[str, Job | LedgerError] = {}
+    with open_ledger(dsn, ledger_name) as other:
+
+        def ask(number: int) -> None:
+            random = Random(seed * 10_000 + number)
+            ask = random_call(random.choice((ledger, other)), random)
+            actor = f"caller {number}"
+            try:
+                answers[actor] = ask(f"projects/p/jobs/j{random.randrange(4)}", actor=actor)
+            except LedgerError as error:
+                answers[actor] = error
+
+        breaker = threading.Thread(target=break_connections)
+        breaker.start()
+        with ThreadPoolExecutor(24) as threads:
+            list(threads.map(ask, range(400)))
+        stop.set()
+        breaker.join()
+
+    written: dict[str, int] = {}
+    for event in ledger.events(follow=False):
+        written[event.actor or ""] = event.version
+    for actor, answer in answers.items():
+        if isinstance(answer, LedgerError):
+            assert actor not in written, (actor, answer)
+        else:
+            assert written.get(actor, answer.version) == answer.version
+    assert len(answers) == 400
+    assert written.keys() <= answers.keys()
+    with ledger.connection() as connection:
+        assert verify(connection).findings == []
+
+
+def random_call(ledger: Ledger, random: Random) -> Callable[..., Job]:
+    return random.choice(
+        [ledger.create, ledger.create, ledger.started, ledger.failed, ledger.cancel, ledger.pause,
+         ledger.resume, ledger.retry, ledger.delete, ledger.succeeded]
+    )  # fmt: skip
+
+
+def test_a_refusal_says_the_state_that_was_there(ledger: Ledger) -> None:
+    ledger.create(NAME)
+    ledger.succeeded(NAME)
+    with pytest.raises(IllegalTransitionError) as caught:
+        ledger.pause(NAME)
+    assert caught.value.state == JobState.SUCCEEDED.name
