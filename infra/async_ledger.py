@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Coroutine,
-    Generator,
-    Iterable,
-    Iterator,
-    Sequence,
-)
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial, wraps
 from itertools import islice
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, Unpack
@@ -27,18 +19,17 @@ from jobledger.infra.eventstore.async_writer import AsyncWriter
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import About, AboutReport, Verbs
 from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent
-from jobledger.infra.forwarding import of_self
+from jobledger.infra.forwarding import documented, of_self
 from jobledger.infra.ledger import Ledger
+from jobledger.infra.postgres.connections import AsyncConnection, connect_async
 from jobledger.infra.privacy.envelope import MARKER
-from jobledger.infra.read.async_reader import AsyncReader
+from jobledger.infra.read.async_reader import CHUNK, AsyncReader, Chunks
 from jobledger.infra.read.moments import Given
 from jobledger.infra.read.reader import Shown, holds_encrypted
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 READ_THREADS: Final = 8
-CHUNK: Final = 1_000
-"""Values of an iteration that are read at a time."""
 FIRST_PAUSE_SECONDS: Final = 0.002
 LONGEST_PAUSE_SECONDS: Final = 0.05
 
@@ -57,7 +48,7 @@ def in_thread(
     return of_self(call)
 
 
-class AsyncLedger(Verbs[Awaitable[Job]]):
+class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     """One ledger, opened for the tasks of one asyncio loop.
 
     Its commands and reports are awaited and share commits; `get` of a job as it is now shares
@@ -70,7 +61,7 @@ class AsyncLedger(Verbs[Awaitable[Job]]):
         self.reader = AsyncReader(ledger.conninfo, threads)
         committer = AsyncCommitter(ledger.conninfo, ledger.writer.committer)
         self.writer = AsyncWriter(
-            committer, ledger.reader.feed, ledger.reader.keys, ledger.written, self.reader.run
+            committer, ledger.reader.feed, ledger.reader.keys, self.reader.run
         )
         super().__init__(self._ask)
 
@@ -83,12 +74,28 @@ class AsyncLedger(Verbs[Awaitable[Job]]):
         catch_up: bool = True,
         threads: int = READ_THREADS,
     ) -> Self:
-        """Opens a ledger; arguments and errors are those of Ledger.open."""
-        opening = partial(Ledger.open, dsn, ledger, catch_up=catch_up)
-        return cls(await asyncio.to_thread(opening), threads=threads)
+        """Opens a ledger that `jobledger init` made, for the tasks of the running loop.
 
+        `dsn`, `ledger` and `catch_up` are those of `Ledger.open`: libpq's connection string, or
+        None for JOBLEDGER_DSN or else the embedded server; the ledger's name; whether a background
+        worker folds what is written into the projections that catch up. `threads` is how many
+        reads run at once.
+
+        Raises SchemaError if the ledger is missing or of another version, and
+        LedgerUnavailableError if the server cannot be reached.
+        """
+        thread = ThreadPoolExecutor(1, "jobledger-open")
+        opening = thread.submit(Ledger.open, dsn, ledger, catch_up=catch_up)
+        thread.shutdown(wait=False)
+        try:
+            opened = await asyncio.wrap_future(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_opened)
+            raise
+        return cls(opened, threads=threads)
+
+    @documented(Ledger.close)
     async def close(self) -> None:
-        """Writes what still waits, ends all feeds and closes the connections."""
         self.ledger.reader.end_feeds()
         await self.writer.committer.close()
         await self.reader.close()
@@ -105,37 +112,42 @@ class AsyncLedger(Verbs[Awaitable[Job]]):
         """The ledger's name."""
         return self.ledger.name
 
+    @property
+    def conninfo(self) -> str:
+        """Libpq's connection string, with the search_path that makes it this ledger's."""
+        return self.ledger.conninfo
+
     async def run(self, read: Callable[[], Result]) -> Result:
         """Runs a function that blocks in one of the ledger's threads."""
         return await self.reader.run(read)
 
     # Write.
+    @documented(Ledger.command)
     async def command(self, name: str, command: JobCommand, **about: Unpack[About]) -> Recorded:
-        """As Ledger.command."""
         return await self.writer.write(name, command, about)
 
+    @documented(Ledger.report)
     async def report(self, name: str, data: Data, **about: Unpack[AboutReport]) -> Recorded:
-        """As Ledger.report."""
         return await self.writer.write(name, data, about)
 
+    @documented(Ledger.command_all)
     async def command_all(
         self, names: Iterable[str], command: JobCommand, **about: Unpack[About]
     ) -> tuple[list[Job], int]:
-        """As Ledger.command_all."""
         return await self.writer.command_all(names, command, about)
 
+    @documented(Ledger.report_many)
     async def report_many(self, reports: Iterable[ReportedEvent]) -> list[Recorded | LedgerError]:
-        """As Ledger.report_many."""
         return await self.writer.report_many(reports)
 
     append_many = in_thread(Ledger.append_many)
     submit = in_thread(Ledger.submit)
 
     # Read, now or as of a moment.
+    @documented(Ledger.get)
     async def get(
         self, name: str, *, as_of: Given | None = None, clock: Clock | str | None = None
     ) -> Job:
-        """The job as it is, or was. Raises JobNotFoundError if there is none, or it was deleted."""
         if as_of is None and clock is None:
             return await self.reader.get(name)
         return await self.run(partial(self.ledger.get, name, as_of=as_of, clock=clock))
@@ -144,8 +156,8 @@ class AsyncLedger(Verbs[Awaitable[Job]]):
         """So many events after a position, in commit order; fewer at the end."""
         return await self.run(lambda: [*islice(self.ledger.events(after, follow=False), limit)])
 
+    @documented(Ledger.events)
     async def events(self, after: int = 0, *, follow: bool = True) -> AsyncIterator[RecordedEvent]:
-        """The live feed, as Ledger.events."""
         pause = FIRST_PAUSE_SECONDS
         while not self.ledger.reader.closed.is_set():
             page = await self.events_after(after, CHUNK)
@@ -159,6 +171,7 @@ class AsyncLedger(Verbs[Awaitable[Job]]):
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
+    @documented(Ledger.scan)
     async def scan(
         self,
         filter: str = "",
@@ -168,18 +181,17 @@ class AsyncLedger(Verbs[Awaitable[Job]]):
         as_of: Given | None = None,
         clock: Clock | str | None = None,
     ) -> AsyncIterator[Job]:
-        """Jobs one by one, as Ledger.scan: one moment's jobs, however long it takes."""
-        jobs = await self.run(
-            partial(
-                self.ledger.scan, filter, limit=limit, order_by=order_by, as_of=as_of, clock=clock
-            )
+        scan = partial(
+            self.ledger.scan, filter, limit=limit, order_by=order_by, as_of=as_of, clock=clock
         )
+        jobs = Chunks(await self.run(scan))
         try:
-            while chunk := await self.run(partial(_next_chunk, jobs)):
+            while chunk := await self.run(jobs.read):
                 for job in chunk:
                     yield job
         finally:
-            await self.run(partial(_close, jobs))
+            # Not in the ledger's threads: they may be busy, or closed.
+            await asyncio.to_thread(jobs.close)
 
     list = in_thread(Ledger.list)
     page = in_thread(Ledger.page)
@@ -191,20 +203,24 @@ class AsyncLedger(Verbs[Awaitable[Job]]):
     read_at = in_thread(Ledger.read_at)
     event_at = in_thread(Ledger.event_at)
 
+    @documented(Ledger.read_current)
     async def read_current(self, name: str) -> Job | None:
-        """As Ledger.read_current."""
         return await self.reader.current(name)
 
+    @documented(Ledger.decrypt_json)
     async def decrypt_json(self, encoded: bytes) -> bytes:
-        """As Ledger.decrypt_json."""
         if MARKER not in encoded:
             return encoded
         return await self.run(partial(self.ledger.decrypt_json, encoded))
 
     decrypt = in_thread(Ledger.decrypt)
 
+    @documented(Ledger.connection)
+    async def connection(self) -> AsyncConnection:
+        return await connect_async(self.ledger.conninfo)
+
+    @documented(Ledger.decrypted)
     async def decrypted(self, shown: Shown) -> Shown:
-        """As Ledger.decrypted."""
         if not holds_encrypted(shown):
             return shown
         return await self.run(partial(self.ledger.decrypted, shown))
@@ -231,14 +247,11 @@ class AsyncLedger(Verbs[Awaitable[Job]]):
     record_truths = in_thread(Ledger.record_truths)
     sampling = in_thread(Ledger.sampling)
 
-    async def _ask(self, name: str, request: JobCommand | Data, about: About) -> Job:
-        return (await self.writer.write(name, request, about)).job
+    async def _ask(self, name: str, make: Callable[[], JobCommand | Data], about: About) -> Job:
+        return (await self.writer.write(name, make(), about)).job
 
 
-def _next_chunk(jobs: Iterator[Job]) -> Sequence[Job]:
-    return [*islice(jobs, CHUNK)]
-
-
-def _close(jobs: Iterator[Job]) -> None:
-    if isinstance(jobs, Generator):
-        jobs.close()
+def _close_opened(opening: Future[Ledger]) -> None:
+    """Closes a ledger that nobody waits for any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()

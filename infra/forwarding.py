@@ -57,3 +57,13 @@ def of_self(method: Method) -> Method:
     first = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     method.__signature__ = signature.replace(parameters=[first, *rest])  # type: ignore[attr-defined] # inspect looks there
     return method
+
+
+def documented(method: Callable[..., Any]) -> Callable[[Method], Method]:
+    """Gives a function the documentation of a method that does the same."""
+
+    def give(function: Method) -> Method:
+        function.__doc__ = method.__doc__
+        return function
+
+    return give

@@ -70,11 +70,9 @@ class Ledger(Verbs[Job]):
             for worker in self._workers:
                 worker.wake()
 
-        self.written = written
-        self.writer = Writer(
-            Committer(lambda: connect(info)), self.reader.feed, self.reader.keys, written
-        )
-        super().__init__(lambda name, request, about: self.writer.write(name, request, about).job)
+        committer = Committer(lambda: connect(info), written)
+        self.writer = Writer(committer, self.reader.feed, self.reader.keys)
+        super().__init__(lambda name, make, about: self.writer.write(name, make(), about).job)
 
     @classmethod
     def open(

@@ -59,8 +59,8 @@ class DrivenLedger:
 
         @wraps(attribute)
         def call(*args: Any, **kwargs: Any) -> Any:
-            answer = self._wait(_called(attribute, args, kwargs))
-            return self._iterated(answer) if inspect.isasyncgen(answer) else answer
+            answer: Any = self._wait(_called(attribute, args, kwargs))
+            return self._iterated(answer) if isinstance(answer, AsyncGenerator) else answer
 
         return call
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from jobledger.infra.eventstore.async_appender import AsyncAppender
-from jobledger.infra.eventstore.batch import MAX_BATCH_WRITES, Batch, JobCache
+from jobledger.infra.eventstore.batch import MAX_BATCH_WRITES, Batch, JobCache, refuse_closed
 from jobledger.infra.eventstore.committer import Committer
 from jobledger.infra.eventstore.pending import Pending
 
@@ -30,12 +30,16 @@ class AsyncCommitter:
         self._waiting: deque[_Caller] = deque()
         self._committing: asyncio.Task[None] | None = None
         self._appender: AsyncAppender | None = None
+        self._closed = False
 
     async def submit(self, writes: Sequence[Pending]) -> None:
         """Commits one caller's writes, with whatever else waits; returns once all are settled.
 
         A caller that is cancelled meanwhile does not learn what became of them.
         """
+        if self._closed:
+            refuse_closed(writes)
+            return
         caller = _Caller(writes)
         self._waiting.append(caller)
         if self._committing is None:
@@ -43,20 +47,30 @@ class AsyncCommitter:
         await caller.settled
 
     async def close(self) -> None:
-        """Commits what still waits, and ends."""
+        """Commits what still waits, and ends; later writes are refused."""
+        self._closed = True
         if self._committing is not None:
-            await self._committing
+            # Not awaited itself: whoever gives up closing must not end the commit.
+            await asyncio.wait([self._committing])
         if self._appender is not None:
             await self._appender.close()
         self._thread.shutdown()
 
     async def _commit_all(self) -> None:
+        callers: list[_Caller] = []
         try:
             while self._waiting:
                 callers = self._next_callers()
                 await self._settle([write for caller in callers for write in caller.writes])
+                self._careful.written()
                 for caller in callers:
                     caller.wake()
+        except BaseException:
+            # The loop is ending: nobody is left to settle what waits.
+            for caller in (*callers, *self._waiting):
+                caller.settled.cancel()
+            self._waiting.clear()
+            raise
         finally:
             self._committing = None
 

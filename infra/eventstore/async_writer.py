@@ -25,12 +25,10 @@ class AsyncWriter:
         committer: AsyncCommitter,
         feed: Feed,
         keys: SubjectKeys,
-        written: Callable[[], None],
         run_read: RunRead,
     ) -> None:
-        """`written` is called after each write, and `run_read` runs what blocks a thread."""
+        """`run_read` runs what blocks a thread."""
         self.committer = committer
-        self._written = written
         self._run_read = run_read
         self._path = WritePath(committer.cache, feed, keys)
 
@@ -61,5 +59,4 @@ class AsyncWriter:
         if callable(step):
             return await self._run_read(step)
         await self.committer.submit(step)
-        self._written()
         return None

@@ -9,12 +9,19 @@ from typing import Final
 
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
+from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore.pending import Pending, changes
 from jobledger.infra.eventstore.stored_event import Placed, Row
 from jobledger.projections.jobs import Change
 
 MAX_BATCH_WRITES: Final = 512
 MAX_CACHED_JOBS: Final = 10_000
+
+
+def refuse_closed(writes: Iterable[Pending]) -> None:
+    """Settles writes that came after their ledger was closed."""
+    for write in writes:
+        write.error = LedgerUnavailableError("this ledger was closed")
 
 
 class JobCache:

@@ -18,7 +18,7 @@ from typing import Final
 
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore.appender import Appender
-from jobledger.infra.eventstore.batch import MAX_BATCH_WRITES, Batch, JobCache
+from jobledger.infra.eventstore.batch import MAX_BATCH_WRITES, Batch, JobCache, refuse_closed
 from jobledger.infra.eventstore.pending import Pending, first_versions
 from jobledger.infra.postgres.connections import Connection, translated
 from psycopg.errors import UniqueViolation
@@ -29,21 +29,27 @@ LONGEST_PAUSE_SECONDS: Final = 1.0
 
 
 class Committer:
-    """Commits for all threads of a process; `close` it when no caller is left."""
+    """Commits for all threads of a process."""
 
     def __init__(
         self,
         connect: Callable[[], Connection],
+        written: Callable[[], None] = lambda: None,
         reconnect_timeout: float = RECONNECT_TIMEOUT_SECONDS,
     ) -> None:
-        """`reconnect_timeout`: seconds to wait for a server that went away."""
+        """`written` is called after each commit.
+
+        `reconnect_timeout`: seconds to wait for a server that went away.
+        """
         self.cache = JobCache()
+        self.written = written
         self._connect = connect
         self._reconnect_timeout = reconnect_timeout
         self._queue: SimpleQueue[_Caller | None] = SimpleQueue()
         self._committing = Lock()
         # Who holds `_committing` owns the appender and may change the cache.
         self._appender: Appender | None = None
+        self._closed = False
         self._thread = Thread(target=self._serve, name="jobledger-committer", daemon=True)
         self._thread.start()
 
@@ -58,6 +64,8 @@ class Committer:
         else:
             caller = _Caller(writes)
             self._queue.put(caller)
+            if self._closed:
+                self._refuse_waiting()
             caller.wait()
 
     def commit_carefully(self, writes: Sequence[Pending], *, doubt: bool) -> None:
@@ -67,11 +75,14 @@ class Committer:
                 self._commit_carefully(write, doubt=doubt)
 
     def close(self) -> None:
-        """Commits what still waits, and ends."""
+        """Commits what still waits, and ends; later writes are refused."""
         self._queue.put(None)
         self._thread.join()
-        if self._appender is not None:
-            self._appender.close()
+        with self._committing:
+            self._closed = True
+            if self._appender is not None:
+                self._appender.close()
+        self._refuse_waiting()
 
     def _serve(self) -> None:
         while (caller := self._queue.get()) is not None:
@@ -79,6 +90,15 @@ class Committer:
                 callers = self._with_waiting(caller)
                 self._commit_all([write for each in callers for write in each.writes])
                 wake(callers)
+
+    def _refuse_waiting(self) -> None:
+        """Wakes those who came while it was closed; whoever comes later does so itself."""
+        with suppress(Empty):
+            while True:
+                caller = self._queue.get_nowait()
+                if caller is not None:
+                    refuse_closed(caller.writes)
+                    caller.wake()
 
     def _with_waiting(self, caller: _Caller) -> list[_Caller]:
         """The caller and those that wait behind it."""
@@ -95,6 +115,9 @@ class Committer:
 
     def _commit_all(self, writes: Sequence[Pending]) -> None:
         """Settles all of them; never raises."""
+        if self._closed:
+            refuse_closed(writes)
+            return
         for start in range(0, len(writes), MAX_BATCH_WRITES):
             waiting = writes[start : start + MAX_BATCH_WRITES]
             for write in waiting:
@@ -103,6 +126,7 @@ class Committer:
             waiting = [write for write in waiting if not write.alone]
             while waiting:
                 waiting = self._commit_together(waiting)
+        self.written()
 
     def _commit_together(self, writes: Sequence[Pending]) -> Sequence[Pending]:
         """Commits a batch; returns those that have to be decided again."""

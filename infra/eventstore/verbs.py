@@ -9,6 +9,7 @@ accepted, and LedgerUnavailableError.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 from jobledger.domain import commands
@@ -43,14 +44,14 @@ class AboutReport(About, total=False):
 
 
 class Verbs(Generic[Answer]):
-    """Commands and reports. Each makes a request of its arguments and hands it to `ask`.
+    """Commands and reports. Each hands `ask` a function that makes a request of its arguments.
 
     `Answer` is the job as it is afterwards, or an awaitable of it. `data` of a report holds
     further fields, kept as they are given. A report that names its attempt (`attempt` or `run_id`)
     changes nothing else if the job is in a later one; domain/attempts.py says when one begins.
     """
 
-    def __init__(self, ask: Callable[[str, commands.JobCommand | Data, About], Answer]) -> None:
+    def __init__(self, ask: Callable[[str, Callable[[], commands.JobCommand | Data], About], Answer]) -> None:
         self._ask = ask
 
     def create(
@@ -67,19 +68,19 @@ class Verbs(Generic[Answer]):
         Raises JobExistsError if the name is taken.
         """
         said = {"labels": labels, "spec": spec, "preparing": preparing}
-        return self._ask(name, parse(commands.CreateJob, said), about)
+        return self._ask(name, partial(parse, commands.CreateJob, said), about)
 
     def cancel(self, name: str, reason: str | None = None, **about: Unpack[About]) -> Answer:
         """Asks for its end; a waiting or paused job is CANCELLED at once, others are CANCELLING."""
-        return self._ask(name, parse(commands.CancelJob, {"reason": reason}), about)
+        return self._ask(name, partial(parse, commands.CancelJob, {"reason": reason}), about)
 
     def pause(self, name: str, reason: str | None = None, **about: Unpack[About]) -> Answer:
         """Stops it so that it can be resumed."""
-        return self._ask(name, parse(commands.PauseJob, {"reason": reason}), about)
+        return self._ask(name, partial(parse, commands.PauseJob, {"reason": reason}), about)
 
     def resume(self, name: str, *, running: bool = False, **about: Unpack[About]) -> Answer:
         """Lets a paused job wait to run again, or run again at once (`running`)."""
-        return self._ask(name, parse(commands.ResumeJob, {"running": running}), about)
+        return self._ask(name, partial(parse, commands.ResumeJob, {"running": running}), about)
 
     def update(
         self,
@@ -94,37 +95,33 @@ class Verbs(Generic[Answer]):
         New labels hold at once. Raises EtagMismatchError unless the job's etag is `etag`, if given.
         """
         said = {"spec": spec, "labels": labels, "etag": etag}
-        return self._ask(name, parse(commands.UpdateJob, said), about)
+        return self._ask(name, partial(parse, commands.UpdateJob, said), about)
 
     def change_config(
         self, name: str, spec: Fields, etag: str | None = None, **about: Unpack[About]
     ) -> Answer:
         """Replaces a live job's configuration at once; `etag` as in `update`."""
-        return self._ask(name, parse(commands.ChangeConfig, {"spec": spec, "etag": etag}), about)
+        return self._ask(name, partial(parse, commands.ChangeConfig, {"spec": spec, "etag": etag}), about)
 
     def retry(self, name: str, reason: str | None = None, **about: Unpack[About]) -> Answer:
         """Begins a new attempt at a job that has ended."""
-        return self._ask(name, parse(commands.RetryJob, {"reason": reason}), about)
+        return self._ask(name, partial(parse, commands.RetryJob, {"reason": reason}), about)
 
     def change_labels(
         self, name: str, labels: Mapping[str, str], etag: str | None = None, **about: Unpack[About]
     ) -> Answer:
         """Replaces all its labels; `etag` as in `update`."""
-        return self._ask(
-            name, parse(commands.ChangeLabels, {"labels": labels, "etag": etag}), about
-        )
+        return self._ask(name, partial(parse, commands.ChangeLabels, {"labels": labels, "etag": etag}), about)
 
     def change_policy(
         self, name: str, policy: Fields, etag: str | None = None, **about: Unpack[About]
     ) -> Answer:
         """Says who may do what with it (google.iam.v1.Policy); the ledger keeps it. `etag` as in `update`."""
-        return self._ask(
-            name, parse(commands.ChangePolicy, {"policy": policy, "etag": etag}), about
-        )
+        return self._ask(name, partial(parse, commands.ChangePolicy, {"policy": policy, "etag": etag}), about)
 
     def delete(self, name: str, *, stop: bool = False, **about: Unpack[About]) -> Answer:
         """Takes a job that has ended, or is stopped now (`stop`), out of lists; its history is kept."""
-        return self._ask(name, parse(commands.DeleteJob, {"stop": stop}), about)
+        return self._ask(name, partial(parse, commands.DeleteJob, {"stop": stop}), about)
 
     def queued(
         self,
@@ -138,19 +135,19 @@ class Verbs(Generic[Answer]):
         A running job was sent back to the queue by that: a new attempt begins.
         """
         said = {"queuePosition": queue_position, **data}
-        return self._ask(name, parse_data("Queued", said), about)
+        return self._ask(name, partial(parse_data, "Queued", said), about)
 
     def preparing(self, name: str, data: Fields = {}, **about: Unpack[AboutReport]) -> Answer:
         """Something is being made ready for it: PENDING."""
-        return self._ask(name, parse_data("Preparing", data), about)
+        return self._ask(name, partial(parse_data, "Preparing", data), about)
 
     def started(self, name: str, data: Fields = {}, **about: Unpack[AboutReport]) -> Answer:
         """It runs; in a new attempt, if the report names one that has not begun yet."""
-        return self._ask(name, parse_data("Started", data), about)
+        return self._ask(name, partial(parse_data, "Started", data), about)
 
     def updating(self, name: str, data: Fields = {}, **about: Unpack[AboutReport]) -> Answer:
         """Its configuration is being changed."""
-        return self._ask(name, parse_data("Updating", data), about)
+        return self._ask(name, partial(parse_data, "Updating", data), about)
 
     def updated(
         self,
@@ -162,29 +159,29 @@ class Verbs(Generic[Answer]):
     ) -> Answer:
         """The change is over: `spec` is the new one whole, or `error` says why it failed."""
         said = {"spec": spec, "error": error, **data}
-        return self._ask(name, parse_data("Updated", said), about)
+        return self._ask(name, partial(parse_data, "Updated", said), about)
 
     def paused(
         self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """It was stopped, and can be resumed."""
-        return self._ask(name, parse_data("Paused", {"reason": reason, **data}), about)
+        return self._ask(name, partial(parse_data, "Paused", {"reason": reason, **data}), about)
 
     def resumed(self, name: str, data: Fields = {}, **about: Unpack[AboutReport]) -> Answer:
         """It waits to run again after a pause."""
-        return self._ask(name, parse_data("Resumed", data), about)
+        return self._ask(name, partial(parse_data, "Resumed", data), about)
 
     def cancelling(
         self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """Its end was asked for elsewhere."""
-        return self._ask(name, parse_data("Cancelling", {"reason": reason, **data}), about)
+        return self._ask(name, partial(parse_data, "Cancelling", {"reason": reason, **data}), about)
 
     def cancelled(
         self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """It ended because that was asked for."""
-        return self._ask(name, parse_data("Cancelled", {"reason": reason, **data}), about)
+        return self._ask(name, partial(parse_data, "Cancelled", {"reason": reason, **data}), about)
 
     def succeeded(
         self,
@@ -194,7 +191,7 @@ class Verbs(Generic[Answer]):
         **about: Unpack[AboutReport],
     ) -> Answer:
         """It ended well; `output` is what it made."""
-        return self._ask(name, parse_data("Succeeded", {"output": output, **data}), about)
+        return self._ask(name, partial(parse_data, "Succeeded", {"output": output, **data}), about)
 
     def partially_succeeded(
         self,
@@ -204,7 +201,7 @@ class Verbs(Generic[Answer]):
         **about: Unpack[AboutReport],
     ) -> Answer:
         """It ended, and some results may be missing."""
-        return self._ask(name, parse_data("PartiallySucceeded", {"output": output, **data}), about)
+        return self._ask(name, partial(parse_data, "PartiallySucceeded", {"output": output, **data}), about)
 
     def failed(
         self,
@@ -214,19 +211,19 @@ class Verbs(Generic[Answer]):
         **about: Unpack[AboutReport],
     ) -> Answer:
         """It ended badly; `error` is a google.rpc.Status, or its message (code 2, UNKNOWN)."""
-        return self._ask(name, parse_data("Failed", {"error": error, **data}), about)
+        return self._ask(name, partial(parse_data, "Failed", {"error": error, **data}), about)
 
     def expired(
         self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """Its time ran out."""
-        return self._ask(name, parse_data("Expired", {"reason": reason, **data}), about)
+        return self._ask(name, partial(parse_data, "Expired", {"reason": reason, **data}), about)
 
     def retried(
         self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """A new attempt began elsewhere."""
-        return self._ask(name, parse_data("Retried", {"reason": reason, **data}), about)
+        return self._ask(name, partial(parse_data, "Retried", {"reason": reason, **data}), about)
 
     def progress_reported(
         self,
@@ -236,26 +233,26 @@ class Verbs(Generic[Answer]):
         **about: Unpack[AboutReport],
     ) -> Answer:
         """How far it is; `output` is what it has made so far."""
-        return self._ask(name, parse_data("ProgressReported", {"output": output, **data}), about)
+        return self._ask(name, partial(parse_data, "ProgressReported", {"output": output, **data}), about)
 
     def labels_changed(
         self, name: str, labels: Mapping[str, str], data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """Its labels were replaced elsewhere."""
-        return self._ask(name, parse_data("LabelsChanged", {"labels": labels, **data}), about)
+        return self._ask(name, partial(parse_data, "LabelsChanged", {"labels": labels, **data}), about)
 
     def config_changed(
         self, name: str, spec: Fields, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """Its configuration was replaced elsewhere."""
-        return self._ask(name, parse_data("ConfigChanged", {"spec": spec, **data}), about)
+        return self._ask(name, partial(parse_data, "ConfigChanged", {"spec": spec, **data}), about)
 
     def policy_changed(
         self, name: str, policy: Fields, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """Who may do what with it was changed elsewhere."""
-        return self._ask(name, parse_data("PolicyChanged", {"policy": policy, **data}), about)
+        return self._ask(name, partial(parse_data, "PolicyChanged", {"policy": policy, **data}), about)
 
     def deleted(self, name: str, data: Fields = {}, **about: Unpack[AboutReport]) -> Answer:
         """It was deleted elsewhere."""
-        return self._ask(name, parse_data("Deleted", data), about)
+        return self._ask(name, partial(parse_data, "Deleted", data), about)

@@ -1,6 +1,6 @@
 """Writes for callers in threads."""
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from typing import Any, TypeVar, Unpack
 
 from jobledger.domain.commands import JobCommand
@@ -23,13 +23,9 @@ Result = TypeVar("Result")
 class Writer:
     """Writes to one ledger; any number of threads may use it."""
 
-    def __init__(
-        self, committer: Committer, feed: Feed, keys: SubjectKeys, written: Callable[[], None]
-    ) -> None:
-        """`written` is called after each write."""
+    def __init__(self, committer: Committer, feed: Feed, keys: SubjectKeys) -> None:
         self.committer = committer
         self._keys = keys
-        self._written = written
         self._path = WritePath(committer.cache, feed, keys)
 
     def write(self, name: str, request: Data | JobCommand, about: About) -> Recorded:
@@ -91,7 +87,7 @@ class Writer:
             raise write.error
 
     def close(self) -> None:
-        """Writes what still waits."""
+        """Writes what still waits; later writes are refused."""
         self.committer.close()
 
     def _run(self, steps: Generator[Step, Any, Result]) -> Result:
@@ -107,5 +103,4 @@ class Writer:
         if callable(step):
             return step()
         self.committer.submit(step)
-        self._written()
         return None

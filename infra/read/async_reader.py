@@ -5,18 +5,23 @@ its way. Every other read runs in a thread.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from itertools import chain, islice
+from threading import Lock
+from typing import Final, Generic, TypeVar
 
 from jobledger.domain.errors import JobNotFoundError
 from jobledger.domain.job import Job
 from jobledger.domain.names import parse_name
+from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore.appender import READ_JOBS
 from jobledger.infra.postgres.connections import AsyncConnection, connect_async, translated
 from jobledger.projections.jobs import job_of
 
 Result = TypeVar("Result")
+CHUNK: Final = 1_000
+"""Values of an iteration that are read at a time."""
 
 
 class AsyncReader:
@@ -29,9 +34,12 @@ class AsyncReader:
         self._connection: AsyncConnection | None = None
         self._wanted: dict[str, list[asyncio.Future[Job | None]]] = {}
         self._reading: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def run(self, read: Callable[[], Result]) -> Result:
-        """Runs what blocks a thread."""
+        """Runs what blocks a thread; raises LedgerUnavailableError once it is closed."""
+        if self._closed:
+            raise LedgerUnavailableError("this ledger was closed")
         return await asyncio.get_running_loop().run_in_executor(self._threads, read)
 
     async def get(self, name: str) -> Job:
@@ -45,6 +53,8 @@ class AsyncReader:
 
     async def current(self, name: str) -> Job | None:
         """The job as it is, also a deleted one; None if there is none."""
+        if self._closed:
+            raise LedgerUnavailableError("this ledger was closed")
         loop = asyncio.get_running_loop()
         found: asyncio.Future[Job | None] = loop.create_future()
         self._wanted.setdefault(name, []).append(found)
@@ -53,28 +63,41 @@ class AsyncReader:
         return await found
 
     async def close(self) -> None:
-        """Ends the connection and the threads."""
-        self._threads.shutdown()
+        """Ends the connection and the threads, once what they read is read."""
+        self._closed = True
+        await asyncio.to_thread(self._threads.shutdown)
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
         if self._connection is not None:
             await self._connection.close()
 
     async def _read_all(self) -> None:
+        wanted: dict[str, list[asyncio.Future[Job | None]]] = {}
         try:
             while self._wanted:
                 wanted, self._wanted = self._wanted, {}
-                waiting = [(name, found) for name, each in wanted.items() for found in each]
-                try:
-                    jobs = await self._read([*wanted])
-                except Exception as error:
-                    for _, found in waiting:
-                        if not found.done():  # Its task may be cancelled.
-                            found.set_exception(error)
-                else:
-                    for name, found in waiting:
-                        if not found.done():
-                            found.set_result(jobs.get(name))
+                await self._answer(wanted)
+        except BaseException:
+            # The loop is ending: nobody is left to read.
+            for found in chain(*wanted.values(), *self._wanted.values()):
+                found.cancel()
+            self._wanted = {}
+            raise
         finally:
             self._reading = None
+
+    async def _answer(self, wanted: Mapping[str, Iterable[asyncio.Future[Job | None]]]) -> None:
+        waiting = [(name, found) for name, each in wanted.items() for found in each]
+        try:
+            jobs = await self._read([*wanted])
+        except Exception as error:
+            for _, found in waiting:
+                if not found.done():  # Its task may be cancelled.
+                    found.set_exception(error)
+        else:
+            for name, found in waiting:
+                if not found.done():
+                    found.set_result(jobs.get(name))
 
     async def _read(self, names: list[str]) -> dict[str, Job]:
         with translated():
@@ -88,3 +111,22 @@ class AsyncReader:
             self._connection = None
             self._connection = await connect_async(self._info)
         return self._connection
+
+
+class Chunks(Generic[Result]):
+    """An iteration of the database, whose parts are read by any threads, one after the other."""
+
+    def __init__(self, values: Iterator[Result]) -> None:
+        self._values = values
+        self._reading = Lock()
+
+    def read(self) -> Sequence[Result]:
+        """The next values; none at the end."""
+        with self._reading:
+            return [*islice(self._values, CHUNK)]
+
+    def close(self) -> None:
+        """Ends it, once what is being read is read: its task may have been cancelled meanwhile."""
+        with self._reading:
+            if isinstance(self._values, Generator):
+                self._values.close()

@@ -111,10 +111,11 @@ def test_who_is_answered_has_written_and_who_is_refused_has_not(
 
 
 def random_call(ledger: Ledger, random: Random) -> Callable[..., Job]:
-    return random.choice(
-        [ledger.create, ledger.create, ledger.started, ledger.failed, ledger.cancel, ledger.pause,
-         ledger.resume, ledger.retry, ledger.delete, ledger.succeeded]
-    )  # fmt: skip
+    calls: list[Callable[..., Job]] = [
+        ledger.create, ledger.create, ledger.started, ledger.failed, ledger.cancel, ledger.pause,
+        ledger.resume, ledger.retry, ledger.delete, ledger.succeeded,
+    ]  # fmt: skip
+    return random.choice(calls)
 
 
 def test_a_refusal_says_the_state_that_was_there(ledger: Ledger) -> None:
