@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial, wraps
 from itertools import islice
@@ -157,7 +157,9 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
         return await self.run(lambda: [*islice(self.ledger.events(after, follow=False), limit)])
 
     @documented(Ledger.events)
-    async def events(self, after: int = 0, *, follow: bool = True) -> AsyncIterator[RecordedEvent]:
+    async def events(
+        self, after: int = 0, *, follow: bool = True
+    ) -> AsyncGenerator[RecordedEvent, None]:
         pause = FIRST_PAUSE_SECONDS
         while not self.ledger.reader.closed.is_set():
             page = await self.events_after(after, CHUNK)
@@ -180,7 +182,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
         order_by: str = "",
         as_of: Given | None = None,
         clock: Clock | str | None = None,
-    ) -> AsyncIterator[Job]:
+    ) -> AsyncGenerator[Job, None]:
         scan = partial(
             self.ledger.scan, filter, limit=limit, order_by=order_by, as_of=as_of, clock=clock
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import os
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -25,6 +28,7 @@ from tests.exports import write_past
 from tests.forms import FORMS, Opener, opened
 from tests.grpc_clients import Clients, connected
 from tests.ledgers import new_ledger, odd_jobs
+from tests.loops import FACTORIES, Factory, run
 from tests.selection import keep_postgres, mark_postgres, mark_slow, put_long_files_first
 from tests.servers import Server, new_server, serving
 from tests.traces import Answer, drop_trace, opened_trace
@@ -84,6 +88,12 @@ def open_ledger(form: str) -> Opener:
 def ledger(dsn: str, ledger_name: str, open_ledger: Opener) -> Iterator[Ledger]:
     with open_ledger(dsn, ledger_name) as ledger:
         yield ledger
+
+
+@pytest.fixture(params=FACTORIES)
+def loop_factory(request: pytest.FixtureRequest) -> Factory:
+    """Lets a test that is a coroutine run on each kind of loop."""
+    return FACTORIES[request.param]
 
 
 @pytest.fixture
@@ -191,6 +201,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marked = metafunc.definition.get_closest_marker("both_forms") is not None
     if marked and "form" in metafunc.fixturenames:
         metafunc.parametrize("form", FORMS, indirect=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Runs a test that is a coroutine."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    given: dict[str, Any] = pyfuncitem.funcargs
+    arguments = {name: given[name] for name in inspect.signature(pyfuncitem.obj).parameters}
+    run(pyfuncitem.obj(**arguments), given.get("loop_factory", asyncio.new_event_loop))
+    return True
 
 
 @pytest.hookimpl(tryfirst=True)

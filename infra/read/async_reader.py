@@ -7,10 +7,12 @@ its way. Every other read runs in a thread.
 import asyncio
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import chain, islice
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
+import psycopg
 from jobledger.domain.errors import JobNotFoundError
 from jobledger.domain.job import Job
 from jobledger.domain.names import parse_name
@@ -101,16 +103,19 @@ class AsyncReader:
 
     async def _read(self, names: list[str]) -> dict[str, Job]:
         with translated():
-            connection = await self._connected()
-            cursor = await connection.execute(READ_JOBS, (names,), prepare=True, binary=True)
-            return {row[0]: job_of(row) for row in await cursor.fetchall()}
-
-    async def _connected(self) -> AsyncConnection:
-        """The connection, made anew if it broke."""
-        if self._connection is None or self._connection.closed or self._connection.broken:
+            if self._connection is not None:
+                # It may have broken since: reading again harms nobody.
+                with suppress(psycopg.OperationalError):
+                    return await _jobs(self._connection, names)
+                await self._connection.close()
             self._connection = None
             self._connection = await connect_async(self._info)
-        return self._connection
+            return await _jobs(self._connection, names)
+
+
+async def _jobs(connection: AsyncConnection, names: list[str]) -> dict[str, Job]:
+    cursor = await connection.execute(READ_JOBS, (names,), prepare=True, binary=True)
+    return {row[0]: job_of(row) for row in await cursor.fetchall()}
 
 
 class Chunks(Generic[Result]):

@@ -50,7 +50,9 @@ def test_what_is_refused_in_a_batch_that_fails_is_decided_again(
 
 def wait_until_blocked(connection: psycopg.Connection[tuple[object, ...]], callers: int) -> None:
     """Waits until so many backends wait for a lock."""
-    for _ in range(200):
+    for _ in range(500):
+        # A transaction would go on to see what it saw first.
+        connection.execute("SELECT pg_stat_clear_snapshot()")
         row = connection.execute(
             "SELECT count(*) FROM pg_stat_activity"
             " WHERE wait_event_type = 'Lock' AND datname = current_database()"
