@@ -1,0 +1,97 @@
+"""AsyncLedger has whatever Ledger has, with `await`: names, parameters, documentation."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+from jobledger import AsyncLedger, Ledger
+
+NOT_FOR_ASYNCIO = {
+    "pool": "connections for threads",
+    # Names from before there was an AsyncLedger:
+    "opened": "decrypted",
+    "reveal": "decrypt",
+    "reveal_text": "decrypt_json",
+    "seal": "checkpoint",
+}
+"""What AsyncLedger lacks, and why: or the name that it has it by."""
+ONLY_FOR_ASYNCIO = {"events_after", "run"}
+ITERATIONS = {"events", "scan"}
+
+
+def public(form: type) -> set[str]:
+    return {name for name in dir(form) if not name.startswith("_")}
+
+
+METHODS = sorted(name for name in public(Ledger) if inspect.isroutine(getattr(Ledger, name)))
+SHARED = [name for name in METHODS if name not in NOT_FOR_ASYNCIO]
+
+
+def parameters(method: Any) -> list[inspect.Parameter]:
+    return list(inspect.signature(method).parameters.values())
+
+
+def test_each_form_has_what_the_other_has() -> None:
+    assert public(Ledger) - public(AsyncLedger) == set(NOT_FOR_ASYNCIO)
+    assert public(AsyncLedger) - public(Ledger) == ONLY_FOR_ASYNCIO
+    assert len(METHODS) > 60
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [each for each in NOT_FOR_ASYNCIO.items() if each[0] != "pool"]
+)
+def test_what_it_lacks_is_an_older_name(old: str, new: str) -> None:
+    assert getattr(Ledger, old) is getattr(Ledger, new)
+    assert hasattr(AsyncLedger, new)
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_a_method_takes_the_same_parameters(name: str) -> None:
+    asked, mine = parameters(getattr(Ledger, name)), parameters(getattr(AsyncLedger, name))
+    if name == "open":
+        assert mine.pop().name == "threads"
+    assert mine == asked
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_a_method_has_the_same_documentation(name: str) -> None:
+    documentation = inspect.getdoc(getattr(AsyncLedger, name))
+    assert documentation
+    if name == "open":
+        assert "`threads`" in documentation
+        assert "Raises SchemaError" in documentation
+    else:
+        assert documentation == inspect.getdoc(getattr(Ledger, name))
+
+
+@pytest.mark.parametrize("name", [name for name in SHARED if name in vars(AsyncLedger)])
+def test_a_method_of_its_own_is_awaited_or_iterated_over(name: str) -> None:
+    method = inspect.unwrap(getattr(AsyncLedger, name), stop=inspect.iscoroutinefunction)
+    if name in ITERATIONS:
+        assert inspect.isasyncgenfunction(method)
+    else:
+        assert inspect.iscoroutinefunction(method)
+
+
+async def test_commands_and_reports_are_coroutines(dsn: str, ledger_name: str) -> None:
+    inherited = [name for name in SHARED if name not in vars(AsyncLedger)]
+    assert len(inherited) == 29
+    async with await AsyncLedger.open(dsn, ledger_name) as ledger:
+        for name in inherited:
+            given = ["projects/p/jobs/a", {}][: _required(getattr(AsyncLedger, name))]
+            called = getattr(ledger, name)(*given)
+            assert inspect.iscoroutine(called), name
+            called.close()
+
+
+def test_what_one_form_iterates_over_the_other_does() -> None:
+    for name in SHARED:
+        returns = str(inspect.signature(getattr(Ledger, name)).return_annotation)
+        assert returns.startswith(("Iterator", "Generator")) is (name in ITERATIONS), name
+
+
+def _required(method: Any) -> int:
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return sum(p.default is p.empty and p.kind is kind for p in parameters(method)) - 1
