@@ -22,6 +22,7 @@ def begin_run(ledger: Ledger, name: str, run: int, cut: int) -> None:
     assert ledger.report(name, parse_data("RunStarted", said)).events[0].type == "RunStarted"
 
 
+@pytest.mark.both_forms
 def test_each_example_is_sampled_once(ledger: Ledger) -> None:
     name = make_job(ledger, spec_of())
     assert ledger.record_predictions(name, told("abc")) == (3, 0, 0, 0, [])
@@ -44,6 +45,7 @@ def test_examples_are_kept_by_a_hash_of_their_keys(ledger: Ledger) -> None:
     assert [sample["input"]["text"] for sample in read_page(ledger.reader, name, 0, 1_000)] == kept
 
 
+@pytest.mark.both_forms
 def test_an_interval_has_room_for_so_many_examples(ledger: Ledger) -> None:
     name = make_job(ledger, spec_of(example_count=3))
     assert ledger.record_predictions(name, told("ab"))[:4] == (2, 0, 0, 0)

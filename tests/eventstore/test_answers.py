@@ -13,6 +13,7 @@ from jobledger.domain.errors import IllegalTransitionError, JobExistsError, Ledg
 from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
+from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore.appender import LOCK_HEAD
 from jobledger.infra.upkeep.verify import verify
 
@@ -126,3 +127,36 @@ def test_a_refusal_says_the_state_that_was_there(ledger: Ledger) -> None:
     with pytest.raises(IllegalTransitionError) as caught:
         ledger.pause(NAME)
     assert caught.value.state == JobState.SUCCEEDED.name
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_threads_that_write_while_it_is_closed_are_answered_or_refused(
+    dsn: str, ledger_name: str, attempt: int
+) -> None:
+    ledger = Ledger.open(dsn, ledger_name)
+    acknowledged: list[str] = []
+
+    def write(number: int) -> None:
+        for n in range(100_000):
+            name = f"projects/p/jobs/j{number}-{n}"
+            try:
+                ledger.create(name)
+            except LedgerUnavailableError as refused:
+                assert "closed" in refused.reason
+                assert refused.written is False
+                return
+            acknowledged.append(name)
+        raise AssertionError("it was never closed")
+
+    with ThreadPoolExecutor(16) as threads:
+        writers = [threads.submit(write, number) for number in range(16)]
+        while len(acknowledged) < 50:
+            threading.Event().wait(0.01)
+        ledger.close()
+        for writer in writers:
+            writer.result(30)
+    with pytest.raises(LedgerUnavailableError, match="closed"):
+        ledger.started(acknowledged[0])
+    ledger.close()
+    with Ledger.open(dsn, ledger_name) as again:
+        assert sorted(event.name for event in again.events(follow=False)) == sorted(acknowledged)
