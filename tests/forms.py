@@ -1,7 +1,5 @@
 """The two forms of a ledger, so that one test is about both: `Ledger` itself, and `AsyncLedger` behind its methods."""
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator

@@ -1,7 +1,5 @@
 """Event loops for tests that are coroutines, in asyncio's debug mode."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar

@@ -1,7 +1,5 @@
 """What tests of AsyncLedger share: writers kept waiting, backends ended, connections counted."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager

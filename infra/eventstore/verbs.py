@@ -51,7 +51,9 @@ class Verbs(Generic[Answer]):
     changes nothing else if the job is in a later one; domain/attempts.py says when one begins.
     """
 
-    def __init__(self, ask: Callable[[str, Callable[[], commands.JobCommand | Data], About], Answer]) -> None:
+    def __init__(
+        self, ask: Callable[[str, Callable[[], commands.JobCommand | Data], About], Answer]
+    ) -> None:
         self._ask = ask
 
     def create(
@@ -101,7 +103,9 @@ class Verbs(Generic[Answer]):
         self, name: str, spec: Fields, etag: str | None = None, **about: Unpack[About]
     ) -> Answer:
         """Replaces a live job's configuration at once; `etag` as in `update`."""
-        return self._ask(name, partial(parse, commands.ChangeConfig, {"spec": spec, "etag": etag}), about)
+        return self._ask(
+            name, partial(parse, commands.ChangeConfig, {"spec": spec, "etag": etag}), about
+        )
 
     def retry(self, name: str, reason: str | None = None, **about: Unpack[About]) -> Answer:
         """Begins a new attempt at a job that has ended."""
@@ -111,13 +115,17 @@ class Verbs(Generic[Answer]):
         self, name: str, labels: Mapping[str, str], etag: str | None = None, **about: Unpack[About]
     ) -> Answer:
         """Replaces all its labels; `etag` as in `update`."""
-        return self._ask(name, partial(parse, commands.ChangeLabels, {"labels": labels, "etag": etag}), about)
+        return self._ask(
+            name, partial(parse, commands.ChangeLabels, {"labels": labels, "etag": etag}), about
+        )
 
     def change_policy(
         self, name: str, policy: Fields, etag: str | None = None, **about: Unpack[About]
     ) -> Answer:
         """Says who may do what with it (google.iam.v1.Policy); the ledger keeps it. `etag` as in `update`."""
-        return self._ask(name, partial(parse, commands.ChangePolicy, {"policy": policy, "etag": etag}), about)
+        return self._ask(
+            name, partial(parse, commands.ChangePolicy, {"policy": policy, "etag": etag}), about
+        )
 
     def delete(self, name: str, *, stop: bool = False, **about: Unpack[About]) -> Answer:
         """Takes a job that has ended, or is stopped now (`stop`), out of lists; its history is kept."""
@@ -201,7 +209,9 @@ class Verbs(Generic[Answer]):
         **about: Unpack[AboutReport],
     ) -> Answer:
         """It ended, and some results may be missing."""
-        return self._ask(name, partial(parse_data, "PartiallySucceeded", {"output": output, **data}), about)
+        return self._ask(
+            name, partial(parse_data, "PartiallySucceeded", {"output": output, **data}), about
+        )
 
     def failed(
         self,
@@ -233,13 +243,17 @@ class Verbs(Generic[Answer]):
         **about: Unpack[AboutReport],
     ) -> Answer:
         """How far it is; `output` is what it has made so far."""
-        return self._ask(name, partial(parse_data, "ProgressReported", {"output": output, **data}), about)
+        return self._ask(
+            name, partial(parse_data, "ProgressReported", {"output": output, **data}), about
+        )
 
     def labels_changed(
         self, name: str, labels: Mapping[str, str], data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """Its labels were replaced elsewhere."""
-        return self._ask(name, partial(parse_data, "LabelsChanged", {"labels": labels, **data}), about)
+        return self._ask(
+            name, partial(parse_data, "LabelsChanged", {"labels": labels, **data}), about
+        )
 
     def config_changed(
         self, name: str, spec: Fields, data: Fields = {}, **about: Unpack[AboutReport]
@@ -251,7 +265,9 @@ class Verbs(Generic[Answer]):
         self, name: str, policy: Fields, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """Who may do what with it was changed elsewhere."""
-        return self._ask(name, partial(parse_data, "PolicyChanged", {"policy": policy, **data}), about)
+        return self._ask(
+            name, partial(parse_data, "PolicyChanged", {"policy": policy, **data}), about
+        )
 
     def deleted(self, name: str, data: Fields = {}, **about: Unpack[AboutReport]) -> Answer:
         """It was deleted elsewhere."""

@@ -1,7 +1,5 @@
 """Each caller is told what became of its own write, whatever happened to the batch that it was in."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

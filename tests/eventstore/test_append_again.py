@@ -1,7 +1,5 @@
 """A history appended again: what is there is left out, what follows is written, what differs is refused."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count

@@ -1,7 +1,5 @@
 """Writes of asyncio's tasks: they share commits, and each is settled, whatever becomes of its task."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable
 

@@ -1,7 +1,5 @@
 """Attempts: which report begins one, which speaks of an earlier one, and what the ledger keeps of both."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count

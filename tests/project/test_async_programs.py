@@ -1,7 +1,5 @@
 """Programs that use AsyncLedger: a FastAPI application, and scripts that end in every way."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import socket

@@ -1,7 +1,5 @@
 """What type checkers know of both forms of a ledger: this is only checked by mypy, and never run."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
 from datetime import datetime

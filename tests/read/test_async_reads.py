@@ -1,7 +1,5 @@
 """Reads of asyncio's tasks: one that is given up or broken off leaves nothing behind."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import aclosing
 

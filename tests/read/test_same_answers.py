@@ -1,7 +1,5 @@
 """Both forms of a ledger answer alike: each method that reads or forgets, asked the same of the same ledger."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
