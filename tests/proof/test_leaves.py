@@ -348,7 +348,7 @@ def test_postgresql_sends_what_python_encodes(dsn: str, ledger: Ledger) -> None:
         assert Entry.decode(stored.entry(salt)) == entry
         hashes.append(stored.hash(salt))
     assert hash_rows(rows, salts) == b"".join(hashes)
-    assert {entry[5] for entry in read} == {0, 1}
+    assert {entry[5] for entry in read} == {0, 1, 2}
     assert any(entry[6] is None for entry in read)
 
 
