@@ -14,6 +14,9 @@ from pydantic.alias_generators import to_camel
 
 MAX_DATA_BYTES: Final = 256 * 1024
 Model = TypeVar("Model", bound=BaseModel)
+PLACED: Final = 100
+"""A schema number above this one marks data that says where its event takes effect (`placed`)."""
+PLACED_KEY: Final = "@placed"
 UNKNOWN: Final = 2
 CANCELLED: Final = 1
 

@@ -10,6 +10,7 @@ LedgerError
 ├── NotSamplingError            no predictions are sampled of it now: name, why
 ├── EtagMismatchError           the job is not as its etag says: name
 ├── VersionConflictError        somebody else wrote first: name, expected, actual
+├── PastNeededError             a late report can only be decided on with the job's events: name
 └── RequestReusedError          a request id that already wrote something else: request_id, name
 
 Errors carry fields and make their sentence from them; what an edge answers for
@@ -57,6 +58,14 @@ class DataTooLargeError(InvalidFieldError):
         self.size = size
         self.limit = limit
         super().__init__("data", f"{size} bytes of JSON, and an event holds {limit} at most")
+
+
+class PastNeededError(LedgerError):
+    """Where a late report takes effect is found in the job's events, which were not given."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"what happened to {name} is needed to place a late report on it")
 
 
 class JobNotFoundError(LedgerError):

@@ -3,6 +3,9 @@
 An event's stored name is the name of its data class, with a schema number: both
 only ever gain versions. `UPCASTERS` turn data stored under an older schema into
 today's. Fields the ledger has no meaning for are kept as they were given.
+
+A late report that was put where it happened (see order.py) is stored as the event it
+reports, with a `Placement` in its data. Its schema number is the event's own plus PLACED.
 """
 
 from __future__ import annotations
@@ -13,10 +16,18 @@ from typing import Annotated, Any, ClassVar, Final, NamedTuple
 
 from jobledger.domain import canonical
 from jobledger.domain.canonical import JsonObject
-from jobledger.domain.data import MAX_DATA_BYTES, Data, Error, Labels, parse
-from jobledger.domain.errors import UnknownEventTypeError
+from jobledger.domain.data import (
+    MAX_DATA_BYTES,
+    PLACED,
+    PLACED_KEY,
+    Data,
+    Error,
+    Labels,
+    parse,
+)
+from jobledger.domain.errors import InvalidFieldError, UnknownEventTypeError
 from jobledger.domain.run_events import RUN_EVENTS, RunEvent
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 MAX_RUN_ID: Final = 256
 MAX_ATTEMPT: Final = 1_000_000
@@ -189,6 +200,55 @@ EVENT_TYPES: Final[dict[str, type[Data]]] = {
     **{cls.__name__: cls for cls in RUN_EVENTS},
 }
 
+
+class Placement(BaseModel):
+    """Where a late report takes effect."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    after: int = Field(ge=1)
+    """The version of the event that it follows in valid time."""
+    latest: bool = False
+    """Whether it enters the state in which the job is from then on: no other event did so later."""
+
+
+def _placed_class(cls: type[Data]) -> type[Data]:
+    """The class of the same data with a placement; its name is the event's."""
+    made = create_model(
+        cls.__name__,
+        __base__=cls,
+        __module__=cls.__module__,
+        __doc__=cls.__doc__,
+        placed=(Placement, Field(alias=PLACED_KEY)),
+    )
+    made.schema_number = cls.schema_number + PLACED
+    made.max_bytes = cls.max_bytes + 1024
+    # What a reporter calls "placed" stays one of its further fields.
+    made.model_config["populate_by_name"] = False
+    made.model_rebuild(force=True)
+    return made
+
+
+PLACED_TYPES: Final = {type_: _placed_class(cls) for type_, cls in EVENT_TYPES.items()}
+
+
+def place(report: Data, placement: Placement) -> Data:
+    """The report with its placement; raises InvalidFieldError if its data has a field of that name."""
+    said = report.json_object()
+    if PLACED_KEY in said:
+        raise InvalidFieldError(f"data.{PLACED_KEY}", "is a name that the ledger uses itself")
+    cls = PLACED_TYPES[type(report).__name__]
+    return parse(cls, said | {PLACED_KEY: placement.model_dump()}, "data.")
+
+
+def placement_of(data: Data) -> Placement | None:
+    """Where the event takes effect if it was put where it happened; None if it follows the one before it."""
+    if data.schema_number <= PLACED:
+        return None
+    placement: Placement = data.placed  # type: ignore[attr-defined] # It is of PLACED_TYPES.
+    return placement
+
+
 Upcaster = Callable[[JsonObject], JsonObject]
 WITHOUT_MEANING: Final = "ofSchema1"
 """Where fields of older data are kept that had no meaning then, and whose names have one now."""
@@ -229,13 +289,14 @@ def read_data(
     upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
 ) -> Data:
     """Stored data, of whatever schema it was written under, as today's class."""
-    cls = EVENT_TYPES.get(type_)
+    types = PLACED_TYPES if schema > PLACED else EVENT_TYPES
+    cls = types.get(type_)
     if cls is None or schema > cls.schema_number:
         raise UnknownEventTypeError(type_ if cls is None else f"{type_} (schema {schema})")
     data = canonical.decode(stored)
     for number in range(schema, cls.schema_number):
-        data = upcasters[type_, number](data)
-    return parse_data(type_, data)
+        data = upcasters[type_, number % PLACED](data)
+    return parse(cls, data, "data.")
 
 
 class Event(NamedTuple):
@@ -252,11 +313,24 @@ class Event(NamedTuple):
     actor: str | None = None
     request_id: str | None = None
     trace_parent: str | None = None
+    recorded_time: datetime | None = None
+    """When it was recorded, if that was before it occurred: its reporter's clock ran ahead."""
+
+    @property
+    def bounded_time(self) -> datetime:
+        """When it occurred, or was recorded, if that was earlier."""
+        return self.occurred_time if self.recorded_time is None else self.recorded_time
 
     @property
     def type(self) -> str:
         """The stored name of what happened: a key of LIFECYCLE."""
         return type(self.data).__name__
+
+    @property
+    def placed_after(self) -> int | None:
+        """The version that a late report follows in valid time; None for all other events."""
+        placement = placement_of(self.data)
+        return None if placement is None else placement.after
 
     @property
     def originator_id(self) -> str:

@@ -1,16 +1,18 @@
 """The job: folded from its events by `evolve`, and asked for more of them by `decide` and `judge`.
 
 A command is granted or refused; a report is kept as it is, or as `Contradicted`.
-The fold believes history and never refuses.
+The fold believes history and never refuses. It takes events in the order in which they take
+effect (see order.py).
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, assert_never
+from operator import attrgetter
+from typing import Any, Final, assert_never
 
 from jobledger.domain import events as e
 from jobledger.domain import run_events as r
@@ -47,8 +49,11 @@ from jobledger.domain.errors import (
     IllegalTransitionError,
     JobExistsError,
     JobNotFoundError,
+    PastNeededError,
 )
 from jobledger.domain.names import kind_of, project_of
+from jobledger.domain.order import CONTRADICTED, in_effect
+from jobledger.domain.placing import SETTERS, find_date, find_place, late
 from jobledger.domain.runs import closes_last, kept, open_runs, run_accepts, tell
 from jobledger.domain.states import (
     ACTIVE,
@@ -68,15 +73,26 @@ from jobledger.domain.states import (
 from pydantic import BaseModel, ConfigDict, Field
 
 S = JobState
+Past = Sequence[e.Event]
+TIMES: Final = (
+    "create_time",
+    "start_time",
+    "end_time",
+    "update_time",
+    "effective_time",
+    "delete_time",
+)
 
 
 class Job(BaseModel):
     """A job as its events make it; satisfies eventsourcing's ImmutableAggregateProtocol.
 
-    Times are UTC and those at which things occurred. `start_time` is the first
-    entry into RUNNING and never rewritten; `end_time` the entry into the terminal
-    state it is in; `update_time` the latest time any of its events occurred. `run_ids`
-    are those that its attempts were named by, the current attempt's last (None if that has none).
+    Times are UTC and those at which things occurred, or were recorded, if that was earlier.
+    `start_time` is the first entry into RUNNING; `end_time` the entry into the terminal state
+    it is in; `update_time` the latest time any of its events occurred. Where that is the time
+    of a contradicted report, `effective_time` is when the last event before took effect; else None.
+    `run_ids` are those that its attempts were named by, the current attempt's last (None if that
+    has none).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -89,6 +105,7 @@ class Job(BaseModel):
     start_time: datetime | None = None
     end_time: datetime | None = None
     update_time: datetime | None = None
+    effective_time: datetime | None = None
     delete_time: datetime | None = None
     error: JsonObject | None = None
     error_message: str | None = None
@@ -119,6 +136,21 @@ class Job(BaseModel):
         return base64.b64encode(digest[:8]).decode()
 
     @property
+    def last_effect(self) -> datetime | None:
+        """The time before which nothing that follows takes effect; None for a job without events."""
+        return self.effective_time or self.update_time
+
+    def known_at(self, recorded_time: datetime) -> Job:
+        """The job if its last events were recorded then, before which all of them happened."""
+        if self.update_time is None or self.update_time <= recorded_time:
+            return self
+        values = ((field, getattr(self, field)) for field in TIMES)
+        times = {field: min(time, recorded_time) for field, time in values if time is not None}
+        if times.get("effective_time") == recorded_time:
+            times["effective_time"] = None
+        return self.model_copy(update=times)
+
+    @property
     def standing(self) -> Standing:
         """What the next event meets: the state, nothing yet, or a deleted job."""
         if self.delete_time is not None:
@@ -127,12 +159,12 @@ class Job(BaseModel):
 
 
 def evolve(job: Job, event: e.Event) -> Job:
-    """The job after one more recorded event, whatever it is: history is believed, never judged."""
+    """The job after the event that takes effect next: history is believed, never judged."""
     return replay(job, (event,))
 
 
 def replay(job: Job, events: Iterable[e.Event]) -> Job:
-    """The job after `events`, in their order."""
+    """The job after `events`, in the order in which they are given, which is that of their effects."""
     after = _copied(job)
     # Nobody else has seen it yet: its fields may still be set.
     fields = after.__dict__
@@ -154,19 +186,48 @@ def _copied(job: Job) -> Job:
     return after
 
 
+def fold(job: Job, events: Iterable[e.Event]) -> Job:
+    """The job after `events` of any order, none of them missing.
+
+    Raises PastNeededError if one of them takes effect before events that `job` holds already.
+    """
+    following = sorted(events, key=attrgetter("version"))
+    if all(event.placed_after is None for event in following):
+        return replay(job, following)
+    if job.version:
+        raise PastNeededError(job.name)
+    return replay(job, in_effect(following))
+
+
+def recorded(job: Job, event: e.Event, past: Past | None = None) -> Job:
+    """The job after an event that is recorded next; `past` are all events before it.
+
+    Raises PastNeededError if it takes effect before others, and `past` is None or out of date.
+    """
+    if event.placed_after is None:
+        return evolve(job, event)
+    if past is None or not past or past[-1].version != job.version:
+        raise PastNeededError(job.name)
+    return fold(Job(name=job.name), [*past, event])
+
+
 def project_job(job: Job | None, events: Iterable[e.Event]) -> Job | None:
     """The same for eventsourcing's `Repository.get`, as its projector function."""
-    for event in events:
-        job = evolve(Job(name=event.name) if job is None else job, event)
-    return job
+    following = list(events)
+    if not following:
+        return job
+    return fold(Job(name=following[0].name) if job is None else job, following)
 
 
 def _apply(fields: dict[str, Any], event: e.Event) -> None:
-    data, at = event.data, event.occurred_time
+    data, at = event.data, event.bounded_time
     type_ = type(data).__name__
-    fields["version"] = event.version
-    if fields["update_time"] is None or at > fields["update_time"]:
-        fields["update_time"] = at
+    update = fields["update_time"]
+    if update is None or (at >= update and type_ != CONTRADICTED):
+        fields["update_time"], fields["effective_time"] = at, None
+    else:
+        _take_effect(fields, type_, at)
+    fields["version"] = max(fields["version"], event.version)
     to = state_after(type_)
     if to is not None:
         fields["state"] = to
@@ -175,6 +236,15 @@ def _apply(fields: dict[str, Any], event: e.Event) -> None:
             fields["start_time"] = at
         fields["error"], fields["error_message"] = _error(data, fields["error_message"])
     _tell(fields, data, at)
+
+
+def _take_effect(fields: dict[str, Any], type_: str, at: datetime) -> None:
+    """Notes when an event took effect that occurred before another, or is a contradicted report."""
+    update = fields["update_time"]
+    last = fields["effective_time"] or update
+    fields["update_time"] = latest = max(update, at)
+    effective = last if type_ == CONTRADICTED else max(at, last)
+    fields["effective_time"] = None if effective == latest else effective
 
 
 def _error(data: Data, before: str | None) -> tuple[JsonObject | None, str | None]:
@@ -236,11 +306,30 @@ def _runs_kept(fields: dict[str, Any]) -> JsonObject:
     return kept(fields["output"]) if fields["output"] and _has_runs(fields) else {}
 
 
-def decide(command: JobCommand, job: Job) -> tuple[Data, ...]:
+def decide(
+    command: JobCommand, job: Job, *, at: datetime | None = None, past: Past | None = None
+) -> tuple[Data, ...]:
     """What happens because of `command`; nothing, if it holds already.
 
-    Raises JobExistsError, JobNotFoundError, EtagMismatchError or IllegalTransitionError.
+    `at` is when it occurred, None for now; labels, configurations and policies are dated back to
+    that time if nothing changed them since. `past` is as in `judge`. Raises JobExistsError,
+    JobNotFoundError, EtagMismatchError, IllegalTransitionError, or PastNeededError.
     """
+    facts = _decided(command, job)
+    return tuple(_dated(fact, job, at, past) for fact in facts) if len(facts) == 1 else facts
+
+
+def _dated(fact: Data, job: Job, at: datetime | None, past: Past | None) -> Data:
+    """What a command made happen, as of the time that it is said to have occurred at."""
+    found = late(fact, job, at, is_allowed=True)
+    if found is None or found.event not in SETTERS:
+        return fact
+    placement = find_date(found, job, past)
+    return fact if placement is None else e.place(fact, placement)
+
+
+def _decided(command: JobCommand, job: Job) -> tuple[Data, ...]:
+    """The same in the order in which it is recorded."""
     standing = job.standing
     if isinstance(command, CreateJob):
         if standing is not NOTHING:
@@ -322,13 +411,28 @@ def _new_labels(labels: dict[str, str] | None, job: Job) -> tuple[Data, ...]:
     return () if labels is None or labels == job.labels else (e.LabelsChanged(labels=labels),)
 
 
-def judge(report: Data, job: Job, at: datetime | None = None) -> tuple[Data, ...]:
+def judge(
+    report: Data, job: Job, at: datetime | None = None, past: Past | None = None
+) -> tuple[Data, ...]:
     """What is recorded of a report: itself with what follows from it, or that it contradicts what is known.
 
     `at` is when it occurred, None for now. A report on an attempt that nobody began is preceded by
-    the beginning of that attempt, inferred. Raises JobNotFoundError for a report on a job that
-    nobody created.
+    the beginning of that attempt, inferred. A late report that fits where it happened is recorded as
+    placed there (see placing.py); `past` are all events of the job, to find that out. Raises
+    PastNeededError if they are needed and not given, and JobNotFoundError for a report on a job
+    that nobody created.
     """
+    facts = _judged(report, job, at)
+    is_allowed = not isinstance(facts[0], e.Contradicted)
+    found = late(report, job, at, is_allowed=is_allowed) if len(facts) == 1 else None
+    placement = None if found is None else find_place(found, job, past)
+    if placement is None:
+        return facts
+    return (e.place(report if not is_allowed else facts[0], placement),)
+
+
+def _judged(report: Data, job: Job, at: datetime | None) -> tuple[Data, ...]:
+    """The same in the order in which it is recorded."""
     event, standing = type(report).__name__, job.standing
     ahead = attempts_ahead(report, job, at)
     begun = _attempts_begun(report, job, ahead, at)

@@ -153,6 +153,11 @@ def state_after(event: str) -> JobState | None:
     return _STATE_AFTER[event]
 
 
+def leads_to(event: str) -> Standing | None:
+    """The state an event of that type leads to, or GONE; None where the job stays as it was."""
+    return EVALUATION[event].to
+
+
 _STATE_AFTER: Final = {
     event: rule.to if isinstance(rule.to, JobState) else None for event, rule in EVALUATION.items()
 }

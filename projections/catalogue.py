@@ -25,10 +25,10 @@ class Projection(NamedTuple):
         return read(f"jobledger.projections.{self.name}", "schema").encode()
 
 
-JOBS: Final = Projection("jobs", 5, ("jobs",), jobs.functions(), follows=False)
+JOBS: Final = Projection("jobs", 6, ("jobs",), jobs.functions(), follows=False)
 INTERVALS: Final = Projection(
     "intervals",
-    1,
+    2,
     ("intervals", "state_changes", "late_jobs"),
     intervals.functions(),
     follows=True,

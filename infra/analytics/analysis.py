@@ -33,9 +33,13 @@ DURATIONS: Final = sql.template(__package__, "durations")
 FAILURES: Final = sql.template(__package__, "failures")
 CONCURRENCY: Final = sql.template(__package__, "concurrency")
 ATTEMPTS: Final = sql.template(__package__, "attempts")
+REPORTERS: Final = sql.template(__package__, "reporters")
 
 TOP: Final = 20
 """Error messages in a report of failures, if nobody says how many."""
+TOLERANCE: Final = 1.0
+"""Seconds that a reporter's clock may run ahead or jump back without being flagged."""
+MAX_REPORTERS: Final = 1_000
 GONE: Final = 0
 """The number of a deleted job's state in `intervals`."""
 
@@ -60,6 +64,10 @@ ENDINGS: Final = {
     "expired": JobState.EXPIRED,
 }
 """The columns of throughput, and the state whose entries each counts."""
+CLOCK: Final = (
+    "actor", "worker", "count", "lastTime", "p50Seconds", "leastSeconds", "trendSecondsPerDay",
+    "aheadSeconds", "backSeconds", "flag",
+)  # fmt: skip
 REPORTS: Final[dict[str, Kind]] = {
     "throughput": Kind(THROUGHPUT, ("ended", *ENDINGS), {"ended": sorted(TERMINAL), **ENDINGS}),
     "queue-time": Kind(
@@ -79,6 +87,9 @@ REPORTS: Final[dict[str, Kind]] = {
     ),
     "concurrency": Kind(CONCURRENCY, ("jobs",), by_state="state_name(change.state)"),
     "attempts": Kind(ATTEMPTS, ("attempts", "state", "jobs"), bucketed=False),
+    "reporters": Kind(
+        REPORTERS, CLOCK, {"tolerance": TOLERANCE, "top": MAX_REPORTERS}, bucketed=False
+    ),
 }
 """On the occurred clock, deleted jobs included; times are where buckets begin (UTC).
 
@@ -89,6 +100,10 @@ run-time: seconds in RUNNING and UPDATING without a break, by when it left them 
 failures: error messages of jobs that FAILED or EXPIRED, the most frequent first.
 concurrency: jobs in a state (RUNNING) at just the instants buckets begin at.
 attempts: how many attempts the jobs that ended took, and how they stand.
+reporters: the clock of each actor and worker: the offset of its reports, which is the time they were
+recorded less the time they occurred (a delay, and the difference of the clocks), its change in a day,
+how far the clock ran ahead of the server's, how far a report occurred before one that was recorded
+earlier, and a flag where either is a second or more.
 """
 
 

@@ -28,7 +28,16 @@ UNITS: Final = {
     "failures": "jobs that failed",
     "concurrency": "jobs",
     "attempts": "jobs",
+    "reporters": "reports",
 }
+LABELS: Final = {
+    "failures": ("message",),
+    "attempts": ("attempts",),
+    "reporters": ("actor", "worker"),
+}
+"""The columns that name a bar, of reports without times."""
+PARTS: Final = {"reporters": "flag"}
+"""The column that tells a bar's parts apart, where it is not the state."""
 
 Line = list[tuple[datetime, float]]
 
@@ -105,13 +114,14 @@ def _lines(axes: Axes, report: Analysis) -> None:
 
 
 def _bars(axes: Axes, report: Analysis) -> None:
-    """Failures by message, or attempts by how many; a bar's parts are stacked by state."""
-    label = "message" if report.name == "failures" else "attempts"
-    amount = report.columns[-1] if report.name == "attempts" else "count"
+    """Failures by message, attempts by how many, or reporters; a bar's parts are stacked."""
+    labels = LABELS[report.name]
+    amount = "jobs" if report.name == "attempts" else "count"
     bars: dict[tuple[Any, ...], dict[str, int]] = defaultdict(dict)
     for row in report.rows:
         values = dict(zip(report.columns, row, strict=True))
-        bars[(values.get("group"), values[label])][values["state"]] = values[amount]
+        key = (values.get("group"), *(values[label] for label in labels))
+        bars[key][values[PARTS.get(report.name, "state")]] = values[amount]
     shown = list(islice(bars.items(), MOST_BARS))[::-1]
     names = [
         " · ".join(_shown(part)[:60] for part in key[0 if report.by else 1 :]) for key, _ in shown
@@ -122,7 +132,7 @@ def _bars(axes: Axes, report: Analysis) -> None:
         axes.barh(range(len(shown)), widths, left=left, label=state)
         left = [a + b for a, b in zip(left, widths, strict=True)]
     axes.set_yticks(range(len(shown)), names)
-    axes.set_ylabel("error message" if label == "message" else label)
+    axes.set_ylabel("error message" if report.name == "failures" else " · ".join(labels))
     begin, end = (f"{time:%Y-%m-%d %H:%M}" for time in report.window[:2])
     axes.set_xlabel(f"{UNITS[report.name]}, {begin} to {end} UTC")
     if len(bars) > MOST_BARS:

@@ -9,8 +9,9 @@ from typing import Any, Final
 import orjson
 import psycopg
 from jobledger.domain.errors import VersionConflictError
+from jobledger.domain.events import Event
 from jobledger.domain.job import Job
-from jobledger.infra.eventstore.stored_event import Placed, Row
+from jobledger.infra.eventstore.stored_event import Placed, RecordedEvent, Row
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
 from jobledger.projections.jobs import Change, job_of
@@ -23,8 +24,12 @@ READ_VERSIONS: Final = sql.load(__package__, "read_versions")
 FIND_REQUESTS: Final = sql.load(__package__, "find_requests")
 FIND_EVENTS: Final = sql.load(__package__, "find_events")
 ADVANCE_HEAD: Final = sql.load(__package__, "advance_head")
+READ_HISTORY: Final = sql.load(__package__, "read_history")
 MAY_COPY: Final = sql.load(__package__, "may_copy")
 OK: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
+
+
+LAST_VERSION: Final = 2**31 - 1
 
 
 class Appender:
@@ -67,6 +72,12 @@ class Appender:
         if not names:
             return {}
         return jobs_by_name(names, self.connection.execute(READ_JOBS, (list(names),)))
+
+    def history(self, name: str) -> list[Event]:
+        """All events of a job, oldest first."""
+        asked = {"name": name, "after": 0, "until": LAST_VERSION}
+        rows = self.connection.execute(READ_HISTORY, asked, binary=True)
+        return [RecordedEvent(*row).event for row in rows]
 
     def find_requests(self, request_ids: Sequence[str]) -> dict[str, str]:
         """Those that were used before, with the job each was used for."""

@@ -105,7 +105,7 @@ class AsyncCommitter:
         )
         rows = batch.rows
         placed = await appender.append(rows, batch.requests, batch.changes) if rows else None
-        self.cache.keep(batch.jobs.values())
+        self.cache.keep(batch.jobs.values(), placed)
         batch.settle(placed)
         for write in batch.retry_alone:
             self.cache.forget(write.names)

@@ -34,10 +34,10 @@ class JobCache:
         """The job, if it is here."""
         return self._jobs.get(name)
 
-    def keep(self, jobs: Iterable[Job]) -> None:
-        """Remembers them in the place of the oldest."""
+    def keep(self, jobs: Iterable[Job], placed: Placed | None) -> None:
+        """Remembers them in the place of the oldest, as they are once they were written."""
         for job in jobs:
-            self._jobs[job.name] = job
+            self._jobs[job.name] = job if placed is None else job.known_at(placed.recorded_time)
         while len(self._jobs) > MAX_CACHED_JOBS:
             del self._jobs[next(iter(self._jobs))]
 

@@ -12,7 +12,7 @@ from jobledger.domain.events import Event
 from jobledger.domain.job import Job
 from jobledger.domain.names import parse_name, parse_text, parse_time, parse_trace_parent
 from jobledger.infra.eventstore.appender import Appender
-from jobledger.infra.eventstore.pending import DecidedWrite, Pending
+from jobledger.infra.eventstore.pending import Pending, fold_all, placed_names
 from jobledger.infra.eventstore.stored_event import Placed, Row, row_of
 from jobledger.infra.postgres import sql
 from jobledger.infra.privacy.envelope import MARKER, Key
@@ -83,12 +83,13 @@ class BulkWrite(Pending):
 
     def decide(self, jobs: dict[str, Job]) -> None:
         """History is believed: the events are folded, not judged."""
-        DecidedWrite(self.rows, self.events).decide(jobs)
+        fold_all(self.events, jobs, self.pasts)
 
     def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
         """By COPY and the fold in SQL, if this role may; through `append` otherwise."""
         if not appender.may_copy:
             jobs.update(appender.load(self.touches))
+            self.past_names = placed_names(self.events)
             return super().write(appender, jobs)
         # Those that begin here meet the unique index if they were there already.
         appender.check_versions({name: first for name, first in self._first.items() if first > 1})
@@ -137,7 +138,7 @@ def bulk_writes(events: Iterable[Event], encrypt: Encrypt) -> Iterator[BulkWrite
 
 def _values(event: Event) -> tuple[Any, ...]:
     """What is copied of an event, but for its position and recorded time."""
-    name, version, data, occurred, actor, request_id, trace_parent = event
+    name, version, data, occurred, actor, request_id, trace_parent, _ = event
     return (
         _microseconds(occurred),
         version,

@@ -143,7 +143,7 @@ class Committer:
             for write in writes:
                 self._commit_carefully(write, doubt=doubt)
             return ()
-        self.cache.keep(batch.jobs.values())
+        self.cache.keep(batch.jobs.values(), placed)
         batch.settle(placed)
         for write in batch.retry_alone:
             self.cache.forget(write.names)
@@ -185,7 +185,7 @@ class Committer:
             appender.check_versions(first_versions(write.rows))  # Says which, and what is there.
             raise
         write.placed = placed
-        self.cache.keep(jobs.values())
+        self.cache.keep(jobs.values(), placed)
 
     def _connected(self) -> Appender:
         """The connection to write on, made anew if it broke."""

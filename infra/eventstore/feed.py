@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from jobledger.domain.states import EVALUATION, JobState, state_after
 from jobledger.infra.errors import LedgerUnavailableError
-from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from psycopg_pool import ConnectionPool
@@ -84,7 +84,7 @@ class Feed:
         wanted: dict[str, int] = {}
         told: set[str] = set()
         for row in rows:
-            if row[3] in ENTERED:
+            if _enters(row) is not None:
                 told.add(row[1])
             elif row[4] and row[1] not in told and row[1] not in known:
                 wanted.setdefault(row[1], row[2])
@@ -103,5 +103,10 @@ def _with_states(
     make = RecordedEvent._make
     for row in rows:
         name = row[1]
-        state = states[name] = ENTERED.get(row[3]) or states.get(name)
-        yield make((*row, state))
+        state = states[name] = _enters(row) or states.get(name)
+        yield make((*row, state, None))
+
+
+def _enters(row: tuple[Any, ...]) -> JobState | None:
+    """The state that the job of a row is in because of it."""
+    return entered_state(row[3], row[4], row[10])

@@ -7,24 +7,33 @@ id was used before (`used_for`), or it failed (`error`). Whoever waits for it lo
 import operator
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
-from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from jobledger.domain.data import Data
 from jobledger.domain.errors import LedgerError, RequestReusedError
 from jobledger.domain.events import Event
-from jobledger.domain.job import Job, evolve, replay
-from jobledger.domain.states import state_after
+from jobledger.domain.job import Job, fold, recorded
 from jobledger.infra.eventstore.appender import Appender
-from jobledger.infra.eventstore.stored_event import Placed, RecordedEvent, Row, row_of
+from jobledger.infra.eventstore.stored_event import (
+    Placed,
+    RecordedEvent,
+    Row,
+    entered_state,
+    row_of,
+)
 from jobledger.infra.privacy.envelope import MARKER, NotEncryptedError
 from jobledger.projections.jobs import Change, change
 
-Intent = Callable[[Job], Sequence[Data]]
-"""Decides which events happen to a job; raises LedgerError where none may."""
+
+class Intent(Protocol):
+    """Decides which events happen to a job; `past` are all its events, if they were asked for.
+
+    Raises LedgerError where none may happen, and PastNeededError to ask for the job's events.
+    """
+
+    def __call__(self, job: Job, *, past: Sequence[Event] | None) -> Sequence[Data]: ...
 
 
 class Provenance(NamedTuple):
@@ -50,6 +59,10 @@ class Pending(ABC):
     """Changes of its jobs, as far as its caller worked them out."""
     assumed_new: Mapping[str, Job] = {}
     """Jobs its caller takes for new, so that nobody reads them; their versions tell if they are not."""
+    past_names: Sequence[str] = ()
+    """The jobs of which it needs all events; it is `alone` then."""
+    pasts: Mapping[str, Sequence[Event]] = {}
+    """Their events, once they were read."""
     alone: bool = False
     """Whether it needs a transaction of its own, on jobs as they are then."""
     placed: Placed | None = None
@@ -74,6 +87,7 @@ class Pending(ABC):
         Leaves the jobs as they will be in `jobs`; None if there was nothing to write.
         """
         before = dict(jobs)
+        self.pasts = {name: appender.history(name) for name in self.past_names}
         self.decide(jobs)
         if not self.rows:
             return None
@@ -86,9 +100,18 @@ class JobWrite(Pending):
     """What an intent decides on one job."""
 
     def __init__(
-        self, name: str, intent: Intent, provenance: Provenance, *, encrypted: bool = False
+        self,
+        name: str,
+        intent: Intent,
+        provenance: Provenance,
+        *,
+        encrypted: bool = False,
+        past: Sequence[Event] | None = None,
     ) -> None:
-        """`encrypted`: whether personal values in what is intended are encrypted, if there are any."""
+        """`encrypted`: whether personal values in what is intended are encrypted, if there are any.
+
+        `past` are all events of the job, where a late report has to be placed among them.
+        """
         super().__init__()
         self.name = name
         self.names = (name,)
@@ -97,6 +120,7 @@ class JobWrite(Pending):
         self.before: Job | None = None
         self.after: Job
         self._intent = intent
+        self._past = past
         self._provenance = provenance
         self._encrypted = encrypted
         self._encoded: list[bytes] = []
@@ -107,10 +131,15 @@ class JobWrite(Pending):
         """Whether it would store personal values that are not encrypted."""
         return not self._encrypted and any(MARKER in encoded for encoded in self._encoded)
 
+    @property
+    def result(self) -> Job:
+        """The job as it is once that was written."""
+        return self.after if self.placed is None else self.after.known_at(self.placed.recorded_time)
+
     def prepare(self, job: Job) -> None:
         """Decides on `job`, and encodes the events; raises LedgerError where none may happen."""
         self.before, self.rows = None, ()
-        facts = self._intent(job)
+        facts = self._intent(job, past=self._past)
         self.events, self._encoded = [], [fact.encode() for fact in facts]
         self.after = job
         rows = []
@@ -118,7 +147,7 @@ class JobWrite(Pending):
             event = Event(self.name, self.after.version + 1, fact, *self._provenance)
             self.events.append(event)
             rows.append(row_of(event, encoded))
-            self.after = evolve(self.after, event)
+            self.after = recorded(self.after, event, self._past)
         self.before, self.rows = job, rows
         self.prepared = {self.name: change(job, self.after)} if rows else {}
 
@@ -143,9 +172,10 @@ class JobWrite(Pending):
         """
         stored = [event for event in history if event.request_id == self.request_id]
         first, last = stored[0].version, stored[-1].version
-        then = replay(Job(name=self.name), (e.event for e in history if e.version < first))
+        before = [event.event for event in history if event.version < first]
+        then = fold(Job(name=self.name), before)
         try:
-            facts = self._intent(then)
+            facts = self._intent(then, past=before)
         except LedgerError:
             facts = ()
         if [type(fact).__name__ for fact in facts] != [event.type for event in stored] or not all(
@@ -153,7 +183,8 @@ class JobWrite(Pending):
             for fact, event in zip(facts, stored, strict=True)
         ):
             raise RequestReusedError(self.request_id or "", self.name)
-        self.after = replay(then, (e.event for e in history if first <= e.version <= last))
+        told = [event.event for event in history if event.version <= last]
+        self.after = fold(Job(name=self.name), told)
         self._repeated = stored
 
     def recorded(self) -> list[RecordedEvent]:
@@ -163,7 +194,7 @@ class JobWrite(Pending):
         assert self.before is not None
         state, recorded = self.before.state, []
         for offset, (event, encoded) in enumerate(zip(self.events, self._encoded, strict=True)):
-            state = state_after(event.type) or state
+            state = entered_state(event.type, event.data.schema_number, encoded) or state
             recorded.append(
                 RecordedEvent(
                     position=self.placed.first_position + offset,
@@ -201,7 +232,9 @@ class JobsWrite(Pending):
     @property
     def after(self) -> list[Job]:
         """The jobs as they are then."""
-        return [write.after for write in self._writes]
+        afters = (write.after for write in self._writes)
+        placed = self.placed
+        return [job if placed is None else job.known_at(placed.recorded_time) for job in afters]
 
     def decide(self, jobs: dict[str, Job]) -> None:
         """Raises what the intent raises of any of them, before anything is changed."""
@@ -226,14 +259,31 @@ class DecidedWrite(Pending):
         self.assumed_new = {
             event.name: Job(name=event.name) for event in events if event.version == 1
         }
+        self.past_names = placed_names(events)
+        if self.past_names:
+            self.alone = True
         self._events = events
 
     def decide(self, jobs: dict[str, Job]) -> None:
         """The events are folded, not judged: they are history."""
-        after: dict[str, Job] = {}
-        for name, events in groupby(self._events, key=attrgetter("name")):
-            after[name] = replay(after[name] if name in after else jobs[name], events)
-        jobs.update(after)
+        fold_all(self._events, jobs, self.pasts)
+
+
+def placed_names(events: Iterable[Event]) -> list[str]:
+    """The jobs of which some of these events take effect before others."""
+    return sorted({event.name for event in events if event.placed_after is not None})
+
+
+def fold_all(
+    events: Iterable[Event], jobs: dict[str, Job], pasts: Mapping[str, Sequence[Event]]
+) -> None:
+    """Folds events of several jobs into `jobs`; `pasts` are all earlier events of some of them."""
+    following: dict[str, list[Event]] = {}
+    for event in events:
+        following.setdefault(event.name, []).append(event)
+    for name, told in following.items():
+        past = pasts.get(name)
+        jobs[name] = fold(jobs[name] if past is None else Job(name=name), [*(past or ()), *told])
 
 
 def first_versions(rows: Sequence[Row]) -> dict[str, int]:

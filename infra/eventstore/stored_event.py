@@ -9,10 +9,11 @@ import orjson
 from jobledger.domain import canonical
 from jobledger.domain.attempts import BEGINNINGS
 from jobledger.domain.canonical import JsonObject
-from jobledger.domain.data import Data
+from jobledger.domain.data import PLACED, PLACED_KEY, Data
 from jobledger.domain.events import Event, read_data
 from jobledger.domain.moments import Clock, Moment
-from jobledger.domain.states import JobState
+from jobledger.domain.order import effects
+from jobledger.domain.states import EVALUATION, JobState, state_after
 
 _BEGINNINGS: Final = frozenset(cls.__name__ for cls in BEGINNINGS)
 
@@ -37,7 +38,7 @@ class RecordedEvent(NamedTuple):
     """An event as the ledger holds it, `stored` being its data's canonical JSON.
 
     `position` is its place in the ledger and `version` its place in the job, both
-    from 1; times are UTC. `state` is the job's after it, None where that is not known.
+    from 1; times are UTC. `state` is what the job is known to be in after it, None where that is not known.
     Schema 0 marks an event of another aggregate than a job, which has no occurred time.
     """
 
@@ -53,6 +54,23 @@ class RecordedEvent(NamedTuple):
     trace_parent: str | None
     stored: bytes
     state: JobState | None = None
+    effective_time: datetime | None = None
+    """When it took effect in valid time, where that was asked for; see domain/order.py."""
+
+    @property
+    def bounded_time(self) -> datetime:
+        """When it occurred, or was recorded, if that was earlier."""
+        return min(self.occurred_time, self.recorded_time)
+
+    @property
+    def taken_time(self) -> datetime:
+        """When it took effect, as far as is known here."""
+        return self.effective_time or self.occurred_time
+
+    @property
+    def placed_after(self) -> int | None:
+        """The version that a late report was put behind in valid time; None for all other events."""
+        return self.json[PLACED_KEY]["after"] if self.schema > PLACED else None
 
     @property
     def json(self) -> JsonObject:
@@ -77,19 +95,28 @@ class RecordedEvent(NamedTuple):
     def event(self) -> Event:
         """The domain's event, to fold."""
         about = self.actor, self.request_id, self.trace_parent
-        return Event(self.name, self.version, self.data, self.occurred_time, *about)
+        bound = self.recorded_time if self.recorded_time < self.occurred_time else None
+        return Event(self.name, self.version, self.data, self.occurred_time, *about, bound)
 
 
 def up_to(events: Iterable[RecordedEvent], moment: Moment) -> list[RecordedEvent]:
     """Those of a job's events that count at the moment, in the order of its clock.
 
-    That is the order of their versions, as they are given, or else the order they occurred in.
+    That is the order of their versions, as they are given, or else the order in which they took effect.
     """
     known = [event for event in events if event.position <= moment.position]
     if moment.clock is Clock.RECORDED:
         return known
-    occurred = [event for event in known if event.occurred_time <= moment.time]
-    return sorted(occurred, key=lambda event: (event.occurred_time, event.version))
+    return [event for time, event in effects(known) if time <= moment.time]
+
+
+def entered_state(type_: str, schema: int, stored: bytes) -> JobState | None:
+    """The state that a job is known to be in because of an event; None where it stays as it was."""
+    if type_ not in EVALUATION:
+        return None
+    if schema > PLACED and not canonical.decode(stored)[PLACED_KEY]["latest"]:
+        return None
+    return state_after(type_)
 
 
 def row_of(event: Event, encoded: bytes) -> Row:

@@ -8,13 +8,19 @@ the read returned (`Writer` in a thread, `AsyncWriter` in an asyncio task).
 from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from jobledger.domain import names
 from jobledger.domain.commands import JobCommand
 from jobledger.domain.data import Data
-from jobledger.domain.errors import InvalidFieldError, LedgerError, RequestReusedError
-from jobledger.domain.job import Job, decide, judge
+from jobledger.domain.errors import (
+    InvalidFieldError,
+    LedgerError,
+    PastNeededError,
+    RequestReusedError,
+)
+from jobledger.domain.events import Event
+from jobledger.domain.job import Job, decide, fold, judge
 from jobledger.infra.eventstore.attempts import with_attempt
 from jobledger.infra.eventstore.batch import JobCache
 from jobledger.infra.eventstore.feed import Feed
@@ -46,6 +52,20 @@ Report = ReportedEvent
 """Its name in version 0.1."""
 
 
+class _At(NamedTuple):
+    """Where a request comes from, and when it says that it occurred (UTC), if it does."""
+
+    provenance: Provenance
+    given: datetime | None
+
+    @classmethod
+    def parse(cls, about: About) -> Self:
+        """Raises InvalidFieldError."""
+        provenance = provenance_of(about)
+        given = about and about.get("occurred_time") is not None
+        return cls(provenance, provenance.occurred_time if given else None)
+
+
 class WritePath:
     """The steps of each kind of write; it waits for nothing itself."""
 
@@ -60,16 +80,22 @@ class WritePath:
         """A command, or a report, on one job."""
         if isinstance(request, Data):
             request, about = with_attempt(request, about)
-        name, provenance = names.parse_name(name), provenance_of(about)
+        name, request_at = names.parse_name(name), _At.parse(about)
         # 1. What is this job now, as far as this process knows?
         job = self._cache.find(name)
         # 2. Which events does the request make happen to it, and what are their bytes?
-        at = about.get("occurred_time")
-        write = yield from self._decide(name, request, provenance, job, at)
+        write = yield from self._decide(name, request, request_at, job)
         # 3. Wait until a commit has taken it, with whatever else waits. On a job that was out of
         #    date, the committer decides again.
         yield [write]
-        # 4. Answer: what was written, now or by the same request before, or why it was not.
+        # 4. A late report is placed among the job's events; again, if somebody else wrote meanwhile.
+        while isinstance(write.error, PastNeededError):
+            history = yield partial(self._feed.history, name)
+            past = [event.event for event in history]
+            job = fold(Job(name=name), past)
+            write = yield from self._decide(name, request, request_at, job, past)
+            yield [write]
+        # 5. Answer: what was written, now or by the same request before, or why it was not.
         if write.used_for == name:
             history = yield partial(self._feed.history, name)
             write.repeat(history, self._keys.is_repeated)
@@ -81,7 +107,7 @@ class WritePath:
         """A command on several jobs: all of it is done, or nothing."""
         parsed = list(dict.fromkeys(map(names.parse_name, names_)))
         command = yield partial(self._keys.encrypt_request, command)
-        write = JobsWrite(parsed, _intent(command), provenance_of(about), encrypted=True)
+        write = JobsWrite(parsed, _intent(command, None), provenance_of(about), encrypted=True)
         yield [write]
         if write.error is not None:
             raise write.error
@@ -93,20 +119,23 @@ class WritePath:
         self, reports: Iterable[ReportedEvent]
     ) -> Generator[Step, Any, list[Recorded | LedgerError]]:
         """Reports on any jobs, committed together; one that is refused keeps no other back."""
-        writes, jobs = [], dict[str, Job]()
-        for report in reports:
-            data, about = with_attempt(report.data, report.about)
-            name, provenance = names.parse_name(report.name), provenance_of(about)
+        given = [(name, *with_attempt(data, about)) for name, data, about in reports]
+        writes, jobs = list[JobWrite](), dict[str, Job]()
+        for given_name, data, about in given:
+            name, request_at = names.parse_name(given_name), _At.parse(about)
             job = jobs.get(name) or self._cache.find(name)
-            at = about.get("occurred_time")
-            write = yield from self._decide(name, data, provenance, job, at)
+            write = yield from self._decide(name, data, request_at, job)
             if write.before is not None:
                 jobs[name] = write.after
             writes.append(write)
         yield writes
         outcomes: list[Recorded | LedgerError] = []
-        for write in writes:
+        for report, write in zip(given, writes, strict=True):
             try:
+                if isinstance(write.error, PastNeededError):
+                    # It is late, and the others went before it.
+                    outcomes.append((yield from self.write(*report)))
+                    continue
                 if write.used_for == write.name:
                     history = yield partial(self._feed.history, write.name)
                     write.repeat(history, self._keys.is_repeated)
@@ -119,19 +148,16 @@ class WritePath:
         self,
         name: str,
         request: Data | JobCommand,
-        provenance: Provenance,
+        at: _At,
         job: Job | None,
-        at: datetime | None,
+        past: Sequence[Event] | None = None,
     ) -> Generator[Step, Any, JobWrite]:
-        """The write, decided ahead; personal values are encrypted before they leave this process.
-
-        `at` is the time that a report gave, None for one of what occurs now.
-        """
-        write = JobWrite(name, _intent(request, at), provenance)
+        """The write, decided ahead; personal values are encrypted before they leave this process."""
+        write = JobWrite(name, _intent(request, at.given), at.provenance, past=past)
         decided = _prepare(write, job)
         if write.is_plain if decided else _holds_personal(request):
-            intent = yield partial(self._encrypted_intent, request, at)
-            write = JobWrite(name, intent, provenance, encrypted=True)
+            intent = yield partial(self._encrypted_intent, request, at.given)
+            write = JobWrite(name, intent, at.provenance, encrypted=True, past=past)
             _prepare(write, job)
         return write
 
@@ -175,21 +201,19 @@ def _answer(write: JobWrite) -> Recorded:
         raise RequestReusedError(write.request_id or "", write.used_for)
     if write.error is not None:
         raise write.error
-    return Recorded(write.after, write.recorded())
+    return Recorded(write.result, write.recorded())
 
 
 def _holds_personal(request: Data | JobCommand) -> bool:
     return any(markers([value for _, value in request]))
 
 
-def _intent(request: Data | JobCommand, at: datetime | None = None) -> Intent:
-    """What a report of something that occurred `at` that time, or a command, makes happen to a job."""
-    return partial(_judge, request, at) if isinstance(request, Data) else partial(decide, request)
+def _intent(request: Data | JobCommand, at: datetime | None) -> Intent:
+    """What a report or a command makes happen to a job; `at` is when it occurred, None for now."""
+    if isinstance(request, Data):
+        return partial(judge, request, at=at)
+    return partial(decide, request, at=at)
 
 
-def _judge(data: Data, at: datetime | None, job: Job) -> tuple[Data, ...]:
-    return judge(data, job, at)
-
-
-def _refuse(error: LedgerError, _: Job) -> tuple[Data, ...]:
+def _refuse(error: LedgerError, _: Job, **__: object) -> tuple[Data, ...]:
     raise error

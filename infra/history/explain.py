@@ -1,7 +1,8 @@
 """Why: the chain of events that led a job to its state, in sentences."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain import events as e
@@ -13,6 +14,12 @@ from jobledger.domain.job import Job
 from jobledger.domain.moments import Moment
 from jobledger.infra.eventstore.json_view import event_json, job_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.history.reporter_clocks import (
+    TOLERANCE,
+    Reported,
+    ReporterClock,
+    reporter_clocks,
+)
 from jobledger.infra.history.timeline import Step, steps_as_of
 from jobledger.infra.read.reader import Reader
 
@@ -67,11 +74,15 @@ class Why(NamedTuple):
     job: Job
     reasons: list[Reason]
     conclusion: str
+    clocks: list[ReporterClock] = []
+    """Those of actors, and of workers that reports name."""
 
     def json(self) -> JsonObject:
-        """The job, and each event of the chain with its sentence."""
+        """The job, each event of the chain with its sentence, and what is known of reporters' clocks."""
         chain = [{"sentence": r.sentence, "event": event_json(r.event)} for r in self.reasons]
-        return {"job": job_json(self.job), "chain": chain, "conclusion": self.conclusion}
+        clocks = [clock.json() for clock in self.clocks]
+        job = job_json(self.job)
+        return {"job": job, "chain": chain, "conclusion": self.conclusion, "clocks": clocks}
 
 
 def why(reader: Reader, name: str, moment: Moment) -> Why:
@@ -84,7 +95,19 @@ def why(reader: Reader, name: str, moment: Moment) -> Why:
     if not steps:
         raise JobNotFoundError(name)
     job = steps[-1].after
-    return Why(job, list(_reasons(steps)), _conclusion(job, steps))
+    clocks = reporter_clocks(_reported(steps))
+    return Why(job, list(_reasons(steps)), _conclusion(job, steps, clocks), clocks)
+
+
+def _reported(steps: list[Step]) -> Iterator[Reported]:
+    """When the events of each actor, and those of each worker, occurred and were recorded."""
+    for event in sorted((step.event for step in steps), key=attrgetter("version")):
+        data = event.json
+        said = data.get("data") if event.type == "Contradicted" else data
+        worker = said.get("worker") if isinstance(said, dict) else None
+        for reporter in {event.actor, worker}:
+            if isinstance(reporter, str):
+                yield Reported(reporter, event.occurred_time, event.recorded_time)
 
 
 def elapsed(time: timedelta) -> str:
@@ -115,14 +138,27 @@ def _reasons(steps: list[Step]) -> Iterator[Reason]:
 
 
 def _clauses(step: Step, cause: Step | None) -> Iterator[str]:
-    """What happened and when; then how long after what led to the state before, and how late it came."""
+    """What happened and when; then how long after what led to the state before, and what the clocks say."""
     event, data = step.event, step.event.data
     consequence = _consequence(step, data)
     yield f"{_opening(event, data)}{consequence and f': {consequence}'}"
     if cause is not None:
-        yield _since(event, cause.event)
-    if (late := event.recorded_time - event.occurred_time) >= LATE:
-        yield f"recorded {elapsed(late)} later"
+        yield _since(step, cause)
+    yield from _of_clocks(step)
+
+
+def _of_clocks(step: Step) -> Iterator[str]:
+    """How late the report came, and what became of that; or that its reporter's clock runs ahead."""
+    event = step.event
+    offset = event.recorded_time - event.occurred_time
+    if offset >= LATE:
+        yield f"recorded {elapsed(offset)} later"
+    elif offset <= -TOLERANCE:
+        yield f"recorded {elapsed(offset)} before that: its reporter's clock runs ahead"
+    if event.placed_after is not None:
+        yield f"it came late, and was put where it happened, after version {event.placed_after}"
+    elif step.effective_time > event.occurred_time and event.type != "Contradicted":
+        yield f"taken as of {_time(step.effective_time)}, when what was known before took effect"
 
 
 def _opening(event: RecordedEvent, data: Data) -> str:
@@ -224,14 +260,14 @@ def _and(said: str, reason: str | None) -> str:
     return said if reason is None else f"{said}, because: {reason}"
 
 
-def _since(event: RecordedEvent, cause: RecordedEvent) -> str:
-    """How long after what it met; before it, where things did not occur in the order they are told."""
-    between = event.occurred_time - cause.occurred_time
+def _since(step: Step, cause: Step) -> str:
+    """How long after what it met; before it, where the report came late."""
+    between = step.event.occurred_time - cause.event.occurred_time
     order = "before" if between < timedelta() else "after"
-    return f"{elapsed(between)} {order} it {VERBS[cause.type]}"
+    return f"{elapsed(between)} {order} it {VERBS[cause.event.type]}"
 
 
-def _conclusion(job: Job, steps: list[Step]) -> str:
+def _conclusion(job: Job, steps: list[Step], clocks: Iterable[ReporterClock]) -> str:
     """The state, since when, and what to know of the way there."""
     said = [_standing(job, steps)]
     if job.attempt > 1:
@@ -239,6 +275,11 @@ def _conclusion(job: Job, steps: list[Step]) -> str:
     contradicted = sum(step.event.type == "Contradicted" for step in steps)
     if contradicted:
         said.append(f"{contradicted} contradicted report{'s' * (contradicted > 1)}")
+    for clock in clocks:
+        if clock.ahead >= TOLERANCE:
+            said.append(f"the clock of {clock.reporter} runs {elapsed(clock.ahead)} ahead")
+        if clock.back >= TOLERANCE:
+            said.append(f"the clock of {clock.reporter} jumped back by {elapsed(clock.back)}")
     return f"{'; '.join(said)}."
 
 
@@ -249,7 +290,7 @@ def _standing(job: Job, steps: list[Step]) -> str:
     if job.state is None:
         return "It is in no state that anybody told"
     since = next(
-        step.event.occurred_time for step in reversed(steps) if step.before.state is not job.state
+        step.effective_time for step in reversed(steps) if step.before.state is not job.state
     )
     return f"It is {job.state.name} since {_time(since)}"
 

@@ -1,18 +1,18 @@
 -- How many jobs of one project came into each state, less those that left it, in buckets of time as
 -- it happened: as far as was known at a position. Bucket null is whatever came before the first.
 WITH late AS (
-    SELECT e.name, e.version, e.type, i.occurred_from, i.occurred_state, i.occurred_before
+    SELECT e.name, e.version, least(placed_after(e.version, e.schema, e.data), e.version) AS place, e.type, i.occurred_from, i.occurred_state, i.occurred_before
     FROM late_jobs AS l JOIN events AS e ON e.name = l.name JOIN intervals AS i ON i.position = e.position
     WHERE l.name >= %(first)s AND l.name < %(beyond)s AND e.position <= %(position)s
 ),
 -- Late jobs are told again: where their events are by now may not be where they were known to be.
 told AS (
     SELECT occurred_from, state,
-           lag(state) OVER (PARTITION BY name ORDER BY occurred_from, version) AS before
+           lag(state) OVER (PARTITION BY name ORDER BY occurred_from, place, version) AS before
     FROM (
-        SELECT name, version, occurred_from,
+        SELECT name, version, place, occurred_from,
                CASE WHEN min(state_number(type)) OVER (
-                   PARTITION BY name ORDER BY occurred_from, version ROWS UNBOUNDED PRECEDING
+                   PARTITION BY name ORDER BY occurred_from, place, version ROWS UNBOUNDED PRECEDING
                ) = 0 THEN 0::smallint ELSE state_number(type) END AS state
         FROM late
     ) AS settled

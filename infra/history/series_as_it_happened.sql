@@ -5,17 +5,17 @@ WITH followed AS (
 ),
 -- What became known after that position is taken back; of late jobs all, for it may have moved.
 late AS (
-    SELECT e.name, e.version, e.position, e.type, i.occurred_from, i.occurred_state, i.occurred_before
+    SELECT e.name, e.version, least(placed_after(e.version, e.schema, e.data), e.version) AS place, e.position, e.type, i.occurred_from, i.occurred_state, i.occurred_before
     FROM late_jobs AS l JOIN events AS e ON e.name = l.name JOIN intervals AS i ON i.position = e.position
     WHERE (SELECT position FROM followed) > %(position)s
 ),
 told AS (
     SELECT occurred_from, state,
-           lag(state) OVER (PARTITION BY name ORDER BY occurred_from, version) AS before
+           lag(state) OVER (PARTITION BY name ORDER BY occurred_from, place, version) AS before
     FROM (
-        SELECT name, version, occurred_from,
+        SELECT name, version, place, occurred_from,
                CASE WHEN min(state_number(type)) OVER (
-                   PARTITION BY name ORDER BY occurred_from, version ROWS UNBOUNDED PRECEDING
+                   PARTITION BY name ORDER BY occurred_from, place, version ROWS UNBOUNDED PRECEDING
                ) = 0 THEN 0::smallint ELSE state_number(type) END AS state
         FROM late WHERE position <= %(position)s
     ) AS settled

@@ -110,4 +110,5 @@ class _AtEachStep(Rendering):
             )
         of_clock = "AT" if self._on_recorded else "AS_THEY_HAPPENED"
         steps = STEPS["ENTERED" if is_told_by_events(term) else of_clock]
-        return steps.format(position=known, upto=upto, condition=self.condition(term))
+        parts = {"position": known, "upto": upto, "condition": self.condition(term)}
+        return steps.format(**parts, entered=self._entered)

@@ -1,14 +1,20 @@
--- Goes through what occurred next up to a time, as far as was known at a position, and counts the
+-- Goes through what took effect next up to a time, as far as was known at a position, and counts the
 -- jobs that a condition is true of after each time: how far it came, the number then, and the last
 -- event that changed the number at the first time it compares so, the number, and that time.
 -- which says whose events; all in braces is rendered.
 WITH swept AS MATERIALIZED (
     SELECT name, time, max(position) AS position
     FROM (
-        SELECT name, occurred_time AS time, position FROM events
-        WHERE {which} AND schema > 0 AND position + 0 <= %(to_position)s
-          AND occurred_time > %(after)s AND occurred_time <= %(to_time)s
-        ORDER BY occurred_time
+        SELECT name, time, position
+        FROM (
+            SELECT name, occurred_time AS time, position FROM events
+            WHERE {which} AND schema > 0 AND name NOT IN (SELECT name FROM late_jobs)
+            UNION ALL
+            SELECT late.name, e.effective, e.position
+            FROM (SELECT name FROM late_jobs WHERE {which}) AS late, job_effects(late.name) AS e
+        ) AS every
+        WHERE position + 0 <= %(to_position)s AND time > %(after)s AND time <= %(to_time)s
+        ORDER BY time
         FETCH FIRST (%(most)s) ROWS WITH TIES
     ) AS e
     GROUP BY name, time

@@ -1,10 +1,12 @@
 """A job step by step: each of its events in the order of a clock, and the job before and after it."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
-from jobledger.domain.job import Job, evolve
+from jobledger.domain.events import Event
+from jobledger.domain.job import Job, evolve, fold
 from jobledger.domain.moments import Clock, Moment
 from jobledger.infra.eventstore.stored_event import RecordedEvent, up_to
 from jobledger.infra.read.moments import Given, is_pinned
@@ -18,17 +20,24 @@ class Step(NamedTuple):
     before: Job
     after: Job
 
+    @property
+    def effective_time(self) -> datetime:
+        """When the event took effect: when it occurred, or when the ones before it did."""
+        at, last = self.event.bounded_time, self.before.last_effect
+        is_late = last is not None and at < last and self.event.placed_after is None
+        return last if last is not None and is_late else at
+
 
 def steps_as_of(reader: Reader, name: str, moment: Moment) -> list[Step]:
     """What happened to the job up to the moment, deleted or not; nothing, if it was not there yet.
 
-    In the order of its versions or, on the occurred clock, in the order things occurred.
+    In the order of its versions or, on the occurred clock, in the order in which things took effect.
     Raises JobNotFoundError for one that was never there.
     """
     events = [reader.decrypted(event) for event in reader.history(name) if event.schema]
     if not events:
         raise JobNotFoundError(name)
-    return list(steps_of(Job(name=name), up_to(events, moment)))
+    return list(steps_of(Job(name=name), up_to(events, moment), moment.clock))
 
 
 def job_as_of(reader: Reader, name: str, moment: Moment) -> Job:
@@ -98,10 +107,16 @@ def moment_of(
         raise InvalidFieldError(asked, error.why) from error
 
 
-def steps_of(job: Job, events: Iterable[RecordedEvent]) -> Iterator[Step]:
-    """The events one after the other, from the job as it was before them."""
+def steps_of(job: Job, events: Iterable[RecordedEvent], clock: Clock) -> Iterator[Step]:
+    """The events one after the other in the order of a clock, from the job as it was before them.
+
+    If late reports were put among them, they must be all events of the job up to the last one.
+    """
+    known: list[Event] = []
     for event in events:
-        after = evolve(job, event.event)
+        known.append(event.event)
+        is_placed = clock is Clock.RECORDED and event.placed_after is not None
+        after = fold(Job(name=job.name), known) if is_placed else evolve(job, known[-1])
         yield Step(event, job, after)
         job = after
 

@@ -2,10 +2,9 @@
 -- upto and condition are rendered (see filtering.py).
 EXISTS (
     SELECT FROM (
-        SELECT p.position, p.occurred_time, p.name, jobs.project, jobs.kind,
-               etag(p.name, was.version) AS etag, was.*
-        FROM events AS p, LATERAL job_as_it_happened(p.name, {position}, p.occurred_time) AS was
-        WHERE p.name = jobs.name
+        SELECT p.position, p.effective AS occurred_time, jobs.name, jobs.project, jobs.kind,
+               etag(jobs.name, was.version) AS etag, was.*
+        FROM job_effects(jobs.name) AS p, LATERAL job_as_it_happened(jobs.name, {position}, p.effective) AS was
     ) AS past
     WHERE {upto} AND {condition}
 )

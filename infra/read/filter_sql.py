@@ -157,7 +157,17 @@ class Rendering:
             if not self._on_recorded:
                 time = self.parameter(self._moment.time)
                 upto = SQL("({} AND past.occurred_time <= {})").format(upto, time)
-        return steps.format(position=position, upto=upto, condition=self.condition(term))
+        parts = {"position": position, "upto": upto, "condition": self.condition(term)}
+        return steps.format(**parts, entered=self._entered)
+
+    @property
+    def _entered(self) -> SQL:
+        """The state that one of the `past` events led to, on this clock."""
+        return SQL(
+            "known_state(past.type, past.schema, past.data)"
+            if self._on_recorded
+            else "state_after(past.type)"
+        )
 
     @property
     def _on_recorded(self) -> bool:

@@ -14,8 +14,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.states import TERMINAL, JobState
 from jobledger.infra.errors import InputError
-from jobledger.infra.eventstore.feed import ENTERED
-from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.reader import Reader
@@ -77,8 +76,9 @@ class Source:
             cursor.execute(READ_RETIRED_EVENTS, binary=True)
             while rows := cursor.fetchmany(BATCH):
                 for row in rows:
-                    state = states[row[1]] = ENTERED.get(row[3]) or states.get(row[1])
-                    yield RecordedEvent._make((*row, state))
+                    entered = entered_state(row[3], row[4], row[10])
+                    state = states[row[1]] = entered or states.get(row[1])
+                    yield RecordedEvent._make((*row, state, None))
 
     def keep(self, counts: Counter[str]) -> None:
         """Leaves out those that have other numbers of events than these."""

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
+from jobledger.domain.data import PLACED
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.transfer.selection import Selection
@@ -22,8 +23,8 @@ def write(out: BinaryIO, wanted: Selection, events: Iterable[RecordedEvent]) -> 
 
 
 def cloud_event(ledger: str, event: RecordedEvent) -> CloudEvent:
-    """The event with the extensions recordedtime, position, version, and those of actor, requestid
-    and traceparent that it has.
+    """The event with the extensions recordedtime, position, version, and those of actor, requestid,
+    traceparent, and effectivetime (if it took effect at another time) that it has.
 
     `position` is text: a CloudEvents integer ends at 2^31 - 1.
     """
@@ -31,7 +32,7 @@ def cloud_event(ledger: str, event: RecordedEvent) -> CloudEvent:
         "specversion": "1.0",
         "id": f"{ledger}/{event.position}",
         "source": f"/ledgers/{ledger}",
-        "type": f"jobledger.job.{event.type}.v{event.schema}",
+        "type": f"jobledger.job.{event.type}.v{event.schema % PLACED}",
         "subject": event.name,
         "time": event.occurred_time,
         "datacontenttype": "application/json",
@@ -43,6 +44,11 @@ def cloud_event(ledger: str, event: RecordedEvent) -> CloudEvent:
         "actor": event.actor,
         "requestid": event.request_id,
         "traceparent": event.trace_parent,
+        "effectivetime": _moved(event),
     }
     attributes |= {key: value for key, value in given.items() if value is not None}
     return CloudEvent(attributes, event.json)
+
+
+def _moved(event: RecordedEvent) -> str | None:
+    return None if event.taken_time == event.occurred_time else time_text(event.taken_time)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
-from jobledger.domain.job import Job, replay
+from jobledger.domain.job import Job, fold
 from jobledger.domain.moments import AtPosition, AtTime, AtVersion, Clock, Moment, parse_as_of
 from jobledger.domain.names import EARLIEST
 from jobledger.infra.eventstore.stored_event import RecordedEvent, up_to
@@ -30,7 +30,7 @@ class History(NamedTuple):
         events = up_to(self.events, moment)
         if not events:
             raise JobNotFoundError(self.name)
-        job = replay(Job(name=self.name), (event.event for event in events))
+        job = fold(Job(name=self.name), (event.event for event in events))
         if job.delete_time is not None:
             raise JobNotFoundError(self.name, deleted=True)
         return job, moment

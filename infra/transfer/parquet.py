@@ -11,6 +11,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 from jobledger.domain.names import kind_of, project_of
+from jobledger.infra.eventstore.feed import ENTERED
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.transfer.selection import Selection
 
@@ -33,9 +34,14 @@ COLUMNS: Final = {
     "request_id": pa.string(),
     "trace_parent": pa.string(),
     "data": pa.string(),
+    "effective_time": _TIME,
+    "entered_state": pa.string(),
 }
-"""`state` is the job's after the event, `data` the canonical JSON as it is stored."""
-_MAY_BE_NULL: Final = frozenset({"state", "actor", "request_id", "trace_parent"})
+"""`state` is what the job is known to be in after the event, `data` the canonical JSON as it is stored.
+
+In valid time the event took effect at `effective_time`, and led to `entered_state`, if to any.
+"""
+_MAY_BE_NULL: Final = frozenset({"state", "entered_state", "actor", "request_id", "trace_parent"})
 
 
 def write(folder: Path, wanted: Selection, events: Iterable[RecordedEvent]) -> None:
@@ -79,10 +85,13 @@ def _table(rows: list[tuple[Any, ...]], schema: Any) -> Any:
 
 def _row(event: RecordedEvent) -> tuple[Any, ...]:
     """Its values in the order of COLUMNS."""
+    entered = ENTERED.get(event.type)
     values = event._asdict() | {
         "project": project_of(event.name),
         "kind": kind_of(event.name),
         "state": None if event.state is None else event.state.name,
         "data": bytes(event.stored).decode(),
+        "effective_time": event.taken_time,
+        "entered_state": None if entered is None else entered.name,
     }
     return tuple(values[column] for column in COLUMNS)

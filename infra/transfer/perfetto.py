@@ -3,7 +3,7 @@
 A process is a project and kind, a thread is a job. On it lie its attempts, on these the live
 states of each, and between attempts the end that a retry took back; the end that stands, and
 reports that contradict what is known, are instants. What is still open ends at the moment.
-Times are microseconds since 1970 on the occurred clock.
+Times are microseconds since 1970 on the occurred clock: those at which events took effect.
 """
 
 from collections.abc import Iterable, Iterator
@@ -59,9 +59,9 @@ def trace_events(events: Iterable[RecordedEvent], moment: datetime) -> Iterator[
 
 
 def job_lines(events: list[RecordedEvent], moment: datetime) -> Iterator[JsonObject]:
-    """What lies on one job's track; `events` in the order they occurred."""
+    """What lies on one job's track; `events` in the order in which they took effect."""
     # On the recorded clock an event may have been reported up to a day ahead.
-    until = max(moment, events[-1].occurred_time)
+    until = max(moment, events[-1].taken_time)
     for number, attempt in enumerate(attempts(events), start=1):
         yield from _attempt(number, attempt, until)
     for event in events:
@@ -78,7 +78,7 @@ def attempts(events: Iterable[RecordedEvent]) -> list[list[Stretch]]:
         if state is None or (made and made[-1][-1].state is state and not begins):
             continue
         if made:
-            made[-1][-1] = made[-1][-1]._replace(end=event.occurred_time)
+            made[-1][-1] = made[-1][-1]._replace(end=event.taken_time)
         if begins or not made:
             made.append([])
         made[-1].append(Stretch(state, event, None))
@@ -90,9 +90,9 @@ def _attempt(number: int, attempt: list[Stretch], until: datetime) -> Iterator[J
     if live:
         job = {"job": attempt[0].entered.name, "state": attempt[-1].state.name}
         end = live[-1].end or until
-        yield _slice(f"attempt {number}", "attempt", attempt[0].entered.occurred_time, end, job)
+        yield _slice(f"attempt {number}", "attempt", attempt[0].entered.taken_time, end, job)
     for stretch in attempt:
-        begin, end_ = stretch.entered.occurred_time, stretch.end
+        begin, end_ = stretch.entered.taken_time, stretch.end
         if end_ is None and stretch.state not in LIVE:
             yield _instant(stretch.state.name, stretch.entered)
         else:
@@ -109,7 +109,7 @@ def _slice(
 
 
 def _instant(name: str, event: RecordedEvent) -> JsonObject:
-    at = _microseconds(event.occurred_time)
+    at = _microseconds(event.taken_time)
     return {"ph": "i", "s": "t", "name": name, "cat": "event", "ts": at, "args": _about(event)}
 
 

@@ -7,9 +7,8 @@ from typing import Any, Final, NamedTuple
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.states import JobState
-from jobledger.infra.eventstore.feed import ENTERED
 from jobledger.infra.eventstore.json_view import moment_json
-from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.reader import Reader
@@ -28,10 +27,10 @@ MAX_STATES: Final = 100_000
 class Order(StrEnum):
     """The order events come in; the server sorts."""
 
-    POSITION = "position"
-    DAY = "(occurred_time AT TIME ZONE 'UTC')::date, position"
-    JOB = "name, occurred_time, version"
-    """Of each job as they happened."""
+    POSITION = "e.position"
+    DAY = "(e.occurred_time AT TIME ZONE 'UTC')::date, e.position"
+    JOB = "e.name, coalesce(moved.effective, e.occurred_time), coalesce(moved.place, e.version), e.version"
+    """Of each job as they took effect."""
 
 
 class Selection(NamedTuple):
@@ -65,8 +64,10 @@ def select(
     """The events one by one, without holding them all; raises InvalidFieldError for a bad filter.
 
     The state after each is that of its place in the job, also where events before it are not
-    selected because they occurred after the moment.
+    selected because they took effect after the moment.
     """
+    # Which events took effect at another time than they occurred is known as far as that follows.
+    reader.follow(wanted.moment.position)
     statement, parameters = _statement(reader, wanted, order)
     with (
         translated(),
@@ -85,14 +86,14 @@ def _statement(reader: Reader, wanted: Selection, order: Order) -> tuple[Compose
     which = ["true"]
     parameters: dict[str, Any] = {"position": wanted.moment.position}
     if wanted.moment.clock is Clock.OCCURRED:
-        which.append("occurred_time <= %(time)s")
+        which.append("coalesce(moved.effective, e.occurred_time) <= %(time)s")
         parameters["time"] = wanted.moment.time
     if wanted.name:
-        which.append("name = %(name)s")
+        which.append("e.name = %(name)s")
         parameters["name"] = wanted.name
     elif wanted.filter.strip():
         # Their names are held meanwhile, their events are not.
-        which.append("name IN (SELECT unnest(%(names)s::text[]))")
+        which.append("e.name IN (SELECT unnest(%(names)s::text[]))")
         jobs = reader.scan(wanted.filter, as_of=wanted.moment)
         parameters["names"] = [job.name for job in jobs]
     parts = {"which": SQL(" AND ".join(which)), "order": SQL(order.value)}
@@ -113,20 +114,21 @@ class _States:
         told = self._look_up(self._untold(rows))
         make = RecordedEvent._make
         for row in rows:
-            _, name, version, type_, *_ = row
-            state = ENTERED.get(type_)
+            _, name, version, *_ = row
+            state = _entered(row)
             if state is None:
                 last, before = self._last.get(name, (0, None))
                 state = before if last == version - 1 else told[name, version]
             self._last[name] = version, state
-            yield make((*row, state))
+            yield make((*row[:-1], state, row[-1]))
 
     def _untold(self, rows: Iterable[tuple[Any, ...]]) -> list[tuple[str, int]]:
         """(name, version) of those that leave the state as it was, and do not follow one that is known."""
         untold = []
         seen: dict[str, int] = {}
-        for _, name, version, type_, *_ in rows:
-            if type_ not in ENTERED:
+        for row in rows:
+            _, name, version, *_ = row
+            if _entered(row) is None:
                 last = seen[name] if name in seen else self._last.get(name, (0, None))[0]
                 if last != version - 1:
                     untold.append((name, version))
@@ -141,3 +143,8 @@ class _States:
         return {
             (name, version): JobState[state] if state else None for name, version, state in found
         }
+
+
+def _entered(row: tuple[Any, ...]) -> JobState | None:
+    """The state that the job of a row is known to be in because of it."""
+    return entered_state(row[3], row[4], row[10])

@@ -12,7 +12,7 @@ from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.upkeep.rebuild import fold, look_in
-from jobledger.projections.catalogue import Projection
+from jobledger.projections.catalogue import PROJECTIONS, Projection
 from psycopg.sql import SQL, Composable, Identifier
 
 READ_COLUMNS: Final = sql.load(__package__, "read_columns")
@@ -88,9 +88,12 @@ def folded(
         look_in(connection, beside, live)
         connection.execute("SET LOCAL work_mem = '256MB'")
         connection.execute("SET LOCAL check_function_bodies = off")
+        # The code at hand, wherever the ledger's own stands; a fold may call functions of another's.
+        given = {projection.name: projection for projection in projections}
+        for projection in PROJECTIONS:
+            functions = given.get(projection.name, projection).functions
+            connection.execute(sql.render(*functions))
         for projection in projections:
-            # The code at hand, wherever the ledger's own stands.
-            connection.execute(sql.render(*projection.functions))
             connection.execute(projection.schema)
             fold(connection, projection, 0, size, progress)
         yield Folded(live, beside, size)

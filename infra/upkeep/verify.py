@@ -8,7 +8,8 @@ from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import LedgerError
-from jobledger.domain.job import Job, evolve
+from jobledger.domain.events import Event
+from jobledger.domain.job import Job, evolve, fold
 from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.postgres import sql
@@ -87,6 +88,7 @@ def _replayed(
     events = (RecordedEvent(*row) for row in log)
     for name, history in groupby(events, key=lambda event: event.name):
         job, first, last = Job(name=name), 0, 0
+        known: list[Event] = []
         for event in history:
             first, last = first or event.position, event.position
             done += 1
@@ -94,7 +96,12 @@ def _replayed(
                 detail = f"version {event.version} follows version {job.version}"
                 yield Finding("gap", event.position, name, detail)
             try:
-                job = evolve(job, event.event)
+                known.append(event.event)
+                job = (
+                    evolve(job, known[-1])
+                    if event.placed_after is None
+                    else fold(Job(name=name), known)
+                )
             except LedgerError as error:
                 yield Finding("unreadable", event.position, name, str(error))
                 job = job.model_copy(update={"version": event.version})

@@ -1,32 +1,43 @@
 -- Where intervals are not what the events they have followed make them; null-free findings.
-WITH entered AS (
-    SELECT e.position, e.name, e.version, e.occurred_time, state_number(e.type) AS state
+WITH timed AS (
+    SELECT e.position, e.name, e.version, e.schema, e.type, e.occurred_time, state_number(e.type) AS state,
+           least(placed_after(e.version, e.schema, e.data), e.version) AS place,
+           CASE WHEN is_placed(e.schema) THEN e.occurred_time ELSE greatest(
+               least(e.occurred_time, e.recorded_time), max(least(e.occurred_time, e.recorded_time)) FILTER (WHERE e.type <> 'Contradicted' OR e.version = 1) OVER versions
+           ) END AS effective
     FROM events AS e, projections AS p
-    WHERE p.name = 'intervals' AND e.position <= p.position
-      AND e.schema > 0 AND state_number(e.type) IS NOT NULL
+    WHERE p.name = 'intervals' AND e.position <= p.position AND e.schema > 0
+    WINDOW versions AS (PARTITION BY e.name ORDER BY e.version)
+),
+entered AS (SELECT * FROM timed WHERE state IS NOT NULL),
+latest AS (
+    SELECT DISTINCT ON (e.position) e.position, k.state
+    FROM entered AS e JOIN entered AS k ON k.name = e.name AND k.version <= e.version
+    WHERE is_placed(e.schema)
+    ORDER BY e.position, k.effective DESC, k.place DESC, k.version DESC
 ),
 states AS (
-    SELECT position, name, version, occurred_time, lead(position) OVER recorded AS to_position,
-           lead(occurred_time) OVER occurred AS occurred_to,
+    SELECT e.position, e.name, e.version, e.effective, e.place, lead(e.position) OVER recorded AS to_position,
+           lead(e.effective) OVER occurred AS occurred_to,
            -- Deleted is 0, the least, and a job stays deleted.
-           CASE WHEN min(state) OVER (recorded ROWS UNBOUNDED PRECEDING) = 0 THEN 0 ELSE state END AS state,
-           CASE WHEN min(state) OVER (occurred ROWS UNBOUNDED PRECEDING) = 0 THEN 0 ELSE state END AS occurred_state
-    FROM entered
-    WINDOW recorded AS (PARTITION BY name ORDER BY version),
-           occurred AS (PARTITION BY name ORDER BY occurred_time, version)
+           CASE WHEN min(e.state) OVER (recorded ROWS UNBOUNDED PRECEDING) = 0 THEN 0 ELSE coalesce(l.state, e.state) END AS state,
+           CASE WHEN min(e.state) OVER (occurred ROWS UNBOUNDED PRECEDING) = 0 THEN 0 ELSE e.state END AS occurred_state
+    FROM entered AS e LEFT JOIN latest AS l ON l.position = e.position
+    WINDOW recorded AS (PARTITION BY e.name ORDER BY e.version),
+           occurred AS (PARTITION BY e.name ORDER BY e.effective, e.place, e.version)
 ),
 expected AS (
-    SELECT position, name, to_position, occurred_time AS occurred_from, occurred_to, state,
+    SELECT position, name, version, place, to_position, effective AS occurred_from, occurred_to, state,
            lag(state) OVER (PARTITION BY name ORDER BY version) AS state_before, occurred_state,
-           lag(occurred_state) OVER (PARTITION BY name ORDER BY occurred_time, version) AS occurred_before
+           lag(occurred_state) OVER (PARTITION BY name ORDER BY effective, place, version) AS occurred_before
     FROM states
 ),
 phased AS (
-    SELECT e.*, s.version, CASE WHEN phase(e.occurred_before::smallint) IS NOT NULL THEN
+    SELECT e.*, CASE WHEN phase(e.occurred_before::smallint) IS NOT NULL THEN
         max(e.occurred_from) FILTER (WHERE phase(e.occurred_state::smallint) IS DISTINCT FROM phase(e.occurred_before::smallint))
-        OVER (PARTITION BY e.name ORDER BY e.occurred_from, s.version ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        OVER (PARTITION BY e.name ORDER BY e.occurred_from, e.place, e.version ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
     END AS phase_from
-    FROM expected AS e JOIN states AS s ON s.position = e.position
+    FROM expected AS e
 )
 SELECT 'differs', coalesce(e.position, i.position), coalesce(e.name, ''),
        'its interval is not what the events make it'
@@ -49,11 +60,7 @@ FROM (
 ) AS e FULL JOIN state_changes AS c USING (clock, level, stretch, state)
 WHERE coalesce(e.change, 0) <> coalesce(c.change, 0)
 UNION ALL
-SELECT 'differs', 0, name, 'is late, and not known to be'
-FROM (
-    SELECT e.name, e.version, e.type, e.occurred_time,
-           lag(e.occurred_time) OVER (PARTITION BY e.name ORDER BY e.version) AS before
-    FROM events AS e, projections AS p
-    WHERE p.name = 'intervals' AND e.position <= p.position AND e.schema > 0
-) AS e
-WHERE (occurred_time < before OR (version = 1 AND type <> 'Created')) AND name NOT IN (SELECT name FROM late_jobs)
+SELECT DISTINCT 'differs', 0, name, 'is late, and not known to be'
+FROM timed
+WHERE (effective <> occurred_time OR is_placed(schema) OR (version = 1 AND type <> 'Created'))
+  AND name NOT IN (SELECT name FROM late_jobs)

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
-from jobledger.domain.moments import Clock
 from jobledger.domain.states import OCCUPIED
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.history.explain import LATE, elapsed
@@ -62,8 +61,16 @@ class Break(NamedTuple):
     said: str
 
 
+class Mark(NamedTuple):
+    """An event on the band: its time, and the state that it led to, if it did to any."""
+
+    time: datetime
+    state: str | None
+    version: int
+
+
 class Late(NamedTuple):
-    """An event that was recorded late: where it occurred, and where it became known."""
+    """An event that was recorded late: where it took effect, and where it became known."""
 
     occurred: float
     recorded: float
@@ -137,15 +144,16 @@ class Scale:
 def bands(outline: Outline) -> Bands:
     """Of a job with at least one event."""
     late = [row for row in outline.recorded if row.recorded_time - row.occurred_time >= LATE]
-    occurred = sorted(outline.recorded, key=lambda row: (row.occurred_time, row.version))
+    occurred = _marks(outline)
     scale = Scale(_entries(occurred, outline.recorded if late else ()))
     return Bands(
-        occurred=_segments(occurred, Clock.OCCURRED, scale),
-        recorded=_segments(outline.recorded, Clock.RECORDED, scale) if late else [],
+        occurred=_segments(occurred, scale),
+        recorded=_segments(_known_marks(outline), scale) if late else [],
         breaks=list(scale.breaks()),
         late=[
             Late(
-                round(scale.place(row.occurred_time), 3), round(scale.place(row.recorded_time), 3),
+                round(scale.place(outline.effective[row.version]), 3),
+                round(scale.place(row.recorded_time), 3),
                 row.version, row.type,
             )
             for row in late[:: -(-len(late) // MOST_LATE) or 1]
@@ -153,16 +161,38 @@ def bands(outline: Outline) -> Bands:
         attempts=_attempts(outline, scale),
         scale=_breakpoints(scale),
         contradicted=sorted(
-            {round(scale.place(r.occurred_time), 1) for r in occurred if r.type == "Contradicted"}
+            {
+                round(scale.place(outline.effective[row.version]), 1)
+                for row in outline.recorded
+                if row.type == "Contradicted"
+            }
         )[:MOST_MARKS],
     )  # fmt: skip
 
 
-def _entries(
-    occurred: Sequence[Happened], recorded: Sequence[Happened]
-) -> list[tuple[datetime, bool]]:
-    """All times at which something happened or became known, and whether the job ran from there on."""
-    marks = [(row.occurred_time, state_name(row.type)) for row in occurred]
+def _marks(outline: Outline) -> list[Mark]:
+    """When each event took effect, and the state it led to."""
+    return [
+        Mark(outline.effective[row.version], state_name(row.type), row.version)
+        for row in outline.occurred
+    ]
+
+
+def _known_marks(outline: Outline) -> list[Mark]:
+    """When each event was recorded, and the state that the job was known to be in from then on."""
+    ranks = {row.version: rank for rank, row in enumerate(outline.occurred)}
+    marks, last = list[Mark](), -1
+    for row in outline.recorded:
+        state = state_name(row.type)
+        if state is not None and ranks[row.version] > last:
+            last = ranks[row.version]
+            marks.append(Mark(row.recorded_time, state, row.version))
+    return marks
+
+
+def _entries(occurred: Sequence[Mark], recorded: Sequence[Happened]) -> list[tuple[datetime, bool]]:
+    """All times at which something took effect or became known, and whether the job ran from there on."""
+    marks: list[tuple[datetime, str | None]] = [(mark.time, mark.state) for mark in occurred]
     marks += [(row.recorded_time, None) for row in recorded]
     entries, running = list[tuple[datetime, bool]](), False
     for time, state in sorted(marks, key=lambda mark: mark[0]):
@@ -173,12 +203,8 @@ def _entries(
     return entries
 
 
-def _segments(rows: Sequence[Happened], clock: Clock, scale: Scale) -> list[Segment]:
-    entered = [
-        (row.occurred_time if clock is Clock.OCCURRED else row.recorded_time, state)
-        for row in rows
-        if (state := state_name(row.type)) is not None
-    ]
+def _segments(marks: Sequence[Mark], scale: Scale) -> list[Segment]:
+    entered = [(mark.time, mark.state) for mark in marks if mark.state is not None]
     places = [scale.place(time) for time, _ in entered] + [100.0]
     segments, first = list[Segment](), 0
     while first < len(entered):
@@ -216,7 +242,7 @@ def attempt_ends(outline: Outline) -> list[int]:
 
 def _attempt(outline: Outline, scale: Scale, number: int, first: int, last: int) -> Attempt:
     rows = outline.rows[first - 1 : last]
-    begin, end = rows[0].occurred_time, rows[-1].occurred_time
+    begin, end = (outline.effective[row.version] for row in (rows[0], rows[-1]))
     states = [state for row in rows if (state := state_name(row.type)) is not None]
     left = scale.place(begin)
     width = max(0.3, scale.place(end) - left)

@@ -14,8 +14,9 @@ from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.job import Job
 from jobledger.domain.moments import AtTime, AtVersion, Clock, Moment, parse_as_of
+from jobledger.domain.order import effects
 from jobledger.domain.states import state_after
-from jobledger.infra.eventstore.json_view import event_json
+from jobledger.infra.eventstore.json_view import event_json, time_text
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history.blame import since
 from jobledger.infra.history.diff import ABSENT, Change, diff_jobs, fields_of
@@ -42,6 +43,13 @@ class Happened(NamedTuple):
     recorded_time: datetime
     actor: str | None
     attempts_begun: int = 0
+    placed_after: int | None = None
+    """The version that a late report was put behind."""
+
+    @property
+    def bounded_time(self) -> datetime:
+        """When it occurred, or was recorded, if that was earlier."""
+        return min(self.occurred_time, self.recorded_time)
 
 
 def happened(event: RecordedEvent) -> Happened:
@@ -54,6 +62,7 @@ def happened(event: RecordedEvent) -> Happened:
         event.recorded_time,
         event.actor,
         event.attempts_begun,
+        event.placed_after,
     )
 
 
@@ -66,14 +75,17 @@ class Outline:
         self.until = until
         self.recorded = sorted(rows, key=lambda row: row.version)
         """In the order of their versions."""
-        self.rows = self.recorded
-        if clock is Clock.OCCURRED:
-            self.rows = sorted(self.recorded, key=lambda row: (row.occurred_time, row.version))
+        taken = effects(self.recorded)
+        self.occurred = [row for _, row in taken]
+        """In the order in which they took effect."""
+        self.effective = {row.version: time for time, row in taken}
+        """When each version took effect."""
+        self.rows = self.occurred if clock is Clock.OCCURRED else self.recorded
 
     @property
     def in_order(self) -> bool:
-        """Whether steps come in the order of their versions."""
-        return self.rows is self.recorded or self.rows == self.recorded
+        """Whether each step follows from the one before it, and they come in the order of their versions."""
+        return self.occurred == self.recorded
 
     @cached_property
     def steps(self) -> dict[int, int]:
@@ -90,7 +102,7 @@ class Outline:
         """How many steps there were by that time, on this clock."""
         if self.clock is Clock.RECORDED:
             return sum(row.recorded_time <= time for row in self.rows)
-        return sum(row.occurred_time <= time for row in self.rows)
+        return sum(effective <= time for effective in self.effective.values())
 
     def find(self, types: Sequence[str], actors: Sequence[str], *, failed: bool) -> list[int]:
         """The steps of these types (all, if none are named), by these actors, or that failed."""
@@ -166,12 +178,20 @@ def read_steps(reader: Reader, outline: Outline, steps: Sequence[int]) -> list[J
         for event in reader.history(outline.name, min(versions) - 1, max(versions))
     }
     pairs = zip(steps, versions, strict=True)
-    return [{"step": step} | said(events[version]) for step, version in pairs]
+    return [
+        {"step": step} | said(events[version], outline.effective[version])
+        for step, version in pairs
+    ]
 
 
-def said(event: RecordedEvent) -> JsonObject:
-    """The event, whether it tells of something that went wrong, and its data's text if parts are sealed."""
+def said(event: RecordedEvent, effective: datetime) -> JsonObject:
+    """The event, whether it tells of something that went wrong, and its data's text if parts are sealed.
+
+    With when it took effect, if it occurred at another time.
+    """
     shown = event_json(event) | {"schema": event.schema, "failed": event.type in FAILURES}
+    if effective != event.occurred_time:
+        shown["effectiveTime"] = time_text(effective)
     return shown | {"stored": event.stored.decode()} if MARKER in event.stored else shown
 
 
@@ -180,12 +200,12 @@ def _steps(reader: Reader, outline: Outline, first: int, last: int) -> list[Step
     if not outline.in_order:
         events = {event.version: event for event in _known(reader, outline, 0)}
         ordered = [events[row.version] for row in outline.rows[:last]]
-        return list(steps_of(Job(name=outline.name), ordered))[first:]
+        return list(steps_of(Job(name=outline.name), ordered, outline.clock))[first:]
     after = outline.recorded[first - 1].version if first else 0
     before = Job(name=outline.name)
     if first:
         before = _job_at(reader, outline, outline.recorded[first - 1].position)
-    return list(steps_of(before, _known(reader, outline, after, last - first)))
+    return list(steps_of(before, _known(reader, outline, after, last - first), outline.clock))
 
 
 def _known(
@@ -205,7 +225,7 @@ def _job_at(reader: Reader, outline: Outline, position: int) -> Job:
 
 def _step(step: Step) -> JsonObject:
     changes = [_change(change) for change in diff_jobs(step.before, step.after)]
-    return {"event": said(step.event), "changes": changes}
+    return {"event": said(step.event, step.effective_time), "changes": changes}
 
 
 def _change(change: Change) -> JsonObject:

@@ -1,12 +1,20 @@
 """What a job's page shows, as data: the same for a page that a server sends and for one in a file."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import NamedTuple
 
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.events import EVENT_TYPES
 from jobledger.domain.job import Job
 from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.history.explain import elapsed
+from jobledger.infra.history.reporter_clocks import (
+    TOLERANCE,
+    Reported,
+    ReporterClock,
+    reporter_clocks,
+)
 from jobledger.infra.history.timeline import steps_of
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.web import history
@@ -21,6 +29,8 @@ class JobPage(NamedTuple):
     bands: Bands
     data: JsonObject
     deleted: bool
+    clocks: list[str]
+    """What to know of the clocks of the job's actors that differ from the server's by a second or more."""
 
 
 def read_page(reader: Reader, name: str, link: JobLink) -> JobPage:
@@ -36,7 +46,8 @@ def read_page(reader: Reader, name: str, link: JobLink) -> JobPage:
 def page_of(ledger: str, outline: history.Outline, events: Iterable[RecordedEvent]) -> JobPage:
     """With all windows of steps, made of just these events, which the outline is of."""
     told = {event.version: event for event in events}
-    steps = list(steps_of(Job(name=outline.name), [told[row.version] for row in outline.rows]))
+    ordered = [told[row.version] for row in outline.rows]
+    steps = list(steps_of(Job(name=outline.name), ordered, outline.clock))
     windows = {
         str(n): history.window_of(
             steps[n * history.WINDOW : (n + 1) * history.WINDOW], n * history.WINDOW
@@ -67,4 +78,25 @@ def _page(
         "contradicted": sum(row.type == "Contradicted" for row in outline.rows),
     }
     deleted = any(row.type == "Deleted" for row in outline.rows)
-    return JobPage(outline.name, drawn, data, deleted)
+    return JobPage(outline.name, drawn, data, deleted, _clocks(outline))
+
+
+def _clocks(outline: history.Outline) -> list[str]:
+    reported = [
+        Reported(row.actor or "", row.occurred_time, row.recorded_time) for row in outline.recorded
+    ]
+    return [
+        _sentence(clock)
+        for clock in reporter_clocks(reported)
+        if clock.flag or abs(clock.offset) >= TOLERANCE
+    ]
+
+
+def _sentence(clock: ReporterClock) -> str:
+    order = "before" if clock.offset < timedelta() else "after"
+    said = [f"mostly recorded {elapsed(clock.offset)} {order} it occurred"]
+    if clock.ahead >= TOLERANCE:
+        said.append(f"the clock runs {elapsed(clock.ahead)} ahead")
+    if clock.back >= TOLERANCE:
+        said.append(f"it jumped back by {elapsed(clock.back)}")
+    return f"{clock.reporter}: {'; '.join(said)}"

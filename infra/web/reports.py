@@ -10,7 +10,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.filters import parse_filter
 from jobledger.domain.moments import AtTime, Clock, Moment, parse_as_of
 from jobledger.infra.analytics.analysis import Analysis, Asked, Question, answer
-from jobledger.infra.analytics.charts import UNITS, lines_of, time_unit
+from jobledger.infra.analytics.charts import LABELS, PARTS, UNITS, lines_of, time_unit
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.reader import Reader
@@ -26,6 +26,7 @@ TITLES: Final = {
     "failures": "Failures by message",
     "concurrency": "Concurrency",
     "attempts": "Attempts",
+    "reporters": "Reporters' clocks",
     "evaluations": "Evaluations",
 }
 MOST_LINES: Final = 10
@@ -180,13 +181,14 @@ def _hits(found: Analysis, span: Span, rows: list[tuple[str, list[Any]]]) -> Ite
 
 
 def _bars(found: Analysis, rows: list[tuple[str, list[Any]]]) -> list[Bar]:
-    amount = found.columns[-1] if found.name == "attempts" else "count"
+    amount = "jobs" if found.name == "attempts" else "count"
     gathered: dict[tuple[str, ...], list[tuple[str, int, str]]] = {}
     for address, row in rows:
         values = dict(zip(found.columns, row, strict=True))
-        label = "attempts" if found.name == "attempts" else "message"
-        key = tuple(str(values[part] if values[part] is not None else "") for part in ("group", label) if part in values)  # fmt: skip
-        gathered.setdefault(key, []).append((values["state"], values[amount], address))
+        named = ("group", *LABELS[found.name])
+        key = tuple(str(values[part] if values[part] is not None else "") for part in named if part in values)  # fmt: skip
+        part = values[PARTS.get(found.name, "state")]
+        gathered.setdefault(key, []).append((part, values[amount], address))
     longest = max((sum(n for _, n, _ in parts) for parts in gathered.values()), default=0) or 1
     return [_bar(" · ".join(key), parts, longest) for key, parts in gathered.items()]
 

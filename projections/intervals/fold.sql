@@ -1,6 +1,6 @@
 -- The fold of events into intervals and counts of them. A deleted job stays deleted, whatever
 -- comes after; a job's events are put in the order of their versions for one clock, and in the
--- order they occurred for the other.
+-- order in which they took effect for the other (see domain/order.py).
 
 -- JobState's names, each at its number and one: the first is of number 0, a deleted job.
 CREATE OR REPLACE FUNCTION state_names() RETURNS text[]
@@ -49,19 +49,26 @@ DECLARE
     states smallint[];
     befores smallint[];
 BEGIN
-    -- Which of these jobs are late, from now on or since before.
+    -- Which of these jobs are late: an event of theirs took effect at another time than it occurred,
+    -- or before others that were known. Of a job that is not late yet, the events took effect in the
+    -- order of their versions, and the one before is the latest.
     INSERT INTO late_jobs (name)
     SELECT DISTINCT name
     FROM (
-        SELECT e.name, e.version, e.type, e.occurred_time,
-               lag(e.occurred_time) OVER (PARTITION BY e.name ORDER BY e.version) AS before,
-               lag(e.version) OVER (PARTITION BY e.name ORDER BY e.version) IS NULL AS leads
+        SELECT e.name, e.version, e.type, e.schema, e.occurred_time, e.recorded_time,
+               max(e.occurred_time) FILTER (WHERE e.type <> 'Contradicted' OR e.version = 1) OVER (
+                   PARTITION BY e.name ORDER BY e.version ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+               ) AS before
         FROM events AS e WHERE e.position BETWEEN first AND last AND e.schema > 0
     ) AS e
     WHERE CASE
-        WHEN NOT leads THEN occurred_time < before
+        WHEN is_placed(schema) OR occurred_time > recorded_time THEN true
         WHEN version = 1 THEN type <> 'Created'
-        ELSE occurred_time < (SELECT p.occurred_time FROM events AS p WHERE p.name = e.name AND p.version = e.version - 1)
+        ELSE occurred_time < coalesce(before, (
+            SELECT p.occurred_time FROM events AS p
+            WHERE p.name = e.name AND p.version < e.version AND (p.type <> 'Contradicted' OR p.version = 1)
+            ORDER BY p.version DESC LIMIT 1
+        ))
     END
     ON CONFLICT (name) DO NOTHING;
 
@@ -131,54 +138,76 @@ BEGIN
     SELECT array_agg(name) INTO late FROM late_jobs
     WHERE name IN (SELECT e.name FROM events AS e WHERE e.position BETWEEN first AND last AND e.schema > 0);
     IF late IS NOT NULL THEN
-        PERFORM fold_late(late);
+        PERFORM fold_late(late, last);
     END IF;
 END $$;
 
--- Puts the intervals of late jobs into the order they occurred.
-CREATE OR REPLACE FUNCTION fold_late(late text[]) RETURNS void
+-- Puts the intervals of late jobs into the order in which events up to a position took effect.
+CREATE OR REPLACE FUNCTION fold_late(late text[], last bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    times bigint[];
-    states smallint[];
-    befores smallint[];
+    placed CONSTANT text[] := coalesce((
+        SELECT array_agg(DISTINCT name) FROM events
+        WHERE name = ANY (late) AND is_placed(schema) AND position <= last
+    ), '{{}}');
 BEGIN
-    SELECT array_agg(floor(extract(epoch FROM i.occurred_from))::bigint), array_agg(occurred_state), array_agg(occurred_before)
-    INTO times, states, befores
-    FROM events AS e JOIN intervals AS i ON i.position = e.position WHERE e.name = ANY (late);
-    PERFORM count_changes(2::smallint, -1, times, states, befores);
-
-    WITH ordered AS (
-        SELECT i.position, i.occurred_from, lead(i.occurred_from) OVER job AS until,
-               state_number(e.type) AS state, min(state_number(e.type)) OVER (job ROWS UNBOUNDED PRECEDING) = 0 AS gone,
-               e.name, e.version
-        FROM events AS e JOIN intervals AS i ON i.position = e.position
-        WHERE e.name = ANY (late)
-        WINDOW job AS (PARTITION BY e.name ORDER BY i.occurred_from, e.version)
+    PERFORM count_late(late, placed, -1);
+    WITH timed AS (
+        SELECT name, version, position, state_number(type) AS state, is_placed(schema) AS is_placed,
+               least(placed_after(version, schema, data), version) AS place,
+               CASE WHEN is_placed(schema) THEN occurred_time ELSE greatest(
+                   least(occurred_time, recorded_time), max(least(occurred_time, recorded_time)) FILTER (WHERE type <> 'Contradicted' OR version = 1) OVER versions
+               ) END AS effective
+        FROM events
+        WHERE name = ANY (late) AND schema > 0 AND position <= last
+        WINDOW versions AS (PARTITION BY name ORDER BY version)
+    ),
+    entered AS MATERIALIZED (SELECT * FROM timed WHERE state IS NOT NULL),
+    -- What was known once a late report was there: the state that was entered last by then.
+    latest AS (
+        SELECT DISTINCT ON (e.position) e.position, k.state
+        FROM entered AS e JOIN entered AS k ON k.name = e.name AND k.version <= e.version
+        WHERE e.is_placed
+        ORDER BY e.position, k.effective DESC, k.place DESC, k.version DESC
+    ),
+    ordered AS (
+        SELECT e.name, e.version, e.position, e.effective, e.place, lead(e.effective) OVER happened AS until,
+               CASE WHEN min(e.state) OVER (happened ROWS UNBOUNDED PRECEDING) = 0 THEN 0::smallint ELSE e.state END AS state,
+               CASE WHEN min(e.state) OVER (known ROWS UNBOUNDED PRECEDING) = 0 THEN 0::smallint
+                    ELSE coalesce(l.state, e.state) END AS known_state
+        FROM entered AS e LEFT JOIN latest AS l ON l.position = e.position
+        WINDOW happened AS (PARTITION BY e.name ORDER BY e.effective, e.place, e.version),
+               known AS (PARTITION BY e.name ORDER BY e.version)
     ),
     settled AS (
-        SELECT name, version, position, occurred_from, until,
-               CASE WHEN gone THEN 0::smallint ELSE state END AS state,
-               lag(CASE WHEN gone THEN 0::smallint ELSE state END) OVER (PARTITION BY name ORDER BY occurred_from, version) AS before
+        SELECT name, version, position, effective, place, until, state, known_state,
+               lag(state) OVER (PARTITION BY name ORDER BY effective, place, version) AS before,
+               lag(known_state) OVER (PARTITION BY name ORDER BY version) AS known_before
         FROM ordered
     ),
     phased AS (
         SELECT *, CASE WHEN phase(before) IS NOT NULL THEN
-            max(occurred_from) FILTER (WHERE phase(state) IS DISTINCT FROM phase(before)) OVER (
-                PARTITION BY name ORDER BY occurred_from, version ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            max(effective) FILTER (WHERE phase(state) IS DISTINCT FROM phase(before)) OVER (
+                PARTITION BY name ORDER BY effective, place, version ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
             ) END AS phase_from
         FROM settled
-    ),
-    written AS (
-        UPDATE intervals AS i SET occurred_to = s.until, occurred_state = s.state, occurred_before = s.before,
-            phase_from = s.phase_from
-        FROM phased AS s WHERE i.position = s.position
-        RETURNING i.occurred_from, i.occurred_state, i.occurred_before
     )
-    SELECT array_agg(floor(extract(epoch FROM occurred_from))::bigint), array_agg(occurred_state), array_agg(occurred_before)
-    INTO times, states, befores FROM written;
-    PERFORM count_changes(2::smallint, 1, times, states, befores);
+    UPDATE intervals AS i SET occurred_from = s.effective, occurred_to = s.until, occurred_state = s.state,
+        occurred_before = s.before, phase_from = s.phase_from, state = s.known_state, state_before = s.known_before
+    FROM phased AS s WHERE i.position = s.position;
+    PERFORM count_late(late, placed, 1);
 END $$;
+
+-- Adds the changes that the intervals of late jobs made (factor 1), or takes them back (-1): of all
+-- on the occurred clock, and of those with late reports that were put where they happened on both.
+CREATE OR REPLACE FUNCTION count_late(late text[], placed text[], factor integer) RETURNS void
+LANGUAGE sql AS $$
+    SELECT count_changes(2::smallint, factor, array_agg(floor(extract(epoch FROM i.occurred_from))::bigint),
+                         array_agg(i.occurred_state), array_agg(i.occurred_before))
+    FROM events AS e JOIN intervals AS i ON i.position = e.position WHERE e.name = ANY (late);
+    SELECT count_changes(1::smallint, factor, array_agg(i.position), array_agg(i.state), array_agg(i.state_before))
+    FROM events AS e JOIN intervals AS i ON i.position = e.position WHERE e.name = ANY (placed);
+$$;
 
 -- How many jobs were in each state at a position.
 CREATE OR REPLACE FUNCTION states_at(until bigint) RETURNS TABLE (state text, jobs bigint)

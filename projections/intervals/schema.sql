@@ -10,7 +10,8 @@ CREATE TABLE intervals (
     occurred_to timestamptz,
     state smallint NOT NULL,
     state_before smallint,
-    -- In the order things occurred, which is another one where reports came late.
+    -- In the order in which things took effect, which is another one where reports came late;
+    -- occurred_from is when the event took effect.
     occurred_state smallint NOT NULL,
     occurred_before smallint,
     -- When the job came into the phase (waiting, running) that `occurred_before` is part of.
@@ -30,8 +31,8 @@ CREATE TABLE state_changes (
     PRIMARY KEY (clock, level, stretch, state)
 ) WITH (fillfactor = 50);
 
--- Jobs whose events did not occur in the order of their versions, or do not begin with Created:
--- their present row does not tell how it happened.
+-- Jobs with an event that took effect at another time than it occurred, or before one of a lower
+-- version, and jobs that do not begin with Created: occurred times alone do not tell how it happened.
 CREATE TABLE late_jobs (
     name text COLLATE "C" NOT NULL PRIMARY KEY
 );

@@ -21,6 +21,7 @@ COLUMNS: Final = (
     "start_time",
     "end_time",
     "update_time",
+    "effective_time",
     "delete_time",
     "error",
     "error_message",
@@ -61,7 +62,7 @@ def change(before: Job, after: Job) -> Change:
         "update_time": after.update_time,
         "etag": after.etag,
     }
-    for field in ("start_time", "end_time", "delete_time", "error_message"):
+    for field in ("start_time", "end_time", "effective_time", "delete_time", "error_message"):
         if (value := getattr(after, field)) is not None:
             row[field] = value
     if after.error is not None:
@@ -88,7 +89,12 @@ def _json(value: JsonObject) -> orjson.Fragment:
 def functions() -> tuple[Template, ...]:
     """What the database needs of this projection; one text of the fold serves the present and the past."""
     pasts = [Template(read(__name__, "past"), {**past, "folded": _fold(past)}) for past in PASTS]
-    fold = Template(read(__name__, "fold"), {"folded": _fold(PRESENT)})
+    folds: dict[str, str | Template] = {
+        "folded": _fold(PRESENT),
+        "replaced": _fold(REPLACED),
+        "effective": EFFECTIVE,
+    }
+    fold = Template(read(__name__, "fold"), folds)
     return (fold, Template(read(__name__, "write")), *pasts)
 
 
@@ -97,14 +103,29 @@ def _fold(parts: Mapping[str, str]) -> Template:
     return Template("WITH " + read(__name__, "folded").split("\nWITH ", 1)[1].strip(), parts)
 
 
+EFFECTIVE: Final = (
+    "CASE WHEN is_placed(schema) THEN occurred_time ELSE greatest(least(occurred_time, recorded_time),"
+    " max(least(occurred_time, recorded_time)) FILTER (WHERE type <> 'Contradicted' OR version = 1) OVER versions) END"
+)
+"""When events take effect, as domain/order.py says, in a window of a job's versions."""
+_TIMED: Final = "(SELECT *, {effective} AS effective FROM events WHERE {which} AND schema > 0"
+_IN_EFFECT: Final = "row_number() OVER (PARTITION BY name ORDER BY effective, least(placed_after(version, schema, data), version), version)"
+
 # Which events each function folds, in which order, onto what.
 PRESENT: Final = {
-    "which": "position BETWEEN first AND last",
+    "events": "events",
+    "which": "position BETWEEN first AND last AND name <> ALL (replaced)",
     "place": "version",
-    "version": "max(version)",
     # A job that begins here has no row yet: nobody need look.
     "before": "old.name = CASE WHEN first_version > 1 THEN delta.name END",
     "kept": "MATERIALIZED",
+}
+REPLACED: Final = PRESENT | {
+    "events": _TIMED.format(effective=EFFECTIVE, which="name = ANY (replaced) AND position <= last")
+    + " WINDOW versions AS (PARTITION BY name ORDER BY version)) AS timed",
+    "which": "true",
+    "place": _IN_EFFECT,
+    "before": "false",
 }
 AT: Final = {
     "function": "job_at",
@@ -112,9 +133,10 @@ AT: Final = {
     "types": "text, bigint",
     "meaning": "as the ledger knew it at a position",
     # `+ 0`: found by name, and not by position, of which nearly all are before `until`.
-    "which": "name = of AND position + 0 <= until",
-    "place": "version",
-    "version": "max(version)",
+    "events": _TIMED.format(effective=EFFECTIVE, which="name = of AND position + 0 <= until")
+    + " WINDOW versions AS (ORDER BY version)) AS timed",
+    "which": "true",
+    "place": _IN_EFFECT,
     "before": "false",
     "kept": "",
 }
@@ -122,15 +144,18 @@ IN_ORDER: Final = AT | {
     "function": "job_in_order",
     "arguments": "of text, until bigint, at timestamptz",
     "types": "text, bigint, timestamptz",
-    "meaning": "the same as it happened, if its events occurred in the order of their versions",
-    "which": f"{AT['which']} AND occurred_time <= at",
+    "meaning": "the same as it happened, if each of its events took effect when it occurred",
+    "events": "events",
+    "which": "name = of AND position + 0 <= until AND occurred_time <= at",
+    "place": "version",
 }
-AS_IT_HAPPENED: Final = IN_ORDER | {
+AS_IT_HAPPENED: Final = AT | {
     "function": "job_as_it_happened",
-    "meaning": "as it happened up to a time, as far as that was known at a position, its events in"
-    " the order they occurred, those of the same time in the order of their versions",
-    "place": "row_number() OVER (ORDER BY occurred_time, version)",
-    "version": "(array_agg(version ORDER BY place DESC))[1]",
+    "arguments": "of text, until bigint, at timestamptz",
+    "types": "text, bigint, timestamptz",
+    "meaning": "as it happened up to a time, as far as that was known at a position: the events that"
+    " took effect by then",
+    "which": "effective <= at",
 }
 PASTS: Final = (AT, IN_ORDER, AS_IT_HAPPENED)
 

@@ -122,10 +122,47 @@ BEGIN
     RETURN output;
 END $$;
 
+-- A time, but no later than another; null if there is none.
+CREATE OR REPLACE FUNCTION bounded("time" timestamptz, bound timestamptz) RETURNS timestamptz
+IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN CASE WHEN "time" > bound THEN bound ELSE "time" END;
+
+-- Whether an event is a late report that takes effect where it happened; see domain/placing.py.
+CREATE OR REPLACE FUNCTION is_placed(schema smallint) RETURNS boolean
+IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN schema > 100;
+
+-- The version behind which an event takes effect: its own, or of a late report the one it was put behind.
+CREATE OR REPLACE FUNCTION placed_after(version integer, schema smallint, data bytea) RETURNS integer
+STABLE PARALLEL SAFE LANGUAGE sql RETURN
+    CASE WHEN schema > 100 THEN (read_json(data) -> '@placed' ->> 'after')::integer ELSE version END;
+
+-- The state that a job is known to be in because of an event; null where it stays as it was.
+CREATE OR REPLACE FUNCTION known_state(type text, schema smallint, data bytea) RETURNS text
+STABLE PARALLEL SAFE LANGUAGE sql RETURN
+    CASE WHEN schema <= 100 OR (read_json(data) -> '@placed' ->> 'latest')::boolean THEN state_after(type) END;
+
+-- A job's events with their effective times, and `place` to order those of the same time by, and
+-- these by their versions; see domain/order.py.
+CREATE OR REPLACE FUNCTION job_effects(of text) RETURNS TABLE (
+    "position" bigint, version integer, type text, schema smallint, data bytea,
+    occurred_time timestamptz, effective timestamptz, place integer
+)
+STABLE PARALLEL SAFE LANGUAGE sql AS $$
+    SELECT position, version, type, schema, data, occurred_time, {effective} AS effective,
+           least(placed_after(version, schema, data), version) AS place
+    FROM events
+    WHERE name = of AND schema > 0
+    WINDOW versions AS (ORDER BY version)
+$$;
+
 -- Folds the events at these positions into jobs. Whatever `jobs` the search_path
 -- finds first is meant, so that a rebuild can fold into one beside the live one.
 CREATE OR REPLACE FUNCTION fold_jobs(first bigint, last bigint) RETURNS void
 LANGUAGE plpgsql AS $$
+DECLARE
+    -- Jobs of which something took effect before what is known already are folded from their first event on.
+    replaced CONSTANT text[] := coalesce((
+        SELECT array_agg(DISTINCT name) FROM events WHERE position BETWEEN first AND last AND is_placed(schema)
+    ), '{{}}');
 BEGIN
     {folded},
     -- Apart from the insert: ON CONFLICT would cost each new row as much again as its index.
@@ -133,18 +170,31 @@ BEGIN
         UPDATE jobs SET
             state = new.state, version = new.version, attempt = new.attempt,
             create_time = new.create_time, start_time = new.start_time, end_time = new.end_time,
-            update_time = new.update_time, delete_time = new.delete_time, error = new.error,
+            update_time = new.update_time, effective_time = new.effective_time, delete_time = new.delete_time, error = new.error,
             error_message = new.error_message, labels = new.labels, spec = new.spec,
             output = new.output, run_ids = new.run_ids, etag = etag(new.name, new.version), last_position = new.last_position
         FROM merged AS new WHERE new.known AND jobs.name = new.name
     )
     INSERT INTO jobs (
         name, project, kind, state, version, attempt, create_time, start_time, end_time,
-        update_time, delete_time, error, error_message, labels, spec, output, run_ids, etag,
+        update_time, effective_time, delete_time, error, error_message, labels, spec, output, run_ids, etag,
         first_position, last_position
     )
     SELECT name, project, kind, state, version, attempt, create_time, start_time, end_time,
-           update_time, delete_time, error, error_message, labels, spec, output, run_ids, etag(name, version),
+           update_time, effective_time, delete_time, error, error_message, labels, spec, output, run_ids, etag(name, version),
            first_position, last_position
     FROM merged WHERE NOT known;
+    IF replaced <> '{{}}' THEN
+        DELETE FROM jobs WHERE name = ANY (replaced);
+        {replaced}
+        INSERT INTO jobs (
+            name, project, kind, state, version, attempt, create_time, start_time, end_time,
+            update_time, effective_time, delete_time, error, error_message, labels, spec, output, run_ids, etag,
+            first_position, last_position
+        )
+        SELECT name, project, kind, state, version, attempt, create_time, start_time, end_time,
+               update_time, effective_time, delete_time, error, error_message, labels, spec, output, run_ids, etag(name, version),
+               first_position, last_position
+        FROM merged;
+    END IF;
 END $$;

@@ -1,9 +1,9 @@
 -- The fold of events into rows of `jobs`, put into the functions that need it (see __init__.py):
--- {which} events, in the order of their {place}, onto the rows they had {before}.
+-- {which} events of {events}, in the order of their {place}, onto the rows they had {before}.
 -- The fold in domain/job.py is the meaning, this one is the speed; they are held equal by tests
 -- and by `jobledger verify`.
 WITH fresh AS (
-    SELECT position, name, version, type, occurred_time, data, {place} AS place,
+    SELECT position, name, version, type, least(occurred_time, recorded_time) AS happened, data, {place} AS place,
            state_after(type) AS state,
            -- Data is looked into only where its type may say what is asked.
            CASE WHEN type IN ('Cancelling', 'Cancelled', 'Expired') THEN read_json(data) ->> 'reason'
@@ -17,30 +17,31 @@ WITH fresh AS (
            attempts_begun(type, schema, data) AS begun, run_id(type, schema, data) AS run_id,
            CASE WHEN type = 'Updated' THEN read_json(data) -> 'spec' IS NOT NULL
                 ELSE type IN ('Created', 'ConfigChanged') END AS specifies
-    FROM events
+    FROM {events}
     WHERE {which} AND schema > 0
     OFFSET 0  -- So that what is computed here is computed once.
 ),
 -- All aggregates take the newest first, so that one sort serves them.
 delta AS (
     SELECT name,
-           {version} AS version,
+           max(version) AS version,
            min(version) AS first_version,
            min(position) AS first_position,
            max(position) AS last_position,
            sum(begun)::integer AS begun,
            array_agg(run_id ORDER BY place DESC) FILTER (WHERE begun > 0 OR run_id IS NOT NULL) AS run_ids,
-           max(occurred_time) AS update_time,
+           max(happened) AS update_time,
+           max(happened) FILTER (WHERE type <> 'Contradicted' OR version = 1) AS effective_time,
            (array_agg(type ORDER BY place DESC) FILTER (WHERE state IS NOT NULL))[1] AS entered_by,
-           (array_agg(occurred_time ORDER BY place DESC) FILTER (WHERE state IS NOT NULL))[1] AS entered,
+           (array_agg(happened ORDER BY place DESC) FILTER (WHERE state IS NOT NULL))[1] AS entered,
            (array_agg(data ORDER BY place DESC) FILTER (WHERE type = 'Failed'))[1] AS failed,
            (array_agg(message ORDER BY place DESC) FILTER (WHERE message IS NOT NULL))[1] AS message,
            max(place) FILTER (WHERE message IS NOT NULL) AS worded,
            -- Cancelled without a reason keeps the one that Cancelling gave.
            max(place) FILTER (WHERE state IS NOT NULL AND message IS NULL AND type <> 'Cancelled') AS unworded,
-           (array_agg(occurred_time ORDER BY place DESC) FILTER (WHERE type = 'Deleted'))[1] AS delete_time,
-           array_agg(occurred_time ORDER BY place DESC) FILTER (WHERE type = 'Created') AS create_times,
-           array_agg(occurred_time ORDER BY place DESC) FILTER (WHERE state = 'RUNNING') AS start_times,
+           (array_agg(happened ORDER BY place DESC) FILTER (WHERE type = 'Deleted'))[1] AS delete_time,
+           array_agg(happened ORDER BY place DESC) FILTER (WHERE type = 'Created') AS create_times,
+           array_agg(happened ORDER BY place DESC) FILTER (WHERE state = 'RUNNING') AS start_times,
            (array_agg(data ORDER BY place DESC) FILTER (WHERE type IN ('Created', 'LabelsChanged')))[1] AS labels,
            (array_agg(data ORDER BY place DESC) FILTER (WHERE specifies))[1] AS spec,
            array_agg(
@@ -67,6 +68,8 @@ merged AS {kept} (
                WHEN entered_by IN ('Succeeded', 'PartiallySucceeded', 'Failed', 'Cancelled', 'Expired', 'Stopped') THEN entered
            END AS end_time,
            greatest(old.update_time, delta.update_time) AS update_time,
+           nullif(greatest(delta.effective_time, old.effective_time, CASE WHEN old.effective_time IS NULL THEN old.update_time END),
+                  greatest(old.update_time, delta.update_time)) AS effective_time,
            coalesce(delta.delete_time, old.delete_time) AS delete_time,
            CASE
                WHEN entered_by IS NULL THEN old.error

@@ -12,6 +12,8 @@ CREATE TABLE jobs (
     start_time timestamptz,
     end_time timestamptz,
     update_time timestamptz,
+    -- When its last event took effect; null if that is update_time, as it is but for contradicted reports.
+    effective_time timestamptz,
     delete_time timestamptz,
     error json,
     error_message text,

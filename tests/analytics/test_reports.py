@@ -16,6 +16,8 @@ from jobledger.infra import Ledger
 from jobledger.infra.analytics.analysis import REPORTS, report
 from jobledger.infra.analytics.buckets import floor_of
 
+from tests.clocks import taken
+
 DAY = timedelta(days=1)
 WAITING = {JobState.QUEUED, JobState.PENDING}
 RUN = {JobState.RUNNING, JobState.UPDATING}
@@ -25,16 +27,16 @@ Step = tuple[datetime, JobState | None]
 def histories(ledger: Ledger) -> dict[str, list[Step]]:
     """When each job entered which state as it happened; None is deleted."""
     events = defaultdict(list)
-    for event in ledger.events(follow=False):
+    for time, event in taken(ledger.events(follow=False)):
         if event.type == "Deleted" or state_after(event.type) is not None:
-            events[event.name].append(event)
+            events[event.name].append((time, event.type))
     steps: dict[str, list[Step]] = {}
     for name, happened in events.items():
         gone = False
         steps[name] = []
-        for event in sorted(happened, key=lambda e: (e.occurred_time, e.version)):
-            gone = gone or event.type == "Deleted"
-            steps[name].append((event.occurred_time, None if gone else state_after(event.type)))
+        for time, type_ in happened:
+            gone = gone or type_ == "Deleted"
+            steps[name].append((time, None if gone else state_after(type_)))
     return steps
 
 
@@ -143,11 +145,11 @@ def test_concurrency_is_exact_at_each_instant(busy: Ledger, by: str) -> None:
 
 def test_failures_are_counted_by_message_with_the_latest_job(busy: Ledger) -> None:
     told: dict[tuple[str, str], list[tuple[datetime, str]]] = defaultdict(list)
-    for event in busy.events(follow=False):
+    for time, event in taken(busy.events(follow=False)):
         if event.type in ("Failed", "Expired"):
             said = event.json
             message = said.get("error", {}).get("message") or said.get("reason") or ""
-            told[event.type.upper(), message].append((event.occurred_time, event.name))
+            told[event.type.upper(), message].append((time, event.name))
     rows = report(busy.reader, "failures").rows
     assert {row[:2]: row[2:] for row in rows} == {
         key: (len(seen), *max(seen)) for key, seen in told.items()

@@ -14,7 +14,7 @@ from jobledger.domain.attempts import MAX_RUN_IDS, remembered
 from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import EVENT_TYPES, Event, parse_data
-from jobledger.domain.job import Job, evolve, judge, replay
+from jobledger.domain.job import Job, evolve, fold, judge, replay
 from jobledger.domain.states import EVALUATION_JOBS, TERMINAL, JobState, state_after
 from jobledger.infra import Ledger
 from jobledger.infra.eventstore.pending import DecidedWrite
@@ -98,10 +98,17 @@ def test_a_report_speaks_of_an_attempt(
 
 
 def test_a_report_that_comes_late_sends_nothing_back() -> None:
-    job = after(e.Started())
+    past = [
+        Event(NAME, v, data, BEGIN + timedelta(minutes=v))
+        for v, data in enumerate((e.Created(), e.Started()), 1)
+    ]
+    job = replay(Job(name=NAME), past)
     for report in (e.Queued(), e.Preparing(), e.Retried()):
-        (kept,) = judge(report, job, BEGIN)
-        assert isinstance(kept, e.Contradicted)
+        (kept,) = judge(report, job, past[0].occurred_time, past)
+        # Where it happened, if it may follow Created; never as a new attempt.
+        assert isinstance(kept, e.Contradicted if isinstance(report, e.Retried) else type(report))
+        late = Event(NAME, 3, kept, past[0].occurred_time)
+        assert fold(Job(name=NAME), [*past, late]).attempt == 1
         assert judge(report, job) != (kept,)
 
 
@@ -178,15 +185,18 @@ def test_whatever_is_reported_of_attempts_is_kept_and_folded_alike(
             assert events[0].json["report"] == type_
             assert naming.items() <= events[0].json.get("data", {}).items()
         number = naming.get("attempt")
+        placed = events[0].placed_after is not None
         if isinstance(number, int) and 0 < number < before.attempt:
-            assert contradicted, "a report on an earlier attempt does not touch the current one"
-        if isinstance(number, int) and number > 0 and not contradicted:
+            assert contradicted or placed, (
+                "a report on an earlier attempt does not touch the current one"
+            )
+        if isinstance(number, int) and number > 0 and not contradicted and not placed:
             assert job.attempt == number + (type_ == "Retried" and before.attempt == number)
 
     history = [event.event for event in ledger.history(name)]
-    assert replay(Job(name=name), history) == ledger.get(name)
+    assert fold(Job(name=name), history) == ledger.get(name)
     for event in ledger.history(name):
-        then = replay(Job(name=name), history[: event.version])
+        then = fold(Job(name=name), history[: event.version])
         assert ledger.get(name, as_of=f"v{event.version}") == then
     assert_sound(ledger)
 

@@ -25,6 +25,7 @@ from jobledger.infra.history.diff import ABSENT, Change, FleetDiff, diff_fleet, 
 from jobledger.infra.history.explain import elapsed, why
 from jobledger.infra.history.timeline import span
 
+from tests.clocks import taken
 from tests.command_line import Cli
 from tests.ledgers import fresh_ledger
 from tests.projections.test_folds import BEGIN, histories
@@ -39,10 +40,8 @@ def states_of(
     events: Iterable[RecordedEvent], position: int, time: datetime | None
 ) -> dict[str, tuple[str, Job]]:
     """The state of every job, by its events up to then, and the job; DELETED if it is gone."""
-    counted = [
-        e for e in events if e.position <= position and (not time or e.occurred_time <= time)
-    ]
-    counted.sort(key=lambda e: (e.name, e.occurred_time if time else 0, e.version))
+    known = taken(e for e in events if e.position <= position)
+    counted = [e for at, e in known if not time or at <= time]
     states = {}
     for name, history in groupby(counted, key=lambda e: e.name):
         job = replay(Job(name=name), (e.event for e in history))

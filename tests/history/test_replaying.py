@@ -13,6 +13,7 @@ import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
@@ -24,6 +25,7 @@ from tests.cli.test_cli import EVENT_KEYS, JOB_KEYS
 from tests.command_line import Cli
 
 NAME = "projects/p/jobs/x"
+AT = datetime(2026, 6, 1, tzinfo=UTC)
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -96,12 +98,14 @@ def test_a_pipe_gets_all_steps_as_text(cli: Cli, job: str) -> None:
 
 
 def test_the_order_is_that_of_the_clock(cli: Cli, ledger: Ledger) -> None:
-    ledger.create("projects/p/jobs/late")
-    begun = ledger.history("projects/p/jobs/late")[0].occurred_time
-    ledger.started("projects/p/jobs/late", occurred_time=begun.replace(year=2020))
-    said = cli.json("replay", "late", "--clock", "occurred", "--json", "--with", "Failed")
-    assert [step["event"]["type"] for step in said["steps"]] == ["Started", "Created", "Failed"]
-    assert [step["event"]["version"] for step in said["steps"]] == [2, 1, 3]
+    ledger.create("projects/p/jobs/late", occurred_time=AT)
+    ledger.succeeded("projects/p/jobs/late", occurred_time=AT + timedelta(hours=2))
+    ledger.started("projects/p/jobs/late", occurred_time=AT + timedelta(hours=1))
+    for clock, versions in (("occurred", [1, 3, 2, 4]), ("recorded", [1, 2, 3, 4])):
+        said = cli.json("replay", "late", "--clock", clock, "--json", "--with", "Retried")
+        assert [step["event"]["version"] for step in said["steps"]] == versions
+    known = [step["event"]["state"] for step in said["steps"]]
+    assert known == ["QUEUED", "SUCCEEDED", "SUCCEEDED", "QUEUED"]
 
 
 @pytest.mark.parametrize(

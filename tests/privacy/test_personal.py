@@ -246,7 +246,7 @@ def test_a_config_that_is_so_already_is_no_event(ledger: Ledger) -> None:
 def test_nothing_is_written_unsealed_whoever_forgets_it(ledger: Ledger) -> None:
     intent = Created(spec={"who": of("Alice")})
     with pytest.raises(NotEncryptedError):
-        ledger.submit(JobWrite(JOB, lambda _: (intent,), Provenance(BEGIN)))
+        ledger.submit(JobWrite(JOB, lambda _, past: (intent,), Provenance(BEGIN)))
     mapped = JobMapper(transcoder=JSONTranscoder()).to_stored_event(Event(JOB, 1, intent, BEGIN))
     with pytest.raises(NotEncryptedError):
         rows_of([mapped])

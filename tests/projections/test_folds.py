@@ -167,5 +167,6 @@ def test_ten_thousand_walks_fold_to_what_they_always_did() -> None:
                 said = {"report": "Started", "state": "X"}
             at = BEGIN + timedelta(seconds=random.randrange(10_000))
             job = evolve(job, Event(job.name, job.version + 1, parse_data(type_, said), at))
-        digest.update(repr(sorted(job.model_dump(exclude={"run_ids"}).items())).encode())
+        told = job.model_dump(exclude={"effective_time", "run_ids"})
+        digest.update(repr(sorted(told.items())).encode())
     assert digest.hexdigest() == "5bf40bdb32751de9f52d5734f3d5d987b7c39dd3dba1e9e123215f2f91e0644d"

@@ -144,11 +144,11 @@ def test_succeeded_late_counts_once(ledger: Ledger) -> None:
     ledger.append_many(Event(n, 2, Started(), AT + timedelta(hours=2)) for n in names)
     assert ledger.count(as_of=AT + timedelta(hours=3)).counts == {"RUNNING": 300}
     ledger.append_many(Event(n, 3, Succeeded(), AT + timedelta(hours=1)) for n in names)
-    assert ledger.count(as_of=AT + timedelta(minutes=90)).counts == {"SUCCEEDED": 300}
-    assert ledger.count(as_of=AT + timedelta(hours=3)).counts == {"RUNNING": 300}
+    assert ledger.count(as_of=AT + timedelta(minutes=90)).counts == {"QUEUED": 300}
+    assert ledger.count(as_of=AT + timedelta(hours=3)).counts == {"SUCCEEDED": 300}
     assert ledger.count().counts == {"SUCCEEDED": 300}
     with ledger.connection() as connection:
         assert verify(connection).findings == []
         rebuild(connection, INTERVALS)
         assert verify(connection).findings == []
-    assert ledger.count(as_of=AT + timedelta(hours=3)).counts == {"RUNNING": 300}
+    assert ledger.count(as_of=AT + timedelta(hours=3)).counts == {"SUCCEEDED": 300}

@@ -196,7 +196,7 @@ def test_job_intervals_are_those_of_the_projection(ledger: Ledger, sql: Sql) -> 
     assert sql("SELECT * FROM $.job_intervals ORDER BY from_position") == told
     of_one = sql("SELECT state, occurred_from, occurred_to FROM $.job_intervals WHERE name = 'projects/p/jobs/late'"
                  " ORDER BY occurred_from")  # fmt: skip
-    assert [state for state, _, _ in of_one] == ["QUEUED", "FAILED", "RUNNING"]
+    assert [state for state, _, _ in of_one] == ["QUEUED", "RUNNING", "FAILED"]
     assert of_one[1][2] == of_one[2][1]
 
 

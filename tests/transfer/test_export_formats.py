@@ -14,6 +14,7 @@ import pytest
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from jobledger.domain.moments import Clock
+from jobledger.domain.states import state_after
 from jobledger.infra import Ledger
 from jobledger.infra.transfer import parquet
 from jobledger.infra.transfer.export import Format, export
@@ -32,7 +33,7 @@ def test_cloud_events_are_read_by_their_library(past: Ledger) -> None:
     for event, cloud in zip(events, read, strict=True):
         assert cloud.get_id() == f"{past.name}/{event.position}"
         assert cloud.get_source() == f"/ledgers/{past.name}"
-        assert cloud.get_type() == f"jobledger.job.{event.type}.v{event.schema}"
+        assert cloud.get_type() == f"jobledger.job.{event.type}.v{event.schema % 100}"
         assert (cloud.get_subject(), cloud.get_time()) == (event.name, event.occurred_time)
         assert cloud.get_data() == event.json
         assert int(cloud.get_extension("position")) == event.position
@@ -101,12 +102,14 @@ def test_parquet_holds_all_columns_by_day(past: Ledger, tmp_path: Path) -> None:
         "day=2026-06-01",
         "day=2026-06-02",
     ]
-    times = (f"epoch_us({clock}_time) AS {clock}_time" for clock in Clock)
+    clocks = (*Clock, "effective")
+    times = (f"epoch_us({clock}_time) AS {clock}_time" for clock in clocks)
     columns = f"* EXCLUDE (day) REPLACE ({', '.join(times)})"
     rows = read_parquet(tmp_path / "pq", f"SELECT {columns} FROM events ORDER BY position")
     expected = [
         (e.position, e.name, "p", "jobs", e.version, e.type, e.state.name if e.state else None,
-         e.schema, microseconds(e.occurred_time), microseconds(e.recorded_time), e.actor, e.request_id, e.trace_parent, e.stored.decode())
+         e.schema, microseconds(e.occurred_time), microseconds(e.recorded_time), e.actor, e.request_id, e.trace_parent, e.stored.decode(),
+         microseconds(e.taken_time), state.name if (state := state_after(e.type)) else None)
         for e in select(past.reader, wanted)
     ]  # fmt: skip
     assert rows == expected
@@ -134,7 +137,7 @@ def test_duckdb_counts_the_trace_as_the_ledger_does(trace: Ledger, tmp_path: Pat
     assert read_parquet(tmp_path / "pq", "SELECT count(*) FROM events") == [(ledger.size(),)]
     for day in (2, 3, 4):
         time = datetime(2011, 5, day, 12, tzinfo=UTC)
-        counted = last_states(tmp_path / "pq", f"occurred_time <= '{time.isoformat()}'")
+        counted = last_states(tmp_path / "pq", f"effective_time <= '{time.isoformat()}'")
         assert counted == ledger.count(as_of=time).counts
     counted = last_states(tmp_path / "pq", "position <= 100000")
     assert counted == ledger.count(as_of="@100000").counts
@@ -145,7 +148,7 @@ def test_duckdb_counts_the_trace_as_the_ledger_does(trace: Ledger, tmp_path: Pat
 
 def last_states(folder: Path, condition: str) -> dict[str, int]:
     last = f"""
-        SELECT arg_max(state, (occurred_time, version)) AS state FROM events
+        SELECT arg_max(state, (effective_time, version)) AS state FROM events
         WHERE {condition} GROUP BY name
     """
     return dict(read_parquet(folder, f"SELECT state, count(*) FROM ({last}) GROUP BY state"))

@@ -22,14 +22,14 @@ UNLOCK = "ALTER TABLE events DISABLE TRIGGER ALL; "
         ("UPDATE state_changes SET change = change + 1 WHERE level = 2", {"differs"}),
         ("INSERT INTO intervals SELECT 9, 10, now(), now(), 1, 1, 1, 1, now()", {"differs"}),
         ("INSERT INTO jobs SELECT 'projects/p/jobs/c', project, kind, state, version, attempt, create_time,"
-         " start_time, end_time, update_time, delete_time, error, error_message, labels, spec, output, etag,"
+         " start_time, end_time, update_time, effective_time, delete_time, error, error_message, labels, spec, output, etag,"
          " first_position, last_position FROM jobs WHERE name LIKE '%a'", {"extra"}),
         (f"{UNLOCK} DELETE FROM events WHERE position = 2", {"gap", "differs"}),
         (f"{UNLOCK} DELETE FROM events WHERE position = 4", {"gap", "missing", "extra", "differs"}),
         (f"{UNLOCK} UPDATE events SET data = '{{}}' WHERE position = 1", {"differs"}),
         (f"{UNLOCK} UPDATE events SET data = '[]' WHERE position = 1", {"unreadable", "differs"}),
         (f"{UNLOCK} UPDATE events SET type = 'Exploded' WHERE position = 2", {"unreadable", "differs"}),
-        (f"{UNLOCK} UPDATE events SET recorded_time = '2000-01-01' WHERE position = 3", {"clock"}),
+        (f"{UNLOCK} UPDATE events SET recorded_time = '2000-01-01' WHERE position = 3", {"clock", "differs"}),
         ("UPDATE head SET size = 9", {"gap"}),
     ],
 )  # fmt: skip

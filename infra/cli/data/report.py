@@ -54,7 +54,7 @@ Name = Annotated[
     str,
     typer.Argument(
         metavar="REPORT",
-        help="throughput, queue-time, run-time, failures, concurrency or attempts.",
+        help="throughput, queue-time, run-time, failures, concurrency, attempts or reporters.",
     ),
 ]
 By = Annotated[
@@ -110,6 +110,9 @@ def report(
     concurrency: jobs RUNNING at just the instants that buckets begin at.
 
     attempts: how many the jobs that ended took, and how they ended.
+
+    reporters: the clock of each actor and worker beside the server's, and whether it runs ahead or
+    jumped back.
     """
     if certify is not None:
         question = Question(name, by, filter_, begin, end, bucket, state, top)

@@ -8,7 +8,7 @@ from typing import Final
 
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import JobNotFoundError
-from jobledger.domain.job import Job, replay
+from jobledger.domain.job import Job, fold
 from jobledger.domain.states import ENDINGS
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.eventstore.stored_event import RecordedEvent
@@ -83,7 +83,7 @@ def _outcome(event: RecordedEvent, history: list[RecordedEvent], resource: Resou
         if (error := _failure(ending)) is not None:
             return {"done": True, "error": error}
         until = ending
-    job = replay(Job(name=event.name), (e.event for e in history if e.version <= until.version))
+    job = fold(Job(name=event.name), (e.event for e in history if e.version <= until.version))
     said = shown(resource, job)
     return {"done": True, "response": {"@type": TYPE + resource.message, **said}}
 

@@ -5,8 +5,7 @@ from typing import Final
 
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import EtagMismatchError, InvalidFieldError, JobNotFoundError
-from jobledger.domain.moments import Clock
-from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.eventstore.stored_event import RecordedEvent, up_to
 from jobledger.infra.google.wire import messages
 from jobledger.infra.google.wire.calls import Call, moment_of
 from jobledger.infra.google.wire.masks import check_fields, merge, parse_mask
@@ -28,11 +27,7 @@ async def get_policy(call: Call) -> JsonObject:
         return _policy(await call.ledger.history(name))
     until = await call.ledger.moment(as_of, clock, name)
     await call.job(name, until)
-    history = await call.ledger.history(name)
-    known = [event for event in history if event.position <= until.position]
-    if until.clock is Clock.OCCURRED:
-        known = [event for event in known if event.occurred_time <= until.time]
-    return _policy(known)
+    return _policy(up_to(await call.ledger.history(name), until))
 
 
 async def set_policy(call: Call) -> JsonObject:

@@ -104,7 +104,7 @@ class Queue:
             )  # fmt: skip
             waiting = self._look_up(unknown) if unknown else []
             waiting += [
-                (e.name, e.occurred_time, e.json.get("spec"), None)
+                (e.name, e.bounded_time, e.json.get("spec"), None)
                 for e in last.values()
                 if e.type == "Created"
             ]

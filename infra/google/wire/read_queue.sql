@@ -3,7 +3,7 @@ SELECT name, create_time, spec, place
 FROM jobs, LATERAL (
     SELECT CASE WHEN type = 'Queued' THEN (read_json(data) ->> 'queuePosition')::bigint END AS place
     FROM events
-    WHERE events.name = jobs.name AND events.version <= jobs.version AND state_after(type) IS NOT NULL
+    WHERE events.name = jobs.name AND events.version <= jobs.version AND known_state(type, schema, data) IS NOT NULL
     ORDER BY events.version DESC
     LIMIT 1
 ) AS entered

@@ -1,9 +1,11 @@
 // The band of a job's states: where its cursor is, and the moment somebody points at.
 
+import { timeOf } from "jobledger/history";
+
 export class Band {
   // `point` is called with the time, in milliseconds, that is clicked on or dragged to.
   constructor({ clock, scale }, point) {
-    this.field = clock === "occurred" ? "occurredTime" : "recordedTime";
+    this.clock = clock;
     // Places of times are known at breakpoints, and run evenly in between.
     this.scale = scale.map(([time, place]) => [Date.parse(time), place]);
     this.line = document.getElementById("cursor-line");
@@ -22,7 +24,7 @@ export class Band {
 
   // Puts the cursor where an event is; none is before the first.
   draw(event) {
-    const at = event ? between(this.scale, Date.parse(event[this.field])) : 0;
+    const at = event ? between(this.scale, Date.parse(timeOf(event, this.clock))) : 0;
     for (const side of ["x1", "x2"]) this.line.setAttribute(side, `${at}%`);
   }
 

@@ -3,6 +3,11 @@
 // Of how many steps at the beginning of a window those before it are shown, too.
 const NEAR = 20;
 
+// When an event took effect on a clock.
+export function timeOf({ effectiveTime, occurredTime, recordedTime }, clock) {
+  return clock === "occurred" ? (effectiveTime ?? occurredTime) : recordedTime;
+}
+
 export class History {
   // `data` is what the page was sent with; `read` asks the server for more, and is null where there is none.
   constructor(data, read) {
@@ -56,9 +61,8 @@ export class History {
   // How many steps there were by a time, in milliseconds, on the page's clock.
   async stepBy(time) {
     if (this.read) return (await this.read("step", { at: new Date(time).toISOString() })).step;
-    const field = this.data.clock === "occurred" ? "occurredTime" : "recordedTime";
     const windows = [...this.windows.values()].flatMap(({ steps }) => steps);
-    return windows.filter(({ event }) => Date.parse(event[field]) <= time).length;
+    return windows.filter(({ event }) => Date.parse(timeOf(event, this.data.clock)) <= time).length;
   }
 
   // The events of a step's window, and of the one before where the step is among its first.

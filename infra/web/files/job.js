@@ -1,7 +1,7 @@
 // A job's page: a cursor among its events, and everything else as it was there.
 
 import { html, nothing, render } from "lit-html";
-import { History, differences } from "jobledger/history";
+import { History, differences, timeOf } from "jobledger/history";
 import { Part, Refused, settled, tell } from "jobledger/reading";
 import { Band } from "jobledger/band";
 import { changesTable, explained, feed, fields, json, state, table, time } from "jobledger/telling";
@@ -62,7 +62,7 @@ function standing(job, event) {
   if (!event) return html`<span>Before its first event: the job is not there yet.</span>`;
   return html`${job.deleteTime ? html`<b>deleted</b>` : state(job.state)}
     <span>event ${now.step} of ${history_.total}: <b>${event.type}</b></span>
-    <span>${time(data.clock === "occurred" ? event.occurredTime : event.recordedTime)} UTC</span>
+    <span>${time(timeOf(event, data.clock))} UTC</span>
     ${event.actor ? html`<span>by <bdi>${event.actor}</bdi></span>` : nothing}
     ${data.contradicted ? html`<span class="badge">${data.contradicted} contradicted</span>` : nothing}`;
 }

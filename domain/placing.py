@@ -1,0 +1,223 @@
+"""Where a late report takes effect: where it happened, if it fits there.
+
+A report is late if it occurred before events that are known already have taken effect. It fits
+where it happened if the lifecycle table allows it after the events before that place, and the ones
+after that place, as they are recorded, after it. A report that names its attempt fits within that
+attempt only. What enters a state and is allowed in the order in
+which it was recorded stays in that order: clocks differ, and two reporters' times do not tell which
+of their events came first. Such a report passes no event but those that leave the state as it is.
+
+What a command changes is there at once, so it is dated back only past events that change other
+fields. A report without a time happened now and is never late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple, Protocol
+
+from jobledger.domain.attempts import (
+    BEGINNINGS,
+    Attempted,
+    RunIds,
+    attempts_ahead,
+    remembered,
+)
+from jobledger.domain.data import PLACED_KEY, Data
+from jobledger.domain.errors import PastNeededError
+from jobledger.domain.events import Event, Placement
+from jobledger.domain.order import CONTRADICTED, Effect, effects
+from jobledger.domain.run_events import RUN_EVENTS
+from jobledger.domain.states import (
+    EVALUATION_JOBS,
+    GONE,
+    NOTHING,
+    JobState,
+    Standing,
+    allowed,
+    begins_attempt,
+    leads_to,
+)
+
+UNPLACED: Final = frozenset({"Created", CONTRADICTED, *(cls.__name__ for cls in RUN_EVENTS)})
+"""Events that are never put before others: they begin a job, change nothing, or count its runs."""
+SETTERS: Final = {
+    "LabelsChanged": frozenset({"Created", "LabelsChanged"}),
+    "ConfigChanged": frozenset({"Created", "ConfigChanged", "Updated"}),
+    "PolicyChanged": frozenset({"PolicyChanged"}),
+}
+"""The events of commands that can be dated back, and those that set the same field."""
+
+
+class Placing(Attempted, Protocol):
+    """What a report is placed on: a Job."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def create_time(self) -> datetime | None: ...
+    @property
+    def start_time(self) -> datetime | None: ...
+    @property
+    def end_time(self) -> datetime | None: ...
+    @property
+    def last_effect(self) -> datetime | None: ...
+
+
+class Late(NamedTuple):
+    """A late report, and what the lifecycle table says of it in the order it was recorded."""
+
+    report: Data
+    at: datetime
+    is_allowed: bool
+
+    @property
+    def event(self) -> str:
+        """The stored name of what it reports."""
+        return type(self.report).__name__
+
+
+def late(report: Data, job: Placing, at: datetime | None, *, is_allowed: bool) -> Late | None:
+    """The report, if the job's events have to be looked at to find out where it takes effect."""
+    found = None if at is None else Late(report, at, is_allowed)
+    return found if found is not None and _may_be_placed(found, job) else None
+
+
+def _may_be_placed(found: Late, job: Placing) -> bool:
+    """Whether it may have happened before something that is known, after the job was created."""
+    event, at, last = found.event, found.at, job.last_effect
+    enters = leads_to(event) is not None
+    if last is None or job.create_time is None or not job.create_time <= at <= last:
+        return False
+    if event in UNPLACED or (enters and job.kind == EVALUATION_JOBS):
+        return False
+    if not found.is_allowed:
+        return True
+    entered = job.start_time if job.state is JobState.RUNNING and job.attempt == 1 else job.end_time
+    return at < last and not (enters and entered is not None and at < entered)
+
+
+def find_place(found: Late, job: Placing, past: Sequence[Event] | None) -> Placement | None:
+    """Where the report takes effect; None if that is after all that is known.
+
+    `past` are all events of the job. Raises PastNeededError if it is None or out of date.
+    """
+    taken = _taken(job, past)
+    if PLACED_KEY in (found.report.__pydantic_extra__ or ()):
+        return None
+    for index in _indexes(taken, found.at, job.version + 1):
+        then = _then(taken[:index], job.kind)
+        if _accepts(found, then) and _lets_follow(found, taken[index:], job.kind):
+            after = _after(taken[index - 1].event)
+            latest = leads_to(found.event) is not None and not _enters(taken[index:])
+            return (
+                None if latest and not found.is_allowed else Placement(after=after, latest=latest)
+            )
+    return None
+
+
+def find_date(found: Late, job: Placing, past: Sequence[Event] | None) -> Placement | None:
+    """The same of what a command changed, which passes no event that changed it, too."""
+    taken = _taken(job, past)
+    for index in _indexes(taken, found.at, job.version + 1):
+        following = {effect.event.type for effect in taken[index:]}
+        is_accepted = _accepts(found, _then(taken[:index], job.kind))
+        if is_accepted and not SETTERS[found.event] & following:
+            return Placement(after=_after(taken[index - 1].event))
+    return None
+
+
+def _taken(job: Placing, past: Sequence[Event] | None) -> list[Effect[Event]]:
+    if not past or past[-1].version != job.version:
+        raise PastNeededError(job.name)
+    return effects(past)
+
+
+def _indexes(taken: Sequence[Effect[Event]], at: datetime, version: int) -> Iterator[int]:
+    """How many events may come before one of that time and version, the most first.
+
+    Among events of the same time there are several places; none is before the first event of all.
+    """
+    for index in range(sum(effect.time <= at for effect in taken), 0, -1):
+        before = taken[index - 1]
+        after = _after(before.event)
+        if index < len(taken) and (at, after, version) > _key(taken[index]):
+            continue
+        yield index
+        if before.time < at:
+            return
+
+
+def _after(event: Event) -> int:
+    """The version behind which an event takes effect; its own, if it is no late report."""
+    return event.version if event.placed_after is None else event.placed_after
+
+
+def _key(effect: Effect[Event]) -> tuple[datetime, int, int]:
+    return effect.time, _after(effect.event), effect.event.version
+
+
+class Then(NamedTuple):
+    """A job at a place among its events: what tells whether a report can be true there."""
+
+    kind: str
+    standing: Standing = NOTHING
+    attempt: int = 1
+    run_ids: RunIds = ()
+    update_time: datetime | None = None
+
+    @property
+    def state(self) -> JobState | None:
+        """The state, if it is in one."""
+        return self.standing if isinstance(self.standing, JobState) else None
+
+
+def _then(taken: Sequence[Effect[Event]], kind: str) -> Then:
+    """The job after these events."""
+    then = Then(kind)
+    for time, event in taken:
+        entered = leads_to(event.type)
+        if entered is not None and then.standing is not GONE:
+            then = then._replace(standing=entered)
+        if isinstance(event.data, BEGINNINGS) and kind != EVALUATION_JOBS:
+            begun, run_id = event.data.attempts_begun, event.data.run_id
+            run_ids = remembered(then.run_ids, run_id, begun)
+            then = then._replace(attempt=then.attempt + begun, run_ids=run_ids)
+        then = then._replace(update_time=time)
+    return then
+
+
+def _accepts(found: Late, then: Then) -> bool:
+    """Whether the report can be true there, of the attempt that it names, if it names one."""
+    is_current = attempts_ahead(found.report, then) == 0
+    return is_current and allowed(found.event, then.standing, then.kind)
+
+
+def _enters(following: Sequence[Effect[Event]]) -> bool:
+    return any(leads_to(event.type) is not None for _, event in following)
+
+
+def _lets_follow(found: Late, following: Sequence[Effect[Event]], kind: str) -> bool:
+    """Whether what follows may follow the report, as it is recorded."""
+    standing = leads_to(found.event)
+    if standing is None:
+        return True
+    if found.is_allowed and _enters(following):
+        return False
+    for _, event in following:
+        if not _may_follow(event, standing, kind):
+            return False
+        if leads_to(event.type) is not None:
+            return True
+    return True
+
+
+def _may_follow(event: Event, standing: Standing, kind: str) -> bool:
+    """Whether an event, as it is recorded, may follow that state."""
+    begins = isinstance(event.data, BEGINNINGS) and event.data.attempts_begun > 0
+    if begins and begins_attempt(event.type, standing, kind, named=True):
+        return True
+    return event.type == CONTRADICTED or allowed(event.type, standing, kind)
