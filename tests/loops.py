@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 import uvloop
@@ -16,6 +17,12 @@ FACTORIES: Final[dict[str, Factory]] = {
 
 def run(program: Coroutine[Any, Any, Result], factory: Factory = asyncio.new_event_loop) -> Result:
     """Runs it on a loop of its own; fails also for a task or callback that failed unseen."""
+    # In a thread: a browser of the same session has a running loop in this one.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_run, program, factory).result()
+
+
+def _run(program: Coroutine[Any, Any, Result], factory: Factory) -> Result:
     unseen: list[dict[str, Any]] = []
     with asyncio.Runner(debug=True, loop_factory=factory) as runner:
         runner.get_loop().set_exception_handler(lambda _, context: unseen.append(context))

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from jobledger.domain.states import EVALUATION, JobState, state_after
 from jobledger.infra.errors import LedgerUnavailableError
+from jobledger.infra.eventstore.appender import READ_HISTORY
 from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from psycopg_pool import ConnectionPool
 
-READ_HISTORY: Final = sql.load(__package__, "read_history")
 READ_EVENTS: Final = sql.load(__package__, "read_events")
 READ_STATES: Final = sql.load(__package__, "read_states")
 READ_SIZE: Final = sql.load(__package__, "read_size")

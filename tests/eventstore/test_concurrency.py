@@ -187,9 +187,17 @@ def test_a_feed_that_begins_in_the_middle_knows_the_states(ledger: Ledger) -> No
 def test_a_feed_ends_when_the_ledger_is_closed(
     dsn: str, ledger_name: str, open_ledger: Opener
 ) -> None:
+    follows = threading.Event()
+
+    def follow() -> None:
+        for _ in reader.events():
+            follows.set()
+
     with open_ledger(dsn, ledger_name) as reader:
-        follower = threading.Thread(target=lambda: list(reader.events()))
+        reader.create("projects/p/jobs/j")
+        follower = threading.Thread(target=follow)
         follower.start()
+        assert follows.wait(10)
     follower.join(10)
     assert not follower.is_alive()
 

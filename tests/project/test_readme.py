@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import grimp
@@ -37,7 +38,9 @@ def test_the_examples_print_what_they_say(
 
     names: dict[str, object] = {}
     for code, printed in examples:
-        exec(compile(code, "README.md", "exec"), names)
+        # In a thread: a browser of the same session has a running loop in this one.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(exec, compile(code, "README.md", "exec"), names).result()
         assert capsys.readouterr().out == printed
 
 
