@@ -200,5 +200,7 @@ def test_a_program_ends_and_what_it_was_told_is_stored(
         assert "was never" not in complaints
     else:
         # How long a callback took is the machine's doing.
-    assert [line for line in complaints.splitlines() if not line.startswith("Executing <")] == []
+        assert [
+            line for line in complaints.splitlines() if not line.startswith("Executing <")
+        ] == []
         assert process.returncode == (7 if "fails" in ending else 0)

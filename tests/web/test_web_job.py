@@ -171,11 +171,12 @@ def points_at(visitor: Visitor, ledger: Ledger, place: float) -> None:
         page.mouse.up()
         try:
             expect(page.locator("#now")).to_contain_text(shown)
-            return
         except AssertionError:
             # A busy browser may take the drag for a click.
             if attempt == 2:
                 raise
+        else:
+            return
 
 
 def test_the_band_is_pointed_at(site: Server, visitor: Visitor) -> None:
