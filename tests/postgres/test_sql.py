@@ -11,8 +11,8 @@ from string import Formatter
 import pytest
 from jobledger.domain.events import Created, Event, Started
 from jobledger.infra import Ledger
-from jobledger.infra.eventstore.appender import FIND_REQUESTS, READ_JOBS
-from jobledger.infra.eventstore.feed import READ_EVENTS, READ_HISTORY
+from jobledger.infra.eventstore.appender import FIND_REQUESTS, READ_HISTORY, READ_JOBS
+from jobledger.infra.eventstore.feed import READ_EVENTS
 from jobledger.infra.read.reader import READ_JOB
 
 from tests.checkout import ROOT
