@@ -74,16 +74,18 @@ class Named(NamedTuple):
     run_id: str | None
 
 
+UNNAMED: Final = Named(None, None)
+
+
 def named_attempt(report: Data) -> Named:
     """What the report's data says in `attempt` and `runId`; an `attempt` that is text is a run id.
 
     Values that cannot name an attempt, such as 0, name none: whoever counts from 0 gives run ids.
     """
-    if not isinstance(report, OF_AN_ATTEMPT):
-        return Named(None, None)
     further = report.__pydantic_extra__ or {}
-    given = further.get("attempt")
-    run_id = report.run_id if isinstance(report, BEGINNINGS) else further.get("runId")
+    given, run_id = further.get("attempt"), report.__dict__.get("run_id", further.get("runId"))
+    if (given is None and run_id is None) or not isinstance(report, OF_AN_ATTEMPT):
+        return UNNAMED
     if isinstance(given, int) and not isinstance(given, bool) and 0 < given <= e.MAX_ATTEMPT:
         return Named(given, _run_id(run_id))
     text = given if isinstance(given, str) else None
@@ -139,9 +141,9 @@ def sends_back(report: Data, job: Attempted, at: datetime | None) -> bool:
 
 def repeats_retry(report: Data, job: Attempted) -> bool:
     """Whether it says of the current attempt, by name, that it is a new one; that is known already."""
-    number, run_id = named_attempt(report)
     if not isinstance(report, e.Retried) or job.kind == EVALUATION_JOBS:
         return False
+    number, run_id = named_attempt(report)
     return number == job.attempt or (number is None and run_id in job.run_ids[-1:])
 
 

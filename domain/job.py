@@ -7,7 +7,7 @@ effect (see order.py).
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -74,6 +74,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 S = JobState
 Past = Sequence[e.Event]
+_set = object.__setattr__
 TIMES: Final = (
     "create_time",
     "start_time",
@@ -133,7 +134,7 @@ class Job(BaseModel):
     def etag(self) -> str:
         """Changes with every event (AIP-154); base64 with padding, to be compared as bytes."""
         digest = hashlib.sha256(f"{self.name}@{self.version}".encode()).digest()
-        return base64.b64encode(digest[:8]).decode()
+        return binascii.b2a_base64(digest[:8], newline=False).decode()
 
     @property
     def last_effect(self) -> datetime | None:
@@ -160,7 +161,9 @@ class Job(BaseModel):
 
 def evolve(job: Job, event: e.Event) -> Job:
     """The job after the event that takes effect next: history is believed, never judged."""
-    return replay(job, (event,))
+    after = _copied(job)
+    _apply(after.__dict__, event)
+    return after
 
 
 def replay(job: Job, events: Iterable[e.Event]) -> Job:
@@ -176,13 +179,10 @@ def replay(job: Job, events: Iterable[e.Event]) -> Job:
 def _copied(job: Job) -> Job:
     """What model_copy() makes, in half the time: every event of every job comes through here."""
     after = Job.__new__(Job)
-    for name, value in (
-        ("__dict__", job.__dict__.copy()),
-        ("__pydantic_fields_set__", job.__pydantic_fields_set__),
-        ("__pydantic_extra__", None),
-        ("__pydantic_private__", None),
-    ):
-        object.__setattr__(after, name, value)
+    _set(after, "__dict__", job.__dict__.copy())
+    _set(after, "__pydantic_fields_set__", job.__pydantic_fields_set__)
+    _set(after, "__pydantic_extra__", None)
+    _set(after, "__pydantic_private__", None)
     return after
 
 

@@ -70,12 +70,12 @@ def parse_labels(labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_label_text(text: object) -> bool:
-    return (
-        isinstance(text, str)
-        and len(text) <= MAX_LABEL_LENGTH
-        and text == text.lower()
-        and all(c in "_-" or c.isalnum() for c in text)
-    )
+    return isinstance(text, str) and len(text) <= MAX_LABEL_LENGTH and _has_label_letters(text)
+
+
+@lru_cache(1024)
+def _has_label_letters(text: str) -> bool:
+    return text == text.lower() and all(c in "_-" or c.isalnum() for c in text)
 
 
 def parse_time(time: datetime, now: datetime, field: str = "occurred_time") -> datetime:

@@ -55,16 +55,20 @@ class AsyncAppender:
         """Those that were used before, with the job each was used for."""
         return dict(await self._rows(FIND_REQUESTS, request_ids)) if request_ids else {}
 
-    async def append(
+    def send(
         self, rows: Sequence[Row], request_ids: Sequence[str], changes: Iterable[Change]
-    ) -> Placed:
-        """As Appender.append."""
+    ) -> None:
+        """Begins what Appender.append does; `placed` ends it."""
         parameters = append_parameters(rows, request_ids, changes)
         self.in_doubt = True
         self._pg.send_query_prepared(b"append", parameters)
+        self._pg.flush()
+
+    async def placed(self, count: int) -> Placed:
+        """Where the rows that were sent, so many, were written; raises what Appender.append does."""
         result = await self._result()
         self.in_doubt = self._pg.transaction_status != pq.TransactionStatus.IDLE
-        return placed_of(result, len(rows))
+        return placed_of(result, count)
 
     async def _rows(self, statement: bytes, values: Sequence[str]) -> list[tuple[Any, ...]]:
         cursor = await self._connection.execute(statement, (list(values),), binary=True)

@@ -1,7 +1,8 @@
 """The group commit for the tasks of one asyncio loop.
 
-While a batch is on its way, the next one gathers. The common path runs on the loop; whatever
-goes wrong is settled by the careful path of `Committer`, in a thread.
+While a batch is on its way, the callers of the one before are answered, and the next one gathers:
+the loop and the server work at the same time. The common path runs on the loop; whatever goes
+wrong is settled by the careful path of `Committer`, in a thread.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ class AsyncCommitter:
         self._careful = careful
         self._thread = ThreadPoolExecutor(1, "jobledger-careful")
         self._waiting: deque[_Caller] = deque()
+        self._settled: deque[_Caller] = deque()
+        """Callers to be answered once the next batch is on its way."""
         self._committing: asyncio.Task[None] | None = None
         self._appender: AsyncAppender | None = None
         self._closed = False
@@ -63,16 +66,26 @@ class AsyncCommitter:
                 callers = self._next_callers()
                 await self._settle([write for caller in callers for write in caller.writes])
                 self._careful.written()
-                for caller in callers:
-                    caller.wake()
+                self._settled.extend(callers)
+                if not self._waiting:
+                    # All callers waited for one commit. Half of them are answered, and may write
+                    # again, before the others: so two batches take turns from now on.
+                    self._answer((len(callers) + 1) // 2)
+                    await asyncio.sleep(0)
         except BaseException:
+            self._answer(len(self._settled))
             # The loop is ending: nobody is left to settle what waits.
             for caller in (*callers, *self._waiting):
                 caller.settled.cancel()
             self._waiting.clear()
             raise
         finally:
+            self._answer(len(self._settled))
             self._committing = None
+
+    def _answer(self, count: int) -> None:
+        for _ in range(count):
+            self._settled.popleft().answer()
 
     def _next_callers(self) -> list[_Caller]:
         callers, size = [], 0
@@ -97,14 +110,18 @@ class AsyncCommitter:
 
     async def _commit_together(self, writes: Sequence[Pending]) -> Sequence[Pending]:
         """Commits a batch; returns those that have to be decided again."""
-        appender = await self._connected()
-        batch = Batch(self.cache, writes)
+        appender, batch = await self._connected(), Batch(self.cache, writes)
+        if batch.unknown_requests or batch.unknown_jobs:
+            self._answer(len(self._settled))
         batch.decide(
             await appender.find_requests(batch.unknown_requests),
             await appender.load(batch.unknown_jobs),
         )
-        rows = batch.rows
-        placed = await appender.append(rows, batch.requests, batch.changes) if rows else None
+        rows, placed = batch.rows, None
+        if rows:
+            appender.send(rows, batch.requests, batch.changes)
+            self._answer(len(self._settled))
+            placed = await appender.placed(len(rows))
         self.cache.keep(batch.jobs.values(), placed)
         batch.settle(placed)
         for write in batch.retry_alone:
@@ -112,6 +129,7 @@ class AsyncCommitter:
         return batch.retry_alone
 
     async def _settle_carefully(self, writes: Sequence[Pending], *, doubt: bool) -> None:
+        self._answer(len(self._settled))
         loop = asyncio.get_running_loop()
         settle = partial(self._careful.commit_carefully, writes, doubt=doubt)
         await loop.run_in_executor(self._thread, settle)
@@ -121,6 +139,7 @@ class AsyncCommitter:
     async def _connected(self) -> AsyncAppender:
         """The connection to write on, made anew if it broke."""
         if self._appender is None or self._appender.broken:
+            self._answer(len(self._settled))
             self._appender = None
             self._appender = await AsyncAppender.connect(self._info)
         return self._appender
@@ -135,7 +154,7 @@ class _Caller:
         self.writes = writes
         self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def wake(self) -> None:
+    def answer(self) -> None:
         """Lets it go on, unless it was cancelled."""
         if not self.settled.done():
             self.settled.set_result(None)

@@ -5,6 +5,7 @@ appends `rows`, and calls `settle`. Versions tell the database whether a job was
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 from jobledger.domain.errors import LedgerError
@@ -35,11 +36,13 @@ class JobCache:
         return self._jobs.get(name)
 
     def keep(self, jobs: Iterable[Job], placed: Placed | None) -> None:
-        """Remembers them in the place of the oldest, as they are once they were written."""
+        """Remembers them, as they are once they were written; the oldest are forgotten."""
         for job in jobs:
             self._jobs[job.name] = job if placed is None else job.known_at(placed.recorded_time)
-        while len(self._jobs) > MAX_CACHED_JOBS:
-            del self._jobs[next(iter(self._jobs))]
+        if len(self._jobs) > MAX_CACHED_JOBS:
+            # Many at once: to find the first key of a dict that lost its first keys takes long.
+            for name in list(islice(self._jobs, len(self._jobs) - MAX_CACHED_JOBS * 3 // 4)):
+                del self._jobs[name]
 
     def forget(self, names: Iterable[str]) -> None:
         """Lets them be read anew."""
@@ -52,12 +55,17 @@ class Batch:
 
     def __init__(self, cache: JobCache, writes: Sequence[Pending]) -> None:
         self._writes = writes
-        self._known = {name: job for write in writes for name, job in write.assumed_new.items()}
-        for name in {name for write in writes for name in write.names}:
-            if (job := cache.find(name)) is not None:
-                self._known[name] = job
-        self.unknown_jobs = [n for w in writes for n in w.names if n not in self._known]
+        self._known: dict[str, Job] = {}
+        for write in writes:
+            self._known.update(write.assumed_new)
+        self.unknown_jobs: list[str] = []
         """Jobs to read before anything is decided."""
+        for write in writes:
+            for name in write.names:
+                if (job := cache.find(name)) is not None:
+                    self._known[name] = job
+                elif name not in self._known:
+                    self.unknown_jobs.append(name)
         self.unknown_requests = [w.request_id for w in writes if w.request_id]
         """Request ids to look up: each may have been used before."""
         self.jobs: dict[str, Job] = {}
@@ -74,6 +82,11 @@ class Batch:
         self.jobs = dict(self._before)
         for write in self._writes:
             self._decide(write, used)
+        if self._refused:
+            self._sort_out(read)
+
+    def _sort_out(self, read: Mapping[str, Job]) -> None:
+        """Keeps the refusals on jobs that are up to date, and lets the others be decided again."""
         # A job is up to date if it was read just now, or is about to be written.
         current = set(read).union(*(write.names for write in self._granted))
         refused, self._refused = self._refused, []

@@ -99,6 +99,13 @@ class Pending(ABC):
 class JobWrite(Pending):
     """What an intent decides on one job."""
 
+    before: Job | None = None
+    """The job it was decided on."""
+    events: Sequence[Event] = ()
+    is_plain: bool = False
+    """Whether it would store personal values that are not encrypted."""
+    _repeated: Sequence[RecordedEvent] = ()
+
     def __init__(
         self,
         name: str,
@@ -116,20 +123,12 @@ class JobWrite(Pending):
         self.name = name
         self.names = (name,)
         self.request_id = provenance.request_id
-        self.events: list[Event] = []
-        self.before: Job | None = None
         self.after: Job
         self._intent = intent
         self._past = past
         self._provenance = provenance
         self._encrypted = encrypted
-        self._encoded: list[bytes] = []
-        self._repeated: list[RecordedEvent] = []
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it would store personal values that are not encrypted."""
-        return not self._encrypted and any(MARKER in encoded for encoded in self._encoded)
+        self._encoded: list[bytes]
 
     @property
     def result(self) -> Job:
@@ -139,17 +138,18 @@ class JobWrite(Pending):
     def prepare(self, job: Job) -> None:
         """Decides on `job`, and encodes the events; raises LedgerError where none may happen."""
         self.before, self.rows = None, ()
-        facts = self._intent(job, past=self._past)
-        self.events, self._encoded = [], [fact.encode() for fact in facts]
-        self.after = job
-        rows = []
-        for fact, encoded in zip(facts, self._encoded, strict=True):
-            event = Event(self.name, self.after.version + 1, fact, *self._provenance)
-            self.events.append(event)
+        after, events, encodings, rows = job, [], [], []
+        for fact in self._intent(job, past=self._past):
+            event = Event(self.name, after.version + 1, fact, *self._provenance)
+            encoded = fact.encode()
+            after = recorded(after, event, self._past)
+            events.append(event)
+            encodings.append(encoded)
             rows.append(row_of(event, encoded))
-            self.after = recorded(self.after, event, self._past)
-        self.before, self.rows = job, rows
-        self.prepared = {self.name: change(job, self.after)} if rows else {}
+        self.events, self._encoded = events, encodings
+        self.is_plain = not self._encrypted and MARKER in b"".join(encodings)
+        self.before, self.after, self.rows = job, after, rows
+        self.prepared = {self.name: change(job, after)} if rows else {}
 
     def decide(self, jobs: dict[str, Job]) -> None:
         """Decides anew unless the job is the one it was prepared on."""
@@ -190,27 +190,32 @@ class JobWrite(Pending):
     def recorded(self) -> list[RecordedEvent]:
         """What was written, once it was."""
         if self.placed is None:
-            return self._repeated
+            return list(self._repeated)
         assert self.before is not None
         state, recorded = self.before.state, []
-        for offset, (event, encoded) in enumerate(zip(self.events, self._encoded, strict=True)):
-            state = entered_state(event.type, event.data.schema_number, encoded) or state
+        position, recorded_time = self.placed
+        for event, encoded in zip(self.events, self._encoded, strict=True):
+            name, version, data, occurred_time, actor, request_id, trace_parent, _ = event
+            type_, schema = event.type, data.schema_number
+            state = entered_state(type_, schema, encoded) or state
+            # Keywords would take twice the time, for each event that is written.
             recorded.append(
                 RecordedEvent(
-                    position=self.placed.first_position + offset,
-                    name=event.name,
-                    version=event.version,
-                    type=event.type,
-                    schema=event.data.schema_number,
-                    occurred_time=event.occurred_time,
-                    recorded_time=self.placed.recorded_time,
-                    actor=event.actor,
-                    request_id=event.request_id,
-                    trace_parent=event.trace_parent,
-                    stored=encoded,
-                    state=state,
+                    position,
+                    name,
+                    version,
+                    type_,
+                    schema,
+                    occurred_time,
+                    recorded_time,
+                    actor,
+                    request_id,
+                    trace_parent,
+                    encoded,
+                    state,
                 )
             )
+            position += 1
         return recorded
 
 
