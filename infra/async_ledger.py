@@ -124,11 +124,11 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     # Write.
     @documented(Ledger.command)
     async def command(self, name: str, command: JobCommand, **about: Unpack[About]) -> Recorded:
-        return await self.writer.write(name, command, about)
+        return Recorded.by(await self.writer.write(name, command, about))
 
     @documented(Ledger.report)
     async def report(self, name: str, data: Data, **about: Unpack[AboutReport]) -> Recorded:
-        return await self.writer.write(name, data, about)
+        return Recorded.by(await self.writer.write(name, data, about))
 
     @documented(Ledger.command_all)
     async def command_all(
@@ -250,7 +250,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     sampling = in_thread(Ledger.sampling)
 
     async def _ask(self, name: str, make: Callable[[], JobCommand | Data], about: About) -> Job:
-        return (await self.writer.write(name, make(), about)).job
+        return (await self.writer.write(name, make(), about)).result
 
 
 def _close_opened(opening: Future[Ledger]) -> None:

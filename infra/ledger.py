@@ -72,7 +72,7 @@ class Ledger(Verbs[Job]):
 
         committer = Committer(lambda: connect(info), written)
         self.writer = Writer(committer, self.reader.feed, self.reader.keys)
-        super().__init__(lambda name, make, about: self.writer.write(name, make(), about).job)
+        super().__init__(lambda name, make, about: self.writer.write(name, make(), about).result)
 
     @classmethod
     def open(

@@ -9,6 +9,7 @@ from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
 from jobledger.infra.eventstore.async_committer import AsyncCommitter
 from jobledger.infra.eventstore.feed import Feed
+from jobledger.infra.eventstore.pending import JobWrite
 from jobledger.infra.eventstore.verbs import About
 from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent, Step, WritePath
 from jobledger.infra.privacy.subject_keys import SubjectKeys
@@ -32,8 +33,8 @@ class AsyncWriter:
         self._run_read = run_read
         self._path = WritePath(committer.cache, feed, keys)
 
-    async def write(self, name: str, request: Data | JobCommand, about: About) -> Recorded:
-        """Writes what the request makes happen."""
+    async def write(self, name: str, request: Data | JobCommand, about: About) -> JobWrite:
+        """As Writer.write."""
         return await self._run(self._path.write(name, request, about))
 
     async def command_all(

@@ -94,6 +94,7 @@ class Batch:
             if current.issuperset(write.names):
                 self._refused.append((write, error))
             else:
+                write.assumed_new = {}
                 self.retry_alone.append(write)
 
     @property

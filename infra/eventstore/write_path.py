@@ -8,10 +8,11 @@ the read returned (`Writer` in a thread, `AsyncWriter` in an asyncio task).
 from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
+import orjson
 from jobledger.domain import names
-from jobledger.domain.commands import JobCommand
+from jobledger.domain.commands import CreateJob, JobCommand
 from jobledger.domain.data import Data
 from jobledger.domain.errors import (
     InvalidFieldError,
@@ -27,10 +28,12 @@ from jobledger.infra.eventstore.feed import Feed
 from jobledger.infra.eventstore.pending import Intent, JobsWrite, JobWrite, Pending, Provenance
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import About, AboutReport
-from jobledger.infra.privacy.envelope import markers
+from jobledger.infra.privacy.envelope import MARKER
 from jobledger.infra.privacy.subject_keys import SubjectKeys
+from pydantic import BaseModel
 
 Step = Sequence[Pending] | Callable[[], Any]
+_HOLDERS: Final = (dict, list, tuple, BaseModel)
 
 
 class Recorded(NamedTuple):
@@ -38,6 +41,11 @@ class Recorded(NamedTuple):
 
     job: Job
     events: list[RecordedEvent]
+
+    @classmethod
+    def by(cls, write: JobWrite) -> Self:
+        """What a settled write did."""
+        return cls(write.result, write.recorded())
 
 
 class ReportedEvent(NamedTuple):
@@ -69,21 +77,26 @@ class _At(NamedTuple):
 class WritePath:
     """The steps of each kind of write; it waits for nothing itself."""
 
-    def __init__(self, cache: JobCache, feed: Feed, keys: SubjectKeys) -> None:
+    def __init__(
+        self, cache: JobCache, feed: Feed, keys: SubjectKeys, *, ahead: bool = True
+    ) -> None:
+        """`ahead`: callers decide while other writes are committed; or else whoever commits does."""
+        self._ahead = ahead
         self._cache = cache
         self._feed = feed
         self._keys = keys
 
     def write(
         self, name: str, request: Data | JobCommand, about: About
-    ) -> Generator[Step, Any, Recorded]:
-        """A command, or a report, on one job."""
+    ) -> Generator[Step, Any, JobWrite]:
+        """A command, or a report, on one job; returns the write, which was settled without an error."""
         if isinstance(request, Data):
             request, about = with_attempt(request, about)
         name, request_at = names.parse_name(name), _At.parse(about)
         # 1. What is this job now, as far as this process knows?
         job = self._cache.find(name)
-        # 2. Which events does the request make happen to it, and what are their bytes?
+        # 2. Which events does the request make happen to it, and what are their bytes? Threads
+        #    leave that to the committer, so that they do not fight over the interpreter's lock.
         write = yield from self._decide(name, request, request_at, job)
         # 3. Wait until a commit has taken it, with whatever else waits. On a job that was out of
         #    date, the committer decides again.
@@ -99,7 +112,7 @@ class WritePath:
         if write.used_for == name:
             history = yield partial(self._feed.history, name)
             write.repeat(history, self._keys.is_repeated)
-        return _answer(write)
+        return _checked(write)
 
     def write_all(
         self, names_: Iterable[str], command: JobCommand, about: About
@@ -134,12 +147,12 @@ class WritePath:
             try:
                 if isinstance(write.error, PastNeededError):
                     # It is late, and the others went before it.
-                    outcomes.append((yield from self.write(*report)))
+                    outcomes.append(Recorded.by((yield from self.write(*report))))
                     continue
                 if write.used_for == write.name:
                     history = yield partial(self._feed.history, write.name)
                     write.repeat(history, self._keys.is_repeated)
-                outcomes.append(_answer(write))
+                outcomes.append(Recorded.by(_checked(write)))
             except LedgerError as error:
                 outcomes.append(error)
         return outcomes
@@ -152,13 +165,17 @@ class WritePath:
         job: Job | None,
         past: Sequence[Event] | None = None,
     ) -> Generator[Step, Any, JobWrite]:
-        """The write, decided ahead; personal values are encrypted before they leave this process."""
-        write = JobWrite(name, _intent(request, at.given), at.provenance, past=past)
-        decided = _prepare(write, job)
-        if write.is_plain if decided else _holds_personal(request):
+        """The write, decided if callers do so; personal values are encrypted before they leave this process."""
+        personal = _holds_personal(request)
+        if personal:
             intent = yield partial(self._encrypted_intent, request, at.given)
-            write = JobWrite(name, intent, at.provenance, encrypted=True, past=past)
+        else:
+            intent = _intent(request, at.given)
+        write = JobWrite(name, intent, at.provenance, encrypted=personal, past=past)
+        if self._ahead or past is not None:
             _prepare(write, job)
+        elif job is None and isinstance(request, CreateJob):
+            write.assumed_new = {name: Job(name=name)}
         return write
 
     def _encrypted_intent(self, request: Data | JobCommand, at: datetime | None) -> Intent:
@@ -185,27 +202,32 @@ def provenance_of(about: About) -> Provenance:
     )
 
 
-def _prepare(write: JobWrite, job: Job | None) -> bool:
-    """Decides in the caller's time; False where that is refused, on a job that may be out of date."""
+def _prepare(write: JobWrite, job: Job | None) -> None:
+    """Decides in the caller's time; what is refused, on a job that may be out of date, is decided again."""
     try:
         write.prepare(job or Job(name=write.name))
     except LedgerError:
-        return False
+        return
     if job is None and write.before is not None:
         write.assumed_new = {write.name: write.before}
-    return True
 
 
-def _answer(write: JobWrite) -> Recorded:
+def _checked(write: JobWrite) -> JobWrite:
     if write.used_for is not None and write.used_for != write.name:
         raise RequestReusedError(write.request_id or "", write.used_for)
     if write.error is not None:
         raise write.error
-    return Recorded(write.result, write.recorded())
+    return write
 
 
 def _holds_personal(request: Data | JobCommand) -> bool:
-    return any(markers([value for _, value in request]))
+    holders = [value for value in request.__dict__.values() if isinstance(value, _HOLDERS)]
+    if request.__pydantic_extra__:
+        holders.append(request.__pydantic_extra__)
+    try:
+        return bool(holders) and MARKER in orjson.dumps(holders, default=dict)
+    except orjson.JSONEncodeError:
+        return True  # Whoever encrypts it says what is wrong.
 
 
 def _intent(request: Data | JobCommand, at: datetime | None) -> Intent:

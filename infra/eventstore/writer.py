@@ -11,7 +11,7 @@ from jobledger.domain.job import Job
 from jobledger.infra.eventstore.bulk import BulkWrite, bulk_writes
 from jobledger.infra.eventstore.committer import Committer
 from jobledger.infra.eventstore.feed import Feed
-from jobledger.infra.eventstore.pending import Pending
+from jobledger.infra.eventstore.pending import JobWrite, Pending
 from jobledger.infra.eventstore.resumed import ResumedWrite
 from jobledger.infra.eventstore.verbs import About, AboutReport
 from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent, Step, WritePath
@@ -26,19 +26,19 @@ class Writer:
     def __init__(self, committer: Committer, feed: Feed, keys: SubjectKeys) -> None:
         self.committer = committer
         self._keys = keys
-        self._path = WritePath(committer.cache, feed, keys)
+        self._path = WritePath(committer.cache, feed, keys, ahead=False)
 
-    def write(self, name: str, request: Data | JobCommand, about: About) -> Recorded:
-        """Writes what the request makes happen."""
+    def write(self, name: str, request: Data | JobCommand, about: About) -> JobWrite:
+        """Writes what the request makes happen; returns how it was settled."""
         return self._run(self._path.write(name, request, about))
 
     def command(self, name: str, command: JobCommand, **about: Unpack[About]) -> Recorded:
         """Writes what the command makes happen; the methods of `Verbs` say what they raise."""
-        return self.write(name, command, about)
+        return Recorded.by(self.write(name, command, about))
 
     def report(self, name: str, data: Data, **about: Unpack[AboutReport]) -> Recorded:
         """Writes what was seen to happen, or that it contradicts what is known (`Contradicted`)."""
-        return self.write(name, data, about)
+        return Recorded.by(self.write(name, data, about))
 
     def command_all(
         self, names: Iterable[str], command: JobCommand, **about: Unpack[About]
