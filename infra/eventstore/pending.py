@@ -8,6 +8,7 @@ import operator
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -150,6 +151,11 @@ class JobWrite(Pending):
         self.is_plain = not self._encrypted and MARKER in b"".join(encodings)
         self.before, self.after, self.rows = job, after, rows
         self.prepared = {self.name: change(job, after)} if rows else {}
+
+    def try_to_prepare(self, job: Job) -> None:
+        """The same; what is refused is decided again once it is known what the job is now."""
+        with suppress(LedgerError):
+            self.prepare(job)
 
     def decide(self, jobs: dict[str, Job]) -> None:
         """Decides anew unless the job is the one it was prepared on."""

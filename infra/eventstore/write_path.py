@@ -20,7 +20,6 @@ from jobledger.domain.errors import (
     PastNeededError,
     RequestReusedError,
 )
-from jobledger.domain.events import Event
 from jobledger.domain.job import Job, decide, fold, judge
 from jobledger.infra.eventstore.attempts import with_attempt
 from jobledger.infra.eventstore.batch import JobCache
@@ -92,12 +91,15 @@ class WritePath:
         """A command, or a report, on one job; returns the write, which was settled without an error."""
         if isinstance(request, Data):
             request, about = with_attempt(request, about)
-        name, request_at = names.parse_name(name), _At.parse(about)
+        name, at = names.parse_name(name), _At.parse(about)
+        personal = _holds_personal(request)
+        intent = (yield self._encrypt(request, at)) if personal else _intent(request, at.given)
         # 1. What is this job now, as far as this process knows?
         job = self._cache.find(name)
         # 2. Which events does the request make happen to it, and what are their bytes? Threads
         #    leave that to the committer, so that they do not fight over the interpreter's lock.
-        write = yield from self._decide(name, request, request_at, job)
+        write = JobWrite(name, intent, at.provenance, encrypted=personal)
+        self._prepare(write, request, job)
         # 3. Wait until a commit has taken it, with whatever else waits. On a job that was out of
         #    date, the committer decides again.
         yield [write]
@@ -105,8 +107,8 @@ class WritePath:
         while isinstance(write.error, PastNeededError):
             history = yield partial(self._feed.history, name)
             past = [event.event for event in history]
-            job = fold(Job(name=name), past)
-            write = yield from self._decide(name, request, request_at, job, past)
+            write = JobWrite(name, intent, at.provenance, encrypted=personal, past=past)
+            write.try_to_prepare(fold(Job(name=name), past))
             yield [write]
         # 5. Answer: what was written, now or by the same request before, or why it was not.
         if write.used_for == name:
@@ -135,9 +137,11 @@ class WritePath:
         given = [(name, *with_attempt(data, about)) for name, data, about in reports]
         writes, jobs = list[JobWrite](), dict[str, Job]()
         for given_name, data, about in given:
-            name, request_at = names.parse_name(given_name), _At.parse(about)
-            job = jobs.get(name) or self._cache.find(name)
-            write = yield from self._decide(name, data, request_at, job)
+            name, at = names.parse_name(given_name), _At.parse(about)
+            personal = _holds_personal(data)
+            intent = (yield self._encrypt(data, at)) if personal else _intent(data, at.given)
+            write = JobWrite(name, intent, at.provenance, encrypted=personal)
+            self._prepare(write, data, jobs.get(name) or self._cache.find(name))
             if write.before is not None:
                 jobs[name] = write.after
             writes.append(write)
@@ -157,33 +161,23 @@ class WritePath:
                 outcomes.append(error)
         return outcomes
 
-    def _decide(
-        self,
-        name: str,
-        request: Data | JobCommand,
-        at: _At,
-        job: Job | None,
-        past: Sequence[Event] | None = None,
-    ) -> Generator[Step, Any, JobWrite]:
-        """The write, decided if callers do so; personal values are encrypted before they leave this process."""
-        personal = _holds_personal(request)
-        if personal:
-            intent = yield partial(self._encrypted_intent, request, at.given)
-        else:
-            intent = _intent(request, at.given)
-        write = JobWrite(name, intent, at.provenance, encrypted=personal, past=past)
-        if self._ahead or past is not None:
-            _prepare(write, job)
-        elif job is None and isinstance(request, CreateJob):
-            write.assumed_new = {name: Job(name=name)}
-        return write
+    def _prepare(self, write: JobWrite, request: Data | JobCommand, job: Job | None) -> None:
+        """Decides ahead, if callers do so, on a job that may be out of date."""
+        if self._ahead:
+            write.try_to_prepare(job or Job(name=write.name))
+        if job is None and (write.before or isinstance(request, CreateJob)):
+            write.assumed_new = {write.name: write.before or Job(name=write.name)}
 
-    def _encrypted_intent(self, request: Data | JobCommand, at: datetime | None) -> Intent:
-        """The intent of the encrypted request; it refuses what cannot be encrypted."""
-        try:
-            return _intent(self._keys.encrypt_request(request), at)
-        except InvalidFieldError as error:
-            return partial(_refuse, error)
+    def _encrypt(self, request: Data | JobCommand, at: _At) -> Callable[[], Intent]:
+        """Makes the intent of the encrypted request; that refuses what cannot be encrypted."""
+
+        def encrypt() -> Intent:
+            try:
+                return _intent(self._keys.encrypt_request(request), at.given)
+            except InvalidFieldError as error:
+                return partial(_refuse, error)
+
+        return encrypt
 
 
 def provenance_of(about: About) -> Provenance:
@@ -200,16 +194,6 @@ def provenance_of(about: About) -> Provenance:
         request_id=names.parse_text("request_id", about.get("request_id")),
         trace_parent=names.parse_trace_parent(about.get("trace_parent")),
     )
-
-
-def _prepare(write: JobWrite, job: Job | None) -> None:
-    """Decides in the caller's time; what is refused, on a job that may be out of date, is decided again."""
-    try:
-        write.prepare(job or Job(name=write.name))
-    except LedgerError:
-        return
-    if job is None and write.before is not None:
-        write.assumed_new = {write.name: write.before}
 
 
 def _checked(write: JobWrite) -> JobWrite:
