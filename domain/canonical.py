@@ -6,7 +6,7 @@ refused rather than rounded. NUL is refused because PostgreSQL cannot show it.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import orjson
@@ -29,6 +29,8 @@ _OPTIONS: Final = (
 # looks like one, in a string, costs time and nothing else.
 _DOUBTFUL: Final = re.compile(rb"[:\[,](?:-?[0-9]+[.eE]|null)")
 _LONG: Final = re.compile(rb"[:\[,]-?[0-9]{16}")
+_DIGITS: Final = re.compile(r"[0-9]{16}")
+_DIGITS_BYTES: Final = re.compile(rb"[0-9]{16}")
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -47,11 +49,36 @@ def encode_any(value: Any) -> bytes:
         if not encoded.isascii() or _DOUBTFUL.search(encoded):
             # Slower by far, and right about every number.
             encoded = rfc8785.dumps(dict(value) if isinstance(value, Mapping) else value)
-    except (orjson.JSONEncodeError, rfc8785.CanonicalizationError) as error:
-        raise InvalidFieldError("data", f"is not JSON: {error}") from error
+    except (orjson.JSONEncodeError, rfc8785.CanonicalizationError, RecursionError) as error:
+        raise InvalidFieldError("data", _why_not(value, error)) from error
     if b"\\u0000" in encoded and _NUL.search(encoded):
         raise InvalidFieldError("data", "holds a NUL character")
     return encoded
+
+
+def _why_not(value: Any, error: Exception) -> str:
+    """Why a value cannot be encoded: an integer that is too large is named."""
+    for path, number in _large_integers(value, "", 100):
+        return (
+            f"{path or 'it'} is the integer {number}, and JSON numbers are exact up to"
+            f" {MAX_INTEGER} (2^53 - 1) only: write it as a string"
+        )
+    return f"is not JSON: {error}"
+
+
+def _large_integers(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
+    match value:
+        case bool():
+            return
+        case int() if abs(value) > MAX_INTEGER:
+            # Python writes no more than some thousand digits.
+            yield path, str(value) if value.bit_length() < 300 else f"of {value.bit_length()} bits"
+        case Mapping() if depth:
+            for key, item in value.items():
+                yield from _large_integers(item, f"{path}.{key}" if path else str(key), depth - 1)
+        case list() | tuple() if depth:
+            for n, item in enumerate(value):
+                yield from _large_integers(item, f"{path}[{n}]", depth - 1)
 
 
 def decode(data: bytes) -> JsonObject:
@@ -65,8 +92,42 @@ def decode(data: bytes) -> JsonObject:
     return value
 
 
+def loads_given(data: bytes | str) -> Any:
+    """JSON as somebody gives it: integers exactly, however large. Raises ValueError.
+
+    Halves of surrogate pairs, NaN and infinities come through, for `encode` to refuse or a report to mend.
+    """
+    try:
+        if not _may_be_large(data):
+            return orjson.loads(data)
+    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        pass  # Python's own reader takes more, and says what is wrong better.
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("it nests too deep") from error
+
+
+def decode_given(data: bytes | str) -> JsonObject:
+    """The JSON object that somebody gives, read so; raises InvalidFieldError where it is none."""
+    try:
+        value = loads_given(data)
+    except ValueError as error:
+        raise InvalidFieldError("data", f"is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InvalidFieldError("data", "is not a JSON object")
+    return value
+
+
+def _may_be_large(data: bytes | str) -> bool:
+    """Whether it has a run of digits that may be too large for a double."""
+    if isinstance(data, str):
+        return _DIGITS.search(data) is not None
+    return _DIGITS_BYTES.search(data) is not None
+
+
 def loads(data: bytes | str) -> Any:
-    """Any JSON value; an integer that only a double can hold is one. Raises ValueError."""
+    """JSON as it is stored: an integer that only a double can hold is one. Raises ValueError."""
     encoded = data.encode() if isinstance(data, str) else bytes(data)
     if _LONG.search(encoded):
         return json.loads(encoded, parse_int=_number)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, TypeVar
 from jobledger.domain import canonical
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import DataTooLargeError, InvalidFieldError
-from jobledger.domain.names import parse_labels
+from jobledger.domain.labels import parse_labels
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 

@@ -3,7 +3,8 @@
 LedgerError
 ├── InvalidFieldError           a value that is not accepted: field, why
 │   ├── UnknownEventTypeError   an event type the ledger has no meaning for: type
-│   └── DataTooLargeError       an event's data over the limit: size, limit
+│   ├── DataTooLargeError       an event's data over the limit: size, limit
+│   └── BeyondEndError          a position that the ledger has not reached: position, end
 ├── JobNotFoundError            no such job, or it was deleted: name
 ├── JobExistsError              the name is taken: name
 ├── IllegalTransitionError      the job's state does not allow what was asked: name, state, event
@@ -18,6 +19,7 @@ each (an exit code, an HTTP status) is that edge's business.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from difflib import get_close_matches
 
 
@@ -60,6 +62,17 @@ class DataTooLargeError(InvalidFieldError):
         super().__init__("data", f"{size} bytes of JSON, and an event holds {limit} at most")
 
 
+class BeyondEndError(InvalidFieldError):
+    """A position after the ledger's last: what is followed is another ledger, or an older copy of it."""
+
+    def __init__(self, field: str, position: int, end: int) -> None:
+        self.position = position
+        self.end = end
+        super().__init__(
+            field, f"position {position} is beyond the end: the ledger's last position is {end}"
+        )
+
+
 class PastNeededError(LedgerError):
     """Where a late report takes effect is found in the job's events, which were not given."""
 
@@ -71,18 +84,27 @@ class PastNeededError(LedgerError):
 class JobNotFoundError(LedgerError):
     """No job of that name, or it was deleted (its history is kept all the same).
 
-    `reported`: something was to be recorded of it.
+    `reported`: something was to be recorded of it. `pruned_before`: jobs that were over by that
+    time were pruned; it may have been one of them.
     """
 
-    def __init__(self, name: str, *, deleted: bool = False, reported: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        deleted: bool = False,
+        reported: bool = False,
+        pruned_before: datetime | None = None,
+    ) -> None:
         self.name = name
         self.deleted = deleted
-        what_to_do = "; create it first, or report that it is Created" if reported else ""
-        super().__init__(
-            f"{name} was deleted; its history is kept"
-            if deleted
-            else f"there is no job {name}{what_to_do}"
-        )
+        self.pruned_before = pruned_before
+        why = f"{name} was deleted; its history is kept" if deleted else f"there is no job {name}"
+        if reported:
+            why += "; create it first, or report that it is Created"
+        if pruned_before is not None:
+            why += f"; jobs that were over before {pruned_before:%Y-%m-%dT%H:%M:%SZ} were pruned"
+        super().__init__(why)
 
 
 class JobExistsError(LedgerError):

@@ -51,6 +51,14 @@ class Moment(NamedTuple):
     time: datetime
     """On the recorded clock when the event at `position` was recorded, or the time asked for."""
     clock: Clock
+    pruned_before: datetime | None = None
+    """Jobs that were over by that time were pruned, and are in no answer; None: no job was."""
+
+    @property
+    def pruned_past(self) -> datetime | None:
+        """The same, where it concerns the moment: jobs may be missing that were not over then."""
+        is_past = self.pruned_before is not None and self.time < self.pruned_before
+        return self.pruned_before if is_past else None
 
     @property
     def as_of(self) -> AsOf:
@@ -68,10 +76,10 @@ _AGO: Final = re.compile(
     r"(?P<count>\d{1,9})\s*(?P<unit>s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)\s+ago"
 )
 _DAY: Final = re.compile(
-    r"(?P<day>today|yesterday)(?:\s+(?P<at>\d{1,2}:\d\d(?::\d\d(?:\.\d{1,6})?)?))?"
+    r"(?P<day>today|yesterday)(?:\s+(?P<at>\d{1,2}:\d\d(?::\d\d(?:\.\d{1,9})?)?))?"
 )
 _ISO: Final = re.compile(
-    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?\s*(?:Z|[+-]\d\d:?\d\d)?)?",
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?\s*(?:Z|[+-]\d\d:?\d\d)?)?",
     re.IGNORECASE,
 )
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -83,7 +91,8 @@ def parse_as_of(text: str, clock: Clock | str | None, now: datetime) -> AsOf:
 
     `v7`, `@4711`, `2026-11-22T10:00:00Z` (UTC, where it names no zone), `2h ago`,
     `yesterday 14:00`, or `TIME@POSITION`: as it happened up to that time, as far as that was known
-    at that position. Times are on the occurred clock unless `clock` says otherwise.
+    at that position. Times are on the occurred clock unless `clock` says otherwise, and cut to
+    microseconds.
     """
     said, wanted = text.strip(), parse_clock(clock)
     if re.fullmatch(r"v\d{1,9}", said):

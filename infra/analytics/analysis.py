@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, LiteralString, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filters import All, Filter, parse_filter
+from jobledger.domain.filters import All, Filter, parse_field, parse_filter
 from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.states import (
     ANY,
@@ -121,6 +121,12 @@ class Analysis(NamedTuple):
     """The one that concurrency counts jobs in; None of any other, or if it is grouped by state."""
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
+
+    @property
+    def pruned_past(self) -> datetime | None:
+        """Jobs that were over by that time were pruned, and are missing, where the window goes back before it."""
+        before = self.moment.pruned_before
+        return before if before is not None and self.window.begin < before else None
 
 
 class Question(NamedTuple):
@@ -238,7 +244,7 @@ def _rows(
     kind = asked.kind
     field: Composable = SQL("NULL")
     if asked.by not in ("", "state"):
-        field = rendering.field(tuple(asked.by.split(".")), "by")[0]
+        field = rendering.field(parse_field(asked.by), "by")[0]
     condition = rendering.condition(asked.filter)
     group: Composable = field
     of_jobs: Composable = SQL("")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from threading import Event as Signal
 from typing import Any, Final
 
+from jobledger.domain.errors import BeyondEndError
 from jobledger.domain.states import EVALUATION, JobState, state_after
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore.appender import READ_HISTORY
@@ -14,6 +15,7 @@ from psycopg_pool import ConnectionPool
 
 READ_EVENTS: Final = sql.load(__package__, "read_events")
 READ_STATES: Final = sql.load(__package__, "read_states")
+READ_PRUNED: Final = sql.load(__package__, "read_pruned")
 READ_SIZE: Final = sql.load(__package__, "read_size")
 
 PAGE: Final = 1_000
@@ -40,6 +42,17 @@ class Feed:
             row = connection.execute(READ_SIZE).fetchone()
         return 0 if row is None else int(row[0])
 
+    def check_reached(self, position: int, field: str = "after") -> None:
+        """Raises BeyondEndError for a position after the last."""
+        if position > (size := self.size()):
+            raise BeyondEndError(field, position, size)
+
+    def pruned(self, after: int, until: int) -> list[tuple[int, int]]:
+        """Ranges of positions after one and up to another whose events were pruned, 1,000 at most."""
+        place = {"after": after, "until": until, "limit": PAGE}
+        with translated(), self._pool.connection() as connection:
+            return connection.execute(READ_PRUNED, place).fetchall()
+
     def history(self, name: str, after: int = 0, until: int = LAST_VERSION) -> list[RecordedEvent]:
         """One job's events after a version, up to another, oldest first; none for an unknown job."""
         place = {"name": name, "after": after, "until": until}
@@ -55,9 +68,13 @@ class Feed:
             ).fetchall()
 
     def events(self, after: int, *, follow: bool) -> Iterator[RecordedEvent]:
-        """Events after a position, in commit order; `follow`: waits for more, until the ledger is closed."""
+        """Events after a position, in commit order; `follow`: waits for more, until the ledger is closed.
+
+        Raises BeyondEndError for a position after the last.
+        """
         states: dict[str, JobState | None] = {}
         pause = SOONEST
+        is_checked = after == 0
         while not self._closed.is_set():
             try:
                 rows = self.page(after)
@@ -71,6 +88,10 @@ class Feed:
                 states.update(self._states(rows, states))
                 yield from _with_states(rows, states)
                 after, pause = rows[-1][0], SOONEST
+                is_checked = True
+            elif not is_checked:
+                self.check_reached(after)
+                is_checked = True
             elif not follow:
                 return
             else:

@@ -54,9 +54,15 @@ def event_json(event: RecordedEvent) -> JsonObject:
 
 
 def moment_json(moment: Moment) -> JsonObject:
-    """What an answer holds for: on the occurred clock, as far as was known at `position`."""
-    return {
+    """What an answer holds for: on the occurred clock, as far as was known at `position`.
+
+    `prunedBefore` is there where jobs may be missing: those that were over by then were pruned.
+    """
+    told: JsonObject = {
         "asOf": time_text(moment.time),
         "clock": moment.clock.value,
         "position": moment.position,
     }
+    if moment.pruned_past is not None:
+        told["prunedBefore"] = time_text(moment.pruned_past)
+    return told

@@ -91,7 +91,7 @@ def parse_hypothesis(text: str) -> Data:
     if not given:
         said = "{}"
     try:
-        data = parse_data(type_.strip(), canonical.decode(said.encode()))
+        data = parse_data(type_.strip(), canonical.decode_given(said))
         data.encode()
     except InvalidFieldError as error:
         # A field of its data, or its type, of all that may be supposed.

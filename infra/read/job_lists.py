@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filters import Filter, parse_filter
+from jobledger.domain.filters import Filter, parse_field, parse_filter
 from jobledger.domain.job import Job
 from jobledger.domain.moments import Clock, Moment
 from jobledger.infra.postgres import sql
@@ -78,7 +78,7 @@ class JobLists:
     def count(self, query: Query, by: str) -> dict[str | None, int]:
         """How many jobs there are of each value of the field, the most frequent first."""
         rendering = Rendering(query.moment)
-        key, _ = rendering.field(tuple(by.split(".")), "by")
+        key, _ = rendering.field(parse_field(by), "by")
         condition = rendering.condition(query.filter)
         counting = SQL("SELECT key::text, count(*) FROM ({}) AS jobs GROUP BY 1 ORDER BY 2 DESC, 1")
         parameters = _parameters(query, rendering)
@@ -165,7 +165,7 @@ def _order(order_by: str, rendering: Rendering) -> list[tuple[Composable, bool]]
     """(expression, whether down) of each field, and at last of the name; raises InvalidFieldError."""
     if not order_by.strip():
         return [(SQL("created"), True), (SQL("name"), False)]
-    keys = []
+    keys: list[tuple[Composable, bool]] = []
     for part in order_by.split(","):
         match part.split():
             case [field] | [field, "asc"]:
@@ -176,7 +176,7 @@ def _order(order_by: str, rendering: Rendering) -> list[tuple[Composable, bool]]
                 raise InvalidFieldError(
                     "order_by", f"{part.strip()!r} is not a field, or a field and desc (AIP-132)"
                 )
-        keys.append((rendering.field(tuple(field.split(".")), "order_by")[0], down))
+        keys += [(key, down) for key in rendering.order(field, "order_by")]
     return [*keys, (SQL("name"), False)]
 
 

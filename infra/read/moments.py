@@ -23,6 +23,7 @@ from jobledger.projections.catalogue import INTERVALS
 from psycopg_pool import ConnectionPool
 
 READ_NOW: Final = sql.load(__package__, "read_now")
+READ_PRUNED_BEFORE: Final = sql.load(__package__, "read_pruned_before")
 READ_RECORDED: Final = sql.load(__package__, "read_recorded")
 FIND_VERSION: Final = sql.load(__package__, "find_version")
 SEAL: Final = sql.load(__package__, "seal")
@@ -39,6 +40,8 @@ class Moments:
 
     def __init__(self, pool: ConnectionPool[Connection]) -> None:
         self._pool = pool
+        self._pruned: tuple[int | None, datetime | None] = None, None
+        """How many prunings there were, and before which time."""
 
     def find(self, given: Given | None, clock: Clock | str | None, name: str = "") -> Moment:
         """The moment meant; None is now, on the recorded clock unless the other one is said.
@@ -48,8 +51,24 @@ class Moments:
         is not yet, or cannot be read; one before the ledger began is position 0.
         """
         wanted = parse_clock(clock)
-        now, size = self._row(READ_NOW)
-        match _parsed(given, wanted, now):
+        now, size, prunings = self._row(READ_NOW)
+        found = self._find(_parsed(given, wanted, now), name, now, size)
+        return found._replace(pruned_before=self._pruned_before(prunings))
+
+    def pruned_before(self) -> datetime | None:
+        """Jobs that were over by that time were pruned; None: no job was."""
+        return self._pruned_before(self._row(READ_NOW)[2])
+
+    def _pruned_before(self, prunings: int | None) -> datetime | None:
+        """It is looked up only where there were more prunings since."""
+        known, before = self._pruned
+        if prunings != known:
+            before = None if prunings is None else self._row(READ_PRUNED_BEFORE)[0]
+            self._pruned = prunings, before
+        return before
+
+    def _find(self, meant: AsOf | Moment | None, name: str, now: datetime, size: int) -> Moment:
+        match meant:
             case None:
                 return Moment(size, now, Clock.RECORDED)
             case Moment() as moment:
@@ -75,7 +94,7 @@ class Moments:
 
     def follow_all(self, closed: Signal) -> None:
         """Lets `intervals` come as far as the ledger, unless that is closed meanwhile."""
-        _, size = self._row(READ_NOW)
+        _, size, _ = self._row(READ_NOW)
         while self._follow(size) < size and not closed.is_set():
             pass
 

@@ -22,6 +22,7 @@ from eventsourcing.tests.persistence import (
     ProcessRecorderTestCase,
     TrackingRecorderTestCase,
 )
+from jobledger.domain.errors import BeyondEndError
 from jobledger.domain.events import Created
 from jobledger.domain.events import Event as JobEvent
 from jobledger.domain.job import Job, project_job
@@ -217,3 +218,22 @@ def test_an_application_reads_and_writes_jobs(
             application.save(JobEvent(name, 2, Created(), at))
         with pytest.raises(DataError, match="canonical JSON"):
             application.recorder.insert_events([StoredEvent(name, 3, "Started", b'{ "x":1}')])
+
+
+def test_a_consumer_that_is_ahead_of_the_ledger_is_told_where_it_ends(
+    env: dict[str, str], dsn: str, ledger_name: str
+) -> None:
+    with Ledger.open(dsn, ledger_name) as ledger:
+        ledger.create("projects/p/jobs/a")
+        with pytest.raises(BeyondEndError, match="beyond the end: the ledger's last position is 1"):
+            next(ledger.events(2))
+        with pytest.raises(BeyondEndError) as caught:
+            [*ledger.events(10**9, follow=False)]
+        assert (caught.value.position, caught.value.end) == (10**9, 1)
+        assert [*ledger.events(1, follow=False)] == []
+    env = env | {"PERSISTENCE_MODULE": "jobledger.infra.recorder"}
+    with Application[str](env=env) as application:
+        with pytest.raises(DataError, match="last position is 1"):
+            application.recorder.subscribe(gt=2)
+        with application.recorder.subscribe(gt=1):
+            pass

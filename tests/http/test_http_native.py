@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -256,11 +257,9 @@ def test_a_time_that_cannot_be_right_is_refused_with_its_field(
     [("started", {"actor": "me"}, "actor"), ("cancel", {"actor": "me"}, "actor"),
      ("started", {"data": {}, "worker": "node-7"}, "worker"), ("create", {"lables": {}}, "lables"),
      ("create", {"query": 1}, "query"), ("create", {"body": 1}, "body"), ("create", {"data": {}}, "data"),
-     ("queued", {"queuePosition": -1}, "queuePosition"), ("queued", {"queuePosition": "1"}, "queuePosition"),
      ("queued", {"queue_position": 1}, "queue_position"), ("create", {"preparing": "yes"}, "preparing"),
      ("create", {"labels": {"a": 1}}, "labels.a"), ("create", {"labels": {"A": "b"}}, "labels"),
-     ("failed", {"error": {"code": 17}}, "error.code"), ("failed", {"error": 5}, "error"),
-     ("started", {"data": []}, "data"), ("started", {"requestId": ""}, "requestId"),
+     ("started", {"requestId": ""}, "requestId"),
      ("started", {"requestId": "\n"}, "requestId"), ("started", {"requestId": 5}, "requestId"),
      ("started", {"traceParent": "00-1-2-3"}, "traceParent"), ("changeLabels", {}, "labels"),
      ("create", {"spec": None}, "spec")],
@@ -276,13 +275,9 @@ def test_what_is_not_accepted_is_refused_with_its_path(
 
 @pytest.mark.parametrize(
     "body",
-    [b"{", b'{"data": }', b"\xff", b"[]", b"1", b'"x"', b"null,", b"[" * 3_000, b'{"data": {"a": NaN}}',
-     b'{"data": {"a": "\\ud800"}}', b'{"\\ud800": 1}', b'{"data": {"n": %s}}' % (b"9" * 20),
-     b'{"data": {"a": "\\u0000"}}', b'{"data": %s1%s}' % (b'{"a":' * 300, b"}" * 300)],
+    [b"{", b'{"data": }', b"\xff", b"[]", b"1", b'"x"', b"null,", b"[" * 3_000, b'{"\\ud800": 1}'],
 )  # fmt: skip
-def test_a_body_that_is_no_json_that_can_be_kept_is_refused(
-    client: httpx.Client, job: str, body: bytes
-) -> None:
+def test_a_body_that_is_no_json_is_refused(client: httpx.Client, job: str, body: bytes) -> None:
     json = {"content-type": "application/json"}
     refusal(client.post(f"{job}:started", content=body, headers=json), 400, "INVALID_ARGUMENT")
     assert len(history(client, job)) == 1
@@ -314,9 +309,42 @@ def test_data_of_any_depth_that_the_ledger_keeps_is_answered_too(
     assert listed.json()["jobs"] == [job_json(server.ledger.get(job.removeprefix("/ledger/v1/")))]
 
 
-def test_data_beyond_what_an_event_holds_is_refused(client: httpx.Client, job: str) -> None:
-    answer = client.post(f"{job}:started", json={"data": {"a": "x" * 256 * 1024}})
-    refusal(answer, 400, "INVALID_ARGUMENT", "DATA_TOO_LARGE")
+@pytest.mark.parametrize(
+    ("verb", "body", "kept"),
+    [("started", b'{"data": {"a": NaN}}', {"a": "NaN"}), ("started", b'{"data": {"a": "\\ud800"}}', {"a": "\ufffd"}),
+     ("started", b'{"data": {"n": %s}}' % (b"9" * 20), {"n": "9" * 20}),
+     ("started", b'{"data": {"a": "x\\u0000"}}', {"a": "x\u2400"}), ("started", b'{"data": [1]}', {"value": [1]}),
+     ("queued", b'{"queuePosition": "1"}', {"queuePosition": 1}), ("queued", b'{"queuePosition": -1}', {}),
+     ("failed", b'{"error": {"code": 137}}', {"error": {"code": 2, "message": ""}, "exitCode": 137})],
+)  # fmt: skip
+def test_what_cannot_be_stored_as_it_is_is_mended(
+    client: httpx.Client, job: str, verb: str, body: bytes, kept: dict[str, Any]
+) -> None:
+    headers = {"content-type": "application/json"}
+    assert client.post(f"{job}:{verb}", content=body, headers=headers).status_code == 200
+    data = history(client, job)[-1]["data"]
+    assert data.pop("@mended")
+    assert data == kept
+
+
+def test_data_beyond_what_an_event_holds_is_shortened(client: httpx.Client, job: str) -> None:
+    text = "x" * 256 * 1024
+    asked(client, job, "started", data={"a": text})
+    data = history(client, job)[-1]["data"]
+    whole = {"length": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    assert data["@mended"] == [{"path": "a", "truncated": whole}]
+    assert 200_000 < len(data["a"]) < len(text)
+
+
+def test_a_command_that_cannot_be_stored_as_it_is_is_refused(
+    client: httpx.Client, job: str
+) -> None:
+    body = b'{"spec": {"id": 1546130668394913822}}'
+    headers = {"content-type": "application/json"}
+    answer = client.post(f"{job}2:create", content=body, headers=headers)
+    error = refusal(answer, 400, "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert "id is the integer 1546130668394913822" in error["message"]
+    assert "write it as a string" in error["message"]
 
 
 def test_every_report_has_a_verb_and_no_other_event_has() -> None:

@@ -278,3 +278,20 @@ def test_nobody_follows_without_a_token(guarded: Server) -> None:
         answer = client.get(STREAM)
         refusal(answer, 401, "UNAUTHENTICATED", "UNAUTHENTICATED")
         assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_who_is_ahead_of_the_ledger_is_told_where_it_ends(server: Server) -> None:
+    with server.client() as client:
+        end = client.get("/ledger/v1/moment").json()["position"]
+        for query, headers, field in (
+            ({"after": end + 1}, {}, "after"),
+            ({}, {"last-event-id": str(end + 5)}, "Last-Event-ID"),
+            ({"after": 0}, {"last-event-id": str(10**17)}, "Last-Event-ID"),
+        ):
+            answer = client.get(STREAM, params=query, headers=headers)
+            error = refusal(answer, 400, "INVALID_ARGUMENT")
+            assert error["message"].startswith(f"{field}: position")
+            assert f"the ledger's last position is {end}" in error["message"]
+        answer = client.get("/ledger/v1/events", params={"after": end + 1})
+        assert f"last position is {end}" in refusal(answer, 400, "INVALID_ARGUMENT")["message"]
+        assert client.get("/ledger/v1/events", params={"after": end}).json()["events"] == []

@@ -376,3 +376,43 @@ def test_the_command_line_prunes(cli: Cli, tmp_path: Path) -> None:
         assert refused.returncode == 1, arguments
         assert refused.stderr.count("\n") == 1
         assert refused.stderr.startswith("jobledger: ")
+
+
+def test_a_past_that_was_pruned_says_so(busy: Ledger, dsn: str, cli: Cli, tmp_path: Path) -> None:
+    over, live = gone_of(busy)
+    then = busy.moment("@40").time
+    assert busy.moment("@40").pruned_past is None
+    before = datetime.now(UTC)
+    prune(busy, before, Export(tmp_path / "pruned.jsonl"), "me")
+    for as_of in ("@40", then, f"{then.isoformat()}@40"):
+        moment = busy.moment(as_of)
+        assert (moment.pruned_before, moment.pruned_past) == (before, before)
+        assert busy.page(as_of=as_of, page_size=1).moment.pruned_past == before
+    first = busy.page(as_of="@40", page_size=1)
+    later = busy.page(as_of="@40", page_size=1, page_token=first.next_page_token)
+    assert later.moment.pruned_past == before
+    assert busy.moment().pruned_past is None
+    gone = min(over)
+    with pytest.raises(JobNotFoundError, match="were pruned") as caught:
+        busy.history(gone)
+    assert caught.value.pruned_before == before
+    said = f"jobs that were over before {before:%Y-%m-%dT%H:%M:%S}"
+    for arguments in (
+        ("list", "--as-of", "@40"),
+        ("count", "--as-of", "@40"),
+        ("report", "throughput"),
+    ):
+        assert said in cli.run(*arguments).stderr
+    assert said not in cli.run("list").stderr
+    assert f"{len(holes(busy))} events were pruned" in cli.run("events").stderr
+    with serving(dsn, busy.name) as server, server.client() as client:
+        answer = client.get("/ledger/v1/jobs", params={"asOf": "@40"}).json()
+        assert answer["prunedBefore"] == f"{before:%Y-%m-%dT%H:%M:%S.%fZ}"
+        assert "prunedBefore" not in client.get("/ledger/v1/jobs").json()
+        events = client.get("/ledger/v1/events", params={"pageSize": 1_000}).json()
+        positions = [event["position"] for event in events["events"]]
+        hidden = {n for a, b in events["prunedPositions"] for n in range(a, b + 1)}
+        assert sorted([*positions, *hidden]) == list(range(1, events["lastPosition"] + 1))
+        assert "were pruned" in client.get(f"/ledger/v1/{gone}").json()["error"]["message"]
+        assert "were pruned, and are missing" in client.get("/", params={"at": "@40"}).text
+        assert "were pruned, and are missing" in client.get("/reports").text

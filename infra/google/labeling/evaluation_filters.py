@@ -28,6 +28,7 @@ _TIME: Final = re.compile(
     r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))"""
 )
 """What is quoted, or a time that is not: the reference's example has none in quotes, and AIP-160 knows no other."""
+_NANOSECONDS: Final = re.compile(r"(\.[0-9]{6})[0-9]+")
 _EQUAL: Final = frozenset({"=", ":", "!="})
 _BOUND: Final = frozenset({"=", ":", "<", "<=", ">", ">="})
 
@@ -78,7 +79,8 @@ def _as_it_is(_: str, text: str) -> str:
 
 def _as_time(_: str, text: str) -> str:
     try:
-        return str(timestamp(text, 0))
+        # Cut to microseconds: PostgreSQL would round.
+        return _NANOSECONDS.sub(r"\1", str(timestamp(text, 0)))
     except Refused as refused:
         raise InvalidFieldError("filter", f"{text[:80]!r} {refused.why}") from None
 

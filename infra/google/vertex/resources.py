@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import IllegalTransitionError
 from jobledger.domain.job import Job
+from jobledger.domain.labels import google_labels
 from jobledger.domain.states import LIVE, JobState
 from jobledger.infra.google.wire import messages
 from jobledger.infra.google.wire.dialects import JOB_STATES, PIPELINE_STATES, States
@@ -99,7 +100,7 @@ def shown(resource: Resource, job: Job, *, listed: bool = False) -> JsonObject:
         "startTime": time_text(job.start_time),
         "endTime": time_text(job.end_time),
         "updateTime": time_text(job.update_time),
-        "labels": job.labels,
+        "labels": google_labels(job.labels),
         resource.error_field: error_of(job) if ended_badly else None,
     }
     hidden = resource.left_out_of_lists if listed else frozenset[str]()

@@ -61,7 +61,7 @@ def collection_of(parent: str, collection: str) -> Filter:
 
 def in_states(restriction: Restriction, states: States) -> Filter:
     """A comparison with a dialect's name of a state; `*` is a wildcard at its ends."""
-    _, comparator, value = restriction
+    comparator, value = restriction.comparator, restriction.value
     if comparator not in {"=", "!=", ":"}:
         raise InvalidFieldError("filter", f"states have no order for {comparator}")
     pattern = value.replace("[", "[[]").replace("?", "[?]")  # Only `*` is wild.

@@ -65,13 +65,23 @@ def anything(value: Any, room: int) -> Any:
         case str():
             return string(value, room)
         case int():
-            return value if abs(value) <= MAX_INTEGER else double(value)
+            return _exact(value)
         case float():
             return SCALARS["double"](value, room)
         case list():
             return _list(value, room - 2)
         case _:
             return _object(value, room - 2)
+
+
+def _exact(value: int) -> int | float:
+    """As a double, which numbers in free JSON are; one that a double cannot hold is refused, not rounded."""
+    if abs(value) <= MAX_INTEGER:
+        return value
+    as_double = double(value)
+    if as_double != value:
+        raise Refused(f"is an integer beyond {MAX_INTEGER} (2^53 - 1): write it as a string")
+    return as_double
 
 
 def typed(value: Any, room: int) -> dict[str, Any]:

@@ -1,0 +1,66 @@
+r"""Strings in filters: their escapes and wildcards, and hints for what is often written wrong.
+
+In a string `\n`, `\r`, `\t` and `\u` with four hex digits are as in JSON, and a backslash before
+any other character makes it stand for itself: `"\*"` is an asterisk, and no wildcard.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+_STRING: Final = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'", re.DOTALL)
+_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
+_ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t"}
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\"\\]")
+_QUOTED: Final = {"\n": r"\n", "\r": r"\r", "\t": r"\t", '"': r"\"", "\\": r"\\"}
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?")
+_SMALL: Final = re.compile(r"\b(and|or|not)\b")
+
+
+class Text(NamedTuple):
+    """What a value says, and whether it begins, and ends, with a wildcard, which is part of `text`."""
+
+    text: str
+    begins_wild: bool
+    ends_wild: bool
+
+
+def unquoted(string: str) -> Text:
+    """What a string in quotes says."""
+    inner = string[1:-1]
+    text = _ESCAPE.sub(_unescaped, inner)
+    # Halves of a pair that were written as two escapes.
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    escaped_end = re.search(r"(?:^|[^\\])(?:\\\\)*\\\*\Z", inner) is not None
+    return Text(text, inner.startswith("*"), inner.endswith("*") and not escaped_end)
+
+
+def quoted(text: str) -> str:
+    """The text as a string in a filter, which is just that text: in one line, and without wildcards."""
+    escaped = _CONTROL.sub(lambda found: _QUOTED.get(found[0]) or f"\\u{ord(found[0]):04x}", text)
+    if text.endswith("*"):
+        escaped = rf"{escaped[:-1]}\*"
+    if text.startswith("*") and len(text) > 1:
+        escaped = rf"\{escaped}"
+    return f'"{escaped}"'
+
+
+def without_strings(text: str) -> str:
+    """The filter with nothing in its strings."""
+    return _STRING.sub('""', text)
+
+
+def hint(text: str) -> str:
+    """What was perhaps meant, to be put behind a sentence on a filter that cannot be read."""
+    outside = without_strings(text)
+    if time := _TIME.search(outside):
+        return f'; a time stands in quotes: "{time[0]}"'
+    if word := _SMALL.search(outside):
+        return f"; {word[0].upper()} is written in capitals"
+    return ""
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    code, character = found.groups()
+    return chr(int(code, 16)) if code else _ESCAPED.get(character, character)

@@ -1,0 +1,64 @@
+"""Ids of other systems as the ledger's: one reversible encoding, for Slurm, PBS, Kubernetes, Temporal, and any other.
+
+A job's id in the ledger is of letters, digits, `_`, `.` and `-`, with a letter or digit first, and
+2,048 characters at most. An id that is so already stays as it is. Otherwise:
+
+- each other character becomes `_x`, its code point in hex (capitals), and `_`: `[` is `_x5B_`
+- `_` becomes `_x5F_` where it would begin such a sequence
+- an id that does not begin with a letter or digit gets `x_x_` before it
+
+`123456_[9201-10000%500]` becomes `123456__x5B_9201-10000_x25_500_x5D_`. The code point may be any,
+also that of a byte that is not UTF-8, as Python has it.
+
+What would be longer than 2,048 characters keeps its beginning, and ends in `_sha256_` and the
+SHA-256 of the whole: it is the one form that cannot be reversed, and the job's display name has
+the original.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from jobledger.domain.errors import InvalidFieldError
+
+MAX_ID: Final = 2_048
+_PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
+_SPECIAL: Final = re.compile(r"[^A-Za-z0-9_.-]|_(?=x[0-9A-F]*[^A-Za-z0-9.-])")
+_ESCAPE: Final = re.compile(r"_x([0-9A-F]{1,6})_")
+_EMPTY: Final = "x_x_"
+
+
+def job_id(original: str) -> str:
+    """The ledger's id for any id of another system; raises InvalidFieldError for an empty one."""
+    if not isinstance(original, str) or not original:
+        raise InvalidFieldError(
+            "id", f"{original!r} is not an id: it must be a text, and not empty"
+        )
+    encoded = _SPECIAL.sub(lambda found: f"_x{ord(found[0]):X}_", original)
+    if not (encoded[0].isascii() and encoded[0].isalnum()):
+        encoded = _EMPTY + encoded
+    return encoded if len(encoded) <= MAX_ID else _shortened(encoded, original)
+
+
+def original_id(id_: str) -> str:
+    """The id that `job_id` made this one of; an id that it did not make is its own."""
+    return _ESCAPE.sub(lambda found: _character(found[1]), id_.removeprefix(_EMPTY))
+
+
+def display_name(original: str) -> Mapping[str, Any]:
+    """What a job's spec says so that the original id is shown: nothing, where it is the ledger's id."""
+    return {} if job_id(original) == original else {"displayName": original}
+
+
+def _character(digits: str) -> str:
+    code = int(digits, 16)
+    return chr(code) if code <= 0x10FFFF else f"_x{digits}_"
+
+
+def _shortened(encoded: str, original: str) -> str:
+    digest = hashlib.sha256(original.encode("utf-8", "surrogatepass")).hexdigest()
+    end = f"_sha256_{digest}"
+    return encoded[: MAX_ID - len(end)] + end

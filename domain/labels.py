@@ -1,0 +1,159 @@
+"""Labels: what the ledger takes, which is what Vertex AI and Kubernetes take, and what Google's APIs show of them.
+
+    team, größe                Vertex AI: lowercase letters of any script, digits, `_` and `-`,
+                               a letter first, 64 characters at most
+    app.kubernetes.io/name     Kubernetes: an optional prefix (a DNS name, 253 characters at most)
+                               and `/`; a name of letters, digits, `-`, `_` and `.`, 63 at most.
+                               Capital letters only after a prefix
+
+A value is of Vertex AI's letters, or of Kubernetes': letters, digits, `-`, `_` and `.`, with a
+letter or digit at both ends, 63 at most; or empty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from jobledger.domain.errors import InvalidFieldError
+
+MAX_LABELS: Final = 64
+MAX_LABEL_LENGTH: Final = 64
+MAX_PREFIX: Final = 253
+MAX_KUBERNETES: Final = 63
+_PART: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_PREFIX: Final = re.compile(rf"{_PART}(?:\.{_PART})*", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", re.ASCII)
+_BARE_NAME: Final = re.compile(r"[a-z](?:[a-z0-9_.-]{0,61}[a-z0-9])?", re.ASCII)
+
+KEYS: Final = (
+    "a key is lowercase letters, digits, _ - and ., a letter first, 64 at most;"
+    " or a Kubernetes prefix, / and a name (app.kubernetes.io/name)"
+)
+VALUES: Final = (
+    "a value is lowercase letters, digits, _ and -, 64 at most;"
+    " or letters, digits, _ - and . between letters or digits, 63 at most"
+)
+GOOGLE_KEYS: Final = "a key is lowercase letters, digits, _ and -, a letter first, 64 at most"
+GOOGLE_VALUES: Final = "a value is lowercase letters, digits, _ and -, 64 at most"
+
+
+def parse_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels, if the ledger takes them: 64 at most; raises InvalidFieldError otherwise."""
+    _check_count(labels)
+    for key, value in labels.items():
+        if not is_key(key):
+            raise InvalidFieldError("labels", f"{_shown(key)} is not a label's key: {KEYS}")
+        if not is_value(value):
+            raise InvalidFieldError("labels", f"{_shown(value)} is not a value for {key}: {VALUES}")
+    return dict(labels)
+
+
+def parse_google_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels, if Vertex AI takes them; raises InvalidFieldError otherwise."""
+    _check_count(labels)
+    for key, value in labels.items():
+        if not _is_google_key(key):
+            raise InvalidFieldError("labels", f"{_shown(key)} is not a label's key: {GOOGLE_KEYS}")
+        if not _is_google_text(value):
+            why = f"{_shown(value)} is not a value for {key}: {GOOGLE_VALUES}"
+            raise InvalidFieldError("labels", why)
+    return dict(labels)
+
+
+def is_key(key: object) -> bool:
+    """Whether a label may be called so."""
+    if not isinstance(key, str):
+        return False
+    prefix, slash, name = key.rpartition("/")
+    if slash:
+        return bool(
+            len(prefix) <= MAX_PREFIX and _PREFIX.fullmatch(prefix) and _NAME.fullmatch(name)
+        )
+    return _is_google_key(key) or _BARE_NAME.fullmatch(key) is not None
+
+
+def is_value(value: object) -> bool:
+    """Whether a label may say so."""
+    return isinstance(value, str) and (_is_google_text(value) or bool(_NAME.fullmatch(value)))
+
+
+def nearest(key: str, value: str) -> tuple[str, str]:
+    """The label itself if it is one, else the nearest that is: other characters become `_`."""
+    if not is_key(key):
+        key = _letters(key.lower(), "_-.")
+        key = key if key[:1].isalpha() else f"k_{key}"
+        key = key[:MAX_KUBERNETES].rstrip("._-") or "k"
+        key = key if is_key(key) else _letters(key, "_-")
+    if not is_value(value):
+        kept = _letters(value, "_-.")[:MAX_KUBERNETES]
+        value = kept.strip("._-") if is_value(kept.strip("._-")) else _letters(kept.lower(), "_-")
+    return key, value
+
+
+def google_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels as Google's APIs show them: `app.kubernetes.io/name` as `app_kubernetes_io_name`.
+
+    Of two that come to have the same key, the one that has it by itself is shown, else the first.
+    """
+    mapped = {key: value for key, value in labels.items() if _is_google_key(key)}
+    for key in sorted(labels.keys() - mapped.keys()):
+        mapped.setdefault(google_key(key), labels[key])
+    return {key: google_value(value) for key, value in mapped.items()}
+
+
+def google_key(key: str) -> str:
+    """A key as Google's APIs show it."""
+    if _is_google_key(key):
+        return key
+    first = "k_" if key[:1].isdigit() else ""
+    return (first + key.translate(_KEY_MAP).lower())[:MAX_LABEL_LENGTH]
+
+
+def google_value(value: str) -> str:
+    """A value as Google's APIs show it."""
+    return value if _is_google_text(value) else value.replace(".", "_").lower()
+
+
+def from_google(given: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels set over a Google API on a job with those labels: what only came back as it was shown stays."""
+    shown = google_labels(labels)
+    kept = {google_key(key): (key, value) for key, value in sorted(labels.items(), reverse=True)}
+    kept |= {key: (key, value) for key, value in labels.items() if _is_google_key(key)}
+    return dict(
+        kept[key] if shown.get(key) == value else (key, value) for key, value in given.items()
+    )
+
+
+_KEY_MAP: Final = str.maketrans("./", "__")
+
+
+def _check_count(labels: Mapping[str, str]) -> None:
+    if len(labels) > MAX_LABELS:
+        raise InvalidFieldError(
+            "labels", f"{len(labels)} of them, and a job has {MAX_LABELS} at most"
+        )
+
+
+def _is_google_key(key: object) -> bool:
+    return _is_google_text(key) and isinstance(key, str) and key[:1].isalpha()
+
+
+def _is_google_text(text: object) -> bool:
+    return (
+        isinstance(text, str)
+        and len(text) <= MAX_LABEL_LENGTH
+        and text == text.lower()
+        and all(c in "_-" or c.isalnum() for c in text)
+    )
+
+
+def _letters(text: str, others: str) -> str:
+    """The text with `_` for what is neither a letter, a digit, nor one of the others."""
+    return "".join(c if c.isalnum() or c in others else "_" for c in text)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

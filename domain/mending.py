@@ -1,0 +1,203 @@
+"""Any value as JSON that can be stored: what JSON, UTF-8 or PostgreSQL cannot hold is replaced, and marked.
+
+A mark is an object in the list `@mended` of the event's data. Its `path` says where, and one of
+these what was done:
+
+    replaced    so many characters that cannot be stored (NUL, halves of surrogate pairs)
+    asText      the value stands there as its text; this says what it was (`integer`, `bytes`)
+    wrapped     the value is no object, and stands in one as its `value`
+    truncated   the value was shortened: length (or members) and SHA-256 of the whole
+    given       the value was not accepted there; this is the value
+    more        so many further marks were left out
+
+`given` stands beside `replaced`, too, where the text is short: as JSON in ASCII.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import date
+from typing import Any, Final
+
+from jobledger.domain.canonical import MAX_INTEGER, JsonObject
+from jobledger.domain.errors import InvalidFieldError
+
+MARKS: Final = "@mended"
+PERSONAL: Final = "@personal"
+"""The key of personal parts, which are encrypted before they are stored; see infra/privacy."""
+MAX_DEPTH: Final = 100
+MAX_GIVEN: Final = 200
+"""Characters of a text that is repeated in its mark."""
+NUL_SYMBOL: Final = "\u2400"
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+_PERSONAL_KEY: Final = re.compile(r"""(?<!\\)["']@personal["']\s*:""")
+"""In JSON, or as Python writes an object."""
+
+
+class Mender:
+    """Makes values storable, and gathers the marks of what it changed."""
+
+    def __init__(self) -> None:
+        self.marks: list[JsonObject] = []
+        self._within: set[int] = set()
+        self._private = False
+
+    def mark(self, path: str, **done: Any) -> None:
+        """Notes what was done there; of personal parts nothing that tells their values."""
+        path = _stored(path)
+        if self._private:
+            done = {key: value for key, value in done.items() if key in {"replaced", "asText"}}
+        self.marks.append({"path": path[:MAX_GIVEN], **done})
+
+    def value(self, value: Any, path: str = "") -> Any:
+        """The value as JSON. Raises InvalidFieldError for personal parts where they cannot be kept apart."""
+        match value:
+            case None | bool():
+                return value
+            case str():
+                return self._text(str(value), path)
+            case int():
+                return self._integer(int(value), path)
+            case float():
+                return self._float(float(value), path)
+            case Mapping() | list() | tuple() | AbstractSet():
+                return self._container(value, path)
+        return self.as_text(value, path)
+
+    def as_text(self, value: Any, path: str) -> str:
+        """The text of a value that cannot stand there as it is."""
+        text = _text_of(value)
+        if not isinstance(value, str):
+            _check_not_personal(text, path)
+        self.mark(path, asText=_kind(value))
+        return self._text(text, path)
+
+    def mark_given(self, path: str, given: Any) -> None:
+        """Notes JSON that was not accepted there."""
+        _check_not_personal(json.dumps(given), path)
+        self.mark(path, given=given)
+
+    def _text(self, text: str, path: str) -> str:
+        found = len(_UNSTORABLE.findall(text)) if _UNSTORABLE.search(text) else 0
+        if not found:
+            return text
+        given = {"given": json.dumps(text)} if len(text) <= MAX_GIVEN else whole(text)
+        self.mark(path, replaced=found, **given)
+        return _stored(text)
+
+    def _integer(self, number: int, path: str) -> int | str:
+        if abs(number) <= MAX_INTEGER:
+            return number
+        self.mark(path, asText="integer")
+        return _digits(number)
+
+    def _float(self, number: float, path: str) -> float | str:
+        if math.isfinite(number):
+            return number
+        self.mark(path, asText="number")
+        return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+
+    def _container(self, value: Any, path: str) -> Any:
+        if id(value) in self._within or len(self._within) >= MAX_DEPTH:
+            return self.as_text(value, path)
+        self._within.add(id(value))
+        try:
+            if isinstance(value, Mapping):
+                return self._object(value, path)
+            if isinstance(value, AbstractSet):
+                self.mark(path, asText="set")
+                value = sorted(value, key=repr)
+            return [self.value(item, f"{path}[{n}]") for n, item in enumerate(value)]
+        finally:
+            self._within.discard(id(value))
+
+    def _object(self, value: Mapping[Any, Any], path: str) -> JsonObject:
+        mended: JsonObject = {}
+        for key, item in value.items():
+            at = f"{path}.{key}" if path else str(key)
+            name = self._text(key, at) if isinstance(key, str) else self.as_text(key, at)
+            while name in mended:
+                name += "_"
+            was, self._private = self._private, self._private or name == PERSONAL
+            mended[name] = self.value(item, at)
+            self._private = was
+        return mended
+
+
+def as_object(value: Any, path: str) -> JsonObject:
+    """The value, in an object if it is none; null is an empty one."""
+    if isinstance(value, dict):
+        return value
+    return {} if value is None else {"value": value, MARKS: [{"path": path, "wrapped": True}]}
+
+
+def _check_not_personal(text: str, path: str) -> None:
+    """Raises InvalidFieldError for the text of a value with personal parts: it would be stored as it is."""
+    if _PERSONAL_KEY.search(text):
+        raise InvalidFieldError(
+            path or "data", f"{PERSONAL} cannot stand there: it would be stored unencrypted"
+        )
+
+
+def whole(text: str) -> JsonObject:
+    """What is told of a text that is not kept whole: its length in characters, and the SHA-256 of its UTF-8."""
+    return {"length": len(text), "sha256": sha256(text)}
+
+
+def sha256(text: str) -> str:
+    """In hex, of the text in UTF-8."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _stored(text: str) -> str:
+    """The text with other characters for what cannot be stored."""
+    if not _UNSTORABLE.search(text):
+        return text
+    # Two halves that stand beside each other are a character after all.
+    joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return joined.replace("\0", NUL_SYMBOL)
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case bytes() | bytearray():
+            return "bytes"
+        case Mapping():
+            return "object"
+        case Sequence():
+            return "list"
+    return type(value).__name__
+
+
+def _text_of(value: Any) -> str:
+    """JSON of what is JSON, else what Python calls it; never an error."""
+    try:
+        match value:
+            case bytes() | bytearray():
+                return bytes(value).decode("utf-8", "backslashreplace")
+            case date():
+                return value.isoformat()
+            case Mapping() | list() | tuple() | bool() | int() | float() | None:
+                return json.dumps(value, ensure_ascii=False, default=str)
+        return str(value)
+    except Exception:
+        return _repr_of(value)
+
+
+def _repr_of(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception:
+        return f"a {type(value).__name__}"
+
+
+def _digits(number: int) -> str:
+    try:
+        return str(number)
+    except ValueError:  # Python writes no more than some thousand digits.
+        return hex(number)

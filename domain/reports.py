@@ -1,0 +1,232 @@
+"""Reports as they come: parsed, or mended so that they can be stored. A report is never refused for its content.
+
+Mending is tried only where a report cannot be parsed or encoded as it is. What was changed is
+said in the list `@mended` of the event's data (see mending.py). A report whose meaning cannot be
+read at all is kept whole, as `Contradicted`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from jobledger.domain import canonical, labels
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.data import MAX_DATA_BYTES, UNKNOWN, Data
+from jobledger.domain.errors import InvalidFieldError, UnknownEventTypeError
+from jobledger.domain.events import EVENT_TYPES, parse_data
+from jobledger.domain.mending import MARKS, PERSONAL, Mender
+from jobledger.domain.shortening import Shortener, size
+
+ROOM: Final = MAX_DATA_BYTES - 20 * 1024
+"""Bytes of mended data, without its marks."""
+ROOM_BESIDE_PERSONAL: Final = ROOM * 6 // 10
+"""The same where parts will be encrypted, which makes them larger."""
+MARKS_ROOM: Final = 16 * 1024
+CODES: Final = (
+    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+    "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
+    "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+)  # fmt: skip
+"""google.rpc.Code, by number."""
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,15}", re.ASCII)
+
+
+class Unreadable(Data):
+    """A report whose meaning cannot be read; no event: the lifecycle allows it nowhere, so it becomes Contradicted."""
+
+    max_bytes: ClassVar[int] = MAX_DATA_BYTES + 512
+
+    report: str
+    data: JsonObject = {}
+
+
+def parse_report(type_: str, given: Mapping[str, Any]) -> Data:
+    """The data of a report, mended where it is not as that type takes it; it may be too large to encode yet.
+
+    Raises UnknownEventTypeError, and InvalidFieldError for personal data where it cannot be encrypted.
+    """
+    try:
+        return parse_data(type_, given)
+    except UnknownEventTypeError:
+        raise
+    except InvalidFieldError:
+        return _mended(type_, given)
+
+
+def mended(report: Data) -> Data:
+    """A report that was parsed and cannot be encoded, so that it can; raises InvalidFieldError as parse_report."""
+    if isinstance(report, Unreadable):
+        return _mended(report.report, report.data)
+    return _mended(type(report).__name__, report.json_object())
+
+
+def encoded(report: Data) -> tuple[Data, bytes]:
+    """The report, mended if it cannot be encoded as it is, and its canonical JSON."""
+    try:
+        return report, report.encode()
+    except InvalidFieldError:
+        report = mended(report)
+        return report, report.encode()
+
+
+def storable(said: JsonObject) -> JsonObject:
+    """The object itself if it can be stored as part of an event, else mended, with the marks in it."""
+    mender = Mender()
+    mended_: JsonObject = Shortener(mender).fit(mender.value(said), ROOM)
+    return mended_ | _few(mender.marks)
+
+
+def _mended(type_: str, given: Mapping[str, Any]) -> Data:
+    mender = Mender()
+    said = mender.value(given)
+    assert isinstance(said, dict)
+    before = said.pop(MARKS, [])
+    fields = _Fields(mender, said)
+    readable = fields.mend(type_)
+    room = ROOM_BESIDE_PERSONAL if PERSONAL.encode() in canonical.encode(said) else ROOM
+    said = Shortener(mender).fit(said, room)
+    marks = _few([*(before if isinstance(before, list) else [before]), *mender.marks])
+    try:
+        if readable:
+            data = parse_data(type_, said | marks)
+            data.encode()
+            return data
+    except InvalidFieldError:
+        pass
+    return Unreadable.model_validate({"report": type_, "data": said} | marks)
+
+
+def _few(marks: list[Any]) -> JsonObject:
+    """As many of the marks as there is room for."""
+    kept = marks[:200]
+    while size(kept) > MARKS_ROOM:
+        kept = kept[: len(kept) * 3 // 4]
+    if len(kept) < len(marks):
+        kept.append({"path": "", "more": len(marks) - len(kept)})
+    return {MARKS: kept} if kept else {}
+
+
+class _Fields:
+    """Mends the fields that the ledger has a meaning for, in place."""
+
+    def __init__(self, mender: Mender, said: JsonObject) -> None:
+        self._mender = mender
+        self._said = said
+
+    def mend(self, type_: str) -> bool:
+        """Whether the event's meaning is still to be read from it."""
+        readable = True
+        for name, info in EVENT_TYPES[type_].model_fields.items():
+            alias = info.alias or name
+            if name in self._said:
+                self._said.setdefault(alias, self._said.pop(name))
+            if alias in self._said:
+                readable = self._mend(alias, self._said[alias], type_) and readable
+        return readable
+
+    def _mend(self, field: str, value: Any, type_: str) -> bool:
+        match field:
+            case "error":
+                self._put(field, self._error(value))
+            case "labels":
+                return self._labels(value, type_)
+            case "spec" | "output" | "policy" | "data" if not isinstance(value, dict):
+                self._object(field, value)
+            case "reason" | "report" | "state" if not isinstance(value, str | None):
+                self._put(field, self._mender.as_text(value, field))
+            case "queuePosition":
+                self._put(field, self._count(field, value))
+            case "inferred" if not isinstance(value, bool):
+                self._beside(field, value)
+        return True
+
+    def _put(self, field: str, value: Any) -> None:
+        self._said[field] = value
+
+    def _beside(self, field: str, value: Any) -> None:
+        """Leaves the field out; its mark has the value."""
+        self._mender.mark_given(field, value)
+        self._said.pop(field, None)
+
+    def _object(self, field: str, value: Any) -> None:
+        if value is None:
+            self._said.pop(field)
+            return
+        self._mender.mark(field, wrapped=True)
+        self._put(field, {"value": value})
+
+    def _count(self, field: str, value: Any) -> int | None:
+        text = str(value) if not isinstance(value, bool) else ""
+        if isinstance(value, float) and value.is_integer():
+            text = str(int(value))
+        if value is None or (isinstance(value, int) and value >= 0 and text):
+            return value if isinstance(value, int) else None
+        self._mender.mark_given(field, value)
+        return int(text) if _WHOLE.fullmatch(text) and int(text) >= 0 else None
+
+    def _labels(self, value: Any, type_: str) -> bool:
+        if not isinstance(value, dict):
+            if value is not None:
+                self._beside("labels", value)
+            # Without any, the job's labels would be taken away.
+            return type_ != "LabelsChanged" or value is None
+        kept: dict[str, str] = {}
+        for key, text in value.items():
+            told = text if isinstance(text, str) else "" if text is None else _plain(text)
+            name, accepted = labels.nearest(key, told)
+            if (name, accepted) != (key, text):
+                self._mender.mark_given(f"labels.{name}", {key: text})
+            if name not in kept and len(kept) < labels.MAX_LABELS:
+                kept[name] = accepted
+            elif (name, accepted) == (key, text):
+                self._mender.mark_given(f"labels.{name}", {key: text})
+        self._put("labels", kept)
+        return True
+
+    def _error(self, error: Any) -> Any:
+        """A google.rpc.Status; a code that is none of those stands beside it, as exitCode or reason."""
+        match error:
+            case None | str():
+                return error
+            case dict():
+                message = error.get("message", "")
+                if not isinstance(message, str):
+                    message = (
+                        "" if message is None else self._mender.as_text(message, "error.message")
+                    )
+                return {**error, "code": self._code(error.get("code", UNKNOWN)), "message": message}
+            case int() if not isinstance(error, bool):
+                return {"code": self._code(error), "message": ""}
+        return self._mender.as_text(error, "error")
+
+    def _code(self, given: Any) -> int:
+        code = _code_of(given)
+        if type(code) is int and 0 <= code < len(CODES):
+            if code is not given:
+                self._mender.mark_given("error.code", given)
+            return code
+        self._mender.mark_given("error.code", given)
+        if type(code) is int:
+            self._said.setdefault("exitCode", code)
+        elif code is not None:
+            self._said.setdefault("reason", code if isinstance(code, str) else _plain(code))
+        return UNKNOWN
+
+
+def _code_of(given: Any) -> Any:
+    """A number, if that is what is meant: also one in a text, and one of google.rpc.Code by name."""
+    match given:
+        case float() if given.is_integer():
+            return int(given)
+        case str() if _WHOLE.fullmatch(given):
+            return int(given)
+        case str() if (name := given.upper().replace(" ", "_")) in CODES:
+            return CODES.index(name)
+    return given
+
+
+def _plain(value: Any) -> str:
+    """JSON as a text."""
+    return canonical.encode_any(value).decode()

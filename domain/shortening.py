@@ -1,0 +1,123 @@
+"""JSON that is too large to be stored, shortened to a number of bytes: what is small stays whole.
+
+Of a text the beginning and the end are kept, for the last line of a traceback says most. Each
+thing that is shortened gets a mark with the length and the SHA-256 of the whole (see mending.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import orjson
+from jobledger.domain import canonical
+from jobledger.domain.canonical import JsonObject
+from jobledger.domain.mending import PERSONAL, Mender, sha256, whole
+
+GAP: Final = " … "
+"""Stands for what was left out."""
+LEAST: Final = 64
+"""Bytes that a member is worth: below that, members are left out instead."""
+MAX_KEY: Final = 512
+
+
+class Shortener:
+    """Shortens values and marks what it shortened."""
+
+    def __init__(self, mender: Mender) -> None:
+        self._mender = mender
+
+    def fit(self, value: Any, room: int, path: str = "") -> Any:
+        """The value in at most so many bytes of canonical JSON, as far as that is possible."""
+        if size(value) <= room:
+            return value
+        match value:
+            case str():
+                self._mender.mark(path, truncated=whole(value))
+                return _cut(value, room)
+            case {"@personal": inner} if len(value) == 1:
+                return self._personal(inner, room, path)
+            case dict():
+                return self._object(value, room, path)
+            case list():
+                return self._list(value, room, path)
+        return value
+
+    def _personal(self, inner: Any, room: int, path: str) -> JsonObject:
+        """What is encrypted already cannot be shortened; of the rest no digest is told."""
+        match inner:
+            case {"subject": subject, "value": value}:
+                shortener = Shortener(Mender())
+                self._mender.mark(path, truncated=True)
+                cut = shortener.fit(value, max(LEAST, room - size(subject) - 50), path)
+                inner = {"subject": subject, "value": cut}
+        return {PERSONAL: inner}
+
+    def _object(self, value: JsonObject, room: int, path: str) -> JsonObject:
+        named = [(self._key(key, path), key) for key in value]
+        overheads = [size(name) + 2 for name, _ in named]
+        kept, share = _shares([size(value[key]) for _, key in named], overheads, room)
+        self._mark_left_out(value, kept, path)
+        return {
+            name: self.fit(value[key], share, f"{path}.{name}" if path else name)
+            for name, key in named[:kept]
+        }
+
+    def _list(self, value: list[Any], room: int, path: str) -> list[Any]:
+        kept, share = _shares([size(item) for item in value], [1] * len(value), room)
+        self._mark_left_out(value, kept, path)
+        return [self.fit(item, share, f"{path}[{n}]") for n, item in enumerate(value[:kept])]
+
+    def _mark_left_out(self, value: JsonObject | list[Any], kept: int, path: str) -> None:
+        if kept < len(value):
+            digest = sha256(canonical.encode_any(value).decode())
+            self._mender.mark(path, truncated={"members": len(value), "sha256": digest})
+
+    def _key(self, key: str, path: str) -> str:
+        if len(key) <= MAX_KEY:
+            return key
+        self._mender.mark(f"{path}.{key[:20]}" if path else key[:20], truncated=whole(key))
+        return f"{key[: MAX_KEY // 2]}{GAP}{sha256(key)[:16]}"
+
+
+def size(value: Any) -> int:
+    """Bytes of canonical JSON."""
+    return len(orjson.dumps(value) if isinstance(value, str) else canonical.encode_any(value))
+
+
+def _shares(sizes: list[int], overheads: list[int], room: int) -> tuple[int, int]:
+    """How many members are kept, from the first on, and how many bytes each of those may have at most."""
+    kept = len(sizes)
+    while kept:
+        left = room - 2 - sum(overheads[:kept])
+        share = _level(sorted(sizes[:kept]), left)
+        if share >= min(LEAST, max(sizes[:kept])):
+            return kept, share
+        kept = kept * 3 // 4
+    return 0, 0
+
+
+def _level(sizes: list[int], room: int) -> int:
+    """The size at which all that are larger must be cut for the sum to fit (sizes ascending)."""
+    for n, each in enumerate(sizes):
+        share = room // (len(sizes) - n)
+        if each > share:
+            return share
+        room -= each
+    return sizes[-1]
+
+
+def _cut(text: str, room: int) -> str:
+    """As many characters of the beginning and the end as fit."""
+    return _most(lambda n: text[: n - n // 2] + GAP + text[len(text) - n // 2 :], len(text), room)
+
+
+def _most(make: Callable[[int], str], limit: int, room: int) -> str:
+    low, high = 0, limit
+    while low < high:
+        middle = (low + high + 1) // 2
+        if size(make(middle)) <= room:
+            low = middle
+        else:
+            high = middle - 1
+    return make(low)

@@ -1,0 +1,32 @@
+"""Times in text, as RFC 3339 has them: with a zone, and cut to microseconds where they have more digits."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+PATTERN: Final = (
+    r"(?!0000)[0-9]{4}-"
+    r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    r"|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
+)
+"""A time that is one on any calendar, so that no reader of it fails; 29 February is left to LEAP_DAY."""
+LEAP_DAY: Final = (
+    r"(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)-02-29"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
+)
+INSTANT: Final = rf"^(?:{PATTERN}|{LEAP_DAY})$"
+"""For Python and PostgreSQL alike."""
+_INSTANT: Final = re.compile(INSTANT, re.ASCII)
+
+
+def read_instant(text: str) -> datetime | None:
+    """The time in UTC, cut to microseconds; None for what is no time of RFC 3339."""
+    if not text.isascii() or _INSTANT.fullmatch(text) is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):  # Before year 1, or after 9999, in UTC.
+        return None

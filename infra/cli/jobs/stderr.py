@@ -1,0 +1,46 @@
+"""The stderr of a command that is run: passed on as it comes, and its last lines kept."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+LAST_LINES: Final = 20
+LAST_CHARACTERS: Final = 4_000
+"""How much of the command's stderr becomes the error message."""
+KEPT_BYTES: Final = 64 * 1024
+CHUNK: Final = 64 * 1024
+
+
+class Stderr:
+    """What was written to it so far, as far as it is kept."""
+
+    def __init__(self) -> None:
+        self._kept = b""
+
+    def pass_on(self, descriptor: int) -> None:
+        """Reads to the end of the file, and writes each piece at once: also a line that is not over yet."""
+        while chunk := os.read(descriptor, CHUNK):
+            self.add(chunk)
+            try:
+                sys.stderr.buffer.write(chunk)
+                sys.stderr.buffer.flush()
+            except OSError:
+                continue  # Nobody reads ours any more; the command must not wait for that.
+
+    def add(self, chunk: bytes) -> None:
+        """Keeps the last of it."""
+        self._kept = (self._kept + chunk)[-KEPT_BYTES:]
+
+    @property
+    def last_lines(self) -> str:
+        """The last lines as a terminal shows them: of what a carriage return writes over, the last."""
+        text = self._kept.decode(errors="replace").replace("\r\n", "\n").replace("\0", "")
+        lines = [_shown(line) for line in text.split("\n")]
+        return "\n".join(lines[-LAST_LINES - 1 :])[-LAST_CHARACTERS:].strip()
+
+
+def _shown(line: str) -> str:
+    """What is left of a line that was written over, as progress bars do."""
+    return line.rstrip("\r").rpartition("\r")[2]
