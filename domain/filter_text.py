@@ -1,10 +1,8 @@
-r"""Strings in filters: their escapes and wildcards, and hints for what is often written wrong.
+r"""Strings in filters: their escapes and wildcards.
 
 In a string `\n`, `\r`, `\t` and `\u` with four hex digits are as in JSON, and a backslash before
 any other character makes it stand for itself: `"\*"` is an asterisk, and no wildcard.
 """
-
-from __future__ import annotations
 
 import re
 from typing import Final, NamedTuple
@@ -14,8 +12,6 @@ _ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
 _ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t"}
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\"\\]")
 _QUOTED: Final = {"\n": r"\n", "\r": r"\r", "\t": r"\t", '"': r"\"", "\\": r"\\"}
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?")
-_SMALL: Final = re.compile(r"\b(and|or|not)\b")
 
 
 class Text(NamedTuple):
@@ -49,16 +45,6 @@ def quoted(text: str) -> str:
 def without_strings(text: str) -> str:
     """The filter with nothing in its strings."""
     return _STRING.sub('""', text)
-
-
-def hint(text: str) -> str:
-    """What was perhaps meant, to be put behind a sentence on a filter that cannot be read."""
-    outside = without_strings(text)
-    if time := _TIME.search(outside):
-        return f'; a time stands in quotes: "{time[0]}"'
-    if word := _SMALL.search(outside):
-        return f"; {word[0].upper()} is written in capitals"
-    return ""
 
 
 def _unescaped(found: re.Match[str]) -> str:

@@ -1,7 +1,8 @@
-"""List filters (AIP-160), parsed into a tree. What the fields mean in SQL is infra's business.
+r"""List filters (AIP-160), parsed into a tree. What the fields mean in SQL is infra's business.
 
 `state = RUNNING AND labels.team = "a" AND NOT name : "test*"`. OR binds tighter
-than AND, as the AIP says; `-x` is `NOT x`; `*` at an end of a string is a wildcard.
+than AND, as the AIP says; `-x` is `NOT x`; `*` at an end of a string is a wildcard, and `\*` an
+asterisk (see filter_text.py).
 `ever(state = PAUSED)` is true of a job that has been paused at any time up to now.
 """
 
@@ -13,12 +14,14 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.filter_text import Text, unquoted, without_strings
 
 if TYPE_CHECKING:
     # Imported where text is parsed: most programs never filter, and lark takes long to import.
     from lark import Lark, Token, UnexpectedInput
 
-MAX_LENGTH: Final = 4096
+
+MAX_LENGTH: Final = 65_536
 MAX_DEPTH: Final = 50
 
 _GRAMMAR: Final = r"""
@@ -35,7 +38,7 @@ _GRAMMAR: Final = r"""
     value: STRING | [MINUS] WORD ("." WORD)*
 
     COMPARATOR: "<=" | ">=" | "!=" | "=" | "<" | ">" | ":"
-    STRING: /"(\\.|[^"\\])*"/ | /'(\\.|[^'\\])*'/
+    STRING: /"[^"\\]*(\\(.|\n)[^"\\]*)*"/ | /'[^'\\]*(\\(.|\n)[^'\\]*)*'/
     WORD: /[\w*@\/+][\w*@\/+\-]*/
     MINUS: "-"
     _MINUS: "-"
@@ -68,6 +71,19 @@ class Restriction(NamedTuple):
     field: tuple[str, ...]
     comparator: str
     value: str
+    wild: tuple[bool, bool] | None = None
+    """Whether its first, and its last, character is a wildcard; None: where it is `*`."""
+
+    @property
+    def wildcards(self) -> tuple[bool, bool]:
+        """Whether its first, and its last, character is a wildcard; one character is only its first."""
+        begins, ends = self.wild or (self.value.startswith("*"), self.value.endswith("*"))
+        return begins, ends and len(self.value) > begins
+
+    @property
+    def is_presence(self) -> bool:
+        """Whether it asks for any value at all: `labels.team = *`, `labels.team : *`."""
+        return self.value == "*" and self.wildcards[0] and self.comparator in ("=", ":")
 
 
 class Not(NamedTuple):
@@ -203,9 +219,9 @@ def _has_surrogate(text: str) -> bool:
 
 
 def _depth(text: str) -> int:
-    """How deep its parentheses nest; those in strings count, which only ever refuses too much."""
+    """How deep its parentheses nest."""
     depth = deepest = 0
-    for character in text:
+    for character in without_strings(text):
         depth += (character == "(") - (character == ")")
         deepest = max(deepest, depth)
     return deepest
@@ -237,21 +253,37 @@ class _Tree:
 
     def restriction(self, parts: list[Any]) -> Filter:
         field, comparator, value = parts
-        return Restriction(field, str(comparator), value)
+        usual = value.text.startswith("*"), value.text.endswith("*")
+        wild = None if value[1:] == usual else (value.begins_wild, value.ends_wild)
+        return Restriction(field, str(comparator), value.text, wild)
 
     def field(self, parts: list[Token]) -> tuple[str, ...]:
         return tuple(_text(part) for part in parts)
 
-    def value(self, parts: list[Token | None]) -> str:
+    def value(self, parts: list[Token | None]) -> Text:
         sign, *words = parts if parts[0] is None or parts[0].type == "MINUS" else (None, *parts)
-        return ("-" if sign else "") + ".".join(_text(word) for word in words if word)
+        if words and words[0] is not None and words[0].type == "STRING":
+            return unquoted(str(words[0]))
+        text = ("-" if sign else "") + ".".join(str(word) for word in words if word)
+        return Text(text, text.startswith("*"), text.endswith("*"))
+
+
+def parse_field(text: str) -> tuple[str, ...]:
+    """The parts of a field such as `labels.team` or `spec."a.b"`."""
+    parts = [found[0] for found in _FIELD_PART.finditer(text)]
+    if ".".join(parts) != text:
+        return tuple(text.split("."))
+    return tuple(unquoted(part).text if part[0] in "\"'" else part for part in parts)
+
+
+_FIELD_PART: Final = re.compile(
+    r"""(?<![^.])(?:"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*'|[^."'][^.]*)(?![^.])"""
+)
 
 
 def _text(token: Token) -> str:
     """What a word or a quoted string says."""
-    if token.type != "STRING":
-        return str(token)
-    return re.sub(r"\\(.)", r"\1", str(token)[1:-1])
+    return unquoted(str(token)).text if token.type == "STRING" else str(token)
 
 
 @cache

@@ -5,22 +5,28 @@ A job's name is its resource name (AIP-122): `projects/p/jobs/train_1`,
 """
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.job_ids import MAX_ID, display_name, job_id, original_id
+from jobledger.domain.labels import parse_labels
+
+__all__ = [
+    "CLOCK_SKEW", "EARLIEST", "MAX_ID", "MAX_TEXT",
+    "display_name", "job_id", "job_name", "kind_of", "original_id", "parse_labels", "parse_name", "parse_text",
+    "parse_time", "parse_trace_parent", "project_of",
+]  # fmt: skip
 
 _ID: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
+_JOB_ID: Final = rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{MAX_ID - 1}}}"
 _COLLECTION: Final = r"[a-z][A-Za-z]{0,62}"
-_NAME: Final = re.compile(rf"projects/{_ID}(?:/locations/{_ID})?/{_COLLECTION}/{_ID}", re.ASCII)
+_PARENT: Final = re.compile(rf"projects/{_ID}(?:/locations/{_ID})?/{_COLLECTION}/", re.ASCII)
+_NAME: Final = re.compile(_PARENT.pattern + _JOB_ID, re.ASCII)
 _TRACE_PARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
-MAX_LABELS: Final = 64
-MAX_LABEL_LENGTH: Final = 64
 MAX_TEXT: Final = 256
-LABEL_TEXT: Final = f"at most {MAX_LABEL_LENGTH} lower-case letters, digits, _ and -"
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCK_SKEW: Final = timedelta(days=1)
 
@@ -29,12 +35,26 @@ CLOCK_SKEW: Final = timedelta(days=1)
 def parse_name(name: str) -> str:
     """`name` itself, if it is a job's resource name; raises InvalidFieldError otherwise."""
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-        raise InvalidFieldError(
-            "name",
-            f"{_shown(name)} is not of the form projects/PROJECT/jobs/ID (AIP-122); an ID has"
-            " 1 to 128 letters, digits, _, . and -, and begins with a letter or digit",
-        )
+        raise InvalidFieldError("name", f"{_shown(name)} {_why_not_a_name(name)}")
     return name
+
+
+def _why_not_a_name(name: object) -> str:
+    """What is wrong with a name, and what would be right."""
+    parent = _PARENT.match(name) if isinstance(name, str) else None
+    if parent is None or not isinstance(name, str) or not name[parent.end() :]:
+        return "is not of the form projects/PROJECT/jobs/ID (AIP-122)"
+    encoded = _shown(job_id(name[parent.end() :]))
+    return (
+        f"is not a job's name: an ID has letters (A-Z, a-z), digits, _ . and -, a letter or digit"
+        f" first, {MAX_ID} characters at most; of any other id jobledger.names.job_id makes one:"
+        f" {encoded}"
+    )
+
+
+def job_name(project: str, original: str, collection: str = "jobs") -> str:
+    """The name of a job that another system calls `original`; raises InvalidFieldError."""
+    return parse_name(f"projects/{project}/{collection}/{job_id(original)}")
 
 
 def project_of(name: str) -> str:
@@ -45,37 +65,6 @@ def project_of(name: str) -> str:
 def kind_of(name: str) -> str:
     """The collection a job is in: `jobs`, of `projects/p/jobs/train_1`."""
     return name.rsplit("/", 2)[1]
-
-
-def parse_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """Labels as Vertex AI takes them; raises InvalidFieldError otherwise.
-
-    Keys and values of at most 64 code points: lowercase letters of any script,
-    digits, `_` and `-`; a key starts with a letter; 64 labels at most.
-    """
-    if len(labels) > MAX_LABELS:
-        raise InvalidFieldError(
-            "labels", f"{len(labels)} of them, and a job has {MAX_LABELS} at most"
-        )
-    for key, value in labels.items():
-        if not (_is_label_text(key) and key[:1].isalpha()):
-            raise InvalidFieldError(
-                "labels", f"{_shown(key)} is not a label's key: {LABEL_TEXT}, a letter first"
-            )
-        if not _is_label_text(value):
-            raise InvalidFieldError(
-                "labels", f"{_shown(value)} is not a value for {key}: {LABEL_TEXT}"
-            )
-    return dict(labels)
-
-
-def _is_label_text(text: object) -> bool:
-    return isinstance(text, str) and len(text) <= MAX_LABEL_LENGTH and _has_label_letters(text)
-
-
-@lru_cache(1024)
-def _has_label_letters(text: str) -> bool:
-    return text == text.lower() and all(c in "_-" or c.isalnum() for c in text)
 
 
 def parse_time(time: datetime, now: datetime, field: str = "occurred_time") -> datetime:

@@ -200,6 +200,8 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     count = in_thread(Ledger.count)
     history = in_thread(Ledger.history)
     size = in_thread(Ledger.size)
+    check_reached = in_thread(Ledger.check_reached)
+    pruned = in_thread(Ledger.pruned)
     moment = in_thread(Ledger.moment)
     follow = in_thread(Ledger.follow)
     read_at = in_thread(Ledger.read_at)

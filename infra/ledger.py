@@ -146,6 +146,8 @@ class Ledger(Verbs[Job]):
     history = to_reader(Reader.history)
     events = to_reader(Reader.events)
     size = to_reader(Reader.size)
+    check_reached = to_reader(Reader.check_reached)
+    pruned = to_reader(Reader.pruned)
     moment = to_reader(Reader.moment)
     follow = to_reader(Reader.follow)
     read_current = to_reader(Reader.read_current)

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from eventsourcing import persistence, postgres
 from eventsourcing.utils import Environment, EnvType
-from jobledger.domain.errors import LedgerError, VersionConflictError
+from jobledger.domain.errors import BeyondEndError, LedgerError, VersionConflictError
 from jobledger.domain.job import Job
 from jobledger.infra.adapter.mapper import notification_of, rows_of, stored_event_of
 from jobledger.infra.errors import LedgerUnavailableError
@@ -118,7 +118,9 @@ class LedgerApplicationRecorder(postgres.PostgresApplicationRecorder):
     def subscribe(
         self, gt: int | None = None, topics: Sequence[str] = ()
     ) -> persistence.Subscription[persistence.ApplicationRecorder]:
-        """Events after a position, and then each new one."""
+        """Events after a position, and then each new one; raises DataError for a position after the last."""
+        if gt is not None and gt > (end := self.max_notification_id() or 0):
+            raise persistence.DataError(str(BeyondEndError("gt", gt, end)))
         return LedgerSubscription(recorder=self, gt=gt, topics=topics)
 
 

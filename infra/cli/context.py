@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
@@ -97,6 +98,13 @@ def print_moment(moment: Moment) -> None:
     """Says beside the answer what it holds for, in words to ask for it again."""
     how = "as it happened" if moment.clock is Clock.OCCURRED else "as it was known"
     aside(f"as of {time_text(moment.time)}, {how} (--as-of {moment})")
+    print_pruned(moment.pruned_past)
+
+
+def print_pruned(before: datetime | None) -> None:
+    """Says that jobs may be missing in an answer, where some were pruned."""
+    if before is not None:
+        aside(f"jobs that were over before {time_text(before)} were pruned, and are missing here")
 
 
 def print_json(value: Any) -> None:

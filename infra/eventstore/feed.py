@@ -19,6 +19,8 @@ READ_PRUNED: Final = sql.load(__package__, "read_pruned")
 READ_SIZE: Final = sql.load(__package__, "read_size")
 
 PAGE: Final = 1_000
+Ranges = list[tuple[int, int]]
+"""The first and the last position of each."""
 # Seconds until the next look for new events: soon after some came, later when none do.
 SOONEST: Final = 0.002
 LATEST: Final = 0.05
@@ -47,7 +49,7 @@ class Feed:
         if position > (size := self.size()):
             raise BeyondEndError(field, position, size)
 
-    def pruned(self, after: int, until: int) -> list[tuple[int, int]]:
+    def pruned(self, after: int, until: int) -> Ranges:
         """Ranges of positions after one and up to another whose events were pruned, 1,000 at most."""
         place = {"after": after, "until": until, "limit": PAGE}
         with translated(), self._pool.connection() as connection:

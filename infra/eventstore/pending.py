@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from jobledger.domain.data import Data
-from jobledger.domain.errors import LedgerError, RequestReusedError
+from jobledger.domain.errors import InvalidFieldError, LedgerError, RequestReusedError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job, fold, recorded
 from jobledger.infra.eventstore.appender import Appender
@@ -115,10 +115,11 @@ class JobWrite(Pending):
         *,
         encrypted: bool = False,
         past: Sequence[Event] | None = None,
+        mend: Callable[[], Intent] | None = None,
     ) -> None:
         """`encrypted`: whether personal values in what is intended are encrypted, if there are any.
 
-        `past` are all events of the job, where a late report has to be placed among them.
+        `mend` makes the intent of what can be stored, where `intent` makes events that cannot. `past` are all events of the job, where a late report has to be placed among them.
         """
         super().__init__()
         self.name = name
@@ -127,6 +128,7 @@ class JobWrite(Pending):
         self.after: Job
         self._intent = intent
         self._past = past
+        self._mend = mend
         self._provenance = provenance
         self._encrypted = encrypted
         self._encoded: list[bytes]
@@ -138,6 +140,15 @@ class JobWrite(Pending):
 
     def prepare(self, job: Job) -> None:
         """Decides on `job`, and encodes the events; raises LedgerError where none may happen."""
+        try:
+            self._prepare(job)
+        except InvalidFieldError:
+            if self._mend is None:
+                raise
+            self._intent, self._mend = self._mend(), None
+            self._prepare(job)
+
+    def _prepare(self, job: Job) -> None:
         self.before, self.rows = None, ()
         after, events, encodings, rows = job, [], [], []
         for fact in self._intent(job, past=self._past):

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 from jobledger.domain import commands
 from jobledger.domain.data import Data, parse
-from jobledger.domain.events import parse_data
+from jobledger.domain.reports import parse_report
 
 Answer = TypeVar("Answer")
 Fields = Mapping[str, Any]
@@ -143,19 +143,19 @@ class Verbs(Generic[Answer]):
         A running job was sent back to the queue by that: a new attempt begins.
         """
         said = {"queuePosition": queue_position, **data}
-        return self._ask(name, partial(parse_data, "Queued", said), about)
+        return self._ask(name, partial(parse_report, "Queued", said), about)
 
     def preparing(self, name: str, data: Fields = {}, **about: Unpack[AboutReport]) -> Answer:
         """Something is being made ready for it: PENDING."""
-        return self._ask(name, partial(parse_data, "Preparing", data), about)
+        return self._ask(name, partial(parse_report, "Preparing", data), about)
 
     def started(self, name: str, data: Fields = {}, **about: Unpack[AboutReport]) -> Answer:
         """It runs; in a new attempt, if the report names one that has not begun yet."""
-        return self._ask(name, partial(parse_data, "Started", data), about)
+        return self._ask(name, partial(parse_report, "Started", data), about)
 
     def updating(self, name: str, data: Fields = {}, **about: Unpack[AboutReport]) -> Answer:
         """Its configuration is being changed."""
-        return self._ask(name, partial(parse_data, "Updating", data), about)
+        return self._ask(name, partial(parse_report, "Updating", data), about)
 
     def updated(
         self,
@@ -167,29 +167,33 @@ class Verbs(Generic[Answer]):
     ) -> Answer:
         """The change is over: `spec` is the new one whole, or `error` says why it failed."""
         said = {"spec": spec, "error": error, **data}
-        return self._ask(name, partial(parse_data, "Updated", said), about)
+        return self._ask(name, partial(parse_report, "Updated", said), about)
 
     def paused(
         self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """It was stopped, and can be resumed."""
-        return self._ask(name, partial(parse_data, "Paused", {"reason": reason, **data}), about)
+        return self._ask(name, partial(parse_report, "Paused", {"reason": reason, **data}), about)
 
     def resumed(self, name: str, data: Fields = {}, **about: Unpack[AboutReport]) -> Answer:
         """It waits to run again after a pause."""
-        return self._ask(name, partial(parse_data, "Resumed", data), about)
+        return self._ask(name, partial(parse_report, "Resumed", data), about)
 
     def cancelling(
         self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """Its end was asked for elsewhere."""
-        return self._ask(name, partial(parse_data, "Cancelling", {"reason": reason, **data}), about)
+        return self._ask(
+            name, partial(parse_report, "Cancelling", {"reason": reason, **data}), about
+        )
 
     def cancelled(
         self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """It ended because that was asked for."""
-        return self._ask(name, partial(parse_data, "Cancelled", {"reason": reason, **data}), about)
+        return self._ask(
+            name, partial(parse_report, "Cancelled", {"reason": reason, **data}), about
+        )
 
     def succeeded(
         self,
@@ -199,7 +203,9 @@ class Verbs(Generic[Answer]):
         **about: Unpack[AboutReport],
     ) -> Answer:
         """It ended well; `output` is what it made."""
-        return self._ask(name, partial(parse_data, "Succeeded", {"output": output, **data}), about)
+        return self._ask(
+            name, partial(parse_report, "Succeeded", {"output": output, **data}), about
+        )
 
     def partially_succeeded(
         self,
@@ -210,7 +216,7 @@ class Verbs(Generic[Answer]):
     ) -> Answer:
         """It ended, and some results may be missing."""
         return self._ask(
-            name, partial(parse_data, "PartiallySucceeded", {"output": output, **data}), about
+            name, partial(parse_report, "PartiallySucceeded", {"output": output, **data}), about
         )
 
     def failed(
@@ -221,19 +227,19 @@ class Verbs(Generic[Answer]):
         **about: Unpack[AboutReport],
     ) -> Answer:
         """It ended badly; `error` is a google.rpc.Status, or its message (code 2, UNKNOWN)."""
-        return self._ask(name, partial(parse_data, "Failed", {"error": error, **data}), about)
+        return self._ask(name, partial(parse_report, "Failed", {"error": error, **data}), about)
 
     def expired(
         self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """Its time ran out."""
-        return self._ask(name, partial(parse_data, "Expired", {"reason": reason, **data}), about)
+        return self._ask(name, partial(parse_report, "Expired", {"reason": reason, **data}), about)
 
     def retried(
         self, name: str, reason: str | None = None, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """A new attempt began elsewhere."""
-        return self._ask(name, partial(parse_data, "Retried", {"reason": reason, **data}), about)
+        return self._ask(name, partial(parse_report, "Retried", {"reason": reason, **data}), about)
 
     def progress_reported(
         self,
@@ -244,7 +250,7 @@ class Verbs(Generic[Answer]):
     ) -> Answer:
         """How far it is; `output` is what it has made so far."""
         return self._ask(
-            name, partial(parse_data, "ProgressReported", {"output": output, **data}), about
+            name, partial(parse_report, "ProgressReported", {"output": output, **data}), about
         )
 
     def labels_changed(
@@ -252,23 +258,25 @@ class Verbs(Generic[Answer]):
     ) -> Answer:
         """Its labels were replaced elsewhere."""
         return self._ask(
-            name, partial(parse_data, "LabelsChanged", {"labels": labels, **data}), about
+            name, partial(parse_report, "LabelsChanged", {"labels": labels, **data}), about
         )
 
     def config_changed(
         self, name: str, spec: Fields, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """Its configuration was replaced elsewhere."""
-        return self._ask(name, partial(parse_data, "ConfigChanged", {"spec": spec, **data}), about)
+        return self._ask(
+            name, partial(parse_report, "ConfigChanged", {"spec": spec, **data}), about
+        )
 
     def policy_changed(
         self, name: str, policy: Fields, data: Fields = {}, **about: Unpack[AboutReport]
     ) -> Answer:
         """Who may do what with it was changed elsewhere."""
         return self._ask(
-            name, partial(parse_data, "PolicyChanged", {"policy": policy, **data}), about
+            name, partial(parse_report, "PolicyChanged", {"policy": policy, **data}), about
         )
 
     def deleted(self, name: str, data: Fields = {}, **about: Unpack[AboutReport]) -> Answer:
         """It was deleted elsewhere."""
-        return self._ask(name, partial(parse_data, "Deleted", data), about)
+        return self._ask(name, partial(parse_report, "Deleted", data), about)

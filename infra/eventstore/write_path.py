@@ -21,6 +21,7 @@ from jobledger.domain.errors import (
     RequestReusedError,
 )
 from jobledger.domain.job import Job, decide, fold, judge
+from jobledger.domain.reports import encoded, mended
 from jobledger.infra.eventstore.attempts import with_attempt
 from jobledger.infra.eventstore.batch import JobCache
 from jobledger.infra.eventstore.feed import Feed
@@ -98,7 +99,8 @@ class WritePath:
         job = self._cache.find(name)
         # 2. Which events does the request make happen to it, and what are their bytes? Threads
         #    leave that to the committer, so that they do not fight over the interpreter's lock.
-        write = JobWrite(name, intent, at.provenance, encrypted=personal)
+        mend = _mend_of(request, at)
+        write = JobWrite(name, intent, at.provenance, encrypted=personal, mend=mend)
         self._prepare(write, request, job)
         # 3. Wait until a commit has taken it, with whatever else waits. On a job that was out of
         #    date, the committer decides again.
@@ -107,7 +109,7 @@ class WritePath:
         while isinstance(write.error, PastNeededError):
             history = yield partial(self._feed.history, name)
             past = [event.event for event in history]
-            write = JobWrite(name, intent, at.provenance, encrypted=personal, past=past)
+            write = JobWrite(name, intent, at.provenance, encrypted=personal, past=past, mend=mend)
             write.try_to_prepare(fold(Job(name=name), past))
             yield [write]
         # 5. Answer: what was written, now or by the same request before, or why it was not.
@@ -134,32 +136,45 @@ class WritePath:
         self, reports: Iterable[ReportedEvent]
     ) -> Generator[Step, Any, list[Recorded | LedgerError]]:
         """Reports on any jobs, committed together; one that is refused keeps no other back."""
-        given = [(name, *with_attempt(data, about)) for name, data, about in reports]
-        writes, jobs = list[JobWrite](), dict[str, Job]()
-        for given_name, data, about in given:
-            name, at = names.parse_name(given_name), _At.parse(about)
+        given, jobs = list(reports), dict[str, Job]()
+        outcomes: list[JobWrite | LedgerError] = []
+        for given_name, reported, said_of_it in given:
+            try:
+                data, about = with_attempt(reported, said_of_it)
+                name, at = names.parse_name(given_name), _At.parse(about)
+            except LedgerError as error:
+                outcomes.append(error)
+                continue
             personal = _holds_personal(data)
             intent = (yield self._encrypt(data, at)) if personal else _intent(data, at.given)
-            write = JobWrite(name, intent, at.provenance, encrypted=personal)
+            mend = _mend_of(data, at)
+            write = JobWrite(name, intent, at.provenance, encrypted=personal, mend=mend)
             self._prepare(write, data, jobs.get(name) or self._cache.find(name))
             if write.before is not None:
                 jobs[name] = write.after
-            writes.append(write)
-        yield writes
-        outcomes: list[Recorded | LedgerError] = []
-        for report, write in zip(given, writes, strict=True):
-            try:
-                if isinstance(write.error, PastNeededError):
-                    # It is late, and the others went before it.
-                    outcomes.append(Recorded.by((yield from self.write(*report))))
-                    continue
-                if write.used_for == write.name:
-                    history = yield partial(self._feed.history, write.name)
-                    write.repeat(history, self._keys.is_repeated)
-                outcomes.append(Recorded.by(_checked(write)))
-            except LedgerError as error:
-                outcomes.append(error)
-        return outcomes
+            outcomes.append(write)
+        yield [write for write in outcomes if isinstance(write, JobWrite)]
+        answers: list[Recorded | LedgerError] = []
+        for report, outcome in zip(given, outcomes, strict=True):
+            answers.append((yield from self._answer(report, outcome)))
+        return answers
+
+    def _answer(
+        self, report: ReportedEvent, write: JobWrite | LedgerError
+    ) -> Generator[Step, Any, Recorded | LedgerError]:
+        """What came of one of many reports."""
+        if isinstance(write, LedgerError):
+            return write
+        try:
+            if isinstance(write.error, PastNeededError):
+                # It is late, and the others went before it.
+                return Recorded.by((yield from self.write(*report)))
+            if write.used_for == write.name:
+                history = yield partial(self._feed.history, write.name)
+                write.repeat(history, self._keys.is_repeated)
+            return Recorded.by(_checked(write))
+        except LedgerError as error:
+            return error
 
     def _prepare(self, write: JobWrite, request: Data | JobCommand, job: Job | None) -> None:
         """Decides ahead, if callers do so, on a job that may be out of date."""
@@ -173,11 +188,27 @@ class WritePath:
 
         def encrypt() -> Intent:
             try:
-                return _intent(self._keys.encrypt_request(request), at.given)
+                return _intent(self._encrypted(request), at.given)
             except InvalidFieldError as error:
                 return partial(_refuse, error)
 
         return encrypt
+
+    def _encrypted(self, request: Data | JobCommand) -> Data | JobCommand:
+        """The request with its personal values encrypted; a report is mended where it must be."""
+        if not isinstance(request, Data):
+            return self._keys.encrypt_request(request)
+        try:
+            report = self._keys.encrypt_request(encoded(request)[0])
+            report.encode()
+        except InvalidFieldError:
+            return self._keys.encrypt_request(mended(request))
+        return report
+
+
+def _mend_of(request: Data | JobCommand, at: _At) -> Callable[[], Intent] | None:
+    """Makes the intent of a report that was mended so that it can be stored; a command is refused."""
+    return (lambda: _intent(mended(request), at.given)) if isinstance(request, Data) else None
 
 
 def provenance_of(about: About) -> Provenance:

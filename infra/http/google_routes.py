@@ -4,7 +4,7 @@ import re
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-import orjson
+from jobledger.domain import canonical
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.google.labeling import methods as datalabeling_v1beta1
 from jobledger.infra.google.ml import methods as ml_v1
@@ -88,8 +88,8 @@ def _body(method: Method, body: bytes) -> Any:
     if method.body is None or not body.strip():
         return None
     try:
-        said = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        said = canonical.loads_given(body)
+    except ValueError as error:
         raise InvalidFieldError("body", f"is not JSON: {error}") from error
     if not isinstance(said, dict):
         raise InvalidFieldError("body", "is no JSON object")

@@ -5,10 +5,20 @@ from datetime import UTC, datetime
 from typing import Any, Final, LiteralString, NamedTuple, assert_never
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filters import All, Ever, Filter, Not, Restriction, Some, parts_of
+from jobledger.domain.filters import (
+    All,
+    Ever,
+    Filter,
+    Not,
+    Restriction,
+    Some,
+    parse_field,
+    parts_of,
+)
 from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.states import JobState
 from jobledger.infra.postgres import sql
+from jobledger.infra.read.json_values import JsonField, compared, ordered
 from psycopg.sql import SQL, Composable, Composed, Placeholder
 
 
@@ -28,7 +38,10 @@ def _as_text(_: str, text: str) -> str:
 
 def _as_state(field: str, text: str) -> str:
     if "*" not in text and text not in JobState.__members__:
-        raise InvalidFieldError("filter", f"{field} is never {text!r}, only {STATES}")
+        states = [text.upper()] if text.upper() in JobState.__members__ else JobState.__members__
+        raise InvalidFieldError(
+            "filter", f"{field} is never {text[:80]!r}: write {' or '.join(states)}"
+        )
     return text
 
 
@@ -61,10 +74,19 @@ COLUMNS: Final[dict[str, Column]] = {
     "update_time": Column("update_time", _as_time),
     "error.code": Column("(error ->> 'code')::integer", _as_number),
     "error_message": Column("error_message", _as_text),
+    "error_message.sha256": Column(
+        "encode(sha256(convert_to(error_message, 'UTF8')), 'hex')", _as_text
+    ),
     "etag": Column("etag", _as_text),
     "display_name": Column("spec ->> 'displayName'", _as_text),
 }
-"""The fields a filter may name, in snake or camel case; beside them `labels.KEY` and `spec.PATH`."""
+"""The fields a filter may name, in snake or camel case; beside them `labels.KEY`, `spec.PATH` and `output.PATH`."""
+
+GOOGLE_LABELS: Final = "google_labels"
+"""Labels by the keys and values that Google's APIs show, as domain/labels.py maps them."""
+GOOGLE_LABEL: Final = sql.load(__package__, "google_label").decode()
+KEYED: Final = frozenset({"labels", GOOGLE_LABELS, "spec", "output"})
+"""Fields of which `FIELD:KEY` asks whether they have the key."""
 
 OPERATORS: Final[dict[str, LiteralString]] = {
     "=": "=",
@@ -113,28 +135,62 @@ class Rendering:
 
     def field(self, field: tuple[str, ...], asked_by: str = "filter") -> tuple[Composable, Column]:
         """What a field is in SQL; raises InvalidFieldError."""
-        match field:
-            case ("labels" | "label", key):
-                return SQL("(labels ->> {}::text)").format(self.parameter(key)), LABEL
-            case ("spec", *path) if path:
-                return SQL("(spec #>> {}::text[])").format(self.parameter(path)), LABEL
-            case ("output", *path) if path:
-                return SQL("(output #>> {}::text[])").format(self.parameter(path)), LABEL
+        found = self.json_field(field)
+        if found is not None:
+            return found.text, LABEL
         column = COLUMNS.get(".".join(_snake(part) for part in field))
         if column is None:
             raise InvalidFieldError(asked_by, f"there is no field {'.'.join(field)!r}")
         return SQL("({})").format(SQL(column.expression)), column
 
+    def json_field(self, field: tuple[str, ...]) -> JsonField | None:
+        """A value in a job's labels, spec or output; None for another field."""
+        match field:
+            case ("labels" | "label", *key) if key:
+                # Keys of Kubernetes have dots, and labels nothing within them.
+                text = SQL("(labels ->> {}::text)").format(self.parameter(".".join(key)))
+                return JsonField(None, text)
+            case (name, *key) if name == GOOGLE_LABELS and key:
+                return JsonField(None, SQL(GOOGLE_LABEL).format(self.parameter(".".join(key))))
+            case ("spec" | "output" as column, *path) if path:
+                at = self.parameter(path)
+                parts = {"column": SQL(column), "path": at}
+                return JsonField(
+                    SQL("({column} #> {path}::text[])").format(**parts),
+                    SQL("({column} #>> {path}::text[])").format(**parts),
+                )
+        return None
+
+    def order(self, text: str, asked_by: str) -> list[Composable]:
+        """What jobs are put in order by for a field; raises InvalidFieldError."""
+        field = parse_field(text)
+        found = self.json_field(field)
+        return [self.field(field, asked_by)[0]] if found is None else ordered(found)
+
+    def _presence(self, tree: Restriction) -> Composable | None:
+        """`labels:env`: whether there is such a key; None for what asks for something else."""
+        if tree.comparator != ":" or len(tree.field) != 1 or any(tree.wildcards):
+            return None
+        name = {"label": "labels"}.get(tree.field[0], tree.field[0])
+        if name not in KEYED:
+            return None
+        return self._restriction(Restriction((name, tree.value), ":", "*"))
+
     def _restriction(self, tree: Restriction) -> Composable:
         """One comparison; an absent value is in no relation to anything."""
+        if (presence := self._presence(tree)) is not None:
+            return presence
         expression, column = self.field(tree.field)
-        present = tree.value == "*" and tree.comparator in ("=", ":")
-        if present:
+        if tree.is_presence:
             return SQL("({} IS NOT NULL)").format(expression)
         if _is_pattern(tree, column):
-            pattern = self.parameter(_like(tree.value))
+            pattern = self.parameter(_like(tree))
             negated = SQL("NOT ") if tree.comparator == "!=" else SQL("")
             return SQL("({} {}LIKE {} IS TRUE)").format(expression, negated, pattern)
+        found = self.json_field(tree.field)
+        if found is not None:
+            related = compared(found, OPERATORS[tree.comparator], tree.value, self.parameter)
+            return SQL("({} IS TRUE)").format(related)
         value = self.parameter(column.read(".".join(tree.field), tree.value))
         operator = SQL(OPERATORS[tree.comparator])
         if tree.field == ("state",) and operator == SQL("="):
@@ -192,14 +248,17 @@ LABEL: Final = Column("", _as_text)
 
 
 def _is_pattern(tree: Restriction, column: Column) -> bool:
-    wild = tree.value.startswith("*") or tree.value.endswith("*")
-    return wild and column.read in (_as_text, _as_state) and tree.comparator in ("=", "!=", ":")
+    return (
+        any(tree.wildcards)
+        and column.read in (_as_text, _as_state)
+        and tree.comparator in ("=", "!=", ":")
+    )
 
 
-def _like(value: str) -> str:
-    """A LIKE pattern: `*` at an end stands for anything, all else for itself."""
-    start, end = value.startswith("*"), value.endswith("*") and len(value) > 1
-    inner = value[start : len(value) - end]
+def _like(tree: Restriction) -> str:
+    """A LIKE pattern: a wildcard stands for anything, all else for itself."""
+    start, end = tree.wildcards
+    inner = tree.value[start : len(tree.value) - end]
     escaped = inner.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return "%" * start + escaped + "%" * end
 

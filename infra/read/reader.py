@@ -12,7 +12,7 @@ from jobledger.domain.filters import All, Filter
 from jobledger.domain.job import Job
 from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.names import parse_name
-from jobledger.infra.eventstore.feed import LAST_VERSION, Feed
+from jobledger.infra.eventstore.feed import LAST_VERSION, Feed, Ranges
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, connect, open_pool, translated
@@ -96,6 +96,14 @@ class Reader:
         """How many events there are: the last position."""
         return self.feed.size()
 
+    def check_reached(self, position: int, field: str = "after") -> None:
+        """Raises BeyondEndError, which names `field`, for a position after the last."""
+        self.feed.check_reached(position, field)
+
+    def pruned(self, after: int, until: int) -> Ranges:
+        """Ranges of positions after one and up to another whose events were pruned, 1,000 at most."""
+        return self.feed.pruned(after, until)
+
     def history(self, name: str, after: int = 0, until: int = LAST_VERSION) -> list[RecordedEvent]:
         """Events of a job after a version, up to another, oldest first; all, where none are given.
 
@@ -103,13 +111,14 @@ class Reader:
         """
         events = self.feed.history(parse_name(name), after, until)
         if not events:
-            raise JobNotFoundError(name)
+            raise JobNotFoundError(name, pruned_before=self._moments.pruned_before())
         return events
 
     def events(self, after: int = 0, *, follow: bool = True) -> Iterator[RecordedEvent]:
         """The live feed: events after a position, in commit order, none missing and none twice.
 
         It waits for more until the ledger is closed; with `follow=False` it ends at the last one.
+        Raises BeyondEndError, when it is read, for a position after the last.
         """
         return self.feed.events(after, follow=follow)
 
@@ -143,7 +152,7 @@ class Reader:
             statement = READ_JOB_AT if recorded else READ_JOB_AS_IT_HAPPENED
             job = self._read(statement, parameters | moment._asdict())
         if job is None:
-            raise JobNotFoundError(name)
+            raise JobNotFoundError(name, pruned_before=self._moments.pruned_before())
         if job.delete_time is not None:
             raise JobNotFoundError(name, deleted=True)
         return job
@@ -196,6 +205,7 @@ class Reader:
         asked = (str(filter), order_by, str(as_of), str(clock))
         if page_token:
             cursor = self._tokens.read(page_token, *asked)
+            cursor = cursor._replace(moment=self.moment(cursor.moment))
         else:
             cursor = PageCursor(self.moment(as_of, clock))
         query = Query.parse(filter, cursor.moment, order_by)

@@ -14,7 +14,7 @@ from jobledger.domain import events as e
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import UNKNOWN, Data
 from jobledger.domain.job import Job
-from jobledger.domain.names import parse_name, parse_time
+from jobledger.domain.names import display_name, job_name, parse_time
 from jobledger.domain.states import NOTHING, JobState, Outside, allowed
 
 TRACE_BEGIN: Final = datetime(2011, 5, 1, 22, 50, tzinfo=UTC)
@@ -86,11 +86,13 @@ def read_row(kind: Kind, project: str, line: bytes) -> Row | None:
         if microseconds == AFTER_THE_TRACE:
             return None
         time = TRACE_BEGIN + timedelta(microseconds=microseconds)
-        name = f"projects/{project}/jobs/{_job_id(kind, row)}"
+        original = _job_id(kind, row)
+        name = job_name(project, original)
     except (KeyError, ValueError, OverflowError) as error:
         raise BadRowError(f"has no right time, job or event type ({error})") from error
     said: JsonObject = {column: row.pop(column) for column in OF_THE_REPORT if column in row}
-    return Row(parse_name(name), report, parse_time(time, datetime.now(UTC)), dict(row), said)
+    spec = {**row, **display_name(original)}
+    return Row(name, report, parse_time(time, datetime.now(UTC)), spec, said)
 
 
 def _job_id(kind: Kind, row: dict[str, str]) -> str:

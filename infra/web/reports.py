@@ -1,12 +1,13 @@
 """What the reports page shows: one report as a chart, as a table, and the way from each number to its jobs."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final, NamedTuple, Self
 
-import orjson
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.filter_text import quoted
 from jobledger.domain.filters import parse_filter
 from jobledger.domain.moments import AtTime, Clock, Moment, parse_as_of
 from jobledger.infra.analytics.analysis import Analysis, Asked, Question, answer
@@ -30,6 +31,9 @@ TITLES: Final = {
     "evaluations": "Evaluations",
 }
 MOST_LINES: Final = 10
+MAX_MESSAGE: Final = 1_000
+"""Characters of an error message that a link has whole."""
+SHOWN_OF_MESSAGE: Final = 200
 
 
 class ReportLink(NamedTuple):
@@ -70,7 +74,7 @@ class ReportLink(NamedTuple):
         """What is asked, of the jobs of one project; None: of all. Raises InvalidFieldError."""
         parse_filter(self.filter)  # By itself: it must not end what limits it.
         asked = f"({self.filter})" if self.filter.strip() else ""
-        limit = "" if project is None else f"project = {_quoted(project)}"
+        limit = "" if project is None else f"project = {quoted(project)}"
         whole = " AND ".join(term for term in (limit, asked) if term)
         begin, end, bucket = (said or None for said in (self.begin, self.end, self.bucket))
         return Question(self.report, self.by, whole, begin, end, bucket)
@@ -216,7 +220,7 @@ def _jobs(link: ReportLink, found: Analysis, row: tuple[Any, ...]) -> str:
             at = f"{time_text(values['time'])}@{found.moment.position}"
             terms.append(f"state = {found.state}" if found.state else "")
         case "failures":
-            terms += [f"state = {values['state']}", f"error_message = {_quoted(values['message'])}"]
+            terms += [f"state = {values['state']}", *_of_message(values["message"])]
         case "attempts":
             terms += [f"attempt = {values['attempts']}", f"state = {values['state']}"]
     asked = " AND ".join(term for term in terms if term)
@@ -228,20 +232,27 @@ def _group(found: Analysis, values: Mapping[str, Any]) -> list[str]:
         return []
     if values["group"] is None:
         return [f"NOT {found.by} = *"]
-    return [f"{found.by} = {_quoted(str(values['group']))}"]
+    return [f"{found.by} = {quoted(str(values['group']))}"]
 
 
 def _within(field: str, time: datetime, found: Analysis) -> list[str]:
     assert found.window.bucket is not None
     end = time + found.window.bucket
     return [
-        f"{field} >= {_quoted(str(time_text(time)))}",
-        f"{field} < {_quoted(str(time_text(end)))}",
+        f"{field} >= {quoted(str(time_text(time)))}",
+        f"{field} < {quoted(str(time_text(end)))}",
     ]
 
 
-def _quoted(text: str | None) -> str:
-    return orjson.dumps(text or "").decode()
+def _of_message(message: str) -> list[str]:
+    """Jobs with just that error message: of a long one its beginning is told, and its digest."""
+    if not message:
+        return ['(error_message = "" OR NOT error_message = *)']
+    if len(message) <= MAX_MESSAGE:
+        return [f"error_message = {quoted(message)}"]
+    digest = hashlib.sha256(message.encode()).hexdigest()
+    begin = quoted(message[:SHOWN_OF_MESSAGE])
+    return [f'error_message = {begin[:-1]}*"', f"error_message.sha256 = {digest}"]
 
 
 def _number(value: Any) -> str:

@@ -23,7 +23,9 @@ def run(dsn: str, ledger: Ledger) -> Runs:
 
     def running(code: str, once: bool = False, **labels: str) -> int:
         command = Command([sys.executable, "-c", code])
-        return run_as_job(lambda: Ledger.open(dsn, ledger.name), NAME, labels, command, once=once)
+        return run_as_job(
+            lambda: Ledger.open(dsn, ledger.name), NAME, labels, command, once=once
+        ).code
 
     return running
 

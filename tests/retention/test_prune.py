@@ -382,8 +382,8 @@ def test_a_past_that_was_pruned_says_so(busy: Ledger, dsn: str, cli: Cli, tmp_pa
     over, live = gone_of(busy)
     then = busy.moment("@40").time
     assert busy.moment("@40").pruned_past is None
-    before = datetime.now(UTC)
-    prune(busy, before, Export(tmp_path / "pruned.jsonl"), "me")
+    before = now()
+    busy.prune(before, Export(tmp_path / "pruned.jsonl", is_there=False), "me")
     for as_of in ("@40", then, f"{then.isoformat()}@40"):
         moment = busy.moment(as_of)
         assert (moment.pruned_before, moment.pruned_past) == (before, before)
@@ -405,7 +405,7 @@ def test_a_past_that_was_pruned_says_so(busy: Ledger, dsn: str, cli: Cli, tmp_pa
         assert said in cli.run(*arguments).stderr
     assert said not in cli.run("list").stderr
     assert f"{len(holes(busy))} events were pruned" in cli.run("events").stderr
-    with serving(dsn, busy.name) as server, server.client() as client:
+    with serving(busy, dsn) as server, server.client() as client:
         answer = client.get("/ledger/v1/jobs", params={"asOf": "@40"}).json()
         assert answer["prunedBefore"] == f"{before:%Y-%m-%dT%H:%M:%S.%fZ}"
         assert "prunedBefore" not in client.get("/ledger/v1/jobs").json()

@@ -24,6 +24,7 @@ from jobledger.infra.cli.context import (
     aside,
     print_json,
     print_moment,
+    print_pruned,
     say,
     target,
 )
@@ -183,9 +184,11 @@ def _print(answer: Analysis, form: Form) -> None:
             print_json(report_json(answer))
         case Form.CSV:
             print_moment(answer.moment)
+            print_pruned(answer.pruned_past)
             _print_csv(answer)
         case Form.TABLE:
             print_moment(answer.moment)
+            print_pruned(answer.pruned_past)
             _print_table(answer)
 
 
@@ -196,6 +199,7 @@ def report_json(report: Analysis) -> dict[str, Any]:
     return {
         "report": report.name,
         **moment_json(report.moment),
+        **({"prunedBefore": time_text(report.pruned_past)} if report.pruned_past else {}),
         "from": time_text(window.begin),
         "to": time_text(window.end),
         "bucket": None if window.bucket is None else length_text(window.bucket),

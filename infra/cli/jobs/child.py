@@ -6,13 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from types import FrameType
-from typing import IO, Final
+from typing import Final, NamedTuple
 from uuid import uuid4
 
 from jobledger.domain.canonical import JsonObject
@@ -20,17 +19,22 @@ from jobledger.domain.data import UNKNOWN, Data
 from jobledger.domain.errors import JobExistsError, LedgerError
 from jobledger.domain.events import Retried, Started, parse_data
 from jobledger.domain.job import Job
+from jobledger.domain.reports import storable
 from jobledger.domain.states import TERMINAL, WAITING
+from jobledger.infra.cli.jobs.stderr import Stderr
 from jobledger.infra.ledger import Ledger
-
-LAST_LINES: Final = 20
-LAST_CHARACTERS: Final = 4_000
-"""How much of the command's stderr becomes the error message."""
 
 NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
 SIGNALLED: Final = 128
 """What a shell answers for a command it cannot run, or that signal n ended (128 + n)."""
+
+
+class Outcome(NamedTuple):
+    """The command's exit code, and whether the ledger has all of it: created, started and ended."""
+
+    code: int
+    is_recorded: bool
 
 
 class Command:
@@ -41,23 +45,23 @@ class Command:
         self.signal: signal.Signals | None = None
         """The last signal that was passed on."""
         self._process: subprocess.Popen[bytes] | None = None
-        self._said: deque[str] = deque(maxlen=LAST_LINES)
+        self._stderr = Stderr()
 
     @property
     def said(self) -> str:
         """The last lines of its stderr."""
-        return "".join(self._said)[-LAST_CHARACTERS:].replace("\0", "").strip()
+        return self._stderr.last_lines
 
     def run(self, started: Callable[[], object]) -> int:
         """Its exit code; `started` is called once it runs."""
         try:
             self._process = subprocess.Popen(self.words, stderr=subprocess.PIPE)  # noqa: S603 - the user's own command
-        except OSError as error:
-            self._said.append(f"{self.words[0]}: {error.strerror}")
-            print(f"jobledger: {self.said}", file=sys.stderr)  # noqa: T201 - as a shell would
-            return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+        except (OSError, ValueError) as error:
+            return self._not_run(error)
         assert self._process.stderr is not None
-        reader = Thread(target=self._pass_stderr_on, args=(self._process.stderr,), daemon=True)
+        reader = Thread(
+            target=self._stderr.pass_on, args=(self._process.stderr.fileno(),), daemon=True
+        )
         reader.start()
         if self.signal is not None:
             self._process.send_signal(self.signal)
@@ -65,6 +69,12 @@ class Command:
         code = self._process.wait()
         reader.join(timeout=1)  # What it started itself may hold stderr open longer.
         return SIGNALLED - code if code < 0 else code
+
+    def _not_run(self, error: OSError | ValueError) -> int:
+        why = error.strerror if isinstance(error, OSError) else error
+        self._stderr.add(os.fsencode(f"{self.words[0]}: {why}"))
+        _warn(self.said)
+        return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
 
     @contextmanager
     def signals_passed_on(self) -> Iterator[None]:
@@ -82,13 +92,6 @@ class Command:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
 
-    def _pass_stderr_on(self, stderr: IO[bytes]) -> None:
-        with stderr:
-            for line in stderr:
-                sys.stderr.buffer.write(line)
-                sys.stderr.buffer.flush()
-                self._said.append(line.decode(errors="replace"))
-
 
 def run_as_job(
     open_ledger: Callable[[], Ledger],
@@ -97,45 +100,59 @@ def run_as_job(
     command: Command,
     *,
     once: bool = False,
-) -> int:
-    """Runs the command and reports it; returns its exit code, whatever became of the reports.
+) -> Outcome:
+    """Runs the command and reports it; the exit code is the command's, whatever became of the reports.
 
     If there is such a job already, this run is a new attempt at it; with `once` it is refused: then
-    every LedgerError is raised before anything runs. Raises InvalidFieldError, before anything
-    runs, for a name or labels that are not right.
+    every LedgerError is raised before anything runs. What could not be recorded is said on stderr.
+    Raises InvalidFieldError, before anything runs, for a name or labels that are not right.
     """
     with command.signals_passed_on():
         try:
             ledger = open_ledger()
-        except LedgerError as error:
+        except Exception as error:
             if once:
                 raise
-            _complain(error)
-            return command.run(lambda: None)
-        with ledger:
-            return Run(ledger, name, command).carry_out(labels, once=once)
+            _warn_of(error)
+            return Outcome(command.run(lambda: None), is_recorded=False)
+        run = Run(ledger, name, command)
+        try:
+            code = run.carry_out(labels, once=once)
+        finally:
+            run.tell(ledger.close)
+    return Outcome(code, run.is_recorded)
 
 
 class Run:
     """One run of a command, as an attempt at a job. Its reports name the attempt by an id of this run."""
 
     def __init__(self, ledger: Ledger, name: str, command: Command) -> None:
+        self.is_recorded = True
         self._ledger = ledger
         self._name = name
         self._command = command
         self._run_id = uuid4().hex
-        self._actor = f"{os.environ.get('USER', 'unknown')}@{os.uname().nodename}"[:256]
+        actor = f"{os.environ.get('USER', 'unknown')}@{os.uname().nodename}"[:256]
+        self._actor = "".join(c if c.isprintable() else "?" for c in actor)
 
     def carry_out(self, labels: Mapping[str, str], *, once: bool) -> int:
         """Runs the command and reports it; returns its exit code."""
-        spec = {"command": self._command.words, "directory": str(Path.cwd())}
+        spec = spec_of(self._command.words)
         if once:
             self._ledger.create(self._name, labels, spec, actor=self._actor)
         else:
-            _tell(lambda: self._begin(labels, spec))
-        code = self._command.run(lambda: _tell(lambda: self._report(Started())))
-        _tell(lambda: self._report(self._end(code)))
+            self.tell(lambda: self._begin(labels, spec))
+        code = self._command.run(lambda: self.tell(lambda: self._report(Started())))
+        self.tell(lambda: self._report(self._end(code)))
         return code
+
+    def tell(self, report: Callable[[], object]) -> None:
+        """Reports something; whatever goes wrong is said on stderr, and the command runs."""
+        try:
+            report()
+        except Exception as error:
+            self.is_recorded = False
+            _warn_of(error)
 
     def _begin(self, labels: Mapping[str, str], spec: JsonObject) -> None:
         """Creates the job; one that is there, and does not just wait to be run, begins a new attempt."""
@@ -177,16 +194,18 @@ class Run:
         return last.type != "Contradicted"
 
 
-def _tell(telling: Callable[[], object]) -> None:
-    try:
-        telling()
-    except LedgerError as error:
-        _complain(error)
+def spec_of(words: Sequence[str]) -> JsonObject:
+    """What the job's spec says of the command, in what can be stored: marked where that is not all."""
+    spec: JsonObject = {"command": list(words)}
+    with suppress(OSError):  # The directory was removed.
+        spec["directory"] = str(Path.cwd())
+    return storable(spec)
 
 
-def _complain(error: LedgerError) -> None:
-    _warn(f"{error} (the command runs all the same)")
+def _warn_of(error: Exception) -> None:
+    why = error if isinstance(error, LedgerError) else f"{type(error).__name__}: {error}"
+    _warn(f"not recorded: {why} (the command runs all the same)")
 
 
 def _warn(message: str) -> None:
-    print(f"jobledger: {message}", file=sys.stderr)  # noqa: T201
+    print(f"jobledger: {message}", file=sys.stderr)  # noqa: T201 - beside what the command says

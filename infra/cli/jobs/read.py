@@ -12,6 +12,7 @@ from jobledger.infra.cli.context import (
     AsOf,
     Json,
     OnClock,
+    aside,
     print_json,
     print_json_lines,
     print_moment,
@@ -129,5 +130,9 @@ def events(
     """Print the ledger's events in their order, one JSON document a line."""
     assert json  # There is no other form.
     with target(context).read() as reader:
+        reader.check_reached(after)
+        if pruned := reader.pruned(after, reader.size()):
+            count = sum(last - first + 1 for first, last in pruned)
+            aside(f"{count} events were pruned, and are missing here")
         feed = map(reader.decrypted, reader.events(after, follow=follow))
         print_json_lines(map(event_json, feed))

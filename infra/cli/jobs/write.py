@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import Annotated
 from uuid import uuid4
 
 import typer
-from jobledger.domain.canonical import decode
+from jobledger.domain.canonical import decode_given
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.events import parse_data
-from jobledger.domain.names import parse_labels
+from jobledger.domain.labels import google_key, google_value, parse_labels
+from jobledger.domain.reports import parse_report
 from jobledger.infra.cli.context import ERR, OUT, JobName, Json, print_json, target
 from jobledger.infra.cli.jobs.child import Command, run_as_job
 from jobledger.infra.errors import InputError
@@ -55,7 +56,7 @@ def record(
 ) -> None:
     """Report by hand what happened to a job. One that cannot be true is kept as Contradicted."""
     aim = target(context)
-    said = parse_data(event, decode(data.encode(errors="surrogateescape")))
+    said = parse_report(event, decode_given(data))
     about = {
         "occurred_time": _time(time),
         "request_id": request_id,
@@ -93,10 +94,26 @@ def run(
     made_up = f"run_{datetime.now(UTC):%Y%m%dT%H%M%S}_{uuid4().hex[:6]}"
     labels = parse_labels(dict(_label(text) for text in label or ()))
     job = aim.name(name or made_up)
-    code = run_as_job(aim.open, job, labels, Command(command), once=once)
-    if name is None:
+    _say_how_google_shows(labels)
+    outcome = run_as_job(aim.open, job, labels, Command(command), once=once)
+    if not outcome.is_recorded:
+        ERR.print(f"jobledger: not all of {job} was recorded", style="yellow", markup=False)
+    elif name is None:
         ERR.print(f"recorded as {job}", style="dim", markup=False)
-    raise typer.Exit(code)
+    raise typer.Exit(outcome.code)
+
+
+def _say_how_google_shows(labels: Mapping[str, str]) -> None:
+    """Google's APIs have stricter labels: what they show of the others is said."""
+    for key, value in labels.items():
+        shown = google_key(key), google_value(value)
+        if shown != (key, value):
+            ERR.print(
+                f"label {key}={value}: Google's APIs, which take lowercase letters, digits, _ and -"
+                f" only, show it as {shown[0]}={shown[1]}",
+                style="dim",
+                markup=False,
+            )
 
 
 def simulate(

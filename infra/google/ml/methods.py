@@ -13,6 +13,7 @@ from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.filters import Filter, Restriction
 from jobledger.domain.job import Job
+from jobledger.domain.labels import from_google, google_labels, parse_google_labels
 from jobledger.domain.moments import Clock
 from jobledger.domain.states import JobState
 from jobledger.infra.access.tokens import Role
@@ -23,6 +24,7 @@ from jobledger.infra.google.wire.masks import Paths, camel, parse_mask
 from jobledger.infra.google.wire.paging import page_of_jobs
 from jobledger.infra.google.wire.queue import past_places
 from jobledger.infra.google.wire.resources import bare, given_fields, made_fields, time_text
+from jobledger.infra.read.filter_sql import GOOGLE_LABELS
 from jobledger.infra.read.moments import Given
 
 API: Final = messages.load("ml_v1")
@@ -39,7 +41,7 @@ async def create(call: Call) -> JsonObject:
     """The answer says nothing of a place in the queue: a write waits for no reader of events."""
     body = API.parse("Job", call.body)
     name = f"{call.project}/jobs/{_parse_id(body.pop('jobId', None))}"
-    labels = body.pop("labels", {})
+    labels = parse_google_labels(body.pop("labels", {}))
     body.pop("etag", None)
     job = await call.ledger.create(name, labels, body, **call.about)
     return resource(await call.ledger.decrypted(job))
@@ -65,9 +67,9 @@ async def patch(call: Call) -> JsonObject:
     body = API.parse("Job", call.body)
     masked = _patched(call, body)
     etag = (body.get("etag") or None) if ("etag",) in masked else None
-    labels = body.get("labels", {})
-    if ("labels",) not in masked:
-        labels = (await call.job(_name(call))).labels
+    labels = before = (await call.job(_name(call))).labels
+    if ("labels",) in masked:
+        labels = from_google(parse_google_labels(body.get("labels", {})), before)
     job = await call.ledger.change_labels(_name(call), labels, etag, **call.about)
     places = await _positions(call, [job])
     return resource(await call.ledger.decrypted(job), places.get(job.name))
@@ -95,7 +97,7 @@ def resource(job: Job, position: int | None = None) -> JsonObject:
             "jobId": job.name.rpartition("/")[2],
             **spec,
             **_output(job, spec),
-            "labels": job.labels,
+            "labels": google_labels(job.labels),
             "state": state,
             "createTime": time_text(job.create_time),
             "startTime": time_text(job.start_time),
@@ -167,7 +169,9 @@ def _translate(restriction: Restriction) -> Filter:
             return restriction._replace(field=("id",))
         case "state", []:
             return in_states(restriction, ML_STATES)
-        case (("labels" | "createTime" | "startTime" | "endTime" | "errorMessage" | "etag"), _):
+        case ("labels", _):
+            return restriction._replace(field=(GOOGLE_LABELS, *rest))
+        case (("createTime" | "startTime" | "endTime" | "errorMessage" | "etag"), _):
             return restriction
         case ("trainingInput" | "predictionInput") as field, path:
             return restriction._replace(field=("spec", field, *map(camel, path)))

@@ -8,6 +8,7 @@ from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import EtagMismatchError, InvalidFieldError, JobExistsError
 from jobledger.domain.filters import Filter, Restriction
 from jobledger.domain.job import Job
+from jobledger.domain.labels import from_google, google_labels, parse_google_labels
 from jobledger.domain.states import JobState
 from jobledger.infra.google.ml.methods import cancelled_by
 from jobledger.infra.google.vertex import operations
@@ -17,6 +18,7 @@ from jobledger.infra.google.wire.dialects import collection_of, in_states
 from jobledger.infra.google.wire.masks import Paths, camel, check_fields, merge, parse_mask, select
 from jobledger.infra.google.wire.paging import page_of_jobs
 from jobledger.infra.google.wire.resources import bare, check_display_name
+from jobledger.infra.read.filter_sql import GOOGLE_LABELS
 
 USUAL_PAGE: Final = 100
 MAX_PAGE: Final = 1_000
@@ -66,7 +68,7 @@ class Face:
     async def _create(self, call: Call) -> Job:
         body = API.parse(self.resource.message, call.body)
         check_display_name(body)
-        labels = body.pop("labels", {})
+        labels = parse_google_labels(body.pop("labels", {}))
         given = self._given_id(call)
         while True:
             # Vertex AI's own ids are such numbers.
@@ -151,8 +153,8 @@ class Face:
         return operations.operation(began, history)
 
     async def _patch(self, call: Call, job: Job, body: JsonObject, paths: Paths) -> None:
-        merged = merge({**job.spec, "labels": job.labels}, body, paths)
-        labels = merged.pop("labels", {})
+        merged = merge({**job.spec, "labels": google_labels(job.labels)}, body, paths)
+        labels = from_google(parse_google_labels(merged.pop("labels", {})), job.labels)
         if all(path[0] == "labels" for path in paths):
             await call.ledger.change_labels(job.name, labels, job.etag, **call.about)
             return
@@ -186,7 +188,9 @@ class Face:
         field = camel(first)
         if field in {self.resource.state_field, "state"}:
             return in_states(restriction, self.resource.states)
-        if field in {"labels", "displayName"} or field in TIMES:
+        if field == "labels" and len(rest) <= 1:
+            return restriction._replace(field=(GOOGLE_LABELS, *rest))
+        if field == "displayName" or field in TIMES:
             return restriction
         if field == "name":
             return restriction

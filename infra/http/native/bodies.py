@@ -4,12 +4,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
-import orjson
+from jobledger.domain import canonical
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import DECIDED, MAX_ATTEMPT
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    create_model,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -47,6 +57,14 @@ class About(BaseModel):
     )
 
 
+def as_given(value: Any, accept: ValidatorFunctionWrapHandler) -> Any:
+    """The value as its field takes it, else as it came: a report is mended, and not refused."""
+    try:
+        return accept(value)
+    except ValidationError:
+        return value
+
+
 class Further(About):
     """What any report may say beside its fields."""
 
@@ -62,7 +80,7 @@ class Further(About):
         max_length=256,
         description="Or an id that the reporter gave to that attempt.",
     )
-    data: JsonObject = Field(
+    data: Annotated[JsonObject, WrapValidator(as_given)] = Field(
         default={}, description="Fields the ledger has no meaning for; kept as they are given."
     )
 
@@ -80,6 +98,17 @@ def body_model(name: str, cls: type[BaseModel], base: type[Body]) -> type[Body]:
     return create_model(name, __base__=base, __doc__=cls.__doc__, **fields)
 
 
+def report_model(name: str, cls: type[BaseModel]) -> type[Further]:
+    """A body whose fields are those of the event's data, each taken as it comes."""
+    fields: dict[str, Any] = {}
+    for field, info in cls.model_fields.items():
+        if field in Further.model_fields or field in DECIDED:
+            continue
+        taken = Annotated[info.annotation, *info.metadata, WrapValidator(as_given)]  # type: ignore[name-defined]
+        fields[field] = (taken, Field(default=info.get_default(), alias=info.alias))
+    return create_model(name, __base__=Further, __doc__=cls.__doc__, **fields)
+
+
 def verb_of(type_: str) -> str:
     """`partiallySucceeded`, of PartiallySucceeded."""
     return type_[0].lower() + type_[1:]
@@ -88,8 +117,8 @@ def verb_of(type_: str) -> str:
 def load(body: bytes) -> Any:
     """The JSON in a body; raises InvalidFieldError."""
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        return canonical.loads_given(body)
+    except ValueError as error:
         raise InvalidFieldError("body", f"is not JSON: {error}") from error
 
 

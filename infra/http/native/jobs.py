@@ -3,6 +3,7 @@
 from typing import Final
 
 from fastapi import APIRouter, Request
+from jobledger.domain.canonical import JsonObject
 from jobledger.domain.filters import All, Filter, Restriction, parse_filter
 from jobledger.domain.names import parse_name
 from jobledger.infra.access.tokens import Caller, Role
@@ -89,7 +90,10 @@ def _add_events(router: APIRouter, routes: NativeRoutes) -> None:
         page = await routes.ledger.events_after(after, limit)
         last = page[-1].position if page else after
         seen = [event_json(event) for event in page if caller.sees(event.name)]
-        return await routes.json({"events": seen, "lastPosition": last})
+        answer: JsonObject = {"events": seen, "lastPosition": last}
+        if last - after > len(page):
+            answer["prunedPositions"] = await routes.ledger.pruned(after, last)
+        return await routes.json(answer)
 
 
 def _add_job(router: APIRouter, routes: NativeRoutes) -> None:

@@ -8,8 +8,10 @@ from fastapi import APIRouter, Request
 from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import parse
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerError
-from jobledger.domain.events import EVENT_TYPES, Updated, Updating, parse_data
+from jobledger.domain.events import EVENT_TYPES, Updated, Updating
+from jobledger.domain.mending import as_object
 from jobledger.domain.names import parse_name
+from jobledger.domain.reports import parse_report
 from jobledger.domain.states import state_after
 from jobledger.infra.access.tokens import Caller, Role, check
 from jobledger.infra.async_ledger import AsyncLedger
@@ -26,8 +28,7 @@ REPORTS: Final = {
 }
 """The event each report makes, unless it contradicts what is known."""
 MODELS: Final = {
-    type_: bodies.body_model(f"{type_}Report", EVENT_TYPES[type_], bodies.Further)
-    for type_ in REPORTS.values()
+    type_: bodies.report_model(f"{type_}Report", EVENT_TYPES[type_]) for type_ in REPORTS.values()
 }
 MAX_REPORTS: Final = 1_000
 
@@ -74,7 +75,7 @@ def _seen(
     about = {field: getattr(said, field) for field in bodies.About.model_fields}
     named = {"attempt": said.attempt, "runId": said.run_id}
     fields |= {field: value for field, value in named.items() if value is not None}
-    data = parse_data(type_, said.data | fields)
+    data = parse_report(type_, as_object(said.data, "data") | fields)
     return ReportedEvent(parse_name(name), data, about_of(caller, request, about))
 
 
@@ -111,14 +112,17 @@ def _add_batch(router: APIRouter, routes: NativeRoutes) -> None:
     async def batch(request: Request) -> Json:
         """Reports on any jobs, up to 1,000, recorded in their order and answered one by one.
 
-        One that is refused keeps no other back: its result holds a google.rpc.Status.
+        One that is refused, or malformed, keeps no other back: its result holds a google.rpc.Status.
         """
         body = await request.body()
         caller = await routes.admit(request, Role.REPORTER)
-        reports = [_report(*each, caller, request) for each in enumerate(_items(body))]
+        items = [_report_or_error(*each, caller, request) for each in enumerate(_items(body))]
+        reports = [item for item in items if isinstance(item, ReportedEvent)]
         for report in reports:
             check(caller, Role.REPORTER, report.name)
-        results = await routes.ledger.report_many(await _completed(routes.ledger, reports))
+        completed = await _completed(routes.ledger, reports)
+        outcomes = iter(await routes.ledger.report_many(completed))
+        results = [item if isinstance(item, LedgerError) else next(outcomes) for item in items]
         return await routes.json({"results": [_result(result) for result in results]})
 
     router.post("/reports:batch", name="batch", openapi_extra=bodies.batch_schema(sorted(REPORTS)))(
@@ -131,6 +135,16 @@ def _items(body: bytes) -> list[Any]:
     if len(items) > MAX_REPORTS:
         raise InvalidFieldError("reports", f"{len(items)} of them, and {MAX_REPORTS} is the most")
     return items
+
+
+def _report_or_error(
+    number: int, item: Any, caller: Caller, request: Request
+) -> ReportedEvent | InvalidFieldError:
+    """One of a batch, or why it is malformed."""
+    try:
+        return _report(number, item, caller, request)
+    except InvalidFieldError as error:
+        return error
 
 
 def _report(number: int, item: Any, caller: Caller, request: Request) -> ReportedEvent:

@@ -77,11 +77,16 @@ def stream_routes(routes: NativeRoutes) -> APIRouter:
         name: Annotated[str, Query(description="Only that job's events.")] = "",
         last_event_id: Annotated[str | None, Header(description="Wins over `after`.")] = None,
     ) -> StreamingResponse:
-        """Events as they are recorded, none missing and none twice: `id` is the position, `event` the type."""
+        """Events as they are recorded, none missing and none twice: `id` is the position, `event` the type.
+
+        An event `pruned`, without an id, has ranges of positions whose events were pruned.
+        """
         server = routes.server
         position = after if not last_event_id else _position(last_event_id)
+        field = "Last-Event-ID" if last_event_id else "after"
         of = parse_name(name) if name else None
         caller = await routes.admit(request, Role.READER, of)
+        await routes.ledger.check_reached(position, field)
         if server.stopping.is_set() or server.streams >= server.limits.max_streams:
             raise OverloadedError(f"{server.streams} follow the feed already, or it is stopping")
         return StreamingResponse(
@@ -120,7 +125,10 @@ async def _events(
             await routes.admit(request, Role.READER)
             page = await ledger.events_after(position, PAGE_EVENTS)
             if page:
-                position = page[-1].position
+                after, position = position, page[-1].position
+                if position - after > len(page):
+                    pruned = await ledger.pruned(after, position)
+                    yield format_sse_event(event="pruned", data_str=encode(pruned).decode())
                 seen = [await ledger.decrypted(event) for event in page if wanted.has(event)]
                 yield b"".join(map(_shown, seen))
     except LedgerError:

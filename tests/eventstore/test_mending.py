@@ -19,7 +19,7 @@ from jobledger.domain.job import Job, judge
 from jobledger.domain.mending import MARKS
 from jobledger.domain.reports import Unreadable, encoded, mended, parse_report, storable
 from jobledger.infra import Ledger
-from jobledger.infra.eventstore.writer import Report
+from jobledger.infra.eventstore.write_path import Report
 
 NAME = "projects/p/jobs/a"
 TEXT = st.text(st.characters())  # Halves of surrogate pairs and NUL, too.
@@ -53,7 +53,8 @@ TYPES = st.sampled_from(sorted(EVENT_TYPES))
 def said(type_: str, data: Any) -> dict[str, Any]:
     """What is stored of a report."""
     report, stored = encoded(parse_report(type_, data))
-    return json.loads(stored) if not isinstance(report, Unreadable) else json.loads(stored)["data"]
+    read: dict[str, Any] = json.loads(stored)
+    return read["data"] if isinstance(report, Unreadable) else read
 
 
 @settings(max_examples=300, deadline=None)

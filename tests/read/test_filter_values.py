@@ -81,13 +81,14 @@ def as_text(value: str, literal: str, number: Decimal | None, is_order: bool) ->
 def answered(ledger: Ledger, value: Any, comparator: str, literal: str) -> bool | None:
     rendering = Rendering()
     field = JsonField(SQL("v"), SQL("(v #>> '{}')"))
-    condition = compared(field, comparator, literal, rendering.parameter)  # type: ignore[arg-type]
+    condition = compared(field, comparator, literal, rendering.parameter)
     document = rendering.parameter(encode_any(value).decode())
     statement = SQL("SELECT {} FROM (SELECT {}::json AS v) AS one").format(condition, document)
     with ledger.pool.connection() as connection:
         row = connection.execute(statement, rendering.parameters).fetchone()
     assert row is not None
-    return row[0]
+    answer: bool | None = row[0]
+    return answer
 
 
 @settings(
@@ -131,7 +132,10 @@ def test_numbers_in_a_ledger(ledger: Ledger) -> None:
     for value in (9, 10, 100, "9", "11", "abc", True, None):
         id_ = "null" if value is None else f"{type(value).__name__}_{value}"
         ledger.create(f"projects/p/jobs/{id_}", {"n": str(value).lower()}, {"n": value})
-    found = lambda filter_, **said: [j.name[16:] for j in ledger.list(filter_, **said)]  # noqa: E731
+
+    def found(filter_: str, **said: Any) -> list[str]:
+        return [job.name[16:] for job in ledger.list(filter_, **said)]
+
     for moment in (None, ledger.moment(), ledger.moment("now")):
         assert sorted(found("spec.n > 9", as_of=moment)) == [
             "int_10",
