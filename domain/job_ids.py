@@ -49,8 +49,14 @@ def original_id(id_: str) -> str:
 
 
 def display_name(original: str) -> Mapping[str, Any]:
-    """What a job's spec says so that the original id is shown: nothing, where it is the ledger's id."""
-    return {} if job_id(original) == original else {"displayName": original}
+    """What a job's spec says so that the original id is shown: nothing, where it is the ledger's id.
+
+    Characters that cannot be stored (NUL, halves of surrogate pairs) are written as escapes.
+    """
+    if job_id(original) == original:
+        return {}
+    shown = original.encode("utf-8", "backslashreplace").decode().replace("\0", r"\x00")
+    return {"displayName": shown}
 
 
 def _character(digits: str) -> str:

@@ -19,6 +19,8 @@ READ_PRUNED: Final = sql.load(__package__, "read_pruned")
 READ_SIZE: Final = sql.load(__package__, "read_size")
 
 PAGE: Final = 1_000
+MAX_POSITION: Final = 2**63 - 1
+"""PostgreSQL's bigint has no more."""
 Ranges = list[tuple[int, int]]
 """The first and the last position of each."""
 # Seconds until the next look for new events: soon after some came, later when none do.
@@ -76,6 +78,8 @@ class Feed:
         """
         states: dict[str, JobState | None] = {}
         pause = SOONEST
+        if after > MAX_POSITION:
+            self.check_reached(after)
         is_checked = after == 0
         while not self._closed.is_set():
             try:

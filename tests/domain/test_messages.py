@@ -32,14 +32,14 @@ def test_an_event_type_like_no_other_is_answered_with_all() -> None:
     assert all(type_ in str(caught.value) for type_ in EVENT_TYPES)
 
 
-@pytest.mark.parametrize("labels", [{"Team": "a"}, {"app.kubernetes.io/name": "a"}, {"a": "A b"}])
+@pytest.mark.parametrize("labels", [{"Team": "a"}, {"app/kubernetes/name": "a"}, {"a": "A b"}])
 def test_a_label_is_told_its_letters(labels: dict[str, str]) -> None:
-    with pytest.raises(InvalidFieldError, match="at most 64 lower-case letters, digits, _ and -"):
+    with pytest.raises(InvalidFieldError, match="lowercase letters, digits, _"):
         parse_labels(labels)
 
 
 def test_a_name_is_told_its_letters() -> None:
-    with pytest.raises(InvalidFieldError, match="1 to 128 letters, digits"):
+    with pytest.raises(InvalidFieldError, match="letters .*digits.* first, 2048 characters"):
         parse_name("projects/p/jobs/scheduled__2023-01-12T02:00:00+00:00")
 
 
