@@ -92,14 +92,19 @@ def decode(data: bytes) -> JsonObject:
     return value
 
 
+def loads_exact(data: bytes | str) -> Any:
+    """JSON, with integers exactly, however large. Raises ValueError."""
+    value = orjson.loads(data)
+    return json.loads(data) if _may_be_large(data) else value
+
+
 def loads_given(data: bytes | str) -> Any:
     """JSON as somebody gives it: integers exactly, however large. Raises ValueError.
 
     Halves of surrogate pairs, NaN and infinities come through, for `encode` to refuse or a report to mend.
     """
     try:
-        if not _may_be_large(data):
-            return orjson.loads(data)
+        return loads_exact(data)
     except (orjson.JSONDecodeError, UnicodeEncodeError):
         pass  # Python's own reader takes more, and says what is wrong better.
     try:

@@ -88,7 +88,7 @@ def _body(method: Method, body: bytes) -> Any:
     if method.body is None or not body.strip():
         return None
     try:
-        said = canonical.loads_given(body)
+        said = canonical.loads_exact(body)
     except ValueError as error:
         raise InvalidFieldError("body", f"is not JSON: {error}") from error
     if not isinstance(said, dict):

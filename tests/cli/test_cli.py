@@ -184,11 +184,11 @@ def test_times_with_nanoseconds_are_cut_to_microseconds(cli: Cli) -> None:
     ("arguments", "wanted"),
     [
         (["record", "scheduled__2023-01-12T02:00:00+00:00", "Started"], "letters (A-Z, a-z)"),
-        (["record", "x", "succeeded"], "write Succeeded"),
-        (["list", "--filter", "create_time > 2024-01-01T00:00:00Z"], "stands in quotes"),
+        (["record", "x", "succeeded"], "did you mean Succeeded?"),
+        (["list", "--filter", "create_time > 2024-01-01T00:00:00Z"], "in quotes: \"2024-01-01T00:00:00Z\""),
         (["list", "--filter", "state = FAILED and labels.team = a"], "AND is written in capitals"),
         (["list", "--filter", "state = failed"], "write FAILED"),
-        (["record", "nobody", "Succeeded"], "report Created"),
+        (["record", "nobody", "Succeeded"], "report that it is Created"),
         (["events", "--after", "999999999"], "the ledger's last position is 0"),
     ],
 )

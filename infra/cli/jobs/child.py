@@ -59,9 +59,7 @@ class Command:
         except (OSError, ValueError) as error:
             return self._not_run(error)
         assert self._process.stderr is not None
-        reader = Thread(
-            target=self._stderr.pass_on, args=(self._process.stderr.fileno(),), daemon=True
-        )
+        reader = Thread(target=self._stderr.pass_on, args=(self._process.stderr,), daemon=True)
         reader.start()
         if self.signal is not None:
             self._process.send_signal(self.signal)

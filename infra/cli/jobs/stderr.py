@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Final
+from contextlib import suppress
+from typing import IO, Final
 
 LAST_LINES: Final = 20
 LAST_CHARACTERS: Final = 4_000
@@ -19,15 +20,15 @@ class Stderr:
     def __init__(self) -> None:
         self._kept = b""
 
-    def pass_on(self, descriptor: int) -> None:
-        """Reads to the end of the file, and writes each piece at once: also a line that is not over yet."""
-        while chunk := os.read(descriptor, CHUNK):
-            self.add(chunk)
-            try:
-                sys.stderr.buffer.write(chunk)
-                sys.stderr.buffer.flush()
-            except OSError:
-                continue  # Nobody reads ours any more; the command must not wait for that.
+    def pass_on(self, stderr: IO[bytes]) -> None:
+        """Reads the file to its end and closes it; writes each piece at once, also of a line that is not over."""
+        with stderr:
+            while chunk := os.read(stderr.fileno(), CHUNK):
+                self.add(chunk)
+                # If nobody reads ours any more, the command must not wait for that.
+                with suppress(OSError):
+                    sys.stderr.buffer.write(chunk)
+                    sys.stderr.buffer.flush()
 
     def add(self, chunk: bytes) -> None:
         """Keeps the last of it."""
