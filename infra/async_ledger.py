@@ -14,6 +14,7 @@ from jobledger.domain.data import Data
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
 from jobledger.domain.moments import Clock
+from jobledger.domain.names import parse_name
 from jobledger.infra.eventstore.async_committer import AsyncCommitter
 from jobledger.infra.eventstore.async_writer import AsyncWriter
 from jobledger.infra.eventstore.stored_event import RecordedEvent
@@ -149,7 +150,10 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
         self, name: str, *, as_of: Given | None = None, clock: Clock | str | None = None
     ) -> Job:
         if as_of is None and clock is None:
-            return await self.reader.get(name)
+            job = await self.reader.current(parse_name(name))
+            if job is not None and job.delete_time is None:
+                return job
+            # Why there is none is found in a thread.
         return await self.run(partial(self.ledger.get, name, as_of=as_of, clock=clock))
 
     async def events_after(self, after: int, limit: int) -> Sequence[RecordedEvent]:

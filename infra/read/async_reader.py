@@ -13,9 +13,7 @@ from threading import Lock
 from typing import Final, Generic, TypeVar
 
 import psycopg
-from jobledger.domain.errors import JobNotFoundError
 from jobledger.domain.job import Job
-from jobledger.domain.names import parse_name
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore.appender import READ_JOBS
 from jobledger.infra.postgres.connections import AsyncConnection, connect_async, translated
@@ -43,15 +41,6 @@ class AsyncReader:
         if self._closed:
             raise LedgerUnavailableError("this ledger was closed")
         return await asyncio.get_running_loop().run_in_executor(self._threads, read)
-
-    async def get(self, name: str) -> Job:
-        """The job as it is; raises JobNotFoundError if there is none, or it was deleted."""
-        job = await self.current(parse_name(name))
-        if job is None:
-            raise JobNotFoundError(name)
-        if job.delete_time is not None:
-            raise JobNotFoundError(name, deleted=True)
-        return job
 
     async def current(self, name: str) -> Job | None:
         """The job as it is, also a deleted one; None if there is none."""

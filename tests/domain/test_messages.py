@@ -39,7 +39,7 @@ def test_a_label_is_told_its_letters(labels: dict[str, str]) -> None:
 
 
 def test_a_name_is_told_its_letters() -> None:
-    with pytest.raises(InvalidFieldError, match="letters .*digits.* first, 2048 characters"):
+    with pytest.raises(InvalidFieldError, match=r"letters .*digits.* first, 2048 characters"):
         parse_name("projects/p/jobs/scheduled__2023-01-12T02:00:00+00:00")
 
 

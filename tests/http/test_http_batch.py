@@ -182,7 +182,7 @@ def test_an_item_that_is_no_report_refuses_itself_with_its_place_and_no_other(
 @pytest.mark.parametrize(
     "body",
     [b"", b"{", b"[]", b"{}", b"5", b"null", b'{"reports": {}}', b'{"reports": null}', b"\xff",
-     b'{"reports": [], "more": 1}', b'{"reports": [{"name": "\\ud800"}]}', b"[" * 2_000],
+     b'{"reports": [], "more": 1}', b"[" * 2_000],
 )  # fmt: skip
 def test_a_body_that_is_no_batch_is_refused(batches: Batches, body: bytes) -> None:
     refusal(batches.client.post(BATCH, content=body), 400, "INVALID_ARGUMENT", "INVALID_FIELD")

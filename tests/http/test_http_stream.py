@@ -46,6 +46,11 @@ def following(
         yield sent(answer.iter_lines())
 
 
+def end_of(client: httpx.Client) -> int:
+    """The ledger's last position."""
+    return int(client.get("/ledger/v1/jobs").json()["position"])
+
+
 def sent(lines: Iterator[str]) -> Iterator[Sent]:
     fields: dict[str, str] = {}
     for line in lines:
@@ -169,7 +174,7 @@ def test_one_stream_too_many_is_refused_until_another_ends(server: Server) -> No
         client = stack.enter_context(server.client(limits=httpx.Limits(max_connections=None)))
         streams = [stack.enter_context(ExitStack()) for _ in range(most)]
         for stream in streams:
-            stream.enter_context(following(client, after=10**9))
+            stream.enter_context(following(client, after=end_of(client)))
         answer = client.get(STREAM)
         refusal(answer, 503, "UNAVAILABLE", "OVERLOADED")
         assert int(answer.headers["retry-after"]) > 0
@@ -188,11 +193,11 @@ def test_idle_streams_take_no_threads_and_no_more_memory_as_time_goes(dsn: str) 
         process = psutil.Process(server.process.pid)
         client = stack.enter_context(server.client())
         for _ in range(10):  # Whatever is made when it is first needed is there then.
-            with following(client, after=10**9):
+            with following(client, after=end_of(client)):
                 client.get("/ledger/v1/jobs").raise_for_status()
         threads, memory = process.num_threads(), process.memory_info().rss
         for _ in range(50):
-            stack.enter_context(following(client, after=10**9))
+            stack.enter_context(following(client, after=end_of(client)))
         opened = process.memory_info().rss
         time.sleep(2)  # Forty looks at the ledger.
         assert process.num_threads() < threads + 16  # A pool may have had some to make yet.
@@ -263,7 +268,7 @@ def test_the_stream_of_a_token_that_was_revoked_ends(guarded: Server) -> None:
 def test_an_idle_stream_is_kept_alive_and_its_token_looked_at_then(guarded: Server) -> None:
     with (
         bearer(guarded, "idle", Role.READER) as idle,
-        idle.stream("GET", STREAM, params={"after": 10**9}) as answer,
+        idle.stream("GET", STREAM, params={"after": end_of(idle)}) as answer,
     ):
         lines = answer.iter_lines()
         assert list(islice(lines, 2)) == ["retry: 1000", ""]
