@@ -1,13 +1,14 @@
 """Reads one ledger: jobs now or as of any moment, their events, and the live feed."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Event as Signal
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
 import orjson
 from jobledger.domain import canonical
-from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.errors import BeyondEndError, InvalidFieldError, JobNotFoundError
 from jobledger.domain.filters import All, Filter
 from jobledger.domain.job import Job
 from jobledger.domain.moments import Clock, Moment
@@ -262,7 +263,9 @@ class Reader:
 
     def event_at(self, position: int) -> RecordedEvent | None:
         """The event at a position; None if there is none."""
-        event = next(self.events(position - 1, follow=False), None) if position > 0 else None
+        event = None
+        with suppress(BeyondEndError):
+            event = next(self.events(position - 1, follow=False), None) if position > 0 else None
         return event if event is not None and event.position == position else None
 
     def decrypt(self, value: Any) -> Any:

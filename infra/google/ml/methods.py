@@ -169,7 +169,7 @@ def _translate(restriction: Restriction) -> Filter:
             return restriction._replace(field=("id",))
         case "state", []:
             return in_states(restriction, ML_STATES)
-        case ("labels", _):
+        case "labels", [] | [_]:
             return restriction._replace(field=(GOOGLE_LABELS, *rest))
         case (("createTime" | "startTime" | "endTime" | "errorMessage" | "etag"), _):
             return restriction
