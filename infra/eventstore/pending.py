@@ -140,20 +140,10 @@ class JobWrite(Pending):
 
     def prepare(self, job: Job) -> None:
         """Decides on `job`, and encodes the events; raises LedgerError where none may happen."""
-        try:
-            self._prepare(job)
-        except InvalidFieldError:
-            if self._mend is None:
-                raise
-            self._intent, self._mend = self._mend(), None
-            self._prepare(job)
-
-    def _prepare(self, job: Job) -> None:
         self.before, self.rows = None, ()
         after, events, encodings, rows = job, [], [], []
-        for fact in self._intent(job, past=self._past):
+        for fact, encoded in self._decided(job, self._past):
             event = Event(self.name, after.version + 1, fact, *self._provenance)
-            encoded = fact.encode()
             after = recorded(after, event, self._past)
             events.append(event)
             encodings.append(encoded)
@@ -192,17 +182,28 @@ class JobWrite(Pending):
         before = [event.event for event in history if event.version < first]
         then = fold(Job(name=self.name), before)
         try:
-            facts = self._intent(then, past=before)
+            decided = self._decided(then, before)
         except LedgerError:
-            facts = ()
-        if [type(fact).__name__ for fact in facts] != [event.type for event in stored] or not all(
-            is_repeated(fact.encode(), event.stored)
-            for fact, event in zip(facts, stored, strict=True)
+            decided = []
+        types = [type(fact).__name__ for fact, _ in decided]
+        if types != [event.type for event in stored] or not all(
+            is_repeated(encoded, event.stored)
+            for (_, encoded), event in zip(decided, stored, strict=True)
         ):
             raise RequestReusedError(self.request_id or "", self.name)
         told = [event.event for event in history if event.version <= last]
         self.after = fold(Job(name=self.name), told)
         self._repeated = stored
+
+    def _decided(self, job: Job, past: Sequence[Event] | None) -> list[tuple[Data, bytes]]:
+        """What happens to the job, and its bytes; as it is mended, where it cannot be stored."""
+        try:
+            return [(fact, fact.encode()) for fact in self._intent(job, past=past)]
+        except InvalidFieldError:
+            if self._mend is None:
+                raise
+            self._intent, self._mend = self._mend(), None
+            return self._decided(job, past)
 
     def recorded(self) -> list[RecordedEvent]:
         """What was written, once it was."""

@@ -99,7 +99,7 @@ class WritePath:
         job = self._cache.find(name)
         # 2. Which events does the request make happen to it, and what are their bytes? Threads
         #    leave that to the committer, so that they do not fight over the interpreter's lock.
-        mend = _mend_of(request, at)
+        mend = None if personal else _mend_of(request, at)
         write = JobWrite(name, intent, at.provenance, encrypted=personal, mend=mend)
         self._prepare(write, request, job)
         # 3. Wait until a commit has taken it, with whatever else waits. On a job that was out of
@@ -147,7 +147,7 @@ class WritePath:
                 continue
             personal = _holds_personal(data)
             intent = (yield self._encrypt(data, at)) if personal else _intent(data, at.given)
-            mend = _mend_of(data, at)
+            mend = None if personal else _mend_of(data, at)
             write = JobWrite(name, intent, at.provenance, encrypted=personal, mend=mend)
             self._prepare(write, data, jobs.get(name) or self._cache.find(name))
             if write.before is not None:

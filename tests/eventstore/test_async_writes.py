@@ -141,7 +141,7 @@ async def test_what_is_wrong_with_an_argument_is_raised_when_it_is_awaited(
         calls: list[Awaitable[Job]] = [
             ledger.create(NAME),
             ledger.create(name_of(1), {"Bad Key": "x"}),
-            ledger.failed(NAME, {"x": object()}),
+            ledger.change_config(NAME, {"x": object()}),
             ledger.create("nonsense"),
         ]
         made, *wrong = await asyncio.gather(*calls, return_exceptions=True)

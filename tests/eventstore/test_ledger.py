@@ -125,8 +125,8 @@ def test_what_is_refused_changes_nothing(ledger: Ledger) -> None:
         (JobNotFoundError, lambda: ledger.history("projects/p/jobs/nobody")),
         (IllegalTransitionError, lambda: ledger.resume(NAME)),
         (InvalidFieldError, lambda: ledger.started("train_1")),
-        (InvalidFieldError, lambda: ledger.update(NAME, {"x": "a\0b"})),
-        (InvalidFieldError, lambda: ledger.update(NAME, {"x": object()})),
+        (InvalidFieldError, lambda: ledger.change_config(NAME, {"x": "a\0b"})),
+        (InvalidFieldError, lambda: ledger.change_config(NAME, {"x": object()})),
         (InvalidFieldError, lambda: ledger.create("projects/p/jobs/b", {"Team": "a"})),
         (InvalidFieldError, lambda: ledger.started(NAME, occurred_time=datetime(2026, 1, 1))),  # noqa: DTZ001
         (
