@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from jobledger.domain.errors import InvalidFieldError
@@ -141,12 +142,12 @@ def _is_google_key(key: object) -> bool:
 
 
 def _is_google_text(text: object) -> bool:
-    return (
-        isinstance(text, str)
-        and len(text) <= MAX_LABEL_LENGTH
-        and text == text.lower()
-        and all(c in "_-" or c.isalnum() for c in text)
-    )
+    return isinstance(text, str) and len(text) <= MAX_LABEL_LENGTH and _has_label_letters(text)
+
+
+@lru_cache(1024)
+def _has_label_letters(text: str) -> bool:
+    return text == text.lower() and all(c in "_-" or c.isalnum() for c in text)
 
 
 def _letters(text: str, others: str) -> str:
