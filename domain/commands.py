@@ -1,7 +1,7 @@
 """What somebody can ask of a job. A command may be refused; a report (an event's data) may not."""
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import Data, Labels
+from jobledger.domain.values.canonical import JsonObject
 from pydantic import BaseModel, ConfigDict
 
 

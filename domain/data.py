@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, TypeVar
 
-from jobledger.domain import canonical
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import DataTooLargeError, InvalidFieldError
-from jobledger.domain.labels import parse_labels
+from jobledger.domain.values import canonical
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.labels import parse_labels
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 

@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, NamedTuple
 
-from jobledger.domain import canonical
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import (
     MAX_DATA_BYTES,
     PLACED,
@@ -27,6 +25,8 @@ from jobledger.domain.data import (
 )
 from jobledger.domain.errors import InvalidFieldError, UnknownEventTypeError
 from jobledger.domain.run_events import RUN_EVENTS, RunEvent
+from jobledger.domain.values import canonical
+from jobledger.domain.values.canonical import JsonObject
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 MAX_RUN_ID: Final = 256

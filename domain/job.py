@@ -28,7 +28,6 @@ from jobledger.domain.attempts import (
     sends_back,
     settled,
 )
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.commands import (
     CancelJob,
     ChangeConfig,
@@ -51,7 +50,6 @@ from jobledger.domain.errors import (
     JobNotFoundError,
     PastNeededError,
 )
-from jobledger.domain.names import kind_of, project_of
 from jobledger.domain.order import CONTRADICTED, in_effect
 from jobledger.domain.placing import SETTERS, find_date, find_place, late
 from jobledger.domain.runs import closes_last, kept, open_runs, run_accepts, tell
@@ -70,6 +68,8 @@ from jobledger.domain.states import (
     begins_attempt,
     state_after,
 )
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.names import kind_of, project_of
 from pydantic import BaseModel, ConfigDict, Field
 
 S = JobState

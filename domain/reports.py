@@ -11,13 +11,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from jobledger.domain import canonical, labels
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import MAX_DATA_BYTES, UNKNOWN, Data
 from jobledger.domain.errors import InvalidFieldError, UnknownEventTypeError
 from jobledger.domain.events import EVENT_TYPES, parse_data
-from jobledger.domain.mending import MARKS, PERSONAL, Mender
-from jobledger.domain.shortening import Shortener, size
+from jobledger.domain.values import canonical, labels
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.mending import MARKS, PERSONAL, Mender
+from jobledger.domain.values.shortening import Shortener, size
 
 ROOM: Final = MAX_DATA_BYTES - 20 * 1024
 """Bytes of mended data, without its marks."""

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain import run_events as r
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import Data
 from jobledger.domain.states import EVALUATION, RunRule
+from jobledger.domain.values.canonical import JsonObject
 
 OWN: Final = ("attempts", "lastRun", "openRuns")
 """What runs tell of themselves in the output."""

@@ -13,8 +13,8 @@ from jobledger.domain.commands import JobCommand
 from jobledger.domain.data import Data
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
-from jobledger.domain.moments import Clock
-from jobledger.domain.names import parse_name
+from jobledger.domain.values.moments import Clock
+from jobledger.domain.values.names import parse_name
 from jobledger.infra.eventstore.async_committer import AsyncCommitter
 from jobledger.infra.eventstore.async_writer import AsyncWriter
 from jobledger.infra.eventstore.stored_event import RecordedEvent

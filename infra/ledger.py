@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 from jobledger.domain.data import Data
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
-from jobledger.domain.moments import Clock
+from jobledger.domain.values.moments import Clock
 from jobledger.infra.analytics import analysis
 from jobledger.infra.background import Activity, BackgroundWorker
 from jobledger.infra.evaluation.samples import recording

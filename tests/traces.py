@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jobledger.domain.job import Job
-from jobledger.domain.moments import Moment
+from jobledger.domain.values.moments import Moment
 from jobledger.infra import Ledger
 from jobledger.infra.transfer.google_cluster import Kind
 from jobledger.infra.transfer.import_trace import Importer, Summary

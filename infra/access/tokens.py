@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.names import parse_name, parse_text, project_of
+from jobledger.domain.values.names import parse_name, parse_text, project_of
 from jobledger.infra.errors import PermissionDeniedError, TokenExistsError, UnauthenticatedError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated

@@ -10,7 +10,7 @@ from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import Mapper, Notification, StoredEvent
 from jobledger.domain.errors import InvalidFieldError, VersionConflictError
 from jobledger.domain.events import EVENT_TYPES, Event, read_data
-from jobledger.domain.names import parse_name, parse_time
+from jobledger.domain.values.names import parse_name, parse_time
 from jobledger.infra.eventstore.stored_event import Row, foreign_row, row_of
 from jobledger.infra.privacy.envelope import check_encrypted
 

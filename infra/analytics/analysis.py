@@ -7,8 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final, LiteralString, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filters import All, Filter, parse_field, parse_filter
-from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.states import (
     ANY,
     EXECUTING,
@@ -19,6 +17,8 @@ from jobledger.domain.states import (
     JobState,
     state_after,
 )
+from jobledger.domain.values.filters import All, Filter, parse_field, parse_filter
+from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.analytics import buckets
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated

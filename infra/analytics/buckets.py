@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.moments import AtTime, Clock, parse_as_of
+from jobledger.domain.values.moments import AtTime, Clock, parse_as_of
 from jobledger.infra.eventstore.json_view import time_text
 
 ORIGIN: Final = datetime(2001, 1, 1, tzinfo=UTC)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
 
-from jobledger.domain import canonical
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import parse
 from jobledger.domain.errors import LedgerError
-from jobledger.domain.moments import Clock, Moment
+from jobledger.domain.values import canonical
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.analytics.analysis import Analysis, Question, answer
 from jobledger.infra.errors import ProofError
 from jobledger.infra.eventstore.json_view import time_text

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 import orjson
-from jobledger.domain.evaluation import CONFIG
-from jobledger.domain.examples import Truth
 from jobledger.domain.job import Job
+from jobledger.domain.metrics.evaluation import CONFIG
+from jobledger.domain.metrics.examples import Truth
 from jobledger.infra.bench.arena import Arena, Pair
 from jobledger.infra.evaluation.metrics.classification import Floats, Scored
 from jobledger.infra.evaluation.metrics.evaluate import evaluate

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
 import typer
-from jobledger.domain.moments import Clock, Moment
-from jobledger.domain.names import parse_name
+from jobledger.domain.values.moments import Clock, Moment
+from jobledger.domain.values.names import parse_name
 from jobledger.infra.cli.printer import Printer
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres import migrate

@@ -3,7 +3,7 @@
 from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import MAX_ATTEMPT, parse_data
-from jobledger.domain.names import parse_text
+from jobledger.domain.values.names import parse_text
 from jobledger.infra.eventstore.verbs import About
 
 

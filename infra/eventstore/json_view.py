@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.job import Job
-from jobledger.domain.moments import Moment
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.moments import Moment
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 
 

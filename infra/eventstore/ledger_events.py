@@ -7,9 +7,9 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Final
 
-from jobledger.domain import canonical
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.job import Job
+from jobledger.domain.values import canonical
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.errors import OwnerNeededError
 from jobledger.infra.eventstore.appender import READ_VERSIONS, Appender
 from jobledger.infra.eventstore.pending import Pending

@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 import orjson
-from jobledger.domain import canonical
 from jobledger.domain.attempts import BEGINNINGS
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import PLACED, PLACED_KEY, Data
 from jobledger.domain.events import Event, read_data
-from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.order import effects
 from jobledger.domain.states import EVALUATION, JobState, state_after
+from jobledger.domain.values import canonical
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.moments import Clock, Moment
 
 _BEGINNINGS: Final = frozenset(cls.__name__ for cls in BEGINNINGS)
 

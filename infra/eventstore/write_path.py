@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, Final, NamedTuple, Self
 
 import orjson
-from jobledger.domain import names
 from jobledger.domain.commands import CreateJob, JobCommand
 from jobledger.domain.data import Data
 from jobledger.domain.errors import (
@@ -22,6 +21,7 @@ from jobledger.domain.errors import (
 )
 from jobledger.domain.job import Job, decide, fold, judge
 from jobledger.domain.reports import encoded, mended
+from jobledger.domain.values import names
 from jobledger.infra.eventstore.attempts import with_attempt
 from jobledger.infra.eventstore.batch import JobCache
 from jobledger.infra.eventstore.feed import Feed

@@ -8,8 +8,8 @@ from google.protobuf import json_format
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.grpc.rpcs import Rpc
 
 MASK: Final = FieldMask.DESCRIPTOR.full_name

@@ -7,11 +7,11 @@ that occurred then: what was true only between two things of the same microsecon
 from datetime import timedelta
 from typing import Final, NamedTuple
 
-from jobledger.domain.canonical import JsonObject
-from jobledger.domain.filters import Ever, parse_filter
-from jobledger.domain.moments import AtPosition, AtTime, Clock, Moment
-from jobledger.domain.names import EARLIEST
 from jobledger.domain.states import JobState
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.filters import Ever, parse_filter
+from jobledger.domain.values.moments import AtPosition, AtTime, Clock, Moment
+from jobledger.domain.values.names import EARLIEST
 from jobledger.infra.eventstore.json_view import event_json, moment_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history.conditions import ALL_JOBS, Condition, parse_condition

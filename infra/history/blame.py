@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import JobNotFoundError
 from jobledger.domain.job import Job
-from jobledger.domain.moments import Moment
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.moments import Moment
 from jobledger.infra.eventstore.json_view import event_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history.diff import ABSENT, fields_of, path_text, same

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Final, LiteralString, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filters import Filter, Restriction, parse_filter
 from jobledger.domain.states import JobState
+from jobledger.domain.values.filters import Filter, Restriction, parse_filter
 from psycopg.sql import SQL
 
 ALL_JOBS: Final = 0

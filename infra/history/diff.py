@@ -6,13 +6,13 @@ from enum import Enum
 from typing import Any, Final, NamedTuple
 
 import orjson
-from jobledger.domain import canonical
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filters import parse_filter
 from jobledger.domain.job import Job
-from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.states import TERMINAL
+from jobledger.domain.values import canonical
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.filters import parse_filter
+from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.eventstore.json_view import job_json, moment_json, time_text
 from jobledger.infra.history.timeline import Span, attempt_ends, ordered, steps_as_of
 from jobledger.infra.postgres import sql

@@ -7,11 +7,11 @@ from typing import Any, Final, NamedTuple
 
 from jobledger.domain import events as e
 from jobledger.domain import run_events as r
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import Data, Status
 from jobledger.domain.errors import JobNotFoundError
 from jobledger.domain.job import Job
-from jobledger.domain.moments import Moment
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.moments import Moment
 from jobledger.infra.eventstore.json_view import event_json, job_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history.reporter_clocks import (

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from jobledger.domain import canonical
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.events import Event, parse_data
 from jobledger.domain.job import Job, evolve, judge
-from jobledger.domain.moments import Moment
+from jobledger.domain.values import canonical
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.moments import Moment
 from jobledger.infra.eventstore.json_view import event_json, moment_json, time_text
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history.diff import Change, diff_jobs, fields_of

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Final, NamedTuple
 
-from jobledger.domain.canonical import JsonObject
+from jobledger.domain.values.canonical import JsonObject
 
 TOLERANCE: Final = timedelta(seconds=1)
 """A clock may run so far ahead, or jump back so far, without being flagged."""

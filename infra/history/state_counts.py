@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.moments import AtPosition, Clock, Moment
 from jobledger.domain.states import JobState
+from jobledger.domain.values.moments import AtPosition, Clock, Moment
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.reader import Reader

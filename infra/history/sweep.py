@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from jobledger.domain.filters import Filter, Restriction, parts_of
-from jobledger.domain.moments import Clock, Moment
+from jobledger.domain.values.filters import Filter, Restriction, parts_of
+from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.history.conditions import Condition
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job, evolve, fold
-from jobledger.domain.moments import Clock, Moment
+from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.eventstore.stored_event import RecordedEvent, up_to
 from jobledger.infra.read.moments import Given, is_pinned
 from jobledger.infra.read.reader import Reader

@@ -4,8 +4,8 @@ import re
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from jobledger.domain import canonical
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values import canonical
 from jobledger.infra.google.labeling import methods as datalabeling_v1beta1
 from jobledger.infra.google.ml import methods as ml_v1
 from jobledger.infra.google.vertex import methods as aiplatform_v1

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from jobledger.domain.errors import VersionConflictError as VersionConflictError
     from jobledger.domain.events import Event as Event
     from jobledger.domain.job import Job as Job
-    from jobledger.domain.moments import Clock as Clock
-    from jobledger.domain.moments import Moment as Moment
     from jobledger.domain.states import JobState as JobState
+    from jobledger.domain.values.moments import Clock as Clock
+    from jobledger.domain.values.moments import Moment as Moment
     from jobledger.infra.analytics.analysis import Analysis as Analysis
     from jobledger.infra.async_ledger import AsyncLedger as AsyncLedger
     from jobledger.infra.errors import BrokenLedgerError as BrokenLedgerError
@@ -84,7 +84,7 @@ _MODULES = {
     "jobledger.domain.errors": "DataTooLargeError EtagMismatchError IllegalTransitionError InvalidFieldError JobExistsError JobNotFoundError LedgerError NotSamplingError RequestReusedError UnknownEventTypeError VersionConflictError",
     "jobledger.domain.events": "Event",
     "jobledger.domain.job": "Job",
-    "jobledger.domain.moments": "Clock Moment",
+    "jobledger.domain.values.moments": "Clock Moment",
     "jobledger.domain.states": "JobState",
     "jobledger.infra.analytics.analysis": "Analysis",
     "jobledger.infra.async_ledger": "AsyncLedger",

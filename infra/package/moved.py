@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final, cast
 if TYPE_CHECKING:
     from importlib.abc import Loader  # It takes long to import.
 
-INFRA: Final = "jobledger.infra."
-OLD_ROOMS: Final = ("past", "reports")
+PACKAGE: Final = "jobledger."
+OLD_ROOMS: Final = ("infra.past", "infra.reports")
 
 
 class MovedModules:
@@ -28,16 +28,16 @@ class MovedModules:
         self, name: str, _path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """None for every module that did not move."""
-        if not name.startswith(INFRA):
+        if not name.startswith(PACKAGE):
             return None
         if not self._names:
             text = Path(__file__).with_name("moved.txt").read_text()
             self._names = dict(line.split() for line in text.splitlines())
-        old = name.removeprefix(INFRA)
+        old = name.removeprefix(PACKAGE)
         if old in OLD_ROOMS:
             return ModuleSpec(name, cast("Loader", _Empty()), is_package=True)
         new = self._names.get(old)
-        return None if new is None else ModuleSpec(name, cast("Loader", _Moved(INFRA + new)))
+        return None if new is None else ModuleSpec(name, cast("Loader", _Moved(PACKAGE + new)))
 
 
 class _Moved:

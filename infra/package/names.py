@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jobledger.domain.job_ids import MAX_ID, display_name, job_id, original_id
-from jobledger.domain.names import job_name, kind_of, parse_name, project_of
+from jobledger.domain.values.job_ids import MAX_ID, display_name, job_id, original_id
+from jobledger.domain.values.names import job_name, kind_of, parse_name, project_of
 
 __all__ = [
     "MAX_ID",

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
-from jobledger.domain import canonical
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values import canonical
 from jobledger.infra.errors import LedgerUnavailableError, SchemaError, StorageFullError
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo

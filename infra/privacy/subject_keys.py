@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
 import orjson
-from jobledger.domain import canonical
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.commands import JobCommand
 from jobledger.domain.data import Data, parse
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import Event
+from jobledger.domain.values import canonical
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.errors import BrokenLedgerError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated

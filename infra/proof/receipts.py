@@ -1,6 +1,6 @@
 """Receipts: that one event is in the log, to be checked offline and for ever (C2SP tlog-proof).
 
-The extra data of a receipt is the event's salt (32 bytes) and its entry (domain/leaves.py). The
+The extra data of a receipt is the event's salt (32 bytes) and its entry (domain/proof/leaves.py). The
 entry says all of the event but its data, to which it commits: with the salt, whoever has the data
 can see that it is what was recorded. It is no secret that the entry tells: give receipts to those only who
 may know of the job.
@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-from jobledger.domain import leaves, merkle
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
-from jobledger.domain.leaves import SALT_SIZE, TILE, Entry
+from jobledger.domain.proof import leaves, merkle
+from jobledger.domain.proof.leaves import SALT_SIZE, TILE, Entry
 from jobledger.infra.errors import ProofError
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.postgres import sql

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from jobledger.domain import leaves, merkle
-from jobledger.domain.leaves import TILE
-from jobledger.domain.merkle import HASH_SIZE
+from jobledger.domain.proof import leaves, merkle
+from jobledger.domain.proof.leaves import TILE
+from jobledger.domain.proof.merkle import HASH_SIZE
 from jobledger.infra.errors import ForkedError, ProofError
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.proof.log.leaves import Stored, copy_rows

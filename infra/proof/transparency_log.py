@@ -1,6 +1,6 @@
 """The transparency log of one ledger: checkpoints of it, and receipts for its events."""
 
-from jobledger.domain import names
+from jobledger.domain.values import names
 from jobledger.infra.errors import ProofError
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.proof.log.tree import Tree

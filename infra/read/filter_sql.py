@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, LiteralString, NamedTuple, assert_never
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filters import (
+from jobledger.domain.states import JobState
+from jobledger.domain.values.filters import (
     All,
     Ever,
     Filter,
@@ -15,8 +16,7 @@ from jobledger.domain.filters import (
     parse_field,
     parts_of,
 )
-from jobledger.domain.moments import Clock, Moment
-from jobledger.domain.states import JobState
+from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.postgres import sql
 from jobledger.infra.read.json_values import JsonField, compared, ordered
 from psycopg.sql import SQL, Composable, Composed, Placeholder
@@ -83,7 +83,7 @@ COLUMNS: Final[dict[str, Column]] = {
 """The fields a filter may name, in snake or camel case; beside them `labels.KEY`, `spec.PATH` and `output.PATH`."""
 
 GOOGLE_LABELS: Final = "google_labels"
-"""Labels by the keys and values that Google's APIs show, as domain/labels.py maps them."""
+"""Labels by the keys and values that Google's APIs show, as domain/values/labels.py maps them."""
 GOOGLE_LABEL: Final = sql.load(__package__, "google_label").decode()
 KEYED: Final = frozenset({"labels", GOOGLE_LABELS, "spec", "output"})
 """Fields of which `FIELD:KEY` asks whether they have the key."""

@@ -1,4 +1,4 @@
--- The value of a label as Google's APIs show it, by the key that they show; see domain/labels.py.
+-- The value of a label as Google's APIs show it, by the key that they show; see domain/values/labels.py.
 (SELECT CASE WHEN l.value ~ '^[A-Za-z0-9_.-]*$' THEN lower(translate(l.value, '.', '_')) ELSE l.value END
  FROM jsonb_each_text(labels) AS l,
  LATERAL (

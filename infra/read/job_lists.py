@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filters import Filter, parse_field, parse_filter
 from jobledger.domain.job import Job
-from jobledger.domain.moments import Clock, Moment
+from jobledger.domain.values.filters import Filter, parse_field, parse_filter
+from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.filter_sql import Rendering

@@ -16,7 +16,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, LiteralString, NamedTuple
 
-from jobledger.domain.times import INSTANT, read_instant
+from jobledger.domain.values.times import INSTANT, read_instant
 from psycopg.sql import SQL, Composable
 
 NUMBER: Final = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?", re.ASCII)

@@ -5,7 +5,7 @@ from threading import Event as Signal
 from typing import Any, Final
 
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
-from jobledger.domain.moments import (
+from jobledger.domain.values.moments import (
     AsOf,
     AtPosition,
     AtTime,
@@ -15,7 +15,7 @@ from jobledger.domain.moments import (
     parse_as_of,
     parse_clock,
 )
-from jobledger.domain.names import EARLIEST
+from jobledger.domain.values.names import EARLIEST
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated

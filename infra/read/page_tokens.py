@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.moments import Clock, Moment
+from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from psycopg_pool import ConnectionPool

@@ -7,12 +7,12 @@ from threading import Event as Signal
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
 import orjson
-from jobledger.domain import canonical
 from jobledger.domain.errors import BeyondEndError, InvalidFieldError, JobNotFoundError
-from jobledger.domain.filters import All, Filter
 from jobledger.domain.job import Job
-from jobledger.domain.moments import Clock, Moment
-from jobledger.domain.names import parse_name
+from jobledger.domain.values import canonical
+from jobledger.domain.values.filters import All, Filter
+from jobledger.domain.values.moments import Clock, Moment
+from jobledger.domain.values.names import parse_name
 from jobledger.infra.eventstore.feed import LAST_VERSION, Feed, Ranges
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.postgres import sql

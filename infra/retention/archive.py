@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 import orjson
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.states import TERMINAL, JobState
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.errors import InputError
 from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.postgres import sql

@@ -12,8 +12,8 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 import psycopg
-from jobledger.domain.canonical import JsonObject
-from jobledger.domain.names import parse_text
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.names import parse_text
 from jobledger.infra.errors import SubjectNotFoundError
 from jobledger.infra.eventstore.ledger_events import LedgerEventWrite, check_may_delete
 from jobledger.infra.postgres import sql

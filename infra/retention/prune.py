@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.leaves import digest_of_positions
+from jobledger.domain.proof.leaves import digest_of_positions
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.eventstore.ledger_events import LedgerEventWrite, check_may_delete
 from jobledger.infra.postgres import sql

@@ -12,7 +12,7 @@ from random import getrandbits
 from typing import Final
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.names import parse_trace_parent
+from jobledger.domain.values.names import parse_trace_parent
 from jobledger.infra.access.tokens import Caller, Tokens
 from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.errors import OverloadedError

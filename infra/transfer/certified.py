@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 from jobledger.domain.errors import LedgerError
-from jobledger.domain.moments import Clock, Moment
+from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.errors import ProofError
 from jobledger.infra.proof.audit.audit import hold
 from jobledger.infra.proof.signing.notes import Checkpoint, Note, VerifierKey, open_checkpoint

@@ -15,8 +15,8 @@ from typing import BinaryIO, Final, NamedTuple
 from uuid import uuid4
 
 import orjson
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.eventstore.json_view import event_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.read.reader import Reader

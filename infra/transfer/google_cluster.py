@@ -11,11 +11,11 @@ from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 
 from jobledger.domain import events as e
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import UNKNOWN, Data
 from jobledger.domain.job import Job
-from jobledger.domain.names import display_name, job_name, parse_time
 from jobledger.domain.states import NOTHING, JobState, Outside, allowed
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.names import display_name, job_name, parse_time
 
 TRACE_BEGIN: Final = datetime(2011, 5, 1, 22, 50, tzinfo=UTC)
 """Timestamp 0: 600 s before the trace begins, and so any time before it."""

@@ -5,8 +5,15 @@ from typing import NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.job import Job, fold
-from jobledger.domain.moments import AtPosition, AtTime, AtVersion, Clock, Moment, parse_as_of
-from jobledger.domain.names import EARLIEST
+from jobledger.domain.values.moments import (
+    AtPosition,
+    AtTime,
+    AtVersion,
+    Clock,
+    Moment,
+    parse_as_of,
+)
+from jobledger.domain.values.names import EARLIEST
 from jobledger.infra.eventstore.stored_event import RecordedEvent, up_to
 
 

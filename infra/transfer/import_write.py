@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from jobledger.domain import canonical
 from jobledger.domain.events import Contradicted, Event
 from jobledger.domain.job import Job, evolve
+from jobledger.domain.values import canonical
 from jobledger.infra.errors import InputError
 from jobledger.infra.eventstore.appender import Appender
 from jobledger.infra.eventstore.pending import Pending

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jobledger.domain.names import kind_of, project_of
+from jobledger.domain.values.names import kind_of, project_of
 from jobledger.infra.eventstore.feed import ENTERED
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.transfer.selection import Selection

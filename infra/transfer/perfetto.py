@@ -12,9 +12,9 @@ from itertools import count, groupby
 from typing import BinaryIO, Final, NamedTuple
 
 import orjson
-from jobledger.domain.canonical import JsonObject
-from jobledger.domain.names import EARLIEST, kind_of, project_of
 from jobledger.domain.states import LIVE, JobState
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.names import EARLIEST, kind_of, project_of
 from jobledger.infra.eventstore.feed import ENTERED
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.transfer.selection import Selection

@@ -13,14 +13,14 @@ from datetime import UTC
 from pathlib import Path
 from typing import Final, Literal
 
-from jobledger.domain import canonical
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import parse
 from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.domain.events import read_data
-from jobledger.domain.moments import Clock, Moment
-from jobledger.domain.names import parse_name
 from jobledger.domain.states import JobState
+from jobledger.domain.values import canonical
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.moments import Clock, Moment
+from jobledger.domain.values.names import parse_name
 from jobledger.infra.errors import InputError
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.transfer.export import HISTORY_VERSION

@@ -4,9 +4,9 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from jobledger.domain.canonical import JsonObject
-from jobledger.domain.moments import Clock, Moment
 from jobledger.domain.states import JobState
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.eventstore.json_view import moment_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.postgres import sql

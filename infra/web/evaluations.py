@@ -2,9 +2,9 @@
 
 from typing import Any, Final, NamedTuple
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
-from jobledger.domain.names import parse_name
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.names import parse_name
 from jobledger.infra.evaluation.samples import reading
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.web.charts import Chart, Span, curves, lines

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filters import Filter
 from jobledger.domain.job import Job
-from jobledger.domain.moments import Clock, Moment
-from jobledger.domain.names import EARLIEST
+from jobledger.domain.values.filters import Filter
+from jobledger.domain.values.moments import Clock, Moment
+from jobledger.domain.values.names import EARLIEST
 from jobledger.infra.eventstore.json_view import job_json, time_text
 from jobledger.infra.history.state_counts import Extent, Series, extent, series
 from jobledger.infra.read.reader import Reader

@@ -10,12 +10,12 @@ from datetime import datetime
 from functools import cache, cached_property
 from typing import Final, NamedTuple
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.job import Job
-from jobledger.domain.moments import AtTime, AtVersion, Clock, Moment, parse_as_of
 from jobledger.domain.order import effects
 from jobledger.domain.states import state_after
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.moments import AtTime, AtVersion, Clock, Moment, parse_as_of
 from jobledger.infra.eventstore.json_view import event_json, time_text
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history.blame import since

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import NamedTuple
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.events import EVENT_TYPES
 from jobledger.domain.job import Job
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history.explain import elapsed
 from jobledger.infra.history.reporter_clocks import (

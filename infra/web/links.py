@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple, Self
 from urllib.parse import quote, urlencode
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.moments import Clock, Moment, parse_clock
 from jobledger.domain.states import LIVE, JobState
+from jobledger.domain.values.moments import Clock, Moment, parse_clock
 from jobledger.infra.eventstore.json_view import time_text
 
 COLUMNS: Final = {

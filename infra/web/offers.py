@@ -5,8 +5,8 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filters import MAX_LENGTH, Place, place_at
 from jobledger.domain.states import JobState
+from jobledger.domain.values.filters import MAX_LENGTH, Place, place_at
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.filter_sql import COLUMNS, OPERATORS

@@ -7,9 +7,9 @@ from itertools import islice
 from typing import Any, Final, NamedTuple, Self
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filter_text import quoted
-from jobledger.domain.filters import parse_filter
-from jobledger.domain.moments import AtTime, Clock, Moment, parse_as_of
+from jobledger.domain.values.filter_text import quoted
+from jobledger.domain.values.filters import parse_filter
+from jobledger.domain.values.moments import AtTime, Clock, Moment, parse_as_of
 from jobledger.infra.analytics.analysis import Analysis, Asked, Question, answer
 from jobledger.infra.analytics.charts import LABELS, PARTS, UNITS, lines_of, time_unit
 from jobledger.infra.eventstore.json_view import time_text

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import orjson
-from jobledger.domain import canonical
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
+from jobledger.domain.values import canonical
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.projections.template import Template, read
 
 COLUMNS: Final = (

@@ -8,9 +8,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jobledger.domain.agreement import Rule, agree, kept_answer, overlap, read_answer, read_kept
-from jobledger.domain.evaluation import read_plan
-from jobledger.domain.examples import Box, SpoiltError, Truth
+from jobledger.domain.metrics.agreement import (
+    Rule,
+    agree,
+    kept_answer,
+    overlap,
+    read_answer,
+    read_kept,
+)
+from jobledger.domain.metrics.evaluation import read_plan
+from jobledger.domain.metrics.examples import Box, SpoiltError, Truth
 
 from tests.evaluation_jobs import TEXT, spec_of
 from tests.labeling import BOXES, box

@@ -9,9 +9,9 @@ import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
-from jobledger.domain import canonical
 from jobledger.domain.errors import DataTooLargeError, InvalidFieldError, UnknownEventTypeError
 from jobledger.domain.events import EVENT_TYPES, Created, Failed, Started, parse_data, read_data
+from jobledger.domain.values import canonical
 
 from tests.checkout import TESTS
 

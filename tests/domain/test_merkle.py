@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jobledger.domain import merkle
-from jobledger.domain.merkle import HASH_SIZE, Node
+from jobledger.domain.proof import merkle
+from jobledger.domain.proof.merkle import HASH_SIZE, Node
 from pymerkle import InmemoryTree, verify_consistency  # type: ignore[import-untyped]
 
 from tests.checkout import shared

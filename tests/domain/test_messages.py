@@ -12,8 +12,8 @@ from jobledger.domain.errors import (
     UnknownEventTypeError,
 )
 from jobledger.domain.events import EVENT_TYPES, parse_data
-from jobledger.domain.filters import parse_filter
-from jobledger.domain.names import parse_labels, parse_name
+from jobledger.domain.values.filters import parse_filter
+from jobledger.domain.values.names import parse_labels, parse_name
 from jobledger.infra import Ledger
 
 NAME = "projects/p/jobs/x"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.names import (
+from jobledger.domain.values.names import (
     kind_of,
     parse_labels,
     parse_name,

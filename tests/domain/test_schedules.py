@@ -12,7 +12,7 @@ from cronsim import CronSim, CronSimError
 from hypothesis import example, given
 from hypothesis import strategies as st
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.schedules import Schedule, due_daily, due_exactly, parse_schedule
+from jobledger.domain.values.schedules import Schedule, due_daily, due_exactly, parse_schedule
 
 NOW = datetime(2026, 11, 23, 4, 45, 16, tzinfo=UTC)
 """A Monday, the fourth of its month."""

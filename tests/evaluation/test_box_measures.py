@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from jobledger.domain.examples import Box
+from jobledger.domain.metrics.examples import Box
 from jobledger.infra.evaluation.metrics.boxes import THRESHOLDS, Pictured, box_evaluations
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval

@@ -10,9 +10,9 @@ from itertools import count, islice
 from typing import Any
 
 import pytest
-from jobledger.domain import canonical
-from jobledger.domain.evaluation import names_of
 from jobledger.domain.events import parse_data
+from jobledger.domain.metrics.evaluation import names_of
+from jobledger.domain.values import canonical
 from jobledger.infra import Ledger
 from jobledger.infra.evaluation.samples.recording import Prediction
 from jobledger.infra.evaluation.tasks.labeling import answer

@@ -8,11 +8,11 @@ from typing import Any
 
 import orjson
 import pytest
-from jobledger.domain import canonical
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerError
-from jobledger.domain.evaluation import read_plan
-from jobledger.domain.examples import Truth
-from jobledger.domain.showing import show
+from jobledger.domain.metrics.evaluation import read_plan
+from jobledger.domain.metrics.examples import Truth
+from jobledger.domain.metrics.showing import show
+from jobledger.domain.values import canonical
 from jobledger.infra import Ledger
 from jobledger.infra.evaluation.errors import (
     AnsweredTwiceError,

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from jobledger.domain import canonical
 from jobledger.domain.events import parse_data
 from jobledger.domain.job import Job, replay
 from jobledger.domain.runs import last_run, open_runs
+from jobledger.domain.values import canonical
 from jobledger.infra import Ledger
 from jobledger.infra.evaluation.runs.scheduler import Scheduler
 from jobledger.infra.evaluation.samples.reading import read_evaluated

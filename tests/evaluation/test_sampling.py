@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, NotSamplingError
 from jobledger.domain.events import parse_data
-from jobledger.domain.examples import is_sampled, key_digest
+from jobledger.domain.metrics.examples import is_sampled, key_digest
 from jobledger.infra import Ledger
 from jobledger.infra.evaluation.samples.reading import read_page, read_spoilt
 from jobledger.infra.evaluation.samples.recording import Prediction

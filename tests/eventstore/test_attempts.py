@@ -267,7 +267,7 @@ def test_attempts_are_shown_where_they_began(ledger: Ledger) -> None:
     ):  # fmt: skip
         at = BEGIN + timedelta(minutes=minute)
         ledger.report(NAME, said(report), attempt=attempt, occurred_time=at)
-    from jobledger.domain.moments import Clock
+    from jobledger.domain.values.moments import Clock
 
     assert attempt_ends(read_outline(ledger.reader, NAME, Clock.RECORDED, None)) == [2, 4, 4, 7]
     assert len(drawn_attempts(ledger.history(NAME))) == 3

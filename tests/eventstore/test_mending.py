@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from jobledger.domain import canonical
 from jobledger.domain.errors import InvalidFieldError, UnknownEventTypeError
 from jobledger.domain.events import EVENT_TYPES, parse_data, read_data
 from jobledger.domain.job import Job, judge
-from jobledger.domain.mending import MARKS
 from jobledger.domain.reports import Unreadable, encoded, mended, parse_report, storable
+from jobledger.domain.values import canonical
+from jobledger.domain.values.mending import MARKS
 from jobledger.infra import Ledger
 from jobledger.infra.eventstore.write_path import Report
 

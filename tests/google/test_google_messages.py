@@ -15,9 +15,9 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from jobledger.domain import canonical
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import JobState
+from jobledger.domain.values import canonical
 from jobledger.infra.google.wire import messages
 from jobledger.infra.google.wire.messages import Api
 

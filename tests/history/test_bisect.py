@@ -15,8 +15,8 @@ from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job, evolve
-from jobledger.domain.moments import AtTime, Clock, Moment
 from jobledger.domain.states import JobState, state_after
+from jobledger.domain.values.moments import AtTime, Clock, Moment
 from jobledger.infra import Ledger
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history import sweep as sweeping

@@ -16,7 +16,7 @@ from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job, replay
-from jobledger.domain.moments import AtPosition, AtTime, Clock
+from jobledger.domain.values.moments import AtPosition, AtTime, Clock
 from jobledger.infra import Ledger
 from jobledger.infra.eventstore.json_view import job_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent

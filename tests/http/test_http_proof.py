@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from jobledger.domain import merkle
 from jobledger.domain.errors import LedgerError
+from jobledger.domain.proof import merkle
 from jobledger.infra import Ledger
 from jobledger.infra.access.tokens import Role, Tokens
 from jobledger.infra.proof.receipts import Receipt

@@ -9,7 +9,6 @@ import httpx
 import pytest
 from eventsourcing.persistence import JSONTranscoder
 from jobledger.domain import events as e
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.commands import CancelJob, CreateJob
 from jobledger.domain.data import Status
 from jobledger.domain.errors import (
@@ -19,6 +18,7 @@ from jobledger.domain.errors import (
     RequestReusedError,
 )
 from jobledger.domain.events import Created, Event, Failed, Started, Succeeded
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra import Ledger
 from jobledger.infra.adapter.mapper import JobMapper, rows_of
 from jobledger.infra.errors import BrokenLedgerError

@@ -17,10 +17,10 @@ NAMES = [
 def test_a_module_is_found_under_its_old_name_and_says_what_it_is_called_now(
     old: str, new: str
 ) -> None:
-    with pytest.warns(DeprecationWarning, match=rf"is now jobledger\.infra\.{new}$"):
-        found = import_module(f"jobledger.infra.{old}")
+    with pytest.warns(DeprecationWarning, match=rf"is now jobledger\.{new}$"):
+        found = import_module(f"jobledger.{old}")
 
-    assert found is import_module(f"jobledger.infra.{new}")
+    assert found is import_module(f"jobledger.{new}")
 
 
 @pytest.mark.filterwarnings("ignore:.* is now:DeprecationWarning")

@@ -8,7 +8,7 @@ from typing import Any, assert_type
 from jobledger import AsyncLedger, Job, Ledger, LedgerError, Recorded, RecordedEvent, ReportedEvent
 from jobledger.domain.commands import JobCommand
 from jobledger.domain.data import Data
-from jobledger.domain.moments import Moment
+from jobledger.domain.values.moments import Moment
 from jobledger.infra.history.bisect import Found
 from jobledger.infra.history.blame import Blamed
 from jobledger.infra.history.diff import Change, FleetDiff

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from jobledger.domain.events import Created, Event, LabelsChanged, Started, Succeeded
-from jobledger.domain.moments import AtTime
 from jobledger.domain.states import EVALUATION, JobState, Outside
+from jobledger.domain.values.moments import AtTime
 from jobledger.infra import Ledger
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.read.job_lists import JobLists

@@ -12,9 +12,9 @@ from uuid import NAMESPACE_DNS, uuid5
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from jobledger.domain import leaves, merkle
 from jobledger.domain.events import Created, Event
-from jobledger.domain.leaves import Entry
+from jobledger.domain.proof import leaves, merkle
+from jobledger.domain.proof.leaves import Entry
 from jobledger.infra import Ledger
 from jobledger.infra.adapter.recorder import Factory
 from jobledger.infra.proof.log.leaves import Stored, are_at, copy_rows, hash_rows
@@ -141,7 +141,7 @@ GOLDEN: Final = {
 
 
 def written(values: Iterable[object]) -> bytes:
-    """The fields as domain/leaves.py tells of them, and nothing of its code."""
+    """The fields as domain/proof/leaves.py tells of them, and nothing of its code."""
 
     def field(value: object) -> bytes:
         match value:

@@ -19,9 +19,9 @@ from typing import Final
 
 import psycopg
 import pytest
-from jobledger.domain import leaves, merkle
 from jobledger.domain.events import Created, Event
-from jobledger.domain.leaves import Entry
+from jobledger.domain.proof import leaves, merkle
+from jobledger.domain.proof.leaves import Entry
 from jobledger.infra import Ledger
 from jobledger.infra.errors import ForkedError, ProofError
 from jobledger.infra.postgres.connections import Connection

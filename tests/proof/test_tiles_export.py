@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 from jobledger.domain.events import Created, Event
-from jobledger.domain.leaves import Entry
+from jobledger.domain.proof.leaves import Entry
 from jobledger.infra import Ledger
 from jobledger.infra.adapter.recorder import Factory
 from jobledger.infra.errors import ForkedError, ProofError

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from jobledger.domain import merkle
 from jobledger.domain.errors import InvalidFieldError, LedgerError
+from jobledger.domain.proof import merkle
 from jobledger.infra.cli.proof import witness as witnessing
 from jobledger.infra.errors import ProofError
 from jobledger.infra.http.witness_server import MAX_BODY

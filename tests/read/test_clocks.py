@@ -11,14 +11,14 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import Data
 from jobledger.domain.errors import JobNotFoundError
 from jobledger.domain.events import Event, parse_data, placement_of
 from jobledger.domain.job import Job, fold, judge, project_job, recorded
-from jobledger.domain.moments import AtPosition, AtTime, Clock
 from jobledger.domain.order import in_effect
 from jobledger.domain.states import JobState, Standing, allowed, begins_attempt, leads_to
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.moments import AtPosition, AtTime, Clock
 from jobledger.infra import Ledger
 from jobledger.infra.analytics.analysis import report
 from jobledger.infra.eventstore.write_path import ReportedEvent

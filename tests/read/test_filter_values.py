@@ -12,11 +12,11 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from jobledger.domain.canonical import encode_any
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filter_text import quoted
-from jobledger.domain.filters import Restriction, parse_filter
-from jobledger.domain.times import read_instant
+from jobledger.domain.values.canonical import encode_any
+from jobledger.domain.values.filter_text import quoted
+from jobledger.domain.values.filters import Restriction, parse_filter
+from jobledger.domain.values.times import read_instant
 from jobledger.infra import Ledger
 from jobledger.infra.read.filter_sql import Rendering
 from jobledger.infra.read.json_values import NUMBER, PLAIN_NUMBER, JsonField, compared, ordered

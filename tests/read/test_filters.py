@@ -94,7 +94,7 @@ def test_no_filter_reaches_sql_as_text(ledger: Ledger, filter_: str) -> None:
 
 
 def test_what_a_filter_says_is_a_parameter() -> None:
-    from jobledger.domain.filters import parse_filter
+    from jobledger.domain.values.filters import parse_filter
     from jobledger.infra.read.filter_sql import Rendering
 
     evil = "x'; DROP TABLE events; --"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filters import Restriction
-from jobledger.domain.labels import (
+from jobledger.domain.values.filters import Restriction
+from jobledger.domain.values.labels import (
     from_google,
     google_key,
     google_labels,

@@ -16,8 +16,8 @@ from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.events import Created, Event, Started
 from jobledger.domain.job import Job, replay
-from jobledger.domain.moments import AtPosition, AtTime, AtVersion, Clock, Moment
 from jobledger.domain.states import JobState
+from jobledger.domain.values.moments import AtPosition, AtTime, AtVersion, Clock, Moment
 from jobledger.infra import Ledger
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.upkeep.verify import verify

@@ -8,9 +8,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError, RequestReusedError
-from jobledger.domain.leaves import TILE, salts
+from jobledger.domain.proof.leaves import TILE, salts
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra import Ledger
 from jobledger.infra.errors import BrokenLedgerError, OwnerNeededError, SubjectNotFoundError
 from jobledger.infra.eventstore.ledger_events import LedgerEventWrite

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
-from jobledger.domain.leaves import digest_of_positions
+from jobledger.domain.proof.leaves import digest_of_positions
 from jobledger.domain.states import TERMINAL
 from jobledger.infra import Ledger
 from jobledger.infra.errors import InputError, OwnerNeededError

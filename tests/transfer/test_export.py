@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.events import Created, Event
-from jobledger.domain.moments import Clock
+from jobledger.domain.values.moments import Clock
 from jobledger.infra import Ledger, transfer
 from jobledger.infra.transfer import export as exporting
 from jobledger.infra.transfer.export import Format, export

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
-from jobledger.domain.moments import Clock
 from jobledger.domain.states import state_after
+from jobledger.domain.values.moments import Clock
 from jobledger.infra import Ledger
 from jobledger.infra.transfer import parquet
 from jobledger.infra.transfer.export import Format, export

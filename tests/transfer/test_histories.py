@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerError
 from jobledger.domain.job import Job
-from jobledger.domain.moments import Clock
+from jobledger.domain.values.moments import Clock
 from jobledger.infra import Ledger
 from jobledger.infra.errors import InputError
 from jobledger.infra.transfer.read_export import open_history

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 import pytest
-from jobledger.domain import merkle
+from jobledger.domain.proof import merkle
 from jobledger.infra import Ledger
 from jobledger.infra.evaluation.runs.scheduler import Scheduler
 from jobledger.infra.proof.log.tree import Tree

@@ -14,8 +14,9 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from jobledger.domain import canonical, merkle
-from jobledger.domain.canonical import JsonObject
+from jobledger.domain.proof import merkle
+from jobledger.domain.values import canonical
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra import Ledger
 from jobledger.infra.errors import ProofError
 from jobledger.infra.eventstore.json_view import event_json

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from jobledger.domain.moments import Clock
+from jobledger.domain.values.moments import Clock
 from jobledger.infra import Ledger
 from jobledger.infra.access.tokens import Role, Tokens
 from jobledger.infra.history.state_counts import MICROSECOND, Extent, Series, extent, series, steps

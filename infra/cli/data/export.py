@@ -6,7 +6,7 @@ from typing import Annotated, BinaryIO, Final
 
 import typer
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.moments import Clock, Moment
+from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.cli.context import AsOf, OnClock, aside, print_moment, target
 from jobledger.infra.cli.progress import moving
 from jobledger.infra.errors import ProofError

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.moments import AtTime, Clock, parse_as_of
+from jobledger.domain.values.moments import AtTime, Clock, parse_as_of
 from jobledger.infra.cli.context import ERR, OUT, Json, print_json, say, target
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.retention.archive import Export

@@ -8,9 +8,9 @@ from threading import Event as Signal
 from typing import Annotated
 
 import typer
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.evaluation import CONFIG
+from jobledger.domain.metrics.evaluation import CONFIG
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.cli.context import OUT, Json, print_json, say, target
 from jobledger.infra.evaluation.samples import reading
 from jobledger.infra.settings import Settings

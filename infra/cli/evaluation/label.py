@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import orjson
 import typer
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.names import parse_name
+from jobledger.domain.values.names import parse_name
 from jobledger.infra.cli.context import OUT, Json, Target, print_json, target
 from jobledger.infra.errors import InputError
 from jobledger.infra.evaluation.tasks.label_studio import config, exported, import_answers

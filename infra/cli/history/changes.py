@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.job import Job
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.cli.context import ERR, OUT, print_json, print_moment
 from jobledger.infra.eventstore.json_view import moment_json, time_text
 from jobledger.infra.history.bisect import Found

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.moments import Clock, Moment
+from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.cli.context import (
     OUT,
     AsOf,

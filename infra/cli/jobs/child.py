@@ -14,13 +14,13 @@ from types import FrameType
 from typing import Final, NamedTuple
 from uuid import uuid4
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import UNKNOWN, Data
 from jobledger.domain.errors import JobExistsError, LedgerError
 from jobledger.domain.events import Retried, Started, parse_data
 from jobledger.domain.job import Job
 from jobledger.domain.reports import storable
 from jobledger.domain.states import TERMINAL, WAITING
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.cli.jobs.stderr import Stderr
 from jobledger.infra.ledger import Ledger
 

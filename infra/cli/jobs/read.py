@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from jobledger.domain.moments import Moment
+from jobledger.domain.values.moments import Moment
 from jobledger.infra.cli.context import (
     OUT,
     AsOf,

@@ -12,10 +12,10 @@ from typing import Annotated
 from uuid import uuid4
 
 import typer
-from jobledger.domain.canonical import decode_given
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.labels import google_key, google_value, parse_labels
 from jobledger.domain.reports import parse_report
+from jobledger.domain.values.canonical import decode_given
+from jobledger.domain.values.labels import google_key, google_value, parse_labels
 from jobledger.infra.cli.context import ERR, OUT, JobName, Json, print_json, target
 from jobledger.infra.cli.jobs.child import Command, run_as_job
 from jobledger.infra.errors import InputError

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 import typer
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.access.tokens import Role, Token, Tokens
 from jobledger.infra.cli.context import ERR, OUT, Json, print_json, say, target
 from jobledger.infra.cli.tables import short

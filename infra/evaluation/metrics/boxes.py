@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from jobledger.domain.canonical import JsonObject
-from jobledger.domain.examples import Box
+from jobledger.domain.metrics.examples import Box
+from jobledger.domain.values.canonical import JsonObject
 from numpy.typing import NDArray
 from pycocotools import coco, cocoeval
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-from jobledger.domain.canonical import JsonObject
+from jobledger.domain.values.canonical import JsonObject
 from numpy.typing import NDArray
 from sklearn.metrics import auc, confusion_matrix, precision_recall_curve
 

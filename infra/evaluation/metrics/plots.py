@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from jobledger.domain.canonical import JsonObject
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.analytics.pictures import dates_of_pictures, draw_picture
 
 if TYPE_CHECKING:

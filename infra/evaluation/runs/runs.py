@@ -10,15 +10,16 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
-from jobledger.domain import canonical, errors
+from jobledger.domain import errors
 from jobledger.domain import run_events as r
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.commands import StepRun
 from jobledger.domain.data import Data
-from jobledger.domain.evaluation import Plan, names_of, read_plan
-from jobledger.domain.examples import read_prediction
 from jobledger.domain.job import Job
+from jobledger.domain.metrics.evaluation import Plan, names_of, read_plan
+from jobledger.domain.metrics.examples import read_prediction
 from jobledger.domain.runs import last_run, open_runs
+from jobledger.domain.values import canonical
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.evaluation.samples.of_run import Sample, run_range, run_samples, time_text
 from jobledger.infra.evaluation.samples.spec_sets import find_spec_set
 from jobledger.infra.evaluation.tasks.ground_truth import run_truths

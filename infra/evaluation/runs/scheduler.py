@@ -14,8 +14,8 @@ from typing import Final
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerError
 from jobledger.domain.job import Job
 from jobledger.domain.runs import last_run, open_runs
-from jobledger.domain.schedules import Schedule, due_daily, due_exactly, parse_schedule
 from jobledger.domain.states import MAY_EXECUTE, allowed
+from jobledger.domain.values.schedules import Schedule, due_daily, due_exactly, parse_schedule
 from jobledger.infra.evaluation.runs.mail import Mailer
 from jobledger.infra.evaluation.runs.runs import carry_on, start_run
 from jobledger.infra.postgres import sql

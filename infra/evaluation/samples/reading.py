@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from jobledger.domain.canonical import JsonObject
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated

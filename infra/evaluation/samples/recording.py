@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
-from jobledger.domain import canonical, examples
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, NotSamplingError
-from jobledger.domain.evaluation import Plan, read_plan
 from jobledger.domain.job import Job
-from jobledger.domain.names import parse_name
+from jobledger.domain.metrics import examples
+from jobledger.domain.metrics.evaluation import Plan, read_plan
 from jobledger.domain.states import ACTIVE, EVALUATION_JOBS
+from jobledger.domain.values import canonical
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.names import parse_name
 from jobledger.infra.evaluation.samples.spec_sets import find_spec_set
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
@@ -75,7 +76,7 @@ class TruthOutcome(NamedTuple):
 def record_predictions(reader: Reader, name: str, predictions: Iterable[Prediction]) -> Sampled:
     """Samples an evaluation job's predictions; only while it is SCHEDULED or RUNNING.
 
-    An example is sampled or not by its key (domain/examples.py, `is_sampled`), and once only,
+    An example is sampled or not by its key (domain/metrics/examples.py, `is_sampled`), and once only,
     until the interval has exampleCount. A prediction whose JSON lacks what the job's keys
     name is kept aside, with the reason. Raises JobNotFoundError, NotSamplingError, and
     InvalidFieldError for a call that is too large or not JSON.

@@ -5,10 +5,10 @@ from itertools import groupby
 from typing import Final
 
 import orjson
-from jobledger.domain.agreement import Rule, agree, read_kept
-from jobledger.domain.evaluation import read_plan
-from jobledger.domain.examples import Truth
 from jobledger.domain.job import Job
+from jobledger.domain.metrics.agreement import Rule, agree, read_kept
+from jobledger.domain.metrics.evaluation import read_plan
+from jobledger.domain.metrics.examples import Truth
 from jobledger.infra.evaluation.tasks.tasks import Task
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated

@@ -1,9 +1,9 @@
 """The ground truth of a run's samples: recorded, or agreed on by human labelers."""
 
 import orjson
-from jobledger.domain.evaluation import read_plan
-from jobledger.domain.examples import Truth, read_truth
 from jobledger.domain.job import Job
+from jobledger.domain.metrics.evaluation import read_plan
+from jobledger.domain.metrics.examples import Truth, read_truth
 from jobledger.infra.evaluation.samples.of_run import run_range, run_samples
 from jobledger.infra.evaluation.tasks.agreement import agreed
 from jobledger.infra.postgres.connections import Connection

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 from xml.etree import ElementTree as ET
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.evaluation.tasks.labeling import Answered, answer_all
 from jobledger.infra.evaluation.tasks.tasks import Question, Task, find_task, questions
 from jobledger.infra.read.reader import Reader

@@ -6,14 +6,14 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import orjson
-from jobledger.domain import canonical
-from jobledger.domain.agreement import kept_answer, read_answer
 from jobledger.domain.commands import StepRun
 from jobledger.domain.errors import IllegalTransitionError, InvalidFieldError
-from jobledger.domain.evaluation import Plan, read_plan
-from jobledger.domain.examples import MAX_BYTES, SpoiltError, check_labels
-from jobledger.domain.names import parse_text
+from jobledger.domain.metrics.agreement import kept_answer, read_answer
+from jobledger.domain.metrics.evaluation import Plan, read_plan
+from jobledger.domain.metrics.examples import MAX_BYTES, SpoiltError, check_labels
 from jobledger.domain.run_events import LabelingCompleted
+from jobledger.domain.values import canonical
+from jobledger.domain.values.names import parse_text
 from jobledger.infra.evaluation import errors
 from jobledger.infra.evaluation.samples.of_run import run_range
 from jobledger.infra.evaluation.tasks.agreement import READ_ANSWERS

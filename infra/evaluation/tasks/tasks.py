@@ -7,11 +7,11 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 from jobledger.domain import run_events as r
-from jobledger.domain.canonical import JsonObject
-from jobledger.domain.evaluation import ANNOTATIONS, Plan, read_plan
+from jobledger.domain.metrics.evaluation import ANNOTATIONS, Plan, read_plan
+from jobledger.domain.metrics.showing import Shown, show
 from jobledger.domain.runs import open_runs
-from jobledger.domain.showing import Shown, show
 from jobledger.domain.states import EVALUATION_JOBS, allowed
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.evaluation.errors import TaskNotFoundError
 from jobledger.infra.evaluation.samples.of_run import run_range
 from jobledger.infra.postgres import sql

@@ -10,10 +10,10 @@ from mimetypes import guess_type
 from typing import Any, Final, NamedTuple
 
 import orjson
-from jobledger.domain import examples
-from jobledger.domain.canonical import JsonObject
-from jobledger.domain.evaluation import ANNOTATIONS, Plan, read_plan
 from jobledger.domain.job import Job
+from jobledger.domain.metrics import examples
+from jobledger.domain.metrics.evaluation import ANNOTATIONS, Plan, read_plan
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.evaluation.samples.of_run import Sample, run_samples
 from jobledger.infra.evaluation.tasks.ground_truth import run_truths
 from jobledger.infra.google.wire.resources import bare

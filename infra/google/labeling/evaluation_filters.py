@@ -17,7 +17,7 @@ import re
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filters import All, Filter, Restriction, parts_of
+from jobledger.domain.values.filters import All, Filter, Restriction, parts_of
 from jobledger.infra.google.wire.dialects import EVALUATION_STATES, in_states, read_filter
 from jobledger.infra.google.wire.masks import camel
 from jobledger.infra.google.wire.scalars import Refused, timestamp

@@ -5,9 +5,9 @@ An evaluation is there once its run's EvaluationCreated is, and stays when its j
 
 from typing import Any, Final, NamedTuple
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import JobNotFoundError, LedgerError
-from jobledger.domain.names import parse_name
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.labeling.comparisons import Run, read_comparisons
 from jobledger.infra.google.labeling.evaluation_filters import render

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from jobledger.domain import errors
-from jobledger.domain.canonical import JsonObject
-from jobledger.domain.evaluation import CONFIG, check_job, check_numbers
-from jobledger.domain.filters import Filter, Restriction
 from jobledger.domain.job import Job
-from jobledger.domain.schedules import parse_schedule
+from jobledger.domain.metrics.evaluation import CONFIG, check_job, check_numbers
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.filters import Filter, Restriction
+from jobledger.domain.values.schedules import parse_schedule
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.labeling import evaluations, spec_sets
 from jobledger.infra.google.labeling.evaluation_filters import of_model

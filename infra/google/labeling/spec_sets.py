@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import orjson
 from jobledger.domain import errors
-from jobledger.domain.canonical import JsonObject
-from jobledger.domain.names import parse_name
 from jobledger.domain.states import MAY_EXECUTE
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.wire import messages
 from jobledger.infra.google.wire.calls import Call, Method, in_thread

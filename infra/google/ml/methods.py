@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filters import Filter, Restriction
 from jobledger.domain.job import Job
-from jobledger.domain.labels import from_google, google_labels, parse_google_labels
-from jobledger.domain.moments import Clock
 from jobledger.domain.states import JobState
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.filters import Filter, Restriction
+from jobledger.domain.values.labels import from_google, google_labels, parse_google_labels
+from jobledger.domain.values.moments import Clock
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.wire import iam, messages
 from jobledger.infra.google.wire.calls import AS_OF, Call, Method, Methods, moment_of

@@ -4,12 +4,12 @@ import re
 import secrets
 from typing import Final
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import EtagMismatchError, InvalidFieldError, JobExistsError
-from jobledger.domain.filters import Filter, Restriction
 from jobledger.domain.job import Job
-from jobledger.domain.labels import from_google, google_labels, parse_google_labels
 from jobledger.domain.states import JobState
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.filters import Filter, Restriction
+from jobledger.domain.values.labels import from_google, google_labels, parse_google_labels
 from jobledger.infra.google.ml.methods import cancelled_by
 from jobledger.infra.google.vertex import operations
 from jobledger.infra.google.vertex.resources import API, Resource, check_running, shown

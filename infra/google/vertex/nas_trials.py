@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.google.vertex.jobs import MAX_PAGE, USUAL_PAGE, parent_of
 from jobledger.infra.google.vertex.resources import API
 from jobledger.infra.google.wire.calls import Call, moment_of

@@ -6,10 +6,10 @@ It is done when its job's history says so, whoever asks, and however much later.
 
 from typing import Final
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import JobNotFoundError
 from jobledger.domain.job import Job, fold
 from jobledger.domain.states import ENDINGS
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.google.vertex.resources import RESOURCES, Resource, shown

@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.commands import CancelJob, DeleteJob, JobCommand
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.ml.methods import cancelled_by
 from jobledger.infra.google.vertex.jobs import parent_of

@@ -2,11 +2,11 @@
 
 from typing import Final, NamedTuple
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import IllegalTransitionError
 from jobledger.domain.job import Job
-from jobledger.domain.labels import google_labels
 from jobledger.domain.states import LIVE, JobState
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.labels import google_labels
 from jobledger.infra.google.wire import messages
 from jobledger.infra.google.wire.dialects import JOB_STATES, PIPELINE_STATES, States
 from jobledger.infra.google.wire.resources import (

@@ -10,10 +10,10 @@ from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerError
 from jobledger.domain.job import Job
-from jobledger.domain.moments import AsOf, AtTime, Clock, parse_as_of
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.moments import AsOf, AtTime, Clock, parse_as_of
 from jobledger.infra.access.tokens import Caller, Role, check
 from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.eventstore.stored_event import RecordedEvent

@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filters import All, Ever, Filter, Not, Restriction, Some, parse_filter
 from jobledger.domain.states import JobState as S
+from jobledger.domain.values.filters import All, Ever, Filter, Not, Restriction, Some, parse_filter
 
 ML_STATES: Final = {
     **{state: state.name for state in S},

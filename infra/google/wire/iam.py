@@ -3,8 +3,8 @@
 import base64
 from typing import Final
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import EtagMismatchError, InvalidFieldError, JobNotFoundError
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.eventstore.stored_event import RecordedEvent, up_to
 from jobledger.infra.google.wire import messages
 from jobledger.infra.google.wire.calls import Call, moment_of

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.canonical import JsonObject
 
 Paths = tuple[tuple[str, ...], ...]
 

@@ -14,8 +14,8 @@ from importlib import resources
 from typing import Any, Final
 
 import orjson
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.google.wire import nesting
 from jobledger.infra.google.wire.scalars import SCALARS, Check, Refused, kind_of, shown
 

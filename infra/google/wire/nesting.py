@@ -7,7 +7,7 @@ checks included. Free JSON is made of messages, too, and of more than one would 
 import re
 from typing import Any, Final
 
-from jobledger.domain.canonical import MAX_INTEGER
+from jobledger.domain.values.canonical import MAX_INTEGER
 from jobledger.infra.google.wire.scalars import SCALARS, Check, Refused, double, kind_of, string
 
 MAX_DEPTH: Final = 96

@@ -1,6 +1,6 @@
 """Pages (AIP-158): of jobs, and of what is no job, where each goes on behind what the last one showed."""
 
-from jobledger.domain.filters import Filter
+from jobledger.domain.values.filters import Filter
 from jobledger.infra.google.wire.calls import Call, moment_of
 from jobledger.infra.google.wire.dialects import Translation, read_filter
 from jobledger.infra.read.page_tokens import PageCursor, PageTokens

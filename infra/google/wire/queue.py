@@ -14,9 +14,9 @@ from threading import Lock
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.job import Job
-from jobledger.domain.moments import Clock
-from jobledger.domain.names import project_of
 from jobledger.domain.states import JobState, state_after
+from jobledger.domain.values.moments import Clock
+from jobledger.domain.values.names import project_of
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated

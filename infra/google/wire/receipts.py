@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
-from jobledger.domain.canonical import JsonObject
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.wire.calls import Call, Face, Method
 

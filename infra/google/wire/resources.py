@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import CANCELLED
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.google.wire import details
 from jobledger.infra.google.wire.messages import Api
 

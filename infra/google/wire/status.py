@@ -8,8 +8,8 @@ import re
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain import errors as domain
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import LedgerError
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra import errors as infra
 from jobledger.infra.evaluation import errors as labeling
 from jobledger.infra.google.wire.calls import UnimplementedError, UnknownMethodError

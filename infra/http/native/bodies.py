@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
-from jobledger.domain import canonical
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import DECIDED, MAX_ATTEMPT
+from jobledger.domain.values import canonical
+from jobledger.domain.values.canonical import JsonObject
 from pydantic import (
     AwareDatetime,
     BaseModel,

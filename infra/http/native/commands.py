@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from jobledger.domain import commands
 from jobledger.domain.commands import Command
 from jobledger.domain.data import parse
-from jobledger.domain.names import parse_name
+from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.http.native.bodies import About, body_model
 from jobledger.infra.http.native.routes import Json, NativeRoutes, about_of, recorded_json

@@ -3,9 +3,9 @@
 from typing import Final
 
 from fastapi import APIRouter, Request
-from jobledger.domain.canonical import JsonObject
-from jobledger.domain.filters import All, Filter, Restriction, parse_filter
-from jobledger.domain.names import parse_name
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.filters import All, Filter, Restriction, parse_filter
+from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.tokens import Caller, Role
 from jobledger.infra.eventstore.json_view import event_json, job_json, moment_json
 from jobledger.infra.http.native.routes import (

@@ -4,9 +4,9 @@ from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.names import parse_name, parse_text
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.names import parse_name, parse_text
 from jobledger.infra.access.tokens import Caller, Role
 from jobledger.infra.evaluation.tasks.label_studio import export_task, import_answers
 from jobledger.infra.evaluation.tasks.labeling import Answered, answer

@@ -3,9 +3,9 @@
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.names import parse_name
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.errors import PermissionDeniedError, ProofError
 from jobledger.infra.http.native.routes import Json, NativeRoutes

@@ -5,14 +5,14 @@ from contextlib import suppress
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.data import parse
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerError
 from jobledger.domain.events import EVENT_TYPES, Updated, Updating
-from jobledger.domain.mending import as_object
-from jobledger.domain.names import parse_name
 from jobledger.domain.reports import parse_report
 from jobledger.domain.states import state_after
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.mending import as_object
+from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.tokens import Caller, Role, check
 from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.eventstore.verbs import About as AboutEvent

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import Query, Request, Response
-from jobledger.domain.canonical import JsonObject
-from jobledger.domain.names import parse_text, parse_time, parse_trace_parent
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.names import parse_text, parse_time, parse_trace_parent
 from jobledger.infra.access.tokens import Caller, Role, check
 from jobledger.infra.eventstore.json_view import event_json, job_json
 from jobledger.infra.eventstore.verbs import About

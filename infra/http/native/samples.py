@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.names import parse_name
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.evaluation.samples.reading import read_page, read_spoilt
 from jobledger.infra.evaluation.samples.recording import Prediction, Sampled

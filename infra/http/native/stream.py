@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 from jobledger.domain.errors import InvalidFieldError, LedgerError
-from jobledger.domain.names import parse_name
+from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.tokens import Caller, Role
 from jobledger.infra.errors import OverloadedError
 from jobledger.infra.eventstore.json_view import event_json

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.names import parse_name
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.tokens import Caller
 from jobledger.infra.history.explain import why
 from jobledger.infra.http.pages.routes import PageRoutes

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from jobledger.domain.filters import Filter
+from jobledger.domain.values.filters import Filter
 from jobledger.infra.access.tokens import Caller, Role, check
 from jobledger.infra.errors import PermissionDeniedError, UnauthenticatedError
 from jobledger.infra.google.wire.status import status_of

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from jobledger.domain import canonical
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values import canonical
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.upkeep.verify import Finding

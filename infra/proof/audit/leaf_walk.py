@@ -5,9 +5,9 @@ from functools import lru_cache
 from itertools import islice
 from typing import Final, NamedTuple
 
-from jobledger.domain import leaves
-from jobledger.domain.leaves import SALT_SIZE, TILE
-from jobledger.domain.merkle import HASH_SIZE
+from jobledger.domain.proof import leaves
+from jobledger.domain.proof.leaves import SALT_SIZE, TILE
+from jobledger.domain.proof.merkle import HASH_SIZE
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.proof.audit.damage import Ranges

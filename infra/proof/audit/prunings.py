@@ -3,9 +3,9 @@
 from collections import defaultdict
 from typing import Final
 
-from jobledger.domain import canonical
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.leaves import digest_of_positions
+from jobledger.domain.proof.leaves import digest_of_positions
+from jobledger.domain.values import canonical
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.upkeep.verify import Finding

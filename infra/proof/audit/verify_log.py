@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from jobledger.domain.leaves import TILE
-from jobledger.domain.merkle import HASH_SIZE, root_of
+from jobledger.domain.proof.leaves import TILE
+from jobledger.domain.proof.merkle import HASH_SIZE, root_of
 from jobledger.infra.errors import BrokenLedgerError, ProofError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated

@@ -1,4 +1,4 @@
--- Events as their leaves have them (domain/leaves.py): the position, which is not in the leaf, the
+-- Events as their leaves have them (domain/proof/leaves.py): the position, which is not in the leaf, the
 -- data, which is committed to, and then all that is in it. first and last are rendered, as COPY takes
 -- no parameters.
 COPY (

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from jobledger.domain import leaves, merkle
-from jobledger.domain.leaves import SALT_SIZE, TILE
-from jobledger.domain.merkle import HASH_SIZE
+from jobledger.domain.proof import leaves, merkle
+from jobledger.domain.proof.leaves import SALT_SIZE, TILE
+from jobledger.domain.proof.merkle import HASH_SIZE
 from jobledger.infra.errors import ForkedError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated

@@ -1,12 +1,12 @@
-"""Leaves as they are read from the events: a row of binary COPY holds a leaf's content, see domain/leaves.py."""
+"""Leaves as they are read from the events: a row of binary COPY holds a leaf's content, see domain/proof/leaves.py."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import Final, NamedTuple, Self
 
-from jobledger.domain.leaves import SALT_SIZE, VERSION, Entry, commit
-from jobledger.domain.merkle import hash_leaf
+from jobledger.domain.proof.leaves import SALT_SIZE, VERSION, Entry, commit
+from jobledger.domain.proof.merkle import hash_leaf
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
 from psycopg.errors import error_from_result

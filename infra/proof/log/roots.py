@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from jobledger.domain import merkle
-from jobledger.domain.leaves import TILE
-from jobledger.domain.merkle import HASH_SIZE
+from jobledger.domain.proof import merkle
+from jobledger.domain.proof.leaves import TILE
+from jobledger.domain.proof.merkle import HASH_SIZE
 from jobledger.infra.proof.log.tree import TILE_HEIGHT, tile_of
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import Any, Final, NamedTuple, TypeVar
 
-from jobledger.domain import merkle
-from jobledger.domain.leaves import TILE
-from jobledger.domain.merkle import HASH_SIZE, Node
+from jobledger.domain.proof import merkle
+from jobledger.domain.proof.leaves import TILE
+from jobledger.domain.proof.merkle import HASH_SIZE, Node
 from jobledger.infra.errors import BrokenLedgerError, ForkedError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated

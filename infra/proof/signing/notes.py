@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from jobledger.domain.merkle import HASH_SIZE
+from jobledger.domain.proof.merkle import HASH_SIZE
 from jobledger.infra.errors import ProofError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from jobledger.domain import merkle
+from jobledger.domain.proof import merkle
 from jobledger.infra.errors import ForkedError, ProofError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated

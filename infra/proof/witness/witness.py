@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Final, NamedTuple, Self
 
-from jobledger.domain import merkle
+from jobledger.domain.proof import merkle
 from jobledger.infra.errors import ProofError
 from jobledger.infra.proof.signing import notes
 from jobledger.infra.proof.witness.state_file import Memory

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from jobledger.domain.evaluation import Plan
-from jobledger.domain.examples import Box, SpoiltError, Truth, read_truth
+from jobledger.domain.metrics.evaluation import Plan
+from jobledger.domain.metrics.examples import Box, SpoiltError, Truth, read_truth
 
 SAME_BOX: Final = 0.5
 """Boxes of two people with at least this intersection over union are of the same thing."""

@@ -6,10 +6,10 @@ import re
 from contextlib import suppress
 from typing import Any, Final, Literal, NamedTuple
 
-from jobledger.domain import canonical
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.evaluation import ANNOTATIONS, Plan
-from jobledger.domain.examples import SpoiltError, example_key
+from jobledger.domain.metrics.evaluation import ANNOTATIONS, Plan
+from jobledger.domain.metrics.examples import SpoiltError, example_key
+from jobledger.domain.values import canonical
 
 _KINDS: Final = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),

@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Final
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.job_ids import MAX_ID, display_name, job_id, original_id
-from jobledger.domain.labels import parse_labels
+from jobledger.domain.values.job_ids import MAX_ID, display_name, job_id, original_id
+from jobledger.domain.values.labels import parse_labels
 
 __all__ = [
     "CLOCK_SKEW", "EARLIEST", "MAX_ID", "MAX_TEXT",

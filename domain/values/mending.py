@@ -24,8 +24,8 @@ from collections.abc import Set as AbstractSet
 from datetime import date
 from typing import Any, Final
 
-from jobledger.domain.canonical import MAX_INTEGER, JsonObject
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.canonical import MAX_INTEGER, JsonObject
 
 MARKS: Final = "@mended"
 PERSONAL: Final = "@personal"

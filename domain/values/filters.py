@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filter_text import Text, unquoted, without_strings
+from jobledger.domain.values.filter_text import Text, unquoted, without_strings
 
 if TYPE_CHECKING:
     # Imported where text is parsed: most programs never filter, and lark takes long to import.

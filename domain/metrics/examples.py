@@ -12,8 +12,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeGuard
 
-from jobledger.domain import canonical
-from jobledger.domain.evaluation import Plan
+from jobledger.domain.metrics.evaluation import Plan
+from jobledger.domain.values import canonical
 
 MAX_BYTES: Final = 256 * 1024
 """Of one prediction's input, and of its output."""

@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.names import project_of
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.names import project_of
 
 CONFIG: Final = "evaluationJobConfig"
 BOXES: Final = "IMAGE_BOUNDING_BOX_ANNOTATION"

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
-from jobledger.domain import canonical
-from jobledger.domain.canonical import JsonObject
-from jobledger.domain.mending import PERSONAL, Mender, sha256, whole
+from jobledger.domain.values import canonical
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.mending import PERSONAL, Mender, sha256, whole
 
 GAP: Final = " … "
 """Stands for what was left out."""

@@ -1,0 +1,1 @@
+"""Metrics: what was predicted compared with what is true, and how far annotators agree."""

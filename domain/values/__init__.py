@@ -1,0 +1,1 @@
+"""Values: JSON, names, labels, times, schedules and filters, checked and encoded."""
