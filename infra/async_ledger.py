@@ -15,8 +15,8 @@ from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
 from jobledger.domain.values.moments import Clock
 from jobledger.domain.values.names import parse_name
-from jobledger.infra.eventstore.async_committer import AsyncCommitter
 from jobledger.infra.eventstore.async_writer import AsyncWriter
+from jobledger.infra.eventstore.commit.async_committer import AsyncCommitter
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import About, AboutReport, Verbs
 from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent

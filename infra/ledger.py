@@ -18,7 +18,7 @@ from jobledger.domain.values.moments import Clock
 from jobledger.infra.analytics import analysis
 from jobledger.infra.background import Activity, BackgroundWorker
 from jobledger.infra.evaluation.samples import recording
-from jobledger.infra.eventstore.committer import Committer
+from jobledger.infra.eventstore.commit.committer import Committer
 from jobledger.infra.eventstore.verbs import Verbs
 from jobledger.infra.eventstore.writer import Writer
 from jobledger.infra.forwarding import to_reader, to_store, to_writer

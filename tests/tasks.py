@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 from jobledger import AsyncLedger
-from jobledger.infra.eventstore.appender import LOCK_HEAD
+from jobledger.infra.eventstore.commit.appender import LOCK_HEAD
 from jobledger.infra.postgres.connections import AsyncConnection
 
 BLOCKED = """

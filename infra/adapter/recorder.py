@@ -21,10 +21,10 @@ from jobledger.domain.errors import BeyondEndError, LedgerError, VersionConflict
 from jobledger.domain.job import Job
 from jobledger.infra.adapter.mapper import notification_of, rows_of, stored_event_of
 from jobledger.infra.errors import LedgerUnavailableError
-from jobledger.infra.eventstore.appender import Appender
-from jobledger.infra.eventstore.committer import Committer
+from jobledger.infra.eventstore.commit.appender import Appender
+from jobledger.infra.eventstore.commit.committer import Committer
+from jobledger.infra.eventstore.commit.pending import DecidedWrite
 from jobledger.infra.eventstore.feed import READ_SIZE
-from jobledger.infra.eventstore.pending import DecidedWrite
 from jobledger.infra.eventstore.stored_event import Placed
 from jobledger.infra.postgres import migrate, sql
 from jobledger.infra.postgres.connections import Connection, connect, conninfo, schema_of

@@ -7,9 +7,9 @@ from jobledger.domain.commands import JobCommand
 from jobledger.domain.data import Data
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
-from jobledger.infra.eventstore.async_committer import AsyncCommitter
+from jobledger.infra.eventstore.commit.async_committer import AsyncCommitter
+from jobledger.infra.eventstore.commit.pending import JobWrite
 from jobledger.infra.eventstore.feed import Feed
-from jobledger.infra.eventstore.pending import JobWrite
 from jobledger.infra.eventstore.verbs import About
 from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent, Step, WritePath
 from jobledger.infra.privacy.subject_keys import SubjectKeys

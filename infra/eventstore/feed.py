@@ -7,7 +7,7 @@ from typing import Any, Final
 from jobledger.domain.errors import BeyondEndError
 from jobledger.domain.states import EVALUATION, JobState, state_after
 from jobledger.infra.errors import LedgerUnavailableError
-from jobledger.infra.eventstore.appender import READ_HISTORY
+from jobledger.infra.eventstore.commit.appender import READ_HISTORY
 from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated

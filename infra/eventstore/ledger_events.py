@@ -11,8 +11,8 @@ from jobledger.domain.job import Job
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.errors import OwnerNeededError
-from jobledger.infra.eventstore.appender import READ_VERSIONS, Appender
-from jobledger.infra.eventstore.pending import Pending
+from jobledger.infra.eventstore.commit.appender import READ_VERSIONS, Appender
+from jobledger.infra.eventstore.commit.pending import Pending
 from jobledger.infra.eventstore.stored_event import Placed, foreign_row
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated

@@ -23,9 +23,15 @@ from jobledger.domain.job import Job, decide, fold, judge
 from jobledger.domain.reports import encoded, mended
 from jobledger.domain.values import names
 from jobledger.infra.eventstore.attempts import with_attempt
-from jobledger.infra.eventstore.batch import JobCache
+from jobledger.infra.eventstore.commit.batch import JobCache
+from jobledger.infra.eventstore.commit.pending import (
+    Intent,
+    JobsWrite,
+    JobWrite,
+    Pending,
+    Provenance,
+)
 from jobledger.infra.eventstore.feed import Feed
-from jobledger.infra.eventstore.pending import Intent, JobsWrite, JobWrite, Pending, Provenance
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import About, AboutReport
 from jobledger.infra.privacy.envelope import MARKER

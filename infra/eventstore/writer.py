@@ -8,11 +8,11 @@ from jobledger.domain.data import Data
 from jobledger.domain.errors import LedgerError, VersionConflictError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job
-from jobledger.infra.eventstore.bulk import BulkWrite, bulk_writes
-from jobledger.infra.eventstore.committer import Committer
+from jobledger.infra.eventstore.commit.bulk import BulkWrite, bulk_writes
+from jobledger.infra.eventstore.commit.committer import Committer
+from jobledger.infra.eventstore.commit.pending import JobWrite, Pending
+from jobledger.infra.eventstore.commit.resumed import ResumedWrite
 from jobledger.infra.eventstore.feed import Feed
-from jobledger.infra.eventstore.pending import JobWrite, Pending
-from jobledger.infra.eventstore.resumed import ResumedWrite
 from jobledger.infra.eventstore.verbs import About, AboutReport
 from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent, Step, WritePath
 from jobledger.infra.privacy.subject_keys import SubjectKeys

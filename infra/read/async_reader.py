@@ -15,7 +15,7 @@ from typing import Final, Generic, TypeVar
 import psycopg
 from jobledger.domain.job import Job
 from jobledger.infra.errors import LedgerUnavailableError
-from jobledger.infra.eventstore.appender import READ_JOBS
+from jobledger.infra.eventstore.commit.appender import READ_JOBS
 from jobledger.infra.postgres.connections import AsyncConnection, connect_async, translated
 from jobledger.projections.jobs import job_of
 

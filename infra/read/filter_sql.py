@@ -84,7 +84,7 @@ COLUMNS: Final[dict[str, Column]] = {
 
 GOOGLE_LABELS: Final = "google_labels"
 """Labels by the keys and values that Google's APIs show, as domain/values/labels.py maps them."""
-GOOGLE_LABEL: Final = sql.load(__package__, "google_label").decode()
+GOOGLE_LABEL: Final = sql.template(__package__, "google_label")
 KEYED: Final = frozenset({"labels", GOOGLE_LABELS, "spec", "output"})
 """Fields of which `FIELD:KEY` asks whether they have the key."""
 
@@ -151,7 +151,7 @@ class Rendering:
                 text = SQL("(labels ->> {}::text)").format(self.parameter(".".join(key)))
                 return JsonField(None, text)
             case (name, *key) if name == GOOGLE_LABELS and key:
-                return JsonField(None, SQL(GOOGLE_LABEL).format(self.parameter(".".join(key))))
+                return JsonField(None, GOOGLE_LABEL.format(self.parameter(".".join(key))))
             case ("spec" | "output" as column, *path) if path:
                 at = self.parameter(path)
                 parts = {"column": SQL(column), "path": at}

@@ -19,7 +19,7 @@ from typing import Final
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.job import Job
 from jobledger.infra.errors import InputError
-from jobledger.infra.eventstore.appender import READ_JOBS
+from jobledger.infra.eventstore.commit.appender import READ_JOBS
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.store import Store

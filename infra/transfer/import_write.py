@@ -9,8 +9,8 @@ from jobledger.domain.events import Contradicted, Event
 from jobledger.domain.job import Job, evolve
 from jobledger.domain.values import canonical
 from jobledger.infra.errors import InputError
-from jobledger.infra.eventstore.appender import Appender
-from jobledger.infra.eventstore.pending import Pending
+from jobledger.infra.eventstore.commit.appender import Appender
+from jobledger.infra.eventstore.commit.pending import Pending
 from jobledger.infra.eventstore.stored_event import Placed, row_of
 from jobledger.infra.eventstore.stored_event import Row as EventRow
 from jobledger.infra.postgres import sql

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from jobledger.infra.eventstore.appender import LOCK_HEAD
+from jobledger.infra.eventstore.commit.appender import LOCK_HEAD
 from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated

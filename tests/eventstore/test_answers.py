@@ -12,7 +12,7 @@ from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.errors import LedgerUnavailableError
-from jobledger.infra.eventstore.appender import LOCK_HEAD
+from jobledger.infra.eventstore.commit.appender import LOCK_HEAD
 from jobledger.infra.upkeep.verify import verify
 
 from tests.forms import Opener

@@ -15,7 +15,7 @@ from jobledger import (
 )
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.events import ProgressReported, Started
-from jobledger.infra.eventstore.batch import MAX_BATCH_WRITES
+from jobledger.infra.eventstore.commit.batch import MAX_BATCH_WRITES
 from jobledger.infra.upkeep.verify import verify
 
 from tests.loops import Factory

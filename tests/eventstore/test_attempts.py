@@ -17,7 +17,7 @@ from jobledger.domain.events import EVENT_TYPES, Event, parse_data
 from jobledger.domain.job import Job, evolve, fold, judge, replay
 from jobledger.domain.states import EVALUATION_JOBS, TERMINAL, JobState, state_after
 from jobledger.infra import Ledger
-from jobledger.infra.eventstore.pending import DecidedWrite
+from jobledger.infra.eventstore.commit.pending import DecidedWrite
 from jobledger.infra.eventstore.stored_event import Row, row_of
 from jobledger.infra.history.explain import why
 from jobledger.infra.transfer.perfetto import attempts as drawn_attempts

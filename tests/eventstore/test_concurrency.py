@@ -11,7 +11,7 @@ import pytest
 from jobledger.domain.errors import IllegalTransitionError
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
-from jobledger.infra.eventstore.appender import LOCK_HEAD
+from jobledger.infra.eventstore.commit.appender import LOCK_HEAD
 from jobledger.infra.upkeep.verify import verify
 
 from tests.forms import Opener

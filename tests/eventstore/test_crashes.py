@@ -17,8 +17,8 @@ import psycopg
 import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.errors import LedgerUnavailableError, StorageFullError
-from jobledger.infra.eventstore.appender import Appender
-from jobledger.infra.eventstore.async_appender import AsyncAppender
+from jobledger.infra.eventstore.commit.appender import Appender
+from jobledger.infra.eventstore.commit.async_appender import AsyncAppender
 from jobledger.infra.upkeep.verify import verify
 from psycopg.pq.abc import PGresult
 

@@ -11,7 +11,7 @@ from string import Formatter
 import pytest
 from jobledger.domain.events import Created, Event, Started
 from jobledger.infra import Ledger
-from jobledger.infra.eventstore.appender import FIND_REQUESTS, READ_HISTORY, READ_JOBS
+from jobledger.infra.eventstore.commit.appender import FIND_REQUESTS, READ_HISTORY, READ_JOBS
 from jobledger.infra.eventstore.feed import READ_EVENTS
 from jobledger.infra.read.reader import READ_JOB
 

@@ -1,4 +1,4 @@
--- Proof: a Merkle tree (RFC 6962) over all events, grown after they were written. See domain/proof/leaves.py
+-- Proof: a Merkle tree (RFC 6962) over all events, grown after they were written. See domain/leaves.py
 -- for what a leaf is, and C2SP's tlog-tiles for tiles.
 --
 -- What stands here can be made again from the events but for the salts' keys, and proves nothing

@@ -11,8 +11,8 @@ from jobledger.domain.errors import LedgerError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job
 from jobledger.domain.values.names import parse_name, parse_text, parse_time, parse_trace_parent
-from jobledger.infra.eventstore.appender import Appender
-from jobledger.infra.eventstore.pending import Pending, fold_all, placed_names
+from jobledger.infra.eventstore.commit.appender import Appender
+from jobledger.infra.eventstore.commit.pending import Pending, fold_all, placed_names
 from jobledger.infra.eventstore.stored_event import Placed, Row, row_of
 from jobledger.infra.postgres import sql
 from jobledger.infra.privacy.envelope import MARKER, Key

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from jobledger.infra.eventstore.async_appender import AsyncAppender
-from jobledger.infra.eventstore.batch import MAX_BATCH_WRITES, Batch, JobCache, refuse_closed
-from jobledger.infra.eventstore.committer import Committer
-from jobledger.infra.eventstore.pending import Pending
+from jobledger.infra.eventstore.commit.async_appender import AsyncAppender
+from jobledger.infra.eventstore.commit.batch import MAX_BATCH_WRITES, Batch, JobCache, refuse_closed
+from jobledger.infra.eventstore.commit.committer import Committer
+from jobledger.infra.eventstore.commit.pending import Pending
 
 
 class AsyncCommitter:

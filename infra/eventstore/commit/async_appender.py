@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import psycopg
 from jobledger.domain.job import Job
-from jobledger.infra.eventstore.appender import (
+from jobledger.infra.eventstore.commit.appender import (
     APPEND,
     FIND_REQUESTS,
     READ_JOBS,

@@ -17,9 +17,9 @@ from threading import Lock, Thread
 from typing import Final
 
 from jobledger.infra.errors import LedgerUnavailableError
-from jobledger.infra.eventstore.appender import Appender
-from jobledger.infra.eventstore.batch import MAX_BATCH_WRITES, Batch, JobCache, refuse_closed
-from jobledger.infra.eventstore.pending import Pending, first_versions
+from jobledger.infra.eventstore.commit.appender import Appender
+from jobledger.infra.eventstore.commit.batch import MAX_BATCH_WRITES, Batch, JobCache, refuse_closed
+from jobledger.infra.eventstore.commit.pending import Pending, first_versions
 from jobledger.infra.eventstore.stored_event import Placed
 from jobledger.infra.postgres.connections import Connection, translated
 from psycopg.errors import UniqueViolation

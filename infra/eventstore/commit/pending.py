@@ -16,7 +16,7 @@ from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError, LedgerError, RequestReusedError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job, fold, recorded
-from jobledger.infra.eventstore.appender import Appender
+from jobledger.infra.eventstore.commit.appender import Appender
 from jobledger.infra.eventstore.stored_event import (
     Placed,
     RecordedEvent,

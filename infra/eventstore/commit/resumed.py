@@ -6,8 +6,8 @@ from typing import Any, Final
 from jobledger.domain.errors import VersionConflictError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job
-from jobledger.infra.eventstore.appender import FIND_EVENTS, Appender
-from jobledger.infra.eventstore.bulk import BulkWrite
+from jobledger.infra.eventstore.commit.appender import FIND_EVENTS, Appender
+from jobledger.infra.eventstore.commit.bulk import BulkWrite
 from jobledger.infra.eventstore.stored_event import Placed
 
 IsRepeated = Callable[[bytes, bytes], bool]

@@ -11,7 +11,7 @@ from typing import Final
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
 from jobledger.infra.errors import LedgerUnavailableError
-from jobledger.infra.eventstore.pending import Pending, changes
+from jobledger.infra.eventstore.commit.pending import Pending, changes
 from jobledger.infra.eventstore.stored_event import Placed, Row
 from jobledger.projections.jobs import Change
 

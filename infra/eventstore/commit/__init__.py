@@ -1,0 +1,1 @@
+"""The group commit: writes that wait together, decided, appended and answered."""
