@@ -151,7 +151,7 @@ class Rendering:
                 text = SQL("(labels ->> {}::text)").format(self.parameter(".".join(key)))
                 return JsonField(None, text)
             case (name, *key) if name == GOOGLE_LABELS and key:
-                return JsonField(None, GOOGLE_LABEL.format(self.parameter(".".join(key))))
+                return JsonField(None, GOOGLE_LABEL.format(key=self.parameter(".".join(key))))
             case ("spec" | "output" as column, *path) if path:
                 at = self.parameter(path)
                 parts = {"column": SQL(column), "path": at}

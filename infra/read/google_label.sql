@@ -6,5 +6,5 @@
                  THEN left(concat(CASE WHEN l.key ~ '^[0-9]' THEN 'k_' END, lower(translate(l.key, './', '__'))), 64)
                  ELSE l.key END AS key
  ) AS shown
- WHERE shown.key = {}::text
+ WHERE shown.key = {key}::text
  ORDER BY l.key <> shown.key, l.key COLLATE "C" LIMIT 1)
