@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple, Self
 
 import orjson
-from jobledger.domain.commands import CreateJob, JobCommand
+from jobledger.domain.commands import JobCommand
 from jobledger.domain.data import Data
 from jobledger.domain.errors import (
     InvalidFieldError,
@@ -83,11 +83,7 @@ class _At(NamedTuple):
 class WritePath:
     """The steps of each kind of write; it waits for nothing itself."""
 
-    def __init__(
-        self, cache: JobCache, feed: Feed, keys: SubjectKeys, *, ahead: bool = True
-    ) -> None:
-        """`ahead`: callers decide while other writes are committed; or else whoever commits does."""
-        self._ahead = ahead
+    def __init__(self, cache: JobCache, feed: Feed, keys: SubjectKeys) -> None:
         self._cache = cache
         self._feed = feed
         self._keys = keys
@@ -103,11 +99,10 @@ class WritePath:
         intent = (yield self._encrypt(request, at)) if personal else _intent(request, at.given)
         # 1. What is this job now, as far as this process knows?
         job = self._cache.find(name)
-        # 2. Which events does the request make happen to it, and what are their bytes? Threads
-        #    leave that to the committer, so that they do not fight over the interpreter's lock.
+        # 2. Which events does the request make happen to it, and what are their bytes?
         mend = None if personal else _mend_of(request, at)
         write = JobWrite(name, intent, at.provenance, encrypted=personal, mend=mend)
-        self._prepare(write, request, job)
+        write.decide_ahead(job)
         # 3. Wait until a commit has taken it, with whatever else waits. On a job that was out of
         #    date, the committer decides again.
         yield [write]
@@ -116,7 +111,7 @@ class WritePath:
             history = yield partial(self._feed.history, name)
             past = [event.event for event in history]
             write = JobWrite(name, intent, at.provenance, encrypted=personal, past=past, mend=mend)
-            write.try_to_prepare(fold(Job(name=name), past))
+            write.decide_ahead(fold(Job(name=name), past))
             yield [write]
         # 5. Answer: what was written, now or by the same request before, or why it was not.
         if write.used_for == name:
@@ -155,7 +150,7 @@ class WritePath:
             intent = (yield self._encrypt(data, at)) if personal else _intent(data, at.given)
             mend = None if personal else _mend_of(data, at)
             write = JobWrite(name, intent, at.provenance, encrypted=personal, mend=mend)
-            self._prepare(write, data, jobs.get(name) or self._cache.find(name))
+            write.decide_ahead(jobs.get(name) or self._cache.find(name))
             if write.before is not None:
                 jobs[name] = write.after
             outcomes.append(write)
@@ -181,13 +176,6 @@ class WritePath:
             return Recorded.by(_checked(write))
         except LedgerError as error:
             return error
-
-    def _prepare(self, write: JobWrite, request: Data | JobCommand, job: Job | None) -> None:
-        """Decides ahead, if callers do so, on a job that may be out of date."""
-        if self._ahead:
-            write.try_to_prepare(job or Job(name=write.name))
-        if job is None and (write.before or isinstance(request, CreateJob)):
-            write.assumed_new = {write.name: write.before or Job(name=write.name)}
 
     def _encrypt(self, request: Data | JobCommand, at: _At) -> Callable[[], Intent]:
         """Makes the intent of the encrypted request; that refuses what cannot be encrypted."""

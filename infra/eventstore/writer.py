@@ -26,7 +26,7 @@ class Writer:
     def __init__(self, committer: Committer, feed: Feed, keys: SubjectKeys) -> None:
         self.committer = committer
         self._keys = keys
-        self._path = WritePath(committer.cache, feed, keys, ahead=False)
+        self._path = WritePath(committer.cache, feed, keys)
 
     def write(self, name: str, request: Data | JobCommand, about: About) -> JobWrite:
         """Writes what the request makes happen; returns how it was settled."""

@@ -490,7 +490,11 @@ def test_googles_parser_reads_the_same_from_a_body_and_from_its_normal_form(
     google: Any, job: str, data: st.DataObject
 ) -> None:
     body = data.draw(bodies(VERTEX, job))
-    parsed = VERTEX.parse(job, body, output=True)
+    try:
+        parsed = VERTEX.parse(job, body, output=True)
+    except InvalidFieldError as error:
+        assert "(2^53 - 1)" in error.why  # Google's own parser rounds it.
+        return
 
     assert VERTEX.parse(job, parsed, output=True) == parsed
     # Documents are newer than the client: it does not know all fields. Of a CustomJob it does.

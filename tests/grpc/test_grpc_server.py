@@ -58,7 +58,7 @@ def parent(project: str) -> str:
      "projects/p/locations/l/customJobs/1/operations/2", "projects/p/locations/l/customJobs/ü",
      "projects/p/locations/l/customJobs/1:cancel", "projects/p/locations/l/customJobs/a%2Fb",
      "projects/p/locations/l/customJobs/1\n", "projects/p/locations/l/customJobs/\0",
-     "projects/p/locations/l/customJobs/" + "x" * 129, "projects/p/locations/l/customJobs/" + "ü" * 1_000,
+     "projects/p/locations/l/customJobs/" + "x" * 2_049, "projects/p/locations/l/customJobs/" + "ü" * 1_000,
      "ü" * 1_000],
 )  # fmt: skip
 def test_bad_names_are_refused(google: Clients, name: str) -> None:

@@ -321,7 +321,7 @@ def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> No
         f"{TOLD}?at=soon": "'soon' is none of",
         f"{TOLD}?ledger=other": "the link is of the ledger 'other'",
         "nonsense": "is not of the form projects/PROJECT/jobs/ID",
-        "projects/p/jobs/" + "x" * 5_000: "is not of the form",
+        "projects/p/jobs/" + "x" * 5_000: "is not a job's name",
     }.items():
         answer = page.goto(f"{site.url}/jobs/{path}")
         assert answer is not None

@@ -16,7 +16,6 @@ from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
 from jobledger.projections.jobs import Change, job_of
 from psycopg import pq
-from psycopg.generators import execute
 
 APPEND: Final = sql.load(__package__, "append")
 LOCK_HEAD: Final = sql.load(__package__, "lock_head")
@@ -116,26 +115,9 @@ class Appender:
         parameters = append_parameters(rows, request_ids, changes)
         self.in_doubt = True
         # Straight to libpq: psycopg's cursor costs as much again as the round trip.
-        return self._placed(self._pg.exec_prepared(b"append", parameters), len(rows))  # type: ignore[arg-type] # None is NULL
-
-    def send(
-        self, rows: Sequence[Row], request_ids: Sequence[str], changes: Iterable[Change]
-    ) -> None:
-        """Begins the same; `placed` ends it."""
-        parameters = append_parameters(rows, request_ids, changes)
-        self.in_doubt = True
-        self._pg.send_query_prepared(b"append", parameters)
-        self._pg.flush()
-
-    def placed(self, count: int) -> Placed:
-        """Where the rows that were sent, so many, were written; raises what `append` does."""
-        results: list[pq.abc.PGresult] = self.connection.wait(execute(self._pg))
-        return self._placed(results[-1], count)
-
-    def _placed(self, result: pq.abc.PGresult, count: int) -> Placed:
-        self._check(result)
+        result = self._check(self._pg.exec_prepared(b"append", parameters))  # type: ignore[arg-type] # None is NULL
         self.in_doubt = self._pg.transaction_status != pq.TransactionStatus.IDLE
-        return placed_of(result, count)
+        return placed_of(result, len(rows))
 
     def advance(self, count: int) -> Placed:
         """Takes the next positions, in a transaction that will write so many events there."""

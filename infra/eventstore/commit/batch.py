@@ -94,7 +94,6 @@ class Batch:
             if current.issuperset(write.names):
                 self._refused.append((write, error))
             else:
-                write.assumed_new = {}
                 self.retry_alone.append(write)
 
     @property

@@ -20,7 +20,6 @@ from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore.commit.appender import Appender
 from jobledger.infra.eventstore.commit.batch import MAX_BATCH_WRITES, Batch, JobCache, refuse_closed
 from jobledger.infra.eventstore.commit.pending import Pending, first_versions
-from jobledger.infra.eventstore.stored_event import Placed
 from jobledger.infra.postgres.connections import Connection, translated
 from psycopg.errors import UniqueViolation
 
@@ -50,8 +49,6 @@ class Committer:
         self._committing = Lock()
         # Who holds `_committing` owns the appender and may change the cache.
         self._appender: Appender | None = None
-        self._settled: list[_Caller] = []
-        """Callers to be answered once the next batch is on its way."""
         self._closed = False
         self._thread = Thread(target=self._serve, name="jobledger-committer", daemon=True)
         self._thread.start()
@@ -92,16 +89,7 @@ class Committer:
             with self._committing:
                 callers = self._with_waiting(caller)
                 self._commit_all([write for each in callers for write in each.writes])
-                self._answer()
-                self._settled = callers
-                if self._queue.empty():
-                    self._answer()
-        self._answer()
-
-    def _answer(self) -> None:
-        if self._settled:
-            wake(self._settled)
-            self._settled = []
+                wake(callers)
 
     def _refuse_waiting(self) -> None:
         """Wakes those who came while it was closed; whoever comes later does so itself."""
@@ -148,7 +136,8 @@ class Committer:
             batch.decide(
                 appender.find_requests(batch.unknown_requests), appender.load(batch.unknown_jobs)
             )
-            placed = self._append(appender, batch)
+            rows = batch.rows
+            placed = appender.append(rows, batch.requests, batch.changes) if rows else None
         except Exception:
             doubt = self._appender is not None and self._appender.in_doubt
             for write in writes:
@@ -159,17 +148,6 @@ class Committer:
         for write in batch.retry_alone:
             self.cache.forget(write.names)
         return batch.retry_alone
-
-    def _append(self, appender: Appender, batch: Batch) -> Placed | None:
-        """Writes what was decided; the callers of the batch before are answered meanwhile."""
-        rows = batch.rows
-        if not rows:
-            return None
-        if not self._settled:
-            return appender.append(rows, batch.requests, batch.changes)
-        appender.send(rows, batch.requests, batch.changes)
-        self._answer()
-        return appender.placed(len(rows))
 
     def _commit_carefully(self, write: Pending, *, doubt: bool) -> None:
         """Settles one write, whatever it takes."""

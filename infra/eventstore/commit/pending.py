@@ -153,10 +153,15 @@ class JobWrite(Pending):
         self.before, self.after, self.rows = job, after, rows
         self.prepared = {self.name: change(job, after)} if rows else {}
 
-    def try_to_prepare(self, job: Job) -> None:
-        """The same; what is refused is decided again once it is known what the job is now."""
+    def decide_ahead(self, job: Job | None) -> None:
+        """Decides in its caller's time, on a job that may be out of date; None: it is taken for new.
+
+        What is refused is decided again once it is known what the job is now.
+        """
         with suppress(LedgerError):
-            self.prepare(job)
+            self.prepare(job or Job(name=self.name))
+        if job is None and self.before is not None:
+            self.assumed_new = {self.name: self.before}
 
     def decide(self, jobs: dict[str, Job]) -> None:
         """Decides anew unless the job is the one it was prepared on."""
