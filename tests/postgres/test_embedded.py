@@ -1,0 +1,39 @@
+"""The embedded server, begun by several processes at once."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BEGIN = """
+import sys
+from pathlib import Path
+from jobledger.infra.postgres.embedded import server_dsn
+sys.stdin.read(1)
+print(server_dsn(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_begin_at_once_find_one_server(tmp_path: Path) -> None:
+    home = tmp_path / "new" / "home"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", BEGIN, str(home)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=dict(os.environ),
+        )
+        for _ in range(4)
+    ]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    told = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, told
+    assert len({dsn for dsn, _ in told}) == 1
