@@ -66,10 +66,17 @@ def test_dragging_the_cursor_changes_the_list_and_the_address(
     page.mouse.up()
     expect(page.locator("#as-of")).to_contain_text("2011-05-02")
     page.wait_for_url(re.compile("at=2011-05-02"))
-    at = query(visitor)["at"]
-    shown = page.locator("#list tbody th").first
-    (newest,) = site.ledger.list(limit=1, as_of=at)
-    expect(shown).to_have_text(newest.name)
+
+    def shows_the_newest_of_then() -> bool:
+        (newest,) = site.ledger.list(limit=1, as_of=query(visitor)["at"])
+        return page.locator("#list tbody th").first.inner_text().strip() == newest.name
+
+    # The address and the list follow the cursor, each in its own time.
+    for _ in range(50):
+        if shows_the_newest_of_then():
+            break
+        page.wait_for_timeout(100)
+    assert shows_the_newest_of_then()
     assert visitor.errors == []
 
 
