@@ -1,0 +1,40 @@
+"""A pytest plugin for `scripts/mutants`: tests that need no server, the same examples each time, short tests first."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+import pytest
+from hypothesis import Phase, settings
+
+_NEEDS: Final = {"dsn", "browser"}
+"""Fixtures that start a server or a browser."""
+_STATS: Final = Path("mutmut-stats.json")
+"""What mutmut writes of its first run: among other things, how long each test took."""
+
+settings.register_profile(
+    "mutants",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselects tests that need a server, and runs the shortest of the others first."""
+    left_out = [item for item in items if not _NEEDS.isdisjoint(getattr(item, "fixturenames", ()))]
+    config.hook.pytest_deselected(items=left_out)
+    seconds = _durations()
+    kept = [item for item in items if item not in left_out]
+    items[:] = sorted(kept, key=lambda item: seconds.get(item.nodeid, 0.0))
+
+
+def _durations() -> dict[str, float]:
+    if not _STATS.exists():
+        return {}
+    durations: dict[str, float] = json.loads(_STATS.read_text())["duration_by_test"]
+    return durations
