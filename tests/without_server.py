@@ -1,4 +1,7 @@
-"""A pytest plugin for `scripts/mutants`: tests that need no server, the same examples each time, short tests first."""
+"""A pytest plugin for `scripts/mutants`: tests that need no server, the same examples each time, short tests first.
+
+A test fails if it takes ten times as long as in mutmut's first run, so that an endless loop ends soon.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ _NEEDS: Final = {"dsn", "browser"}
 _STATS: Final = Path("mutmut-stats.json")
 """What mutmut writes of its first run: among other things, how long each test took."""
 
+_LEAST_SECONDS: Final = 5.0
+
 settings.register_profile(
     "mutants",
     derandomize=True,
@@ -28,13 +33,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Deselects tests that need a server, and runs the shortest of the others first."""
     left_out = [item for item in items if not _NEEDS.isdisjoint(getattr(item, "fixturenames", ()))]
     config.hook.pytest_deselected(items=left_out)
-    seconds = _durations()
-    kept = [item for item in items if item not in left_out]
-    items[:] = sorted(kept, key=lambda item: seconds.get(item.nodeid, 0.0))
+    items[:] = [item for item in items if item not in left_out]
+    if seconds := _durations():
+        items.sort(key=lambda item: seconds.get(item.nodeid, 0.0))
+        for item in items:
+            longest = max(_LEAST_SECONDS, 10 * seconds.get(item.nodeid, 0.0))
+            item.add_marker(pytest.mark.timeout(longest))
 
 
 def _durations() -> dict[str, float]:
     if not _STATS.exists():
         return {}
-    durations: dict[str, float] = json.loads(_STATS.read_text())["duration_by_test"]
+    durations: dict[str, float] = json.loads(_STATS.read_text()).get("duration_by_test", {})
     return durations

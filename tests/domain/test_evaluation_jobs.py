@@ -169,7 +169,8 @@ def test_limits_are_accepted_themselves() -> None:
 
 
 def test_a_job_without_an_input_is_kept_and_cannot_be_planned() -> None:
-    for spec in ({}, {CONFIG: {}}, {CONFIG: {"inputConfig": {}}}, {CONFIG: None}):
+    specs: list[JsonObject] = [{}, {CONFIG: {}}, {CONFIG: {"inputConfig": {}}}, {CONFIG: None}]
+    for spec in specs:
         check_job(spec)
         check_numbers(spec.get(CONFIG) or {}, "")
         with pytest.raises(InvalidFieldError) as caught:
@@ -234,7 +235,7 @@ def test_a_plan_of_a_body_that_says_little_is_the_defaults() -> None:
     [("textClassificationConfig", TEXT), ("imageClassificationConfig", IMAGE)],
 )
 def test_answers_are_aggregated_as_the_configuration_of_labels_says(field: str, of: str) -> None:
-    config = {field: {"answerAggregationType": "NO_AGGREGATION"}}
+    config: dict[str, Any] = {field: {"answerAggregationType": "NO_AGGREGATION"}}
     assert read_plan(spec_of(of, **config)).aggregation == "NO_AGGREGATION"
 
 

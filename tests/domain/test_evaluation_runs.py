@@ -109,7 +109,13 @@ def test_the_last_run_and_open_runs_are_read_of_the_output() -> None:
     output = lived(Created(), FIRST, SECOND, EvaluationCreated(run=1)).output
     assert last_run(output) == LastRun(2, datetime(2026, 6, 2, 10, tzinfo=UTC), 5)
     assert open_runs(output) == [2]
-    for nothing in (None, {}, {"lastRun": "none", "openRuns": {}}, {"attempts": []}):
+    without: list[JsonObject | None] = [
+        None,
+        {},
+        {"lastRun": "none", "openRuns": {}},
+        {"attempts": []},
+    ]
+    for nothing in without:
         assert last_run(nothing) == LastRun(0, None, 0)
         assert open_runs(nothing) == []
     assert tell({"openRuns": "none", "attempts": {}}, FAILED) == {
@@ -118,7 +124,7 @@ def test_the_last_run_and_open_runs_are_read_of_the_output() -> None:
 
 
 def test_of_an_output_only_what_runs_tell_is_kept() -> None:
-    runs = {"attempts": [], "lastRun": {}, "openRuns": []}
+    runs: JsonObject = {"attempts": [], "lastRun": {}, "openRuns": []}
     assert kept(runs | {"accuracy": 1}) == runs
     assert kept({"openRuns": [1], "accuracy": 1}) == {"openRuns": [1]}
     assert (kept(None), kept({})) == ({}, {})
