@@ -1,11 +1,13 @@
 """A pytest plugin for `scripts/mutants`: tests that need no server, the same examples each time, short tests first.
 
+Functions of the program that cache what they return forget it, or a mutant would be answered from the program's cache.
 A test fails if it takes ten times as long as in mutmut's first run, so that an endless loop ends soon.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +28,15 @@ settings.register_profile(
     deadline=None,
     phases=(Phase.explicit, Phase.generate),
 )
+
+
+def pytest_sessionstart() -> None:
+    """Clears the caches of functions, which mutmut's first runs filled in this process."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("jobledger."):
+            for value in list(vars(module).values()):
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
 
 
 @pytest.hookimpl(trylast=True)
