@@ -231,3 +231,8 @@ def test_of_two_boxes_the_one_that_overlaps_more_is_of_the_same_thing() -> None:
         found = agree([drawn(at(0.5)), drawn(*map(at, others))], BOXED)
         assert found is not None
         assert [round(each.x0, 6) for each in found.boxes] == [0.505]
+
+
+def test_a_box_that_begins_at_the_middle_of_another_may_be_half_of_it() -> None:
+    whole, half = Box("cat", 0, 0, 4, 1), Box("cat", 2, 0, 4, 1)
+    assert agree([drawn(whole), drawn(half)], BOXED) == drawn(Box("cat", 1, 0, 4, 1))
