@@ -316,3 +316,15 @@ def test_a_folder_is_of_the_checkpoint_that_is_in_it(tmp_path: Path) -> None:
     signature = SigningKey.generate("example.com/log", SIGNATURE).sign(checkpoint.text)
     (tmp_path / CHECKPOINT).write_text(str(Note(checkpoint.text, (signature,))))
     assert _published(tmp_path) == checkpoint
+
+
+def test_rows_of_a_range_are_told_by_both_ends() -> None:
+    rows = [row_of(position, b"{}", ENTRIES[0]) for position in range(3, 9)]
+    assert are_at(rows, 3, 8)
+    assert are_at([], 3, 2)
+    for first, last in ((3, 9), (2, 8), (4, 9), (2, 7), (3, 7)):
+        assert not are_at(rows, first, last)
+    shifted = [*rows[:-1], row_of(9, b"{}", ENTRIES[0])]
+    assert not are_at(shifted, 3, 8)
+    assert _first_gap(shifted, 3) == 8
+    assert _first_gap(rows, 3) == 9
