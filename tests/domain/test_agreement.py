@@ -236,3 +236,10 @@ def test_of_two_boxes_the_one_that_overlaps_more_is_of_the_same_thing() -> None:
 def test_a_box_that_begins_at_the_middle_of_another_may_be_half_of_it() -> None:
     whole, half = Box("cat", 0, 0, 4, 1), Box("cat", 2, 0, 4, 1)
     assert agree([drawn(whole), drawn(half)], BOXED) == drawn(Box("cat", 1, 0, 4, 1))
+
+
+def test_boxes_agree_though_other_boxes_are_between_them() -> None:
+    first, between = Box("cat", 0, 0, 4, 4), Box("cat", 0.125, 20, 4.125, 24)
+    same, far = Box("cat", 0.25, 0, 4.25, 4), Box("cat", 50, 0, 54, 4)
+    found = agree([drawn(first, between), drawn(same, far)], BOXED)
+    assert found == drawn(Box("cat", 0.125, 0, 4.125, 4))

@@ -121,6 +121,7 @@ def test_a_late_report_with_a_new_id_begins_nothing_after_the_end() -> None:
         (e.Succeeded(), False),
         (e.Queued(run_id="a"), True),
         (e.Queued(run_id="b"), False),
+        (e.Queued(run_id="c"), True),
         (report(e.Queued, attempt=2), False),
     ],
 )
@@ -146,6 +147,7 @@ def test_a_retry_of_the_attempt_that_is_current_is_known_already() -> None:
         assert repeats_retry(said, job) == known
         assert not repeats_retry(said, lived(*TWICE, kind="evaluationJobs"))
     assert not repeats_retry(e.Retried(run_id="b"), lived(e.Created()))
+    assert repeats_retry(e.Retried(run_id="a"), lived(*TWICE[:2]))
 
 
 def test_a_report_is_recorded_with_the_attempts_it_begins() -> None:
@@ -154,8 +156,8 @@ def test_a_report_is_recorded_with_the_attempts_it_begins() -> None:
     assert settled(e.Started(), job, 0) == e.Started()
     assert settled(e.Retried(), job, 1) == e.Retried()
     assert settled(e.Queued(), job, 1).json_object() == {"attemptsBegun": 1, "attempt": 3}
-    assert settled(report(e.Queued, attempt=5), job, 3).json_object() == {
-        "attemptsBegun": 3, "attempt": 5,
+    assert settled(report(e.Queued, attempt=9), job, 3).json_object() == {
+        "attemptsBegun": 3, "attempt": 9,
     }  # fmt: skip
     assert settled(e.Retried(), job, 0).json_object() == {"attemptsBegun": 0}
     assert settled(e.Queued(attempts_begun=4), job, 0).json_object() == {}

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jobledger.domain import canonical
-from jobledger.domain.canonical import MAX_INTEGER
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.times import read_instant
+from jobledger.domain.values import canonical
+from jobledger.domain.values.canonical import MAX_INTEGER
+from jobledger.domain.values.times import read_instant
 
 LARGE = MAX_INTEGER + 1
 ONLY = f"and JSON numbers are exact up to {MAX_INTEGER} (2^53 - 1) only: write it as a string"

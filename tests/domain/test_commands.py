@@ -19,7 +19,7 @@ from jobledger.domain.commands import (
     RetryJob,
     UpdateJob,
 )
-from jobledger.domain.data import Data
+from jobledger.domain.data import Data, Status
 from jobledger.domain.errors import (
     EtagMismatchError,
     IllegalTransitionError,
@@ -51,7 +51,7 @@ from jobledger.domain.events import (
     Updating,
     placement_of,
 )
-from jobledger.domain.job import Job, decide, evolve, judge, replay
+from jobledger.domain.job import Job, decide, evolve, fold, judge, project_job, replay
 
 from tests.given import NAME, given
 
@@ -270,3 +270,65 @@ def test_evolve_leaves_the_job_before_as_it_was() -> None:
     before = job.model_copy()
     after = evolve(job, Event(NAME, 2, Started(), BEGIN + HOUR))
     assert (job, after.version, after.start_time) == (before, 2, BEGIN + HOUR)
+
+
+@pytest.mark.parametrize(
+    ("past", "error", "message"),
+    [
+        ((NEW, Failed()), {"code": 2, "message": ""}, ""),
+        ((NEW, Failed(error=Status(code=14, message="lost"))), {"code": 14, "message": "lost"}, "lost"),
+        ((NEW, Cancelled()), {"code": 1, "message": ""}, None),
+        ((NEW, Cancelled(reason="no")), {"code": 1, "message": "no"}, "no"),
+        ((NEW, Cancelling(reason="no")), None, "no"),
+        ((NEW, Cancelling(reason="no"), Cancelled()), {"code": 1, "message": "no"}, "no"),
+        ((NEW, Cancelling(reason="no"), Cancelled(reason="yes")), {"code": 1, "message": "yes"}, "yes"),
+        ((NEW, Failed(), Retried()), None, None),
+        ((NEW, Started()), None, None),
+    ],
+)  # fmt: skip
+def test_the_error_is_that_of_the_state(
+    past: tuple[Data, ...], error: dict[str, Any] | None, message: str | None
+) -> None:
+    job, _ = lived(*past)
+    assert (job.error, job.error_message) == (error, message)
+
+
+def test_events_are_folded_by_their_versions() -> None:
+    job, events = lived(NEW, Started(), Failed(), Retried())
+    assert fold(Job(name=NAME), events[::-1]) == job
+    assert fold(fold(Job(name=NAME), events[:2]), events[:1:-1]) == job
+    assert project_job(None, []) is None
+    assert project_job(job, []) is job
+    assert project_job(None, events) == job
+    assert project_job(None, events[:1]) == lived(NEW)[0]
+    assert project_job(lived(NEW, Started())[0], events[2:]) == job
+
+
+def test_an_event_that_occurred_earlier_takes_effect_with_the_last_one() -> None:
+    job, _ = lived(NEW, Started())
+    after = evolve(job, Event(NAME, 3, Paused(), BEGIN + HOUR / 2))
+    assert (after.update_time, after.effective_time) == (BEGIN + HOUR, None)
+    assert after.last_effect == BEGIN + HOUR
+
+
+def test_several_facts_of_a_late_report_need_no_past() -> None:
+    job, _ = lived(NEW, Started(), ProgressReported())
+    report = named(Succeeded, attempt=2)
+    facts = judge(report, job, BEGIN + 1.5 * HOUR)
+    assert facts == (Started(attempts_begun=1, inferred=True), report)
+
+
+def test_a_late_report_that_names_a_new_attempt_begins_none_after_the_end() -> None:
+    job, events = lived(NEW, Started(), Failed())
+    report = Started(run_id="c")
+    (fact,) = judge(report, job, BEGIN + 3 * HOUR)
+    assert fact == named(Started, runId="c", attemptsBegun=1, attempt=2)
+    (fact,) = judge(report, job, BEGIN + 1.5 * HOUR, events)
+    assert isinstance(fact, Contradicted)
+
+
+def test_a_late_report_is_placed_as_it_is_recorded() -> None:
+    job, events = lived(NEW, LabelsChanged(labels={}))
+    (fact,) = judge(named(Started, attempt="r7"), job, BEGIN + HOUR / 2, events)
+    placement = {"after": 1, "latest": True}
+    assert fact.json_object() == {"attempt": "r7", "runId": "r7", "@placed": placement}

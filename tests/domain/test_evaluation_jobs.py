@@ -6,9 +6,8 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.evaluation import (
+from jobledger.domain.metrics.evaluation import (
     COCO_IOU,
     Names,
     Plan,
@@ -17,6 +16,7 @@ from jobledger.domain.evaluation import (
     names_of,
     read_plan,
 )
+from jobledger.domain.values.canonical import JsonObject
 
 from tests.evaluation_jobs import CONFIG, KEYS, TEXT, spec_of
 

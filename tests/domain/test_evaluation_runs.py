@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from jobledger.domain.canonical import JsonObject
 from jobledger.domain.commands import DeleteJob, JobCommand, ResumeJob, StepRun
 from jobledger.domain.data import Data
 from jobledger.domain.errors import IllegalTransitionError
@@ -43,6 +42,7 @@ from jobledger.domain.runs import (
     tell,
 )
 from jobledger.domain.states import JobState
+from jobledger.domain.values.canonical import JsonObject
 
 BEGIN = datetime(2026, 6, 1, 10, tzinfo=UTC)
 TIME = "2026-06-02T10:00:00Z"

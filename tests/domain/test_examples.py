@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jobledger.domain.evaluation import Plan, read_plan
-from jobledger.domain.examples import (
+from jobledger.domain.metrics.evaluation import Plan, read_plan
+from jobledger.domain.metrics.examples import (
     MAX_LABELS,
     Box,
     Predicted,
@@ -23,7 +23,7 @@ from jobledger.domain.examples import (
     read_prediction,
     read_truth,
 )
-from jobledger.domain.showing import Shown, show
+from jobledger.domain.metrics.showing import Shown, show
 
 from tests.evaluation_jobs import KEYS, TEXT, spec_of
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.filter_text import quoted, unquoted
-from jobledger.domain.filters import (
+from jobledger.domain.values.filter_text import quoted, unquoted
+from jobledger.domain.values.filters import (
     MAX_DEPTH,
     MAX_LENGTH,
     All,

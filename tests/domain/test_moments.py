@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.moments import (
+from jobledger.domain.values.moments import (
     AsOf,
     AtPosition,
     AtTime,

@@ -12,9 +12,9 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jobledger.domain import leaves, merkle
-from jobledger.domain.leaves import SALT_SIZE, TILE, Entry
-from jobledger.domain.merkle import HASH_SIZE
+from jobledger.domain.proof import leaves, merkle
+from jobledger.domain.proof.leaves import SALT_SIZE, TILE, Entry
+from jobledger.domain.proof.merkle import HASH_SIZE
 from jobledger.infra.errors import ForkedError
 from jobledger.infra.proof.log.growth import Growth, _edge, _first_gap
 from jobledger.infra.proof.log.leaves import Stored, are_at, hash_rows, position_of
@@ -116,11 +116,11 @@ def test_a_copy_of_roots_goes_its_own_way() -> None:
 
 
 def test_only_the_tiles_that_sizes_end_in_are_kept() -> None:
-    hashes = leaf_hashes(2 * TILE)
-    roots = Roots([TILE, 2 * TILE - 1])
-    roots.add(hashes[: TILE * HASH_SIZE])
-    roots.add(hashes[TILE * HASH_SIZE :])
-    assert list(roots._kept) == [1]
+    hashes, tile = leaf_hashes(3 * TILE), TILE * HASH_SIZE
+    roots = Roots([TILE, 3 * TILE - 1])
+    for number in range(3):
+        roots.add(hashes[number * tile : (number + 1) * tile])
+    assert list(roots._kept) == [2]
 
 
 @pytest.mark.parametrize("full", [1, 2, 3, 6])
@@ -157,6 +157,7 @@ def test_tiles_grow_over_leaves_and_fill_up_the_level_above(steps: list[int]) ->
     expected = {(0, number): each for number, each in enumerate(leaf_tiles)}
     expected |= {(1, 0): b"".join(full)} if full else {}
     assert {place: bytes(edge.hashes) for place, edge in growth.changed.items()} == expected
+    assert all(type(edge.number) is int for edge in growth.changed.values())
     keys = [edge.key for (level, _), edge in growth.changed.items() if level == 0]
     assert all(key is not None and len(key) == SALT_SIZE for key in keys)
     assert len(set(keys)) == len(keys)
