@@ -130,6 +130,8 @@ ACCEPTED = [
     (TEXT_JOB, f"{CONFIG}.textClassificationConfig", {"answerAggregationType": "UNANIMOUS_VOTE"}),
     (SEVERAL, f"{CONFIG}.textClassificationConfig", {"allowMultiLabel": True}),
     (SEVERAL, f"{CONFIG}.textClassificationConfig", None),
+    (changed(TEXT_JOB, f"{CONFIG}.textClassificationConfig", {"allowMultiLabel": False}),
+     f"{INPUT}.classificationMetadata", {}),
     (PEOPLES_JOB, f"{HUMAN}.annotatedDatasetDisplayName", "x" * 64),
     (PEOPLES_JOB, f"{HUMAN}.annotatedDatasetDescription", "x" * 10_000),
     (PEOPLES_JOB, f"{HUMAN}.labelGroup", "-_aZ9" * 25),
@@ -161,6 +163,12 @@ def test_an_unknown_annotation_is_told_which_there_are() -> None:
 @pytest.mark.parametrize("spec", [TEXT_JOB, IMAGE_JOB, BOX_JOB, PEOPLES_JOB, PEOPLES_IMAGES])
 def test_whole_jobs_are_accepted(spec: JsonObject) -> None:
     check_job(spec)
+
+
+def test_fields_are_named_from_the_job_on_unless_it_is_said_where_that_is() -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        check_job({"description": "x" * 25_001})
+    assert caught.value.field == "description"
 
 
 def test_limits_are_accepted_themselves() -> None:

@@ -229,3 +229,27 @@ def test_times_of_runs_are_in_utc() -> None:
         assert (caught.value.field, caught.value.why) == (
             "data.runTime", "Value error, is no moment in UTC",
         )  # fmt: skip
+
+
+def test_a_run_id_may_be_a_number_and_nothing_else_is_made_a_text() -> None:
+    for given_, kept in ((7, "7"), (0, "0"), ("r", "r"), (None, None)):
+        data = parse_data("Started", {"runId": given_})
+        assert isinstance(data, Started)
+        assert data.run_id == kept
+    for given_ in (True, 7.5, [7], ""):
+        with pytest.raises(InvalidFieldError) as caught:
+            parse_data("Started", {"runId": given_})
+        assert caught.value.field.startswith("data.runId")
+
+
+def test_an_error_needs_neither_a_code_nor_a_message() -> None:
+    for error, code, message in (
+        ("lost", 2, "lost"),
+        ({"message": "lost"}, 2, "lost"),
+        ({"code": 14}, 14, ""),
+        ({}, 2, ""),
+    ):
+        data = parse_data("Failed", {"error": error})
+        assert isinstance(data, Failed)
+        assert data.error is not None
+        assert (data.error.code, data.error.message) == (code, message)

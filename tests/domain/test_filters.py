@@ -47,6 +47,8 @@ A, C, E = is_("a", "b"), is_("c", "d"), is_("e", "f")
         ("ever(a = b OR c = d)", Ever(Some((A, C)))),
         ("a.b.c != 7.5", is_("a.b.c", "7.5", "!=")),
         ("a <= -7.5", is_("a", "-7.5", "<=")),
+        ("a = *x*", is_("a", "*x*")),
+        ("a = *x", is_("a", "*x")),
         ("a=-x.y.z", is_("a", "-x.y.z")),
         ('a."x y" : "z"', Restriction(("a", "x y"), ":", "z")),
         ('a = "he said \\"x\\""', is_("a", 'he said "x"')),
@@ -65,6 +67,7 @@ def test_a_filter_is_a_tree(text: str, tree: Filter) -> None:
     [
         ("a" * (MAX_LENGTH + 1), f"is longer than {MAX_LENGTH} characters"),
         ("a = \0", "holds a NUL character, or what is no character at all"),
+        ('a = "\udfff"', "holds a NUL character, or what is no character at all"),
         ('a = "\ud800"', "holds a NUL character, or what is no character at all"),
         ("(" * 51 + "a = b" + ")" * 51, "nests 51 deep, and 50 is the most"),
         ("a ! b", "cannot be read at column 3: a comparison was expected"),
@@ -144,6 +147,8 @@ def test_strings_say_what_was_quoted() -> None:
         assert said.text == text
         assert not said.ends_wild
         assert not said.begins_wild or text == "*"
+    assert quoted("a\nb\tc\r") == r'"a\nb\tc\r"'
+    assert unquoted(r'"\ud800"').text == "\ufffd"
     assert unquoted(r'"\u00fc\n\q"').text == "ü\nq"
     assert unquoted(r'"\ud83d\ude00"').text == "😀"
     assert unquoted(r'"x\\*"') == ("x\\*", False, True)

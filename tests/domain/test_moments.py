@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -38,7 +39,7 @@ def test_versions_and_positions_are_moments_by_themselves(text: str, moment: AsO
 
 
 @pytest.mark.parametrize(
-    ("text", "time"),
+    ("text", "at"),
     [
         ("now", NOW),
         (" NOW ", NOW),
@@ -65,13 +66,13 @@ def test_versions_and_positions_are_moments_by_themselves(text: str, moment: AsO
         (" 2026-05-01T10:00:00.25+02:00 ", datetime(2026, 5, 1, 8, 0, 0, 250_000, tzinfo=UTC)),
     ],
 )
-def test_times_are_on_the_occurred_clock_unless_another_is_named(text: str, time: datetime) -> None:
+def test_times_are_on_the_occurred_clock_unless_another_is_named(text: str, at: datetime) -> None:
     for clock in (None, "occurred", Clock.OCCURRED):
-        assert parse_as_of(text, clock, NOW) == AtTime(time, Clock.OCCURRED, None)
-        assert parse_as_of(f"{text}@12", clock, NOW) == AtTime(time, Clock.OCCURRED, 12)
+        assert parse_as_of(text, clock, NOW) == AtTime(at, Clock.OCCURRED, None)
+        assert parse_as_of(f"{text}@12", clock, NOW) == AtTime(at, Clock.OCCURRED, 12)
     for clock in ("recorded", Clock.RECORDED):
         found = parse_as_of(text, clock, NOW)
-        assert found == AtTime(time, Clock.RECORDED, None)
+        assert found == AtTime(at, Clock.RECORDED, None)
         assert isinstance(found, AtTime)
         assert found.time.tzinfo is UTC
 
@@ -126,6 +127,18 @@ def test_a_moment_is_written_as_it_is_asked_for() -> None:
         moment = Moment(7, NOW, clock)
         assert str(moment) == text
         assert parse_as_of(text, None, NOW) == moment.as_of
+
+
+def test_a_time_without_a_zone_is_in_utc_wherever_the_program_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        found = [parse_as_of(text, None, NOW) for text in ("2026-05-01", "2026-05-01T10:00")]
+    time.tzset()
+    day = datetime(2026, 5, 1, tzinfo=UTC)
+    assert found == [AtTime(day), AtTime(day + 10 * HOUR)]
 
 
 def test_a_moment_before_what_was_pruned_says_so() -> None:

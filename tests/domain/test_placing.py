@@ -145,6 +145,76 @@ def test_a_report_that_names_its_attempt_is_placed_within_it(
     )
 
 
+def test_an_attempt_without_an_id_is_none_of_those_with_one() -> None:
+    job, events = lived(Created(), Started(run_id="a"), Failed(), Retried(), Started(), Succeeded())
+    report = named(ProgressReported, runId="a")
+    for hours, placement in ((1.5, Placement(after=2)), (4.5, None)):
+        (fact,) = judge(report, job, BEGIN + hours * HOUR, events)
+        assert placement_of(fact) == placement
+
+
+def test_what_begins_an_attempt_may_follow_a_late_report() -> None:
+    again = Started(run_id="b", attempts_begun=1)
+    job, events = lived(Created(), Started(run_id="a"), again, Failed())
+    (fact,) = judge(Paused(), job, BEGIN + 1.5 * HOUR, events)
+    assert placement_of(fact) == Placement(after=2)
+
+
+def test_a_repeated_retry_is_not_placed_as_the_latest_state() -> None:
+    retried = Retried(run_id="b")
+    past = (
+        Created(),
+        Started(run_id="a"),
+        Failed(),
+        retried,
+        Started(run_id="b"),
+        Failed(),
+        LABELS,
+    )
+    job, events = lived(*past)
+    (fact,) = judge(retried, job, BEGIN + 5.5 * HOUR, events)
+    assert isinstance(fact, Contradicted)
+
+
+def test_among_events_of_one_time_a_report_is_placed_behind_those_that_came_before() -> None:
+    job, events = lived(*DONE)
+    at = BEGIN + HOUR
+    (first,) = judge(ProgressReported(), job, at, events)
+    assert placement_of(first) == Placement(after=2)
+    events.append(Event(NAME, 4, first, at))
+    (second,) = judge(Preparing(), fold(Job(name=NAME), events), at, events)
+    assert placement_of(second) == Placement(after=1)
+
+
+@pytest.mark.parametrize(
+    ("past", "report", "hours"),
+    [
+        ((Created(), Started(), LABELS), Failed(), 0.5),
+        ((Created(), Failed(), LABELS), Retried(), 0.5),
+        ((Created(), LABELS), LABELS, 1.5),
+        ((Created(), LABELS), Failed(), -1),
+    ],
+)
+def test_a_report_that_keeps_its_order_needs_no_past(
+    past: tuple[Data, ...], report: Data, hours: float
+) -> None:
+    assert judge(report, lived(*past)[0], BEGIN + hours * HOUR) == (report,)
+
+
+def test_what_may_belong_to_a_later_attempt_is_looked_for_in_the_past() -> None:
+    job, events = lived(Created(), Started(), Failed(), Retried(), Started(), LABELS)
+    at = BEGIN + 3.5 * HOUR
+    with pytest.raises(PastNeededError):
+        judge(Paused(), job, at)
+    assert judge(Paused(), job, at, events) == (Paused(),)
+
+
+def test_nothing_is_placed_on_a_job_that_was_never_created() -> None:
+    job, events = lived(Started(), Succeeded())
+    (fact,) = judge(ProgressReported(), job, BEGIN + HOUR / 2, events)
+    assert isinstance(fact, Contradicted)
+
+
 def test_a_placed_report_takes_effect_where_it_was_placed() -> None:
     job, events = lived(*DONE)
     at = BEGIN + 0.5 * HOUR
@@ -204,4 +274,6 @@ def test_evaluation_jobs_have_no_late_states() -> None:
     (fact,) = judge(Paused(), job, BEGIN + HOUR / 2, events)
     assert fact == Paused()
     (fact,) = judge(LabelsChanged(labels={"a": "b"}), job, BEGIN + HOUR / 2, events)
+    assert placement_of(fact) == Placement(after=1)
+    (fact,) = judge(named(ProgressReported, attempt=7), job, BEGIN + HOUR / 2, events)
     assert placement_of(fact) == Placement(after=1)

@@ -399,9 +399,10 @@ def test_no_interval_goes_beyond_the_last_year() -> None:
 
 
 def test_the_day_of_a_run_is_that_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    last = datetime(2026, 6, 1, 20, tzinfo=UTC)
+    last = datetime(2026, 6, 1, 11, 30, tzinfo=UTC)
     with monkeypatch.context() as patch:
-        patch.setenv("TZ", "Asia/Tokyo")
+        # Twelve hours behind UTC: it is still May there.
+        patch.setenv("TZ", "Etc/GMT+12")
         time.tzset()
         due = due_daily(parse_schedule("every 24 hours"), last)
     time.tzset()
