@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values import canonical
@@ -26,6 +26,13 @@ def nested(depth: int) -> Any:
     return value
 
 
+def keyed(depth: int) -> Any:
+    value: Any = LARGE
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
 @pytest.mark.parametrize(
     ("value", "why"),
     [
@@ -37,6 +44,7 @@ def nested(depth: int) -> Any:
         ({"a": 2**299 - 1}, f"a is the integer {2**299 - 1}, {ONLY}"),
         ({"a": 2**299}, f"a is the integer of 300 bits, {ONLY}"),
         ({"a": 2**20_000}, f"a is the integer of 20001 bits, {ONLY}"),
+        (keyed(100), f"{'.'.join('a' * 100)} is the integer {LARGE}, {ONLY}"),
         (nested(100), f"{'[0]' * 100} is the integer {LARGE}, {ONLY}"),
     ],
 )
@@ -47,13 +55,23 @@ def test_an_integer_that_is_too_large_is_named(value: Any, why: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [{"a": float("nan")}, [float("inf")], {"a": object()}, nested(101)]
+    "value", [{"a": float("nan")}, [float("inf")], {"a": object()}, nested(101), keyed(101)]
 )
 def test_what_else_is_no_json_is_told_so(value: Any) -> None:
     with pytest.raises(InvalidFieldError) as caught:
         canonical.encode_any(value)
     assert caught.value.field == "data"
     assert caught.value.why.startswith("is not JSON: ")
+    assert caught.value.why != "is not JSON: None"
+
+
+def test_lists_and_texts_have_canonical_bytes_too() -> None:
+    for value, encoded in (
+        ([1e21, 0.5], b"[1e+21,0.5]"),
+        ("\u00fc", '"\u00fc"'.encode()),
+        ([], b"[]"),
+    ):
+        assert canonical.encode_any(value) == encoded
 
 
 @pytest.mark.parametrize(
@@ -96,6 +114,10 @@ def test_data_is_an_object_or_refused(read: Callable[[bytes], Any]) -> None:
         assert caught.value.why.startswith("is not JSON: ")
 
 
+@example(number=MAX_INTEGER, as_text=True)
+@example(number=-MAX_INTEGER, as_text=False)
+@example(number=MAX_INTEGER - 1, as_text=False)
+@example(number=MAX_INTEGER + 1, as_text=True)
 @given(st.integers(-(10**30), 10**30), st.booleans())
 def test_large_integers_are_exact_as_they_are_given_and_doubles_as_they_are_stored(
     number: int, as_text: bool

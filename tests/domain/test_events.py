@@ -232,13 +232,15 @@ def test_times_of_runs_are_in_utc() -> None:
 
 
 def test_a_run_id_may_be_a_number_and_nothing_else_is_made_a_text() -> None:
-    for given_, kept in ((7, "7"), (0, "0"), ("r", "r"), (None, None)):
+    ids: list[tuple[object, str | None]] = [(7, "7"), (0, "0"), ("r", "r"), (None, None)]
+    others: list[object] = [True, 7.5, [7], ""]
+    for given_, kept in ids:
         data = parse_data("Started", {"runId": given_})
         assert isinstance(data, Started)
         assert data.run_id == kept
-    for given_ in (True, 7.5, [7], ""):
+    for other in others:
         with pytest.raises(InvalidFieldError) as caught:
-            parse_data("Started", {"runId": given_})
+            parse_data("Started", {"runId": other})
         assert caught.value.field.startswith("data.runId")
 
 
