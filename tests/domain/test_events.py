@@ -9,7 +9,7 @@ import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
-from jobledger.domain.data import PLACED
+from jobledger.domain.data import PLACED, Status, parse
 from jobledger.domain.errors import DataTooLargeError, InvalidFieldError, UnknownEventTypeError
 from jobledger.domain.events import (
     EVENT_TYPES,
@@ -255,3 +255,10 @@ def test_an_error_needs_neither_a_code_nor_a_message() -> None:
         assert isinstance(data, Failed)
         assert data.error is not None
         assert (data.error.code, data.error.message) == (code, message)
+
+
+def test_a_wrong_field_is_named_by_its_path_alone_where_no_prefix_is_given() -> None:
+    for given_, field in (({"code": 17, "message": ""}, "code"), ({"code": 1}, "message")):
+        with pytest.raises(InvalidFieldError) as caught:
+            parse(Status, given_)
+        assert caught.value.field == field
