@@ -82,6 +82,7 @@ _ISO: Final = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?\s*(?:Z|[+-]\d\d:?\d\d)?)?",
     re.IGNORECASE,
 )
+_SPACE_BEFORE_ZONE: Final = re.compile(r"\s+(?=[Z+-])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 WANTED: Final = "vN, @POSITION, an ISO 8601 time, '2h ago', or 'yesterday 14:00'"
 
@@ -126,7 +127,7 @@ def _time(text: str, now: datetime) -> datetime:
             date = now.date() - timedelta(days=day["day"] == "yesterday")
             return datetime.combine(date, at, UTC)
         if _ISO.fullmatch(said):
-            parsed = datetime.fromisoformat(text.strip())
+            parsed = datetime.fromisoformat(_SPACE_BEFORE_ZONE.sub("", said.upper()))
             return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise InvalidFieldError("as_of", f"{text!r} is no time: {error}") from error

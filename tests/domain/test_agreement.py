@@ -186,3 +186,60 @@ def test_an_answer_is_kept_so_that_it_reads_as_what_was_said(
 def test_what_is_no_answer_is_refused(annotation: str, said: Any) -> None:
     with pytest.raises(SpoiltError):
         read_answer(read_plan(spec_of(annotation)), said)
+
+
+def test_a_box_that_no_answer_can_be_is_told_why() -> None:
+    plan = read_plan(spec_of(BOXES))
+    for said in ([7], [box("cat", 0.1, 0.1, 0.2, 0.2), "cat"]):
+        with pytest.raises(SpoiltError) as caught:
+            read_answer(plan, said)
+        assert str(caught.value) == "a box is no {label, top_left: {x, y}, bottom_right: {x, y}}"
+    most = [box("cat", number / 200, 0, 1, 1) for number in range(100)]
+    assert len(read_answer(plan, most).boxes) == 100
+    with pytest.raises(SpoiltError) as caught:
+        read_answer(plan, [*most, box("cat", 0.9, 0, 1, 1)])
+    assert str(caught.value) == "there are 101 boxes, and 100 is the most"
+
+
+SIDES = st.integers(0, 6)
+
+
+@given(SIDES, SIDES, SIDES, SIDES, st.integers(1, 5), st.integers(1, 5))
+def test_overlap_is_the_shared_part_of_what_both_cover(
+    x: int, y: int, other_x: int, other_y: int, size: int, other_size: int
+) -> None:
+    one, other = at(x, y, size=size), at(other_x, other_y, size=other_size)
+    fields = {(a, b) for a in range(x, x + size) for b in range(y, y + size)}
+    others = {
+        (a, b)
+        for a in range(other_x, other_x + other_size)
+        for b in range(other_y, other_y + other_size)
+    }
+    assert overlap(one, other) == len(fields & others) / len(fields | others)
+
+
+def test_things_far_apart_are_each_agreed_on() -> None:
+    places = [(0.1, 0.12), (0.4, 0.42), (0.7, 0.72)]
+    answers = [drawn(*(at(pair[person]) for pair in places)) for person in (0, 1)]
+    found = agree(answers, BOXED)
+    assert found is not None
+    assert [round(each.x0, 6) for each in found.boxes] == [0.11, 0.41, 0.71]
+
+
+def test_of_two_boxes_the_one_that_overlaps_more_is_of_the_same_thing() -> None:
+    for others in ((0.51, 0.56), (0.56, 0.51)):
+        found = agree([drawn(at(0.5)), drawn(*map(at, others))], BOXED)
+        assert found is not None
+        assert [round(each.x0, 6) for each in found.boxes] == [0.505]
+
+
+def test_a_box_that_begins_at_the_middle_of_another_may_be_half_of_it() -> None:
+    whole, half = Box("cat", 0, 0, 4, 1), Box("cat", 2, 0, 4, 1)
+    assert agree([drawn(whole), drawn(half)], BOXED) == drawn(Box("cat", 1, 0, 4, 1))
+
+
+def test_boxes_agree_though_other_boxes_are_between_them() -> None:
+    first, between = Box("cat", 0, 0, 4, 4), Box("cat", 0.125, 20, 4.125, 24)
+    same, far = Box("cat", 0.25, 0, 4.25, 4), Box("cat", 50, 0, 54, 4)
+    found = agree([drawn(first, between), drawn(same, far)], BOXED)
+    assert found == drawn(Box("cat", 0.125, 0, 4.125, 4))

@@ -9,8 +9,19 @@ import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
+from jobledger.domain.data import PLACED, Status, parse
 from jobledger.domain.errors import DataTooLargeError, InvalidFieldError, UnknownEventTypeError
-from jobledger.domain.events import EVENT_TYPES, Created, Failed, Started, parse_data, read_data
+from jobledger.domain.events import (
+    EVENT_TYPES,
+    Created,
+    Failed,
+    Placement,
+    Started,
+    parse_data,
+    place,
+    placement_of,
+    read_data,
+)
 from jobledger.domain.values import canonical
 
 from tests.checkout import TESTS
@@ -166,3 +177,88 @@ def test_unknown_fields_are_kept_and_defaults_are_not_stored() -> None:
     assert parse_data("Failed", {"error": {"message": "m", "details": [1]}}) == Failed(
         error={"code": 2, "message": "m", "details": [1]}  # type: ignore[arg-type]
     )
+
+
+def test_a_placed_event_is_stored_under_a_schema_of_its_own() -> None:
+    placement = Placement(after=3, latest=True)
+    placed = place(Started(worker="w"), placement)
+    assert (placed.schema_number, type(placed).__name__) == (PLACED + 2, "Started")
+    assert placed.json_object() == {"worker": "w", "@placed": {"after": 3, "latest": True}}
+    assert placement_of(placed) == placement
+    assert placement_of(Started()) is None
+    stored = placed.encode()
+    assert read_data("Started", placed.schema_number, stored) == placed
+    assert read_data("Started", PLACED + 1, stored) == placed
+    assert placed.max_bytes == Started.max_bytes + 1024
+    # A field of that name is a further field of its reporter.
+    further = parse_data("Started", {"placed": 7})
+    assert place(further, placement).json_object()["placed"] == 7
+
+
+def test_a_report_cannot_place_itself() -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        place(parse_data("Started", {"@placed": 1}), Placement(after=1))
+    assert (caught.value.field, caught.value.why) == (
+        "data.@placed", "is a name that the ledger uses itself",
+    )  # fmt: skip
+
+
+def test_stored_data_that_cannot_be_is_told_by_its_field_or_type() -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        read_data("Queued", 2, b'{"queuePosition":"first"}')
+    assert caught.value.field == "data.queuePosition"
+    for type_, schema, shown in (
+        ("Exploded", 1, "'Exploded'"),
+        ("Exploded", PLACED + 1, "'Exploded'"),
+        ("Started", PLACED, "'Started (schema 100)'"),
+        ("Started", PLACED + 3, "'Started (schema 103)'"),
+    ):
+        with pytest.raises(UnknownEventTypeError) as unknown:
+            read_data(type_, schema, b"{}")
+        assert str(unknown.value) == f"type: there is no event type {shown}"
+
+
+def test_times_of_runs_are_in_utc() -> None:
+    for time in ("2026-06-01T10:00:00Z", "2026-06-01T10:00:00+00:00"):
+        assert (
+            parse_data("RunStarted", {"run": 1, "runTime": time}).json_object()["runTime"] == time
+        )
+    for time in ("2026-06-01T10:00:00+02:00", "2026-06-01T10:00:00"):
+        with pytest.raises(InvalidFieldError) as caught:
+            parse_data("RunStarted", {"run": 1, "runTime": time})
+        assert (caught.value.field, caught.value.why) == (
+            "data.runTime", "Value error, is no moment in UTC",
+        )  # fmt: skip
+
+
+def test_a_run_id_may_be_a_number_and_nothing_else_is_made_a_text() -> None:
+    ids: list[tuple[object, str | None]] = [(7, "7"), (0, "0"), ("r", "r"), (None, None)]
+    others: list[object] = [True, 7.5, [7], ""]
+    for given_, kept in ids:
+        data = parse_data("Started", {"runId": given_})
+        assert isinstance(data, Started)
+        assert data.run_id == kept
+    for other in others:
+        with pytest.raises(InvalidFieldError) as caught:
+            parse_data("Started", {"runId": other})
+        assert caught.value.field.startswith("data.runId")
+
+
+def test_an_error_needs_neither_a_code_nor_a_message() -> None:
+    for error, code, message in (
+        ("lost", 2, "lost"),
+        ({"message": "lost"}, 2, "lost"),
+        ({"code": 14}, 14, ""),
+        ({}, 2, ""),
+    ):
+        data = parse_data("Failed", {"error": error})
+        assert isinstance(data, Failed)
+        assert data.error is not None
+        assert (data.error.code, data.error.message) == (code, message)
+
+
+def test_a_wrong_field_is_named_by_its_path_alone_where_no_prefix_is_given() -> None:
+    for given_, field in (({"code": 17, "message": ""}, "code"), ({"code": 1}, "message")):
+        with pytest.raises(InvalidFieldError) as caught:
+            parse(Status, given_)
+        assert caught.value.field == field

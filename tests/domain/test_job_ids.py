@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import jobledger.names
 import pytest
 from hypothesis import example, given
@@ -99,3 +101,31 @@ def test_a_name_that_is_refused_says_what_would_be_one() -> None:
         parse_name("projects/p/jobs/a:b")
     assert "letters (A-Z, a-z), digits, _ . and -" in caught.value.why
     assert "a_x3A_b" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("original", "shown"),
+    [
+        ("a:b", "a:b"),
+        ("größe/1", "größe/1"),
+        ("a\0b", r"a\x00b"),
+        ("a\ud800", r"a\ud800"),
+        ("_", "_"),
+    ],
+)
+def test_an_id_that_is_encoded_is_displayed_as_it_was(original: str, shown: str) -> None:
+    assert display_name(original) == {"displayName": shown}
+    assert display_name("a_b.c-1") == {}
+
+
+def test_only_code_points_are_decoded() -> None:
+    assert original_id("a_x10FFFF_") == "a\U0010ffff"
+    assert original_id("a_x110000_") == "a_x110000_"
+    assert original_id("a_xFFFFFF_") == "a_xFFFFFF_"
+
+
+def test_an_id_that_is_too_long_ends_in_the_digest_of_all_of_it() -> None:
+    original = "\ud800" + "b" * 3_000
+    digest = hashlib.sha256(b"\xed\xa0\x80" + b"b" * 3_000).hexdigest()
+    assert job_id(original).endswith(f"bb_sha256_{digest}")
+    assert len(job_id(original)) == MAX_ID

@@ -89,3 +89,50 @@ def test_trace_parents_are_those_of_the_w3c() -> None:
     assert parse_trace_parent(parent) == parent
     with pytest.raises(InvalidFieldError):
         parse_trace_parent(parent.upper())
+
+
+SHOWN = [
+    ("x y", "'x y'"),
+    ("y" * 76 + " !", repr("y" * 76 + " !")),
+    ("y" * 77 + " !", "'" + "y" * 76 + "..."),
+]
+"""Values, and how a message shows them: 80 characters at most."""
+
+
+@pytest.mark.parametrize(("value", "shown"), SHOWN)
+def test_a_refusal_shows_the_value(value: str, shown: str) -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        parse_name(value)
+    assert caught.value.why == f"{shown} is not of the form projects/PROJECT/jobs/ID (AIP-122)"
+    with pytest.raises(InvalidFieldError) as caught:
+        parse_trace_parent(value)
+    assert (caught.value.field, caught.value.why) == (
+        "trace_parent", f"{shown} is not a W3C traceparent",
+    )  # fmt: skip
+    with pytest.raises(InvalidFieldError) as caught:
+        parse_text("actor", f"{value}\0"[-200:])
+    assert caught.value.field == "actor"
+    assert caught.value.why.endswith(" is not 1 to 256 printable characters")
+
+
+def test_texts_of_the_shortest_and_the_longest_length_are_taken() -> None:
+    for length in (1, 256):
+        assert parse_text("actor", "x" * length) == "x" * length
+    with pytest.raises(InvalidFieldError) as caught:
+        parse_text("request_id", "")
+    assert (caught.value.field, caught.value.why) == (
+        "request_id", "'' is not 1 to 256 printable characters",
+    )  # fmt: skip
+
+
+def test_times_are_refused_with_the_field_and_the_limit() -> None:
+    for time, why in (
+        (datetime(2026, 5, 31), "2026-05-31 00:00:00 has no time zone"),  # noqa: DTZ001
+        (datetime(1969, 12, 31, tzinfo=UTC), "1969-12-31T00:00:00+00:00 is before 1970"),
+        (datetime(2026, 6, 3, tzinfo=UTC), "2026-06-03T00:00:00+00:00 is more than a day ahead"),
+    ):
+        with pytest.raises(InvalidFieldError) as caught:
+            parse_time(time, NOW, "at")
+        assert (caught.value.field, caught.value.why) == ("at", why)
+    for time in (datetime(1970, 1, 1, tzinfo=UTC), NOW + timedelta(days=1)):
+        assert parse_time(time, NOW) == time

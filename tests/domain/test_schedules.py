@@ -382,3 +382,28 @@ def test_whatever_is_said_is_due_or_refused(text: str) -> None:
         due = schedule.next_after(NOW)
         assert due is not None
         assert due > NOW
+
+
+def test_a_long_schedule_is_shown_in_part() -> None:
+    for length, shown in ((80, "x" * 80), (81, "x" * 79 + "…")):
+        with pytest.raises(InvalidFieldError) as caught:
+            parse_schedule("x" * length)
+        assert caught.value.why.startswith(f"{shown!r} is neither a crontab")
+
+
+def test_no_interval_goes_beyond_the_last_year() -> None:
+    schedule = parse_schedule("0 0 1 1 *")
+    for since in (datetime(9998, 6, 1, tzinfo=UTC), datetime(9999, 6, 1, tzinfo=UTC)):
+        with pytest.raises(OverflowError, match=r"'0 0 1 1 \*' is not due twice between .* 9999"):
+            schedule.interval(since)
+
+
+def test_the_day_of_a_run_is_that_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    last = datetime(2026, 6, 1, 11, 30, tzinfo=UTC)
+    with monkeypatch.context() as patch:
+        # Twelve hours behind UTC: it is still May there.
+        patch.setenv("TZ", "Etc/GMT+12")
+        time.tzset()
+        due = due_daily(parse_schedule("every 24 hours"), last)
+    time.tzset()
+    assert due == datetime(2026, 6, 2, 10, tzinfo=UTC)

@@ -379,3 +379,43 @@ def test_only_all_positions_are_all(ledger: Ledger) -> None:
     assert not are_at(rows, 1, 3)
     assert not are_at(rows[1:], 2, 4)
     assert not are_at(rows[::2], 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        (-1, b"\2", "is not an entry of a version known here"),
+        (0, None, "is not an entry"),
+        (1, b"\0" * 3, "is not an entry"),
+        (1, None, "is not an entry"),
+        (2, None, "is not an entry"),
+        (3, b"\0", "is not an entry"),
+        (3, None, "is not an entry"),
+        (4, b"\x7f" * 8, "holds a time beyond all time"),
+        (5, b"\x7f" * 8, "holds a time beyond all time"),
+        (5, None, "is not an entry"),
+        (9, b"\0" * 31, "is not an entry"),
+        (9, b"\0" * 33, "is not an entry"),
+    ],
+)
+def test_what_is_no_entry_is_told_why(field: int, value: bytes | None, why: str) -> None:
+    time = (0).to_bytes(8)
+    fields: list[bytes | None] = [
+        b"projects/p/jobs/x", (1).to_bytes(4), b"Created", (1).to_bytes(2), time, time, None, None, None
+    ]  # fmt: skip
+    commitment = bytes(32)
+    if 0 <= field < 9:
+        fields[field] = value
+    elif field == 9:
+        commitment = value or b""
+    encoded = b"".join(
+        leaves.ABSENT if each is None else len(each).to_bytes(4) + each for each in fields
+    )
+    with pytest.raises(ValueError, match=f"^{why}$"):
+        Entry.decode((value or b"" if field == -1 else leaves.VERSION) + encoded + commitment)
+
+
+def test_ranges_of_positions_are_named_by_a_digest() -> None:
+    assert leaves.digest_of_positions([]) == hashlib.sha256(b"").hexdigest()
+    ranges = [(1, 3), (7, 7)]
+    assert leaves.digest_of_positions(ranges) == hashlib.sha256(b"1-3\n7-7\n").hexdigest()

@@ -1,0 +1,169 @@
+"""Filters as trees, the parts of a tree, and what may be written at a place in a filter."""
+
+from __future__ import annotations
+
+import pytest
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.filter_text import quoted, unquoted
+from jobledger.domain.values.filters import (
+    MAX_DEPTH,
+    MAX_LENGTH,
+    All,
+    Ever,
+    Filter,
+    Not,
+    Place,
+    Restriction,
+    Some,
+    parse_field,
+    parse_filter,
+    parts_of,
+    place_at,
+)
+
+
+def is_(field: str, value: str, comparator: str = "=", **wild: tuple[bool, bool]) -> Restriction:
+    return Restriction(tuple(field.split(".")), comparator, value, **wild)
+
+
+A, C, E = is_("a", "b"), is_("c", "d"), is_("e", "f")
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("", All(())),
+        (" \n", All(())),
+        ("a = b", A),
+        ("(a = b)", A),
+        ("NOT a = b", Not(A)),
+        ("-a = b", Not(A)),
+        ("a = b c = d", All((A, C))),
+        ("a = b AND c = d", All((A, C))),
+        ("a = b OR c = d", Some((A, C))),
+        ("a = b AND c = d OR e = f", All((A, Some((C, E))))),
+        ("(a = b AND c = d) OR e = f", Some((All((A, C)), E))),
+        ("a = b c = d AND e = f", All((All((A, C)), E))),
+        ("ever(a = b OR c = d)", Ever(Some((A, C)))),
+        ("a.b.c != 7.5", is_("a.b.c", "7.5", "!=")),
+        ("a <= -7.5", is_("a", "-7.5", "<=")),
+        ("a = *x*", is_("a", "*x*")),
+        ("a = *x", is_("a", "*x")),
+        ("a=-x.y.z", is_("a", "-x.y.z")),
+        ('a."x y" : "z"', Restriction(("a", "x y"), ":", "z")),
+        ('a = "he said \\"x\\""', is_("a", 'he said "x"')),
+        ("a = 'q*'", is_("a", "q*")),
+        ('a = "\\*"', is_("a", "*", wild=(False, False))),
+        ('a = "\\**"', is_("a", "**", wild=(False, True))),
+        ('a = "*\\*"', is_("a", "**", wild=(True, False))),
+    ],
+)  # fmt: skip
+def test_a_filter_is_a_tree(text: str, tree: Filter) -> None:
+    assert parse_filter(text) == tree
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a" * (MAX_LENGTH + 1), f"is longer than {MAX_LENGTH} characters"),
+        ("a = \0", "holds a NUL character, or what is no character at all"),
+        ('a = "\udfff"', "holds a NUL character, or what is no character at all"),
+        ('a = "\ud800"', "holds a NUL character, or what is no character at all"),
+        ("(" * 51 + "a = b" + ")" * 51, "nests 51 deep, and 50 is the most"),
+        ("a ! b", "cannot be read at column 3: a comparison was expected"),
+        ("a = b AND", "cannot be read at its end: '(' or a word was expected"),
+        ("a b", "cannot be read at column 3: a comparison was expected"),
+        ("a = b)", "cannot be read at column 6"),
+    ],
+)
+def test_a_filter_that_cannot_be_read_is_told_where(text: str, why: str) -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        parse_filter(text)
+    assert caught.value.field == "filter"
+    assert caught.value.why.startswith(why)
+
+
+def test_limits_of_filters_are_read_themselves() -> None:
+    nested = "(" * MAX_DEPTH + "a = b" + ")" * MAX_DEPTH
+    assert parse_filter(nested) == A
+    assert parse_filter(f"{nested} OR {nested}") == Some((A, A))
+    assert parse_filter('a = "' + "(" * 60 + '"') == is_("a", "(" * 60)
+    long = "b" * (MAX_LENGTH - 4)
+    assert parse_filter(f"a = {long}") == is_("a", long)
+
+
+def test_the_parts_of_a_tree_are_all_that_is_in_it() -> None:
+    tree = All((Not(A), Some((C, Ever(E)))))
+    assert list(parts_of(tree)) == [tree, Not(A), A, tree.terms[1], C, Ever(E), E]
+    assert list(parts_of(A)) == [A]
+
+
+FOLLOWING = frozenset({"AND", "OR", "field"})
+
+
+@pytest.mark.parametrize(
+    ("before", "place"),
+    [
+        ("", Place(0, "", frozenset({"field"}))),
+        ("sta", Place(0, "sta", frozenset({"field"}))),
+        ("NOT ", Place(4, "", frozenset({"field"}))),
+        ("ever(", Place(5, "", frozenset({"field"}))),
+        ("state ", Place(6, "", frozenset({"comparison"}))),
+        ("state = ", Place(8, "", frozenset({"value"}), "state")),
+        ("state = RUN", Place(8, "RUN", frozenset({"value"}), "state")),
+        ("state = RUNNING ", Place(16, "", FOLLOWING)),
+        ("(state = RUNNING ", Place(17, "", FOLLOWING | {")"})),
+        ("labels.a.b = ", Place(13, "", frozenset({"value"}), "labels.a.b")),
+        ('labels."x y" = ', Place(15, "", frozenset({"value"}), 'labels."x y"')),
+        ("a = b c.d = ", Place(12, "", frozenset({"value"}), "c.d")),
+        ("a = b AND c = ", Place(14, "", frozenset({"value"}), "c")),
+        ("name = x.y labels.t = ", Place(22, "", frozenset({"value"}), "labels.t")),
+        ("state ! ", Place(8, "", frozenset())),
+        ("state = a = ", Place(12, "", frozenset())),
+    ],
+)  # fmt: skip
+def test_what_may_be_written_at_a_place(before: str, place: Place) -> None:
+    assert place_at(before, len(before)) == place
+    assert place_at(f"{before}) nothing of this (", len(before)) == place
+
+
+def test_strings_say_what_was_quoted() -> None:
+    for text in (
+        "",
+        "x",
+        '"',
+        "\\",
+        "a\nb\tc\r",
+        "*",
+        "*x*",
+        "x*",
+        "\\*",
+        "\x00\x1f\x7f\u2028",
+        "ü😀",
+    ):
+        string = quoted(text)
+        assert string.isprintable()
+        said = unquoted(string)
+        assert said.text == text
+        assert not said.ends_wild
+        assert not said.begins_wild or text == "*"
+    assert quoted("a\nb\tc\r") == r'"a\nb\tc\r"'
+    assert unquoted(r'"\ud800"').text == "\ufffd"
+    assert unquoted(r'"\u00fc\n\q"').text == "ü\nq"
+    assert unquoted(r'"\ud83d\ude00"').text == "😀"
+    assert unquoted(r'"x\\*"') == ("x\\*", False, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("state", ("state",)),
+        ("labels.team", ("labels", "team")),
+        ('spec."a.b".c', ("spec", "a.b", "c")),
+        ("spec.'x'", ("spec", "x")),
+        ('spec."a', ("spec", '"a')),
+        ("a..b", ("a", "", "b")),
+    ],
+)
+def test_a_field_is_parts_between_dots(text: str, parts: tuple[str, ...]) -> None:
+    assert parse_field(text) == parts
