@@ -136,6 +136,8 @@ def test_strings_say_what_was_quoted() -> None:
         "a\nb\tc\r",
         "*",
         "*x*",
+        "*x",
+        "**",
         "x*",
         "\\*",
         "\x00\x1f\x7f\u2028",
