@@ -130,7 +130,7 @@ class Moments:
             raise InvalidFieldError("as_of", f"v{version} is a moment of one job, not of all")
         position, last = self._row(FIND_VERSION, {"name": name, "version": version})
         if last is None:
-            raise JobNotFoundError(name)
+            raise JobNotFoundError(name, pruned_before=self.pruned_before())
         if position is None:
             raise InvalidFieldError("as_of", f"there is no version {version}: {name} is at v{last}")
         return int(position)

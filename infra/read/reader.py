@@ -105,6 +105,10 @@ class Reader:
         """Ranges of positions after one and up to another whose events were pruned, 1,000 at most."""
         return self.feed.pruned(after, until)
 
+    def missing(self, name: str) -> JobNotFoundError:
+        """What to raise for a job of which there are no events: it says if jobs were pruned."""
+        return JobNotFoundError(name, pruned_before=self._moments.pruned_before())
+
     def history(self, name: str, after: int = 0, until: int = LAST_VERSION) -> list[RecordedEvent]:
         """Events of a job after a version, up to another, oldest first; all, where none are given.
 
@@ -112,7 +116,7 @@ class Reader:
         """
         events = self.feed.history(parse_name(name), after, until)
         if not events:
-            raise JobNotFoundError(name, pruned_before=self._moments.pruned_before())
+            raise self.missing(name)
         return events
 
     def events(self, after: int = 0, *, follow: bool = True) -> Iterator[RecordedEvent]:
@@ -153,7 +157,7 @@ class Reader:
             statement = READ_JOB_AT if recorded else READ_JOB_AS_IT_HAPPENED
             job = self._read(statement, parameters | moment._asdict())
         if job is None:
-            raise JobNotFoundError(name, pruned_before=self._moments.pruned_before())
+            raise self.missing(name)
         if job.delete_time is not None:
             raise JobNotFoundError(name, deleted=True)
         return job

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cache, cached_property
 from typing import Final, NamedTuple
 
-from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.job import Job
 from jobledger.domain.order import effects
 from jobledger.domain.states import state_after
@@ -125,7 +125,7 @@ def read_outline(reader: Reader, name: str, clock: Clock, until: int | None) -> 
         asked = {"name": name, "until": known}
         rows = connection.execute(READ_OUTLINE, asked, binary=True).fetchall()
     if not rows:
-        raise JobNotFoundError(name)
+        raise reader.missing(name)
     return Outline(name, clock, known, (Happened(*row) for row in rows))
 
 
