@@ -156,17 +156,25 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
             # Why there is none is found in a thread.
         return await self.run(partial(self.ledger.get, name, as_of=as_of, clock=clock))
 
-    async def events_after(self, after: int, limit: int) -> Sequence[RecordedEvent]:
-        """So many events after a position, in commit order; fewer at the end."""
-        return await self.run(lambda: [*islice(self.ledger.events(after, follow=False), limit)])
+    async def events_after(
+        self, after: int, limit: int, *, is_reached: bool = False
+    ) -> Sequence[RecordedEvent]:
+        """So many events after a position, in commit order; fewer at the end.
+
+        Raises BeyondEndError for a position after the last, unless it is known that the ledger has
+        reached it (`is_reached`).
+        """
+        events = partial(self.ledger.reader.feed.events, after, follow=False, is_reached=is_reached)
+        return await self.run(lambda: [*islice(events(), limit)])
 
     @documented(Ledger.events)
     async def events(
         self, after: int = 0, *, follow: bool = True
     ) -> AsyncGenerator[RecordedEvent, None]:
-        pause = FIRST_PAUSE_SECONDS
+        pause, is_reached = FIRST_PAUSE_SECONDS, False
         while not self.ledger.reader.closed.is_set():
-            page = await self.events_after(after, CHUNK)
+            page = await self.events_after(after, CHUNK, is_reached=is_reached)
+            is_reached = True
             for event in page:
                 yield event
             if page:

@@ -71,16 +71,19 @@ class Feed:
                 READ_EVENTS, {"after": after, "limit": limit}, binary=True
             ).fetchall()
 
-    def events(self, after: int, *, follow: bool) -> Iterator[RecordedEvent]:
+    def events(
+        self, after: int, *, follow: bool, is_reached: bool = False
+    ) -> Iterator[RecordedEvent]:
         """Events after a position, in commit order; `follow`: waits for more, until the ledger is closed.
 
-        Raises BeyondEndError for a position after the last.
+        Raises BeyondEndError for a position after the last, unless it is known that the ledger has
+        reached it (`is_reached`).
         """
         states: dict[str, JobState | None] = {}
         pause = SOONEST
         if after > MAX_POSITION:
             self.check_reached(after)
-        is_checked = after == 0
+        is_checked = is_reached or after == 0
         while not self._closed.is_set():
             try:
                 rows = self.page(after)
