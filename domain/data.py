@@ -17,8 +17,14 @@ Model = TypeVar("Model", bound=BaseModel)
 PLACED: Final = 100
 """A schema number above this one marks data that says where its event takes effect (`placed`)."""
 PLACED_KEY: Final = "@placed"
-UNKNOWN: Final = 2
-CANCELLED: Final = 1
+CODES: Final = (
+    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+    "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
+    "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+)  # fmt: skip
+"""google.rpc.Code, by number."""
+CANCELLED: Final = CODES.index("CANCELLED")
+UNKNOWN: Final = CODES.index("UNKNOWN")
 
 
 class Status(BaseModel):
@@ -26,7 +32,7 @@ class Status(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
-    code: int = Field(ge=0, le=16)
+    code: int = Field(ge=0, lt=len(CODES))
     message: str
 
 

@@ -44,6 +44,12 @@ class UnknownEventTypeError(InvalidFieldError):
         super().__init__("type", f"there is no event type {type_!r}{_nearest(type_, known)}")
 
 
+def shown(value: object) -> str:
+    """The value as an error message can bear it: 80 characters at most."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
 def _nearest(name: str, known: Iterable[str]) -> str:
     """What could have been meant; else all there are."""
     names = {each.lower(): each for each in known}

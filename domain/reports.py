@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from jobledger.domain.data import MAX_DATA_BYTES, UNKNOWN, Data
+from jobledger.domain.data import CODES, MAX_DATA_BYTES, UNKNOWN, Data
 from jobledger.domain.errors import InvalidFieldError, UnknownEventTypeError
 from jobledger.domain.events import EVENT_TYPES, parse_data
 from jobledger.domain.values import canonical, labels
@@ -24,12 +24,6 @@ ROOM: Final = MAX_DATA_BYTES - 20 * 1024
 ROOM_BESIDE_PERSONAL: Final = ROOM * 6 // 10
 """The same where parts will be encrypted, which makes them larger."""
 MARKS_ROOM: Final = 16 * 1024
-CODES: Final = (
-    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
-    "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
-    "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
-)  # fmt: skip
-"""google.rpc.Code, by number."""
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,15}", re.ASCII)
 
 
@@ -74,8 +68,8 @@ def encoded(report: Data) -> tuple[Data, bytes]:
 def storable(said: JsonObject) -> JsonObject:
     """The object itself if it can be stored as part of an event, else mended, with the marks in it."""
     mender = Mender()
-    mended_: JsonObject = Shortener(mender).fit(mender.value(said), ROOM)
-    return mended_ | _few(mender.marks)
+    kept: JsonObject = Shortener(mender).fit(mender.value(said), ROOM)
+    return kept | _few(mender.marks)
 
 
 def _mended(type_: str, given: Mapping[str, Any]) -> Data:
@@ -158,13 +152,13 @@ class _Fields:
         self._put(field, {"value": value})
 
     def _count(self, field: str, value: Any) -> int | None:
-        text = str(value) if not isinstance(value, bool) else ""
-        if isinstance(value, float) and value.is_integer():
-            text = str(int(value))
-        if value is None or (isinstance(value, int) and value >= 0 and text):
-            return value if isinstance(value, int) else None
-        self._mender.mark_given(field, value)
-        return int(text) if _WHOLE.fullmatch(text) and int(text) >= 0 else None
+        """A number from 0 on, also one in a text; else None, and its mark has the value."""
+        number = _whole_number(value)
+        if number is not None and number < 0:
+            number = None
+        if number is not value:
+            self._mender.mark_given(field, value)
+        return number
 
     def _labels(self, value: Any, type_: str) -> bool:
         if not isinstance(value, dict):
@@ -217,14 +211,25 @@ class _Fields:
 
 def _code_of(given: Any) -> Any:
     """A number, if that is what is meant: also one in a text, and one of google.rpc.Code by name."""
+    number = _whole_number(given)
+    if number is not None:
+        return number
+    name = given.upper().replace(" ", "_") if isinstance(given, str) else None
+    return CODES.index(name) if name in CODES else given
+
+
+def _whole_number(given: Any) -> int | None:
+    """The number, if it is a whole one: also `5.0`, and one in a text."""
     match given:
+        case bool():
+            return None
+        case int():
+            return given
         case float() if given.is_integer():
             return int(given)
         case str() if _WHOLE.fullmatch(given):
             return int(given)
-        case str() if (name := given.upper().replace(" ", "_")) in CODES:
-            return CODES.index(name)
-    return given
+    return None
 
 
 def _plain(value: Any) -> str:

@@ -11,11 +11,12 @@ from jobledger.domain.commands import Command, JobCommand
 from jobledger.domain.data import Data
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.events import Event
-from jobledger.domain.job import Job, decide, evolve, judge
+from jobledger.domain.job import Job, decide, evolve, fold, judge
 from jobledger.domain.states import allowed
 
 NAME = "projects/p/jobs/train_1"
 BEGIN = datetime(2026, 6, 1, 10, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 
 
 @dataclass
@@ -54,6 +55,15 @@ def given(*facts: Data) -> Scenario:
         assert allowed(type(fact).__name__, job.standing), f"{fact!r} in {job.standing}"
         job = _after(job, (fact,))
     return Scenario(job)
+
+
+def lived(*facts: Data, kind: str = "jobs") -> tuple[Job, list[Event]]:
+    """A job of that collection to which these happened, an hour apart, and its events."""
+    name = f"projects/p/{kind}/train_1"
+    events = [
+        Event(name, number + 1, fact, BEGIN + number * HOUR) for number, fact in enumerate(facts)
+    ]
+    return fold(Job(name=name), events), events
 
 
 def _after(job: Job, facts: tuple[Data, ...]) -> Job:

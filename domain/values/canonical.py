@@ -6,7 +6,7 @@ refused rather than rounded. NUL is refused because PostgreSQL cannot show it.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import orjson
@@ -83,13 +83,7 @@ def _large_integers(value: Any, path: str, depth: int) -> Iterator[tuple[str, st
 
 def decode(data: bytes) -> JsonObject:
     """The JSON object that `data` holds; raises InvalidFieldError where it holds none."""
-    try:
-        value = loads(data)
-    except ValueError as error:
-        raise InvalidFieldError("data", f"is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise InvalidFieldError("data", "is not a JSON object")
-    return value
+    return _object(loads, data)
 
 
 def loads_exact(data: bytes | str) -> Any:
@@ -115,8 +109,12 @@ def loads_given(data: bytes | str) -> Any:
 
 def decode_given(data: bytes | str) -> JsonObject:
     """The JSON object that somebody gives, read so; raises InvalidFieldError where it is none."""
+    return _object(loads_given, data)
+
+
+def _object(read: Callable[[bytes | str], Any], data: bytes | str) -> JsonObject:
     try:
-        value = loads_given(data)
+        value = read(data)
     except ValueError as error:
         raise InvalidFieldError("data", f"is not JSON: {error}") from error
     if not isinstance(value, dict):

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.errors import InvalidFieldError, shown
 
 MAX_LABELS: Final = 64
 MAX_LABEL_LENGTH: Final = 64
@@ -45,9 +45,9 @@ def parse_labels(labels: Mapping[str, str]) -> dict[str, str]:
     _check_count(labels)
     for key, value in labels.items():
         if not is_key(key):
-            raise InvalidFieldError("labels", f"{_shown(key)} is not a label's key: {KEYS}")
+            raise InvalidFieldError("labels", f"{shown(key)} is not a label's key: {KEYS}")
         if not is_value(value):
-            raise InvalidFieldError("labels", f"{_shown(value)} is not a value for {key}: {VALUES}")
+            raise InvalidFieldError("labels", f"{shown(value)} is not a value for {key}: {VALUES}")
     return dict(labels)
 
 
@@ -56,9 +56,9 @@ def parse_google_labels(labels: Mapping[str, str]) -> dict[str, str]:
     _check_count(labels)
     for key, value in labels.items():
         if not _is_google_key(key):
-            raise InvalidFieldError("labels", f"{_shown(key)} is not a label's key: {GOOGLE_KEYS}")
+            raise InvalidFieldError("labels", f"{shown(key)} is not a label's key: {GOOGLE_KEYS}")
         if not _is_google_text(value):
-            why = f"{_shown(value)} is not a value for {key}: {GOOGLE_VALUES}"
+            why = f"{shown(value)} is not a value for {key}: {GOOGLE_VALUES}"
             raise InvalidFieldError("labels", why)
     return dict(labels)
 
@@ -153,8 +153,3 @@ def _has_label_letters(text: str) -> bool:
 def _letters(text: str, others: str) -> str:
     """The text with `_` for what is neither a letter, a digit, nor one of the others."""
     return "".join(c if c.isalnum() or c in others else "_" for c in text)
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.errors import InvalidFieldError, shown
 from jobledger.domain.values.job_ids import MAX_ID, display_name, job_id, original_id
 from jobledger.domain.values.labels import parse_labels
 
@@ -35,7 +35,7 @@ CLOCK_SKEW: Final = timedelta(days=1)
 def parse_name(name: str) -> str:
     """`name` itself, if it is a job's resource name; raises InvalidFieldError otherwise."""
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-        raise InvalidFieldError("name", f"{_shown(name)} {_why_not_a_name(name)}")
+        raise InvalidFieldError("name", f"{shown(name)} {_why_not_a_name(name)}")
     return name
 
 
@@ -44,7 +44,7 @@ def _why_not_a_name(name: object) -> str:
     parent = _PARENT.match(name) if isinstance(name, str) else None
     if parent is None or not isinstance(name, str) or not name[parent.end() :]:
         return "is not of the form projects/PROJECT/jobs/ID (AIP-122)"
-    encoded = _shown(job_id(name[parent.end() :]))
+    encoded = shown(job_id(name[parent.end() :]))
     return (
         f"is not a job's name: an ID has letters (A-Z, a-z), digits, _ . and -, a letter or digit"
         f" first, {MAX_ID} characters at most; of any other id jobledger.names.job_id makes one:"
@@ -86,9 +86,7 @@ def parse_text(field: str, text: str | None) -> str | None:
     if text is None:
         return None
     if not isinstance(text, str) or not 0 < len(text) <= MAX_TEXT or not text.isprintable():
-        raise InvalidFieldError(
-            field, f"{_shown(text)} is not 1 to {MAX_TEXT} printable characters"
-        )
+        raise InvalidFieldError(field, f"{shown(text)} is not 1 to {MAX_TEXT} printable characters")
     return text
 
 
@@ -96,10 +94,4 @@ def parse_trace_parent(text: str | None) -> str | None:
     """A W3C Trace Context `traceparent`; raises InvalidFieldError otherwise."""
     if text is None or (isinstance(text, str) and _TRACE_PARENT.fullmatch(text)):
         return text
-    raise InvalidFieldError("trace_parent", f"{_shown(text)} is not a W3C traceparent")
-
-
-def _shown(value: object) -> str:
-    """The value as an error message can bear it."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    raise InvalidFieldError("trace_parent", f"{shown(text)} is not a W3C traceparent")

@@ -139,10 +139,10 @@ class WritePath:
         """Reports on any jobs, committed together; one that is refused keeps no other back."""
         given, jobs = list(reports), dict[str, Job]()
         outcomes: list[JobWrite | LedgerError] = []
-        for given_name, reported, said_of_it in given:
+        for report in given:
             try:
-                data, about = with_attempt(reported, said_of_it)
-                name, at = names.parse_name(given_name), _At.parse(about)
+                data, about = with_attempt(report.data, report.about)
+                name, at = names.parse_name(report.name), _At.parse(about)
             except LedgerError as error:
                 outcomes.append(error)
                 continue

@@ -20,10 +20,10 @@ from typing import Any, Final, NamedTuple
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.mending import PERSONAL
 from jobledger.domain.values.names import parse_text
 from jobledger.infra.errors import BrokenLedgerError
 
-PERSONAL: Final = "@personal"
 ERASED: Final = "@erased"
 MARKER: Final = b'"@personal"'
 """What canonical JSON has in it wherever there is a personal part, and hardly else."""
@@ -31,14 +31,13 @@ KEY_SIZE: Final = 32
 NONCE_SIZE: Final = 12
 TAG_SIZE: Final = 16
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_FIELD: Final = "@personal"
 
 
 class NotEncryptedError(InvalidFieldError):
     """Personal values that are about to be stored in the clear."""
 
     def __init__(self) -> None:
-        super().__init__(_FIELD, "must be encrypted before it is stored")
+        super().__init__(PERSONAL, "must be encrypted before it is stored")
 
 
 class Key(NamedTuple):
@@ -97,20 +96,20 @@ def parse_marker(said: JsonObject) -> Plain | Encrypted:
     """What an object with the key `@personal` is; raises InvalidFieldError for what is neither form."""
     inner = said[PERSONAL]
     if len(said) > 1:
-        raise InvalidFieldError(_FIELD, "stands alone in its object")
+        raise InvalidFieldError(PERSONAL, "stands alone in its object")
     match inner:
         case {"subject": subject, "value": value, **rest} if not rest:
             if next(markers(value), None) is not None:
-                raise InvalidFieldError(_FIELD, "holds another one")
-            name = parse_text(f"{_FIELD}.subject", subject)
+                raise InvalidFieldError(PERSONAL, "holds another one")
+            name = parse_text(f"{PERSONAL}.subject", subject)
             if name is None:
-                raise InvalidFieldError(f"{_FIELD}.subject", "is missing")
+                raise InvalidFieldError(f"{PERSONAL}.subject", "is missing")
             return Plain(name, value)
         case {"key": str(key), "sealed": str(sealed), **rest} if not rest:
             if _KEY_ID.fullmatch(key) is None or not _may_be_encrypted(sealed):
-                raise InvalidFieldError(_FIELD, "is not as it is encrypted here")
+                raise InvalidFieldError(PERSONAL, "is not as it is encrypted here")
             return Encrypted(key, sealed)
-    raise InvalidFieldError(_FIELD, 'is not {"subject": …, "value": …}')
+    raise InvalidFieldError(PERSONAL, 'is not {"subject": …, "value": …}')
 
 
 def check_encrypted(encoded: bytes) -> bytes:

@@ -12,6 +12,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import Event
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.mending import PERSONAL
 from jobledger.infra.errors import BrokenLedgerError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
@@ -49,7 +50,7 @@ class SubjectKeys:
             if isinstance(part, Plain) and part.subject not in keys:
                 keys[part.subject] = self._find(part.subject)
         if not isinstance(self._plain(value), dict):
-            raise InvalidFieldError(envelope.PERSONAL, "stands where an object must")
+            raise InvalidFieldError(PERSONAL, "stands where an object must")
 
         def encrypt(said: JsonObject) -> JsonObject:
             part = envelope.parse_marker(said)
@@ -102,7 +103,7 @@ class SubjectKeys:
             keys = self._read({part.key for part in envelope.stored_parts(value)})
             return envelope.decrypted(envelope.replaced(value, _value_of), keys)
         except BrokenLedgerError as error:
-            raise InvalidFieldError(envelope.PERSONAL, "was not encrypted here") from error
+            raise InvalidFieldError(PERSONAL, "was not encrypted here") from error
 
     def _find(self, subject: str) -> Key:
         """The subject's key, made if there is none."""

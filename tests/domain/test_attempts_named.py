@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,24 +19,13 @@ from jobledger.domain.attempts import (
     settled,
 )
 from jobledger.domain.data import Data
-from jobledger.domain.job import Job, replay
+from jobledger.domain.job import Job
 
-NAME = "projects/p/jobs/x"
-BEGIN = datetime(2026, 6, 1, 10, tzinfo=UTC)
-HOUR = timedelta(hours=1)
+from tests.given import BEGIN, HOUR, NAME, lived
 
 
 def report(type_: type[Data] = e.Succeeded, **fields: Any) -> Data:
     return type_.model_validate(fields)
-
-
-def lived(*facts: Data, kind: str = "jobs") -> Job:
-    """A job to which these happened, an hour apart."""
-    name = f"projects/p/{kind}/x"
-    happened = (
-        e.Event(name, number + 1, fact, BEGIN + number * HOUR) for number, fact in enumerate(facts)
-    )
-    return replay(Job(name=name), happened)
 
 
 @pytest.mark.parametrize(
@@ -98,12 +86,12 @@ UNNAMED_END = (e.Created(), e.Started(), e.Failed())
     ],
 )  # fmt: skip
 def test_which_attempt_a_report_speaks_of(past: tuple[Data, ...], said: Data, ahead: int) -> None:
-    assert attempts_ahead(said, lived(*past)) == ahead
-    assert attempts_ahead(said, lived(*past, kind="evaluationJobs")) == 0
+    assert attempts_ahead(said, lived(*past)[0]) == ahead
+    assert attempts_ahead(said, lived(*past, kind="evaluationJobs")[0]) == 0
 
 
 def test_a_late_report_with_a_new_id_begins_nothing_after_the_end() -> None:
-    job, said = lived(*UNNAMED_END), e.Started(run_id="c")
+    job, said = lived(*UNNAMED_END)[0], e.Started(run_id="c")
     ended = BEGIN + 2 * HOUR
     for at, ahead in ((None, 1), (ended, 1), (ended + HOUR, 1), (ended - HOUR, 0)):
         assert attempts_ahead(said, job, at) == ahead
@@ -126,15 +114,15 @@ def test_a_late_report_with_a_new_id_begins_nothing_after_the_end() -> None:
     ],
 )
 def test_what_is_said_of_a_running_job_sends_it_back(said: Data, sends: bool) -> None:
-    job = lived(*TWICE)
+    job = lived(*TWICE)[0]
     assert sends_back(said, job, None) == (sends and getattr(said, "run_id", None) != "a")
     assert sends_back(said, job, BEGIN + 3 * HOUR) == sends_back(said, job, None)
     assert not sends_back(said, job, BEGIN + 2 * HOUR)
-    assert not sends_back(said, lived(*TWICE, kind="evaluationJobs"), None)
+    assert not sends_back(said, lived(*TWICE, kind="evaluationJobs")[0], None)
 
 
 def test_a_retry_of_the_attempt_that_is_current_is_known_already() -> None:
-    job = lived(*TWICE)
+    job = lived(*TWICE)[0]
     for said, known in (
         (report(e.Retried, attempt=2), True),
         (report(e.Retried, attempt=1), False),
@@ -145,13 +133,13 @@ def test_a_retry_of_the_attempt_that_is_current_is_known_already() -> None:
         (report(e.Started, attempt=2), False),
     ):
         assert repeats_retry(said, job) == known
-        assert not repeats_retry(said, lived(*TWICE, kind="evaluationJobs"))
-    assert not repeats_retry(e.Retried(run_id="b"), lived(e.Created()))
-    assert repeats_retry(e.Retried(run_id="a"), lived(*TWICE[:2]))
+        assert not repeats_retry(said, lived(*TWICE, kind="evaluationJobs")[0])
+    assert not repeats_retry(e.Retried(run_id="b"), lived(e.Created())[0])
+    assert repeats_retry(e.Retried(run_id="a"), lived(*TWICE[:2])[0])
 
 
 def test_a_report_is_recorded_with_the_attempts_it_begins() -> None:
-    job = lived(*TWICE)
+    job = lived(*TWICE)[0]
     assert settled(e.Succeeded(), job, 0) == e.Succeeded()
     assert settled(e.Started(), job, 0) == e.Started()
     assert settled(e.Retried(), job, 1) == e.Retried()

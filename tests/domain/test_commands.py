@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -53,10 +52,8 @@ from jobledger.domain.events import (
 )
 from jobledger.domain.job import Job, decide, evolve, fold, judge, project_job, replay
 
-from tests.given import NAME, given
+from tests.given import BEGIN, HOUR, NAME, given
 
-BEGIN = datetime(2026, 6, 1, 10, tzinfo=UTC)
-HOUR = timedelta(hours=1)
 NEW = Created(labels={"team": "a"}, spec={"x": 1})
 ENDED = (NEW, Failed())
 

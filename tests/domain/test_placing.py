@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -33,18 +32,9 @@ from jobledger.domain.order import effects, in_effect
 from jobledger.domain.run_events import AlertRaised
 from jobledger.domain.states import JobState
 
-NAME = "projects/p/jobs/x"
-BEGIN = datetime(2026, 6, 1, 10, tzinfo=UTC)
-HOUR = timedelta(hours=1)
+from tests.given import BEGIN, HOUR, NAME, lived
+
 DONE = (Created(), Started(), Succeeded())
-
-
-def lived(*facts: Data, kind: str = "jobs") -> tuple[Job, list[Event]]:
-    name = f"projects/p/{kind}/x"
-    events = [
-        Event(name, number + 1, fact, BEGIN + number * HOUR) for number, fact in enumerate(facts)
-    ]
-    return fold(Job(name=name), events), events
 
 
 def named(report: type[Data], **fields: Any) -> Data:

@@ -119,7 +119,8 @@ class JobWrite(Pending):
     ) -> None:
         """`encrypted`: whether personal values in what is intended are encrypted, if there are any.
 
-        `mend` makes the intent of what can be stored, where `intent` makes events that cannot. `past` are all events of the job, where a late report has to be placed among them.
+        `mend` makes the intent of what can be stored, where `intent` makes events that cannot.
+        `past` are all events of the job, where a late report has to be placed among them.
         """
         super().__init__()
         self.name = name

@@ -8,6 +8,7 @@ import re
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain import errors as domain
+from jobledger.domain.data import CODES as GOOGLE_CODES
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra import errors as infra
@@ -26,25 +27,25 @@ class Code(NamedTuple):
 
 
 CODES: Final = {
-    code.name: code
-    for code in (
-        Code("CANCELLED", 1, 499),
-        Code("UNKNOWN", 2, 500),
-        Code("INVALID_ARGUMENT", 3, 400),
-        Code("DEADLINE_EXCEEDED", 4, 504),
-        Code("NOT_FOUND", 5, 404),
-        Code("ALREADY_EXISTS", 6, 409),
-        Code("PERMISSION_DENIED", 7, 403),
-        Code("RESOURCE_EXHAUSTED", 8, 429),
-        Code("FAILED_PRECONDITION", 9, 400),
-        Code("ABORTED", 10, 409),
-        Code("OUT_OF_RANGE", 11, 400),
-        Code("UNIMPLEMENTED", 12, 501),
-        Code("INTERNAL", 13, 500),
-        Code("UNAVAILABLE", 14, 503),
-        Code("DATA_LOSS", 15, 500),
-        Code("UNAUTHENTICATED", 16, 401),
-    )
+    name: Code(name, GOOGLE_CODES.index(name), http)
+    for name, http in {
+        "CANCELLED": 499,
+        "UNKNOWN": 500,
+        "INVALID_ARGUMENT": 400,
+        "DEADLINE_EXCEEDED": 504,
+        "NOT_FOUND": 404,
+        "ALREADY_EXISTS": 409,
+        "PERMISSION_DENIED": 403,
+        "RESOURCE_EXHAUSTED": 429,
+        "FAILED_PRECONDITION": 400,
+        "ABORTED": 409,
+        "OUT_OF_RANGE": 400,
+        "UNIMPLEMENTED": 501,
+        "INTERNAL": 500,
+        "UNAVAILABLE": 503,
+        "DATA_LOSS": 500,
+        "UNAUTHENTICATED": 401,
+    }.items()
 }
 
 ERRORS: Final[dict[type[LedgerError], str]] = {

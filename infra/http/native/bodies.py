@@ -19,6 +19,7 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
     create_model,
+    field_validator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
@@ -90,23 +91,24 @@ Body = TypeVar("Body", bound=About)
 
 def body_model(name: str, cls: type[BaseModel], base: type[Body]) -> type[Body]:
     """What `base` has, and the fields of an event's data or of a command."""
-    fields: dict[str, Any] = {
+    return create_model(name, __base__=base, __doc__=cls.__doc__, **_fields_of(cls, base))
+
+
+def report_model(name: str, cls: type[BaseModel]) -> type[Further]:
+    """The same for a report: each field of the event's data is taken as it comes."""
+    fields = _fields_of(cls, Further)
+    taken: dict[str, Any] = (
+        {"taken": field_validator(*fields, mode="wrap")(as_given)} if fields else {}
+    )
+    return create_model(name, __base__=Further, __doc__=cls.__doc__, __validators__=taken, **fields)
+
+
+def _fields_of(cls: type[BaseModel], base: type[About]) -> dict[str, Any]:
+    return {
         field: (info.annotation, info)
         for field, info in cls.model_fields.items()
         if field not in base.model_fields and not (field in DECIDED and issubclass(cls, Data))
     }
-    return create_model(name, __base__=base, __doc__=cls.__doc__, **fields)
-
-
-def report_model(name: str, cls: type[BaseModel]) -> type[Further]:
-    """A body whose fields are those of the event's data, each taken as it comes."""
-    fields: dict[str, Any] = {}
-    for field, info in cls.model_fields.items():
-        if field in Further.model_fields or field in DECIDED:
-            continue
-        taken = Annotated[info.annotation, *info.metadata, WrapValidator(as_given)]  # type: ignore[name-defined]
-        fields[field] = (taken, Field(default=info.get_default(), alias=info.alias))
-    return create_model(name, __base__=Further, __doc__=cls.__doc__, **fields)
 
 
 def verb_of(type_: str) -> str:
