@@ -29,6 +29,7 @@ BEGIN = datetime(2026, 6, 1, 12, tzinfo=UTC)
 EVIL = "<img src=x onerror=alert(1)></script><script>alert(2)</script>\u202e\U0001f600"
 TOLD = "projects/p/customJobs/told"
 LONG = "projects/p/jobs/long"
+MILLISECOND = timedelta(milliseconds=1)
 
 
 def told(ledger: Ledger, name: str = TOLD) -> None:
@@ -160,9 +161,11 @@ def points_at(visitor: Visitor, ledger: Ledger, place: float) -> None:
     time = begin + (end - begin) * (place - low) / (high - low)
     occurred = data["clock"] == "occurred"
     times = [e.occurred_time if occurred else e.recorded_time for e in ledger.history(data["name"])]
-    steps = sum(each <= time for each in times)
-    # A pixel of a long life is more than one event.
-    wanted = "|".join(str(n) for n in range(steps - 1, steps + 2))
+    # The page reckons in milliseconds, and a pixel of a long life is more than one event.
+    fewest, most = (
+        sum(each <= time + near for each in times) for near in (-MILLISECOND, MILLISECOND)
+    )
+    wanted = "|".join(str(n) for n in range(fewest - 1, most + 2))
     shown = re.compile(f"event ({wanted}) of|Before its first")
     for attempt in range(3):
         page.mouse.move(box["x"] + box["width"] * place / 200, box["y"] + 30)
