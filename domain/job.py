@@ -52,7 +52,7 @@ from jobledger.domain.errors import (
 )
 from jobledger.domain.order import CONTRADICTED, in_effect
 from jobledger.domain.placing import SETTERS, find_date, find_place, late
-from jobledger.domain.runs import closes_last, kept, open_runs, run_accepts, tell
+from jobledger.domain.runs import check_reported, closes_last, kept, open_runs, run_accepts, tell
 from jobledger.domain.states import (
     ACTIVE,
     ENDINGS,
@@ -422,6 +422,8 @@ def judge(
     PastNeededError if they are needed and not given, and JobNotFoundError for a report on a job
     that nobody created.
     """
+    if job.kind == EVALUATION_JOBS:
+        check_reported(report)
     facts = _judged(report, job, at)
     is_allowed = not isinstance(facts[0], e.Contradicted)
     found = late(report, job, at, is_allowed=is_allowed) if len(facts) == 1 else None

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from jobledger.domain import run_events as r
 from jobledger.domain.data import Data
+from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import EVALUATION, RunRule
 from jobledger.domain.values.canonical import JsonObject
 
@@ -26,16 +27,23 @@ class LastRun(NamedTuple):
 
 
 def last_run(output: JsonObject | None) -> LastRun:
-    """What a job's output says of it."""
+    """What a job's output says of it; raises InvalidFieldError for what no run has written."""
     told = (output or {}).get("lastRun")
     if not isinstance(told, dict):
         return LastRun(0, None, 0)
-    return LastRun(told["run"], datetime.fromisoformat(told["runTime"]), told["cut"])
+    try:
+        run, cut = told["run"], told["cut"]
+        time = datetime.fromisoformat(told["runTime"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidFieldError("output.lastRun", f"{str(told)[:80]} is no run") from error
+    if type(run) is not int or type(cut) is not int or time.tzinfo is None:
+        raise InvalidFieldError("output.lastRun", f"{str(told)[:80]} is no run")
+    return LastRun(run, time, cut)
 
 
 def open_runs(output: JsonObject | None) -> Sequence[int]:
     """The numbers of the runs that are open, in the order they started."""
-    return _list(output or {}, "openRuns")
+    return [run for run in _list(output or {}, "openRuns") if type(run) is int]
 
 
 def tell(output: JsonObject | None, data: Data) -> JsonObject:
@@ -59,6 +67,14 @@ def tell(output: JsonObject | None, data: Data) -> JsonObject:
 def kept(output: JsonObject | None) -> JsonObject:
     """Of the output what runs told, which nothing else that is told replaces."""
     return {key: output[key] for key in OWN if key in output} if output else {}
+
+
+def check_reported(report: Data) -> None:
+    """Raises InvalidFieldError for a report whose output has what only runs tell."""
+    output = getattr(report, "output", None)
+    for field in OWN:
+        if isinstance(output, dict) and field in output:
+            raise InvalidFieldError(f"data.output.{field}", "is written by the job's runs alone")
 
 
 def run_accepts(data: Data, output: JsonObject | None) -> bool:

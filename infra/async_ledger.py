@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial, wraps
-from itertools import islice
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, Unpack
 
 from jobledger.domain.commands import JobCommand
@@ -159,13 +158,22 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     async def events_after(
         self, after: int, limit: int, *, is_reached: bool = False
     ) -> Sequence[RecordedEvent]:
-        """So many events after a position, in commit order; fewer at the end.
+        """So many events after a position, in commit order; fewer at the end, or if they are large.
 
         Raises BeyondEndError for a position after the last, unless it is known that the ledger has
         reached it (`is_reached`).
         """
-        events = partial(self.ledger.reader.feed.events, after, follow=False, is_reached=is_reached)
-        return await self.run(lambda: [*islice(events(), limit)])
+        page = partial(self.ledger.reader.feed.events_page, after, limit, is_reached=is_reached)
+        return await self.run(page)
+
+    async def history_page(
+        self, name: str, after: int, limit: int
+    ) -> tuple[list[RecordedEvent], bool]:
+        """So many events of a job after a version, oldest first, and whether more follow.
+
+        Fewer if they are large. Raises JobNotFoundError for a job without any.
+        """
+        return await self.run(partial(self.ledger.reader.history_page, name, after, limit))
 
     @documented(Ledger.events)
     async def events(

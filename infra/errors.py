@@ -172,3 +172,15 @@ class PermissionDeniedError(LedgerError):
         self.project = project
         why = f"this takes the role {role}" if role else f"it serves for project {project!r} only"
         super().__init__(f"token {name!r} may not: {why}")
+
+
+class ForeignRequestError(LedgerError):
+    """A browser sent the request for a page of another site, or to a name that is not this server's.
+
+    `header` tells it, by its `value`.
+    """
+
+    def __init__(self, header: str, value: str, expected: str) -> None:
+        self.header = header
+        self.value = value[:80]
+        super().__init__(f"{header} is {self.value!r}, and must be {expected}")

@@ -14,8 +14,16 @@ from typing import Any, Final, overload
 from jobledger.domain.errors import InvalidFieldError
 
 _PREFIX: Final = "JOBLEDGER_"
+SECRETS: Final = frozenset({"DSN", "PUBLISH", "SIGNING_KEY", "SMTP"})
+"""Variables, without their prefix, that may hold a key, a password or an address with one in it."""
 _TRUE: Final = frozenset({"1", "true", "t", "yes", "y", "on"})
 _FALSE: Final = frozenset({"0", "false", "f", "no", "n", "off"})
+
+
+def public_environment() -> dict[str, str]:
+    """The environment for programs of others that are started here: without what is secret in it."""
+    secret = {_PREFIX + name for name in SECRETS}
+    return {name: value for name, value in os.environ.items() if name.upper() not in secret}
 
 
 def _read(name: str) -> str | None:
@@ -75,7 +83,7 @@ class Settings:
     Raises InvalidFieldError for a variable that cannot be read.
     """
 
-    dsn: str | None = field(default_factory=_variable("DSN", None))
+    dsn: str | None = field(default_factory=_variable("DSN", None), repr=False)
     """libpq's connection string; without one the embedded server is used."""
     home: _Home = _Home()
     """Where the embedded server keeps its data, and the log's keys are."""
@@ -87,7 +95,7 @@ class Settings:
     """The log's private keys, instead of the files under `home`."""
     policy: Path | None = field(default_factory=_variable("POLICY", None, Path))
     """The file that names the witnesses to ask (C2SP tlog-policy)."""
-    publish: str = field(default_factory=_variable("PUBLISH", ""))
+    publish: str = field(default_factory=_variable("PUBLISH", ""), repr=False)
     """Where checkpoints go, separated by spaces: folders, http(s) addresses, or `exec:PROGRAM`."""
     schedules: str = field(default_factory=_variable("SCHEDULES", "daily"))
     """When evaluation jobs' runs are due: `daily`, as Google's are, or `exact`."""

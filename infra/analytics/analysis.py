@@ -24,9 +24,10 @@ from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.filter_sql import Rendering
 from jobledger.infra.read.reader import Reader
-from psycopg.sql import SQL, Composable
+from psycopg.sql import SQL, Composable, Literal
 
 READ_POSITION: Final = sql.load(__package__, "read_position")
+COUNT_GROUPS: Final = sql.template(__package__, "count_groups")
 OF_JOBS: Final = sql.template(__package__, "of_jobs")
 THROUGHPUT: Final = sql.template(__package__, "throughput")
 DURATIONS: Final = sql.template(__package__, "durations")
@@ -39,6 +40,8 @@ TOP: Final = 20
 """Error messages in a report of failures, if nobody says how many."""
 TOLERANCE: Final = 1.0
 """Seconds that a reporter's clock may run ahead or jump back without being flagged."""
+MAX_CELLS: Final = 100_000
+"""Buckets times groups in one report."""
 MAX_REPORTERS: Final = 1_000
 GONE: Final = 0
 """The number of a deleted job's state in `intervals`."""
@@ -256,10 +259,30 @@ def _rows(
         if asked.by == "state":
             assert kind.by_state is not None
             group = SQL(kind.by_state)
+    if kind.bucketed and asked.by not in ("", "state"):
+        _check_cells(connection, rendering, field, condition, window)
     statement = kind.statement.format(group=group, of_jobs=of_jobs, condition=condition)
     values = asked.parameters | rendering.parameters | _times(window) | moment._asdict()
     # Planned for these very values: how much of all a window holds ranges from nothing to all.
     return connection.execute(statement, values, prepare=False, binary=True).fetchall()
+
+
+def _check_cells(
+    connection: Connection,
+    rendering: Rendering,
+    field: Composable,
+    condition: Composable,
+    window: buckets.Window,
+) -> None:
+    """Raises InvalidFieldError for more than MAX_CELLS buckets of groups."""
+    assert window.bucket is not None
+    of_one = max(1, (window.end - window.begin) // window.bucket)
+    most = MAX_CELLS // of_one
+    counting = COUNT_GROUPS.format(group=field, condition=condition, most=Literal(most + 1))
+    (groups,) = connection.execute(counting, rendering.parameters, prepare=False).fetchall()[0]
+    if groups > most:
+        why = f"{of_one:,} buckets of more than {most:,} groups: the most is {MAX_CELLS:,} of both"
+        raise InvalidFieldError("bucket", f"{why}; take longer buckets, or a filter")
 
 
 def _times(window: buckets.Window) -> dict[str, Any]:

@@ -159,11 +159,11 @@ def list_as_of(arena: Arena) -> tuple[float, float]:
     token = many.ledger.page(**query).next_page_token
     assert len(many.ledger.page(**query, page_token=token).jobs) == 100
     current, fleet = Query.parse(RUNNING, None), JobLists(many.ledger.pool)
-    last = fleet.page(current, 100)[-1]
+    last = fleet.page(current, 100)[0][-1]
     after = str(last.create_time), last.name
     return (
         1000 / per_second(lambda: many.ledger.page(**query, page_token=token), 20),
-        1000 / per_second(lambda: fleet.page(current, 101, after=after), 20),
+        1000 / per_second(lambda: fleet.page(current, 100, after=after), 20),
     )
 
 

@@ -14,11 +14,15 @@ from jobledger.infra.postgres.connections import Connection, translated
 from psycopg_pool import ConnectionPool
 
 READ_EVENTS: Final = sql.load(__package__, "read_events")
+READ_EVENTS_PAGE: Final = sql.load(__package__, "read_events_page")
+READ_HISTORY_PAGE: Final = sql.load(__package__, "read_history_page")
 READ_STATES: Final = sql.load(__package__, "read_states")
 READ_PRUNED: Final = sql.load(__package__, "read_pruned")
 READ_SIZE: Final = sql.load(__package__, "read_size")
 
 PAGE: Final = 1_000
+MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
+"""Data of the events that one answer holds."""
 MAX_POSITION: Final = 2**63 - 1
 """PostgreSQL's bigint has no more."""
 Ranges = list[tuple[int, int]]
@@ -62,6 +66,32 @@ class Feed:
         place = {"name": name, "after": after, "until": until}
         with translated(), self._pool.connection() as connection:
             rows = connection.execute(READ_HISTORY, place, binary=True).fetchall()
+        return list(_with_states(rows, self._states(rows, {})))
+
+    def history_page(self, name: str, after: int, limit: int) -> tuple[list[RecordedEvent], bool]:
+        """Some events of one job after a version, and whether more follow; of MAX_PAGE_BYTES at most, or one."""
+        asked = {"name": name, "after": after, "limit": limit, "bytes": MAX_PAGE_BYTES}
+        with translated(), self._pool.connection() as connection:
+            found = connection.execute(READ_HISTORY_PAGE, asked, binary=True).fetchall()
+        rows = [row[:-1] for row in found]
+        more = bool(found) and found[-1][-1] > found[-1][2]
+        return list(_with_states(rows, self._states(rows, {}))), more
+
+    def events_page(
+        self, after: int, limit: int, *, is_reached: bool = False
+    ) -> list[RecordedEvent]:
+        """Some events after a position, in commit order; of MAX_PAGE_BYTES at most, or one.
+
+        Raises BeyondEndError for a position after the last, unless it is known that the ledger has
+        reached it (`is_reached`).
+        """
+        if after > MAX_POSITION:
+            self.check_reached(after)
+        asked = {"after": after, "limit": limit, "bytes": MAX_PAGE_BYTES}
+        with translated(), self._pool.connection() as connection:
+            rows = connection.execute(READ_EVENTS_PAGE, asked, binary=True).fetchall()
+        if not rows and after and not is_reached:
+            self.check_reached(after)
         return list(_with_states(rows, self._states(rows, {})))
 
     def page(self, after: int, limit: int = PAGE) -> list[tuple[Any, ...]]:

@@ -96,7 +96,9 @@ class WritePath:
             request, about = with_attempt(request, about)
         name, at = names.parse_name(name), _At.parse(about)
         personal = _holds_personal(request)
-        intent = (yield self._encrypt(request, at)) if personal else _intent(request, at.given)
+        intent = (
+            (yield self._encrypt(name, request, at)) if personal else _intent(request, at.given)
+        )
         # 1. What is this job now, as far as this process knows?
         job = self._cache.find(name)
         # 2. Which events does the request make happen to it, and what are their bytes?
@@ -147,7 +149,7 @@ class WritePath:
                 outcomes.append(error)
                 continue
             personal = _holds_personal(data)
-            intent = (yield self._encrypt(data, at)) if personal else _intent(data, at.given)
+            intent = (yield self._encrypt(name, data, at)) if personal else _intent(data, at.given)
             mend = None if personal else _mend_of(data, at)
             write = JobWrite(name, intent, at.provenance, encrypted=personal, mend=mend)
             write.decide_ahead(jobs.get(name) or self._cache.find(name))
@@ -177,26 +179,26 @@ class WritePath:
         except LedgerError as error:
             return error
 
-    def _encrypt(self, request: Data | JobCommand, at: _At) -> Callable[[], Intent]:
+    def _encrypt(self, name: str, request: Data | JobCommand, at: _At) -> Callable[[], Intent]:
         """Makes the intent of the encrypted request; that refuses what cannot be encrypted."""
 
         def encrypt() -> Intent:
             try:
-                return _intent(self._encrypted(request), at.given)
+                return _intent(self._encrypted(name, request), at.given)
             except InvalidFieldError as error:
                 return partial(_refuse, error)
 
         return encrypt
 
-    def _encrypted(self, request: Data | JobCommand) -> Data | JobCommand:
+    def _encrypted(self, name: str, request: Data | JobCommand) -> Data | JobCommand:
         """The request with its personal values encrypted; a report is mended where it must be."""
         if not isinstance(request, Data):
-            return self._keys.encrypt_request(request)
+            return self._keys.encrypt_request(request, name)
         try:
-            report = self._keys.encrypt_request(encoded(request)[0])
+            report = self._keys.encrypt_request(encoded(request)[0], name)
             report.encode()
         except InvalidFieldError:
-            return self._keys.encrypt_request(mended(request))
+            return self._keys.encrypt_request(mended(request), name)
         return report
 
 

@@ -78,8 +78,13 @@ class _Call:
         face = allowed(wire.rpc.method, caller, asked.ids)
         about = said_by(caller, self._trace_parent)
         server = self._server
-        async with server.writers:
-            return wire.write(await face(Call(server.ledger, *asked, about, server.queue)))
+        who = self._authorization.encode("latin-1", "replace") or None
+        server.working.take(who)
+        try:
+            async with server.writers:
+                return wire.write(await face(Call(server.ledger, *asked, about, server.queue)))
+        finally:
+            server.working.give(who)
 
     def refuse(self, error: Exception) -> grpc.Status:
         status = status_of(error)

@@ -17,6 +17,10 @@ from jobledger.infra.serving.context import Limits, ServerContext
 LOG: Final = logging.getLogger("jobledger.grpc")
 SWITCH_INTERVAL_SECONDS: Final = 0.001
 """How long a thread keeps the interpreter while the loop waits for it."""
+HANDSHAKE_MILLISECONDS: Final = 10_000
+IDLE_MILLISECONDS: Final = 60_000
+MAX_METADATA: Final = 16 * 1024
+"""Bytes of a call's headers."""
 ONLY_IDENTITY: Final = 1
 """No algorithm of compression: a small message could unfold to any size."""
 
@@ -60,6 +64,12 @@ def _server(context: ServerContext) -> grpc.aio.Server:
     options = (
         ("grpc.max_receive_message_length", context.limits.max_body),
         ("grpc.compression_enabled_algorithms_bitset", ONLY_IDENTITY),
+        # What has not spoken HTTP/2 by then, or is used by nobody, is closed.
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_MILLISECONDS),
+        ("grpc.max_connection_idle_ms", IDLE_MILLISECONDS),
+        ("grpc.max_concurrent_streams", max(1, context.limits.max_waiting // 2)),
+        ("grpc.max_metadata_size", MAX_METADATA),
+        ("grpc.absolute_max_metadata_size", MAX_METADATA),
         # Another server on the same port is a mistake, and not to share its callers with.
         ("grpc.so_reuseport", 0),
     )

@@ -2,9 +2,10 @@
 
 from fastapi import FastAPI
 from jobledger.infra.http import google_routes as google
-from jobledger.infra.http.middleware import Receive, RequestMiddleware, Scope, Send
+from jobledger.infra.http.middleware import RequestMiddleware
 from jobledger.infra.http.native.app import create_native
 from jobledger.infra.http.pages import app as pages
+from jobledger.infra.http.types import Receive, Scope, Send
 from jobledger.infra.serving.context import ServerContext
 
 

@@ -12,7 +12,8 @@ from jobledger.infra.google.vertex import methods as aiplatform_v1
 from jobledger.infra.google.wire.calls import Call, Method, Methods, allowed, said_by
 from jobledger.infra.google.wire.masks import camel, parse_partial, select
 from jobledger.infra.google.wire.receipts import receipts
-from jobledger.infra.http.middleware import Scope, Send, encode, send_json
+from jobledger.infra.http.middleware import encode, send_json
+from jobledger.infra.http.types import Scope, Send
 from jobledger.infra.serving.context import ServerContext
 
 FACES: Final = (*ml_v1.METHODS.all, *aiplatform_v1.METHODS.all, *datalabeling_v1beta1.METHODS.all)

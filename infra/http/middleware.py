@@ -1,7 +1,4 @@
-"""The way in, before any face: limits, deadlines, trace ids, the log, and errors as Status.
-
-A body is read whole before a request is begun, so that a slow sender holds no thread.
-"""
+"""The way in, before any face: where a request comes from, limits, traces, the log, errors as Status."""
 
 from __future__ import annotations
 
@@ -9,27 +6,24 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, Self
 from urllib.parse import unquote
 
 import orjson
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.infra.errors import DeadlineExceededError
+from jobledger.infra.errors import DeadlineExceededError, ForeignRequestError
 from jobledger.infra.google.wire.status import Status, status_of
+from jobledger.infra.http.origin import Hosts, check_site
+from jobledger.infra.http.protocol import GUARD_HEADERS, WHOLE
+from jobledger.infra.http.request_body import BodyTooLargeError, accept_body, read_body
+from jobledger.infra.http.types import App, Message, Receive, Scope, Send
 from jobledger.infra.serving.context import ServerContext, trace_of
 from jobledger.infra.serving.logs import RequestLog
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 LOG: Final = logging.getLogger("jobledger.http")
-OVERRIDE: Final = b"x-http-method-override"
-OVERRIDDEN: Final = frozenset({"GET", "PATCH", "DELETE", "PUT"})
 STREAM: Final = "/ledger/v1/events:stream"
+NO_STATE: Final[dict[str, Any]] = {}
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 SENT_AS: Final = {
     "as_of": "asOf",
@@ -43,20 +37,13 @@ SENT_AS: Final = {
 HTTP_TOO_LARGE: Final = 413
 
 
-class BodyTooLargeError(InvalidFieldError):
-    """A body over the server's limit, in bytes."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        super().__init__("body", f"is larger than {limit} bytes")
-
-
 class RequestMiddleware:
     """An ASGI application around another; one for the whole server."""
 
     def __init__(self, app: App, server: ServerContext) -> None:
         self._app = app
         self._server = server
+        self._hosts = Hosts(server.limits.hosts)
         self._log = RequestLog(LOG.name) if LOG.isEnabledFor(logging.INFO) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,7 +53,8 @@ class RequestMiddleware:
         began = time.monotonic()
         answer = _Answer(send)
         headers = dict(scope["headers"])
-        state = scope["state"] = {"headers": headers, "actor": None}
+        whole = scope.get("state", NO_STATE).get(WHOLE, False)
+        state = scope["state"] = {"headers": headers, "actor": None, WHOLE: whole}
         try:
             _trace(headers, state)
             await self._pass(scope, headers, receive, answer)
@@ -100,21 +88,33 @@ class RequestMiddleware:
     async def _pass(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, answer: _Answer
     ) -> None:
-        if scope["path"] in PROBES or scope["path"] == STREAM:
+        if scope["path"] in PROBES:
             await self._app(scope, receive, answer)
             return
-        self._server.enter()
-        try:
-            with _Deadline(self._server.limits.deadline):
-                # A GET's body says nothing, and is not waited for.
-                bodiless = scope["method"] == "GET" and b"content-length" not in headers
-                body = (
-                    b"" if bodiless else await _read(headers, receive, self._server.limits.max_body)
-                )
-                _override(scope, headers, body)
+        server, method = self._server, scope["method"]
+        if not self._hosts.has(headers.get(b"host")) and await server.is_open():
+            host = headers[b"host"].decode("latin-1")
+            raise ForeignRequestError("Host", host, "localhost, or a name given by --allow-host")
+        if method != "GET":
+            check_site(method, headers, self._hosts)
+        server.check_stopping()
+        if scope["path"] == STREAM:
+            await self._app(scope, receive, answer)
+            return
+        with _Deadline(server.limits.deadline) as deadline:
+            body = b""
+            # A GET's body says nothing, and is not waited for.
+            if method != "GET" or b"content-length" in headers:
+                body = await read_body(server, scope, headers, receive)
+                accept_body(scope, headers, body)
+            if scope["method"] == "GET":
+                scope["state"]["gone"] = deadline.abandon
+            caller = headers.get(b"authorization")
+            server.working.take(caller)
+            try:
                 await self._app(scope, _once(scope, body, receive), answer)
-        finally:
-            self._server.leave()
+            finally:
+                server.working.give(caller)
 
 
 class _Deadline:
@@ -123,21 +123,27 @@ class _Deadline:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._passed = False
+        self._over = False
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
-        self._timer = loop.call_later(self._seconds, self._pass, task)
+        self._task = task
+        self._timer = loop.call_later(self._seconds, self.abandon)
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._timer.cancel()
+        self._over = True
         if self._passed and kind is asyncio.CancelledError:
             raise DeadlineExceededError(self._seconds) from None
 
-    def _pass(self, task: asyncio.Task[Any]) -> None:
-        self._passed = True
-        task.cancel()
+    def abandon(self) -> None:
+        """Ends the work: the time is over, or nobody waits for the answer any more."""
+        if not self._over:
+            self._passed = True
+            self._task.cancel()
 
 
 class _Answer:
@@ -151,6 +157,8 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if "guarded" not in message:
+                message["headers"] = guarded(message["headers"])
         await self._send(message)
 
     async def refuse(self, error: Exception, trace_id: str | None) -> None:
@@ -163,6 +171,13 @@ class _Answer:
             return
         http = HTTP_TOO_LARGE if isinstance(error, BodyTooLargeError) else status.code.http
         await send_json(self, http, body_of(status, http), extra_headers(status))
+
+
+def guarded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """An answer's headers, with those of GUARD_HEADERS that it has not."""
+    given = [*headers]
+    names = [name for name, _ in given]
+    return given + [guard for guard in GUARD_HEADERS if guard[0] not in names]
 
 
 def as_sent(error: Exception) -> Exception:
@@ -204,29 +219,11 @@ async def send_json(
     start = [
         (b"content-type", b"application/json; charset=utf-8"),
         (b"content-length", str(len(content)).encode()),
-        (b"x-content-type-options", b"nosniff"),
+        *GUARD_HEADERS,
         *(headers or ()),
     ]
-    await send({"type": "http.response.start", "status": http, "headers": start})
+    await send({"type": "http.response.start", "status": http, "headers": start, "guarded": True})
     await send({"type": "http.response.body", "body": content})
-
-
-async def _read(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
-    said = headers.get(b"content-length", b"0")
-    if said.isdigit() and int(said) > limit:
-        raise BodyTooLargeError(limit)
-    chunks, size = [], 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise InvalidFieldError("body", "ended before it was whole")
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise BodyTooLargeError(limit)
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return b"".join(chunks)
 
 
 def _once(scope: Scope, body: bytes, receive: Receive) -> Receive:
@@ -240,19 +237,6 @@ def _once(scope: Scope, body: bytes, receive: Receive) -> Receive:
         return await receive()
 
     return give
-
-
-def _override(scope: Scope, headers: dict[bytes, bytes], body: bytes) -> None:
-    """X-HTTP-Method-Override: as a GET, a form in the body is the query that was too long for the path."""
-    wanted = headers.get(OVERRIDE, b"").decode("latin-1").upper()
-    if not wanted or scope["method"] != "POST":
-        return
-    if wanted not in OVERRIDDEN:
-        raise InvalidFieldError("X-HTTP-Method-Override", f"{wanted[:40]!r} cannot be meant")
-    scope["method"] = wanted
-    form = headers.get(b"content-type", b"").startswith(b"application/x-www-form-urlencoded")
-    if wanted == "GET" and form:
-        scope["query_string"] = b"&".join(filter(None, (scope["query_string"], body)))
 
 
 def _trace(headers: dict[bytes, bytes], state: dict[str, Any]) -> None:

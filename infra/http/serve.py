@@ -10,6 +10,7 @@ from typing import Final
 import uvloop
 from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.http.app import create_app
+from jobledger.infra.http.protocol import limited_protocol
 from jobledger.infra.serving import logs
 from jobledger.infra.serving.context import Limits, ServerContext
 from jobledger.infra.serving.listening import Server, config
@@ -45,7 +46,7 @@ async def _serve(dsn: str | None, name: str, host: str, port: int, limits: Limit
 async def _serve_app(server: ServerContext, host: str, port: int) -> None:
     app = create_app(server)
     seconds = int(server.limits.deadline) + 1
-    how = {"date_header": False, "http": "httptools", "backlog": 1_024}
+    how = {"date_header": False, "http": limited_protocol(), "backlog": 1_024}
     options = config(app, host, port, timeout_graceful_shutdown=seconds, **how)
     # What is there now stays; looking through it for garbage again and again would cost more than a request.
     gc.collect()

@@ -3,18 +3,14 @@
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from jobledger.infra.http.protocol import GUARD_HEADERS, limited_protocol
+from jobledger.infra.http.types import Receive, Scope, Send
 from jobledger.infra.proof.signing.notes import MAX_NOTE, Checkpoint
 from jobledger.infra.proof.witness.witness import Reason, RefusedError, Submission, Witness
 from jobledger.infra.serving import logs
 from jobledger.infra.serving.listening import Server, config
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 LOG: Final = logging.getLogger("jobledger.witness")
 MAX_BODY: Final = MAX_NOTE + 4096
@@ -22,7 +18,7 @@ MAX_BODY: Final = MAX_NOTE + 4096
 PATIENCE: Final = 10.0
 """Seconds for a body to come."""
 MAX_AT_ONCE: Final = 256
-"""Requests; more are told to come back (503)."""
+"""Requests that came whole; more are told to come back (503)."""
 STATUS: Final = {
     Reason.MALFORMED: 400,
     Reason.UNSIGNED: 403,
@@ -48,6 +44,7 @@ class Application:
 
     def __init__(self, witness: Witness) -> None:
         self._witness = witness
+        self._at_once = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"
@@ -73,7 +70,13 @@ class Application:
             return Answer(408, f"the body did not come within {PATIENCE:g} s\n")
         if len(body) > MAX_BODY:
             return Answer(413, f"the body is longer than {MAX_BODY} bytes\n")
-        return await asyncio.to_thread(self._add, body)
+        if self._at_once >= MAX_AT_ONCE:
+            return Answer(503, f"{self._at_once} requests are in work; come again\n")
+        self._at_once += 1
+        try:
+            return await asyncio.to_thread(self._add, body)
+        finally:
+            self._at_once -= 1
 
     def _add(self, body: bytes) -> Answer:
         try:
@@ -104,8 +107,8 @@ class Application:
 def serve(witness: Witness, host: str, port: int) -> None:
     """Answers until SIGTERM or SIGINT; the log tells the address (port 0: any) and the public key."""
     logs.set_up("info")
-    limits = {"limit_concurrency": MAX_AT_ONCE, "timeout_graceful_shutdown": int(PATIENCE) + 1}
-    options = config(Application(witness), host, port, **limits)
+    how = {"http": limited_protocol(), "timeout_graceful_shutdown": int(PATIENCE) + 1}
+    options = config(Application(witness), host, port, **how)
     Server(options, LOG, {"key": str(witness.key.verifier)}).run()
 
 
@@ -126,7 +129,7 @@ async def _send(send: Send, answer: Answer) -> None:
     headers = [
         (b"content-type", answer.type.encode()),
         (b"content-length", str(len(content)).encode()),
-        (b"x-content-type-options", b"nosniff"),
+        *GUARD_HEADERS,
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": content})

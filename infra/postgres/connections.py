@@ -13,6 +13,7 @@ import psycopg
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values import canonical
 from jobledger.infra.errors import LedgerUnavailableError, SchemaError, StorageFullError
+from jobledger.infra.postgres.abandoned import CancellablePool
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.json import set_json_loads
@@ -71,7 +72,7 @@ def set_up(connection: Connection) -> None:
 
 def open_pool(info: str, size: int) -> ConnectionPool[Connection]:
     """Connections for readers, made when first needed."""
-    return ConnectionPool[Connection](info, **pool_options(size))
+    return CancellablePool(info, **pool_options(size))
 
 
 def pool_options(size: int) -> dict[str, Any]:

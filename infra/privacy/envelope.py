@@ -92,6 +92,11 @@ def encrypt(value: Any, key: Key) -> Encrypted:
     return Encrypted(key.id, base64.b64encode(nonce + ciphertext).decode())
 
 
+def beginning(key: str) -> bytes:
+    """How stored values under that key begin, which no text in stored JSON contains."""
+    return canonical.encode({PERSONAL: {"key": key}})[1:-2] + b","
+
+
 def parse_marker(said: JsonObject) -> Plain | Encrypted:
     """What an object with the key `@personal` is; raises InvalidFieldError for what is neither form."""
     inner = said[PERSONAL]

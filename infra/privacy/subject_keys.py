@@ -17,10 +17,11 @@ from jobledger.infra.errors import BrokenLedgerError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.privacy import envelope
-from jobledger.infra.privacy.envelope import MARKER, Key, Plain
+from jobledger.infra.privacy.envelope import MARKER, Encrypted, Key, Plain
 from jobledger.infra.ttl_cache import TtlCache
 from psycopg_pool import ConnectionPool
 
+FIND_PARTS: Final = sql.load(__package__, "find_parts")
 FIND_SUBJECT_KEY: Final = sql.load(__package__, "find_subject_key")
 READ_SUBJECT_KEYS: Final = sql.load(__package__, "read_subject_keys")
 CACHE_SECONDS: Final = 2.0
@@ -67,12 +68,37 @@ class SubjectKeys:
         parse(type(data), self._plain(said), "data.")
         return parse(type(data), self.encrypt(said, made), "data.")
 
-    def encrypt_request(self, request: Request) -> Request:
-        """The same of a report or a command."""
+    def encrypt_request(self, request: Request, job: str = "") -> Request:
+        """The same of a report or a command on a job.
+
+        A part that is encrypted already is of a key that is there, or of one that the job's events
+        name: it was erased since. Raises InvalidFieldError for any other.
+        """
         if isinstance(request, Data):
+            self._check_keys(request.json_object(), job)
             return self.encrypt_data(request)
         objects = {name: value for name, value in request if isinstance(value, dict)}
+        self._check_keys(objects, job)
         return request.model_copy(update={name: self.encrypt(o) for name, o in objects.items()})
+
+    def _check_keys(self, value: JsonObject, job: str) -> None:
+        given = {
+            part.key
+            for part in map(envelope.parse_marker, envelope.markers(value))
+            if isinstance(part, Encrypted)
+        }
+        missing = (
+            [key for key, found in self._read(given).items() if found is None] if given else []
+        )
+        if not missing:
+            return
+        parts = {envelope.beginning(key): key for key in missing}
+        with translated(), self._pool.connection() as connection:
+            rows = connection.execute(FIND_PARTS, (list(parts), job), binary=True).fetchall()
+        unknown = set(missing) - {parts[bytes(part)] for (part,) in rows}
+        if unknown:
+            why = f"is encrypted under {min(unknown)!r}, which is no key of this ledger"
+            raise InvalidFieldError(envelope.PERSONAL, why)
 
     def encrypt_event(self, event: Event, made: dict[str, Key]) -> Event:
         """The same of an event."""

@@ -6,7 +6,6 @@ its way. Every other read runs in a thread.
 
 import asyncio
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain, islice
 from threading import Lock
@@ -17,6 +16,7 @@ from jobledger.domain.job import Job
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore.commit.appender import READ_JOBS
 from jobledger.infra.postgres.connections import AsyncConnection, connect_async, translated
+from jobledger.infra.read.fair_threads import FairThreads
 from jobledger.projections.jobs import job_of
 
 Result = TypeVar("Result")
@@ -30,7 +30,7 @@ class AsyncReader:
     def __init__(self, info: str, threads: int) -> None:
         """`info` is the connection string, and `threads` how many reads run at once in threads."""
         self._info = info
-        self._threads = ThreadPoolExecutor(threads, "jobledger-read")
+        self._threads = FairThreads(threads, "jobledger-read")
         self._connection: AsyncConnection | None = None
         self._wanted: dict[str, list[asyncio.Future[Job | None]]] = {}
         self._reading: asyncio.Task[None] | None = None
@@ -40,7 +40,7 @@ class AsyncReader:
         """Runs what blocks a thread; raises LedgerUnavailableError once it is closed."""
         if self._closed:
             raise LedgerUnavailableError("this ledger was closed")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, read)
+        return await self._threads.run(read)
 
     async def current(self, name: str) -> Job | None:
         """The job as it is, also a deleted one; None if there is none."""

@@ -27,6 +27,9 @@ STATES_AT: Final = sql.load(__package__, "states_at")
 STATES_AS_THEY_HAPPENED: Final = sql.load(__package__, "states_as_they_happened")
 
 ITSELF: Final = ", ".join(COLUMNS)
+MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
+"""Of what the jobs of one page say: their configurations, outputs, errors and labels."""
+PAGE: Final = sql.template(__package__, "jobs_page")
 
 
 class Query(NamedTuple):
@@ -56,12 +59,18 @@ class JobLists:
 
     def page(
         self, query: Query, limit: int, *, offset: int = 0, after: tuple[str, str] | None = None
-    ) -> list[Job]:
-        """So many jobs from an offset on or, in the usual order, after one created then of that name."""
+    ) -> tuple[list[Job], bool]:
+        """So many jobs from an offset on or, in the usual order, after one created then of that name.
+
+        Fewer if they are large, but one at least; and whether more follow.
+        """
         with translated(), self._pool.connection() as connection:
-            listing = _listing(self._aware(query, connection), limit, offset, after)
-            rows = connection.execute(*listing, binary=True)
-            return [job_of(row) for row in rows]
+            whole, parameters = _listing(self._aware(query, connection), limit + 1, offset, after)
+            bounded = PAGE.format(
+                columns=SQL(ITSELF), jobs=whole, limit=Literal(limit), bytes=Literal(MAX_PAGE_BYTES)
+            )
+            rows = connection.execute(bounded, parameters, binary=True).fetchall()
+        return [job_of(row[:-1]) for row in rows], bool(rows) and rows[0][-1] > len(rows)
 
     def scan(self, query: Query, limit: int | None) -> Iterator[Job]:
         """The jobs one by one, without holding them all."""

@@ -66,16 +66,21 @@ class PageTokens:
         if self._signer is None:
             from itsdangerous import URLSafeSerializer
 
-            with translated(), self._pool.connection() as connection:
-                row = connection.execute(READ_SECRET).fetchone()
-            assert row is not None
             self._signer = URLSafeSerializer(
-                row[0],
+                read_secret(self._pool),
                 salt="page",
                 serializer=_Json,
                 signer_kwargs={"digest_method": hashlib.sha256},
             )
         return self._signer
+
+
+def read_secret(pool: ConnectionPool[Connection]) -> bytes:
+    """What only the ledger knows: page tokens are signed with it, and ids are made of it."""
+    with translated(), pool.connection() as connection:
+        row = connection.execute(READ_SECRET).fetchone()
+    assert row is not None
+    return bytes(row[0])
 
 
 class _Json:

@@ -16,6 +16,7 @@ from jobledger.domain.values.names import parse_name
 from jobledger.infra.eventstore.feed import LAST_VERSION, Feed, Ranges
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.abandoned import used_here
 from jobledger.infra.postgres.connections import Connection, connect, open_pool, translated
 from jobledger.infra.privacy.envelope import MARKER
 from jobledger.infra.privacy.subject_keys import SubjectKeys
@@ -91,7 +92,9 @@ class Reader:
 
     def connection(self) -> Connection:
         """A connection of your own to this ledger's schema, in autocommit; close it after use."""
-        return connect(self.conninfo)
+        connection = connect(self.conninfo)
+        used_here(connection)
+        return connection
 
     def size(self) -> int:
         """How many events there are: the last position."""
@@ -118,6 +121,16 @@ class Reader:
         if not events:
             raise self.missing(name)
         return events
+
+    def history_page(self, name: str, after: int, limit: int) -> tuple[list[RecordedEvent], bool]:
+        """Some events of a job after a version, oldest first, and whether more follow.
+
+        So many at most, and fewer if they are large. Raises JobNotFoundError for a job without any.
+        """
+        events, more = self.feed.history_page(parse_name(name), after, limit)
+        if not events and self.read_current(parse_name(name)) is None:
+            raise JobNotFoundError(name)
+        return events, more
 
     def events(self, after: int = 0, *, follow: bool = True) -> Iterator[RecordedEvent]:
         """The live feed: events after a position, in commit order, none missing and none twice.
@@ -214,18 +227,18 @@ class Reader:
         else:
             cursor = PageCursor(self.moment(as_of, clock))
         query = Query.parse(filter, cursor.moment, order_by)
-        jobs = self._jobs.page(query, size + 1, offset=cursor.offset, after=cursor.after)
+        jobs, more = self._jobs.page(query, size, offset=cursor.offset, after=cursor.after)
         token = ""
-        if len(jobs) > size:
-            last = jobs[size - 1]
+        if more:
+            last = jobs[-1]
             after = (_created(last), last.name)
             following = (
-                PageCursor(cursor.moment, cursor.offset + size)
+                PageCursor(cursor.moment, cursor.offset + len(jobs))
                 if order_by.strip()
                 else PageCursor(cursor.moment, after=after)
             )
             token = self._tokens.write(following, *asked)
-        return Page(jobs[:size], cursor.moment, token)
+        return Page(jobs, cursor.moment, token)
 
     def count(
         self,

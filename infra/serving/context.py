@@ -17,8 +17,14 @@ from jobledger.infra.access.tokens import Caller, Tokens
 from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.errors import OverloadedError
 from jobledger.infra.google.wire.queue import Queue
+from jobledger.infra.read.fair_threads import ASKED_BY
+from jobledger.infra.serving.shares import Shares
 
 BEARER: Final = "bearer "
+STRANGER: Final = "\x00"
+"""Asks for the reads that tell who somebody is: no token is called that."""
+BODIES: Final = 16
+"""Bodies of the greatest size that may be on their way at once; smaller ones are more."""
 MORE_READS_SECONDS: Final = 1.0
 """After a read, for so long more are expected."""
 
@@ -39,6 +45,8 @@ class Limits:
     """The same while somebody reads, so that readers find a gap between them."""
     threads: int = 8
     """For what blocks."""
+    hosts: tuple[str, ...] = ()
+    """Names that a server without tokens answers to, beside those of loopback."""
 
 
 class ServerContext:
@@ -51,8 +59,9 @@ class ServerContext:
         self.queue = Queue(ledger.ledger.reader)
         self.stopping = asyncio.Event()
         """Set when the server is asked to stop: what is in work is finished, nothing new is begun."""
-        self.waiting = 0
-        self.streams = 0
+        self.working = Shares(self.limits.max_waiting, "{} requests are in work")
+        self.streams = Shares(self.limits.max_streams, "{} follow the feed already")
+        self.bodies = Shares(BODIES * self.limits.max_body, "{} bytes of bodies are on their way")
         self.writers = Writers(self.limits)
 
     async def admit(self, authorization: str) -> Caller:
@@ -60,8 +69,18 @@ class ServerContext:
         secret = authorization[len(BEARER) :].strip() if authorization[:7].lower() == BEARER else ""
         now = datetime.now(UTC)
         if self.tokens.is_cached(secret):
-            return self.tokens.admit(secret or None, now)
-        return await self.ledger.run(partial(self.tokens.admit, secret or None, now))
+            caller = self.tokens.admit(secret or None, now)
+        else:
+            ASKED_BY.set(STRANGER)
+            caller = await self.ledger.run(partial(self.tokens.admit, secret or None, now))
+        ASKED_BY.set(caller.name or "")
+        return caller
+
+    async def is_open(self) -> bool:
+        """Whether nobody needs a token."""
+        if self.tokens.is_cached(""):
+            return self.tokens.is_open()
+        return await self.ledger.run(self.tokens.is_open)
 
     def check_host(self, host: str) -> None:
         """Raises InvalidFieldError for one beyond loopback while nobody needs a token."""
@@ -72,17 +91,10 @@ class ServerContext:
                 " make a token first: jobledger token create NAME --role operator",
             )
 
-    def enter(self) -> None:
-        """Counts a request in; raises OverloadedError for one too many."""
+    def check_stopping(self) -> None:
+        """Raises OverloadedError if nothing new is begun."""
         if self.stopping.is_set():
             raise OverloadedError("it is stopping")
-        if self.waiting >= self.limits.max_waiting:
-            raise OverloadedError(f"{self.waiting} requests are in work")
-        self.waiting += 1
-
-    def leave(self) -> None:
-        """Counts it out."""
-        self.waiting -= 1
 
 
 class Writers:

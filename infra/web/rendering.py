@@ -1,6 +1,5 @@
 """HTML of the pages: Jinja templates, which escape whatever is put into them."""
 
-import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,12 +9,12 @@ from typing import Any, Final
 
 import orjson
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jobledger.infra.analytics.csv_file import write_csv
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.web import assets
 from markupsafe import Markup
 
 _PACKAGE: Final = "jobledger.infra.web"
-_COMPUTED: Final = ("=", "+", "-", "@", "\t", "\r")
 _IN_SCRIPT: Final = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
 
@@ -50,18 +49,14 @@ def json_text(value: Mapping[str, Any] | list[Any]) -> Markup:
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """CSV (RFC 4180); times are RFC 3339. A text that a spreadsheet would compute is told apart by a `'`."""
+    """CSV (RFC 4180); times are RFC 3339, and no cell is computed by a spreadsheet."""
     out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    write_csv(out, columns, ([_cell(value) for value in row] for row in rows))
     return out.getvalue()
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return time_text(value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(_COMPUTED) else value
+    return time_text(value) if isinstance(value, datetime) else value
 
 
 @cache

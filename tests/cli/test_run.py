@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,11 @@ from jobledger.domain.errors import JobExistsError
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.cli.jobs.child import Command, run_as_job
+from jobledger.infra.proof.publishing.publisher import publish
+from jobledger.infra.proof.signing.notes import SigningKey
+from jobledger.infra.settings import SECRETS, Settings
+
+from tests.proof.test_witness import Log
 
 NAME = "projects/p/jobs/night"
 S = JobState
@@ -106,3 +113,30 @@ def test_a_job_that_is_being_cancelled_says_what_is_kept_of_a_run(
     ledger.cancel(NAME)
     assert run(FAIL) == 3
     assert "is CANCELLING, so that Started is kept as Contradicted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("case", [str.upper, str.lower])
+def test_what_is_started_is_told_no_secret_of_ours(
+    run: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: Callable[[str], str]
+) -> None:
+    for name in SECRETS:
+        monkeypatch.setenv(case(f"JOBLEDGER_{name}"), "hunter2")
+    monkeypatch.setenv("JOBLEDGER_PROJECT", "told")
+    seen = tmp_path / "seen"
+    write = (
+        f"import os, pathlib, sys; pathlib.Path({str(seen)!r}).write_text(repr(dict(os.environ)))"
+    )
+    run(write)
+    by_run = seen.read_text()
+    publish(
+        str(Log(SigningKey.generate("example.com/log")).note(1)),
+        [f"exec:{shlex.join([sys.executable, '-c', write])}"],
+    )
+    for told in (by_run, seen.read_text()):
+        assert "hunter2" not in told
+        assert "told" in told
+
+
+def test_every_setting_that_is_not_shown_is_a_secret() -> None:
+    hidden = {field.name.upper() for field in fields(Settings) if not field.repr}
+    assert hidden == SECRETS

@@ -16,6 +16,8 @@ from tests.desks import Desk
 from tests.labeling import BOXES, ask_people, box
 from tests.servers import Server, new_server
 
+JSON = {"content-type": "application/json"}
+
 
 @pytest.fixture
 def http(server: Server) -> Iterator[httpx.Client]:
@@ -102,7 +104,7 @@ def test_what_cannot_be_read_is_refused_with_its_place(
 ) -> None:
     name = ask_people(server.ledger, "ab", project=project)
     content = body if isinstance(body, str) else json.dumps(body)
-    refusal = refused(http.post(f"{name}/labeling/1:answer", content=content))
+    refusal = refused(http.post(f"{name}/labeling/1:answer", content=content, headers=JSON))
     assert refusal[:2] == (400, "INVALID_ARGUMENT")
     assert refusal.message.startswith(f"{field}:")
     assert find_task(server.ledger.reader, name, 1).answer_count == 0
@@ -138,7 +140,9 @@ def test_label_studio_there_and_back(http: httpx.Client, server: Server, project
         "INVALID_ARGUMENT",
         "tasks[0].annotations",
     )
-    assert refused(http.post(path, content="{")).message.startswith("body: is not JSON")
+    assert refused(http.post(path, content="{", headers=JSON)).message.startswith(
+        "body: is not JSON"
+    )
 
 
 @pytest.mark.slow

@@ -306,6 +306,34 @@ def test_each_method_takes_its_role_and_its_project(
     assert not any(secret in str(server.logs) for secret in secrets.values())
 
 
+def test_every_rpc_takes_the_role_of_its_method_and_its_project(
+    guarded: tuple[Server, Clients, dict[str, str]],
+) -> None:
+    import grpc
+    from jobledger.infra.grpc.rpcs import RPCS
+    from jobledger.infra.grpc.wire import Wire
+
+    _, google, secrets = guarded
+    for path, rpc in RPCS.items():
+        asked: Any = rpc.types.request()
+        wire = Wire(rpc)
+        names = {each.json_name: each.name for each in asked.DESCRIPTOR.fields}
+        *inside, field = wire.name_path
+        of = getattr(asked, names[inside[0]]) if inside else asked
+        name = wire.resource.replace("*", "p", 1).replace("*", "none")
+        setattr(of, field if inside else names[field], name)
+        if wire.body_field is not None:
+            getattr(asked, names[wire.body_field]).SetInParent()
+        for role, secret in secrets.items():
+            try:
+                google.raw(path)(asked.SerializeToString(), timeout=30, **bearer(secret))
+                code = grpc.StatusCode.OK
+            except grpc.RpcError as error:
+                code = error.code()
+            allowed = role != "OF_Q" and Role[role] >= rpc.method.role
+            assert (code is not grpc.StatusCode.PERMISSION_DENIED) == allowed, (path, role, code)
+
+
 @pytest.mark.parametrize(
     ("host", "taken", "sentence"),
     [("0.0.0.0", False, "make a token first"), ("127.0.0.1", True, "cannot be listened on")],

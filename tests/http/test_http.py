@@ -9,10 +9,10 @@ from typing import Any, cast
 import httpx
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
+from jobledger.infra.access.required import REPORTS
 from jobledger.infra.http.google_routes import METHODS
 from jobledger.infra.http.native.app import create_native
 from jobledger.infra.http.native.commands import COMMANDS
-from jobledger.infra.http.native.reports import REPORTS
 from jobledger.infra.serving.context import ServerContext
 from schemathesis import openapi
 from schemathesis.core.result import Ok

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 from jobledger.infra import Ledger
+from jobledger.infra.access.required import REPORTS, REQUIRED
 from jobledger.infra.access.tokens import Role, Tokens
-from jobledger.infra.google.wire.calls import Method
 from jobledger.infra.http.google_routes import METHODS
 
 from tests.http.test_http import native_routes, refusal
@@ -24,7 +24,19 @@ from tests.servers import PATIENCE, Server, new_server, serving
 
 OPEN = ["/healthz", "/readyz", "/openapi.json", "/docs", "/redoc"]
 """What anybody may see: that it is there, and how it can be asked."""
-COMMANDS = {"create", "cancel", "pause", "resume", "update", "changeConfig", "retry", "changeLabels", "delete"}  # fmt: skip
+VERBS: Mapping[Role, str] = {
+    Role.READER: "receipt export stream count getIamPolicy testIamPermissions wait search"
+    " searchModelDeploymentMonitoringStatsAnomalies",
+    Role.REPORTER: "batch recordPredictions recordTruths answer import queued preparing started updating"
+    " updated paused resumed cancelling cancelled succeeded partiallySucceeded failed expired"
+    " progressReported",
+    Role.OPERATOR: "create cancel pause resume update changeConfig retry changeLabels delete batchCancel"
+    " batchDelete rebaseTunedModel retried labelsChanged configChanged deleted runStarted datasetCreated"
+    " labelingRequested labelingCompleted evaluationCreated runFailed alertRaised scheduled stopped",
+    Role.ADMIN: "changePolicy policyChanged setIamPolicy",
+}
+"""Who may do what; a path without a verb reads by GET, and takes an operator otherwise."""
+ROLE_OF = {verb: role for role, verbs in VERBS.items() for verb in verbs.split()}
 NEEDED: dict[str, Any] = {
     "changeConfig": {"spec": {}},
     "changeLabels": {"labels": {}},
@@ -32,7 +44,6 @@ NEEDED: dict[str, Any] = {
     **RUN_FIELDS,
 }
 """What these cannot do without."""
-READS_BY_POST = ("testIamPermissions", "wait", "search", "searchModelDeploymentMonitoringStatsAnomalies")  # fmt: skip
 
 
 class Route(NamedTuple):
@@ -51,20 +62,12 @@ class Route(NamedTuple):
         return answer
 
 
-def native_role(method: str, path: str) -> Role:
-    verb = path.rpartition(":")[2]
-    if method == "get":
-        return Role.READER
-    if verb == "changePolicy":
-        return Role.ADMIN
-    return Role.OPERATOR if verb in COMMANDS else Role.REPORTER
-
-
-def google_role(method: Method) -> Role:
-    verb = method.name.rpartition(".")[2]
-    if method.http == "GET" or verb in READS_BY_POST:
-        return Role.READER
-    return Role.ADMIN if verb == "setIamPolicy" else Role.OPERATOR
+def role_of(method: str, path: str) -> Role:
+    """What the table above says of a route."""
+    *_, verb = path.rpartition("/")[2].split(":")
+    if ":" in path.rpartition("/")[2]:
+        return ROLE_OF[verb]
+    return Role.READER if method == "GET" else Role.OPERATOR
 
 
 def of_all(path: str) -> str:
@@ -76,7 +79,7 @@ NATIVE = [
     Route(
         method.upper(),
         path.replace("*", of_all(path), 1).replace("*", "1"),
-        native_role(method, path),
+        role_of(method.upper(), path),
     )
     for method, path in sorted(native_routes())
     if path not in OPEN
@@ -85,7 +88,7 @@ GOOGLE = [
     Route(
         method.http,
         "/" + method.shape.replace("*", "{}", 1).replace("*", "none"),
-        google_role(method),
+        role_of(method.http, method.shape),
     )
     for method in METHODS.all
 ]
@@ -319,6 +322,80 @@ def test_a_batch_with_one_report_on_anothers_job_is_refused_whole(
     assert ledger.size() == size
     limited.post(BATCH, json={"reports": reports[::2]}).raise_for_status()
     assert ledger.size() == size + 2
+
+
+# What reports say, and where they come from
+
+
+@pytest.fixture(scope="module")
+def reported(guarded: Guarded) -> Guarded:
+    """A job of `mine` and one of `yours` to report on."""
+    for project in ("mine", "yours"):
+        guarded.server.ledger.create(f"projects/{project}/jobs/reported")
+    return guarded
+
+
+@pytest.mark.parametrize("verb", REPORTS)
+@pytest.mark.parametrize("role", Role)
+def test_a_report_takes_the_same_role_alone_and_in_a_batch_and_only_in_its_project(
+    reported: Guarded, verb: str, role: Role
+) -> None:
+    ledger, data = reported.server.ledger, NEEDED.get(verb, {})
+    mine, yours = (f"projects/{project}/jobs/reported" for project in ("mine", "yours"))
+    with reported.client(reported.limited[role]) as client:
+        for name in (mine, yours):
+            before, allowed = ledger.size(), name == mine and role >= ROLE_OF[verb]
+            alone = client.post(f"/ledger/v1/{name}:{verb}", json=data)
+            batch = client.post(BATCH, json={"reports": [{"name": name, "report": verb, **data}]})
+            # A job that was deleted keeps what is said of it, as contradicted.
+            assert {alone.status_code, batch.status_code} == {200 if allowed else 403}
+            assert ledger.size() == before + 2 * allowed
+
+
+@pytest.mark.parametrize("verb", ["updating", "updated"])
+def test_a_report_that_says_a_configuration_takes_an_operator(
+    reported: Guarded, clients: dict[Role | None, httpx.Client], verb: str
+) -> None:
+    name = "projects/p/jobs/configured"
+    if reported.server.ledger.read_current(name) is None:
+        reported.server.ledger.create(name)
+    for said in ({"spec": {"image": "x"}}, {"data": {"spec": {"image": "x"}}}):
+        report = {"name": name, "report": verb, **said}
+        for role, code in ((Role.REPORTER, 403), (Role.OPERATOR, 200)):
+            answer = clients[role].post(f"/ledger/v1/{name}:{verb}", json=said)
+            batch = clients[role].post(BATCH, json={"reports": [report]})
+            assert (answer.status_code, batch.status_code) == (code, code)
+
+
+def test_every_route_and_report_has_its_role_in_the_table() -> None:
+    verbs = {path.rpartition("/")[2].partition(":")[2] for _, path in native_routes()} - {""}
+    assert {verb: REQUIRED[verb] for verb in verbs & REQUIRED.keys()} == {
+        verb: ROLE_OF[verb] for verb in verbs & REQUIRED.keys()
+    }
+    assert verbs - REQUIRED.keys() == {"count", "export", "stream"}  # They read.
+    assert {method.name: method.role for method in METHODS.all} == {
+        method.name: role_of(method.http, method.shape) for method in METHODS.all
+    }
+
+
+PAGES = [
+    "/", "/fleet/list", "/fleet/step", "/fleet/offers", "/fleet.csv", "/jobs/{}", "/parts/why/{}",
+    "/parts/step/{}", "/parts/window/{}", "/parts/blame/{}", "/parts/steps/{}", "/reports", "/reports.csv",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_are_for_readers_and_show_ones_own_project_only(
+    reported: Guarded, limited: httpx.Client, clients: dict[Role | None, httpx.Client], path: str
+) -> None:
+    mine, yours = (path.format(f"projects/{p}/jobs/reported") for p in ("mine", "yours"))
+    assert clients[None].get(mine).status_code == 401
+    for role in Role:
+        assert clients[role].get(mine).status_code in {200, 400}
+    own = limited.get(mine)
+    assert own.status_code in {200, 400}
+    assert "projects/yours" not in own.text
+    assert (mine == yours) or limited.get(yours).status_code == 403
 
 
 # Names, and ends

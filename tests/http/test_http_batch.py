@@ -185,7 +185,12 @@ def test_an_item_that_is_no_report_refuses_itself_with_its_place_and_no_other(
      b'{"reports": [], "more": 1}', b"[" * 2_000],
 )  # fmt: skip
 def test_a_body_that_is_no_batch_is_refused(batches: Batches, body: bytes) -> None:
-    refusal(batches.client.post(BATCH, content=body), 400, "INVALID_ARGUMENT", "INVALID_FIELD")
+    refusal(
+        batches.client.post(BATCH, content=body, headers={"content-type": "application/json"}),
+        400,
+        "INVALID_ARGUMENT",
+        "INVALID_FIELD",
+    )
 
 
 def test_a_field_that_is_null_is_one_that_was_not_given(batches: Batches) -> None:

@@ -20,7 +20,7 @@ LONG = "x" * 10_000
 
 @pytest.fixture(scope="module")
 def http(server: Server) -> Iterator[httpx.Client]:
-    with server.client() as client:
+    with server.client(headers={"content-type": "application/json"}) as client:
         yield client
 
 

@@ -38,7 +38,12 @@ class Sender:
 
     def __init__(self, server: Server, path: str, *headers: str) -> None:
         self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=30)
-        lines = [f"POST {path} HTTP/1.1", "host: x", "content-type: application/json", *headers]
+        lines = [
+            f"POST {path} HTTP/1.1",
+            "host: localhost",
+            "content-type: application/json",
+            *headers,
+        ]
         self.send("\r\n".join(lines) + "\r\n\r\n")
 
     def send(self, text: str) -> None:
@@ -129,29 +134,39 @@ def test_more_at_once_than_it_takes_on_are_refused_and_those_it_took_on_are_not(
     tight: Server, project: str
 ) -> None:
     whole = '{"labels": {}}'
-    senders = [
-        Sender(tight, CREATES[0].format(project, f"j{n}"), f"content-length: {len(whole)}")
-        for n in range(MAX_WAITING)
-    ]
     with tight.client() as client:
-        eventually(lambda: client.get("/ledger/v1/moment").status_code == 503)
-        for answer in (
-            client.get("/ledger/v1/jobs"),
-            client.post(CREATES[0].format(project, "more")),
-            client.get(f"/v1/projects/{project}/jobs"),
-            client.post("/ledger/v1/reports:batch", json={"reports": []}),
-        ):
-            error = refusal(answer, 503, "UNAVAILABLE", "OVERLOADED")
-            assert error["message"].endswith(f"{MAX_WAITING} requests are in work")
-            assert int(answer.headers["retry-after"]) > 0
-        for probe in ("/healthz", "/readyz"):
-            assert client.get(probe).status_code == 200
-        for sender in senders:
-            sender.send(whole)
+        with locked(tight):
+            senders = [
+                Sender(tight, CREATES[0].format(project, f"j{n}"), f"content-length: {len(whole)}")
+                for n in range(MAX_WAITING)
+            ]
+            for sender in senders:
+                sender.send(whole)
+            eventually(lambda: client.get("/v1/nothing").status_code == 503)
+            for answer in (
+                client.get("/ledger/v1/jobs"),
+                client.post(CREATES[0].format(project, "more")),
+                client.get(f"/v1/projects/{project}/jobs"),
+                client.post("/ledger/v1/reports:batch", json={"reports": []}),
+            ):
+                error = refusal(answer, 503, "UNAVAILABLE", "OVERLOADED")
+                assert error["message"].endswith(f"{MAX_WAITING} requests are in work")
+                assert int(answer.headers["retry-after"]) > 0
+            for probe in ("/healthz", "/readyz"):
+                assert client.get(probe).status_code == 200
         assert [sender.answer().status_code for sender in senders] == [200] * MAX_WAITING
         assert client.post(CREATES[0].format(project, "after")).status_code == 200
     names = sorted(job.name.rpartition("/")[2] for job in tight.ledger.list(f"project = {project}"))
     assert names == ["after", *(f"j{n}" for n in range(MAX_WAITING))]
+
+
+def test_bodies_that_are_on_their_way_hold_no_place(tight: Server, project: str) -> None:
+    path = CREATES[0].format(project, "slow")
+    senders = [Sender(tight, path, "content-length: 50") for _ in range(5 * MAX_WAITING)]
+    with tight.client() as client:
+        assert client.get("/ledger/v1/jobs").status_code == 200
+    for sender in senders:
+        sender.socket.close()
 
 
 def test_what_is_refused_gives_its_place_back(tight: Server, project: str) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 from jobledger.domain.events import EVENT_TYPES
+from jobledger.infra.access.required import REPORTS
 from jobledger.infra.eventstore.json_view import event_json, job_json
 from jobledger.infra.http.native.commands import COMMANDS
-from jobledger.infra.http.native.reports import REPORTS
 
 from tests.http.test_http import refusal
 from tests.servers import Server

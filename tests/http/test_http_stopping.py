@@ -146,7 +146,7 @@ def test_a_follower_that_does_not_read_holds_the_end_up_no_longer_than_any_reque
         for _ in range(60):  # More than all buffers between the two take.
             server.ledger.progress_reported("projects/p/jobs/a", data={"x": "y" * 200_000})
         with socket.create_connection(("127.0.0.1", server.port)) as follower:
-            follower.sendall(b"GET /ledger/v1/events:stream HTTP/1.1\r\nhost: x\r\n\r\n")
+            follower.sendall(b"GET /ledger/v1/events:stream HTTP/1.1\r\nhost: localhost\r\n\r\n")
             assert follower.recv(12) == b"HTTP/1.1 200"
             assert server.stop() == 0
 

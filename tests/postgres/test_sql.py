@@ -124,7 +124,7 @@ def test_another_way_to_fill_places_is_found(text: str) -> None:
         (READ_JOBS, "(ARRAY['projects/p/jobs/j77'])", "jobs_pkey"),
         (READ_HISTORY, "('projects/p/jobs/j77', 0, 99)", "events_version"),
         (READ_EVENTS, "(5000, 100)", "events_pkey"),
-        (FIND_REQUESTS, "(ARRAY['r1'])", "events_request"),
+        (FIND_REQUESTS, "(ARRAY['p/r1'])", "events_request_key"),
     ],
 )
 def test_hot_statements_keep_their_index(

@@ -1,6 +1,5 @@
 """The command that reports: report."""
 
-import csv
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -17,6 +16,7 @@ from jobledger.infra.analytics.buckets import length_text
 from jobledger.infra.analytics.certified import certify as certify_report
 from jobledger.infra.analytics.certified import verify_certified
 from jobledger.infra.analytics.charts import MOST_LINES, draw, lines_of, sparkline
+from jobledger.infra.analytics.csv_file import write_csv
 from jobledger.infra.cli.context import (
     OUT,
     Json,
@@ -210,9 +210,8 @@ def report_json(report: Analysis) -> dict[str, Any]:
 
 
 def _print_csv(report: Analysis) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(report.columns)
-    writer.writerows([_plain(value) for value in row] for row in report.rows)
+    rows = ([_plain(value) for value in row] for row in report.rows)
+    write_csv(sys.stdout, report.columns, rows, line_end="\n")
 
 
 def _print_table(report: Analysis) -> None:

@@ -23,6 +23,7 @@ from jobledger.domain.states import TERMINAL, WAITING
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.cli.jobs.stderr import Stderr
 from jobledger.infra.ledger import Ledger
+from jobledger.infra.settings import public_environment
 
 NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
@@ -55,7 +56,9 @@ class Command:
     def run(self, started: Callable[[], object]) -> int:
         """Its exit code; `started` is called once it runs."""
         try:
-            self._process = subprocess.Popen(self.words, stderr=subprocess.PIPE)  # noqa: S603 - the user's own command
+            self._process = subprocess.Popen(  # noqa: S603 - the user's own command
+                self.words, stderr=subprocess.PIPE, env=public_environment()
+            )
         except (OSError, ValueError) as error:
             return self._not_run(error)
         assert self._process.stderr is not None

@@ -11,6 +11,10 @@ Port = Annotated[int, typer.Option(min=0, max=65_535, help="0: any that is free.
 LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
 MaxBody = Annotated[int, typer.Option(min=1024, help="Bytes of a request's body.")]
 MaxWaiting = Annotated[int, typer.Option(min=1, help="Requests in work before more are refused.")]
+AllowHost = Annotated[
+    list[str] | None,
+    typer.Option(help="A name to answer to without tokens, beside localhost; may be repeated."),
+]
 Deadline = Annotated[float, typer.Option(min=0.1, help="Seconds for an answer.")]
 THREADS: Final = 16
 """In which RPCs are answered: those that write commit together."""
@@ -25,6 +29,7 @@ def serve(
     max_body: MaxBody = 4 * 1024 * 1024,
     max_waiting: MaxWaiting = 256,
     deadline: Deadline = 30.0,
+    allow_host: AllowHost = None,
 ) -> None:
     """Serves the ledger: its own API under /ledger/v1 (described at /docs), and Google's three job APIs.
 
@@ -35,7 +40,8 @@ def serve(
         from jobledger.infra.serving.context import Limits
     except ImportError as error:
         raise InvalidFieldError("serve", f"needs jobledger[server] ({error})") from error
-    limits = Limits(max_body=max_body, max_waiting=max_waiting, deadline=deadline)
+    hosts = tuple(allow_host or ())
+    limits = Limits(max_body=max_body, max_waiting=max_waiting, deadline=deadline, hosts=hosts)
     _check_level(log_level)
     aim = target(context)
     run(aim.dsn, aim.ledger, host, port, limits, log_level)

@@ -3,12 +3,16 @@
 import logging
 import smtplib
 import ssl
+from email.errors import HeaderParseError
+from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Final, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.run_events import AlertRaised
+from jobledger.domain.runs import open_runs
+from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.reader import Reader
@@ -58,16 +62,29 @@ class Mailer(NamedTuple):
         for name, run in unsent:
             try:
                 self._send(reader, name, run)
+            except LedgerUnavailableError:
+                raise
             except (OSError, smtplib.SMTPException) as error:
                 LOG.warning("the alert of run %d of %s was not sent: %s", run, name, error)
+            except Exception:
+                # What is stored of one job keeps no other's mail back.
+                LOG.exception("the alert of run %d of %s cannot be sent", run, name)
 
     def _send(self, reader: Reader, name: str, run: int) -> None:
+        job = reader.read_current(name)
+        if job is None or run in open_runs(job.output):
+            return
         for event in reader.history(name):
             if event.type == "AlertRaised" and event.json["run"] == run:
                 alert = event.data
                 assert isinstance(alert, AlertRaised)
+                try:
+                    message = _message(name, alert, self.sender)
+                except InvalidFieldError as error:
+                    LOG.warning("the alert of run %d of %s has no recipient: %s", run, name, error)
+                    continue
                 with self._connected() as server:
-                    server.send_message(_message(name, alert, self.sender))
+                    server.send_message(message)
         with translated(), reader.pool.connection() as connection:
             connection.execute(MAIL_SENT, (name, run))
 
@@ -87,10 +104,19 @@ class Mailer(NamedTuple):
         return server
 
 
+def _recipient(email: str) -> Address:
+    """The one address that an alert goes to; raises InvalidFieldError for several, or none."""
+    try:
+        return Address(addr_spec=email)
+    except (HeaderParseError, ValueError, IndexError) as error:
+        why = f"{email[:80]!r} is not one address such as you@example.com"
+        raise InvalidFieldError("evaluationJobAlertConfig.email", why) from error
+
+
 def _message(name: str, alert: AlertRaised, sender: str) -> EmailMessage:
     message = EmailMessage()
     found, least = alert.mean_average_precision, alert.min_acceptable_mean_average_precision
-    message["From"], message["To"] = sender, alert.email
+    message["From"], message["To"] = sender, _recipient(alert.email)
     message["Subject"] = f"{name}: mean average precision {found:.3f} is below {least:.3f}"
     message.set_content(
         f"Run {alert.run} of {name} found a mean average precision of {found:.6f}.\n"

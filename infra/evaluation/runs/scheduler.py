@@ -16,6 +16,8 @@ from jobledger.domain.job import Job
 from jobledger.domain.runs import last_run, open_runs
 from jobledger.domain.states import MAY_EXECUTE, allowed
 from jobledger.domain.values.schedules import Schedule, due_daily, due_exactly, parse_schedule
+from jobledger.infra.errors import LedgerUnavailableError
+from jobledger.infra.evaluation.runs.failures import record_failure
 from jobledger.infra.evaluation.runs.mail import Mailer
 from jobledger.infra.evaluation.runs.runs import carry_on, start_run
 from jobledger.infra.postgres import sql
@@ -72,17 +74,35 @@ class Scheduler:
                 LOG.warning("%s", error)
             stopping.wait(pause)
 
-    def do_due(self) -> None:
-        """One look at everything: what cannot be done of one job keeps no other back."""
+    def do_due(self) -> int:
+        """One look at everything: what cannot be done of one job keeps no other back.
+
+        Returns of how many jobs something could not be done; each has it in its output.
+        """
         with translated(), self._store.reader.pool.connection() as connection:
             names = [name for (name,) in connection.execute(READ_EVALUATING, (_MAY_EXECUTE,))]
-        for name in names:
-            try:
-                self._do_job(name)
-            except JobNotFoundError:
-                continue  # It was deleted meanwhile.
+        failed = sum(not self._did_job(name) for name in names)
         if self._mailer is not None:
             self._mailer.send_all(self._store.reader)
+        return failed
+
+    def _did_job(self, name: str) -> bool:
+        """Whether all of a job could be done; why not is recorded on the job."""
+        try:
+            self._do_job(name)
+        except JobNotFoundError:
+            pass  # It was deleted meanwhile.
+        except LedgerUnavailableError:
+            raise
+        except Exception as error:
+            try:
+                record_failure(self._store, name, error, ACTOR)
+            except LedgerUnavailableError:
+                raise
+            except Exception:
+                LOG.exception("what failed of %s cannot be recorded", name)
+            return False
+        return True
 
     def _do_job(self, name: str) -> None:
         now = self._clock()

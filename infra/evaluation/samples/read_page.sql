@@ -1,3 +1,11 @@
--- A job's samples after a number.
+-- A job's samples after a number: so many at most, and of so many characters, but one at least.
 SELECT number, model, model_version, time, raw_data, raw_prediction, groundtruth
-FROM samples WHERE job = %s AND number > %s ORDER BY number LIMIT %s
+FROM (
+    SELECT *, row_number() OVER (ORDER BY number) AS n,
+           sum(length(raw_data::text) + length(raw_prediction::text)) OVER (ORDER BY number) AS size
+    FROM (
+        SELECT * FROM samples WHERE job = %s AND number > %s ORDER BY number LIMIT %s
+    ) AS following
+) AS counted
+WHERE n = 1 OR size <= %s
+ORDER BY number

@@ -10,6 +10,8 @@ from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.reader import Reader
 
+MAX_PAGE: Final = 4 * 1024 * 1024
+"""Characters of JSON in one answer."""
 READ_PAGE: Final = sql.load(__package__, "read_page")
 READ_SPOILT: Final = sql.load(__package__, "read_spoilt")
 READ_EVALUATED: Final = sql.load(__package__, "read_evaluated")
@@ -17,7 +19,7 @@ READ_EVALUATED: Final = sql.load(__package__, "read_evaluated")
 
 def read_page(reader: Reader, name: str, after: int, most: int) -> list[JsonObject]:
     """A job's samples after a number; JSON as it was recorded."""
-    rows = _rows(reader, READ_PAGE, (name, after, most))
+    rows = _rows(reader, READ_PAGE, (name, after, most, MAX_PAGE))
     return [
         {"number": number, "modelVersion": f"{model}/{version}", "time": time_text(time)}
         | _said(*said)
@@ -27,7 +29,7 @@ def read_page(reader: Reader, name: str, after: int, most: int) -> list[JsonObje
 
 def read_spoilt(reader: Reader, name: str, after: int, most: int) -> list[JsonObject]:
     """A job's predictions that could not be sampled, after a number."""
-    rows = _rows(reader, READ_SPOILT, (name, after, most))
+    rows = _rows(reader, READ_SPOILT, (name, after, most, MAX_PAGE))
     return [
         {"number": number, "why": why, "time": time_text(time)} | _said(*said)
         for number, why, time, *said in rows

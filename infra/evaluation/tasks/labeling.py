@@ -1,6 +1,7 @@
 """What people answer of a run's samples: kept, once each, until the task is complete, and what they agree on."""
 
 import hashlib
+import hmac
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
@@ -20,6 +21,7 @@ from jobledger.infra.evaluation.tasks.agreement import READ_ANSWERS
 from jobledger.infra.evaluation.tasks.tasks import Task, count_answers, find_task
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.read.page_tokens import read_secret
 from jobledger.infra.read.store import Store
 
 RECORD_ANSWERS: Final = sql.load(__package__, "record_answers")
@@ -85,7 +87,9 @@ def complete_if_answered(store: Store, task: Task) -> bool:
     said = [[sample, annotator, orjson.loads(text)] for sample, annotator, text, _ in rows]
     digest = hashlib.sha256(canonical.encode_any(said)).hexdigest()
     completed = LabelingCompleted(run=task.run, answer_count=len(rows), digest=digest)
-    request = f"runs/{task.run}/labeled {hashlib.sha256(task.job.encode()).hexdigest()}"
+    # Whoever could foretell it could use it up, so that the task would never be completed.
+    told = f"{task.job} {task.run} labeled".encode()
+    request = hmac.new(read_secret(store.reader.pool), told, hashlib.sha256).hexdigest()
     with suppress(IllegalTransitionError):  # The run was given up meanwhile.
         store.writer.command(task.job, StepRun(facts=(completed,)), request_id=request)
         return True

@@ -19,6 +19,8 @@ from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.reader import Reader
 from pydantic.alias_generators import to_camel
 
+MAX_PAGE: Final = 4 * 1024 * 1024
+"""Characters of the questions in one answer."""
 READ_QUESTIONS: Final = sql.load(__package__, "read_questions")
 COUNT_ANSWERS: Final = sql.load(__package__, "count_answers")
 COUNT_FOR: Final = sql.load(__package__, "count_for")
@@ -81,7 +83,7 @@ def questions(
     """Samples after a number that want an answer still; none that the annotator answered."""
     plan = read_plan(reader.get(task.job).spec)
     with translated(), reader.pool.connection() as connection:
-        asked = _asked(connection, task, annotator) | {"most": limit}
+        asked = _asked(connection, task, annotator) | {"most": limit, "size": MAX_PAGE}
         asked["first"] = max(asked["first"], after + 1)
         rows = connection.execute(READ_QUESTIONS, asked).fetchall() if task.is_open else []
     given = ((number, orjson.loads(raw)) for number, raw in rows)

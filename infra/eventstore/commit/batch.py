@@ -66,7 +66,7 @@ class Batch:
                     self._known[name] = job
                 elif name not in self._known:
                     self.unknown_jobs.append(name)
-        self.unknown_requests = [w.request_id for w in writes if w.request_id]
+        self.unknown_requests = [w.request_key for w in writes if w.request_key]
         """Request ids to look up: each may have been used before."""
         self.jobs: dict[str, Job] = {}
         """The jobs as they will be."""
@@ -77,7 +77,7 @@ class Batch:
         self._requests: set[str] = set()
 
     def decide(self, used: Mapping[str, str], read: Mapping[str, Job]) -> None:
-        """Decides all writes; `used` names the job each known request id was used for."""
+        """Decides all writes; `used` names the job each known request was made of."""
         self._before = {**self._known, **read}
         self.jobs = dict(self._before)
         for write in self._writes:
@@ -103,7 +103,7 @@ class Batch:
 
     @property
     def requests(self) -> list[str]:
-        """The request ids that these events use up."""
+        """The keys of the requests that these events answer."""
         return sorted(self._requests)
 
     @property
@@ -130,7 +130,7 @@ class Batch:
         return [write for write in self._writes if id(write) not in again]
 
     def _decide(self, write: Pending, used: Mapping[str, str]) -> None:
-        request = write.request_id
+        request = write.request_key
         if request is not None and request in used:
             write.used_for = used[request]
             return

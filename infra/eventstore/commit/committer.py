@@ -176,8 +176,8 @@ class Committer:
                 if doubt and (placed := appender.find(write.rows)):
                     write.placed = placed
                     return
-                if write.request_id and (used := appender.find_requests([write.request_id])):
-                    write.used_for = used[write.request_id]
+                if write.request_key and (used := appender.find_requests([write.request_key])):
+                    write.used_for = used[write.request_key]
                     return
                 jobs = appender.load(write.names)
                 placed = write.write(appender, jobs)

@@ -1,2 +1,5 @@
--- Which of these request ids were used, and for which job. Carried by events_request.
-SELECT DISTINCT request_id, name FROM events WHERE request_id = ANY (%s)
+-- Which of these requests (PROJECT/ID) were made before, and of which job. Carried by events_request_key.
+SELECT DISTINCT key, name
+FROM unnest(%s::text[]) AS key, events
+WHERE request_id = substr(key, strpos(key, '/') + 1) COLLATE "C"
+  AND split_part(name, '/', 2) = split_part(key, '/', 1)

@@ -16,6 +16,7 @@ from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError, LedgerError, RequestReusedError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job, fold, recorded
+from jobledger.domain.values.names import project_of
 from jobledger.infra.eventstore.commit.appender import Appender
 from jobledger.infra.eventstore.stored_event import (
     Placed,
@@ -54,6 +55,8 @@ class Pending(ABC):
     touches: Sequence[str] = ()
     """Jobs that it changes in the database only."""
     request_id: str | None = None
+    request_key: str | None = None
+    """The project and the id of its request: ids count within a project."""
     rows: Sequence[Row] = ()
     """What it would write, once it is decided; empty if nothing."""
     prepared: Mapping[str, Change] = {}
@@ -93,7 +96,7 @@ class Pending(ABC):
         if not self.rows:
             return None
         appender.check_versions(first_versions(self.rows))
-        requests = [self.request_id] if self.request_id else []
+        requests = [self.request_key] if self.request_key else []
         return appender.append(self.rows, requests, changes(before, jobs, self.prepared))
 
 
@@ -126,6 +129,8 @@ class JobWrite(Pending):
         self.name = name
         self.names = (name,)
         self.request_id = provenance.request_id
+        if self.request_id is not None:
+            self.request_key = f"{project_of(name)}/{self.request_id}"
         self.after: Job
         self._intent = intent
         self._past = past

@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 from jobledger.domain.errors import JobNotFoundError, LedgerError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_name
-from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.labeling.comparisons import Run, read_comparisons
 from jobledger.infra.google.labeling.evaluation_filters import render
 from jobledger.infra.google.wire import messages
@@ -109,14 +108,14 @@ def _search(call: Call, filter: str, after: PageCursor | None, limit: int) -> li
 _EVALUATIONS: Final = "v1beta1/projects/*/datasets/*/evaluations/*"
 _SERVICE: Final = "datalabeling.projects"
 METHODS: Final = (
-    Method(f"{_SERVICE}.datasets.evaluations.get", "GET", _EVALUATIONS, in_thread(get), Role.READER),
+    Method(f"{_SERVICE}.datasets.evaluations.get", "GET", _EVALUATIONS, in_thread(get)),
     Method(
         f"{_SERVICE}.evaluations.search", "GET", "v1beta1/projects/*/evaluations:search", in_thread(search),
-        Role.READER, frozenset({"filter", "pageSize", "pageToken"}),
+        frozenset({"filter", "pageSize", "pageToken"}),
     ),
     Method(
         f"{_SERVICE}.datasets.evaluations.exampleComparisons.search", "POST",
-        f"{_EVALUATIONS}/exampleComparisons:search", in_thread(search_comparisons), Role.READER,
+        f"{_EVALUATIONS}/exampleComparisons:search", in_thread(search_comparisons),
         body="SearchExampleComparisonsRequest",
     ),
 )  # fmt: skip

@@ -14,7 +14,6 @@ from jobledger.domain.metrics.evaluation import CONFIG, check_job, check_numbers
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.filters import Filter, Restriction
 from jobledger.domain.values.schedules import parse_schedule
-from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.labeling import evaluations, spec_sets
 from jobledger.infra.google.labeling.evaluation_filters import of_model
 from jobledger.infra.google.wire import dialects, messages
@@ -203,19 +202,19 @@ _JOBS: Final = "v1beta1/projects/*/evaluationJobs"
 _SERVICE: Final = "datalabeling.projects.evaluationJobs"
 METHODS: Final = Methods(
     (
-        Method(f"{_SERVICE}.create", "POST", _JOBS, create, Role.OPERATOR, body="CreateEvaluationJobRequest"),
-        Method(f"{_SERVICE}.get", "GET", f"{_JOBS}/*", get, Role.READER, AS_OF),
+        Method(f"{_SERVICE}.create", "POST", _JOBS, create, body="CreateEvaluationJobRequest"),
+        Method(f"{_SERVICE}.get", "GET", f"{_JOBS}/*", get, AS_OF),
         Method(
-            f"{_SERVICE}.list", "GET", _JOBS, list_jobs, Role.READER,
+            f"{_SERVICE}.list", "GET", _JOBS, list_jobs,
             AS_OF | {"filter", "pageSize", "pageToken"},
         ),
         Method(
-            f"{_SERVICE}.patch", "PATCH", f"{_JOBS}/*", patch, Role.OPERATOR,
+            f"{_SERVICE}.patch", "PATCH", f"{_JOBS}/*", patch,
             frozenset({"updateMask"}), MESSAGE,
         ),
-        Method(f"{_SERVICE}.pause", "POST", f"{_JOBS}/*:pause", pause, Role.OPERATOR, body="Empty"),
-        Method(f"{_SERVICE}.resume", "POST", f"{_JOBS}/*:resume", resume, Role.OPERATOR, body="Empty"),
-        Method(f"{_SERVICE}.delete", "DELETE", f"{_JOBS}/*", delete, Role.OPERATOR),
+        Method(f"{_SERVICE}.pause", "POST", f"{_JOBS}/*:pause", pause, body="Empty"),
+        Method(f"{_SERVICE}.resume", "POST", f"{_JOBS}/*:resume", resume, body="Empty"),
+        Method(f"{_SERVICE}.delete", "DELETE", f"{_JOBS}/*", delete),
         *evaluations.METHODS,
         *spec_sets.METHODS,
     )

@@ -10,7 +10,6 @@ from jobledger.domain import errors
 from jobledger.domain.states import MAY_EXECUTE
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_name
-from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.wire import messages
 from jobledger.infra.google.wire.calls import Call, Method, in_thread
 from jobledger.infra.google.wire.paging import cursor_of, token_of
@@ -177,11 +176,11 @@ def _name(call: Call) -> str:
 _SETS: Final = "v1beta1/projects/*/annotationSpecSets"
 _SERVICE: Final = "datalabeling.projects.annotationSpecSets"
 METHODS: Final = (
-    Method(f"{_SERVICE}.create", "POST", _SETS, in_thread(create), Role.OPERATOR, body=REQUEST),
-    Method(f"{_SERVICE}.get", "GET", f"{_SETS}/*", in_thread(get), Role.READER),
+    Method(f"{_SERVICE}.create", "POST", _SETS, in_thread(create), body=REQUEST),
+    Method(f"{_SERVICE}.get", "GET", f"{_SETS}/*", in_thread(get)),
     Method(
-        f"{_SERVICE}.list", "GET", _SETS, in_thread(list_sets), Role.READER,
+        f"{_SERVICE}.list", "GET", _SETS, in_thread(list_sets),
         frozenset({"filter", "pageSize", "pageToken"}),
     ),
-    Method(f"{_SERVICE}.delete", "DELETE", f"{_SETS}/*", in_thread(delete), Role.OPERATOR),
+    Method(f"{_SERVICE}.delete", "DELETE", f"{_SETS}/*", in_thread(delete)),
 )  # fmt: skip

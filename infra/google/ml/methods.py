@@ -16,7 +16,6 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.filters import Filter, Restriction
 from jobledger.domain.values.labels import from_google, google_labels, parse_google_labels
 from jobledger.domain.values.moments import Clock
-from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.wire import iam, messages
 from jobledger.infra.google.wire.calls import AS_OF, Call, Method, Methods, moment_of
 from jobledger.infra.google.wire.dialects import ML_STATES, collection_of, in_states
@@ -183,31 +182,31 @@ def _translate(restriction: Restriction) -> Filter:
 _JOBS: Final = "v1/projects/*/jobs"
 METHODS: Final = Methods(
     (
-        Method("ml.projects.jobs.create", "POST", _JOBS, create, Role.OPERATOR, body="Job"),
-        Method("ml.projects.jobs.get", "GET", f"{_JOBS}/*", get, Role.READER, AS_OF),
+        Method("ml.projects.jobs.create", "POST", _JOBS, create, body="Job"),
+        Method("ml.projects.jobs.get", "GET", f"{_JOBS}/*", get, AS_OF),
         Method(
-            "ml.projects.jobs.list", "GET", _JOBS, list_jobs, Role.READER,
+            "ml.projects.jobs.list", "GET", _JOBS, list_jobs,
             AS_OF | {"filter", "pageSize", "pageToken"},
         ),
         Method(
-            "ml.projects.jobs.patch", "PATCH", f"{_JOBS}/*", patch, Role.OPERATOR,
+            "ml.projects.jobs.patch", "PATCH", f"{_JOBS}/*", patch,
             frozenset({"updateMask"}), "Job",
         ),
         Method(
-            "ml.projects.jobs.cancel", "POST", f"{_JOBS}/*:cancel", cancel, Role.OPERATOR,
+            "ml.projects.jobs.cancel", "POST", f"{_JOBS}/*:cancel", cancel,
             body="CancelJobRequest",
         ),
         Method(
-            "ml.projects.jobs.getIamPolicy", "GET", f"{_JOBS}/*:getIamPolicy", iam.get_policy, Role.READER,
+            "ml.projects.jobs.getIamPolicy", "GET", f"{_JOBS}/*:getIamPolicy", iam.get_policy,
             AS_OF | {"options.requestedPolicyVersion"},
         ),
         Method(
-            "ml.projects.jobs.setIamPolicy", "POST", f"{_JOBS}/*:setIamPolicy", iam.set_policy, Role.ADMIN,
+            "ml.projects.jobs.setIamPolicy", "POST", f"{_JOBS}/*:setIamPolicy", iam.set_policy,
             body="SetIamPolicyRequest",
         ),
         Method(
             "ml.projects.jobs.testIamPermissions", "POST", f"{_JOBS}/*:testIamPermissions",
-            iam.test_permissions, Role.READER, body="TestIamPermissionsRequest",
+            iam.test_permissions, body="TestIamPermissionsRequest",
         ),
     )
 )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.vertex import nas_trials, operations, pipelines
 from jobledger.infra.google.vertex.jobs import Face
 from jobledger.infra.google.vertex.resources import RESOURCES, Resource
@@ -15,17 +14,17 @@ def _methods(resource: Resource) -> list[Method]:
     named = frozenset({resource.create_parameter}) if resource.create_parameter else frozenset()
     view = resource.list_parameters & {"view"}
     usual = {
-        "create": ("POST", root, face.create, Role.OPERATOR, named, resource.message),
-        "get": ("GET", f"{root}/*", face.get, Role.READER, AS_OF | view, None),
-        "list": ("GET", root, face.list_jobs, Role.READER, AS_OF | resource.list_parameters, None),
+        "create": ("POST", root, face.create, named, resource.message),
+        "get": ("GET", f"{root}/*", face.get, AS_OF | view, None),
+        "list": ("GET", root, face.list_jobs, AS_OF | resource.list_parameters, None),
     }
     further = {
-        "cancel": ("POST", f"{root}/*:cancel", face.cancel, Role.OPERATOR, frozenset(), "Empty"),
-        "delete": ("DELETE", f"{root}/*", face.delete, Role.OPERATOR, frozenset(), None),
-        "pause": ("POST", f"{root}/*:pause", face.pause, Role.OPERATOR, frozenset(), "Empty"),
-        "resume": ("POST", f"{root}/*:resume", face.resume, Role.OPERATOR, frozenset(), "Empty"),
+        "cancel": ("POST", f"{root}/*:cancel", face.cancel, frozenset(), "Empty"),
+        "delete": ("DELETE", f"{root}/*", face.delete, frozenset(), None),
+        "pause": ("POST", f"{root}/*:pause", face.pause, frozenset(), "Empty"),
+        "resume": ("POST", f"{root}/*:resume", face.resume, frozenset(), "Empty"),
         "patch": (
-            "PATCH", f"{root}/*", face.patch, Role.OPERATOR, frozenset({"updateMask"}), resource.message,
+            "PATCH", f"{root}/*", face.patch, frozenset({"updateMask"}), resource.message,
         ),
     }  # fmt: skip
     chosen = usual | {verb: further[verb] for verb in resource.methods.split()}
@@ -40,20 +39,20 @@ METHODS: Final = Methods(
     [
         *(method for resource in RESOURCES.values() for method in _methods(resource)),
         *pipelines.methods(_ROOT),
-        Method(f"{_SERVICE}.nasJobs.nasTrialDetails.get", "GET", f"{_TRIALS}/*", nas_trials.trial, Role.READER, AS_OF),
+        Method(f"{_SERVICE}.nasJobs.nasTrialDetails.get", "GET", f"{_TRIALS}/*", nas_trials.trial, AS_OF),
         Method(
-            f"{_SERVICE}.nasJobs.nasTrialDetails.list", "GET", _TRIALS, nas_trials.trials, Role.READER,
+            f"{_SERVICE}.nasJobs.nasTrialDetails.list", "GET", _TRIALS, nas_trials.trials,
             AS_OF | _PAGES,
         ),
         Method(
             f"{_SERVICE}.modelDeploymentMonitoringJobs.searchModelDeploymentMonitoringStatsAnomalies",
             "POST",
             f"{_ROOT}/modelDeploymentMonitoringJobs/*:searchModelDeploymentMonitoringStatsAnomalies",
-            None, Role.READER,
+            None,
         ),
         Method(
             f"{_SERVICE}.tuningJobs.rebaseTunedModel", "POST", f"{_ROOT}/tuningJobs:rebaseTunedModel",
-            None, Role.OPERATOR,
+            None,
         ),
         *operations.METHODS,
     ]

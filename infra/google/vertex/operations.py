@@ -10,7 +10,6 @@ from jobledger.domain.errors import JobNotFoundError
 from jobledger.domain.job import Job, fold
 from jobledger.domain.states import ENDINGS
 from jobledger.domain.values.canonical import JsonObject
-from jobledger.infra.access.tokens import Role
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.google.vertex.resources import RESOURCES, Resource, shown
 from jobledger.infra.google.wire.calls import Call, Method
@@ -103,10 +102,10 @@ METHODS: Final = [
     method
     for version in VERSIONS
     for method in (
-        Method("operations.get", "GET", f"{version}/{_ONE}/*", get, Role.READER),
-        Method("operations.wait", "POST", f"{version}/{_ONE}/*:wait", get, Role.READER),
-        Method("operations.cancel", "POST", f"{version}/{_ONE}/*:cancel", cancel, Role.OPERATOR),
-        Method("operations.list", "GET", f"{version}/{_ONE}", None, Role.READER, _LIST),
-        Method("operations.delete", "DELETE", f"{version}/{_ONE}/*", None, Role.OPERATOR),
+        Method("operations.get", "GET", f"{version}/{_ONE}/*", get),
+        Method("operations.wait", "POST", f"{version}/{_ONE}/*:wait", get),
+        Method("operations.cancel", "POST", f"{version}/{_ONE}/*:cancel", cancel),
+        Method("operations.list", "GET", f"{version}/{_ONE}", None, _LIST),
+        Method("operations.delete", "DELETE", f"{version}/{_ONE}/*", None),
     )
 ]

@@ -5,7 +5,6 @@ from typing import Any, Final
 from jobledger.domain.commands import CancelJob, DeleteJob, JobCommand
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
-from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.ml.methods import cancelled_by
 from jobledger.infra.google.vertex.jobs import parent_of
 from jobledger.infra.google.vertex.operations import TYPE
@@ -58,6 +57,6 @@ def methods(root: str) -> list[Method]:
     """Under `projects/*/locations/*`."""
     name, shape = "aiplatform.projects.locations.pipelineJobs", f"{root}/pipelineJobs"
     return [
-        Method(f"{name}.batchCancel", "POST", f"{shape}:batchCancel", cancel, Role.OPERATOR, body="names"),
-        Method(f"{name}.batchDelete", "POST", f"{shape}:batchDelete", delete, Role.OPERATOR, body="names"),
+        Method(f"{name}.batchCancel", "POST", f"{shape}:batchCancel", cancel, body="names"),
+        Method(f"{name}.batchDelete", "POST", f"{shape}:batchDelete", delete, body="names"),
     ]  # fmt: skip

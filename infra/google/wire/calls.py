@@ -14,6 +14,7 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerE
 from jobledger.domain.job import Job
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.moments import AsOf, AtTime, Clock, parse_as_of
+from jobledger.infra.access.required import required_for_method
 from jobledger.infra.access.tokens import Caller, Role, check
 from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.eventstore.stored_event import RecordedEvent
@@ -135,10 +136,14 @@ class Method(NamedTuple):
     shape: str
     call: Face | None
     """None for what the API has and the ledger has not."""
-    role: Role
     query: frozenset[str] = frozenset()
     body: str | None = None
     """The message its body holds, for documentation; None if it takes none."""
+
+    @property
+    def role(self) -> Role:
+        """The least role that may call it."""
+        return required_for_method(self.name)
 
 
 def allowed(method: Method, caller: Caller, ids: tuple[str, ...]) -> Face:

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Final
 
 from jobledger.domain.values.canonical import JsonObject
-from jobledger.infra.access.tokens import Role
 from jobledger.infra.google.wire.calls import Call, Face, Method
 
 VERSION: Final = frozenset({"version"})
@@ -20,7 +19,6 @@ def receipts(methods: Iterable[Method]) -> list[Method]:
             "GET",
             f"{method.shape}:receipt",
             partial(_receipt, method.shape, method.call),
-            Role.READER,
             VERSION,
         )
         for method in methods

@@ -66,6 +66,7 @@ ERRORS: Final[dict[type[LedgerError], str]] = {
     infra.InputError: "INVALID_ARGUMENT",
     infra.UnauthenticatedError: "UNAUTHENTICATED",
     infra.PermissionDeniedError: "PERMISSION_DENIED",
+    infra.ForeignRequestError: "PERMISSION_DENIED",
     infra.OverloadedError: "UNAVAILABLE",
     infra.DeadlineExceededError: "DEADLINE_EXCEEDED",
     labeling.TaskNotFoundError: "NOT_FOUND",

@@ -10,7 +10,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from jobledger.domain.errors import InvalidFieldError, LedgerError
-from jobledger.infra.access.tokens import Role
+from jobledger.infra.access.required import READ
 from jobledger.infra.google.wire.calls import UnknownMethodError
 from jobledger.infra.google.wire.status import status_of
 from jobledger.infra.http.middleware import as_sent, encode, extra_headers
@@ -24,6 +24,7 @@ from jobledger.infra.http.native.samples import sample_routes
 from jobledger.infra.http.native.stream import stream_routes
 from jobledger.infra.http.openapi import with_google
 from jobledger.infra.http.pages.label_page import label_page
+from jobledger.infra.http.reference_page import reference_page
 from jobledger.infra.serving.context import ServerContext
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -39,7 +40,12 @@ v1beta1 evaluation jobs; every GET and LIST of those takes `readTime` (as we kne
 def create_native(server: ServerContext) -> FastAPI:
     """The application that answers whatever is not Google's."""
     app = FastAPI(
-        title="Job Ledger", version=version("jobledger"), description=ABOUT, redirect_slashes=False
+        title="Job Ledger",
+        version=version("jobledger"),
+        description=ABOUT,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
     )
     routes = NativeRoutes(server)
     _add_probes(app, server)
@@ -49,6 +55,7 @@ def create_native(server: ServerContext) -> FastAPI:
         sample_routes(routes),
         labeling_routes(routes),
         label_page(),
+        reference_page(lambda: with_google(app)),
         stream_routes(routes),
         log_routes(routes),
         job_routes(routes),
@@ -96,7 +103,7 @@ async def _refuse(routes: NativeRoutes, request: Request, error: Exception) -> R
 async def _known_to(routes: NativeRoutes, request: Request, error: LedgerError) -> LedgerError:
     """What is wrong with a request is found before its caller is looked at, and no stranger's business."""
     try:
-        await routes.admit(request, Role.READER)
+        await routes.admit(request, READ)
     except LedgerError as stranger:
         return stranger
     return error

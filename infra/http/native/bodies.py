@@ -111,11 +111,6 @@ def _fields_of(cls: type[BaseModel], base: type[About]) -> dict[str, Any]:
     }
 
 
-def verb_of(type_: str) -> str:
-    """`partiallySucceeded`, of PartiallySucceeded."""
-    return type_[0].lower() + type_[1:]
-
-
 def load(body: bytes) -> Any:
     """The JSON in a body; raises InvalidFieldError."""
     try:

@@ -7,7 +7,6 @@ from jobledger.domain import commands
 from jobledger.domain.commands import Command
 from jobledger.domain.data import parse
 from jobledger.domain.values.names import parse_name
-from jobledger.infra.access.tokens import Role
 from jobledger.infra.http.native.bodies import About, body_model
 from jobledger.infra.http.native.routes import Json, NativeRoutes, about_of, recorded_json
 
@@ -23,8 +22,6 @@ COMMANDS: Final[dict[str, type[Command]]] = {
     "changePolicy": commands.ChangePolicy,
     "delete": commands.DeleteJob,
 }
-ROLES: Final = {"changePolicy": Role.ADMIN}
-"""Where it takes more than an operator."""
 
 
 def command_routes(routes: NativeRoutes) -> APIRouter:
@@ -37,11 +34,10 @@ def command_routes(routes: NativeRoutes) -> APIRouter:
 
 def _add(router: APIRouter, routes: NativeRoutes, verb: str, cls: type[Command]) -> None:
     model = body_model(f"{cls.__name__}Request", cls, About)
-    role = ROLES.get(verb, Role.OPERATOR)
 
     async def ask(request: Request, name: str, body: About | None = None) -> Json:
         name = parse_name(name)
-        caller = await routes.admit(request, role, name)
+        caller = await routes.admit(request, verb, name)
         asked, said = _taken_apart(body)
         command: Any = parse(cls, asked)
         about = about_of(caller, request, said)

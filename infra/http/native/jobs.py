@@ -6,7 +6,9 @@ from fastapi import APIRouter, Request
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.filters import All, Filter, Restriction, parse_filter
 from jobledger.domain.values.names import parse_name
-from jobledger.infra.access.tokens import Caller, Role
+from jobledger.infra.access.required import READ
+from jobledger.infra.access.tokens import Caller
+from jobledger.infra.eventstore.feed import LAST_VERSION
 from jobledger.infra.eventstore.json_view import event_json, job_json, moment_json
 from jobledger.infra.http.native.routes import (
     AsOf,
@@ -23,6 +25,7 @@ from jobledger.infra.http.native.routes import Filter as FilterText
 
 DEFAULT_EVENTS: Final = 100
 MAX_EVENTS: Final = 1_000
+MAX_HISTORY: Final = 10_000
 
 
 def scoped(text: str, caller: Caller) -> Filter:
@@ -51,7 +54,7 @@ def _add_fleet(router: APIRouter, routes: NativeRoutes) -> None:
         page_token: PageToken = "", as_of: AsOf = None, clock: Clock = None,
     ) -> Json:  # fmt: skip
         """Jobs that were not deleted, newest first; further pages show the first one's moment."""
-        caller = await routes.admit(request, Role.READER)
+        caller = await routes.admit(request, READ)
         page = await ledger.page(
             scoped(filter, caller), page_size=page_size, page_token=page_token,
             order_by=order_by, as_of=as_of, clock=clock,
@@ -66,7 +69,7 @@ def _add_fleet(router: APIRouter, routes: NativeRoutes) -> None:
         request: Request, by: By = "state", filter: FilterText = "", as_of: AsOf = None, clock: Clock = None,
     ) -> Json:  # fmt: skip
         """How many jobs there are of each value of a field."""
-        caller = await routes.admit(request, Role.READER)
+        caller = await routes.admit(request, READ)
         of = filter if caller.project is None else scoped(filter, caller)
         counts = await ledger.count(by, of, as_of=as_of, clock=clock)
         values = [{"value": value, "count": n} for value, n in counts.counts.items()]
@@ -75,7 +78,7 @@ def _add_fleet(router: APIRouter, routes: NativeRoutes) -> None:
     @router.get("/moment")
     async def moment(request: Request, as_of: AsOf = None, clock: Clock = None) -> Json:
         """What a moment means, pinned: asked again as of its position, an answer is the same."""
-        await routes.admit(request, Role.READER)
+        await routes.admit(request, READ)
         return await routes.json(moment_json(await ledger.moment(as_of, clock)))
 
 
@@ -85,7 +88,7 @@ def _add_events(router: APIRouter, routes: NativeRoutes) -> None:
         request: Request, after: Position = 0, page_size: PageSize = DEFAULT_EVENTS,
     ) -> Json:  # fmt: skip
         """Events of the whole ledger after a position, in the order they were recorded."""
-        caller = await routes.admit(request, Role.READER)
+        caller = await routes.admit(request, READ)
         limit = min(page_size or DEFAULT_EVENTS, MAX_EVENTS)
         page = await routes.ledger.events_after(after, limit)
         last = page[-1].position if page else after
@@ -100,18 +103,26 @@ def _add_job(router: APIRouter, routes: NativeRoutes) -> None:
     ledger = routes.ledger
 
     @router.get("/{name:path}/events")
-    async def history(request: Request, name: str, after: Position = 0) -> Json:
-        """All events of a job after a version, oldest first, also of a deleted one."""
+    async def history(
+        request: Request, name: str, after: Position = 0, page_size: PageSize = MAX_HISTORY
+    ) -> Json:
+        """Events of a job after a version, oldest first, also of a deleted one.
+
+        At most 10,000, and fewer if they are large: `nextAfter` is there if more follow, and the
+        version to ask for them with.
+        """
         name = parse_name(name)
-        await routes.admit(request, Role.READER, name)
-        past = await ledger.history(name)
-        return await routes.json({"events": [event_json(e) for e in past if e.version > after]})
+        await routes.admit(request, READ, name)
+        limit = min(page_size or MAX_HISTORY, MAX_HISTORY)
+        page, more = await ledger.history_page(name, min(after, LAST_VERSION), limit)
+        following = {"nextAfter": page[-1].version} if more else {}
+        return await routes.json({"events": [event_json(e) for e in page]} | following)
 
     @router.get("/{name:path}")
     async def job(request: Request, name: str, as_of: AsOf = None, clock: Clock = None) -> Json:
         """A job, with the moment it is shown as of."""
         name = parse_name(name)
-        await routes.admit(request, Role.READER, name)
+        await routes.admit(request, READ, name)
         if as_of is None and clock is None:
             return await routes.json(job_json(await ledger.get(name)))
         at = await ledger.moment(as_of, clock, name)

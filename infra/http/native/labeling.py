@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query, Request
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_name, parse_text
-from jobledger.infra.access.tokens import Caller, Role
+from jobledger.infra.access.required import READ
+from jobledger.infra.access.tokens import Caller
 from jobledger.infra.evaluation.tasks.label_studio import export_task, import_answers
 from jobledger.infra.evaluation.tasks.labeling import Answered, answer
 from jobledger.infra.evaluation.tasks.tasks import (
@@ -44,7 +45,7 @@ def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
     @router.get("/{name:path}/labeling")
     async def tasks(request: Request, name: str) -> Json:
         """The job's labelling tasks that wait for answers."""
-        await routes.admit(request, Role.READER, parse_name(name))
+        await routes.admit(request, READ, parse_name(name))
         waiting = await routes.ledger.run(partial(open_tasks, routes.reader, name))
         return await routes.json({"tasks": [task_json(task) for task in waiting]})
 
@@ -54,7 +55,7 @@ def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
         after: Position = 0, page_size: PageSize = DEFAULT_PAGE,
     ) -> Json:  # fmt: skip
         """The task of a run, and questions after a number that the annotator has not answered yet."""
-        caller = await routes.admit(request, Role.READER, parse_name(name))
+        caller = await routes.admit(request, READ, parse_name(name))
 
         def read() -> JsonObject:
             who = caller.name or parse_text("annotator", annotator)
@@ -81,7 +82,7 @@ def _add_answering(router: APIRouter, routes: NativeRoutes) -> None:
         token's name; without, the body says who answers.
         """
         body = await request.body()
-        caller = await routes.admit(request, Role.REPORTER, parse_name(name))
+        caller = await routes.admit(request, "answer", parse_name(name))
         said = load(body)
         answers = _answers(said)
         who = _annotator(caller, said)
@@ -97,7 +98,7 @@ def _add_label_studio(router: APIRouter, routes: NativeRoutes) -> None:
         request: Request, name: str, run: str, after: Position = 0, page_size: PageSize = MAX_PAGE
     ) -> Json:
         """What wants an answer still, as Label Studio's tasks, with its labelling configuration."""
-        await routes.admit(request, Role.READER, parse_name(name))
+        await routes.admit(request, READ, parse_name(name))
 
         def read() -> JsonObject:
             found = find_task(routes.reader, name, _number(run))
@@ -111,7 +112,7 @@ def _add_label_studio(router: APIRouter, routes: NativeRoutes) -> None:
         Who annotated is its `completed_by`, behind the token's name and a slash where there are tokens.
         """
         body = await request.body()
-        caller = await routes.admit(request, Role.REPORTER, parse_name(name))
+        caller = await routes.admit(request, "import", parse_name(name))
         exported = load(body)
         keep = partial(import_answers, routes.store, name, _number(run), exported, caller.name)
         return await routes.json(_became(await routes.ledger.run(keep)))

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_name
-from jobledger.infra.access.tokens import Role
+from jobledger.infra.access.required import READ
 from jobledger.infra.errors import PermissionDeniedError, ProofError
 from jobledger.infra.http.native.routes import Json, NativeRoutes
 from jobledger.infra.proof.log.tree import Tree
@@ -36,7 +36,7 @@ def _add_log(router: APIRouter, routes: NativeRoutes) -> None:
     @router.get("/log")
     async def log(request: Request) -> Json:
         """What the log is called, how many of its events are sealed, and the public keys it is signed with here."""
-        await routes.admit(request, Role.READER)
+        await routes.admit(request, READ)
 
         def read() -> JsonObject:
             with pool.connection() as connection:
@@ -49,7 +49,7 @@ def _add_log(router: APIRouter, routes: NativeRoutes) -> None:
     @router.get("/log/checkpoint", response_class=Response)
     async def checkpoint(request: Request) -> Response:
         """The last that was signed (C2SP tlog-checkpoint)."""
-        await routes.admit(request, Role.READER)
+        await routes.admit(request, READ)
 
         def read() -> str:
             with pool.connection() as connection:
@@ -63,7 +63,7 @@ def _add_log(router: APIRouter, routes: NativeRoutes) -> None:
     @router.get("/log/tile/{path:path}", response_class=Response)
     async def tile(request: Request, path: str) -> Response:
         """Hashes of the log's tree, or the entries they are of (C2SP tlog-tiles); entries are of all projects."""
-        caller = await routes.admit(request, Role.READER)
+        caller = await routes.admit(request, READ)
         if caller.project is not None:
             raise PermissionDeniedError(caller.name, project=caller.project)
 
@@ -91,6 +91,6 @@ def _add_receipt(router: APIRouter, routes: NativeRoutes) -> None:
     async def receipt(request: Request, name: str, version: Version = None) -> Response:
         """That an event of a job is in the log, to be checked offline (C2SP tlog-proof)."""
         name = parse_name(name)
-        await routes.admit(request, Role.READER, name)
+        await routes.admit(request, READ, name)
         made = await routes.ledger.receipt(name, version)
         return Response(str(made), headers={"content-type": NOTE})

@@ -13,7 +13,8 @@ from jobledger.domain.states import state_after
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.mending import as_object
 from jobledger.domain.values.names import parse_name
-from jobledger.infra.access.tokens import Caller, Role, check
+from jobledger.infra.access.required import REPORTS, required_for_report
+from jobledger.infra.access.tokens import Caller, check
 from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.eventstore.verbs import About as AboutEvent
 from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent
@@ -21,12 +22,6 @@ from jobledger.infra.google.wire.status import status_of
 from jobledger.infra.http.native import bodies
 from jobledger.infra.http.native.routes import Json, NativeRoutes, about_of, recorded_json
 
-REPORTS: Final = {
-    bodies.verb_of(type_): type_
-    for type_ in EVENT_TYPES
-    if type_ not in {"Created", "Contradicted"}
-}
-"""The event each report makes, unless it contradicts what is known."""
 MODELS: Final = {
     type_: bodies.report_model(f"{type_}Report", EVENT_TYPES[type_]) for type_ in REPORTS.values()
 }
@@ -47,8 +42,9 @@ def _add_report(router: APIRouter, routes: NativeRoutes, verb: str, type_: str) 
 
     async def report(request: Request, name: str, body: bodies.Further | None = None) -> Json:
         name = parse_name(name)
-        caller = await routes.admit(request, Role.REPORTER, name)
+        caller = await routes.admit(request, verb, name)
         seen = _seen(name, type_, body or bodies.Further(), caller, request)
+        check(caller, required_for_report(seen.data))
         (seen,) = await _completed(routes.ledger, [seen])
         async with routes.writing:
             recorded = await routes.ledger.report(seen.name, seen.data, **seen.about)
@@ -115,11 +111,11 @@ def _add_batch(router: APIRouter, routes: NativeRoutes) -> None:
         One that is refused, or malformed, keeps no other back: its result holds a google.rpc.Status.
         """
         body = await request.body()
-        caller = await routes.admit(request, Role.REPORTER)
+        caller = await routes.admit(request, "batch")
         items = [_report_or_error(*each, caller, request) for each in enumerate(_items(body))]
         reports = [item for item in items if isinstance(item, ReportedEvent)]
         for report in reports:
-            check(caller, Role.REPORTER, report.name)
+            check(caller, required_for_report(report.data), report.name)
         completed = await _completed(routes.ledger, reports)
         outcomes = iter(await routes.ledger.report_many(completed))
         results = [item if isinstance(item, LedgerError) else next(outcomes) for item in items]

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final
 from fastapi import Query, Request, Response
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_text, parse_time, parse_trace_parent
-from jobledger.infra.access.tokens import Caller, Role, check
+from jobledger.infra.access.required import REQUIRED
+from jobledger.infra.access.tokens import Caller, check
 from jobledger.infra.eventstore.json_view import event_json, job_json
 from jobledger.infra.eventstore.verbs import About
 from jobledger.infra.eventstore.write_path import Recorded
@@ -74,14 +75,15 @@ class NativeRoutes:
         self.writing = server.writers
         """A context for writes that take a commit and nothing else."""
 
-    async def admit(self, request: Request, role: Role, name: str | None = None) -> Caller:
-        """Who calls; `name` is the job it is about, None if it is about many.
+    async def admit(self, request: Request, action: str, name: str | None = None) -> Caller:
+        """Who calls; `action` is what they ask for, `name` the job it is about, None if it is about many.
 
-        Raises UnauthenticatedError, and PermissionDeniedError unless they have that role there.
+        Raises UnauthenticatedError, and PermissionDeniedError unless they have the role that the
+        action takes, and see the job.
         """
         caller = await self.server.admit(authorization_of(request))
         request.state.actor = caller.name
-        check(caller, role, name)
+        check(caller, REQUIRED[action], name)
         if request.method == "GET":
             self.server.writers.make_way()
         return caller

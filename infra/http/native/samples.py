@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_name
-from jobledger.infra.access.tokens import Role
+from jobledger.infra.access.required import READ
 from jobledger.infra.evaluation.samples.reading import read_page, read_spoilt
 from jobledger.infra.evaluation.samples.recording import Prediction, Sampled
 from jobledger.infra.http.native.bodies import body_schema, load_items, object_schema, read_time
@@ -39,7 +39,7 @@ def _add_predictions(router: APIRouter, routes: NativeRoutes) -> None:
         name is kept aside, and named here with the reason.
         """
         body = await request.body()
-        await routes.admit(request, Role.REPORTER, parse_name(name))
+        await routes.admit(request, "recordPredictions", parse_name(name))
 
         def record() -> Sampled:
             now = datetime.now(UTC)
@@ -60,7 +60,7 @@ def _add_truths(router: APIRouter, routes: NativeRoutes) -> None:
     async def record_truths(request: Request, name: str) -> Json:
         """Tells what is true of examples, by their keys; each outcome is told, repeated, unknown, taken or differs."""
         body = await request.body()
-        await routes.admit(request, Role.REPORTER, parse_name(name))
+        await routes.admit(request, "recordTruths", parse_name(name))
         items = [item for _, item in _items(body, "truths", TRUTH)]
         truths = [
             (_text(f"truths[{n}].key", t.get("key")), t.get("groundTruth"))
@@ -80,7 +80,7 @@ def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
     @router.get("/{name:path}/sampling")
     async def counts(request: Request, name: str) -> Json:
         """How many predictions of the job became what, since it was made."""
-        await routes.admit(request, Role.READER, parse_name(name))
+        await routes.admit(request, READ, parse_name(name))
         return await routes.json(await routes.ledger.sampling(name))
 
     @router.get("/{name:path}/samples")
@@ -89,7 +89,7 @@ def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
     ) -> Json:
         """The job's samples after a number, in the order they were sampled."""
         name = parse_name(name)
-        await routes.admit(request, Role.READER, name)
+        await routes.admit(request, READ, name)
         limit = min(page_size or DEFAULT_PAGE, MAX_PAGE)
         page = await routes.ledger.run(partial(read_page, routes.reader, name, after, limit))
         return await routes.json({"samples": page})
@@ -100,7 +100,7 @@ def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
     ) -> Json:
         """Predictions that could not be sampled, each with the reason."""
         name = parse_name(name)
-        await routes.admit(request, Role.READER, name)
+        await routes.admit(request, READ, name)
         limit = min(page_size or DEFAULT_PAGE, MAX_PAGE)
         page = await routes.ledger.run(partial(read_spoilt, routes.reader, name, after, limit))
         return await routes.json({"spoiltPredictions": page})

@@ -10,8 +10,8 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.domain.values.names import parse_name
-from jobledger.infra.access.tokens import Caller, Role
-from jobledger.infra.errors import OverloadedError
+from jobledger.infra.access.required import READ
+from jobledger.infra.access.tokens import Caller
 from jobledger.infra.eventstore.json_view import event_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.http.middleware import encode
@@ -85,12 +85,13 @@ def stream_routes(routes: NativeRoutes) -> APIRouter:
         position = after if not last_event_id else _position(last_event_id)
         field = "Last-Event-ID" if last_event_id else "after"
         of = parse_name(name) if name else None
-        caller = await routes.admit(request, Role.READER, of)
+        caller = await routes.admit(request, READ, of)
         await routes.ledger.check_reached(position, field)
-        if server.stopping.is_set() or server.streams >= server.limits.max_streams:
-            raise OverloadedError(f"{server.streams} follow the feed already, or it is stopping")
+        server.check_stopping()
+        follower = request.headers.get("authorization", "").encode("latin-1") or None
+        server.streams.check(follower)
         return StreamingResponse(
-            _events(routes, request, tail, Wanted(caller, of), position),
+            _events(routes, request, tail, Wanted(caller, of), position, follower),
             media_type="text/event-stream",
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
@@ -110,10 +111,15 @@ class Wanted(NamedTuple):
 
 
 async def _events(
-    routes: NativeRoutes, request: Request, tail: Tail, wanted: Wanted, position: int
+    routes: NativeRoutes,
+    request: Request,
+    tail: Tail,
+    wanted: Wanted,
+    position: int,
+    follower: bytes | None,
 ) -> AsyncIterator[bytes]:
     server, ledger = routes.server, routes.ledger
-    server.streams += 1
+    server.streams.take(follower)
     try:
         yield format_sse_event(retry=RECONNECT_MILLISECONDS)
         while not server.stopping.is_set():
@@ -122,7 +128,7 @@ async def _events(
             except TimeoutError:
                 yield format_sse_event(comment="still here")
             # A token that was revoked meanwhile ends the stream.
-            await routes.admit(request, Role.READER)
+            await routes.admit(request, READ)
             page = await ledger.events_after(position, PAGE_EVENTS)
             if page:
                 after, position = position, page[-1].position
@@ -134,7 +140,7 @@ async def _events(
     except LedgerError:
         return  # The client comes again where it was, and is told what is wrong.
     finally:
-        server.streams -= 1
+        server.streams.give(follower)
 
 
 def _shown(event: RecordedEvent) -> bytes:

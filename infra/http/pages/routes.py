@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from jobledger.domain.values.filters import Filter
-from jobledger.infra.access.tokens import Caller, Role, check
+from jobledger.infra.access.required import READ, REQUIRED
+from jobledger.infra.access.tokens import Caller, check
 from jobledger.infra.errors import PermissionDeniedError, UnauthenticatedError
 from jobledger.infra.google.wire.status import status_of
 from jobledger.infra.http.middleware import as_sent, encode
@@ -91,7 +92,7 @@ class PageRoutes:
     async def _admit(self, request: Request, name: str | None = None) -> Caller:
         caller = await self.server.admit(authorization_of(request))
         request.state.actor = caller.name
-        check(caller, Role.READER, name)
+        check(caller, REQUIRED[READ], name)
         return caller
 
     def _render(self, template: str, said: dict[str, Any], caller: Caller | None) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 from jobledger.infra.errors import ProofError
 from jobledger.infra.proof.http_post import is_address, send
 from jobledger.infra.proof.signing.notes import Checkpoint, Note
+from jobledger.infra.settings import public_environment
 
 LOG: Final = logging.getLogger("jobledger.proof")
 FILE: Final = "checkpoint"
@@ -19,8 +20,6 @@ PROGRAM: Final = "exec:"
 ANSWERS_WITHIN: Final = 10.0
 ENDS_WITHIN: Final = 30.0
 """Seconds, of a program."""
-UNTOLD: Final = frozenset({"JOBLEDGER_SIGNING_KEY"})
-"""What no program is told."""
 
 
 def parse_places(text: str) -> list[str]:
@@ -87,14 +86,13 @@ def _put(url: str, note_text: str) -> None:
 
 def _run(program: Sequence[str], note_text: str, checkpoint: Checkpoint) -> None:
     about = {"JOBLEDGER_ORIGIN": checkpoint.origin, "JOBLEDGER_SIZE": str(checkpoint.size)}
-    environment = {name: value for name, value in os.environ.items() if name not in UNTOLD}
     try:
         ended = subprocess.run(  # noqa: S603 - the operator's own program
             program,
             input=note_text.encode(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env=environment | about,
+            env=public_environment() | about,
             timeout=ENDS_WITHIN,
             check=False,
         )

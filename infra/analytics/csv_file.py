@@ -1,0 +1,29 @@
+"""CSV (RFC 4180) that a spreadsheet shows and does not compute."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TextIO
+
+_COMPUTED: Final = "=+-@"
+_SKIPPED: Final = "\t\r\n \x00\ufeff\xa0\u3000"
+"""What spreadsheets pass over before the first character of a formula."""
+_FULL_WIDTH: Final = str.maketrans("\uff1d\uff0b\uff0d\uff20", "=+-@")
+
+
+def write_csv(
+    out: TextIO, columns: Sequence[str], rows: Iterable[Sequence[Any]], line_end: str = "\r\n"
+) -> None:
+    """Writes the columns' names and the rows; text that would be a formula begins with `'`."""
+    writer = csv.writer(out, lineterminator=line_end)
+    writer.writerow(map(as_text, columns))
+    writer.writerows(map(as_text, row) for row in rows)
+
+
+def as_text(value: Any) -> Any:
+    """A cell; text is marked by a `'` before it if a spreadsheet would compute it."""
+    return f"'{value}" if isinstance(value, str) and _is_computed(value) else value
+
+
+def _is_computed(text: str) -> bool:
+    begin = text.lstrip(_SKIPPED)[:1].translate(_FULL_WIDTH)
+    return (begin != "" and begin in _COMPUTED) or text[:1] in {"\t", "\r", "\n"}

@@ -1,0 +1,36 @@
+"""What the scheduler could not do of a job, recorded on the job and counted there."""
+
+import logging
+from typing import Any, Final
+
+from jobledger.domain.errors import LedgerError
+from jobledger.domain.events import parse_data
+from jobledger.domain.runs import OWN
+from jobledger.infra.read.store import Store
+
+LOG: Final = logging.getLogger("jobledger.scheduler")
+FIELD: Final = "schedulerFailures"
+"""Of the job's output: how often something failed, and why the last time."""
+MAX_MESSAGE: Final = 500
+
+
+def record_failure(store: Store, name: str, error: Exception, actor: str) -> None:
+    """Reports the failure as the job's progress, unless it is what was recorded of it last.
+
+    A job that fails at every look gets one event: the next comes once something else happened to it.
+    """
+    job = store.reader.get(name)
+    output = job.output or {}
+    before: Any = output.get(FIELD)
+    count = before.get("count") if isinstance(before, dict) else 0
+    message = f"{type(error).__name__}: {error}"[:MAX_MESSAGE].replace("\0", "")
+    (last,) = store.reader.history(name, job.version - 1)
+    repeated = last.actor == actor and last.type == "ProgressReported"
+    if repeated and isinstance(before, dict) and before.get("message") == message:
+        return
+    known = isinstance(error, LedgerError)
+    LOG.error("failed: %s", message, exc_info=None if known else error, extra={"job": name})
+    failures = {"count": count + 1 if type(count) is int else 1, "message": message}
+    rest = {field: value for field, value in output.items() if field not in OWN}
+    said = parse_data("ProgressReported", {"output": rest | {FIELD: failures}})
+    store.writer.report(name, said, actor=actor)

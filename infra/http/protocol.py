@@ -1,0 +1,129 @@
+"""HTTP/1.1 as our servers speak it: uvicorn's protocol on httptools, with limits for what is not whole yet."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from jobledger.infra.serving.connections import SWEEP_SECONDS, Connections
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD: Final = 64 * 1024
+"""Bytes of a request that are no body: its head, and the framing of chunks."""
+FRAMING: Final = 8
+"""Bytes of framing that a byte of a body may come with."""
+WHOLE: Final = "whole"
+"""In a request's state, once all of it has come."""
+GUARD_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+)  # fmt: skip
+"""What every answer says that has no policy of its own: it is data, for no browser to run or frame."""
+_RAW_GUARDS: Final = b"".join(name + b": " + value + b"\r\n" for name, value in GUARD_HEADERS)
+
+
+def limited_protocol() -> Callable[..., asyncio.Protocol]:
+    """What uvicorn makes a server's connections with."""
+    return partial(LimitedProtocol, _Swept())
+
+
+class _Swept:
+    """The connections of a server, looked through as long as there are any."""
+
+    def __init__(self) -> None:
+        self._connections: Connections | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> Connections:
+        if self._connections is None:
+            self._connections = Connections(loop.time)
+        if self._timer is None:
+            self._timer = loop.call_later(SWEEP_SECONDS, self._sweep, loop)
+        return self._connections
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        assert self._connections is not None
+        self._connections.sweep()
+        again = len(self._connections) > 0
+        self._timer = loop.call_later(SWEEP_SECONDS, self._sweep, loop) if again else None
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, swept: _Swept, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._swept = swept
+        self._received = 0
+        """Bytes of the request that is coming, but for its body."""
+        self._whole = 0
+        """Requests that have come whole and are not answered; -1 if one was answered before."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._open = self._swept.begin(self.loop)
+        self._open.open(self, self.client[0] if self.client else "")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._open.close(self)
+        super().connection_lost(exc)
+        if self.cycle is not None and not self.cycle.response_complete:
+            gone = self.cycle.scope["state"].get("gone")
+            if gone is not None:
+                gone()
+
+    def data_received(self, data: bytes) -> None:
+        if self.parser is None:  # It was closed meanwhile.
+            return
+        self._received += len(data)
+        super().data_received(data)
+        if self._received > MAX_HEAD:
+            self._refuse()
+
+    def on_body(self, body: bytes) -> None:
+        self._received -= len(body) * (1 + FRAMING)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._received = 0
+        self._whole += 1
+        if self._whole > 0:
+            self._open.work(self)
+        self.scope["state"][WHOLE] = True
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self._whole -= 1
+        if self._whole <= 0:
+            self._open.wait(self)
+        super().on_response_complete()
+
+    @property
+    def in_body(self) -> bool:
+        """Whether the head of a request has come, and it is not answered."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def abort(self) -> None:
+        """Closes it at once."""
+        self.transport.abort()
+
+    def send_400_response(self, msg: str) -> None:
+        """What cannot be read is answered without an application."""
+        self._answer(b"400 Bad Request", msg)
+
+    def _refuse(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self._answer(
+                b"431 Request Header Fields Too Large", f"The head is over {MAX_HEAD} bytes."
+            )
+        else:
+            self.transport.abort()
+
+    def _answer(self, status: bytes, sentence: str) -> None:
+        content = sentence.encode()
+        self.transport.write(
+            b"HTTP/1.1 " + status + b"\r\ncontent-type: text/plain; charset=utf-8\r\n"
+            b"content-length: " + str(len(content)).encode() + b"\r\n" + _RAW_GUARDS
+            + b"connection: close\r\n\r\n" + content
+        )  # fmt: skip
+        self.transport.close()

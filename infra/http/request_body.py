@@ -1,0 +1,97 @@
+"""Bodies, read whole before their request is begun: a slow sender holds no thread and no place."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra.http.origin import check_content_type
+from jobledger.infra.http.protocol import WHOLE
+from jobledger.infra.http.types import Message, Receive, Scope
+from jobledger.infra.serving.context import ServerContext
+
+MAX_FORM: Final = 8 * 1024
+"""Bytes of the form that begins a session, which anybody may send."""
+SESSION: Final = ("/session", "/session:end")
+OVERRIDE: Final = b"x-http-method-override"
+OVERRIDDEN: Final = frozenset({"GET", "PATCH", "DELETE", "PUT"})
+JSON: Final = b"application/json"
+FORM: Final = b"application/x-www-form-urlencoded"
+
+
+class BodyTooLargeError(InvalidFieldError):
+    """A body over the server's limit, in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__("body", f"is larger than {limit} bytes")
+
+
+async def read_body(
+    server: ServerContext, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
+) -> bytes:
+    """The whole body; raises BodyTooLargeError, and InvalidFieldError for one that ends early.
+
+    Only a caller who is known, or begins a session, is waited for.
+    """
+    limit = MAX_FORM if scope["path"] in SESSION else server.limits.max_body
+    said = headers.get(b"content-length", b"0")
+    if said.isdigit() and int(said) > limit:
+        raise BodyTooLargeError(limit)
+    if not scope["state"][WHOLE] and scope["path"] not in SESSION:
+        await server.admit(headers.get(b"authorization", b"").decode("latin-1"))
+    message = await receive()
+    _check(message, limit, limit)
+    if not message.get("more_body", False):
+        body: bytes = message.get("body", b"")
+        return body
+    return await _rest(server, headers, receive, message["body"], limit)
+
+
+async def _rest(
+    server: ServerContext,
+    headers: Mapping[bytes, bytes],
+    receive: Receive,
+    first: bytes,
+    limit: int,
+) -> bytes:
+    """The body of which a part has come."""
+    authorization = headers.get(b"authorization")
+    chunks, size, more = [first], len(first), True
+    server.bodies.take(authorization, size)
+    try:
+        while more:
+            message = await receive()
+            _check(message, limit - size, limit)
+            chunk = message.get("body", b"")
+            server.bodies.take(authorization, len(chunk))
+            size += len(chunk)
+            chunks.append(chunk)
+            more = message.get("more_body", False)
+    finally:
+        server.bodies.give(authorization, size)
+    return b"".join(chunks)
+
+
+def _check(message: Message, room: int, limit: int) -> None:
+    if message["type"] == "http.disconnect":
+        raise InvalidFieldError("body", "ended before it was whole")
+    if len(message.get("body", b"")) > room:
+        raise BodyTooLargeError(limit)
+
+
+def accept_body(scope: Scope, headers: Mapping[bytes, bytes], body: bytes) -> None:
+    """Checks what the body is said to be, and takes the method that is meant by the request.
+
+    X-HTTP-Method-Override: as a GET, a form in the body is the query that was too long for the path.
+    """
+    if headers.get(OVERRIDE) and scope["method"] == "POST":
+        wanted = headers[OVERRIDE].decode("latin-1").upper()
+        if wanted not in OVERRIDDEN:
+            raise InvalidFieldError("X-HTTP-Method-Override", f"{wanted[:40]!r} cannot be meant")
+        scope["method"] = wanted
+        if wanted == "GET":
+            if headers.get(b"content-type", b"").startswith(FORM):
+                scope["query_string"] = b"&".join(filter(None, (scope["query_string"], body)))
+            return
+    if body and headers.get(b"content-type") != JSON and scope["path"] not in SESSION:
+        check_content_type(headers)

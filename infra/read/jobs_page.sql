@@ -1,0 +1,10 @@
+-- Of listed jobs so many at most, and of so many bytes, but one at least; and how many were listed.
+SELECT {columns}, found
+FROM (
+    SELECT *, row_number() OVER () AS n, count(*) OVER () AS found,
+           sum(octet_length(coalesce(spec::text, '')) + octet_length(coalesce(output::text, ''))
+               + octet_length(coalesce(error::text, ''))) OVER (ROWS UNBOUNDED PRECEDING) AS bytes
+    FROM ({jobs}) AS listed
+) AS counted
+WHERE n = 1 OR (n <= {limit} AND bytes <= {bytes})
+ORDER BY n

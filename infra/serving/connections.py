@@ -1,0 +1,124 @@
+"""Connections of a server that owe it a request: limited in number, by address and in time.
+
+A connection costs a file, and memory for what it sent, before anybody knows who is behind it. One
+that waits (for its first byte, the rest of a head or of a body, or the next request) makes way for
+a new one when there are too many. One whose request is whole never does.
+"""
+
+import ipaddress
+import resource
+from collections.abc import Callable
+from typing import Final, Protocol
+
+HEAD_SECONDS: Final = 10.0
+"""How long a head may take."""
+BODY_SECONDS: Final = 60.0
+"""How long a request may take to arrive whole; servers have shorter deadlines for bodies."""
+SWEEP_SECONDS: Final = 1.0
+MAX_CONNECTIONS: Final = 4_096
+RESERVED_FILES: Final = 128
+"""Files that a process needs for other things: its database, its log, its modules."""
+
+
+class Connection(Protocol):
+    """A connection as its protocol has it."""
+
+    @property
+    def in_body(self) -> bool:
+        """Whether the head of a request has come, and its body has not."""
+        ...
+
+    def abort(self) -> None:
+        """Closes it at once."""
+        ...
+
+
+class Connections:
+    """All connections of one server."""
+
+    def __init__(self, clock: Callable[[], float], most: Callable[[], int] | None = None) -> None:
+        """`clock` tells seconds, and `most` how many connections there may be."""
+        self._clock = clock
+        self._most = most_connections if most is None else most
+        self._address: dict[Connection, str] = {}
+        self._of: dict[str, int] = {}
+        self._waiting: dict[Connection, float] = {}
+        """Since when, the oldest first."""
+
+    def __len__(self) -> int:
+        return len(self._address)
+
+    def open(self, connection: Connection, address: str) -> None:
+        """Counts one in that was accepted; closes another, or this one, if that is one too many."""
+        network = _network(address)
+        self._address[connection] = network
+        self._of[network] = self._of.get(network, 0) + 1
+        self._waiting[connection] = self._clock()
+        most = self._most()
+        if self._of[network] > max(1, most // 2):
+            self._make_room(network)
+        elif len(self._address) > most:
+            self._make_room(max(self._of, key=self._of.__getitem__))
+
+    def close(self, connection: Connection) -> None:
+        """Counts one out; nothing happens if it is out already."""
+        network = self._address.pop(connection, None)
+        if network is None:
+            return
+        self._waiting.pop(connection, None)
+        self._of[network] -= 1
+        if not self._of[network]:
+            del self._of[network]
+
+    def work(self, connection: Connection) -> None:
+        """A request of the connection has come whole."""
+        self._waiting.pop(connection, None)
+
+    def wait(self, connection: Connection) -> None:
+        """The connection owes something from now on: a request was answered, or a new one has begun."""
+        if connection in self._address:
+            self._waiting.pop(connection, None)
+            self._waiting[connection] = self._clock()
+
+    def sweep(self) -> None:
+        """Closes those that took too long."""
+        now = self._clock()
+        late = [
+            connection
+            for connection, since in self._waiting.items()
+            if now - since > (BODY_SECONDS if connection.in_body else HEAD_SECONDS)
+        ]
+        for connection in late:
+            self._abort(connection)
+
+    def _make_room(self, network: str) -> None:
+        """Closes the connection of that address that has waited longest."""
+        for connection in self._waiting:
+            if self._address[connection] == network:
+                self._abort(connection)
+                return
+        # All others are in work: the last one goes, which has only just come.
+        self._abort(next(reversed(self._address)))
+
+    def _abort(self, connection: Connection) -> None:
+        self.close(connection)
+        connection.abort()
+
+
+def most_connections() -> int:
+    """As many as the process may have files, but for those that it needs itself."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return max(16, min(MAX_CONNECTIONS, files - RESERVED_FILES))
+
+
+def _network(address: str) -> str:
+    """What counts as one address: of IPv6 the first 64 bits, which one subscriber has."""
+    if ":" not in address:
+        return address
+    try:
+        packed = ipaddress.IPv6Address(address.partition("%")[0]).packed
+    except ValueError:
+        return address
+    return packed[:8].hex()

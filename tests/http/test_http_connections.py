@@ -1,0 +1,167 @@
+"""Connections that owe a request: what strangers send in part costs others nothing."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import pytest
+from jobledger.infra.access.tokens import Role, Tokens
+from jobledger.infra.http.protocol import MAX_HEAD
+
+from tests.http.test_http import refusal
+from tests.http.test_http_limits import locked
+from tests.http.test_http_stream import eventually
+from tests.servers import Server, new_server
+
+FILES = 300
+HALVES = {
+    "nothing": b"",
+    "half a head": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n",
+    "no body": b"POST /ledger/v1/projects/p/jobs/x:started HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: application/json\r\nContent-Length: 10\r\n\r\n",
+    "half a chunk": b"POST /v1/projects/p/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
+    "a session": b"POST /session HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\ntoken=",
+}
+
+
+@pytest.fixture(scope="module")
+def few_files(dsn: str) -> Iterator[tuple[Server, str]]:
+    """A server that may have few files, and a reader's token."""
+    with new_server(dsn) as server:
+        _, hard = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (FILES, hard))
+        yield server, Tokens(server.ledger.pool).create("reader", Role.READER)
+
+
+@contextmanager
+def held(server: Server, sent: bytes, count: int) -> Iterator[list[socket.socket]]:
+    """So many connections that sent that much."""
+    with ExitStack() as stack:
+        opened = []
+        for _ in range(count):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 10))
+            opened.append(one)
+            try:
+                one.sendall(sent)
+            except OSError:
+                continue  # It made way for others.
+        yield opened
+
+
+@pytest.mark.parametrize("what", HALVES)
+def test_others_are_answered_at_once_however_many_send_half(
+    few_files: tuple[Server, str], what: str
+) -> None:
+    server, secret = few_files
+    with held(server, HALVES[what], FILES + 100):
+        worst = 0.0
+        for _ in range(20):
+            began = time.monotonic()
+            with server.client(headers={"authorization": f"Bearer {secret}"}) as client:
+                assert client.get("/ledger/v1/jobs").status_code == 200
+            worst = max(worst, time.monotonic() - began)
+    assert worst < 1
+
+
+def read_all(one: socket.socket) -> bytes:
+    """What comes until it is closed."""
+    parts = []
+    one.settimeout(30)
+    try:
+        while part := one.recv(65_536):
+            parts.append(part)
+    except OSError:
+        pass
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-A: ", b"a"),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n", b"X-A: b\r\n"),
+        (b"GET /", b"a"),
+        (b"POST /v1/projects/p/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5;", b"e"),
+        (b"POST /v1/projects/p/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X-A: b\r\n"),
+    ],
+    ids=["a header", "headers", "a path", "a chunk's extension", "trailers"],
+)  # fmt: skip
+def test_what_has_no_end_is_cut_off(server: Server, begin: bytes, more: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), 10) as one:
+        one.sendall(begin)
+        sent = 0
+        try:
+            while sent < 100 * MAX_HEAD:
+                sent += one.send(more * (16_384 // len(more)))
+        except OSError:
+            pass
+        assert sent < 100 * MAX_HEAD
+        assert b" 200 " not in read_all(one)
+
+
+def test_a_head_that_is_too_large_is_answered_with_its_status(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), 10) as one:
+        one.sendall(b"GET / HTTP/1.1\r\nX-A: " + b"a" * (MAX_HEAD + 1))
+        answer = read_all(one)
+    assert answer.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    assert b"content-security-policy: default-src 'none'" in answer
+
+
+def test_a_large_head_that_is_not_too_large_is_read(server: Server) -> None:
+    with server.client() as client:
+        assert client.get("/healthz", headers={"x-a": "a" * 60_000}).status_code == 200
+
+
+@pytest.mark.slow
+def test_half_a_head_is_waited_for_ten_seconds(few_files: tuple[Server, str]) -> None:
+    server, _ = few_files
+    with held(server, HALVES["half a head"], 1) as (one,):
+        began = time.monotonic()
+        assert read_all(one) == b""
+        assert 8 < time.monotonic() - began < 15
+
+
+def test_a_stranger_is_told_so_before_their_body_has_come(few_files: tuple[Server, str]) -> None:
+    server, _ = few_files
+    with held(server, HALVES["no body"], 1) as (one,):
+        began = time.monotonic()
+        assert one.recv(100).startswith(b"HTTP/1.1 401 ")
+        assert time.monotonic() - began < 2
+
+
+def waiting(server: Server) -> int:
+    with server.ledger.connection() as connection:
+        found = connection.execute(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'jobs'::regclass"
+        ).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def test_a_read_whose_caller_has_gone_is_given_up(dsn: str) -> None:
+    with new_server(dsn) as server, locked(server):
+        with socket.create_connection(("127.0.0.1", server.port), 10) as one:
+            one.sendall(b"GET /ledger/v1/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            eventually(lambda: waiting(server) > 0)
+        eventually(lambda: waiting(server) == 0)
+
+
+def test_one_caller_does_not_get_all_places(dsn: str) -> None:
+    with new_server(dsn, "--max-waiting", "8", "--deadline", "3") as server:
+        tokens = Tokens(server.ledger.pool)
+        mine, yours = (tokens.create(name, Role.READER) for name in ("mine", "yours"))
+        request = f"GET /ledger/v1/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {mine}\r\n\r\n"
+        with locked(server), held(server, request.encode(), 8):
+            with server.client(headers={"authorization": f"Bearer {mine}"}) as client:
+                eventually(lambda: client.get("/v1/nothing").status_code == 503)
+                error = refusal(client.get("/ledger/v1/jobs"), 503, "UNAVAILABLE", "OVERLOADED")
+                assert error["message"].endswith("all by this caller")
+            answer = httpx.get(
+                f"{server.url}/v1/nothing", headers={"authorization": f"Bearer {yours}"}
+            )
+            assert answer.status_code == 404

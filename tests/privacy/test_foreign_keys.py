@@ -1,0 +1,49 @@
+"""Personal parts that come encrypted: only under keys that are there, or were destroyed under the same job."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.infra import Ledger
+
+JOB, OTHER = "projects/p/jobs/one", "projects/p/jobs/other"
+FALSE = {"@personal": {"key": "nosuchkey", "sealed": base64.b64encode(bytes(40)).decode()}}
+WAYS: dict[str, Callable[[Ledger, JsonObject], Any]] = {
+    "report": lambda ledger, part: ledger.progress_reported(JOB, {"who": part}),
+    "data": lambda ledger, part: ledger.progress_reported(JOB, data={"deep": [{"who": part}]}),
+    "command": lambda ledger, part: ledger.change_config(JOB, {"who": part}),
+    "creation": lambda ledger, part: ledger.create(OTHER, spec={"who": part}),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_part_under_a_key_that_never_was_is_refused(ledger: Ledger, way: str) -> None:
+    ledger.create(JOB)
+    # What looks like one is text here, and makes no key known.
+    ledger.progress_reported(JOB, {"text": '"@personal":{"key":"nosuchkey",', "key": "nosuchkey"})
+    size = ledger.size()
+    with pytest.raises(InvalidFieldError, match="'nosuchkey', which is no key of this ledger"):
+        WAYS[way](ledger, FALSE)
+    assert ledger.size() == size
+
+
+def test_a_part_whose_key_was_destroyed_may_be_said_again_of_its_own_job_only(
+    dsn: str, ledger: Ledger
+) -> None:
+    ledger.create(JOB, spec={"who": {"@personal": {"subject": "ann", "value": "Ann"}}})
+    ledger.create(OTHER)
+    part = ledger.get(JOB).spec["who"]
+    ledger.change_config(OTHER, {"who": part})  # The key is there.
+    ledger.erase("ann")
+    # A process that has not looked the key up before: others remember it for two seconds.
+    with Ledger.open(dsn, ledger.name) as fresh:
+        fresh.change_config(JOB, {"who": part, "more": 1})
+        assert fresh.get(JOB).spec == {"who": part, "more": 1}
+        fresh.create("projects/p/jobs/third")
+        with pytest.raises(InvalidFieldError, match="no key of this ledger"):
+            fresh.change_config("projects/p/jobs/third", {"who": part})
