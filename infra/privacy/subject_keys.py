@@ -98,7 +98,7 @@ class SubjectKeys:
         unknown = set(missing) - {parts[bytes(part)] for (part,) in rows}
         if unknown:
             why = f"is encrypted under {min(unknown)!r}, which is no key of this ledger"
-            raise InvalidFieldError(envelope.PERSONAL, why)
+            raise InvalidFieldError(PERSONAL, why)
 
     def encrypt_event(self, event: Event, made: dict[str, Key]) -> Event:
         """The same of an event."""
