@@ -8,6 +8,7 @@ LedgerError (domain)
 ├── OverloadedError          the server has too much to do already: nothing was recorded
 ├── DeadlineExceededError    the server did not answer in time: seconds
 ├── ProofError               a key, note, checkpoint or receipt that proves nothing: what, why
+├── UnknownAlgorithmError    a public key of an algorithm that is not known here: name
 ├── ForkedError              the log is not the one that was signed before: kind, position, why
 ├── SubjectNotFoundError     no personal data of such a subject: subject
 ├── OwnerNeededError         it takes the owner of the ledger's tables: what
@@ -95,6 +96,14 @@ class ProofError(LedgerError):
         self.what = what
         self.why = why
         super().__init__(f"{what}: {why}")
+
+
+class UnknownAlgorithmError(ProofError):
+    """A public key of a type that is not known here; it may be left out where others suffice."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__("key", f"{name[:80]!r} is of no type known here (Ed25519, ML-DSA-44)")
 
 
 class ForkedError(LedgerError):

@@ -21,7 +21,7 @@ from jobledger.infra.evaluation.samples import recording
 from jobledger.infra.eventstore.commit.committer import Committer
 from jobledger.infra.eventstore.verbs import Verbs
 from jobledger.infra.eventstore.writer import Writer
-from jobledger.infra.forwarding import to_reader, to_store, to_writer
+from jobledger.infra.forwarding import to_reader, to_writer
 from jobledger.infra.history.bisect import Found, beginning, bisect_count, bisect_job
 from jobledger.infra.history.blame import Blamed, blame
 from jobledger.infra.history.diff import SHOWN, Change, FleetDiff, diff_fleet, diff_jobs
@@ -39,7 +39,7 @@ from jobledger.infra.proof.transparency_log import TransparencyLog
 from jobledger.infra.read.moments import Given
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.retention.archive import Export
-from jobledger.infra.retention.erase import erase
+from jobledger.infra.retention.erase import Erasure, erase
 from jobledger.infra.retention.prune import Pruning, prune
 from jobledger.infra.settings import Settings
 from jobledger.infra.transfer.export import export
@@ -235,7 +235,11 @@ class Ledger(Verbs[Job]):
         return self.log.receipt(name, version)
 
     # Forget.
-    erase = to_store(erase)
+    def erase(self, subject: str, actor: str | None = None) -> Erasure:
+        """As retention.erase.erase."""
+        erasure = erase(self, subject, actor)
+        self.log.checkpoint_if_possible()
+        return erasure
 
     def prune(self, before: datetime, export: Export, actor: str | None = None) -> Pruning:
         """As retention.prune.prune."""

@@ -60,12 +60,14 @@ def fresh_ledger(dsn: str) -> Iterator[Ledger]:
 
 
 @contextmanager
-def application_of(dsn: str, ledger: Ledger, open_ledger: Opener = Ledger.open) -> Iterator[Ledger]:
-    """The same ledger, opened as a role that may append and read, and nothing else."""
+def application_of(
+    dsn: str, ledger: Ledger, open_ledger: Opener = Ledger.open, *, sign: bool = False
+) -> Iterator[Ledger]:
+    """The same ledger, opened as a role that may append and read, and nothing else but to sign, if so said."""
     role, schema = f"app_{ledger.name}", schema_of(ledger.name)
     with ledger.connection() as connection:
         connection.execute(f"CREATE ROLE {role} LOGIN".encode())
-        migrate.grant(connection, ledger.name, role)
+        migrate.grant(connection, ledger.name, role, sign=sign)
     try:
         with open_ledger(make_conninfo(dsn, user=role), ledger.name) as application:
             yield application

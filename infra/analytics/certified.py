@@ -17,7 +17,8 @@ from jobledger.infra.analytics.analysis import Analysis, Question, answer
 from jobledger.infra.errors import ProofError
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.proof.audit.audit import hold
-from jobledger.infra.proof.signing.notes import Checkpoint, Note, VerifierKey, open_checkpoint
+from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint
+from jobledger.infra.proof.signing.notes import Note, VerifierKey
 from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.proof.transparency_log import TransparencyLog
 from jobledger.infra.read.reader import Reader

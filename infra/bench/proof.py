@@ -14,7 +14,8 @@ from jobledger.infra.proof.audit.verify_log import Shown, verify_log
 from jobledger.infra.proof.log.leaves import copy_rows
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.receipts import make_receipt
-from jobledger.infra.proof.signing.notes import Checkpoint, SigningKey
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
+from jobledger.infra.proof.signing.notes import SigningKey
 from jobledger.infra.proof.signing.signer import Signer
 
 FEW: Final = 2_000

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 from jobledger.infra.http.protocol import GUARD_HEADERS, limited_protocol
 from jobledger.infra.http.types import Receive, Scope, Send
-from jobledger.infra.proof.signing.notes import MAX_NOTE, Checkpoint
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
+from jobledger.infra.proof.signing.notes import MAX_NOTE
 from jobledger.infra.proof.witness.witness import Reason, RefusedError, Submission, Witness
 from jobledger.infra.serving import logs
 from jobledger.infra.serving.listening import Server, config

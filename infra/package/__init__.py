@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from jobledger.infra.errors import SubjectNotFoundError as SubjectNotFoundError
     from jobledger.infra.errors import TokenExistsError as TokenExistsError
     from jobledger.infra.errors import UnauthenticatedError as UnauthenticatedError
+    from jobledger.infra.errors import UnknownAlgorithmError as UnknownAlgorithmError
     from jobledger.infra.evaluation.errors import AnsweredTwiceError as AnsweredTwiceError
     from jobledger.infra.evaluation.errors import EnoughAnswersError as EnoughAnswersError
     from jobledger.infra.evaluation.errors import TaskClosedError as TaskClosedError
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
     from jobledger.infra.ledger import Ledger as Ledger
     from jobledger.infra.privacy.envelope import NotEncryptedError as NotEncryptedError
     from jobledger.infra.proof.receipts import Receipt as Receipt
-    from jobledger.infra.proof.signing.notes import Checkpoint as Checkpoint
+    from jobledger.infra.proof.signing.checkpoints import Checkpoint as Checkpoint
     from jobledger.infra.proof.signing.notes import Note as Note
     from jobledger.infra.proof.signing.notes import SigningKey as SigningKey
     from jobledger.infra.proof.signing.notes import VerifierKey as VerifierKey
@@ -88,7 +89,7 @@ _MODULES = {
     "jobledger.domain.states": "JobState",
     "jobledger.infra.analytics.analysis": "Analysis",
     "jobledger.infra.async_ledger": "AsyncLedger",
-    "jobledger.infra.errors": "BrokenLedgerError DeadlineExceededError ForkedError InputError LedgerUnavailableError OverloadedError OwnerNeededError PermissionDeniedError ProofError SchemaError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError",
+    "jobledger.infra.errors": "BrokenLedgerError DeadlineExceededError ForkedError InputError LedgerUnavailableError OverloadedError OwnerNeededError PermissionDeniedError ProofError SchemaError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
     "jobledger.infra.evaluation.errors": "AnsweredTwiceError EnoughAnswersError TaskClosedError TaskNotFoundError",
     "jobledger.infra.evaluation.samples.recording": "Prediction Sampled TruthOutcome",
     "jobledger.infra.eventstore.stored_event": "RecordedEvent",
@@ -101,7 +102,8 @@ _MODULES = {
     "jobledger.infra.ledger": "Ledger",
     "jobledger.infra.privacy.envelope": "NotEncryptedError",
     "jobledger.infra.proof.receipts": "Receipt",
-    "jobledger.infra.proof.signing.notes": "Checkpoint Note SigningKey VerifierKey",
+    "jobledger.infra.proof.signing.checkpoints": "Checkpoint",
+    "jobledger.infra.proof.signing.notes": "Note SigningKey VerifierKey",
     "jobledger.infra.read.reader": "Counts Page",
     "jobledger.infra.retention.archive": "Export",
     "jobledger.infra.retention.erase": "Erasure",

@@ -5,7 +5,7 @@ a program that finds other numbers or other checksums refuses to go on.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources
 from typing import Final, NamedTuple
@@ -19,6 +19,8 @@ from psycopg.sql import SQL, Identifier
 _PACKAGE: Final = "jobledger.infra.postgres.migrations"
 # One lock for all ledgers of a database: making one takes a moment.
 READ_READERS: Final = sql.load(__package__, "read_readers")
+SIGNING: Final = ("grow_log", "keep_checkpoint")
+"""The functions that only those call who make the log grow and sign it."""
 _LOCK: Final = 0x6A6F626C
 
 
@@ -59,20 +61,30 @@ def migrate(
         fresh = migrations()[len(done) :]
         if not done:
             _create_schema(connection, schema)
-        for migration in fresh:
-            connection.execute(migration.statements)
-            connection.execute(
-                "INSERT INTO migrations (number, name, checksum) VALUES (%s, %s, %s)",
-                (migration.number, migration.name, migration.checksum),
-            )
+        _apply(connection, fresh)
         made = _projections(connection)
         stale = [p for p in PROJECTIONS if made.get(p.name) != p.version]
         for projection in stale:
             _make(connection, projection, fold=rebuild if projection.name in made else None)
         if fresh or stale:
-            for (role,) in connection.execute(READ_READERS).fetchall():
-                grant(connection, ledger, role)
+            for role, sign in readers(connection):
+                grant(connection, ledger, role, sign=sign)
         return bool(fresh or stale)
+
+
+def readers(connection: Connection) -> list[tuple[str, bool]]:
+    """The roles that the ledger was granted to, and whether each may sign."""
+    return connection.execute(READ_READERS).fetchall()
+
+
+def install(connection: Connection, ledger: str) -> None:
+    """Makes an empty ledger of this version, in the transaction at hand; its schema is searched from then on."""
+    schema = schema_of(ledger)
+    connection.execute(SQL("SET LOCAL search_path = {}").format(Identifier(schema)))
+    _create_schema(connection, schema)
+    _apply(connection, migrations())
+    for projection in PROJECTIONS:
+        _make(connection, projection, fold=None)
 
 
 def lock(connection: Connection) -> None:
@@ -106,14 +118,25 @@ def exists(connection: Connection, ledger: str) -> bool:
         return bool(_applied(connection, schema_of(ledger)))
 
 
-def grant(connection: Connection, ledger: str, role: str) -> None:
-    """Lets a role read the ledger and call `append`, and nothing else."""
+def grant(connection: Connection, ledger: str, role: str, *, sign: bool = False) -> None:
+    """Lets a role read the ledger and append to it, and nothing else; with `sign`, make its log grow and keep checkpoints, too.
+
+    What else it was granted of the ledger is taken away.
+    """
     schema, to = Identifier(schema_of(ledger)), Identifier(role)
-    for statement in (
+    statements = [
+        "REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role}",
+        "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM {role}",
+        "REVOKE ALL ON SCHEMA {schema} FROM {role}",
         "GRANT USAGE ON SCHEMA {schema} TO {role}",
         "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}",
         "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}",
-    ):
+    ]
+    if not sign:
+        statements += [
+            f"REVOKE ALL ON FUNCTION {{schema}}.{function} FROM {{role}}" for function in SIGNING
+        ]
+    for statement in statements:
         with translated():
             connection.execute(SQL(statement).format(schema=schema, role=to))
 
@@ -136,6 +159,15 @@ def _check_checksums(ledger: str, done: list[tuple[int, str]]) -> None:
     for (number, checksum), migration in zip(done, migrations(), strict=False):
         if number != migration.number or checksum != migration.checksum:
             raise SchemaError(ledger, f"was made by another migration {number} than this program's")
+
+
+def _apply(connection: Connection, fresh: Sequence[Migration]) -> None:
+    for migration in fresh:
+        connection.execute(migration.statements)
+        connection.execute(
+            "INSERT INTO migrations (number, name, checksum) VALUES (%s, %s, %s)",
+            (migration.number, migration.name, migration.checksum),
+        )
 
 
 def _create_schema(connection: Connection, schema: str) -> None:

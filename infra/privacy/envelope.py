@@ -1,21 +1,23 @@
 """Personal values in an event's data: encrypted before it is stored, decrypted where it is shown.
 
 A writer puts `{"@personal": {"subject": "user:alice", "value": any JSON}}` anywhere in the data.
-Stored is `{"@personal": {"key": id, "sealed": base64 of nonce || ciphertext || tag}}`: AES-256-GCM
-(NIST SP 800-38D) under the subject's key, whose id is the additional data. Shown is the value, or
-`{"@erased": {"key": id}}` once the key is destroyed (crypto-shredding).
+Stored is `{"@personal": {"key": id, "sealed": "siv." + base64 of the ciphertext}}`: AES-256-SIV (RFC
+5297) under a key that HKDF-SHA512 (RFC 5869) makes of the subject's key, whose id is the additional
+data. Shown is the value, or `{"@erased": {"key": id}}` once the key is destroyed (crypto-shredding).
 
-The nonce is the beginning of HMAC-SHA256(key, plaintext), so that a repeated request writes the
-same bytes as the first. A reader of the table can therefore see that two values of one subject are
-equal, and nothing else: equal values of two subjects look different.
+SIV is deterministic, so that a repeated request writes the same bytes as the first. A reader of the
+table can therefore see that two values of one subject are equal, and nothing else: equal values of
+two subjects look different.
+
+An earlier form is read as well: without "siv.", base64 of nonce || ciphertext || tag of AES-256-GCM
+(NIST SP 800-38D), the nonce being the beginning of HMAC-SHA256(key, plaintext).
 """
 
 import base64
 import binascii
-import hmac
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values import canonical
@@ -24,12 +26,19 @@ from jobledger.domain.values.mending import PERSONAL
 from jobledger.domain.values.names import parse_text
 from jobledger.infra.errors import BrokenLedgerError
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
 ERASED: Final = "@erased"
 MARKER: Final = b'"@personal"'
 """What canonical JSON has in it wherever there is a personal part, and hardly else."""
 KEY_SIZE: Final = 32
 NONCE_SIZE: Final = 12
 TAG_SIZE: Final = 16
+SIV: Final = "siv."
+"""What a sealed value begins with that is encrypted with AES-SIV."""
+_SIV_KEY_SIZE: Final = 64
+_SIV_KEY_OF: Final = b"jobledger personal values AES-256-SIV"
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
@@ -55,7 +64,7 @@ class Plain(NamedTuple):
 
 
 class Encrypted(NamedTuple):
-    """A personal value as it is stored; `sealed` is the base64."""
+    """A personal value as it is stored; `sealed` is the text."""
 
     key: str
     sealed: str
@@ -71,9 +80,12 @@ class Encrypted(NamedTuple):
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         try:
-            data = base64.b64decode(self.sealed, validate=True)
-            nonce, ciphertext = data[:NONCE_SIZE], data[NONCE_SIZE:]
-            plain = AESGCM(key).decrypt(nonce, ciphertext, self.key.encode())
+            data = base64.b64decode(self.sealed.removeprefix(SIV), validate=True)
+            if self.sealed.startswith(SIV):
+                plain = _siv(key).decrypt(data, [self.key.encode()])
+            else:
+                nonce, ciphertext = data[:NONCE_SIZE], data[NONCE_SIZE:]
+                plain = AESGCM(key).decrypt(nonce, ciphertext, self.key.encode())
             return canonical.loads(plain)["value"]
         except (InvalidTag, binascii.Error, ValueError, KeyError, TypeError) as error:
             raise BrokenLedgerError(
@@ -83,13 +95,8 @@ class Encrypted(NamedTuple):
 
 def encrypt(value: Any, key: Key) -> Encrypted:
     """The value under that key; raises InvalidFieldError for what is no JSON."""
-    # Here and in `decrypt`: cryptography takes long to import, and few ledgers hold personal values.
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    plain = canonical.encode({"value": value})
-    nonce = hmac.digest(key.value, plain, "sha256")[:NONCE_SIZE]
-    ciphertext = AESGCM(key.value).encrypt(nonce, plain, key.id.encode())
-    return Encrypted(key.id, base64.b64encode(nonce + ciphertext).decode())
+    ciphertext = _siv(key.value).encrypt(canonical.encode({"value": value}), [key.id.encode()])
+    return Encrypted(key.id, SIV + base64.b64encode(ciphertext).decode())
 
 
 def beginning(key: str) -> bytes:
@@ -171,20 +178,38 @@ def decrypted(value: Any, keys: Mapping[str, bytes | None]) -> Any:
     return replaced(value, show)
 
 
-def is_repeated(mine: Any, stored: Any, erased: Callable[[str], bool]) -> bool:
-    """Whether `mine` says what is stored, as far as that was not erased: nobody can tell more."""
+def is_repeated(mine: Any, stored: Any, keys: Mapping[str, bytes | None]) -> bool:
+    """Whether `mine` says what is stored, as far as that was not erased (its key is None): nobody can tell more."""
     match mine, stored:
-        case {"@personal": _}, {"@personal": {"key": str(key)}} if mine != stored:
-            return erased(key)
+        case {"@personal": _}, {"@personal": {"key": str(id_)}} if mine != stored:
+            key = keys[id_]
+            return key is None or _are_equal(_stored(mine), _stored(stored), key)
         case dict(), dict():
             return mine.keys() == stored.keys() and all(
-                is_repeated(each, stored[name], erased) for name, each in mine.items()
+                is_repeated(each, stored[name], keys) for name, each in mine.items()
             )
         case list(), list():
             return len(mine) == len(stored) and all(
-                is_repeated(one, other, erased) for one, other in zip(mine, stored, strict=True)
+                is_repeated(one, other, keys) for one, other in zip(mine, stored, strict=True)
             )
     return bool(mine == stored)
+
+
+def _are_equal(mine: Encrypted | None, stored: Encrypted | None, key: bytes) -> bool:
+    """Whether both hold one value under that key, in whichever form each is."""
+    if mine is None or stored is None or mine.key != stored.key:
+        return False
+    return bool(mine.decrypt(key) == stored.decrypt(key))
+
+
+def _siv(key: bytes) -> "AESSIV":
+    """The cipher of a subject's key."""
+    # Here and in `decrypt`: cryptography takes long to import, and few ledgers hold personal values.
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+    from cryptography.hazmat.primitives.hashes import SHA512
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    return AESSIV(HKDF(SHA512(), _SIV_KEY_SIZE, None, _SIV_KEY_OF).derive(key))
 
 
 def _stored(said: JsonObject) -> Encrypted | None:
@@ -201,6 +226,7 @@ def _stored(said: JsonObject) -> Encrypted | None:
 
 def _may_be_encrypted(text: str) -> bool:
     try:
-        return len(base64.b64decode(text, validate=True)) > NONCE_SIZE + TAG_SIZE
+        sealed = base64.b64decode(text.removeprefix(SIV), validate=True)
+        return len(sealed) > TAG_SIZE + (0 if text.startswith(SIV) else NONCE_SIZE)
     except binascii.Error:
         return False

@@ -15,12 +15,13 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.proof import leaves, merkle
 from jobledger.domain.proof.leaves import SALT_SIZE, TILE, Entry
 from jobledger.infra.errors import ProofError
-from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.proof.log.leaves import Stored, copy_rows
 from jobledger.infra.proof.log.tree import Tree, read_tiles
 from jobledger.infra.proof.signing import notes
+from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint
 from jobledger.infra.proof.signing.signer import read_kept
 
 FIND_EVENT: Final = sql.load(__package__, "find_event")
@@ -68,12 +69,12 @@ class Receipt:
 
     def verify(
         self, keys: Sequence[notes.VerifierKey]
-    ) -> tuple[notes.Checkpoint, list[notes.VerifierKey]]:
+    ) -> tuple[Checkpoint, list[notes.VerifierKey]]:
         """The checkpoint it leads to, and whose known keys are under that, witnesses' too.
 
         Raises ProofError unless the log, by one of its known keys, signed for just this entry.
         """
-        checkpoint = notes.open_checkpoint(self.note, keys)
+        checkpoint = open_checkpoint(self.note, keys)
         leaf = merkle.hash_leaf(self.entry.encode())
         if not merkle.includes(leaf, self.index, checkpoint.size, self.proof, checkpoint.root):
             raise ProofError(
@@ -83,7 +84,13 @@ class Receipt:
         return checkpoint, [key for key, _ in self.note.signed_by(keys)]
 
     def verify_event(self, event: RecordedEvent) -> None:
-        """Raises ProofError unless this is the event the receipt is for, to the last byte."""
+        """Raises ProofError unless this is the event the receipt is for, to the last byte, at its place and in its state."""
+        led_to = entered_state(event.type, event.schema, event.stored)
+        if event.position != self.position or led_to not in {None, event.state}:
+            field = "position" if event.position != self.position else "state"
+            raise ProofError(
+                "receipt", f"{event.name} v{event.version} is not as recorded: its {field}"
+            )
         if self.entry != entry_of(event, self.salt):
             ours = entry_of(event, self.salt)
             field = next(
@@ -111,7 +118,7 @@ def make_receipt(
     """
     position = _find(connection, name, version)
     note = read_kept(connection)
-    checkpoint = None if note is None else notes.Checkpoint.parse(note.text)
+    checkpoint = None if note is None else Checkpoint.parse(note.text)
     if note is None or checkpoint is None or checkpoint.size < position:
         why = "nothing was signed yet" if note is None else "its event is not sealed yet"
         raise ProofError(

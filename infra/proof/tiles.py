@@ -22,8 +22,9 @@ from jobledger.infra.errors import ForkedError, ProofError
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.proof.log.leaves import Stored, copy_rows
 from jobledger.infra.proof.log.tree import TILE_HEIGHT, Tile, Tree, read_tiles
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import read_text
-from jobledger.infra.proof.signing.notes import Checkpoint, Note
+from jobledger.infra.proof.signing.notes import Note
 from jobledger.infra.proof.signing.signer import check_growth
 
 CHECKPOINT: Final = "checkpoint"

@@ -26,6 +26,10 @@ class TransparencyLog:
         """
         return self._checkpointer.checkpoint()
 
+    def checkpoint_if_possible(self) -> None:
+        """The same after something that is done already, and stays done; what goes wrong is logged."""
+        self._checkpointer.checkpoint_in_background(None)
+
     def receipt(self, name: str, version: int | None = None) -> Receipt:
         """Proof that an event of a job is in the log, to be checked offline; of the last, if no version is given.
 

@@ -12,7 +12,8 @@ from jobledger.domain.errors import LedgerError
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.errors import ProofError
 from jobledger.infra.proof.audit.audit import hold
-from jobledger.infra.proof.signing.notes import Checkpoint, Note, VerifierKey, open_checkpoint
+from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint
+from jobledger.infra.proof.signing.notes import Note, VerifierKey
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.transfer import export as exporting
 from jobledger.infra.transfer.export import Format

@@ -22,7 +22,7 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.errors import InputError
-from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.transfer.export import HISTORY_VERSION
 from jobledger.infra.transfer.history_file import History
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -129,6 +129,14 @@ class _Reader:
         gap_allowed = self._head.clock is Clock.OCCURRED
         if event.version <= last or (event.version > last + 1 and not gap_allowed):
             raise _DamagedError(f"version {event.version} of {event.name} comes after {last}")
+        state = entered_state(event.type, event.schema, event.stored)
+        if state is None and event.version == last + 1:
+            state = self._kept[-1].state if self._kept else None
+        elif state is None:
+            state = event.state  # What was left out before it may have led there.
+        if event.state is not state:
+            was = "none" if state is None else state.name
+            raise _DamagedError(f"state {event.state} is not {was}, which its events lead to")
         self._kept.append(event)
 
     def _end(self, end: _End) -> None:

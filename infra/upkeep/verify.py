@@ -14,6 +14,8 @@ from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.upkeep.evaluations import check_evaluations
+from jobledger.infra.upkeep.findings import Finding
 from jobledger.projections.jobs import COLUMNS, job_of
 
 VERIFY_POSITIONS: Final = sql.load(__package__, "verify_positions")
@@ -22,16 +24,6 @@ VERIFY_INTERVALS: Final = sql.load(__package__, "verify_intervals")
 VERIFY_JOBS: Final = sql.load(__package__, "verify_jobs")
 
 Progress = Callable[[int, int], object]
-
-
-class Finding(NamedTuple):
-    """Something that does not hold; `position` is 0 where it is not about one event."""
-
-    kind: str
-    """gap, clock, unreadable, missing, extra, or differs."""
-    position: int
-    name: str
-    detail: str
 
 
 class Verdict(NamedTuple):
@@ -61,13 +53,14 @@ def verify(connection: Connection, progress: Progress = lambda done, size: None)
             rows.itersize = log.itersize = 5_000
             rows.execute(VERIFY_JOBS)
             log.execute(VERIFY_EVENTS)
-            shown = (Shown(job_of(row[:-3]), *row[-3:]) for row in rows)
+            shown = (Shown(job_of(row[:-5]), *row[-5:]) for row in rows)
             for finding in _compare(_replayed(log, progress, size), shown):
                 if isinstance(finding, Finding):
                     findings.append(finding)
                 else:
                     jobs += 1
         findings += [Finding(*row) for row in connection.execute(VERIFY_INTERVALS)]
+        findings += check_evaluations(connection)
     return Verdict(size, jobs, findings)
 
 
@@ -75,6 +68,8 @@ class Shown(NamedTuple):
     """A row of `jobs`: the job, and what else stands there of it."""
 
     job: Job
+    project: str
+    kind: str
     etag: str
     first_position: int
     last_position: int
@@ -107,8 +102,14 @@ def _replayed(
                 job = job.model_copy(update={"version": event.version})
             if done % 1_000 == 0:
                 progress(done, size)
-        yield Shown(job, job.etag, first, last)
+        yield Shown(job, *_place_of(name), job.etag, first, last)
     progress(size, size)
+
+
+def _place_of(name: str) -> tuple[str, str]:
+    """The project and the kind that are shown of a job of that name."""
+    parts = name.split("/")
+    return parts[1] if len(parts) > 1 else "", parts[-2] if len(parts) > 1 else ""
 
 
 def _compare(

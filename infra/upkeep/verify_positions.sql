@@ -21,3 +21,15 @@ SELECT 'gap', min(position), name,
        format('versions %s to %s of another aggregate, and %s events', min(version), max(version), count(*))
 FROM events WHERE schema = 0
 GROUP BY name HAVING max(version) - min(version) + 1 <> count(*) OR min(version) > 1
+UNION ALL
+SELECT 'clock', 0, 'head', format('the ledger''s clock is at %s, before the last event, recorded at %s', h.recorded_time, max(e.recorded_time))
+FROM head AS h, events AS e GROUP BY h.recorded_time HAVING h.recorded_time < max(e.recorded_time)
+UNION ALL
+SELECT 'differs', 0, 'projections', format('%s has followed to %s, and the ledger has %s events', p.name, p.position, h.size)
+FROM projections AS p, head AS h WHERE p.position > h.size
+UNION ALL
+SELECT 'differs', 0, 'projections', 'it is not known how far intervals has followed'
+WHERE NOT EXISTS (SELECT FROM projections WHERE name = 'intervals' AND position >= 0)
+UNION ALL
+SELECT 'missing', 0, 'head', 'there is no row, and no event can be written'
+WHERE NOT EXISTS (SELECT FROM head)

@@ -13,8 +13,9 @@ from jobledger.domain.proof import merkle
 from jobledger.infra import Ledger
 from jobledger.infra.access.tokens import Role, Tokens
 from jobledger.infra.proof.receipts import Receipt
+from jobledger.infra.proof.signing.checkpoints import open_checkpoint
 from jobledger.infra.proof.signing.keys import key_file
-from jobledger.infra.proof.signing.notes import Note, VerifierKey, open_checkpoint
+from jobledger.infra.proof.signing.notes import Note, VerifierKey
 from jobledger.infra.proof.signing.origin import name_log
 from jobledger.infra.settings import Settings
 

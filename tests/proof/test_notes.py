@@ -13,19 +13,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jobledger.infra.errors import ProofError
+from jobledger.infra.proof.signing.algorithms import COSIGNATURE, SIGNATURE
+from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint
 from jobledger.infra.proof.signing.notes import (
-    COSIGNATURE,
     MAX_NOTE,
     MAX_SIGNATURES,
-    SIGNATURE,
-    Checkpoint,
     Note,
     Signature,
     SigningKey,
     VerifierKey,
     decode_hash,
     encode_hashes,
-    open_checkpoint,
     parse_number,
 )
 

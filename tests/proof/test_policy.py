@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jobledger.infra.errors import ProofError
-from jobledger.infra.proof.signing.notes import COSIGNATURE, Checkpoint, Note, SigningKey
+from jobledger.infra.proof.signing.algorithms import COSIGNATURE
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
+from jobledger.infra.proof.signing.notes import Note, SigningKey
 from jobledger.infra.proof.signing.policy import Known, Policy
 
 LOG: Final = SigningKey.generate("example.com/log")

@@ -25,8 +25,10 @@ from jobledger.infra.proof.publishing import publisher as publishing
 from jobledger.infra.proof.publishing.announcer import Announcer
 from jobledger.infra.proof.publishing.checkpointer import Checkpointer
 from jobledger.infra.proof.publishing.publisher import parse_places, publish
+from jobledger.infra.proof.signing.algorithms import COSIGNATURE
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import create_key, find_keys
-from jobledger.infra.proof.signing.notes import COSIGNATURE, Checkpoint, Note, SigningKey
+from jobledger.infra.proof.signing.notes import Note, SigningKey
 from jobledger.infra.proof.signing.policy import Policy
 from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.proof.witness import cosigning

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import pytest
 from jobledger.infra.proof.receipts import Receipt
+from jobledger.infra.proof.signing.algorithms import COSIGNATURE
 from jobledger.infra.proof.signing.keys import find_keys, key_file
-from jobledger.infra.proof.signing.notes import COSIGNATURE, Note, SigningKey
+from jobledger.infra.proof.signing.notes import Note, SigningKey
 from jobledger.infra.settings import Settings
 
 from tests.desks import Desk

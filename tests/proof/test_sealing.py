@@ -29,14 +29,9 @@ from jobledger.infra.proof.log import growth as growing
 from jobledger.infra.proof.log.tree import Standing, Tree
 from jobledger.infra.proof.publishing import checkpointer as sealing
 from jobledger.infra.proof.publishing.checkpointer import Checkpointer
+from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint
 from jobledger.infra.proof.signing.keys import create_key, key_file, last_signed_file, retire_keys
-from jobledger.infra.proof.signing.notes import (
-    Checkpoint,
-    Note,
-    SigningKey,
-    VerifierKey,
-    open_checkpoint,
-)
+from jobledger.infra.proof.signing.notes import Note, SigningKey, VerifierKey
 from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.settings import Settings
 
@@ -560,7 +555,7 @@ def test_what_is_kept_of_keys_is_its_owners_alone(quiet: Ledger, home: Path) -> 
     new_key(quiet)
     sealed(quiet)
     files = [path for path in home.rglob("*") if path.is_file()]
-    assert {path.suffix for path in files} == {".key", ".checkpoint", ".lock"}
+    assert {path.suffix for path in files} == {".key", ".checkpoint", ".lock", ".origin"}
     assert all(path.stat().st_mode & 0o077 == 0 for path in files)
     assert (home / "keys").stat().st_mode & 0o077 == 0
 
@@ -673,9 +668,9 @@ def test_an_older_checkpoint_does_not_take_a_newer_ones_place(quiet: Ledger) -> 
     assert kept(quiet) == note
 
 
-def test_a_role_that_may_append_can_seal_and_no_more(dsn: str, ledger: Ledger) -> None:
+def test_a_role_that_may_sign_can_seal_and_no_more(dsn: str, ledger: Ledger) -> None:
     key = new_key(ledger)
-    with application_of(dsn, ledger) as application:
+    with application_of(dsn, ledger, sign=True) as application:
         application.create(NAME)
         application.append_many(many(300))
         wait_until_sealed(application)

@@ -19,8 +19,9 @@ from jobledger.infra.errors import ForkedError, ProofError
 from jobledger.infra.proof import tiles as exporting
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.publishing.checkpointer import Checkpointer
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import create_key
-from jobledger.infra.proof.signing.notes import Checkpoint, Note, SigningKey
+from jobledger.infra.proof.signing.notes import Note, SigningKey
 from jobledger.infra.proof.tiles import Exported, export_tiles, tile_path
 from jobledger.infra.settings import Settings
 from psycopg.conninfo import conninfo_to_dict

@@ -23,14 +23,9 @@ from jobledger.domain.proof import merkle
 from jobledger.infra.cli.proof import witness as witnessing
 from jobledger.infra.errors import ProofError
 from jobledger.infra.http.witness_server import MAX_BODY
-from jobledger.infra.proof.signing.notes import (
-    COSIGNATURE,
-    Checkpoint,
-    Note,
-    SigningKey,
-    VerifierKey,
-    parse_signatures,
-)
+from jobledger.infra.proof.signing.algorithms import COSIGNATURE
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
+from jobledger.infra.proof.signing.notes import Note, SigningKey, VerifierKey, parse_signatures
 from jobledger.infra.proof.witness.state_file import EMPTY, Memory, open_files, read_key
 from jobledger.infra.proof.witness.witness import Submission, Witness
 

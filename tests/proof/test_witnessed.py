@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from jobledger.infra.proof.audit.audit import audit
 from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.proof.signing.algorithms import COSIGNATURE
+from jobledger.infra.proof.signing.checkpoints import open_checkpoint
 from jobledger.infra.proof.signing.keys import find_keys, keys_folder, last_signed_file
-from jobledger.infra.proof.signing.notes import COSIGNATURE, open_checkpoint
 from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.settings import Settings
 

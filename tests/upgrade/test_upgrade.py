@@ -16,7 +16,8 @@ from jobledger.domain.proof import merkle
 from jobledger.infra import Ledger
 from jobledger.infra.evaluation.runs.scheduler import Scheduler
 from jobledger.infra.proof.log.tree import Tree
-from jobledger.infra.proof.signing.notes import Checkpoint, Note
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
+from jobledger.infra.proof.signing.notes import Note
 from jobledger.projections.catalogue import PROJECTIONS
 
 from tests.evaluation_jobs import Clock, told

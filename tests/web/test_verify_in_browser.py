@@ -22,11 +22,10 @@ from jobledger.infra.errors import ProofError
 from jobledger.infra.eventstore.json_view import event_json
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.receipts import FIRST_LINE, Receipt, make_receipt
+from jobledger.infra.proof.signing.algorithms import COSIGNATURE, SIGNATURE
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.notes import (
-    COSIGNATURE,
     MAX_NOTE,
-    SIGNATURE,
-    Checkpoint,
     Signature,
     SigningKey,
     VerifierKey,

@@ -12,8 +12,8 @@ from jobledger.infra.cli.progress import moving
 from jobledger.infra.errors import ProofError
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import find_keys
-from jobledger.infra.proof.signing.notes import Checkpoint
 from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.settings import Settings
 from jobledger.infra.transfer import export as exporting

@@ -13,7 +13,6 @@ from jobledger.infra.cli.context import ERR, OUT, Json, print_json, say, target
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.retention.archive import Export
 from jobledger.infra.retention.erase import check_subject
-from jobledger.infra.retention.erase import erase as erase_subject
 
 
 def erase(
@@ -29,7 +28,7 @@ def erase(
         if not yes:
             check_subject(ledger.reader, subject)
             _ask(f"Erase all personal data of {subject!r}? Nobody can undo it.")
-        erasure = erase_subject(ledger, subject, getpass.getuser())
+        erasure = ledger.erase(subject, getpass.getuser())
     if json:
         print_json({"key": erasure.key, "position": erasure.position})
     else:

@@ -34,8 +34,9 @@ from jobledger.infra.eventstore.json_view import moment_json, time_text
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.proof.audit.evidence import known_keys
 from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import read_text, read_verifiers
-from jobledger.infra.proof.signing.notes import Checkpoint, VerifierKey
+from jobledger.infra.proof.signing.notes import VerifierKey
 from jobledger.infra.settings import Settings
 from jobledger.infra.transfer import export as exporting
 from jobledger.infra.transfer.export import Format

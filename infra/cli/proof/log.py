@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.cli.context import OUT, JobName, Json, aside, print_json, say, target
 from jobledger.infra.errors import ProofError
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.receipts import Receipt
+from jobledger.infra.proof.signing.algorithms import ALGORITHMS
 from jobledger.infra.proof.signing.keys import (
     create_key,
     find_keys,
@@ -16,7 +18,6 @@ from jobledger.infra.proof.signing.keys import (
     read_verifiers,
     retire_keys,
 )
-from jobledger.infra.proof.signing.notes import COSIGNATURE
 from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.proof.tiles import export_tiles
 from jobledger.infra.settings import Settings
@@ -76,7 +77,7 @@ def verify_receipt(
     keys = read_verifiers(key)
     made = Receipt.parse(read_text(file, "receipt"))
     checkpoint, signed = made.verify(keys)
-    cosigned = [each.name for each in signed if each.type == COSIGNATURE]
+    cosigned = [each.name for each in signed if not each.signs_as_log(checkpoint.origin)]
     if len(cosigned) < witnesses:
         raise ProofError("receipt", f"{len(cosigned)} known witnesses cosigned, not {witnesses}")
     if job is not None:
@@ -166,9 +167,17 @@ def tiles(
 
 
 @log.command("rotate-key")
-def rotate_key(context: typer.Context) -> None:
+def rotate_key(
+    context: typer.Context,
+    algorithm: Annotated[
+        str, typer.Option(metavar="ed25519|ml-dsa-44", help="What the new key signs with.")
+    ] = "ed25519",
+) -> None:
     """Make a new key: from now on both it and the old one sign. Hand its public half to who checks."""
-    say(str(create_key(Settings(), _origin(context)).verifier))
+    types = {each.name: type_ for type_, each in ALGORITHMS.items() if each.is_of_log}
+    if algorithm not in types:
+        raise InvalidFieldError("algorithm", f"{algorithm!r} is none of {', '.join(types)}")
+    say(str(create_key(Settings(), _origin(context), types[algorithm]).verifier))
 
 
 @log.command("retire-key")

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 import typer
 from jobledger.infra.cli.context import OUT, Json, print_json, say, target
 from jobledger.infra.cli.progress import moving
+from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.proof.audit.audit import Audit, audit
+from jobledger.infra.proof.audit.records import Record
 from jobledger.infra.proof.signing.keys import read_verifiers
 from jobledger.infra.settings import Settings
-from jobledger.infra.upkeep.verify import Finding
+from jobledger.infra.upkeep.findings import Finding
 from jobledger.infra.upkeep.verify import verify as verify_ledger
 
 
@@ -44,40 +46,68 @@ def verify(
             help="With --proof: a checkpoint to trust; only events after it are read.",
         ),
     ] = None,
+    trust_first: Annotated[
+        bool,
+        typer.Option(
+            "--trust-first",
+            help="With --proof: pass a log that there is no checkpoint of yet, and remember its name.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Replay every job and compare with what is shown of it; exits 1 if anything differs.
 
     With --proof, what kind of damage a finding is: changed, missing, inserted, reordered, cut
-    tail, rolled back, forked, or projection out of step.
+    tail, rolled back, forked, clock, extra, unsigned, unchecked, or projection out of step. A log
+    that there is no checkpoint of to hold it against is unchecked.
     """
-    if not proof and (checkpoint or key or since):
-        raise typer.BadParameter("--checkpoint, --key and --since are of --proof")
+    if not proof and (checkpoint or key or since or trust_first):
+        raise typer.BadParameter("--checkpoint, --key, --since and --trust-first are of --proof")
     with target(context).open() as ledger:
         if proof:
-            _verify_proof(ledger, checkpoint or [], key or [], since, json=json)
+            _verify_proof(
+                ledger, checkpoint or [], key or [], since, trust_first=trust_first, json=json
+            )
         else:
             _verify_rows(ledger, json=json)
 
 
 def _verify_proof(
-    ledger: Ledger, checkpoints: list[Path], keys: list[str], since: Path | None, *, json: bool
+    ledger: Ledger,
+    checkpoints: list[Path],
+    keys: list[str],
+    since: Path | None,
+    *,
+    trust_first: bool,
+    json: bool,
 ) -> None:
     with ledger.connection() as connection, moving("hashing") as move:
         trusted = read_verifiers(keys)
         found = audit(
             connection, Settings(), checkpoints, trusted, since,
-            lambda what, done, size: move(done, size, what),
+            lambda what, done, size: move(done, size, what), trust_first=trust_first,
         )  # fmt: skip
     if json:
         root = base64.b64encode(found.root).decode()
         findings = [finding._asdict() for finding in found.findings]
-        print_json({"ok": found.ok} | found._asdict() | {"root": root, "findings": findings})
+        records = [_record_json(record) for record in found.records]
+        said = {"ok": found.ok} | found._asdict()
+        print_json(said | {"root": root, "records": records, "findings": findings})
     else:
         _print_findings(found.findings)
+        for record in found.records:
+            by = f" by {record.actor}" if record.actor else ""
+            say(
+                f"{record.kind}, at position {record.position}, {time_text(record.recorded_time)}{by}"
+            )
         say(_sentence(found))
     if not found.ok:
         raise typer.Exit(1)
+
+
+def _record_json(record: Record) -> dict[str, Any]:
+    time = time_text(record.recorded_time)
+    return record._asdict() | {"recorded_time": time}
 
 
 def _sentence(found: Audit) -> str:

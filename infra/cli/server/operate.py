@@ -27,6 +27,12 @@ def init(
         list[str] | None,
         typer.Option(metavar="ROLE", help="Let this role append and read, and nothing else."),
     ] = None,
+    sign_as: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE", help="Let this role append, read, make the log grow, and sign it."
+        ),
+    ] = None,
     origin: Annotated[
         str | None,
         typer.Option(
@@ -41,6 +47,8 @@ def init(
         changed = migrate.migrate(connection, aim.ledger, rebuild_projection)
         for role in grant_to or ():
             migrate.grant(connection, aim.ledger, role)
+        for role in sign_as or ():
+            migrate.grant(connection, aim.ledger, role, sign=True)
         keys = name_log(connection, Settings(), origin)
         standing = Tree().standing(connection)
     if standing.size < standing.events:

@@ -14,10 +14,11 @@ import orjson
 from jobledger.domain.job import Job
 from jobledger.domain.metrics.evaluation import CONFIG, Plan, names_of, read_plan
 from jobledger.domain.metrics.examples import Predicted, Truth, read_prediction
+from jobledger.domain.metrics.run_digests import time_text
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.evaluation.metrics.boxes import Pictured, box_evaluations
 from jobledger.infra.evaluation.metrics.classification import Scored, classification_evaluations
-from jobledger.infra.evaluation.samples.of_run import Sample, time_text
+from jobledger.infra.evaluation.samples.of_run import Sample
 from numpy.typing import NDArray
 
 

@@ -4,7 +4,6 @@ Each step is one write to the job. What a run has done so far is in the job's hi
 whoever takes over after a crash goes on with the next step: nothing is done twice, no sample is lost.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -17,10 +16,11 @@ from jobledger.domain.data import Data
 from jobledger.domain.job import Job
 from jobledger.domain.metrics.evaluation import Plan, names_of, read_plan
 from jobledger.domain.metrics.examples import read_prediction
+from jobledger.domain.metrics.run_digests import digest_of_evaluations, digest_of_samples, time_text
 from jobledger.domain.runs import last_run, open_runs
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
-from jobledger.infra.evaluation.samples.of_run import Sample, run_range, run_samples, time_text
+from jobledger.infra.evaluation.samples.of_run import Sample, run_range, run_samples
 from jobledger.infra.evaluation.samples.spec_sets import find_spec_set
 from jobledger.infra.evaluation.tasks.ground_truth import run_truths
 from jobledger.infra.evaluation.tasks.labeling import complete_if_answered
@@ -118,20 +118,14 @@ def _next_step(store: Store, run: Run, now: datetime) -> Facts:
 
 def _dataset(reader: Reader, run: Run, now: datetime) -> Facts:
     """The run's samples, as they will stay: nobody tells truths of what a run has taken."""
-    digest, count = hashlib.sha256(), 0
     with translated(), reader.pool.connection() as connection:
         connection.execute(SETTLE_SAMPLES, (run.job.name,))
         first, last = run_range(connection, run.job.name, run.number)
-        for sample in run_samples(connection, run.job.name, first, last):
-            stored = [sample.number, time_text(sample.time), *filter(None, sample[2:])]
-            digest.update(canonical.encode_any(stored) + b"\n")
-            count += 1
+        digest, count = digest_of_samples(run_samples(connection, run.job.name, first, last))
     if not count:
         return _failed(run, now, FAILED_PRECONDITION, "nothing was sampled since the last run")
     dataset = names_of(run.job.name, run.number).dataset
-    created = r.DatasetCreated(
-        run=run.number, dataset=dataset, example_count=count, digest=digest.hexdigest()
-    )
+    created = r.DatasetCreated(run=run.number, dataset=dataset, example_count=count, digest=digest)
     return (created,)
 
 
@@ -184,7 +178,7 @@ def _evaluation(reader: Reader, run: Run, plan: Plan, now: datetime) -> Facts:
         evaluated_item_count=int(first["evaluatedItemCount"]),
         mean_average_precision=precision,
         area_under_curve=metrics["prCurve"]["areaUnderCurve"],
-        digest=hashlib.sha256(found).hexdigest(),
+        digest=digest_of_evaluations(found),
     )
     if precision >= plan.min_precision:
         return (created,)

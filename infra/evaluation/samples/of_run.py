@@ -21,11 +21,6 @@ class Sample(NamedTuple):
     groundtruth: str | None
 
 
-def time_text(time: datetime) -> str:
-    """A time in UTC as Evaluations and events of runs tell it, with as many digits as there are."""
-    return time.isoformat().replace("+00:00", "Z")
-
-
 def run_samples(connection: Connection, name: str, first: int, last: int) -> Iterator[Sample]:
     """A job's samples by their numbers, both ends with them."""
     rows = connection.execute(READ_SAMPLES, {"job": name, "first": first, "last": last})

@@ -12,6 +12,7 @@ from jobledger.domain.errors import IllegalTransitionError, InvalidFieldError
 from jobledger.domain.metrics.agreement import kept_answer, read_answer
 from jobledger.domain.metrics.evaluation import Plan, read_plan
 from jobledger.domain.metrics.examples import MAX_BYTES, SpoiltError, check_labels
+from jobledger.domain.metrics.run_digests import digest_of_answers
 from jobledger.domain.run_events import LabelingCompleted
 from jobledger.domain.values import canonical
 from jobledger.domain.values.names import parse_text
@@ -84,9 +85,10 @@ def complete_if_answered(store: Store, task: Task) -> bool:
         if counts.get(task.run, 0) < task.question_count * task.replica_count:
             return False
         rows = connection.execute(READ_ANSWERS, (task.job, task.run)).fetchall()
-    said = [[sample, annotator, orjson.loads(text)] for sample, annotator, text, _ in rows]
-    digest = hashlib.sha256(canonical.encode_any(said)).hexdigest()
-    completed = LabelingCompleted(run=task.run, answer_count=len(rows), digest=digest)
+    digest, count = digest_of_answers(
+        (sample, annotator, orjson.loads(text)) for sample, annotator, text, _ in rows
+    )
+    completed = LabelingCompleted(run=task.run, answer_count=count, digest=digest)
     # Whoever could foretell it could use it up, so that the task would never be completed.
     told = f"{task.job} {task.run} labeled".encode()
     request = hmac.new(read_secret(store.reader.pool), told, hashlib.sha256).hexdigest()

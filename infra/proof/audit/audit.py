@@ -1,20 +1,31 @@
 """The whole audit of a ledger: its log against all checkpoints at hand, and then its rows against its log."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import psycopg
+from jobledger.domain.errors import LedgerError
 from jobledger.infra.errors import ProofError
 from jobledger.infra.postgres.connections import Connection
+from jobledger.infra.proof.audit.clocks import check_clocks
 from jobledger.infra.proof.audit.erasures import check_keys, erased_events
 from jobledger.infra.proof.audit.evidence import gather, known_keys, show
 from jobledger.infra.proof.audit.prunings import check_records, pruned_ranges
+from jobledger.infra.proof.audit.records import Record, check_signed, read_records
+from jobledger.infra.proof.audit.trust import check_trust
 from jobledger.infra.proof.audit.verify_log import OUT_OF_STEP, Shown, verify_log
 from jobledger.infra.proof.log.tree import Tree
-from jobledger.infra.proof.signing.notes import Checkpoint, VerifierKey
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
+from jobledger.infra.proof.signing.notes import VerifierKey
+from jobledger.infra.proof.signing.pins import pin
 from jobledger.infra.settings import Settings
-from jobledger.infra.upkeep.verify import Finding, verify
+from jobledger.infra.upkeep.definitions import check_definitions
+from jobledger.infra.upkeep.findings import Finding
+from jobledger.infra.upkeep.verify import verify
 
 Progress = Callable[[str, int, int], object]
 
@@ -31,6 +42,8 @@ class Audit(NamedTuple):
     pruned: int
     """Events that were deleted because their time had come, as an event of the log says."""
     checkpoints: int
+    records: list[Record]
+    """The events that say what was erased and pruned."""
     findings: list[Finding]
 
     @property
@@ -46,37 +59,102 @@ def audit(
     keys: Sequence[VerifierKey] = (),
     since: Path | None = None,
     progress: Progress = lambda what, done, size: None,
+    *,
+    trust_first: bool = False,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Audit:
-    """Verifies the log, and, if it holds, that every row that is shown follows from it.
+    """Verifies the schema and the log, and, if the log holds, that every row that is shown follows from it.
 
-    `keys` are whom to trust, the log's own where none are given. Raises ProofError for a
-    checkpoint that is none, or of another log, or that no known key signed.
+    `keys` are whom to trust, the log's own where none are given. A log that there is nothing to
+    hold against does not pass, unless `trust_first`; one that passes may not be called otherwise
+    from then on. Raises ProofError for a checkpoint that is none, or of another log, or that no
+    known key signed.
     """
     origin = Tree().standing(connection).origin
     trusted = known_keys(settings, origin, keys)
-    shown = [show(file, trusted) for file in checkpoints]
+    given = [show(file, trusted) for file in checkpoints]
     start = None if since is None else show(since, trusted)
-    with connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        at_hand = gather(connection, settings, origin, trusted)
-        shown += at_hand.shown
-        pruned = pruned_ranges(connection)
-        verdict = verify_log(connection, shown, start, pruned, partial(progress, "hashing"))
-        keys_gone = check_keys(connection)
-        findings = [*at_hand.findings, *verdict.findings, *check_records(connection), *keys_gone]
-        erased = erased_events(connection)
-    if not findings:
-        rows = verify(connection, partial(progress, "replaying"))
-        findings = [Finding(OUT_OF_STEP, f.position, f.name, f.detail) for f in rows.findings]
-    return Audit(
-        size=verdict.size,
-        root=verdict.root,
-        unsealed=verdict.unsealed,
-        erased=erased,
-        pruned=sum(last - first + 1 for first, last in pruned),
-        checkpoints=len(shown) + (start is not None),
-        findings=findings,
-    )
+    definitions = check_definitions(connection)
+    try:
+        found = _Audit(connection, settings, origin, given, start, progress)
+        audited = found.run(keys, trusted, now(), trust_first=trust_first)
+    except (LedgerError, psycopg.Error):
+        if not definitions:
+            raise
+        # Something of the schema that is not what it should be does not even answer.
+        return Audit(0, b"", 0, 0, 0, 0, [], definitions)
+    audited = audited._replace(findings=[*audited.findings, *definitions])
+    if audited.ok:
+        with suppress(ProofError):  # Whoever verifies need not be able to write there.
+            pin(settings, connection, origin)
+    return audited
+
+
+class _Audit:
+    """What one verification takes."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        settings: Settings,
+        origin: str,
+        given: Sequence[Shown],
+        start: Shown | None,
+        progress: Progress,
+    ) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._origin = origin
+        self._given = given
+        self._start = start
+        self._progress = progress
+
+    def run(
+        self,
+        keys: Sequence[VerifierKey],
+        trusted: Sequence[VerifierKey],
+        now: datetime,
+        *,
+        trust_first: bool,
+    ) -> Audit:
+        """All but the definitions."""
+        connection, start = self._connection, self._start
+        with connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            at_hand = gather(connection, self._settings, self._origin, trusted)
+            shown = [*self._given, *at_hand.shown]
+            held = [*shown, *([start] if start else [])]
+            pruned, records = pruned_ranges(connection), read_records(connection)
+            verdict = verify_log(connection, shown, start, pruned, self._on("hashing"))
+            signed = max((each.checkpoint.size for each in held), default=0)
+            findings = [
+                *check_trust(
+                    connection, self._settings, self._origin, keys, held, trust_first=trust_first
+                ),
+                *at_hand.findings,
+                *verdict.findings,
+                *check_records(connection),
+                *check_signed(records, signed if held else verdict.size),
+                *check_clocks(connection, held, now),
+                *check_keys(connection),
+            ]
+            erased = erased_events(connection)
+        if not verdict.findings:
+            rows = verify(connection, self._on("replaying"))
+            findings += [Finding(OUT_OF_STEP, f.position, f.name, f.detail) for f in rows.findings]
+        return Audit(
+            size=verdict.size,
+            root=verdict.root,
+            unsealed=verdict.unsealed,
+            erased=erased,
+            pruned=sum(last - first + 1 for first, last in pruned),
+            checkpoints=len(held),
+            records=records,
+            findings=findings,
+        )
+
+    def _on(self, what: str) -> Callable[[int, int], object]:
+        return partial(self._progress, what)
 
 
 def hold(

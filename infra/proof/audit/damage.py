@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Final
 
 from jobledger.infra.proof.log.leaves import Stored
-from jobledger.infra.upkeep.verify import Finding
+from jobledger.infra.upkeep.findings import Finding
 
 LOOKED_AT: Final = 24
 """Events that tell whether those from some place on have moved."""

@@ -1,27 +1,23 @@
 """Whether personal data that cannot be read was erased, and nothing else: each key that is gone has its `Erased` event."""
 
+from collections.abc import Iterable
 from typing import Final
 
-from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.values import canonical
+from jobledger.infra.errors import BrokenLedgerError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
-from jobledger.infra.upkeep.verify import Finding
+from jobledger.infra.privacy.envelope import Encrypted
+from jobledger.infra.privacy.subject_keys import is_key_of
+from jobledger.infra.proof.audit.records import Record, read_records
+from jobledger.infra.upkeep.findings import Finding
 
-READ_ERASURES: Final = sql.load(__package__, "read_erasures")
 COUNT_ERASED: Final = sql.load(__package__, "count_erased")
 READ_USED_KEYS: Final = sql.load(__package__, "read_used_keys")
 
 
 def erased_keys(connection: Connection) -> dict[str, int]:
     """The ids of the keys that were erased, and the position of the event that says so."""
-    found: dict[str, int] = {}
-    with translated():
-        rows = connection.execute(READ_ERASURES).fetchall()
-    for position, data in rows:
-        for key in _keys(data):
-            found.setdefault(key, position)
-    return found
+    return _erased(read_records(connection))
 
 
 def erased_events(connection: Connection) -> int:
@@ -36,28 +32,45 @@ def erased_events(connection: Connection) -> int:
 
 
 def check_keys(connection: Connection) -> list[Finding]:
-    """Keys that are not there and were never erased ("missing"), or were, and are there again ("extra").
+    """Keys that are not there and were never erased ("missing"), are there again ("extra"), or are others ("changed").
 
     A key of another ledger is missing, too, where events were imported from there. Reads all events.
     """
     erased = erased_keys(connection)
     with translated():
-        used = connection.execute(READ_USED_KEYS).fetchall()
+        used = connection.execute(READ_USED_KEYS, binary=True).fetchall()
     findings = []
-    for key, position, events, is_there in used:
-        if is_there and key in erased:
-            detail = f"key {key} of {events} events was erased at position {erased[key]}, and is there again"
-            findings.append(Finding("extra", position, "subject_keys", detail))
-        elif not is_there and key not in erased:
-            detail = f"key {key} of {events} events is gone, and no event says that it was erased"
-            findings.append(Finding("missing", position, "subject_keys", detail))
+    for id_, position, events, sealed, key, subject in used:
+        if key is None and id_ not in erased:
+            kind, what = "missing", "is gone, and no event says that it was erased"
+        elif key is None:
+            continue
+        elif id_ in erased:
+            kind, what = "extra", f"was erased at position {erased[id_]}, and is there again"
+        elif not _opens(id_, sealed, key):
+            kind, what = "changed", "is another one now, and what it encrypted cannot be read"
+        elif not is_key_of(id_, key, subject):
+            kind, what = "changed", f"is said to be of {subject}, and is another subject's"
+        else:
+            continue
+        detail = f"key {id_} of {events} events {what}"
+        findings.append(Finding(kind, position, "subject_keys", detail))
     return findings
 
 
-def _keys(data: bytes) -> list[str]:
-    """What an event says that was erased; nothing, if somebody else wrote it."""
+def _opens(id_: str, sealed: str, key: bytes) -> bool:
     try:
-        keys = canonical.decode(data).get("keys")
-    except InvalidFieldError:
-        return []
-    return [key for key in keys if isinstance(key, str)] if isinstance(keys, list) else []
+        Encrypted(id_, sealed).decrypt(key)
+    except BrokenLedgerError:
+        return False
+    return True
+
+
+def _erased(records: Iterable[Record]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for record in records:
+        keys = record.said.get("keys") if record.kind == "erased" else None
+        for key in keys if isinstance(keys, list) else ():
+            if isinstance(key, str):
+                found.setdefault(key, record.position)
+    return found

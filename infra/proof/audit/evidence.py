@@ -12,12 +12,13 @@ from jobledger.infra.errors import ProofError
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.proof.audit.verify_log import Shown
 from jobledger.infra.proof.http_post import send
+from jobledger.infra.proof.signing.checkpoints import open_checkpoint, signed_time
 from jobledger.infra.proof.signing.keys import find_keys, last_signed_file, read_text
-from jobledger.infra.proof.signing.notes import COSIGNATURE, Note, VerifierKey, open_checkpoint
+from jobledger.infra.proof.signing.notes import Note, VerifierKey
 from jobledger.infra.proof.signing.policy import Known, Policy
 from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.settings import Settings
-from jobledger.infra.upkeep.verify import Finding
+from jobledger.infra.upkeep.findings import Finding
 
 LOG: Final = logging.getLogger("jobledger.proof")
 KEPT: Final = "the checkpoint in the database"
@@ -100,7 +101,13 @@ def _shown(note: Note, source: str, keys: Sequence[VerifierKey], seen: datetime 
         signed = note.signed_by(keys)
     except ProofError as error:
         raise ProofError(error.what, f"{source}: {error.why}") from error
-    # They tell whole seconds: it was signed before the next one began.
-    times = [signature.time + 1 for key, signature in signed if key.type == COSIGNATURE]
+    # Times are of whole seconds: it was signed before the next one began.
+    times = [signature.time + 1 for key, signature in signed if key.algorithm.is_timed]
     time = datetime.fromtimestamp(min(*times, LATEST), UTC) if times else seen
-    return Shown(checkpoint, source, time)
+    of_log = [
+        s.time for k, s in signed if k.algorithm.is_timed and k.signs_as_log(checkpoint.origin)
+    ]
+    said = signed_time(note.text)
+    told = [*([] if said is None else [said]), *of_log]
+    signed_at = datetime.fromtimestamp(min(*told, LATEST), UTC) if told else None
+    return Shown(checkpoint, source, time, signed_at)

@@ -3,15 +3,13 @@
 from collections import defaultdict
 from typing import Final
 
-from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.proof.leaves import digest_of_positions
-from jobledger.domain.values import canonical
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
-from jobledger.infra.upkeep.verify import Finding
+from jobledger.infra.proof.audit.records import Record, read_records
+from jobledger.infra.upkeep.findings import Finding
 
 READ_PRUNED: Final = sql.load(__package__, "read_pruned")
-READ_PRUNINGS: Final = sql.load(__package__, "read_prunings")
 
 
 def pruned_ranges(connection: Connection) -> list[tuple[int, int]]:
@@ -24,8 +22,11 @@ def check_records(connection: Connection) -> list[Finding]:
     told: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     for first, last, record in _ranges(connection):
         told[record].append((first, last))
-    with translated():
-        digests = {at: _digest(data) for at, data in connection.execute(READ_PRUNINGS).fetchall()}
+    digests = {
+        record.position: _digest(record)
+        for record in read_records(connection)
+        if record.kind == "pruned"
+    }
     findings = []
     for record, ranges in sorted(told.items()):
         if record not in digests:
@@ -48,10 +49,7 @@ def _ranges(connection: Connection) -> list[tuple[int, int, int]]:
         return [(first, last, record) for first, last, record in connection.execute(READ_PRUNED)]
 
 
-def _digest(data: bytes) -> str | None:
+def _digest(record: Record) -> str | None:
     """What an event says of its ranges; None, if somebody else wrote it."""
-    try:
-        digest = canonical.decode(data).get("digest")
-    except InvalidFieldError:
-        return None
+    digest = record.said.get("digest")
     return digest if isinstance(digest, str) else None

@@ -1,3 +1,3 @@
--- The events that say what was pruned (see pruning.py of infra); carried by events_version.
-SELECT position, data FROM events
+-- The events that say what was pruned (see retention/prune.py); carried by events_version.
+SELECT position, data, recorded_time, actor FROM events
 WHERE name = 'ledger/prunings' AND schema = 0 AND type = 'Pruned' ORDER BY version

@@ -19,11 +19,13 @@ from jobledger.infra.proof.audit.leaf_walk import Walk
 from jobledger.infra.proof.log.leaves import read_rows
 from jobledger.infra.proof.log.roots import Roots
 from jobledger.infra.proof.log.tree import FULL, NO_ROW, Tile
-from jobledger.infra.proof.signing.notes import Checkpoint
-from jobledger.infra.upkeep.verify import Finding, Progress
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
+from jobledger.infra.upkeep.findings import Finding
+from jobledger.infra.upkeep.verify import Progress
 
 READ_EXTENT: Final = sql.load(__package__, "read_extent")
 READ_UPPER_TILES: Final = sql.load(__package__, "read_upper_tiles")
+READ_BEYOND: Final = sql.load(__package__, "read_beyond")
 READ_RECORDED: Final = sql.load(__package__, "read_recorded")
 OUT_OF_STEP: Final = "projection out of step"
 TILES: Final = "tiles"
@@ -35,6 +37,8 @@ class Shown(NamedTuple):
     checkpoint: Checkpoint
     source: str
     time: datetime | None = None
+    signed_time: datetime | None = None
+    """When it says that it was signed."""
 
 
 class Verdict(NamedTuple):
@@ -115,6 +119,7 @@ class _Verification:
         if not self._findings:
             self._check_shown()
             self._check_upper_tiles(upper)
+            self._check_beyond()
         self._check_tail()
         root = b"" if self._torn else self._sealed.at(extent.size)
         return Verdict(extent.size, root, max(0, extent.last - extent.size), self._findings)
@@ -204,6 +209,12 @@ class _Verification:
                 detail = f"the hashes of level {level} are not those of the leaves below"
                 self._find(OUT_OF_STEP, (number * TILE << 8 * level) + 1, TILES, detail)
                 return
+
+    def _check_beyond(self) -> None:
+        """Whether there are hashes behind the last leaf's, which would become those of events to come."""
+        for (number,) in self._connection.execute(READ_BEYOND):
+            detail = f"tile {number} holds hashes behind those of the {self._extent.size} events in the tree"
+            self._find("extra", self._extent.size + 1, TILES, detail)
 
     def _check_tail(self) -> None:
         """Whether events end where the ledger says they do; those that are not sealed yet may be at stake."""

@@ -11,7 +11,8 @@ from typing import Final
 from jobledger.infra.postgres.connections import Connection, connect
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.publishing.publisher import parse_places, publish
-from jobledger.infra.proof.signing.notes import Checkpoint, Note, Signature
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
+from jobledger.infra.proof.signing.notes import Note, Signature
 from jobledger.infra.proof.signing.policy import Policy
 from jobledger.infra.proof.signing.signer import keep
 from jobledger.infra.proof.witness.cosigning import Prove, Witnesses

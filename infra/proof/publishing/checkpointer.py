@@ -14,16 +14,19 @@ from typing import Final
 import psycopg
 from jobledger.domain.errors import LedgerError
 from jobledger.infra.errors import LedgerUnavailableError
+from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, connect
 from jobledger.infra.proof.log.growth import grow
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.publishing.announcer import Announcer
 from jobledger.infra.proof.signing.keys import find_keys, last_signed_file
 from jobledger.infra.proof.signing.notes import Note
+from jobledger.infra.proof.signing.pins import pin
 from jobledger.infra.proof.signing.signer import Signer
 from jobledger.infra.settings import Settings
 
 LOG: Final = logging.getLogger("jobledger.proof")
+MAY_GROW: Final = sql.load(__package__, "may_grow")
 BUSY_SHARE: Final = 10
 """While others write, growing takes one part in so many of the interpreter's time. That keeps up
 with single events; a bulk import is caught up with when it is over."""
@@ -47,13 +50,16 @@ class Checkpointer:
         self._is_busy = is_busy
         self._has_backlog: bool | None = None
         """Whether too many events were outside the tree when it began; None before that."""
+        self._is_allowed: bool | None = None
+        self._is_pinned = False
+        """Whether what the log is called was compared with what it was called here before."""
         self._went_on = 0.0
         self._tree = Tree()
         self._lock = Lock()
         self._connection: Connection | None = None
 
-    def checkpoint_in_background(self, closed: Signal) -> None:
-        """The same for a background worker: errors are logged."""
+    def checkpoint_in_background(self, closed: Signal | None) -> None:
+        """The same, but that errors are logged."""
         try:
             self.checkpoint(closed)
         except LedgerUnavailableError:
@@ -64,13 +70,15 @@ class Checkpointer:
             LOG.exception("no checkpoint")
 
     def checkpoint(self, closed: Signal | None = None) -> Note | None:
-        """Signs a checkpoint of all events; returns None if there was nothing new to sign, or no key.
+        """Signs a checkpoint of all events; returns None if there was nothing new to sign, no key, or no right to.
 
         Raises ForkedError where the log is not what was signed before, and ProofError for a key
         that cannot be used.
         """
         with self._lock:
             connection = self._connected()
+            if not self._may_grow(connection):
+                return None
             self._grow(connection, closed)
             return self._sign(connection)
 
@@ -80,6 +88,15 @@ class Checkpointer:
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
+
+    def _may_grow(self, connection: Connection) -> bool:
+        """Whether this role may; one that may only append and read leaves it to others, whatever keys are here."""
+        if self._is_allowed is None:
+            row = connection.execute(MAY_GROW).fetchone()
+            self._is_allowed = row is not None and bool(row[0])
+            if not self._is_allowed:
+                LOG.info("this role may not make the log grow: another process has to sign it")
+        return self._is_allowed
 
     def _grow(self, connection: Connection, closed: Signal | None) -> None:
         ending = closed is not None and closed.is_set()
@@ -109,6 +126,9 @@ class Checkpointer:
         keys = find_keys(self._settings, origin)
         if not keys:
             return None
+        if not self._is_pinned:
+            pin(self._settings, connection, origin)
+            self._is_pinned = True
         signer = Signer(origin, keys, last_signed_file(self._settings, origin))
         note = signer.sign(connection, self._tree)
         if note is not None:

@@ -11,7 +11,8 @@ from typing import Final
 
 from jobledger.infra.errors import ProofError
 from jobledger.infra.proof.http_post import is_address, send
-from jobledger.infra.proof.signing.notes import Checkpoint, Note
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
+from jobledger.infra.proof.signing.notes import Note
 from jobledger.infra.settings import public_environment
 
 LOG: Final = logging.getLogger("jobledger.proof")

@@ -4,10 +4,13 @@ import os
 import re
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from threading import get_ident
 
 from jobledger.infra.errors import ProofError
-from jobledger.infra.proof.signing.notes import SIGNATURE, SigningKey, VerifierKey
+from jobledger.infra.proof.signing.algorithms import SIGNATURE
+from jobledger.infra.proof.signing.notes import SigningKey, VerifierKey
 from jobledger.infra.settings import Settings
 
 
@@ -46,9 +49,20 @@ def find_keys(settings: Settings, origin: str) -> list[SigningKey]:
     return keys
 
 
-def create_key(settings: Settings, origin: str) -> SigningKey:
+def key_origins(settings: Settings) -> set[str]:
+    """What the logs are called whose keys are here; a file that cannot be read counts for none."""
+    if settings.signing_key is not None:
+        return {key.verifier.name for key in _parse(settings.signing_key.split())}
+    found: set[str] = set()
+    for path in sorted(keys_folder(settings).glob("*.key")):
+        with suppress(ProofError, FileNotFoundError):
+            found |= {key.verifier.name for key in _parse(read_private(path).split())}
+    return found
+
+
+def create_key(settings: Settings, origin: str, type_: int = SIGNATURE) -> SigningKey:
     """A new key of the log, kept beside those it has: until they are retired, all of them sign."""
-    keys = [*find_keys(settings, origin), SigningKey.generate(origin)]
+    keys = [*find_keys(settings, origin), SigningKey.generate(origin, type_)]
     _keep(settings, origin, keys)
     return keys[-1]
 
@@ -106,7 +120,7 @@ def read_private(path: Path) -> str:
 def write_private(path: Path, text: str) -> None:
     """Replaces a file whole and for good, or not at all; only its owner can read it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}")
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -133,7 +147,7 @@ def _keep(settings: Settings, origin: str, keys: list[SigningKey]) -> None:
 def _parse(words: Sequence[str]) -> list[SigningKey]:
     keys = [SigningKey.parse(word) for word in words]
     for key in keys:
-        if key.verifier.type != SIGNATURE:
+        if not key.verifier.algorithm.is_of_log:
             raise ProofError("key", "this is a witness's key: a log signs with its own")
     return keys
 

@@ -6,8 +6,10 @@ from jobledger.infra.errors import ProofError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.proof.signing.algorithms import SIGNATURE
 from jobledger.infra.proof.signing.keys import create_key, find_keys
-from jobledger.infra.proof.signing.notes import SIGNATURE, SigningKey, VerifierKey
+from jobledger.infra.proof.signing.notes import SigningKey, VerifierKey
+from jobledger.infra.proof.signing.pins import pin
 from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.settings import Settings
 from psycopg import errors
@@ -21,8 +23,8 @@ def name_log(
     """Its public keys; one is made if there is none. By its owner.
 
     A log is called what is said, or what a key in the environment is of, until a checkpoint of
-    it is signed. Raises ProofError for a name it cannot have (any more), and for a key that
-    cannot be used.
+    it is signed. Raises ProofError for a name it cannot have (any more), for one that is not
+    what it was called here before, and for a key that cannot be used.
     """
     standing = Tree().standing(connection)
     wanted = origin or _named_by_key(settings) or standing.origin
@@ -34,6 +36,7 @@ def name_log(
         except errors.RestrictViolation as error:
             why = f"the log is called {standing.origin!r}, and checkpoints of it were signed"
             raise ProofError("origin", why) from error
+    pin(settings, connection, wanted, again=origin is not None or standing.events == 0)
     keys = find_keys(settings, wanted)
     if not keys and read_kept(connection) is None:
         keys = [create_key(settings, wanted)]

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from jobledger.infra.errors import ProofError
+from jobledger.infra.errors import ProofError, UnknownAlgorithmError
 from jobledger.infra.proof.signing import notes
+from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint
 from jobledger.infra.proof.signing.keys import read_text
 
 NONE: Final = "none"
@@ -58,7 +59,18 @@ class Policy(NamedTuple):
                 raise ProofError("policy", f"line {number}: {error.why}") from error
         if reader.quorum is None:
             raise ProofError("policy", f"line {len(lines)}: it ends, and no line says the quorum")
-        return cls(tuple(reader.logs), reader.witnesses, reader.groups, reader.quorum)
+        policy = cls(tuple(reader.logs), reader.witnesses, reader.groups, reader.quorum)
+        policy._check_skipped(reader.skipped, reader.skipped_logs)
+        return policy
+
+    def _check_skipped(self, witnesses: Sequence[str], logs: Sequence[str]) -> None:
+        """Raises ProofError where what is left without keys of unknown algorithms can never be enough."""
+        is_met = self.is_met(witness.key for witness in self.witnesses.values())
+        missing = [*([] if is_met else witnesses), *([] if self.logs else logs)]
+        if missing:
+            names = ", ".join(repr(name[:80]) for name in missing)
+            why = f"takes keys of no type known here, of {names}: use a newer jobledger"
+            raise ProofError("policy", why)
 
     def is_met(self, keys: Iterable[notes.VerifierKey]) -> bool:
         """Whether the witnesses of these keys are a quorum; keys of others are let be."""
@@ -69,9 +81,9 @@ class Policy(NamedTuple):
                 seen.add(name)
         return self.quorum == NONE or self.quorum in seen
 
-    def check(self, note: notes.Note) -> notes.Checkpoint:
+    def check(self, note: notes.Note) -> Checkpoint:
         """What the note says; raises ProofError unless a log of these signed it and the quorum cosigned it."""
-        checkpoint = notes.open_checkpoint(note, [log.key for log in self.logs])
+        checkpoint = open_checkpoint(note, [log.key for log in self.logs])
         signed = note.signed_by(witness.key for witness in self.witnesses.values())
         cosigned = {key for key, _ in signed}
         if not self.is_met(cosigned):
@@ -89,6 +101,10 @@ class _Reader:
         self.witnesses: dict[str, Known] = {}
         self.groups: dict[str, Group] = {}
         self.quorum: str | None = None
+        self.skipped: list[str] = []
+        """Names of witnesses whose keys are of an algorithm that is not known."""
+        self.skipped_logs: list[str] = []
+        """Names of logs likewise."""
         self._members: set[str] = set()
 
     def read(self, line: str) -> None:
@@ -100,11 +116,10 @@ class _Reader:
             return
         match words:
             case ["log", key, *url] if len(url) < 2:
-                self.logs.append(_known(key, url, notes.SIGNATURE, self.logs))
+                self._add_log(key, url)
             case ["witness", name, key, *url] if len(url) < 2:
                 self._check_new(name)
-                others = self.witnesses.values()
-                self.witnesses[name] = _known(key, url, notes.COSIGNATURE, others)
+                self._add_witness(name, key, url)
             case ["group", name, least, *members] if members:
                 self._check_new(name)
                 self.groups[name] = self._group(least, members)
@@ -113,6 +128,18 @@ class _Reader:
             case _:
                 raise ProofError("policy", f"{line.strip()[:60]!r} is no line of a policy")
 
+    def _add_log(self, vkey: str, url: Sequence[str]) -> None:
+        try:
+            self.logs.append(_known(vkey, url, self.logs, is_log=True))
+        except UnknownAlgorithmError:
+            self.skipped_logs.append(vkey.partition("+")[0])
+
+    def _add_witness(self, name: str, vkey: str, url: Sequence[str]) -> None:
+        try:
+            self.witnesses[name] = _known(vkey, url, self.witnesses.values(), is_log=False)
+        except UnknownAlgorithmError:
+            self.skipped.append(name)
+
     def _check_new(self, name: str) -> None:
         if name == NONE:
             raise ProofError("policy", f"{NONE!r} is no name to give: it means no witness at all")
@@ -120,7 +147,7 @@ class _Reader:
             raise ProofError("policy", f"the name {name[:80]!r} is taken")
 
     def _is_defined(self, name: str) -> bool:
-        return name in self.witnesses or name in self.groups
+        return name in self.witnesses or name in self.groups or name in self.skipped
 
     def _group(self, least: str, members: Sequence[str]) -> Group:
         for member in members:
@@ -143,13 +170,11 @@ class _Reader:
         self.quorum = name
 
 
-def _known(vkey: str, url: Sequence[str], type_: int, others: Iterable[Known]) -> Known:
+def _known(vkey: str, url: Sequence[str], others: Iterable[Known], *, is_log: bool) -> Known:
     """A log's or a witness's line; `others` are those of its kind on lines before."""
     key = notes.VerifierKey.parse(vkey)
-    if key.type != type_:
-        kinds = (
-            ("a witness's", "a log's") if type_ == notes.SIGNATURE else ("a log's", "a witness's")
-        )
+    if not (key.algorithm.is_of_log if is_log else key.algorithm.is_of_witness):
+        kinds = ("a witness's", "a log's") if is_log else ("a log's", "a witness's")
         raise ProofError("policy", f"the key of {key.name[:80]!r} is {kinds[0]}, not {kinds[1]}")
     if any(other.key.public == key.public for other in others):
         raise ProofError("policy", f"the key of {key.name[:80]!r} is there already")

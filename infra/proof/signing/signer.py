@@ -3,8 +3,10 @@ and each checkpoint is proved to be consistent with it before it is signed.
 """
 
 import fcntl
+import logging
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -14,28 +16,44 @@ from jobledger.infra.errors import ForkedError, ProofError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint
 from jobledger.infra.proof.signing.keys import read_text, write_private
-from jobledger.infra.proof.signing.notes import Checkpoint, Note, SigningKey, open_checkpoint
+from jobledger.infra.proof.signing.notes import Note, SigningKey
 
 KEEP_CHECKPOINT: Final = sql.load(__package__, "keep_checkpoint")
 READ_CHECKPOINT: Final = sql.load(__package__, "read_checkpoint")
+READ_LAST_RECORDED: Final = sql.load(__package__, "read_last_recorded")
+MAX_AHEAD_SECONDS: Final = 60
+"""How far recorded times may run ahead of a clock that they are compared with."""
+LOG: Final = logging.getLogger("jobledger.proof")
 
 
 class Signer:
     """Signs for one log, with all its keys; `last_signed` is the file of what it signed last."""
 
-    def __init__(self, origin: str, keys: Sequence[SigningKey], last_signed: Path) -> None:
+    def __init__(
+        self,
+        origin: str,
+        keys: Sequence[SigningKey],
+        last_signed: Path,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.origin = origin
         self._keys = keys
         self._path = last_signed
+        self._clock = clock
 
     def sign(self, connection: Connection, tree: Tree) -> Note | None:
         """Signs the tree as it is; None where that is signed and kept already, by these keys.
 
-        Raises ForkedError where the tree is not what the last one signed has grown into.
+        Nothing is signed, and None returned, while an event in the tree is recorded as of a time that
+        is yet to come: its last is recorded last. That is logged.
+                Raises ForkedError where the tree is not what the last one signed has grown into.
         """
         with self._alone():
             standing = tree.standing(connection)
+            if self._is_ahead(connection, standing.size):
+                return None
             now = Checkpoint(self.origin, standing.size, tree.root(connection, standing.size))
             last = self._last(connection)
             if last is not None:
@@ -47,11 +65,21 @@ class Signer:
                     # Whoever signed it came no further: it is neither kept there nor published.
                     keep(connection, last)
                     return last
-            note = Note(now.text, tuple(key.sign(now.text) for key in self._keys))
+            seconds = int(self._clock())
+            text = now.text_at(seconds)
+            note = Note(text, tuple(key.sign(text, seconds) for key in self._keys))
             # Kept here first: what was signed must be known, whatever becomes of the database.
             write_private(self._path, str(note))
             keep(connection, note)
             return note
+
+    def _is_ahead(self, connection: Connection, size: int) -> bool:
+        with translated():
+            row = connection.execute(READ_LAST_RECORDED, {"size": size}).fetchone()
+        if row is None or row[1].timestamp() <= self._clock() + MAX_AHEAD_SECONDS:
+            return False
+        LOG.error("no checkpoint: the event at position %s is recorded as of %s", *row)
+        return True
 
     def _last(self, connection: Connection) -> Note | None:
         """What was signed last: as kept here, else (this machine never signed) as the database says."""

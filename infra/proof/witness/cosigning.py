@@ -12,6 +12,7 @@ from typing import Final
 from jobledger.infra.errors import ProofError
 from jobledger.infra.proof.http_post import is_address, send
 from jobledger.infra.proof.signing import notes
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.policy import Policy
 from jobledger.infra.proof.witness.witness import Submission
 
@@ -87,7 +88,7 @@ class _Asked:
     def _cosignature(self, note: notes.Note, prove: Prove) -> notes.Signature:
         if not is_address(self._url):
             raise ProofError(self._url, "is no http or https address")
-        size = notes.Checkpoint.parse(note.text).size
+        size = Checkpoint.parse(note.text).size
         for _ in range(1 + ASKED_AGAIN):
             if self._seen > size:
                 why = f"has seen {self._seen} events of the log, and this one has {size}"

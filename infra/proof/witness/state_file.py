@@ -10,6 +10,8 @@ from typing import Any, Final
 import orjson
 from jobledger.infra.errors import ProofError
 from jobledger.infra.proof.signing import notes
+from jobledger.infra.proof.signing.algorithms import COSIGNATURE
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import read_private, read_text, write_private
 
 EMPTY: Final = "{}\n"
@@ -76,9 +78,7 @@ class Memory:
         """The note, if this witness cosigned it for that log."""
         try:
             note = notes.Note.parse(said if isinstance(said, str) else "")
-            ours = (
-                note.signed_by([self._key]) and notes.Checkpoint.parse(note.text).origin == origin
-            )
+            ours = note.signed_by([self._key]) and Checkpoint.parse(note.text).origin == origin
         except ProofError as error:
             why = f"{self._path} is damaged at {origin[:80]!r}: {error}"
             raise ProofError("state", why) from error
@@ -94,12 +94,14 @@ def read_key(path: Path) -> notes.SigningKey:
         key = notes.SigningKey.parse(read_private(path))
     except FileNotFoundError as error:
         raise ProofError("key", f"{path} cannot be read: {error.strerror}") from error
-    if key.verifier.type != notes.COSIGNATURE:
+    if not key.verifier.algorithm.is_of_witness:
         raise ProofError("key", f"{path} holds a log's key, not a witness's")
     return key
 
 
-def open_files(key_file: Path, state: Path, name: str | None) -> tuple[notes.SigningKey, Memory]:
+def open_files(
+    key_file: Path, state: Path, name: str | None, type_: int = COSIGNATURE
+) -> tuple[notes.SigningKey, Memory]:
     """A witness's key and memory, both made where there is no key yet; that takes a name for it.
 
     Raises ProofError.
@@ -111,7 +113,7 @@ def open_files(key_file: Path, state: Path, name: str | None) -> tuple[notes.Sig
         return key, Memory(state, key.verifier)
     if name is None:
         raise ProofError("key", f"{key_file} is not there; to make one, say the witness's --name")
-    key = notes.SigningKey.generate(name, notes.COSIGNATURE)
+    key = notes.SigningKey.generate(name, type_)
     # The key comes last: while there is none, nothing was cosigned and all can be made again.
     if not _is_there(state):
         write_private(state, EMPTY)

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Self
 from jobledger.domain.proof import merkle
 from jobledger.infra.errors import ProofError
 from jobledger.infra.proof.signing import notes
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.witness.state_file import Memory
 
 MAX_PROOF: Final = 63
@@ -66,7 +67,7 @@ class Submission(NamedTuple):
 
 
 def check_growth(
-    seen: notes.Checkpoint | None, now: notes.Checkpoint, old: int, proof: Sequence[bytes]
+    seen: Checkpoint | None, now: Checkpoint, old: int, proof: Sequence[bytes]
 ) -> None:
     """Raises RefusedError unless the proof shows that the log grew from the last checkpoint seen into this one."""
     size, root = (0, merkle.EMPTY_ROOT) if seen is None else (seen.size, seen.root)
@@ -87,7 +88,7 @@ class Witness:
     ) -> None:
         """Raises ProofError for a key that is no log's."""
         for log in logs:
-            if log.type != notes.SIGNATURE:
+            if not log.algorithm.is_of_log:
                 raise ProofError("key", f"the one of {log.name!r} is a witness's, not a log's")
         self.key = key
         self._logs = tuple(logs)
@@ -99,13 +100,13 @@ class Witness:
         Raises RefusedError, and ProofError where the memory fails: then nothing is cosigned.
         """
         try:
-            now = notes.Checkpoint.parse(submission.note.text)
+            now = Checkpoint.parse(submission.note.text)
         except ProofError as error:
             raise RefusedError(Reason.MALFORMED, error.why) from error
         signed = self._verified(now.origin, submission.note)
         with self._memory.alone():
             last = self._memory.last(now.origin)
-            seen = None if last is None else notes.Checkpoint.parse(last.text)
+            seen = None if last is None else Checkpoint.parse(last.text)
             check_growth(seen, now, submission.old, submission.proof)
             cosignature = self.key.sign(submission.note.text, int(time.time()))
             note = notes.Note(submission.note.text, ()).with_signatures([*signed, cosignature])

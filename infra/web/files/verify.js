@@ -11,6 +11,8 @@ const MAX_NOTE = 64 * 1024;
 const MAX_SIGNATURES = 100;
 const SIGNATURE = 1; // The types of keys: a log's, and a witness's.
 const COSIGNATURE = 4;
+const ML_DSA_44 = 6; // Of either.
+const KEY_SIZES = { [SIGNATURE]: 32, [COSIGNATURE]: 32, [ML_DSA_44]: 1312 };
 const ABSENT = 0xffffffff;
 const LEAF = Uint8Array.of(0);
 const NODE = Uint8Array.of(1);
@@ -227,8 +229,7 @@ async function parseKey(text) {
   const [, name, id, material] = /^([^+]*)\+([^+]*)\+(.*)$/s.exec(text.replace(AROUND, "")) ?? [];
   must(name !== undefined && NAME.test(name), "One of the keys is no key (NAME+ID+BASE64).");
   const said = fromBase64(material);
-  const isKnown = said.length === 33 && [SIGNATURE, COSIGNATURE].includes(said[0]);
-  must(isKnown, `The key of ${name} is not of Ed25519, or of no type known here.`);
+  must(said.length === 1 + KEY_SIZES[said[0]], `The key of ${name} is not of Ed25519 or ML-DSA-44.`);
   const digest = await sha256(new TextEncoder().encode(`${name}\n`), said);
   must(toHex(digest.subarray(0, 4)) === id, `The key of ${name} is damaged: its id is not the one of its key.`);
   return { name, id, type: said[0], bytes: said.subarray(1) };
@@ -240,7 +241,7 @@ async function openCheckpoint(note, keys) {
   must(lines.length >= 3 && lines.every(Boolean), "The checkpoint has not the three lines origin, size and root.");
   const [origin, size, root] = lines;
   const said = { origin, size: toNumber(size), root: toHash(root) };
-  const own = keys.filter(({ name, type }) => type === SIGNATURE && name === origin);
+  const own = keys.filter(({ name, type }) => type !== COSIGNATURE && name === origin);
   must(own.length, `The receipt is of the log ${origin}, of which no key is known.`);
   must((await signers(note, own)).length, "No known key of its log signed the checkpoint.");
   return said;
@@ -259,24 +260,46 @@ async function signers({ text, signatures }, keys) {
   return found;
 }
 
-async function verifies({ type, bytes }, made, text) {
-  if (type === SIGNATURE) return isSigned(bytes, made, text);
-  if (made.length !== 72) return false;
-  const time = viewOf(made).getBigUint64(0);
-  return isSigned(bytes, made.subarray(8), `cosignature/v1\ntime ${time}\n${text}`);
+async function verifies({ type, name, bytes }, made, text) {
+  if (type === SIGNATURE) return isSigned("Ed25519", bytes, made, new TextEncoder().encode(text));
+  if (made.length < 8) return false;
+  const time = viewOf(made.subarray(0, 8)).getBigUint64(0);
+  if (type === ML_DSA_44) return isSigned("ML-DSA-44", bytes, made.subarray(8), subtreeOf(name, time, text));
+  const signed = new TextEncoder().encode(`cosignature/v1\ntime ${time}\n${text}`);
+  return isSigned("Ed25519", bytes, made.subarray(8), signed);
 }
 
-async function isSigned(bytes, signature, text) {
-  const key = await importKey(bytes);
-  return key !== null && subtle().verify("Ed25519", key, signature, new TextEncoder().encode(text));
+// The `cosigned_message` of tlog-cosignature, of a whole tree.
+function subtreeOf(name, time, text) {
+  const [origin, size, root] = text.split("\n");
+  const parts = ["subtree/v1\n\0", short(name), number(time), short(origin), number(0n), number(toNumber(size)), toHash(root)];
+  return Uint8Array.from(parts.flatMap((part) => [...(typeof part === "string" ? new TextEncoder().encode(part) : part)]));
+}
+
+function short(text) {
+  const said = new TextEncoder().encode(text);
+  must(said.length >= 1 && said.length <= 255, `${JSON.stringify(text.slice(0, 60))} is not 1 to 255 bytes long.`);
+  return [said.length, ...said];
+}
+
+function number(value) {
+  const said = new Uint8Array(8);
+  new DataView(said.buffer).setBigUint64(0, value);
+  return said;
+}
+
+async function isSigned(algorithm, bytes, signature, signed) {
+  const key = await importKey(algorithm, bytes);
+  return key !== null && subtle().verify(algorithm, key, signature, signed);
 }
 
 // Null for what is no point of the curve: some browsers find that here, others at the first signature.
-async function importKey(bytes) {
+async function importKey(algorithm, bytes) {
   try {
-    return await subtle().importKey("raw", bytes, "Ed25519", false, ["verify"]);
+    return await subtle().importKey(algorithm === "Ed25519" ? "raw" : "raw-public", bytes, algorithm, false, ["verify"]);
   } catch (error) {
-    must(error.name !== "NotSupportedError", "This browser does not know Ed25519: a newer one does.");
+    const isUnknown = error.name === "NotSupportedError" || (algorithm !== "Ed25519" && error.name === "TypeError");
+    must(!isUnknown, `This browser does not know ${algorithm}: a newer one does, and so does jobledger verify-receipt.`);
     if (error.name !== "DataError") throw error;
     return null;
   }

@@ -1,0 +1,53 @@
+"""Whether times can be right: nothing is recorded in the future, nor after the checkpoint that covers it was signed."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.proof.audit.verify_log import READ_RECORDED, Shown
+from jobledger.infra.proof.signing.signer import MAX_AHEAD_SECONDS, READ_LAST_RECORDED
+from jobledger.infra.upkeep.findings import Finding
+
+READ_HEAD_TIME: Final = sql.load(__package__, "read_head_time")
+MAX_AHEAD: Final = timedelta(seconds=MAX_AHEAD_SECONDS)
+
+
+def check_clocks(connection: Connection, shown: Sequence[Shown], now: datetime) -> list[Finding]:
+    """What contradicts the clock of who verifies, or of who signed ("clock"); recorded times never run backwards."""
+    findings = [*_in_future(connection, now)]
+    for each in shown:
+        if each.signed_time is None:
+            continue
+        if each.signed_time > now + MAX_AHEAD:
+            detail = f"{each.source} says that it was signed at {each.signed_time:%Y-%m-%dT%H:%M:%SZ}, which is yet to come"
+            findings.append(Finding("clock", 0, "checkpoints", detail))
+        findings += _recorded_after(connection, each, each.signed_time)
+    return findings
+
+
+def _in_future(connection: Connection, now: datetime) -> list[Finding]:
+    with translated():
+        head = connection.execute(READ_HEAD_TIME, {"time": now + MAX_AHEAD}).fetchone()
+        first = connection.execute(READ_RECORDED, {"time": now + MAX_AHEAD}).fetchone()
+    findings = []
+    if first is not None:
+        detail = "is recorded, with all behind it, as of a time that is yet to come"
+        findings.append(Finding("clock", int(first[0]), "", detail))
+    if head is not None:
+        detail = f"the ledger's clock is at {head[0]}: what comes next would be recorded as of then"
+        findings.append(Finding("clock", 0, "head", detail))
+    return findings
+
+
+def _recorded_after(connection: Connection, shown: Shown, signed: datetime) -> list[Finding]:
+    """The last event that a checkpoint covers, if it was recorded only after that was signed."""
+    with translated():
+        row = connection.execute(READ_LAST_RECORDED, {"size": shown.checkpoint.size}).fetchone()
+    if row is None or row[1] <= signed + MAX_AHEAD:
+        return []
+    detail = (
+        f"is recorded as of {row[1]}, and {shown.source}, which covers it, was signed at {signed}"
+    )
+    return [Finding("clock", int(row[0]), "", detail)]

@@ -1,0 +1,58 @@
+"""What events of the ledger's own say that was erased or pruned, and whether a checkpoint vouches for them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values import canonical
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.upkeep.findings import Finding
+
+READ_ERASURES: Final = sql.load(__package__, "read_erasures")
+READ_PRUNINGS: Final = sql.load(__package__, "read_prunings")
+
+
+class Record(NamedTuple):
+    """An event that says that something was erased or pruned."""
+
+    kind: str
+    """erased or pruned"""
+    position: int
+    recorded_time: datetime
+    actor: str | None
+    said: dict[str, Any]
+    """Its data; empty, if somebody else wrote it."""
+
+
+def read_records(connection: Connection) -> list[Record]:
+    """All of them, by position."""
+    found = []
+    with translated():
+        for kind, statement in (("erased", READ_ERASURES), ("pruned", READ_PRUNINGS)):
+            for position, data, time, actor in connection.execute(statement):
+                found.append(Record(kind, position, time, actor, _decoded(data)))
+    return sorted(found, key=lambda record: record.position)
+
+
+def check_signed(records: Sequence[Record], signed: int) -> list[Finding]:
+    """Those behind the first `signed` events: anybody who can write to the database may have put them there ("unsigned")."""
+    return [
+        Finding(
+            "unsigned",
+            record.position,
+            record.kind,
+            f"says that something was {record.kind}, and no checkpoint covers it yet;"
+            " the process that has the log's key signs within a second",
+        )
+        for record in records
+        if record.position > signed
+    ]
+
+
+def _decoded(data: bytes) -> dict[str, Any]:
+    try:
+        return dict(canonical.decode(data))
+    except InvalidFieldError:
+        return {}

@@ -1,0 +1,2 @@
+-- The schema of the ledger.
+SELECT current_schema()

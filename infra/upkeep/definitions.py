@@ -1,0 +1,106 @@
+"""Whether the schema is what this version installs: compared with a scratch schema that it is installed into.
+
+A table that is another one, a view or a function that was replaced, a trigger that is off: each would
+let the database show something else than its rows say, or something else to whoever verifies.
+"""
+
+import secrets
+from typing import Any, Final, NamedTuple
+
+from jobledger.infra.postgres import migrate, sql
+from jobledger.infra.postgres.connections import Connection, schema_of, translated
+from jobledger.infra.upkeep.findings import Finding
+from psycopg import errors
+
+READ_DEFINITIONS: Final = sql.load(__package__, "read_definitions")
+SCRATCH: Final = "scratch_"
+"""What the names of scratch ledgers begin with; each is gone when its transaction ends."""
+SECRETS: Final = ("secrets", "subject_keys", "tokens", "tiles")
+"""Tables of which it matters who may read them."""
+PLAIN_TABLE: Final = "r "
+"""How the text of a table's definition begins."""
+
+Definitions = dict[tuple[str, str, str], set[str]]
+"""By kind, relation and name: the texts, of which a grant has several."""
+
+
+class _Difference(NamedTuple):
+    kind: str
+    what: str
+    detail: str
+
+
+def check_definitions(connection: Connection) -> list[Finding]:
+    """What differs from a new ledger: "missing", "changed" or "extra"; "unchecked", if this role may make no schema.
+
+    Tables that are not the ledger's own are let be. The connection is in no transaction.
+    """
+    placeholder = secrets.token_hex(16)
+    with translated():
+        schema = str(connection.execute("SELECT current_schema()").fetchone()[0])  # type: ignore[index]
+        try:
+            with connection.transaction(force_rollback=True):
+                found = _read(connection, schema, placeholder)
+                wanted = _installed(connection, placeholder)
+        except (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction) as error:
+            why = f"its definitions were compared with nothing: {error.diag.message_primary}"
+            return [Finding("unchecked", 0, "schema", why)]
+    return [
+        Finding(kind, 0, what, detail.replace(placeholder, schema))
+        for kind, what, detail in _differences(found, wanted)
+    ]
+
+
+def _installed(connection: Connection, placeholder: str) -> Definitions:
+    """What this version installs, granted to whom the ledger is granted to."""
+    roles = migrate.readers(connection)
+    ledger = f"{SCRATCH}{secrets.token_hex(8)}"
+    migrate.install(connection, ledger)
+    for role, sign in roles:
+        migrate.grant(connection, ledger, role, sign=sign)
+    return _read(connection, schema_of(ledger), placeholder)
+
+
+def _read(connection: Connection, schema: str, placeholder: str) -> Definitions:
+    given: dict[str, Any] = {
+        "schema": schema, "placeholder": placeholder, "secrets": list(SECRETS)
+    }  # fmt: skip
+    found: Definitions = {}
+    # So that every name is told with its schema, and nothing in the ledger's is found instead of PostgreSQL's.
+    with connection.transaction():
+        before = connection.execute("SELECT current_setting('search_path')").fetchone()
+        connection.execute("SET LOCAL search_path = pg_catalog")
+        for kind, relation, name, text in connection.execute(READ_DEFINITIONS, given):
+            found.setdefault((kind, relation, name), set()).add(text)
+        connection.execute("SELECT set_config('search_path', %s, true)", before)
+    return found
+
+
+def _differences(found: Definitions, wanted: Definitions) -> list[_Difference]:
+    own = {name for kind, name, _ in wanted if kind == "relation"}
+    differences = []
+    for place in sorted(found.keys() | wanted.keys()):
+        kind, relation, name = place
+        is_now, should_be = found.get(place), wanted.get(place)
+        if is_now == should_be or (relation and relation not in own and _is_plain(found, relation)):
+            continue
+        what = f"the {kind} {name}".rstrip()
+        if is_now is None:
+            differences.append(_Difference("missing", relation or name, f"{what} is not there"))
+        elif should_be is None:
+            detail = f"{what} is not of this version: {_short(is_now)}"
+            differences.append(_Difference("extra", relation or name, detail))
+        else:
+            detail = f"{what} is not what this version installs: {_short(is_now - should_be)}"
+            differences.append(_Difference("changed", relation or name, detail))
+    return differences
+
+
+def _is_plain(found: Definitions, relation: str) -> bool:
+    return any(
+        text.startswith(PLAIN_TABLE) for text in found.get(("relation", relation, relation), ())
+    )
+
+
+def _short(texts: set[str]) -> str:
+    return " ".join("; ".join(sorted(texts)).split())[:160]
