@@ -19,6 +19,11 @@ from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.upkeep.findings import Finding
 
 VERIFY_RUN_EVENTS: Final = sql.load(__package__, "verify_run_events")
+TYPES: Final = tuple(
+    each.__name__
+    for each in (r.RunStarted, r.DatasetCreated, r.LabelingCompleted, r.EvaluationCreated)
+)
+"""The types of events that say something of rows beside the events."""
 VERIFY_SAMPLES: Final = sql.load(__package__, "verify_samples")
 VERIFY_ANSWERS: Final = sql.load(__package__, "verify_answers")
 VERIFY_FOUND: Final = sql.load(__package__, "verify_found")
@@ -32,7 +37,7 @@ def check_evaluations(connection: Connection) -> list[Finding]:
     Samples that no run took yet are under no digest. A job none of whose rows is there was imported:
     its events came without them.
     """
-    rows = connection.execute(VERIFY_RUN_EVENTS).fetchall()
+    rows = connection.execute(VERIFY_RUN_EVENTS, (list(TYPES),)).fetchall()
     events = [RecordedEvent(*row[1:]) for row in rows if row[0]]
     findings = [Finding(*row) for row in connection.execute(VERIFY_SAMPLING)]
     findings += [Finding(*row) for row in connection.execute(VERIFY_SPEC_SETS)]

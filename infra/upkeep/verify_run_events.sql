@@ -6,5 +6,5 @@ FROM (
         OR EXISTS (SELECT FROM answers WHERE job = name) OR EXISTS (SELECT FROM evaluations WHERE job = name) AS rows
     FROM jobs WHERE kind = 'evaluationJobs'
 ) AS j JOIN events AS e ON e.name = j.name
-WHERE schema > 0 AND type IN ('RunStarted', 'DatasetCreated', 'LabelingCompleted', 'EvaluationCreated')
+WHERE schema > 0 AND type = ANY (%s)
 ORDER BY e.name, version
