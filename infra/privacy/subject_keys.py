@@ -1,5 +1,7 @@
 """The keys of personal values: one for each subject, in a table of their own until it is destroyed."""
 
+import base64
+import hmac
 import secrets
 import time
 from collections.abc import Iterable
@@ -121,7 +123,7 @@ class SubjectKeys:
             return mine == stored
         value = canonical.decode(stored)
         keys = self._read({part.key for part in envelope.stored_parts(value)})
-        return envelope.is_repeated(canonical.decode(mine), value, lambda key: keys[key] is None)
+        return envelope.is_repeated(canonical.decode(mine), value, keys)
 
     def _plain(self, value: JsonObject) -> Any:
         """What the data is shown as; raises InvalidFieldError for a false encrypted value."""
@@ -133,7 +135,8 @@ class SubjectKeys:
 
     def _find(self, subject: str) -> Key:
         """The subject's key, made if there is none."""
-        made = (subject, secrets.token_urlsafe(12), secrets.token_bytes(envelope.KEY_SIZE))
+        key = secrets.token_bytes(envelope.KEY_SIZE)
+        made = (subject, _id_of(key, subject), key)
         with translated(), self._pool.connection() as connection:
             row = connection.execute(FIND_SUBJECT_KEY, made, binary=True).fetchone()
         assert row is not None
@@ -152,6 +155,20 @@ class SubjectKeys:
                 known[id_] = found.get(id_, GONE)
                 self._keys.keep(id_.encode(), known[id_] or GONE, began)
         return {id_: key or None for id_, key in known.items()}
+
+
+def is_key_of(id_: str, key: bytes, subject: str) -> bool:
+    """Whether a key is the one made for a subject under that id; true of earlier ids, which were random."""
+    return len(id_) != _ID_LENGTH or hmac.compare_digest(id_, _id_of(key, subject))
+
+
+def _id_of(key: bytes, subject: str) -> str:
+    """A key's id: it says nothing of the key or the subject, but whoever has both can tell that it is theirs."""
+    digest = hmac.digest(key, b"jobledger subject\n" + subject.encode(), "sha256")
+    return base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")
+
+
+_ID_LENGTH: Final = 22
 
 
 def _value_of(said: JsonObject) -> Any:

@@ -20,7 +20,9 @@ from jobledger.infra.proof.log.growth import Growth, _edge, _first_gap
 from jobledger.infra.proof.log.leaves import Stored, are_at, hash_rows, position_of
 from jobledger.infra.proof.log.roots import Roots
 from jobledger.infra.proof.log.tree import Layers, Tile, tile_of
-from jobledger.infra.proof.signing.notes import SIGNATURE, Checkpoint, Note, SigningKey
+from jobledger.infra.proof.signing.algorithms import SIGNATURE
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
+from jobledger.infra.proof.signing.notes import Note, SigningKey
 from jobledger.infra.proof.tiles import CHECKPOINT, _cut, _published, _write, read_file, tile_path
 
 NO_CONNECTION = cast(Any, None)
