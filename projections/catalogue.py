@@ -25,7 +25,7 @@ class Projection(NamedTuple):
         return read(f"jobledger.projections.{self.name}", "schema").encode()
 
 
-JOBS: Final = Projection("jobs", 6, ("jobs",), jobs.functions(), follows=False)
+JOBS: Final = Projection("jobs", 7, ("jobs",), jobs.functions(), follows=False)
 INTERVALS: Final = Projection(
     "intervals",
     2,

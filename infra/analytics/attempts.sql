@@ -13,7 +13,7 @@ FROM (
                j.update_time, j.effective_time, j.delete_time, j.error, j.error_message, j.labels, j.spec, j.output, j.run_ids
         WHERE j.as_now
         UNION ALL
-        SELECT * FROM job_as_it_happened(j.name, %(position)s, %(time)s) WHERE NOT j.as_now
+        SELECT * FROM job_row_as_it_happened(j.name, %(position)s, %(time)s) WHERE NOT j.as_now
     ) AS was
 ) AS jobs
 WHERE end_time >= %(begin)s AND end_time < %(end)s AND {condition}

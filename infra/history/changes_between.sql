@@ -13,12 +13,12 @@ compared AS (
     LEFT JOIN LATERAL (
         SELECT CASE WHEN delete_time IS NULL THEN state ELSE 'DELETED' END AS state, {was} AS matches
         FROM (SELECT j.name, j.project, j.kind, etag(j.name, at.version) AS etag, at.*
-              FROM job_at(j.name, %(from_position)s) AS at) AS jobs
+              FROM job_row_at(j.name, %(from_position)s) AS at) AS jobs
     ) AS earlier ON true
     LEFT JOIN LATERAL (
         SELECT CASE WHEN delete_time IS NULL THEN state ELSE 'DELETED' END AS state, {now} AS matches
         FROM (SELECT j.name, j.project, j.kind, etag(j.name, at.version) AS etag, at.*
-              FROM job_at(j.name, %(to_position)s) AS at) AS jobs
+              FROM job_row_at(j.name, %(to_position)s) AS at) AS jobs
     ) AS later ON true
 )
 SELECT was, now, count(*), (array_agg(name ORDER BY name))[:%(limit)s]

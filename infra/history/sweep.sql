@@ -11,7 +11,7 @@ told AS MATERIALIZED (
     SELECT step.position, step.name, (
         SELECT delete_time IS NULL AND {condition}
         FROM (SELECT j.name, j.project, j.kind, etag(j.name, at.version) AS etag, at.*
-              FROM jobs AS j, job_at(step.name, step.position) AS at WHERE j.name = step.name) AS jobs
+              FROM jobs AS j, job_row_at(step.name, step.position) AS at WHERE j.name = step.name) AS jobs
     ) AS matches
     FROM swept AS step
     OFFSET 0
@@ -23,7 +23,7 @@ changes AS (
                 SELECT delete_time IS NULL AND {condition}
                 FROM (SELECT t.position - 1 AS position) AS step, LATERAL (
                     SELECT j.name, j.project, j.kind, etag(j.name, at.version) AS etag, at.*
-                    FROM jobs AS j, job_at(t.name, step.position) AS at WHERE j.name = t.name
+                    FROM jobs AS j, job_row_at(t.name, step.position) AS at WHERE j.name = t.name
                 ) AS jobs
              ) END, false)::integer AS change
     FROM told AS t

@@ -23,7 +23,7 @@ told AS MATERIALIZED (
     SELECT step.position, step.time, step.name, (
         SELECT delete_time IS NULL AND {condition}
         FROM (SELECT j.name, j.project, j.kind, etag(j.name, at.version) AS etag, at.*
-              FROM jobs AS j, job_as_it_happened(step.name, %(to_position)s, step.time) AS at
+              FROM jobs AS j, job_row_as_it_happened(step.name, %(to_position)s, step.time) AS at
               WHERE j.name = step.name) AS jobs
     ) AS matches
     FROM swept AS step
@@ -36,7 +36,7 @@ changes AS (
                 SELECT delete_time IS NULL AND {condition}
                 FROM (SELECT t.time - interval '1 microsecond' AS time) AS step, LATERAL (
                     SELECT j.name, j.project, j.kind, etag(j.name, at.version) AS etag, at.*
-                    FROM jobs AS j, job_as_it_happened(t.name, %(to_position)s, step.time) AS at
+                    FROM jobs AS j, job_row_as_it_happened(t.name, %(to_position)s, step.time) AS at
                     WHERE j.name = t.name
                 ) AS jobs
              ) END, false)::integer AS change

@@ -4,7 +4,7 @@ EXISTS (
     SELECT FROM (
         SELECT p.position, p.effective AS occurred_time, jobs.name, jobs.project, jobs.kind,
                etag(jobs.name, was.version) AS etag, was.*
-        FROM job_effects(jobs.name) AS p, LATERAL job_as_it_happened(jobs.name, {position}, p.effective) AS was
+        FROM job_effects(jobs.name) AS p, LATERAL job_row_as_it_happened(jobs.name, {position}, p.effective) AS was
     ) AS past
     WHERE {upto} AND {condition}
 )

@@ -10,7 +10,7 @@ FROM (
                j.update_time, j.effective_time, j.delete_time, j.error, j.error_message, j.labels, j.spec, j.output, j.run_ids
         WHERE j.last_position <= %(position)s AND j.update_time <= %(time)s
         UNION ALL
-        SELECT * FROM job_in_order(j.name, %(position)s, %(time)s)
+        SELECT * FROM job_row_in_order(j.name, %(position)s, %(time)s)
         WHERE j.last_position > %(position)s OR j.update_time > %(time)s
     ) AS was
     WHERE j.first_position <= %(position)s AND j.created <= %(time)s

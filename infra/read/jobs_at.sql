@@ -9,7 +9,7 @@ FROM (
                j.update_time, j.effective_time, j.delete_time, j.error, j.error_message, j.labels, j.spec, j.output, j.run_ids
         WHERE j.last_position <= %(position)s
         UNION ALL
-        SELECT * FROM job_at(j.name, %(position)s) WHERE NOT (j.last_position <= %(position)s)
+        SELECT * FROM job_row_at(j.name, %(position)s) WHERE NOT (j.last_position <= %(position)s)
     ) AS was
     WHERE j.first_position <= %(position)s AND j.created <= %(time)s::timestamptz + interval '1 day'
 ) AS jobs

@@ -1,2 +1,2 @@
 -- One job as the ledger knew it at a position, deleted or not.
-SELECT %(name)s::text, was.* FROM job_at(%(name)s, %(position)s) AS was
+SELECT %(name)s::text, was.* FROM job_row_at(%(name)s, %(position)s) AS was

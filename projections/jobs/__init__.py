@@ -95,7 +95,8 @@ def functions() -> tuple[Template, ...]:
         "effective": EFFECTIVE,
     }
     fold = Template(read(__name__, "fold"), folds)
-    return (fold, Template(read(__name__, "write")), *pasts)
+    landed = [Template(read(__name__, "landed"), past) for past in PASTS]
+    return (fold, Template(read(__name__, "write")), *pasts, *landed)
 
 
 def _fold(parts: Mapping[str, str]) -> Template:
@@ -128,8 +129,10 @@ REPLACED: Final = PRESENT | {
     "before": "false",
 }
 AT: Final = {
-    "function": "job_at",
+    "function": "job_row_at",
+    "landed": "job_at",
     "arguments": "of text, until bigint",
+    "values": "of, until",
     "types": "text, bigint",
     "meaning": "as the ledger knew it at a position",
     # `+ 0`: found by name, and not by position, of which nearly all are before `until`.
@@ -141,8 +144,10 @@ AT: Final = {
     "kept": "",
 }
 IN_ORDER: Final = AT | {
-    "function": "job_in_order",
+    "function": "job_row_in_order",
+    "landed": "job_in_order",
     "arguments": "of text, until bigint, at timestamptz",
+    "values": "of, until, at",
     "types": "text, bigint, timestamptz",
     "meaning": "the same as it happened, if each of its events took effect when it occurred",
     "events": "events",
@@ -150,8 +155,10 @@ IN_ORDER: Final = AT | {
     "place": "version",
 }
 AS_IT_HAPPENED: Final = AT | {
-    "function": "job_as_it_happened",
+    "function": "job_row_as_it_happened",
+    "landed": "job_as_it_happened",
     "arguments": "of text, until bigint, at timestamptz",
+    "values": "of, until, at",
     "types": "text, bigint, timestamptz",
     "meaning": "as it happened up to a time, as far as that was known at a position: the events that"
     " took effect by then",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+import socket
 import stat
 import sys
 import time
@@ -96,10 +97,11 @@ def web(answer: Callable[[Asked], tuple[int, bytes]] = lambda asked: (204, b""))
 
 
 @pytest.fixture
-def nowhere() -> str:
-    """An address at which nobody answers."""
-    with web() as gone:
-        return gone.url
+def nowhere() -> Iterator[str]:
+    """An address at which nobody answers, and that nobody else is given meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
 def program(source: str, *arguments: str) -> str:
