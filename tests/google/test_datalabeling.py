@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
 import httpx
 import pytest
 from googleapiclient.errors import HttpError
+from jobledger.domain.events import Event, ProgressReported
 from jobledger.domain.states import JobState as S
 
 from tests.clients import ENDED, EVERY_STATE, bring, discovered, refusal_of, tell
@@ -257,13 +259,14 @@ def test_a_deleted_job_was_stopped_the_moment_before(
         assert http.get(f"/v1beta1/{parent}/evaluationJobs", params=then).json() == {}
 
 
-def test_attempts_that_failed_are_shown_as_workers_told_of_them(
+def test_attempts_that_workers_reported_in_the_output_are_still_shown(
     jobs: Any, server: Server, name: str
 ) -> None:
     attempts = [
         {"attemptTime": "2026-01-31T12:00:00Z", "partialFailures": [{"code": 5, "message": "no"}]}
     ]
     tell(server, name, "started")
-    tell(server, name, "progressReported", output={"attempts": attempts, "state": "PAUSED"})
+    said = ProgressReported(output={"attempts": attempts, "state": "PAUSED"})
+    server.ledger.append_many([Event(name, 3, said, datetime.now(UTC))])
     shown = jobs.get(name=name).execute()
     assert (shown["attempts"], shown["state"]) == (attempts, "RUNNING")

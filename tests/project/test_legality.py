@@ -32,6 +32,7 @@ from tests.checkout import ROOT
 from tests.evaluation_jobs import make_job, spec_of, told
 
 EXPLAINED: Final = {
+    "infra/access/required.py": "which reports change a job as a command does, and which nobody makes; test_http_access.py compares it with the routes",
     "infra/bench/past.py": "the statement that somebody would write by hand, and the questions asked beside it",
     "infra/google/ml/methods.py": "ml v1's own names: of these states errorMessage gives the reason",
     "infra/google/wire/queue.py": "ml v1 gives QUEUED jobs a place in the line",
@@ -39,7 +40,6 @@ EXPLAINED: Final = {
     "infra/google/vertex/resources.py": "Vertex AI's own names, and a dialect narrows commands: only a running job is paused",
     "infra/google/wire/resources.py": "Google shows a job that expired with an error of its own",
     "infra/history/explain.py": "which events people cause, and which say nothing of the state",
-    "infra/http/native/reports.py": "events that nobody reports: they come of a command, or of a contradiction",
     "infra/google/vertex/operations.py": "events that an operation of Google's is of",
     "infra/transfer/google_cluster.py": "what a trace's row may stand for; the table says which of these may follow",
     "infra/web/history.py": "events that a page marks as failures",

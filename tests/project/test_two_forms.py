@@ -15,7 +15,7 @@ NOT_FOR_ASYNCIO = {
     "seal": "checkpoint",
 }
 """What AsyncLedger lacks, and why: or the name that it has it by."""
-ONLY_FOR_ASYNCIO = {"events_after", "run"}
+ONLY_FOR_ASYNCIO = {"events_after", "history_page", "run"}
 ITERATIONS = {"events", "scan"}
 
 
