@@ -20,6 +20,7 @@ MAX_SOCKET_FOLDER: Final = 85
 """Characters: with the socket's name a path has room for 107 on Linux, 103 elsewhere."""
 START_SECONDS: Final = 10
 MAP: Final = "jobledger"
+ROLES: Final = ("all", "postgres")
 HBA: Final = f"# Written by jobledger at each start.\nlocal all all peer map={MAP}\n"
 
 
@@ -67,7 +68,8 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
     def _write_rules(self) -> bool:
         """Who is let in; whether that was something else."""
         users = {pwd.getpwuid(uid).pw_name for uid in self._trusted()}
-        ident = "".join(f'{MAP} "{user}" all\n' for user in sorted(users))
+        # PostgreSQL 15 takes `all` for a role's name; 16 and later for any role.
+        ident = "".join(f'{MAP} "{user}" {role}\n' for user in sorted(users) for role in ROLES)
         changed = False
         for name, text in (("pg_hba.conf", HBA), ("pg_ident.conf", ident)):
             file = self.pgdata / name
