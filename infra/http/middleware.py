@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import time
 from collections.abc import Iterable
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import unquote
 
 import orjson
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.infra.errors import DeadlineExceededError, ForeignRequestError
+from jobledger.infra.errors import ForeignRequestError
 from jobledger.infra.google.wire.status import Status, status_of
+from jobledger.infra.http.deadlines import Deadline, Deadlines
 from jobledger.infra.http.origin import Hosts, check_site
 from jobledger.infra.http.protocol import GUARD_HEADERS, WHOLE
 from jobledger.infra.http.request_body import BodyTooLargeError, accept_body, read_body
@@ -44,6 +44,7 @@ class RequestMiddleware:
         self._app = app
         self._server = server
         self._hosts = Hosts(server.limits.hosts)
+        self._deadlines = Deadlines(server.limits.deadline)
         self._log = RequestLog(LOG.name) if LOG.isEnabledFor(logging.INFO) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,7 +102,7 @@ class RequestMiddleware:
         if scope["path"] == STREAM:
             await self._app(scope, receive, answer)
             return
-        with _Deadline(server.limits.deadline) as deadline:
+        with Deadline(self._deadlines) as deadline:
             body = b""
             # A GET's body says nothing, and is not waited for.
             if method != "GET" or b"content-length" in headers:
@@ -115,35 +116,6 @@ class RequestMiddleware:
                 await self._app(scope, _once(scope, body, receive), answer)
             finally:
                 server.working.give(caller)
-
-
-class _Deadline:
-    """What asyncio.timeout does, in a third of the time: every request comes through here."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._passed = False
-        self._over = False
-
-    def __enter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        assert task is not None
-        self._task = task
-        self._timer = loop.call_later(self._seconds, self.abandon)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._timer.cancel()
-        self._over = True
-        if self._passed and kind is asyncio.CancelledError:
-            raise DeadlineExceededError(self._seconds) from None
-
-    def abandon(self) -> None:
-        """Ends the work: the time is over, or nobody waits for the answer any more."""
-        if not self._over:
-            self._passed = True
-            self._task.cancel()
 
 
 class _Answer:
