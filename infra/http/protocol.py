@@ -54,6 +54,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def __init__(self, swept: _Swept, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._swept = swept
+        self.waits_since: float | None = None
         self._received = 0
         """Bytes of the request that is coming, but for its body."""
         self._whole = 0
@@ -88,15 +89,20 @@ class LimitedProtocol(HttpToolsProtocol):
         self._received = 0
         self._whole += 1
         if self._whole > 0:
-            self._open.work(self)
+            self.waits_since = None
         self.scope["state"][WHOLE] = True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         self._whole -= 1
         if self._whole <= 0:
-            self._open.wait(self)
-        super().on_response_complete()
+            self.waits_since = self.loop.time()
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        # As there, but without a timer for each answer: whoever waits is swept out.
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
 
     @property
     def in_body(self) -> bool:

@@ -8,6 +8,7 @@ a new one when there are too many. One whose request is whole never does.
 import ipaddress
 import resource
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Final, Protocol
 
 HEAD_SECONDS: Final = 10.0
@@ -22,6 +23,9 @@ RESERVED_FILES: Final = 128
 
 class Connection(Protocol):
     """A connection as its protocol has it."""
+
+    waits_since: float | None
+    """Since when it owes a request, or a part of one, in seconds; None while one is in work."""
 
     @property
     def in_body(self) -> bool:
@@ -42,8 +46,8 @@ class Connections:
         self._most = most_connections if most is None else most
         self._address: dict[Connection, str] = {}
         self._of: dict[str, int] = {}
-        self._waiting: dict[Connection, float] = {}
-        """Since when, the oldest first."""
+        self._oldest: dict[str, list[tuple[float, Connection]]] = {}
+        """Of an address, those that waited when they were last sorted; the longest waiting is the last."""
 
     def __len__(self) -> int:
         return len(self._address)
@@ -53,7 +57,7 @@ class Connections:
         network = _network(address)
         self._address[connection] = network
         self._of[network] = self._of.get(network, 0) + 1
-        self._waiting[connection] = self._clock()
+        connection.waits_since = self._clock()
         most = self._most()
         if self._of[network] > max(1, most // 2):
             self._make_room(network)
@@ -65,40 +69,49 @@ class Connections:
         network = self._address.pop(connection, None)
         if network is None:
             return
-        self._waiting.pop(connection, None)
         self._of[network] -= 1
         if not self._of[network]:
             del self._of[network]
-
-    def work(self, connection: Connection) -> None:
-        """A request of the connection has come whole."""
-        self._waiting.pop(connection, None)
-
-    def wait(self, connection: Connection) -> None:
-        """The connection owes something from now on: a request was answered, or a new one has begun."""
-        if connection in self._address:
-            self._waiting.pop(connection, None)
-            self._waiting[connection] = self._clock()
+            self._oldest.pop(network, None)
 
     def sweep(self) -> None:
         """Closes those that took too long."""
         now = self._clock()
         late = [
             connection
-            for connection, since in self._waiting.items()
-            if now - since > (BODY_SECONDS if connection.in_body else HEAD_SECONDS)
+            for connection in self._address
+            if connection.waits_since is not None
+            and now - connection.waits_since
+            > (BODY_SECONDS if connection.in_body else HEAD_SECONDS)
         ]
         for connection in late:
             self._abort(connection)
 
     def _make_room(self, network: str) -> None:
         """Closes the connection of that address that has waited longest."""
-        for connection in self._waiting:
-            if self._address[connection] == network:
-                self._abort(connection)
-                return
-        # All others are in work: the last one goes, which has only just come.
-        self._abort(next(reversed(self._address)))
+        found = self._longest_waiting(network)
+        if found is None:
+            self._oldest[network] = self._sorted(network)
+            found = self._longest_waiting(network)
+        # If all others are in work the last one goes, which has only just come.
+        self._abort(found or next(reversed(self._address)))
+
+    def _longest_waiting(self, network: str) -> Connection | None:
+        """From those that were sorted: what was left out then has waited for less time."""
+        oldest = self._oldest.get(network, [])
+        while oldest:
+            since, connection = oldest.pop()
+            if connection.waits_since == since and connection in self._address:
+                return connection
+        return None
+
+    def _sorted(self, network: str) -> list[tuple[float, Connection]]:
+        waiting = [
+            (connection.waits_since, connection)
+            for connection, address in reversed(self._address.items())
+            if address == network and connection.waits_since is not None
+        ]
+        return sorted(waiting, key=itemgetter(0), reverse=True)
 
     def _abort(self, connection: Connection) -> None:
         self.close(connection)

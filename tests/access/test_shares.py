@@ -26,6 +26,7 @@ class Fake:
     def __init__(self) -> None:
         self.in_body = False
         self.is_open = True
+        self.waits_since: float | None = None
 
     def abort(self) -> None:
         self.is_open = False
@@ -64,10 +65,10 @@ def test_connections_never_exceed_the_limit_and_those_in_work_are_kept(
                 connections.close(one)
             elif what == "work":
                 working.add(id(one))
-                connections.work(one)
+                one.waits_since = None
             else:
                 working.discard(id(one))
-                connections.wait(one)
+                one.waits_since = now
             if not one.is_open:
                 working.discard(id(one))
         still = [one for one in opened if one.is_open]
@@ -88,7 +89,7 @@ def test_a_head_has_less_time_than_a_body_and_one_in_work_all_of_it() -> None:
     for one in (head, body, work):
         connections.open(one, "a")
     body.in_body = True
-    connections.work(work)
+    work.waits_since = None
     now = HEAD_SECONDS + 0.1
     connections.sweep()
     assert (head.is_open, body.is_open, work.is_open) == (False, True, True)
