@@ -49,11 +49,22 @@ def parse_report(type_: str, given: Mapping[str, Any]) -> Data:
         return _mended(type_, given)
 
 
+def reported_type(report: Data) -> str:
+    """The type of event that was reported, also of a report that cannot be read."""
+    return report.report if isinstance(report, Unreadable) else type(report).__name__
+
+
+def with_fields(report: Data, given: JsonObject) -> Data:
+    """The report with these fields of its data; raises InvalidFieldError for those its type does not take."""
+    if isinstance(report, Unreadable):
+        return report.model_copy(update={"data": report.data | given})
+    return parse_data(type(report).__name__, report.json_object() | given)
+
+
 def mended(report: Data) -> Data:
     """A report that was parsed and cannot be encoded, so that it can; raises InvalidFieldError as parse_report."""
-    if isinstance(report, Unreadable):
-        return _mended(report.report, report.data)
-    return _mended(type(report).__name__, report.json_object())
+    said = report.data if isinstance(report, Unreadable) else report.json_object()
+    return _mended(reported_type(report), said)
 
 
 def encoded(report: Data) -> tuple[Data, bytes]:

@@ -11,6 +11,7 @@ from typing import Final
 
 from jobledger.domain.data import Data
 from jobledger.domain.events import EVENT_TYPES
+from jobledger.domain.reports import reported_type
 from jobledger.domain.run_events import RUN_EVENTS
 from jobledger.infra.access.tokens import Role
 
@@ -57,10 +58,10 @@ _NONE: Final[Mapping[str, Role]] = {}
 
 def required_for_report(data: Data) -> Role:
     """The role that a report takes: that of its type, or more for what it says."""
-    type_ = type(data).__name__
+    type_ = reported_type(data)
     role = _OF_TYPE[type_]
     for field, needed in FIELDS.get(type_, _NONE).items():
-        if getattr(data, field) is not None:
+        if getattr(data, field, None) is not None:
             role = max(role, needed)
     return role
 

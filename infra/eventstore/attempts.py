@@ -2,7 +2,8 @@
 
 from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.events import MAX_ATTEMPT, parse_data
+from jobledger.domain.events import MAX_ATTEMPT
+from jobledger.domain.reports import with_fields
 from jobledger.domain.values.names import parse_text
 from jobledger.infra.eventstore.verbs import About
 
@@ -21,8 +22,7 @@ def with_attempt(data: Data, about: About) -> tuple[Data, About]:
         "runId": parse_text("run_id", run_id),  # type: ignore[arg-type]  # It is checked there.
     }
     given = {field: value for field, value in named.items() if value is not None}
-    said = parse_data(type(data).__name__, data.json_object() | given) if given else data
-    return said, rest  # type: ignore[return-value]  # What is left of it is an About.
+    return with_fields(data, given) if given else data, rest  # type: ignore[return-value]  # What is left of it is an About.
 
 
 def parse_attempt(attempt: object) -> int:

@@ -15,10 +15,18 @@ from hypothesis import strategies as st
 from jobledger.domain.errors import InvalidFieldError, UnknownEventTypeError
 from jobledger.domain.events import EVENT_TYPES, parse_data, read_data
 from jobledger.domain.job import Job, judge
-from jobledger.domain.reports import Unreadable, encoded, mended, parse_report, storable
+from jobledger.domain.reports import (
+    Unreadable,
+    encoded,
+    mended,
+    parse_report,
+    reported_type,
+    storable,
+)
 from jobledger.domain.values import canonical
 from jobledger.domain.values.mending import MARKS
 from jobledger.infra import Ledger
+from jobledger.infra.eventstore.attempts import with_attempt
 from jobledger.infra.eventstore.write_path import Report
 
 NAME = "projects/p/jobs/a"
@@ -209,6 +217,17 @@ def test_a_report_that_says_nothing_readable_is_kept_whole_as_contradicted() -> 
     kept = fact.json_object()["data"]
     assert kept["report"] == "LabelsChanged"
     assert kept[MARKS] == [{"path": "labels", "given": ["a=b"]}]
+
+
+@pytest.mark.parametrize("type_", sorted(set(EVENT_TYPES) - {"Created"}))
+def test_a_report_that_names_an_attempt_is_kept_whatever_else_it_says(type_: str) -> None:
+    said = {field: object() for field in (*EVENT_TYPES[type_].model_fields, "x")}
+    about: Any = {"attempt": 2, "run_id": "r"}
+    named, rest = with_attempt(parse_report(type_, said), about)
+    kept, stored = encoded(named)
+    assert reported_type(kept) == type_
+    assert b'"attempt":2' in stored
+    assert rest == {}
 
 
 def test_nothing_personal_is_put_where_it_would_be_stored_in_the_clear() -> None:

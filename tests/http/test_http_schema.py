@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from jobledger.domain.data import Data
 from jobledger.domain.events import Created, Event, Failed, Paused, Started, Succeeded, Updating
+from jobledger.infra.access.tokens import Role, Tokens
 from jobledger.infra.google.vertex.resources import RESOURCES
 from jobledger.infra.google.wire import messages
 from jobledger.infra.google.wire.messages import Api
@@ -30,6 +31,7 @@ from schemathesis.core import NOT_SET
 from schemathesis.core.result import Ok
 
 from tests.http.test_http import document, refusal
+from tests.http.test_http_access import role_of
 from tests.http.test_http_stream import STREAM
 from tests.servers import Server, new_server
 
@@ -240,3 +242,55 @@ def test_whatever_is_asked_is_answered_or_refused_with_a_status(
     assert answers[200] > CASES // 10  # It was not all nonsense.
     bad = [record for record in lived.logs if record.get("level") not in {"INFO", "WARNING"}]
     assert bad == []
+
+
+SECRET = "hushed-up"
+"""What another project's jobs are called, and say."""
+
+
+@pytest.fixture(scope="module")
+def guarded(dsn: str) -> Iterator[tuple[Server, dict[Role, str]]]:
+    """A server with such jobs, with jobs of another project, and a token of each role in the first one."""
+    with new_server(dsn) as server:
+        server.ledger.append_many(_events())
+        for kind in KINDS:
+            server.ledger.create(
+                f"projects/other/{kind}/{SECRET}", {"team": "a"}, spec={"displayName": SECRET}
+            )
+        tokens = Tokens(server.ledger.pool)
+        yield server, {role: tokens.create(f"my-{role}", role, "p") for role in Role}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
+@pytest.mark.parametrize("role", Role, ids=str)
+@pytest.mark.parametrize("surface", SURFACES)
+def test_whatever_a_role_asks_it_does_what_it_may_in_its_project(
+    guarded: tuple[Server, dict[Role, str]], surface: str, role: Role
+) -> None:
+    server, secrets = guarded
+    refused = 0
+    with server.client(headers={"authorization": f"Bearer {secrets[role]}"}) as client:
+
+        @settings(
+            max_examples=CASES // AT_ONCE // 10,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(cases(document(server), surface))
+        def hold(some: list[Case[Any]]) -> None:
+            nonlocal refused
+            for case in some:
+                answer = ask(client, case)
+                check(answer)
+                assert SECRET not in answer.text
+                assert answer.status_code != 401
+                refused += answer.status_code == 403
+                if role < role_of(case.method, case.operation.path):
+                    assert answer.status_code != 200, (case.method, case.operation.path)
+
+        hold()
+    assert refused > 0 or role >= Role.OPERATOR  # Of these little is kept back.
