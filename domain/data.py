@@ -32,7 +32,7 @@ class Status(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
-    code: int = Field(ge=0, lt=len(CODES))
+    code: int = Field(ge=0, lt=len(CODES), strict=True)
     message: str
 
 

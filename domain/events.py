@@ -52,7 +52,7 @@ class Created(Data):
 
     labels: Labels = {}
     spec: JsonObject = {}
-    inferred: bool = False
+    inferred: bool = Field(default=False, strict=True)
 
 
 class Queued(Data):
@@ -64,7 +64,7 @@ class Queued(Data):
 
     schema_number: ClassVar[int] = 2
 
-    queue_position: int | None = Field(default=None, ge=0)
+    queue_position: int | None = Field(default=None, ge=0, strict=True)
     attempts_begun: AttemptsBegun = 0
     run_id: RunId = None
 
@@ -85,7 +85,7 @@ class Started(Data):
 
     attempts_begun: AttemptsBegun = 0
     run_id: RunId = None
-    inferred: bool = False
+    inferred: bool = Field(default=False, strict=True)
 
 
 class Updating(Data):

@@ -19,8 +19,8 @@ def _utc(text: str) -> str:
 
 Utc = Annotated[str, AfterValidator(_utc)]
 """RFC 3339, in UTC."""
-Run = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
+Run = Annotated[int, Field(strict=True, ge=1)]
+Count = Annotated[int, Field(strict=True, ge=0)]
 
 
 class RunEvent(Data):
@@ -58,7 +58,7 @@ class LabelingRequested(RunEvent):
     aggregation: str = "MAJORITY_VOTE"
     instruction: str = ""
     labels: list[str] = []
-    multi_label: bool = False
+    multi_label: bool = Field(default=False, strict=True)
 
 
 class LabelingCompleted(RunEvent):

@@ -6,10 +6,19 @@ from urllib.parse import parse_qsl
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values import canonical
+from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.google.labeling import methods as datalabeling_v1beta1
 from jobledger.infra.google.ml import methods as ml_v1
 from jobledger.infra.google.vertex import methods as aiplatform_v1
-from jobledger.infra.google.wire.calls import Call, Method, Methods, allowed, said_by
+from jobledger.infra.google.wire.calls import (
+    AS_OF,
+    Call,
+    Method,
+    Methods,
+    allowed,
+    moment_of,
+    said_by,
+)
 from jobledger.infra.google.wire.masks import camel, parse_partial, select
 from jobledger.infra.google.wire.receipts import receipts
 from jobledger.infra.http.middleware import encode, send_json
@@ -27,6 +36,7 @@ IGNORED: Final = frozenset(
 )  # fmt: skip
 """Parameters that any method may carry; but for `fields` and `alt` they say nothing here."""
 MAX_PARAMETERS: Final = 100
+PRUNED_BEFORE: Final = b"x-jobledger-pruned-before"
 _ALT: Final = re.compile(r"json(;enum-encoding=int)?")
 
 
@@ -55,7 +65,20 @@ async def answer(server: ServerContext, scope: Scope, send: Send) -> None:
         raise
     shown = select(answered, parse_partial(fields)) if fields else answered
     content = await server.ledger.decrypt_json(encode(shown))
-    await send_json(send, 200, content)
+    await send_json(send, 200, content, await _pruned(call, scope["path"]))
+
+
+async def _pruned(call: Call, path: str) -> list[tuple[bytes, bytes]]:
+    """The header that says of an answer about the past that jobs were pruned.
+
+    Google's messages have no field for it.
+    """
+    if AS_OF.isdisjoint(call.query):
+        return []
+    as_of, clock = await moment_of(call)
+    _, _, name = path.strip("/").partition("/")
+    before = (await call.ledger.moment(as_of, clock, name)).pruned_past
+    return [] if before is None else [(PRUNED_BEFORE, str(time_text(before)).encode())]
 
 
 def _query(method: Method, text: bytes) -> tuple[dict[str, str], str]:

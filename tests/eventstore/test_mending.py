@@ -180,6 +180,17 @@ def test_a_code_that_is_none_of_googles_stands_beside(code: Any, kept: dict[str,
     assert stored == kept
 
 
+@pytest.mark.parametrize(
+    ("type_", "field", "given"),
+    [("Failed", "error", {"code": True, "message": "x"}), ("Failed", "error", {"code": "5", "message": "x"}),
+     ("Failed", "error", {"code": 5.0, "message": "x"}), ("Queued", "queuePosition", "3"),
+     ("Queued", "queuePosition", True), ("Started", "inferred", "yes"), ("Started", "inferred", 1)],
+)  # fmt: skip
+def test_what_is_taken_for_something_else_is_marked(type_: str, field: str, given: Any) -> None:
+    report, _ = encoded(parse_report(type_, {field: given}))
+    assert report.json_object()[MARKS]
+
+
 def test_a_code_of_googles_is_no_news() -> None:
     for code in range(17):
         assert said("Failed", {"error": {"code": code}}) == {"error": {"code": code, "message": ""}}

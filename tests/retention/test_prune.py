@@ -410,6 +410,14 @@ def test_a_past_that_was_pruned_says_so(busy: Ledger, dsn: str, cli: Cli, tmp_pa
         answer = client.get("/ledger/v1/jobs", params={"asOf": "@40"}).json()
         assert answer["prunedBefore"] == f"{before:%Y-%m-%dT%H:%M:%S.%fZ}"
         assert "prunedBefore" not in client.get("/ledger/v1/jobs").json()
+        google = {
+            at: client.get("/v1/projects/p/jobs", params={"readTime": at} if at else {})
+            for at in ("@40", "")
+        }
+        told = {
+            at: answer.headers.get("x-jobledger-pruned-before") for at, answer in google.items()
+        }
+        assert told == {"@40": f"{before:%Y-%m-%dT%H:%M:%S.%fZ}", "": None}
         events = client.get("/ledger/v1/events", params={"pageSize": 1_000}).json()
         positions = [event["position"] for event in events["events"]]
         hidden = {n for a, b in events["prunedPositions"] for n in range(a, b + 1)}
