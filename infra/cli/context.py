@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
 import typer
-from jobledger.domain.values.moments import Clock, Moment
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.moments import AtTime, Clock, Moment, parse_as_of
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.cli.printer import Printer
 from jobledger.infra.eventstore.json_view import time_text
@@ -116,3 +117,20 @@ def print_json_lines(values: Iterable[Any]) -> None:
     """One JSON document a line."""
     for value in values:
         typer.echo(orjson.dumps(value).decode())
+
+
+def past_time(text: str, option: str) -> datetime:
+    """The time that an option means: `90 days ago`, `yesterday`, ISO 8601 (UTC if it names no zone).
+
+    Raises InvalidFieldError for what is no time, and for a time that is not yet.
+    """
+    now = datetime.now(UTC)
+    try:
+        meant = parse_as_of(text, Clock.RECORDED, now)
+    except InvalidFieldError as error:
+        raise InvalidFieldError(option, error.why) from error
+    if not isinstance(meant, AtTime):
+        raise InvalidFieldError(option, f"{text!r} is no time")
+    if meant.time > now:
+        raise InvalidFieldError(option, f"{text!r} is not yet: it is {time_text(now)}")
+    return meant.time

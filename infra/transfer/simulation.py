@@ -9,6 +9,7 @@ from jobledger.domain import events as e
 from jobledger.domain.data import Data, Status
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job, evolve, judge
+from jobledger.domain.states import TERMINAL
 
 BEGIN: Final = datetime(2026, 6, 1, tzinfo=UTC)
 """A Monday; the week is the same whenever it is simulated."""
@@ -23,23 +24,32 @@ ERRORS: Final = (
 )
 
 
-def simulate(jobs: int, seed: int, project: str) -> Iterator[Event]:
-    """The events of that many jobs, job by job; the same for the same seed."""
+def simulate(jobs: int, seed: int, project: str, end: datetime | None = None) -> Iterator[Event]:
+    """The events of that many jobs, job by job; the same for the same seed and end.
+
+    With an `end` (UTC) the week is the one before it, and whatever would still run then expires.
+    """
+    begin = BEGIN if end is None else end - WEEK
     for number in range(jobs):
         random = Random(f"{seed}/{number}")  # noqa: S311 - not for secrets
         name = f"projects/{project}/jobs/sim_{seed}_{number:06d}"
-        yield from _history(name, random, random.random() * WEEK + BEGIN)
+        yield from _history(name, random, random.random() * WEEK + begin, end)
 
 
-def _history(name: str, random: Random, begin: datetime) -> Iterator[Event]:
+def _history(name: str, random: Random, begin: datetime, end: datetime | None) -> Iterator[Event]:
     job, team = Job(name=name), random.choice(TEAMS)
     actor = f"{team}@scheduler"
     for wait, report in _reports(random, team):
         begin += timedelta(seconds=wait)
+        if end is not None and begin >= end:
+            break
         for fact in judge(report, job):
             event = Event(name, job.version + 1, fact, begin, actor)
             job = evolve(job, event)
             yield event
+    if end is not None and job.state not in TERMINAL:
+        expired = e.Expired(reason="its time was over at the end of the week")
+        yield Event(name, job.version + 1, expired, end, "scheduler")
 
 
 def _reports(random: Random, team: str) -> Iterator[tuple[float, Data]]:

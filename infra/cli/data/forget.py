@@ -2,14 +2,12 @@
 
 import getpass
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.values.moments import AtTime, Clock, parse_as_of
-from jobledger.infra.cli.context import ERR, OUT, Json, print_json, say, target
+from jobledger.infra.cli.context import ERR, OUT, Json, past_time, print_json, say, target
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.retention.archive import Export
 from jobledger.infra.retention.erase import check_subject
@@ -57,7 +55,7 @@ def prune(
     file = to or exported
     if file is None or (to and exported):
         raise InvalidFieldError("to", "takes --to FILE, or --exported FILE of an export there is")
-    time = _time(before)
+    time = past_time(before, "before")
     with target(context).open() as ledger:
         export = Export(file, is_there=exported is not None)
         pruned = ledger.prune(time, export, getpass.getuser())
@@ -78,14 +76,3 @@ def _ask(question: str) -> None:
         raise InvalidFieldError("yes", "nobody can be asked here: say --yes")
     ERR.print(question, markup=False)
     typer.confirm("Erase?", abort=True, err=True)
-
-
-def _time(text: str) -> datetime:
-    """As elsewhere: `90 days ago`, `yesterday`, ISO 8601 (UTC if it names no zone)."""
-    try:
-        meant = parse_as_of(text, Clock.RECORDED, datetime.now(UTC))
-    except InvalidFieldError as error:
-        raise InvalidFieldError("before", error.why) from error
-    if not isinstance(meant, AtTime):
-        raise InvalidFieldError("before", f"{text!r} is no time")
-    return meant.time

@@ -16,7 +16,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.canonical import decode_given
 from jobledger.domain.values.labels import google_key, google_value, parse_labels
-from jobledger.infra.cli.context import ERR, OUT, JobName, Json, print_json, target
+from jobledger.infra.cli.context import ERR, OUT, JobName, Json, past_time, print_json, target
 from jobledger.infra.cli.jobs.child import Command, run_as_job
 from jobledger.infra.errors import InputError
 from jobledger.infra.eventstore.json_view import event_json, job_json
@@ -120,14 +120,20 @@ def simulate(
     context: typer.Context,
     jobs: Annotated[int, typer.Option(min=1, help="How many jobs.")] = 1_000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same histories.")] = 1,
+    end: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="The end of the week, such as 'today': all jobs ended by then."
+        ),
+    ] = None,
 ) -> None:
-    """Make up a small cluster's week, in June 2026."""
+    """Make up a small cluster's week: the first one of June 2026, unless you say its end."""
     aim = target(context)
-    total = sum(1 for _ in simulated(jobs, seed, aim.project))
+    until = None if end is None else past_time(end, "end")
+    events = partial(simulated, jobs, seed, aim.project, until)
     with aim.open() as ledger, _bar(MofNCompleteColumn()) as progress:
-        bar = progress.add_task("simulating", total=total)
-        events = simulated(jobs, seed, aim.project)
-        written = ledger.append_many(progress.track(events, task_id=bar))
+        bar = progress.add_task("simulating", total=sum(1 for _ in events()))
+        written = ledger.append_many(progress.track(events(), task_id=bar))
     OUT.print(f"{jobs} jobs, {written} events")
 
 
