@@ -41,7 +41,9 @@ def connected(server: Server) -> Iterator[Clients]:
     def client(cls: Any) -> Any:
         return cls(transport=cls.get_transport_class("grpc")(channel=channel))
 
-    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+    # A connection of its own: channels to one address share one otherwise.
+    own = (("grpc.use_local_subchannel_pool", 1),)
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}", own) as channel:
         yield Clients(
             channel, v, d,
             client(v.JobServiceClient), client(v.PipelineServiceClient),

