@@ -142,9 +142,12 @@ class Failed(Data):
 
 
 class Expired(Data):
-    """Its time ran out before it ended."""
+    """Its time ran out before it ended. `lost`: its heartbeats stopped, and nobody saw how it ended."""
+
+    schema_number: ClassVar[int] = 2
 
     reason: str | None = None
+    lost: bool = False
 
 
 class Retried(Data):
@@ -270,6 +273,7 @@ UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
     ("Preparing", 1): _set_aside("attemptsBegun", "runId"),
     ("Started", 1): _set_aside("attemptsBegun", "runId", "inferred"),
     ("Retried", 1): _set_aside("attemptsBegun", "runId"),
+    ("Expired", 1): _set_aside("lost"),
 }
 """(type, schema) to the function that makes such data into that of the next schema."""
 

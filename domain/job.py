@@ -66,6 +66,7 @@ from jobledger.domain.states import (
     Standing,
     allowed,
     begins_attempt,
+    ends_lost,
     state_after,
 )
 from jobledger.domain.values.canonical import JsonObject
@@ -418,13 +419,14 @@ def judge(
 
     `at` is when it occurred, None for now. A report on an attempt that nobody began is preceded by
     the beginning of that attempt, inferred. A late report that fits where it happened is recorded as
-    placed there (see placing.py); `past` are all events of the job, to find that out. Raises
+    placed there (see placing.py), and the end of a job whose heartbeats had stopped is recorded as it
+    is; `past` are all events of the job, to find that out. Raises
     PastNeededError if they are needed and not given, and JobNotFoundError for a report on a job
     that nobody created.
     """
     if job.kind == EVALUATION_JOBS:
         check_reported(report)
-    facts = _judged(report, job, at)
+    facts = _judged(report, job, at, past)
     is_allowed = not isinstance(facts[0], e.Contradicted)
     found = late(report, job, at, is_allowed=is_allowed) if len(facts) == 1 else None
     placement = None if found is None else find_place(found, job, past)
@@ -433,7 +435,7 @@ def judge(
     return (e.place(report if not is_allowed else facts[0], placement),)
 
 
-def _judged(report: Data, job: Job, at: datetime | None) -> tuple[Data, ...]:
+def _judged(report: Data, job: Job, at: datetime | None, past: Past | None) -> tuple[Data, ...]:
     """The same in the order in which it is recorded."""
     event, standing = type(report).__name__, job.standing
     ahead = attempts_ahead(report, job, at)
@@ -444,8 +446,18 @@ def _judged(report: Data, job: Job, at: datetime | None) -> tuple[Data, ...]:
         return inferred
     if standing is NOTHING:
         raise JobNotFoundError(job.name, reported=True)
+    if ahead == 0 and ends_lost(event, standing, job.kind) and _was_lost(job, past):
+        return (report,)
     state = "DELETED" if standing is GONE else standing.name
     return (e.Contradicted(report=event, state=state, data=report.json_object()),)
+
+
+def _was_lost(job: Job, past: Past | None) -> bool:
+    """Whether the job is in its state only because its heartbeats stopped."""
+    if not past or past[-1].version != job.version:
+        raise PastNeededError(job.name)
+    entered = [event.data for event in in_effect(past) if state_after(event.type) is not None]
+    return isinstance(entered[-1], e.Expired) and entered[-1].lost
 
 
 def _attempts_begun(report: Data, job: Job, ahead: int, at: datetime | None) -> int | None:

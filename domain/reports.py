@@ -143,7 +143,7 @@ class _Fields:
                 self._put(field, self._mender.as_text(value, field))
             case "queuePosition":
                 self._put(field, self._count(field, value))
-            case "inferred" if not isinstance(value, bool):
+            case "inferred" | "lost" if not isinstance(value, bool):
                 self._beside(field, value)
         return True
 

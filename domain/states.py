@@ -54,6 +54,8 @@ UNSUCCESSFUL: Final = frozenset({S.FAILED, S.EXPIRED})
 """Ended without a result, though nobody asked for that."""
 RENEWABLE: Final = ANY - {S.CANCELLING}
 """A new attempt may begin."""
+PRESUMED: Final = frozenset({S.EXPIRED})
+"""What a job whose heartbeats stopped is taken to be, until somebody reports how it ended."""
 
 
 class RunRule(Enum):
@@ -68,6 +70,7 @@ class Rule(NamedTuple):
     """What an event may follow, and the state it leads to (None: it stays as it was).
 
     A report that begins a new attempt may follow `again` too, and `named` if it names that attempt.
+    It may follow `lost` if the job was only taken to have ended, because its heartbeats stopped.
     """
 
     after: frozenset[Standing]
@@ -75,6 +78,7 @@ class Rule(NamedTuple):
     run: RunRule | None = None
     again: frozenset[JobState] = frozenset()
     named: frozenset[JobState] = frozenset()
+    lost: frozenset[JobState] = frozenset()
 
 
 def _rule(
@@ -83,8 +87,9 @@ def _rule(
     run: RunRule | None = None,
     again: frozenset[JobState] = frozenset(),
     named: frozenset[JobState] = frozenset(),
+    lost: frozenset[JobState] = frozenset(),
 ) -> Rule:
-    return Rule(frozenset[Standing](after), to, run, again, named)
+    return Rule(frozenset[Standing](after), to, run, again, named, lost)
 
 
 LIFECYCLE: Final[dict[str, Rule]] = {
@@ -97,10 +102,10 @@ LIFECYCLE: Final[dict[str, Rule]] = {
     "Paused": _rule(WAITING | {S.RUNNING}, S.PAUSED),
     "Resumed": _rule({S.PAUSED}, S.QUEUED),
     "Cancelling": _rule(MAY_EXECUTE, S.CANCELLING),
-    "Cancelled": _rule(LIVE, S.CANCELLED),
-    "Succeeded": _rule(LIVE - {S.PAUSED}, S.SUCCEEDED),
-    "PartiallySucceeded": _rule(ACTIVE, S.PARTIALLY_SUCCEEDED),
-    "Failed": _rule(LIVE, S.FAILED),
+    "Cancelled": _rule(LIVE, S.CANCELLED, lost=PRESUMED),
+    "Succeeded": _rule(LIVE - {S.PAUSED}, S.SUCCEEDED, lost=PRESUMED),
+    "PartiallySucceeded": _rule(ACTIVE, S.PARTIALLY_SUCCEEDED, lost=PRESUMED),
+    "Failed": _rule(LIVE, S.FAILED, lost=PRESUMED),
     "Expired": _rule(MAY_EXECUTE, S.EXPIRED),
     "Retried": _rule(TERMINAL, S.QUEUED, again=EXECUTING, named=RENEWABLE),
     "ProgressReported": _rule(LIVE, None),
@@ -143,6 +148,12 @@ def begins_attempt(event: str, standing: Standing, kind: str = "jobs", *, named:
     """Whether a report of that type may begin a new attempt in that state; `named`: it names the attempt."""
     rule = (EVALUATION if kind == EVALUATION_JOBS else LIFECYCLE).get(event)
     return rule is not None and standing in (rule.named if named else rule.again)
+
+
+def ends_lost(event: str, standing: Standing, kind: str = "jobs") -> bool:
+    """Whether a report of that type may follow that state if the job's heartbeats had stopped."""
+    rule = (EVALUATION if kind == EVALUATION_JOBS else LIFECYCLE).get(event)
+    return rule is not None and standing in rule.lost
 
 
 def state_after(event: str) -> JobState | None:

@@ -6,8 +6,18 @@ from datetime import UTC, datetime
 
 import pytest
 from jobledger.domain.data import Data
-from jobledger.domain.events import EVENT_TYPES, Contradicted, Event
-from jobledger.domain.job import Job, evolve, judge
+from jobledger.domain.errors import PastNeededError
+from jobledger.domain.events import (
+    EVENT_TYPES,
+    Contradicted,
+    Created,
+    Event,
+    Expired,
+    Retried,
+    Started,
+    parse_data,
+)
+from jobledger.domain.job import Job, evolve, judge, replay
 from jobledger.domain.states import (
     EVALUATION,
     GONE,
@@ -16,6 +26,7 @@ from jobledger.domain.states import (
     Standing,
     allowed,
     begins_attempt,
+    ends_lost,
     state_after,
 )
 
@@ -102,12 +113,9 @@ def test_states_are_those_of_vertex_ai() -> None:
 @pytest.mark.parametrize("event", sorted(EVENT_TYPES.keys() - {"Contradicted"}))
 def test_a_report_is_kept_as_it_is_or_as_contradicted(event: str, state: JobState) -> None:
     job = Job(name="projects/p/jobs/j", version=1, state=state)
-    needed = {"run": 1, "runTime": "2026-06-01T10:00:00Z", "attemptTime": "2026-06-01T10:00:00Z"}
-    fields = {field.alias for field in EVENT_TYPES[event].model_fields.values()}
-    said = {"worker": "w1"} | {key: value for key, value in needed.items() if key in fields}
-    report: Data = EVENT_TYPES[event].model_validate(said)
+    report = _report(event, worker="w1")
 
-    (recorded,) = judge(report, job)
+    (recorded,) = judge(report, job, past=[Event(job.name, 1, Expired(), AT)])
     after = evolve(job, Event(job.name, 2, recorded, AT))
 
     if allowed(event, state):
@@ -122,3 +130,42 @@ def test_a_report_is_kept_as_it_is_or_as_contradicted(event: str, state: JobStat
         assert recorded == Contradicted(report=event, state=state.name, data=report.json_object())
         assert after.state is state
     assert after.version == 2
+
+
+@pytest.mark.parametrize("event", sorted(EVENT_TYPES.keys() - {"Contradicted"}))
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_late_end_puts_right_what_stopped_heartbeats_said(event: str, lost: bool) -> None:
+    facts = (Created(), Started(run_id="r"), Expired(lost=lost))
+    past = [Event("projects/p/jobs/j", n, fact, AT) for n, fact in enumerate(facts, 1)]
+    job = replay(Job(name="projects/p/jobs/j"), past)
+    report = _report(event, runId="r")
+
+    if ends_lost(event, JobState.EXPIRED):
+        with pytest.raises(PastNeededError):
+            judge(report, job)
+    (recorded,) = judge(report, job, past=past)
+    after = evolve(job, Event(job.name, 4, recorded, AT))
+
+    ends = event in ("Succeeded", "PartiallySucceeded", "Failed", "Cancelled")
+    if lost and ends:
+        assert recorded is report
+        assert (after.state, after.attempt) == (state_after(event), 1)
+        # Only once: what is known now was seen.
+        (again,) = judge(report, after, past=[*past, Event(job.name, 4, recorded, AT)])
+        assert isinstance(again, Contradicted)
+    elif ends:
+        assert isinstance(recorded, Contradicted)
+
+
+def test_only_an_end_of_the_lost_attempt_puts_it_right() -> None:
+    facts = (Created(), Started(run_id="r"), Retried(run_id="s"), Started(), Expired(lost=True))
+    past = [Event("projects/p/jobs/j", n, fact, AT) for n, fact in enumerate(facts, 1)]
+    job = replay(Job(name="projects/p/jobs/j"), past)
+    (recorded,) = judge(parse_data("Succeeded", {"runId": "r"}), job, past=past)
+    assert isinstance(recorded, Contradicted)
+
+
+def _report(event: str, **said: str) -> Data:
+    needed = {"run": 1, "runTime": "2026-06-01T10:00:00Z", "attemptTime": "2026-06-01T10:00:00Z"}
+    fields = {field.alias for field in EVENT_TYPES[event].model_fields.values()}
+    return parse_data(event, said | {key: needed[key] for key in needed if key in fields})
