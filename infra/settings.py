@@ -32,6 +32,17 @@ def _read(name: str) -> str | None:
     return os.environ.get(whole, os.environ.get(whole.lower()))
 
 
+def spool_folder() -> Path:
+    """Where runs are kept until they are recorded: JOBLEDGER_SPOOL, else under JOBLEDGER_HOME, else the user's own for state."""
+    if (said := _read("SPOOL")) is not None:
+        return Path(said).expanduser()
+    if (home := _read("HOME")) is not None:
+        return Path(home).expanduser() / "spool"
+    from platformdirs import user_state_path
+
+    return user_state_path("jobledger") / "spool"
+
+
 def _variable(name: str, default: Any, parse: Callable[[str], Any] = str) -> Callable[[], Any]:
     """Reads what a variable says, else `default`."""
 

@@ -1,5 +1,30 @@
 """The command line: `jobledger --help`."""
 
-from jobledger.infra.cli.app import main
+import sys
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Runs the command line; the usual forms of `run` without what the other commands need."""
+    if "run" in sys.argv[1:] and _ran_fast(sys.argv[1:]):
+        return
+    from jobledger.infra.cli.app import main
+
+    main()
+
+
+def _ran_fast(arguments: list[str]) -> bool:
+    """Whether this was a plain `run`, which then ends the program with the command's exit code."""
+    from jobledger.infra.cli.jobs.fast_run import parse_run
+
+    if (parsed := parse_run(arguments)) is None:
+        return False
+    from jobledger.domain.errors import LedgerError
+    from jobledger.infra.cli.jobs.run import Runner
+
+    try:
+        runner = Runner(*parsed)
+    except LedgerError:
+        return False  # It is said as for every command.
+    sys.exit(runner.run())

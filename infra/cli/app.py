@@ -49,6 +49,12 @@ def which(
     ] = False,
 ) -> None:
     """Reads the options that stand before or after any command."""
+    if context.invoked_subcommand == "run":
+        # It starts the command before it reads settings, which may be wrong.
+        from jobledger.infra.cli.given import Given
+
+        context.obj = Given(dsn, ledger, project)
+        return
     from jobledger.infra.cli.context import Target
     from jobledger.infra.settings import Settings
 

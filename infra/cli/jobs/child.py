@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
 from types import FrameType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
-from jobledger.domain.data import UNKNOWN, Data
-from jobledger.domain.errors import JobExistsError, LedgerError
-from jobledger.domain.events import Retried, Started, parse_data
-from jobledger.domain.job import Job
-from jobledger.domain.reports import storable
-from jobledger.domain.states import TERMINAL, WAITING
-from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.running import (
+    HEARTBEAT_SECONDS,
+    STOPPING,
+    RunRecord,
+    RunReport,
+    actor_name,
+    exit_code,
+    how_it_ended,
+)
+from jobledger.infra.cli.jobs.outcome import summary
 from jobledger.infra.cli.jobs.stderr import Stderr
-from jobledger.infra.ledger import Ledger
+from jobledger.infra.programs.reporter import Opening, Reporter
 from jobledger.infra.settings import public_environment
 
 NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
-SIGNALLED: Final = 128
-"""What a shell answers for a command it cannot run, or that signal n ended (128 + n)."""
+"""What a shell answers for a command it cannot run."""
+END_SECONDS: Final = 6.0
+"""How long the program stays after the command, while its end is recorded: a connection may take 5."""
+OPENING_SECONDS: Final = 60.0
+"""How long --once waits for the ledger before the command."""
 
 
 class Outcome(NamedTuple):
@@ -39,22 +47,29 @@ class Outcome(NamedTuple):
 
 
 class Command:
-    """A command that is run once, with SIGINT and SIGTERM passed on to it."""
+    """A command that is run once, with SIGHUP, SIGINT, SIGQUIT and SIGTERM passed on to it."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = list(words)
         self.signal: signal.Signals | None = None
-        """The last signal that was passed on."""
+        """The last signal that was to be passed on."""
+        self.failure: str | None = None
+        """Why it was not run, if it was not."""
         self._process: subprocess.Popen[bytes] | None = None
         self._stderr = Stderr()
 
     @property
-    def said(self) -> str:
+    def last_words(self) -> str:
         """The last lines of its stderr."""
         return self._stderr.last_lines
 
+    @property
+    def process_id(self) -> int | None:
+        """The number of its process; None unless it was started."""
+        return None if self._process is None else self._process.pid
+
     def run(self, started: Callable[[], object]) -> int:
-        """Its exit code; `started` is called once it runs."""
+        """Its exit code, or the signal that killed it, negative; `started` is called once it runs."""
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the user's own command
                 self.words, stderr=subprocess.PIPE, env=public_environment()
@@ -62,30 +77,33 @@ class Command:
         except (OSError, ValueError) as error:
             return self._not_run(error)
         assert self._process.stderr is not None
+        if self.signal is not None:  # It came before there was a process to pass it on to.
+            self._process.send_signal(self.signal)
         reader = Thread(target=self._stderr.pass_on, args=(self._process.stderr,), daemon=True)
         reader.start()
-        if self.signal is not None:
-            self._process.send_signal(self.signal)
         started()
         code = self._process.wait()
         reader.join(timeout=1)  # What it started itself may hold stderr open longer.
-        return SIGNALLED - code if code < 0 else code
+        return code
 
     def _not_run(self, error: OSError | ValueError) -> int:
         why = error.strerror if isinstance(error, OSError) else error
-        self._stderr.add(os.fsencode(f"{self.words[0]}: {why}"))
-        _warn(self.said)
+        self.failure = f"{self.words[0]}: {why}"
+        warn(self.failure)
         return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
 
     @contextmanager
     def signals_passed_on(self) -> Iterator[None]:
-        """While this holds, SIGINT and SIGTERM end the command and not this program."""
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = [signal.signal(number, self._pass_signal_on) for number in numbers]
+        """While this holds, these signals end the command and not this program; ignored ones stay so."""
+        before: dict[signal.Signals, Any] = {}
+        for number in map(signal.Signals.__getitem__, STOPPING):
+            if (handler := signal.getsignal(number)) is not signal.SIG_IGN:
+                before[number] = handler
+                signal.signal(number, self._pass_signal_on)
         try:
             yield
         finally:
-            for number, handler in zip(numbers, before, strict=True):
+            for number, handler in before.items():
                 signal.signal(number, handler)
 
     def _pass_signal_on(self, number: int, _: FrameType | None) -> None:
@@ -95,118 +113,92 @@ class Command:
 
 
 def run_as_job(
-    open_ledger: Callable[[], Ledger],
+    opening: Opening,
     name: str,
     labels: Mapping[str, str],
     command: Command,
     *,
     once: bool = False,
+    heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    is_named: bool = True,
 ) -> Outcome:
     """Runs the command and reports it; the exit code is the command's, whatever became of the reports.
 
     If there is such a job already, this run is a new attempt at it; with `once` it is refused: then
-    every LedgerError is raised before anything runs. What could not be recorded is said on stderr.
-    Raises InvalidFieldError, before anything runs, for a name or labels that are not right.
+    every LedgerError is raised before anything runs. `heartbeat_seconds` is the time between two
+    signs of life, 0 for none; `is_named`: whether the user gave the name, and need not be told it.
+    What was recorded and what was not is said on stderr, in one line.
     """
     with command.signals_passed_on():
-        try:
-            ledger = open_ledger()
-        except Exception as error:
-            if once:
-                raise
-            _warn_of(error)
-            return Outcome(command.run(lambda: None), is_recorded=False)
-        run = Run(ledger, name, command)
-        try:
-            code = run.carry_out(labels, once=once)
-        finally:
-            run.tell(ledger.close)
-    return Outcome(code, run.is_recorded)
-
-
-class Run:
-    """One run of a command, as an attempt at a job. Its reports name the attempt by an id of this run."""
-
-    def __init__(self, ledger: Ledger, name: str, command: Command) -> None:
-        self.is_recorded = True
-        self._ledger = ledger
-        self._name = name
-        self._command = command
-        self._run_id = uuid4().hex
-        actor = f"{os.environ.get('USER', 'unknown')}@{os.uname().nodename}"[:256]
-        self._actor = "".join(c if c.isprintable() else "?" for c in actor)
-
-    def carry_out(self, labels: Mapping[str, str], *, once: bool) -> int:
-        """Runs the command and reports it; returns its exit code."""
-        spec = spec_of(self._command.words)
+        record = new_record(name, labels, command.words)
+        reporter = Reporter(opening, record, heartbeat_seconds, once=once)
         if once:
-            self._ledger.create(self._name, labels, spec, actor=self._actor)
-        else:
-            self.tell(lambda: self._begin(labels, spec))
-        code = self._command.run(lambda: self.tell(lambda: self._report(Started())))
-        self.tell(lambda: self._report(self._end(code)))
-        return code
-
-    def tell(self, report: Callable[[], object]) -> None:
-        """Reports something; whatever goes wrong is said on stderr, and the command runs."""
-        try:
-            report()
-        except Exception as error:
-            self.is_recorded = False
-            _warn_of(error)
-
-    def _begin(self, labels: Mapping[str, str], spec: JsonObject) -> None:
-        """Creates the job; one that is there, and does not just wait to be run, begins a new attempt."""
-        try:
-            self._ledger.create(self._name, labels, spec, actor=self._actor)
-        except JobExistsError:
-            job = self._ledger.get(self._name)
-            if job.state not in WAITING:
-                self._begin_again(job, labels, spec)
-
-    def _begin_again(self, job: Job, labels: Mapping[str, str], spec: JsonObject) -> None:
-        if job.state not in TERMINAL:
-            state = "in no state" if job.state is None else job.state.name
-            _warn(f"{job.name} is {state} in attempt {job.attempt}, and this run is a new attempt")
-        if not self._report(Retried(reason="run again")):
-            return
-        self._ledger.change_config(job.name, job.spec | spec, actor=self._actor)
-        self._ledger.change_labels(job.name, job.labels | dict(labels), actor=self._actor)
-
-    def _end(self, code: int) -> Data:
-        """What is reported once the command has ended."""
-        said = {"exitCode": code}
-        if self._command.signal is not None:
-            reason = f"stopped by {self._command.signal.name}"
-            return parse_data("Cancelled", said | {"reason": reason})
-        if code == 0:
-            return parse_data("Succeeded", {"output": said})
-        message = self._command.said or f"exited with code {code}"
-        return parse_data("Failed", said | {"error": {"code": UNKNOWN, "message": message}})
-
-    def _report(self, data: Data) -> bool:
-        """Whether it was recorded as it is, and does not contradict what is known."""
-        run_id, actor = self._run_id, self._actor
-        _, events = self._ledger.report(self._name, data, run_id=run_id, actor=actor)
-        last = events[-1]
-        if last.type == "Contradicted":
-            kept = f"{self._name} is {last.json['state']}, so that {type(data).__name__} is kept as"
-            _warn(f"{kept} Contradicted")
-        return last.type != "Contradicted"
+            _wait_until_made(reporter, command)
+        code = _carry_out(reporter, command, is_running=once)
+    for note in reporter.notes:
+        warn(note)
+    if not reporter.is_recorded:
+        warn(summary(reporter, name))
+    elif not is_named:
+        warn(f"recorded as {name}")
+    return Outcome(exit_code(code), reporter.is_recorded)
 
 
-def spec_of(words: Sequence[str]) -> JsonObject:
-    """What the job's spec says of the command, in what can be stored: marked where that is not all."""
-    spec: JsonObject = {"command": list(words)}
+def new_record(name: str, labels: Mapping[str, str], words: Sequence[str]) -> RunRecord:
+    """What is known of a run before it begins."""
+    spec: dict[str, Any] = {"command": list(words)}
     with suppress(OSError):  # The directory was removed.
         spec["directory"] = str(Path.cwd())
-    return storable(spec)
+    actor = actor_name(user_name(), os.uname().nodename)
+    return RunRecord(uuid4().hex, name, actor, datetime.now(UTC), dict(labels), spec)
 
 
-def _warn_of(error: Exception) -> None:
-    why = error if isinstance(error, LedgerError) else f"{type(error).__name__}: {error}"
-    _warn(f"not recorded: {why} (the command runs all the same)")
+def user_name() -> str:
+    """The name of the user whose rights the program has; `uid` and the number of one without a name."""
+    number = os.geteuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return os.environ.get("LOGNAME") or os.environ.get("USER") or f"uid{number}"
 
 
-def _warn(message: str) -> None:
-    print(f"jobledger: {message}", file=sys.stderr)  # noqa: T201 - beside what the command says
+def warn(message: str) -> None:
+    """Says something beside what the command says."""
+    with suppress(OSError):  # Nobody reads it any more.
+        print(f"jobledger: {message}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _wait_until_made(reporter: Reporter, command: Command) -> None:
+    """Waits until the job is made for this run alone; raises why it cannot be."""
+    reporter.start()
+    reporter.wait(OPENING_SECONDS, lambda: command.signal is not None, begun=True)
+    if not reporter.has_begun and reporter.file is not None:
+        reporter.file.remove()  # Nothing runs, so that there is nothing to record.
+    if reporter.failure is not None:
+        raise reporter.failure
+    if not reporter.has_begun and command.signal is None:
+        raise TimeoutError(f"the ledger did not answer within {OPENING_SECONDS:g} s")
+
+
+def _carry_out(reporter: Reporter, command: Command, *, is_running: bool) -> int:
+    """Runs the command and lets the reporter report it; its exit code, negative for a signal."""
+
+    def started() -> None:
+        said = {"host": os.uname().nodename, "pid": command.process_id}
+        reporter.add(RunReport("Started", said, datetime.now(UTC)))
+        if not is_running:
+            reporter.start()
+
+    # With --once a signal may come before the command was started: then it never is.
+    is_stopped = is_running and command.signal is not None
+    code = -(command.signal or 0) if is_stopped else command.run(started)
+    ended = datetime.now(UTC)
+    if command.process_id is None and not is_running:
+        reporter.start()
+    stopped_by = None if command.signal is None else command.signal.name
+    type_, data = how_it_ended(code, stopped_by, command.last_words, command.failure)
+    command.signal = None
+    reporter.add(RunReport(type_, data, ended), last=True)
+    # A further signal means that nobody wants to wait.
+    reporter.wait(END_SECONDS, lambda: command.signal is not None)
+    return code

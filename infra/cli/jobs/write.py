@@ -1,23 +1,19 @@
-"""Commands that write: record, run, import, simulate."""
+"""Commands that write: record, import, simulate."""
 
 from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
-from uuid import uuid4
 
 import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.canonical import decode_given
-from jobledger.domain.values.labels import google_key, google_value, parse_labels
 from jobledger.infra.cli.context import ERR, OUT, JobName, Json, past_time, print_json, target
-from jobledger.infra.cli.jobs.child import Command, run_as_job
 from jobledger.infra.errors import InputError
 from jobledger.infra.eventstore.json_view import event_json, job_json
 from jobledger.infra.transfer.google_cluster import Kind
@@ -76,44 +72,6 @@ def record(
         if recorded.type == "Contradicted":
             met = recorded.json["state"]
             ERR.print(f"kept, but contradicted: the job was {met}", style="yellow", markup=False)
-
-
-def run(
-    context: typer.Context,
-    command: Annotated[list[str], typer.Argument(metavar="COMMAND...")],
-    name: Annotated[
-        str | None, typer.Option(help="The job's name or id; else one is made up.")
-    ] = None,
-    label: Annotated[list[str] | None, typer.Option(metavar="K=V")] = None,
-    once: Annotated[
-        bool, typer.Option("--once", help="Run nothing if there is such a job already.")
-    ] = False,
-) -> None:
-    """Run a command as a job, and exit as it does. Run again under its name, it is a new attempt."""
-    aim = target(context)
-    made_up = f"run_{datetime.now(UTC):%Y%m%dT%H%M%S}_{uuid4().hex[:6]}"
-    labels = parse_labels(dict(_label(text) for text in label or ()))
-    job = aim.name(name or made_up)
-    _say_how_google_shows(labels)
-    outcome = run_as_job(aim.open, job, labels, Command(command), once=once)
-    if not outcome.is_recorded:
-        ERR.print(f"jobledger: not all of {job} was recorded", style="yellow", markup=False)
-    elif name is None:
-        ERR.print(f"recorded as {job}", style="dim", markup=False)
-    raise typer.Exit(outcome.code)
-
-
-def _say_how_google_shows(labels: Mapping[str, str]) -> None:
-    """Google's APIs have stricter labels: what they show of the others is said."""
-    for key, value in labels.items():
-        shown = google_key(key), google_value(value)
-        if shown != (key, value):
-            ERR.print(
-                f"label {key}={value}: Google's APIs, which take lowercase letters, digits, _ and -"
-                f" only, show it as {shown[0]}={shown[1]}",
-                style="dim",
-                markup=False,
-            )
 
 
 def simulate(
@@ -204,13 +162,6 @@ def _bar(amount: DownloadColumn | MofNCompleteColumn) -> Progress:
 
 def _move(progress: Progress, bar: TaskID, read: int) -> None:
     progress.update(bar, completed=read)
-
-
-def _label(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise InvalidFieldError("label", f"{text!r} is not K=V")
-    return key, value
 
 
 def _time(text: str | None) -> datetime | None:

@@ -1,0 +1,25 @@
+"""What becomes of a job whose heartbeats stopped."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from jobledger.domain.data import Data
+from jobledger.domain.events import parse_data
+from jobledger.domain.job import Job
+from jobledger.domain.running import no_heartbeat_since
+from jobledger.domain.states import LIVE, JobState
+
+
+def lost(job: Job, run_id: str, heartbeat_time: datetime) -> Data | None:
+    """The report that a run of the job was lost; None if it is over, or the job is in another attempt.
+
+    A job whose end was asked for is then CANCELLED, any other EXPIRED.
+    """
+    is_current = job.run_ids[-1:] == (run_id,)
+    if job.delete_time is not None or job.state not in LIVE or not is_current:
+        return None
+    said = {"reason": no_heartbeat_since(heartbeat_time), "runId": run_id}
+    if job.state is JobState.CANCELLING:
+        return parse_data("Cancelled", said)
+    return parse_data("Expired", said | {"lost": True})

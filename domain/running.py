@@ -1,0 +1,180 @@
+"""A program that is run as a job: what is reported of it, in which order, and how it ended.
+
+Only the standard library is imported here: a program that runs another one must not make it wait.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, Self
+
+Fields = dict[str, Any]
+"""A JSON object."""
+FORMAT: Final = 1
+"""The version of the lines that a run is kept in."""
+UNKNOWN: Final = 2
+"""google.rpc.Code of an error of no other code."""
+ENDINGS: Final = frozenset({"Succeeded", "Failed", "Cancelled", "Expired"})
+"""What is reported of a run last."""
+STOPPING: Final = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM")
+"""The signals that ask a program to end."""
+SIGNALLED: Final = 128
+"""What a shell adds to the number of the signal that ended a program, to make an exit code."""
+HEARTBEAT_SECONDS: Final = 15.0
+HEARTBEATS_PER_LEASE: Final = 4
+"""How many heartbeats may be missing before a run counts as lost."""
+
+
+class RunReport(NamedTuple):
+    """One thing that happened in a run: an event's type, its data, and when."""
+
+    type: str
+    data: Fields
+    time: datetime
+
+
+class Destination(NamedTuple):
+    """Which ledger a run is reported to: the server, without any password, and the ledger's name."""
+
+    server: str
+    ledger: str
+
+
+@dataclass
+class RunRecord:
+    """All that is reported of one run; `reports` grows while it runs.
+
+    `name` is the job's whole name, or only its id where the project could not be read.
+    """
+
+    run_id: str
+    name: str
+    actor: str
+    time: datetime
+    labels: dict[str, str] = field(default_factory=dict)
+    spec: Fields = field(default_factory=dict)
+    reports: list[RunReport] = field(default_factory=list)
+    destination: Destination | None = None
+    """None if it is not known, because the settings that say so could not be read."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its end is among the reports."""
+        return bool(self.reports) and self.reports[-1].type in ENDINGS
+
+    def request_id(self, step: str) -> str:
+        """The id by which the ledger knows that it has recorded a step already."""
+        return f"run.{self.run_id}.{step}"
+
+    @property
+    def first_line(self) -> str:
+        """The line that it begins with where it is kept."""
+        said = {"format": FORMAT, "runId": self.run_id, "name": self.name, "actor": self.actor}
+        return _line(said | {"time": _text(self.time), "labels": self.labels, "spec": self.spec})
+
+    @classmethod
+    def parse(cls, lines: Iterable[str]) -> Self:
+        """The run that was kept in these lines; a last line that was not written whole is left out.
+
+        Raises ValueError for lines that are no run's.
+        """
+        said = [json.loads(line) for line in lines if line.endswith("\n")]
+        if not said or said[0].get("format") != FORMAT:
+            raise ValueError(f"the first line is not that of a run in format {FORMAT}")
+        first, *following = said
+        try:
+            record = cls(
+                first["runId"],
+                first["name"],
+                first["actor"],
+                datetime.fromisoformat(first["time"]),
+                first["labels"],
+                first["spec"],
+            )
+            for one in following:
+                if "server" in one:
+                    record.destination = Destination(one["server"], one["ledger"])
+                else:
+                    time = datetime.fromisoformat(one["time"])
+                    record.reports.append(RunReport(one["type"], one["data"], time))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"a line is not of a run: {error!r}") from error
+        return record
+
+
+def destination_line(destination: Destination) -> str:
+    """The line that says which ledger a run is reported to."""
+    return _line(destination._asdict())
+
+
+def report_line(report: RunReport) -> str:
+    """The line that a report is kept in."""
+    return _line({"type": report.type, "data": report.data, "time": _text(report.time)})
+
+
+def how_it_ended(
+    code: int, stopped_by: str | None, last_words: str, failure: str | None = None
+) -> tuple[str, Fields]:
+    """The event that reports a program's end, and its data.
+
+    `code` is its exit code, or the number of the signal that killed it, negative. `stopped_by` is
+    the signal that it was sent in order to end; `last_words` what it wrote to its stderr last;
+    `failure` why it was not run at all.
+    """
+    killed_by = _signal_name(-code) if code < 0 else None
+    said: Fields = {"exitCode": exit_code(code)}
+    if killed_by is not None:
+        said["signal"] = killed_by
+    asked = stopped_by or (killed_by if killed_by in STOPPING else None)
+    if asked is not None:
+        return "Cancelled", said | {"reason": f"stopped by {asked}"}
+    if code == 0:
+        return "Succeeded", {"output": said}
+    message = failure or _message(code, killed_by, last_words)
+    return "Failed", said | {"error": {"code": UNKNOWN, "message": message}}
+
+
+def exit_code(code: int) -> int:
+    """The exit code that a shell shows for a program that ended so."""
+    return SIGNALLED - code if code < 0 else code
+
+
+def no_heartbeat_since(time: datetime) -> str:
+    """Why a run counts as lost."""
+    return f"no heartbeat since {_text(time)}"
+
+
+def lease_milliseconds(heartbeat_seconds: float) -> int:
+    """How long a run may be silent, if it reports that it lives every so many seconds."""
+    return max(1, round(heartbeat_seconds * HEARTBEATS_PER_LEASE * 1000))
+
+
+def actor_name(user: str, host: str) -> str:
+    """Who runs a program, as its reports say: of printable characters, 256 at most."""
+    name = f"{user}@{host}"[:256]
+    return "".join(character if character.isprintable() else "?" for character in name)
+
+
+def _message(code: int, killed_by: str | None, last_words: str) -> str:
+    if killed_by is not None:
+        return f"killed by {killed_by}" + (f"\n{last_words}" if last_words else "")
+    return last_words or f"exited with code {code}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _text(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _line(said: Mapping[str, Any]) -> str:
+    return json.dumps(said, separators=(",", ":")) + "\n"

@@ -1,0 +1,40 @@
+"""What `jobledger run` says of a run that was not recorded, or not all of it: one true line."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jobledger.infra.programs.reporter import Reporter
+
+
+def summary(reporter: Reporter, name: str) -> str:
+    """What was recorded of the run, what was not and why, and what becomes of the rest."""
+    recorded = ", ".join(reporter.recorded)
+    has = f"of {name} only {recorded} was recorded" if recorded else f"{name} was not recorded"
+    if reporter.failure is not None:
+        why = failure_text(reporter.failure)
+    else:
+        why = "the ledger has not answered yet, so that it is not known whether the rest was"
+    return f"{has}: {why}; {_kept(reporter)}"
+
+
+def failure_text(error: Exception) -> str:
+    """What went wrong, in one line."""
+    psycopg = sys.modules.get("psycopg")
+    if psycopg is not None and isinstance(error, psycopg.Error):
+        return f"PostgreSQL: {error.diag.message_primary or ' '.join(str(error).split())}"
+    text = " ".join(str(error).split())
+    if type(error).__module__.startswith("jobledger."):
+        return text
+    return f"{type(error).__name__}: {text}"
+
+
+def _kept(reporter: Reporter) -> str:
+    if reporter.spool_failure is not None:
+        return f"it is lost, for it could not be spooled either ({failure_text(reporter.spool_failure)})"
+    if reporter.refused is not None:
+        return f"it is kept in {reporter.refused}"
+    where = "" if reporter.file is None else f" in {reporter.file.path.parent}"
+    return f"it is spooled{where}, and sent by the next run or by: jobledger spool send"

@@ -1,0 +1,116 @@
+"""`jobledger run`: a command that runs as a job. It imports little, so that the command starts soon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.labels import google_key, google_value, parse_labels
+from jobledger.domain.values.names import parse_name
+from jobledger.infra.cli.given import Given
+from jobledger.infra.cli.jobs.child import Command, run_as_job, warn
+from jobledger.infra.cli.jobs.run_options import RunOptions
+from jobledger.infra.programs.reporter import Opening
+from jobledger.infra.programs.spool import Spool
+from jobledger.infra.settings import Settings, spool_folder
+
+if TYPE_CHECKING:
+    from jobledger.domain.running import Destination
+    from jobledger.infra.programs.run_store import RunStore
+
+
+class Runner:
+    """One `jobledger run`, with its options checked."""
+
+    def __init__(self, given: Given, options: RunOptions) -> None:
+        """Raises InvalidFieldError for a name or labels that are not right."""
+        self._options = options
+        self._labels = parse_labels(dict(_label(text) for text in options.labels))
+        made_up = f"run_{datetime.now(UTC):%Y%m%dT%H%M%S}_{uuid4().hex[:6]}"
+        self._name = _name(given, options.name or made_up)
+        self._opening = _opening(given)
+
+    def run(self) -> int:
+        """Runs the command as a job, and returns its exit code; raises as run_as_job."""
+        _say_how_google_shows(self._labels)
+        outcome = run_as_job(
+            self._opening,
+            self._name,
+            self._labels,
+            Command(self._options.command),
+            once=self._options.once,
+            heartbeat_seconds=self._options.heartbeat_seconds,
+            is_named=self._options.name is not None,
+        )
+        return outcome.code
+
+
+def _name(given: Given, name: str) -> str:
+    """The job's whole name; only its id where the project is set to something that is none.
+
+    Raises InvalidFieldError for a name, or a --project, that is not right.
+    """
+    if "/" in name:
+        return parse_name(name)
+    parse_name(f"projects/default/jobs/{name}")
+    if given.project is not None:
+        return parse_name(f"projects/{given.project}/jobs/{name}")
+    try:
+        return parse_name(f"projects/{Settings().project}/jobs/{name}")
+    except InvalidFieldError:
+        return name
+
+
+def _opening(given: Given) -> Opening:
+    """How the run's ledger is found and opened; what is wrong with it is raised when it is."""
+
+    def destination() -> Destination:
+        from jobledger.infra.programs.run_store import destination
+
+        return destination(given.dsn, _ledger(given))
+
+    def store() -> RunStore:
+        from jobledger.infra.programs.run_store import RunStore
+
+        project = given.project or Settings().project
+        parse_name(f"projects/{project}/jobs/a")
+        return RunStore.open(given.dsn, _ledger(given), lambda: _make(given))
+
+    project = given.project or "default"
+    return Opening(destination, store, project, lambda: Spool(spool_folder()))
+
+
+def _ledger(given: Given) -> str:
+    from jobledger.infra.postgres.connections import schema_of
+
+    ledger = given.ledger or Settings().ledger
+    schema_of(ledger)
+    return ledger
+
+
+def _make(given: Given) -> None:
+    """Makes the ledger on the embedded server."""
+    from jobledger.infra.ledger import Ledger
+
+    Ledger.open(given.dsn, _ledger(given)).close()
+
+
+def _say_how_google_shows(labels: Mapping[str, str]) -> None:
+    """Google's APIs have stricter labels: what they show of the others is said."""
+    for key, value in labels.items():
+        shown = google_key(key), google_value(value)
+        if shown != (key, value):
+            warn(
+                f"label {key}={value}: Google's APIs, which take lowercase letters, digits, _ and -"
+                f" only, show it as {shown[0]}={shown[1]}"
+            )
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidFieldError("label", f"{text!r} is not K=V")
+    return key, value

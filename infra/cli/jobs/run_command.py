@@ -1,0 +1,39 @@
+"""`jobledger run` as typer shows it: its options and their help."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from jobledger.domain.running import HEARTBEAT_SECONDS
+from jobledger.infra.cli.given import Given
+from jobledger.infra.cli.jobs.run import Runner
+from jobledger.infra.cli.jobs.run_options import RunOptions
+
+
+def run(
+    context: typer.Context,
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND...")],
+    name: Annotated[
+        str | None, typer.Option(help="The job's name or id; else one is made up.")
+    ] = None,
+    label: Annotated[list[str] | None, typer.Option(metavar="K=V")] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Run nothing if there is such a job already.")
+    ] = False,
+    heartbeat: Annotated[
+        float,
+        typer.Option(
+            min=0, max=3600, help="Seconds between two signs that it lives; 0: none are given."
+        ),
+    ] = HEARTBEAT_SECONDS,
+) -> None:
+    """Run a command as a job, and exit as it does. Run again under its name, it is a new attempt.
+
+    The command starts whatever is wrong with the ledger; what cannot be recorded is spooled on this
+    machine, and sent by the next run, by `jobledger spool send` or by `jobledger scheduler`.
+    """
+    given = context.obj
+    assert isinstance(given, Given)
+    options = RunOptions(command, name, label or (), once, heartbeat)
+    raise typer.Exit(Runner(given, options).run())

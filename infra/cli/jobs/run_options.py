@@ -1,0 +1,18 @@
+"""What the options of `jobledger run` say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jobledger.domain.running import HEARTBEAT_SECONDS
+
+
+class RunOptions(NamedTuple):
+    """The command's words, and how it is run as a job."""
+
+    command: Sequence[str]
+    name: str | None = None
+    labels: Sequence[str] = ()
+    once: bool = False
+    heartbeat_seconds: float = HEARTBEAT_SECONDS

@@ -1,0 +1,1 @@
+"""Programs that run as jobs: their reports, what is kept of them on disk, and their heartbeats."""

@@ -1,0 +1,153 @@
+"""Records a run in the ledger: its beginning, then its reports, each once and in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from jobledger.domain.commands import ChangeConfig, ChangeLabels, CreateJob
+from jobledger.domain.data import Data, parse
+from jobledger.domain.errors import JobExistsError, JobNotFoundError, LedgerError
+from jobledger.domain.reports import parse_report, storable
+from jobledger.domain.running import ENDINGS, RunRecord, no_heartbeat_since
+from jobledger.domain.states import TERMINAL, WAITING
+from jobledger.infra import errors as e
+from jobledger.infra.read.store import Store
+
+if TYPE_CHECKING:
+    from jobledger.domain.job import Job
+
+TROUBLE: Final = (
+    e.LedgerUnavailableError,
+    e.StorageFullError,
+    e.SchemaError,
+    e.BrokenLedgerError,
+    e.OverloadedError,
+    e.DeadlineExceededError,
+)
+"""What keeps anything from being recorded just now; other errors are about the run."""
+
+
+class BusyError(LedgerError):
+    """The job runs in an attempt of somebody else, which a run that is over must not end."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"{name} is in another attempt now, and this run is recorded after it")
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether recording would fail again, at any time: it is about the run and not about the ledger."""
+    return isinstance(error, LedgerError) and not isinstance(error, (*TROUBLE, BusyError))
+
+
+class Delivery:
+    """Records one run, and goes on where it broke off; steps are known by their request ids."""
+
+    def __init__(self, store: Store, record: RunRecord, *, late: bool = False) -> None:
+        """`late`: the run is over, so that it does not begin an attempt while another one runs."""
+        self._store = store
+        self._record = record
+        self._is_late = late
+        self._has_begun = False
+        self._done = 0
+        self.recorded: list[str] = []
+        """The types of what was recorded."""
+        self.notes: list[str] = []
+        """What whoever runs it should know about what was recorded."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all there is so far was recorded."""
+        return self._has_begun and self._done == len(self._record.reports)
+
+    @property
+    def missing(self) -> list[str]:
+        """The types of what was not recorded yet."""
+        reports = [report.type for report in self._record.reports[self._done :]]
+        return reports if self._has_begun else ["Created", *reports]
+
+    def begin(self, *, once: bool = False) -> None:
+        """Creates the job, or begins a new attempt at it; with `once` one that exists is refused.
+
+        Raises what the writer raises, and BusyError.
+        """
+        record = self._record
+        said = {"labels": record.labels, "spec": storable(record.spec)}
+        try:
+            create = parse(CreateJob, said)
+            self._store.writer.command(record.name, create, **self._about("begin"))
+            self.recorded.append("Created")
+        except JobExistsError as error:
+            if once:
+                raise
+            self._begin_again(error, said)
+        self._has_begun = True
+
+    def deliver(self) -> None:
+        """Records all that is not recorded yet; raises what `begin` raises."""
+        if not self._has_begun:
+            self.begin()
+        while self._done < len(self._record.reports):
+            report = self._record.reports[self._done]
+            data = parse_report(report.type, report.data)
+            self._report(data, report.type, report.time)
+            self._done += 1
+            self.recorded.append(report.type)
+
+    def report_lost(self, last_sign: datetime) -> None:
+        """Records that the run was left behind by who ran it, and was last heard of at that time."""
+        reason = no_heartbeat_since(last_sign)
+        data = parse_report("Expired", {"reason": reason, "lost": True})
+        self._report(data, "Expired", last_sign)
+        self.recorded.append("Expired")
+
+    def _begin_again(self, error: JobExistsError, said: Mapping[str, Any]) -> None:
+        try:
+            job = self._store.reader.get(self._record.name)
+        except JobNotFoundError:
+            raise error from None  # It was deleted.
+        if job.state in WAITING or self._record.run_id in job.run_ids:
+            return
+        if job.state not in TERMINAL:
+            if self._is_late:
+                raise BusyError(job.name)
+            state = "in no state" if job.state is None else job.state.name
+            self.notes.append(
+                f"{job.name} is {state} in attempt {job.attempt}, and this run is a new attempt"
+            )
+        retried = parse_report("Retried", {"reason": "run again"})
+        if self._report(retried, "Retried", self._record.time):
+            self.recorded.append("Retried")
+            self._replace(job, said)
+
+    def _replace(self, job: Job, said: Mapping[str, Any]) -> None:
+        """The configuration and the labels of the new attempt, beside those that are not given again."""
+        write = self._store.writer.command
+        spec = parse(ChangeConfig, {"spec": job.spec | said["spec"]})
+        write(job.name, spec, **self._about("spec"))
+        labels = parse(ChangeLabels, {"labels": job.labels | said["labels"]})
+        write(job.name, labels, **self._about("labels"))
+
+    def _report(self, data: Data, type_: str, time: datetime) -> bool:
+        """Whether it was recorded as it is, and does not contradict what is known."""
+        about = self._about("end" if type_ in ENDINGS else type_, time)
+        recorded = self._store.writer.report(
+            self._record.name, data, run_id=self._record.run_id, **about
+        )
+        last = recorded.events[-1]
+        if last.type != "Contradicted":
+            return True
+        self.notes.append(
+            f"{self._record.name} is {last.json['state']}, so that {type_} is kept as Contradicted"
+        )
+        return False
+
+    def _about(self, step: str, time: datetime | None = None) -> Any:
+        record = self._record
+        return {
+            "occurred_time": time or record.time,
+            "actor": record.actor,
+            "request_id": record.request_id(step),
+        }

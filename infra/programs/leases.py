@@ -1,0 +1,90 @@
+"""Leases: rows that say until when a run counts as alive, moved on by its heartbeats."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import psycopg
+from jobledger.domain.errors import JobNotFoundError, LedgerError
+from jobledger.domain.leases import lost
+from jobledger.domain.running import lease_milliseconds
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.read.store import Store
+
+KEEP_LEASE: Final = sql.load(__package__, "keep_lease")
+END_LEASE: Final = sql.load(__package__, "end_lease")
+READ_ENDED_LEASES: Final = sql.load(__package__, "read_ended_leases")
+LOG: Final = logging.getLogger("jobledger.leases")
+
+
+class EndedLease(NamedTuple):
+    """A run of which nothing was heard for too long."""
+
+    job: str
+    run_id: str
+    heartbeat_time: datetime
+
+
+def keep_lease(connection: Connection, job: str, run_id: str, heartbeat_seconds: float) -> None:
+    """One heartbeat of a run that reports every so many seconds that it lives."""
+    with translated():
+        connection.execute(KEEP_LEASE, (job, run_id, lease_milliseconds(heartbeat_seconds)))
+
+
+def end_lease(
+    connection: Connection, job: str, run_id: str, unless_after: datetime | None = None
+) -> None:
+    """The run is over, or known to be lost; `unless_after`: unless it was heard of after that."""
+    with translated():
+        connection.execute(END_LEASE, (job, run_id, unless_after))
+
+
+def expire_lost(store: Store, actor: str) -> int:
+    """Reports of each run whose lease has ended that it was lost; returns of how many.
+
+    Raises LedgerUnavailableError. One that cannot be reported keeps no other back.
+    """
+    with _connected(store) as connection:
+        ended = [EndedLease(*row) for row in connection.execute(READ_ENDED_LEASES)]
+    return sum(_expired(store, lease, actor) for lease in ended)
+
+
+def _expired(store: Store, lease: EndedLease, actor: str) -> bool:
+    try:
+        is_lost = _reported(store, lease, actor)
+        with _connected(store) as connection:
+            end_lease(connection, *lease)
+    except (LedgerError, psycopg.Error) as error:
+        LOG.warning("the lease of %s cannot be ended: %s", lease.job, error)
+        return False
+    return is_lost
+
+
+def _reported(store: Store, lease: EndedLease, actor: str) -> bool:
+    """Whether the run was lost; where it is over, there is nothing to report."""
+    try:
+        report = lost(store.reader.get(lease.job), lease.run_id, lease.heartbeat_time)
+    except JobNotFoundError:
+        return False
+    if report is None:
+        return False
+    store.writer.report(
+        lease.job,
+        report,
+        occurred_time=lease.heartbeat_time,
+        actor=actor,
+        request_id=f"run.{lease.run_id}.lost.{lease.heartbeat_time.timestamp():.6f}",
+    )
+    LOG.warning("%s was lost: its run %s was last heard of at %s", *lease)
+    return True
+
+
+@contextmanager
+def _connected(store: Store) -> Iterator[Connection]:
+    with translated(), store.reader.pool.connection() as connection:
+        yield connection

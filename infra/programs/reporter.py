@@ -1,0 +1,258 @@
+"""Reports a run while its program runs: a thread that nobody waits for but at the end, and not for long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from threading import Condition, Thread
+from typing import TYPE_CHECKING, Any, Final
+
+from jobledger.domain.running import Destination, RunRecord, RunReport
+from jobledger.infra.programs.spool import RunFile, Spool
+
+if TYPE_CHECKING:
+    from jobledger.infra.programs.delivery import Delivery
+    from jobledger.infra.programs.run_store import RunStore
+
+AGAIN_SECONDS: Final = 15.0
+"""How long after a failure the ledger is tried again, while the program runs."""
+JUST_NOW_SECONDS: Final = 1.0
+"""What failed so recently is not tried again at the end."""
+SPOOL_SECONDS: Final = 1.0
+"""How long the end of a program may wait for other runs to be sent."""
+
+
+class Opening:
+    """How the ledger of a run is opened; what is heavy is imported when that is done."""
+
+    def __init__(
+        self,
+        destination: Callable[[], Destination],
+        store: Callable[[], RunStore],
+        project: str,
+        spool: Callable[[], Spool],
+    ) -> None:
+        """`destination` and `store` may raise anything; `project` is that of the spool's runs."""
+        self.destination = destination
+        self.store = store
+        self.project = project
+        self.spool = spool
+
+
+class Reporter:
+    """Records one run: in its file first, and then in the ledger."""
+
+    def __init__(
+        self, opening: Opening, record: RunRecord, heartbeat_seconds: float, *, once: bool = False
+    ) -> None:
+        """`heartbeat_seconds` is 0 for a run without heartbeats; with `once` its job must be new."""
+        self._opening = opening
+        self._record = record
+        self._heartbeat_seconds = heartbeat_seconds
+        self._once = once
+        self._changed = Condition()
+        self._new: list[RunReport] = []
+        self._is_ending = False
+        self._tried = -AGAIN_SECONDS
+        self._beat = -heartbeat_seconds
+        self._store: RunStore | None = None
+        self._delivery: Delivery | None = None
+        self.file: RunFile | None = None
+        self.failure: Exception | None = None
+        """What keeps the run from being recorded; None if nothing does."""
+        self.spool_failure: Exception | None = None
+        """What keeps it from being spooled."""
+        self.refused: Path | None = None
+        """The file that it is kept in if the ledger would refuse it for ever."""
+        self.has_begun = False
+        """Whether the job was created, or its new attempt begun."""
+        self._thread = Thread(target=self._serve, name="jobledger-reporter", daemon=True)
+
+    def start(self) -> None:
+        """Begins to report."""
+        self._thread.start()
+
+    def add(self, report: RunReport, *, last: bool = False) -> None:
+        """Something happened; with `last` nothing more will."""
+        with self._changed:
+            self._new.append(report)
+            self._is_ending = last
+            self._changed.notify()
+
+    def wait(self, seconds: float, gives_up: Callable[[], bool], *, begun: bool = False) -> None:
+        """Waits until all is recorded, or cannot be, or `gives_up` says so; `begun`: until the job is made."""
+        deadline = time.monotonic() + seconds
+        while self._thread.is_alive() and not gives_up() and time.monotonic() < deadline:
+            if begun and (self.has_begun or self.failure is not None):
+                return
+            self._thread.join(0.02)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the thread has ended."""
+        return not self._thread.is_alive()
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the ledger has all of it, once the end was reported."""
+        return self.is_done and self.failure is None
+
+    @property
+    def recorded(self) -> list[str]:
+        """The types of the events that were recorded."""
+        return [] if self._delivery is None else list(self._delivery.recorded)
+
+    @property
+    def notes(self) -> list[str]:
+        """What to say of what was recorded."""
+        return [] if self._delivery is None else list(self._delivery.notes)
+
+    @property
+    def missing(self) -> list[str]:
+        """The types of what is not known to be recorded."""
+        if self._delivery is None:
+            return ["Created", *(report.type for report in (*self._record.reports, *self._new))]
+        return self._delivery.missing
+
+    def _serve(self) -> None:
+        self._begin_file()
+        while True:
+            self._keep_new()
+            if self._is_due():
+                self._try()
+            with self._changed:
+                if self._is_ending and not self._new:
+                    break
+                if not self._new:
+                    self._changed.wait(self._pause())
+        self._finish()
+
+    def _finish(self) -> None:
+        """The last attempt, and what becomes of the file."""
+        if self.failure is not None and time.monotonic() - self._tried > JUST_NOW_SECONDS:
+            self._try()
+        if self.failure is None:
+            self._guarded(self._end)
+        if self.failure is not None:
+            self._kept(self._keep_for_others)
+        if self._store is not None:
+            with suppress(Exception):
+                self._store.close()
+
+    def _end(self) -> None:
+        assert self._store is not None
+        if self._heartbeat_seconds:
+            from jobledger.infra.programs.leases import end_lease
+
+            end_lease(self._store.connection(), self._record.name, self._record.run_id)
+        if self.file is not None:
+            self.file.remove()
+        until = time.monotonic() + SPOOL_SECONDS
+        self._send_others(goes_on=lambda: time.monotonic() < until)
+
+    def _keep_for_others(self, file: RunFile) -> None:
+        file.sync()
+        if self._store is not None:
+            from jobledger.infra.programs.delivery import is_refusal
+
+            if self.failure is not None and is_refusal(self.failure):
+                self.refused = file.refuse()
+
+    def _begin_file(self) -> None:
+        try:
+            self.file = self._opening.spool().begin(self._record)
+        except Exception as error:
+            self.spool_failure = error
+        with suppress(Exception):  # The same is said when the ledger is opened.
+            self._record.destination = self._opening.destination()
+            if self.file is not None:
+                self.file.aim(self._record.destination)
+
+    def _keep_new(self) -> None:
+        with self._changed:
+            new, self._new = self._new, []
+            self._record.reports += new
+        for report in new:
+            self._kept(partial(_add, report))
+
+    def _kept(self, keep: Callable[[RunFile], object]) -> None:
+        if self.file is None:
+            return
+        try:
+            keep(self.file)
+        except OSError as error:
+            self.spool_failure = error
+
+    def _is_due(self) -> bool:
+        now = time.monotonic()
+        if self.failure is not None:
+            return now - self._tried >= AGAIN_SECONDS
+        return True
+
+    def _pause(self) -> float | None:
+        """Seconds until something has to be done, if nothing happens before; None: nothing has."""
+        if self.failure is not None:
+            return max(0.0, self._tried + AGAIN_SECONDS - time.monotonic())
+        if not self._heartbeat_seconds:
+            return None
+        return max(0.0, self._beat + self._heartbeat_seconds - time.monotonic())
+
+    def _try(self) -> None:
+        """Records what is not recorded yet, after a heartbeat; `failure` says what went wrong."""
+        self.failure = None
+        self._kept(RunFile.touch)
+        self._guarded(self._record_all)
+        self._tried = time.monotonic()
+
+    def _guarded(self, work: Callable[[], Any]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self.failure = error
+
+    def _record_all(self) -> None:
+        from jobledger.infra.programs.delivery import Delivery
+
+        if self._store is None:
+            self._store = self._opening.store()
+        self._keep_lease(self._store)
+        if self._delivery is None:
+            self._send_others(only=self._record.name)
+            self._delivery = Delivery(self._store, self._record)
+        if not self.has_begun:
+            self._delivery.begin(once=self._once)
+            self.has_begun = True
+        self._delivery.deliver()
+        if not self._is_ending:
+            self._send_others(goes_on=lambda: not self._is_ending)
+
+    def _keep_lease(self, store: RunStore) -> None:
+        now = time.monotonic()
+        if self._heartbeat_seconds and now - self._beat >= self._heartbeat_seconds:
+            from jobledger.infra.programs.leases import keep_lease
+
+            name, run_id = self._record.name, self._record.run_id
+            keep_lease(store.connection(), name, run_id, self._heartbeat_seconds)
+            self._beat = now
+
+    def _send_others(
+        self, only: str | None = None, goes_on: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Sends runs that were left behind; trouble with them is theirs, and not this run's."""
+        if self._store is None or self._record.destination is None:
+            return
+        from jobledger.infra.programs.sending import Sender
+
+        with suppress(Exception):
+            spool, destination = self._opening.spool(), self._record.destination
+            if spool.paths():
+                Sender(self._store, spool, destination, self._opening.project).send(
+                    only=only, goes_on=goes_on
+                )
+
+
+def _add(report: RunReport, file: RunFile) -> None:
+    file.add(report)

@@ -1,0 +1,82 @@
+"""A ledger as a program that runs another one opens it: one connection, and nothing in the background."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Final, Self
+
+from jobledger.domain.running import Destination
+from jobledger.infra.eventstore.commit.committer import Committer
+from jobledger.infra.eventstore.writer import Writer
+from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres.connections import Connection, connect
+from jobledger.infra.postgres.server import server
+from jobledger.infra.read.reader import Reader
+from jobledger.infra.settings import Settings
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+CONNECT_SECONDS: Final = 5
+UNANSWERED_MILLISECONDS: Final = 10_000
+"""How long a server may leave what was sent to it unacknowledged."""
+RECONNECT_SECONDS: Final = 2.0
+PLACES: Final = (("host", "PGHOST"), ("hostaddr", "PGHOSTADDR"), ("port", "PGPORT"),
+                 ("dbname", "PGDATABASE"), ("service", "PGSERVICE"))  # fmt: skip
+"""What says where a database is, in a connection string or in libpq's environment."""
+
+
+class RunStore:
+    """One ledger, to read and to write; it serves one thread at a time."""
+
+    def __init__(self, info: str, name: str, connection: Connection) -> None:
+        """`connection` is one to the ledger's schema, and is closed with the store."""
+        self._info = info
+        self._connection = connection
+        self.reader = Reader(info, name)
+        committer = Committer(self.connection, reconnect_timeout=RECONNECT_SECONDS)
+        self.writer = Writer(committer, self.reader.feed, self.reader.keys)
+
+    @classmethod
+    def open(cls, dsn: str | None, ledger: str, make: Callable[[], object]) -> Self:
+        """Opens a ledger; `make` makes it on a server of our own, where there is none.
+
+        Raises LedgerUnavailableError if it cannot be reached within CONNECT_SECONDS, and
+        SchemaError if it is not one that this program can use.
+        """
+        info = make_conninfo(
+            server(dsn, ledger),
+            connect_timeout=CONNECT_SECONDS,
+            tcp_user_timeout=UNANSWERED_MILLISECONDS,
+        )
+        connection = connect(info)
+        try:
+            if not (dsn or Settings().dsn) and not migrate.exists(connection, ledger):
+                make()
+            migrate.check(connection, ledger)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(info, ledger, connection)
+
+    def connection(self) -> Connection:
+        """The connection, made anew if it broke; raises LedgerUnavailableError."""
+        if self._connection.closed:
+            self._connection = connect(self._info)
+        return self._connection
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self.writer.close()
+        self._connection.close()
+        self.reader.close()
+
+
+def destination(dsn: str | None, ledger: str) -> Destination:
+    """What a run's file says of where it is reported to: never a password, and no role's name."""
+    settings = Settings()
+    named = dsn or settings.dsn
+    if not named:
+        return Destination(f"embedded under {settings.home.expanduser().resolve()}", ledger)
+    given: dict[str, Any] = conninfo_to_dict(named)
+    places = [(key, given.get(key) or os.environ.get(variable)) for key, variable in PLACES]
+    return Destination(" ".join(f"{key}={value}" for key, value in places if value), ledger)

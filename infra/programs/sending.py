@@ -1,0 +1,106 @@
+"""Sends runs that were left in the spool, oldest first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from jobledger.domain.errors import LedgerError
+from jobledger.domain.running import Destination
+from jobledger.domain.values.names import parse_name
+from jobledger.infra.programs.delivery import BusyError, Delivery, is_refusal
+from jobledger.infra.programs.leases import end_lease
+from jobledger.infra.programs.spool import RunFile, Spool
+from jobledger.infra.read.store import Store
+
+LOG: Final = logging.getLogger("jobledger.spool")
+
+
+@dataclass
+class Sent:
+    """What came of sending a spool: the jobs' names, and why others wait on."""
+
+    sent: list[str] = field(default_factory=list)
+    waiting: dict[str, str] = field(default_factory=dict)
+    """Names of jobs whose runs stay in the spool, and why."""
+    refused: dict[Path, str] = field(default_factory=dict)
+    """Files that were set aside, and why the ledger refuses what is in them."""
+
+
+class Sender:
+    """Sends what is in a spool to one ledger."""
+
+    def __init__(
+        self, store: Store, spool: Spool, destination: Destination | None, project: str
+    ) -> None:
+        """`destination`: only runs that were to go there, or nobody knows where, are sent; None: all.
+
+        `project` is that of runs of which only the job's id is known.
+        """
+        self._store = store
+        self._spool = spool
+        self._destination = destination
+        self._project = project
+
+    def send(self, *, only: str | None = None, goes_on: Callable[[], bool] = lambda: True) -> Sent:
+        """Sends runs, of one job only if `only` names it, while `goes_on` says so.
+
+        Raises what keeps the ledger from recording anything, such as LedgerUnavailableError.
+        """
+        outcome = Sent()
+        for file in self._spool.left_behind():
+            if not goes_on():
+                break
+            name = file.record.name
+            if "/" not in name:
+                file.record.name = name = f"projects/{self._project}/jobs/{name}"
+            if (only is None or only == name) and self._is_ours(file):
+                self._send(file, outcome)
+        return outcome
+
+    def _is_ours(self, file: RunFile) -> bool:
+        aim = file.record.destination
+        return self._destination is None or aim is None or aim == self._destination
+
+    def _send(self, file: RunFile, outcome: Sent) -> None:
+        record = file.record
+        try:
+            parse_name(record.name)
+            delivery = Delivery(self._store, record, late=True)
+            delivery.deliver()
+            if not record.is_over:
+                delivery.report_lost(file.last_sign)
+        except BusyError as error:
+            outcome.waiting[record.name] = str(error)
+        except LedgerError as error:
+            if not is_refusal(error):
+                raise
+            outcome.refused[file.refuse()] = str(error)
+            LOG.warning("%s is refused, and set aside: %s", file.path, error)
+        else:
+            self._end_lease(file)
+            file.remove()
+            outcome.sent.append(record.name)
+
+    def _end_lease(self, file: RunFile) -> None:
+        with self._store.reader.pool.connection() as connection:
+            end_lease(connection, file.record.name, file.record.run_id)
+
+
+def send_spool(store: Store, spool: Spool, destination: Destination, project: str) -> int:
+    """Sends what waits for this ledger, for a process that does so now and then; returns how many runs.
+
+    What keeps it from being sent is logged.
+    """
+    try:
+        outcome = Sender(store, spool, destination, project).send()
+    except (LedgerError, psycopg.Error, OSError) as error:
+        LOG.warning("the spool is not sent: %s", error)
+        return 0
+    if outcome.sent:
+        LOG.info("recorded %d runs from the spool", len(outcome.sent))
+    return len(outcome.sent)

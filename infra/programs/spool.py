@@ -1,0 +1,175 @@
+"""The spool: runs that are not recorded yet, one file each, in a folder of this machine.
+
+A run is written to its file first and recorded in the ledger then; once all of it is recorded the
+file is removed. Whoever writes a file, or sends it, holds a lock on it: what nobody holds was left
+behind. The folder is its user's alone, because commands and error messages may hold secrets.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Self
+
+from jobledger.domain.running import (
+    Destination,
+    RunRecord,
+    RunReport,
+    destination_line,
+    report_line,
+)
+
+MAX_RUNS: Final = 10_000
+MAX_BYTES: Final = 256 * 1024 * 1024
+"""Of all files together; a run is spooled only while there are fewer."""
+SUFFIX: Final = ".jsonl"
+NEW: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+OLD: Final = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+REFUSED: Final = ".refused"
+"""What is added to the name of a run's file that the ledger refused."""
+
+
+class SpoolFullError(OSError):
+    """There are too many runs in the spool to keep another one."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"the spool {folder} is full ({MAX_RUNS} runs or {MAX_BYTES >> 20} MiB)")
+
+
+class RunFile:
+    """A run's file, locked until it is closed."""
+
+    def __init__(self, path: Path, file: int, record: RunRecord) -> None:
+        self.path = path
+        self.record = record
+        self._file = file
+
+    @classmethod
+    def take(cls, path: Path) -> Self | None:
+        """A file that was left behind; None if somebody holds it, or it is gone.
+
+        Raises ValueError for a file that is no run's, and OSError.
+        """
+        file = _open(path)
+        if file is None:
+            return None
+        try:
+            with open(file, encoding="utf-8", closefd=False) as text:
+                return cls(path, file, RunRecord.parse(text))
+        except BaseException:
+            os.close(file)
+            raise
+
+    @property
+    def last_sign(self) -> datetime:
+        """When its run was last known to live."""
+        return datetime.fromtimestamp(os.fstat(self._file).st_mtime, UTC)
+
+    def add(self, report: RunReport) -> None:
+        """Keeps a report; raises OSError."""
+        self._write(report_line(report))
+
+    def aim(self, destination: Destination) -> None:
+        """Keeps which ledger the run is reported to; raises OSError."""
+        self._write(destination_line(destination))
+
+    def touch(self) -> None:
+        """Notes that the run lives."""
+        os.utime(self._file)
+
+    def remove(self) -> None:
+        """All of the run is recorded."""
+        self.path.unlink(missing_ok=True)
+        self.close()
+
+    def refuse(self) -> Path:
+        """Sets the file aside: the ledger will not take it; returns its new path."""
+        aside = self.path.with_name(self.path.name + REFUSED)
+        self.path.rename(aside)
+        self.close()
+        return aside
+
+    def sync(self) -> None:
+        """Makes what was kept survive a loss of power."""
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """Lets others send it."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _write(self, line: str) -> None:
+        left = line.encode()
+        while left:
+            left = left[os.write(self._file, left) :]
+
+
+class Spool:
+    """The runs in a folder, which is made when something is kept in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def begin(self, record: RunRecord) -> RunFile:
+        """A file for a run that begins; raises SpoolFullError and OSError."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._check_room()
+        path = self.folder / f"{record.time:%Y%m%dT%H%M%S%f}_{record.run_id}{SUFFIX}"
+        file = os.open(path, NEW, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)  # Who looks into the new file holds it for a moment.
+        kept = RunFile(path, file, record)
+        kept._write(record.first_line)  # noqa: SLF001 - of the same module
+        return kept
+
+    def paths(self, *, refused: bool = False) -> list[Path]:
+        """The files, oldest first: those that wait, or those that the ledger refused."""
+        suffix = SUFFIX + REFUSED if refused else SUFFIX
+        try:
+            names = sorted(os.listdir(self.folder))  # noqa: PTH208 - names are all that is needed
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [self.folder / name for name in names if name.endswith(suffix)]
+
+    def left_behind(self) -> Iterator[RunFile]:
+        """Runs that nobody writes or sends, oldest first; each is closed when the next is taken.
+
+        Files that are no run's are passed over. Raises OSError where the folder cannot be read.
+        """
+        for path in self.paths():
+            with suppress(ValueError):
+                if (taken := RunFile.take(path)) is not None:
+                    try:
+                        yield taken
+                    finally:
+                        taken.close()
+
+    def _check_room(self) -> None:
+        sizes = []
+        with os.scandir(self.folder) as found:
+            for entry in found:
+                with suppress(FileNotFoundError):  # It was sent meanwhile.
+                    sizes.append(entry.stat().st_size)
+        if len(sizes) >= MAX_RUNS or sum(sizes) >= MAX_BYTES:
+            raise SpoolFullError(self.folder)
+
+
+def _open(path: Path) -> int | None:
+    """The file, locked; None if somebody else holds it, or it is gone."""
+    try:
+        file = os.open(path, OLD)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return None
+    if os.fstat(file).st_nlink == 0:  # It was sent, and removed, meanwhile.
+        os.close(file)
+        return None
+    return file
