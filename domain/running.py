@@ -138,6 +138,29 @@ def how_it_ended(
     return "Failed", said | {"error": {"code": UNKNOWN, "message": message}}
 
 
+def how_it_left(
+    error: BaseException | None, output: Fields | None, *, is_cancelled: bool = False
+) -> tuple[str, Fields]:
+    """The event that reports the end of a block of Python, and its data.
+
+    `error` is what it was left by, if anything; `output` what it made; `is_cancelled`: whether
+    the task that it runs in was cancelled.
+    """
+    made: Fields = {} if output is None else {"output": output}
+    if is_cancelled or isinstance(error, KeyboardInterrupt):
+        return "Cancelled", {"reason": f"stopped by {type(error).__name__}"}
+    match error:
+        case None | SystemExit(code=None | 0):
+            return "Succeeded", made
+        case SystemExit(code=int() as code):
+            message = f"exited with code {code}"
+        case SystemExit(code=code):
+            message = str(code)
+        case _:
+            message = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return "Failed", {"error": {"code": UNKNOWN, "message": message}}
+
+
 def exit_code(code: int) -> int:
     """The exit code that a shell shows for a program that ended so."""
     return SIGNALLED - code if code < 0 else code

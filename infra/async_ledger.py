@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from functools import partial, wraps
-from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, Unpack
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, Unpack, overload
 
 from jobledger.domain.commands import JobCommand
 from jobledger.domain.data import Data
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
+from jobledger.domain.running import HEARTBEAT_SECONDS
 from jobledger.domain.values.moments import Clock
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.eventstore.async_writer import AsyncWriter
@@ -23,6 +25,7 @@ from jobledger.infra.forwarding import documented, of_self
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres.connections import AsyncConnection, connect_async
 from jobledger.infra.privacy.envelope import MARKER
+from jobledger.infra.programs.run_block import Run, new_run, run_async_block
 from jobledger.infra.read.async_reader import CHUNK, AsyncReader, Chunks
 from jobledger.infra.read.moments import Given
 from jobledger.infra.read.reader import Shown, holds_encrypted
@@ -117,9 +120,30 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
         """Libpq's connection string, with the search_path that makes it this ledger's."""
         return self.ledger.conninfo
 
-    async def run(self, read: Callable[[], Result]) -> Result:
-        """Runs a function that blocks in one of the ledger's threads."""
-        return await self.reader.run(read)
+    @overload
+    def run(self, read: Callable[[], Result], /) -> Coroutine[Any, Any, Result]: ...
+
+    @overload
+    def run(
+        self,
+        name: str,
+        labels: Mapping[str, str] = {},
+        spec: Mapping[str, Any] = {},
+        *,
+        actor: str | None = None,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    ) -> AbstractAsyncContextManager[Run]: ...
+
+    def run(self, name: Any, labels: Any = {}, spec: Any = {}, **more: Any) -> Any:
+        """As Ledger.run, with `async with`; a task that is cancelled leaves the job CANCELLED.
+
+        Given a function that blocks instead of a name, it runs that in one of the ledger's threads.
+        """
+        if callable(name):
+            return self.reader.run(name)
+        heartbeats = self.ledger._heartbeats  # noqa: SLF001 - one thread for both forms
+        run = new_run(self.ledger, heartbeats, name, labels, spec, **more)
+        return run_async_block(run, self.reader.run)
 
     # Write.
     @documented(Ledger.command)

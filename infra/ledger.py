@@ -5,8 +5,8 @@ The rule: whatever reads or writes one ledger is a method of `Ledger`, and of `A
 function of the rooms below.
 """
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from threading import Event as Signal
 from typing import Any, Final, Self
@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 from jobledger.domain.data import Data
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
+from jobledger.domain.running import HEARTBEAT_SECONDS
 from jobledger.domain.values.moments import Clock
 from jobledger.infra.analytics import analysis
 from jobledger.infra.background import Activity, BackgroundWorker
@@ -31,6 +32,8 @@ from jobledger.infra.history.timeline import Span, job_as_of, span
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import connect
 from jobledger.infra.postgres.server import server
+from jobledger.infra.programs.heartbeats import Heartbeats
+from jobledger.infra.programs.run_block import Run, new_run, run_block
 from jobledger.infra.proof.publishing.checkpointer import Checkpointer
 from jobledger.infra.proof.receipts import Receipt
 from jobledger.infra.proof.signing.notes import Note
@@ -63,6 +66,7 @@ class Ledger(Verbs[Job]):
         self.reader = Reader(info, name)
         self._checkpointer = Checkpointer(info, settings, activity.is_recent)
         self.log = TransparencyLog(self._checkpointer, self.reader.pool)
+        self._heartbeats = Heartbeats(self.reader.pool)
         self._workers = self._background_workers(catch_up=catch_up, seal=settings.seal)
 
         def written() -> None:
@@ -102,6 +106,7 @@ class Ledger(Verbs[Job]):
     def close(self) -> None:
         """Writes what still waits, ends all feeds and closes the connections."""
         self.reader.end_feeds()
+        self._heartbeats.close()
         self.writer.close()
         for worker in self._workers:
             worker.close()
@@ -136,6 +141,36 @@ class Ledger(Verbs[Job]):
     report_many = to_writer(Writer.report_many)
     append_many = to_writer(Writer.append_many)
     submit = to_writer(Writer.submit)
+
+    def run(
+        self,
+        name: str,
+        labels: Mapping[str, str] = {},
+        spec: Mapping[str, Any] = {},
+        *,
+        actor: str | None = None,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    ) -> AbstractContextManager[Run]:
+        """A block that is a job while it runs: `with ledger.run(name) as run:`.
+
+        The job is created, or a new attempt at it begins, and is RUNNING. It ends as SUCCEEDED with
+        `run.output`, as FAILED with the exception that the block was left by, or as CANCELLED by
+        KeyboardInterrupt. Every `heartbeat_seconds` (0: never) it is reported that the block lives;
+        where that stops, a server or a scheduler marks the job as EXPIRED. An end that cannot be
+        recorded is spooled on this machine. `actor` is the user and the machine, if not said.
+
+        Raises InvalidFieldError, and LedgerUnavailableError if the beginning cannot be recorded.
+        """
+        run = new_run(
+            self,
+            self._heartbeats,
+            name,
+            labels,
+            spec,
+            actor=actor,
+            heartbeat_seconds=heartbeat_seconds,
+        )
+        return run_block(run)
 
     # Read, now or as of a moment.
     get = to_reader(Reader.get)

@@ -38,6 +38,7 @@ verify-report  | cli.data.report:verify_report       | Compute a certified repor
 export         | cli.data.export:export              | Export all events of jobs up to a moment: a history, or for other programs.
 record         | cli.jobs.write:record               | Report by hand what happened to a job. One that cannot be true is kept as Contradicted.
 run            | cli.jobs.run_command:run            | Run a command as a job, and exit as it does. Run again under its name, it is a new attempt.
+spool          | cli.jobs.spooled:spool              | Runs that are not recorded yet: list or send them.
 simulate       | cli.jobs.write:simulate             | Make up a small cluster's week, in June 2026.
 rebuild        | cli.server.operate:rebuild          | Make a projection's rows again from the events, while writers go on.
 verify         | cli.proof.verify:verify             | Replay every job and compare with what is shown of it; exits 1 if anything differs.

@@ -13,6 +13,7 @@ from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.grpc.handlers import Answering
 from jobledger.infra.serving import logs
 from jobledger.infra.serving.context import Limits, ServerContext
+from jobledger.infra.serving.lost_runs import expiring_lost
 
 LOG: Final = logging.getLogger("jobledger.grpc")
 SWITCH_INTERVAL_SECONDS: Final = 0.001
@@ -46,7 +47,8 @@ async def _serve(dsn: str | None, name: str, host: str, port: int, limits: Limit
         stopping = _stop_signal()
         await server.start()
         LOG.info("listening", extra={"url": url})
-        await stopping.wait()
+        async with expiring_lost(ledger):
+            await stopping.wait()
         await server.stop(limits.deadline + 1)
 
 

@@ -14,6 +14,7 @@ from jobledger.infra.http.protocol import limited_protocol
 from jobledger.infra.serving import logs
 from jobledger.infra.serving.context import Limits, ServerContext
 from jobledger.infra.serving.listening import Server, config
+from jobledger.infra.serving.lost_runs import expiring_lost
 
 LOG: Final = logging.getLogger("jobledger.http")
 GC_THRESHOLD: Final = (20_000, 20, 20)
@@ -40,7 +41,8 @@ async def _serve(dsn: str | None, name: str, host: str, port: int, limits: Limit
     async with await AsyncLedger.open(dsn, name, threads=limits.threads) as ledger:
         server = ServerContext(ledger, limits)
         await ledger.run(partial(server.check_host, host))
-        await _serve_app(server, host, port)
+        async with expiring_lost(ledger):
+            await _serve_app(server, host, port)
 
 
 async def _serve_app(server: ServerContext, host: str, port: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, Self
 
 from jobledger.domain.running import Destination
@@ -73,10 +74,25 @@ class RunStore:
 
 def destination(dsn: str | None, ledger: str) -> Destination:
     """What a run's file says of where it is reported to: never a password, and no role's name."""
-    settings = Settings()
-    named = dsn or settings.dsn
-    if not named:
-        return Destination(f"embedded under {settings.home.expanduser().resolve()}", ledger)
-    given: dict[str, Any] = conninfo_to_dict(named)
-    places = [(key, given.get(key) or os.environ.get(variable)) for key, variable in PLACES]
-    return Destination(" ".join(f"{key}={value}" for key, value in places if value), ledger)
+    named = dsn or Settings().dsn
+    return destination_of(named, ledger) if named else Destination(_embedded(), ledger)
+
+
+def destination_of(info: str, ledger: str) -> Destination:
+    """The same of a connection string."""
+    given: dict[str, Any] = conninfo_to_dict(info)
+    places = {key: given.get(key) or os.environ.get(variable) for key, variable in PLACES}
+    if _is_embedded(str(places["host"])):
+        return Destination(_embedded(), ledger)
+    return Destination(" ".join(f"{k}={v}" for k, v in places.items() if v), ledger)
+
+
+def _embedded() -> str:
+    return f"embedded under {Settings().home.expanduser().resolve()}"
+
+
+def _is_embedded(host: str) -> bool:
+    """Whether a host is a folder that the embedded server has its socket in."""
+    folder = Path(host)
+    data = Settings().home.expanduser().resolve() / "postgres"
+    return folder.is_absolute() and (folder == data or folder.name.startswith("jobledger-"))

@@ -64,6 +64,14 @@ class RunFile:
             os.close(file)
             raise
 
+    @staticmethod
+    def is_left_behind(path: Path) -> bool:
+        """Whether nobody writes or sends the file; False for one that is gone."""
+        if (file := _open(path)) is None:
+            return False
+        os.close(file)
+        return True
+
     @property
     def last_sign(self) -> datetime:
         """When its run was last known to live."""
@@ -125,6 +133,18 @@ class Spool:
         kept = RunFile(path, file, record)
         kept._write(record.first_line)  # noqa: SLF001 - of the same module
         return kept
+
+    def keep(self, record: RunRecord) -> None:
+        """Keeps a whole run that was not recorded; raises SpoolFullError and OSError."""
+        file = self.begin(record)
+        try:
+            if record.destination is not None:
+                file.aim(record.destination)
+            for report in record.reports:
+                file.add(report)
+            file.sync()
+        finally:
+            file.close()
 
     def paths(self, *, refused: bool = False) -> list[Path]:
         """The files, oldest first: those that wait, or those that the ledger refused."""

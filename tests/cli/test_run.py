@@ -13,6 +13,9 @@ from jobledger.domain.errors import JobExistsError
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.cli.jobs.child import Command, run_as_job
+from jobledger.infra.programs.reporter import Opening
+from jobledger.infra.programs.run_store import RunStore, destination
+from jobledger.infra.programs.spool import Spool
 from jobledger.infra.proof.publishing.publisher import publish
 from jobledger.infra.proof.signing.notes import SigningKey
 from jobledger.infra.settings import SECRETS, Settings
@@ -25,14 +28,18 @@ Runs = Callable[..., int]
 
 
 @pytest.fixture
-def run(dsn: str, ledger: Ledger) -> Runs:
+def run(dsn: str, ledger: Ledger, tmp_path: Path) -> Runs:
     """Runs Python code as the job NAME."""
+    opening = Opening(
+        lambda: destination(dsn, ledger.name),
+        lambda: RunStore.open(dsn, ledger.name, lambda: None),
+        "p",
+        lambda: Spool(tmp_path / "spool"),
+    )
 
     def running(code: str, once: bool = False, **labels: str) -> int:
         command = Command([sys.executable, "-c", code])
-        return run_as_job(
-            lambda: Ledger.open(dsn, ledger.name), NAME, labels, command, once=once
-        ).code
+        return run_as_job(opening, NAME, labels, command, once=once).code
 
     return running
 

@@ -3,6 +3,7 @@
 import logging
 import signal
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from threading import Event as Signal
 from typing import Annotated
@@ -13,7 +14,10 @@ from jobledger.domain.metrics.evaluation import CONFIG
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.cli.context import OUT, Json, print_json, say, target
 from jobledger.infra.evaluation.samples import reading
-from jobledger.infra.settings import Settings
+from jobledger.infra.programs.run_store import destination
+from jobledger.infra.programs.sending import send_spool
+from jobledger.infra.programs.spool import Spool
+from jobledger.infra.settings import Settings, spool_folder
 from rich.table import Table
 
 EvaluationJob = Annotated[str, typer.Argument(metavar="NAME", help="projects/P/evaluationJobs/ID.")]
@@ -34,6 +38,8 @@ def scheduler(
 ) -> None:
     """Starts evaluation jobs' runs when they are due, and carries them on. Of several, one leads.
 
+    It also marks jobs as EXPIRED whose heartbeats stopped, and records runs from this machine's spool.
+
     Runs are due as Google's are, at 10:00 UTC after whole days; with JOBLEDGER_SCHEDULES=exact just
     when the job's schedule says. Alerts are mailed where JOBLEDGER_SMTP names a server.
     """
@@ -49,9 +55,13 @@ def scheduler(
     stopping = Signal()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    with target(context).open() as ledger:
-        work = Scheduler(ledger, settings.schedules, mailer)
+    aim, spool = target(context), Spool(spool_folder())
+    with aim.open() as ledger:
+        to = destination(aim.dsn, aim.ledger)
+        send = partial(send_spool, ledger, spool, to, aim.project)
+        work = Scheduler(ledger, settings.schedules, mailer, also=send)
         if once:
+            send()
             work.do_due()
         else:
             work.serve(stopping, pause)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import signal
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from jobledger.domain.running import (
 from jobledger.infra.cli.jobs.outcome import summary
 from jobledger.infra.cli.jobs.stderr import Stderr
 from jobledger.infra.programs.reporter import Opening, Reporter
+from jobledger.infra.programs.users import user_name
 from jobledger.infra.settings import public_environment
 
 NOT_FOUND: Final = 127
@@ -151,15 +151,6 @@ def new_record(name: str, labels: Mapping[str, str], words: Sequence[str]) -> Ru
         spec["directory"] = str(Path.cwd())
     actor = actor_name(user_name(), os.uname().nodename)
     return RunRecord(uuid4().hex, name, actor, datetime.now(UTC), dict(labels), spec)
-
-
-def user_name() -> str:
-    """The name of the user whose rights the program has; `uid` and the number of one without a name."""
-    number = os.geteuid()
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return os.environ.get("LOGNAME") or os.environ.get("USER") or f"uid{number}"
 
 
 def warn(message: str) -> None:

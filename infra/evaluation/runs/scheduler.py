@@ -1,4 +1,6 @@
-"""The scheduler: starts the runs that are due, and carries open ones on. One of many processes leads.
+"""The scheduler: starts the runs that are due, carries open ones on, and expires jobs without heartbeats.
+
+One of many processes leads.
 
 Who leads holds a lock of its database session, which a crash lets go. The lock only keeps two from
 doing the same work: what a run has done is decided by its events.
@@ -22,6 +24,7 @@ from jobledger.infra.evaluation.runs.mail import Mailer
 from jobledger.infra.evaluation.runs.runs import carry_on, start_run
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.programs.leases import expire_lost
 from jobledger.infra.read.store import Store
 
 READ_EVALUATING: Final = sql.load(__package__, "read_evaluating")
@@ -52,24 +55,31 @@ class Scheduler:
         rule: str = "daily",
         mailer: Mailer | None = None,
         clock: Callable[[], datetime] = utc_now,
+        also: Callable[[], object] = lambda: None,
     ) -> None:
-        """`rule` is a key of RULES; without a `mailer` alerts are events and nothing more."""
+        """`rule` is a key of RULES; without a `mailer` alerts are events and nothing more.
+
+        `also`, which must not raise, is called at every look, whoever leads.
+        """
         if rule not in RULES:
             raise InvalidFieldError("schedules", f"{rule!r} is none of {', '.join(RULES)}")
         self._store = store
         self._due = RULES[rule]
         self._mailer = mailer
         self._clock = clock
+        self._also = also
 
     def serve(self, stopping: Signal, pause: float) -> None:
         """Leads whenever nobody else does, looking every `pause` seconds, until it is stopped."""
         while not stopping.is_set():
+            self._also()
             try:
                 with self._store.reader.connection() as connection, leading(connection) as leads:
                     while leads and not stopping.wait(pause):
                         with translated():  # Who lost the session leads no longer.
                             connection.execute("SELECT 1")
                         self.do_due()
+                        self._also()
             except LedgerError as error:
                 LOG.warning("%s", error)
             stopping.wait(pause)
@@ -77,8 +87,9 @@ class Scheduler:
     def do_due(self) -> int:
         """One look at everything: what cannot be done of one job keeps no other back.
 
-        Returns of how many jobs something could not be done; each has it in its output.
+        Runs whose heartbeats stopped are reported as lost, too. Returns of how many jobs something could not be done; each has it in its output.
         """
+        expire_lost(self._store, ACTOR)
         with translated(), self._store.reader.pool.connection() as connection:
             names = [name for (name,) in connection.execute(READ_EVALUATING, (_MAY_EXECUTE,))]
         failed = sum(not self._did_job(name) for name in names)

@@ -1,0 +1,154 @@
+"""`with ledger.run(...)`: a block of Python that is a job while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from threading import get_ident
+from typing import Any, Final
+from uuid import uuid4
+
+import psycopg
+from jobledger.domain.errors import InvalidFieldError, LedgerError
+from jobledger.domain.running import (
+    HEARTBEAT_SECONDS,
+    RunRecord,
+    RunReport,
+    actor_name,
+    how_it_left,
+)
+from jobledger.domain.values.labels import parse_labels
+from jobledger.domain.values.names import parse_name
+from jobledger.infra.programs.delivery import Delivery
+from jobledger.infra.programs.heartbeats import Heartbeats
+from jobledger.infra.programs.run_store import destination_of
+from jobledger.infra.programs.spool import Spool
+from jobledger.infra.programs.users import user_name
+from jobledger.infra.read.store import Store
+from jobledger.infra.settings import spool_folder
+
+LOG: Final = logging.getLogger("jobledger.runs")
+InThread = Callable[[Callable[[], None]], Awaitable[None]]
+"""Runs a function that blocks, for a task."""
+
+
+class Run:
+    """One run of a block; set `output` to what it made."""
+
+    def __init__(
+        self, store: Store, heartbeats: Heartbeats, record: RunRecord, seconds: float
+    ) -> None:
+        """`seconds` between two heartbeats, 0 for none."""
+        self.output: dict[str, Any] | None = None
+        self._store = store
+        self._heartbeats = heartbeats
+        self._record = record
+        self._seconds = seconds
+        self._delivery = Delivery(store, record)
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self._record.name
+
+    @property
+    def run_id(self) -> str:
+        """The id of this run, by which further reports name its attempt."""
+        return self._record.run_id
+
+    def begin(self) -> None:
+        """Creates the job, or begins a new attempt at it, and reports that it runs; raises as the writer."""
+        if self._seconds:
+            self._heartbeats.begin(self.name, self.run_id, self._seconds)
+        said = {"host": os.uname().nodename, "pid": os.getpid(), "thread": get_ident()}
+        self._record.reports.append(RunReport("Started", said, datetime.now(UTC)))
+        try:
+            self._delivery.deliver()
+        except BaseException:
+            self._heartbeats.stop(self.name, self.run_id)
+            raise
+        for note in self._delivery.notes:
+            LOG.warning("%s", note)
+
+    def end(self, error: BaseException | None) -> None:
+        """Reports how it ended; what cannot be recorded is spooled, and logged."""
+        is_cancelled = isinstance(error, asyncio.CancelledError)
+        type_, data = how_it_left(error, self.output, is_cancelled=is_cancelled)
+        self._record.reports.append(RunReport(type_, data, datetime.now(UTC)))
+        self._heartbeats.stop(self.name, self.run_id)
+        said = len(self._delivery.notes)
+        try:
+            self._delivery.deliver()
+            if self._seconds:
+                self._heartbeats.end(self.name, self.run_id)
+        except (LedgerError, psycopg.Error) as failure:
+            self._spool(failure)
+        for note in self._delivery.notes[said:]:
+            LOG.warning("%s", note)
+
+    def _spool(self, failure: Exception) -> None:
+        missing = ", ".join(self._delivery.missing)
+        if not missing:
+            return
+        self._record.destination = destination_of(
+            self._store.reader.conninfo, self._store.reader.name
+        )
+        try:
+            Spool(spool_folder()).keep(self._record)
+        except OSError as error:
+            LOG.error("%s of %s is lost: %s; %s", missing, self.name, failure, error)  # noqa: TRY400
+        else:
+            LOG.warning("%s of %s is spooled: %s", missing, self.name, failure)
+
+
+def new_run(
+    store: Store,
+    heartbeats: Heartbeats,
+    name: str,
+    labels: Mapping[str, str] = {},
+    spec: Mapping[str, Any] = {},
+    *,
+    actor: str | None = None,
+    heartbeat_seconds: float = HEARTBEAT_SECONDS,
+) -> Run:
+    """A run that has not begun; raises InvalidFieldError."""
+    if not 0 <= heartbeat_seconds <= 3600:
+        why = f"{heartbeat_seconds!r} is not from 0 (none) to 3600 seconds"
+        raise InvalidFieldError("heartbeat_seconds", why)
+    who = actor_name(user_name(), os.uname().nodename) if actor is None else actor
+    record = RunRecord(
+        uuid4().hex, parse_name(name), who, datetime.now(UTC), parse_labels(labels), dict(spec)
+    )
+    return Run(store, heartbeats, record, heartbeat_seconds)
+
+
+@contextmanager
+def run_block(run: Run) -> Iterator[Run]:
+    """Reports that the block runs, and how it ended."""
+    run.begin()
+    try:
+        yield run
+    except BaseException as error:
+        run.end(error)
+        raise
+    run.end(None)
+
+
+@asynccontextmanager
+async def run_async_block(run: Run, in_thread: InThread) -> AsyncIterator[Run]:
+    """The same in a task; a cancelled one reports its end before it is left."""
+    await in_thread(run.begin)
+    try:
+        yield run
+    except BaseException as error:
+        await asyncio.shield(in_thread(_ending(run, error)))
+        raise
+    await asyncio.shield(in_thread(_ending(run, None)))
+
+
+def _ending(run: Run, error: BaseException | None) -> Callable[[], None]:
+    return lambda: run.end(error)
