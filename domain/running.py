@@ -83,26 +83,24 @@ class RunRecord:
         Raises ValueError for lines that are no run's.
         """
         said = [json.loads(line) for line in lines if line.endswith("\n")]
-        if not said or said[0].get("format") != FORMAT:
+        if not said or not isinstance(said[0], dict) or said[0].get("format") != FORMAT:
             raise ValueError(f"the first line is not that of a run in format {FORMAT}")
-        first, *following = said
         try:
-            record = cls(
-                first["runId"],
-                first["name"],
-                first["actor"],
-                datetime.fromisoformat(first["time"]),
-                first["labels"],
-                first["spec"],
-            )
-            for one in following:
-                if "server" in one:
-                    record.destination = Destination(one["server"], one["ledger"])
-                else:
-                    time = datetime.fromisoformat(one["time"])
-                    record.reports.append(RunReport(one["type"], one["data"], time))
+            return cls._of(*said)
         except (KeyError, TypeError) as error:
             raise ValueError(f"a line is not of a run: {error!r}") from error
+
+    @classmethod
+    def _of(cls, first: Fields, *following: Fields) -> Self:
+        run_id, name, actor = (str(first[field]) for field in ("runId", "name", "actor"))
+        time = datetime.fromisoformat(first["time"])
+        record = cls(run_id, name, actor, time, dict(first["labels"]), dict(first["spec"]))
+        for one in following:
+            if "server" in one:
+                record.destination = Destination(one["server"], one["ledger"])
+            else:
+                time = datetime.fromisoformat(one["time"])
+                record.reports.append(RunReport(one["type"], dict(one["data"]), time))
         return record
 
 

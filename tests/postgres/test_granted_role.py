@@ -21,8 +21,10 @@ from tests.ledgers import new_ledger
 MAY_CHANGE = {
     "append": {"events", "jobs", "head"},
     "delete_spec_set": {"annotation_spec_sets", "events", "head"},
+    "end_lease": {"leases"},
     "find_subject_key": {"subject_keys"},
     "follow": {"intervals", "state_changes", "late_jobs", "projections"},
+    "keep_lease": {"leases"},
     "keep_spec_set": {"annotation_spec_sets", "events", "head"},
     "lock_head": set(),
     "mail_sent": {"alert_mails"},

@@ -1,7 +1,7 @@
 """AsyncLedger has whatever Ledger has, with `await`: names, parameters, documentation."""
 
 import inspect
-from typing import Any
+from typing import Any, get_overloads
 
 import pytest
 from jobledger import AsyncLedger, Ledger
@@ -15,7 +15,9 @@ NOT_FOR_ASYNCIO = {
     "seal": "checkpoint",
 }
 """What AsyncLedger lacks, and why: or the name that it has it by."""
-ONLY_FOR_ASYNCIO = {"events_after", "history_page", "run"}
+ONLY_FOR_ASYNCIO = {"events_after", "history_page"}
+OF_TWO_MEANINGS = "run"
+"""AsyncLedger's takes a name, as Ledger's does, or a function that blocks."""
 ITERATIONS = {"events", "scan"}
 
 
@@ -24,7 +26,7 @@ def public(form: type) -> set[str]:
 
 
 METHODS = sorted(name for name in public(Ledger) if inspect.isroutine(getattr(Ledger, name)))
-SHARED = [name for name in METHODS if name not in NOT_FOR_ASYNCIO]
+SHARED = [name for name in METHODS if name not in (*NOT_FOR_ASYNCIO, OF_TWO_MEANINGS)]
 
 
 def parameters(method: Any) -> list[inspect.Parameter]:
@@ -62,6 +64,11 @@ def test_a_method_has_the_same_documentation(name: str) -> None:
         assert "Raises SchemaError" in documentation
     else:
         assert documentation == inspect.getdoc(getattr(Ledger, name))
+
+
+def test_run_takes_the_same_parameters_with_a_name() -> None:
+    _, with_name = get_overloads(AsyncLedger.run)
+    assert parameters(with_name) == parameters(Ledger.run)
 
 
 @pytest.mark.parametrize("name", [name for name in SHARED if name in vars(AsyncLedger)])

@@ -76,6 +76,7 @@ def make_rich(ledger: Ledger) -> Rich:
         name_log(connection, Settings())
         specs = '[{"displayName": "cat", "index": 0}, {"displayName": "dog", "index": 1}]'
         connection.execute("SELECT keep_spec_set(%s, 'animals', '', %s)", (SPEC_SET, specs))
+        connection.execute("SELECT keep_lease('projects/p/jobs/late', 'night', 3600000)")
     ledger.append_many(odd_jobs())
     ledger.create("projects/p/jobs/personal", spec={"who": personal("Alice", "user:alice")})
     ledger.create("projects/p/jobs/erased", spec={"who": personal("Bob", "user:bob")})

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
 def summary(reporter: Reporter, name: str) -> str:
     """What was recorded of the run, what was not and why, and what becomes of the rest."""
-    recorded = ", ".join(reporter.recorded)
-    has = f"of {name} only {recorded} was recorded" if recorded else f"{name} was not recorded"
+    has = f"{name} was not recorded"
+    if reporter.recorded:
+        recorded, missing = (" ".join(types) for types in (reporter.recorded, reporter.missing))
+        has = f"of {name} was recorded: {recorded}; not recorded: {missing or 'that it is over'}"
     if reporter.failure is not None:
         why = failure_text(reporter.failure)
     else:

@@ -75,12 +75,19 @@ def _opening(given: Given) -> Opening:
     def store() -> RunStore:
         from jobledger.infra.programs.run_store import RunStore
 
-        project = given.project or Settings().project
-        parse_name(f"projects/{project}/jobs/a")
+        _check_project(given.project or Settings().project)
         return RunStore.open(given.dsn, _ledger(given), lambda: _make(given))
 
     project = given.project or "default"
     return Opening(destination, store, project, lambda: Spool(spool_folder()))
+
+
+def _check_project(project: str) -> None:
+    try:
+        parse_name(f"projects/{project}/jobs/a")
+    except InvalidFieldError as error:
+        why = f"{project!r} is not the id of a project"
+        raise InvalidFieldError("JOBLEDGER_PROJECT", why) from error
 
 
 def _ledger(given: Given) -> str:
