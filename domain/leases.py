@@ -23,3 +23,8 @@ def lost(job: Job, run_id: str, heartbeat_time: datetime) -> Data | None:
     if job.state is JobState.CANCELLING:
         return parse_data("Cancelled", said)
     return parse_data("Expired", said | {"lost": True})
+
+
+def lost_time(job: Job, heartbeat_time: datetime) -> datetime:
+    """When a job that was lost counts as ended: at the last sign of it, a heartbeat or an event."""
+    return max(heartbeat_time, job.last_effect or heartbeat_time)

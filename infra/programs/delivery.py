@@ -100,7 +100,8 @@ class Delivery:
         """Records that the run was left behind by who ran it, and was last heard of at that time."""
         reason = no_heartbeat_since(last_sign)
         data = parse_report("Expired", {"reason": reason, "lost": True})
-        self._report(data, "Expired", last_sign)
+        times = [report.time for report in self._record.reports]
+        self._report(data, "Expired", max([last_sign, *times]))
         self.recorded.append("Expired")
 
     def _begin_again(self, error: JobExistsError, said: Mapping[str, Any]) -> None:

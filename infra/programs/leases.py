@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import psycopg
 from jobledger.domain.errors import JobNotFoundError, LedgerError
-from jobledger.domain.leases import lost
+from jobledger.domain.leases import lost, lost_time
 from jobledger.domain.running import lease_milliseconds
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
@@ -68,15 +68,16 @@ def _expired(store: Store, lease: EndedLease, actor: str) -> bool:
 def _reported(store: Store, lease: EndedLease, actor: str) -> bool:
     """Whether the run was lost; where it is over, there is nothing to report."""
     try:
-        report = lost(store.reader.get(lease.job), lease.run_id, lease.heartbeat_time)
+        job = store.reader.get(lease.job)
     except JobNotFoundError:
         return False
+    report = lost(job, lease.run_id, lease.heartbeat_time)
     if report is None:
         return False
     store.writer.report(
         lease.job,
         report,
-        occurred_time=lease.heartbeat_time,
+        occurred_time=lost_time(job, lease.heartbeat_time),
         actor=actor,
         request_id=f"run.{lease.run_id}.lost.{lease.heartbeat_time.timestamp():.6f}",
     )

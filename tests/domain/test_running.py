@@ -115,7 +115,7 @@ def test_a_run_is_read_up_to_where_writing_stopped(record: RunRecord, data: st.D
     "text", ["", "{}\n", "x\n", "[]\n", '{"format":2}\n', '{"format":1}\n', '{"format":1'],
 )  # fmt: skip
 def test_what_is_no_run_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="line|Expecting"):
+    with pytest.raises(ValueError, match=r"line|Expecting"):
         RunRecord.parse([text] if text else [])
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jobledger.domain.running import Destination, RunRecord, RunReport
@@ -20,7 +21,7 @@ from tests.proxies import proxy_to
 
 AT = datetime(2026, 6, 1, 10, tzinfo=UTC)
 HERE, THERE = Destination("host=here", "a"), Destination("host=there", "a")
-END = ("Succeeded", {"output": {"exitCode": 0}})
+END: tuple[str, dict[str, Any]] = ("Succeeded", {"output": {"exitCode": 0}})
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def spool(tmp_path: Path) -> Spool:
 def record(
     name: str = "projects/p/jobs/j",
     minutes: int = 0,
-    *ends: tuple[str, dict[str, object]],
+    *ends: tuple[str, dict[str, Any]],
     to: Destination | None = HERE,
 ) -> RunRecord:
     at = AT + timedelta(minutes=minutes)
