@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from jobledger.domain.commands import ChangeConfig, ChangeLabels, CreateJob
 from jobledger.domain.data import Data, parse
 from jobledger.domain.errors import JobExistsError, JobNotFoundError, LedgerError
+from jobledger.domain.leases import lost, lost_time
 from jobledger.domain.reports import parse_report, storable
-from jobledger.domain.running import ENDINGS, RunRecord, no_heartbeat_since
+from jobledger.domain.running import ENDINGS, RunRecord
 from jobledger.domain.states import TERMINAL, WAITING
 from jobledger.infra import errors as e
 from jobledger.infra.read.store import Store
@@ -97,12 +98,14 @@ class Delivery:
             self.recorded.append(report.type)
 
     def report_lost(self, last_sign: datetime) -> None:
-        """Records that the run was left behind by who ran it, and was last heard of at that time."""
-        reason = no_heartbeat_since(last_sign)
-        data = parse_report("Expired", {"reason": reason, "lost": True})
-        times = [report.time for report in self._record.reports]
-        self._report(data, "Expired", max([last_sign, *times]))
-        self.recorded.append("Expired")
+        """Records that the run was left behind by who ran it, unless its end is known already.
+
+        `last_sign` is when it was last heard of.
+        """
+        job = self._store.reader.get(self._record.name)
+        report = lost(job, self._record.run_id, last_sign)
+        if report is not None:
+            self._report(report, type(report).__name__, lost_time(job, last_sign))
 
     def _begin_again(self, error: JobExistsError, said: Mapping[str, Any]) -> None:
         try:
