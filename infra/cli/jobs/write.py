@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from datetime import datetime
 from functools import partial
@@ -16,6 +15,7 @@ from jobledger.domain.values.canonical import decode_given
 from jobledger.infra.cli.context import ERR, OUT, JobName, Json, past_time, print_json, target
 from jobledger.infra.errors import InputError
 from jobledger.infra.eventstore.json_view import event_json, job_json
+from jobledger.infra.programs.users import user_name
 from jobledger.infra.transfer.google_cluster import Kind
 from jobledger.infra.transfer.import_trace import Importer, Summary
 from jobledger.infra.transfer.simulation import simulate as simulated
@@ -56,7 +56,7 @@ def record(
     about = {
         "occurred_time": _time(time),
         "request_id": request_id,
-        "actor": getpass.getuser(),
+        "actor": user_name(),
         "attempt": attempt,
         "run_id": run_id,
     }
