@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Condition, Thread
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from jobledger.domain.running import Destination, RunRecord, RunReport
 from jobledger.infra.programs.spool import RunFile, Spool
@@ -69,6 +69,8 @@ class Reporter:
         """The file that it is kept in if the ledger would refuse it for ever."""
         self.has_begun = False
         """Whether the job was created, or its new attempt begun."""
+        self.is_recorded = False
+        """Whether the ledger has all of it, the end too."""
         self._thread = Thread(target=self._serve, name="jobledger-reporter", daemon=True)
 
     def start(self) -> None:
@@ -89,16 +91,6 @@ class Reporter:
             if begun and (self.has_begun or self.failure is not None):
                 return
             self._thread.join(0.02)
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the thread has ended."""
-        return not self._thread.is_alive()
-
-    @property
-    def is_recorded(self) -> bool:
-        """Whether the ledger has all of it, once the end was reported."""
-        return self.is_done and self.failure is None
 
     @property
     def recorded(self) -> list[str]:
@@ -134,24 +126,30 @@ class Reporter:
         """The last attempt, and what becomes of the file."""
         if self.failure is not None and time.monotonic() - self._tried > JUST_NOW_SECONDS:
             self._try()
-        if self.failure is None:
-            self._guarded(self._end)
-        if self.failure is not None:
+        if self.failure is not None or self._store is None:
             self._kept(self._keep_for_others)
+        else:
+            self._end(self._store)
         if self._store is not None:
             with suppress(Exception):
                 self._store.close()
 
-    def _end(self) -> None:
-        assert self._store is not None
+    def _end(self, store: RunStore) -> None:
+        """All is recorded: what is left to do serves others, and may fail."""
+        self._kept(RunFile.remove)
+        self.is_recorded = True
+        with suppress(Exception):  # A lease that stays runs out, and is found to be over.
+            self._end_lease(store)
+        with suppress(Exception):  # Whoever writes next lets the log grow over this, too.
+            store.checkpoint()
+        until = time.monotonic() + SPOOL_SECONDS
+        self._send_others(goes_on=lambda: time.monotonic() < until)
+
+    def _end_lease(self, store: RunStore) -> None:
         if self._heartbeat_seconds:
             from jobledger.infra.programs.leases import end_lease
 
-            end_lease(self._store.connection(), self._record.name, self._record.run_id)
-        if self.file is not None:
-            self.file.remove()
-        until = time.monotonic() + SPOOL_SECONDS
-        self._send_others(goes_on=lambda: time.monotonic() < until)
+            end_lease(store.connection(), self._record.name, self._record.run_id)
 
     def _keep_for_others(self, file: RunFile) -> None:
         file.sync()
@@ -166,6 +164,7 @@ class Reporter:
             self.file = self._opening.spool().begin(self._record)
         except Exception as error:
             self.spool_failure = error
+        self._keep_new()
         with suppress(Exception):  # The same is said when the ledger is opened.
             self._record.destination = self._opening.destination()
             if self.file is not None:
@@ -204,14 +203,11 @@ class Reporter:
         """Records what is not recorded yet, after a heartbeat; `failure` says what went wrong."""
         self.failure = None
         self._kept(RunFile.touch)
-        self._guarded(self._record_all)
-        self._tried = time.monotonic()
-
-    def _guarded(self, work: Callable[[], Any]) -> None:
         try:
-            work()
+            self._record_all()
         except Exception as error:
             self.failure = error
+        self._tried = time.monotonic()
 
     def _record_all(self) -> None:
         from jobledger.infra.programs.delivery import Delivery

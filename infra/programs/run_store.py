@@ -65,6 +65,22 @@ class RunStore:
             self._connection = connect(self._info)
         return self._connection
 
+    def checkpoint(self) -> None:
+        """Lets the log grow over what was written, and signs it, where this process does so.
+
+        Raises ProofError for settings of keys and witnesses that cannot be used.
+        """
+        settings = Settings()
+        if not settings.seal:
+            return
+        from jobledger.infra.proof.publishing.checkpointer import Checkpointer
+
+        checkpointer = Checkpointer(self._info, settings)
+        try:
+            checkpointer.checkpoint()
+        finally:
+            checkpointer.close()
+
     def close(self) -> None:
         """Closes the connections."""
         self.writer.close()

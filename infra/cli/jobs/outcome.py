@@ -14,7 +14,7 @@ def summary(reporter: Reporter, name: str) -> str:
     has = f"{name} was not recorded"
     if reporter.recorded:
         recorded, missing = (" ".join(types) for types in (reporter.recorded, reporter.missing))
-        has = f"of {name} was recorded: {recorded}; not recorded: {missing or 'that it is over'}"
+        has = f"of {name} was recorded: {recorded}; not recorded: {missing}"
     if reporter.failure is not None:
         why = failure_text(reporter.failure)
     else:
