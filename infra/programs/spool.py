@@ -131,7 +131,11 @@ class Spool:
         file = os.open(path, NEW, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)  # Who looks into the new file holds it for a moment.
         kept = RunFile(path, file, record)
-        kept._write(record.first_line)  # noqa: SLF001 - of the same module
+        try:
+            kept._write(record.first_line)  # noqa: SLF001 - of the same module
+        except OSError:
+            kept.remove()
+            raise
         return kept
 
     def keep(self, record: RunRecord) -> None:

@@ -34,7 +34,7 @@ def test_the_examples_print_what_they_say(
     monkeypatch.setenv("JOBLEDGER_LEDGER", ledger_name)
     monkeypatch.setenv("LEDGER_URL", server.url)
     examples = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL)
-    assert len(examples) == 5
+    assert len(examples) == 6
 
     names: dict[str, object] = {}
     for code, printed in examples:
