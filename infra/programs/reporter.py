@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 AGAIN_SECONDS: Final = 15.0
 """How long after a failure the ledger is tried again, while the program runs."""
+END_SECONDS: Final = 6.0
+"""How long a run that is over waits until it is recorded: a connection may take 5."""
 JUST_NOW_SECONDS: Final = 1.0
 """What failed so recently is not tried again at the end."""
-SPOOL_SECONDS: Final = 1.0
+SPOOL_SECONDS: Final = 0.5
 """How long the end of a program may wait for other runs to be sent."""
 
 
@@ -34,8 +36,13 @@ class Opening:
         store: Callable[[], RunStore],
         project: str,
         spool: Callable[[], Spool],
+        end_seconds: float = END_SECONDS,
     ) -> None:
-        """`destination` and `store` may raise anything; `project` is that of the spool's runs."""
+        """`destination` and `store` may raise anything; `project` is that of the spool's runs.
+
+        `end_seconds` is how long the end of a run may wait until it is recorded.
+        """
+        self.end_seconds = end_seconds
         self.destination = destination
         self.store = store
         self.project = project
@@ -244,7 +251,7 @@ class Reporter:
 
         with suppress(Exception):
             spool, destination = self._opening.spool(), self._record.destination
-            if spool.paths():
+            if spool.paths(of=only):
                 Sender(self._store, spool, destination, self._opening.project).send(
                     only=only, goes_on=goes_on
                 )

@@ -52,7 +52,7 @@ class Sender:
         Raises what keeps the ledger from recording anything, such as LedgerUnavailableError.
         """
         outcome = Sent()
-        for file in self._spool.left_behind():
+        for file in self._spool.left_behind(of=only):
             if not goes_on():
                 break
             name = file.record.name

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -127,7 +128,7 @@ class Spool:
         """A file for a run that begins; raises SpoolFullError and OSError."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._check_room()
-        path = self.folder / f"{record.time:%Y%m%dT%H%M%S%f}_{record.run_id}{SUFFIX}"
+        path = self.folder / _file_name(record)
         file = os.open(path, NEW, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)  # Who looks into the new file holds it for a moment.
         kept = RunFile(path, file, record)
@@ -150,21 +151,27 @@ class Spool:
         finally:
             file.close()
 
-    def paths(self, *, refused: bool = False) -> list[Path]:
-        """The files, oldest first: those that wait, or those that the ledger refused."""
+    def paths(self, *, refused: bool = False, of: str | None = None) -> list[Path]:
+        """The files, oldest first: those that wait, or those that the ledger refused.
+
+        `of` leaves out most files of other jobs than that of this name.
+        """
         suffix = SUFFIX + REFUSED if refused else SUFFIX
+        mark = "_" if of is None else _mark(of)
         try:
             names = sorted(os.listdir(self.folder))  # noqa: PTH208 - names are all that is needed
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return [self.folder / name for name in names if name.endswith(suffix)]
+        return [self.folder / name for name in names if name.endswith(suffix) and mark in name]
 
-    def left_behind(self) -> Iterator[RunFile]:
+    def left_behind(self, of: str | None = None) -> Iterator[RunFile]:
         """Runs that nobody writes or sends, oldest first; each is closed when the next is taken.
+
+        `of` is as in `paths`.
 
         Files that are no run's are passed over. Raises OSError where the folder cannot be read.
         """
-        for path in self.paths():
+        for path in self.paths(of=of):
             with suppress(ValueError):
                 if (taken := RunFile.take(path)) is not None:
                     try:
@@ -180,6 +187,16 @@ class Spool:
                     sizes.append(entry.stat().st_size)
         if len(sizes) >= MAX_RUNS or sum(sizes) >= MAX_BYTES:
             raise SpoolFullError(self.folder)
+
+
+def _file_name(record: RunRecord) -> str:
+    """Runs are in the order of their files' names."""
+    return f"{record.time:%Y%m%dT%H%M%S%f}{_mark(record.name)}{record.run_id}{SUFFIX}"
+
+
+def _mark(name: str) -> str:
+    """What the names of files of one job have in common; the project may not be known yet."""
+    return f"_{zlib.crc32(name.rpartition('/')[2].encode()):08x}_"
 
 
 def _open(path: Path) -> int | None:

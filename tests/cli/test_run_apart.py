@@ -365,3 +365,15 @@ def test_a_command_starts_without_what_the_ledger_needs(cli: Cli) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert not {"psycopg", "pydantic", "typer", "rich", "asyncio"} & set(done.stdout.split())
+
+
+def test_a_scheduler_sends_the_spool_of_its_machine(cli: Cli, proxy: Proxy) -> None:
+    proxy.cut()
+    assert run(cli, "true", JOBLEDGER_DSN=proxy.dsn).returncode == 0
+    cli("scheduler", "--once")
+    assert len(json.loads(cli("spool", "list", "--json"))) == 1  # It was to go elsewhere.
+    proxy.mend()
+    other = _with(cli, {"JOBLEDGER_DSN": proxy.dsn})
+    other("scheduler", "--once")
+    assert types(cli) == ["Created", "Started", "Succeeded"]
+    assert json.loads(cli("spool", "list", "--json")) == []

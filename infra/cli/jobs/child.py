@@ -33,8 +33,6 @@ from jobledger.infra.settings import public_environment
 NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
 """What a shell answers for a command it cannot run."""
-END_SECONDS: Final = 6.0
-"""How long the program stays after the command, while its end is recorded: a connection may take 5."""
 OPENING_SECONDS: Final = 60.0
 """How long --once waits for the ledger before the command."""
 
@@ -134,7 +132,7 @@ def run_as_job(
         reporter = Reporter(opening, record, heartbeat_seconds, once=once)
         if once:
             _wait_until_made(reporter, command)
-        code = _carry_out(reporter, command, is_running=once)
+        code = _carry_out(reporter, command, opening.end_seconds, is_running=once)
     for note in reporter.notes:
         warn(note)
     if not reporter.is_recorded:
@@ -171,7 +169,9 @@ def _wait_until_made(reporter: Reporter, command: Command) -> None:
         raise TimeoutError(f"the ledger did not answer within {OPENING_SECONDS:g} s")
 
 
-def _carry_out(reporter: Reporter, command: Command, *, is_running: bool) -> int:
+def _carry_out(
+    reporter: Reporter, command: Command, end_seconds: float, *, is_running: bool
+) -> int:
     """Runs the command and lets the reporter report it; its exit code, negative for a signal."""
 
     def started() -> None:
@@ -191,5 +191,5 @@ def _carry_out(reporter: Reporter, command: Command, *, is_running: bool) -> int
     command.signal = None
     reporter.add(RunReport(type_, data, ended), last=True)
     # A further signal means that nobody wants to wait.
-    reporter.wait(END_SECONDS, lambda: command.signal is not None)
+    reporter.wait(end_seconds, lambda: command.signal is not None)
     return code

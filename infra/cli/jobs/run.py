@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from jobledger.domain.errors import InvalidFieldError
@@ -13,13 +13,16 @@ from jobledger.domain.values.names import parse_name
 from jobledger.infra.cli.given import Given
 from jobledger.infra.cli.jobs.child import Command, run_as_job, warn
 from jobledger.infra.cli.jobs.run_options import RunOptions
-from jobledger.infra.programs.reporter import Opening
+from jobledger.infra.programs.reporter import END_SECONDS, Opening
 from jobledger.infra.programs.spool import Spool
 from jobledger.infra.settings import Settings, spool_folder
 
 if TYPE_CHECKING:
     from jobledger.domain.running import Destination
     from jobledger.infra.programs.run_store import RunStore
+
+STARTING_SECONDS: Final = 65.0
+"""How long a run that is over waits for the embedded server to start."""
 
 
 class Runner:
@@ -79,7 +82,16 @@ def _opening(given: Given) -> Opening:
         return RunStore.open(given.dsn, _ledger(given), lambda: _make(given))
 
     project = given.project or "default"
-    return Opening(destination, store, project, lambda: Spool(spool_folder()))
+    seconds = STARTING_SECONDS if _starts_server(given) else END_SECONDS
+    return Opening(destination, store, project, lambda: Spool(spool_folder()), seconds)
+
+
+def _starts_server(given: Given) -> bool:
+    """Whether it may start the embedded server, which must not be left half made."""
+    try:
+        return not (given.dsn or Settings().dsn)
+    except InvalidFieldError:
+        return False
 
 
 def _check_project(project: str) -> None:
