@@ -11,14 +11,15 @@ if TYPE_CHECKING:
 
 def summary(reporter: Reporter, name: str) -> str:
     """What was recorded of the run, what was not and why, and what becomes of the rest."""
-    has = f"{name} was not recorded"
+    if reporter.failure is None:
+        how, why = "not known to be recorded", "the ledger has not answered yet"
+    else:
+        how, why = "not recorded", failure_text(reporter.failure)
     if reporter.recorded:
         recorded, missing = (" ".join(types) for types in (reporter.recorded, reporter.missing))
-        has = f"of {name} was recorded: {recorded}; not recorded: {missing}"
-    if reporter.failure is not None:
-        why = failure_text(reporter.failure)
+        has = f"of {name} was recorded: {recorded}; {how}: {missing}"
     else:
-        why = "the ledger has not answered yet, so that it is not known whether the rest was"
+        has = f"{name} {'was' if reporter.failure else 'is'} {how}"
     return f"{has}: {why}; {_kept(reporter)}"
 
 
