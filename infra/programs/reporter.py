@@ -150,7 +150,7 @@ class Reporter:
         with suppress(Exception):  # Whoever writes next lets the log grow over this, too.
             store.checkpoint()
         until = time.monotonic() + SPOOL_SECONDS
-        self._send_others(goes_on=lambda: time.monotonic() < until)
+        self._send_others(lambda: time.monotonic() < until)
 
     def _end_lease(self, store: RunStore) -> None:
         if self._heartbeat_seconds:
@@ -223,27 +223,29 @@ class Reporter:
             self._store = self._opening.store()
         self._keep_lease(self._store)
         if self._delivery is None:
-            self._send_others(only=self._record.name)
+            self._send_others(self._has_time, only=self._record.name)
             self._delivery = Delivery(self._store, self._record)
         if not self.has_begun:
             self._delivery.begin(once=self._once)
             self.has_begun = True
         self._delivery.deliver()
         if not self._is_ending:
-            self._send_others(goes_on=lambda: not self._is_ending)
+            self._send_others(lambda: not self._is_ending and self._has_time())
 
     def _keep_lease(self, store: RunStore) -> None:
-        now = time.monotonic()
-        if self._heartbeat_seconds and now - self._beat >= self._heartbeat_seconds:
+        if not self._has_time():
             from jobledger.infra.programs.leases import keep_lease
 
             name, run_id = self._record.name, self._record.run_id
             keep_lease(store.connection(), name, run_id, self._heartbeat_seconds)
-            self._beat = now
+            self._beat = time.monotonic()
 
-    def _send_others(
-        self, only: str | None = None, goes_on: Callable[[], bool] = lambda: True
-    ) -> None:
+    def _has_time(self) -> bool:
+        """Whether no heartbeat is due."""
+        waits = time.monotonic() - self._beat < self._heartbeat_seconds
+        return waits or not self._heartbeat_seconds
+
+    def _send_others(self, goes_on: Callable[[], bool], only: str | None = None) -> None:
         """Sends runs that were left behind; trouble with them is theirs, and not this run's."""
         if self._store is None or self._record.destination is None:
             return
