@@ -10,8 +10,9 @@ from pathlib import Path
 from threading import Condition, Thread
 from typing import TYPE_CHECKING, Final
 
-from jobledger.domain.running import Destination, RunRecord, RunReport
-from jobledger.infra.programs.spool import RunFile, Spool
+from jobledger.domain.running import RunRecord, RunReport
+from jobledger.infra.programs.opening import Opening
+from jobledger.infra.programs.spool import RunFile
 
 if TYPE_CHECKING:
     from jobledger.infra.programs.delivery import Delivery
@@ -19,34 +20,10 @@ if TYPE_CHECKING:
 
 AGAIN_SECONDS: Final = 15.0
 """How long after a failure the ledger is tried again, while the program runs."""
-END_SECONDS: Final = 6.0
-"""How long a run that is over waits until it is recorded: a connection may take 5."""
 JUST_NOW_SECONDS: Final = 1.0
 """What failed so recently is not tried again at the end."""
 SPOOL_SECONDS: Final = 0.5
 """How long the end of a program may wait for other runs to be sent."""
-
-
-class Opening:
-    """How the ledger of a run is opened; what is heavy is imported when that is done."""
-
-    def __init__(
-        self,
-        destination: Callable[[], Destination],
-        store: Callable[[], RunStore],
-        project: str,
-        spool: Callable[[], Spool],
-        end_seconds: float = END_SECONDS,
-    ) -> None:
-        """`destination` and `store` may raise anything; `project` is that of the spool's runs.
-
-        `end_seconds` is how long the end of a run may wait until it is recorded.
-        """
-        self.end_seconds = end_seconds
-        self.destination = destination
-        self.store = store
-        self.project = project
-        self.spool = spool
 
 
 class Reporter:

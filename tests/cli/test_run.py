@@ -13,7 +13,7 @@ from jobledger.domain.errors import JobExistsError
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.cli.jobs.child import Command, run_as_job
-from jobledger.infra.programs.reporter import Opening
+from jobledger.infra.programs.opening import Opening
 from jobledger.infra.programs.run_store import RunStore, destination
 from jobledger.infra.programs.spool import Spool
 from jobledger.infra.proof.publishing.publisher import publish

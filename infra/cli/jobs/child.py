@@ -26,7 +26,8 @@ from jobledger.domain.running import (
 )
 from jobledger.infra.cli.jobs.outcome import summary
 from jobledger.infra.cli.jobs.stderr import Stderr
-from jobledger.infra.programs.reporter import Opening, Reporter
+from jobledger.infra.programs.opening import Opening
+from jobledger.infra.programs.reporter import Reporter
 from jobledger.infra.programs.users import user_name
 from jobledger.infra.settings import public_environment
 

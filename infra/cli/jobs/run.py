@@ -13,7 +13,7 @@ from jobledger.domain.values.names import parse_name
 from jobledger.infra.cli.given import Given
 from jobledger.infra.cli.jobs.child import Command, run_as_job, warn
 from jobledger.infra.cli.jobs.run_options import RunOptions
-from jobledger.infra.programs.reporter import END_SECONDS, Opening
+from jobledger.infra.programs.opening import END_SECONDS, Opening
 from jobledger.infra.programs.spool import Spool
 from jobledger.infra.settings import Settings, spool_folder
 
