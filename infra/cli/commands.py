@@ -39,7 +39,7 @@ export         | cli.data.export:export              | Export all events of jobs
 record         | cli.jobs.write:record               | Report by hand what happened to a job. One that cannot be true is kept as Contradicted.
 run            | cli.jobs.run_command:run            | Run a command as a job, and exit as it does. Run again under its name, it is a new attempt.
 spool          | cli.jobs.spooled:spool              | Runs that are not recorded yet: list or send them.
-simulate       | cli.jobs.write:simulate             | Make up a small cluster's week, in June 2026.
+simulate       | cli.jobs.write:simulate             | Make up a small cluster's week: the first one of June 2026, unless you say its end.
 rebuild        | cli.server.operate:rebuild          | Make a projection's rows again from the events, while writers go on.
 verify         | cli.proof.verify:verify             | Replay every job and compare with what is shown of it; exits 1 if anything differs.
 receipt        | cli.proof.log:receipt               | Write a receipt: that an event of a job is in the log, to be checked offline (C2SP tlog-proof).
