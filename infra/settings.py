@@ -14,6 +14,8 @@ from typing import Any, Final, overload
 from jobledger.domain.errors import InvalidFieldError
 
 _PREFIX: Final = "JOBLEDGER_"
+DEFAULT_LEDGER: Final = "default"
+"""The ledger that is meant where none is named; the embedded server makes it."""
 SECRETS: Final = frozenset({"DSN", "PUBLISH", "SIGNING_KEY", "SMTP"})
 """Variables, without their prefix, that may hold a key, a password or an address with one in it."""
 _TRUE: Final = frozenset({"1", "true", "t", "yes", "y", "on"})
@@ -98,7 +100,7 @@ class Settings:
     """libpq's connection string; without one the embedded server is used."""
     home: _Home = _Home()
     """Where the embedded server keeps its data, and the log's keys are."""
-    ledger: str = field(default_factory=_variable("LEDGER", "default"))
+    ledger: str = field(default_factory=_variable("LEDGER", DEFAULT_LEDGER))
     project: str = field(default_factory=_variable("PROJECT", "default"))
     seal: bool = field(default_factory=_variable("SEAL", True, _flag))
     """Whether a process that writes lets the log's tree grow, and signs it where it has a key."""
