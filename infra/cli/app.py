@@ -1,6 +1,5 @@
 """What all commands share: the options that say which ledger, and how errors end the program."""
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Never
@@ -16,7 +15,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-INTERRUPTED: Final = 130
 SHARED_OPTIONS: Final = ("--dsn", "--ledger", "--project")
 
 
@@ -72,12 +70,6 @@ def main() -> None:
         from jobledger.infra.cli.exit_codes import exit_code
 
         _fail(str(error), exit_code(error))
-    except BrokenPipeError:
-        # Whoever read the output has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
     except Exception as error:
         # An error of psycopg's can only come from a command that imported psycopg.
         psycopg = sys.modules.get("psycopg")

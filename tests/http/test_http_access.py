@@ -29,7 +29,7 @@ VERBS: Mapping[Role, str] = {
     " searchModelDeploymentMonitoringStatsAnomalies",
     Role.REPORTER: "batch recordPredictions recordTruths answer import queued preparing started updating"
     " updated paused resumed cancelling cancelled succeeded partiallySucceeded failed expired"
-    " progressReported",
+    " progressReported commented",
     Role.OPERATOR: "create cancel pause resume update changeConfig retry changeLabels delete batchCancel"
     " batchDelete rebaseTunedModel retried labelsChanged configChanged deleted runStarted datasetCreated"
     " labelingRequested labelingCompleted evaluationCreated runFailed alertRaised scheduled stopped",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.cli.context import OUT, Json, Target, aside, print_json, say, target
 from jobledger.infra.cli.progress import moving
 from jobledger.infra.errors import LedgerNotFoundError
@@ -71,7 +72,8 @@ def rebuild(
     """Make a projection's rows again from the events, while writers go on."""
     found = {p.name: p for p in PROJECTIONS}.get(projection)
     if found is None:
-        raise InvalidFieldError("projection", f"there is no projection {projection!r}")
+        meant = did_you_mean(projection, (p.name for p in PROJECTIONS))
+        raise InvalidFieldError("projection", f"there is no projection {projection!r}{meant}")
     if rehearse:
         _rehearse(target(context), found, limit, json=json)
         return
