@@ -55,8 +55,8 @@ class LoginRefusedError(LedgerUnavailableError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.args = (
-            f"the ledger's server refuses the login: {self.reason}; check the user and the password"
-            " in JOBLEDGER_DSN, --dsn, PGPASSWORD or ~/.pgpass",
+            (f"the ledger's server refuses the login: {self.reason}; check the user and the password"
+            " in JOBLEDGER_DSN, --dsn, PGPASSWORD or ~/.pgpass"),
         )
 
 

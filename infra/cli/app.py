@@ -16,6 +16,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 SHARED_OPTIONS: Final = ("--dsn", "--ledger", "--project")
+SHARED_FLAGS: Final = ("--local",)
 
 
 def _print_version(asked: bool) -> None:
@@ -41,6 +42,10 @@ def which(
     project: Annotated[
         str | None, typer.Option(help="The project of jobs named by id, or JOBLEDGER_PROJECT.")
     ] = None,
+    local: Annotated[
+        bool,
+        typer.Option("--local", help="Show times in tables in this machine's zone, or TZ's."),
+    ] = False,
     version: Annotated[  # noqa: ARG001 - its callback ends the program
         bool,
         typer.Option(
@@ -56,8 +61,10 @@ def which(
         context.obj = Given(dsn, ledger, project)
         return
     from jobledger.infra.cli.context import Target
+    from jobledger.infra.cli.times import LOCAL
     from jobledger.infra.settings import Settings
 
+    LOCAL.set(local)
     settings = Settings()
     context.obj = Target(dsn, ledger or settings.ledger, project or settings.project)
 
@@ -118,7 +125,9 @@ def _shared_first(arguments: Sequence[str]) -> list[str]:
     for argument in given:
         if argument in SHARED_OPTIONS:
             first += [argument, *([value] if (value := next(given, None)) is not None else [])]
-        elif argument.startswith(tuple(f"{option}=" for option in SHARED_OPTIONS)):
+        elif argument in SHARED_FLAGS or argument.startswith(
+            tuple(f"{option}=" for option in SHARED_OPTIONS)
+        ):
             first.append(argument)
         else:
             rest.append(argument)

@@ -29,7 +29,12 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 Connection = psycopg.Connection[tuple[Any, ...]]
 AsyncConnection = psycopg.AsyncConnection[tuple[Any, ...]]
 
-REFUSALS: Final = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf")
+REFUSALS: Final = (
+    "authentication failed",
+    "no password supplied",
+    "does not exist",
+    "no pg_hba.conf",
+)
 """Parts of what a server says that refuses a login."""
 _LEDGER: Final = re.compile(r"[a-z][a-z0-9_]{0,54}", re.ASCII)
 

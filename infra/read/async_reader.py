@@ -39,13 +39,13 @@ class AsyncReader:
     async def run(self, read: Callable[[], Result]) -> Result:
         """Runs what blocks a thread; raises LedgerUnavailableError once it is closed."""
         if self._closed:
-            raise LedgerClosedError()
+            raise LedgerClosedError
         return await self._threads.run(read)
 
     async def current(self, name: str) -> Job | None:
         """The job as it is, also a deleted one; None if there is none."""
         if self._closed:
-            raise LedgerClosedError()
+            raise LedgerClosedError
         loop = asyncio.get_running_loop()
         found: asyncio.Future[Job | None] = loop.create_future()
         self._wanted.setdefault(name, []).append(found)
