@@ -6,6 +6,7 @@ LedgerError (domain)
 │   └── LoginRefusedError    the server refuses the user or the password: reason
 ├── StorageFullError         the server has no room; nothing of this was recorded
 ├── MissingGrantError        the database user lacks a right on the ledger: reason
+├── ServerInUseError         the embedded server is used by processes: users
 ├── SchemaError              the ledger in the database is not one this program can use: ledger
 │   └── LedgerNotFoundError  there is no such ledger: ledger, others
 ├── BrokenLedgerError        what is stored cannot be right: name, position, why
@@ -55,8 +56,10 @@ class LoginRefusedError(LedgerUnavailableError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.args = (
-            (f"the ledger's server refuses the login: {self.reason}; check the user and the password"
-            " in JOBLEDGER_DSN, --dsn, PGPASSWORD or ~/.pgpass"),
+            (
+                f"the ledger's server refuses the login: {self.reason}; check the user and the password"
+                " in JOBLEDGER_DSN, --dsn, PGPASSWORD or ~/.pgpass"
+            ),
         )
 
 
@@ -68,6 +71,17 @@ class MissingGrantError(LedgerError):
         super().__init__(
             f"the database user lacks a right on the ledger ({reason}); its owner grants it with:"
             " jobledger init --grant-to ROLE"
+        )
+
+
+class ServerInUseError(LedgerError):
+    """The embedded server is not stopped while processes use it; `users` are their ids."""
+
+    def __init__(self, users: Sequence[int]) -> None:
+        self.users = tuple(users)
+        listed = ", ".join(map(str, users))
+        super().__init__(
+            f"the embedded server is used by processes {listed}; stop them, or use --force"
         )
 
 

@@ -31,6 +31,7 @@ EXIT_CODES: Final[dict[type[LedgerError], int]] = {
     infra.LedgerUnavailableError: UNREACHABLE,
     infra.LoginRefusedError: REFUSED,
     infra.MissingGrantError: REFUSED,
+    infra.ServerInUseError: REFUSED,
     infra.StorageFullError: REFUSED,
     infra.SchemaError: REFUSED,
     infra.LedgerNotFoundError: NOT_FOUND,
