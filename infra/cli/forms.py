@@ -14,6 +14,7 @@ import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.nearest import did_you_mean
+from jobledger.infra.analytics.csv_file import as_text
 from jobledger.infra.cli.context import OUT, print_json, print_json_lines
 
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -71,7 +72,7 @@ def print_documents(documents: Iterable[JsonObject], form: Form, columns: Sequen
             writer = csv.writer(sys.stdout, dialect, lineterminator="\n")
             writer.writerow(columns)
             for document in documents:
-                writer.writerow(_text(_find(document, field)) for field in columns)
+                writer.writerow(as_text(_text(_find(document, field))) for field in columns)
         case Form.TABLE:
             rows = [[one_line(_text(_find(d, field))) for field in columns] for d in documents]
             OUT.print_long(align(columns, rows))

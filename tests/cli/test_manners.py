@@ -184,7 +184,10 @@ def test_every_variable_that_is_read_is_documented() -> None:
     assert [name for name in VARIABLES if f"JOBLEDGER_{name}" not in readme] == []
 
 
-def test_the_doctor_says_what_is_wrong_and_what_to_do(cli: Cli, ledger: Ledger) -> None:
+def test_the_doctor_says_what_is_wrong_and_what_to_do(
+    cli: Cli, ledger: Ledger, tmp_path: Path
+) -> None:
+    cli.environment["JOBLEDGER_HOME"] = str(tmp_path)
     ledger.create("projects/p/jobs/x")
     found = {check["what"]: check for check in json.loads(cli.run("doctor", "--json").stdout)}
     assert found["schema"]["ok"]
