@@ -27,6 +27,7 @@ VARIABLES: Final = {
     "SIGNING_KEY": "the log's private keys, instead of the files under JOBLEDGER_HOME",
     "POLICY": "the file that names the witnesses to ask (C2SP tlog-policy)",
     "PUBLISH": "where checkpoints go, separated by spaces: folders, addresses, or exec:PROGRAM",
+    "SPOOL": "the folder of runs that are not recorded yet, instead of JOBLEDGER_HOME/spool",
     "SCHEDULES": "when evaluation jobs' runs are due: daily, as Google's are, or exact",
     "SMTP": "the server that alerts are mailed by: smtp://[USER:PASSWORD@]HOST[:PORT], or smtps",
     "MAIL_FROM": "the sender of that mail",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.job import Job
 from jobledger.infra.cli.context import OUT, JobName, Json, print_json, target
 from jobledger.infra.eventstore.json_view import job_json
+from jobledger.infra.programs.users import user_name
 
 if TYPE_CHECKING:
     from jobledger.infra.ledger import Ledger
@@ -129,7 +129,7 @@ def _act(
 
 
 def _by(actor: str | None) -> str:
-    return getpass.getuser() if actor is None else actor
+    return user_name() if actor is None else actor
 
 
 def _pair(text: str) -> tuple[str, str]:

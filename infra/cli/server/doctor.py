@@ -13,7 +13,7 @@ from jobledger.infra.cli.context import OUT, Json, Target, print_json, target
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import Connection, schema_of
 from jobledger.infra.proof.log.tree import Tree
-from jobledger.infra.settings import Settings
+from jobledger.infra.settings import Settings, spool_folder
 
 MAX_SKEW: Final = timedelta(seconds=2)
 MIN_FREE_BYTES: Final = 1 << 30
@@ -130,8 +130,8 @@ def _keys() -> Check:
 
 
 def _spool() -> Check:
-    folder = Settings().home / "spool"
-    waiting = sum(1 for _ in folder.iterdir()) if folder.is_dir() else 0
+    folder = spool_folder()
+    waiting = sum(1 for _ in folder.glob("*.jsonl")) if folder.is_dir() else 0
     return Check(
         "spool", waiting == 0, f"{waiting} runs wait to be recorded in {folder}",
         "jobledger spool send" if waiting else "",

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from jobledger.infra.cli.context import OUT
 from jobledger.infra.cli.forms import Form, FormOption, print_documents
-from jobledger.infra.settings import SECRETS, VARIABLES, Settings
+from jobledger.infra.settings import SECRETS, VARIABLES, Settings, spool_folder
 
 JsonToo = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
@@ -36,5 +36,7 @@ def _shown(name: str) -> str:
         return "(set)" if os.environ.get(f"JOBLEDGER_{name}") else ""
     if name == "PAGER":
         return os.environ.get("JOBLEDGER_PAGER", "")
+    if name == "SPOOL":
+        return str(spool_folder())
     value = getattr(Settings(), name.lower())
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
