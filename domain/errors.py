@@ -20,7 +20,8 @@ each (an exit code, an HTTP status) is that edge's business.
 
 from collections.abc import Iterable
 from datetime import datetime
-from difflib import get_close_matches
+
+from jobledger.domain.values.nearest import did_you_mean
 
 
 class LedgerError(Exception):
@@ -41,22 +42,13 @@ class UnknownEventTypeError(InvalidFieldError):
 
     def __init__(self, type_: str, known: Iterable[str] = ()) -> None:
         self.type = type_
-        super().__init__("type", f"there is no event type {type_!r}{_nearest(type_, known)}")
+        super().__init__("type", f"there is no event type {type_!r}{did_you_mean(type_, known)}")
 
 
 def shown(value: object) -> str:
     """The value as an error message can bear it: 80 characters at most."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    """What could have been meant; else all there are."""
-    names = {each.lower(): each for each in known}
-    near = get_close_matches(name.lower(), names, n=1, cutoff=0.7)
-    if near:
-        return f"; did you mean {names[near[0]]}?"
-    return f"; it is one of {', '.join(names.values())}" if names else ""
 
 
 class DataTooLargeError(InvalidFieldError):

@@ -194,6 +194,12 @@ class PolicyChanged(Data):
     policy: JsonObject = {}
 
 
+class Commented(Data):
+    """Somebody said something of it; the event's actor is the author."""
+
+    note: str = ""
+
+
 class Deleted(Data):
     """It is gone from lists; its history is kept."""
 

@@ -139,7 +139,7 @@ class _Fields:
                 return self._labels(value, type_)
             case "spec" | "output" | "policy" | "data" if not isinstance(value, dict):
                 self._object(field, value)
-            case "reason" | "report" | "state" if not isinstance(value, str | None):
+            case "reason" | "note" | "report" | "state" if not isinstance(value, str | None):
                 self._put(field, self._mender.as_text(value, field))
             case "queuePosition":
                 self._put(field, self._count(field, value))

@@ -112,6 +112,7 @@ LIFECYCLE: Final[dict[str, Rule]] = {
     "LabelsChanged": _rule(ANY, None),
     "ConfigChanged": _rule(LIVE, None),
     "PolicyChanged": _rule(ANY, None),
+    "Commented": _rule(ANY, None),
     "Contradicted": Rule(frozenset({*ANY, GONE}), None),
     "Deleted": _rule(TERMINAL, GONE),
 }

@@ -2,8 +2,13 @@
 
 LedgerError (domain)
 ├── LedgerUnavailableError   the server cannot be reached, or went away: written, reason
+│   ├── LedgerClosedError    this ledger was closed: name
+│   └── LoginRefusedError    the server refuses the user or the password: reason
 ├── StorageFullError         the server has no room; nothing of this was recorded
+├── MissingGrantError        the database user lacks a right on the ledger: reason
+├── ServerInUseError         the embedded server is used by processes: users
 ├── SchemaError              the ledger in the database is not one this program can use: ledger
+│   └── LedgerNotFoundError  there is no such ledger: ledger, others
 ├── BrokenLedgerError        what is stored cannot be right: name, position, why
 ├── OverloadedError          the server has too much to do already: nothing was recorded
 ├── DeadlineExceededError    the server did not answer in time: seconds
@@ -18,6 +23,7 @@ LedgerError (domain)
 └── PermissionDeniedError    who asks may not: name, role or project
 """
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from jobledger.domain.errors import LedgerError
@@ -36,6 +42,49 @@ class LedgerUnavailableError(LedgerError):
         super().__init__(f"the ledger's server cannot be reached: {self.reason}{doubt}")
 
 
+class LedgerClosedError(LedgerUnavailableError):
+    """`close` was called on the ledger that is used; nothing was recorded."""
+
+    def __init__(self) -> None:
+        super().__init__("this ledger was closed")
+        self.args = ("this ledger was closed; open it again with Ledger.open",)
+
+
+class LoginRefusedError(LedgerUnavailableError):
+    """The server refuses the user or the password of the connection string."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.args = (
+            (
+                f"the ledger's server refuses the login: {self.reason}; check the user and the password"
+                " in JOBLEDGER_DSN, --dsn, PGPASSWORD or ~/.pgpass"
+            ),
+        )
+
+
+class MissingGrantError(LedgerError):
+    """The database user lacks a right on the ledger's tables (google.rpc PERMISSION_DENIED)."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"the database user lacks a right on the ledger ({reason}); its owner grants it with:"
+            " jobledger init --grant-to ROLE"
+        )
+
+
+class ServerInUseError(LedgerError):
+    """The embedded server is not stopped while processes use it; `users` are their ids."""
+
+    def __init__(self, users: Sequence[int]) -> None:
+        self.users = tuple(users)
+        listed = ", ".join(map(str, users))
+        super().__init__(
+            f"the embedded server is used by processes {listed}; stop them, or use --force"
+        )
+
+
 class StorageFullError(LedgerError):
     """The server has no room left; nothing of this was recorded."""
 
@@ -51,6 +100,17 @@ class SchemaError(LedgerError):
         self.ledger = ledger
         self.why = why
         super().__init__(f"ledger {ledger!r} {why}")
+
+
+class LedgerNotFoundError(SchemaError):
+    """There is no ledger of that name; `others` are the ledgers of the same database."""
+
+    def __init__(self, ledger: str, others: Sequence[str] = ()) -> None:
+        self.others = tuple(others)
+        there_are = f"; there are: {', '.join(others)}" if others else ""
+        super().__init__(
+            ledger, f"does not exist; make it with: jobledger --ledger {ledger} init{there_are}"
+        )
 
 
 class BrokenLedgerError(LedgerError):

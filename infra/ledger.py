@@ -44,7 +44,7 @@ from jobledger.infra.read.reader import Reader
 from jobledger.infra.retention.archive import Export
 from jobledger.infra.retention.erase import Erasure, erase
 from jobledger.infra.retention.prune import Pruning, prune
-from jobledger.infra.settings import Settings
+from jobledger.infra.settings import DEFAULT_LEDGER, Settings
 from jobledger.infra.transfer.export import export
 from jobledger.infra.upkeep.rebuild import rebuild
 
@@ -85,19 +85,20 @@ class Ledger(Verbs[Job]):
         """Opens a ledger that `jobledger init` made.
 
         `dsn` is libpq's connection string; None means JOBLEDGER_DSN, and without that the embedded
-        server under JOBLEDGER_HOME, where the ledger is made if it does not exist. `ledger` is its
-        name ("default", or JOBLEDGER_LEDGER). `catch_up`: whether a background worker folds what
+        server under JOBLEDGER_HOME, where the ledger "default" is made if it does not exist.
+        `ledger` is its name (JOBLEDGER_LEDGER, or "default"). `catch_up`: whether a background worker folds what
         is written into the projections that catch up; if false, readers catch them up first.
 
-        Raises SchemaError if the ledger is missing or of another version, and
+        Raises LedgerNotFoundError if there is no such ledger, SchemaError if it is of another version, and
         LedgerUnavailableError if the server cannot be reached.
         """
         settings = Settings()
         name = settings.ledger if ledger is None else ledger
         info = server(dsn, name)
         with connect(info) as connection:
-            # A server of our own holds nobody else's data: making the ledger harms nobody.
-            if not (dsn or settings.dsn) and not migrate.exists(connection, name):
+            # A server of our own holds nobody else's data; another name may be a typing error.
+            is_own = not (dsn or settings.dsn) and name == DEFAULT_LEDGER
+            if is_own and not migrate.exists(connection, name):
                 migrate.migrate(connection, name, rebuild)
                 name_log(connection, settings)
             migrate.check(connection, name)

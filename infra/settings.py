@@ -14,8 +14,26 @@ from typing import Any, Final, overload
 from jobledger.domain.errors import InvalidFieldError
 
 _PREFIX: Final = "JOBLEDGER_"
+DEFAULT_LEDGER: Final = "default"
+"""The ledger that is meant where none is named; the embedded server makes it."""
 SECRETS: Final = frozenset({"DSN", "PUBLISH", "SIGNING_KEY", "SMTP"})
 """Variables, without their prefix, that may hold a key, a password or an address with one in it."""
+VARIABLES: Final = {
+    "DSN": "libpq's connection string; without one the embedded server is used",
+    "HOME": "where the embedded server keeps its data, and the log's keys are",
+    "LEDGER": "the ledger's name",
+    "PROJECT": "the project of jobs that are named by id",
+    "SEAL": "whether a process that writes lets the log grow, and signs it where it has a key",
+    "SIGNING_KEY": "the log's private keys, instead of the files under JOBLEDGER_HOME",
+    "POLICY": "the file that names the witnesses to ask (C2SP tlog-policy)",
+    "PUBLISH": "where checkpoints go, separated by spaces: folders, addresses, or exec:PROGRAM",
+    "SPOOL": "the folder of runs that are not recorded yet, instead of JOBLEDGER_HOME/spool",
+    "SCHEDULES": "when evaluation jobs' runs are due: daily, as Google's are, or exact",
+    "SMTP": "the server that alerts are mailed by: smtp://[USER:PASSWORD@]HOST[:PORT], or smtps",
+    "MAIL_FROM": "the sender of that mail",
+    "PAGER": "the program for long output on a terminal, before PAGER; cat for none",
+}
+"""What each variable is for, by its name without the prefix."""
 _TRUE: Final = frozenset({"1", "true", "t", "yes", "y", "on"})
 _FALSE: Final = frozenset({"0", "false", "f", "no", "n", "off"})
 
@@ -98,7 +116,7 @@ class Settings:
     """libpq's connection string; without one the embedded server is used."""
     home: _Home = _Home()
     """Where the embedded server keeps its data, and the log's keys are."""
-    ledger: str = field(default_factory=_variable("LEDGER", "default"))
+    ledger: str = field(default_factory=_variable("LEDGER", DEFAULT_LEDGER))
     project: str = field(default_factory=_variable("PROJECT", "default"))
     seal: bool = field(default_factory=_variable("SEAL", True, _flag))
     """Whether a process that writes lets the log's tree grow, and signs it where it has a key."""

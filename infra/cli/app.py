@@ -1,9 +1,8 @@
 """What all commands share: the options that say which ledger, and how errors end the program."""
 
-import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Final, Never
+from typing import Annotated, Any, Final, Never
 
 import typer
 from jobledger.domain.errors import LedgerError
@@ -14,8 +13,10 @@ app = typer.Typer(
     cls=LazyGroup,
     help="A ledger that never forgets what happened to a job.",
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 SHARED_OPTIONS: Final = ("--dsn", "--ledger", "--project")
+SHARED_FLAGS: Final = ("--local",)
 
 
 def _print_version(asked: bool) -> None:
@@ -41,6 +42,10 @@ def which(
     project: Annotated[
         str | None, typer.Option(help="The project of jobs named by id, or JOBLEDGER_PROJECT.")
     ] = None,
+    local: Annotated[
+        bool,
+        typer.Option("--local", help="Show times in tables in this machine's zone, or TZ's."),
+    ] = False,
     version: Annotated[  # noqa: ARG001 - its callback ends the program
         bool,
         typer.Option(
@@ -56,35 +61,59 @@ def which(
         context.obj = Given(dsn, ledger, project)
         return
     from jobledger.infra.cli.context import Target
+    from jobledger.infra.cli.times import LOCAL
     from jobledger.infra.settings import Settings
 
+    LOCAL.set(local)
     settings = Settings()
     context.obj = Target(dsn, ledger or settings.ledger, project or settings.project)
 
 
 def main() -> None:
-    """Runs the command line; exits 1 with one sentence where the ledger refuses."""
+    """Runs the command line; errors end it with one sentence and the exit code of their kind."""
     try:
-        app(_shared_first(sys.argv[1:]), prog_name="jobledger")
+        app(_shared_first(_asking_help(sys.argv[1:])), prog_name="jobledger")
     except LedgerError as error:
-        _fail(str(error))
-    except BrokenPipeError:
-        # Whoever read the output has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        from jobledger.infra.cli.exit_codes import exit_code
+
+        _fail(str(error), exit_code(error))
     except Exception as error:
         # An error of psycopg's can only come from a command that imported psycopg.
         psycopg = sys.modules.get("psycopg")
         if psycopg is None or not isinstance(error, psycopg.Error):
             raise
-        _fail(f"PostgreSQL: {error.diag.message_primary or str(error).strip()}")
+        _fail_of_postgres(error)
 
 
-def _fail(why: str) -> Never:
+def _fail_of_postgres(error: Any) -> Never:
+    """PostgreSQL's error as the ledger's, where it has a kind there."""
+    from jobledger.infra.cli.exit_codes import NO, exit_code
+    from jobledger.infra.postgres.connections import translated
+
+    try:
+        with translated():
+            raise error
+    except LedgerError as ours:
+        _fail(str(ours), exit_code(ours))
+    except Exception:
+        _fail(f"PostgreSQL: {error.diag.message_primary or str(error).strip()}", NO)
+
+
+def _fail(why: str, code: int) -> Never:
     from jobledger.infra.cli.printer import Printer
 
     Printer(error=True).print(f"jobledger: {why}", style="red", markup=False)
-    sys.exit(1)
+    sys.exit(code)
+
+
+def _asking_help(arguments: Sequence[str]) -> list[str]:
+    """`help COMMAND` as `COMMAND --help`, and `version` as `--version`."""
+    match list(arguments):
+        case ["help", *command]:
+            return [*command, "--help"]
+        case ["version"]:
+            return ["--version"]
+    return list(arguments)
 
 
 def _shared_first(arguments: Sequence[str]) -> list[str]:
@@ -96,7 +125,9 @@ def _shared_first(arguments: Sequence[str]) -> list[str]:
     for argument in given:
         if argument in SHARED_OPTIONS:
             first += [argument, *([value] if (value := next(given, None)) is not None else [])]
-        elif argument.startswith(tuple(f"{option}=" for option in SHARED_OPTIONS)):
+        elif argument in SHARED_FLAGS or argument.startswith(
+            tuple(f"{option}=" for option in SHARED_OPTIONS)
+        ):
             first.append(argument)
         else:
             rest.append(argument)

@@ -39,6 +39,13 @@ export         | cli.data.export:export              | Export all events of jobs
 record         | cli.jobs.write:record               | Report by hand what happened to a job. One that cannot be true is kept as Contradicted.
 run            | cli.jobs.run_command:run            | Run a command as a job, and exit as it does. Run again under its name, it is a new attempt.
 spool          | cli.jobs.spooled:spool              | Runs that are not recorded yet: list or send them.
+cancel         | cli.jobs.act:cancel                 | Ask for a job's end: a waiting or paused one is CANCELLED at once, others are CANCELLING.
+pause          | cli.jobs.act:pause                  | Stop a job so that it can be resumed.
+resume         | cli.jobs.act:resume                 | Let a paused job wait to run again.
+retry          | cli.jobs.act:retry                  | Begin a new attempt at a job that has ended.
+delete         | cli.jobs.act:delete                 | Take a job that has ended out of lists; its history is kept.
+labels         | cli.jobs.act:labels                 | Set labels of a job, or take them away; its other labels stay.
+comment        | cli.jobs.act:comment                | Add a note to a job's history, with its author; the job stays as it is.
 simulate       | cli.jobs.write:simulate             | Make up a small cluster's week: the first one of June 2026, unless you say its end.
 rebuild        | cli.server.operate:rebuild          | Make a projection's rows again from the events, while writers go on.
 verify         | cli.proof.verify:verify             | Replay every job and compare with what is shown of it; exits 1 if anything differs.
@@ -51,6 +58,11 @@ serve          | cli.server.serve:serve              | Serves the ledger: its ow
 serve-grpc     | cli.server.serve:serve_grpc         | Serves Google's Vertex AI and Data Labeling job APIs over gRPC, as their Python clients speak them.
 scheduler      | cli.evaluation.evaluate:scheduler   | Starts evaluation jobs' runs when they are due, and carries them on. Of several, one leads.
 evaluations    | cli.evaluation.evaluate:evaluations | What an evaluation job's runs found, one line a run; or one run's evaluation as a picture.
+settings       | cli.server.settings:settings        | Show the variables that the program reads, what each is for, and what it is now; secrets are hidden.
+doctor         | cli.server.doctor:doctor            | Check what the ledger needs, and say what to do about each fault; exits 1 if there is one.
+status         | cli.server.embedded:status          | Stop the embedded server, unless a process uses it.
+stop           | cli.server.embedded:stop            | Stop the embedded server, unless a process uses it.
+psql           | cli.server.embedded:psql            | Open PostgreSQL's psql on the ledger, on the embedded server or on that of the DSN.
 bench          | bench.command:bench                 | Measure the ledger beside its peers and limits, on this machine, in this run.
 import         | cli.jobs.write:importing            | Import histories from elsewhere.
 log            | cli.proof.log:log                   | The Merkle tree over all events: its name, its keys, its checkpoints.

@@ -1,5 +1,7 @@
 """The top group of the command line: it imports a command's module when that command is run."""
 
+import os
+import sys
 from typing import Any
 
 import typer
@@ -43,6 +45,17 @@ class LazyGroup(TyperGroup):
         """As any group; the command that is found is loaded."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, command.load() if isinstance(command, Unloaded) else command, rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """As any group; whoever reads the output may stop reading it."""
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As any group; without arguments it prints its help and exits 2."""

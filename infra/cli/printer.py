@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import typer
+from jobledger.infra.cli.pager import show_paged
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,6 +46,20 @@ class Printer:
             typer.echo(shown, err=self._error)
         else:
             self.console.print(shown, style=style, markup=markup)
+
+    @property
+    def width(self) -> int | None:
+        """Characters in a line of the terminal; None where the stream is no terminal."""
+        return shutil.get_terminal_size().columns if self._stream.isatty() else None
+
+    def print_long(self, shown: Any) -> None:
+        """Prints text or a table; on a terminal that it overflows, with a pager, as git does."""
+        if not self._stream.isatty():
+            self.print(shown, markup=False)
+            return
+        with self.console.capture() as captured:
+            self.console.print(shown, markup=False)
+        show_paged(captured.get(), self._stream)
 
     @property
     def _stream(self) -> TextIO:

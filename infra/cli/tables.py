@@ -1,12 +1,14 @@
-"""Tables of jobs and events, as people read them: times to the second, in UTC."""
+"""Tables of jobs and events, as people read them: times to the second."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
 
 import orjson
 from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
-from jobledger.infra.cli.jobs.columns import columns_of, to_the_second
+from jobledger.infra.cli.jobs.columns import job_cells
+from jobledger.infra.cli.times import shown_time, time_header
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from rich.table import Table
@@ -24,16 +26,17 @@ COLOURS: Final = {
 }
 
 
-def jobs_table(jobs: Iterable[Job]) -> Table:
-    """The jobs, one a line, with the last line of their error message."""
+def jobs_table(
+    jobs: Iterable[Job], project: str | None = None, width: int | None = None, *, wide: bool = False
+) -> Table:
+    """The jobs, one a line, as `job_cells` fits them, with their states in colour."""
+    header, rows = job_cells(jobs, project, width, wide=wide)
     table = Table(box=None)
-    table.add_column("name", overflow="fold")
-    for column in ("state", "attempt", "created", "ended"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("error")
-    for job in jobs:
-        cells = [Text(cell) for cell in columns_of(job)]
-        table.add_row(cells[0], state_text(job.state), *cells[2:])
+    for column in header:
+        table.add_column(column, no_wrap=True, overflow="ignore")
+    for name, state, *rest in rows:
+        colour = COLOURS.get(JobState[state], "") if state else ""
+        table.add_row(Text(name), Text(state, style=colour), *map(Text, rest))
     return table
 
 
@@ -57,15 +60,20 @@ def fields_table(fields: Mapping[str, Any]) -> Table:
 def events_table(events: Iterable[RecordedEvent]) -> Table:
     """The events, one a line; contradicted reports stand out."""
     table = Table(box=None)
-    for column in ("v", "event", "state", "occurred", "recorded"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("actor", overflow="fold")
+    for column in (
+        "v",
+        "event",
+        "state",
+        time_header("occurred"),
+        time_header("recorded"),
+        "actor",
+    ):
+        table.add_column(column, no_wrap=True, overflow="ignore")
     table.add_column("data", overflow="fold")
     for event in events:
-        contradicted = event.type == "Contradicted"
         table.add_row(
             str(event.version),
-            Text(event.type, style="bold red" if contradicted else ""),
+            _type_text(event),
             state_text(event.state),
             short(time_text(event.occurred_time)),
             short(time_text(event.recorded_time)),
@@ -75,6 +83,51 @@ def events_table(events: Iterable[RecordedEvent]) -> Table:
     return table
 
 
+def events_text(events: Iterable[RecordedEvent]) -> Text:
+    """The events, each on a line with its data below, a field a line."""
+    cells = [_event_cells(event) for event in events]
+    header = [Text(name) for name in ("v", "event", "state", time_header("occurred"), "actor")]
+    widths = [
+        max(len(row[n]) for row in [header, *(c.line for c in cells)]) for n in range(len(header))
+    ]
+    lines = [_line(header, widths)]
+    for event in cells:
+        lines += [_line(event.line, widths), *event.below]
+    return Text("\n").join(lines)
+
+
+class _EventCells(NamedTuple):
+    line: list[Text]
+    below: list[Text]
+
+
+def _event_cells(event: RecordedEvent) -> _EventCells:
+    occurred, recorded = time_text(event.occurred_time), time_text(event.recorded_time)
+    line = [
+        Text(str(event.version)), _type_text(event), state_text(event.state), short(occurred),
+        Text(event.actor or ""),
+    ]  # fmt: skip
+    below = [_field(key, value) for key, value in event.json.items()]
+    if abs(event.recorded_time - event.occurred_time) >= timedelta(seconds=1):
+        below.append(_field(time_header("recorded"), shown_time(recorded)))
+    return _EventCells(line, below)
+
+
+def _line(cells: list[Text], widths: list[int]) -> Text:
+    padded = [cell + " " * (width - len(cell)) for cell, width in zip(cells, widths, strict=True)]
+    line = Text(" ") + Text("  ").join(padded)
+    line.rstrip()
+    return line
+
+
+def _field(name: str, value: object) -> Text:
+    return Text.assemble("     ", (f"{name}: ", "dim"), cell(value))
+
+
+def _type_text(event: RecordedEvent) -> Text:
+    return Text(event.type, style="bold red" if event.type == "Contradicted" else "")
+
+
 def state_text(state: JobState | None) -> Text:
     """A state in its colour."""
     return Text("" if state is None else state.name, style=COLOURS.get(state, "") if state else "")
@@ -82,7 +135,7 @@ def state_text(state: JobState | None) -> Text:
 
 def short(time: str | None) -> Text:
     """A time to the second."""
-    return Text(to_the_second(time))
+    return Text(shown_time(time))
 
 
 def cell(value: object) -> Text:

@@ -277,6 +277,12 @@ class Verbs(Generic[Answer]):
             name, partial(parse_report, "PolicyChanged", {"policy": policy, **data}), about
         )
 
+    def commented(
+        self, name: str, note: str, data: Fields = {}, **about: Unpack[AboutReport]
+    ) -> Answer:
+        """Adds a note to its history; `actor` is the author."""
+        return self._ask(name, partial(parse_report, "Commented", {"note": note, **data}), about)
+
     def deleted(self, name: str, data: Fields = {}, **about: Unpack[AboutReport]) -> Answer:
         """It was deleted elsewhere."""
         return self._ask(name, partial(parse_report, "Deleted", data), about)

@@ -26,7 +26,9 @@ from jobledger.infra.read.reader import Reader
 UNITS: Final = ((365 * 86_400, "years"), (86_400, "days"), (3_600, "h"), (60, "min"), (1, "s"))
 LATE: Final = timedelta(minutes=1)
 """A report recorded so long after it occurred is said to be late."""
-ASIDE: Final = frozenset({"ProgressReported", "LabelsChanged", "ConfigChanged", "PolicyChanged"})
+ASIDE: Final = frozenset(
+    {"ProgressReported", "LabelsChanged", "ConfigChanged", "PolicyChanged", "Commented"}
+)
 """Events that led to no state, and are no sign that somebody was wrong about it."""
 ASKED: Final = frozenset({"Created", "Cancelling", "Paused", "Resumed", "Retried", "Deleted"})
 """Events that somebody does; the others somebody sees."""

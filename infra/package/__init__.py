@@ -38,12 +38,17 @@ if TYPE_CHECKING:
     from jobledger.infra.errors import ForeignRequestError as ForeignRequestError
     from jobledger.infra.errors import ForkedError as ForkedError
     from jobledger.infra.errors import InputError as InputError
+    from jobledger.infra.errors import LedgerClosedError as LedgerClosedError
+    from jobledger.infra.errors import LedgerNotFoundError as LedgerNotFoundError
     from jobledger.infra.errors import LedgerUnavailableError as LedgerUnavailableError
+    from jobledger.infra.errors import LoginRefusedError as LoginRefusedError
+    from jobledger.infra.errors import MissingGrantError as MissingGrantError
     from jobledger.infra.errors import OverloadedError as OverloadedError
     from jobledger.infra.errors import OwnerNeededError as OwnerNeededError
     from jobledger.infra.errors import PermissionDeniedError as PermissionDeniedError
     from jobledger.infra.errors import ProofError as ProofError
     from jobledger.infra.errors import SchemaError as SchemaError
+    from jobledger.infra.errors import ServerInUseError as ServerInUseError
     from jobledger.infra.errors import StorageFullError as StorageFullError
     from jobledger.infra.errors import SubjectNotFoundError as SubjectNotFoundError
     from jobledger.infra.errors import TokenExistsError as TokenExistsError
@@ -90,7 +95,7 @@ _MODULES = {
     "jobledger.domain.states": "JobState",
     "jobledger.infra.analytics.analysis": "Analysis",
     "jobledger.infra.async_ledger": "AsyncLedger",
-    "jobledger.infra.errors": "BrokenLedgerError DeadlineExceededError ForeignRequestError ForkedError InputError LedgerUnavailableError OverloadedError OwnerNeededError PermissionDeniedError ProofError SchemaError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
+    "jobledger.infra.errors": "BrokenLedgerError DeadlineExceededError ForeignRequestError ForkedError InputError LedgerClosedError LedgerNotFoundError LedgerUnavailableError LoginRefusedError MissingGrantError OverloadedError OwnerNeededError PermissionDeniedError ProofError SchemaError ServerInUseError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
     "jobledger.infra.evaluation.errors": "AnsweredTwiceError EnoughAnswersError TaskClosedError TaskNotFoundError",
     "jobledger.infra.evaluation.samples.recording": "Prediction Sampled TruthOutcome",
     "jobledger.infra.eventstore.stored_event": "RecordedEvent",

@@ -12,7 +12,14 @@ from typing import Any, Final
 import psycopg
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values import canonical
-from jobledger.infra.errors import LedgerUnavailableError, SchemaError, StorageFullError
+from jobledger.infra.errors import (
+    LedgerClosedError,
+    LedgerUnavailableError,
+    LoginRefusedError,
+    MissingGrantError,
+    SchemaError,
+    StorageFullError,
+)
 from jobledger.infra.postgres.abandoned import CancellablePool
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -22,6 +29,13 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 Connection = psycopg.Connection[tuple[Any, ...]]
 AsyncConnection = psycopg.AsyncConnection[tuple[Any, ...]]
 
+REFUSALS: Final = (
+    "authentication failed",
+    "no password supplied",
+    "does not exist",
+    "no pg_hba.conf",
+)
+"""Parts of what a server says that refuses a login."""
 _LEDGER: Final = re.compile(r"[a-z][a-z0-9_]{0,54}", re.ASCII)
 
 
@@ -40,7 +54,7 @@ def conninfo(dsn: str, schema: str) -> str:
     try:
         given = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError as error:
-        raise InvalidFieldError("dsn", f"is not a connection string: {error}".strip()) from error
+        raise InvalidFieldError("dsn", f"is not a connection string: {error}".strip()) from None
     values = {key: str(value) for key, value in given.items() if value is not None}
     options = (
         f"{given.get('options') or ''} -c search_path={schema} -c TimeZone=UTC -c jit=off".strip()
@@ -94,8 +108,27 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (errors.DiskFull, errors.ConfigurationLimitExceeded) as error:
-        raise StorageFullError(str(error).splitlines()[0]) from error
+        raise StorageFullError(str(error).splitlines()[0]) from None
+    except errors.InsufficientPrivilege as error:
+        raise MissingGrantError(error.diag.message_primary or str(error)) from None
     except (errors.UndefinedTable, errors.UndefinedFunction, errors.InvalidSchemaName) as error:
         raise SchemaError("", f"has not what is needed ({error.diag.message_primary})") from error
-    except (PoolTimeout, PoolClosed, psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise LedgerUnavailableError(str(error)) from error
+    except PoolClosed:
+        raise LedgerClosedError from None
+    except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        if _is_refused(error):
+            raise LoginRefusedError(_first_reason(error)) from None
+        raise LedgerUnavailableError(str(error)) from None
+
+
+def _is_refused(error: psycopg.Error) -> bool:
+    """Whether a connection failed at its login; libpq gives no SQLSTATE of that."""
+    failed = error.pgconn
+    return failed is not None and (
+        failed.needs_password or any(refusal in str(error) for refusal in REFUSALS)
+    )
+
+
+def _first_reason(error: psycopg.Error) -> str:
+    """The last part of the message of a failed connection, which says why."""
+    return str(error).strip().splitlines()[-1].rpartition("FATAL:")[2].strip()

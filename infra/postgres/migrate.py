@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import Final, NamedTuple
 
-from jobledger.infra.errors import SchemaError
+from jobledger.infra.errors import LedgerNotFoundError, SchemaError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, schema_of, translated
 from jobledger.projections.catalogue import PROJECTIONS, Projection
@@ -19,6 +19,7 @@ from psycopg.sql import SQL, Identifier
 _PACKAGE: Final = "jobledger.infra.postgres.migrations"
 # One lock for all ledgers of a database: making one takes a moment.
 READ_READERS: Final = sql.load(__package__, "read_readers")
+READ_LEDGERS: Final = sql.load(__package__, "read_ledgers")
 SIGNING: Final = ("grow_log", "keep_checkpoint")
 """The functions that only those call who make the log grow and sign it."""
 _LOCK: Final = 0x6A6F626C
@@ -98,9 +99,7 @@ def check(connection: Connection, ledger: str) -> None:
     with translated():
         done = _applied(connection, schema_of(ledger))
         if not done:
-            raise SchemaError(
-                ledger, f"does not exist; make it with: jobledger --ledger {ledger} init"
-            )
+            raise LedgerNotFoundError(ledger, ledgers(connection))
         _check_checksums(ledger, done)
         made = _projections(connection)
     wanted = {p.name: p.version for p in PROJECTIONS}
@@ -116,6 +115,12 @@ def exists(connection: Connection, ledger: str) -> bool:
     """Whether there is a ledger of that name, whatever its version."""
     with translated():
         return bool(_applied(connection, schema_of(ledger)))
+
+
+def ledgers(connection: Connection) -> list[str]:
+    """The names of the ledgers in the database, in alphabetical order."""
+    with translated():
+        return [name for (name,) in connection.execute(READ_LEDGERS)]
 
 
 def grant(connection: Connection, ledger: str, role: str, *, sign: bool = False) -> None:

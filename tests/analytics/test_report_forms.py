@@ -142,7 +142,7 @@ def test_the_command_prints_tables_json_and_csv(cli: Cli, busy: Ledger, tmp_path
 )
 def test_the_command_refuses_in_one_sentence(cli: Cli, arguments: list[str], sentence: str) -> None:
     done = cli.run("report", *arguments)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("jobledger: ")
     assert done.stderr.count("\n") == 1
     assert sentence in done.stderr

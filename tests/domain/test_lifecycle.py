@@ -52,6 +52,7 @@ MAY_FOLLOW = {
     "LabelsChanged": f"{LIVE} {TERMINAL}",
     "ConfigChanged": LIVE,
     "PolicyChanged": f"{LIVE} {TERMINAL}",
+    "Commented": f"{LIVE} {TERMINAL}",
     "Contradicted": f"{LIVE} {TERMINAL} GONE",
     "Deleted": TERMINAL,
 }

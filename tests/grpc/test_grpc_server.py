@@ -372,7 +372,7 @@ def test_without_the_extra_it_says_so(missing: str) -> None:
         f"import sys; sys.modules[{missing!r}] = None; sys.argv[1:] = ['serve-grpc']\n"
         "from jobledger.infra.cli.app import main; main()"
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("jobledger: serve-grpc: needs jobledger[grpc]"), done.stderr
 
 

@@ -29,7 +29,7 @@ VERBS: Mapping[Role, str] = {
     " searchModelDeploymentMonitoringStatsAnomalies",
     Role.REPORTER: "batch recordPredictions recordTruths answer import queued preparing started updating"
     " updated paused resumed cancelling cancelled succeeded partiallySucceeded failed expired"
-    " progressReported",
+    " progressReported commented",
     Role.OPERATOR: "create cancel pause resume update changeConfig retry changeLabels delete batchCancel"
     " batchDelete rebaseTunedModel retried labelsChanged configChanged deleted runStarted datasetCreated"
     " labelingRequested labelingCompleted evaluationCreated runFailed alertRaised scheduled stopped",
@@ -164,7 +164,7 @@ def test_with_a_token_the_server_may_be_reached_from_elsewhere_until_it_is_revok
         assert httpx.get(url).status_code == 401
         assert httpx.get(url, headers={"authorization": f"bearer {secret}"}).status_code == 200
     tokens.revoke("operator")
-    assert run_server(dsn, ledger, "--host", "0.0.0.0").returncode == 1
+    assert run_server(dsn, ledger, "--host", "0.0.0.0").returncode == 2
     with serving(ledger, dsn) as server, server.client() as client:
         refusal(client.get("/ledger/v1/jobs"), 401, "UNAUTHENTICATED")
 

@@ -29,6 +29,7 @@ LIFE: list[tuple[str, dict[str, Any], str, str]] = [
     ("configChanged", {"spec": SPEC}, "ConfigChanged", "QUEUED"),
     ("changePolicy", {"policy": POLICY}, "PolicyChanged", "QUEUED"),
     ("policyChanged", {"policy": {}}, "PolicyChanged", "QUEUED"),
+    ("commented", {"note": "Known: the disk was full."}, "Commented", "QUEUED"),
     ("preparing", {}, "Preparing", "PENDING"),
     ("started", {"data": {"worker": "node-7"}}, "Started", "RUNNING"),
     ("progressReported", {"output": {"epoch": 3}}, "ProgressReported", "RUNNING"),

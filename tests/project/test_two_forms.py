@@ -82,7 +82,7 @@ def test_a_method_of_its_own_is_awaited_or_iterated_over(name: str) -> None:
 
 async def test_commands_and_reports_are_coroutines(dsn: str, ledger_name: str) -> None:
     inherited = [name for name in SHARED if name not in vars(AsyncLedger)]
-    assert len(inherited) == 29
+    assert len(inherited) == 30
     async with await AsyncLedger.open(dsn, ledger_name) as ledger:
         for name in inherited:
             given = ["projects/p/jobs/a", {}][: _required(getattr(AsyncLedger, name))]

@@ -7,6 +7,7 @@ import orjson
 from jobledger.domain.job import Job
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.cli.context import ERR, OUT, print_json, print_moment
+from jobledger.infra.cli.times import shown_time, time_header
 from jobledger.infra.eventstore.json_view import moment_json, time_text
 from jobledger.infra.history.bisect import Found
 from jobledger.infra.history.blame import Blamed
@@ -87,9 +88,17 @@ def print_fleet(fleet: FleetDiff, filter_: str, *, json: bool) -> None:
 
 
 def blame_table(fields: list[Blamed]) -> Table:
-    """Each field that ever held anything, and what set it; times in UTC."""
+    """Each field that ever held anything, and what set it."""
     table = Table(box=None)
-    for column in ("field", "value", "event", "occurred", "recorded", "actor", "request"):
+    for column in (
+        "field",
+        "value",
+        "event",
+        time_header("occurred"),
+        time_header("recorded"),
+        "actor",
+        "request",
+    ):
         table.add_column(column, overflow="fold")
     first = min(blamed.event.version for blamed in fields)
     for field, value, event in fields:
@@ -107,7 +116,7 @@ def _between(moments: Span) -> JsonObject:
 
 
 def _second(time: datetime) -> str:
-    return (time_text(time) or "")[:19].replace("T", " ")
+    return shown_time(time_text(time))
 
 
 def print_found(

@@ -1,18 +1,23 @@
-"""What a table of jobs says, and the table as plain text, for which no library is needed."""
+"""The columns of a table of jobs: what they hold, which fit the terminal, and the table as plain text."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from jobledger.domain.job import Job
+from jobledger.infra.cli.forms import align, one_line
+from jobledger.infra.cli.times import shown_time, time_header
 from jobledger.infra.eventstore.json_view import time_text
 
 MAX_ERROR: Final = 60
-"""Characters shown of an error message's last line."""
-_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-"""What would move the cursor or break the line."""
+"""Characters shown of an error message's last line where there is no width."""
+MIN_ERROR: Final = 20
+"""Characters of it that other columns make room for."""
+OPTIONAL: Final = ("attempt", "ended", "created")
+"""Columns that are left out of a narrow table, in this order."""
+GAP: Final = 2
+"""Spaces between two columns."""
 
 
 class Columns(NamedTuple):
@@ -26,29 +31,73 @@ class Columns(NamedTuple):
     error: str
 
 
-def columns_of(job: Job) -> Columns:
+class JobCells(NamedTuple):
+    """The table: the columns' headers, and the cells of each job."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def job_cells(
+    jobs: Iterable[Job], project: str | None = None, width: int | None = None, *, wide: bool = False
+) -> JobCells:
+    """The jobs' cells, fitted to a terminal of `width` characters if it is given.
+
+    Names in `project` are shown as ids. `wide` keeps names and errors whole.
+    """
+    rows = [columns_of(job, None if wide else project, wide=wide) for job in jobs]
+    kept = [*Columns._fields]
+    headers = Columns(
+        "name", "state", "attempt", time_header("created"), time_header("ended"), "error"
+    )
+    if width is not None and not wide:
+        rows, kept = _fit(headers, rows, width)
+    return JobCells(
+        [getattr(headers, column) for column in kept],
+        [[getattr(row, column) for column in kept] for row in rows],
+    )
+
+
+def columns_of(job: Job, project: str | None = None, *, wide: bool = False) -> Columns:
     """The cells of a job."""
-    last_line = (job.error_message or "").strip().rpartition("\n")[2]
+    last_line = one_line((job.error_message or "").strip().rpartition("\n")[2])
     return Columns(
-        name=job.name,
+        name=job.name.removeprefix(f"projects/{project}/jobs/"),
         state="" if job.state is None else job.state.name,
         attempt=str(job.attempt),
-        created=to_the_second(time_text(job.create_time)),
-        ended=to_the_second(time_text(job.end_time)),
-        error=_CONTROLS.sub(" ", last_line)[:MAX_ERROR],
+        created=shown_time(time_text(job.create_time)),
+        ended=shown_time(time_text(job.end_time)),
+        error=last_line if wide else cut(last_line, MAX_ERROR),
     )
 
 
-def plain_table(jobs: Iterable[Job]) -> str:
-    """The jobs one a line under the columns' names, however long that makes the lines."""
-    rows = [Columns._fields, *map(columns_of, jobs)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "".join(f" {cell:<{width}} " for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
+def cut(text: str, width: int) -> str:
+    """The text, with an ellipsis for its end where it is longer."""
+    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
 
 
-def to_the_second(time: str | None) -> str:
-    """A time as people read it; nothing for none."""
-    return "" if time is None else time[:19].replace("T", " ")
+def plain_table(
+    jobs: Iterable[Job], project: str | None = None, width: int | None = None, *, wide: bool = False
+) -> str:
+    """The jobs one a line under the columns' names."""
+    return align(*job_cells(jobs, project, width, wide=wide))
+
+
+def _fit(headers: Columns, rows: list[Columns], width: int) -> tuple[list[Columns], list[str]]:
+    """The rows with errors cut to what is left of the width, and the columns for which there is room."""
+    kept = [*Columns._fields]
+    longest = {
+        name: max(len(row[index]) for row in (headers, *rows))
+        for index, name in enumerate(Columns._fields)
+    }
+    for column in OPTIONAL:
+        if _room(longest, kept, width) >= min(longest["error"], MIN_ERROR):
+            break
+        kept.remove(column)
+    room = max(_room(longest, kept, width), len(headers.error))
+    return [row._replace(error=cut(row.error, room)) for row in rows], kept
+
+
+def _room(longest: dict[str, int], kept: Sequence[str], width: int) -> int:
+    """Characters that the other columns leave for the error."""
+    return width - sum(longest[name] for name in kept if name != "error") - GAP * len(kept)

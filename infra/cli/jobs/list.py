@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from enum import StrEnum
-from typing import Annotated
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Final, NamedTuple
 
 import typer
 from jobledger.domain.job import Job
@@ -15,9 +16,16 @@ from jobledger.infra.cli.context import (
     Json,
     OnClock,
     print_json,
-    print_json_lines,
     print_moment,
     target,
+)
+from jobledger.infra.cli.forms import (
+    ColumnsOption,
+    Form,
+    FormOption,
+    WideOption,
+    parse_columns,
+    print_documents,
 )
 from jobledger.infra.cli.jobs.columns import plain_table
 from jobledger.infra.eventstore.json_view import job_json, moment_json
@@ -27,12 +35,25 @@ SHOWN = 50
 """Jobs in a table, if nobody says how many."""
 
 
-class Format(StrEnum):
-    """How a list is printed."""
+FIELDS: Final = (
+    "name", "project", "kind", "state", "version", "attempt", "createTime", "startTime", "endTime",
+    "updateTime", "error", "errorMessage", "labels", "etag", "spec", "output",
+)  # fmt: skip
+"""The fields of a job in JSON."""
+SEPARATED: Final = (
+    "name", "state", "kind", "attempt", "createTime", "startTime", "endTime", "errorMessage", "labels",
+)  # fmt: skip
+"""The columns of csv and tsv, if none are chosen."""
+WATCH_SECONDS: Final = 2.0
 
-    TABLE = "table"
-    JSON = "json"
-    JSONL = "jsonl"
+
+class Look(NamedTuple):
+    """How the jobs are printed."""
+
+    form: Form
+    project: str
+    columns: list[str] | None
+    wide: bool
 
 
 def list_jobs(
@@ -43,7 +64,9 @@ def list_jobs(
     limit: Annotated[
         int | None, typer.Option(min=0, help="At most so many; a table shows 50, jsonl all.")
     ] = None,
-    format_: Annotated[Format, typer.Option("--format")] = Format.TABLE,
+    format_: FormOption = Form.TABLE,
+    columns: ColumnsOption = None,
+    wide: WideOption = False,
     order_by: Annotated[
         str, typer.Option(metavar="FIELDS", help="AIP-132: 'state, update_time desc'")
     ] = "",
@@ -54,11 +77,16 @@ def list_jobs(
     page_token: Annotated[str, typer.Option(help="Show the page after: the same moment.")] = "",
     as_of: AsOf = None,
     clock: OnClock = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Print the list again every 2 s, until interrupted.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """List jobs, newest first, as they are or were."""
-    form = Format.JSON if json else format_
-    with target(context).read() as reader:
+    aim = target(context)
+    form = Form.JSON if json else format_
+    look = Look(form, aim.project, parse_columns(columns, FIELDS), wide)
+    with aim.read() as reader:
         if page_size is not None or page_token:
             page = reader.page(
                 filter_,
@@ -68,49 +96,58 @@ def list_jobs(
                 as_of=as_of,
                 clock=clock,
             )
-            _print_page(page._replace(jobs=[*map(reader.decrypted, page.jobs)]), form)
+            _print_page(page._replace(jobs=[*map(reader.decrypted, page.jobs)]), look)
             return
-        moment = reader.moment(as_of, clock) if as_of or clock else None
-        jobs = reader.scan(filter_, limit=_enough(form, limit), order_by=order_by, as_of=moment)
-        if moment is not None:
-            print_moment(moment)
-        if form is Format.JSONL:
-            print_json_lines(map(job_json, map(reader.decrypted, jobs)))
-        elif form is Format.JSON:
-            print_json([job_json(reader.decrypted(job)) for job in jobs])
-        else:
-            shown = SHOWN if limit is None else limit
-            listed = list(jobs)
-            _print_table(listed[:shown])
-            if len(listed) > shown:
-                OUT.print(f"and more than these {shown}: --limit, or --format jsonl for all")
+        while True:
+            moment = reader.moment(as_of, clock) if as_of or clock else None
+            jobs = reader.scan(filter_, limit=_enough(form, limit), order_by=order_by, as_of=moment)
+            if watch and OUT.width is not None:
+                OUT.console.clear()
+            if moment is not None:
+                print_moment(moment)
+            _print_jobs(map(reader.decrypted, jobs), look, limit)
+            if not watch:
+                return
+            sys.stdout.flush()
+            time.sleep(WATCH_SECONDS)
 
 
-def _enough(form: Format, limit: int | None) -> int | None:
+def _print_jobs(jobs: Iterable[Job], look: Look, limit: int | None) -> None:
+    """The jobs; of a table only so many, and that there are more."""
+    if look.form is not Form.TABLE:
+        print_documents(map(job_json, jobs), look.form, look.columns or SEPARATED)
+        return
+    shown = SHOWN if limit is None else limit
+    listed = list(jobs)
+    _print_table(listed[:shown], look)
+    if len(listed) > shown:
+        ERR.print(f"and more than these {shown}: --limit, or --format jsonl for all", markup=False)
+
+
+def _enough(form: Form, limit: int | None) -> int | None:
     """How many jobs to read: for a table one more than it shows, to know whether there are more."""
-    return limit if form is not Format.TABLE else (SHOWN if limit is None else limit) + 1
+    return limit if form is not Form.TABLE else (SHOWN if limit is None else limit) + 1
 
 
-def _print_page(page: Page, form: Format) -> None:
-    jobs = [job_json(job) for job in page.jobs]
-    match form:
-        case Format.JSONL:
-            print_moment(page.moment)
-            print_json_lines(jobs)
-        case Format.JSON:
-            token = page.next_page_token
-            print_json(moment_json(page.moment) | {"jobs": jobs, "nextPageToken": token})
-        case Format.TABLE:
-            print_moment(page.moment)
-            _print_table(page.jobs)
-    if page.next_page_token and form is not Format.JSON:
+def _print_page(page: Page, look: Look) -> None:
+    if look.form is Form.JSON:
+        token = page.next_page_token
+        said = {"jobs": [*map(job_json, page.jobs)], "nextPageToken": token}
+        print_json(moment_json(page.moment) | said)
+        return
+    print_moment(page.moment)
+    _print_jobs(page.jobs, look, len(page.jobs))
+    if page.next_page_token:
         ERR.print(f"--page-token {page.next_page_token}", style="dim", markup=False)
 
 
-def _print_table(jobs: Sequence[Job]) -> None:
+def _print_table(jobs: Sequence[Job], look: Look) -> None:
+    if look.columns is not None:
+        print_documents(map(job_json, jobs), Form.TABLE, look.columns)
+        return
     if OUT.is_plain:
-        OUT.print(plain_table(jobs))
+        OUT.print(plain_table(jobs, look.project, wide=look.wide))
         return
     from jobledger.infra.cli.tables import jobs_table
 
-    OUT.print(jobs_table(jobs))
+    OUT.print_long(jobs_table(jobs, look.project, OUT.width, wide=look.wide))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from jobledger.domain.values.moments import Moment
@@ -17,6 +17,14 @@ from jobledger.infra.cli.context import (
     print_json_lines,
     print_moment,
     target,
+)
+from jobledger.infra.cli.forms import (
+    ColumnsOption,
+    Form,
+    FormOption,
+    WideOption,
+    parse_columns,
+    print_documents,
 )
 from jobledger.infra.eventstore.json_view import event_json, job_json, moment_json
 
@@ -43,16 +51,21 @@ def count(
     filter_: Annotated[str, typer.Option("--filter", help="AIP-160, as for list.")] = "",
     as_of: AsOf = None,
     clock: OnClock = None,
+    format_: FormOption = Form.TABLE,
     json: Json = False,
 ) -> None:
     """Count jobs by state, or by another field, as they are or were."""
     with target(context).read() as reader:
         counted = reader.count(by, filter_, as_of=as_of, clock=clock)
     counts = {"" if key is None else key: jobs for key, jobs in counted.counts.items()}
-    if json:
+    if json or format_ is Form.JSON:
         print_json(moment_json(counted.moment) | {"counts": counts})
         return
     print_moment(counted.moment)
+    if format_ is not Form.TABLE:
+        rows = ({by: key, "jobs": jobs} for key, jobs in counts.items())
+        print_documents(rows, format_, [by, "jobs"])
+        return
     from jobledger.infra.cli.tables import counts_table
 
     OUT.print(counts_table(by, counts))
@@ -87,11 +100,25 @@ def show(
     OUT.print(fields_table(job_json(job)))
 
 
+EVENT_FIELDS: Final = (
+    "position", "name", "version", "type", "occurredTime", "recordedTime", "actor", "requestId", "data",
+    "state",
+)  # fmt: skip
+"""The fields of an event in JSON."""
+
+
 def history(
-    context: typer.Context, name: MaybeJobName = None, from_: From = None, json: Json = False
+    context: typer.Context,
+    name: MaybeJobName = None,
+    from_: From = None,
+    format_: FormOption = Form.TABLE,
+    columns: ColumnsOption = None,
+    wide: WideOption = False,
+    json: Json = False,
 ) -> None:
     """Show all that happened to one job, oldest first."""
     aim = target(context)
+    chosen = parse_columns(columns, EVENT_FIELDS)
     if from_ is not None:
         opened = _history_in(from_, aim.name(name) if name else None)
         print_moment(opened.moment)
@@ -100,12 +127,13 @@ def history(
         job_name = aim.name(_needed(name))
         with aim.read() as reader:
             events = [*map(reader.decrypted, reader.history(job_name))]
-    if json:
-        print_json([event_json(event) for event in events])
+    form = Form.JSON if json else format_
+    if form is not Form.TABLE or chosen is not None:
+        print_documents(map(event_json, events), form, chosen or EVENT_FIELDS)
         return
-    from jobledger.infra.cli.tables import events_table
+    from jobledger.infra.cli.tables import events_table, events_text
 
-    OUT.print(events_table(events))
+    OUT.print_long(events_table(events) if wide else events_text(events))
 
 
 def _history_in(file: Path, name: str | None) -> History:

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import orjson
 import typer
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.cli.context import OUT, Json, Target, aside, print_json, say, target
 from jobledger.infra.cli.progress import moving
-from jobledger.infra.errors import SchemaError
+from jobledger.infra.errors import LedgerNotFoundError
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.server import server
 from jobledger.infra.proof.log.tree import Tree
@@ -71,7 +72,8 @@ def rebuild(
     """Make a projection's rows again from the events, while writers go on."""
     found = {p.name: p for p in PROJECTIONS}.get(projection)
     if found is None:
-        raise InvalidFieldError("projection", f"there is no projection {projection!r}")
+        meant = did_you_mean(projection, (p.name for p in PROJECTIONS))
+        raise InvalidFieldError("projection", f"there is no projection {projection!r}{meant}")
     if rehearse:
         _rehearse(target(context), found, limit, json=json)
         return
@@ -88,7 +90,7 @@ def _rehearse(aim: Target, projection: Projection, limit: int, *, json: bool) ->
     # Also of a ledger that this program would bring up to date: that is when it is asked.
     with aim.connect() as connection, moving(f"rehearsing {projection.name}") as move:
         if not migrate.exists(connection, aim.ledger):
-            raise SchemaError(aim.ledger, "does not exist")
+            raise LedgerNotFoundError(aim.ledger, migrate.ledgers(connection))
         outcome = rehearse_rebuild(connection, projection, limit=limit, progress=move)
     if json:
         print_json(

@@ -10,7 +10,7 @@ from typing import Final
 
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
-from jobledger.infra.errors import LedgerUnavailableError
+from jobledger.infra.errors import LedgerClosedError
 from jobledger.infra.eventstore.commit.pending import Pending, changes
 from jobledger.infra.eventstore.stored_event import Placed, Row
 from jobledger.projections.jobs import Change
@@ -22,7 +22,7 @@ MAX_CACHED_JOBS: Final = 10_000
 def refuse_closed(writes: Iterable[Pending]) -> None:
     """Settles writes that came after their ledger was closed."""
     for write in writes:
-        write.error = LedgerUnavailableError("this ledger was closed")
+        write.error = LedgerClosedError()
 
 
 class JobCache:

@@ -249,8 +249,8 @@ def _translated(error: Exception, *, written: bool | None) -> Exception:
         with translated():
             raise error
     except LedgerUnavailableError as unavailable:
-        unavailable = LedgerUnavailableError(unavailable.reason, written=written)
-        unavailable.__cause__ = error
-        return unavailable
+        if written is False:
+            return unavailable
+        return LedgerUnavailableError(unavailable.reason, written=written)
     except Exception as ours:
         return ours

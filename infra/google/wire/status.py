@@ -58,6 +58,8 @@ ERRORS: Final[dict[type[LedgerError], str]] = {
     domain.VersionConflictError: "ABORTED",
     domain.RequestReusedError: "ALREADY_EXISTS",
     infra.LedgerUnavailableError: "UNAVAILABLE",
+    infra.MissingGrantError: "PERMISSION_DENIED",
+    infra.ServerInUseError: "FAILED_PRECONDITION",
     infra.StorageFullError: "RESOURCE_EXHAUSTED",
     infra.SchemaError: "FAILED_PRECONDITION",
     infra.BrokenLedgerError: "DATA_LOSS",

@@ -1,0 +1,108 @@
+"""The forms that lists are printed in: table, json, jsonl, csv, tsv; and the columns that are chosen."""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+import orjson
+import typer
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.nearest import did_you_mean
+from jobledger.infra.analytics.csv_file import as_text
+from jobledger.infra.cli.context import OUT, print_json, print_json_lines
+
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+"""What would move the cursor or break the line."""
+
+
+class Form(StrEnum):
+    """How a list is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+    TSV = "tsv"
+
+
+FormOption = Annotated[Form, typer.Option("--format", help="--json is the same as json.")]
+ColumnsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        metavar="FIELDS",
+        help="Fields as in JSON, such as name,state,labels.team; for table, csv and tsv.",
+    ),
+]
+WideOption = Annotated[
+    bool, typer.Option("--wide", help="All columns whole, however wide the terminal is.")
+]
+
+
+def parse_columns(text: str | None, known: Sequence[str]) -> list[str] | None:
+    """The fields that `--columns` names, the first part of each one of `known`; raises InvalidFieldError."""
+    if text is None:
+        return None
+    fields = [field.strip() for field in text.split(",") if field.strip()]
+    for field in fields:
+        if (first := field.partition(".")[0]) not in known:
+            raise InvalidFieldError(
+                "columns", f"there is no field {first!r}{did_you_mean(first, known)}"
+            )
+    if not fields:
+        raise InvalidFieldError("columns", "names no field")
+    return fields
+
+
+def print_documents(documents: Iterable[JsonObject], form: Form, columns: Sequence[str]) -> None:
+    """The documents in the form asked for; `columns` are the fields of table, csv and tsv."""
+    match form:
+        case Form.JSON:
+            print_json([*documents])
+        case Form.JSONL:
+            print_json_lines(documents)
+        case Form.CSV | Form.TSV:
+            dialect = "excel" if form is Form.CSV else "excel-tab"
+            writer = csv.writer(sys.stdout, dialect, lineterminator="\n")
+            writer.writerow(columns)
+            for document in documents:
+                writer.writerow(as_text(_text(_find(document, field))) for field in columns)
+        case Form.TABLE:
+            rows = [[one_line(_text(_find(d, field))) for field in columns] for d in documents]
+            OUT.print_long(align(columns, rows))
+
+
+def align(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as plain text: a line for each row, however long that makes it."""
+    lines = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "".join(f" {cell:<{width}} " for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def one_line(text: str) -> str:
+    """The text without what would break its line."""
+    return _CONTROLS.sub(" ", text)
+
+
+def _find(document: JsonObject, field: str) -> Any:
+    """The field itself, or the part of it that a dotted path names; None where there is none."""
+    value: Any = document
+    for part in field.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _text(value: Any) -> str:
+    """A value as a cell: text as it is, other values as JSON, nothing for what holds nothing."""
+    if value is None or value == {}:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -1,0 +1,139 @@
+"""Commands that people give: cancel, pause, resume, retry, delete, labels, comment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.job import Job
+from jobledger.infra.cli.context import OUT, JobName, Json, print_json, target
+from jobledger.infra.eventstore.json_view import job_json
+from jobledger.infra.programs.users import user_name
+
+if TYPE_CHECKING:
+    from jobledger.infra.ledger import Ledger
+
+Reason = Annotated[str | None, typer.Option(help="Why, for its history.")]
+Actor = Annotated[str | None, typer.Option(metavar="NAME", help="Who asks; else the user's name.")]
+Labels = Annotated[
+    list[str],
+    typer.Argument(metavar="K=V...", help="Set the label K to V; K= takes it away."),
+]
+
+
+def cancel(
+    context: typer.Context,
+    name: JobName,
+    reason: Reason = None,
+    actor: Actor = None,
+    json: Json = False,
+) -> None:
+    """Ask for a job's end: a waiting or paused one is CANCELLED at once, others are CANCELLING."""
+    _act(context, name, lambda ledger, job: ledger.cancel(job, reason, actor=_by(actor)), json=json)
+
+
+def pause(
+    context: typer.Context,
+    name: JobName,
+    reason: Reason = None,
+    actor: Actor = None,
+    json: Json = False,
+) -> None:
+    """Stop a job so that it can be resumed."""
+    _act(context, name, lambda ledger, job: ledger.pause(job, reason, actor=_by(actor)), json=json)
+
+
+def resume(context: typer.Context, name: JobName, actor: Actor = None, json: Json = False) -> None:
+    """Let a paused job wait to run again."""
+    _act(context, name, lambda ledger, job: ledger.resume(job, actor=_by(actor)), json=json)
+
+
+def retry(
+    context: typer.Context,
+    name: JobName,
+    reason: Reason = None,
+    actor: Actor = None,
+    json: Json = False,
+) -> None:
+    """Begin a new attempt at a job that has ended."""
+    _act(context, name, lambda ledger, job: ledger.retry(job, reason, actor=_by(actor)), json=json)
+
+
+def delete(
+    context: typer.Context,
+    name: JobName,
+    stop: Annotated[
+        bool, typer.Option("--stop", help="Cancel it first, if it has not ended.")
+    ] = False,
+    actor: Actor = None,
+    json: Json = False,
+) -> None:
+    """Take a job that has ended out of lists; its history is kept."""
+    _act(
+        context,
+        name,
+        lambda ledger, job: ledger.delete(job, stop=stop, actor=_by(actor)),
+        json=json,
+    )
+
+
+def labels(
+    context: typer.Context, name: JobName, pairs: Labels, actor: Actor = None, json: Json = False
+) -> None:
+    """Set labels of a job, or take them away; its other labels stay."""
+    given = dict(map(_pair, pairs))
+
+    def change(ledger: Ledger, job: str) -> Job:
+        now = ledger.get(job)
+        kept = {**now.labels, **given}
+        wanted = {key: value for key, value in kept.items() if given.get(key) != ""}
+        return ledger.change_labels(job, wanted, now.etag, actor=_by(actor))
+
+    _act(context, name, change, json=json)
+
+
+def comment(
+    context: typer.Context,
+    name: JobName,
+    note: Annotated[str, typer.Argument(metavar="NOTE")],
+    actor: Annotated[
+        str | None,
+        typer.Option("--author", "--actor", metavar="NAME", help="Else the user's name."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Add a note to a job's history, with its author; the job stays as it is."""
+    if not note.strip():
+        raise InvalidFieldError("note", "is empty")
+    _act(
+        context, name, lambda ledger, job: ledger.commented(job, note, actor=_by(actor)), json=json
+    )
+
+
+def _act(
+    context: typer.Context, name: str, ask: Callable[[Ledger, str], Job], *, json: bool
+) -> None:
+    """Asks it of the job, and prints how the job is afterwards."""
+    aim = target(context)
+    job_name = aim.name(name)
+    with aim.open() as ledger:
+        ledger.get(job_name)  # There must be such a job: a report alone would not say so.
+        job = ledger.opened(ask(ledger, job_name))
+    if json:
+        print_json(job_json(job))
+        return
+    state = "" if job.state is None else job.state.name
+    OUT.print(f"{job.name} v{job.version}: {state}", markup=False)
+
+
+def _by(actor: str | None) -> str:
+    return user_name() if actor is None else actor
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidFieldError("label", f"{text!r} is not K=V")
+    return key, value

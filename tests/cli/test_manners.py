@@ -1,0 +1,238 @@
+"""What a person meets on the command line: exit codes, forms, verbs, times, and advice."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import traceback
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jobledger
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jobledger.domain.errors import JobExistsError, LedgerError
+from jobledger.domain.job import Job
+from jobledger.domain.states import JobState
+from jobledger.infra import Ledger
+from jobledger.infra.cli import exit_codes
+from jobledger.infra.cli.exit_codes import EXIT_CODES, exit_code
+from jobledger.infra.cli.jobs.columns import job_cells, plain_table
+from jobledger.infra.errors import LedgerClosedError, LoginRefusedError, MissingGrantError
+from jobledger.infra.postgres.connections import connect, translated
+from jobledger.infra.settings import VARIABLES, Settings
+from jobledger.infra.transfer.simulation import simulate
+from psycopg import errors
+
+from tests.checkout import ROOT
+from tests.command_line import Cli
+
+PUBLIC_ERRORS = [
+    found
+    for name in jobledger.__all__
+    if isinstance(found := getattr(jobledger, name), type) and issubclass(found, LedgerError)
+]
+
+
+@pytest.mark.parametrize("error", PUBLIC_ERRORS)
+def test_every_error_has_the_exit_code_of_its_kind(error: type[LedgerError]) -> None:
+    named = [cls for cls in error.__mro__ if cls in EXIT_CODES]
+    assert named or error is LedgerError
+    code = exit_code(error.__new__(error))
+    assert code == (EXIT_CODES[named[0]] if named else exit_codes.NO)
+    assert code in {1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["show", "nobody"], 3),
+        (["list", "--columns", "nam"], 2),
+        (["cancel", "nobody"], 3),
+        (["comment", "x", "  "], 2),
+        (["--ledger", "typo", "list"], 3),
+        (["verify", "--dsn", "host=127.0.0.1 port=1"], 5),
+    ],
+)
+def test_commands_exit_by_kind(cli: Cli, arguments: list[str], code: int) -> None:
+    assert cli.run(*arguments).returncode == code
+
+
+def test_who_mistypes_a_ledger_is_told_which_there_are(cli: Cli, ledger: Ledger) -> None:
+    done = cli.run("--ledger", "typo", "list")
+
+    assert "make it with: jobledger --ledger typo init; there are: " in done.stderr
+    assert ledger.name in done.stderr.partition("there are: ")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["list", "--filter", "stat = FAILED"], "did you mean state?"),
+        (["list", "--order-by", "nam"], "did you mean name?"),
+        (["list", "--columns", "labls.team"], "did you mean labels?"),
+        (["record", "x", "Creatd"], "did you mean Created?"),
+        (["rebuild", "job"], "did you mean jobs?"),
+    ],
+)
+def test_who_mistypes_a_name_is_told_which_was_meant(
+    cli: Cli, arguments: list[str], meant: str
+) -> None:
+    assert meant in cli.run(*arguments).stderr
+
+
+def test_people_act_on_jobs(cli: Cli, ledger: Ledger) -> None:
+    ledger.create("projects/p/jobs/x", {"team": "a", "env": "b"})
+    assert cli("pause", "x", "--reason", "lunch") == "projects/p/jobs/x v2: PAUSED\n"
+    assert cli("resume", "x") == "projects/p/jobs/x v3: QUEUED\n"
+    assert cli.json("labels", "x", "env=", "tier=1", "--json")["labels"] == {
+        "team": "a", "tier": "1",
+    }  # fmt: skip
+    assert cli("cancel", "x") == "projects/p/jobs/x v6: CANCELLED\n"
+    assert cli("retry", "x", "--actor", "ann") == "projects/p/jobs/x v7: QUEUED\n"
+    done = cli.run("delete", "x")
+    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
+    cli("delete", "x", "--stop")
+    assert cli.run("show", "x").returncode == 3
+
+
+@pytest.mark.parametrize("end", [None, "started", "succeeded", "failed"])
+def test_a_comment_has_an_author_and_changes_nothing(
+    cli: Cli, ledger: Ledger, end: str | None
+) -> None:
+    before = ledger.create("projects/p/jobs/x")
+    if end is not None:
+        before = getattr(ledger, end)(before.name)
+    cli("comment", "x", "the disk was full", "--author", "ann")
+
+    after, said = ledger.get(before.name), [*ledger.history(before.name)][-1]
+    assert (said.type, said.actor, said.json) == ("Commented", "ann", {"note": "the disk was full"})
+    assert (after.state, after.output, after.labels) == (before.state, before.output, before.labels)
+    assert "note: the disk was full" in cli("history", "x")
+    assert cli.json("verify", "--json")["ok"]
+
+
+def test_a_list_has_five_forms(cli: Cli, ledger: Ledger) -> None:
+    ledger.append_many(simulate(5, 1, "p"))
+    jobs = cli.json("list", "--json")
+    assert cli.json("list", "--format", "json") == jobs
+    lines = cli("list", "--format", "jsonl").splitlines()
+    assert [json.loads(line) for line in lines] == jobs
+    for form, dialect in (("csv", "excel"), ("tsv", "excel-tab")):
+        printed = cli("list", "--format", form, "--columns", "name,state,labels.team,labels")
+        rows = [*csv.DictReader(io.StringIO(printed), dialect=dialect)]
+        assert [row["name"] for row in rows] == [job["name"] for job in jobs]
+        assert [row["labels.team"] for row in rows] == [job["labels"]["team"] for job in jobs]
+        assert [json.loads(row["labels"]) for row in rows] == [job["labels"] for job in jobs]
+    ids = [job["name"].rpartition("/")[2] for job in jobs]
+    assert [line.split()[0] for line in cli("list").splitlines()[1:]] == ids
+    assert jobs[0]["name"] in cli("list", "--wide")
+
+
+JOBS = st.builds(
+    Job,
+    name=st.from_regex(r"projects/p/jobs/[a-z0-9_]{1,30}", fullmatch=True),
+    state=st.sampled_from(JobState),
+    attempt=st.integers(1, 1_000),
+    create_time=st.just(datetime(2026, 6, 1, tzinfo=UTC)),
+    end_time=st.none() | st.just(datetime(2026, 6, 1, tzinfo=UTC)),
+    error_message=st.none() | st.text(st.characters(min_codepoint=32, max_codepoint=126)),
+)
+
+
+@given(st.lists(JOBS, min_size=1, max_size=5))
+def test_a_job_is_one_line_of_80_columns_with_its_name_whole(jobs: list[Job]) -> None:
+    lines = plain_table(jobs, "p", 80).splitlines()
+
+    assert len(lines) == len(jobs) + 1
+    assert max(map(len, lines)) <= 80
+    for job, line in zip(jobs, lines[1:], strict=True):
+        assert line.split()[0] == job.name.removeprefix("projects/p/jobs/")
+    header, rows = job_cells(jobs, "p", 80)
+    assert len(header) == len(rows[0])
+
+
+def test_times_name_their_zone(cli: Cli, ledger: Ledger) -> None:
+    ledger.create("projects/p/jobs/x", occurred_time=datetime(2026, 6, 1, 12, tzinfo=UTC))
+    assert "created (UTC)" in cli("list")
+    assert "2026-06-01 12:00:00\n" in cli("list")
+    cli.environment["TZ"] = "Europe/Berlin"
+    assert "2026-06-01 14:00:00+0200" in cli.child("list", "--local").stdout
+
+
+def test_every_variable_is_shown() -> None:
+    assert {field.name.upper() for field in fields(Settings)} <= VARIABLES.keys()
+    done = subprocess.run(
+        [sys.executable, "-m", "jobledger", "settings", "--json"],
+        env={**os.environ, "JOBLEDGER_DSN": "password=secret", "JOBLEDGER_LEDGER": "mine"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "secret" not in done.stdout
+    shown = {row["variable"]: row["value"] for row in json.loads(done.stdout)}
+    assert shown.keys() == {f"JOBLEDGER_{name}" for name in VARIABLES}
+    assert (shown["JOBLEDGER_DSN"], shown["JOBLEDGER_LEDGER"]) == ("(set)", "mine")
+
+
+def test_every_variable_that_is_read_is_documented() -> None:
+    readme = (ROOT / "infra/cli/README.md").read_text()
+    assert [name for name in VARIABLES if f"JOBLEDGER_{name}" not in readme] == []
+
+
+def test_the_doctor_says_what_is_wrong_and_what_to_do(
+    cli: Cli, ledger: Ledger, tmp_path: Path
+) -> None:
+    cli.environment["JOBLEDGER_HOME"] = str(tmp_path)
+    ledger.create("projects/p/jobs/x")
+    found = {check["what"]: check for check in json.loads(cli.run("doctor", "--json").stdout)}
+    assert found["schema"]["ok"]
+    assert found["server"]["ok"]
+    assert "jobledger init makes a key" in found["keys"]["advice"]
+    done = cli.run("doctor", "--dsn", "host=127.0.0.1 port=1")
+    assert done.returncode == 1
+    assert "FAULT server: the ledger's server cannot be reached" in done.stdout
+
+
+def test_an_error_in_python_is_one_traceback(ledger: Ledger) -> None:
+    ledger.create("projects/p/jobs/x")
+    with pytest.raises(JobExistsError) as caught:
+        ledger.create("projects/p/jobs/x")
+    printed = "".join(traceback.format_exception(caught.value))
+    assert printed.count("Traceback") == 1
+
+
+def test_a_closed_ledger_says_so(dsn: str, ledger_name: str) -> None:
+    opened = Ledger.open(dsn, ledger_name)
+    opened.close()
+    with pytest.raises(LedgerClosedError, match="was closed; open it again"):
+        opened.create("projects/p/jobs/x")
+    with pytest.raises(LedgerClosedError, match="was closed; open it again"):
+        opened.get("projects/p/jobs/x")
+
+
+def test_a_login_that_is_refused_and_a_grant_that_is_missing_say_so(dsn: str) -> None:
+    with pytest.raises(LoginRefusedError, match=r"refuses the login: .*check the"):
+        connect(
+            f"{dsn} dbname=no_such_database"
+            if "://" not in dsn
+            else dsn.replace("/postgres", "/none")
+        )
+    with pytest.raises(MissingGrantError, match="--grant-to ROLE") as caught, translated():
+        raise errors.InsufficientPrivilege("permission denied for table events")
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.filterwarnings("ignore:XDG_RUNTIME_DIR")
+def test_a_process_that_was_killed_is_no_user(tmp_path: Path) -> None:
+    from jobledger.infra.postgres.private_server import USERS_FILE, LiveProcesses
+
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    file = tmp_path / USERS_FILE
+    file.write_text(json.dumps([ended.pid, os.getpid()]))
+    assert LiveProcesses(file).get() == [os.getpid()]
