@@ -60,7 +60,7 @@ scheduler      | cli.evaluation.evaluate:scheduler   | Starts evaluation jobs' r
 evaluations    | cli.evaluation.evaluate:evaluations | What an evaluation job's runs found, one line a run; or one run's evaluation as a picture.
 settings       | cli.server.settings:settings        | Show the variables that the program reads, what each is for, and what it is now; secrets are hidden.
 doctor         | cli.server.doctor:doctor            | Check what the ledger needs, and say what to do about each fault; exits 1 if there is one.
-status         | cli.server.embedded:status          | Stop the embedded server, unless a process uses it.
+status         | cli.server.embedded:status          | Tell whether the embedded server runs, and for which processes; exits 1 if it does not.
 stop           | cli.server.embedded:stop            | Stop the embedded server, unless a process uses it.
 psql           | cli.server.embedded:psql            | Open PostgreSQL's psql on the ledger, on the embedded server or on that of the DSN.
 bench          | bench.command:bench                 | Measure the ledger beside its peers and limits, on this machine, in this run.

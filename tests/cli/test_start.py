@@ -222,7 +222,7 @@ def test_a_pipe_gets_the_table_that_a_terminal_shows(jobs: list[Job]) -> None:
 def test_an_error_message_cannot_break_its_line() -> None:
     job = Job(name="projects/p/jobs/a", error_message="before\n\x1b[2Jand\rafter\x07\t.")
 
-    assert plain_table([job]).splitlines()[1].endswith("  [2Jand after . ")
+    assert plain_table([job]).splitlines()[1].endswith("  [2Jand after .")
 
 
 @pytest.fixture
