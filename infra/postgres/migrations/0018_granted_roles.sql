@@ -11,7 +11,11 @@ BEGIN
     IF EXISTS (
         SELECT FROM events AS e
         WHERE e.position BETWEEN first AND last AND e.version > 1
-          AND (SELECT p.version FROM events AS p WHERE p.name = e.name AND p.version = e.version - 1) IS NULL
+          AND (
+              -- A job's events follow a job's, and other aggregates' their own.
+              SELECT p.version FROM events AS p
+              WHERE p.name = e.name AND p.version = e.version - 1 AND (p.schema > 0) = (e.schema > 0)
+          ) IS NULL
     ) THEN
         RAISE serialization_failure USING MESSAGE = 'a version would leave a gap';
     END IF;
