@@ -50,6 +50,25 @@ def _read(name: str) -> str | None:
     return os.environ.get(whole, os.environ.get(whole.lower()))
 
 
+def unknown_variables() -> list[str]:
+    """Variables of the environment that begin as ours do and that the program does not read.
+
+    Those that begin with JOBLEDGER_TEST_ are the test suite's.
+    """
+    return sorted(
+        name
+        for name in os.environ
+        if (upper := name.upper()).startswith(_PREFIX)
+        and not upper.startswith(f"{_PREFIX}TEST_")
+        and upper.removeprefix(_PREFIX) not in VARIABLES
+    )
+
+
+def given_text(name: str) -> str | None:
+    """What the environment has for the variable JOBLEDGER_`name`, as it is; None where it is not set."""
+    return _read(name)
+
+
 def spool_folder() -> Path:
     """Where runs are kept until they are recorded: JOBLEDGER_SPOOL, else under JOBLEDGER_HOME, else the user's own for state."""
     if (said := _read("SPOOL")) is not None:

@@ -16,6 +16,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 SHARED_OPTIONS: Final = ("--dsn", "--ledger", "--project")
+DIAGNOSES: Final = ("doctor", "settings")
+"""Commands that show settings, also those that cannot be read."""
 SHARED_FLAGS: Final = ("--local",)
 
 
@@ -65,7 +67,8 @@ def which(
     from jobledger.infra.settings import Settings
 
     LOCAL.set(local)
-    settings = Settings()
+    # These report what is wrong with settings, so they start with any.
+    settings = Settings(seal=False) if context.invoked_subcommand in DIAGNOSES else Settings()
     context.obj = Target(dsn, ledger or settings.ledger, project or settings.project)
 
 

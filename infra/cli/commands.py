@@ -23,6 +23,11 @@ class Entry(NamedTuple):
 
 TABLE: Final = """
 init           | cli.server.operate:init             | Make the ledger, or bring it up to date, its log, too; makes the key that is signed with, if there is none.
+doctor         | cli.diagnosis.doctor:doctor         | Check settings, server, schema, grants, clock, keys, checkpoint, spool, disk and ports; exits 1 if one is wrong.
+settings       | cli.diagnosis.settings:settings     | Show every environment variable that the program reads, its value now, and what it is for.
+status         | cli.server.embedded:status          | Show whether the embedded server runs, since when, and who uses it; exits 1 if it does not run.
+stop           | cli.server.embedded:stop            | Stop the embedded server, which also stops when its last user is gone.
+psql           | cli.server.embedded:psql            | Open psql on the ledger's schema; exits as psql does.
 list           | cli.jobs.list:list_jobs             | List jobs, newest first, as they are or were.
 count          | cli.jobs.read:count                 | Count jobs by state, or by another field, as they are or were.
 show           | cli.jobs.read:show                  | Show one job as it is, or was; in JSON, what it was as of, too.
@@ -58,11 +63,6 @@ serve          | cli.server.serve:serve              | Serves the ledger: its ow
 serve-grpc     | cli.server.serve:serve_grpc         | Serves Google's Vertex AI and Data Labeling job APIs over gRPC, as their Python clients speak them.
 scheduler      | cli.evaluation.evaluate:scheduler   | Starts evaluation jobs' runs when they are due, and carries them on. Of several, one leads.
 evaluations    | cli.evaluation.evaluate:evaluations | What an evaluation job's runs found, one line a run; or one run's evaluation as a picture.
-settings       | cli.server.settings:settings        | Show the variables that the program reads, what each is for, and what it is now; secrets are hidden.
-doctor         | cli.server.doctor:doctor            | Check what the ledger needs, and say what to do about each fault; exits 1 if there is one.
-status         | cli.server.embedded:status          | Tell whether the embedded server runs, and for which processes; exits 1 if it does not.
-stop           | cli.server.embedded:stop            | Stop the embedded server, unless a process uses it.
-psql           | cli.server.embedded:psql            | Open PostgreSQL's psql on the ledger, on the embedded server or on that of the DSN.
 bench          | bench.command:bench                 | Measure the ledger beside its peers and limits, on this machine, in this run.
 import         | cli.jobs.write:importing            | Import histories from elsewhere.
 log            | cli.proof.log:log                   | The Merkle tree over all events: its name, its keys, its checkpoints.

@@ -76,7 +76,16 @@ class Target:
 
     def name(self, given: str) -> str:
         """A job's name, `given` whole or as an id in the project; raises InvalidFieldError."""
-        return parse_name(given if "/" in given else f"projects/{self.project}/jobs/{given}")
+        return self._whole(given, "jobs")
+
+    def evaluation_job(self, given: str) -> str:
+        """An evaluation job's name, `given` whole or as an id in the project; raises InvalidFieldError."""
+        return self._whole(given, "evaluationJobs")
+
+    def _whole(self, given: str, collection: str) -> str:
+        return parse_name(
+            given if "/" in given else f"projects/{self.project}/{collection}/{given}"
+        )
 
 
 def target(context: typer.Context) -> Target:

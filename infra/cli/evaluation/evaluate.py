@@ -20,7 +20,10 @@ from jobledger.infra.programs.spool import Spool
 from jobledger.infra.settings import Settings, spool_folder
 from rich.table import Table
 
-EvaluationJob = Annotated[str, typer.Argument(metavar="NAME", help="projects/P/evaluationJobs/ID.")]
+EvaluationJob = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="projects/P/evaluationJobs/ID, or just ID in the project."),
+]
 
 
 class Chart(StrEnum):
@@ -80,8 +83,9 @@ def evaluations(
     json: Json = False,
 ) -> None:
     """What an evaluation job's runs found, one line a run; or one run's evaluation as a picture."""
-    with target(context).open() as ledger:
-        job = ledger.get(name)
+    aim = target(context)
+    with aim.open() as ledger:
+        job = ledger.get(aim.evaluation_job(name))
         found = reading.read_evaluated(ledger.reader, job.name)
     if run is not None and run not in found:
         raise InvalidFieldError("run", f"{name} has no evaluation of run {run}")

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 import orjson
 import typer
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.values.names import parse_name
 from jobledger.infra.cli.context import OUT, Json, Target, print_json, target
 from jobledger.infra.errors import InputError
 from jobledger.infra.evaluation.tasks.label_studio import config, exported, import_answers
@@ -46,7 +45,7 @@ Annotator = Annotated[str, typer.Option("--as", metavar="ANNOTATOR", help="Who a
 def tasks(context: typer.Context, name: JobName, json: Json = False) -> None:
     """The job's tasks that wait for answers."""
     with target(context).open() as ledger:
-        found = open_tasks(ledger.reader, _job(target(context), name))
+        found = open_tasks(ledger.reader, target(context).evaluation_job(name))
     if json:
         print_json([task_json(task) for task in found])
         return
@@ -134,13 +133,9 @@ def import_(
         _say(import_answers(ledger, task.job, task.run, given))
 
 
-def _job(aim: Target, name: str) -> str:
-    return parse_name(name if "/" in name else f"projects/{aim.project}/evaluationJobs/{name}")
-
-
 def _task(ledger: Ledger, aim: Target, name: str, run: int | None) -> Task:
     """The task of a run, or the only one that is open."""
-    job = _job(aim, name)
+    job = aim.evaluation_job(name)
     if run is not None:
         return find_task(ledger.reader, job, run)
     found = open_tasks(ledger.reader, job)

@@ -1,0 +1,1 @@
+"""Commands that show how this installation is: `doctor` and `settings`."""

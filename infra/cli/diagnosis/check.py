@@ -1,0 +1,39 @@
+"""The result of one check of `jobledger doctor`."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Status(StrEnum):
+    """What a check found."""
+
+    OK = "ok"
+    PROBLEM = "problem"
+    SKIPPED = "skipped"
+    """It needs something that another check found wrong."""
+
+
+class Check(NamedTuple):
+    """One line of the report."""
+
+    name: str
+    status: Status
+    detail: str
+    """What was found."""
+    remedy: str | None = None
+    """What to do about a problem."""
+
+
+def ok(name: str, detail: str) -> Check:
+    """Nothing is wrong."""
+    return Check(name, Status.OK, detail)
+
+
+def problem(name: str, detail: str, remedy: str) -> Check:
+    """Something is wrong, and `remedy` says what to do about it."""
+    return Check(name, Status.PROBLEM, detail, remedy)
+
+
+def skipped(name: str, detail: str) -> Check:
+    """It could not be looked at."""
+    return Check(name, Status.SKIPPED, detail)

@@ -1,0 +1,78 @@
+"""Checks of the log: its keys, and how far its last checkpoint reaches."""
+
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+from jobledger.infra.cli.diagnosis.check import Check, ok, problem
+from jobledger.infra.errors import ForkedError, ProofError
+from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection
+from jobledger.infra.proof.log.tree import Standing, Tree
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
+from jobledger.infra.proof.signing.keys import find_keys, key_file, last_signed_file, read_text
+from jobledger.infra.proof.signing.notes import Note
+from jobledger.infra.proof.signing.signer import check_growth, read_kept
+from jobledger.infra.settings import Settings
+
+UNSIGNED_SINCE: Final = sql.load(__package__, "unsigned_since")
+MAX_UNSIGNED_SECONDS: Final = 60.0
+
+
+def check_keys(connection: Connection, settings: Settings) -> Check:
+    """Whether a key of the log is here and can be used, or another machine signs."""
+    origin = Tree().standing(connection).origin
+    file = key_file(settings, origin)
+    try:
+        keys = find_keys(settings, origin)
+    except ProofError as error:
+        return problem("keys", str(error), f"correct {_place(settings, str(file))}")
+    if keys:
+        place = _place(settings, str(file))
+        return ok("keys", f"{len(keys)} of {origin} in {place}")
+    if read_kept(connection) is not None:
+        return ok("keys", f"none of {origin} here; it was signed elsewhere")
+    return problem("keys", f"nobody signs {origin}: it has no key", "jobledger init makes one")
+
+
+def check_checkpoint(connection: Connection, settings: Settings) -> Check:
+    """Whether the log goes on from what was signed last, and is signed up to a minute ago."""
+    tree = Tree()
+    standing, note = tree.standing(connection), read_kept(connection)
+    try:
+        _check_last_signed(connection, tree, standing, settings)
+        size = 0 if note is None else Checkpoint.parse(note.text).size
+    except ForkedError as error:
+        return problem("checkpoint", str(error), "jobledger verify --proof tells what was changed")
+    except ProofError as error:
+        return problem("checkpoint", str(error), "put back the file that was signed last")
+    return _check_reach(connection, standing, size)
+
+
+def _check_reach(connection: Connection, standing: Standing, size: int) -> Check:
+    reach = f"the last checkpoint covers {size} of {standing.events} events"
+    row = connection.execute(UNSIGNED_SINCE, {"size": size}).fetchone()
+    if row is None or time.time() - row[0] < MAX_UNSIGNED_SECONDS:
+        return ok("checkpoint", reach)
+    since = time_text(datetime.fromtimestamp(row[0], UTC))
+    return problem(
+        "checkpoint",
+        f"{reach}; the first that is not was recorded at {since}",
+        "where the key is: jobledger log seal, or run a writer without JOBLEDGER_SEAL=false",
+    )
+
+
+def _check_last_signed(
+    connection: Connection, tree: Tree, standing: Standing, settings: Settings
+) -> None:
+    """Raises ForkedError if the log is not the one that was signed here."""
+    file = last_signed_file(settings, standing.origin)
+    if file.exists():
+        before = Checkpoint.parse(Note.parse(read_text(file, "checkpoint")).text)
+        root = tree.root(connection, standing.size)
+        check_growth(connection, tree, before, Checkpoint(before.origin, standing.size, root))
+
+
+def _place(settings: Settings, file: str) -> str:
+    return file if settings.signing_key is None else "JOBLEDGER_SIGNING_KEY"

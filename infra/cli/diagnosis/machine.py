@@ -1,0 +1,86 @@
+"""Checks of this machine: spooled runs, disk space, and the ports that the servers listen on."""
+
+import os
+import shutil
+import socket
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Final
+
+from jobledger.infra.cli.diagnosis.check import Check, ok, problem
+from jobledger.infra.settings import Settings, spool_folder
+
+LEAST_FREE_BYTES: Final = 1024**3
+PORTS: Final = {8080: "serve", 8081: "serve-grpc"}
+"""Where the servers listen unless they are told otherwise, by their command."""
+ANSWER_TIMEOUT_SECONDS: Final = 2.0
+HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+"""What a client of HTTP/2 sends first: the preface and empty SETTINGS."""
+SETTINGS_FRAME: Final = 4
+
+
+def check_spool() -> Check:
+    """Whether runs wait to be recorded."""
+    folder = spool_folder()
+    try:
+        waiting = sum(1 for file in folder.rglob("*") if _is_run(file)) if folder.is_dir() else 0
+    except OSError as error:
+        return problem("spool", f"{folder} cannot be read: {error.strerror}", "make it readable")
+    if waiting:
+        return problem("spool", f"{waiting} files in {folder}", "jobledger spool send")
+    return ok("spool", f"nothing waits in {folder}")
+
+
+def _is_run(file: Path) -> bool:
+    return file.is_file() and not file.name.startswith(".") and file.suffix != ".lock"
+
+
+def check_disk(settings: Settings) -> Check:
+    """Whether the folder of keys and of the embedded server can be written to, and has room."""
+    home = settings.home.expanduser()
+    there = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
+    try:
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        return problem("disk", f"{there}: {error.strerror}", "set JOBLEDGER_HOME to another folder")
+    detail = f"{free / 1024**3:.1f} GiB free for {home}"
+    if not os.access(there, os.W_OK | os.X_OK):
+        return problem(
+            "disk", f"{there} cannot be written to", "set JOBLEDGER_HOME to a folder of yours"
+        )
+    if free < LEAST_FREE_BYTES:
+        return problem("disk", detail, "free 1 GiB, or set JOBLEDGER_HOME to another file system")
+    return ok("disk", detail)
+
+
+def check_port(port: int, command: str) -> Check:
+    """Whether a command's port is free, or a server like it listens there."""
+    name = f"port {port}"
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            return ok(name, f"free for jobledger {command}")
+    except OSError as error:
+        reason = error.strerror
+    if _answers_http(port) if command == "serve" else _answers_http2(port):
+        return ok(name, f"jobledger {command}, or a server like it, listens there")
+    return problem(name, f"another program has it ({reason})", f"jobledger {command} --port 0")
+
+
+def _answers_http(port: int) -> bool:
+    connection = HTTPConnection("127.0.0.1", port, timeout=ANSWER_TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _answers_http2(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), ANSWER_TIMEOUT_SECONDS) as connection:
+            connection.sendall(HTTP2_PREFACE)
+            return connection.recv(9)[3:4] == bytes((SETTINGS_FRAME,))
+    except OSError:
+        return False

@@ -1,0 +1,69 @@
+"""Checks of the settings: each variable is known, and its value can be read."""
+
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from typing import Final
+
+from jobledger.domain.errors import InvalidFieldError, LedgerError
+from jobledger.domain.values.names import parse_name
+from jobledger.infra.cli.diagnosis.check import Check, ok, problem
+from jobledger.infra.evaluation.runs.mail import Mailer
+from jobledger.infra.evaluation.runs.scheduler import RULES
+from jobledger.infra.postgres.connections import conninfo, schema_of
+from jobledger.infra.proof.publishing.publisher import parse_places
+from jobledger.infra.proof.signing.policy import Policy
+from jobledger.infra.settings import VARIABLES, Settings, unknown_variables
+
+NAME: Final = "settings"
+
+
+def read_settings() -> Settings:
+    """The settings, as far as they can be read."""
+    try:
+        return Settings()
+    except InvalidFieldError:
+        return Settings(seal=False)
+
+
+def check_settings(settings: Settings, ledger: str, project: str) -> Iterator[Check]:
+    """A problem for each variable that is unknown or cannot be read; else that all is well."""
+    wrong = [*_unknown(), *_unreadable(settings, ledger, project)]
+    yield from wrong
+    if not wrong:
+        yield ok(NAME, "every JOBLEDGER_ variable is known and can be read")
+
+
+def _unknown() -> Iterator[Check]:
+    for name in unknown_variables():
+        close = get_close_matches(name.upper(), [f"JOBLEDGER_{known}" for known in VARIABLES], 1)
+        remedy = f"set {close[0]} instead" if close else "unset it"
+        yield problem(
+            NAME,
+            f"{name} is not a variable of jobledger",
+            f"{remedy}; they are listed by: jobledger settings",
+        )
+
+
+def _unreadable(settings: Settings, ledger: str, project: str) -> Iterator[Check]:
+    readings: dict[str, Callable[[], object]] = {
+        "SEAL": Settings,
+        "DSN": lambda: settings.dsn and conninfo(settings.dsn, "x"),
+        "LEDGER": lambda: schema_of(ledger),
+        "PROJECT": lambda: parse_name(f"projects/{project}/jobs/x"),
+        "POLICY": lambda: settings.policy and Policy.read(settings.policy),
+        "PUBLISH": lambda: parse_places(settings.publish),
+        "SCHEDULES": lambda: _check_rule(settings.schedules),
+        "SMTP": lambda: settings.smtp and Mailer.parse(settings.smtp, settings.mail_from),
+    }
+    for name, read in readings.items():
+        try:
+            read()
+        except LedgerError as error:
+            yield problem(
+                NAME, f"JOBLEDGER_{name} cannot be used: {error}", f"it holds: {VARIABLES[name]}"
+            )
+
+
+def _check_rule(rule: str) -> None:
+    if rule not in RULES:
+        raise InvalidFieldError("schedules", f"{rule!r} is none of {', '.join(RULES)}")

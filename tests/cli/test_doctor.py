@@ -1,0 +1,187 @@
+"""`jobledger doctor` finds each thing that is wrong, says what to do about it, and exits 1."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jobledger.infra.cli.diagnosis import doctor
+from jobledger.infra.cli.diagnosis.check import Status
+from jobledger.infra.cli.diagnosis.machine import check_port
+from jobledger.infra.postgres.connections import schema_of
+from psycopg.conninfo import make_conninfo
+
+from tests.command_line import Cli
+from tests.desks import Desk
+from tests.servers import Server
+
+NAMES = [
+    "settings", "server", "schema", "grants", "clock", "keys", "checkpoint", "spool", "disk",
+]  # fmt: skip
+
+
+@pytest.fixture
+def examined(desk: Desk, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The command line on a ledger that was signed; which ports are free is not looked at."""
+    monkeypatch.setattr(doctor, "PORTS", {})
+    desk.ledger.create("projects/p/jobs/a")
+    desk.ledger.checkpoint()
+    return Cli(dsn, desk.ledger.name, JOBLEDGER_HOME=str(tmp_path / "home"))
+
+
+def examine(cli: Cli, *arguments: str) -> dict[str, list[dict[str, Any]]]:
+    """What the doctor says, by the names of its checks."""
+    done = cli.run(*arguments, "doctor", "--json")
+    said = json.loads(done.stdout)
+    problems = [check for check in said["checks"] if check["status"] == "problem"]
+    assert said["ok"] is (not problems)
+    assert done.returncode == (1 if problems else 0)
+    assert all(check["remedy"] for check in problems)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for check in said["checks"]:
+        found.setdefault(check["name"], []).append(check)
+    return found
+
+
+def problem(cli: Cli, name: str, *arguments: str) -> str:
+    """The one problem that is found, by the check of that name; others are fine or skipped."""
+    found = examine(cli, *arguments)
+    wrong = [c for checks in found.values() for c in checks if c["status"] == Status.PROBLEM]
+    assert [check["name"] for check in wrong] == [name], wrong
+    return f"{wrong[0]['detail']} -> {wrong[0]['remedy']}"
+
+
+def test_a_healthy_ledger_has_no_problem(examined: Cli) -> None:
+    found = examine(examined)
+    assert list(found) == NAMES
+    assert {check["status"] for checks in found.values() for check in checks} == {"ok"}
+    lines = examined("doctor").splitlines()
+    assert [line.split()[:2] for line in lines] == [["ok", name] for name in NAMES]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("JOBLEDGER_LEGER", "x", "set JOBLEDGER_LEDGER instead"),
+        ("JOBLEDGER_SEAL", "maybe", "'maybe' is not true or false"),
+        ("JOBLEDGER_PROJECT", "no such", "cannot be used"),
+        ("JOBLEDGER_POLICY", "/nowhere", "No such file"),
+        ("JOBLEDGER_PUBLISH", "ftp://x", "is no folder, http(s) address or exec:PROGRAM"),
+        ("JOBLEDGER_SCHEDULES", "often", "is none of daily, exact"),
+        ("JOBLEDGER_SMTP", "mail.example", "is not smtp://"),
+    ],
+)
+def test_a_variable_that_cannot_be_used(
+    examined: Cli, variable: str, value: str, said: str
+) -> None:
+    examined.environment[variable] = value
+    assert said in problem(examined, "settings")
+
+
+def test_a_server_that_is_not_there(examined: Cli) -> None:
+    found = examine(examined, "--dsn", "host=127.0.0.1 port=1")
+    assert "cannot be reached" in found["server"][0]["detail"]
+    assert {found[name][0]["status"] for name in doctor.NEEDS_SERVER} == {"skipped"}
+    assert found["disk"][0]["status"] == "ok"
+
+
+def test_a_ledger_that_is_not_there(examined: Cli) -> None:
+    assert "init" in problem(examined, "schema", "--ledger", "nowhere")
+
+
+def test_a_role_without_grants_is_told_how_to_get_them(examined: Cli, desk: Desk, dsn: str) -> None:
+    schema, role = schema_of(desk.ledger.name), f"weak_{desk.ledger.name}"
+    with desk.ledger.connection() as owner:
+        owner.execute(f"CREATE ROLE {role} LOGIN".encode())
+        try:
+            as_role = ("--dsn", make_conninfo(dsn, user=role))
+            assert "init --grant-to" in problem(examined, "schema", *as_role)
+            owner.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}".encode())
+            owner.execute(
+                f"GRANT SELECT ON migrations, projections, log, head, checkpoints, events, tiles TO {role}".encode()
+            )
+            said = problem(examined, "grants", *as_role)
+            assert "lacks SELECT on alert_mails" in said
+            assert f"init --grant-to {role}" in said
+            examined("init", "--grant-to", role)
+            assert "it may not sign" in examine(examined, *as_role)["grants"][0]["detail"]
+        finally:
+            owner.execute(f"DROP OWNED BY {role}".encode())
+            owner.execute(f"DROP ROLE {role}".encode())
+
+
+def test_a_clock_that_is_wrong(examined: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = time.time
+    monkeypatch.setattr(time, "time", lambda: here() + 60)
+    assert "s behind this machine's" in problem(examined, "clock")
+
+
+def test_a_key_that_others_can_read(examined: Cli) -> None:
+    [file] = (Path(examined.environment["JOBLEDGER_HOME"]) / "keys").glob("*.key")
+    file.chmod(0o644)
+    assert "chmod 600" in problem(examined, "keys")
+
+
+def test_a_log_that_was_rolled_back(examined: Cli) -> None:
+    [file] = (Path(examined.environment["JOBLEDGER_HOME"]) / "keys").glob("*.checkpoint")
+    lines = file.read_text().split("\n")
+    file.write_text("\n".join([lines[0], "9", *lines[2:]]))
+    assert "rolled back" in problem(examined, "checkpoint")
+
+
+def test_events_that_nobody_signs(
+    examined: Cli, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.ledger.started("projects/p/jobs/a")
+    assert (
+        examine(examined)["checkpoint"][0]["detail"] == "the last checkpoint covers 1 of 2 events"
+    )
+    monkeypatch.setattr("jobledger.infra.cli.diagnosis.log.MAX_UNSIGNED_SECONDS", -1.0)
+    assert "jobledger log seal" in problem(examined, "checkpoint")
+
+
+def test_runs_that_wait_to_be_recorded(examined: Cli) -> None:
+    spool = Path(examined.environment["JOBLEDGER_HOME"]) / "spool"
+    spool.mkdir(parents=True)
+    (spool / "run.jsonl").write_text("{}\n")
+    assert "1 files" in problem(examined, "spool")
+
+
+def test_a_home_that_cannot_be_written_to(examined: Cli) -> None:
+    examined.environment |= {"JOBLEDGER_HOME": "/dev/null/home", "JOBLEDGER_SPOOL": "/nowhere"}
+    found = examine(examined)
+    assert found["disk"][0]["status"] == "problem"
+    assert "JOBLEDGER_HOME" in found["disk"][0]["remedy"]
+
+
+@pytest.fixture
+def stranger() -> Iterator[int]:
+    """A port where something listens that is none of ours."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+@pytest.mark.parametrize("command", ["serve", "serve-grpc"])
+def test_a_port_that_another_program_has(
+    stranger: int, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobledger.infra.cli.diagnosis.machine.ANSWER_TIMEOUT_SECONDS", 0.1)
+    check = check_port(stranger, command)
+    assert (check.status, check.remedy) == (Status.PROBLEM, f"jobledger {command} --port 0")
+
+
+def test_a_port_where_the_server_itself_listens(server: Server, grpc_server: Server) -> None:
+    assert check_port(server.port, "serve").status is Status.OK
+    assert check_port(grpc_server.port, "serve-grpc").status is Status.OK
+
+
+def test_a_port_that_is_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    assert check_port(port, "serve").status is Status.OK
