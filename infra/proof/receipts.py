@@ -75,13 +75,18 @@ class Receipt:
         Raises ProofError unless the log, by one of its known keys, signed for just this entry.
         """
         checkpoint = open_checkpoint(self.note, keys)
+        self.check_inclusion(checkpoint)
+        return checkpoint, [key for key, _ in self.note.signed_by(keys)]
+
+    def check_inclusion(self, checkpoint: Checkpoint) -> None:
+        """Raises ProofError unless the entry is in the log of that checkpoint, whoever signed it."""
         leaf = merkle.hash_leaf(self.entry.encode())
         if not merkle.includes(leaf, self.index, checkpoint.size, self.proof, checkpoint.root):
             raise ProofError(
                 "receipt",
-                "the event is not in the log that was signed: the proof does not lead there",
+                "the event is not in the log that was signed: the proof does not lead there;"
+                " jobledger verify --proof tells what was changed",
             )
-        return checkpoint, [key for key, _ in self.note.signed_by(keys)]
 
     def verify_event(self, event: RecordedEvent) -> None:
         """Raises ProofError unless this is the event the receipt is for, to the last byte, at its place and in its state."""
@@ -114,7 +119,7 @@ def make_receipt(
     """For a job's event, the last one if no version is said, under the last checkpoint.
 
     Raises JobNotFoundError, InvalidFieldError for a version there is not, and ProofError where
-    no checkpoint covers the event yet.
+    no checkpoint covers the event yet, or the event is not the one that was signed for.
     """
     position = _find(connection, name, version)
     note = read_kept(connection)
@@ -133,7 +138,9 @@ def make_receipt(
     salt = leaves.salt_at(leaves.salts(tile.key), index)
     entry = Entry.decode(Stored.of(rows[0]).entry(salt))
     proof = tree.prove_inclusion(connection, index, checkpoint.size)
-    return Receipt(salt, entry, index, tuple(proof), note)
+    receipt = Receipt(salt, entry, index, tuple(proof), note)
+    receipt.check_inclusion(checkpoint)
+    return receipt
 
 
 def _find(connection: Connection, name: str, version: int | None) -> int:
@@ -153,5 +160,5 @@ def _parse_extra(text: str) -> tuple[bytes, Entry]:
         if len(extra) <= SALT_SIZE:
             raise ValueError
         return extra[:SALT_SIZE], Entry.decode(extra[SALT_SIZE:])
-    except ValueError as error:
-        raise ProofError("receipt", "its extra line is no entry of a job ledger") from error
+    except ValueError:
+        raise ProofError("receipt", "its extra line is no entry of a job ledger") from None

@@ -31,13 +31,14 @@ from pydantic.alias_generators import to_camel
 GZIP: Final = b"\x1f\x8b"
 
 
-def open_history(file: Path, name: str | None = None) -> History:
+def open_history(file: Path, name: str | None = None, *, exact: bool = False) -> History:
     """The history of that job, or of the only one in the file.
 
+    `exact` refuses a field that no event has, which is left out otherwise.
     Raises InputError for a file that cannot be read, is not whole, or holds nothing of the job,
     and InvalidFieldError where it holds several and none is named.
     """
-    reader = _Reader(str(file), name)
+    reader = _Reader(str(file), name, exact=exact)
     for number, line in numbered_lines(file):
         reader.take(number, line)
     return reader.history()
@@ -55,16 +56,17 @@ def numbered_lines(file: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, line
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         why = f"the gzip is broken off or damaged: {error}"
-        raise InputError(str(file), number + 1, why) from error
+        raise InputError(str(file), number + 1, why) from None
     except OSError as error:
-        raise InputError(str(file), 0, error.strerror or str(error)) from error
+        raise InputError(str(file), 0, error.strerror or str(error)) from None
 
 
 class _Reader:
     """Takes the lines of a file one by one, and keeps the events of one job."""
 
-    def __init__(self, file: str, name: str | None) -> None:
+    def __init__(self, file: str, name: str | None, *, exact: bool) -> None:
         self._file = file
+        self._exact = exact
         self._name = name
         self._head: _Head | None = None
         self._kept: list[RecordedEvent] = []
@@ -89,7 +91,7 @@ class _Reader:
         except _SeveralJobsError:
             raise
         except LedgerError as error:
-            raise InputError(self._file, number, str(error)) from error
+            raise InputError(self._file, number, str(error)) from None
 
     def history(self) -> History:
         """What was kept, once all is there."""
@@ -116,6 +118,9 @@ class _Reader:
             self._name = parse_name(place.name)
             self._only = True
         if place.name == self._name:
+            unknown = sorted(value.keys() - _FIELDS) if self._exact else []
+            if unknown:
+                raise _DamagedError(f"{unknown[0]!r} is a field that no event has")
             self._keep(parse(_Line, value).event())
         elif self._only:
             raise _SeveralJobsError(
@@ -208,6 +213,10 @@ class _Line(_Place):
         )
 
 
+_FIELDS: Final = frozenset(field.alias or name for name, field in _Line.model_fields.items())
+"""The fields of an event, as a line has them."""
+
+
 def _head(value: JsonObject) -> _Head:
     if value.get("jobledger") != "history":
         raise _DamagedError("is not the first line of an exported history (--format jsonl)")
@@ -222,7 +231,7 @@ def _object(line: bytes) -> JsonObject:
         value = canonical.loads(line)
     except ValueError as error:
         why = f"is not JSON: {error}" if line.endswith(b"\n") else "breaks off in the middle"
-        raise _DamagedError(why) from error
+        raise _DamagedError(why) from None
     if not isinstance(value, dict):
         raise _DamagedError("is not a JSON object")
     return value

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from jobledger.infra.proof.receipts import Receipt
@@ -233,3 +233,77 @@ def refused(code: int, capsys: pytest.CaptureFixture[str]) -> None:
     *_, sentence = err.strip().splitlines()
     assert sentence.startswith("jobledger: ")
     assert "Traceback" not in err
+
+
+def event_line(handed: Handed, version: int) -> tuple[list[str], int, dict[str, Any]]:
+    """The file's lines, which of them has that version, and its JSON."""
+    lines = handed.history.read_text().splitlines(keepends=True)
+    return lines, version, json.loads(lines[version])
+
+
+CHANGED: dict[str, Any] = {
+    "position": 99, "name": "projects/p/jobs/z", "version": 7, "type": "Preparing", "schema": 1,
+    "occurredTime": "2020-01-01T00:00:00Z", "recordedTime": "2020-01-01T00:00:00Z", "actor": "mallory",
+    "requestId": "r", "traceParent": f"00-{'1' * 32}-{'2' * 16}-01", "data": {"x": 1}, "state": "FAILED",
+    "approvedBy": "ann",
+}  # fmt: skip
+"""Another value of each field of an event, and a field that there is not."""
+
+
+@pytest.mark.parametrize("field", CHANGED)
+def test_whatever_the_file_shows_of_the_event_is_compared(
+    handed: Handed, field: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines, number, event = event_line(handed, 2)
+    assert event.keys() <= CHANGED.keys()
+    assert event.get(field) != CHANGED[field]
+    event[field] = CHANGED[field]
+    lines[number] = f"{json.dumps(event)}\n"
+    handed.history.write_text("".join(lines))
+    refused(handed.verify("--job", str(handed.history)), capsys)
+
+
+def test_it_says_which_versions_it_covers(
+    handed: Handed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = handed.desk
+    assert handed.verify("--job", str(handed.history)) == 0
+    said = capsys.readouterr().out
+    assert "version 2 is as" in said
+    assert "its state RUNNING is that event's" in said
+    assert "not covered: versions 1, and the file's first line" in said
+    desk.ledger.change_labels(NAME, {"team": "b"})
+    receipt = desk.folder / "labels"
+    assert desk.run("receipt", NAME, "--to", str(receipt)) == 0
+    assert desk.run("export", NAME, "--to", str(handed.history)) == 0
+    capsys.readouterr()
+    assert handed.verify("--job", str(handed.history), "--json", receipt=receipt) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["coveredVersions"], shown["uncoveredVersions"]) == ([3], [1, 2])
+    assert shown["stateCovered"] is False
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE events SET actor = 'mallory' WHERE name = 'projects/p/jobs/a' AND version = 2",
+        "UPDATE events SET data = convert_to('{\"x\":1}', 'UTF8') WHERE name = 'projects/p/jobs/a' AND version = 2",
+        "UPDATE tiles SET hashes = set_byte(hashes, 5, 255 - get_byte(hashes, 5))",
+        "UPDATE tiles SET key = decode(repeat('00', 32), 'hex') WHERE level = 0",
+        "UPDATE checkpoints SET note = regexp_replace(note, '(— \\S+ \\S{12})\\S', '\\1x')",
+    ],
+)
+def test_no_receipt_is_written_that_does_not_verify(
+    handed: Handed, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handed.desk.attack(damage)
+    written = handed.desk.folder / "written"
+    refused(handed.desk.run("receipt", NAME, "--to", str(written)), capsys)
+    assert not written.exists()
+
+
+def test_a_checkpoint_that_was_changed_in_the_database_is_put_right_first(handed: Handed) -> None:
+    handed.desk.attack("UPDATE checkpoints SET note = replace(note, E'\\n3\\n', E'\\n3\\nA')")
+    written = handed.desk.folder / "written"
+    assert handed.desk.run("receipt", NAME, "--to", str(written)) == 0
+    assert handed.verify(receipt=written) == 0

@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.cli.context import OUT, JobName, Json, aside, print_json, say, target
+from jobledger.infra.cli.proof.compared import Compared, compare_file
 from jobledger.infra.errors import ProofError
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.receipts import Receipt
 from jobledger.infra.proof.signing.algorithms import ALGORITHMS
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import (
     create_key,
     find_keys,
@@ -21,7 +24,6 @@ from jobledger.infra.proof.signing.keys import (
 from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.proof.tiles import export_tiles
 from jobledger.infra.settings import Settings
-from jobledger.infra.transfer.read_export import open_history
 
 log = typer.Typer(
     help="The Merkle tree over all events: its name, its keys, its checkpoints.",
@@ -45,10 +47,15 @@ def receipt(
     ] = None,
     to: Annotated[Path | None, typer.Option(metavar="FILE", help="Else it is printed.")] = None,
 ) -> None:
-    """Write a receipt: that an event of a job is in the log, to be checked offline (C2SP tlog-proof)."""
+    """Write a receipt: that an event of a job is in the log, to be checked offline (C2SP tlog-proof).
+
+    None is written that does not verify; its signatures are checked where the log's key is.
+    """
     aim = target(context)
     with aim.open() as ledger:
         made = ledger.receipt(aim.name(name), version)
+    if keys := find_keys(Settings(), Checkpoint.parse(made.note.text).origin):
+        made.verify([key.verifier for key in keys])
     if to is None:
         typer.echo(str(made), nl=False)
         return
@@ -80,41 +87,43 @@ def verify_receipt(
     cosigned = [each.name for each in signed if not each.signs_as_log(checkpoint.origin)]
     if len(cosigned) < witnesses:
         raise ProofError("receipt", f"{len(cosigned)} known witnesses cosigned, not {witnesses}")
-    if job is not None:
-        history = open_history(job, made.entry.name)
-        event = next((e for e in history.events if e.version == made.entry.version), None)
-        if event is None:
-            raise ProofError(
-                "receipt", f"{job} has no version {made.entry.version} of {made.entry.name}"
-            )
-        made.verify_event(event)
-    entry = made.entry
+    compared = None if job is None else compare_file(made, job)
     if json:
-        print_json(
-            {
-                "ok": True,
-                "name": entry.name,
-                "version": entry.version,
-                "type": entry.type,
-                "position": made.position,
-                "occurredTime": time_text(entry.occurred_time),
-                "recordedTime": time_text(entry.recorded_time),
-                "actor": entry.actor,
-                "data": job is not None,
-                "origin": checkpoint.origin,
-                "size": checkpoint.size,
-                "witnesses": cosigned,
-            }
-        )
+        print_json(_verified_json(made, checkpoint, cosigned, compared))
         return
+    entry = made.entry
     say(
         f"{entry.name} v{entry.version} {entry.type}, recorded {time_text(entry.recorded_time)}:"
         f" in the log {checkpoint.origin} at position {made.position} of {checkpoint.size}"
     )
-    if job is not None:
-        say(f"its data, and all else of it, is as {job} has it")
+    if compared is not None:
+        for sentence in compared.sentences:
+            say(sentence)
     if cosigned:
         say(f"cosigned by {', '.join(cosigned)}")
+
+
+def _verified_json(
+    made: Receipt, checkpoint: Checkpoint, cosigned: list[str], compared: Compared | None
+) -> JsonObject:
+    entry = made.entry
+    return {
+        "ok": True,
+        "name": entry.name,
+        "version": entry.version,
+        "type": entry.type,
+        "position": made.position,
+        "occurredTime": time_text(entry.occurred_time),
+        "recordedTime": time_text(entry.recorded_time),
+        "actor": entry.actor,
+        "data": compared is not None,
+        "origin": checkpoint.origin,
+        "size": checkpoint.size,
+        "witnesses": cosigned,
+        "coveredVersions": [entry.version],
+        "uncoveredVersions": [] if compared is None else compared.uncovered,
+        "stateCovered": compared is not None and compared.is_state_covered,
+    }
 
 
 @log.command("show")

@@ -1,0 +1,57 @@
+"""Compares an exported history with a receipt, and says which of it the receipt covers."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from jobledger.infra.errors import ProofError
+from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
+from jobledger.infra.proof.receipts import Receipt
+from jobledger.infra.transfer.read_export import open_history
+
+
+class Compared(NamedTuple):
+    """A file's event that is just what its receipt is for."""
+
+    file: Path
+    event: RecordedEvent
+    uncovered: list[int]
+    """Versions in the file that the receipt says nothing of."""
+
+    @property
+    def is_state_covered(self) -> bool:
+        """Whether the event itself leads to the state that is shown; else earlier ones do."""
+        event = self.event
+        return entered_state(event.type, event.schema, event.stored) is not None
+
+    @property
+    def sentences(self) -> list[str]:
+        """What is covered, and what is not."""
+        version = self.event.version
+        said = [f"version {version} is as {self.file} has it: data, times, actor and request"]
+        state = "none" if self.event.state is None else self.event.state.name
+        if self.is_state_covered:
+            said.append(f"its state {state} is that event's")
+        else:
+            said.append(f"its state {state} follows from versions before, which are not covered")
+        if self.uncovered:
+            numbers = ", ".join(map(str, self.uncovered))
+            said.append(
+                f"not covered: versions {numbers}, and the file's first line;"
+                f" jobledger receipt --version N makes a receipt for each"
+            )
+        return said
+
+
+def compare_file(made: Receipt, file: Path) -> Compared:
+    """Holds the file's event against a receipt that was verified.
+
+    Raises ProofError where they differ in anything, or the event is not in the file, and
+    InputError for a file that shows what no export does.
+    """
+    name, version = made.entry.name, made.entry.version
+    events = open_history(file, name, exact=True).events
+    event = next((each for each in events if each.version == version), None)
+    if event is None:
+        raise ProofError("receipt", f"{file} has no version {version} of {name}")
+    made.verify_event(event)
+    return Compared(file, event, [e.version for e in events if e.version != version])
