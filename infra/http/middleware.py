@@ -24,6 +24,8 @@ from jobledger.infra.serving.logs import RequestLog
 LOG: Final = logging.getLogger("jobledger.http")
 STREAM: Final = "/ledger/v1/events:stream"
 NO_STATE: Final[dict[str, Any]] = {}
+CHALLENGE: Final = b'Bearer realm="jobledger"'
+"""What a client without a token is told (RFC 6750); httplib2 raises where there is no realm."""
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 SENT_AS: Final = {
     "as_of": "asOf",
@@ -171,7 +173,7 @@ def extra_headers(status: Status) -> list[tuple[bytes, bytes]]:
     if status.code.name == "UNAVAILABLE":
         return [(b"retry-after", b"1")]
     if status.code.name == "UNAUTHENTICATED":
-        return [(b"www-authenticate", b"Bearer")]
+        return [(b"www-authenticate", CHALLENGE)]
     return []
 
 

@@ -54,6 +54,10 @@ def test_it_is_ready_and_well(server: Server) -> None:
     with server.client() as client:
         assert client.get("/readyz").json() == {"status": "ok"}
         assert client.get("/healthz").json() == {"status": "ok"}
+        for probe in ("/healthz", "/readyz"):
+            head, got = client.head(probe), client.get(probe)
+            assert (head.status_code, head.content) == (200, b"")
+            assert head.headers["content-length"] == str(len(got.content))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +73,7 @@ def test_a_method_that_is_not_there_is_refused_with_a_status(
         error = refusal(client.request(method, path), 404, "NOT_FOUND", "UNKNOWN_METHOD")
         assert error["message"] == f"there is no method {method} {path}"
         head = client.head(path)
-        assert head.status_code == (200 if path == "/" else 404)  # There is a page.
+        assert head.status_code == (200 if path in {"/", "/healthz"} else 404)
         assert head.content == b""
 
 

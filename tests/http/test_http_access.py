@@ -175,7 +175,7 @@ def test_every_route_is_for_who_has_the_role_and_nobody_else(
 ) -> None:
     nobody = route.ask(clients[None], "p")
     refusal(nobody, 401, "UNAUTHENTICATED", "UNAUTHENTICATED")
-    assert nobody.headers["www-authenticate"] == "Bearer"
+    assert nobody.headers["www-authenticate"] == 'Bearer realm="jobledger"'
     for role in Role:
         answer = route.ask(clients[role], "p")
         if role < route.role:
@@ -214,7 +214,7 @@ def test_a_stranger_is_not_told_what_is_wrong_with_a_request(
     ]
     for answer in answers:
         refusal(answer, 401, "UNAUTHENTICATED", "UNAUTHENTICATED")
-        assert answer.headers["www-authenticate"] == "Bearer"
+        assert answer.headers["www-authenticate"] == 'Bearer realm="jobledger"'
 
 
 @pytest.mark.parametrize("path", OPEN)
@@ -239,7 +239,7 @@ def test_what_is_no_token_lets_nobody_in(guarded: Guarded, header: str) -> None:
         ):
             answer = client.get(path)
             refusal(answer, 401, "UNAUTHENTICATED", "UNAUTHENTICATED")
-            assert answer.headers["www-authenticate"] == "Bearer"
+            assert answer.headers["www-authenticate"] == 'Bearer realm="jobledger"'
 
 
 # One project

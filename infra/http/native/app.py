@@ -69,11 +69,13 @@ def create_native(server: ServerContext) -> FastAPI:
 
 
 def _add_probes(app: FastAPI, server: ServerContext) -> None:
+    @app.head("/healthz", tags=["server"])
     @app.get("/healthz", tags=["server"])
     async def healthz() -> dict[str, str]:
         """The process answers."""
         return {"status": "ok"}
 
+    @app.head("/readyz", tags=["server"])
     @app.get("/readyz", tags=["server"])
     async def readyz() -> Response:
         """It takes requests, and its ledger can be reached."""
