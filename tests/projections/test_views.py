@@ -13,6 +13,7 @@ from jobledger.infra.postgres.connections import Connection, connect, schema_of
 from jobledger.infra.transfer.simulation import BEGIN, simulate
 from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.projections.catalogue import PROJECTIONS
+from psycopg import errors
 
 from tests.ledgers import application_of
 
@@ -76,10 +77,11 @@ def test_each_view_and_function_for_readers_says_what_it_shows(sql: Sql) -> None
         "job_intervals",
     }
     assert all(comment and comment.endswith(".") for _, comment in said)
-    [[comment]] = sql(
-        "SELECT obj_description('$.jobs_as_of(timestamptz)'::regprocedure, 'pg_proc')"
-    )
-    assert comment.endswith(".")
+    for given in ("timestamptz", "text", "timestamp", "date"):
+        [[comment]] = sql(
+            f"SELECT obj_description('$.jobs_as_of({given})'::regprocedure, 'pg_proc')"
+        )
+        assert comment.endswith(".")
 
 
 def test_google_ml_jobs_reads_as_the_service_does(ledger: Ledger, sql: Sql) -> None:
@@ -120,7 +122,7 @@ def test_a_queued_job_says_its_place_in_the_line(ledger: Ledger, sql: Sql) -> No
         return place
 
     ledger.create("projects/p/jobs/a")
-    assert position() is None
+    assert position() == 1  # By priority and age, where none was reported.
     ledger.queued("projects/p/jobs/a", 7)
     ledger.queued("projects/p/jobs/a", 2)
     ledger.change_labels("projects/p/jobs/a", {"x": "y"})
@@ -129,7 +131,7 @@ def test_a_queued_job_says_its_place_in_the_line(ledger: Ledger, sql: Sql) -> No
     assert position() is None
     ledger.failed("projects/p/jobs/a")
     ledger.retry("projects/p/jobs/a")
-    assert position() is None
+    assert position() == 1
 
 
 def test_each_state_has_one_of_ml_v1(ledger: Ledger, sql: Sql) -> None:
@@ -231,3 +233,31 @@ def test_a_rebuild_leaves_the_views_and_who_may_read_them(
         assert all(before)
         reader.execute("SET default_transaction_read_only = on")
         assert seen() == before
+
+
+ZONED = [
+    "2026-06-03 12:00Z", "2026-06-03 12:00:00.5+02", "2026-06-03T12:00:00+02:00", "2026-06-03 12:00 UTC",
+    "2026-06-03 12:00:00 Europe/Berlin", "now", "2026-06-03 12:00-0530",
+]  # fmt: skip
+UNZONED = [
+    "'2026-06-03 12:00'", "'2026-06-03'", "'2026-06-03T12:00:00.25'", "'yesterday'", "'12:00 EST5'", "'2026-06-03 12:00 EST'",
+    "timestamp '2026-06-03 12:00'", "date '2026-06-03'", "'2026-06-03+02'", "''",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
+def test_a_moment_means_the_same_in_every_session(sql: Sql, ledger: Ledger, zone: str) -> None:
+    ledger.create("projects/p/jobs/a", occurred_time=AT)
+    sql.connection.execute(f"SET TimeZone = '{zone}'".encode())
+    for text in ZONED:
+        [[read, wanted]] = sql(f"SELECT $.zoned_time('{text}'), '{text}'::timestamptz")
+        assert read == wanted
+        assert sql(f"SELECT name FROM $.jobs_as_of('{text}')") == [("projects/p/jobs/a",)]
+    assert sql("SELECT name FROM $.jobs_as_of('2026-06-01 09:59Z')") == []
+    for said in UNZONED:
+        with pytest.raises(errors.InvalidParameterValue, match="names no time zone"):
+            sql(f"SELECT name FROM $.jobs_as_of({said})")
+    naive = AT.replace(tzinfo=None)
+    with pytest.raises(errors.InvalidParameterValue, match="names no time zone"):
+        select = f"SELECT name FROM {sql.schema}.jobs_as_of(%s)".encode()
+        sql.connection.execute(select, (naive,))

@@ -93,9 +93,9 @@ def resource(job: Job, position: int | None = None) -> JsonObject:
     spec = given_fields(API, "Job", job.spec)
     return bare(
         {
-            "jobId": job.name.rpartition("/")[2],
             **spec,
             **_output(job, spec),
+            "jobId": job.name.rpartition("/")[2],
             "labels": google_labels(job.labels),
             "state": state,
             "createTime": time_text(job.create_time),
