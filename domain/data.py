@@ -98,4 +98,4 @@ def parse(model: type[Model], values: Mapping[str, Any], prefix: str = "") -> Mo
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        raise InvalidFieldError(prefix + ".".join(map(str, first["loc"])), first["msg"]) from error
+        raise InvalidFieldError(prefix + ".".join(map(str, first["loc"])), first["msg"]) from None

@@ -34,8 +34,8 @@ def last_run(output: JsonObject | None) -> LastRun:
     try:
         run, cut = told["run"], told["cut"]
         time = datetime.fromisoformat(told["runTime"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidFieldError("output.lastRun", f"{str(told)[:80]} is no run") from error
+    except (KeyError, TypeError, ValueError):
+        raise InvalidFieldError("output.lastRun", f"{str(told)[:80]} is no run") from None
     if type(run) is not int or type(cut) is not int or time.tzinfo is None:
         raise InvalidFieldError("output.lastRun", f"{str(told)[:80]} is no run")
     return LastRun(run, time, cut)

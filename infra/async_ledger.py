@@ -203,6 +203,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     async def events(
         self, after: int = 0, *, follow: bool = True
     ) -> AsyncGenerator[RecordedEvent, None]:
+        self.ledger.reader.check_open()
         pause, is_reached = FIRST_PAUSE_SECONDS, False
         while not self.ledger.reader.closed.is_set():
             page = await self.events_after(after, CHUNK, is_reached=is_reached)
@@ -265,6 +266,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
 
     @documented(Ledger.connection)
     async def connection(self) -> AsyncConnection:
+        self.ledger.reader.check_open()
         return await connect_async(self.ledger.conninfo)
 
     @documented(Ledger.decrypted)

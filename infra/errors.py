@@ -3,10 +3,10 @@
 LedgerError (domain)
 ├── LedgerUnavailableError   the server cannot be reached, or went away: written, reason
 │   ├── LedgerClosedError    this ledger was closed: name
-│   └── LoginRefusedError    the server refuses the user or the password: reason
+│   └── LoginRefusedError    the server refuses the user, the password or the database: reason
 ├── StorageFullError         the server has no room; nothing of this was recorded
+├── ServerInUseError         the embedded server is not stopped while others use it: users
 ├── MissingGrantError        the database user lacks a right on the ledger: reason
-├── ServerInUseError         the embedded server is used by processes: users
 ├── SchemaError              the ledger in the database is not one this program can use: ledger
 │   └── LedgerNotFoundError  there is no such ledger: ledger, others
 ├── BrokenLedgerError        what is stored cannot be right: name, position, why
@@ -51,16 +51,12 @@ class LedgerClosedError(LedgerUnavailableError):
 
 
 class LoginRefusedError(LedgerUnavailableError):
-    """The server refuses the user or the password of the connection string."""
+    """The server refuses the user, the password or the database of the connection string."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.args = (
-            (
-                f"the ledger's server refuses the login: {self.reason}; check the user and the password"
-                " in JOBLEDGER_DSN, --dsn, PGPASSWORD or ~/.pgpass"
-            ),
-        )
+        advice = "check the user, the password and the database in JOBLEDGER_DSN, --dsn, PGPASSWORD or ~/.pgpass"
+        self.args = (f"the ledger's server refuses the login: {self.reason}; {advice}",)
 
 
 class MissingGrantError(LedgerError):
@@ -74,17 +70,6 @@ class MissingGrantError(LedgerError):
         )
 
 
-class ServerInUseError(LedgerError):
-    """The embedded server is not stopped while processes use it; `users` are their ids."""
-
-    def __init__(self, users: Sequence[int]) -> None:
-        self.users = tuple(users)
-        listed = ", ".join(map(str, users))
-        super().__init__(
-            f"the embedded server is used by processes {listed}; stop them, or use --force"
-        )
-
-
 class StorageFullError(LedgerError):
     """The server has no room left; nothing of this was recorded."""
 
@@ -93,13 +78,25 @@ class StorageFullError(LedgerError):
         super().__init__(f"the ledger's server has no room: {reason}")
 
 
+class ServerInUseError(LedgerError):
+    """The embedded server is not stopped, because other processes use it; `users` are their ids."""
+
+    def __init__(self, users: Sequence[int]) -> None:
+        self.users = tuple(users)
+        who = ", ".join(map(str, users)) or "which are not known"
+        super().__init__(f"the server is used by processes: {who}; end them, or stop with --force")
+
+
 class SchemaError(LedgerError):
-    """The ledger in the database is missing, older, newer, or not what its migrations made."""
+    """The ledger in the database is missing, older, newer, or not what its migrations made.
+
+    `ledger` is empty where it is the one that is open.
+    """
 
     def __init__(self, ledger: str, why: str) -> None:
         self.ledger = ledger
         self.why = why
-        super().__init__(f"ledger {ledger!r} {why}")
+        super().__init__(f"ledger {ledger!r} {why}" if ledger else f"the ledger {why}")
 
 
 class LedgerNotFoundError(SchemaError):

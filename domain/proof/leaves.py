@@ -144,8 +144,8 @@ def _microseconds(time: datetime) -> bytes:
 def _time(microseconds: bytes) -> datetime:
     try:
         return EPOCH + timedelta(microseconds=int.from_bytes(microseconds, signed=True))
-    except OverflowError as error:
-        raise ValueError("holds a time beyond all time") from error
+    except OverflowError:
+        raise ValueError("holds a time beyond all time") from None
 
 
 def digest_of_positions(ranges: Sequence[tuple[int, int]]) -> str:

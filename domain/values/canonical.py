@@ -50,7 +50,7 @@ def encode_any(value: Any) -> bytes:
             # Slower by far, and right about every number.
             encoded = rfc8785.dumps(dict(value) if isinstance(value, Mapping) else value)
     except (orjson.JSONEncodeError, rfc8785.CanonicalizationError, RecursionError) as error:
-        raise InvalidFieldError("data", _why_not(value, error)) from error
+        raise InvalidFieldError("data", _why_not(value, error)) from None
     if b"\\u0000" in encoded and _NUL.search(encoded):
         raise InvalidFieldError("data", "holds a NUL character")
     return encoded
@@ -103,8 +103,8 @@ def loads_given(data: bytes | str) -> Any:
         pass  # Python's own reader takes more, and says what is wrong better.
     try:
         return json.loads(data)
-    except RecursionError as error:
-        raise ValueError("it nests too deep") from error
+    except RecursionError:
+        raise ValueError("it nests too deep") from None
 
 
 def decode_given(data: bytes | str) -> JsonObject:
@@ -116,7 +116,7 @@ def _object(read: Callable[[bytes | str], Any], data: bytes | str) -> JsonObject
     try:
         value = read(data)
     except ValueError as error:
-        raise InvalidFieldError("data", f"is not JSON: {error}") from error
+        raise InvalidFieldError("data", f"is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise InvalidFieldError("data", "is not a JSON object")
     return value

@@ -139,7 +139,7 @@ def parse_filter(text: str) -> Filter:
         wanted = f": {' or '.join(sorted(expected))} was expected" if expected else ""
         raise InvalidFieldError(
             "filter", f"cannot be read {place}{wanted}{_hint(text, error)}"
-        ) from error
+        ) from None
     return tree
 
 

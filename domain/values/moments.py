@@ -130,7 +130,7 @@ def _time(text: str, now: datetime) -> datetime:
             parsed = datetime.fromisoformat(_SPACE_BEFORE_ZONE.sub("", said.upper()))
             return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise InvalidFieldError("as_of", f"{text!r} is no time: {error}") from error
+        raise InvalidFieldError("as_of", f"{text!r} is no time: {error}") from None
     if re.fullmatch(r"\d{1,4}[/.]\d{1,2}[/.]\d{1,4}.*|\d{1,2}:\d\d.*", said):
         raise InvalidFieldError("as_of", f"{text!r} is ambiguous; write {WANTED}")
     raise InvalidFieldError("as_of", f"{text!r} is none of {WANTED}")

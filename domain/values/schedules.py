@@ -198,7 +198,7 @@ def parse_schedule(text: str) -> Schedule:
     try:
         fires = rule.next_after(datetime(2000, 1, 1, tzinfo=UTC)) is not None
     except CronSimError as error:
-        raise _refused(text, f"never comes round: {str(error).lower()}") from error
+        raise _refused(text, f"never comes round: {str(error).lower()}") from None
     if not fires:
         raise _refused(text, "never comes round: there is no such day")
     return Schedule(text, rule)
@@ -222,12 +222,12 @@ def _english(text: str) -> _Crontab | _Interval:
     except UnexpectedInput as error:
         at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
         if error.column == 1 and not at_end:
-            raise _refused(text, f"is neither {WANTED}") from error
+            raise _refused(text, f"is neither {WANTED}") from None
         place = "at its end" if at_end else f"at column {error.column}"
         symbols = getattr(error, "accepts", None) or getattr(error, "allowed", None) or ()
         expected = " or ".join(sorted(EXPECTED[s] for s in symbols if s in EXPECTED))
         why = f"cannot be read {place}: {expected or 'nothing more'} was expected"
-        raise _refused(text, why) from error
+        raise _refused(text, why) from None
     return rule
 
 

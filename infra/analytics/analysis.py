@@ -236,8 +236,8 @@ def _states(by: str, state: str | None) -> list[int]:
         return sorted(LIVE)
     try:
         return [JobState[(state or "RUNNING").upper()]]
-    except KeyError as error:
-        raise InvalidFieldError("state", f"there is no state {state!r}") from error
+    except KeyError:
+        raise InvalidFieldError("state", f"there is no state {state!r}") from None
 
 
 def _rows(

@@ -64,7 +64,7 @@ def parse_instant(field: str, text: str, now: datetime) -> datetime:
     try:
         said = parse_as_of(text, Clock.OCCURRED, now)
     except InvalidFieldError as error:
-        raise InvalidFieldError(field, error.why) from error
+        raise InvalidFieldError(field, error.why) from None
     if not isinstance(said, AtTime) or said.known is not None:
         raise InvalidFieldError(field, f"{text!r} is not a time")
     if said.time > now:

@@ -128,5 +128,5 @@ def _read(file: bytes) -> Certified:
         question = Question(**read.asked)
         question.parsed()
     except (LedgerError, TypeError) as error:
-        raise ProofError("report", f"this is no certified report: {error}") from error
+        raise ProofError("report", f"this is no certified report: {error}") from None
     return Certified(question, read.time.astimezone(UTC), Note.parse(read.checkpoint), read.report)

@@ -27,9 +27,9 @@ def draw_picture(path: Path, inches: tuple[int, int], fill: Callable[[Axes], Non
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure
-    except ImportError as error:
+    except ImportError:
         why = "pictures need matplotlib: pip install 'jobledger[plot]'"
-        raise InvalidFieldError("plot", why) from error
+        raise InvalidFieldError("plot", why) from None
     # Names may hold dollars, and letters that the font lacks.
     with mpl.rc_context({"svg.hashsalt": "jobledger", "text.parse_math": False}):
         figure = Figure(figsize=inches, dpi=120, layout="constrained")
@@ -40,7 +40,7 @@ def draw_picture(path: Path, inches: tuple[int, int], fill: Callable[[Axes], Non
             try:
                 figure.savefig(path, metadata=metadata)
             except OSError as error:
-                raise InvalidFieldError("plot", f"{str(path)!r}: {error.strerror}") from error
+                raise InvalidFieldError("plot", f"{str(path)!r}: {error.strerror}") from None
 
 
 def dates_of_pictures() -> Any:

@@ -95,9 +95,9 @@ def parse_hypothesis(text: str) -> Data:
         data.encode()
     except InvalidFieldError as error:
         # A field of its data, or its type, of all that may be supposed.
-        raise InvalidFieldError("with", f"{text!r}: {error}") from error
-    except UnicodeEncodeError as error:
-        raise InvalidFieldError("with", "is not UTF-8") from error
+        raise InvalidFieldError("with", f"{text!r}: {error}") from None
+    except UnicodeEncodeError:
+        raise InvalidFieldError("with", "is not UTF-8") from None
     return data
 
 

@@ -104,7 +104,7 @@ def moment_of(
         return reader.moment(given, clock, name)
     except InvalidFieldError as error:
         asked = field if error.field == "as_of" else error.field
-        raise InvalidFieldError(asked, error.why) from error
+        raise InvalidFieldError(asked, error.why) from None
 
 
 def steps_of(job: Job, events: Iterable[RecordedEvent], clock: Clock) -> Iterator[Step]:

@@ -112,7 +112,8 @@ def translated() -> Iterator[None]:
     except errors.InsufficientPrivilege as error:
         raise MissingGrantError(error.diag.message_primary or str(error)) from None
     except (errors.UndefinedTable, errors.UndefinedFunction, errors.InvalidSchemaName) as error:
-        raise SchemaError("", f"has not what is needed ({error.diag.message_primary})") from error
+        why = f"lacks what this program needs ({error.diag.message_primary}); bring it up to date with"
+        raise SchemaError("", f"{why}: jobledger init") from None
     except PoolClosed:
         raise LedgerClosedError from None
     except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -125,7 +126,9 @@ def _is_refused(error: psycopg.Error) -> bool:
     """Whether a connection failed at its login; libpq gives no SQLSTATE of that."""
     failed = error.pgconn
     return failed is not None and (
-        failed.needs_password or any(refusal in str(error) for refusal in REFUSALS)
+        failed.needs_password
+        or failed.used_password
+        or any(refusal in str(error) for refusal in REFUSALS)
     )
 
 

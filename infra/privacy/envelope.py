@@ -87,10 +87,10 @@ class Encrypted(NamedTuple):
                 nonce, ciphertext = data[:NONCE_SIZE], data[NONCE_SIZE:]
                 plain = AESGCM(key).decrypt(nonce, ciphertext, self.key.encode())
             return canonical.loads(plain)["value"]
-        except (InvalidTag, binascii.Error, ValueError, KeyError, TypeError) as error:
+        except (InvalidTag, binascii.Error, ValueError, KeyError, TypeError):
             raise BrokenLedgerError(
                 f"personal data under key {self.key}", 0, "does not open: it or its key was changed"
-            ) from error
+            ) from None
 
 
 def encrypt(value: Any, key: Key) -> Encrypted:
@@ -219,8 +219,8 @@ def _stored(said: JsonObject) -> Encrypted | None:
         return None
     try:
         part = parse_marker(said)
-    except InvalidFieldError as error:
-        raise BrokenLedgerError("personal data", 0, "is not as it was encrypted") from error
+    except InvalidFieldError:
+        raise BrokenLedgerError("personal data", 0, "is not as it was encrypted") from None
     return part if isinstance(part, Encrypted) else None
 
 

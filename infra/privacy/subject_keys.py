@@ -130,8 +130,8 @@ class SubjectKeys:
         try:
             keys = self._read({part.key for part in envelope.stored_parts(value)})
             return envelope.decrypted(envelope.replaced(value, _value_of), keys)
-        except BrokenLedgerError as error:
-            raise InvalidFieldError(PERSONAL, "was not encrypted here") from error
+        except BrokenLedgerError:
+            raise InvalidFieldError(PERSONAL, "was not encrypted here") from None
 
     def _find(self, subject: str) -> Key:
         """The subject's key, made if there is none."""

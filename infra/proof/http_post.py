@@ -48,11 +48,11 @@ def send(method: str, url: str, text: str, seconds: float) -> Answer:
                 if len(body) > MAX_ANSWER or time.monotonic() > until:
                     raise ProofError(url, "answers without end")
             return Answer(answer.status, body)
-    except TimeoutError as error:
-        raise ProofError(url, f"no answer within {seconds:g} s") from error
+    except TimeoutError:
+        raise ProofError(url, f"no answer within {seconds:g} s") from None
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise ProofError(url, f"cannot be asked: {reason or type(error).__name__}") from error
+        raise ProofError(url, f"cannot be asked: {reason or type(error).__name__}") from None
 
 
 @cache

@@ -71,7 +71,7 @@ def export_tiles(connection: Connection, tree: Tree, folder: Path, note: Note) -
         _write(folder / CHECKPOINT, str(note).encode())
     except OSError as error:
         why = f"{error.filename or folder} cannot be written: {error.strerror or error}"
-        raise ProofError("file", why) from error
+        raise ProofError("file", why) from None
     return exported
 
 

@@ -49,15 +49,15 @@ def _as_state(field: str, text: str) -> str:
 def _as_number(field: str, text: str) -> int:
     try:
         return int(text)
-    except ValueError as error:
-        raise InvalidFieldError("filter", f"{field} is a number, not {text!r}") from error
+    except ValueError:
+        raise InvalidFieldError("filter", f"{field} is a number, not {text!r}") from None
 
 
 def _as_time(field: str, text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidFieldError("filter", f"{field} is an RFC 3339 time, not {text!r}") from error
+    except ValueError:
+        raise InvalidFieldError("filter", f"{field} is an RFC 3339 time, not {text!r}") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 

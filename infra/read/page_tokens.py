@@ -55,8 +55,8 @@ class PageTokens:
 
         try:
             position, time, clock, offset, after, digest = self._signing().loads(token)
-        except (BadData, ValueError) as error:
-            raise InvalidFieldError("page_token", "is not one that this ledger made") from error
+        except (BadData, ValueError):
+            raise InvalidFieldError("page_token", "is not one that this ledger made") from None
         if digest != _digest(query):
             raise InvalidFieldError("page_token", "belongs to another query")
         moment = Moment(position, datetime.fromisoformat(time), Clock(clock))

@@ -13,6 +13,7 @@ from jobledger.domain.values import canonical
 from jobledger.domain.values.filters import All, Filter
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.domain.values.names import parse_name
+from jobledger.infra.errors import LedgerClosedError
 from jobledger.infra.eventstore.feed import LAST_VERSION, Feed, Ranges
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.postgres import sql
@@ -90,8 +91,14 @@ class Reader:
         """Ends all iterations of `events`."""
         self.closed.set()
 
+    def check_open(self) -> None:
+        """Raises LedgerClosedError once `close` was called."""
+        if self.pool.closed:
+            raise LedgerClosedError
+
     def connection(self) -> Connection:
         """A connection of your own to this ledger's schema, in autocommit; close it after use."""
+        self.check_open()
         connection = connect(self.conninfo)
         used_here(connection)
         return connection
@@ -138,6 +145,7 @@ class Reader:
         It waits for more until the ledger is closed; with `follow=False` it ends at the last one.
         Raises BeyondEndError, when it is read, for a position after the last.
         """
+        self.check_open()
         return self.feed.events(after, follow=follow)
 
     def moment(

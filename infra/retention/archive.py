@@ -166,7 +166,7 @@ def _object(file: Path, number: int, text: bytes) -> JsonObject:
     try:
         line = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise InputError(str(file), number, f"is not JSON: {error}") from error
+        raise InputError(str(file), number, f"is not JSON: {error}") from None
     if not isinstance(line, dict):
         raise InputError(str(file), number, "is not a JSON object")
     return line

@@ -65,8 +65,8 @@ def _selection(file: Path) -> Selection:
     """What the file says it is of."""
     try:
         metadata = pq.read_schema(file).metadata or {}
-    except (OSError, pa.ArrowInvalid) as error:
-        raise ProofError("parquet", f"{file} is no Parquet file that can be read") from error
+    except (OSError, pa.ArrowInvalid):
+        raise ProofError("parquet", f"{file} is no Parquet file that can be read") from None
     said: dict[str, Any] = {
         key.decode().removeprefix(PREFIX): value.decode()
         for key, value in metadata.items()
@@ -80,8 +80,8 @@ def _selection(file: Path) -> Selection:
         moment = Moment(
             int(said["position"]), datetime.fromisoformat(said["asOf"]), Clock(said["clock"])
         )
-    except (KeyError, ValueError, LedgerError) as error:
-        raise ProofError("parquet", f"{file} does not say what it is of") from error
+    except (KeyError, ValueError, LedgerError):
+        raise ProofError("parquet", f"{file} does not say what it is of") from None
     names = {key: said.get(key, "") for key in ("name", "filter", "checkpoint")}
     return Selection(said.get("ledger", ""), moment, **names)
 
@@ -90,7 +90,7 @@ def _read(file: Path) -> Any:
     try:
         return pq.ParquetFile(file).read()
     except (OSError, pa.ArrowInvalid) as error:
-        raise ProofError("parquet", f"{file} cannot be read: {error}") from error
+        raise ProofError("parquet", f"{file} cannot be read: {error}") from None
 
 
 def _place(file: Path) -> str:

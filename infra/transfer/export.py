@@ -103,7 +103,7 @@ def form_of(format_: Format) -> Form:
     except ModuleNotFoundError as error:
         raise InvalidFieldError(
             "format", f"{format_} needs {error.name}: pip install 'jobledger[export]'"
-        ) from error
+        ) from None
 
 
 def write_history(out: BinaryIO, wanted: Selection, events: Iterable[RecordedEvent]) -> None:
@@ -143,7 +143,7 @@ def whole(to: Path, *, folder: bool) -> Iterator[Path]:
         yield partial
         partial.replace(to)
     except OSError as error:
-        raise InvalidFieldError("to", f"{to}: {error.strerror or error}") from error
+        raise InvalidFieldError("to", f"{to}: {error.strerror or error}") from None
     finally:
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)

@@ -76,7 +76,7 @@ def read_row(kind: Kind, project: str, line: bytes) -> Row | None:
     try:
         fields = next(csv.reader([line.decode()]), [])
     except (UnicodeDecodeError, csv.Error) as error:
-        raise BadRowError(f"is not CSV in UTF-8 ({error})") from error
+        raise BadRowError(f"is not CSV in UTF-8 ({error})") from None
     columns = COLUMNS[kind]
     if len(fields) != len(columns):
         raise BadRowError(f"has {len(fields)} columns, not {len(columns)}")
@@ -89,7 +89,7 @@ def read_row(kind: Kind, project: str, line: bytes) -> Row | None:
         original = _job_id(kind, row)
         name = job_name(project, original)
     except (KeyError, ValueError, OverflowError) as error:
-        raise BadRowError(f"has no right time, job or event type ({error})") from error
+        raise BadRowError(f"has no right time, job or event type ({error})") from None
     said: JsonObject = {column: row.pop(column) for column in OF_THE_REPORT if column in row}
     spec = {**row, **display_name(original)}
     return Row(name, report, parse_time(time, datetime.now(UTC)), spec, said)

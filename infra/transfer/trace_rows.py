@@ -67,6 +67,6 @@ def lines_of(file: Path, progress: Progress = lambda read: None) -> Iterator[byt
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(
             str(file), number + 1, f"the gzip is broken off or damaged: {error}"
-        ) from error
+        ) from None
     except OSError as error:
-        raise InputError(str(file), 0, error.strerror or str(error)) from error
+        raise InputError(str(file), 0, error.strerror or str(error)) from None

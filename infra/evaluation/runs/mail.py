@@ -43,7 +43,7 @@ class Mailer(NamedTuple):
             parts = urlsplit(address)
             port = parts.port
         except ValueError as error:
-            raise InvalidFieldError("smtp", str(error)) from error
+            raise InvalidFieldError("smtp", str(error)) from None
         if parts.scheme not in PORTS or not parts.hostname:
             raise InvalidFieldError("smtp", "is not smtp://[USER:PASSWORD@]HOST[:PORT], or smtps")
         return cls(
@@ -108,9 +108,9 @@ def _recipient(email: str) -> Address:
     """The one address that an alert goes to; raises InvalidFieldError for several, or none."""
     try:
         return Address(addr_spec=email)
-    except (HeaderParseError, ValueError, IndexError) as error:
+    except (HeaderParseError, ValueError, IndexError):
         why = f"{email[:80]!r} is not one address such as you@example.com"
-        raise InvalidFieldError("evaluationJobAlertConfig.email", why) from error
+        raise InvalidFieldError("evaluationJobAlertConfig.email", why) from None
 
 
 def _message(name: str, alert: AlertRaised, sender: str) -> EmailMessage:

@@ -130,7 +130,7 @@ def _sampler(reader: Reader, name: str) -> tuple[Job, Plan]:
     try:
         return job, read_plan(job.spec)
     except InvalidFieldError as error:
-        raise NotSamplingError(job.name, str(error)) from error
+        raise NotSamplingError(job.name, str(error)) from None
 
 
 def _refusal(name: str, state: str | None) -> Exception:
@@ -204,7 +204,7 @@ def _row(index: int, prediction: Prediction) -> JsonObject:
         try:
             row["truth"] = orjson.Fragment(canonical.encode_any(prediction.truth))
         except InvalidFieldError as error:
-            raise InvalidFieldError(f"predictions[{index}].truth", error.why) from error
+            raise InvalidFieldError(f"predictions[{index}].truth", error.why) from None
     return row
 
 
@@ -228,7 +228,7 @@ def _check_json(field: str, said: Any) -> None:
     try:
         encoded = orjson.dumps(said)
     except orjson.JSONEncodeError as error:
-        raise InvalidFieldError(field, f"is not JSON: {error}") from error
+        raise InvalidFieldError(field, f"is not JSON: {error}") from None
     if len(encoded) > examples.MAX_BYTES:
         raise InvalidFieldError(
             field, f"{len(encoded)} bytes, and {examples.MAX_BYTES} is the most"
@@ -251,5 +251,5 @@ def _truth_text(plan: Plan, allowed: Sequence[str] | None, index: int, said: Any
     try:
         examples.check_labels(examples.read_truth(plan, said).labels, allowed)
     except examples.SpoiltError as error:
-        raise InvalidFieldError(f"truths[{index}].truth", str(error)) from error
+        raise InvalidFieldError(f"truths[{index}].truth", str(error)) from None
     return canonical.encode_any(said).decode()

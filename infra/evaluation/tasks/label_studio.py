@@ -83,7 +83,7 @@ def import_answers(
         kind, _, number = error.field.partition(".")
         if kind != "answers":
             raise
-        raise InvalidFieldError(given.places[int(number)], error.why) from error
+        raise InvalidFieldError(given.places[int(number)], error.why) from None
 
 
 def read_export(task: Task, said: Any) -> Given:

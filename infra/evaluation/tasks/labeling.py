@@ -107,9 +107,9 @@ def _text(task: Task, plan: Plan, number: int, said: Any) -> str:
         kept = kept_answer(truth, boxes=task.boxes, multi_label=task.multi_label)
         encoded = canonical.encode_any(kept)
     except SpoiltError as error:
-        raise InvalidFieldError(field, str(error)) from error
+        raise InvalidFieldError(field, str(error)) from None
     except InvalidFieldError as error:
-        raise InvalidFieldError(field, error.why) from error
+        raise InvalidFieldError(field, error.why) from None
     if len(encoded) > MAX_BYTES:
         raise InvalidFieldError(field, f"{len(encoded)} bytes, and {MAX_BYTES} is the most")
     return encoded.decode()

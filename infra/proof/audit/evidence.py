@@ -100,7 +100,7 @@ def _shown(note: Note, source: str, keys: Sequence[VerifierKey], seen: datetime 
         checkpoint = open_checkpoint(note, keys)
         signed = note.signed_by(keys)
     except ProofError as error:
-        raise ProofError(error.what, f"{source}: {error.why}") from error
+        raise ProofError(error.what, f"{source}: {error.why}") from None
     # Times are of whole seconds: it was signed before the next one began.
     times = [signature.time + 1 for key, signature in signed if key.algorithm.is_timed]
     time = datetime.fromtimestamp(min(*times, LATEST), UTC) if times else seen

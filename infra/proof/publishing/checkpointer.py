@@ -13,7 +13,7 @@ from typing import Final
 
 import psycopg
 from jobledger.domain.errors import LedgerError
-from jobledger.infra.errors import LedgerUnavailableError
+from jobledger.infra.errors import LedgerClosedError, LedgerUnavailableError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, connect
 from jobledger.infra.proof.log.growth import grow
@@ -57,6 +57,7 @@ class Checkpointer:
         self._tree = Tree()
         self._lock = Lock()
         self._connection: Connection | None = None
+        self._is_closed = False
 
     def checkpoint_in_background(self, closed: Signal | None) -> None:
         """The same, but that errors are logged."""
@@ -86,6 +87,7 @@ class Checkpointer:
         """Closes its connection, once the last checkpoint is announced."""
         self._announcer.close()
         with self._lock:
+            self._is_closed = True
             if self._connection is not None:
                 self._connection.close()
 
@@ -136,6 +138,8 @@ class Checkpointer:
         return note
 
     def _connected(self) -> Connection:
+        if self._is_closed:
+            raise LedgerClosedError
         if self._connection is None or self._connection.closed:
             self._connection = connect(self._info)
         return self._connection

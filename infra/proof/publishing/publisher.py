@@ -33,7 +33,7 @@ def parse_places(text: str) -> list[str]:
         for place in places:
             _check(place)
     except ValueError as error:
-        raise ProofError("publish", f"{text[:80]!r} cannot be read: {error}") from error
+        raise ProofError("publish", f"{text[:80]!r} cannot be read: {error}") from None
     return [place for place in places if place]
 
 
@@ -97,8 +97,8 @@ def _run(program: Sequence[str], note_text: str, checkpoint: Checkpoint) -> None
             timeout=ENDS_WITHIN,
             check=False,
         )
-    except subprocess.TimeoutExpired as error:
-        raise ProofError(program[0], f"did not end within {ENDS_WITHIN:g} s") from error
+    except subprocess.TimeoutExpired:
+        raise ProofError(program[0], f"did not end within {ENDS_WITHIN:g} s") from None
     if ended.returncode:
         said = ended.stderr.decode("utf-8", "replace").strip()[-200:]
         raise ProofError(program[0], f"ended with {ended.returncode}{f': {said}' if said else ''}")

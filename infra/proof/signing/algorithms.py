@@ -79,8 +79,8 @@ def _subtree(name: str, time: int, text: str) -> bytes:
     origin, size, root, *_ = text.split("\n")
     try:
         hash_ = base64.b64decode(root, validate=True)
-    except binascii.Error as error:
-        raise ValueError("is no checkpoint") from error
+    except binascii.Error:
+        raise ValueError("is no checkpoint") from None
     return b"".join(
         (
             _SUBTREE,

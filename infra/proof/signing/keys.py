@@ -98,10 +98,10 @@ def read_text(path: Path, what: str) -> str:
         if path.stat().st_size > 1_000_000:
             raise ProofError(what, f"{path} is too long to be one")
         return path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise ProofError(what, f"{path} is not text") from error
+    except UnicodeDecodeError:
+        raise ProofError(what, f"{path} is not text") from None
     except OSError as error:
-        raise ProofError(what, f"{path} cannot be read: {error.strerror or error}") from error
+        raise ProofError(what, f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def read_private(path: Path) -> str:
@@ -111,7 +111,7 @@ def read_private(path: Path) -> str:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise ProofError("key", f"{path} cannot be read: {error.strerror}") from error
+        raise ProofError("key", f"{path} cannot be read: {error.strerror}") from None
     if stat.S_IMODE(mode) & 0o077:
         raise ProofError("key", f"{path} can be read by others; make it yours alone: chmod 600")
     return read_text(path, "key")
@@ -135,7 +135,7 @@ def write_private(path: Path, text: str) -> None:
             os.close(folder)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise ProofError("file", f"{path} cannot be written: {error.strerror or error}") from error
+        raise ProofError("file", f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def _keep(settings: Settings, origin: str, keys: list[SigningKey]) -> None:

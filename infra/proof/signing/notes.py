@@ -43,8 +43,8 @@ class VerifierKey(NamedTuple):
         name, *rest = text.strip().split("+", 2)
         try:
             id_, material = _id_of(rest[0]), decode_base64(rest[1])
-        except (IndexError, ValueError) as error:
-            raise ProofError("key", f"{text[:80]!r} is no key (NAME+ID+BASE64)") from error
+        except (IndexError, ValueError):
+            raise ProofError("key", f"{text[:80]!r} is no key (NAME+ID+BASE64)") from None
         if not material or material[0] not in ALGORITHMS:
             raise UnknownAlgorithmError(name)
         if len(material) != 1 + ALGORITHMS[material[0]].public_size:
@@ -129,7 +129,7 @@ class SigningKey(NamedTuple):
         except ValueError as error:
             raise ProofError(
                 "checkpoint", f"cannot be signed by {verifier.name!r}: {error}"
-            ) from error
+            ) from None
         return Signature(verifier.name, verifier.id, made)
 
 
@@ -160,8 +160,8 @@ class Note(NamedTuple):
         """Raises ProofError for what is no signed note."""
         try:
             said = (note if isinstance(note, bytes) else note.encode()).decode()
-        except UnicodeError as error:
-            raise ProofError("note", "is not UTF-8") from error
+        except UnicodeError:
+            raise ProofError("note", "is not UTF-8") from None
         if len(said) > MAX_NOTE:
             raise ProofError("note", f"is longer than {MAX_NOTE} characters")
         if any(character < " " and character != "\n" for character in said):
@@ -254,8 +254,8 @@ def decode_base64(text: str) -> bytes:
     """RFC 4648, section 4. Raises ValueError, also for what another base64 would have been written as."""
     try:
         decoded = base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise ValueError("is not base64") from error
+    except binascii.Error:
+        raise ValueError("is not base64") from None
     if encode_base64(decoded) != text:
         raise ValueError("is not base64 as it would be written")
     return decoded

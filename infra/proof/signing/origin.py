@@ -33,9 +33,9 @@ def name_log(
         try:
             with translated():
                 connection.execute(NAME_LOG, {"origin": wanted})
-        except errors.RestrictViolation as error:
+        except errors.RestrictViolation:
             why = f"the log is called {standing.origin!r}, and checkpoints of it were signed"
-            raise ProofError("origin", why) from error
+            raise ProofError("origin", why) from None
     pin(settings, connection, wanted, again=origin is not None or standing.events == 0)
     keys = find_keys(settings, wanted)
     if not keys and read_kept(connection) is None:

@@ -56,7 +56,7 @@ class Policy(NamedTuple):
             try:
                 reader.read(line)
             except ProofError as error:
-                raise ProofError("policy", f"line {number}: {error.why}") from error
+                raise ProofError("policy", f"line {number}: {error.why}") from None
         if reader.quorum is None:
             raise ProofError("policy", f"line {len(lines)}: it ends, and no line says the quorum")
         policy = cls(tuple(reader.logs), reader.witnesses, reader.groups, reader.quorum)

@@ -36,7 +36,7 @@ class Memory:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise ProofError("state", f"{path} cannot be opened: {error.strerror}") from error
+            raise ProofError("state", f"{path} cannot be opened: {error.strerror}") from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
@@ -68,8 +68,8 @@ class Memory:
             )
         try:
             said = orjson.loads(read_text(self._path, "state"))
-        except orjson.JSONDecodeError as error:
-            raise ProofError("state", f"{self._path} is damaged: it is not JSON") from error
+        except orjson.JSONDecodeError:
+            raise ProofError("state", f"{self._path} is damaged: it is not JSON") from None
         if not isinstance(said, dict):
             raise ProofError("state", f"{self._path} is no witness's state: no JSON object")
         return said
@@ -81,7 +81,7 @@ class Memory:
             ours = note.signed_by([self._key]) and Checkpoint.parse(note.text).origin == origin
         except ProofError as error:
             why = f"{self._path} is damaged at {origin[:80]!r}: {error}"
-            raise ProofError("state", why) from error
+            raise ProofError("state", why) from None
         if not ours:
             why = f"what {self._path} has of {origin[:80]!r} was not cosigned by {self._key.name!r}"
             raise ProofError("state", why)
@@ -93,7 +93,7 @@ def read_key(path: Path) -> notes.SigningKey:
     try:
         key = notes.SigningKey.parse(read_private(path))
     except FileNotFoundError as error:
-        raise ProofError("key", f"{path} cannot be read: {error.strerror}") from error
+        raise ProofError("key", f"{path} cannot be read: {error.strerror}") from None
     if not key.verifier.algorithm.is_of_witness:
         raise ProofError("key", f"{path} holds a log's key, not a witness's")
     return key
@@ -128,5 +128,5 @@ def _is_there(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise ProofError("file", f"{path} cannot be read: {error.strerror}") from error
+        raise ProofError("file", f"{path} cannot be read: {error.strerror}") from None
     return True

@@ -60,7 +60,7 @@ class Submission(NamedTuple):
             proof = tuple(notes.decode_hash(line, "request") for line in lines[1:])
             return cls(old, proof, notes.Note.parse(note))
         except (ProofError, UnicodeError) as error:
-            raise RefusedError(Reason.MALFORMED, str(error)) from error
+            raise RefusedError(Reason.MALFORMED, str(error)) from None
 
     def __str__(self) -> str:
         return f"old {self.old}\n{notes.encode_hashes(self.proof)}\n{self.note}"
@@ -102,7 +102,7 @@ class Witness:
         try:
             now = Checkpoint.parse(submission.note.text)
         except ProofError as error:
-            raise RefusedError(Reason.MALFORMED, error.why) from error
+            raise RefusedError(Reason.MALFORMED, error.why) from None
         signed = self._verified(now.origin, submission.note)
         with self._memory.alone():
             last = self._memory.last(now.origin)
@@ -128,7 +128,7 @@ class Witness:
         try:
             signed = [signature for _, signature in note.signed_by(keys)]
         except ProofError as error:
-            raise RefusedError(Reason.UNSIGNED, error.why) from error
+            raise RefusedError(Reason.UNSIGNED, error.why) from None
         if not signed:
             raise RefusedError(Reason.UNSIGNED, "no known key of its log signed it")
         return signed
