@@ -44,6 +44,7 @@ EXPLAINED: Final = {
     "infra/transfer/google_cluster.py": "what a trace's row may stand for; the table says which of these may follow",
     "infra/web/history.py": "events that a page marks as failures",
     "infra/postgres/migrations/0005_views.sql": "landed; test_views.py compares it with what the service shows",
+    "infra/postgres/migrations/0022_google_ml_jobs.sql": "test_google_view.py compares it with what the service shows",
     "infra/postgres/migrations/0009_evaluation_jobs.sql": "landed; 0010 replaces the function",
     "projections/intervals/fold.sql": "compared with the domain below, and in test_intervals.py",
     "projections/jobs/fold.sql": "compared with the table in test_folds.py",

@@ -6,11 +6,11 @@ from typing import Final
 from jobledger.domain.errors import LedgerError
 from jobledger.infra.cli.diagnosis.check import Check, ok, problem
 from jobledger.infra.errors import SchemaError
-from jobledger.infra.postgres import migrate, sql
-from jobledger.infra.postgres.connections import Connection, connect, schema_of
+from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres.connections import Connection, connect
+from jobledger.infra.upkeep.rights import missing_rights
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-MISSING_RIGHTS: Final = sql.load(__package__, "missing_rights")
 CONNECT_TIMEOUT_SECONDS: Final = 5
 OLDEST_SERVER: Final = 15
 MAX_SKEW_SECONDS: Final = 2.0
@@ -56,7 +56,7 @@ def check_schema(connection: Connection, ledger: str) -> Check:
 
 def check_grants(connection: Connection, ledger: str) -> Check:
     """Whether the role may read the ledger and append to it."""
-    rows = connection.execute(MISSING_RIGHTS, {"schema": schema_of(ledger)}).fetchall()
+    rows = missing_rights(connection, ledger)
     role = connection.info.user
     missing = [f"{right} on {name}" for name, right in rows if name not in migrate.SIGNING]
     if missing:

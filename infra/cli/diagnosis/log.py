@@ -7,8 +7,8 @@ from typing import Final
 from jobledger.infra.cli.diagnosis.check import Check, ok, problem
 from jobledger.infra.errors import ForkedError, ProofError
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
+from jobledger.infra.proof.audit.unsigned import unsigned_since
 from jobledger.infra.proof.log.tree import Standing, Tree
 from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import find_keys, key_file, last_signed_file, read_text
@@ -16,7 +16,6 @@ from jobledger.infra.proof.signing.notes import Note
 from jobledger.infra.proof.signing.signer import check_growth, read_kept
 from jobledger.infra.settings import Settings
 
-UNSIGNED_SINCE: Final = sql.load(__package__, "unsigned_since")
 MAX_UNSIGNED_SECONDS: Final = 60.0
 
 
@@ -52,10 +51,10 @@ def check_checkpoint(connection: Connection, settings: Settings) -> Check:
 
 def _check_reach(connection: Connection, standing: Standing, size: int) -> Check:
     reach = f"the last checkpoint covers {size} of {standing.events} events"
-    row = connection.execute(UNSIGNED_SINCE, {"size": size}).fetchone()
-    if row is None or time.time() - row[0] < MAX_UNSIGNED_SECONDS:
+    first = unsigned_since(connection, size)
+    if first is None or time.time() - first < MAX_UNSIGNED_SECONDS:
         return ok("checkpoint", reach)
-    since = time_text(datetime.fromtimestamp(row[0], UTC))
+    since = time_text(datetime.fromtimestamp(first, UTC))
     return problem(
         "checkpoint",
         f"{reach}; the first that is not was recorded at {since}",

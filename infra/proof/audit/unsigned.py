@@ -1,0 +1,14 @@
+"""Since when events have not been under a checkpoint."""
+
+from typing import Final
+
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection
+
+UNSIGNED_SINCE: Final = sql.load(__package__, "unsigned_since")
+
+
+def unsigned_since(connection: Connection, size: int) -> float | None:
+    """When the first event after the first `size` was recorded (POSIX seconds); None if there is none."""
+    row = connection.execute(UNSIGNED_SINCE, {"size": size}).fetchone()
+    return None if row is None else float(row[0])

@@ -1,0 +1,13 @@
+"""What a role lacks of the rights that `init --grant-to` gives."""
+
+from typing import Final
+
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, schema_of
+
+MISSING_RIGHTS: Final = sql.load(__package__, "missing_rights")
+
+
+def missing_rights(connection: Connection, ledger: str) -> list[tuple[str, str]]:
+    """Tables, views and functions that the current role may not use, each with the right: SELECT or EXECUTE."""
+    return connection.execute(MISSING_RIGHTS, {"schema": schema_of(ledger)}).fetchall()
