@@ -47,7 +47,7 @@ ARGUMENTS: dict[str, Any] = {
     "labels": {"a": "b"}, "spec": {}, "policy": {}, "subject": "user:7", "position": 1,
     "command": CancelJob(), "names": [NAME], "data": Started(), "after": 0, "until": 1,
     "events": [Event(NAME, 1, Started(), AT)], "reports": [ReportedEvent(NAME, Started())],
-    "before": AT, "export": lambda *_: None, "predictions": [], "truths": [("1", "x")],
+    "before": AT, "export": lambda *_: None, "predictions": [], "truths": [("1", "x")], "note": "a note",
 }  # fmt: skip
 """What a method is given for a parameter that has no default."""
 OTHERS: dict[str, tuple[Any, ...]] = {
@@ -61,8 +61,9 @@ OTHERS: dict[str, tuple[Any, ...]] = {
 """Arguments of methods whose parameters are none of those."""
 NEED_NO_SERVER = {
     "open", "close", "submit", "decrypt", "decrypt_json", "decrypted", "opened", "reveal", "reveal_text",
+    "run",
 }  # fmt: skip
-"""Methods that open or close, answer by another way, or only look at what they are given."""
+"""Methods that open or close, answer by another way, begin with a block, or only look at what they are given."""
 METHODS = sorted(
     name
     for name in dir(Ledger)
