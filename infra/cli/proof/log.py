@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.cli.context import OUT, JobName, Json, aside, print_json, say, target
-from jobledger.infra.errors import ProofError
+from jobledger.infra.cli.out_files import STDOUT, write_file
+from jobledger.infra.errors import InputError, ProofError
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.receipts import Receipt
@@ -21,6 +22,7 @@ from jobledger.infra.proof.signing.keys import (
 from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.proof.tiles import export_tiles
 from jobledger.infra.settings import Settings
+from jobledger.infra.transfer.history_file import History
 from jobledger.infra.transfer.read_export import open_history
 
 log = typer.Typer(
@@ -52,10 +54,9 @@ def receipt(
     if to is None:
         typer.echo(str(made), nl=False)
         return
-    try:
-        to.write_text(str(made), "utf-8")
-    except OSError as error:
-        raise ProofError("file", f"{to} cannot be written: {error.strerror}") from error
+    write_file(to, str(made).encode())
+    if to == STDOUT:
+        return
     aside(f"a receipt for {made.entry.name} v{made.entry.version} in {to}")
 
 
@@ -81,7 +82,7 @@ def verify_receipt(
     if len(cosigned) < witnesses:
         raise ProofError("receipt", f"{len(cosigned)} known witnesses cosigned, not {witnesses}")
     if job is not None:
-        history = open_history(job, made.entry.name)
+        history = _history_of(job, made.entry.name)
         event = next((e for e in history.events if e.version == made.entry.version), None)
         if event is None:
             raise ProofError(
@@ -115,6 +116,16 @@ def verify_receipt(
         say(f"its data, and all else of it, is as {job} has it")
     if cosigned:
         say(f"cosigned by {', '.join(cosigned)}")
+
+
+def _history_of(file: Path, name: str) -> History:
+    """The job's history in the file; raises ProofError for what no export of the job writes."""
+    try:
+        return open_history(file, name)
+    except InputError as error:
+        if not file.is_file():
+            raise
+        raise ProofError("receipt", str(error)) from error
 
 
 @log.command("show")
