@@ -13,6 +13,7 @@ LedgerError (domain)
 ├── OverloadedError          the server has too much to do already: nothing was recorded
 ├── DeadlineExceededError    the server did not answer in time: seconds
 ├── ProofError               a key, note, checkpoint or receipt that proves nothing: what, why
+│   └── FileAccessError      a file of one that cannot be read or written
 ├── UnknownAlgorithmError    a public key of an algorithm that is not known here: name
 ├── ForkedError              the log is not the one that was signed before: kind, position, why
 ├── SubjectNotFoundError     no personal data of such a subject: subject
@@ -153,6 +154,10 @@ class ProofError(LedgerError):
         self.what = what
         self.why = why
         super().__init__(f"{what}: {why}")
+
+
+class FileAccessError(ProofError):
+    """A file of a key, checkpoint, receipt or report that cannot be read or written: `what` is it of."""
 
 
 class UnknownAlgorithmError(ProofError):

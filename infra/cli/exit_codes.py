@@ -39,6 +39,7 @@ EXIT_CODES: Final[dict[type[LedgerError], int]] = {
     infra.SubjectNotFoundError: NOT_FOUND,
     infra.OwnerNeededError: REFUSED,
     infra.InputError: USAGE,
+    infra.FileAccessError: USAGE,
     infra.ProofError: NO,
     infra.ForkedError: NO,
     infra.OverloadedError: UNREACHABLE,

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from jobledger.infra.async_ledger import AsyncLedger as AsyncLedger
     from jobledger.infra.errors import BrokenLedgerError as BrokenLedgerError
     from jobledger.infra.errors import DeadlineExceededError as DeadlineExceededError
+    from jobledger.infra.errors import FileAccessError as FileAccessError
     from jobledger.infra.errors import ForeignRequestError as ForeignRequestError
     from jobledger.infra.errors import ForkedError as ForkedError
     from jobledger.infra.errors import InputError as InputError
@@ -95,7 +96,7 @@ _MODULES = {
     "jobledger.domain.states": "JobState",
     "jobledger.infra.analytics.analysis": "Analysis",
     "jobledger.infra.async_ledger": "AsyncLedger",
-    "jobledger.infra.errors": "BrokenLedgerError DeadlineExceededError ForeignRequestError ForkedError InputError LedgerClosedError LedgerNotFoundError LedgerUnavailableError LoginRefusedError MissingGrantError OverloadedError OwnerNeededError PermissionDeniedError ProofError SchemaError ServerInUseError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
+    "jobledger.infra.errors": "BrokenLedgerError DeadlineExceededError FileAccessError ForeignRequestError ForkedError InputError LedgerClosedError LedgerNotFoundError LedgerUnavailableError LoginRefusedError MissingGrantError OverloadedError OwnerNeededError PermissionDeniedError ProofError SchemaError ServerInUseError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
     "jobledger.infra.evaluation.errors": "AnsweredTwiceError EnoughAnswersError TaskClosedError TaskNotFoundError",
     "jobledger.infra.evaluation.samples.recording": "Prediction Sampled TruthOutcome",
     "jobledger.infra.eventstore.stored_event": "RecordedEvent",

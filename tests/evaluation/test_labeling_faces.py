@@ -208,7 +208,7 @@ def test_the_command_line_refuses_in_one_sentence(
     desk: Desk, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
     name = ask_people(desk.ledger, "ab")
-    assert desk.run("label", "answer", name, "--as", "ann", *words) == 1
+    assert desk.run("label", "answer", name, "--as", "ann", *words) == 2
     assert capsys.readouterr().err.startswith("jobledger: answers")
 
 
@@ -218,7 +218,7 @@ def test_boxes_and_files_on_the_command_line(
     name = ask_people(desk.ledger, "ab", annotation=BOXES)
     boxes = json.dumps([box("cat", 0, 0, 0.5, 0.5)])
     assert desk.run("label", "answer", name, "--as", "ann", f"1={boxes}") == 0
-    assert desk.run("label", "answer", name, "--as", "ann", "2=cat") == 1
+    assert desk.run("label", "answer", name, "--as", "ann", "2=cat") == 2
     capsys.readouterr()
     assert desk.run("label", "export", name, "--config") == 0
     assert "RectangleLabels" in capsys.readouterr().out
@@ -228,10 +228,10 @@ def test_boxes_and_files_on_the_command_line(
     file.write_text(json.dumps([task | {"annotations": [{"completed_by": 1, "result": []}]}]))
     assert desk.run("label", "import", name, str(file)) == 0
     assert capsys.readouterr().out == "1 kept, 0 known already; the task is closed\n"
-    assert desk.run("label", "import", name, str(file)) == 1
+    assert desk.run("label", "import", name, str(file)) == 2
     assert "say which one; open for answers: none" in capsys.readouterr().err
     assert desk.run("label", "import", name, str(file), "--run", "1") == 0
     file.write_text("[\n{")
-    assert desk.run("label", "import", name, str(file), "--run", "1") == 1
-    assert desk.run("label", "import", name, str(desk.folder / "none"), "--run", "1") == 1
+    assert desk.run("label", "import", name, str(file), "--run", "1") == 2
+    assert desk.run("label", "import", name, str(desk.folder / "none"), "--run", "1") == 2
     assert "export.json, line 2: is not JSON" in capsys.readouterr().err

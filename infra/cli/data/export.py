@@ -8,6 +8,7 @@ import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.cli.context import AsOf, OnClock, aside, print_moment, target
+from jobledger.infra.cli.out_files import STDOUT
 from jobledger.infra.cli.progress import moving
 from jobledger.infra.errors import ProofError
 from jobledger.infra.ledger import Ledger
@@ -48,6 +49,7 @@ def export(
     Data is written as it is stored, personal parts sealed: so it can be checked and imported.
     """
     exporting.form_of(format_)
+    to = None if to == STDOUT else to
     if to is None and format_ is Format.PARQUET:
         raise InvalidFieldError("to", "parquet is a folder of files: --to PATH")
     if name is None and format_ is Format.HTML:

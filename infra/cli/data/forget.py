@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.cli.context import ERR, OUT, Json, past_time, print_json, say, target
+from jobledger.infra.cli.out_files import STDOUT
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.retention.archive import Export
 from jobledger.infra.retention.erase import check_subject
@@ -55,6 +56,8 @@ def prune(
     file = to or exported
     if file is None or (to and exported):
         raise InvalidFieldError("to", "takes --to FILE, or --exported FILE of an export there is")
+    if to == STDOUT:
+        raise InvalidFieldError("to", "takes a file that stays, and standard output may be lost")
     time = past_time(before, "before")
     with target(context).open() as ledger:
         export = Export(file, is_there=exported is not None)

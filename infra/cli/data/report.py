@@ -28,8 +28,8 @@ from jobledger.infra.cli.context import (
     say,
     target,
 )
+from jobledger.infra.cli.out_files import STDOUT, write_file, write_picture
 from jobledger.infra.cli.progress import moving
-from jobledger.infra.errors import ProofError
 from jobledger.infra.eventstore.json_view import moment_json, time_text
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.proof.audit.evidence import known_keys
@@ -126,7 +126,10 @@ def report(
             state=state, top=top,
         )  # fmt: skip
     if plot is not None:
-        draw(answer, plot)
+        write_picture(plot, lambda path: draw(answer, path))
+    if plot == STDOUT:
+        return
+    if plot is not None:
         aside(f"drawn: {plot}")
     _print(answer, Form.JSON if json else format_)
 
@@ -171,10 +174,7 @@ def _verify_parquet(
 def _certify(aim: Target, question: Question, to: Path) -> None:
     with aim.open() as ledger:
         certified = certify_report(ledger.reader, ledger.log, question, report_json)
-    try:
-        to.write_bytes(orjson.dumps(certified.json(), option=orjson.OPT_INDENT_2) + b"\n")
-    except OSError as error:
-        raise ProofError("file", f"{to} cannot be written: {error.strerror}") from error
+    write_file(to, orjson.dumps(certified.json(), option=orjson.OPT_INDENT_2) + b"\n")
     size = Checkpoint.parse(certified.note.text).size
     aside(f"{question.name} of the first {size} events, certified: {to}")
 

@@ -13,6 +13,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.metrics.evaluation import CONFIG
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.cli.context import OUT, Json, print_json, say, target
+from jobledger.infra.cli.out_files import STDOUT, write_picture
 from jobledger.infra.evaluation.samples import reading
 from jobledger.infra.programs.run_store import destination
 from jobledger.infra.programs.sending import send_spool
@@ -109,17 +110,18 @@ def _draw(
     metrics = [reading.metrics_of(evaluation) for evaluation in found[run]]
     match chart:
         case Chart.PR_CURVE:
-            plotting.draw_pr_curve(metrics, path)
+            write_picture(path, lambda to: plotting.draw_pr_curve(metrics, to))
         case Chart.CONFUSION:
-            plotting.draw_confusion(metrics[0], path)
+            write_picture(path, lambda to: plotting.draw_confusion(metrics[0], to))
         case Chart.OVER_TIME:
             points = [
                 (reading.run_time_of(each[0]), reading.precision_of(each[0]))
                 for each in found.values()
             ]
             least = alert.get("minAcceptableMeanAveragePrecision")
-            plotting.draw_map_over_time(points, least, path)
-    say(f"{path} shows the {chart} of {found[run][0]['name']}")
+            write_picture(path, lambda to: plotting.draw_map_over_time(points, least, to))
+    if path != STDOUT:
+        say(f"{path} shows the {chart} of {found[run][0]['name']}")
 
 
 def _table(found: dict[int, list[JsonObject]]) -> Table:

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from jobledger.infra.errors import ProofError
+from jobledger.infra.errors import InputError, ProofError
 from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.proof.receipts import Receipt
+from jobledger.infra.transfer.history_file import History
 from jobledger.infra.transfer.read_export import open_history
 
 
@@ -49,9 +50,19 @@ def compare_file(made: Receipt, file: Path) -> Compared:
     InputError for a file that shows what no export does.
     """
     name, version = made.entry.name, made.entry.version
-    events = open_history(file, name, exact=True).events
+    events = _history_of(file, name, exact=True).events
     event = next((each for each in events if each.version == version), None)
     if event is None:
         raise ProofError("receipt", f"{file} has no version {version} of {name}")
     made.verify_event(event)
     return Compared(file, event, [e.version for e in events if e.version != version])
+
+
+def _history_of(file: Path, name: str) -> History:
+    """The job's history in the file; raises ProofError for what no export of the job writes."""
+    try:
+        return open_history(file, name)
+    except InputError as error:
+        if not file.is_file():
+            raise
+        raise ProofError("receipt", str(error)) from None

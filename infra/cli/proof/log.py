@@ -7,6 +7,7 @@ import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.cli.context import OUT, JobName, Json, aside, print_json, say, target
+from jobledger.infra.cli.out_files import STDOUT, write_file
 from jobledger.infra.cli.proof.compared import Compared, compare_file
 from jobledger.infra.errors import ProofError
 from jobledger.infra.eventstore.json_view import time_text
@@ -59,10 +60,9 @@ def receipt(
     if to is None:
         typer.echo(str(made), nl=False)
         return
-    try:
-        to.write_text(str(made), "utf-8")
-    except OSError as error:
-        raise ProofError("file", f"{to} cannot be written: {error.strerror}") from error
+    write_file(to, str(made).encode())
+    if to == STDOUT:
+        return
     aside(f"a receipt for {made.entry.name} v{made.entry.version} in {to}")
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import get_ident
 
-from jobledger.infra.errors import ProofError
+from jobledger.infra.errors import FileAccessError, ProofError
 from jobledger.infra.proof.signing.algorithms import SIGNATURE
 from jobledger.infra.proof.signing.notes import SigningKey, VerifierKey
 from jobledger.infra.settings import Settings
@@ -101,7 +101,7 @@ def read_text(path: Path, what: str) -> str:
     except UnicodeDecodeError:
         raise ProofError(what, f"{path} is not text") from None
     except OSError as error:
-        raise ProofError(what, f"{path} cannot be read: {error.strerror or error}") from None
+        raise FileAccessError(what, f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def read_private(path: Path) -> str:
@@ -111,7 +111,7 @@ def read_private(path: Path) -> str:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise ProofError("key", f"{path} cannot be read: {error.strerror}") from None
+        raise FileAccessError("key", f"{path} cannot be read: {error.strerror}") from None
     if stat.S_IMODE(mode) & 0o077:
         raise ProofError("key", f"{path} can be read by others; make it yours alone: chmod 600")
     return read_text(path, "key")
@@ -135,7 +135,9 @@ def write_private(path: Path, text: str) -> None:
             os.close(folder)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise ProofError("file", f"{path} cannot be written: {error.strerror or error}") from None
+        raise FileAccessError(
+            "file", f"{path} cannot be written: {error.strerror or error}"
+        ) from None
 
 
 def _keep(settings: Settings, origin: str, keys: list[SigningKey]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from jobledger.infra.errors import ProofError
+from jobledger.infra.errors import FileAccessError, ProofError
 from jobledger.infra.proof.signing import notes
 from jobledger.infra.proof.signing.algorithms import COSIGNATURE
 from jobledger.infra.proof.signing.checkpoints import Checkpoint
@@ -128,5 +128,5 @@ def _is_there(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise ProofError("file", f"{path} cannot be read: {error.strerror}") from None
+        raise FileAccessError("file", f"{path} cannot be read: {error.strerror}") from None
     return True
