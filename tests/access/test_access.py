@@ -21,6 +21,7 @@ from jobledger.infra.cli.app import app
 from jobledger.infra.cli.server.tokens import parse_expiry
 from jobledger.infra.errors import (
     LedgerUnavailableError,
+    MissingGrantError,
     PermissionDeniedError,
     TokenExistsError,
     UnauthenticatedError,
@@ -381,7 +382,7 @@ def test_an_application_may_look_tokens_up_and_change_none(
         its = Tokens(application.pool)
         assert its.find(secret, NOW).name == "a"
         assert its.configured()
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        with pytest.raises(MissingGrantError):
             its.create("b", Role.ADMIN)
         with (
             application.connection() as connection,

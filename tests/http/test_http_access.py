@@ -148,7 +148,7 @@ def test_nobody_is_let_in_from_elsewhere_before_there_are_tokens(
     dsn: str, ledger: Ledger, host: str
 ) -> None:
     refused = run_server(dsn, ledger, "--host", host)
-    assert (refused.returncode, refused.stdout) == (1, "")
+    assert (refused.returncode, refused.stdout) == (2, "")
     (sentence,) = refused.stderr.splitlines()
     assert "make a token first: jobledger token create NAME --role operator" in sentence
 

@@ -304,5 +304,5 @@ def test_the_command_line_says_what_an_answer_holds_for(ledger: Ledger, cli: Cli
     assert [job["name"][-2:] for job in json.loads(following[1])["jobs"]] == ["c0"]
     for wrong in ("v9", "@99", "2999-01-01", "01/02/2026", "soon"):
         code, out, said = run("show", "projects/p/jobs/c0", "--as-of", wrong)
-        assert (code, out, said.count("\n")) == (1, "", 1)
+        assert (code, out, said.count("\n")) == (2, "", 1)
         assert said.startswith("jobledger: as_of: ")

@@ -58,10 +58,10 @@ def compare_file(made: Receipt, file: Path) -> Compared:
     return Compared(file, event, [e.version for e in events if e.version != version])
 
 
-def _history_of(file: Path, name: str) -> History:
+def _history_of(file: Path, name: str, *, exact: bool) -> History:
     """The job's history in the file; raises ProofError for what no export of the job writes."""
     try:
-        return open_history(file, name)
+        return open_history(file, name, exact=exact)
     except InputError as error:
         if not file.is_file():
             raise
