@@ -150,6 +150,7 @@ def test_the_project_is_that_of_names_by_id(
     of_two_projects: Ledger, cli: Cli, name: str, tmp_path: Path
 ) -> None:
     collection = "jobs" if name in OF_JOBS else "evaluationJobs"
+    cli.environment["JOBLEDGER_HOME"] = str(tmp_path / "home")  # No other ledger's keys.
     if name == "receipt":
         cli("init")
     for project in ("p", "q", "nobodys"):

@@ -282,7 +282,7 @@ def test_nobody_follows_without_a_token(guarded: Server) -> None:
     with guarded.client() as client:
         answer = client.get(STREAM)
         refusal(answer, 401, "UNAUTHENTICATED", "UNAUTHENTICATED")
-        assert answer.headers["www-authenticate"] == "Bearer"
+        assert answer.headers["www-authenticate"] == 'Bearer realm="jobledger"'
 
 
 def test_who_is_ahead_of_the_ledger_is_told_where_it_ends(server: Server) -> None:

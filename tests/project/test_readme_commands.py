@@ -23,6 +23,7 @@ set -e
 # What runs until it is stopped is stopped, once it has had time to fail.
 jobledger() {
     case "$*" in
+        *--once*) command jobledger "$@" ;;
         "events --follow" | serve* | scheduler* | witness*) stopped jobledger "$@" ;;
         *) command jobledger "$@" ;;
     esac
@@ -54,7 +55,10 @@ def place(tmp_path: Path, dsn: str) -> Iterator[tuple[Path, dict[str, str]]]:
     )
     (tmp_path / "part-00000.csv.gz").write_bytes(gzip.compress(rows.encode()))
     with new_server(dsn) as server:
-        yield tmp_path, os.environ | environment(server, tmp_path)
+        variables = os.environ | environment(server, tmp_path)
+        named = ["jobledger", "init", "--origin", "example.com/jobs"]
+        subprocess.run(named, env=variables, check=True, capture_output=True)
+        yield tmp_path, variables
 
 
 def environment(server: Server, folder: Path) -> dict[str, str]:
