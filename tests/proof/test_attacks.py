@@ -15,6 +15,7 @@ from jobledger.infra import Ledger
 from jobledger.infra.errors import BrokenLedgerError, ForkedError, ProofError
 from jobledger.infra.postgres.connections import schema_of
 from jobledger.infra.proof.audit.audit import Audit, audit
+from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.signing.algorithms import COSIGNATURE
 from jobledger.infra.proof.signing.keys import last_signed_file
 from jobledger.infra.proof.signing.notes import Note, SigningKey
@@ -341,6 +342,26 @@ def test_a_restored_backup_is_found_and_nothing_more_is_signed(
         last_signed_file(Settings(), victim.origin).unlink()
         victim.ledger.seal()
         assert victim.found(handed_out) == [("rolled back", victim.size + 1)]
+
+
+def test_a_process_that_saw_more_forgets_it_after_a_restored_backup(
+    signing_in_background: None, victim: Victim, dsn: str
+) -> None:
+    tree = Tree()
+    with dumped(victim) as restore, victim.ledger.connection() as connection:
+        go_on(victim, dsn, 300)
+        victim.ledger.seal()
+        size = tree.standing(connection).size
+        for index in range(0, size, 100):
+            tree.prove_inclusion(connection, index, size)
+        restore()
+        go_on(victim, dsn, 1)
+        with pytest.raises(ForkedError):
+            victim.ledger.seal()
+        last_signed_file(Settings(), victim.origin).unlink()
+        victim.ledger.seal()
+        size = tree.standing(connection).size
+        assert tree.root(connection, size) == Tree().root(connection, size)
 
 
 @pytest.mark.parametrize(

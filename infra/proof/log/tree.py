@@ -78,6 +78,8 @@ class Tree:
     def __init__(self) -> None:
         self._lock = Lock()
         self._kept: OrderedDict[Place, Layers] = OrderedDict()
+        self._size = 0
+        """How large the log stood last."""
 
     def standing(self, connection: Connection) -> Standing:
         """How the log stands now."""
@@ -85,7 +87,14 @@ class Tree:
             row = connection.execute(READ_LOG).fetchone()
         if row is None:
             raise BrokenLedgerError("the log", 0, NO_ROW)
-        return Standing(*row)
+        standing = Standing(*row)
+        with self._lock:
+            if (
+                standing.size < self._size
+            ):  # A backup was restored: what was full may grow otherwise.
+                self._kept.clear()
+            self._size = standing.size
+        return standing
 
     def root(self, connection: Connection, size: int) -> bytes:
         """The root over the first `size` leaves."""
