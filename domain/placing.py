@@ -30,6 +30,7 @@ from jobledger.domain.events import Event, Placement
 from jobledger.domain.order import CONTRADICTED, Effect, effects
 from jobledger.domain.run_events import RUN_EVENTS
 from jobledger.domain.states import (
+    EVALUATION,
     EVALUATION_JOBS,
     GONE,
     NOTHING,
@@ -89,6 +90,8 @@ def late(report: Data, job: Placing, at: datetime | None, *, is_allowed: bool) -
 def _may_be_placed(found: Late, job: Placing) -> bool:
     """Whether it may have happened before something that is known, after the job was created."""
     event, at, last = found.event, found.at, job.last_effect
+    if event not in EVALUATION:  # Nobody can tell what it means.
+        return False
     enters = leads_to(event) is not None
     if last is None or job.create_time is None or not job.create_time <= at <= last:
         return False

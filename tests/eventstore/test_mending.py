@@ -246,6 +246,17 @@ def test_a_report_that_names_an_attempt_is_kept_whatever_else_it_says(type_: str
     assert rest == {}
 
 
+def test_a_late_report_that_cannot_be_read_is_kept_as_contradicted(ledger: Ledger) -> None:
+    ledger.create(NAME)
+    begun = ledger.started(NAME)
+    assert begun.create_time is not None
+    for at in (begun.create_time, datetime.now(UTC)):
+        unread = parse_report("RunStarted", {"run": "none"})
+        assert isinstance(unread, Unreadable)
+        kept = ledger.report(NAME, unread, occurred_time=at)
+        assert [event.type for event in kept.events] == ["Contradicted"]
+
+
 def test_nothing_personal_is_put_where_it_would_be_stored_in_the_clear() -> None:
     secret = {"@personal": {"subject": "user:ann", "value": "secret"}}
     for data in (
