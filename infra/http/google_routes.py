@@ -65,7 +65,8 @@ async def answer(server: ServerContext, scope: Scope, send: Send) -> None:
         raise
     shown = select(answered, parse_partial(fields)) if fields else answered
     content = await server.ledger.decrypt_json(encode(shown))
-    await send_json(send, 200, content, await _pruned(call, scope["path"]))
+    past = not AS_OF.isdisjoint(query)
+    await send_json(send, 200, content, await _pruned(call, scope["path"]) if past else None)
 
 
 async def _pruned(call: Call, path: str) -> list[tuple[bytes, bytes]]:
@@ -73,8 +74,6 @@ async def _pruned(call: Call, path: str) -> list[tuple[bytes, bytes]]:
 
     Google's messages have no field for it.
     """
-    if AS_OF.isdisjoint(call.query):
-        return []
     as_of, clock = await moment_of(call)
     _, _, name = path.strip("/").partition("/")
     before = (await call.ledger.moment(as_of, clock, name)).pruned_past

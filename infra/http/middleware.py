@@ -215,5 +215,6 @@ def _once(scope: Scope, body: bytes, receive: Receive) -> Receive:
 
 def _trace(headers: dict[bytes, bytes], state: dict[str, Any]) -> None:
     """The caller's trace, or one of our own for the log."""
-    header = headers.get(b"traceparent", b"").decode("latin-1")
-    state["trace_parent"], state["trace_id"] = trace_of(header)
+    header = headers.get(b"traceparent")
+    said = "" if header is None else header.decode("latin-1")
+    state["trace_parent"], state["trace_id"] = trace_of(said)

@@ -4,7 +4,6 @@ import asyncio
 import ipaddress
 import time
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -148,7 +147,8 @@ def is_loopback(host: str) -> bool:
 
 def trace_of(header: str) -> tuple[str | None, str]:
     """The trace that a `traceparent` header names, and its id; or an id of our own for the log."""
-    trace_parent = None
-    with suppress(InvalidFieldError):  # W3C Trace Context: one that cannot be read counts as none.
-        trace_parent = parse_trace_parent(header or None)
+    try:
+        trace_parent = parse_trace_parent(header) if header else None
+    except InvalidFieldError:  # W3C Trace Context: one that cannot be read counts as none.
+        trace_parent = None
     return trace_parent, trace_parent.split("-")[1] if trace_parent else f"{getrandbits(128):032x}"
