@@ -147,7 +147,7 @@ class Expired(Data):
     schema_number: ClassVar[int] = 2
 
     reason: str | None = None
-    lost: bool = False
+    lost: bool = Field(default=False, strict=True)
 
 
 class Retried(Data):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from jobledger.domain import errors as d
 from jobledger.domain.commands import ChangeConfig, ChangeLabels, CreateJob
 from jobledger.domain.data import Data, parse
 from jobledger.domain.errors import JobExistsError, JobNotFoundError, LedgerError
@@ -13,21 +14,20 @@ from jobledger.domain.leases import lost, lost_time
 from jobledger.domain.reports import parse_report, storable
 from jobledger.domain.running import ENDINGS, RunRecord
 from jobledger.domain.states import TERMINAL, WAITING
-from jobledger.infra import errors as e
 from jobledger.infra.read.store import Store
 
 if TYPE_CHECKING:
     from jobledger.domain.job import Job
 
-TROUBLE: Final = (
-    e.LedgerUnavailableError,
-    e.StorageFullError,
-    e.SchemaError,
-    e.BrokenLedgerError,
-    e.OverloadedError,
-    e.DeadlineExceededError,
+REFUSALS: Final = (
+    d.InvalidFieldError,
+    d.JobNotFoundError,
+    d.JobExistsError,
+    d.IllegalTransitionError,
+    d.EtagMismatchError,
+    d.RequestReusedError,
 )
-"""What keeps anything from being recorded just now; other errors are about the run."""
+"""Errors about what a run reports; all others are about the ledger, which may take it later."""
 
 
 class BusyError(LedgerError):
@@ -40,7 +40,7 @@ class BusyError(LedgerError):
 
 def is_refusal(error: Exception) -> bool:
     """Whether recording would fail again, at any time: it is about the run and not about the ledger."""
-    return isinstance(error, LedgerError) and not isinstance(error, (*TROUBLE, BusyError))
+    return isinstance(error, REFUSALS)
 
 
 class Delivery:

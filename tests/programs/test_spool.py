@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jobledger.domain.errors import LedgerError
 from jobledger.domain.running import Destination, RunRecord, RunReport
 from jobledger.domain.states import JobState as S
-from jobledger.infra import Ledger
+from jobledger.infra import Ledger, errors
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.programs import spool as spools
+from jobledger.infra.programs.delivery import is_refusal
 from jobledger.infra.programs.sending import Sender
 from jobledger.infra.programs.spool import RunFile, Spool, SpoolFullError
 
@@ -196,3 +198,13 @@ def test_a_sender_stops_when_it_is_told_to(
     spool.keep(record("projects/p/jobs/j", 0, END))
     assert Sender(ledger, spool, HERE, "p").send(goes_on=stops).sent == []
     assert len(spool.paths()) == 1
+
+
+ERRORS_OF_THE_LEDGER = [
+    cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, LedgerError)
+]
+
+
+@pytest.mark.parametrize("cls", ERRORS_OF_THE_LEDGER, ids=lambda cls: cls.__name__)
+def test_no_trouble_of_the_ledger_sets_a_run_aside(cls: type[LedgerError]) -> None:
+    assert not is_refusal(cls.__new__(cls))
