@@ -51,6 +51,14 @@ def parse_labels(labels: Mapping[str, str]) -> dict[str, str]:
     return dict(labels)
 
 
+def parse_pair(text: str) -> tuple[str, str]:
+    """The key and the value of a label written `K=V`; raises InvalidFieldError without a `=`."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidFieldError("label", f"{text!r} is not K=V, such as team=vision")
+    return key, value
+
+
 def parse_google_labels(labels: Mapping[str, str]) -> dict[str, str]:
     """The labels, if Vertex AI takes them; raises InvalidFieldError otherwise."""
     _check_count(labels)

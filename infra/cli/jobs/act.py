@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.job import Job
+from jobledger.domain.values.labels import parse_pair
 from jobledger.infra.cli.context import OUT, JobName, Json, print_json, target
 from jobledger.infra.eventstore.json_view import job_json
 from jobledger.infra.programs.users import user_name
@@ -83,7 +84,7 @@ def labels(
     context: typer.Context, name: JobName, pairs: Labels, actor: Actor = None, json: Json = False
 ) -> None:
     """Set labels of a job, or take them away; its other labels stay."""
-    given = dict(map(_pair, pairs))
+    given = dict(map(parse_pair, pairs))
 
     def change(ledger: Ledger, job: str) -> Job:
         now = ledger.get(job)
@@ -130,10 +131,3 @@ def _act(
 
 def _by(actor: str | None) -> str:
     return user_name() if actor is None else actor
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise InvalidFieldError("label", f"{text!r} is not K=V")
-    return key, value

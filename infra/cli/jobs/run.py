@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.values.labels import google_key, google_value, parse_labels
+from jobledger.domain.values.labels import google_key, google_value, parse_labels, parse_pair
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.cli.given import Given
 from jobledger.infra.cli.jobs.child import Command, run_as_job, warn
@@ -31,7 +31,7 @@ class Runner:
     def __init__(self, given: Given, options: RunOptions) -> None:
         """Raises InvalidFieldError for a name or labels that are not right."""
         self._options = options
-        self._labels = parse_labels(dict(_label(text) for text in options.labels))
+        self._labels = parse_labels(dict(parse_pair(text) for text in options.labels))
         made_up = f"run_{datetime.now(UTC):%Y%m%dT%H%M%S}_{uuid4().hex[:6]}"
         self._name = _name(given, options.name or made_up)
         self._opening = _opening(given)
@@ -126,10 +126,3 @@ def _say_how_google_shows(labels: Mapping[str, str]) -> None:
                 f"label {key}={value}: Google's APIs, which take lowercase letters, digits, _ and -"
                 f" only, show it as {shown[0]}={shown[1]}"
             )
-
-
-def _label(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise InvalidFieldError("label", f"{text!r} is not K=V")
-    return key, value

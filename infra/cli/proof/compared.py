@@ -46,11 +46,11 @@ class Compared(NamedTuple):
 def compare_file(made: Receipt, file: Path) -> Compared:
     """Holds the file's event against a receipt that was verified.
 
-    Raises ProofError where they differ in anything, or the event is not in the file, and
-    InputError for a file that shows what no export does.
+    Raises ProofError where they differ in anything, where the event is not in the file, and for a
+    file that no export wrote; InputError where there is no such file.
     """
     name, version = made.entry.name, made.entry.version
-    events = _history_of(file, name, exact=True).events
+    events = _history_of(file, name).events
     event = next((each for each in events if each.version == version), None)
     if event is None:
         raise ProofError("receipt", f"{file} has no version {version} of {name}")
@@ -58,10 +58,10 @@ def compare_file(made: Receipt, file: Path) -> Compared:
     return Compared(file, event, [e.version for e in events if e.version != version])
 
 
-def _history_of(file: Path, name: str, *, exact: bool) -> History:
+def _history_of(file: Path, name: str) -> History:
     """The job's history in the file; raises ProofError for what no export of the job writes."""
     try:
-        return open_history(file, name, exact=exact)
+        return open_history(file, name, exact=True)
     except InputError as error:
         if not file.is_file():
             raise
