@@ -4,10 +4,16 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: the nearest known name, or all of them; empty where none is known."""
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like `name`, or None if none is alike; case does not matter."""
     names = {each.lower(): each for each in known}
     near = get_close_matches(name.lower(), names, n=1, cutoff=0.7)
-    if near:
-        return f"; did you mean {names[near[0]]}?"
-    return f"; it is one of {', '.join(names.values())}" if names else ""
+    return names[near[0]] if near else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of an error message: the nearest known name, or all of them; empty if none is known."""
+    names = list(known)
+    if near := nearest(name, names):
+        return f"; did you mean {near}?"
+    return f"; it is one of {', '.join(names)}" if names else ""

@@ -73,6 +73,7 @@ def print_documents(documents: Iterable[JsonObject], form: Form, columns: Sequen
             writer.writerow(columns)
             for document in documents:
                 writer.writerow(as_text(_text(_find(document, field))) for field in columns)
+                sys.stdout.flush()  # A feed may never end.
         case Form.TABLE:
             rows = [[one_line(_text(_find(d, field))) for field in columns] for d in documents]
             OUT.print_long(align(columns, rows))

@@ -33,14 +33,24 @@ def server_dsn(home: Path) -> str:
     LedgerUnavailableError if it cannot be started or the wheel is not installed.
     """
     data, wheel = data_folder(home), import_wheel()
+    _make_folder(data)
     try:
-        # Made here, for the wheel fails where several processes make it at once.
-        data.mkdir(parents=True, exist_ok=True)
         with _privacy_kept(data, wheel):
             return _started(data)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         raise LedgerUnavailableError(
             f"the embedded server under {home} did not start: {error}; {_last_words(data)}"
+        ) from None
+
+
+def _make_folder(data: Path) -> None:
+    """Makes the folder, because the wheel fails if several processes make it at once."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LedgerUnavailableError(
+            f"the embedded server cannot keep its data in {data}: {error.strerror};"
+            " set JOBLEDGER_HOME to a folder of yours, or JOBLEDGER_DSN to a server of yours"
         ) from None
 
 
@@ -71,7 +81,6 @@ def _started(data: Path) -> str:
 
     deadline = time.monotonic() + PATIENCE
     known = PrivateServer._instances.get(data)  # noqa: SLF001 - as the wheel's get_server
-    data.mkdir(exist_ok=True)
     while True:
         try:
             uri: str = (known or PrivateServer(data)).get_uri()

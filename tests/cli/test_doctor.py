@@ -159,6 +159,16 @@ def test_a_home_that_cannot_be_written_to(examined: Cli) -> None:
     assert "JOBLEDGER_HOME" in found["disk"][0]["remedy"]
 
 
+def test_folders_that_cannot_be_made_say_which_variable_to_set(examined: Cli) -> None:
+    examined.environment |= {"JOBLEDGER_HOME": "/dev/null/home"}
+    assert "JOBLEDGER_SPOOL" in examine(examined)["spool"][0]["remedy"]
+    del examined.environment["JOBLEDGER_DSN"]
+    done = examined.run("list")
+    assert done.returncode == 5
+    assert "cannot keep its data in /dev/null/home/postgres: Not a directory" in done.stderr
+    assert "set JOBLEDGER_HOME to a folder of yours" in done.stderr
+
+
 @pytest.fixture
 def stranger() -> Iterator[int]:
     """A port where something listens that is none of ours."""

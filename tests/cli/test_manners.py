@@ -11,6 +11,7 @@ import sys
 import traceback
 from dataclasses import fields
 from datetime import UTC, datetime
+from pathlib import Path
 
 import jobledger
 import pytest
@@ -132,6 +133,41 @@ def test_a_list_has_five_forms(cli: Cli, ledger: Ledger) -> None:
     ids = [job["name"].rpartition("/")[2] for job in jobs]
     assert [line.split()[0] for line in cli("list").splitlines()[1:]] == ids
     assert jobs[0]["name"] in cli("list", "--wide")
+
+
+LISTING = (
+    ("list",), ("history", "x"), ("show", "x"), ("blame", "x"), ("events",), ("count",),
+    ("spool", "list"), ("token", "list"), ("settings",), ("doctor",),
+)  # fmt: skip
+"""Commands whose output has rows."""
+
+
+@pytest.mark.parametrize("command", LISTING, ids=" ".join)
+def test_rows_are_the_same_in_every_form(
+    cli: Cli, ledger: Ledger, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    cli.environment["JOBLEDGER_SPOOL"] = str(tmp_path)
+    (tmp_path / "1_broken.jsonl").write_text("{")
+    ledger.create("projects/p/jobs/x", {"team": "a"}, {"note": "one, two\tthree"})
+    cli("token", "create", "--role", "reader")
+
+    rows = [json.loads(line) for line in cli.run(*command, "--format", "jsonl").stdout.splitlines()]
+    assert rows
+    whole = json.loads(cli.run(*command, "--format", "json").stdout)
+    if isinstance(whole, list):
+        assert whole == rows
+    for form, dialect in (("csv", "excel"), ("tsv", "excel-tab")):
+        printed = cli.run(*command, "--format", form).stdout
+        found = [*csv.DictReader(io.StringIO(printed), dialect=dialect)]
+        assert len(found) == len(rows)
+        first = next(iter(found[0]))
+        assert [row[first] for row in found] == [str(row[first]) for row in rows]
+
+
+def test_a_feed_that_never_ends_has_only_forms_of_lines(cli: Cli) -> None:
+    done = cli.run("events", "--follow", "--format", "table")
+    assert done.returncode == 2
+    assert "--follow never ends; use jsonl, csv or tsv" in done.stderr
 
 
 JOBS = st.builds(

@@ -138,7 +138,7 @@ def test_what_can_be_neither_recorded_nor_spooled_is_said_to_be_lost(
     away = {"JOBLEDGER_DSN": "host=127.0.0.1 port=1", "JOBLEDGER_SPOOL": str(tmp_path / "file/x")}
     done = run(cli, "echo", "out", **away)
     assert (done.returncode, done.stdout) == (0, "out\n")
-    assert "it is lost, for it could not be spooled either" in done.stderr
+    assert "it is lost, because it could not be spooled" in done.stderr
     # A spool that cannot be written to keeps nothing from being recorded.
     done = run(cli, "true", JOBLEDGER_SPOOL=str(tmp_path / "file/x"))
     assert (done.returncode, done.stderr) == (0, "")

@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
-import re
-import select
-import struct
-import subprocess
-import termios
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -23,10 +13,10 @@ from jobledger.infra.history.replay import parse_hypothesis, replay_job
 
 from tests.cli.test_cli import EVENT_KEYS, JOB_KEYS
 from tests.command_line import Cli
+from tests.terminals import terminal
 
 NAME = "projects/p/jobs/x"
 AT = datetime(2026, 6, 1, tzinfo=UTC)
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @pytest.fixture
@@ -140,46 +130,6 @@ def test_a_hypothesis_is_told_of_in_the_error(ledger: Ledger) -> None:
     assert caught.value.field == "with"
     with pytest.raises(JobNotFoundError):
         replay_job(ledger.reader, NAME, ledger.moment())
-
-
-class Terminal:
-    """A pseudo-terminal that a command runs in, its screen as the text written last."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self.text = ""
-
-    def press(self, keys: str, until: str) -> str:
-        """What is written after those keys, once this is among it."""
-        self.text = ""
-        os.write(self._fd, keys.encode())
-        return self.wait(until)
-
-    def wait(self, until: str) -> str:
-        deadline = time.monotonic() + 30
-        while until not in self.text:
-            assert time.monotonic() < deadline, f"{until!r} is not in {self.text!r}"
-            if select.select([self._fd], [], [], 0.1)[0]:
-                self.text += _CONTROL.sub("", os.read(self._fd, 65_536).decode(errors="replace"))
-        return self.text
-
-
-@contextmanager
-def terminal(cli: Cli, *arguments: str) -> Iterator[tuple[Terminal, subprocess.Popen[bytes]]]:
-    outer, inner = pty.openpty()
-    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    environment = {k: v for k, v in cli.environment.items() if k not in {"COLUMNS", "LINES"}}
-    process = subprocess.Popen(
-        [*cli.command, *arguments], env=environment | {"TERM": "xterm"},
-        stdin=inner, stdout=inner, stderr=inner, start_new_session=True,
-    )  # fmt: skip
-    os.close(inner)
-    try:
-        yield Terminal(outer), process
-    finally:
-        process.kill()
-        process.wait()
-        os.close(outer)
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ from jobledger.infra.cli.diagnosis.database import (
 from jobledger.infra.cli.diagnosis.log import check_checkpoint, check_keys
 from jobledger.infra.cli.diagnosis.machine import PORTS, check_disk, check_port, check_spool
 from jobledger.infra.cli.diagnosis.variables import check_settings, read_settings
+from jobledger.infra.cli.forms import Form, FormOption, print_documents
 from jobledger.infra.postgres.connections import Connection, conninfo, schema_of
 from jobledger.infra.postgres.embedded import server_dsn
 from jobledger.infra.settings import Settings
@@ -32,18 +33,21 @@ NEEDS_SCHEMA: Final = ("grants", "keys", "checkpoint")
 NAME_WIDTH: Final = 10
 
 
-def doctor(context: typer.Context, json: Json = False) -> None:
+def doctor(context: typer.Context, format_: FormOption = Form.TABLE, json: Json = False) -> None:
     """Check settings, server, schema, grants, clock, keys, checkpoint, spool, disk and ports; exits 1 if one is wrong.
 
     Says of each what was found, and of a problem what to do about it.
     """
     checks = list(examine(target(context)))
     is_well = all(check.status is not Status.PROBLEM for check in checks)
-    if json:
-        print_json({"ok": is_well, "checks": [check._asdict() for check in checks]})
-    else:
+    documents = [check._asdict() for check in checks]
+    if json or format_ is Form.JSON:
+        print_json({"ok": is_well, "checks": documents})
+    elif format_ is Form.TABLE:
         for check in checks:
             _print(check)
+    else:
+        print_documents(documents, format_, Check._fields)
     if not is_well:
         raise typer.Exit(1)
 

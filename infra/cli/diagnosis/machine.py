@@ -26,9 +26,23 @@ def check_spool() -> Check:
         waiting = sum(1 for file in folder.rglob("*") if _is_run(file)) if folder.is_dir() else 0
     except OSError as error:
         return problem("spool", f"{folder} cannot be read: {error.strerror}", "make it readable")
+    if not _can_write(folder):
+        return problem(
+            "spool", f"{folder} cannot be written to", "set JOBLEDGER_SPOOL to a folder of yours"
+        )
     if waiting:
         return problem("spool", f"{waiting} files in {folder}", "jobledger spool send")
     return ok("spool", f"nothing waits in {folder}")
+
+
+def _can_write(folder: Path) -> bool:
+    """Whether files can be made in a folder, or the folder itself if it does not exist."""
+    return os.access(_nearest(folder), os.W_OK | os.X_OK)
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    return next(each for each in (folder, *folder.absolute().parents) if os.path.exists(each))  # noqa: PTH110 - Path.exists raises if a folder above cannot be entered
 
 
 def _is_run(file: Path) -> bool:
@@ -38,13 +52,13 @@ def _is_run(file: Path) -> bool:
 def check_disk(settings: Settings) -> Check:
     """Whether the folder of keys and of the embedded server can be written to, and has room."""
     home = settings.home.expanduser()
-    there = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
+    there = _nearest(home)
     try:
         free = shutil.disk_usage(there).free
     except OSError as error:
         return problem("disk", f"{there}: {error.strerror}", "set JOBLEDGER_HOME to another folder")
     detail = f"{free / 1024**3:.1f} GiB free for {home}"
-    if not os.access(there, os.W_OK | os.X_OK):
+    if not _can_write(home):
         return problem(
             "disk", f"{there} cannot be written to", "set JOBLEDGER_HOME to a folder of yours"
         )

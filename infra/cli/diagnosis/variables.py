@@ -1,11 +1,11 @@
 """Checks of the settings: each variable is known, and its value can be read."""
 
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from typing import Final
 
 from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.domain.values.names import parse_name
+from jobledger.domain.values.nearest import nearest
 from jobledger.infra.cli.diagnosis.check import Check, ok, problem
 from jobledger.infra.evaluation.runs.mail import Mailer
 from jobledger.infra.evaluation.runs.scheduler import RULES
@@ -35,8 +35,8 @@ def check_settings(settings: Settings, ledger: str, project: str) -> Iterator[Ch
 
 def _unknown() -> Iterator[Check]:
     for name in unknown_variables():
-        close = get_close_matches(name.upper(), [f"JOBLEDGER_{known}" for known in VARIABLES], 1)
-        remedy = f"set {close[0]} instead" if close else "unset it"
+        close = nearest(name, [f"JOBLEDGER_{known}" for known in VARIABLES])
+        remedy = f"set {close} instead" if close else "unset it"
         yield problem(
             NAME,
             f"{name} is not a variable of jobledger",

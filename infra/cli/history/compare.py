@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from jobledger.domain.errors import InvalidFieldError
@@ -17,6 +17,7 @@ from jobledger.infra.cli.context import (
     print_moment,
     target,
 )
+from jobledger.infra.cli.forms import Form, FormOption, print_documents
 from jobledger.infra.cli.history import changes
 from jobledger.infra.eventstore.json_view import moment_json
 from jobledger.infra.history.bisect import beginning, bisect_count, bisect_job
@@ -27,6 +28,11 @@ from jobledger.infra.history.timeline import Span, job_as_of, moment_of, ordered
 from jobledger.infra.ledger import Ledger
 from rich.text import Text
 
+BLAMED_FIELDS: Final = (
+    "field", "value", "event.version", "event.type", "event.occurredTime", "event.recordedTime",
+    "event.actor", "event.requestId",
+)  # fmt: skip
+"""The columns of `blame` as csv and tsv."""
 From = Annotated[
     str | None,
     typer.Option("--from", metavar="TIME|vN|@POSITION", help="The earlier moment."),
@@ -109,17 +115,21 @@ def blame(
     name: JobName,
     as_of: AsOf = None,
     clock: OnClock = None,
+    format_: FormOption = Form.TABLE,
     json: Json = False,
 ) -> None:
     """Show for each field of a job which event set it, when, who, and by which request."""
     with _job_at(context, name, as_of, clock) as (ledger, job, moment):
         fields = blame_job(ledger.reader, job, moment)
-    if json:
-        said = {"name": job, "fields": [blamed.json() for blamed in fields]}
-        print_json(moment_json(moment) | said)
+    documents = [blamed.json() for blamed in fields]
+    if json or format_ is Form.JSON:
+        print_json(moment_json(moment) | {"name": job, "fields": documents})
         return
     print_moment(moment)
-    OUT.print(changes.blame_table(fields))
+    if format_ is Form.TABLE:
+        OUT.print(changes.blame_table(fields))
+    else:
+        print_documents(documents, format_, BLAMED_FIELDS)
 
 
 def bisect(

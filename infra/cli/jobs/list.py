@@ -54,6 +54,8 @@ class Look(NamedTuple):
     project: str
     columns: list[str] | None
     wide: bool
+    is_paged: bool = True
+    """Whether a table longer than the terminal goes to the pager."""
 
 
 def list_jobs(
@@ -85,7 +87,7 @@ def list_jobs(
     """List jobs, newest first, as they are or were."""
     aim = target(context)
     form = Form.JSON if json else format_
-    look = Look(form, aim.project, parse_columns(columns, FIELDS), wide)
+    look = Look(form, aim.project, parse_columns(columns, FIELDS), wide, not watch)
     with aim.read() as reader:
         if page_size is not None or page_token:
             page = reader.page(
@@ -150,4 +152,8 @@ def _print_table(jobs: Sequence[Job], look: Look) -> None:
         return
     from jobledger.infra.cli.tables import jobs_table
 
-    OUT.print_long(jobs_table(jobs, look.project, OUT.width, wide=look.wide))
+    table = jobs_table(jobs, look.project, OUT.width, wide=look.wide)
+    if look.is_paged:
+        OUT.print_long(table)
+    else:
+        OUT.print(table)

@@ -36,7 +36,7 @@ def failure_text(error: Exception) -> str:
 
 def _kept(reporter: Reporter) -> str:
     if reporter.spool_failure is not None:
-        return f"it is lost, for it could not be spooled either ({failure_text(reporter.spool_failure)})"
+        return f"it is lost, because it could not be spooled ({failure_text(reporter.spool_failure)}); set JOBLEDGER_SPOOL to a folder of yours"
     if reporter.refused is not None:
         return f"it is kept in {reporter.refused}"
     where = "" if reporter.file is None else f" in {reporter.file.path.parent}"

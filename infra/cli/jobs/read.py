@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.moments import Moment
 from jobledger.infra.cli.context import (
     OUT,
@@ -14,7 +15,6 @@ from jobledger.infra.cli.context import (
     OnClock,
     aside,
     print_json,
-    print_json_lines,
     print_moment,
     target,
 )
@@ -77,6 +77,7 @@ def show(
     as_of: AsOf = None,
     clock: OnClock = None,
     from_: From = None,
+    format_: FormOption = Form.TABLE,
     json: Json = False,
 ) -> None:
     """Show one job as it is, or was; in JSON, what it was as of, too."""
@@ -91,13 +92,17 @@ def show(
             job = reader.decrypted(reader.get(job_name, as_of=moment))
     if moment is not None:
         print_moment(moment)
-    if json:
+    document = job_json(job)
+    if json or format_ is Form.JSON:
         asked = moment if as_of or clock else None
-        print_json(job_json(job) | (moment_json(asked) if asked else {}))
+        print_json(document | (moment_json(asked) if asked else {}))
+        return
+    if format_ is not Form.TABLE:
+        print_documents([document], format_, [*document])
         return
     from jobledger.infra.cli.tables import fields_table
 
-    OUT.print(fields_table(job_json(job)))
+    OUT.print(fields_table(document))
 
 
 EVENT_FIELDS: Final = (
@@ -153,14 +158,21 @@ def events(
     context: typer.Context,
     after: Annotated[int, typer.Option(min=0, help="Begin after this position.")] = 0,
     follow: Annotated[bool, typer.Option("--follow", help="Wait for more.")] = False,
-    json: Json = True,
+    format_: FormOption = Form.JSONL,
+    json: Annotated[
+        bool, typer.Option("--json", help="As without it: one JSON document a line.")
+    ] = False,
 ) -> None:
     """Print the ledger's events in their order, one JSON document a line."""
-    assert json  # There is no other form.
+    form = Form.JSONL if json else format_
+    if follow and form in (Form.TABLE, Form.JSON):
+        raise InvalidFieldError(
+            "format", f"{form} needs all events, and --follow never ends; use jsonl, csv or tsv"
+        )
     with target(context).read() as reader:
         reader.check_reached(after)
         if pruned := reader.pruned(after, reader.size()):
             count = sum(last - first + 1 for first, last in pruned)
             aside(f"{count} events were pruned, and are missing here")
         feed = map(reader.decrypted, reader.events(after, follow=follow))
-        print_json_lines(map(event_json, feed))
+        print_documents(map(event_json, feed), form, EVENT_FIELDS)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from jobledger.domain.running import RunRecord
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.cli.context import ERR, OUT, Json, print_json, say, target
+from jobledger.infra.cli.forms import Form, FormOption, print_documents
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.programs.run_store import destination
 from jobledger.infra.programs.sending import Sender
@@ -19,17 +20,21 @@ from rich.text import Text
 if TYPE_CHECKING:
     from pathlib import Path
 
+FIELDS: Final = ("file", "state", "name", "time", "reports", "server", "ledger", "why")
+"""The fields of a spooled run in JSON."""
+
 spool = typer.Typer(no_args_is_help=True, help="Runs that are not recorded yet: list or send them.")
 
 
 @spool.command("list")
-def list_spooled(json: Json = False) -> None:
+def list_spooled(format_: FormOption = Form.TABLE, json: Json = False) -> None:
     """List the runs in this machine's spool, oldest first: waiting, running now, or refused."""
     folder = Spool(spool_folder())
     found = [_shown(path, refused=False) for path in folder.paths()]
     found += [_shown(path, refused=True) for path in folder.paths(refused=True)]
-    if json:
-        print_json(found)
+    form = Form.JSON if json else format_
+    if form is not Form.TABLE:
+        print_documents(found, form, FIELDS)
     elif found:
         OUT.print(_table(found))
     else:

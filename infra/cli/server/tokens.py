@@ -11,7 +11,8 @@ import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.access.tokens import Role, Token, Tokens
-from jobledger.infra.cli.context import ERR, OUT, Json, print_json, say, target
+from jobledger.infra.cli.context import ERR, OUT, Json, say, target
+from jobledger.infra.cli.forms import Form, FormOption, print_documents
 from jobledger.infra.cli.tables import short
 from jobledger.infra.errors import UnauthenticatedError
 from jobledger.infra.eventstore.json_view import time_text
@@ -19,6 +20,10 @@ from rich.table import Table
 from rich.text import Text
 
 token = typer.Typer(no_args_is_help=True, help="Let others in: tokens for the server.")
+FIELDS: Final = (
+    "name", "role", "project", "state", "createTime", "createdBy", "expireTime", "revokeTime",
+)  # fmt: skip
+"""The fields of a token in JSON."""
 _LENGTH: Final = re.compile(r"(?P<count>[1-9]\d{0,8})(?P<unit>[smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -61,15 +66,18 @@ def create(
 
 
 @token.command("list")
-def list_tokens(context: typer.Context, json: Json = False) -> None:
+def list_tokens(
+    context: typer.Context, format_: FormOption = Form.TABLE, json: Json = False
+) -> None:
     """List all tokens there ever were, without their secrets, oldest first."""
     now = datetime.now(UTC)
     with _tokens(context) as tokens:
         found = tokens.list()
-    if json:
-        print_json([token_json(one, now) for one in found])
-    else:
+    form = Form.JSON if json else format_
+    if form is Form.TABLE:
         OUT.print(_table(found, now))
+    else:
+        print_documents([token_json(one, now) for one in found], form, FIELDS)
 
 
 @token.command()
