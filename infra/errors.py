@@ -6,6 +6,7 @@ LedgerError (domain)
 │   └── LoginRefusedError    the server refuses the user, the password or the database: reason
 ├── StorageFullError         the server has no room; nothing of this was recorded
 ├── ServerInUseError         the embedded server is not stopped while others use it: users
+├── LedgerBusyError          another session does this already, or holds what it takes: what, why, holder
 ├── MissingGrantError        the database user lacks a right on the ledger: reason
 ├── SchemaError              the ledger in the database is not one this program can use: ledger
 │   └── LedgerNotFoundError  there is no such ledger: ledger, others
@@ -86,6 +87,20 @@ class ServerInUseError(LedgerError):
         self.users = tuple(users)
         who = ", ".join(map(str, users)) or "which are not known"
         super().__init__(f"the server is used by processes: {who}; end them, or stop with --force")
+
+
+class LedgerBusyError(LedgerError):
+    """Another session does this already, or holds what it takes; nothing was changed.
+
+    `what` was asked for, `why` it was refused, and `holder` is the other session, in words.
+    """
+
+    def __init__(self, what: str, why: str, holder: str = "") -> None:
+        self.what = what
+        self.why = why
+        self.holder = holder
+        by = f": {holder}" if holder else ""
+        super().__init__(f"{what}: {why}{by}; try again when that has ended")
 
 
 class SchemaError(LedgerError):

@@ -33,6 +33,7 @@ EXIT_CODES: Final[dict[type[LedgerError], int]] = {
     infra.MissingGrantError: REFUSED,
     infra.ServerInUseError: REFUSED,
     infra.StorageFullError: REFUSED,
+    infra.LedgerBusyError: REFUSED,
     infra.SchemaError: REFUSED,
     infra.LedgerNotFoundError: NOT_FOUND,
     infra.BrokenLedgerError: NO,

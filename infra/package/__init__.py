@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from jobledger.infra.errors import ForeignRequestError as ForeignRequestError
     from jobledger.infra.errors import ForkedError as ForkedError
     from jobledger.infra.errors import InputError as InputError
+    from jobledger.infra.errors import LedgerBusyError as LedgerBusyError
     from jobledger.infra.errors import LedgerClosedError as LedgerClosedError
     from jobledger.infra.errors import LedgerNotFoundError as LedgerNotFoundError
     from jobledger.infra.errors import LedgerUnavailableError as LedgerUnavailableError
@@ -96,7 +97,7 @@ _MODULES = {
     "jobledger.domain.states": "JobState",
     "jobledger.infra.analytics.analysis": "Analysis",
     "jobledger.infra.async_ledger": "AsyncLedger",
-    "jobledger.infra.errors": "BrokenLedgerError DeadlineExceededError FileAccessError ForeignRequestError ForkedError InputError LedgerClosedError LedgerNotFoundError LedgerUnavailableError LoginRefusedError MissingGrantError OverloadedError OwnerNeededError PermissionDeniedError ProofError SchemaError ServerInUseError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
+    "jobledger.infra.errors": "BrokenLedgerError DeadlineExceededError FileAccessError ForeignRequestError ForkedError InputError LedgerBusyError LedgerClosedError LedgerNotFoundError LedgerUnavailableError LoginRefusedError MissingGrantError OverloadedError OwnerNeededError PermissionDeniedError ProofError SchemaError ServerInUseError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
     "jobledger.infra.evaluation.errors": "AnsweredTwiceError EnoughAnswersError TaskClosedError TaskNotFoundError",
     "jobledger.infra.evaluation.samples.recording": "Prediction Sampled TruthOutcome",
     "jobledger.infra.eventstore.stored_event": "RecordedEvent",

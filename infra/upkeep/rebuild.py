@@ -1,17 +1,29 @@
 """Makes a projection again from nothing, beside the live one, and swaps it in while writers go on."""
 
+import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
+from jobledger.infra.errors import LedgerBusyError
 from jobledger.infra.eventstore.commit.appender import LOCK_HEAD
 from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.upkeep.rebuild_lock import only_rebuild, readers_of
 from jobledger.projections.catalogue import Projection
+from psycopg.errors import LockNotAvailable
 from psycopg.sql import SQL, Identifier, Literal
 
 CHUNK: Final = 100_000
 """Positions folded in one statement."""
+LOCK_TIMEOUT_MILLISECONDS: Final = 250
+"""How long one attempt to swap the tables waits for a lock; writers wait behind it."""
+MAX_LOCKED_EVENTS: Final = 2_000
+"""Events that may be left to fold while writers wait; if there are more, they are folded first."""
+FIRST_PAUSE_SECONDS: Final = 0.25
+LONGEST_PAUSE_SECONDS: Final = 5.0
+SWAP_TIMEOUT_SECONDS: Final = 3_600.0
+"""How long to wait for those who read the live rows in a long transaction."""
 
 READ_RIGHTS: Final = sql.load(__package__, "read_rights")
 WRITE_FOLLOWED: Final = sql.load(__package__, "write_followed")
@@ -20,36 +32,26 @@ Progress = Callable[[int, int], object]
 
 
 def rebuild(
-    connection: Connection, projection: Projection, progress: Progress = lambda done, size: None
+    connection: Connection,
+    projection: Projection,
+    progress: Progress = lambda done, size: None,
+    *,
+    swap_timeout: float = SWAP_TIMEOUT_SECONDS,
 ) -> int:
     """Folds all events into new rows and puts them in the place of the live ones; returns how many events.
 
-    Writers are kept out only while the last few events are folded and the tables change places.
+    Writers wait only while the last few events are folded and the tables change places. If a long
+    transaction reads the live rows, the swap is tried again, for `swap_timeout` seconds at most.
+    Raises LedgerBusyError if another session rebuilds this ledger, or if the swap takes too long;
+    nothing has changed then.
     """
-    with translated(), connection.transaction():
-        live = str(connection.execute("SELECT current_schema()").fetchone()[0])  # type: ignore[index]
-        beside = f"{live}_rebuild"
-        connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(beside)))
-        connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(beside)))
-        look_in(connection, beside, live)
-        connection.execute("SET work_mem = '256MB'")  # One sort of a whole chunk, in memory.
-        connection.execute(projection.schema)
-    try:
-        done = fold(connection, projection, 0, _size(connection), progress)
-        with translated(), connection.transaction():
-            connection.execute(LOCK_HEAD)
-            done = fold(connection, projection, done, _size(connection), progress)
-            if projection.follows:
-                # Before the tables are taken: who follows locks in this order, too.
-                connection.execute(WRITE_FOLLOWED, (done, projection.name))
-            for table in projection.tables:
-                _swap(connection, table, beside, live)
-    finally:
-        with translated():
-            look_in(connection, live)
-            connection.execute("RESET work_mem")
-            connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(beside)))
-    return done
+    live = _schema(connection)
+    with only_rebuild(connection, live) as beside:
+        try:
+            _make_beside(connection, projection, beside, live)
+            return _fold_and_swap(connection, projection, beside, live, progress, swap_timeout)
+        finally:
+            _drop_beside(connection, beside, live)
 
 
 def fold(
@@ -66,6 +68,91 @@ def fold(
     return done
 
 
+def look_in(connection: Connection, *schemas: str) -> None:
+    """Makes unqualified names mean what is in the first of these schemas that has it."""
+    path = SQL(", ").join(Literal(schema) for schema in schemas)
+    connection.execute(SQL("SET search_path = {}").format(path))
+
+
+def _make_beside(connection: Connection, projection: Projection, beside: str, live: str) -> None:
+    """Makes the schema with the empty new tables; one that a killed rebuild left is dropped."""
+    with translated(), connection.transaction():
+        connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(beside)))
+        connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(beside)))
+        look_in(connection, beside, live)
+        connection.execute("SET work_mem = '256MB'")  # One sort of a whole chunk, in memory.
+        connection.execute(projection.schema)
+
+
+def _drop_beside(connection: Connection, beside: str, live: str) -> None:
+    """Leaves nothing behind; if the connection is gone, the next rebuild does so."""
+    if connection.closed:
+        return
+    with translated():
+        look_in(connection, live)
+        connection.execute("RESET work_mem")
+        connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(beside)))
+
+
+def _fold_and_swap(
+    connection: Connection,
+    projection: Projection,
+    beside: str,
+    live: str,
+    progress: Progress,
+    swap_timeout: float,
+) -> int:
+    """Folds until few events are left, then tries to swap; again until it succeeds."""
+    done = fold(connection, projection, 0, _size(connection), progress)
+    for table in projection.tables:
+        with translated():
+            connection.execute(SQL("ANALYZE {}").format(Identifier(beside, table)))
+    deadline, pause = time.monotonic() + swap_timeout, FIRST_PAUSE_SECONDS
+    while True:
+        done = fold(connection, projection, done, _size(connection), progress)
+        try:
+            swapped = _try_swap(connection, projection, beside, live, done, progress)
+        except LockNotAvailable:
+            swapped = None
+        if swapped is not None:
+            return swapped
+        if time.monotonic() > deadline:
+            why = f"its rows could not be replaced within {swap_timeout:g} s"
+            raise LedgerBusyError(f"rebuild of {projection.name}", why, _readers(connection, live))
+        time.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+def _try_swap(
+    connection: Connection,
+    projection: Projection,
+    beside: str,
+    live: str,
+    done: int,
+    progress: Progress,
+) -> int | None:
+    """One attempt, in one transaction; None if writers were too far ahead.
+
+    Raises LockNotAvailable if somebody held one of the locks for too long.
+    """
+    with connection.transaction():
+        connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MILLISECONDS}")
+        connection.execute(LOCK_HEAD)
+        size = _size(connection)
+        if size - done > MAX_LOCKED_EVENTS:
+            return None
+        if projection.follows:
+            # Before the tables are taken: who follows locks in this order, too.
+            connection.execute(WRITE_FOLLOWED, (size, projection.name))
+        for table in projection.tables:
+            lock = SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier(live, table))
+            connection.execute(lock)
+        done = fold(connection, projection, done, size, progress)
+        for table in projection.tables:
+            _swap(connection, table, beside, live)
+    return done
+
+
 def _swap(connection: Connection, table: str, beside: str, live: str) -> None:
     """Puts the new table where the live one was, with the rights it had."""
     rights = connection.execute(READ_RIGHTS, (live, table)).fetchall()
@@ -76,17 +163,23 @@ def _swap(connection: Connection, table: str, beside: str, live: str) -> None:
         grant = SQL("GRANT {} ON {} TO {}")
         to = SQL("PUBLIC") if role == "PUBLIC" else Identifier(role)
         connection.execute(grant.format(SQL(right), Identifier(live, table), to))
-    connection.execute(SQL("ANALYZE {}").format(Identifier(live, table)))
 
 
-def look_in(connection: Connection, *schemas: str) -> None:
-    """Makes unqualified names mean what is in the first of these schemas that has it."""
-    path = SQL(", ").join(Literal(schema) for schema in schemas)
-    connection.execute(SQL("SET search_path = {}").format(path))
+def _readers(connection: Connection, live: str) -> str:
+    with translated():
+        return readers_of(connection, live)
+
+
+def _schema(connection: Connection) -> str:
+    return str(_row(connection, b"SELECT current_schema()")[0])
 
 
 def _size(connection: Connection) -> int:
+    return int(_row(connection, READ_SIZE)[0])
+
+
+def _row(connection: Connection, statement: bytes) -> tuple[Any, ...]:
     with translated():
-        row = connection.execute(READ_SIZE).fetchone()
+        row = connection.execute(statement).fetchone()
     assert row is not None
-    return int(row[0])
+    return row

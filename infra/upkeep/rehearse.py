@@ -12,6 +12,7 @@ from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.upkeep.rebuild import fold, look_in
+from jobledger.infra.upkeep.rebuild_lock import lock_rows, row_tables
 from jobledger.projections.catalogue import PROJECTIONS, Projection
 from psycopg.sql import SQL, Composable, Identifier
 
@@ -79,7 +80,9 @@ def folded(
 
     It happens in a transaction that sees one moment, and of which nothing stays.
     """
+    tables = row_tables(connection)
     with translated(), _taken_back(connection):
+        lock_rows(connection, tables)
         live = str(connection.execute("SELECT current_schema()").fetchone()[0])  # type: ignore[index]
         if size is None:
             size = int(connection.execute(READ_SIZE).fetchone()[0])  # type: ignore[index]

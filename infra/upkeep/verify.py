@@ -16,6 +16,7 @@ from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.upkeep.evaluations import check_evaluations
 from jobledger.infra.upkeep.findings import Finding
+from jobledger.infra.upkeep.rebuild_lock import lock_rows, row_tables
 from jobledger.projections.jobs import COLUMNS, job_of
 
 VERIFY_POSITIONS: Final = sql.load(__package__, "verify_positions")
@@ -41,8 +42,10 @@ class Verdict(NamedTuple):
 
 def verify(connection: Connection, progress: Progress = lambda done, size: None) -> Verdict:
     """Checks positions, versions and recorded times for gaps and order, every row of `jobs`, and intervals."""
+    tables = row_tables(connection)
     with translated(), connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        lock_rows(connection, tables)
         size = int(connection.execute(READ_SIZE).fetchone()[0])  # type: ignore[index]
         findings = [Finding(*row) for row in connection.execute(VERIFY_POSITIONS)]
         jobs = 0

@@ -1,0 +1,66 @@
+"""One rebuild of a ledger at a time, by a lock of its session, and who holds what it waits for."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from jobledger.infra.errors import LedgerBusyError
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.projections.catalogue import PROJECTIONS
+from psycopg.sql import SQL, Identifier
+
+TRY_REBUILD_LOCK: Final = sql.load(__package__, "try_rebuild_lock")
+END_REBUILD_LOCK: Final = sql.load(__package__, "end_rebuild_lock")
+READ_REBUILDER: Final = sql.load(__package__, "read_rebuilder")
+READ_LOCK_HOLDERS: Final = sql.load(__package__, "read_lock_holders")
+READ_ROW_TABLES: Final = sql.load(__package__, "read_row_tables")
+REBUILD: Final = 0x72656275
+"""The first key of the lock ("rebu"); the second is the schema's number."""
+
+
+@contextmanager
+def only_rebuild(connection: Connection, schema: str) -> Iterator[str]:
+    """Keeps other rebuilds of the ledger out; the schema to make the new rows in.
+
+    It is named by the ledger's number, so it cannot be another ledger's. Raises LedgerBusyError,
+    which names the session that holds the lock.
+    """
+    with translated():
+        oid, taken = connection.execute(TRY_REBUILD_LOCK, (REBUILD, schema)).fetchone() or (
+            0,
+            False,
+        )
+        if not taken:
+            holder = connection.execute(READ_REBUILDER, (REBUILD, oid)).fetchone()
+            who = "a session that has just ended" if holder is None else str(holder[0])
+            raise LedgerBusyError("rebuild", "this ledger is being rebuilt already", who)
+    try:
+        yield f"rebuild_{oid}"
+    finally:
+        # A lock of the session ends with it.
+        if not connection.closed:
+            with translated():
+                connection.execute(END_REBUILD_LOCK, (REBUILD, oid))
+
+
+def row_tables(connection: Connection) -> list[str]:
+    """The tables of projections that the ledger has; one of an earlier version may lack some."""
+    known = [table for projection in PROJECTIONS for table in projection.tables]
+    with translated():
+        return [name for (name,) in connection.execute(READ_ROW_TABLES, (known,))]
+
+
+def lock_rows(connection: Connection, tables: Iterable[str]) -> None:
+    """Keeps a rebuild from replacing these tables until the transaction ends; its first statement.
+
+    A transaction that sees one moment would find a table that was replaced since to be empty.
+    """
+    for table in tables:
+        statement = SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(Identifier(table))
+        connection.execute(statement)
+
+
+def readers_of(connection: Connection, schema: str) -> str:
+    """The sessions that hold locks on the ledger's tables, in words; "" if there are none."""
+    return ", ".join(row[0] for row in connection.execute(READ_LOCK_HOLDERS, (schema,)))

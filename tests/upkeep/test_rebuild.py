@@ -1,0 +1,184 @@
+"""Rebuilds beside each other, beside writers, and behind somebody's long read."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Event
+from typing import Any
+
+import psycopg
+import pytest
+from jobledger.infra import Ledger
+from jobledger.infra.errors import LedgerBusyError
+from jobledger.infra.postgres.connections import schema_of
+from jobledger.infra.upkeep import rebuild as rebuilding
+from jobledger.infra.upkeep.rebuild import rebuild
+from jobledger.infra.upkeep.rehearse import rehearse
+from jobledger.infra.upkeep.verify import verify
+from jobledger.projections.catalogue import INTERVALS, JOBS, PROJECTIONS, Projection
+from psycopg.errors import LockNotAvailable
+
+LEFT = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'rebuild_%'"
+
+
+def left_over(ledger: Ledger) -> int:
+    """How many schemas of rebuilds there are in the database."""
+    with ledger.connection() as connection:
+        return int(connection.execute(LEFT).fetchone()[0])  # type: ignore[index]
+
+
+def findings(ledger: Ledger) -> list[Any]:
+    with ledger.connection() as connection:
+        return verify(connection).findings
+
+
+def test_of_rebuilds_at_once_one_works_and_the_others_name_it(busy: Ledger) -> None:
+    working, asked = Barrier(2), Event()
+
+    def pause(_done: int, _size: int) -> None:
+        if not asked.is_set():
+            working.wait(30)
+            asked.wait(30)
+
+    def first() -> int:
+        with busy.connection() as connection:
+            return rebuild(connection, JOBS, pause)
+
+    with ThreadPoolExecutor(1) as pool, busy.connection() as second:
+        running = pool.submit(first)
+        working.wait(30)
+        for projection in PROJECTIONS:
+            with pytest.raises(LedgerBusyError, match=r"server process \d+ of user") as caught:
+                rebuild(second, projection)
+            assert caught.value.what == "rebuild"
+        busy.create("projects/p/jobs/meanwhile")
+        asked.set()
+        assert running.result(30) == busy.size()
+        rebuild(second, INTERVALS)
+    assert findings(busy) == []
+    assert left_over(busy) == 0
+
+
+@pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.name)
+def test_behind_a_long_read_writers_go_on_and_the_swap_is_tried_again(
+    busy: Ledger, projection: Projection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried, attempt = Event(), rebuilding._try_swap
+
+    def noted(*arguments: Any) -> int | None:
+        try:
+            return attempt(*arguments)
+        except LockNotAvailable:
+            tried.set()
+            raise
+
+    monkeypatch.setattr(rebuilding, "_try_swap", noted)
+
+    def rebuilt() -> int:
+        with busy.connection() as connection:
+            return rebuild(connection, projection)
+
+    schema = schema_of(busy.name)
+    with ThreadPoolExecutor(1) as pool:
+        with psycopg.connect(busy.conninfo) as reader:
+            reader.execute(f"SELECT count(*) FROM {schema}.{projection.tables[0]}".encode())
+            running = pool.submit(rebuilt)
+            assert tried.wait(30)
+            # The reader is still there, and so is the rebuild.
+            busy.create("projects/p/jobs/meanwhile")
+            assert busy.get("projects/p/jobs/meanwhile").version == 1
+            assert not running.done()
+        assert running.result(30) == busy.size()
+    assert findings(busy) == []
+    assert left_over(busy) == 0
+
+
+def test_a_rebuild_that_gives_up_names_the_reader_and_changes_nothing(busy: Ledger) -> None:
+    with (
+        psycopg.connect(busy.conninfo) as reader,
+        busy.connection() as connection,
+        busy.connection() as looking,
+    ):
+        reader.execute("SELECT count(*) FROM jobs")
+        pid = reader.info.backend_pid
+        before = looking.execute("SELECT 'jobs'::regclass::oid").fetchone()
+        with pytest.raises(LedgerBusyError, match=f"server process {pid} of user"):
+            rebuild(connection, JOBS, swap_timeout=0)
+        assert looking.execute("SELECT 'jobs'::regclass::oid").fetchone() == before
+        path = connection.execute("SHOW search_path").fetchone()
+        assert path == (schema_of(busy.name),)
+    assert left_over(busy) == 0
+    assert findings(busy) == []
+
+
+def test_a_rebuild_that_fails_leaves_nothing_and_can_be_repeated(busy: Ledger) -> None:
+    def fail(_done: int, _size: int) -> None:
+        raise KeyboardInterrupt
+
+    with busy.connection() as connection:
+        with pytest.raises(KeyboardInterrupt):
+            rebuild(connection, JOBS, fail)
+        assert left_over(busy) == 0
+        assert rebuild(connection, JOBS) == busy.size()
+    assert findings(busy) == []
+
+
+def test_what_a_killed_rebuild_left_goes_with_the_next_one(busy: Ledger) -> None:
+    class KilledError(Exception):
+        pass
+
+    with busy.connection() as connection:
+
+        def kill(_done: int, _size: int) -> None:
+            connection.close()
+            raise KilledError
+
+        with pytest.raises(KilledError):
+            rebuild(connection, JOBS, kill)
+    assert left_over(busy) == 1
+    with busy.connection() as connection:
+        # The server may notice only now that the session ended.
+        connection.execute("SELECT pg_sleep(0)")
+        rebuild(connection, JOBS)
+    assert left_over(busy) == 0
+
+
+def test_many_events_are_folded_before_writers_have_to_wait(
+    busy: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuilding, "MAX_LOCKED_EVENTS", 3)
+    attempt, results = rebuilding._try_swap, list[int | None]()
+
+    def with_writers(*arguments: Any) -> int | None:
+        if not results:
+            for number in range(5):
+                busy.create(f"projects/p/jobs/more{number}")
+        results.append(attempt(*arguments))
+        return results[-1]
+
+    monkeypatch.setattr(rebuilding, "_try_swap", with_writers)
+    with busy.connection() as connection:
+        assert rebuild(connection, JOBS) == busy.size()
+    assert results == [None, busy.size()]
+    assert findings(busy) == []
+
+
+@pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.name)
+def test_a_check_that_reads_one_moment_keeps_the_tables(
+    busy: Ledger, projection: Projection
+) -> None:
+    """A table that is replaced under a snapshot would look empty to it."""
+    busy.count(as_of="now")  # Intervals follow.
+    outcomes: list[Any] = []
+
+    def rebuild_meanwhile(_done: int, _size: int) -> None:
+        if not outcomes:
+            with busy.connection() as second, pytest.raises(LedgerBusyError) as caught:
+                rebuild(second, projection, swap_timeout=0)
+            outcomes.append(caught.value)
+
+    with busy.connection() as connection:
+        assert verify(connection, rebuild_meanwhile).findings == []
+        outcomes.clear()
+        assert rehearse(connection, projection, progress=rebuild_meanwhile).changed == 0
+    assert outcomes
