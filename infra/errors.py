@@ -3,9 +3,11 @@
 LedgerError (domain)
 ├── LedgerUnavailableError   the server cannot be reached, or went away: written, reason
 │   ├── LedgerClosedError    this ledger was closed: name
+│   ├── StandbyBehindError   a hot standby has not replayed what the answer takes: position, reached
 │   └── LoginRefusedError    the server refuses the user, the password or the database: reason
 ├── StorageFullError         the server has no room; nothing of this was recorded
 ├── ServerInUseError         the embedded server is not stopped while others use it: users
+├── ReadOnlyServerError      the server takes no writes: a hot standby, or set to be read only
 ├── LedgerBusyError          another session does this already, or holds what it takes: what, why, holder
 ├── MissingGrantError        the database user lacks a right on the ledger: reason
 ├── SchemaError              the ledger in the database is not one this program can use: ledger
@@ -59,6 +61,29 @@ class LoginRefusedError(LedgerUnavailableError):
         super().__init__(reason)
         advice = "check the user, the password and the database in JOBLEDGER_DSN, --dsn, PGPASSWORD or ~/.pgpass"
         self.args = (f"the ledger's server refuses the login: {self.reason}; {advice}",)
+
+
+class StandbyBehindError(LedgerUnavailableError):
+    """A hot standby has not replayed what an answer takes; the primary has it, or will make it."""
+
+    def __init__(self, position: int, reached: int) -> None:
+        self.position = position
+        self.reached = reached
+        super().__init__(f"its intervals end at position {reached}")
+        where = f"a hot standby whose intervals end at position {reached}"
+        self.args = (
+            f"this server is {where}, and the answer takes {position}; try again, or ask the primary",
+        )
+
+
+class ReadOnlyServerError(LedgerError):
+    """The server takes no writes: it is a hot standby, or its transactions are read only by default."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the server takes no writes: it is a hot standby, or default_transaction_read_only is on;"
+            " connect to the primary, for example with target_session_attrs=read-write"
+        )
 
 
 class MissingGrantError(LedgerError):

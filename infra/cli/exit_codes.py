@@ -34,6 +34,7 @@ EXIT_CODES: Final[dict[type[LedgerError], int]] = {
     infra.ServerInUseError: REFUSED,
     infra.StorageFullError: REFUSED,
     infra.LedgerBusyError: REFUSED,
+    infra.ReadOnlyServerError: REFUSED,
     infra.SchemaError: REFUSED,
     infra.LedgerNotFoundError: NOT_FOUND,
     infra.BrokenLedgerError: NO,

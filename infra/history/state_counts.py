@@ -6,7 +6,7 @@ Of the whole fleet from counts that are kept as events come in; of one project f
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import JobState
@@ -14,6 +14,7 @@ from jobledger.domain.values.moments import AtPosition, Clock, Moment
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.reader import Reader
+from jobledger.infra.read.standby import pin_time
 
 AS_IT_HAPPENED: Final = sql.load(__package__, "series_as_it_happened")
 AS_WE_KNEW_IT: Final = sql.load(__package__, "series_as_we_knew_it")
@@ -158,9 +159,13 @@ def _as_we_knew_it(
 
 
 def _position(connection: Connection, time: datetime) -> int:
-    row = connection.execute("SELECT position_recorded(%s)", (time,)).fetchone()
-    assert row is not None
-    return int(row[0])
+    def read(statement: bytes, parameters: Any) -> tuple[Any, ...]:
+        with translated():
+            row = connection.execute(statement, parameters).fetchone()
+        assert row is not None
+        return row
+
+    return pin_time(read, time).position
 
 
 def _bucket(length: float, stretches: tuple[int, ...]) -> tuple[int, int]:

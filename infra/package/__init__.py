@@ -49,8 +49,10 @@ if TYPE_CHECKING:
     from jobledger.infra.errors import OwnerNeededError as OwnerNeededError
     from jobledger.infra.errors import PermissionDeniedError as PermissionDeniedError
     from jobledger.infra.errors import ProofError as ProofError
+    from jobledger.infra.errors import ReadOnlyServerError as ReadOnlyServerError
     from jobledger.infra.errors import SchemaError as SchemaError
     from jobledger.infra.errors import ServerInUseError as ServerInUseError
+    from jobledger.infra.errors import StandbyBehindError as StandbyBehindError
     from jobledger.infra.errors import StorageFullError as StorageFullError
     from jobledger.infra.errors import SubjectNotFoundError as SubjectNotFoundError
     from jobledger.infra.errors import TokenExistsError as TokenExistsError
@@ -97,7 +99,7 @@ _MODULES = {
     "jobledger.domain.states": "JobState",
     "jobledger.infra.analytics.analysis": "Analysis",
     "jobledger.infra.async_ledger": "AsyncLedger",
-    "jobledger.infra.errors": "BrokenLedgerError DeadlineExceededError FileAccessError ForeignRequestError ForkedError InputError LedgerBusyError LedgerClosedError LedgerNotFoundError LedgerUnavailableError LoginRefusedError MissingGrantError OverloadedError OwnerNeededError PermissionDeniedError ProofError SchemaError ServerInUseError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
+    "jobledger.infra.errors": "BrokenLedgerError DeadlineExceededError FileAccessError ForeignRequestError ForkedError InputError LedgerBusyError LedgerClosedError LedgerNotFoundError LedgerUnavailableError LoginRefusedError MissingGrantError OverloadedError OwnerNeededError PermissionDeniedError ProofError ReadOnlyServerError SchemaError ServerInUseError StandbyBehindError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
     "jobledger.infra.evaluation.errors": "AnsweredTwiceError EnoughAnswersError TaskClosedError TaskNotFoundError",
     "jobledger.infra.evaluation.samples.recording": "Prediction Sampled TruthOutcome",
     "jobledger.infra.eventstore.stored_event": "RecordedEvent",

@@ -17,6 +17,7 @@ from jobledger.infra.errors import (
     LedgerUnavailableError,
     LoginRefusedError,
     MissingGrantError,
+    ReadOnlyServerError,
     SchemaError,
     StorageFullError,
 )
@@ -114,6 +115,8 @@ def translated() -> Iterator[None]:
     except (errors.UndefinedTable, errors.UndefinedFunction, errors.InvalidSchemaName) as error:
         why = f"lacks what this program needs ({error.diag.message_primary}); bring it up to date with"
         raise SchemaError("", f"{why}: jobledger init") from None
+    except errors.ReadOnlySqlTransaction:
+        raise ReadOnlyServerError from None
     except PoolClosed:
         raise LedgerClosedError from None
     except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:

@@ -1,5 +1,6 @@
 """Finds the moment that is meant: the position up to which events count, and the time on the clock."""
 
+import time
 from datetime import UTC, datetime
 from threading import Event as Signal
 from typing import Any, Final
@@ -16,9 +17,11 @@ from jobledger.domain.values.moments import (
     parse_clock,
 )
 from jobledger.domain.values.names import EARLIEST
+from jobledger.infra.errors import StandbyBehindError
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.read.standby import Followed, fold_next, pin_time
 from jobledger.projections.catalogue import INTERVALS
 from psycopg_pool import ConnectionPool
 
@@ -26,10 +29,11 @@ READ_NOW: Final = sql.load(__package__, "read_now")
 READ_PRUNED_BEFORE: Final = sql.load(__package__, "read_pruned_before")
 READ_RECORDED: Final = sql.load(__package__, "read_recorded")
 FIND_VERSION: Final = sql.load(__package__, "find_version")
-SEAL: Final = sql.load(__package__, "seal")
-FOLLOW: Final = sql.load(__package__, "follow")
 STRETCH: Final = 20_000
 """Events folded in one transaction by who follows."""
+STANDBY_WAIT_SECONDS: Final = 5.0
+"""How long a reader of a hot standby waits for the primary to fold events, and for their replay."""
+STANDBY_PAUSE_SECONDS: Final = 0.1
 
 Given = AsOf | Moment | datetime | str
 """How a moment may be given: parsed, as text (see parse_as_of), or as a time with a zone."""
@@ -85,22 +89,35 @@ class Moments:
     def follow(self, position: int) -> int:
         """Lets `intervals` come as far as that position; returns how far it has come, maybe further.
 
-        It comes no further than the ledger, whatever the position.
+        It comes no further than the ledger, whatever the position. Raises StandbyBehindError on a
+        hot standby that does not come so far within some seconds.
         """
-        before, reached = -1, self._follow(position)
-        while before < reached < position:
-            before, reached = reached, self._follow(position)
-        return reached
+        deadline = time.monotonic() + STANDBY_WAIT_SECONDS
+        while True:
+            reached, writable = self.follow_if_possible(position)
+            if reached >= position or writable:
+                return reached
+            if time.monotonic() > deadline:
+                raise StandbyBehindError(position, reached)
+            time.sleep(STANDBY_PAUSE_SECONDS)
+
+    def follow_if_possible(self, position: int) -> Followed:
+        """The same, but on a hot standby it returns at once how far that has come."""
+        before, (reached, writable) = -1, self._follow(position)
+        while writable and before < reached < position:
+            before, (reached, writable) = reached, self._follow(position)
+        return Followed(reached, writable)
 
     def follow_all(self, closed: Signal) -> None:
         """Lets `intervals` come as far as the ledger, unless that is closed meanwhile."""
         _, size, _ = self._row(READ_NOW)
-        while self._follow(size) < size and not closed.is_set():
-            pass
+        reached, writable = self._follow(size)
+        while writable and reached < size and not closed.is_set():
+            reached, writable = self._follow(size)
 
-    def _follow(self, position: int) -> int:
+    def _follow(self, position: int) -> Followed:
         """Some of the way, in one transaction; how far it has come then."""
-        return int(self._row(FOLLOW, (INTERVALS.name, position, STRETCH))[0])
+        return fold_next(self._row, INTERVALS.name, position, STRETCH)
 
     def _followed(self, moment: Moment) -> Moment:
         """The same moment, once it is known which jobs' reports came late."""
@@ -113,10 +130,10 @@ class Moments:
             why = f"{time_text(at.time)} is not yet: it is {time_text(now)}"
             raise InvalidFieldError("as_of", why)
         if at.clock is Clock.RECORDED:
-            return Moment(int(self._row(SEAL, (at.time,))[0]), at.time, at.clock)
+            return Moment(*pin_time(self._row, at.time), at.clock)
         if at.known is None:
             # As far as `intervals` has come: what is kept there is of just this moment then.
-            return Moment(self.follow(size), at.time, at.clock)
+            return Moment(self.follow_if_possible(size).position, at.time, at.clock)
         _check_recorded(at.known, size)
         return self._followed(Moment(at.known, at.time, at.clock))
 

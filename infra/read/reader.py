@@ -157,7 +157,8 @@ class Reader:
     def follow(self, position: int) -> int:
         """Folds the events up to a position into the projections that catch up.
 
-        Returns how far it has come: maybe further, and never further than the ledger.
+        Returns how far it has come: maybe further, and never further than the ledger. Raises
+        StandbyBehindError on a hot standby where the primary has not folded them for some seconds.
         """
         return self._moments.follow(position)
 
@@ -269,8 +270,10 @@ class Reader:
 
     def _count_states(self, moment: Moment, *, pinned: bool) -> Counts:
         if moment.clock is Clock.RECORDED:
-            self.follow(moment.position)
-            return Counts(moment, self._jobs.states_at(moment.position))
+            if self._moments.follow_if_possible(moment.position).position >= moment.position:
+                return Counts(moment, self._jobs.states_at(moment.position))
+            # A hot standby that is behind: the rows of jobs tell it, too.
+            return Counts(moment, self._jobs.count(Query.parse(IN_A_STATE, moment), "state"))
         known, states = self._jobs.states_as_they_happened(moment.time)
         if pinned and known != moment.position:
             # More was followed, which may say something else of that time.

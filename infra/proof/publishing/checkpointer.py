@@ -94,8 +94,10 @@ class Checkpointer:
     def _may_grow(self, connection: Connection) -> bool:
         """Whether this role may; one that may only append and read leaves it to others, whatever keys are here."""
         if self._is_allowed is None:
-            row = connection.execute(MAY_GROW).fetchone()
-            self._is_allowed = row is not None and bool(row[0])
+            is_allowed, is_standby = connection.execute(MAY_GROW).fetchone() or (False, False)
+            if is_standby:  # It may be promoted later.
+                return False
+            self._is_allowed = bool(is_allowed)
             if not self._is_allowed:
                 LOG.info("this role may not make the log grow: another process has to sign it")
         return self._is_allowed

@@ -1,0 +1,54 @@
+"""Reads that write on a primary server: what they answer on a hot standby, which cannot write.
+
+A standby knows the events that it has replayed. A time after the last of them counts as the time of
+the last, and the answer names it.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from jobledger.infra.errors import ReadOnlyServerError
+from jobledger.infra.postgres import sql
+
+SEAL: Final = sql.load(__package__, "seal")
+FOLLOW: Final = sql.load(__package__, "follow")
+READ_HEAD: Final = sql.load(__package__, "read_head")
+READ_FOLLOWED: Final = sql.load(__package__, "read_followed")
+
+ReadRow = Callable[[bytes, Any], tuple[Any, ...]]
+"""Runs a statement with parameters; returns its row. Raises LedgerError."""
+
+
+class Pinned(NamedTuple):
+    """The last position recorded by a time, and that time; on a standby no later than it replayed."""
+
+    position: int
+    time: datetime
+
+
+class Followed(NamedTuple):
+    """How far a projection has come, and whether this server can take it further."""
+
+    position: int
+    writable: bool
+
+
+def pin_time(read: ReadRow, time: datetime) -> Pinned:
+    """The last position recorded by a time; on a primary, whatever comes is recorded after it."""
+    while True:
+        try:
+            return Pinned(int(read(SEAL, (time,))[0]), time)
+        except ReadOnlyServerError:
+            size, recorded = read(READ_HEAD, None)
+            if recorded <= time:
+                return Pinned(int(size), recorded)
+            # More was replayed meanwhile, so the position can be found by its time.
+
+
+def fold_next(read: ReadRow, projection: str, position: int, most: int) -> Followed:
+    """Folds some events into a projection that is behind `position`, if this server can write."""
+    try:
+        return Followed(int(read(FOLLOW, (projection, position, most))[0]), writable=True)
+    except ReadOnlyServerError:
+        return Followed(int(read(READ_FOLLOWED, (projection,))[0]), writable=False)
