@@ -2,11 +2,13 @@
 
 LedgerError (domain)
 ├── LedgerUnavailableError   the server cannot be reached, or went away: written, reason
+│   ├── ClockError           the server's clock is far ahead of this machine's: reason
 │   ├── LedgerClosedError    this ledger was closed: name
 │   ├── StandbyBehindError   a hot standby has not replayed what the answer takes: position, reached
 │   └── LoginRefusedError    the server refuses the user, the password or the database: reason
 ├── StorageFullError         the server has no room; nothing of this was recorded
 ├── ServerInUseError         the embedded server is not stopped while others use it: users
+├── PoolerError              a connection pooler that does not keep a session for each client
 ├── ReadOnlyServerError      the server takes no writes: a hot standby, or set to be read only
 ├── LedgerBusyError          another session does this already, or holds what it takes: what, why, holder
 ├── MissingGrantError        the database user lacks a right on the ledger: reason
@@ -63,6 +65,15 @@ class LoginRefusedError(LedgerUnavailableError):
         self.args = (f"the ledger's server refuses the login: {self.reason}; {advice}",)
 
 
+class ClockError(LedgerUnavailableError):
+    """The server's clock is implausibly far ahead; nothing was recorded, so that its times stay true."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        advice = "set the clocks by NTP, and try again"
+        self.args = (f"nothing is recorded while {self.reason}; {advice}",)
+
+
 class StandbyBehindError(LedgerUnavailableError):
     """A hot standby has not replayed what an answer takes; the primary has it, or will make it."""
 
@@ -74,6 +85,15 @@ class StandbyBehindError(LedgerUnavailableError):
         self.args = (
             f"this server is {where}, and the answer takes {position}; try again, or ask the primary",
         )
+
+
+class PoolerError(LedgerError):
+    """A connection pooler is set so that the ledger cannot work through it; nothing was recorded."""
+
+    def __init__(self, why: str, advice: str) -> None:
+        self.why = why
+        self.advice = advice
+        super().__init__(f"{why}, and the ledger needs a session of its own; {advice}")
 
 
 class ReadOnlyServerError(LedgerError):

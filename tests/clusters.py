@@ -56,7 +56,7 @@ class Cluster:
         """Runs one of PostgreSQL's programs as the server's user."""
         subprocess.run(
             [str(POSTGRES_BIN_PATH / program), *arguments], check=True, cwd=self.folder,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **_as_user(),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **as_user(),
         )  # fmt: skip
 
     def start(self, environment: Mapping[str, str] = {}) -> None:
@@ -70,7 +70,7 @@ class Cluster:
                 self.process = subprocess.Popen(
                     [str(POSTGRES_BIN_PATH / "postgres"), "-D", str(self.data), *settings],
                     stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder,
-                    env=os.environ | dict(environment), **_as_user(),
+                    env=os.environ | dict(environment), **as_user(),
                 )  # fmt: skip
             while time.monotonic() < deadline and self.process.poll() is None:
                 with suppress(psycopg.OperationalError):
@@ -115,7 +115,7 @@ class Cluster:
 
     def copy(self, folder: Path, options: Mapping[str, str] = {}) -> Cluster:
         """A hot standby of it, not started yet."""
-        _own(folder)
+        own(folder)
         replica = Cluster(folder, options)
         replica.run(
             "pg_basebackup", "-d", self.dsn, "-D", str(replica.data), "-R", "-X", "stream", "-c", "fast",
@@ -137,7 +137,7 @@ class Cluster:
 def new_folder() -> Iterator[Path]:
     """A folder of the servers' user, with a short path, as sockets need."""
     folder = Path(tempfile.mkdtemp(prefix="jl-"))
-    _own(folder)
+    own(folder)
     try:
         yield folder
     finally:
@@ -169,7 +169,7 @@ def new_standby(primary: Cluster) -> Iterator[Cluster]:
             replica.stop()
 
 
-def _as_user() -> dict[str, Any]:
+def as_user() -> dict[str, Any]:
     """Who runs the server: this user, or, as PostgreSQL refuses root, the embedded server's."""
     if os.geteuid() != 0:
         return {}
@@ -177,9 +177,11 @@ def _as_user() -> dict[str, Any]:
     return {"user": "embedded_postgres", "group": "embedded_postgres", "extra_groups": []}
 
 
-def _own(folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    folder.chmod(0o700)
+def own(path: Path) -> None:
+    """Gives a file or folder, made if need be, to the servers' user alone."""
+    if not path.is_file():
+        path.mkdir(exist_ok=True)
+        path.chmod(0o700)
     if os.geteuid() == 0:
-        user = pwd.getpwnam(_as_user()["user"])
-        os.chown(folder, user.pw_uid, user.pw_gid)
+        user = pwd.getpwnam(as_user()["user"])
+        os.chown(path, user.pw_uid, user.pw_gid)

@@ -35,6 +35,7 @@ EXIT_CODES: Final[dict[type[LedgerError], int]] = {
     infra.StorageFullError: REFUSED,
     infra.LedgerBusyError: REFUSED,
     infra.ReadOnlyServerError: REFUSED,
+    infra.PoolerError: REFUSED,
     infra.SchemaError: REFUSED,
     infra.LedgerNotFoundError: NOT_FOUND,
     infra.BrokenLedgerError: NO,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from jobledger.infra.analytics.analysis import Analysis as Analysis
     from jobledger.infra.async_ledger import AsyncLedger as AsyncLedger
     from jobledger.infra.errors import BrokenLedgerError as BrokenLedgerError
+    from jobledger.infra.errors import ClockError as ClockError
     from jobledger.infra.errors import DeadlineExceededError as DeadlineExceededError
     from jobledger.infra.errors import FileAccessError as FileAccessError
     from jobledger.infra.errors import ForeignRequestError as ForeignRequestError
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from jobledger.infra.errors import OverloadedError as OverloadedError
     from jobledger.infra.errors import OwnerNeededError as OwnerNeededError
     from jobledger.infra.errors import PermissionDeniedError as PermissionDeniedError
+    from jobledger.infra.errors import PoolerError as PoolerError
     from jobledger.infra.errors import ProofError as ProofError
     from jobledger.infra.errors import ReadOnlyServerError as ReadOnlyServerError
     from jobledger.infra.errors import SchemaError as SchemaError
@@ -99,7 +101,7 @@ _MODULES = {
     "jobledger.domain.states": "JobState",
     "jobledger.infra.analytics.analysis": "Analysis",
     "jobledger.infra.async_ledger": "AsyncLedger",
-    "jobledger.infra.errors": "BrokenLedgerError DeadlineExceededError FileAccessError ForeignRequestError ForkedError InputError LedgerBusyError LedgerClosedError LedgerNotFoundError LedgerUnavailableError LoginRefusedError MissingGrantError OverloadedError OwnerNeededError PermissionDeniedError ProofError ReadOnlyServerError SchemaError ServerInUseError StandbyBehindError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
+    "jobledger.infra.errors": "BrokenLedgerError ClockError DeadlineExceededError FileAccessError ForeignRequestError ForkedError InputError LedgerBusyError LedgerClosedError LedgerNotFoundError LedgerUnavailableError LoginRefusedError MissingGrantError OverloadedError OwnerNeededError PermissionDeniedError PoolerError ProofError ReadOnlyServerError SchemaError ServerInUseError StandbyBehindError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
     "jobledger.infra.evaluation.errors": "AnsweredTwiceError EnoughAnswersError TaskClosedError TaskNotFoundError",
     "jobledger.infra.evaluation.samples.recording": "Prediction Sampled TruthOutcome",
     "jobledger.infra.eventstore.stored_event": "RecordedEvent",

@@ -11,20 +11,21 @@ from typing import Any, Final
 
 import psycopg
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.values import canonical
 from jobledger.infra.errors import (
+    ClockError,
     LedgerClosedError,
     LedgerUnavailableError,
     LoginRefusedError,
     MissingGrantError,
+    PoolerError,
     ReadOnlyServerError,
     SchemaError,
     StorageFullError,
 )
 from jobledger.infra.postgres.abandoned import CancellablePool
+from jobledger.infra.postgres.session import set_async_session, set_session
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -37,6 +38,10 @@ REFUSALS: Final = (
     "no pg_hba.conf",
 )
 """Parts of what a server says that refuses a login."""
+REFUSED_PARAMETER: Final = "unsupported startup parameter"
+"""A part of what pgbouncer says that is not set to pass `options` over."""
+CLOCK: Final = "plausible_clock"
+"""What `append` calls the rule that the server's clock is not far ahead of a writer's."""
 _LEDGER: Final = re.compile(r"[a-z][a-z0-9_]{0,54}", re.ASCII)
 
 
@@ -67,7 +72,11 @@ def connect(info: str) -> Connection:
     """One connection in autocommit; raises LedgerUnavailableError."""
     with translated():
         connection = psycopg.connect(info, autocommit=True)
-    set_up(connection)
+        try:
+            set_session(connection)
+        except BaseException:
+            connection.close()
+            raise
     return connection
 
 
@@ -75,14 +84,12 @@ async def connect_async(info: str) -> AsyncConnection:
     """The same for the running asyncio loop."""
     with translated():
         connection = await psycopg.AsyncConnection.connect(info, autocommit=True)
-    set_json_loads(canonical.loads, connection)
+        try:
+            await set_async_session(connection)
+        except BaseException:
+            await connection.close()
+            raise
     return connection
-
-
-def set_up(connection: Connection) -> None:
-    """Sets what every connection has: autocommit, and JSON read as the domain reads it."""
-    connection.autocommit = True
-    set_json_loads(canonical.loads, connection)
 
 
 def open_pool(info: str, size: int) -> ConnectionPool[Connection]:
@@ -99,7 +106,7 @@ def pool_options(size: int) -> dict[str, Any]:
 
 def set_up_reader(connection: Connection) -> None:
     """Planning a page of the past takes longer than reading it: it is planned once a connection."""
-    set_up(connection)
+    set_session(connection)
     connection.execute("SET plan_cache_mode = force_generic_plan")
 
 
@@ -115,11 +122,18 @@ def translated() -> Iterator[None]:
     except (errors.UndefinedTable, errors.UndefinedFunction, errors.InvalidSchemaName) as error:
         why = f"lacks what this program needs ({error.diag.message_primary}); bring it up to date with"
         raise SchemaError("", f"{why}: jobledger init") from None
+    except errors.DatetimeFieldOverflow as error:
+        if error.diag.constraint_name == CLOCK:
+            raise ClockError(error.diag.message_primary or "") from None
+        raise
     except errors.ReadOnlySqlTransaction:
         raise ReadOnlyServerError from None
     except PoolClosed:
         raise LedgerClosedError from None
     except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        if REFUSED_PARAMETER in str(error):
+            advice = "set ignore_startup_parameters = options (and pool_mode = session) there"
+            raise PoolerError("the pooler refuses the parameter `options`", advice) from None
         if _is_refused(error):
             raise LoginRefusedError(_first_reason(error)) from None
         raise LedgerUnavailableError(str(error)) from None

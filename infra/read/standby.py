@@ -5,7 +5,7 @@ the last, and the answer names it.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from jobledger.infra.errors import ReadOnlyServerError
@@ -16,6 +16,8 @@ FOLLOW: Final = sql.load(__package__, "follow")
 READ_HEAD: Final = sql.load(__package__, "read_head")
 READ_FOLLOWED: Final = sql.load(__package__, "read_followed")
 
+MAX_AHEAD: Final = timedelta(days=1)
+"""How far the server's clock may be ahead of this machine's."""
 ReadRow = Callable[[bytes, Any], tuple[Any, ...]]
 """Runs a statement with parameters; returns its row. Raises LedgerError."""
 
@@ -35,15 +37,26 @@ class Followed(NamedTuple):
 
 
 def pin_time(read: ReadRow, time: datetime) -> Pinned:
-    """The last position recorded by a time; on a primary, whatever comes is recorded after it."""
+    """The last position recorded by a time; on a primary, whatever comes is recorded after it.
+
+    A time that is more than a day ahead of this machine's clock is not pinned: recorded times would
+    stay there if the server's clock was wrong.
+    """
+    if time > datetime.now(UTC) + MAX_AHEAD and (last := _last(read, time)) is not None:
+        return last
     while True:
         try:
             return Pinned(int(read(SEAL, (time,))[0]), time)
         except ReadOnlyServerError:
-            size, recorded = read(READ_HEAD, None)
-            if recorded <= time:
-                return Pinned(int(size), recorded)
+            if (last := _last(read, time)) is not None:
+                return last
             # More was replayed meanwhile, so the position can be found by its time.
+
+
+def _last(read: ReadRow, time: datetime) -> Pinned | None:
+    """The last position, if all was recorded by that time."""
+    size, recorded = read(READ_HEAD, None)
+    return Pinned(int(size), recorded) if recorded <= time else None
 
 
 def fold_next(read: ReadRow, projection: str, position: int, most: int) -> Followed:

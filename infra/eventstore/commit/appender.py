@@ -1,6 +1,7 @@
 """A connection to append on: the statement `append`, and what has to be known before it."""
 
 import base64
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,6 +12,7 @@ import psycopg
 from jobledger.domain.errors import VersionConflictError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job
+from jobledger.infra.errors import ClockError
 from jobledger.infra.eventstore.stored_event import Placed, RecordedEvent, Row
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
@@ -121,8 +123,9 @@ class Appender:
 
     def advance(self, count: int) -> Placed:
         """Takes the next positions, in a transaction that will write so many events there."""
-        row = self.connection.execute(ADVANCE_HEAD, (count,)).fetchone()
-        assert row is not None
+        row = self.connection.execute(ADVANCE_HEAD, (count, time.time())).fetchone()
+        if row is None:
+            raise ClockError("the server's clock is more than a day ahead of this machine's")
         self.in_doubt = True
         return Placed(row[0] - count + 1, row[1])
 
@@ -139,8 +142,11 @@ def append_parameters(
     events: list[bytes] = []
     first: dict[str, int] = {}
     last: dict[str, int] = {}
+    # The server compares its clock with this machine's.
+    clock = b',"clock":%d' % time.time()
     for n, (name, _, json) in enumerate(rows):
-        events.append(b'%b,"n":%d%b}' % (json, n, b"" if name in last else b',"first":true'))
+        first_ = b"" if name in last else b',"first":true'
+        events.append(b'%b,"n":%d%b%b}' % (json, n, first_, b"" if n else clock))
         first.setdefault(name, n)
         last[name] = n
     new: list[bytes] = []

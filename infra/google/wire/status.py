@@ -62,6 +62,7 @@ ERRORS: Final[dict[type[LedgerError], str]] = {
     infra.StorageFullError: "RESOURCE_EXHAUSTED",
     infra.LedgerBusyError: "FAILED_PRECONDITION",
     infra.ReadOnlyServerError: "FAILED_PRECONDITION",
+    infra.PoolerError: "FAILED_PRECONDITION",
     infra.ServerInUseError: "FAILED_PRECONDITION",
     infra.SchemaError: "FAILED_PRECONDITION",
     infra.BrokenLedgerError: "DATA_LOSS",

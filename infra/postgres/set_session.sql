@@ -1,0 +1,12 @@
+-- What this program relies on, whatever the server, the database, the role or a pooler sets: the
+-- ledger's schema, how values are written, transactions that see each other's commits, a commit that
+-- is durable when it is answered, and no end for connections that wait. Also the session's process.
+SELECT set_config('search_path', %s, false), set_config('TimeZone', 'UTC', false),
+       set_config('jit', 'off', false), set_config('DateStyle', 'ISO, MDY', false),
+       set_config('IntervalStyle', 'postgres', false), set_config('bytea_output', 'hex', false),
+       set_config('standard_conforming_strings', 'on', false),
+       set_config('default_transaction_isolation', 'read committed', false),
+       set_config('idle_session_timeout', '0', false),
+       set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+                  WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false),
+       pg_backend_pid()
