@@ -14,7 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from jobledger.infra.eventstore.commit.async_appender import AsyncAppender
-from jobledger.infra.eventstore.commit.batch import MAX_BATCH_WRITES, Batch, JobCache, refuse_closed
+from jobledger.infra.eventstore.commit.batch import (
+    MAX_BATCH_BYTES,
+    MAX_BATCH_WRITES,
+    Batch,
+    JobCache,
+    encoded_bytes,
+    refuse_closed,
+)
 from jobledger.infra.eventstore.commit.committer import Committer
 from jobledger.infra.eventstore.commit.pending import Pending
 
@@ -88,10 +95,11 @@ class AsyncCommitter:
             self._settled.popleft().answer()
 
     def _next_callers(self) -> list[_Caller]:
-        callers, size = [], 0
-        while self._waiting and size < MAX_BATCH_WRITES:
+        callers, size, weight = [], 0, 0
+        while self._waiting and size < MAX_BATCH_WRITES and weight < MAX_BATCH_BYTES:
             callers.append(self._waiting.popleft())
             size += len(callers[-1].writes)
+            weight += encoded_bytes(callers[-1].writes)
         return callers
 
     async def _settle(self, writes: Sequence[Pending]) -> None:
@@ -122,7 +130,7 @@ class AsyncCommitter:
             appender.send(rows, batch.requests, batch.changes)
             self._answer(len(self._settled))
             placed = await appender.placed(len(rows))
-        self.cache.keep(batch.jobs.values(), placed)
+        self.cache.keep(batch.jobs.values(), placed, batch.added_bytes)
         batch.settle(placed)
         for write in batch.retry_alone:
             self.cache.forget(write.names)

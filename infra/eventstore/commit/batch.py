@@ -12,11 +12,16 @@ from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
 from jobledger.infra.errors import LedgerClosedError
 from jobledger.infra.eventstore.commit.pending import Pending, changes
+from jobledger.infra.eventstore.commit.weight import JOB_BYTES, weight_of_job
 from jobledger.infra.eventstore.stored_event import Placed, Row
 from jobledger.projections.jobs import Change
 
 MAX_BATCH_WRITES: Final = 512
+MAX_BATCH_BYTES: Final = 16 * 1024 * 1024
+"""Encoded events in one commit; a write that comes when there are so many waits for the next."""
 MAX_CACHED_JOBS: Final = 10_000
+MAX_CACHED_BYTES: Final = 64 * 1024 * 1024
+"""Memory that remembered jobs take, about."""
 
 
 def refuse_closed(writes: Iterable[Pending]) -> None:
@@ -25,24 +30,55 @@ def refuse_closed(writes: Iterable[Pending]) -> None:
         write.error = LedgerClosedError()
 
 
+def encoded_bytes(writes: Iterable[Pending]) -> int:
+    """How many bytes of events are ready to be written."""
+    return sum(len(row.json) for write in writes for row in write.rows if not write.alone)
+
+
 class JobCache:
-    """Jobs as this process last wrote or read them; they may be out of date."""
+    """Jobs as this process last wrote or read them; they may be out of date.
+
+    It is bounded by number and by bytes. What is added is counted as the events that were written,
+    at least as long as what they change, and weighed only when those add up to the bound.
+    """
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
+        self._bytes = 0
+        """What the jobs take at most."""
 
     def find(self, name: str) -> Job | None:
         """The job, if it is here."""
         return self._jobs.get(name)
 
-    def keep(self, jobs: Iterable[Job], placed: Placed | None) -> None:
-        """Remembers them, as they are once they were written; the oldest are forgotten."""
+    def keep(self, jobs: Iterable[Job], placed: Placed | None, added: int | None = None) -> None:
+        """Remembers them, as they are once they were written; the oldest are forgotten.
+
+        `added` is how many bytes they can have gained; without it they are weighed.
+        """
         for job in jobs:
             self._jobs[job.name] = job if placed is None else job.known_at(placed.recorded_time)
+            if added is None:
+                self._bytes += weight_of_job(job)
+        self._bytes += added or 0
         if len(self._jobs) > MAX_CACHED_JOBS:
             # Many at once: to find the first key of a dict that lost its first keys takes long.
-            for name in list(islice(self._jobs, len(self._jobs) - MAX_CACHED_JOBS * 3 // 4)):
-                del self._jobs[name]
+            self._forget_oldest(len(self._jobs) - MAX_CACHED_JOBS * 3 // 4)
+        if self._bytes > MAX_CACHED_BYTES:
+            self._shrink()
+
+    def _forget_oldest(self, count: int) -> None:
+        for name in list(islice(self._jobs, count)):
+            del self._jobs[name]
+
+    def _shrink(self) -> None:
+        """Weighs all jobs, and forgets the oldest until they take three quarters of what they may."""
+        weights = list(map(weight_of_job, self._jobs.values()))
+        self._bytes, oldest = sum(weights), 0
+        while self._bytes > MAX_CACHED_BYTES * 3 // 4:
+            self._bytes -= weights[oldest]
+            oldest += 1
+        self._forget_oldest(oldest)
 
     def forget(self, names: Iterable[str]) -> None:
         """Lets them be read anew."""
@@ -79,6 +115,7 @@ class Batch:
     def decide(self, used: Mapping[str, str], read: Mapping[str, Job]) -> None:
         """Decides all writes; `used` names the job each known request was made of."""
         self._before = {**self._known, **read}
+        self._read_bytes = sum(map(weight_of_job, read.values()))
         self.jobs = dict(self._before)
         for write in self._writes:
             self._decide(write, used)
@@ -100,6 +137,12 @@ class Batch:
     def rows(self) -> list[Row]:
         """The events to append."""
         return [row for write in self._granted for row in write.rows]
+
+    @property
+    def added_bytes(self) -> int:
+        """What the jobs take at most beyond what they took before this batch."""
+        events = sum(len(row.json) for write in self._granted for row in write.rows)
+        return self._read_bytes + events + JOB_BYTES * len(self._granted)
 
     @property
     def requests(self) -> list[str]:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
-from itertools import islice
 from typing import Any, Final
 
 from jobledger.domain.errors import LedgerError
@@ -13,6 +12,7 @@ from jobledger.domain.job import Job
 from jobledger.domain.values.names import parse_name, parse_text, parse_time, parse_trace_parent
 from jobledger.infra.eventstore.commit.appender import Appender
 from jobledger.infra.eventstore.commit.pending import Pending, fold_all, placed_names
+from jobledger.infra.eventstore.commit.weight import weight_of_data
 from jobledger.infra.eventstore.stored_event import Placed, Row, row_of
 from jobledger.infra.postgres import sql
 from jobledger.infra.privacy.envelope import MARKER, Key
@@ -21,7 +21,9 @@ COPY_EVENTS: Final = sql.load(__package__, "copy_events")
 KEEP_TO_INDEXES: Final = sql.load(__package__, "keep_to_indexes")
 FOLD_JOBS: Final = sql.load(__package__, "fold_jobs")
 BATCH_EVENTS: Final = 5_000
-"""Events in one transaction."""
+"""Events in one transaction, if they are not too large."""
+BATCH_BYTES: Final = 16 * 1024 * 1024
+"""About what the events of one transaction take; one that is larger is alone."""
 TYPES: Final = ("int8", "int8", "int8", "int4", "int2", *("text",) * 2, "bytea", *("text",) * 3)
 """What COPY is sent; a timestamptz is an int8 on the wire, and made faster as one."""
 DATA: Final = 5
@@ -112,7 +114,7 @@ class BulkWrite(Pending):
 
 
 def bulk_writes(events: Iterable[Event], encrypt: Encrypt) -> Iterator[BulkWrite]:
-    """The events in writes of BATCH_EVENTS each, in their order, each prepared while the one before is written.
+    """The events in writes of BATCH_EVENTS or BATCH_BYTES each, in their order, each prepared while the one before is written.
 
     `encrypt` is called with those that have personal values, and with the keys it used for the write.
     """
@@ -120,7 +122,7 @@ def bulk_writes(events: Iterable[Event], encrypt: Encrypt) -> Iterator[BulkWrite
     write: BulkWrite | None = None
     while True:
         try:
-            chunk = list(islice(source, BATCH_EVENTS))
+            chunk = _next_events(source)
         except Exception:
             if write is not None:
                 write.prepare()
@@ -134,6 +136,18 @@ def bulk_writes(events: Iterable[Event], encrypt: Encrypt) -> Iterator[BulkWrite
         if following is None:
             return
         write = following
+
+
+def _next_events(source: Iterator[Event]) -> list[Event]:
+    """The events of the next transaction; none at the end."""
+    events: list[Event] = []
+    weight = 0
+    for event in source:
+        events.append(event)
+        weight += weight_of_data(event.data)
+        if weight >= BATCH_BYTES or len(events) == BATCH_EVENTS:
+            break
+    return events
 
 
 def _values(event: Event) -> tuple[Any, ...]:

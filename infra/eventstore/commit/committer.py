@@ -18,7 +18,14 @@ from typing import Final
 
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore.commit.appender import Appender
-from jobledger.infra.eventstore.commit.batch import MAX_BATCH_WRITES, Batch, JobCache, refuse_closed
+from jobledger.infra.eventstore.commit.batch import (
+    MAX_BATCH_BYTES,
+    MAX_BATCH_WRITES,
+    Batch,
+    JobCache,
+    encoded_bytes,
+    refuse_closed,
+)
 from jobledger.infra.eventstore.commit.pending import Pending, first_versions
 from jobledger.infra.postgres.connections import Connection, translated
 from psycopg.errors import UniqueViolation
@@ -103,14 +110,16 @@ class Committer:
     def _with_waiting(self, caller: _Caller) -> list[_Caller]:
         """The caller and those that wait behind it."""
         callers, size = [caller], len(caller.writes)
+        weight = encoded_bytes(caller.writes)
         with suppress(Empty):
-            while size < MAX_BATCH_WRITES:
+            while size < MAX_BATCH_WRITES and weight < MAX_BATCH_BYTES:
                 following = self._queue.get_nowait()
                 if following is None:
                     self._queue.put(None)
                     break
                 callers.append(following)
                 size += len(following.writes)
+                weight += encoded_bytes(following.writes)
         return callers
 
     def _commit_all(self, writes: Sequence[Pending]) -> None:
@@ -143,7 +152,7 @@ class Committer:
             for write in writes:
                 self._commit_carefully(write, doubt=doubt)
             return ()
-        self.cache.keep(batch.jobs.values(), placed)
+        self.cache.keep(batch.jobs.values(), placed, batch.added_bytes)
         batch.settle(placed)
         for write in batch.retry_alone:
             self.cache.forget(write.names)

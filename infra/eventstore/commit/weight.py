@@ -1,0 +1,46 @@
+"""How much memory jobs and events take, so that what is kept of them is bounded by bytes."""
+
+import sys
+from typing import Any, Final
+
+from jobledger.domain.data import Data
+from jobledger.domain.job import Job
+
+JOB_BYTES: Final = 1_000
+"""Of a job without spec, output, labels and error."""
+EVENT_BYTES: Final = 400
+"""Of an event whose data hold nothing."""
+_CONTAINERS: Final = (dict, list, tuple)
+
+
+def weight_of_job(job: Job) -> int:
+    """About how many bytes of memory a job takes."""
+    return JOB_BYTES + sum(
+        _weight(value) for value in (job.spec, job.output, job.labels, job.error)
+    )
+
+
+def weight_of_data(data: Data) -> int:
+    """About how many bytes of memory an event with these data takes."""
+    total = EVENT_BYTES
+    for value in data.__dict__.values():
+        if type(value) is str:
+            total += len(value)
+        elif value and isinstance(value, _CONTAINERS):
+            total += _weight(value)
+    extra = data.__pydantic_extra__
+    return total + _weight(extra) if extra else total
+
+
+def _weight(value: Any) -> int:
+    """The size of a JSON value, with all that it holds."""
+    total, waiting = 0, [value]
+    while waiting:
+        part = waiting.pop()
+        total += sys.getsizeof(part)
+        if type(part) is dict:
+            waiting.extend(part)
+            waiting.extend(part.values())
+        elif isinstance(part, list | tuple):
+            waiting.extend(part)
+    return total
