@@ -7,7 +7,7 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.google.vertex.jobs import MAX_PAGE, USUAL_PAGE, parent_of
 from jobledger.infra.google.vertex.resources import API
 from jobledger.infra.google.wire.calls import Call, moment_of
-from jobledger.infra.google.wire.resources import bare, given_fields, made_fields
+from jobledger.infra.google.wire.resources import bare, reported_fields
 
 
 async def trial(call: Call) -> JsonObject:
@@ -32,8 +32,7 @@ async def _trials(call: Call) -> list[JsonObject]:
     told: Any = (job.output or {}).get("nasTrialDetails")
     return [
         {
-            **made_fields(API, "NasTrialDetail", one),
-            **given_fields(API, "NasTrialDetail", one),
+            **reported_fields(API, "NasTrialDetail", one),
             "name": f"{job.name}/nasTrialDetails/{one.get('id', number)}",
         }
         for number, one in enumerate(told if isinstance(told, list) else ())

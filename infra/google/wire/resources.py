@@ -22,8 +22,17 @@ def time_text(time: datetime | None) -> str | None:
 
 
 def given_fields(api: Api, message: str, spec: Mapping[str, Any]) -> JsonObject:
-    """What was asked for, as far as the message has it: a job may have been made in another dialect."""
-    return _valid(api, message, spec, api.fields(message).keys() - api.read_only(message))
+    """The fields of a job's spec that the message has; output-only fields are left out at any depth.
+
+    A job may have been created in another dialect, whose spec holds other fields.
+    """
+    among = api.fields(message).keys() - api.read_only(message)
+    return _valid(api, message, spec, among, output=False)
+
+
+def reported_fields(api: Api, message: str, reported: Mapping[str, Any]) -> JsonObject:
+    """All fields that a report holds of a message, output-only ones too."""
+    return _with_known_details(_valid(api, message, reported, api.fields(message)))  # type: ignore[no-any-return]
 
 
 def made_fields(api: Api, message: str, output: Mapping[str, Any] | None) -> JsonObject:
@@ -34,20 +43,25 @@ def made_fields(api: Api, message: str, output: Mapping[str, Any] | None) -> Jso
     return told
 
 
-def _valid(api: Api, message: str, said: Mapping[str, Any], among: Any) -> JsonObject:
-    """Fields that are not of their type are left out: a client would stumble over them."""
+def _valid(
+    api: Api, message: str, said: Mapping[str, Any], among: Any, *, output: bool = True
+) -> JsonObject:
+    """The fields of `among` that are of their type; clients cannot read others.
+
+    `output`: whether output-only fields within them are kept.
+    """
     known = {key: said[key] for key in said if key in among}
     try:
-        return api.parse(message, known, output=True)
+        return api.parse(message, known, output=output)
     except InvalidFieldError:
-        return _one_by_one(api, message, known)
+        return _one_by_one(api, message, known, output=output)
 
 
-def _one_by_one(api: Api, message: str, known: JsonObject) -> JsonObject:
+def _one_by_one(api: Api, message: str, known: JsonObject, *, output: bool) -> JsonObject:
     shown: JsonObject = {}
     for key, value in known.items():
         try:
-            shown |= api.parse(message, {key: value}, output=True)
+            shown |= api.parse(message, {key: value}, output=output)
         except InvalidFieldError:
             continue
     return shown
