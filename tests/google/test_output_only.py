@@ -12,8 +12,8 @@ from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
 from jobledger.infra.google.labeling import methods as labeling
 from jobledger.infra.google.ml import methods as ml
-from jobledger.infra.google.vertex.resources import API as VERTEX
 from jobledger.infra.google.vertex.resources import RESOURCES, shown
+from jobledger.infra.google.vertex.versions import V1, V1BETA1
 from jobledger.infra.google.wire.messages import Api
 
 from tests.servers import Server
@@ -87,7 +87,7 @@ def value_of(api: Api, type_: str, depth: int = 3) -> Any:
     if inner in SCALARS:
         return wrapped(type_, SCALARS[inner])
     if not is_message(api, inner):
-        return wrapped(type_, list(api.enum(inner))[-1])
+        return wrapped(type_, list(api._enums[inner])[-1])
     fields = api.fields(inner).items() if depth else ()
     one = next(((k, t) for k, t in fields if type_of(t) in SCALARS), None)
     one = one or next(iter(fields), None)
@@ -111,75 +111,88 @@ def found_at(resource: Any, path: Path) -> list[Any]:
     return found
 
 
-NAMES = {
-    "Job": "projects/p/jobs/real_id",
-    "EvaluationJob": "projects/p/evaluationJobs/1",
-    **{r.message: f"projects/p/locations/l/{r.collection}/1" for r in RESOURCES.values()},
-}
-ROOTS: dict[str, tuple[Api, Callable[[Job], Any]]] = {
-    "Job": (ml.API, ml.resource),
-    "EvaluationJob": (labeling.API, labeling.resource),
-    **{r.message: (VERTEX, partial(shown, r)) for r in RESOURCES.values()},
-}
-"""Each message that is a job's, and how a job is shown as it."""
-PATHS = [(root, path) for root, (api, _) in ROOTS.items() for path in output_only(api, root)]
+class Root(NamedTuple):
+    """A message that is a job's, and how a job is shown as it."""
+
+    api: Api
+    message: str
+    version: str
+    parent: str
+    """`projects/P` and what follows, up to the collection."""
+    collection: str
+    show: Callable[[Job], Any]
+
+    def __str__(self) -> str:
+        return f"{self.version}.{self.message}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.parent}/{self.collection}/real_id".replace("projects/P", "projects/p")
 
 
-@pytest.mark.parametrize("root", ROOTS)
+LOCATION = "projects/P/locations/l"
+ROOTS = [
+    Root(ml.API, "Job", "v1", "projects/P", "jobs", ml.resource),
+    Root(labeling.API, "EvaluationJob", "v1beta1", "projects/P", "evaluationJobs", labeling.resource),
+    *(
+        Root(
+            v.api, r.message, v.path, LOCATION, r.collection, partial(shown, r, version=v)
+        )
+        for v in (V1, V1BETA1)
+        for r in RESOURCES.values()
+    ),
+]  # fmt: skip
+EVERY_ROOT = pytest.mark.parametrize("root", ROOTS, ids=str)
+
+
+@EVERY_ROOT
 @pytest.mark.parametrize("state", ["QUEUED", "SUCCEEDED", "FAILED"])
-def test_a_spec_sets_no_output_only_field(root: str, state: str) -> None:
-    api, show = ROOTS[root]
-    bare = Job(name=NAMES[root], version=1, state=JobState[state])
-    for path in (path for of, path in PATHS if of == root):
-        body = body_with(api, path)
+def test_a_spec_sets_no_output_only_field(root: Root, state: str) -> None:
+    bare = Job(name=root.name, version=1, state=JobState[state])
+    for path in output_only(root.api, root.message):
+        body = body_with(root.api, path)
         assert found_at(body, path), path
-        accepted = api.parse(root, body)
+        accepted = root.api.parse(root.message, body)
         assert found_at(accepted, path) == [], path
         for spec in (body, accepted):
-            resource = show(bare.model_copy(update={"spec": spec}))
-            assert found_at(resource, path) == found_at(show(bare), path), path
+            resource = root.show(bare.model_copy(update={"spec": spec}))
+            assert found_at(resource, path) == found_at(root.show(bare), path), path
 
 
-def test_every_message_has_output_only_fields_at_any_depth() -> None:
-    assert {root for root, _ in PATHS} == set(ROOTS)
-    assert any(len(path.fields) > 1 for _, path in PATHS)
+def test_every_message_has_output_only_fields_some_of_them_within_others() -> None:
+    depths = {str(r): [len(p.fields) for p in output_only(r.api, r.message)] for r in ROOTS}
+    assert all(depths.values())
+    assert max(map(max, depths.values())) > 1
 
 
-def created(client: httpx.Client, root: str, project: str, body: Any) -> str:
+def created(client: httpx.Client, root: Root, project: str, body: Any) -> str:
     """The name of a job that the dialect's own create makes of the body."""
-    collection = NAMES[root].rsplit("/", 2)[1]
-    match root:
-        case "Job":
-            asked, path = {"jobId": "own_1", **body}, f"/v1/projects/{project}/jobs"
-        case "EvaluationJob":
-            asked, path = {"job": body}, f"/v1beta1/projects/{project}/evaluationJobs"
-        case _:
-            asked, path = body, f"/v1/projects/{project}/locations/l/{collection}"
-    answer = client.post(path, json=asked)
+    wrapped_body = {"Job": {"jobId": "own_1", **body}, "EvaluationJob": {"job": body}}
+    parent = root.parent.replace("/P", f"/{project}")
+    answer = client.post(
+        f"/{root.version}/{parent}/{root.collection}", json=wrapped_body.get(root.message, body)
+    )
     assert answer.status_code == 200, answer.text
     said = answer.json()
-    return str(said.get("response", said).get("name") or f"projects/{project}/jobs/{said['jobId']}")
+    return str(said.get("response", said).get("name") or f"{parent}/jobs/{said['jobId']}")
 
 
-@pytest.mark.parametrize("root", ROOTS)
+@EVERY_ROOT
 def test_what_is_listed_can_be_got_and_is_what_was_created(
-    server: Server, project: str, root: str
+    server: Server, project: str, root: Root
 ) -> None:
-    api, _ = ROOTS[root]
-    top = [path for of, path in PATHS if of == root and len(path.fields) == 1]
-    body = {path.fields[0]: value_of(api, path.types[0]) for path in top}
-    version = "v1beta1" if root == "EvaluationJob" else "v1"
-    parent, collection = NAMES[root].replace("projects/p", f"projects/{project}").rsplit("/", 2)[:2]
+    top = [path for path in output_only(root.api, root.message) if len(path.fields) == 1]
+    body = {path.fields[0]: value_of(root.api, path.types[0]) for path in top}
+    parent = root.parent.replace("/P", f"/{project}")
     with server.client() as client:
         own = created(client, root, project, body)
-        name = f"{parent}/{collection}/real_id"
-        made = client.post(
-            f"/ledger/v1/{name}:create", json={"spec": {**body, "jobId": "no", "name": "no"}}
-        )
+        name = f"{parent}/{root.collection}/real_id"
+        spec = {**body, "jobId": "another", "name": "another"}
+        made = client.post(f"/ledger/v1/{name}:create", json={"spec": spec})
         assert made.status_code == 200, made.text
-        listed = client.get(f"/{version}/{parent}/{collection}").json()[collection]
+        listed = client.get(f"/{root.version}/{parent}/{root.collection}").json()[root.collection]
         names = [job.get("name") or f"{parent}/jobs/{job['jobId']}" for job in listed]
         assert sorted(names) == sorted([own, name])
         for job, full in zip(listed, names, strict=True):
-            assert client.get(f"/{version}/{full}").json() == job
+            assert client.get(f"/{root.version}/{full}").json() == job
             assert not [p for p in top if found_at(job, p) == found_at(body, p)]

@@ -26,12 +26,12 @@ OPEN = ["/healthz", "/readyz", "/openapi.json", "/docs", "/redoc"]
 """What anybody may see: that it is there, and how it can be asked."""
 VERBS: Mapping[Role, str] = {
     Role.READER: "receipt export stream count getIamPolicy testIamPermissions wait search"
-    " searchModelDeploymentMonitoringStatsAnomalies",
+    " searchModelDeploymentMonitoringStatsAnomalies validateReinforcementTuningReward",
     Role.REPORTER: "batch recordPredictions recordTruths answer import queued preparing started updating"
     " updated paused resumed cancelling cancelled succeeded partiallySucceeded failed expired"
     " progressReported commented",
     Role.OPERATOR: "create cancel pause resume update changeConfig retry changeLabels delete batchCancel"
-    " batchDelete rebaseTunedModel retried labelsChanged configChanged deleted runStarted datasetCreated"
+    " batchDelete rebaseTunedModel optimizePrompt processData generateAccessToken reportEvent retried labelsChanged configChanged deleted runStarted datasetCreated"
     " labelingRequested labelingCompleted evaluationCreated runFailed alertRaised scheduled stopped",
     Role.ADMIN: "changePolicy policyChanged setIamPolicy",
 }

@@ -27,44 +27,21 @@ def given_fields(api: Api, message: str, spec: Mapping[str, Any]) -> JsonObject:
     A job may have been created in another dialect, whose spec holds other fields.
     """
     among = api.fields(message).keys() - api.read_only(message)
-    return _valid(api, message, spec, among, output=False)
+    return api.read(message, {key: spec[key] for key in spec if key in among}, output=False)
 
 
 def reported_fields(api: Api, message: str, reported: Mapping[str, Any]) -> JsonObject:
     """All fields that a report holds of a message, output-only ones too."""
-    return _with_known_details(_valid(api, message, reported, api.fields(message)))  # type: ignore[no-any-return]
+    shown: JsonObject = _with_known_details(api.read(message, reported, output=True))
+    return shown
 
 
 def made_fields(api: Api, message: str, output: Mapping[str, Any] | None) -> JsonObject:
     """The output-only fields that reports told of."""
     if not output:
         return {}
-    told: JsonObject = _with_known_details(_valid(api, message, output, api.read_only(message)))
-    return told
-
-
-def _valid(
-    api: Api, message: str, said: Mapping[str, Any], among: Any, *, output: bool = True
-) -> JsonObject:
-    """The fields of `among` that are of their type; clients cannot read others.
-
-    `output`: whether output-only fields within them are kept.
-    """
-    known = {key: said[key] for key in said if key in among}
-    try:
-        return api.parse(message, known, output=output)
-    except InvalidFieldError:
-        return _one_by_one(api, message, known, output=output)
-
-
-def _one_by_one(api: Api, message: str, known: JsonObject, *, output: bool) -> JsonObject:
-    shown: JsonObject = {}
-    for key, value in known.items():
-        try:
-            shown |= api.parse(message, {key: value}, output=output)
-        except InvalidFieldError:
-            continue
-    return shown
+    made = api.read_only(message)
+    return reported_fields(api, message, {key: output[key] for key in output if key in made})
 
 
 def error_of(job: Job) -> JsonObject | None:
@@ -102,8 +79,8 @@ def _known_details(said: list[Any]) -> list[JsonObject]:
 
 
 def _detail(said: JsonObject, type_: str) -> JsonObject:
-    fields = details.API.fields(type_)
-    return {"@type": details.PREFIX + type_, **_valid(details.API, type_, said, fields)}
+    known = {key: said[key] for key in said if key != "@type"}
+    return {"@type": details.PREFIX + type_, **details.API.read(type_, known, output=True)}
 
 
 def check_display_name(spec: Mapping[str, Any]) -> None:
