@@ -76,7 +76,7 @@ def test_a_job_is_deleted_once_it_has_ended(
     for method in ("get", "delete"):
         with pytest.raises(exceptions.NotFound) as gone:
             vertex.call(method, kind, name=name)
-        assert gone.value.metadata["deleted"] == "True"
+        assert gone.value.metadata["deleted"] == "true"
     assert list(vertex.list(kind, parent=parent)) == []
 
 

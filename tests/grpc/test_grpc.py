@@ -62,7 +62,7 @@ def test_the_life_of_a_job(google: Clients, grpc_server: Server, parent: str) ->
     assert type(operation.metadata).__name__ == "DeleteOperationMetadata"
     error = refusal("NotFound", jobs.get_custom_job, name=made.name)
     assert (error.reason, error.domain) == ("JOB_NOT_FOUND", "jobledger")
-    assert error.metadata == {"name": made.name, "deleted": "True"}
+    assert error.metadata == {"name": made.name, "deleted": "true"}
 
 
 def test_jobs_are_listed_by_filter_and_page(google: Clients, parent: str) -> None:
