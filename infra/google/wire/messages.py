@@ -78,6 +78,10 @@ class Api:
         """Groups of fields of which one at most may be set."""
         return tuple(map(frozenset, self._messages[message].get("oneofs", ())))
 
+    def is_enum(self, name: str) -> bool:
+        """Whether an enum is called that."""
+        return name in self._enums
+
     def enum(self, name: str) -> Mapping[str, int]:
         """An enum's values and their numbers, but for values of which only the name is known."""
         return {value: number for value, number in self._enums[name].items() if number is not None}
