@@ -70,13 +70,13 @@ def create_native(server: ServerContext) -> FastAPI:
 
 
 def _add_probes(app: FastAPI, server: ServerContext) -> None:
-    @app.head("/healthz", tags=["server"], response_class=Response)
+    @app.head("/healthz", tags=["server"], response_model=Health)
     @app.get("/healthz", tags=["server"], response_model=Health)
     async def healthz() -> dict[str, str]:
         """The process answers."""
         return {"status": "ok"}
 
-    @app.head("/readyz", tags=["server"], response_class=Response)
+    @app.head("/readyz", tags=["server"], response_model=Health)
     @app.get("/readyz", tags=["server"], response_model=Health)
     async def readyz() -> Response:
         """It takes requests, and its ledger can be reached."""
