@@ -43,7 +43,7 @@ class ResumeJob(Command):
 class UpdateJob(Command):
     """Begin to change the configuration of a running job; a worker reports the outcome.
 
-    Labels are the ledger's own: new ones hold at once.
+    New labels hold once the update has succeeded; an update that fails changes nothing.
     """
 
     spec: JsonObject = {}

@@ -89,9 +89,15 @@ class Started(Data):
 
 
 class Updating(Data):
-    """Its configuration is being changed while it runs; `spec` is what was asked for."""
+    """Its configuration is being changed while it runs; `spec` is what was asked for.
+
+    `labels`, where given, are all its labels from the end of the update on, unless the update fails.
+    """
+
+    schema_number: ClassVar[int] = 2
 
     spec: JsonObject | None = None
+    labels: Labels | None = None
 
 
 class Updated(Data):
@@ -280,6 +286,7 @@ UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
     ("Started", 1): _set_aside("attemptsBegun", "runId", "inferred"),
     ("Retried", 1): _set_aside("attemptsBegun", "runId"),
     ("Expired", 1): _set_aside("lost"),
+    ("Updating", 1): _set_aside("labels"),
 }
 """(type, schema) to the function that makes such data into that of the next schema."""
 

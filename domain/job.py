@@ -354,9 +354,15 @@ def _accepts(job: Job, standing: Standing, fact: Data) -> bool:
     return allowed(event, standing, job.kind) and run_accepts(fact, job.output)
 
 
-def _followed(facts: tuple[Data, ...], job: Job) -> tuple[Data, ...]:
-    """The facts, and what follows from them: an evaluation job is RUNNING while any run is open."""
+def _followed(facts: tuple[Data, ...], job: Job, past: Past | None = None) -> tuple[Data, ...]:
+    """The facts, and what follows from them.
+
+    An evaluation job is RUNNING while any run is open; the labels that an update asked for hold
+    once it has succeeded.
+    """
     match facts:
+        case (e.Updated(error=None),) if job.state is S.UPDATING:
+            return (*facts, *_new_labels(_asked_labels(job, past), job))
         case (e.Resumed(),) if job.kind == EVALUATION_JOBS and open_runs(job.output):
             return (*facts, e.Started())
         case (first, *_) if job.state is S.RUNNING and closes_last(first, job.output):
@@ -388,7 +394,7 @@ def _facts(command: JobCommand, job: Job) -> tuple[Data, ...]:
         case ResumeJob(running=running):
             return (e.Resumed(), e.Started()) if running else (e.Resumed(),)
         case UpdateJob(spec=spec, labels=labels):
-            return (*_new_labels(labels, job), e.Updating(spec=spec))
+            return (e.Updating(spec=spec, labels=None if labels == job.labels else labels),)
         case ChangeConfig(spec=spec):
             return () if spec == job.spec else (e.ConfigChanged(spec=spec),)
         case RetryJob(reason=reason):
@@ -406,6 +412,14 @@ def _facts(command: JobCommand, job: Job) -> tuple[Data, ...]:
             return (e.Deleted(),)
         case _:
             assert_never(command)
+
+
+def _asked_labels(job: Job, past: Past | None) -> dict[str, str] | None:
+    """The labels that the update under way asked for; None if it asked for none."""
+    if not past or past[-1].version != job.version:
+        raise PastNeededError(job.name)
+    entered = [event.data for event in in_effect(past) if state_after(event.type) is not None]
+    return entered[-1].labels if isinstance(entered[-1], e.Updating) else None
 
 
 def _new_labels(labels: dict[str, str] | None, job: Job) -> tuple[Data, ...]:
@@ -441,7 +455,7 @@ def _judged(report: Data, job: Job, at: datetime | None, past: Past | None) -> t
     ahead = attempts_ahead(report, job, at)
     begun = _attempts_begun(report, job, ahead, at)
     if begun is not None:
-        return _followed((settled(report, job, begun),), job)
+        return _followed((settled(report, job, begun),), job, past)
     if ahead > 0 and (inferred := _inferred(report, job, ahead)):
         return inferred
     if standing is NOTHING:

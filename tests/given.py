@@ -24,6 +24,7 @@ class Scenario:
     """A job with a past, and what was asked of it."""
 
     job: Job
+    past: list[Event]
     asked: JobCommand | Data | None = None
 
     def when(self, asked: JobCommand | Data) -> Self:
@@ -33,7 +34,7 @@ class Scenario:
     def then(self, *facts: Data) -> Job:
         """What happens because of it; returns the job as it is afterwards."""
         assert self._decided() == facts
-        return _after(self.job, facts)
+        return _after(self.job, facts)[0]
 
     def refused(self, error: type[LedgerError]) -> LedgerError:
         with pytest.raises(error) as caught:
@@ -45,16 +46,17 @@ class Scenario:
         if isinstance(self.asked, Command):
             return decide(self.asked, self.job)
         assert isinstance(self.asked, Data)
-        return judge(self.asked, self.job)
+        return judge(self.asked, self.job, past=self.past)
 
 
 def given(*facts: Data) -> Scenario:
     """A job to which these happened, a minute apart; they must be possible."""
-    job = Job(name=NAME)
+    job, past = Job(name=NAME), list[Event]()
     for fact in facts:
         assert allowed(type(fact).__name__, job.standing), f"{fact!r} in {job.standing}"
-        job = _after(job, (fact,))
-    return Scenario(job)
+        job, event = _after(job, (fact,))
+        past += event
+    return Scenario(job, past)
 
 
 def lived(*facts: Data, kind: str = "jobs") -> tuple[Job, list[Event]]:
@@ -66,8 +68,10 @@ def lived(*facts: Data, kind: str = "jobs") -> tuple[Job, list[Event]]:
     return fold(Job(name=name), events), events
 
 
-def _after(job: Job, facts: tuple[Data, ...]) -> Job:
+def _after(job: Job, facts: tuple[Data, ...]) -> tuple[Job, list[Event]]:
+    events = list[Event]()
     for fact in facts:
         at = BEGIN + timedelta(minutes=job.version)
-        job = evolve(job, Event(job.name, job.version + 1, fact, at))
-    return job
+        events.append(Event(job.name, job.version + 1, fact, at))
+        job = evolve(job, events[-1])
+    return job, events

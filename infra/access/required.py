@@ -27,12 +27,13 @@ REPORTS: Final[Mapping[str, str]] = MappingProxyType(
 """The type of event that each report makes, by the report's verb."""
 _READS: Final = (
     READ, "get", "list", "search", "wait", "receipt", "getIamPolicy", "testIamPermissions",
-    "searchModelDeploymentMonitoringStatsAnomalies",
+    "searchModelDeploymentMonitoringStatsAnomalies", "validateReinforcementTuningReward",
 )  # fmt: skip
 _CONTRIBUTIONS: Final = ("recordPredictions", "recordTruths", "answer", "import", "batch")
 _COMMANDS: Final = (
     "create", "cancel", "pause", "resume", "update", "patch", "changeConfig", "retry", "changeLabels",
-    "delete", "batchCancel", "batchDelete", "rebaseTunedModel",
+    "delete", "batchCancel", "batchDelete", "rebaseTunedModel", "optimizePrompt", "processData",
+    "generateAccessToken", "reportEvent",
 )  # fmt: skip
 _AS_COMMANDS: Final = ("ConfigChanged", "Deleted", "LabelsChanged", "Retried")
 """Reports that change a job as a command does."""
@@ -49,7 +50,10 @@ REQUIRED: Final[Mapping[str, Role]] = MappingProxyType(
 )
 """The least role for each action."""
 FIELDS: Final[Mapping[str, Mapping[str, Role]]] = MappingProxyType(
-    {"Updating": {"spec": Role.OPERATOR}, "Updated": {"spec": Role.OPERATOR}}
+    {
+        "Updating": {"spec": Role.OPERATOR, "labels": Role.OPERATOR},
+        "Updated": {"spec": Role.OPERATOR},
+    }
 )
 """Fields of reports, by type, that take more than the report itself."""
 _OF_TYPE: Final = {type_: REQUIRED[verb] for verb, type_ in REPORTS.items()}

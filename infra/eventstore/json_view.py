@@ -1,23 +1,28 @@
 """Jobs and events as JSON, the same at every edge: camelCase, RFC 3339 times in UTC with microseconds."""
 
 from datetime import UTC, datetime
+from typing import cast
 
 from jobledger.domain.job import Job
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.moments import Moment
+from jobledger.infra.eventstore.json_types import EventJson, JobJson, MomentJson
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 
 
 def time_text(time: datetime | None) -> str | None:
     """`2026-11-22T10:00:00.000000Z`; None where there is no time."""
-    if time is None:
-        return None
+    return None if time is None else required_time(time)
+
+
+def required_time(time: datetime) -> str:
+    """The same of a time that is always there."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def job_json(job: Job) -> JsonObject:
     """A job; fields that hold nothing are null."""
-    return {
+    shown: JobJson = {
         "name": job.name,
         "project": job.project,
         "kind": job.kind,
@@ -35,22 +40,24 @@ def job_json(job: Job) -> JsonObject:
         "spec": job.spec,
         "output": job.output,
     }
+    return cast("JsonObject", shown)
 
 
 def event_json(event: RecordedEvent) -> JsonObject:
     """An event; `state` is the job's after it."""
-    return {
+    shown: EventJson = {
         "position": event.position,
         "name": event.name,
         "version": event.version,
         "type": event.type,
         "occurredTime": time_text(event.occurred_time),
-        "recordedTime": time_text(event.recorded_time),
+        "recordedTime": required_time(event.recorded_time),
         "actor": event.actor,
         "requestId": event.request_id,
         "data": event.json if event.schema else None,
         "state": None if event.state is None else event.state.name,
     }
+    return cast("JsonObject", shown)
 
 
 def moment_json(moment: Moment) -> JsonObject:
@@ -58,11 +65,11 @@ def moment_json(moment: Moment) -> JsonObject:
 
     `prunedBefore` is there where jobs may be missing: those that were over by then were pruned.
     """
-    told: JsonObject = {
-        "asOf": time_text(moment.time),
+    told: MomentJson = {
+        "asOf": required_time(moment.time),
         "clock": moment.clock.value,
         "position": moment.position,
     }
     if moment.pruned_past is not None:
-        told["prunedBefore"] = time_text(moment.pruned_past)
-    return told
+        told["prunedBefore"] = required_time(moment.pruned_past)
+    return cast("JsonObject", told)

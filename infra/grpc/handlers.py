@@ -10,14 +10,20 @@ import grpc
 from google.protobuf.any_pb2 import Any as Packed
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
+from jobledger.infra.access.tokens import Role
 from jobledger.infra.errors import DeadlineExceededError
 from jobledger.infra.google.wire.calls import Call, UnimplementedError, allowed, said_by
 from jobledger.infra.google.wire.status import DOMAIN, Status, status_of
-from jobledger.infra.grpc.rpcs import RPCS
+from jobledger.infra.grpc.rpcs import RPCS, V1BETA1, beta_rpcs
 from jobledger.infra.grpc.wire import Wire
 from jobledger.infra.serving.context import ServerContext, trace_of
 
 LOG: Final = logging.getLogger("jobledger.grpc")
+OPERATIONS: Final = "/google.longrunning.Operations/"
+BETA_OPERATION: Final = b"-v1beta1"
+"""What the names of operations that were begun in v1beta1 end with."""
+WAITED: Final = 0.75
+"""How much of a call's deadline a method that waits may take."""
 MAX_MESSAGE: Final = 1_000
 """Bytes of an error's sentence: it travels in headers, twice, and clients refuse long ones."""
 
@@ -36,7 +42,7 @@ class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
         async def answer(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
             rpc = _Call(self._server, path, _headers(context))
             try:
-                return await rpc.answer(self._wires.get(path), data)
+                return await rpc.answer(await self._wire(path, data), data)
             except Exception as error:
                 refusal = rpc.refuse(error)
             finally:
@@ -45,6 +51,15 @@ class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
             raise AssertionError("unreachable")
 
         return grpc.unary_unary_rpc_method_handler(answer)
+
+    async def _wire(self, path: str, data: bytes) -> Wire | None:
+        """How that RPC's messages are read, None for one there is not; loads v1beta1 when it is first asked for."""
+        is_beta = path.startswith(f"/{V1BETA1}.")
+        if is_beta or (path.startswith(OPERATIONS) and BETA_OPERATION in data):
+            rpcs = await asyncio.to_thread(beta_rpcs)
+            if path in rpcs and path not in self._wires:
+                self._wires[path] = Wire(rpcs[path])
+        return self._wires.get(path)
 
 
 class _Call:
@@ -81,8 +96,12 @@ class _Call:
         who = self._authorization.encode("latin-1", "replace") or None
         server.working.take(who)
         try:
+            call = Call(server.ledger, *asked, about, server.queue, server.limits.deadline * WAITED)
+            if wire.rpc.method.role is Role.READER:
+                server.writers.make_way()
+                return wire.write(await face(call))
             async with server.writers:
-                return wire.write(await face(Call(server.ledger, *asked, about, server.queue)))
+                return wire.write(await face(call))
         finally:
             server.working.give(who)
 

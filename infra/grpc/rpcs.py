@@ -4,19 +4,13 @@ A method `aiplatform.projects.locations.customJobs.create` is the RPC `CreateCus
 service has it, and which messages it takes and gives, the transports of Google's clients say.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib import import_module
 from typing import Any, Final, NamedTuple, get_args, get_type_hints
 
 import proto
-from google.cloud.aiplatform_v1.services.gen_ai_tuning_service.transports import (
-    GenAiTuningServiceTransport,
-)
-from google.cloud.aiplatform_v1.services.job_service.transports import JobServiceTransport
-from google.cloud.aiplatform_v1.services.notebook_service.transports import NotebookServiceTransport
-from google.cloud.aiplatform_v1.services.pipeline_service.transports import PipelineServiceTransport
-from google.cloud.datalabeling_v1beta1.services.data_labeling_service.transports import (
-    DataLabelingServiceTransport,
-)
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -28,15 +22,16 @@ OF_ONE: Final = frozenset({"create", "get", "patch", "delete", "cancel", "pause"
 OF_MANY: Final = frozenset({"list", "search", "batchCancel", "batchDelete"})
 """Verbs that are followed by what they are of; another one says all there is to say."""
 
-_VERTEX: Final = "google.cloud.aiplatform.v1"
-SERVICES: Final[dict[str, type]] = {
-    f"{_VERTEX}.JobService": JobServiceTransport,
-    f"{_VERTEX}.PipelineService": PipelineServiceTransport,
-    f"{_VERTEX}.GenAiTuningService": GenAiTuningServiceTransport,
-    f"{_VERTEX}.NotebookService": NotebookServiceTransport,
-    "google.cloud.datalabeling.v1beta1.DataLabelingService": DataLabelingServiceTransport,
+_VERTEX_SERVICES: Final = ("JobService", "PipelineService", "GenAiTuningService", "NotebookService")
+V1: Final = "google.cloud.aiplatform.v1"
+V1BETA1: Final = "google.cloud.aiplatform.v1beta1"
+LABELING: Final = "google.cloud.datalabeling.v1beta1"
+SERVICES: Final = {
+    V1: _VERTEX_SERVICES,
+    V1BETA1: _VERTEX_SERVICES,
+    LABELING: ("DataLabelingService",),
 }
-"""Where RPCs may be, and what says of each which messages it has."""
+"""The services of each proto package, whose transports say which messages their RPCs have."""
 OPERATIONS: Final = operations_pb2.DESCRIPTOR.services_by_name["Operations"]
 
 
@@ -69,18 +64,32 @@ def rpc_name(method: str) -> str:
     return _capital("update" if verb == "patch" else verb) + _capital(noun)
 
 
-def client_types() -> dict[tuple[str, str], Types]:
-    """Every RPC of those services by its API and name, and of google.longrunning.Operations."""
+def client_types(packages: Iterable[str]) -> dict[tuple[str, str], Types]:
+    """Every RPC of those packages by its API and name, and of google.longrunning.Operations.
+
+    Google's client of each package is imported, which takes seconds for Vertex AI.
+    """
     found = {}
-    for service, transport in SERVICES.items():
-        api = service.split(".")[2]
-        for name, stub in vars(transport).items():
-            if isinstance(stub, property) and (types := _types(service, stub)) is not None:
-                found[api, "".join(map(_capital, name.split("_")))] = types
+    for package in packages:
+        for service in SERVICES[package]:
+            for name, stub in vars(_transport(package, service)).items():
+                types = _types(f"{package}.{service}", stub) if isinstance(stub, property) else None
+                if types is not None:
+                    rpc = "".join(map(_capital, name.split("_")))
+                    found[package.split(".")[2], rpc] = types
     for rpc in OPERATIONS.methods:
         asked, said = GetMessageClass(rpc.input_type), GetMessageClass(rpc.output_type)
         found["operations", rpc.name] = Types(OPERATIONS.full_name, asked, said)
     return found
+
+
+def _transport(package: str, service: str) -> type:
+    """The base of the transports in Google's client of a service."""
+    *parents, version = package.split(".")
+    snake = re.sub(r"(?<!^)(?=[A-Z])", "_", service).lower()
+    module = f"{'.'.join(parents)}_{version}.services.{snake}.transports"
+    transport: type = getattr(import_module(module), f"{service}Transport")
+    return transport
 
 
 def _types(service: str, stub: property) -> Types | None:
@@ -101,13 +110,27 @@ def _capital(word: str) -> str:
     return word[:1].upper() + word[1:]
 
 
-def _rpcs() -> Iterator[Rpc]:
-    known = client_types()
-    for method in (*aiplatform_v1.METHODS.all, *datalabeling_v1beta1.METHODS.all):
+def _rpcs(packages: tuple[str, ...], methods: Iterable[Method]) -> Iterator[Rpc]:
+    known = client_types(packages)
+    for method in methods:
         api, name = method.name.partition(".")[0], rpc_name(method.name)
         if (api, name) in known:
             yield Rpc(name, known[api, name], method)
 
 
-RPCS: Final = {rpc.path: rpc for rpc in _rpcs()}
-"""By path, such as `/google.cloud.aiplatform.v1.JobService/CreateCustomJob`."""
+def _vertex(path: str) -> list[Method]:
+    return [m for m in aiplatform_v1.METHODS.all if m.shape.startswith(f"{path}/")]
+
+
+RPCS: Final = {
+    rpc.path: rpc
+    for rpc in _rpcs((V1, LABELING), (*_vertex("v1"), *datalabeling_v1beta1.METHODS.all))
+}
+"""By path, such as `/google.cloud.aiplatform.v1.JobService/CreateCustomJob`; without those of V1BETA1."""
+
+
+@cache
+def beta_rpcs() -> dict[str, Rpc]:
+    """Those of V1BETA1. The first call takes seconds: few need its messages, which are heavy."""
+    found = {rpc.path: rpc for rpc in _rpcs((V1BETA1,), _vertex("v1beta1"))}
+    return {path: rpc for path, rpc in found.items() if path not in RPCS}

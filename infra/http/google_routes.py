@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values import canonical
+from jobledger.infra.access.tokens import Role
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.google.labeling import methods as datalabeling_v1beta1
 from jobledger.infra.google.ml import methods as ml_v1
@@ -27,7 +28,9 @@ from jobledger.infra.serving.context import ServerContext
 
 FACES: Final = (*ml_v1.METHODS.all, *aiplatform_v1.METHODS.all, *datalabeling_v1beta1.METHODS.all)
 METHODS: Final = Methods([*FACES, *receipts(FACES)])
-PREFIXES: Final = ("/v1/", "/v1beta1/", "/ui/")
+PREFIXES: Final = ("/v1/", "/v1beta1/", "/v1beta/", "/ui/")
+WAITED: Final = 0.75
+"""How much of a request's deadline a method that waits may take."""
 IGNORED: Final = frozenset(
     {
         "$.xgafv", "$alt", "$prettyPrint", "access_token", "alt", "callback", "fields", "key",
@@ -50,9 +53,12 @@ async def answer(server: ServerContext, scope: Scope, send: Send) -> None:
     caller = await server.admit(headers.get(b"authorization", b"").decode("latin-1"))
     state["actor"] = caller.name
     face, about = allowed(method, caller, ids), said_by(caller, state["trace_parent"])
-    call = Call(server.ledger, ids, query, _body(method, state["body"]), about, server.queue)
+    call = Call(
+        server.ledger, ids, query, _body(method, state["body"]), about, server.queue,
+        server.limits.deadline * WAITED,
+    )  # fmt: skip
     try:
-        if method.http == "GET":
+        if method.role is Role.READER:
             server.writers.make_way()
             answered = await face(call)
         else:

@@ -7,21 +7,38 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from jobledger.infra.google.wire.calls import Method
 from jobledger.infra.http import google_routes as google
-from jobledger.infra.http.native.bodies import object_schema
+from jobledger.infra.http.google_answers import Answers
+from jobledger.infra.http.middleware import encode
+from jobledger.infra.http.native.answers import ERROR_SCHEMA
 
-_STATUS: Final = {
-    "code": {"type": "integer"},
-    "message": {"type": "string"},
-    "status": {"type": "string"},
-    "details": {"type": "array", "items": {"type": "object"}},
-}
-_ERROR: Final = object_schema(_STATUS, ["code", "message", "status"], closed=False)
 ERROR: Final = {
     "description": "google.rpc.Status",
-    "content": {
-        "application/json": {"schema": object_schema({"error": _ERROR}, ["error"], closed=False)}
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorJson"}}},
+}
+SECURITY: Final = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token that `jobledger token create` made; none is needed until there is one.",
+    }
+}
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
+EXAMPLES: Final[dict[str, Any]] = {
+    "create": {"labels": {"team": "vision"}, "spec": {"epochs": 9}, "requestId": "create-train-1"},
+    "started": {"data": {"worker": "node-7"}, "occurredTime": "2026-11-22T10:00:00Z"},
+    "failed": {"error": {"code": 8, "message": "out of memory"}},
+    "succeeded": {"output": {"accuracy": 0.93}},
+    "cancel": {"reason": "cheaper tonight"},
+    "changeLabels": {"labels": {"team": "vision"}},
+    "progressReported": {"output": {"step": 500}},
+    "batch": {
+        "reports": [
+            {"name": "projects/demo/jobs/train_1", "report": "started"},
+            {"name": "projects/demo/jobs/train_2", "report": "succeeded", "data": {"output": {}}},
+        ]
     },
 }
+"""Bodies of native routes, by their verbs."""
 NUMBERS: Final = frozenset({"pageSize", "options.requestedPolicyVersion"})
 
 
@@ -31,17 +48,74 @@ def with_google(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        for operations in document["paths"].values():
+        answers = Answers()
+        for path, operations in document["paths"].items():
             for operation in operations.values():
-                operation["responses"].pop("422", None)
-                operation["responses"]["default"] = ERROR
+                _complete(path, operation)
         for method in google.METHODS.all:
             path, parameters = _path(method)
-            document["paths"].setdefault(path, {})[method.http.lower()] = _operation(
-                method, parameters
-            )
+            operation = _operation(method, parameters, answers)
+            document["paths"].setdefault(path, {})[method.http.lower()] = operation
+        components = document["components"]
+        components["schemas"] = _without_titles(components["schemas"]) | answers.schemas
+        for schema in components["schemas"].values():
+            _describe_defaults(schema)
+        components["schemas"] |= _error_schemas()
+        components["schemas"].pop("HTTPValidationError", None)
+        components["schemas"].pop("ValidationError", None)
+        components["securitySchemes"] = SECURITY
+        # A server without tokens takes requests of anybody on its machine.
+        document["security"] = [{"bearer": []}, {}]
         app.openapi_schema = document
-    return app.openapi_schema
+    made: dict[str, Any] = app.openapi_schema
+    return made
+
+
+def _complete(path: str, operation: dict[str, Any]) -> None:
+    """What FastAPI does not know of a native route."""
+    operation["responses"].pop("422", None)
+    operation["responses"]["default"] = ERROR
+    if path in OPEN_PATHS:
+        operation["security"] = []
+    if "requestBody" not in operation:
+        return
+    body = operation["requestBody"]["content"]["application/json"]
+    match body["schema"]:
+        case {"anyOf": [{"$ref": _} as schema, {"type": "null"}]}:
+            # It may be left out. To say null is the same, and generators stumble over the choice.
+            body["schema"] = schema
+    verb = path.rpartition(":")[2]
+    if verb in EXAMPLES:
+        body["example"] = EXAMPLES[verb]
+
+
+def _error_schemas() -> dict[str, Any]:
+    schema = ERROR_SCHEMA.json_schema(ref_template="#/components/schemas/{model}")
+    return schema.pop("$defs") | {"ErrorJson": schema}
+
+
+def _describe_defaults(schema: dict[str, Any]) -> None:
+    """Says in words what a field is if it is left out: generators demand fields that have a `default`."""
+    for field in schema.get("properties", {}).values():
+        if "default" in field:
+            default = encode(field.pop("default")).decode()
+            said = field.get("description")
+            field["description"] = f"{said} " * bool(said) + f"If left out: `{default}`."
+
+
+def _without_titles(schema: Any, within: str = "") -> Any:
+    """FastAPI titles each field by its name, which says nothing and makes generators name types by it."""
+    match schema:
+        case dict():
+            is_named = within in {"properties", "schemas"}
+            return {
+                key: _without_titles(value, key)
+                for key, value in schema.items()
+                if is_named or key != "title" or not isinstance(value, str)
+            }
+        case list():
+            return [_without_titles(each) for each in schema]
+    return schema
 
 
 def _path(method: Method) -> tuple[str, list[dict[str, Any]]]:
@@ -60,7 +134,9 @@ def _path(method: Method) -> tuple[str, list[dict[str, Any]]]:
     ]
 
 
-def _operation(method: Method, parameters: list[dict[str, Any]]) -> dict[str, Any]:
+def _operation(
+    method: Method, parameters: list[dict[str, Any]], answers: Answers
+) -> dict[str, Any]:
     number = {"type": "integer", "format": "int32"}
     query = [
         {"name": name, "in": "query", "schema": number if name in NUMBERS else {"type": "string"}}
@@ -72,7 +148,7 @@ def _operation(method: Method, parameters: list[dict[str, Any]]) -> dict[str, An
         "tags": [method.name.partition(".")[0]],
         "parameters": [*parameters, *query],
         "responses": {
-            "200": {"description": "The answer.", "content": {"application/json": {"schema": {"type": "object"}}}},
+            "200": {"description": "The answer.", "content": {"application/json": {"schema": answers.of(method)}}},
             "default": ERROR,
         },
     }  # fmt: skip

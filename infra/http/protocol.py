@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+import orjson
 from jobledger.infra.serving.connections import SWEEP_SECONDS, Connections
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -126,9 +127,11 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _answer(self, status: bytes, sentence: str) -> None:
-        content = sentence.encode()
+        code = int(status[:3])
+        error = {"code": code, "message": sentence, "status": "INVALID_ARGUMENT", "details": []}
+        content = orjson.dumps({"error": error})
         self.transport.write(
-            b"HTTP/1.1 " + status + b"\r\ncontent-type: text/plain; charset=utf-8\r\n"
+            b"HTTP/1.1 " + status + b"\r\ncontent-type: application/json; charset=utf-8\r\n"
             b"content-length: " + str(len(content)).encode() + b"\r\n" + _RAW_GUARDS
             + b"connection: close\r\n\r\n" + content
         )  # fmt: skip

@@ -17,7 +17,12 @@ from jobledger.domain.commands import (
     UpdateJob,
 )
 from jobledger.domain.data import Status
-from jobledger.domain.errors import IllegalTransitionError, JobExistsError, JobNotFoundError
+from jobledger.domain.errors import (
+    IllegalTransitionError,
+    JobExistsError,
+    JobNotFoundError,
+    PastNeededError,
+)
 from jobledger.domain.events import (
     Cancelled,
     Cancelling,
@@ -38,6 +43,7 @@ from jobledger.domain.events import (
     Updated,
     Updating,
 )
+from jobledger.domain.job import judge
 from jobledger.domain.states import JobState
 
 from tests.given import BEGIN, given
@@ -131,6 +137,20 @@ def test_an_update_runs_again_with_the_new_configuration_or_the_old() -> None:
     failed = Updated(error=Status(code=3, message="no"))
     job = given(*past).when(failed).then(failed)
     assert (job.spec, job.state, job.error) == ({"x": 1}, JobState.RUNNING, None)
+
+
+def test_the_labels_that_an_update_asked_for_hold_once_it_succeeded() -> None:
+    asked = Updating(spec={"x": 2}, labels={"team": "b"})
+    past = (Created(labels={"team": "a"}), Started(), asked)
+    failed = Updated(error=Status(code=3, message="no"))
+    assert given(*past).when(failed).then(failed).labels == {"team": "a"}
+    changed = LabelsChanged(labels={"team": "b"})
+    job = given(*past).when(Updated(spec={"x": 2})).then(Updated(spec={"x": 2}), changed)
+    assert job.labels == {"team": "b"}
+    again = given(*past, Updated(spec={}), changed, Updating())
+    assert again.when(Updated()).then(Updated()).labels == {"team": "b"}
+    with pytest.raises(PastNeededError):
+        judge(Updated(), given(*past).job)
 
 
 def test_what_a_job_made_is_shown_and_forgotten_by_a_new_attempt() -> None:

@@ -23,8 +23,8 @@ from jobledger.infra.google.wire.messages import Api
 
 from tests.checkout import ROOT
 
-APIS = ["ml_v1", "aiplatform_v1", "datalabeling_v1beta1"]
-ML, VERTEX, LABELING = map(messages.load, APIS)
+APIS = ["ml_v1", "aiplatform_v1", "datalabeling_v1beta1", "aiplatform_v1beta1"]
+ML, VERTEX, LABELING, BETA = map(messages.load, APIS)
 VERTEX_JOBS = [
     "BatchPredictionJob",
     "CustomJob",

@@ -76,7 +76,7 @@ def test_a_job_is_deleted_once_it_has_ended(
     for method in ("get", "delete"):
         with pytest.raises(exceptions.NotFound) as gone:
             vertex.call(method, kind, name=name)
-        assert gone.value.metadata["deleted"] == "True"
+        assert gone.value.metadata["deleted"] == "true"
     assert list(vertex.list(kind, parent=parent)) == []
 
 
@@ -119,7 +119,173 @@ def test_operations_are_of_jobs_of_vertex_ai_only(vertex: Vertex, parent: str) -
             vertex.client(CUSTOM).get_operation({"name": f"{parent}/operations/{position}"})
 
 
+@EVERY_STATE
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.collection)
+def test_only_what_began_an_operation_is_one(
+    vertex: Vertex, parent: str, kind: Kind, state: S
+) -> None:
+    """Of all events of a job's life: what the face answered an operation for, and nothing else."""
+    ledger = vertex.server.ledger
+    name = vertex.create(kind, parent, labels={"a": "b"} if kind is not NOTEBOOK else {}).name
+    bring(vertex.server, name, state)
+    ledger.change_labels(name, {"x": "y"})
+    if kind.has("delete") and state in ENDED:
+        vertex.call("delete", kind, name=name)
+    own = {"Deleted"} if kind.has("delete") else set()
+    own |= {"Created"} if kind is NOTEBOOK else set()
+    own |= {"Updating", "LabelsChanged"} if kind is MONITORING else set()
+    with vertex.server.client() as http:
+        for event in ledger.history(name):
+            answer = http.get(f"/v1/{parent}/operations/{event.position}")
+            assert answer.status_code == (200 if event.type in own else 404), event.type
+            if answer.status_code == 200:
+                type_ = answer.json()["metadata"]["@type"].rpartition(".")[2]
+                assert hasattr(vertex.types, type_)
+            else:
+                assert f"operation {parent}/operations/{event.position}" in answer.text
+
+
+def operations(vertex: Vertex, name: str, **query: Any) -> Any:
+    with vertex.server.client() as http:
+        answer = http.get(f"/v1/{name}/operations", params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_operations_are_listed_filtered_and_paged(vertex: Vertex, parent: str) -> None:
+    """Each is listed as it is got; those of a job under the job, too."""
+    names = [vertex.create(CUSTOM, parent).name for _ in range(3)]
+    for name in names:
+        vertex.call("cancel", CUSTOM, name=name)
+    done = [vertex.call("delete", CUSTOM, name=name).operation.name for name in names]
+    monitoring = vertex.create(MONITORING, parent).name
+    tell(vertex.server, monitoring, "started")
+    pending = update(vertex, monitoring, "display_name", display_name="after").operation.name
+    batched = vertex.client(PIPELINE).batch_cancel_pipeline_jobs(
+        parent=parent, names=batch(vertex, parent, [S.SUCCEEDED, S.RUNNING])
+    )
+    every = [batched.operation.name, pending, *reversed(done)]
+
+    listed = operations(vertex, parent)["operations"]
+    assert [one["name"] for one in listed] == every
+    with vertex.server.client() as http:
+        assert [http.get(f"/v1/{name}").json() for name in every] == listed
+        got = vertex.client(CUSTOM).list_operations({"name": parent, "filter": "done=true"})
+        assert [one.name for one in got.operations] == [n for n in every if n != pending]
+        under = http.get(f"/v1/{monitoring}/operations/{pending.rpartition('/')[2]}")
+        assert under.json()["name"] == pending
+        other = http.get(f"/v1/{names[0]}/operations/{pending.rpartition('/')[2]}")
+        assert other.status_code == 404
+    assert operations(vertex, monitoring)["operations"][0]["name"] == pending
+    assert [o["name"] for o in operations(vertex, names[0])["operations"]] == [done[0]]
+
+    pages, token = list[str](), ""
+    while True:
+        page = operations(vertex, parent, pageSize=2, pageToken=token)
+        pages += [one["name"] for one in page["operations"]]
+        token = page.get("nextPageToken", "")
+        if not token:
+            break
+    assert pages == every
+    first = listed[-1]["metadata"]["genericMetadata"]["createTime"]
+    for text, found in {
+        "done = false": [pending],
+        "NOT done = true": [pending],
+        f'name = "{done[1]}"': [done[1]],
+        'name : "*/operations/*" AND response:*': [n for n in every if n != pending],
+        f'metadata.genericMetadata.createTime <= "{first}"': [done[0]],
+        f'metadata.generic_metadata.create_time > "{first}"': every[:-1],
+        'metadata.@type : "*DeleteOperationMetadata"': [*reversed(done)],
+        "error.code = 1": [],
+    }.items():
+        answered = operations(vertex, parent, filter=text).get("operations", [])
+        assert [one["name"] for one in answered] == found, text
+
+
+@pytest.mark.parametrize("filter", ["done = maybe", "colour = red", "done < true", "ever(done = true)",
+                                    "error.code = x", 'name > "a"', "("])  # fmt: skip
+def test_a_filter_of_operations_that_means_nothing_is_refused(
+    vertex: Vertex, parent: str, filter: str
+) -> None:
+    with vertex.server.client() as http:
+        answer = http.get(f"/v1/{parent}/operations", params={"filter": filter})
+    assert read_refusal(answer.status_code, answer.json())[:2] == (400, "INVALID_ARGUMENT")
+
+
+def test_a_deleted_operation_is_gone_and_its_job_as_it_was(vertex: Vertex, running: str) -> None:
+    parent = running.rsplit("/", 2)[0]
+    changing = update(vertex, running, "display_name", display_name="after").operation.name
+    vertex.client(CUSTOM).delete_operation({"name": changing})
+    for ask in ("get_operation", "wait_operation", "cancel_operation", "delete_operation"):
+        with pytest.raises(exceptions.NotFound, match="no operation"):
+            getattr(vertex.client(CUSTOM), ask)({"name": changing})
+    assert "operations" not in operations(vertex, parent)
+    tell(vertex.server, running, "updated")
+    assert vertex.get(MONITORING, running).display_name == "after"
+
+
+def test_a_cancelled_update_ends_and_changes_nothing(vertex: Vertex, running: str) -> None:
+    changing = update(vertex, running, "display_name,labels", display_name="after", labels={})
+    vertex.client(MONITORING).cancel_operation({"name": changing.operation.name})
+    with pytest.raises(exceptions.Cancelled, match="cancelled on request"):
+        changing.result(timeout=10)
+    job = vertex.get(MONITORING, running)
+    assert (job.display_name, dict(job.labels)) == ("before", {"a": "b"})
+    assert vertex.state(MONITORING, job) == "RUNNING"
+
+
+def test_a_wait_ends_when_the_operation_does_or_its_time_is_over(
+    vertex: Vertex, running: str
+) -> None:
+    changing = update(vertex, running, "display_name", display_name="after").operation.name
+    with vertex.server.client() as http:
+
+        def wait(**query: str) -> Any:
+            return http.post(f"/v1/{changing}:wait", params=query, content=b"")
+
+        assert wait(timeout="0s").json()["done"] is False
+        for timeout in ("soon", "-1s", "1"):
+            assert read_refusal(wait(timeout=timeout).status_code, wait(timeout=timeout).json())
+        Timer(0.2, tell, (vertex.server, running, "updated")).start()
+        answered = wait(timeout="15s")
+    assert answered.json()["response"]["displayName"] == "after"
+
+
+def test_a_batch_can_be_got_again(vertex: Vertex, parent: str) -> None:
+    names = batch(vertex, parent, [S.SUCCEEDED, S.RUNNING, S.QUEUED])
+    for method, chosen in (("cancel", names), ("delete", names[:1])):
+        call = getattr(vertex.client(PIPELINE), f"batch_{method}_pipeline_jobs")
+        operation = call(parent=parent, names=chosen).operation
+        again = vertex.client(PIPELINE).get_operation({"name": operation.name})
+        assert again == operation
+
+
 # Monitoring jobs: pause, resume, patch
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_labels_are_part_of_the_update_that_asked_for_them(
+    vertex: Vertex, running: str, fails: bool
+) -> None:
+    """A patch that failed changes nothing; one that succeeded all."""
+    changing = update(
+        vertex, running, "display_name,labels", display_name="after", labels={"x": "y"}
+    )
+    during = vertex.get(MONITORING, running)
+    assert (during.display_name, dict(during.labels)) == ("before", {"a": "b"})
+    error = {"error": {"code": 9, "message": "no"}} if fails else {}
+    tell(vertex.server, running, "updated", **error)
+    job = vertex.get(MONITORING, running)
+    if fails:
+        assert (job.display_name, dict(job.labels)) == ("before", {"a": "b"})
+    else:
+        assert (job.display_name, dict(job.labels)) == ("after", {"x": "y"})
+        assert changing.result(timeout=10) == job
+        history = vertex.server.ledger.history(running)
+        assert [e.type for e in history][-2:] == ["Updated", "LabelsChanged"]
+        with vertex.server.client() as http:
+            parent = running.rsplit("/", 2)[0]
+            assert http.get(f"/v1/{parent}/operations/{history[-1].position}").status_code == 404
 
 
 def test_a_monitoring_job_is_made_ready_runs_pauses_and_runs_again(

@@ -62,7 +62,7 @@ def test_the_life_of_a_job(google: Clients, grpc_server: Server, parent: str) ->
     assert type(operation.metadata).__name__ == "DeleteOperationMetadata"
     error = refusal("NotFound", jobs.get_custom_job, name=made.name)
     assert (error.reason, error.domain) == ("JOB_NOT_FOUND", "jobledger")
-    assert error.metadata == {"name": made.name, "deleted": "True"}
+    assert error.metadata == {"name": made.name, "deleted": "true"}
 
 
 def test_jobs_are_listed_by_filter_and_page(google: Clients, parent: str) -> None:
@@ -185,8 +185,25 @@ def test_operations_are_asked_for_by_name(google: Clients, parent: str) -> None:
     assert operations_pb2.Operation.FromString(waited) == operation
     google.jobs.cancel_operation(asked)
     refusal("NotFound", google.jobs.get_operation, {"name": f"{parent}/operations/999999999"})
-    refusal("MethodNotImplemented", google.jobs.delete_operation, asked)
-    refusal("MethodNotImplemented", google.jobs.list_operations, {"name": parent})
+    listed = google.jobs.list_operations({"name": parent, "filter": "done = true"})
+    assert list(listed.operations) == [operation]
+    google.jobs.delete_operation(asked)
+    refusal("NotFound", google.jobs.get_operation, asked)
+    assert not google.jobs.list_operations({"name": parent}).operations
+
+
+def test_v1beta1_is_served_with_its_own_messages(grpc_server: Server, parent: str) -> None:
+    import grpc
+    from google.cloud import aiplatform_v1beta1 as beta
+
+    with grpc.insecure_channel(f"127.0.0.1:{grpc_server.port}") as channel:
+        cls = beta.JobServiceClient
+        jobs = cls(transport=cls.get_transport_class("grpc")(channel=channel))
+        made = jobs.create_custom_job(parent=parent, custom_job={"display_name": "b"})
+        jobs.cancel_custom_job(name=made.name)
+        deleting = jobs.delete_custom_job(name=made.name)
+        assert type(deleting.metadata).__module__.startswith("google.cloud.aiplatform_v1beta1")
+        assert jobs.get_operation({"name": deleting.operation.name}) == deleting.operation
 
 
 def test_trials_of_an_architecture_search_are_shown(

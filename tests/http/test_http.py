@@ -135,7 +135,9 @@ def test_every_operation_says_what_it_is_and_what_an_error_looks_like(server: Se
             assert operation["tags"]
             assert operation.get("summary") or operation.get("description")
             error = operation["responses"]["default"]["content"]["application/json"]["schema"]
-            assert error["required"] == ["error"]
+            assert error == {"$ref": "#/components/schemas/ErrorJson"}
+            [answered] = operation["responses"]["200"]["content"].values()
+            assert answered["schema"], operation["operationId"]
     assert len(ids) == len(set(ids))
     stream = said["paths"]["/ledger/v1/events:stream"]["get"]["responses"]["200"]
     assert "text/event-stream" in stream["content"]

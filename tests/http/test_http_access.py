@@ -26,12 +26,12 @@ OPEN = ["/healthz", "/readyz", "/openapi.json", "/docs", "/redoc"]
 """What anybody may see: that it is there, and how it can be asked."""
 VERBS: Mapping[Role, str] = {
     Role.READER: "receipt export stream count getIamPolicy testIamPermissions wait search"
-    " searchModelDeploymentMonitoringStatsAnomalies",
+    " searchModelDeploymentMonitoringStatsAnomalies validateReinforcementTuningReward",
     Role.REPORTER: "batch recordPredictions recordTruths answer import queued preparing started updating"
     " updated paused resumed cancelling cancelled succeeded partiallySucceeded failed expired"
     " progressReported commented",
     Role.OPERATOR: "create cancel pause resume update changeConfig retry changeLabels delete batchCancel"
-    " batchDelete rebaseTunedModel retried labelsChanged configChanged deleted runStarted datasetCreated"
+    " batchDelete rebaseTunedModel optimizePrompt processData generateAccessToken reportEvent retried labelsChanged configChanged deleted runStarted datasetCreated"
     " labelingRequested labelingCompleted evaluationCreated runFailed alertRaised scheduled stopped",
     Role.ADMIN: "changePolicy policyChanged setIamPolicy",
 }
@@ -266,7 +266,8 @@ def test_lists_and_counts_are_of_ones_own_project_whatever_is_asked(
     ledger = two_projects.server.ledger
     own = [job.name for job in ledger.list('project = mine AND name : "projects/mine/jobs/mine*"')]
     query = {"filter": f'({filter or "version > 0"}) AND name : "projects/*"', "orderBy": "name"}
-    listed = limited.get("/ledger/v1/jobs", params=query).json()["jobs"]
+    every: dict[str, str | int] = {**query, "pageSize": 1_000}
+    listed = limited.get("/ledger/v1/jobs", params=every).json()["jobs"]
     assert {job["project"] for job in listed} == {"mine"}
     assert {job["name"] for job in listed} >= set(own)
     for moment in ({}, {"asOf": "now"}, {"asOf": f"@{ledger.size()}"}):

@@ -58,7 +58,7 @@ def job(http: httpx.Client, project: str, job_id: str = "j") -> str:
     [
         ("GET", "/v1"), ("GET", "/v1/"), ("GET", "/v1//"), ("GET", "/v1/projects"), ("GET", "/v1/projects/p"),
         ("GET", "/v2/projects/p/jobs"), ("GET", "/v1beta1/projects/p/jobs"), ("GET", "/ui/projects/p/jobs/j"),
-        ("GET", "/v1/projects/p/evaluationJobs"), ("GET", f"/v1beta1/projects/p/{LOCATION}/customJobs"),
+        ("GET", "/v1/projects/p/evaluationJobs"), ("GET", f"/v1alpha/projects/p/{LOCATION}/customJobs"),
         ("GET", "/v1/projects/p/customJobs"), ("GET", f"/v1/projects/p/{LOCATION}/jobs"),
         ("POST", "/v1/projects/p/jobs/j:explode"), ("POST", "/v1/projects/p/jobs/j:"), ("POST", "/v1/projects/p/jobs:cancel"),
         ("GET", "/v1/projects/p/jobs/j:cancel"), ("DELETE", "/v1/projects/p/jobs/j"), ("PUT", "/v1/projects/p/jobs/j"),
@@ -70,7 +70,7 @@ def job(http: httpx.Client, project: str, job_id: str = "j") -> str:
         ("GET", "/v1/Projects/p/jobs/j"), ("GET", "/v1/../v1/projects/p/jobs"), ("GET", f"/v1/{LONG}"),
         ("POST", "/v1/projects/p/jobs/j%3Acancel"),
         ("POST", f"/v1/projects/p/{LOCATION}/pipelineJobs:batchExplode"), ("GET", "/v1/projects/%/jobs//x"),
-        ("GET", f"/v1/projects/p/{LOCATION}/customJobs/1/operations/2"), ("GET", "/ledger/v1"),
+        ("GET", f"/v1/projects/p/{LOCATION}/batchPredictionJobs/1/operations/2"), ("GET", "/ledger/v1"),
     ],
 )  # fmt: skip
 def test_what_is_no_method_is_not_found(server: Server, method: str, path: str) -> None:

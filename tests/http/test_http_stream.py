@@ -271,11 +271,11 @@ def test_an_idle_stream_is_kept_alive_and_its_token_looked_at_then(guarded: Serv
         idle.stream("GET", STREAM, params={"after": end_of(idle)}) as answer,
     ):
         lines = answer.iter_lines()
-        assert list(islice(lines, 2)) == ["retry: 1000", ""]
-        assert list(islice(lines, 2)) == [": still here", ""]
+        # No blank line, which would end an event without anything in it.
+        assert list(islice(lines, 2)) == ["retry: 1000", ": still here"]
         Tokens(guarded.ledger.pool).revoke("idle")
         # It ends when the token is looked at next, which is after this line or the next of its kind.
-        assert list(lines) in ([], [": still here", ""])
+        assert list(lines) in ([], [": still here"])
 
 
 def test_nobody_follows_without_a_token(guarded: Server) -> None:
@@ -283,6 +283,48 @@ def test_nobody_follows_without_a_token(guarded: Server) -> None:
         answer = client.get(STREAM)
         refusal(answer, 401, "UNAUTHENTICATED", "UNAUTHENTICATED")
         assert answer.headers["www-authenticate"] == 'Bearer realm="jobledger"'
+
+
+def test_a_follower_of_a_job_begins_after_the_version_it_names(
+    server: Server, project: str
+) -> None:
+    ledger, name = server.ledger, f"projects/{project}/jobs/a"
+    ledger.create(f"projects/{project}/jobs/other")
+    ledger.create(name)
+    ledger.started(name)
+    ledger.create(f"projects/{project}/jobs/another")
+    ledger.failed(name)
+    with server.client() as client:
+        for after in range(3):
+            with following(client, name=name, after=after) as events:
+                seen = [event.data["version"] for event in islice(events, 3 - after)]
+                assert seen == list(range(after + 1, 4))
+        with following(client, name=name, after=3) as events:
+            ledger.retry(name)
+            assert next(events).data["version"] == 4
+        with following(client, name=f"projects/{project}/jobs/new") as events:
+            ledger.create(f"projects/{project}/jobs/new")
+            assert next(events).data["version"] == 1
+        refusal(client.get(STREAM, params={"name": name, "after": 5}), 400, "INVALID_ARGUMENT")
+
+
+def test_a_strict_reader_sees_one_event_a_block(server: Server, project: str) -> None:
+    """To a reader that makes an event of whatever a blank line ends, and splits lines as Unicode does."""
+    name = f"projects/{project}/jobs/a"
+    server.ledger.create(name, spec={"note": "one\u2028two\u2029three\x85four"})
+    server.ledger.started(name)
+    read = ""
+    with server.client() as client, client.stream("GET", STREAM, params={"name": name}) as answer:
+        for text in answer.iter_text():
+            read += text
+            if read.count("\n\n") == 2:
+                break
+    blocks = "\n".join(read.splitlines()).strip("\n").split("\n\n")
+    assert len(blocks) == 2
+    for block in blocks:
+        fields = [line.partition(": ") for line in block.split("\n")]
+        assert [f for f, _, _ in fields if f != "retry"] == ["event", "data", "id"]
+        assert orjson.loads({f: v for f, _, v in fields}["data"])["name"] == name
 
 
 def test_who_is_ahead_of_the_ledger_is_told_where_it_ends(server: Server) -> None:

@@ -22,7 +22,13 @@ from jobledger.infra.google.wire.dialects import ML_STATES, collection_of, in_st
 from jobledger.infra.google.wire.masks import Paths, camel, parse_mask
 from jobledger.infra.google.wire.paging import page_of_jobs
 from jobledger.infra.google.wire.queue import past_places
-from jobledger.infra.google.wire.resources import bare, given_fields, made_fields, time_text
+from jobledger.infra.google.wire.resources import (
+    bare,
+    given_fields,
+    made_fields,
+    reported_fields,
+    time_text,
+)
 from jobledger.infra.read.filter_sql import GOOGLE_LABELS
 from jobledger.infra.read.moments import Given
 
@@ -116,7 +122,7 @@ def _output(job: Job, spec: JsonObject) -> JsonObject:
     if told or fitting is None:
         return told
     message = API.fields("Job")[fitting]
-    within = made_fields(API, message, output) | given_fields(API, message, output)
+    within = reported_fields(API, message, output)
     return {fitting: within} if within else {}
 
 

@@ -12,7 +12,8 @@ from jobledger.domain.values.filters import Filter, Restriction
 from jobledger.domain.values.labels import from_google, google_labels, parse_google_labels
 from jobledger.infra.google.ml.methods import cancelled_by
 from jobledger.infra.google.vertex import operations
-from jobledger.infra.google.vertex.resources import API, Resource, check_running, shown
+from jobledger.infra.google.vertex.resources import Resource, check_running, shown
+from jobledger.infra.google.vertex.versions import Version
 from jobledger.infra.google.wire.calls import Call, moment_of
 from jobledger.infra.google.wire.dialects import collection_of, in_states
 from jobledger.infra.google.wire.masks import Paths, camel, check_fields, merge, parse_mask, select
@@ -53,20 +54,21 @@ ELSEWHERE: Final[dict[str, tuple[str, ...]]] = {
 
 
 class Face:
-    """The methods of one resource."""
+    """The methods of one resource in a version of the API."""
 
-    def __init__(self, resource: Resource) -> None:
+    def __init__(self, resource: Resource, version: Version) -> None:
         self.resource = resource
+        self.version = version
+        self._api = version.api
 
     async def create(self, call: Call) -> JsonObject:
         job = await self._create(call)
         if self.resource.collection == "notebookExecutionJobs":
-            history = await call.history(job.name)
-            return operations.operation(history[0], history[:1])
-        return shown(self.resource, await call.ledger.decrypted(job))
+            return await operations.begun(call, job.name, "Create", self.version)
+        return await self._shown(call, job)
 
     async def _create(self, call: Call) -> Job:
-        body = API.parse(self.resource.message, call.body)
+        body = self._api.parse(self.resource.message, call.body)
         check_display_name(body)
         labels = parse_google_labels(body.pop("labels", {}))
         given = self._given_id(call)
@@ -92,19 +94,15 @@ class Face:
 
     async def get(self, call: Call) -> JsonObject:
         as_of, clock = await moment_of(call)
-        job = await call.job(self.name(call), as_of, clock)
-        return shown(self.resource, await call.ledger.decrypted(job))
+        return await self._shown(call, await call.job(self.name(call), as_of, clock))
 
     async def list_jobs(self, call: Call) -> JsonObject:
         mask = parse_mask(call.query.get("readMask", ""), "readMask")
-        check_fields(mask, API.fields(self.resource.message), "readMask")
+        check_fields(mask, self._api.fields(self.resource.message), "readMask")
         scope = collection_of(parent_of(call), self.resource.collection)
         order = self._order_by(call.query.get("orderBy", ""))
         page = await page_of_jobs(call, scope, self._translate, (USUAL_PAGE, MAX_PAGE), order)
-        jobs = [
-            select(shown(self.resource, await call.ledger.decrypted(job), listed=True), mask)
-            for job in page.jobs
-        ]
+        jobs = [select(await self._shown(call, job, listed=True), mask) for job in page.jobs]
         return bare({self.resource.collection: jobs, "nextPageToken": page.next_page_token or None})
 
     async def cancel(self, call: Call) -> JsonObject:
@@ -115,8 +113,7 @@ class Face:
     async def delete(self, call: Call) -> JsonObject:
         name = self.name(call)
         await call.ledger.delete(name, stop=self.resource.deleted_live, **call.about)
-        history = await call.history(name)
-        return operations.operation(history[-1], history)
+        return await operations.begun(call, name, "Delete", self.version)
 
     async def pause(self, call: Call) -> JsonObject:
         call.expect_no_fields()
@@ -133,33 +130,36 @@ class Face:
         return {}
 
     async def patch(self, call: Call) -> JsonObject:
-        """Labels hold at once; a worker says when the rest does, and the operation ends then."""
-        body = API.parse(self.resource.message, call.body)
+        """A worker reports the outcome, and the operation ends then; labels alone hold at once."""
+        body = self._api.parse(self.resource.message, call.body)
         check_display_name(body)
         paths = self._patched(call, body)
         name = self.name(call)
         for _ in range(TRIES):
             try:
-                await self._patch(call, await call.job(name), body, paths)
-                break
+                return await self._patch(call, await call.job(name), body, paths)
             except EtagMismatchError:
                 continue  # It changed between the two: the patch is of what it is now.
-        else:
-            raise EtagMismatchError(name)
-        # Labels hold already: theirs is not the operation that another patch began, and waits.
-        labels_only = all(path[0] == "labels" for path in paths)
-        history = await call.history(name)
-        began = next(e for e in reversed(history) if (e.type == "Updating") is not labels_only)
-        return operations.operation(began, history)
+        raise EtagMismatchError(name)
 
-    async def _patch(self, call: Call, job: Job, body: JsonObject, paths: Paths) -> None:
+    async def _patch(self, call: Call, job: Job, body: JsonObject, paths: Paths) -> JsonObject:
         merged = merge({**job.spec, "labels": google_labels(job.labels)}, body, paths)
-        labels = from_google(parse_google_labels(merged.pop("labels", {})), job.labels)
-        if all(path[0] == "labels" for path in paths):
-            await call.ledger.change_labels(job.name, labels, job.etag, **call.about)
-            return
+        asked = parse_google_labels(merged.pop("labels", {}))
+        labels = None
+        if any(path[0] == "labels" for path in paths):
+            labels = from_google(asked, job.labels)
+        if labels is not None and all(path[0] == "labels" for path in paths):
+            changed = await call.ledger.change_labels(job.name, labels, job.etag, **call.about)
+            if changed.version == job.version:
+                return await operations.without_event(call, "Update", [job.name], self.version)
+            return await operations.begun(call, job.name, "Update", self.version)
         check_running(job, "Updating")
         await call.ledger.update(job.name, merged, labels, job.etag, **call.about)
+        return await operations.begun(call, job.name, "Update", self.version)
+
+    async def _shown(self, call: Call, job: Job, *, listed: bool = False) -> JsonObject:
+        decrypted = await call.ledger.decrypted(job)
+        return shown(self.resource, decrypted, self.version, listed=listed)
 
     def _patched(self, call: Call, body: JsonObject) -> Paths:
         """The mask's paths; all for `*`, and without a mask the fields that were sent."""

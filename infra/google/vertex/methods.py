@@ -1,16 +1,19 @@
-"""Vertex AI v1 jobs and pipelines: the methods each resource has, and no others."""
+"""Vertex AI jobs and pipelines: the methods each resource has in each version of the API, and no others."""
 
+from functools import partial
 from typing import Final
 
-from jobledger.infra.google.vertex import nas_trials, operations, pipelines
+from jobledger.infra.google.vertex import nas_trials, operation_methods, pipelines
 from jobledger.infra.google.vertex.jobs import Face
 from jobledger.infra.google.vertex.resources import RESOURCES, Resource
+from jobledger.infra.google.vertex.versions import V1, VERSIONS, Version
 from jobledger.infra.google.wire.calls import AS_OF, Method, Methods
 
 
-def _methods(resource: Resource) -> list[Method]:
+def _methods(resource: Resource, version: Version) -> list[Method]:
     """The methods that one resource has."""
-    face, root = Face(resource), f"v1/projects/*/locations/*/{resource.collection}"
+    face = Face(resource, version)
+    root = f"{version.path}/projects/*/locations/*/{resource.collection}"
     named = frozenset({resource.create_parameter}) if resource.create_parameter else frozenset()
     view = resource.list_parameters & {"view"}
     usual = {
@@ -31,29 +34,43 @@ def _methods(resource: Resource) -> list[Method]:
     return [Method(f"{resource.service}.{verb}", *rest) for verb, rest in chosen.items()]
 
 
-_ROOT: Final = "v1/projects/*/locations/*"
-_TRIALS: Final = f"{_ROOT}/nasJobs/*/nasTrialDetails"
 _PAGES: Final = frozenset({"pageSize", "pageToken"})
 _SERVICE: Final = "aiplatform.projects.locations"
+ABSENT: Final = (
+    ("modelDeploymentMonitoringJobs", "/*:searchModelDeploymentMonitoringStatsAnomalies", True),
+    ("tuningJobs", ":rebaseTunedModel", True),
+    ("tuningJobs", ":optimizePrompt", False),
+    ("tuningJobs", ":processData", False),
+    ("tuningJobs", ":validateReinforcementTuningReward", False),
+    ("notebookExecutionJobs", "/*:generateAccessToken", False),
+    ("notebookExecutionJobs", "/*:reportEvent", False),
+)
+"""Methods that Google's API has and the ledger has not; the last says whether v1 has it, too."""
+
+
+def _of_version(version: Version) -> list[Method]:
+    root = f"{version.path}/projects/*/locations/*"
+    trials, service = f"{root}/nasJobs/*/nasTrialDetails", f"{_SERVICE}.nasJobs.nasTrialDetails"
+    one, many = partial(nas_trials.trial, version), partial(nas_trials.trials, version)
+    return [
+        *(method for resource in RESOURCES.values() for method in _methods(resource, version)),
+        *pipelines.methods(version, root),
+        Method(f"{service}.get", "GET", f"{trials}/*", one, AS_OF),
+        Method(f"{service}.list", "GET", trials, many, AS_OF | _PAGES),
+        *(
+            Method(
+                f"{_SERVICE}.{collection}.{path.rpartition(':')[2]}", "POST",
+                f"{root}/{collection}{path}", None,
+            )
+            for collection, path, is_in_v1 in ABSENT
+            if is_in_v1 or version.package != V1.package
+        ),
+    ]  # fmt: skip
+
+
 METHODS: Final = Methods(
     [
-        *(method for resource in RESOURCES.values() for method in _methods(resource)),
-        *pipelines.methods(_ROOT),
-        Method(f"{_SERVICE}.nasJobs.nasTrialDetails.get", "GET", f"{_TRIALS}/*", nas_trials.trial, AS_OF),
-        Method(
-            f"{_SERVICE}.nasJobs.nasTrialDetails.list", "GET", _TRIALS, nas_trials.trials,
-            AS_OF | _PAGES,
-        ),
-        Method(
-            f"{_SERVICE}.modelDeploymentMonitoringJobs.searchModelDeploymentMonitoringStatsAnomalies",
-            "POST",
-            f"{_ROOT}/modelDeploymentMonitoringJobs/*:searchModelDeploymentMonitoringStatsAnomalies",
-            None,
-        ),
-        Method(
-            f"{_SERVICE}.tuningJobs.rebaseTunedModel", "POST", f"{_ROOT}/tuningJobs:rebaseTunedModel",
-            None,
-        ),
-        *operations.METHODS,
+        *(method for version in VERSIONS for method in _of_version(version)),
+        *operation_methods.all_methods(VERSIONS),
     ]
-)  # fmt: skip
+)

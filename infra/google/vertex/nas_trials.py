@@ -5,35 +5,34 @@ from typing import Any
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.google.vertex.jobs import MAX_PAGE, USUAL_PAGE, parent_of
-from jobledger.infra.google.vertex.resources import API
+from jobledger.infra.google.vertex.versions import Version
 from jobledger.infra.google.wire.calls import Call, moment_of
-from jobledger.infra.google.wire.resources import bare, given_fields, made_fields
+from jobledger.infra.google.wire.resources import bare, reported_fields
 
 
-async def trial(call: Call) -> JsonObject:
+async def trial(version: Version, call: Call) -> JsonObject:
     """One of the trials that reports of a NAS job told of."""
     wanted = f"{_nas_job(call)}/nasTrialDetails/{call.ids[3]}"
-    found = next((t for t in await _trials(call) if t.get("name") == wanted), None)
+    found = next((t for t in await _trials(version, call) if t.get("name") == wanted), None)
     if found is None:
         raise JobNotFoundError(wanted)
     return found
 
 
-async def trials(call: Call) -> JsonObject:
+async def trials(version: Version, call: Call) -> JsonObject:
     size, offset = call.page_size(USUAL_PAGE, MAX_PAGE), _offset(call.query.get("pageToken", ""))
-    found = await _trials(call)
+    found = await _trials(version, call)
     token = str(offset + size) if len(found) > offset + size else None
     return bare({"nasTrialDetails": found[offset : offset + size], "nextPageToken": token})
 
 
-async def _trials(call: Call) -> list[JsonObject]:
+async def _trials(version: Version, call: Call) -> list[JsonObject]:
     as_of, clock = await moment_of(call)
     job = await call.ledger.decrypted(await call.job(_nas_job(call), as_of, clock))
     told: Any = (job.output or {}).get("nasTrialDetails")
     return [
         {
-            **made_fields(API, "NasTrialDetail", one),
-            **given_fields(API, "NasTrialDetail", one),
+            **reported_fields(version.api, "NasTrialDetail", one),
             "name": f"{job.name}/nasTrialDetails/{one.get('id', number)}",
         }
         for number, one in enumerate(told if isinstance(told, list) else ())

@@ -1,90 +1,202 @@
-"""Long-running operations, read from the events that began them: nothing else is kept of them.
+"""Long-running operations: what began each, and what came of it.
 
-An operation is named by the position of its event, `projects/p/locations/l/operations/4711`.
-It is done when its job's history says so, whoever asks, and however much later.
+Most operations are an event of their job: its deletion, the begin of an update, a change of the
+labels of a resource that can be patched, the creation of a notebook execution. Such an operation is
+named by the event's position, `projects/p/locations/l/operations/4711`. What no single event says
+(a batch, a patch that changes nothing) is recorded in a stream of its own under a random number.
+Every other position is no operation. Whether one is done is read from the history of its jobs.
+An operation that was begun in v1beta1 has that in its id, `4711-v1beta1`, and answers with its types.
 """
 
-from typing import Final
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Final, NamedTuple
 
-from jobledger.domain.errors import JobNotFoundError
+from jobledger.domain.errors import JobNotFoundError, LedgerError
 from jobledger.domain.job import Job, fold
 from jobledger.domain.states import ENDINGS
+from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
-from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.domain.values.names import kind_of
+from jobledger.infra.eventstore.commit.pending import DecidedWrite
+from jobledger.infra.eventstore.stored_event import RecordedEvent, foreign_row
 from jobledger.infra.google.vertex.resources import RESOURCES, Resource, shown
-from jobledger.infra.google.wire.calls import Call, Method
+from jobledger.infra.google.vertex.versions import BY_PACKAGE, V1, Version
+from jobledger.infra.google.wire.calls import Call
 from jobledger.infra.google.wire.resources import time_text
 from jobledger.infra.google.wire.status import CODES
 
-TYPE: Final = "type.googleapis.com/google.cloud.aiplatform.v1."
 EMPTY: Final = {"@type": "type.googleapis.com/google.protobuf.Empty"}
-VERSIONS: Final = ("v1", "v1beta1", "ui")
-"""Clients poll under all of these, whichever they call else."""
+RECORDED: Final = "OperationBegun"
+DELETED: Final = "OperationDeleted"
+MAX_POSITION_DIGITS: Final = 18
+NUMBER_DIGITS: Final = 19
+"""Digits of the number of a recorded operation: more than any position has."""
+Histories = Mapping[str, Sequence[RecordedEvent]]
+"""The events of each job that an operation is about, by the job's name."""
 
 
-def operation(event: RecordedEvent, history: list[RecordedEvent]) -> JsonObject:
-    """The google.longrunning.Operation that the event began; `history` is its job's."""
-    parent, collection, _ = event.name.rsplit("/", 2)
-    resource = RESOURCES[collection]
+class OperationNotFoundError(JobNotFoundError):
+    """No such operation, or it was deleted."""
+
+    def __init__(self, name: str) -> None:
+        LedgerError.__init__(self, f"there is no operation {name}")
+        self.name = name
+
+
+class Operation(NamedTuple):
+    """A long-running operation."""
+
+    parent: str
+    """The location, `projects/p/locations/l`."""
+    number: str
+    verb: str
+    """Create, Update, Delete, BatchCancel or BatchDelete."""
+    names: tuple[str, ...]
+    """The jobs it is about."""
+    position: int
+    """Of the event that began it, or of the last event when it was recorded."""
+    begin_time: datetime
+    version: Version
+    is_recorded: bool = False
+    """Whether it has a stream of its own; it was done at once then."""
+
+    @property
+    def name(self) -> str:
+        """Its resource name."""
+        package = self.version.package
+        marked = self.number if package == V1.package else f"{self.number}-{package}"
+        return f"{self.parent}/operations/{marked}"
+
+
+class Outcome(NamedTuple):
+    """What came of an operation: `said` is `response` or `error`; None while it is not done."""
+
+    said: JsonObject | None
+    time: datetime
+
+
+def of_event(
+    event: RecordedEvent, history: Sequence[RecordedEvent], version: Version
+) -> Operation | None:
+    """The operation that the event began; None for an event that began none."""
+    verb = _verb(event, history)
+    if verb is None:
+        return None
+    parent = event.name.rsplit("/", 2)[0]
+    return Operation(
+        parent,
+        str(event.position),
+        verb,
+        (event.name,),
+        event.position,
+        event.recorded_time,
+        version,
+    )
+
+
+def of_record(record: RecordedEvent, version: Version) -> Operation:
+    """The operation that was recorded in a stream of its own."""
+    said = record.json
+    parent, _, number = record.name.rsplit("/", 2)
+    names = tuple(said["names"])
+    begun = said["position"], record.recorded_time
+    return Operation(parent, number, said["verb"], names, *begun, version, is_recorded=True)
+
+
+def _verb(event: RecordedEvent, history: Sequence[RecordedEvent]) -> str | None:
+    resource = _resource_of(event.name)
+    if resource is None or not event.schema:
+        return None
+    methods = resource.methods.split()
+    match event.type:
+        case "Created" if resource.created_by_operation:
+            return "Create"
+        case "Deleted" if "delete" in methods:
+            return "Delete"
+        case "Updating" if "patch" in methods:
+            return "Update"
+        case "LabelsChanged" if "patch" in methods and not _follows_update(event, history):
+            return "Update"
+    return None
+
+
+def _resource_of(name: str) -> Resource | None:
+    return RESOURCES.get(kind_of(name)) if "/locations/" in name else None
+
+
+def _follows_update(event: RecordedEvent, history: Sequence[RecordedEvent]) -> bool:
+    """Whether the labels are those of an update that succeeded then, and not a patch of their own."""
+    before = next((e for e in history if e.version == event.version - 1), None)
+    return (
+        before is not None
+        and before.type == "Updated"
+        and before.recorded_time == event.recorded_time
+    )
+
+
+def as_json(operation: Operation, histories: Histories) -> JsonObject:
+    """The google.longrunning.Operation."""
+    outcome = outcome_of(operation, histories)
     times = {
-        "createTime": time_text(event.recorded_time),
-        "updateTime": time_text(history[-1].recorded_time),
+        "createTime": time_text(operation.begin_time),
+        "updateTime": time_text(outcome.time),
     }
+    type_ = operation.version.type_prefix + _metadata(operation)
     return {
-        "name": f"{parent}/operations/{event.position}",
-        "metadata": {"@type": TYPE + _metadata(event, resource), "genericMetadata": times},
-        **_outcome(event, history, resource),
+        "name": operation.name,
+        "metadata": {"@type": type_, "genericMetadata": times},
+        "done": outcome.said is not None,
+        **(outcome.said or {}),
     }
 
 
-async def get(call: Call) -> JsonObject:
-    """As it is now, also for `wait`: a caller that wants to wait longer asks again, as the API allows."""
-    project, location, number = call.ids
-    parent = f"projects/{project}/locations/{location}"
-    event = await _event(call, number)
-    if event is None or not event.name.startswith(f"{parent}/"):
-        raise JobNotFoundError(f"{parent}/operations/{number[:40]}")
-    return operation(event, await call.history(event.name))
+def _metadata(operation: Operation) -> str:
+    match operation.verb:
+        case "Delete" | "BatchDelete":
+            return "DeleteOperationMetadata"
+        case "BatchCancel":
+            return "BatchCancelPipelineJobsOperationMetadata"
+    message = RESOURCES[kind_of(operation.names[0])].message
+    return f"{operation.verb}{message}OperationMetadata"
 
 
-async def cancel(call: Call) -> JsonObject:
-    """Best effort, as the API says: what was begun here is over, or is a worker's to end."""
-    await get(call)
-    return {}
-
-
-async def _event(call: Call, number: str) -> RecordedEvent | None:
-    if not (number.isascii() and number.isdecimal() and len(number) <= 18):
-        return None
-    event = await call.ledger.event_at(int(number))
-    if event is None:
-        return None
-    return event if event.name.split("/")[-2] in RESOURCES else None
-
-
-def _metadata(event: RecordedEvent, resource: Resource) -> str:
-    if event.type == "Deleted":
-        return "DeleteOperationMetadata"
-    verb = "Create" if event.type in {"Created", "Preparing"} else "Update"
-    return f"{verb}{resource.message}OperationMetadata"
-
-
-def _outcome(event: RecordedEvent, history: list[RecordedEvent], resource: Resource) -> JsonObject:
-    """`done` with a response or an error, or that it is not done yet."""
-    if event.type == "Deleted":
-        return {"done": True, "response": EMPTY}
-    until = event
-    if event.type == "Updating":
-        later = (e for e in history if e.version > event.version)
+def outcome_of(operation: Operation, histories: Histories) -> Outcome:
+    """What came of the operation so far."""
+    position, time = operation.position, operation.begin_time
+    match operation.verb:
+        case "Delete":
+            return Outcome({"response": EMPTY}, time)
+        case "BatchCancel" | "BatchDelete":
+            jobs = [_resource(operation, name, histories, position) for name in operation.names]
+            type_ = f"{operation.version.type_prefix}{operation.verb}PipelineJobsResponse"
+            return Outcome({"response": {"@type": type_, "pipelineJobs": jobs}}, time)
+    (name,) = operation.names
+    began = next((e for e in histories[name] if e.position == position), None)
+    if began is not None and began.type == "Updating" and not operation.is_recorded:
+        later = [e for e in histories[name] if e.version > began.version]
         ending = next((e for e in later if e.type == "Updated" or e.type in ENDINGS), None)
         if ending is None:
-            return {"done": False}
+            return Outcome(None, time)
+        time = ending.recorded_time
         if (error := _failure(ending)) is not None:
-            return {"done": True, "error": error}
-        until = ending
-    job = fold(Job(name=event.name), (e.event for e in history if e.version <= until.version))
-    said = shown(resource, job)
-    return {"done": True, "response": {"@type": TYPE + resource.message, **said}}
+            return Outcome({"error": error}, time)
+        # The labels that it asked for were recorded with its end.
+        position = next(
+            (e.position for e in later if _follows_update(e, (ending,))), ending.position
+        )
+    message = RESOURCES[kind_of(name)].message
+    job = _resource(operation, name, histories, position)
+    return Outcome({"response": {"@type": operation.version.type_prefix + message, **job}}, time)
+
+
+def _resource(operation: Operation, name: str, histories: Histories, position: int) -> JsonObject:
+    """The job as it was after that position."""
+    events = (event.event for event in histories[name] if event.position <= position)
+    job = fold(Job(name=name), events)
+    return shown(RESOURCES[kind_of(name)], job, operation.version)
 
 
 def _failure(ending: RecordedEvent) -> JsonObject | None:
@@ -96,16 +208,69 @@ def _failure(ending: RecordedEvent) -> JsonObject | None:
     return {"code": error["code"], "message": error["message"]} if error else None
 
 
-_ONE: Final = "projects/*/locations/*/operations"
-_LIST: Final = frozenset({"filter", "pageSize", "pageToken", "returnPartialSuccess"})
-METHODS: Final = [
-    method
-    for version in VERSIONS
-    for method in (
-        Method("operations.get", "GET", f"{version}/{_ONE}/*", get),
-        Method("operations.wait", "POST", f"{version}/{_ONE}/*:wait", get),
-        Method("operations.cancel", "POST", f"{version}/{_ONE}/*:cancel", cancel),
-        Method("operations.list", "GET", f"{version}/{_ONE}", None, _LIST),
-        Method("operations.delete", "DELETE", f"{version}/{_ONE}/*", None),
-    )
-]
+async def begun(call: Call, name: str, verb: str, version: Version) -> JsonObject:
+    """The operation that the call has just begun of a job: the last of that verb."""
+    history = await call.history(name)
+    found = (of_event(event, history, version) for event in reversed(history))
+    operation = next(one for one in found if one is not None and one.verb == verb)
+    return as_json(operation, {name: history})
+
+
+async def without_event(
+    call: Call, verb: str, names: Sequence[str], version: Version
+) -> JsonObject:
+    """Records an operation of these jobs that no single event is, done already."""
+    parent = names[0].rsplit("/", 2)[0]
+    number = str(secrets.randbelow(9 * 10 ** (NUMBER_DIGITS - 1)) + 10 ** (NUMBER_DIGITS - 1))
+    histories = {name: await call.history(name) for name in names}
+    position = max(history[-1].position for history in histories.values())
+    said = {"verb": verb, "names": list(names), "position": position}
+    stream = f"{parent}/operations/{number}"
+    await record(call, stream, 1, RECORDED, said)
+    (written,) = await records(call, stream)
+    return as_json(of_record(written, version), histories)
+
+
+async def record(call: Call, stream: str, version: int, type_: str, said: JsonObject) -> None:
+    """Writes an event of an operation; raises VersionConflictError if somebody else did."""
+    row = foreign_row(stream, version, type_, canonical.encode(said), call.about.get("actor"))
+    write = DecidedWrite([row], [])
+    await call.ledger.writer.committer.submit([write])
+    if write.error is not None:
+        raise write.error
+
+
+async def records(call: Call, stream: str) -> list[RecordedEvent]:
+    """What was recorded of an operation itself; empty for most."""
+    return await call.ledger.run(partial(call.reader.feed.history, stream))
+
+
+async def find(call: Call, parent: str, number: str) -> tuple[Operation, Histories]:
+    """The operation of that id, and the histories of its jobs; raises OperationNotFoundError."""
+    bare, _, package = number.partition("-")
+    version = BY_PACKAGE.get(package or V1.package)
+    operation, histories = None, dict[str, list[RecordedEvent]]()
+    if version is not None and bare.isascii() and bare.isdecimal() and len(bare) <= NUMBER_DIGITS:
+        own = await records(call, f"{parent}/operations/{bare}")
+        if all(event.type != DELETED for event in own):
+            operation, histories = await _found(call, parent, bare, own, version)
+    if operation is None or operation.name != f"{parent}/operations/{number}":
+        raise OperationNotFoundError(f"{parent}/operations/{number[:40]}")
+    return operation, histories
+
+
+async def _found(
+    call: Call, parent: str, number: str, own: Sequence[RecordedEvent], version: Version
+) -> tuple[Operation | None, dict[str, list[RecordedEvent]]]:
+    if own:
+        operation = of_record(own[0], version)
+        return operation, {name: await call.history(name) for name in operation.names}
+    event = None
+    if len(number) <= MAX_POSITION_DIGITS:
+        event = await call.ledger.event_at(int(number))
+    if event is None or not event.name.startswith(f"{parent}/"):
+        return None, {}
+    if not event.schema or _resource_of(event.name) is None:
+        return None, {}
+    history = await call.history(event.name)
+    return of_event(event, history, version), {event.name: history}

@@ -1,42 +1,35 @@
 """Pipelines by the batch: `pipelineJobs:batchCancel` and `:batchDelete`, all of them or none."""
 
+from functools import partial
 from typing import Any, Final
 
 from jobledger.domain.commands import CancelJob, DeleteJob, JobCommand
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.google.ml.methods import cancelled_by
+from jobledger.infra.google.vertex import operations
 from jobledger.infra.google.vertex.jobs import parent_of
-from jobledger.infra.google.vertex.operations import TYPE
-from jobledger.infra.google.vertex.resources import RESOURCES, shown
+from jobledger.infra.google.vertex.versions import Version
 from jobledger.infra.google.wire.calls import Call, Method
 
 MOST: Final = 32
 """As many names as the API takes at once."""
 
 
-async def cancel(call: Call) -> JsonObject:
+async def cancel(version: Version, call: Call) -> JsonObject:
     """Those that have ended are skipped."""
     command = CancelJob(reason=cancelled_by(call), unless_ended=True)
-    return await _together(call, "Cancel", "BatchCancelPipelineJobsOperationMetadata", command)
+    return await _together(version, call, "BatchCancel", command)
 
 
-async def delete(call: Call) -> JsonObject:
-    return await _together(call, "Delete", "DeleteOperationMetadata", DeleteJob())
+async def delete(version: Version, call: Call) -> JsonObject:
+    return await _together(version, call, "BatchDelete", DeleteJob())
 
 
-async def _together(call: Call, verb: str, metadata: str, command: JobCommand) -> JsonObject:
-    names, pipelines = _names(call), RESOURCES["pipelineJobs"]
-    jobs, position = await call.ledger.command_all(names, command, **call.about)
-    return {
-        "name": f"{parent_of(call)}/operations/{position}",
-        "metadata": {"@type": TYPE + metadata},
-        "done": True,
-        "response": {
-            "@type": f"{TYPE}Batch{verb}PipelineJobsResponse",
-            "pipelineJobs": [shown(pipelines, await call.ledger.decrypted(job)) for job in jobs],
-        },
-    }
+async def _together(version: Version, call: Call, verb: str, command: JobCommand) -> JsonObject:
+    names = _names(call)
+    await call.ledger.command_all(names, command, **call.about)
+    return await operations.without_event(call, verb, names, version)
 
 
 def _names(call: Call) -> list[str]:
@@ -53,10 +46,10 @@ def _names(call: Call) -> list[str]:
     return names
 
 
-def methods(root: str) -> list[Method]:
+def methods(version: Version, root: str) -> list[Method]:
     """Under `projects/*/locations/*`."""
     name, shape = "aiplatform.projects.locations.pipelineJobs", f"{root}/pipelineJobs"
     return [
-        Method(f"{name}.batchCancel", "POST", f"{shape}:batchCancel", cancel, body="names"),
-        Method(f"{name}.batchDelete", "POST", f"{shape}:batchDelete", delete, body="names"),
-    ]  # fmt: skip
+        Method(f"{name}.{verb}", "POST", f"{shape}:{verb}", partial(answer, version), body="names")
+        for verb, answer in (("batchCancel", cancel), ("batchDelete", delete))
+    ]

@@ -7,7 +7,7 @@ from jobledger.domain.job import Job
 from jobledger.domain.states import LIVE, JobState
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.labels import google_labels
-from jobledger.infra.google.wire import messages
+from jobledger.infra.google.vertex.versions import V1, Version
 from jobledger.infra.google.wire.dialects import JOB_STATES, PIPELINE_STATES, States
 from jobledger.infra.google.wire.resources import (
     bare,
@@ -17,7 +17,6 @@ from jobledger.infra.google.wire.resources import (
     time_text,
 )
 
-API: Final = messages.load("aiplatform_v1")
 ENDED_BADLY: Final = frozenset({"FAILED", "CANCELLED"})
 
 
@@ -38,6 +37,10 @@ class Resource(NamedTuple):
     deleted_live: bool = False
     """Whether a job that has not ended can be deleted; it is stopped first."""
     created_pending: bool = False
+    created_by_operation: bool = False
+    """Whether create answers with an operation."""
+    has_operations: bool = True
+    """Whether the API lists operations under its jobs."""
 
     @property
     def service(self) -> str:
@@ -54,12 +57,13 @@ RESOURCES: Final = {
             "hyperparameterTuningJobs", "HyperparameterTuningJob", "cancel delete",
             left_out_of_lists=frozenset({"trials"}),
         ),
-        Resource("batchPredictionJobs", "BatchPredictionJob", "cancel delete"),
+        Resource("batchPredictionJobs", "BatchPredictionJob", "cancel delete", has_operations=False),
         Resource(
             "dataLabelingJobs", "DataLabelingJob", "cancel delete", list_parameters=_ORDERED
         ),
         Resource(
-            "nasJobs", "NasJob", "cancel delete", left_out_of_lists=frozenset({"nasJobOutput"})
+            "nasJobs", "NasJob", "cancel delete", left_out_of_lists=frozenset({"nasJobOutput"}),
+            has_operations=False,
         ),
         Resource(
             "modelDeploymentMonitoringJobs", "ModelDeploymentMonitoringJob",
@@ -71,7 +75,7 @@ RESOURCES: Final = {
         ),
         Resource(
             "notebookExecutionJobs", "NotebookExecutionJob", "delete",
-            state_field="jobState", error_field="status", create_parameter="notebookExecutionJobId",
+            state_field="jobState", error_field="status", create_parameter="notebookExecutionJobId", created_by_operation=True,
             list_parameters=frozenset({"filter", "pageSize", "pageToken", "orderBy", "view"}),
         ),
         Resource(
@@ -85,15 +89,18 @@ RESOURCES: Final = {
 """By collection."""
 
 
-def shown(resource: Resource, job: Job, *, listed: bool = False) -> JsonObject:
-    """The job as that resource's message."""
+def shown(
+    resource: Resource, job: Job, version: Version = V1, *, listed: bool = False
+) -> JsonObject:
+    """The job as that resource's message in a version of the API."""
     assert job.state is not None
     state = resource.states[job.state]
     ended_badly = state.rpartition("STATE_")[2] in ENDED_BADLY
-    fields = API.fields(resource.message)
+    api = version.api
+    fields = api.fields(resource.message)
     whole = {
-        **made_fields(API, resource.message, job.output),
-        **given_fields(API, resource.message, job.spec),
+        **made_fields(api, resource.message, job.output),
+        **given_fields(api, resource.message, job.spec),
         "name": job.name,
         resource.state_field: state,
         "createTime": time_text(job.create_time),

@@ -65,6 +65,10 @@ class Call(NamedTuple):
     about: About
     queue: Queue
     """The places of waiting jobs, kept by the server."""
+    wait_seconds: float = 20.0
+    """How long a method that waits may do so; less than the server's deadline."""
+    collection: str = ""
+    """The collection in the path that the method is about, where methods of several are one."""
 
     @property
     def reader(self) -> Reader:

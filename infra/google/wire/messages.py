@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from importlib import resources
 from typing import Any, Final
 
@@ -35,7 +36,7 @@ class Api:
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._messages: Mapping[str, Any] = schema["messages"]
         self._enums: Mapping[str, Mapping[str, int | None]] = schema["enums"]
-        self._checks: dict[tuple[str, bool], Check] = {}
+        self._checks: dict[tuple[str, bool, bool], Check] = {}
 
     def parse(self, message: str, body: Any, path: str = "", *, output: bool = False) -> JsonObject:
         """The body with every name and value in its one normal form; raises InvalidFieldError.
@@ -49,6 +50,16 @@ class Api:
             field = (path + refused.path).removeprefix(".") or "body"
             raise InvalidFieldError(field, refused.why) from None
         return accepted
+
+    def read(self, message: str, said: Mapping[str, Any], *, output: bool) -> JsonObject:
+        """What of `said` the message can hold, at any depth; the rest is left out.
+
+        What was said may be of another API, or of another version of this one. Fields that are
+        output only are left out unless `output`.
+        """
+        check = self.check(message, output=output, lenient=True)
+        held: JsonObject = check(dict(said), nesting.MAX_DEPTH)
+        return held
 
     def fields(self, message: str) -> Mapping[str, str]:
         """The types of a message's fields, by JSON name."""
@@ -67,27 +78,34 @@ class Api:
         """Groups of fields of which one at most may be set."""
         return tuple(map(frozenset, self._messages[message].get("oneofs", ())))
 
+    def is_enum(self, name: str) -> bool:
+        """Whether an enum is called that."""
+        return name in self._enums
+
     def enum(self, name: str) -> Mapping[str, int]:
         """An enum's values and their numbers, but for values of which only the name is known."""
         return {value: number for value, number in self._enums[name].items() if number is not None}
 
-    def check(self, type_: str, *, output: bool) -> Check:
-        """How values of that type are checked; made once."""
-        found = self._checks.get((type_, output))
+    def check(self, type_: str, *, output: bool, lenient: bool = False) -> Check:
+        """How values of that type are checked; made once. `lenient`: as in `read`."""
+        key = (type_, output, lenient)
+        found = self._checks.get(key)
         if found is None:
-            found = self._checks[type_, output] = self._make(type_, output=output)
+            found = self._checks[key] = self._make(type_, output=output, lenient=lenient)
         return found
 
-    def _make(self, type_: str, *, output: bool) -> Check:
+    def _make(self, type_: str, *, output: bool, lenient: bool) -> Check:
+        within = partial(self.check, output=output, lenient=lenient)
         if type_ in TYPES:
             return TYPES[type_]
         if type_.startswith("["):
-            return nesting.repeated(self.check(type_[1:-1], output=output))
+            return nesting.repeated(within(type_[1:-1]))
         if type_.startswith("map<"):
-            return nesting.mapping(self.check(type_[4:-1], output=output))
+            return nesting.mapping(within(type_[4:-1]))
         if type_ in self._enums:
             return _enum(type_, self._enums[type_])
-        return _Message(self, type_, output=output)
+        kind = _LenientMessage if lenient else _Message
+        return kind(self, type_, output=output)
 
 
 class _Message:
@@ -95,6 +113,8 @@ class _Message:
 
     What its fields must be is looked up when it is first needed: a message may hold its own kind.
     """
+
+    _lenient = False
 
     def __init__(self, api: Api, name: str, *, output: bool) -> None:
         self._api = api
@@ -107,7 +127,9 @@ class _Message:
     def _fields(self) -> dict[str, tuple[str, Check | None]]:
         """Each field by its JSON name: that name, and its check, or None for one to leave out."""
         checks = {
-            name: None if name in self._ignored else self._api.check(type_, output=self._output)
+            name: None
+            if name in self._ignored
+            else self._api.check(type_, output=self._output, lenient=self._lenient)
             for name, type_ in self._api.fields(self._name).items()
         }
         return {name: (name, check) for name, check in checks.items()}
@@ -142,6 +164,28 @@ class _Message:
         if field[0] in value:
             raise Refused(f"is given twice: as {field[0]}, too")
         return field
+
+
+class _LenientMessage(_Message):
+    """Reads what a message can hold, and leaves the rest out."""
+
+    _lenient = True
+
+    def __call__(self, value: Any, room: int) -> JsonObject:
+        if not isinstance(value, dict):
+            raise Refused(f"must be an object, not {kind_of(value)}")
+        nesting.check_room(room)
+        held: JsonObject = {}
+        for key, item in value.items():
+            name, check = self._fields.get(key) or self._proto_names.get(key) or (key, None)
+            if check is None or name in held or (item is None and check is not nesting.anything):
+                continue
+            with suppress(Refused):
+                held[name] = check(item, room - 1)
+        for group in self._oneofs:
+            for name in [name for name in held if name in group][1:]:
+                del held[name]
+        return held
 
 
 def _beside(group: frozenset[str], accepted: JsonObject) -> Refused:

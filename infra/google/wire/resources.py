@@ -22,35 +22,26 @@ def time_text(time: datetime | None) -> str | None:
 
 
 def given_fields(api: Api, message: str, spec: Mapping[str, Any]) -> JsonObject:
-    """What was asked for, as far as the message has it: a job may have been made in another dialect."""
-    return _valid(api, message, spec, api.fields(message).keys() - api.read_only(message))
+    """The fields of a job's spec that the message has; output-only fields are left out at any depth.
+
+    A job may have been created in another dialect, whose spec holds other fields.
+    """
+    among = api.fields(message).keys() - api.read_only(message)
+    return api.read(message, {key: spec[key] for key in spec if key in among}, output=False)
+
+
+def reported_fields(api: Api, message: str, reported: Mapping[str, Any]) -> JsonObject:
+    """All fields that a report holds of a message, output-only ones too."""
+    shown: JsonObject = _with_known_details(api.read(message, reported, output=True))
+    return shown
 
 
 def made_fields(api: Api, message: str, output: Mapping[str, Any] | None) -> JsonObject:
     """The output-only fields that reports told of."""
     if not output:
         return {}
-    told: JsonObject = _with_known_details(_valid(api, message, output, api.read_only(message)))
-    return told
-
-
-def _valid(api: Api, message: str, said: Mapping[str, Any], among: Any) -> JsonObject:
-    """Fields that are not of their type are left out: a client would stumble over them."""
-    known = {key: said[key] for key in said if key in among}
-    try:
-        return api.parse(message, known, output=True)
-    except InvalidFieldError:
-        return _one_by_one(api, message, known)
-
-
-def _one_by_one(api: Api, message: str, known: JsonObject) -> JsonObject:
-    shown: JsonObject = {}
-    for key, value in known.items():
-        try:
-            shown |= api.parse(message, {key: value}, output=True)
-        except InvalidFieldError:
-            continue
-    return shown
+    made = api.read_only(message)
+    return reported_fields(api, message, {key: output[key] for key in output if key in made})
 
 
 def error_of(job: Job) -> JsonObject | None:
@@ -88,8 +79,8 @@ def _known_details(said: list[Any]) -> list[JsonObject]:
 
 
 def _detail(said: JsonObject, type_: str) -> JsonObject:
-    fields = details.API.fields(type_)
-    return {"@type": details.PREFIX + type_, **_valid(details.API, type_, said, fields)}
+    known = {key: said[key] for key in said if key != "@type"}
+    return {"@type": details.PREFIX + type_, **details.API.read(type_, known, output=True)}
 
 
 def check_display_name(spec: Mapping[str, Any]) -> None:

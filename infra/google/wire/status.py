@@ -5,8 +5,10 @@ one status line apart without it.
 """
 
 import re
+from enum import Enum
 from typing import Any, Final, NamedTuple
 
+import orjson
 from jobledger.domain import errors as domain
 from jobledger.domain.data import CODES as GOOGLE_CODES
 from jobledger.domain.errors import LedgerError
@@ -122,5 +124,11 @@ def _reason(error: type[BaseException]) -> str:
 
 
 def _metadata(error: Any) -> dict[str, str]:
-    """The error's fields, as text."""
-    return {key: str(value)[:256] for key, value in vars(error).items() if value is not None}
+    """The error's fields as text, which is all that an ErrorInfo can hold; what is no text, as JSON."""
+    return {key: _text(value)[:256] for key, value in vars(error).items() if value is not None}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool | int | float | list | dict | tuple) and not isinstance(value, Enum):
+        return orjson.dumps(value, default=str).decode()
+    return str(value)

@@ -14,6 +14,7 @@ from jobledger.infra.access.required import READ
 from jobledger.infra.google.wire.calls import UnknownMethodError
 from jobledger.infra.google.wire.status import status_of
 from jobledger.infra.http.middleware import as_sent, encode, extra_headers
+from jobledger.infra.http.native.answers import Health
 from jobledger.infra.http.native.commands import command_routes
 from jobledger.infra.http.native.jobs import job_routes
 from jobledger.infra.http.native.labeling import labeling_routes
@@ -69,14 +70,14 @@ def create_native(server: ServerContext) -> FastAPI:
 
 
 def _add_probes(app: FastAPI, server: ServerContext) -> None:
-    @app.head("/healthz", tags=["server"])
-    @app.get("/healthz", tags=["server"])
+    @app.head("/healthz", tags=["server"], response_model=Health)
+    @app.get("/healthz", tags=["server"], response_model=Health)
     async def healthz() -> dict[str, str]:
         """The process answers."""
         return {"status": "ok"}
 
-    @app.head("/readyz", tags=["server"])
-    @app.get("/readyz", tags=["server"])
+    @app.head("/readyz", tags=["server"], response_model=Health)
+    @app.get("/readyz", tags=["server"], response_model=Health)
     async def readyz() -> Response:
         """It takes requests, and its ledger can be reached."""
         reached = False

@@ -7,6 +7,7 @@ from jobledger.domain import commands
 from jobledger.domain.commands import Command
 from jobledger.domain.data import parse
 from jobledger.domain.values.names import parse_name
+from jobledger.infra.http.native import answers
 from jobledger.infra.http.native.bodies import About, body_model
 from jobledger.infra.http.native.routes import Json, NativeRoutes, about_of, recorded_json
 
@@ -46,7 +47,12 @@ def _add(router: APIRouter, routes: NativeRoutes, verb: str, cls: type[Command])
         return await routes.json(recorded_json(recorded))
 
     ask.__annotations__["body"] = model | None  # Each command has fields of its own.
-    router.post(f"/{{name:path}}:{verb}", name=verb, description=cls.__doc__)(ask)
+    router.post(
+        f"/{{name:path}}:{verb}",
+        name=verb,
+        description=cls.__doc__,
+        response_model=answers.RecordedJson,
+    )(ask)
 
 
 def _taken_apart(body: About | None) -> tuple[dict[str, Any], dict[str, Any]]:

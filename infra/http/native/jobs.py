@@ -9,7 +9,9 @@ from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.required import READ
 from jobledger.infra.access.tokens import Caller
 from jobledger.infra.eventstore.feed import LAST_VERSION
+from jobledger.infra.eventstore.json_types import JobAtJson, MomentJson
 from jobledger.infra.eventstore.json_view import event_json, job_json, moment_json
+from jobledger.infra.http.native import answers
 from jobledger.infra.http.native.routes import (
     AsOf,
     By,
@@ -48,7 +50,7 @@ def job_routes(routes: NativeRoutes) -> APIRouter:
 def _add_fleet(router: APIRouter, routes: NativeRoutes) -> None:
     ledger = routes.ledger
 
-    @router.get("/jobs")
+    @router.get("/jobs", response_model=answers.JobsJson)
     async def jobs(
         request: Request, filter: FilterText = "", order_by: OrderBy = "", page_size: PageSize = 0,
         page_token: PageToken = "", as_of: AsOf = None, clock: Clock = None,
@@ -64,7 +66,7 @@ def _add_fleet(router: APIRouter, routes: NativeRoutes) -> None:
             {"jobs": listed, **moment_json(page.moment), "nextPageToken": page.next_page_token}
         )
 
-    @router.get("/jobs:count")
+    @router.get("/jobs:count", response_model=answers.CountsJson)
     async def count(
         request: Request, by: By = "state", filter: FilterText = "", as_of: AsOf = None, clock: Clock = None,
     ) -> Json:  # fmt: skip
@@ -75,7 +77,7 @@ def _add_fleet(router: APIRouter, routes: NativeRoutes) -> None:
         values = [{"value": value, "count": n} for value, n in counts.counts.items()]
         return await routes.json({"by": by, "counts": values, **moment_json(counts.moment)})
 
-    @router.get("/moment")
+    @router.get("/moment", response_model=MomentJson)
     async def moment(request: Request, as_of: AsOf = None, clock: Clock = None) -> Json:
         """What a moment means, pinned: asked again as of its position, an answer is the same."""
         await routes.admit(request, READ)
@@ -83,7 +85,7 @@ def _add_fleet(router: APIRouter, routes: NativeRoutes) -> None:
 
 
 def _add_events(router: APIRouter, routes: NativeRoutes) -> None:
-    @router.get("/events")
+    @router.get("/events", response_model=answers.EventsJson)
     async def events(
         request: Request, after: Position = 0, page_size: PageSize = DEFAULT_EVENTS,
     ) -> Json:  # fmt: skip
@@ -102,7 +104,7 @@ def _add_events(router: APIRouter, routes: NativeRoutes) -> None:
 def _add_job(router: APIRouter, routes: NativeRoutes) -> None:
     ledger = routes.ledger
 
-    @router.get("/{name:path}/events")
+    @router.get("/{name:path}/events", response_model=answers.HistoryJson)
     async def history(
         request: Request, name: str, after: Position = 0, page_size: PageSize = MAX_HISTORY
     ) -> Json:
@@ -118,7 +120,7 @@ def _add_job(router: APIRouter, routes: NativeRoutes) -> None:
         following = {"nextAfter": page[-1].version} if more else {}
         return await routes.json({"events": [event_json(e) for e in page]} | following)
 
-    @router.get("/{name:path}")
+    @router.get("/{name:path}", response_model=JobAtJson)
     async def job(request: Request, name: str, as_of: AsOf = None, clock: Clock = None) -> Json:
         """A job, with the moment it is shown as of."""
         name = parse_name(name)

@@ -19,6 +19,7 @@ from jobledger.infra.evaluation.tasks.tasks import (
     questions,
     task_json,
 )
+from jobledger.infra.http.native import answers
 from jobledger.infra.http.native.bodies import body_schema, load, object_schema
 from jobledger.infra.http.native.routes import Json, NativeRoutes, PageSize, Position
 
@@ -42,14 +43,14 @@ def labeling_routes(routes: NativeRoutes) -> APIRouter:
 
 
 def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
-    @router.get("/{name:path}/labeling")
+    @router.get("/{name:path}/labeling", response_model=answers.TasksJson)
     async def tasks(request: Request, name: str) -> Json:
         """The job's labelling tasks that wait for answers."""
         await routes.admit(request, READ, parse_name(name))
         waiting = await routes.ledger.run(partial(open_tasks, routes.reader, name))
         return await routes.json({"tasks": [task_json(task) for task in waiting]})
 
-    @router.get(RUN)
+    @router.get(RUN, response_model=answers.TaskJson)
     async def task(
         request: Request, name: str, run: str, annotator: Annotator = None,
         after: Position = 0, page_size: PageSize = DEFAULT_PAGE,
@@ -84,16 +85,21 @@ def _add_answering(router: APIRouter, routes: NativeRoutes) -> None:
         body = await request.body()
         caller = await routes.admit(request, "answer", parse_name(name))
         said = load(body)
-        answers = _answers(said)
+        given = _answers(said)
         who = _annotator(caller, said)
-        keep = partial(answer, routes.store, name, _number(run), who, answers)
+        keep = partial(answer, routes.store, name, _number(run), who, given)
         return await routes.json(_became(await routes.ledger.run(keep)))
 
-    router.post(f"{RUN}:answer", name="answer", openapi_extra=_schema())(answer_questions)
+    router.post(
+        f"{RUN}:answer",
+        name="answer",
+        response_model=answers.AnsweredJson,
+        openapi_extra=_schema(),
+    )(answer_questions)
 
 
 def _add_label_studio(router: APIRouter, routes: NativeRoutes) -> None:
-    @router.get(f"{RUN}:export")
+    @router.get(f"{RUN}:export", response_model=answers.LabelStudioJson)
     async def export(
         request: Request, name: str, run: str, after: Position = 0, page_size: PageSize = MAX_PAGE
     ) -> Json:
@@ -118,9 +124,12 @@ def _add_label_studio(router: APIRouter, routes: NativeRoutes) -> None:
         return await routes.json(_became(await routes.ledger.run(keep)))
 
     tasks = {"type": "array", "items": {"type": "object"}}
-    router.post(f"{RUN}:import", name="import", openapi_extra=body_schema(tasks))(
-        import_label_studio
-    )
+    router.post(
+        f"{RUN}:import",
+        name="import",
+        response_model=answers.AnsweredJson,
+        openapi_extra=body_schema(tasks),
+    )(import_label_studio)
 
 
 def _shown(question: Question) -> JsonObject:

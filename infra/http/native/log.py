@@ -8,6 +8,7 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.required import READ
 from jobledger.infra.errors import PermissionDeniedError, ProofError
+from jobledger.infra.http.native import answers
 from jobledger.infra.http.native.routes import Json, NativeRoutes
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.signing.keys import find_keys
@@ -33,7 +34,7 @@ def log_routes(routes: NativeRoutes) -> APIRouter:
 def _add_log(router: APIRouter, routes: NativeRoutes) -> None:
     ledger, pool = routes.ledger, routes.reader.pool
 
-    @router.get("/log")
+    @router.get("/log", response_model=answers.LogJson)
     async def log(request: Request) -> Json:
         """What the log is called, how many of its events are sealed, and the public keys it is signed with here."""
         await routes.admit(request, READ)
@@ -46,7 +47,11 @@ def _add_log(router: APIRouter, routes: NativeRoutes) -> None:
 
         return await routes.json(await ledger.run(read))
 
-    @router.get("/log/checkpoint", response_class=Response)
+    @router.get(
+        "/log/checkpoint",
+        response_class=Response,
+        responses=answers.of_content("text/plain", "A signed note."),
+    )
     async def checkpoint(request: Request) -> Response:
         """The last that was signed (C2SP tlog-checkpoint)."""
         await routes.admit(request, READ)
@@ -60,7 +65,11 @@ def _add_log(router: APIRouter, routes: NativeRoutes) -> None:
 
         return Response(await ledger.run(read), headers={"content-type": NOTE})
 
-    @router.get("/log/tile/{path:path}", response_class=Response)
+    @router.get(
+        "/log/tile/{path:path}",
+        response_class=Response,
+        responses=answers.of_content("application/octet-stream", "A tile, or a bundle of entries."),
+    )
     async def tile(request: Request, path: str) -> Response:
         """Hashes of the log's tree, or the entries they are of (C2SP tlog-tiles); entries are of all projects."""
         caller = await routes.admit(request, READ)
@@ -87,7 +96,11 @@ def _keys(origin: str) -> list[str]:
 
 
 def _add_receipt(router: APIRouter, routes: NativeRoutes) -> None:
-    @router.get("/{name:path}:receipt", response_class=Response)
+    @router.get(
+        "/{name:path}:receipt",
+        response_class=Response,
+        responses=answers.of_content("text/plain", "A C2SP tlog-proof."),
+    )
     async def receipt(request: Request, name: str, version: Version = None) -> Response:
         """That an event of a job is in the log, to be checked offline (C2SP tlog-proof)."""
         name = parse_name(name)

@@ -19,7 +19,7 @@ from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.eventstore.verbs import About as AboutEvent
 from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent
 from jobledger.infra.google.wire.status import status_of
-from jobledger.infra.http.native import bodies
+from jobledger.infra.http.native import answers, bodies
 from jobledger.infra.http.native.routes import Json, NativeRoutes, about_of, recorded_json
 
 MODELS: Final = {
@@ -55,6 +55,7 @@ def _add_report(router: APIRouter, routes: NativeRoutes, verb: str, type_: str) 
         f"/{{name:path}}:{verb}",
         name=verb,
         summary=f"Report: {type_}",
+        response_model=answers.RecordedJson,
         description=f"{cls.__doc__} One that the job's state does not allow is kept as Contradicted.",
     )(report)
 
@@ -121,9 +122,12 @@ def _add_batch(router: APIRouter, routes: NativeRoutes) -> None:
         results = [item if isinstance(item, LedgerError) else next(outcomes) for item in items]
         return await routes.json({"results": [_result(result) for result in results]})
 
-    router.post("/reports:batch", name="batch", openapi_extra=bodies.batch_schema(sorted(REPORTS)))(
-        batch
-    )
+    router.post(
+        "/reports:batch",
+        name="batch",
+        response_model=answers.BatchJson,
+        openapi_extra=bodies.batch_schema(sorted(REPORTS)),
+    )(batch)
 
 
 def _items(body: bytes) -> list[Any]:

@@ -12,6 +12,7 @@ from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.required import READ
 from jobledger.infra.evaluation.samples.reading import read_page, read_spoilt
 from jobledger.infra.evaluation.samples.recording import Prediction, Sampled
+from jobledger.infra.http.native import answers
 from jobledger.infra.http.native.bodies import body_schema, load_items, object_schema, read_time
 from jobledger.infra.http.native.routes import Json, NativeRoutes, PageSize, Position
 from pydantic_core import PydanticCustomError
@@ -52,6 +53,7 @@ def _add_predictions(router: APIRouter, routes: NativeRoutes) -> None:
     router.post(
         "/{name:path}:recordPredictions",
         name="recordPredictions",
+        response_model=answers.SampledJson,
         openapi_extra=_schema("predictions", PREDICTION, ["input", "output"]),
     )(record_predictions)
 
@@ -72,18 +74,19 @@ def _add_truths(router: APIRouter, routes: NativeRoutes) -> None:
     router.post(
         "/{name:path}:recordTruths",
         name="recordTruths",
+        response_model=answers.OutcomesJson,
         openapi_extra=_schema("truths", TRUTH, sorted(TRUTH)),
     )(record_truths)
 
 
 def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
-    @router.get("/{name:path}/sampling")
+    @router.get("/{name:path}/sampling", response_model=answers.SamplingJson)
     async def counts(request: Request, name: str) -> Json:
         """How many predictions of the job became what, since it was made."""
         await routes.admit(request, READ, parse_name(name))
         return await routes.json(await routes.ledger.sampling(name))
 
-    @router.get("/{name:path}/samples")
+    @router.get("/{name:path}/samples", response_model=answers.SamplesJson)
     async def samples(
         request: Request, name: str, after: Position = 0, page_size: PageSize = DEFAULT_PAGE
     ) -> Json:
@@ -94,7 +97,7 @@ def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
         page = await routes.ledger.run(partial(read_page, routes.reader, name, after, limit))
         return await routes.json({"samples": page})
 
-    @router.get("/{name:path}/spoiltPredictions")
+    @router.get("/{name:path}/spoiltPredictions", response_model=answers.SpoiltPageJson)
     async def rejected(
         request: Request, name: str, after: Position = 0, page_size: PageSize = DEFAULT_PAGE
     ) -> Json:

@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Annotated, Final, NamedTuple
+from functools import partial
+from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
-from jobledger.domain.errors import InvalidFieldError, LedgerError
+from jobledger.domain.errors import BeyondEndError, InvalidFieldError, LedgerError
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.required import READ
 from jobledger.infra.access.tokens import Caller
+from jobledger.infra.eventstore.feed import LAST_VERSION
 from jobledger.infra.eventstore.json_view import event_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.http.middleware import encode
@@ -22,6 +24,7 @@ LOOK_SECONDS: Final = 0.05
 """Between two looks for new events, made for all followers together."""
 KEEPALIVE_SECONDS: Final = 15.0
 PAGE_EVENTS: Final = 500
+ESCAPED: Final = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 RECONNECT_MILLISECONDS: Final = 1_000
 """After which a client whose stream ended comes again."""
 
@@ -79,14 +82,20 @@ def stream_routes(routes: NativeRoutes) -> APIRouter:
     ) -> StreamingResponse:
         """Events as they are recorded, none missing and none twice: `id` is the position, `event` the type.
 
+        `after` is a position; with `name` it is a version of that job, of which 0 is before all.
         An event `pruned`, without an id, has ranges of positions whose events were pruned.
         """
         server = routes.server
-        position = after if not last_event_id else _position(last_event_id)
-        field = "Last-Event-ID" if last_event_id else "after"
         of = parse_name(name) if name else None
         caller = await routes.admit(request, READ, of)
-        await routes.ledger.check_reached(position, field)
+        if last_event_id:
+            position = _position(last_event_id)
+            await routes.ledger.check_reached(position, "Last-Event-ID")
+        elif of is not None:
+            position = await routes.ledger.run(partial(position_after, routes, of, after))
+        else:
+            position = after
+            await routes.ledger.check_reached(position, "after")
         server.check_stopping()
         follower = request.headers.get("authorization", "").encode("latin-1") or None
         server.streams.check(follower)
@@ -97,6 +106,21 @@ def stream_routes(routes: NativeRoutes) -> APIRouter:
         )
 
     return router
+
+
+def position_after(routes: NativeRoutes, name: str, version: int) -> int:
+    """The position from which on a job's events after that version are; raises BeyondEndError."""
+    feed = routes.reader.feed
+    following, _ = feed.history_page(name, min(version, LAST_VERSION), 1)
+    if following:
+        return following[0].position - 1
+    size = feed.size()
+    last = feed.history_page(name, max(0, min(version, LAST_VERSION) - 1), 1)[0]
+    if version and not last:
+        job = routes.reader.read_current(name)
+        raise BeyondEndError("after", version, 0 if job is None else job.version)
+    # What was written since the first look is after that version, too.
+    return last[0].position if last else size
 
 
 class Wanted(NamedTuple):
@@ -121,12 +145,13 @@ async def _events(
     server, ledger = routes.server, routes.ledger
     server.streams.take(follower)
     try:
-        yield format_sse_event(retry=RECONNECT_MILLISECONDS)
+        # Lines of the first event: a block of its own would be an empty event to some readers.
+        yield f"retry: {RECONNECT_MILLISECONDS}\n".encode()
         while not server.stopping.is_set():
             try:
                 await asyncio.wait_for(tail.beyond(position), KEEPALIVE_SECONDS)
             except TimeoutError:
-                yield format_sse_event(comment="still here")
+                yield b": still here\n"
             # A token that was revoked meanwhile ends the stream.
             await routes.admit(request, READ)
             page = await ledger.events_after(position, PAGE_EVENTS)
@@ -134,7 +159,7 @@ async def _events(
                 after, position = position, page[-1].position
                 if position - after > len(page):
                     pruned = await ledger.pruned(after, position)
-                    yield format_sse_event(event="pruned", data_str=encode(pruned).decode())
+                    yield format_sse_event(event="pruned", data_str=_one_line(pruned))
                 seen = [await ledger.decrypted(event) for event in page if wanted.has(event)]
                 yield b"".join(map(_shown, seen))
     except LedgerError:
@@ -144,8 +169,13 @@ async def _events(
 
 
 def _shown(event: RecordedEvent) -> bytes:
-    data = encode(event_json(event)).decode()
+    data = _one_line(event_json(event))
     return format_sse_event(id=str(event.position), event=event.type, data_str=data)
+
+
+def _one_line(value: Any) -> str:
+    """JSON without characters that end a line in Unicode: some readers split there, too."""
+    return encode(value).decode().translate(ESCAPED)
 
 
 def _position(text: str) -> int:

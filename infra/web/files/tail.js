@@ -7,7 +7,7 @@ const AGAIN = 2000;
 
 // Follows the feed of the job from where the page is; one that breaks off is taken up again.
 export function follow(place, data, encoded) {
-  let [events, last, feed] = [0, data.until, null];
+  let [events, last, feed] = [0, data.total, null];
 
   function open() {
     feed = new EventSource(`/ledger/v1/events:stream?${new URLSearchParams({ after: last, name: data.name })}`);
@@ -23,8 +23,8 @@ export function follow(place, data, encoded) {
   }
 
   function come(event) {
-    const { type, position } = JSON.parse(event.data);
-    [events, last] = [events + 1, position];
+    const { type, version } = JSON.parse(event.data);
+    [events, last] = [events + 1, version];
     place.hidden = false;
     const address = `/jobs/${encoded}?${new URLSearchParams({ clock: data.clock, seen: data.total })}`;
     render(html`<b>${events}</b> new ${events === 1 ? "event" : "events"}, the last is ${type}. <a href=${address}>Show</a>`, place);

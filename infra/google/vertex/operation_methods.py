@@ -1,0 +1,200 @@
+"""The methods of operations: get, list, wait, cancel and delete, of a location and of each of its jobs."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from jobledger.domain.errors import InvalidFieldError, VersionConflictError
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.google.vertex import operations
+from jobledger.infra.google.vertex.operation_filters import matches, parse_operation_filter
+from jobledger.infra.google.vertex.operations import Histories, Operation, OperationNotFoundError
+from jobledger.infra.google.vertex.resources import RESOURCES
+from jobledger.infra.google.vertex.versions import V1, Version
+from jobledger.infra.google.wire.calls import Call, Face, Method
+from jobledger.infra.google.wire.paging import cursor_of, token_of
+from jobledger.infra.google.wire.resources import bare
+from jobledger.infra.google.wire.scalars import Refused, duration
+from jobledger.infra.google.wire.status import CODES
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import translated
+
+READ_OPERATIONS: Final = sql.load(__package__, "read_operations")
+USUAL_PAGE: Final = 100
+MAX_PAGE: Final = 1_000
+TYPES: Final = ("Created", "Deleted", "Updating", "LabelsChanged")
+"""The events that may begin an operation."""
+FIRST_PAUSE_SECONDS: Final = 0.05
+LONGEST_PAUSE_SECONDS: Final = 0.5
+USUAL_WAIT_SECONDS: Final = 10.0
+PATHS: Final = ("v1", "v1beta1", "v1beta", "ui")
+"""Clients poll under all of these, whichever they call else."""
+
+
+async def get(call: Call) -> JsonObject:
+    return operations.as_json(*await _find(call))
+
+
+async def wait(call: Call) -> JsonObject:
+    """The operation once it is done, or after `timeout`; never later than the server's deadline allows."""
+    until = time.monotonic() + min(_timeout(call), call.wait_seconds)
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        found = operations.as_json(*await _find(call))
+        left = until - time.monotonic()
+        if found["done"] or left <= 0:
+            return found
+        await asyncio.sleep(min(pause, left))
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+async def cancel(call: Call) -> JsonObject:
+    """Ends an update that is under way with the error CANCELLED; an operation that is done stays as it is."""
+    operation, histories = await _find(call)
+    if operations.outcome_of(operation, histories).said is None:
+        actor = call.about.get("actor")
+        by = "" if actor is None else f" of {actor}"
+        error = {
+            "code": CODES["CANCELLED"].number,
+            "message": f"the operation was cancelled on request{by}",
+        }
+        await call.ledger.updated(operation.names[0], None, error, **call.about)
+    return {}
+
+
+async def delete(call: Call) -> JsonObject:
+    """It is not found or listed from then on; what it does to its job goes on."""
+    operation, _ = await _find(call)
+    stream = f"{operation.parent}/operations/{operation.number}"
+    own = await operations.records(call, stream)
+    try:
+        await operations.record(call, stream, len(own) + 1, operations.DELETED, {})
+    except VersionConflictError:
+        raise OperationNotFoundError(operation.name) from None
+    return {}
+
+
+async def list_operations(version: Version, call: Call) -> JsonObject:
+    """The last begun first."""
+    tree = parse_operation_filter(call.query.get("filter", ""))
+    size = call.page_size(USUAL_PAGE, MAX_PAGE)
+    parent, job = _parent(call), _job(call)
+    query = ("operations", job or parent, call.query.get("filter", ""))
+    before = await call.ledger.run(partial(_before, call, query))
+    found: list[tuple[int, JsonObject]] = []
+    while before and len(found) <= size:
+        rows = await call.ledger.run(partial(_read, call, parent, job, before, size + 1))
+        before = rows[-1].position if len(rows) > size else 0
+        for event in rows:
+            shown = await _of_row(call, event, version)
+            if shown is not None and matches(tree, shown):
+                found.append((event.position, shown))
+    token = None
+    if len(found) > size:
+        offset = found[size - 1][0]
+        token = await call.ledger.run(partial(token_of, call, query, offset=offset))
+    page = [shown for _, shown in found[:size]]
+    return bare({"operations": page, "nextPageToken": token})
+
+
+def _before(call: Call, query: Sequence[str]) -> int:
+    """The position that the page's operations began before."""
+    cursor = cursor_of(call, *query)
+    return call.reader.size() + 1 if cursor is None else cursor.offset
+
+
+def _read(call: Call, parent: str, job: str | None, before: int, limit: int) -> list[RecordedEvent]:
+    asked = {
+        "from": f"{parent}/", "until": f"{parent}0", "parent": parent, "job": job, "before": before,
+        "types": list(TYPES), "recorded": operations.RECORDED, "deleted": operations.DELETED,
+        "limit": limit,
+    }  # fmt: skip
+    with translated(), call.reader.pool.connection() as connection:
+        rows = connection.execute(READ_OPERATIONS, asked, binary=True).fetchall()
+    return [RecordedEvent(*row) for row in rows]
+
+
+async def _of_row(call: Call, event: RecordedEvent, version: Version) -> JsonObject | None:
+    if event.schema == 0:
+        operation = operations.of_record(event, version)
+        histories = {name: await call.history(name) for name in operation.names}
+        return operations.as_json(operation, histories)
+    if event.name.split("/")[-2] not in RESOURCES:
+        return None
+    history = await call.history(event.name)
+    begun = operations.of_event(event, history, version)
+    return None if begun is None else operations.as_json(begun, {event.name: history})
+
+
+async def _find(call: Call) -> tuple[Operation, Histories]:
+    """The operation that a call names; one that is named as a job's must be about that job."""
+    parent, job = _parent(call), _job(call)
+    operation, histories = await operations.find(call, parent, call.ids[-1])
+    if job is not None and job not in operation.names:
+        raise OperationNotFoundError(f"{job}/operations/{call.ids[-1][:40]}")
+    return operation, histories
+
+
+def _timeout(call: Call) -> float:
+    text = call.query.get("timeout")
+    if text is None:
+        return USUAL_WAIT_SECONDS
+    try:
+        seconds = float(str(duration(text, 0)).removesuffix("s"))
+    except Refused as refused:
+        raise InvalidFieldError("timeout", refused.why) from None
+    if seconds < 0:
+        raise InvalidFieldError("timeout", f"{text} is negative")
+    return seconds
+
+
+def _parent(call: Call) -> str:
+    return f"projects/{call.ids[0]}/locations/{call.ids[1]}"
+
+
+def _job(call: Call) -> str | None:
+    """The job whose operations are asked for; None where the location's are."""
+    return f"{_parent(call)}/{call.collection}/{call.ids[2]}" if call.collection else None
+
+
+def _of_collection(collection: str, face: Face) -> Face:
+    """The same method of the operations of one job of that collection."""
+
+    async def answer(call: Call) -> JsonObject:
+        return await face(call._replace(collection=collection))
+
+    return answer
+
+
+def methods(version: Version, path: str) -> list[Method]:
+    """Those under one path; the version is that of the types in lists."""
+    found = _methods("operations", f"{path}/projects/*/locations/*/operations", "", version)
+    for resource in RESOURCES.values() if path != "ui" else ():
+        if resource.has_operations:
+            shape = f"{path}/projects/*/locations/*/{resource.collection}/*/operations"
+            found += _methods(f"{resource.service}.operations", shape, resource.collection, version)
+    return found
+
+
+def _methods(name: str, shape: str, collection: str, version: Version) -> list[Method]:
+    listed = frozenset({"filter", "pageSize", "pageToken", "returnPartialSuccess"})
+    listing = partial(list_operations, version)
+    return [
+        Method(f"{name}.{verb}", http, shape + suffix, _of_collection(collection, face), query)
+        for verb, http, suffix, face, query in (
+            ("get", "GET", "/*", get, frozenset[str]()),
+            ("wait", "POST", "/*:wait", wait, frozenset({"timeout"})),
+            ("cancel", "POST", "/*:cancel", cancel, frozenset[str]()),
+            ("list", "GET", "", listing, listed),
+            ("delete", "DELETE", "/*", delete, frozenset[str]()),
+        )
+    ]
+
+
+def all_methods(versions: Sequence[Version]) -> list[Method]:
+    """Those of every path that clients poll under."""
+    by_path = {version.path: version for version in versions}
+    return [m for path in PATHS for m in methods(by_path.get(path, V1), path)]

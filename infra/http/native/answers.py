@@ -1,0 +1,271 @@
+"""The JSON of native answers, beside that of jobs, events and moments: the schemas of the OpenAPI document."""
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from jobledger.infra.eventstore.json_types import (
+    EventJson,
+    JobJson,
+    Json,
+    MomentJson,
+    Object,
+    Time,
+)
+from pydantic import Field, TypeAdapter
+from typing_extensions import TypedDict
+
+
+class StatusJson(TypedDict):
+    """google.rpc.Status, as it stands in the result of one of a batch."""
+
+    code: Annotated[int, Field(description="google.rpc.Code.")]
+    message: str
+    details: list[Object]
+
+
+class HttpErrorJson(TypedDict):
+    """google.rpc.Status with the HTTP status as its code."""
+
+    code: Annotated[int, Field(examples=[404])]
+    message: str
+    status: Annotated[str, Field(examples=["NOT_FOUND"])]
+    details: list[Object]
+
+
+class ErrorJson(TypedDict):
+    """What every refusal says, with an ErrorInfo of domain `jobledger` in its details."""
+
+    error: HttpErrorJson
+
+
+class Health(TypedDict):
+    """Whether the server is well."""
+
+    status: Annotated[str, Field(examples=["ok"])]
+
+
+class RecordedJson(TypedDict):
+    """What came of a command or a report: the job as it is now, and the events written for it."""
+
+    job: JobJson
+    events: list[EventJson]
+
+
+class ReportedJson(TypedDict):
+    """The last event written for one report of a batch."""
+
+    position: int
+    name: str
+    version: int
+    type: str
+    state: str | None
+
+
+class RefusedJson(TypedDict):
+    """Why nothing was written for one report of a batch."""
+
+    error: StatusJson
+
+
+class BatchJson(TypedDict):
+    """What came of each report, in their order."""
+
+    results: list[ReportedJson | RefusedJson]
+
+
+class JobsJson(MomentJson):
+    """A page of jobs."""
+
+    jobs: list[JobJson]
+    nextPageToken: Annotated[str, Field(description="Empty on the last page.")]
+
+
+class CountJson(TypedDict):
+    """How many jobs have a value."""
+
+    value: str | None
+    count: int
+
+
+class CountsJson(MomentJson):
+    """How many jobs there are of each value of a field."""
+
+    by: str
+    counts: list[CountJson]
+
+
+class EventsJson(TypedDict):
+    """A page of the feed."""
+
+    events: list[EventJson]
+    lastPosition: Annotated[int, Field(description="To ask for the next page with, as `after`.")]
+    prunedPositions: NotRequired[
+        Annotated[
+            list[tuple[int, int]], Field(description="First and last of the positions pruned.")
+        ]
+    ]
+
+
+class HistoryJson(TypedDict):
+    """Events of a job, oldest first."""
+
+    events: list[EventJson]
+    nextAfter: NotRequired[Annotated[int, Field(description="There are more after this version.")]]
+
+
+class RejectedJson(TypedDict):
+    """A prediction that could not be sampled: its place in the request, and why."""
+
+    index: int
+    why: str
+
+
+class SamplingJson(TypedDict):
+    """How many predictions became what."""
+
+    sampled: int
+    repeated: int
+    passedOver: int
+    beyondCount: int
+    spoilt: int
+
+
+class SampledJson(TypedDict):
+    """How many of a request's predictions became what, and those that could not be sampled."""
+
+    sampled: int
+    repeated: int
+    passedOver: int
+    beyondCount: int
+    spoilt: list[RejectedJson]
+
+
+class OutcomesJson(TypedDict):
+    """What became of each truth: told, repeated, unknown, taken or differs."""
+
+    outcomes: list[str]
+
+
+class SampleJson(TypedDict):
+    """A sampled prediction."""
+
+    number: int
+    modelVersion: str
+    time: Time
+    input: Json
+    output: Json
+    groundTruth: NotRequired[Json]
+
+
+class SamplesJson(TypedDict):
+    """Samples after a number."""
+
+    samples: list[SampleJson]
+
+
+class SpoiltJson(TypedDict):
+    """A prediction that could not be sampled, with the reason."""
+
+    number: int
+    why: str
+    time: Time
+    input: Json
+    output: Json
+    groundTruth: NotRequired[Json]
+
+
+class SpoiltPageJson(TypedDict):
+    """Predictions that could not be sampled, after a number."""
+
+    spoiltPredictions: list[SpoiltJson]
+
+
+class TaskOfRunJson(TypedDict):
+    """What people are asked of a run, as it was when they were asked."""
+
+    job: str
+    run: int
+    instruction: str
+    labels: list[str]
+    multiLabel: bool
+    boxes: bool
+    dataType: str
+    replicaCount: int
+    aggregation: str
+    questionCount: int
+    answerCount: int
+    isOpen: bool
+
+
+class TasksJson(TypedDict):
+    """The labelling tasks that wait for answers."""
+
+    tasks: list[TaskOfRunJson]
+
+
+class ShownJson(TypedDict):
+    """What a question shows to the annotator."""
+
+    kind: str
+    value: Json
+
+
+class QuestionJson(TypedDict):
+    """A sample whose truth is asked for."""
+
+    sample: int
+    data: Json
+    shown: ShownJson
+
+
+class TaskJson(TypedDict):
+    """A task, and what the annotator has to answer still."""
+
+    task: TaskOfRunJson
+    annotator: str | None
+    answeredCount: int
+    remainingCount: int
+    questions: list[QuestionJson]
+
+
+class AnsweredJson(TypedDict):
+    """What became of answers."""
+
+    kept: int
+    repeated: int
+    isOpen: bool
+
+
+class LabelStudioTask(TypedDict):
+    """A question as one of Label Studio's tasks."""
+
+    id: int
+    data: Object
+    predictions: list[Object]
+
+
+class LabelStudioJson(TypedDict):
+    """Label Studio's labelling configuration, and its tasks."""
+
+    config: str
+    tasks: list[LabelStudioTask]
+
+
+class LogJson(TypedDict):
+    """What the log is called, how much of it is sealed, and the public keys it is signed with here."""
+
+    origin: Annotated[str | None, Field(description="Null where the log was not named yet.")]
+    events: int
+    sealed: int
+    keys: list[str]
+
+
+Kind = Literal["text/plain", "application/octet-stream", "text/event-stream"]
+
+
+def of_content(kind: Kind, about: str) -> dict[int | str, dict[str, Any]]:
+    """FastAPI's `responses` of a route whose answer is not JSON."""
+    schema = {"type": "string", **({"format": "binary"} if "octet" in kind else {})}
+    return {200: {"description": about, "content": {kind: {"schema": schema}}}}
+
+
+ERROR_SCHEMA = TypeAdapter(ErrorJson)
