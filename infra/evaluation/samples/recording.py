@@ -74,12 +74,25 @@ class TruthOutcome(NamedTuple):
 
 
 def record_predictions(reader: Reader, name: str, predictions: Iterable[Prediction]) -> Sampled:
-    """Samples an evaluation job's predictions; only while it is SCHEDULED or RUNNING.
+    """Samples predictions for an evaluation job that is SCHEDULED or RUNNING.
 
-    An example is sampled or not by its key (domain/metrics/examples.py, `is_sampled`), and once only,
-    until the interval has exampleCount. A prediction whose JSON lacks what the job's keys
-    name is kept aside, with the reason. Raises JobNotFoundError, NotSamplingError, and
-    InvalidFieldError for a call that is too large or not JSON.
+    Whether an example is sampled depends on its key alone (`is_sampled` in
+    domain/metrics/examples.py). Each example is sampled once, until the interval has `exampleCount`
+    examples. A prediction whose JSON lacks a field that the job's keys name is rejected by itself.
+
+    Args:
+        reader: The ledger of the job.
+        name: The evaluation job's resource name.
+        predictions: At most 10,000 predictions; their times have time zones.
+
+    Returns:
+        How many predictions were sampled, repeated, left out or rejected.
+
+    Raises:
+        JobNotFoundError: There is no such job.
+        NotSamplingError: The job is not an evaluation job, or samples nothing in its state.
+        InvalidFieldError: The call is too large, or a value is not JSON.
+        LedgerUnavailableError: The server cannot be reached.
     """
     given = list(predictions)
     if len(given) > MAX_PREDICTIONS:
@@ -97,10 +110,22 @@ def record_predictions(reader: Reader, name: str, predictions: Iterable[Predicti
 
 
 def record_truths(reader: Reader, name: str, truths: Sequence[tuple[str, Any]]) -> TruthOutcome:
-    """Tells what is true of examples, by their keys, as long as no run has taken them.
+    """Records the ground truth of sampled examples, as long as no run has taken them.
 
-    Raises InvalidFieldError, and nothing is told, for a truth the job's keys or the annotation
-    spec set do not allow; what becomes of each of the others is its outcome.
+    Args:
+        reader: The ledger of the job.
+        name: The evaluation job's resource name.
+        truths: At most 10,000 pairs of an example's key and its ground truth as JSON.
+
+    Returns:
+        The outcome of each: told, repeated, unknown, taken or differs.
+
+    Raises:
+        JobNotFoundError: There is no such job.
+        NotSamplingError: The job is not an evaluation job, or its configuration cannot be read.
+        InvalidFieldError: A truth is not allowed by the job's keys or annotation spec set; nothing
+            is recorded.
+        LedgerUnavailableError: The server cannot be reached.
     """
     if len(truths) > MAX_PREDICTIONS:
         raise InvalidFieldError("truths", f"{MAX_PREDICTIONS} is the most")
@@ -115,7 +140,19 @@ def record_truths(reader: Reader, name: str, truths: Sequence[tuple[str, Any]]) 
 
 
 def sampling(reader: Reader, name: str) -> JsonObject:
-    """How many predictions of the job became what, since it was made."""
+    """Counts what became of an evaluation job's predictions since it was created.
+
+    Args:
+        reader: The ledger of the job.
+        name: The evaluation job's resource name.
+
+    Returns:
+        The numbers `sampled`, `repeated`, `passedOver`, `beyondCount` and `spoilt` (rejected).
+
+    Raises:
+        JobNotFoundError: There is no such job.
+        LedgerUnavailableError: The server cannot be reached.
+    """
     job = reader.get(name)
     with translated(), reader.pool.connection() as connection:
         row = connection.execute(READ_SAMPLING, (job.name,)).fetchone() or (0, 0, 0, 0, 0)
