@@ -68,6 +68,7 @@ from jobledger.domain.states import (
     begins_attempt,
     ends_lost,
     state_after,
+    states_allowing,
 )
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import kind_of, project_of
@@ -343,7 +344,8 @@ def _decided(command: JobCommand, job: Job) -> tuple[Data, ...]:
     for fact in facts:
         event = type(fact).__name__
         if not _accepts(job, standing, fact):
-            raise IllegalTransitionError(job.name, standing.name, event)
+            allowed_in = [state.name for state in states_allowing(event, job.kind)]
+            raise IllegalTransitionError(job.name, standing.name, event, allowed_in)
         standing = state_after(event) or standing
     return facts
 

@@ -145,6 +145,12 @@ def allowed(event: str, standing: Standing, kind: str = "jobs") -> bool:
     return rule is not None and standing in rule.after
 
 
+def states_allowing(event: str, kind: str = "jobs") -> list[JobState]:
+    """The states that an event of that type may follow, in the order of their numbers."""
+    rule = (EVALUATION if kind == EVALUATION_JOBS else LIFECYCLE).get(event)
+    return [] if rule is None else [state for state in JobState if state in rule.after]
+
+
 def begins_attempt(event: str, standing: Standing, kind: str = "jobs", *, named: bool) -> bool:
     """Whether a report of that type may begin a new attempt in that state; `named`: it names the attempt."""
     rule = (EVALUATION if kind == EVALUATION_JOBS else LIFECYCLE).get(event)

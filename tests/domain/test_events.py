@@ -215,7 +215,7 @@ def test_stored_data_that_cannot_be_is_told_by_its_field_or_type() -> None:
     ):
         with pytest.raises(UnknownEventTypeError) as unknown:
             read_data(type_, schema, b"{}")
-        assert str(unknown.value) == f"type: there is no event type {shown}"
+        assert str(unknown.value) == f"type: unknown event type {shown}"
 
 
 def test_times_of_runs_are_in_utc() -> None:

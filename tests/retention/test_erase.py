@@ -193,7 +193,7 @@ def test_the_command_line_erases(cli: Cli) -> None:
         again = cli.run("erase", subject, "--yes")
         assert again.returncode == 3
         assert again.stderr == (
-            f"jobledger: there is no personal data of {subject!r}, or no longer\n"
+            f"jobledger: the ledger has no personal data of {subject!r}: it never had any, or it was erased\n"
         )
 
 
