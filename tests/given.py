@@ -52,7 +52,7 @@ def given(*facts: Data) -> Scenario:
     """A job to which these happened, a minute apart; they must be possible."""
     job = Job(name=NAME)
     for fact in facts:
-        assert allowed(type(fact).__name__, job.standing), f"{fact!r} in {job.standing}"
+        assert allowed(type(fact).__name__, job.stage), f"{fact!r} in {job.stage}"
         job = _after(job, (fact,))
     return Scenario(job)
 

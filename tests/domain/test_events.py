@@ -199,7 +199,7 @@ def test_a_report_cannot_place_itself() -> None:
     with pytest.raises(InvalidFieldError) as caught:
         place(parse_data("Started", {"@placed": 1}), Placement(after=1))
     assert (caught.value.field, caught.value.why) == (
-        "data.@placed", "is a name that the ledger uses itself",
+        "data.@placed", "is reserved; give the field another name",
     )  # fmt: skip
 
 
@@ -227,7 +227,7 @@ def test_times_of_runs_are_in_utc() -> None:
         with pytest.raises(InvalidFieldError) as caught:
             parse_data("RunStarted", {"run": 1, "runTime": time})
         assert (caught.value.field, caught.value.why) == (
-            "data.runTime", "Value error, is no moment in UTC",
+            "data.runTime", "Value error, is not a time in UTC",
         )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -46,11 +47,15 @@ class Prediction(NamedTuple):
     """What is true of it, if that is known already: a label, labels, or an object like the output."""
 
 
-class Spoilt(NamedTuple):
-    """A prediction that could not be sampled, and is kept aside."""
+class RejectedPrediction(NamedTuple):
+    """A prediction that could not be sampled.
+
+    Attributes:
+        place: Its index in the call, from 0.
+        why: What is wrong with it.
+    """
 
     place: int
-    """Its place in the call, from 0."""
     why: str
 
 
@@ -64,7 +69,13 @@ class Sampled(NamedTuple):
     """Left out by exampleSamplePercentage."""
     beyond_count: int
     """Left out because the interval has its exampleCount."""
-    spoilt: Sequence[Spoilt]
+    rejected: Sequence[RejectedPrediction]
+
+    @property
+    def spoilt(self) -> Sequence[RejectedPrediction]:
+        """Deprecated: the former name of `rejected`."""
+        warnings.warn("Sampled.spoilt is now Sampled.rejected", DeprecationWarning, stacklevel=2)
+        return self.rejected
 
 
 class TruthOutcome(NamedTuple):
@@ -106,7 +117,7 @@ def record_predictions(reader: Reader, name: str, predictions: Iterable[Predicti
     if None in counts[0]:
         raise _refusal(job.name, state)
     sampled, repeated, beyond_count = map(sum, counts)
-    return Sampled(sampled, repeated, sorting.passed_over, beyond_count, sorting.spoilt)
+    return Sampled(sampled, repeated, sorting.passed_over, beyond_count, sorting.rejected)
 
 
 def record_truths(reader: Reader, name: str, truths: Sequence[tuple[str, Any]]) -> TruthOutcome:
@@ -196,7 +207,7 @@ class _Sorting:
 
     def __init__(self, name: str, plan: Plan, allowed: Sequence[str] | None) -> None:
         """`allowed` are the labels of the job's annotation spec set, None if it is not known."""
-        self.spoilt: list[Spoilt] = []
+        self.rejected: list[RejectedPrediction] = []
         self.passed_over = 0
         self._name = name
         self._plan = plan
@@ -212,8 +223,8 @@ class _Sorting:
             row = _row(index, prediction)
             try:
                 key = _checked(self._plan, self._allowed, prediction)
-            except examples.SpoiltError as error:
-                self.spoilt.append(Spoilt(index, str(error)))
+            except examples.RejectedError as error:
+                self.rejected.append(RejectedPrediction(index, str(error)))
                 aside.append(row | {"n": len(aside) + 1, "why": str(error)})
                 continue
             if not examples.is_sampled(self._name, key, self._plan.fraction):
@@ -276,7 +287,7 @@ def _check_json(field: str, said: Any) -> None:
 
 
 def _checked(plan: Plan, allowed: Sequence[str] | None, prediction: Prediction) -> bytes:
-    """The digest of its key; raises SpoiltError."""
+    """The digest of its key; raises RejectedError."""
     key = examples.example_key(plan, prediction.input) if prediction.key is None else prediction.key
     examples.read_prediction(plan, prediction.output)
     if prediction.truth is not None:
@@ -287,6 +298,6 @@ def _checked(plan: Plan, allowed: Sequence[str] | None, prediction: Prediction) 
 def _truth_text(plan: Plan, allowed: Sequence[str] | None, index: int, said: Any) -> str:
     try:
         examples.check_labels(examples.read_truth(plan, said).labels, allowed)
-    except examples.SpoiltError as error:
+    except examples.RejectedError as error:
         raise InvalidFieldError(f"truths[{index}].truth", str(error)) from None
     return canonical.encode_any(said).decode()
