@@ -1,14 +1,14 @@
-"""Which attempt of a job a report speaks of, and whether it begins a new one.
+"""Which attempt of a job a report is about, and whether the report begins a new attempt.
 
-A report may name its attempt in its data: by `attempt`, the number that the job shows (from 1),
-or by `runId`, an id that its reporter gave to that attempt and to no other. A number counts more
-than an id. A report that names nothing speaks of the current attempt.
+A report may name its attempt in its data: by `attempt`, the attempt's number (from 1, as
+`Job.attempt`), or by `runId`, an id that the reporter uses for that attempt only. If both are
+given, the number counts. A report that names no attempt is about the current one.
 
-A job that runs, and is reported to be queued, prepared or retried, was sent back: a new attempt
-begins. A second `Started` of a running job proves nothing, because reports are delivered twice and
-come from two reporters: it begins a new attempt only if it names one. Neither does a report that
-occurred before what is known already; it is late. A job that has ended begins again only by
-`Retried`, or by a report that names another attempt than the one that ended.
+If a running job is reported as queued, preparing or retried, it was sent back: a new attempt
+begins. A second `Started` of a running job does not begin an attempt, because reports may be
+delivered twice or come from two reporters, unless it names one. Neither does a late report (one
+that occurred before an event that is recorded already). A job that has ended begins again only by
+`Retried`, or by a report that names another attempt than the ended one.
 """
 
 from datetime import datetime
@@ -20,7 +20,7 @@ from jobledger.domain.states import (
     EVALUATION_JOBS,
     TERMINAL,
     JobState,
-    Standing,
+    Stage,
     begins_attempt,
 )
 
@@ -51,14 +51,14 @@ EARLIER: Final = -1
 
 
 class Attempted(Protocol):
-    """What a report's attempt is told by: a Job."""
+    """The fields of a Job that decide which attempt a report is about."""
 
     @property
     def kind(self) -> str: ...
     @property
     def state(self) -> JobState | None: ...
     @property
-    def standing(self) -> Standing: ...
+    def stage(self) -> Stage: ...
     @property
     def attempt(self) -> int: ...
     @property
@@ -78,9 +78,10 @@ UNNAMED: Final = Named(None, None)
 
 
 def named_attempt(report: Data) -> Named:
-    """What the report's data says in `attempt` and `runId`; an `attempt` that is text is a run id.
+    """Reads the attempt that a report names in `attempt` and `runId`; text in `attempt` is a run id.
 
-    Values that cannot name an attempt, such as 0, name none: whoever counts from 0 gives run ids.
+    A value that cannot name an attempt, such as 0, is ignored: reporters that count from 0 use run
+    ids.
     """
     further = report.__pydantic_extra__ or {}
     given, run_id = further.get("attempt"), report.__dict__.get("run_id", further.get("runId"))
@@ -99,9 +100,15 @@ def _run_id(value: object) -> str | None:
 
 
 def attempts_ahead(report: Data, job: Attempted, at: datetime | None = None) -> int:
-    """How many attempts after the job's current one the report speaks of; EARLIER for one before it.
+    """Returns how many attempts after the job's current one a report is about.
 
-    `at` is when it occurred, None for now.
+    Args:
+        report: The report.
+        job: The job before the report.
+        at: When the report occurred (UTC); None is now.
+
+    Returns:
+        0 for the current attempt, or EARLIER for any attempt before it.
     """
     if job.kind == EVALUATION_JOBS:
         return 0
@@ -118,29 +125,30 @@ def attempts_ahead(report: Data, job: Attempted, at: datetime | None = None) -> 
 
 
 def _follows_the_end(report: Data, job: Attempted, at: datetime | None) -> bool:
-    """Whether a report with a new id begins an attempt after one that had no id, and has ended."""
+    """Whether a report with a new run id begins an attempt after an ended one without a run id."""
     begins = isinstance(report, BEGINNINGS) and job.state in TERMINAL
     return begins and not is_late(job, at)
 
 
 def is_late(job: Attempted, at: datetime | None) -> bool:
-    """Whether what occurred `at` that time occurred before something that is known already."""
+    """Whether an event at time `at` occurred before an event that is recorded already."""
     return at is not None and job.update_time is not None and at < job.update_time
 
 
 def sends_back(report: Data, job: Attempted, at: datetime | None) -> bool:
-    """Whether a report that names no other attempt than the current one begins the next all the same.
+    """Whether a report that names no later attempt begins the next one, as a job that is sent back
+    does.
 
-    By its number or run id a report may say that it is of the current attempt: then it does not.
+    A report that names the current attempt, by its number or run id, does not.
     """
     number, run_id = named_attempt(report)
     is_current = number is not None or (run_id is not None and run_id in job.run_ids)
-    again = begins_attempt(type(report).__name__, job.standing, job.kind, named=False)
+    again = begins_attempt(type(report).__name__, job.stage, job.kind, named=False)
     return again and not is_current and not is_late(job, at)
 
 
 def repeats_retry(report: Data, job: Attempted) -> bool:
-    """Whether it says of the current attempt, by name, that it is a new one; that is known already."""
+    """Whether a `Retried` report names the current attempt, whose beginning is recorded already."""
     if not isinstance(report, e.Retried) or job.kind == EVALUATION_JOBS:
         return False
     number, run_id = named_attempt(report)
@@ -148,7 +156,7 @@ def repeats_retry(report: Data, job: Attempted) -> bool:
 
 
 def settled(report: Data, job: Attempted, begun: int) -> Data:
-    """The report as it is recorded: with how many attempts it begins, and the number of the last one."""
+    """Returns the report as it is recorded: with the number of attempts that it begins."""
     if not isinstance(report, BEGINNINGS):
         return report
     changes: dict[str, object] = {}
@@ -162,9 +170,9 @@ def settled(report: Data, job: Attempted, begun: int) -> Data:
 
 
 def remembered(run_ids: RunIds, run_id: str | None, begun: int) -> RunIds:
-    """A job's run ids once an attempt began or was named, the current attempt's last.
+    """Returns a job's run ids after an attempt began or was named; the current attempt's is last.
 
-    The last is None if the current attempt has no id and an earlier one had.
+    It is None if the current attempt has no run id and an earlier one has.
     """
     if run_id is None and not begun:
         return run_ids

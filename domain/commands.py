@@ -1,4 +1,4 @@
-"""What somebody can ask of a job. A command may be refused; a report (an event's data) may not."""
+"""Commands: what can be asked of a job. A command may be refused; a report (an event's data) may not."""
 
 from jobledger.domain.data import Data, Labels
 from jobledger.domain.values.canonical import JsonObject
@@ -6,7 +6,11 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Command(BaseModel):
-    """Something asked of one job; with an `etag`, only if the job's is still that one (AIP-154)."""
+    """A request to change one job.
+
+    Attributes:
+        etag: The etag that the job must still have (AIP-154); None skips the check.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
@@ -14,7 +18,7 @@ class Command(BaseModel):
 
 
 class CreateJob(Command):
-    """Make a job, waiting to run; or, if it is `preparing`, made ready for that at once."""
+    """Create a job in the state QUEUED, or PENDING if `preparing` is true (AIP-133)."""
 
     labels: Labels = {}
     spec: JsonObject = {}
@@ -22,28 +26,30 @@ class CreateJob(Command):
 
 
 class CancelJob(Command):
-    """End it. Nothing happens to a job that is being cancelled already, or has ended (`unless_ended`)."""
+    """End a job; a job that is CANCELLING stays as it is, and with `unless_ended` one that has ended
+    too.
+    """
 
     reason: str | None = None
     unless_ended: bool = False
 
 
 class PauseJob(Command):
-    """Stop it so that it can be resumed. Nothing happens to a paused job."""
+    """Pause a job, so that it can be resumed; a PAUSED job stays as it is."""
 
     reason: str | None = None
 
 
 class ResumeJob(Command):
-    """Let a paused job wait to run again; or, if it is `running`, run again at once."""
+    """Resume a paused job: it is QUEUED, or RUNNING if `running` is true."""
 
     running: bool = False
 
 
 class UpdateJob(Command):
-    """Begin to change the configuration of a running job; a worker reports the outcome.
+    """Begin a change of a running job's configuration; a worker reports the outcome (AIP-134).
 
-    New labels hold once the update has succeeded; an update that fails changes nothing.
+    New labels apply when the update has succeeded; an update that fails changes nothing.
     """
 
     spec: JsonObject = {}
@@ -51,7 +57,7 @@ class UpdateJob(Command):
 
 
 class ChangeConfig(Command):
-    """Replace the configuration of a live job at once. Nothing happens if it is that already."""
+    """Replace a live job's configuration at once; nothing is written if it is the same."""
 
     spec: JsonObject
 
@@ -63,30 +69,29 @@ class RetryJob(Command):
 
 
 class ChangeLabels(Command):
-    """Replace all its labels. Nothing happens if they are these already."""
+    """Replace all labels of a job; nothing is written if they are the same."""
 
     labels: Labels
 
 
 class ChangePolicy(Command):
-    """Say who may do what with it (google.iam.v1.Policy); the ledger keeps it."""
+    """Record a job's IAM policy (google.iam.v1.Policy); the ledger does not enforce it."""
 
     policy: JsonObject
 
 
 class DeleteJob(Command):
-    """Take a job out of lists; its history is kept.
-
-    It has ended; or, if it is to be stopped (`stop`), is cancelled first.
+    """Delete a job that has ended, or a live one after cancelling it (`stop`); its history is kept
+    (AIP-135).
     """
 
     stop: bool = False
 
 
 class StepRun(Command):
-    """What whoever carries out an evaluation job's runs has done of one: `facts` are RUN_EVENTS.
+    """Record a step of an evaluation job's run; `facts` are data of RUN_EVENTS.
 
-    Unlike a report of the same it is refused where it cannot be true: somebody else did it.
+    Unlike a report, it is refused if it cannot be true: then another process was faster.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)

@@ -1,4 +1,4 @@
-"""What one event says: data that is checked when it is said, and stored as canonical JSON for ever."""
+"""The data of events: validated when it is reported, and stored as canonical JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNKNOWN: Final = CODES.index("UNKNOWN")
 
 
 class Status(BaseModel):
-    """google.rpc.Status: `code` is one of google.rpc.Code, `message` is for people."""
+    """A google.rpc.Status: `code` is a number of google.rpc.Code, `message` is for people."""
 
     model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
@@ -37,7 +37,7 @@ class Status(BaseModel):
 
 
 def _as_status(error: object) -> object:
-    """A bare message is an error of code UNKNOWN; so is one that names no code."""
+    """A plain message, or an object without a code, is an error of code UNKNOWN."""
     match error:
         case str():
             return {"code": UNKNOWN, "message": error}
@@ -51,7 +51,7 @@ Labels = Annotated[dict[str, str], AfterValidator(parse_labels)]
 
 
 class Data(BaseModel):
-    """What one event says; JSON names are camelCase."""
+    """The data of one event; JSON names are camelCase, and unknown fields are kept."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -74,7 +74,9 @@ class Data(BaseModel):
         )
 
     def json_object(self) -> JsonObject:
-        """What it says, in JSON's names: fields that are not as by default, and all unknown ones."""
+        """Returns the data as JSON: the fields that differ from their defaults, and all unknown
+        fields.
+        """
         # As model_dump(by_alias=True, exclude_defaults=True) does in ten times the time.
         said: JsonObject = dict(self.__pydantic_extra__ or ())
         values = self.__dict__
@@ -85,7 +87,15 @@ class Data(BaseModel):
         return said
 
     def encode(self) -> bytes:
-        """Canonical JSON (RFC 8785), as it is stored for ever; raises InvalidFieldError."""
+        """Encodes the data as canonical JSON (RFC 8785), as it is stored.
+
+        Returns:
+            The bytes.
+
+        Raises:
+            InvalidFieldError: JSON or PostgreSQL cannot represent a value.
+            DataTooLargeError: The data exceeds `max_bytes`.
+        """
         encoded = canonical.encode(self.json_object())
         if len(encoded) > self.max_bytes:
             raise DataTooLargeError(len(encoded), self.max_bytes)
@@ -93,7 +103,19 @@ class Data(BaseModel):
 
 
 def parse(model: type[Model], values: Mapping[str, Any], prefix: str = "") -> Model:
-    """`values` as that model; raises InvalidFieldError with the first field that is wrong."""
+    """Validates values as a model.
+
+    Args:
+        model: The pydantic model.
+        values: The values by field name.
+        prefix: The path of `values` in the request, for errors; ends with a dot.
+
+    Returns:
+        The model's instance.
+
+    Raises:
+        InvalidFieldError: A value is not valid; the error names the first one.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:

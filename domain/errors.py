@@ -1,35 +1,42 @@
-"""What the ledger refuses, and why.
+"""The errors of the domain: each one is a request that the ledger refuses.
 
+```
 LedgerError
-├── InvalidFieldError           a value that is not accepted: field, why
-│   ├── UnknownEventTypeError   an event type the ledger has no meaning for: type
-│   ├── DataTooLargeError       an event's data over the limit: size, limit
-│   └── BeyondEndError          a position that the ledger has not reached: position, end
-├── JobNotFoundError            no such job, or it was deleted: name
+├── InvalidFieldError           a value is not accepted: field, why
+│   ├── UnknownEventTypeError   the event type is unknown: type
+│   ├── DataTooLargeError       an event's data exceeds the limit: size, limit (bytes)
+│   └── BeyondEndError          the ledger has not reached the position: position, end
+├── JobNotFoundError            there is no such job, or it was deleted: name
 ├── JobExistsError              the name is taken: name
-├── IllegalTransitionError      the job's state does not allow what was asked: name, state, event
-├── NotSamplingError            no predictions are sampled of it now: name, why
-├── EtagMismatchError           the job is not as its etag says: name
-├── VersionConflictError        somebody else wrote first: name, expected, actual
-├── PastNeededError             a late report can only be decided on with the job's events: name
-└── RequestReusedError          a request id that already wrote something else: request_id, name
+├── IllegalTransitionError      the job's state does not allow the command: name, state, event
+├── NotSamplingError            the job samples no predictions: name, why
+├── EtagMismatchError           the job has changed since the etag was read: name
+├── VersionConflictError        another writer was first: name, expected, actual
+├── PastNeededError             a late report needs the job's earlier events: name
+└── RequestReusedError          the request id was used for something else: request_id, name
+```
 
-Errors carry fields and make their sentence from them; what an edge answers for
-each (an exit code, an HTTP status) is that edge's business.
+An error has attributes, and makes its message from them. An edge maps the class to an exit code or
+an HTTP status.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
 
-from jobledger.domain.values.nearest import did_you_mean
+from jobledger.domain.values.nearest import nearest
 
 
 class LedgerError(Exception):
-    """Anything the ledger refuses, and knows why."""
+    """Any error that the ledger raises on purpose; catch it to catch all of them."""
 
 
 class InvalidFieldError(LedgerError):
-    """A value that is not accepted; nothing was recorded."""
+    """A value is not accepted (google.rpc INVALID_ARGUMENT); nothing was recorded.
+
+    Attributes:
+        field: The path of the value in the request, such as `labels` or `data.output`.
+        why: What is wrong with it, and what would be right.
+    """
 
     def __init__(self, field: str, why: str) -> None:
         self.field = field
@@ -38,30 +45,48 @@ class InvalidFieldError(LedgerError):
 
 
 class UnknownEventTypeError(InvalidFieldError):
-    """An event type the ledger has no meaning for."""
+    """The ledger does not know the event type.
+
+    Attributes:
+        type: The unknown event type.
+    """
 
     def __init__(self, type_: str, known: Iterable[str] = ()) -> None:
         self.type = type_
-        super().__init__("type", f"there is no event type {type_!r}{did_you_mean(type_, known)}")
+        types = list(known)
+        near = nearest(type_, types)
+        meant = f"; did you mean {near!r}?" if near else "." if types else ""
+        listed = f" Event types: {', '.join(types)}" if types else ""
+        super().__init__("type", f"unknown event type {type_!r}{meant}{listed}")
 
 
 def shown(value: object) -> str:
-    """The value as an error message can bear it: 80 characters at most."""
+    """The value's repr for an error message, cut to 80 characters."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
 class DataTooLargeError(InvalidFieldError):
-    """An event's data, as canonical JSON, is over the limit (both in bytes)."""
+    """An event's data, as canonical JSON, exceeds the limit.
+
+    Attributes:
+        size: The size of the data in bytes.
+        limit: The greatest size in bytes.
+    """
 
     def __init__(self, size: int, limit: int) -> None:
         self.size = size
         self.limit = limit
-        super().__init__("data", f"{size} bytes of JSON, and an event holds {limit} at most")
+        super().__init__("data", f"{size} bytes of JSON; the limit for an event is {limit} bytes")
 
 
 class BeyondEndError(InvalidFieldError):
-    """A position after the ledger's last: what is followed is another ledger, or an older copy of it."""
+    """The position is after the ledger's last: of another ledger, or of a newer copy of this one.
+
+    Attributes:
+        position: The position that was asked for.
+        end: The ledger's last position.
+    """
 
     def __init__(self, field: str, position: int, end: int) -> None:
         self.position = position
@@ -72,18 +97,25 @@ class BeyondEndError(InvalidFieldError):
 
 
 class PastNeededError(LedgerError):
-    """Where a late report takes effect is found in the job's events, which were not given."""
+    """A late report can only be decided with the job's earlier events, which were not given.
+
+    Attributes:
+        name: The job's resource name.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        super().__init__(f"what happened to {name} is needed to place a late report on it")
+        super().__init__(f"the earlier events of {name} are needed to decide a late report")
 
 
 class JobNotFoundError(LedgerError):
-    """No job of that name, or it was deleted (its history is kept all the same).
+    """There is no such job, or it was deleted (google.rpc NOT_FOUND).
 
-    `reported`: something was to be recorded of it. `pruned_before`: jobs that were over by that
-    time were pruned; it may have been one of them.
+    Attributes:
+        name: The job's resource name.
+        deleted: Whether it was deleted; its history is kept.
+        pruned_before: Jobs that ended before this time (UTC) were pruned, perhaps this one; None
+            if no job was pruned.
     """
 
     def __init__(
@@ -101,12 +133,17 @@ class JobNotFoundError(LedgerError):
         if reported:
             why += "; create it first, or report that it is Created"
         if pruned_before is not None:
-            why += f"; jobs that were over before {pruned_before:%Y-%m-%dT%H:%M:%SZ} were pruned"
+            why += f"; jobs that ended before {pruned_before:%Y-%m-%dT%H:%M:%SZ} were pruned"
         super().__init__(why)
 
 
 class JobExistsError(LedgerError):
-    """The name is taken; a deleted job keeps its name, so that its history stays one job's."""
+    """The name is taken (google.rpc ALREADY_EXISTS); a deleted job keeps its name.
+
+    Attributes:
+        name: The job's resource name.
+        deleted: Whether the job of that name was deleted.
+    """
 
     def __init__(self, name: str, *, deleted: bool = False) -> None:
         self.name = name
@@ -115,22 +152,36 @@ class JobExistsError(LedgerError):
             f"{name} was deleted, and its name stays with its history;"
             f" create the job under another name, such as {name}-2"
             if deleted
-            else f"there is already a job {name}"
+            else f"the job {name} already exists; choose another name, or retry it once it has ended"
         )
 
 
 class IllegalTransitionError(LedgerError):
-    """The job's state does not allow what was asked (google.rpc FAILED_PRECONDITION)."""
+    """The job's state does not allow the command (google.rpc FAILED_PRECONDITION).
 
-    def __init__(self, name: str, state: str, event: str) -> None:
+    Attributes:
+        name: The job's resource name.
+        state: The job's state.
+        event: The type of the event that the command would cause.
+        allowed: The states that allow the event; empty if they are not known.
+    """
+
+    def __init__(self, name: str, state: str, event: str, allowed: Iterable[str] = ()) -> None:
         self.name = name
         self.state = state
         self.event = event
-        super().__init__(f"{name} is {state}, and {event} may not follow that")
+        self.allowed = tuple(allowed)
+        states = f"; it is allowed in {', '.join(self.allowed)}" if self.allowed else ""
+        super().__init__(f"{name} is {state}, and that state does not allow {event}{states}")
 
 
 class NotSamplingError(LedgerError):
-    """No predictions of the job are sampled now (google.rpc FAILED_PRECONDITION); nothing was recorded."""
+    """The job samples no predictions now (google.rpc FAILED_PRECONDITION); nothing was recorded.
+
+    Attributes:
+        name: The job's resource name.
+        why: Why it samples none.
+    """
 
     def __init__(self, name: str, why: str) -> None:
         self.name = name
@@ -139,27 +190,46 @@ class NotSamplingError(LedgerError):
 
 
 class EtagMismatchError(LedgerError):
-    """The job changed since that etag was given out (google.rpc ABORTED, AIP-154)."""
+    """The job has changed since the etag was read (google.rpc ABORTED, AIP-154).
+
+    Attributes:
+        name: The job's resource name.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        super().__init__(f"{name} changed since: its etag is another one now")
+        super().__init__(
+            f"{name} has changed since its etag was read; read the job again, and decide again"
+        )
 
 
 class VersionConflictError(LedgerError):
-    """Somebody else wrote to the job first (google.rpc ABORTED); nothing of this was recorded."""
+    """Another writer wrote to the job first (google.rpc ABORTED); nothing of this was recorded.
+
+    Attributes:
+        name: The job's resource name.
+        expected: The version that the writer expected the job to have.
+        actual: The version that it has.
+    """
 
     def __init__(self, name: str, expected: int, actual: int) -> None:
         self.name = name
         self.expected = expected
         self.actual = actual
-        super().__init__(f"{name} was expected at version {expected} and stands at {actual}")
+        super().__init__(f"{name} is at version {actual}, and version {expected} was expected")
 
 
 class RequestReusedError(LedgerError):
-    """A request id (AIP-155) that already wrote to another job or asked for something else."""
+    """The request id (AIP-155) was used before, for another job or for something else.
+
+    Attributes:
+        request_id: The request id.
+        name: The job that it was used for.
+    """
 
     def __init__(self, request_id: str, name: str) -> None:
         self.request_id = request_id
         self.name = name
-        super().__init__(f"request {request_id!r} was already used, for {name}")
+        super().__init__(
+            f"request id {request_id!r} was already used, for {name}; use a new one for each request"
+        )

@@ -1,11 +1,11 @@
-"""What can happen to a job: one class of data for each event type, and the event that carries it.
+"""The events of a job: one data class for each event type, and the event that carries the data.
 
-An event's stored name is the name of its data class, with a schema number: both
-only ever gain versions. `UPCASTERS` turn data stored under an older schema into
-today's. Fields the ledger has no meaning for are kept as they were given.
+An event's stored name is the name of its data class; with it a schema number is stored. Names and
+schemas are never changed, only added. `UPCASTERS` convert data of an older schema to the present
+one. Unknown fields are kept as they were given.
 
-A late report that was put where it happened (see order.py) is stored as the event it
-reports, with a `Placement` in its data. Its schema number is the event's own plus PLACED.
+A late report that takes effect where it happened (see order.py) is stored as the event that it
+reports, with a `Placement` in its data. Its schema number is the event's plus PLACED.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ DECIDED: Final = frozenset({"attempts_begun", "inferred"})
 
 
 class Created(Data):
-    """The job exists. `inferred`: nobody said so, but something else was seen of it."""
+    """The job exists. `inferred`: this was not reported, but follows from another report."""
 
     labels: Labels = {}
     spec: JsonObject = {}
@@ -56,10 +56,10 @@ class Created(Data):
 
 
 class Queued(Data):
-    """It waits, at this place in the line if that is known, or was sent back to wait.
+    """The job waits in a queue, at `queue_position` (from 0) if that is known, or was sent back to it.
 
-    `attempts_begun` is how many attempts further the job is with it, as the ledger decides, and
-    `run_id` its reporter's id of the attempt; in Preparing, Started and Retried, too.
+    In this event, Preparing, Started and Retried, `attempts_begun` is the number of attempts that
+    the event begins, as the ledger decides, and `run_id` is the reporter's id of the attempt.
     """
 
     schema_number: ClassVar[int] = 2
@@ -70,7 +70,7 @@ class Queued(Data):
 
 
 class Preparing(Data):
-    """Something is being made ready for it."""
+    """Resources are being prepared for the job."""
 
     schema_number: ClassVar[int] = 2
 
@@ -79,7 +79,7 @@ class Preparing(Data):
 
 
 class Started(Data):
-    """It runs. `inferred`: nobody said so, but something else was seen of that attempt."""
+    """The job runs. `inferred`: this was not reported, but follows from a report on that attempt."""
 
     schema_number: ClassVar[int] = 2
 
@@ -89,9 +89,9 @@ class Started(Data):
 
 
 class Updating(Data):
-    """Its configuration is being changed while it runs; `spec` is what was asked for.
+    """The job's configuration is being changed while it runs; `spec` is the requested one.
 
-    `labels`, where given, are all its labels from the end of the update on, unless the update fails.
+    `labels`, if given, are all its labels from the end of the update on, unless the update fails.
     """
 
     schema_number: ClassVar[int] = 2
@@ -101,54 +101,54 @@ class Updating(Data):
 
 
 class Updated(Data):
-    """The change is over: `spec` is the new one whole, or `error` says why it stays the old one."""
+    """The update ended: `spec` is the new configuration, or `error` says why the update failed."""
 
     spec: JsonObject | None = None
     error: Error | None = None
 
 
 class Paused(Data):
-    """It was stopped, and can be resumed."""
+    """The job was paused, and can be resumed."""
 
     reason: str | None = None
 
 
 class Resumed(Data):
-    """It waits to run again after a pause."""
+    """A paused job waits to run again."""
 
 
 class Cancelling(Data):
-    """Somebody asked for its end."""
+    """The job's end was asked for."""
 
     reason: str | None = None
 
 
 class Cancelled(Data):
-    """It ended because somebody asked for that."""
+    """The job ended because that was asked for."""
 
     reason: str | None = None
 
 
 class Succeeded(Data):
-    """It ended well."""
+    """The job ended successfully."""
 
     output: JsonObject | None = None
 
 
 class PartiallySucceeded(Data):
-    """It ended, and some results may be missing."""
+    """The job ended, and some results may be missing."""
 
     output: JsonObject | None = None
 
 
 class Failed(Data):
-    """It ended badly; without an `error` the reason is not known."""
+    """The job failed; without `error` the reason is unknown."""
 
     error: Error | None = None
 
 
 class Expired(Data):
-    """Its time ran out before it ended. `lost`: its heartbeats stopped, and nobody saw how it ended."""
+    """The job's time ran out. `lost`: its heartbeats stopped, and how it ended is unknown."""
 
     schema_number: ClassVar[int] = 2
 
@@ -157,7 +157,7 @@ class Expired(Data):
 
 
 class Retried(Data):
-    """A new attempt at a job that had ended."""
+    """A new attempt began at a job that had ended."""
 
     schema_number: ClassVar[int] = 2
 
@@ -167,19 +167,19 @@ class Retried(Data):
 
 
 class ProgressReported(Data):
-    """How far it is; `output`, where given, is what it has made so far."""
+    """A live job made progress; `output` is what it has produced so far."""
 
     output: JsonObject | None = None
 
 
 class LabelsChanged(Data):
-    """All its labels from now on."""
+    """All labels of the job were replaced by `labels`."""
 
     labels: Labels = {}
 
 
 class Contradicted(Data):
-    """A report that cannot be true of a job in that state, kept whole."""
+    """A report that the job's state does not allow: `report` is its type, `data` its data."""
 
     max_bytes: ClassVar[int] = MAX_DATA_BYTES + 1024
 
@@ -189,25 +189,25 @@ class Contradicted(Data):
 
 
 class ConfigChanged(Data):
-    """Its configuration is another one from now on, without anything being stopped for it."""
+    """A live job's configuration was replaced, without an update of the running program."""
 
     spec: JsonObject = {}
 
 
 class PolicyChanged(Data):
-    """Who may do what with it from now on: a google.iam.v1.Policy."""
+    """The job's IAM policy (google.iam.v1.Policy) was replaced."""
 
     policy: JsonObject = {}
 
 
 class Commented(Data):
-    """Somebody said something of it; the event's actor is the author."""
+    """A note was added to the job's history; the event's actor is the author."""
 
     note: str = ""
 
 
 class Deleted(Data):
-    """It is gone from lists; its history is kept."""
+    """The job was deleted: lists leave it out, and its history is kept."""
 
 
 EVENT_TYPES: Final[dict[str, type[Data]]] = {
@@ -217,7 +217,7 @@ EVENT_TYPES: Final[dict[str, type[Data]]] = {
 
 
 class Placement(BaseModel):
-    """Where a late report takes effect."""
+    """Where a late report takes effect in valid time."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -228,7 +228,7 @@ class Placement(BaseModel):
 
 
 def _placed_class(cls: type[Data]) -> type[Data]:
-    """The class of the same data with a placement; its name is the event's."""
+    """Makes the class of the same data with a placement; its name is the event's."""
     made = create_model(
         cls.__name__,
         __base__=cls,
@@ -248,16 +248,27 @@ PLACED_TYPES: Final = {type_: _placed_class(cls) for type_, cls in EVENT_TYPES.i
 
 
 def place(report: Data, placement: Placement) -> Data:
-    """The report with its placement; raises InvalidFieldError if its data has a field of that name."""
+    """Adds a placement to the data of a report.
+
+    Args:
+        report: The data of a late report.
+        placement: Where the report takes effect.
+
+    Returns:
+        The data with the placement.
+
+    Raises:
+        InvalidFieldError: The data has a field of the placement's name, which is reserved.
+    """
     said = report.json_object()
     if PLACED_KEY in said:
-        raise InvalidFieldError(f"data.{PLACED_KEY}", "is a name that the ledger uses itself")
+        raise InvalidFieldError(f"data.{PLACED_KEY}", "is reserved; give the field another name")
     cls = PLACED_TYPES[type(report).__name__]
     return parse(cls, said | {PLACED_KEY: placement.model_dump()}, "data.")
 
 
 def placement_of(data: Data) -> Placement | None:
-    """Where the event takes effect if it was put where it happened; None if it follows the one before it."""
+    """Returns where a late report takes effect; None for an event that follows the one before it."""
     if data.schema_number <= PLACED:
         return None
     placement: Placement = data.placed  # type: ignore[attr-defined] # It is of PLACED_TYPES.
@@ -270,7 +281,7 @@ WITHOUT_MEANING: Final = "ofSchema1"
 
 
 def _set_aside(*names: str) -> Upcaster:
-    """Keeps these fields from being taken for what they mean in the next schema."""
+    """Moves fields without a meaning in the old schema aside, so that the next one gives them none."""
 
     def upcast(data: JsonObject) -> JsonObject:
         found = {name: data[name] for name in names if name in data}
@@ -292,7 +303,24 @@ UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
 
 
 def parse_data(type_: str, data: Mapping[str, Any]) -> Data:
-    """The data of an event of that type; raises InvalidFieldError with the field that is wrong."""
+    """Validates the data of an event.
+
+    Args:
+        type_: The event type, a key of EVENT_TYPES.
+        data: The data as JSON.
+
+    Returns:
+        An instance of the type's class.
+
+    Raises:
+        UnknownEventTypeError: There is no such event type.
+        InvalidFieldError: A field is not valid; the error names the first one.
+
+    Example:
+        >>> from jobledger.domain.events import parse_data
+        >>> parse_data("Failed", {"error": "out of memory"}).error.code
+        2
+    """
     cls = EVENT_TYPES.get(type_)
     if cls is None:
         raise UnknownEventTypeError(type_, EVENT_TYPES)
@@ -305,7 +333,21 @@ def read_data(
     stored: bytes,
     upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
 ) -> Data:
-    """Stored data, of whatever schema it was written under, as today's class."""
+    """Reads stored data of any schema as an instance of the present class.
+
+    Args:
+        type_: The stored event type.
+        schema: The stored schema number.
+        stored: The data as canonical JSON.
+        upcasters: Converters of older data, by type and schema number.
+
+    Returns:
+        An instance of the type's present class.
+
+    Raises:
+        UnknownEventTypeError: The type or schema is of a newer version of this library.
+        InvalidFieldError: The stored data is not valid.
+    """
     types = PLACED_TYPES if schema > PLACED else EVENT_TYPES
     cls = types.get(type_)
     if cls is None or schema > cls.schema_number:
@@ -317,10 +359,26 @@ def read_data(
 
 
 class Event(NamedTuple):
-    """A fact about one job, with its place in it; satisfies eventsourcing's DomainEventProtocol.
+    """A fact about one job; satisfies eventsourcing's DomainEventProtocol.
 
-    `occurred_time` is UTC, as its reporter says; `actor` who said so; `request_id`
-    the request that asked for it (AIP-155); `trace_parent` W3C Trace Context.
+    Attributes:
+        name: The job's resource name (AIP-122).
+        version: The event's place in its job, from 1.
+        data: What happened; its class is the event type.
+        occurred_time: When it happened, by the reporter's clock (UTC, valid time).
+        actor: The user or program that asked for it or reported it.
+        request_id: The id of the request that caused it (AIP-155).
+        trace_parent: The request's W3C Trace Context.
+        recorded_time: When it was recorded (UTC, transaction time), if that was before
+            `occurred_time`, because the reporter's clock was ahead; else None.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> from jobledger import Event
+        >>> from jobledger.domain.events import Started
+        >>> event = Event("projects/demo/jobs/a", 2, Started(), datetime(2026, 1, 1, tzinfo=UTC))
+        >>> event.type
+        'Started'
     """
 
     name: str
@@ -335,12 +393,12 @@ class Event(NamedTuple):
 
     @property
     def bounded_time(self) -> datetime:
-        """When it occurred, or was recorded, if that was earlier."""
+        """The earlier one of when it occurred and when it was recorded (UTC)."""
         return self.occurred_time if self.recorded_time is None else self.recorded_time
 
     @property
     def type(self) -> str:
-        """The stored name of what happened: a key of LIFECYCLE."""
+        """The event type as it is stored: a key of LIFECYCLE."""
         return type(self.data).__name__
 
     @property
@@ -351,10 +409,10 @@ class Event(NamedTuple):
 
     @property
     def originator_id(self) -> str:
-        """The job's name, as eventsourcing calls it."""
+        """The job's name, under eventsourcing's name for it."""
         return self.name
 
     @property
     def originator_version(self) -> int:
-        """The event's version, as eventsourcing calls it."""
+        """The event's version, under eventsourcing's name for it."""
         return self.version

@@ -1,14 +1,15 @@
-"""The job: folded from its events by `evolve`, and asked for more of them by `decide` and `judge`.
+"""The job: `evolve` folds its events; `decide` and `judge` turn commands and reports into events.
 
-A command is granted or refused; a report is kept as it is, or as `Contradicted`.
-The fold believes history and never refuses. It takes events in the order in which they take
-effect (see order.py).
+A command is granted or refused. A report is recorded as it is, or as `Contradicted`. The fold
+accepts any history and refuses nothing. It takes events in the order in which they take effect (see
+order.py).
 """
 
 from __future__ import annotations
 
 import binascii
 import hashlib
+import warnings
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
@@ -52,22 +53,30 @@ from jobledger.domain.errors import (
 )
 from jobledger.domain.order import CONTRADICTED, in_effect
 from jobledger.domain.placing import SETTERS, find_date, find_place, late
-from jobledger.domain.runs import check_reported, closes_last, kept, open_runs, run_accepts, tell
+from jobledger.domain.runs import (
+    check_reported,
+    closes_last,
+    fold_run,
+    kept,
+    open_runs,
+    run_accepts,
+)
 from jobledger.domain.states import (
+    ABSENT,
     ACTIVE,
+    DELETED,
     ENDINGS,
     EVALUATION_JOBS,
-    GONE,
     LIVE,
-    NOTHING,
     TERMINAL,
     JobState,
     Outside,
-    Standing,
+    Stage,
     allowed,
     begins_attempt,
     ends_lost,
     state_after,
+    states_allowing,
 )
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import kind_of, project_of
@@ -87,14 +96,33 @@ TIMES: Final = (
 
 
 class Job(BaseModel):
-    """A job as its events make it; satisfies eventsourcing's ImmutableAggregateProtocol.
+    """A job, as its events make it; satisfies eventsourcing's ImmutableAggregateProtocol.
 
-    Times are UTC and those at which things occurred, or were recorded, if that was earlier.
-    `start_time` is the first entry into RUNNING; `end_time` the entry into the terminal state
-    it is in; `update_time` the latest time any of its events occurred. Where that is the time
-    of a contradicted report, `effective_time` is when the last event before took effect; else None.
-    `run_ids` are those that its attempts were named by, the current attempt's last (None if that
-    has none).
+    Times are UTC: when an event occurred, or when it was recorded if that was earlier. The states
+    and times are those of Vertex AI's jobs (google.cloud.aiplatform.v1.CustomJob).
+
+    Attributes:
+        name: The resource name (AIP-122).
+        version: The number of its events.
+        state: The state; None before the job was created.
+        attempt: The number of the current attempt, from 1.
+        create_time: When it was created.
+        start_time: When it first entered RUNNING.
+        end_time: When it entered the terminal state that it is in; None in any other state.
+        update_time: The latest time of any of its events.
+        effective_time: When its last event took effect, if that is not `update_time`; else None.
+        delete_time: When it was deleted.
+        error: The error of a failed or cancelled job, a google.rpc.Status as JSON.
+        error_message: The error's message, or the reason of the present state.
+        labels: The labels.
+        spec: The configuration, a JSON object.
+        output: What it produced, a JSON object.
+        run_ids: The reporters' ids of its attempts; the last is the current attempt's, or None.
+
+    Example:
+        >>> job = ledger.create("projects/demo/jobs/a", {"team": "vision"})
+        >>> job.state.name, job.version, job.project, job.kind
+        ('QUEUED', 1, 'demo', 'jobs')
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -118,32 +146,39 @@ class Job(BaseModel):
 
     @property
     def id(self) -> str:
-        """The job's name, as eventsourcing calls it."""
+        """The job's name, under eventsourcing's name for it."""
         return self.name
 
     @property
     def project(self) -> str:
-        """`p`, of `projects/p/jobs/train_1`."""
+        """The project's id: `p` in `projects/p/jobs/train_1`."""
         return project_of(self.name)
 
     @property
     def kind(self) -> str:
-        """The collection the job is in, such as `jobs` or `customJobs`."""
+        """The collection of the job, such as `jobs` or `customJobs`."""
         return kind_of(self.name)
 
     @property
     def etag(self) -> str:
-        """Changes with every event (AIP-154); base64 with padding, to be compared as bytes."""
+        """The etag (AIP-154), which changes with every event: base64 with padding."""
         digest = hashlib.sha256(f"{self.name}@{self.version}".encode()).digest()
         return binascii.b2a_base64(digest[:8], newline=False).decode()
 
     @property
     def last_effect(self) -> datetime | None:
-        """The time before which nothing that follows takes effect; None for a job without events."""
+        """When the last event took effect (UTC); later events take effect no earlier."""
         return self.effective_time or self.update_time
 
     def known_at(self, recorded_time: datetime) -> Job:
-        """The job if its last events were recorded then, before which all of them happened."""
+        """Returns the job with its times limited to a recorded time.
+
+        Args:
+            recorded_time: When the last events were recorded (UTC): they took effect no later.
+
+        Returns:
+            The job; itself if none of its times is later.
+        """
         if self.update_time is None or self.update_time <= recorded_time:
             return self
         values = ((field, getattr(self, field)) for field in TIMES)
@@ -153,22 +188,42 @@ class Job(BaseModel):
         return self.model_copy(update=times)
 
     @property
-    def standing(self) -> Standing:
-        """What the next event meets: the state, nothing yet, or a deleted job."""
+    def stage(self) -> Stage:
+        """The state; ABSENT before the job was created, and DELETED after it was deleted."""
         if self.delete_time is not None:
-            return GONE
-        return NOTHING if self.state is None else self.state
+            return DELETED
+        return ABSENT if self.state is None else self.state
+
+    @property
+    def standing(self) -> Stage:
+        """Deprecated: the former name of `stage`."""
+        warnings.warn("Job.standing is now Job.stage", DeprecationWarning, stacklevel=2)
+        return self.stage
 
 
 def evolve(job: Job, event: e.Event) -> Job:
-    """The job after the event that takes effect next: history is believed, never judged."""
+    """Applies the event that takes effect next; any event is accepted.
+
+    Args:
+        job: The job before the event.
+        event: The event.
+
+    Returns:
+        The job after the event.
+
+    Example:
+        >>> from jobledger.domain.job import Job, evolve
+        >>> event = ledger.create("projects/demo/jobs/a") and ledger.history("projects/demo/jobs/a")[0]
+        >>> evolve(Job(name=event.name), event.event).state.name
+        'QUEUED'
+    """
     after = _copied(job)
     _apply(after.__dict__, event)
     return after
 
 
 def replay(job: Job, events: Iterable[e.Event]) -> Job:
-    """The job after `events`, in the order in which they are given, which is that of their effects."""
+    """Applies events in the given order, which is the order in which they take effect."""
     after = _copied(job)
     # Nobody else has seen it yet: its fields may still be set.
     fields = after.__dict__
@@ -178,7 +233,7 @@ def replay(job: Job, events: Iterable[e.Event]) -> Job:
 
 
 def _copied(job: Job) -> Job:
-    """What model_copy() makes, in half the time: every event of every job comes through here."""
+    """Copies a job as model_copy() does, in half the time: each event of each job needs it."""
     after = Job.__new__(Job)
     _set(after, "__dict__", job.__dict__.copy())
     _set(after, "__pydantic_fields_set__", job.__pydantic_fields_set__)
@@ -188,9 +243,17 @@ def _copied(job: Job) -> Job:
 
 
 def fold(job: Job, events: Iterable[e.Event]) -> Job:
-    """The job after `events` of any order, none of them missing.
+    """Applies events that are given in any order, without gaps.
 
-    Raises PastNeededError if one of them takes effect before events that `job` holds already.
+    Args:
+        job: The job before the events.
+        events: The events that follow.
+
+    Returns:
+        The job after all events.
+
+    Raises:
+        PastNeededError: An event takes effect before events that `job` contains already.
     """
     following = sorted(events, key=attrgetter("version"))
     if all(event.placed_after is None for event in following):
@@ -201,9 +264,18 @@ def fold(job: Job, events: Iterable[e.Event]) -> Job:
 
 
 def recorded(job: Job, event: e.Event, past: Past | None = None) -> Job:
-    """The job after an event that is recorded next; `past` are all events before it.
+    """Applies an event that is recorded next, and may take effect earlier.
 
-    Raises PastNeededError if it takes effect before others, and `past` is None or out of date.
+    Args:
+        job: The job before the event.
+        event: The event.
+        past: All events before it, in the order of versions; None if they were not read.
+
+    Returns:
+        The job after the event.
+
+    Raises:
+        PastNeededError: The event takes effect before others, and `past` is None or not complete.
     """
     if event.placed_after is None:
         return evolve(job, event)
@@ -213,7 +285,7 @@ def recorded(job: Job, event: e.Event, past: Past | None = None) -> Job:
 
 
 def project_job(job: Job | None, events: Iterable[e.Event]) -> Job | None:
-    """The same for eventsourcing's `Repository.get`, as its projector function."""
+    """As `fold`, in the form of a projector function for eventsourcing's `Repository.get`."""
     following = list(events)
     if not following:
         return job
@@ -236,11 +308,11 @@ def _apply(fields: dict[str, Any], event: e.Event) -> None:
         if to is S.RUNNING and fields["start_time"] is None:
             fields["start_time"] = at
         fields["error"], fields["error_message"] = _error(data, fields["error_message"])
-    _tell(fields, data, at)
+    _apply_data(fields, data, at)
 
 
 def _take_effect(fields: dict[str, Any], type_: str, at: datetime) -> None:
-    """Notes when an event took effect that occurred before another, or is a contradicted report."""
+    """Notes when an event takes effect that occurred before another, or is a contradicted report."""
     update = fields["update_time"]
     last = fields["effective_time"] or update
     fields["update_time"] = latest = max(update, at)
@@ -249,7 +321,7 @@ def _take_effect(fields: dict[str, Any], type_: str, at: datetime) -> None:
 
 
 def _error(data: Data, before: str | None) -> tuple[JsonObject | None, str | None]:
-    """The error and its message in the state that is entered; `before` is the message so far."""
+    """Returns the error and its message in the state that is entered; `before` is the message so far."""
     match data:
         case e.Started() | e.Created() | e.Succeeded():  # Most of all that happens.
             return None, None
@@ -265,7 +337,7 @@ def _error(data: Data, before: str | None) -> tuple[JsonObject | None, str | Non
     return None, None
 
 
-def _tell(fields: dict[str, Any], data: Data, at: datetime) -> None:
+def _apply_data(fields: dict[str, Any], data: Data, at: datetime) -> None:
     """What changes because the event says so."""
     match data:
         case e.Started(attempts_begun=0, run_id=None):
@@ -284,7 +356,7 @@ def _tell(fields: dict[str, Any], data: Data, at: datetime) -> None:
         ):
             fields["output"] = output | _runs_kept(fields)
         case r.RunStarted() | r.EvaluationCreated() | r.RunFailed() if _has_runs(fields):
-            fields["output"] = tell(fields["output"], data)
+            fields["output"] = fold_run(fields["output"], data)
         case e.Retried() | e.Started() | e.Queued() | e.Preparing():
             _begin(fields, data)
         case e.Deleted():
@@ -292,7 +364,7 @@ def _tell(fields: dict[str, Any], data: Data, at: datetime) -> None:
 
 
 def _begin(fields: dict[str, Any], data: Beginning) -> None:
-    """The attempt that begins with the event, if one does, and what it is named by."""
+    """Notes the attempts that begin with the event, and the run id of the current one."""
     if data.attempts_begun:
         fields["attempt"] += data.attempts_begun
         fields["output"] = _runs_kept(fields) or None
@@ -310,18 +382,31 @@ def _runs_kept(fields: dict[str, Any]) -> JsonObject:
 def decide(
     command: JobCommand, job: Job, *, at: datetime | None = None, past: Past | None = None
 ) -> tuple[Data, ...]:
-    """What happens because of `command`; nothing, if it holds already.
+    """Decides a command: returns the events that it causes, or refuses it.
 
-    `at` is when it occurred, None for now; labels, configurations and policies are dated back to
-    that time if nothing changed them since. `past` is as in `judge`. Raises JobExistsError,
-    JobNotFoundError, EtagMismatchError, IllegalTransitionError, or PastNeededError.
+    Args:
+        command: The command.
+        job: The job before it.
+        at: When it occurred (UTC); None is now. Labels, configurations and policies are dated back
+            to that time if nothing changed them since.
+        past: All events of the job, in the order of versions; None if they were not read.
+
+    Returns:
+        The data of the events; empty if the job is as asked for already.
+
+    Raises:
+        JobExistsError: `CreateJob` names a job that exists.
+        JobNotFoundError: There is no such job, or it was deleted.
+        EtagMismatchError: The job's etag is not the command's.
+        IllegalTransitionError: The lifecycle table does not allow the command.
+        PastNeededError: `past` is needed, and is None or not complete.
     """
     facts = _decided(command, job)
     return tuple(_dated(fact, job, at, past) for fact in facts) if len(facts) == 1 else facts
 
 
 def _dated(fact: Data, job: Job, at: datetime | None, past: Past | None) -> Data:
-    """What a command made happen, as of the time that it is said to have occurred at."""
+    """Dates the change of a command back to the time at which it occurred, if that is possible."""
     found = late(fact, job, at, is_allowed=True)
     if found is None or found.event not in SETTERS:
         return fact
@@ -330,35 +415,36 @@ def _dated(fact: Data, job: Job, at: datetime | None, past: Past | None) -> Data
 
 
 def _decided(command: JobCommand, job: Job) -> tuple[Data, ...]:
-    """The same in the order in which it is recorded."""
-    standing = job.standing
+    """Decides a command, without dating anything back."""
+    stage = job.stage
     if isinstance(command, CreateJob):
-        if standing is not NOTHING:
-            raise JobExistsError(job.name, deleted=standing is GONE)
-    elif isinstance(standing, Outside):
-        raise JobNotFoundError(job.name, deleted=standing is GONE)
+        if stage is not ABSENT:
+            raise JobExistsError(job.name, deleted=stage is DELETED)
+    elif isinstance(stage, Outside):
+        raise JobNotFoundError(job.name, deleted=stage is DELETED)
     if command.etag is not None and command.etag != job.etag:
         raise EtagMismatchError(job.name)
     facts = _followed(_facts(command, job), job)
     for fact in facts:
         event = type(fact).__name__
-        if not _accepts(job, standing, fact):
-            raise IllegalTransitionError(job.name, standing.name, event)
-        standing = state_after(event) or standing
+        if not _accepts(job, stage, fact):
+            allowed_in = [state.name for state in states_allowing(event, job.kind)]
+            raise IllegalTransitionError(job.name, stage.name, event, allowed_in)
+        stage = state_after(event) or stage
     return facts
 
 
-def _accepts(job: Job, standing: Standing, fact: Data) -> bool:
-    """Whether the lifecycle table lets this happen to a job in that state."""
+def _accepts(job: Job, stage: Stage, fact: Data) -> bool:
+    """Whether the lifecycle table allows the event in that state."""
     event = type(fact).__name__
-    return allowed(event, standing, job.kind) and run_accepts(fact, job.output)
+    return allowed(event, stage, job.kind) and run_accepts(fact, job.output)
 
 
 def _followed(facts: tuple[Data, ...], job: Job, past: Past | None = None) -> tuple[Data, ...]:
-    """The facts, and what follows from them.
+    """Adds the events that follow.
 
-    An evaluation job is RUNNING while any run is open; the labels that an update asked for hold
-    once it has succeeded.
+    An evaluation job is RUNNING while any of its runs is open; the labels that an update asked for
+    apply once it has succeeded.
     """
     match facts:
         case (e.Updated(error=None),) if job.state is S.UPDATING:
@@ -371,7 +457,9 @@ def _followed(facts: tuple[Data, ...], job: Job, past: Past | None = None) -> tu
 
 
 def _facts(command: JobCommand, job: Job) -> tuple[Data, ...]:
-    """What the command would make happen; the table alone says whether it may."""
+    """Returns the events that the command would cause; the lifecycle table then allows or forbids
+    them.
+    """
     match command:
         case CreateJob(labels=labels, spec=spec, preparing=preparing):
             created = e.Created(labels=labels, spec=spec)
@@ -429,14 +517,26 @@ def _new_labels(labels: dict[str, str] | None, job: Job) -> tuple[Data, ...]:
 def judge(
     report: Data, job: Job, at: datetime | None = None, past: Past | None = None
 ) -> tuple[Data, ...]:
-    """What is recorded of a report: itself with what follows from it, or that it contradicts what is known.
+    """Decides how a report is recorded: as it is, with events that follow from it, or as
+    `Contradicted`.
 
-    `at` is when it occurred, None for now. A report on an attempt that nobody began is preceded by
-    the beginning of that attempt, inferred. A late report that fits where it happened is recorded as
-    placed there (see placing.py), and the end of a job whose heartbeats had stopped is recorded as it
-    is; `past` are all events of the job, to find that out. Raises
-    PastNeededError if they are needed and not given, and JobNotFoundError for a report on a job
-    that nobody created.
+    A report on an attempt that has not begun is preceded by an inferred beginning of that attempt.
+    A late report that fits where it happened is recorded with a placement (see placing.py). The
+    reported end of a job whose heartbeats had stopped is recorded as it is.
+
+    Args:
+        report: The data of the report.
+        job: The job before it.
+        at: When it occurred (UTC); None is now.
+        past: All events of the job, in the order of versions; None if they were not read.
+
+    Returns:
+        The data of the events.
+
+    Raises:
+        JobNotFoundError: The job was never created.
+        PastNeededError: `past` is needed, and is None or not complete.
+        InvalidFieldError: The report sets a field that only an evaluation job's runs set.
     """
     if job.kind == EVALUATION_JOBS:
         check_reported(report)
@@ -450,20 +550,19 @@ def judge(
 
 
 def _judged(report: Data, job: Job, at: datetime | None, past: Past | None) -> tuple[Data, ...]:
-    """The same in the order in which it is recorded."""
-    event, standing = type(report).__name__, job.standing
+    """Decides a report, without placing it."""
+    event, stage = type(report).__name__, job.stage
     ahead = attempts_ahead(report, job, at)
     begun = _attempts_begun(report, job, ahead, at)
     if begun is not None:
         return _followed((settled(report, job, begun),), job, past)
     if ahead > 0 and (inferred := _inferred(report, job, ahead)):
         return inferred
-    if standing is NOTHING:
+    if stage is ABSENT:
         raise JobNotFoundError(job.name, reported=True)
-    if ahead == 0 and ends_lost(event, standing, job.kind) and _was_lost(job, past):
+    if ahead == 0 and ends_lost(event, stage, job.kind) and _was_lost(job, past):
         return (report,)
-    state = "DELETED" if standing is GONE else standing.name
-    return (e.Contradicted(report=event, state=state, data=report.json_object()),)
+    return (e.Contradicted(report=event, state=stage.name, data=report.json_object()),)
 
 
 def _was_lost(job: Job, past: Past | None) -> bool:
@@ -475,23 +574,23 @@ def _was_lost(job: Job, past: Past | None) -> bool:
 
 
 def _attempts_begun(report: Data, job: Job, ahead: int, at: datetime | None) -> int | None:
-    """How many attempts the report begins; None if it cannot be true."""
-    event, standing = type(report).__name__, job.standing
+    """Returns how many attempts the report begins; None if the state does not allow the report."""
+    event, stage = type(report).__name__, job.stage
     if ahead == EARLIER or repeats_retry(report, job):
         return None
     if ahead > 0:
-        begins = begins_attempt(event, standing, job.kind, named=True)
+        begins = begins_attempt(event, stage, job.kind, named=True)
         return ahead if begins and isinstance(report, BEGINNINGS) else None
-    if _accepts(job, standing, report):
+    if _accepts(job, stage, report):
         return 1 if isinstance(report, e.Retried) else 0
     return 1 if sends_back(report, job, at) else None
 
 
 def _inferred(report: Data, job: Job, ahead: int) -> tuple[Data, ...]:
-    """A report on an attempt after the current one, behind that attempt's beginning; empty if there can be none."""
+    """Returns the inferred beginning of a later attempt and the report; empty if it cannot begin."""
     if isinstance(report, BEGINNINGS) or not allowed(type(report).__name__, S.RUNNING, job.kind):
         return ()
-    if not begins_attempt("Started", job.standing, job.kind, named=True):
+    if not begins_attempt("Started", job.stage, job.kind, named=True):
         return ()
     run_id = named_attempt(report).run_id
     started = e.Started(attempts_begun=ahead, run_id=run_id, inferred=True)

@@ -1,4 +1,4 @@
-"""What becomes of a job whose heartbeats stopped."""
+"""The end of a job whose heartbeats stopped."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from jobledger.domain.states import LIVE, JobState
 
 
 def lost(job: Job, run_id: str, heartbeat_time: datetime) -> Data | None:
-    """The report that a run of the job was lost; None if it is over, or the job is in another attempt.
+    """Returns the report that a run was lost: CANCELLED if its end was asked for, else EXPIRED.
 
-    A job whose end was asked for is then CANCELLED, any other EXPIRED.
+    None if the run has ended, or the job is in another attempt.
     """
     is_current = job.run_ids[-1:] == (run_id,)
     if job.delete_time is not None or job.state not in LIVE or not is_current:
@@ -26,5 +26,5 @@ def lost(job: Job, run_id: str, heartbeat_time: datetime) -> Data | None:
 
 
 def lost_time(job: Job, heartbeat_time: datetime) -> datetime:
-    """When a job that was lost counts as ended: at the last sign of it, a heartbeat or an event."""
+    """Returns when a lost job counts as ended (UTC): at its last heartbeat or event."""
     return max(heartbeat_time, job.last_effect or heartbeat_time)

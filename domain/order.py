@@ -1,17 +1,17 @@
-"""When a job's events take effect (valid time), and in which order.
+"""When the events of a job take effect (valid time), and in which order.
 
-Reporters' clocks differ, so an event may have occurred before the one that was recorded before it.
-Each event was judged after the ones with lower versions, and that order is kept: an event takes
-effect no earlier than those before it. Nor does it take effect after it was recorded: a time later
-than that is of a clock that runs ahead. So its effective time is the running maximum, along the
-versions, of the occurred times, each at most the recorded time. A contradicted report changes
-nothing, so it takes part in no maximum but its own. From the time on at which the last event was
+Reporters' clocks differ, so an event may have an earlier occurred time than the event recorded
+before it. Each event was decided after the events with lower versions, and that order is kept: an
+event takes effect no earlier than the events before it. Nor does it take effect after it was
+recorded: a later time is of a clock that is ahead. So an event's effective time is the running
+maximum, by version, of the occurred times, each limited to the recorded time. A contradicted report
+changes nothing, so it does not count for later events. From the time at which the last event was
 recorded, a job is the same in valid time and in transaction time.
 
 A late report that fits where it happened is stored with a `Placement` (see placing.py). It takes
-effect when it occurred, behind the version that the placement names.
+effect when it occurred, after the version that the placement names.
 
-As of a position the effective times are what they are later: they depend on lower versions only.
+The effective times as of a position never change: they depend on lower versions only.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ CONTRADICTED = "Contradicted"
 
 
 class Occurrence(Protocol):
-    """What is known of an event, to find out when it takes effect."""
+    """The fields of an event that decide when it takes effect."""
 
     @property
     def version(self) -> int:
-        """Its place in the job, from 1."""
+        """The event's place in its job, from 1."""
 
     @property
     def type(self) -> str:
-        """Its stored name."""
+        """The event type as it is stored."""
 
     @property
     def bounded_time(self) -> datetime:
-        """When it happened, as its reporter says, or when it was recorded, if that was earlier."""
+        """The earlier one of when it occurred and when it was recorded (UTC)."""
 
     @property
     def placed_after(self) -> int | None:
-        """The version that it follows in valid time; None if that is the one before it."""
+        """The version that it follows in valid time, if it has a placement; else None."""
 
 
 E = TypeVar("E", bound=Occurrence)
@@ -54,9 +54,13 @@ class Effect(NamedTuple, Generic[E]):
 
 
 def effects(events: Iterable[E]) -> list[Effect[E]]:
-    """The events of one job in the order in which they take effect.
+    """Orders the events of one job by when they take effect.
 
-    `events` are all that count, from version 1, in any order.
+    Args:
+        events: All events from version 1, in any order.
+
+    Returns:
+        The events with their effective times (UTC).
     """
     timed: list[tuple[datetime, int, int, E]] = []
     latest: datetime | None = None
@@ -72,5 +76,5 @@ def effects(events: Iterable[E]) -> list[Effect[E]]:
 
 
 def in_effect(events: Iterable[E]) -> list[E]:
-    """The same without their times."""
+    """Orders events as `effects` does, and returns them without times."""
     return [effect.event for effect in effects(events)]

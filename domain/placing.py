@@ -1,13 +1,13 @@
-"""Where a late report takes effect: where it happened, if it fits there.
+"""Places late reports: where they happened, if they fit there.
 
-A report is late if it occurred before events that are known already have taken effect. It fits
-where it happened if the lifecycle table allows it after the events before that place, and the ones
-after that place, as they are recorded, after it. A report that names its attempt fits within that
-attempt only. What enters a state and is allowed in the order in
-which it was recorded stays in that order: clocks differ, and two reporters' times do not tell which
-of their events came first. Such a report passes no event but those that leave the state as it is.
+A report is late if it occurred before events that are recorded already took effect. It fits where
+it happened if the lifecycle table allows it after the events before that place, and allows the
+recorded events after it. A report that names its attempt fits within that attempt only. A report
+that enters a state, and is allowed in the order in which it was recorded, keeps that order: the
+times of two reporters do not tell which of their events came first. Such a report is placed only
+before events that leave the state as it is.
 
-What a command changes is there at once, so it is dated back only past events that change other
+What a command changes is there at once, so it is dated back only before events that change other
 fields. A report without a time happened now and is never late.
 """
 
@@ -30,12 +30,12 @@ from jobledger.domain.events import Event, Placement
 from jobledger.domain.order import CONTRADICTED, Effect, effects
 from jobledger.domain.run_events import RUN_EVENTS
 from jobledger.domain.states import (
+    ABSENT,
+    DELETED,
     EVALUATION,
     EVALUATION_JOBS,
-    GONE,
-    NOTHING,
     JobState,
-    Standing,
+    Stage,
     allowed,
     begins_attempt,
     leads_to,
@@ -52,7 +52,7 @@ SETTERS: Final = {
 
 
 class Placing(Attempted, Protocol):
-    """What a report is placed on: a Job."""
+    """The fields of a Job that a report is placed by."""
 
     @property
     def name(self) -> str: ...
@@ -69,7 +69,7 @@ class Placing(Attempted, Protocol):
 
 
 class Late(NamedTuple):
-    """A late report, and what the lifecycle table says of it in the order it was recorded."""
+    """A late report, and whether the lifecycle table allows it in the order in which it was recorded."""
 
     report: Data
     at: datetime
@@ -77,18 +77,18 @@ class Late(NamedTuple):
 
     @property
     def event(self) -> str:
-        """The stored name of what it reports."""
+        """The type of the reported event."""
         return type(self.report).__name__
 
 
 def late(report: Data, job: Placing, at: datetime | None, *, is_allowed: bool) -> Late | None:
-    """The report, if the job's events have to be looked at to find out where it takes effect."""
+    """Returns the late report if the job's events are needed to place it; else None."""
     found = None if at is None else Late(report, at, is_allowed)
     return found if found is not None and _may_be_placed(found, job) else None
 
 
 def _may_be_placed(found: Late, job: Placing) -> bool:
-    """Whether it may have happened before something that is known, after the job was created."""
+    """Whether the report may have happened before a recorded event, after the job was created."""
     event, at, last = found.event, found.at, job.last_effect
     if event not in EVALUATION:  # Nobody can tell what it means.
         return False
@@ -104,9 +104,18 @@ def _may_be_placed(found: Late, job: Placing) -> bool:
 
 
 def find_place(found: Late, job: Placing, past: Sequence[Event] | None) -> Placement | None:
-    """Where the report takes effect; None if that is after all that is known.
+    """Finds where a late report takes effect.
 
-    `past` are all events of the job. Raises PastNeededError if it is None or out of date.
+    Args:
+        found: The late report.
+        job: The job before it.
+        past: All events of the job, in the order of versions; None if they were not read.
+
+    Returns:
+        The placement; None if the report takes effect after all other events.
+
+    Raises:
+        PastNeededError: `past` is None or not complete.
     """
     taken = _taken(job, past)
     if PLACED_KEY in (found.report.__pydantic_extra__ or ()):
@@ -123,7 +132,7 @@ def find_place(found: Late, job: Placing, past: Sequence[Event] | None) -> Place
 
 
 def find_date(found: Late, job: Placing, past: Sequence[Event] | None) -> Placement | None:
-    """The same of what a command changed, which passes no event that changed it, too."""
+    """Finds where a command's change takes effect: after the last event that changed the same field."""
     taken = _taken(job, past)
     for index in _indexes(taken, found.at, job.version + 1):
         following = {effect.event.type for effect in taken[index:]}
@@ -140,9 +149,9 @@ def _taken(job: Placing, past: Sequence[Event] | None) -> list[Effect[Event]]:
 
 
 def _indexes(taken: Sequence[Effect[Event]], at: datetime, version: int) -> Iterator[int]:
-    """How many events may come before one of that time and version, the most first.
+    """Returns how many events may come before one of that time and version, the most first.
 
-    Among events of the same time there are several places; none is before the first event of all.
+    Events of the same time have several places; no place is before the job's first event.
     """
     for index in range(sum(effect.time <= at for effect in taken), 0, -1):
         before = taken[index - 1]
@@ -155,7 +164,9 @@ def _indexes(taken: Sequence[Effect[Event]], at: datetime, version: int) -> Iter
 
 
 def _after(event: Event) -> int:
-    """The version behind which an event takes effect; its own, if it is no late report."""
+    """Returns the version after which a placed event takes effect; the event's own if it is not
+    placed.
+    """
     return event.version if event.placed_after is None else event.placed_after
 
 
@@ -164,27 +175,27 @@ def _key(effect: Effect[Event]) -> tuple[datetime, int, int]:
 
 
 class Then(NamedTuple):
-    """A job at a place among its events: what tells whether a report can be true there."""
+    """A job at a place among its events: the fields that decide whether a report fits there."""
 
     kind: str
-    standing: Standing = NOTHING
+    stage: Stage = ABSENT
     attempt: int = 1
     run_ids: RunIds = ()
     update_time: datetime | None = None
 
     @property
     def state(self) -> JobState | None:
-        """The state, if it is in one."""
-        return self.standing if isinstance(self.standing, JobState) else None
+        """The state; None before the job was created."""
+        return self.stage if isinstance(self.stage, JobState) else None
 
 
 def _then(taken: Sequence[Effect[Event]], kind: str) -> Then:
-    """The job after these events."""
+    """Returns the job after these events."""
     then = Then(kind)
     for time, event in taken:
         entered = leads_to(event.type)
-        if entered is not None and then.standing is not GONE:
-            then = then._replace(standing=entered)
+        if entered is not None and then.stage is not DELETED:
+            then = then._replace(stage=entered)
         if isinstance(event.data, BEGINNINGS) and kind != EVALUATION_JOBS:
             begun, run_id = event.data.attempts_begun, event.data.run_id
             run_ids = remembered(then.run_ids, run_id, begun)
@@ -194,9 +205,9 @@ def _then(taken: Sequence[Effect[Event]], kind: str) -> Then:
 
 
 def _accepts(found: Late, then: Then) -> bool:
-    """Whether the report can be true there, of the attempt that it names, if it names one."""
+    """Whether the report fits there, in the attempt that it names."""
     is_current = attempts_ahead(found.report, then) == 0
-    return is_current and allowed(found.event, then.standing, then.kind)
+    return is_current and allowed(found.event, then.stage, then.kind)
 
 
 def _enters(following: Sequence[Effect[Event]]) -> bool:
@@ -204,23 +215,23 @@ def _enters(following: Sequence[Effect[Event]]) -> bool:
 
 
 def _lets_follow(found: Late, following: Sequence[Effect[Event]], kind: str) -> bool:
-    """Whether what follows may follow the report, as it is recorded."""
-    standing = leads_to(found.event)
-    if standing is None:
+    """Whether the recorded events after the place may follow the report."""
+    stage = leads_to(found.event)
+    if stage is None:
         return True
     if found.is_allowed and _enters(following):
         return False
     for _, event in following:
-        if not _may_follow(event, standing, kind):
+        if not _may_follow(event, stage, kind):
             return False
         if leads_to(event.type) is not None:
             return True
     return True
 
 
-def _may_follow(event: Event, standing: Standing, kind: str) -> bool:
-    """Whether an event, as it is recorded, may follow that state."""
+def _may_follow(event: Event, stage: Stage, kind: str) -> bool:
+    """Whether a recorded event may follow that state."""
     begins = isinstance(event.data, BEGINNINGS) and event.data.attempts_begun > 0
-    if begins and begins_attempt(event.type, standing, kind, named=True):
+    if begins and begins_attempt(event.type, stage, kind, named=True):
         return True
-    return event.type == CONTRADICTED or allowed(event.type, standing, kind)
+    return event.type == CONTRADICTED or allowed(event.type, stage, kind)

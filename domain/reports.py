@@ -1,8 +1,8 @@
-"""Reports as they come: parsed, or mended so that they can be stored. A report is never refused for its content.
+"""Parses reports, and mends those that cannot be stored: a report is never refused for its content.
 
-Mending is tried only where a report cannot be parsed or encoded as it is. What was changed is
-said in the list `@mended` of the event's data (see mending.py). A report whose meaning cannot be
-read at all is kept whole, as `Contradicted`.
+A report is mended only if it cannot be parsed or encoded as it is. The list `@mended` in the
+event's data says what was changed (see mending.py). A report without a readable meaning is recorded
+whole, as `Contradicted`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,15}", re.ASCII)
 
 
 class Unreadable(Data):
-    """A report whose meaning cannot be read; no event: the lifecycle allows it nowhere, so it becomes Contradicted."""
+    """A report without a readable meaning; no state allows it, so it is recorded as Contradicted."""
 
     max_bytes: ClassVar[int] = MAX_DATA_BYTES + 512
 
@@ -37,9 +37,18 @@ class Unreadable(Data):
 
 
 def parse_report(type_: str, given: Mapping[str, Any]) -> Data:
-    """The data of a report, mended where it is not as that type takes it; it may be too large to encode yet.
+    """Parses a report, and mends it if its fields are not valid; it may still be too large.
 
-    Raises UnknownEventTypeError, and InvalidFieldError for personal data where it cannot be encrypted.
+    Args:
+        type_: The event type.
+        given: The data as JSON.
+
+    Returns:
+        The data.
+
+    Raises:
+        UnknownEventTypeError: There is no such event type.
+        InvalidFieldError: A personal value is where it cannot be encrypted.
     """
     try:
         return parse_data(type_, given)
@@ -50,25 +59,36 @@ def parse_report(type_: str, given: Mapping[str, Any]) -> Data:
 
 
 def reported_type(report: Data) -> str:
-    """The type of event that was reported, also of a report that cannot be read."""
+    """Returns the type of the reported event, also of a report without a readable meaning."""
     return report.report if isinstance(report, Unreadable) else type(report).__name__
 
 
 def with_fields(report: Data, given: JsonObject) -> Data:
-    """The report with these fields of its data; raises InvalidFieldError for those its type does not take."""
+    """Sets fields of a report's data.
+
+    Args:
+        report: The report.
+        given: The fields as JSON.
+
+    Returns:
+        The report with the fields.
+
+    Raises:
+        InvalidFieldError: The event type does not accept a field.
+    """
     if isinstance(report, Unreadable):
         return report.model_copy(update={"data": report.data | given})
     return parse_data(type(report).__name__, report.json_object() | given)
 
 
 def mended(report: Data) -> Data:
-    """A report that was parsed and cannot be encoded, so that it can; raises InvalidFieldError as parse_report."""
+    """Mends a parsed report that cannot be encoded; raises InvalidFieldError as `parse_report`."""
     said = report.data if isinstance(report, Unreadable) else report.json_object()
     return _mended(reported_type(report), said)
 
 
 def encoded(report: Data) -> tuple[Data, bytes]:
-    """The report, mended if it cannot be encoded as it is, and its canonical JSON."""
+    """Returns the report, mended if it cannot be encoded, and its canonical JSON."""
     try:
         return report, report.encode()
     except InvalidFieldError:
@@ -77,7 +97,7 @@ def encoded(report: Data) -> tuple[Data, bytes]:
 
 
 def storable(said: JsonObject) -> JsonObject:
-    """The object itself if it can be stored as part of an event, else mended, with the marks in it."""
+    """Returns the object if it can be stored as part of an event; else a mended copy with its marks."""
     mender = Mender()
     kept: JsonObject = Shortener(mender).fit(mender.value(said), ROOM)
     return kept | _few(mender.marks)
@@ -104,7 +124,7 @@ def _mended(type_: str, given: Mapping[str, Any]) -> Data:
 
 
 def _few(marks: list[Any]) -> JsonObject:
-    """As many of the marks as there is room for."""
+    """Returns as many of the marks as fit."""
     kept = marks[:200]
     while size(kept) > MARKS_ROOM:
         kept = kept[: len(kept) * 3 // 4]
@@ -114,14 +134,14 @@ def _few(marks: list[Any]) -> JsonObject:
 
 
 class _Fields:
-    """Mends the fields that the ledger has a meaning for, in place."""
+    """Mends the known fields of a report's data, in place."""
 
     def __init__(self, mender: Mender, said: JsonObject) -> None:
         self._mender = mender
         self._said = said
 
     def mend(self, type_: str) -> bool:
-        """Whether the event's meaning is still to be read from it."""
+        """Mends the fields; returns whether the event still has a readable meaning."""
         readable = True
         for name, info in EVENT_TYPES[type_].model_fields.items():
             alias = info.alias or name
@@ -151,7 +171,7 @@ class _Fields:
         self._said[field] = value
 
     def _beside(self, field: str, value: Any) -> None:
-        """Leaves the field out; its mark has the value."""
+        """Removes the field, and keeps its value in a mark."""
         self._mender.mark_given(field, value)
         self._said.pop(field, None)
 
@@ -163,7 +183,7 @@ class _Fields:
         self._put(field, {"value": value})
 
     def _count(self, field: str, value: Any) -> int | None:
-        """A number from 0 on, also one in a text; else None, and its mark has the value."""
+        """Returns a number from 0, also of a number in text; else None, and a mark keeps the value."""
         number = _whole_number(value)
         if number is not None and number < 0:
             number = None
@@ -191,7 +211,7 @@ class _Fields:
         return True
 
     def _error(self, error: Any) -> Any:
-        """A google.rpc.Status; a code that is none of those stands beside it, as exitCode or reason."""
+        """Returns a google.rpc.Status; an unknown code is kept as exitCode or reason."""
         match error:
             case None | str():
                 return error
@@ -221,7 +241,7 @@ class _Fields:
 
 
 def _code_of(given: Any) -> Any:
-    """A number, if that is what is meant: also one in a text, and one of google.rpc.Code by name."""
+    """Returns a code's number, also of a number in text or a name of google.rpc.Code."""
     number = _whole_number(given)
     if number is not None:
         return number
@@ -230,7 +250,7 @@ def _code_of(given: Any) -> Any:
 
 
 def _whole_number(given: Any) -> int | None:
-    """The number, if it is a whole one: also `5.0`, and one in a text."""
+    """Returns an integer, also of `5.0` and of a number in text; else None."""
     match given:
         case bool():
             return None
@@ -244,5 +264,5 @@ def _whole_number(given: Any) -> int | None:
 
 
 def _plain(value: Any) -> str:
-    """JSON as a text."""
+    """Returns JSON as text."""
     return canonical.encode_any(value).decode()

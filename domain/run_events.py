@@ -1,7 +1,7 @@
-"""What can happen to an evaluation job beside what happens to any: runs, their datasets, labels and evaluations.
+"""The events of evaluation jobs' runs: their datasets, labels and evaluations.
 
-A run is numbered within its job, from 1 without gaps. It takes the samples after the previous
-run's cut up to its own, so that its start alone says which dataset each sample is in.
+A run is numbered within its job, from 1 without gaps. It takes the samples after the cut of the run
+before it, up to its own cut; so the event that starts it also says which samples it takes.
 """
 
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 
 def _utc(text: str) -> str:
     if datetime.fromisoformat(text).utcoffset() != timedelta(0):
-        raise ValueError("is no moment in UTC")
+        raise ValueError("is not a time in UTC")
     return text
 
 
@@ -30,9 +30,9 @@ class RunEvent(Data):
 
 
 class RunStarted(RunEvent):
-    """A run is open: it takes the samples after the last run's cut, up to number `cut`.
+    """A run began: it takes the samples after the last run's cut, up to number `cut`.
 
-    `run_time` is the moment it was due.
+    `run_time` is the time at which it was due (UTC).
     """
 
     run_time: Utc
@@ -40,7 +40,7 @@ class RunStarted(RunEvent):
 
 
 class DatasetCreated(RunEvent):
-    """A run's samples are a dataset: `digest` is the SHA-256, in hex, of what they said then."""
+    """A run's samples became a dataset; `digest` is the SHA-256 of their content, in hex."""
 
     dataset: str = ""
     example_count: Count = 0
@@ -48,9 +48,9 @@ class DatasetCreated(RunEvent):
 
 
 class LabelingRequested(RunEvent):
-    """People are asked for what is true of the samples that nobody told of: a labelling task is open.
+    """A labeling task was opened: people label the samples without ground truth.
 
-    All that the task says stays as it was then, whatever becomes of the job's configuration.
+    The task keeps the configuration that it was opened with.
     """
 
     question_count: Count = 0
@@ -62,14 +62,14 @@ class LabelingRequested(RunEvent):
 
 
 class LabelingCompleted(RunEvent):
-    """Every question of the task has its answers: `digest` is the SHA-256, in hex, of them."""
+    """Each question of the labeling task has its answers; `digest` is their SHA-256, in hex."""
 
     answer_count: Count = 0
     digest: str | None = None
 
 
 class EvaluationCreated(RunEvent):
-    """A run is over, and this is what it found: `digest` is the SHA-256 of the evaluations, in hex."""
+    """A run ended with these results; `digest` is the SHA-256 of the evaluations, in hex."""
 
     evaluation: str = ""
     evaluated_item_count: Count = 0
@@ -79,14 +79,14 @@ class EvaluationCreated(RunEvent):
 
 
 class RunFailed(RunEvent):
-    """A run is over, and there is no evaluation; it becomes an Attempt of the job."""
+    """A run ended without an evaluation; it becomes an Attempt of the job."""
 
     attempt_time: Utc
     partial_failures: list[Any] = []
 
 
 class AlertRaised(RunEvent):
-    """An evaluation fell short of evaluationJobAlertConfig.minAcceptableMeanAveragePrecision."""
+    """A result was below evaluationJobAlertConfig.minAcceptableMeanAveragePrecision."""
 
     evaluation: str = ""
     mean_average_precision: float = 0.0
@@ -95,11 +95,11 @@ class AlertRaised(RunEvent):
 
 
 class Scheduled(Data):
-    """No run is open any more: it waits for the next interval."""
+    """No run is open any more: the job waits for the next interval."""
 
 
 class Stopped(Data):
-    """It neither samples nor runs any more, and is about to be deleted."""
+    """The job samples and runs no more, and is about to be deleted."""
 
     reason: str | None = None
 

@@ -1,6 +1,6 @@
-"""A program that is run as a job: what is reported of it, in which order, and how it ended.
+"""The reports on a program that runs as a job, and the file that keeps them.
 
-Only the standard library is imported here: a program that runs another one must not make it wait.
+Only the standard library is imported here, so that a program which runs another one starts at once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HEARTBEATS_PER_LEASE: Final = 4
 
 
 class RunReport(NamedTuple):
-    """One thing that happened in a run: an event's type, its data, and when."""
+    """One report on a run: the event's type, its data, and when it occurred (UTC)."""
 
     type: str
     data: Fields
@@ -38,7 +38,7 @@ class RunReport(NamedTuple):
 
 
 class Destination(NamedTuple):
-    """Which ledger a run is reported to: the server, without any password, and the ledger's name."""
+    """The ledger that a run is reported to: the server, without a password, and the ledger's name."""
 
     server: str
     ledger: str
@@ -46,9 +46,9 @@ class Destination(NamedTuple):
 
 @dataclass
 class RunRecord:
-    """All that is reported of one run; `reports` grows while it runs.
+    """All reports on one run; `reports` grows while it runs.
 
-    `name` is the job's whole name, or only its id where the project could not be read.
+    `name` is the job's resource name, or only its id if the project setting could not be read.
     """
 
     run_id: str
@@ -63,24 +63,31 @@ class RunRecord:
 
     @property
     def is_over(self) -> bool:
-        """Whether its end is among the reports."""
+        """Whether the run's end is among the reports."""
         return bool(self.reports) and self.reports[-1].type in ENDINGS
 
     def request_id(self, step: str) -> str:
-        """The id by which the ledger knows that it has recorded a step already."""
+        """Returns the request id of a step, which makes recording it idempotent."""
         return f"run.{self.run_id}.{step}"
 
     @property
     def first_line(self) -> str:
-        """The line that it begins with where it is kept."""
+        """Returns the first line of the run's file."""
         said = {"format": FORMAT, "runId": self.run_id, "name": self.name, "actor": self.actor}
         return _line(said | {"time": _text(self.time), "labels": self.labels, "spec": self.spec})
 
     @classmethod
     def parse(cls, lines: Iterable[str]) -> Self:
-        """The run that was kept in these lines; a last line that was not written whole is left out.
+        """Parses the lines of a run's file; an incomplete last line is ignored.
 
-        Raises ValueError for lines that are no run's.
+        Args:
+            lines: The lines of the file.
+
+        Returns:
+            The run.
+
+        Raises:
+            ValueError: A line is not of a run's file.
         """
         said = [json.loads(line) for line in lines if line.endswith("\n")]
         if not said or not isinstance(said[0], dict) or said[0].get("format") != FORMAT:
@@ -105,23 +112,28 @@ class RunRecord:
 
 
 def destination_line(destination: Destination) -> str:
-    """The line that says which ledger a run is reported to."""
+    """Returns the file's line about the ledger that a run is reported to."""
     return _line(destination._asdict())
 
 
 def report_line(report: RunReport) -> str:
-    """The line that a report is kept in."""
+    """Returns the file's line about one report."""
     return _line({"type": report.type, "data": report.data, "time": _text(report.time)})
 
 
 def how_it_ended(
     code: int, stopped_by: str | None, last_words: str, failure: str | None = None
 ) -> tuple[str, Fields]:
-    """The event that reports a program's end, and its data.
+    """Returns the event that reports the end of a program, and its data.
 
-    `code` is its exit code, or the number of the signal that killed it, negative. `stopped_by` is
-    the signal that it was sent in order to end; `last_words` what it wrote to its stderr last;
-    `failure` why it was not run at all.
+    Args:
+        code: The exit code; negative: the number of the signal that killed it.
+        stopped_by: The signal that asked it to end, if any.
+        last_words: The end of its stderr.
+        failure: Why it could not be started, if so.
+
+    Returns:
+        The event type and its data.
     """
     killed_by = _signal_name(-code) if code < 0 else None
     said: Fields = {"exitCode": exit_code(code)}
@@ -139,10 +151,15 @@ def how_it_ended(
 def how_it_left(
     error: BaseException | None, output: Fields | None, *, is_cancelled: bool = False
 ) -> tuple[str, Fields]:
-    """The event that reports the end of a block of Python, and its data.
+    """Returns the event that reports the end of a block of Python, and its data.
 
-    `error` is what it was left by, if anything; `output` what it made; `is_cancelled`: whether
-    the task that it runs in was cancelled.
+    Args:
+        error: The exception that left the block, if any.
+        output: What the block produced.
+        is_cancelled: Whether the block's task was cancelled.
+
+    Returns:
+        The event type and its data.
     """
     made: Fields = {} if output is None else {"output": output}
     if is_cancelled or isinstance(error, KeyboardInterrupt):
@@ -160,22 +177,22 @@ def how_it_left(
 
 
 def exit_code(code: int) -> int:
-    """The exit code that a shell shows for a program that ended so."""
+    """Returns the exit code that a shell shows for a program that ended so."""
     return SIGNALLED - code if code < 0 else code
 
 
 def no_heartbeat_since(time: datetime) -> str:
-    """Why a run counts as lost."""
+    """Returns the reason of a lost run's end."""
     return f"no heartbeat since {_text(time)}"
 
 
 def lease_milliseconds(heartbeat_seconds: float) -> int:
-    """How long a run may be silent, if it reports that it lives every so many seconds."""
+    """Returns how long a run may be silent, in milliseconds, for an interval between heartbeats."""
     return max(1, round(heartbeat_seconds * HEARTBEATS_PER_LEASE * 1000))
 
 
 def actor_name(user: str, host: str) -> str:
-    """Who runs a program, as its reports say: of printable characters, 256 at most."""
+    """Returns the actor of a program's reports: at most 256 printable characters."""
     name = f"{user}@{host}"[:256]
     return "".join(character if character.isprintable() else "?" for character in name)
 

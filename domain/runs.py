@@ -1,7 +1,7 @@
-"""An evaluation job's runs as its events tell them, kept in the job's `output`.
+"""An evaluation job's runs, kept in the job's `output`.
 
-`openRuns` are the numbers of the runs that are neither evaluated nor failed, `lastRun` is the one
-that started last, `attempts` the failed ones (EvaluationJob.attempts).
+`openRuns` are the numbers of the runs without an evaluation or failure, `lastRun` is the last one
+started, and `attempts` are the failed ones (EvaluationJob.attempts).
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ OWN: Final = ("attempts", "lastRun", "openRuns")
 
 
 class LastRun(NamedTuple):
-    """The run that started last: none, number 0, before the first."""
+    """The run that was started last; number 0 before the first one."""
 
     run: int
     run_time: datetime | None
@@ -27,7 +27,17 @@ class LastRun(NamedTuple):
 
 
 def last_run(output: JsonObject | None) -> LastRun:
-    """What a job's output says of it; raises InvalidFieldError for what no run has written."""
+    """Reads the last run from a job's output.
+
+    Args:
+        output: The job's output.
+
+    Returns:
+        The last run.
+
+    Raises:
+        InvalidFieldError: The output was not written by runs.
+    """
     told = (output or {}).get("lastRun")
     if not isinstance(told, dict):
         return LastRun(0, None, 0)
@@ -35,18 +45,24 @@ def last_run(output: JsonObject | None) -> LastRun:
         run, cut = told["run"], told["cut"]
         time = datetime.fromisoformat(told["runTime"])
     except (KeyError, TypeError, ValueError):
-        raise InvalidFieldError("output.lastRun", f"{str(told)[:80]} is no run") from None
+        raise InvalidFieldError(
+            "output.lastRun",
+            f"{str(told)[:80]} is not a run: a run has run, runTime with a zone, and cut",
+        ) from None
     if type(run) is not int or type(cut) is not int or time.tzinfo is None:
-        raise InvalidFieldError("output.lastRun", f"{str(told)[:80]} is no run")
+        raise InvalidFieldError(
+            "output.lastRun",
+            f"{str(told)[:80]} is not a run: a run has run, runTime with a zone, and cut",
+        )
     return LastRun(run, time, cut)
 
 
 def open_runs(output: JsonObject | None) -> Sequence[int]:
-    """The numbers of the runs that are open, in the order they started."""
+    """Returns the numbers of the open runs, in the order in which they were started."""
     return [run for run in _list(output or {}, "openRuns") if type(run) is int]
 
 
-def tell(output: JsonObject | None, data: Data) -> JsonObject:
+def fold_run(output: JsonObject | None, data: Data) -> JsonObject:
     """The output once a run started, was evaluated, or failed."""
     told = dict(output or {})
     runs = _list(told, "openRuns")
@@ -65,20 +81,30 @@ def tell(output: JsonObject | None, data: Data) -> JsonObject:
 
 
 def kept(output: JsonObject | None) -> JsonObject:
-    """Of the output what runs told, which nothing else that is told replaces."""
+    """Returns the fields of the output that runs write; no report replaces them."""
     return {key: output[key] for key in OWN if key in output} if output else {}
 
 
 def check_reported(report: Data) -> None:
-    """Raises InvalidFieldError for a report whose output has what only runs tell."""
+    """Checks that a report's output has no field that only runs write.
+
+    Args:
+        report: The report.
+
+    Raises:
+        InvalidFieldError: The output has such a field.
+    """
     output = getattr(report, "output", None)
     for field in OWN:
         if isinstance(output, dict) and field in output:
-            raise InvalidFieldError(f"data.output.{field}", "is written by the job's runs alone")
+            raise InvalidFieldError(
+                f"data.output.{field}",
+                "is written by the job's runs only; leave it out of the report",
+            )
 
 
 def run_accepts(data: Data, output: JsonObject | None) -> bool:
-    """Whether the run that an event is about is as the event's rule requires (`Rule.run`)."""
+    """Whether the event's run meets the event's rule (`Rule.run`)."""
     rule = EVALUATION[type(data).__name__].run
     if rule is None:
         return True

@@ -1,7 +1,8 @@
-"""The life of a job, on one screen: which event may follow which state, and where it leads.
+"""The lifecycle of a job: which event is allowed in which state, and which state it leads to.
 
 `LIFECYCLE`, and `EVALUATION` for evaluation jobs, are the only judges of legality, in Python and in
-SQL. The states are those of Vertex AI's `JobState`, names and numbers; UNSPECIFIED is never recorded.
+SQL. The states are those of Vertex AI's `JobState`, names and numbers; UNSPECIFIED is never
+recorded.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final, NamedTuple
 
 
 class JobState(IntEnum):
-    """google.cloud.aiplatform.v1.JobState, without UNSPECIFIED (0)."""
+    """The states of google.cloud.aiplatform.v1.JobState, without UNSPECIFIED (0)."""
 
     QUEUED = 1
     PENDING = 2
@@ -27,17 +28,17 @@ class JobState(IntEnum):
 
 
 class Outside(Enum):
-    """Where a job is when it has no state: before its Created, and after its Deleted."""
+    """The stages of a job without a state: before it was created, and after it was deleted."""
 
-    NOTHING = "nothing"
-    GONE = "gone"
+    ABSENT = "absent"
+    DELETED = "deleted"
 
 
-Standing = JobState | Outside
-"""What an event can meet: a state, nothing yet, or a job that was deleted."""
+Stage = JobState | Outside
+"""A state, or ABSENT before the job was created, or DELETED after it was deleted."""
 
 S = JobState
-NOTHING, GONE = Outside.NOTHING, Outside.GONE
+ABSENT, DELETED = Outside.ABSENT, Outside.DELETED
 
 TERMINAL: Final = frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED, S.EXPIRED, S.PARTIALLY_SUCCEEDED})
 LIVE: Final = frozenset(S) - TERMINAL
@@ -45,21 +46,21 @@ ANY: Final = frozenset(S)
 WAITING: Final = frozenset({S.QUEUED, S.PENDING})
 EXECUTING: Final = frozenset({S.RUNNING, S.UPDATING})
 ACTIVE: Final = WAITING | EXECUTING
-"""Neither paused nor being cancelled."""
+"""States that are neither paused, being cancelled, nor terminal."""
 MAY_EXECUTE: Final = ACTIVE | {S.PAUSED}
-"""Executing, or may still come to it."""
+"""States from which the job may still execute."""
 OCCUPIED: Final = EXECUTING | {S.CANCELLING}
-"""A worker may still be busy with the job."""
+"""States in which a worker may be busy with the job."""
 UNSUCCESSFUL: Final = frozenset({S.FAILED, S.EXPIRED})
-"""Ended without a result, though nobody asked for that."""
+"""Terminal states without a result that were not asked for."""
 RENEWABLE: Final = ANY - {S.CANCELLING}
-"""A new attempt may begin."""
+"""States that allow a new attempt to begin."""
 PRESUMED: Final = frozenset({S.EXPIRED})
-"""What a job whose heartbeats stopped is taken to be, until somebody reports how it ended."""
+"""The states of a lost job (its heartbeats stopped) until its end is reported."""
 
 
 class RunRule(Enum):
-    """What an event requires of the run of an evaluation job that it is about."""
+    """What an event requires of its run of an evaluation job."""
 
     NEXT = "its number follows the last run's, and its cut is not before that run's"
     OPEN = "the run is open"
@@ -67,14 +68,20 @@ class RunRule(Enum):
 
 
 class Rule(NamedTuple):
-    """What an event may follow, and the state it leads to (None: it stays as it was).
+    """The states that allow an event, and the state that it leads to (None: the state stays as it
+    was).
 
-    A report that begins a new attempt may follow `again` too, and `named` if it names that attempt.
-    It may follow `lost` if the job was only taken to have ended, because its heartbeats stopped.
+    Attributes:
+        after: The stages that allow it.
+        to: The stage that it leads to.
+        run: What it requires of its run, for an evaluation job.
+        again: Further states that allow a report which begins a new attempt.
+        named: Further states that allow a report which begins a new attempt that it names.
+        lost: Further states that allow it if the job's heartbeats had stopped.
     """
 
-    after: frozenset[Standing]
-    to: Standing | None
+    after: frozenset[Stage]
+    to: Stage | None
     run: RunRule | None = None
     again: frozenset[JobState] = frozenset()
     named: frozenset[JobState] = frozenset()
@@ -83,17 +90,17 @@ class Rule(NamedTuple):
 
 def _rule(
     after: frozenset[JobState] | set[JobState] | set[Outside],
-    to: Standing | None,
+    to: Stage | None,
     run: RunRule | None = None,
     again: frozenset[JobState] = frozenset(),
     named: frozenset[JobState] = frozenset(),
     lost: frozenset[JobState] = frozenset(),
 ) -> Rule:
-    return Rule(frozenset[Standing](after), to, run, again, named, lost)
+    return Rule(frozenset[Stage](after), to, run, again, named, lost)
 
 
 LIFECYCLE: Final[dict[str, Rule]] = {
-    "Created": _rule({NOTHING}, S.QUEUED),
+    "Created": _rule({ABSENT}, S.QUEUED),
     "Queued": _rule(WAITING, S.QUEUED, again=EXECUTING, named=RENEWABLE),
     "Preparing": _rule({S.QUEUED}, S.PENDING, again=EXECUTING, named=RENEWABLE),
     "Started": _rule(WAITING, S.RUNNING, named=RENEWABLE),
@@ -113,8 +120,8 @@ LIFECYCLE: Final[dict[str, Rule]] = {
     "ConfigChanged": _rule(LIVE, None),
     "PolicyChanged": _rule(ANY, None),
     "Commented": _rule(ANY, None),
-    "Contradicted": Rule(frozenset({*ANY, GONE}), None),
-    "Deleted": _rule(TERMINAL, GONE),
+    "Contradicted": Rule(frozenset({*ANY, DELETED}), None),
+    "Deleted": _rule(TERMINAL, DELETED),
 }
 
 
@@ -130,43 +137,49 @@ EVALUATION: Final[dict[str, Rule]] = {
     "Scheduled": _rule({S.RUNNING}, S.QUEUED),
     "Stopped": _rule(LIVE, S.CANCELLED),
 }
-"""What may happen to an evaluation job: it is SCHEDULED (QUEUED), RUNNING while any run is open, PAUSED, or STOPPED (CANCELLED).
+"""The lifecycle of an evaluation job: SCHEDULED (QUEUED), RUNNING while a run is open, PAUSED, STOPPED (CANCELLED).
 
-Its runs have numbers of their own, so that no report sends it back to begin a new attempt.
+Its runs have their own numbers, so no report begins a new attempt.
 """
 
 EVALUATION_JOBS: Final = "evaluationJobs"
-"""The collection whose jobs live by that table."""
+"""The collection of evaluation jobs."""
 
 
-def allowed(event: str, standing: Standing, kind: str = "jobs") -> bool:
-    """Whether an event of that type may follow that state, in a job of that collection."""
+def allowed(event: str, stage: Stage, kind: str = "jobs") -> bool:
+    """Whether the stage allows the event, for a job of that collection."""
     rule = (EVALUATION if kind == EVALUATION_JOBS else LIFECYCLE).get(event)
-    return rule is not None and standing in rule.after
+    return rule is not None and stage in rule.after
 
 
-def begins_attempt(event: str, standing: Standing, kind: str = "jobs", *, named: bool) -> bool:
-    """Whether a report of that type may begin a new attempt in that state; `named`: it names the attempt."""
+def states_allowing(event: str, kind: str = "jobs") -> list[JobState]:
+    """Returns the states that allow the event, in the order of their numbers."""
     rule = (EVALUATION if kind == EVALUATION_JOBS else LIFECYCLE).get(event)
-    return rule is not None and standing in (rule.named if named else rule.again)
+    return [] if rule is None else [state for state in JobState if state in rule.after]
 
 
-def ends_lost(event: str, standing: Standing, kind: str = "jobs") -> bool:
-    """Whether a report of that type may follow that state if the job's heartbeats had stopped."""
+def begins_attempt(event: str, stage: Stage, kind: str = "jobs", *, named: bool) -> bool:
+    """Whether the event may begin a new attempt in that stage; `named`: it names the attempt."""
     rule = (EVALUATION if kind == EVALUATION_JOBS else LIFECYCLE).get(event)
-    return rule is not None and standing in rule.lost
+    return rule is not None and stage in (rule.named if named else rule.again)
+
+
+def ends_lost(event: str, stage: Stage, kind: str = "jobs") -> bool:
+    """Whether the stage allows the event if the job's heartbeats had stopped."""
+    rule = (EVALUATION if kind == EVALUATION_JOBS else LIFECYCLE).get(event)
+    return rule is not None and stage in rule.lost
 
 
 def state_after(event: str) -> JobState | None:
-    """The state an event of that type leads to; None where the state stays as it was.
+    """Returns the state that an event leads to; None if the state stays as it was.
 
-    A deleted job keeps the state it had; that it is gone is a time, not a state.
+    A deleted job keeps its state: `delete_time` says that it was deleted.
     """
     return _STATE_AFTER[event]
 
 
-def leads_to(event: str) -> Standing | None:
-    """The state an event of that type leads to, or GONE; None where the job stays as it was."""
+def leads_to(event: str) -> Stage | None:
+    """Returns the stage that an event leads to; None if the job stays in its stage."""
     return EVALUATION[event].to
 
 

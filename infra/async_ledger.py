@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from functools import partial, wraps
-from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, overload
 
 from jobledger.domain.commands import JobCommand
 from jobledger.domain.data import Data
@@ -18,8 +19,9 @@ from jobledger.domain.values.moments import Clock
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.eventstore.async_writer import AsyncWriter
 from jobledger.infra.eventstore.commit.async_committer import AsyncCommitter
+from jobledger.infra.eventstore.methods.request import About, about_command, about_report
 from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.eventstore.verbs import About, AboutReport, Verbs
+from jobledger.infra.eventstore.verbs import Verbs
 from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent
 from jobledger.infra.forwarding import documented, of_self
 from jobledger.infra.ledger import Ledger
@@ -52,14 +54,33 @@ def in_thread(
 
 
 class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
-    """One ledger, opened for the tasks of one asyncio loop.
+    """One ledger, opened for the tasks of one asyncio loop; it has the methods of `Ledger`, to be
+    awaited.
 
-    Its commands and reports are awaited and share commits; `get` of a job as it is now shares
-    reads. Everything else runs in threads of its own, and blocks no other task.
+    Commands and reports share commits, and `get` of a present job shares reads. All other methods
+    run in the ledger's own threads, and block no task. The examples of the methods use `Ledger`:
+    with `AsyncLedger` each call is awaited, and `scan` and `events` are iterated over with `async
+    for`.
+
+    Example:
+        >>> import asyncio
+        >>> from jobledger import AsyncLedger
+        >>> async def main():
+        ...     async with await AsyncLedger.open(dsn, ledger_name) as ledger:
+        ...         await ledger.create("projects/demo/jobs/a")
+        ...         await ledger.started("projects/demo/jobs/a", {"worker": "node-7"})
+        ...         return [job.state.name async for job in ledger.scan()]
+        >>> asyncio.run(main())
+        ['RUNNING']
     """
 
     def __init__(self, ledger: Ledger, *, threads: int = READ_THREADS) -> None:
-        """`ledger` is closed with it; `threads` is how many reads run at once."""
+        """Makes the asyncio form of an open ledger; call it in the running loop.
+
+        Args:
+            ledger: The ledger; `close` closes it too.
+            threads: How many reads run at once.
+        """
         self.ledger = ledger
         self.reader = AsyncReader(ledger.conninfo, threads)
         committer = AsyncCommitter(ledger.conninfo, ledger.writer.committer)
@@ -77,15 +98,32 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
         catch_up: bool = True,
         threads: int = READ_THREADS,
     ) -> Self:
-        """Opens a ledger that `jobledger init` made, for the tasks of the running loop.
+        """Opens a ledger that `jobledger init` created, for the tasks of the running loop.
 
-        `dsn`, `ledger` and `catch_up` are those of `Ledger.open`: libpq's connection string, or
-        None for JOBLEDGER_DSN or else the embedded server; the ledger's name; whether a background
-        worker folds what is written into the projections that catch up. `threads` is how many
-        reads run at once.
+        Args:
+            dsn: libpq's connection string, or None; see `Ledger.open`.
+            ledger: The ledger's name; None is the setting JOBLEDGER_LEDGER, or "default".
+            catch_up: Whether a background worker folds new events into the projections that catch
+                up; if false, reads catch them up first.
+            threads: How many reads run at once in threads.
 
-        Raises SchemaError if the ledger is missing or of another version, and
-        LedgerUnavailableError if the server cannot be reached.
+        Returns:
+            The open ledger; close it, or use it with `async with`.
+
+        Raises:
+            LedgerNotFoundError: The database has no ledger of that name.
+            SchemaError: The ledger's schema is of another version.
+            LoginRefusedError: The server refuses the user, the password or the database.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> import asyncio
+            >>> from jobledger import AsyncLedger
+            >>> async def main():
+            ...     async with await AsyncLedger.open(dsn, ledger_name) as ledger:
+            ...         return await ledger.size()
+            >>> asyncio.run(main())
+            0
         """
         thread = ThreadPoolExecutor(1, "jobledger-open")
         opening = thread.submit(Ledger.open, dsn, ledger, catch_up=catch_up)
@@ -135,9 +173,33 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     ) -> AbstractAsyncContextManager[Run]: ...
 
     def run(self, name: Any, labels: Any = {}, spec: Any = {}, **more: Any) -> Any:
-        """As Ledger.run, with `async with`; a task that is cancelled leaves the job CANCELLED.
+        """As `Ledger.run`, with `async with`; a cancelled task leaves the job CANCELLED.
 
-        Given a function that blocks instead of a name, it runs that in one of the ledger's threads.
+        Args:
+            name: The job's resource name (AIP-122); or a blocking function, which is then run in
+                one of the ledger's threads.
+            labels: The labels of a new job.
+            spec: The configuration of a new job, as a JSON object.
+            **more: `actor` and `heartbeat_seconds`, as in `Ledger.run`.
+
+        Returns:
+            An asynchronous context manager that yields the run; or an awaitable of what the
+            function returns.
+
+        Raises:
+            InvalidFieldError: A value is not accepted.
+            LedgerUnavailableError: When the block is entered: the server cannot be reached.
+
+        Example:
+            >>> import asyncio
+            >>> from jobledger import AsyncLedger
+            >>> async def main():
+            ...     async with await AsyncLedger.open(dsn, ledger_name) as ledger:
+            ...         async with ledger.run("projects/demo/jobs/a") as run:
+            ...             run.output = {"accuracy": 0.93}
+            ...         return (await ledger.get("projects/demo/jobs/a")).output
+            >>> asyncio.run(main())
+            {'accuracy': 0.93}
         """
         if callable(name):
             return self.reader.run(name)
@@ -147,18 +209,48 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
 
     # Write.
     @documented(Ledger.command)
-    async def command(self, name: str, command: JobCommand, **about: Unpack[About]) -> Recorded:
+    async def command(
+        self,
+        name: str,
+        command: JobCommand,
+        *,
+        occurred_time: datetime | None = None,
+        actor: str | None = None,
+        request_id: str | None = None,
+        trace_parent: str | None = None,
+    ) -> Recorded:
+        about = about_command(occurred_time, actor, request_id, trace_parent)
         return Recorded.by(await self.writer.write(name, command, about))
 
     @documented(Ledger.report)
-    async def report(self, name: str, data: Data, **about: Unpack[AboutReport]) -> Recorded:
+    async def report(
+        self,
+        name: str,
+        data: Data,
+        *,
+        occurred_time: datetime | None = None,
+        actor: str | None = None,
+        request_id: str | None = None,
+        trace_parent: str | None = None,
+        attempt: int | None = None,
+        run_id: str | None = None,
+    ) -> Recorded:
+        about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
         return Recorded.by(await self.writer.write(name, data, about))
 
     @documented(Ledger.command_all)
     async def command_all(
-        self, names: Iterable[str], command: JobCommand, **about: Unpack[About]
+        self,
+        names: Iterable[str],
+        command: JobCommand,
+        *,
+        occurred_time: datetime | None = None,
+        actor: str | None = None,
+        request_id: str | None = None,
+        trace_parent: str | None = None,
     ) -> tuple[list[Job], int]:
-        return await self.writer.command_all(names, command, about)
+        about = about_command(occurred_time, actor, request_id, trace_parent)
+        return await self.writer.write_all(names, command, about)
 
     @documented(Ledger.report_many)
     async def report_many(self, reports: Iterable[ReportedEvent]) -> list[Recorded | LedgerError]:
@@ -182,10 +274,29 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     async def events_after(
         self, after: int, limit: int, *, is_reached: bool = False
     ) -> Sequence[RecordedEvent]:
-        """So many events after a position, in commit order; fewer at the end, or if they are large.
+        """Returns some events after a position, in commit order.
 
-        Raises BeyondEndError for a position after the last, unless it is known that the ledger has
-        reached it (`is_reached`).
+        Args:
+            after: Events after this position; 0 is the beginning.
+            limit: The most events to return; fewer are returned at the end, or if they are large.
+            is_reached: Whether the ledger is known to have reached `after`; skips the check.
+
+        Returns:
+            The events, oldest first.
+
+        Raises:
+            BeyondEndError: `after` is past the last position.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> import asyncio
+            >>> from jobledger import AsyncLedger
+            >>> async def main():
+            ...     async with await AsyncLedger.open(dsn, ledger_name) as ledger:
+            ...         await ledger.create("projects/demo/jobs/a")
+            ...         return [event.type for event in await ledger.events_after(0, 100)]
+            >>> asyncio.run(main())
+            ['Created']
         """
         page = partial(self.ledger.reader.feed.events_page, after, limit, is_reached=is_reached)
         return await self.run(page)
@@ -193,9 +304,30 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     async def history_page(
         self, name: str, after: int, limit: int
     ) -> tuple[list[RecordedEvent], bool]:
-        """So many events of a job after a version, oldest first, and whether more follow.
+        """Returns some events of a job in the order of versions, and whether more follow.
 
-        Fewer if they are large. Raises JobNotFoundError for a job without any.
+        Args:
+            name: The job's resource name (AIP-122).
+            after: Events after this version, from 0.
+            limit: The most events to return; fewer are returned if they are large.
+
+        Returns:
+            The events, oldest first, and whether more follow.
+
+        Raises:
+            JobNotFoundError: The job has no events.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> import asyncio
+            >>> from jobledger import AsyncLedger
+            >>> async def main():
+            ...     async with await AsyncLedger.open(dsn, ledger_name) as ledger:
+            ...         await ledger.create("projects/demo/jobs/a")
+            ...         events, more = await ledger.history_page("projects/demo/jobs/a", 0, 100)
+            ...         return len(events), more
+            >>> asyncio.run(main())
+            (1, False)
         """
         return await self.run(partial(self.ledger.reader.history_page, name, after, limit))
 

@@ -1,32 +1,35 @@
-"""What goes wrong outside the domain.
+"""The errors of storage, servers, proofs and access.
 
+```
 LedgerError (domain)
-├── LedgerUnavailableError   the server cannot be reached, or went away: written, reason
+├── LedgerUnavailableError   the server cannot be reached: reason, written
 │   ├── ClockError           the server's clock is far ahead of this machine's: reason
-│   ├── LedgerClosedError    this ledger was closed: name
-│   ├── StandbyBehindError   a hot standby has not replayed what the answer takes: position, reached
-│   └── LoginRefusedError    the server refuses the user, the password or the database: reason
-├── StorageFullError         the server has no room; nothing of this was recorded
-├── ServerInUseError         the embedded server is not stopped while others use it: users
-├── PoolerError              a connection pooler that does not keep a session for each client
-├── ReadOnlyServerError      the server takes no writes: a hot standby, or set to be read only
-├── LedgerBusyError          another session does this already, or holds what it takes: what, why, holder
-├── MissingGrantError        the database user lacks a right on the ledger: reason
-├── SchemaError              the ledger in the database is not one this program can use: ledger
-│   └── LedgerNotFoundError  there is no such ledger: ledger, others
-├── BrokenLedgerError        what is stored cannot be right: name, position, why
-├── OverloadedError          the server has too much to do already: nothing was recorded
+│   ├── LedgerClosedError    the ledger was closed
+│   ├── StandbyBehindError   a hot standby has not replayed what the answer needs: position, reached
+│   └── LoginRefusedError    the server refuses the login: reason
+├── StorageFullError         the server's disk is full: reason
+├── ServerInUseError         other processes use the embedded server: users
+├── PoolerError              a connection pooler that does not keep a session for each client: why, advice
+├── ReadOnlyServerError      the server accepts no writes: a hot standby, or set to be read only
+├── LedgerBusyError          another session does this already, or holds a lock: what, why, holder
+├── MissingGrantError        the database user lacks a privilege: reason
+├── SchemaError              the ledger's schema is missing or of another version: ledger, why
+│   └── LedgerNotFoundError  the database has no such ledger: ledger, others
+├── BrokenLedgerError        stored data is damaged: name, position, why
+├── OverloadedError          the server accepts no more requests now: why
 ├── DeadlineExceededError    the server did not answer in time: seconds
-├── ProofError               a key, note, checkpoint or receipt that proves nothing: what, why
-│   └── FileAccessError      a file of one that cannot be read or written
-├── UnknownAlgorithmError    a public key of an algorithm that is not known here: name
+├── ProofError               a key, note, checkpoint or receipt is not valid: what, why
+│   ├── FileAccessError      its file cannot be read or written
+│   └── UnknownAlgorithmError  a public key is of an unknown type
 ├── ForkedError              the log is not the one that was signed before: kind, position, why
-├── SubjectNotFoundError     no personal data of such a subject: subject
-├── OwnerNeededError         it takes the owner of the ledger's tables: what
-├── InputError               a file that cannot be read: file, line, why
+├── SubjectNotFoundError     the ledger has no personal data of the subject: subject
+├── OwnerNeededError         the owner of the ledger's tables must do this: what
+├── InputError               a file cannot be read: file, line, why
 ├── TokenExistsError         the token's name is taken: name
-├── UnauthenticatedError     who asks has no token that serves: reason, name
-└── PermissionDeniedError    who asks may not: name, role or project
+├── UnauthenticatedError     the request has no valid token: reason, name
+├── PermissionDeniedError    the token does not permit the request: name, role, project
+└── ForeignRequestError      a browser sent the request for another site: header, value
+```
 """
 
 from collections.abc import Sequence
@@ -36,9 +39,13 @@ from jobledger.domain.errors import LedgerError
 
 
 class LedgerUnavailableError(LedgerError):
-    """The server cannot be reached. `written`: False if nothing was, None if that is not known.
+    """The server cannot be reached (google.rpc UNAVAILABLE).
 
-    With a request id the same call can be made again in both cases, and writes once.
+    With a request id the same call can be repeated in any case, and writes once.
+
+    Attributes:
+        reason: The reason, in one line.
+        written: False if nothing was recorded; None if that is not known.
     """
 
     def __init__(self, reason: str, *, written: bool | None = False) -> None:
@@ -49,7 +56,7 @@ class LedgerUnavailableError(LedgerError):
 
 
 class LedgerClosedError(LedgerUnavailableError):
-    """`close` was called on the ledger that is used; nothing was recorded."""
+    """The ledger was closed before; nothing was recorded."""
 
     def __init__(self) -> None:
         super().__init__("this ledger was closed")
@@ -107,7 +114,11 @@ class ReadOnlyServerError(LedgerError):
 
 
 class MissingGrantError(LedgerError):
-    """The database user lacks a right on the ledger's tables (google.rpc PERMISSION_DENIED)."""
+    """The database user lacks a privilege on the ledger's tables (google.rpc PERMISSION_DENIED).
+
+    Attributes:
+        reason: PostgreSQL's message.
+    """
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -118,19 +129,29 @@ class MissingGrantError(LedgerError):
 
 
 class StorageFullError(LedgerError):
-    """The server has no room left; nothing of this was recorded."""
+    """The server's disk is full (google.rpc RESOURCE_EXHAUSTED); nothing of this was recorded.
+
+    Attributes:
+        reason: PostgreSQL's message.
+    """
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
-        super().__init__(f"the ledger's server has no room: {reason}")
+        super().__init__(
+            f"the ledger's server has no room: {reason}; free disk space, and try again"
+        )
 
 
 class ServerInUseError(LedgerError):
-    """The embedded server is not stopped, because other processes use it; `users` are their ids."""
+    """The embedded server was not stopped, because other processes use it.
+
+    Attributes:
+        users: The ids of these processes; empty if they are not known.
+    """
 
     def __init__(self, users: Sequence[int]) -> None:
         self.users = tuple(users)
-        who = ", ".join(map(str, users)) or "which are not known"
+        who = ", ".join(map(str, users)) or "with unknown ids"
         super().__init__(f"the server is used by processes: {who}; end them, or stop with --force")
 
 
@@ -149,9 +170,11 @@ class LedgerBusyError(LedgerError):
 
 
 class SchemaError(LedgerError):
-    """The ledger in the database is missing, older, newer, or not what its migrations made.
+    """The ledger's schema is missing, older, newer, or not what its migrations made.
 
-    `ledger` is empty where it is the one that is open.
+    Attributes:
+        ledger: The ledger's name; empty for the ledger that is open.
+        why: What is wrong with the schema, and what to do.
     """
 
     def __init__(self, ledger: str, why: str) -> None:
@@ -161,7 +184,11 @@ class SchemaError(LedgerError):
 
 
 class LedgerNotFoundError(SchemaError):
-    """There is no ledger of that name; `others` are the ledgers of the same database."""
+    """The database has no ledger of that name.
+
+    Attributes:
+        others: The names of the ledgers that it has.
+    """
 
     def __init__(self, ledger: str, others: Sequence[str] = ()) -> None:
         self.others = tuple(others)
@@ -172,7 +199,13 @@ class LedgerNotFoundError(SchemaError):
 
 
 class BrokenLedgerError(LedgerError):
-    """What is stored cannot be right; `position` is 0 where it is not about one event."""
+    """Stored data is damaged or was changed (google.rpc DATA_LOSS).
+
+    Attributes:
+        name: The stream, table or file with the damage.
+        position: The position of the damaged event; 0 if it is not about one event.
+        why: What is wrong.
+    """
 
     def __init__(self, name: str, position: int, why: str) -> None:
         self.name = name
@@ -182,15 +215,27 @@ class BrokenLedgerError(LedgerError):
 
 
 class SubjectNotFoundError(LedgerError):
-    """There is no personal data of the subject; or it was erased, which leaves no trace of whom it was of."""
+    """The ledger has no personal data of the subject, perhaps because it was erased.
+
+    An erasure leaves no trace of the subject's name, so the two cases cannot be distinguished.
+
+    Attributes:
+        subject: The subject.
+    """
 
     def __init__(self, subject: str) -> None:
         self.subject = subject
-        super().__init__(f"there is no personal data of {subject!r}, or no longer")
+        super().__init__(
+            f"the ledger has no personal data of {subject!r}: it never had any, or it was erased"
+        )
 
 
 class OwnerNeededError(LedgerError):
-    """What is asked takes more rights on the ledger's tables than an application has."""
+    """Only the owner of the ledger's tables can do this.
+
+    Attributes:
+        what: What was to be done, such as "to prune".
+    """
 
     def __init__(self, what: str) -> None:
         self.what = what
@@ -198,7 +243,13 @@ class OwnerNeededError(LedgerError):
 
 
 class InputError(LedgerError):
-    """A file, or a line of one (from 1; 0 is the file as a whole), that cannot be read."""
+    """A file cannot be read.
+
+    Attributes:
+        file: The file's path.
+        line: The line, from 1; 0 is the file as a whole.
+        why: What is wrong with it.
+    """
 
     def __init__(self, file: str, line: int, why: str) -> None:
         self.file = file
@@ -208,7 +259,12 @@ class InputError(LedgerError):
 
 
 class ProofError(LedgerError):
-    """What was shown proves nothing: `what` is "key", "note", "signature", "checkpoint", "receipt" or a file."""
+    """A key, note, signature, checkpoint or receipt is not valid.
+
+    Attributes:
+        what: "key", "note", "signature", "checkpoint", "receipt", or a file.
+        why: What is wrong with it.
+    """
 
     def __init__(self, what: str, why: str) -> None:
         self.what = what
@@ -217,22 +273,26 @@ class ProofError(LedgerError):
 
 
 class FileAccessError(ProofError):
-    """A file of a key, checkpoint, receipt or report that cannot be read or written: `what` is it of."""
+    """The file of a key, checkpoint, receipt or report cannot be read or written."""
 
 
 class UnknownAlgorithmError(ProofError):
-    """A public key of a type that is not known here; it may be left out where others suffice."""
+    """A public key is of an unknown type; it may be ignored where the other keys suffice."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        super().__init__("key", f"{name[:80]!r} is of no type known here (Ed25519, ML-DSA-44)")
+        super().__init__(
+            "key", f"{name[:80]!r} is of no type known here; the types are Ed25519 and ML-DSA-44"
+        )
 
 
 class ForkedError(LedgerError):
-    """The log is not the one whose checkpoint was signed or seen before; nothing more is signed.
+    """The log does not extend the one that was signed or seen before; nothing more is signed.
 
-    `kind` is "rolled back" (there was more of it) or "forked" (there was another one);
-    `position` is that up to which it was vouched for.
+    Attributes:
+        kind: "rolled back" if events are missing, or "forked" if events differ.
+        position: The last position that was signed or seen before.
+        why: What differs.
     """
 
     def __init__(self, kind: Literal["rolled back", "forked"], position: int, why: str) -> None:
@@ -243,15 +303,25 @@ class ForkedError(LedgerError):
 
 
 class OverloadedError(LedgerError):
-    """The server has too much to do, or is stopping; nothing of this was recorded."""
+    """The server has too many requests or is stopping (google.rpc RESOURCE_EXHAUSTED).
+
+    Nothing of this was recorded; try again later.
+
+    Attributes:
+        why: The limit that was reached.
+    """
 
     def __init__(self, why: str) -> None:
         self.why = why
-        super().__init__(f"the server takes no more just now: {why}")
+        super().__init__(f"the server accepts no more requests now: {why}; try again later")
 
 
 class DeadlineExceededError(LedgerError):
-    """No answer within that many seconds; a write may be recorded all the same."""
+    """The server did not answer in time (google.rpc DEADLINE_EXCEEDED); a write may be recorded.
+
+    Attributes:
+        seconds: The time limit in seconds.
+    """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -261,17 +331,23 @@ class DeadlineExceededError(LedgerError):
 
 
 class TokenExistsError(LedgerError):
-    """The name is taken; a token that was revoked keeps its name."""
+    """The token's name is taken; a revoked token keeps its name.
+
+    Attributes:
+        name: The token's name.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        super().__init__(f"there is or was a token {name!r}, and no name is given out twice")
+        super().__init__(f"there is or was a token {name!r}; choose a name that was never used")
 
 
 class UnauthenticatedError(LedgerError):
-    """Who asks brought no token that serves (google.rpc UNAUTHENTICATED).
+    """The request has no valid token (google.rpc UNAUTHENTICATED).
 
-    `name` is the token's, where there is or was one.
+    Attributes:
+        reason: "missing", "unknown", "revoked" or "expired".
+        name: The token's name, if the token is or was known.
     """
 
     SENTENCES: Final = {
@@ -290,9 +366,12 @@ class UnauthenticatedError(LedgerError):
 
 
 class PermissionDeniedError(LedgerError):
-    """Who asks may not (google.rpc PERMISSION_DENIED).
+    """The token does not permit the request (google.rpc PERMISSION_DENIED).
 
-    Either it takes `role`, or more; or `project` is all that they may see.
+    Attributes:
+        name: The token's name; None for a request without a token.
+        role: The role that the request needs, if the token's role is too low.
+        project: The token's only project, if the request is about another one.
     """
 
     def __init__(
@@ -301,14 +380,18 @@ class PermissionDeniedError(LedgerError):
         self.name = name
         self.role = role
         self.project = project
-        why = f"this takes the role {role}" if role else f"it serves for project {project!r} only"
-        super().__init__(f"token {name!r} may not: {why}")
+        why = (
+            f"the request needs the role {role}" if role else f"it is for project {project!r} only"
+        )
+        super().__init__(f"token {name!r} does not permit this: {why}")
 
 
 class ForeignRequestError(LedgerError):
     """A browser sent the request for a page of another site, or to a name that is not this server's.
 
-    `header` tells it, by its `value`.
+    Attributes:
+        header: The header that shows it.
+        value: The header's value, cut to 80 characters.
     """
 
     def __init__(self, header: str, value: str, expected: str) -> None:

@@ -1,6 +1,7 @@
 """Methods that hand a part of a ledger to a function: typed, and with the function's documentation."""
 
 import inspect
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -51,9 +52,10 @@ def to_store(
 
 
 def of_self(method: Method) -> Method:
-    """The method, with `self` in the place of the function's first parameter where help() shows it."""
+    """The method, as help() shows it: `self` stands for the function's first parameter."""
     signature = inspect.signature(method)
-    _, *rest = signature.parameters.values()
+    replaced, *rest = signature.parameters.values()
+    method.__doc__ = re.sub(rf"\n +{replaced.name}: .*", "", method.__doc__ or "")
     first = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     method.__signature__ = signature.replace(parameters=[first, *rest])  # type: ignore[attr-defined] # inspect looks there
     return method

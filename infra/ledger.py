@@ -54,13 +54,31 @@ CATCH_UP_PAUSE_SECONDS: Final = 1.0
 class Ledger(Verbs[Job]):
     """One ledger, opened for writing and reading by any number of threads of this process.
 
-    Commands and reports are methods of `Verbs`: `create`, `cancel`, `started`, `succeeded` …
+    A job is a stream of events; its state is folded from them. Commands (`create`, `cancel`, …) ask
+    for something and may be refused. Reports (`started`, `failed`, …) record what somebody saw, and
+    are never refused because of the job's state. Reads return the present, or the past as of a
+    moment on one of two clocks: valid time (`occurred_time`: when it happened) and transaction time
+    (`recorded_time`: when the ledger stored it). All times are UTC.
+
+    Example:
+        >>> from jobledger import Ledger
+        >>> with Ledger.open(dsn, ledger_name) as ledger:
+        ...     _ = ledger.create("projects/demo/jobs/a")
+        ...     _ = ledger.started("projects/demo/jobs/a", {"worker": "node-7"})
+        ...     ledger.succeeded("projects/demo/jobs/a", {"accuracy": 0.93}).state.name
+        'SUCCEEDED'
     """
 
     def __init__(self, info: str, name: str, *, catch_up: bool = True) -> None:
-        """`info` is libpq's connection string, with the search_path that makes it this ledger's.
+        """Opens the ledger of a connection string; `Ledger.open` also checks that it exists.
 
-        `catch_up` is as in `open`. Raises ProofError for settings of witnesses that cannot be read.
+        Args:
+            info: libpq's connection string, with the search_path of the ledger's schema.
+            name: The ledger's name.
+            catch_up: Whether a background worker catches the projections up after writes.
+
+        Raises:
+            ProofError: The witness policy or a key in the settings cannot be read.
         """
         activity, settings = Activity(), Settings()
         self.reader = Reader(info, name)
@@ -82,15 +100,30 @@ class Ledger(Verbs[Job]):
     def open(
         cls, dsn: str | None = None, ledger: str | None = None, *, catch_up: bool = True
     ) -> Self:
-        """Opens a ledger that `jobledger init` made.
+        """Opens a ledger that `jobledger init` created.
 
-        `dsn` is libpq's connection string; None means JOBLEDGER_DSN, and without that the embedded
-        server under JOBLEDGER_HOME, where the ledger "default" is made if it does not exist.
-        `ledger` is its name (JOBLEDGER_LEDGER, or "default"). `catch_up`: whether a background worker folds what
-        is written into the projections that catch up; if false, readers catch them up first.
+        Args:
+            dsn: libpq's connection string. None is the setting JOBLEDGER_DSN; without that, the
+                embedded server under JOBLEDGER_HOME, where the ledger "default" is created if it
+                does not exist.
+            ledger: The ledger's name; None is the setting JOBLEDGER_LEDGER, or "default".
+            catch_up: Whether a background worker folds new events into the projections that catch
+                up; if false, reads catch them up first.
 
-        Raises LedgerNotFoundError if there is no such ledger, SchemaError if it is of another version, and
-        LedgerUnavailableError if the server cannot be reached.
+        Returns:
+            The open ledger; close it, or use it as a context manager.
+
+        Raises:
+            LedgerNotFoundError: The database has no ledger of that name.
+            SchemaError: The ledger's schema is of another version.
+            LoginRefusedError: The server refuses the user, the password or the database.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> from jobledger import Ledger
+            >>> with Ledger.open(dsn, ledger_name) as ledger:
+            ...     ledger.size()
+            0
         """
         settings = Settings()
         name = settings.ledger if ledger is None else ledger
@@ -105,7 +138,16 @@ class Ledger(Verbs[Job]):
         return cls(info, name, catch_up=catch_up)
 
     def close(self) -> None:
-        """Writes what still waits, ends all feeds and closes the connections."""
+        """Commits the writes that wait, ends all feeds, and closes the connections.
+
+        Example:
+            >>> from jobledger import Ledger
+            >>> ledger = Ledger.open(dsn, ledger_name)
+            >>> ledger.close()
+            >>> ledger.create("projects/demo/jobs/a")
+            Traceback (most recent call last):
+            jobledger.infra.errors.LedgerClosedError: this ledger was closed; open it again with Ledger.open
+        """
         self.reader.end_feeds()
         self._heartbeats.close()
         self.writer.close()
@@ -152,15 +194,34 @@ class Ledger(Verbs[Job]):
         actor: str | None = None,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> AbstractContextManager[Run]:
-        """A block that is a job while it runs: `with ledger.run(name) as run:`.
+        """Runs a block as a job: `with ledger.run(name) as run:`.
 
-        The job is created, or a new attempt at it begins, and is RUNNING. It ends as SUCCEEDED with
-        `run.output`, as FAILED with the exception that the block was left by, or as CANCELLED by
-        KeyboardInterrupt. Every `heartbeat_seconds` (0: never) it is reported that the block lives;
-        where that stops, a server or a scheduler marks the job as EXPIRED. An end that cannot be
-        recorded is spooled on this machine. `actor` is the user and the machine, if not said.
+        The job is created, or a new attempt at it begins, and it is RUNNING while the block runs.
+        It ends as SUCCEEDED with `run.output`, as FAILED with the exception that left the block, or
+        as CANCELLED by KeyboardInterrupt. If heartbeats stop, a server or scheduler marks the job
+        as EXPIRED. An end that cannot be recorded is kept in the spool of this machine, and sent
+        later.
 
-        Raises InvalidFieldError, and LedgerUnavailableError if the beginning cannot be recorded.
+        Args:
+            name: The job's resource name (AIP-122).
+            labels: The labels of a new job.
+            spec: The configuration of a new job, as a JSON object.
+            actor: The user or program that runs it; None is the user and the machine.
+            heartbeat_seconds: Seconds between two heartbeats, up to 3600; 0 sends none.
+
+        Returns:
+            A context manager that yields the run.
+
+        Raises:
+            InvalidFieldError: A value is not accepted.
+            LedgerUnavailableError: When the block is entered: the server cannot be reached.
+
+        Example:
+            >>> with ledger.run("projects/demo/jobs/a", {"team": "vision"}) as run:
+            ...     run.output = {"accuracy": 0.93}
+            >>> job = ledger.get("projects/demo/jobs/a")
+            >>> job.state.name, job.output
+            ('SUCCEEDED', {'accuracy': 0.93})
         """
         run = new_run(
             self,
@@ -198,7 +259,30 @@ class Ledger(Verbs[Job]):
     def diff(
         self, name: str, earlier: Given, later: Given | None = None, clock: Clock | None = None
     ) -> Sequence[Change]:
-        """What changed of a job between two moments, None being now."""
+        """Returns the fields of a job that differ between two moments.
+
+        Args:
+            name: The job's resource name (AIP-122).
+            earlier: A version (`v7`), a position (`@4711`), a time, or text such as `2h ago`.
+            later: The same; None is now.
+            clock: The clock of times: `Clock.OCCURRED` (valid time, the default) or
+                `Clock.RECORDED` (transaction time).
+
+        Returns:
+            A change for each differing field, with the value before and after.
+
+        Raises:
+            JobNotFoundError: The job has no events.
+            InvalidFieldError: A moment cannot be parsed or is in the future, or `later` is before
+                `earlier`.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> _ = ledger.started("projects/demo/jobs/a")
+            >>> [(c.path, c.before, c.after) for c in ledger.diff("projects/demo/jobs/a", "v1")][:1]
+            [('state', 'QUEUED', 'RUNNING')]
+        """
         between = span(self.reader, earlier, later, clock, name)
         before, after = (job_as_of(self.reader, name, moment) for moment in between)
         return diff_jobs(before, after)
@@ -212,17 +296,79 @@ class Ledger(Verbs[Job]):
         filter: str = "",
         limit: int = SHOWN,
     ) -> FleetDiff:
-        """How many jobs changed state between two moments; names `limit` of each change."""
+        """Counts the jobs that changed state between two moments.
+
+        Args:
+            earlier: A position (`@4711`), a time, or text such as `2h ago`.
+            later: The same; None is now.
+            clock: The clock of times, as in `diff`.
+            filter: An AIP-160 filter that a job must match at either moment; "" matches all jobs.
+            limit: The most jobs to name for each change of state.
+
+        Returns:
+            The changes of state, the most frequent first, with counts.
+
+        Raises:
+            InvalidFieldError: The filter or a moment is not accepted.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> ledger.diff_fleet("@0").appeared
+            1
+        """
         return diff_fleet(self.reader, *span(self.reader, earlier, later, clock), filter, limit)
 
     def blame(
         self, name: str, as_of: Given | None = None, clock: Clock | None = None
     ) -> Sequence[Blamed]:
-        """For each field of a job, the event that set it."""
+        """Returns, for each field of a job, the event that set it to its value.
+
+        Args:
+            name: The job's resource name (AIP-122).
+            as_of: A version (`v7`), a position (`@4711`), a time, or text such as `2h ago`; None is
+                now.
+            clock: The clock of times, as in `diff`.
+
+        Returns:
+            The fields, their values and events; labels and configuration key by key.
+
+        Raises:
+            JobNotFoundError: The job had no events at the moment.
+            InvalidFieldError: The moment cannot be parsed, or is in the future.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a", {"team": "vision"}, actor="ada")
+            >>> [b.event.actor for b in ledger.blame("projects/demo/jobs/a") if b.field == "labels.team"]
+            ['ada']
+        """
         return blame(self.reader, name, self.moment(as_of, clock, name))
 
     def why(self, name: str, as_of: Given | None = None, clock: Clock | None = None) -> Why:
-        """The events that led to the job's state, each with a sentence."""
+        """Explains how a job came to its state: the events that led to it, each with a sentence.
+
+        Args:
+            name: The job's resource name (AIP-122).
+            as_of: A version (`v7`), a position (`@4711`), a time, or text such as `2h ago`; None is
+                now.
+            clock: The clock of times, as in `diff`.
+
+        Returns:
+            The job, the events with their sentences, a conclusion, and the offsets of reporters'
+            clocks.
+
+        Raises:
+            JobNotFoundError: The job had no events at the moment.
+            InvalidFieldError: The moment cannot be parsed, or is in the future.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> _ = ledger.failed("projects/demo/jobs/a", "out of memory")
+            >>> [reason.event.type for reason in ledger.why("projects/demo/jobs/a").reasons]
+            ['Created', 'Failed']
+        """
         return why(self.reader, name, self.moment(as_of, clock, name))
 
     def replay(
@@ -232,7 +378,31 @@ class Ledger(Verbs[Job]):
         clock: Clock | None = None,
         hypotheses: Iterable[Data] = (),
     ) -> Replay:
-        """A job's events one by one, and as if `hypotheses` had been reported after them."""
+        """Replays a job event by event, and then as if `hypotheses` had been reported.
+
+        Nothing is recorded.
+
+        Args:
+            name: The job's resource name (AIP-122).
+            as_of: The last moment to replay: a version, a position, a time, or text; None is now.
+            clock: The clock of times, as in `diff`.
+            hypotheses: Data of events that are supposed to follow.
+
+        Returns:
+            The job after each event, and what the event changed.
+
+        Raises:
+            JobNotFoundError: The job had no events at the moment.
+            InvalidFieldError: The moment cannot be parsed, or is in the future.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> from jobledger.domain.events import Started
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> steps = ledger.replay("projects/demo/jobs/a", hypotheses=[Started()]).steps
+            >>> [(step.job.state.name, step.hypothetical) for step in steps]
+            [('QUEUED', False), ('RUNNING', True)]
+        """
         return replay_job(self.reader, name, self.moment(as_of, clock, name), hypotheses)
 
     def bisect(
@@ -243,7 +413,30 @@ class Ledger(Verbs[Job]):
         later: Given | None = None,
         clock: Clock | None = None,
     ) -> Found | None:
-        """The first moment at which a filter was true of the job; `earlier` None is the beginning."""
+        """Finds the first moment at which a filter matched a job.
+
+        Args:
+            name: The job's resource name (AIP-122).
+            filter: An AIP-160 filter, such as `state = FAILED`.
+            earlier: Search from here: a version, a position, a time, or text; None is the
+                beginning.
+            later: Search up to here; None is now.
+            clock: The clock of times, as in `diff`.
+
+        Returns:
+            The moment and the event that made the filter match, or None if it never matched.
+
+        Raises:
+            JobNotFoundError: The job has no events.
+            InvalidFieldError: The filter or a moment is not accepted.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> _ = ledger.failed("projects/demo/jobs/a", "out of memory")
+            >>> ledger.bisect("projects/demo/jobs/a", "state = FAILED").event.version
+            2
+        """
         return bisect_job(self.reader, name, filter, *self._between(earlier, later, clock, name))
 
     def bisect_count(
@@ -253,7 +446,27 @@ class Ledger(Verbs[Job]):
         later: Given | None = None,
         clock: Clock | None = None,
     ) -> Found | None:
-        """The first moment at which a condition, such as `running > 4000`, was true of the fleet."""
+        """Finds the first moment at which a condition on the number of jobs held.
+
+        Args:
+            condition: Such as `running > 4000`, `jobs >= 10`, or `count(labels.team = "a") > 3`.
+            earlier: Search from here: a position, a time, or text; None is the beginning.
+            later: Search up to here; None is now.
+            clock: The clock of times, as in `diff`.
+
+        Returns:
+            The moment, the event and the number of jobs, or None if the condition never held.
+
+        Raises:
+            InvalidFieldError: The condition or a moment is not accepted.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> for id in "abc":
+            ...     _ = ledger.create(f"projects/demo/jobs/{id}")
+            >>> ledger.bisect_count("queued > 1").moment.position
+            2
+        """
         return bisect_count(self.reader, condition, *self._between(earlier, later, clock))
 
     analyze = to_reader(analysis.report)
@@ -261,24 +474,107 @@ class Ledger(Verbs[Job]):
 
     # Prove.
     def checkpoint(self) -> Note | None:
-        """As TransparencyLog.checkpoint."""
+        """Signs a checkpoint of the log as it is now (C2SP tlog-checkpoint).
+
+        Returns:
+            The signed note, or None if this size was signed already or the log's key is not on this
+            machine.
+
+        Raises:
+            ForkedError: The log does not extend the last signed checkpoint.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> ledger.checkpoint() is None  # This machine has no key of the log.
+            True
+        """
         return self.log.checkpoint()
 
     seal = checkpoint
 
     def receipt(self, name: str, version: int | None = None) -> Receipt:
-        """As TransparencyLog.receipt."""
+        """Returns a receipt: a proof, verifiable offline, that an event is in the log (C2SP
+        tlog-proof).
+
+        A checkpoint is signed first if none covers the event yet.
+
+        Args:
+            name: The job's resource name (AIP-122).
+            version: The event's version in its job, from 1; None is the last one.
+
+        Returns:
+            The receipt; `str(receipt)` is the file.
+
+        Raises:
+            JobNotFoundError: The job has no events.
+            InvalidFieldError: The job has no such version.
+            ProofError: No checkpoint covers the event, and none can be signed here.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> ledger.receipt("projects/demo/jobs/a")  # This machine has no key of the log.
+            Traceback (most recent call last):
+            jobledger.infra.errors.ProofError: receipt: nothing was signed yet; the process that has the log's key signs within a second
+        """
         return self.log.receipt(name, version)
 
     # Forget.
     def erase(self, subject: str, actor: str | None = None) -> Erasure:
-        """As retention.erase.erase."""
+        """Erases a person's data: destroys the key of their personal values (crypto-shredding).
+
+        Events and proofs stay as they are; the values can no longer be decrypted.
+
+        Args:
+            subject: The subject of the personal values, as in `{"@personal": {"subject": …}}`.
+            actor: The user who asks for it: 1 to 256 printable characters.
+
+        Returns:
+            The id of the destroyed key, and the position of the `Erased` event.
+
+        Raises:
+            SubjectNotFoundError: The ledger has no personal data of the subject.
+            InvalidFieldError: `subject` is not 1 to 256 printable characters.
+            OwnerNeededError: The database user may not delete keys.
+
+        Example:
+            >>> spec = {"owner": {"@personal": {"subject": "ada", "value": "Ada L."}}}
+            >>> _ = ledger.create("projects/demo/jobs/a", spec=spec)
+            >>> ledger.erase("ada", actor="privacy-desk").position
+            2
+        """
         erasure = erase(self, subject, actor)
         self.log.checkpoint_if_possible()
         return erasure
 
     def prune(self, before: datetime, export: Export, actor: str | None = None) -> Pruning:
-        """As retention.prune.prune."""
+        """Removes jobs that ended before a time, after writing them to an export.
+
+        A pruned job's events are deleted; proofs of the other events stay valid.
+
+        Args:
+            before: A time with a time zone (transaction time), not in the future: all events of a
+                pruned job were recorded before it.
+            export: The file that the events are written to, or that already holds them.
+            actor: The user who asks for it: 1 to 256 printable characters.
+
+        Returns:
+            The numbers of pruned jobs and events, and the positions of the `Pruned` events.
+
+        Raises:
+            InvalidFieldError: `before` is in the future or has no time zone, or the file exists.
+            InputError: The export does not hold what the ledger holds.
+            ForkedError: The log does not extend the last signed checkpoint.
+            OwnerNeededError: The database user may not delete events.
+
+        Example:
+            >>> from datetime import UTC, datetime
+            >>> from jobledger import Export
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> _ = ledger.succeeded("projects/demo/jobs/a")
+            >>> ledger.prune(datetime.now(UTC), Export(folder / "old.jsonl", False)).jobs
+            1
+        """
         return prune(self, self.log, before, export, actor)
 
     # Evaluate.

@@ -1,1 +1,1 @@
-"""What rows are derived from events, and how: one folder a projection, SQL beside the Python that names it."""
+"""Projections: rows derived from events. One folder each, with SQL beside the Python that loads it."""

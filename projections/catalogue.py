@@ -1,4 +1,4 @@
-"""Which projections there are."""
+"""The catalogue of all projections."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jobledger.projections.template import Template, read
 
 
 class Projection(NamedTuple):
-    """Rows derived from events by a fold. A change of meaning or columns is a new version."""
+    """Rows derived from events by a fold; a change of meaning or columns needs a new version."""
 
     name: str
     version: int
@@ -21,7 +21,7 @@ class Projection(NamedTuple):
 
     @property
     def schema(self) -> bytes:
-        """Makes the empty tables, in whatever schema the search_path names first."""
+        """Creates the empty tables in the first schema of the search_path."""
         return read(f"jobledger.projections.{self.name}", "schema").encode()
 
 

@@ -1,4 +1,4 @@
-"""SQL with named places: `{name}` is a place, `{{` and `}}` are braces, as in psycopg.sql."""
+"""SQL templates: `{name}` is a placeholder, `{{` and `}}` are braces, as in psycopg.sql."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 
 class Template(NamedTuple):
-    """A text, and what fills each of its places: SQL, or another template."""
+    """SQL text, and the value of each placeholder: SQL, or another template."""
 
     text: str
     parts: Mapping[str, str | Template] = {}
 
 
 def read(package: str, name: str) -> str:
-    """The text of `name`.sql in that package."""
+    """Returns the text of the package's file `name`.sql."""
     return resources.files(package).joinpath(f"{name}.sql").read_text()

@@ -53,7 +53,7 @@ def given(*facts: Data) -> Scenario:
     """A job to which these happened, a minute apart; they must be possible."""
     job, past = Job(name=NAME), list[Event]()
     for fact in facts:
-        assert allowed(type(fact).__name__, job.standing), f"{fact!r} in {job.standing}"
+        assert allowed(type(fact).__name__, job.stage), f"{fact!r} in {job.stage}"
         job, event = _after(job, (fact,))
         past += event
     return Scenario(job, past)

@@ -1,1 +1,1 @@
-"""Metrics: what was predicted compared with what is true, and how far annotators agree."""
+"""Metrics: predictions compared with ground truth, and the agreement of annotators."""

@@ -1,8 +1,9 @@
-"""What people's answers to one question agree on, and how an answer is kept.
+"""The agreement of several answers to one question, and the form in which an answer is stored.
 
-An answer is kept as JSON that needs no key to be read: a label (`"cat"`), a sorted list of labels where
-several may be true, or a list of boxes, `{"label": "cat", "top_left": {"x": 0.1, "y": 0.2},
-"bottom_right": {"x": 0.3, "y": 0.4}}`. So it means the same whatever becomes of the job's import keys.
+An answer is stored as JSON that can be read without the job's import keys: a label (`"cat"`), a
+sorted list of labels if several may be true, or a list of boxes, `{"label": "cat", "top_left":
+{"x": 0.1, "y": 0.2}, "bottom_right": {"x": 0.3, "y": 0.4}}`. So its meaning does not change when
+the job's import keys change.
 """
 
 from collections import Counter
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.metrics.evaluation import Plan
-from jobledger.domain.metrics.examples import Box, SpoiltError, Truth, read_truth
+from jobledger.domain.metrics.examples import Box, RejectedError, Truth, read_truth
 
 SAME_BOX: Final = 0.5
 """Boxes of two people with at least this intersection over union are of the same thing."""
@@ -19,7 +20,7 @@ MAX_BOXES: Final = 100
 
 
 class Rule(NamedTuple):
-    """How several answers become one truth."""
+    """How several answers become one ground truth."""
 
     aggregation: str
     """MAJORITY_VOTE, UNANIMOUS_VOTE or NO_AGGREGATION."""
@@ -28,36 +29,36 @@ class Rule(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """A box, and the place of who drew it among those who answered."""
+    """A box, and the index of its annotator's answer."""
 
     box: Box
     person: int
 
 
 def read_answer(plan: Plan, said: Any) -> Truth:
-    """An answer as it is given: as a truth is told, or as answers are kept; raises SpoiltError."""
+    """Parses an answer, in the form of a ground truth or in the stored form; raises RejectedError."""
     if plan.boxes and isinstance(said, list):
         if not all(isinstance(box, dict) for box in said):
-            raise SpoiltError("a box is no {label, top_left: {x, y}, bottom_right: {x, y}}")
+            raise RejectedError("a box is not {label, top_left: {x, y}, bottom_right: {x, y}}")
         labels = [box.get("label") for box in said]
         # However the job's keys lead to them: as keys without paths they are found just as well.
         plan = plan._replace(keys={"label_json_key": "label", "bounding_box_json_key": "box"})
         said = {"label": labels, "box": said}
     truth = read_truth(plan, said)
     if len(truth.boxes) > MAX_BOXES:
-        raise SpoiltError(f"there are {len(truth.boxes)} boxes, and {MAX_BOXES} is the most")
+        raise RejectedError(f"there are {len(truth.boxes)} boxes, the limit is {MAX_BOXES}")
     return Truth(sorted(truth.labels), sorted(truth.boxes) or ())
 
 
 def kept_answer(truth: Truth, *, boxes: bool, multi_label: bool) -> Any:
-    """The JSON by which an answer is kept: the same for answers that say the same."""
+    """Returns the stored form of an answer; equal answers have equal forms."""
     if boxes:
         return [_box_json(box) for box in truth.boxes]
     return list(truth.labels) if multi_label else truth.labels[0]
 
 
 def read_kept(said: Any) -> Truth:
-    """An answer, from the JSON by which it is kept."""
+    """Parses the stored form of an answer."""
     if isinstance(said, str):
         return Truth([said])
     boxes = [_box(each) for each in said if isinstance(each, dict)]
@@ -65,10 +66,10 @@ def read_kept(said: Any) -> Truth:
 
 
 def agree(answers: Sequence[Truth], rule: Rule) -> Truth | None:
-    """What is true, by answers in the order they were given; None if they do not agree.
+    """Returns the ground truth that answers agree on, or None if they do not agree.
 
-    A majority is more than half. Where several labels may be true each is voted on alone, and so
-    is each box: what most people drew is there, at the mean of its corners, and nothing else.
+    A majority is more than half of the answers. If several labels may be true, each label is voted
+    on by itself. So is each box: a box that a majority drew is kept, at the mean of its corners.
     """
     if not answers:
         return None
@@ -84,7 +85,7 @@ def agree(answers: Sequence[Truth], rule: Rule) -> Truth | None:
 
 
 def overlap(one: Box, other: Box) -> float:
-    """Intersection over union, 0 to 1."""
+    """Returns the intersection over union of two boxes, from 0 to 1."""
     width = min(one.x1, other.x1) - max(one.x0, other.x0)
     height = min(one.y1, other.y1) - max(one.y0, other.y0)
     if width <= 0 or height <= 0:
@@ -110,9 +111,10 @@ def _agree_on_boxes(answers: Sequence[Truth], *, unanimous: bool) -> Truth | Non
 
 
 def _things(drawn: Sequence[Drawn], label: str) -> Iterator[list[Drawn]]:
-    """Boxes of a label by what they are drawn around; no person draws a thing twice.
+    """Groups boxes of a label by the thing that they are drawn around; an annotator draws a thing
+    once.
 
-    Those that overlap most are put together first, so that the order of the answers does not matter.
+    The boxes that overlap most are grouped first, so the order of the answers does not matter.
     """
     of_label = sorted(each for each in drawn if each.box.label == label)
     thing_of = [[place] for place in range(len(of_label))]
@@ -128,10 +130,11 @@ def _things(drawn: Sequence[Drawn], label: str) -> Iterator[list[Drawn]]:
 
 
 def _pairs(drawn: Sequence[Drawn]) -> Iterator[tuple[float, int, int]]:
-    """Places of boxes that two people may have drawn around one thing, and minus their overlap.
+    """Yields pairs of boxes that two annotators may have drawn around one thing, with minus their
+    overlap.
 
-    `drawn` is sorted: what begins right of a box's middle covers less than half of it, and so does all
-    that comes after.
+    `drawn` is sorted: a box that begins right of another's middle covers less than half of it, and
+    so do all boxes after it.
     """
     for a, (one, person) in enumerate(drawn):
         middle = (one.x0 + one.x1) / 2

@@ -1,7 +1,7 @@
-"""What an evaluation job's configuration asks for, read from its spec: google.cloud.datalabeling.v1beta1.EvaluationJob.
+"""The plan of an evaluation job, read from its spec: google.cloud.datalabeling.v1beta1.EvaluationJob.
 
-The limits are those of the API's reference. A job without an inputConfig is kept as it is said,
-and can neither sample nor run: `read_plan` says why.
+The limits are those of the API's reference. A job without an inputConfig is stored as it is, and
+can neither sample nor run: `read_plan` says why.
 """
 
 import re
@@ -67,11 +67,23 @@ class Plan(NamedTuple):
 
 
 def read_plan(spec: JsonObject) -> Plan:
-    """The plan of a job that was accepted; raises InvalidFieldError where it lacks an inputConfig."""
+    """Reads the plan of a job from its spec.
+
+    Args:
+        spec: The job's spec, an EvaluationJob as JSON that `check_job` accepted.
+
+    Returns:
+        The plan.
+
+    Raises:
+        InvalidFieldError: The spec has no inputConfig.
+    """
     config = spec.get(CONFIG) or {}
     given = config.get("inputConfig") or {}
     if "annotationType" not in given:
-        raise InvalidFieldError(f"{CONFIG}.inputConfig", "is missing: there is nothing to sample")
+        raise InvalidFieldError(
+            f"{CONFIG}.inputConfig", "is missing; without it the job cannot sample predictions"
+        )
     match = _MODEL_VERSION.fullmatch(spec.get("modelVersion", ""))
     model, version = match.groups() if match else ("", "")
     human = config.get("humanAnnotationConfig") or {}
@@ -100,7 +112,7 @@ def read_plan(spec: JsonObject) -> Plan:
 
 
 class Names(NamedTuple):
-    """What a run's dataset and evaluations are called."""
+    """The names of a run's dataset and evaluations."""
 
     dataset: str
     evaluation: str
@@ -108,14 +120,17 @@ class Names(NamedTuple):
 
 
 def names_of(job: str, run: int) -> Names:
-    """From the job's name and the run's number, so that they are the same whoever asks."""
+    """Derives the names from the job's name and the run's number, so that they are always the same."""
     made = f"{job.rpartition('/')[2]}_{run}"
     dataset = f"projects/{project_of(job)}/datasets/{made}"
     return Names(dataset, f"{dataset}/evaluations/{made}")
 
 
 def check_job(spec: JsonObject, at: str = "") -> None:
-    """Raises InvalidFieldError for what the API refuses; `at` is where in the request the job is."""
+    """Checks an EvaluationJob against the API's limits; raises InvalidFieldError.
+
+    `at` is the path of the job in the request.
+    """
     if len(spec.get("description", "")) > MAX_DESCRIPTION:
         _refuse(f"{at}description", f"is longer than {MAX_DESCRIPTION} characters")
     version = spec.get("modelVersion")
@@ -131,7 +146,7 @@ def check_job(spec: JsonObject, at: str = "") -> None:
 
 
 def check_numbers(config: JsonObject, at: str) -> None:
-    """The numbers that are given, of whole configurations and of patches."""
+    """Checks the numbers that are given, of whole configurations and of patches."""
     if config.get("exampleCount", 1) < 1:
         _refuse(f"{at}exampleCount", "is no count of at least 1")
     sampled = config.get("exampleSamplePercentage", 0)

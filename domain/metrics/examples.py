@@ -1,10 +1,10 @@
-"""What one prediction, and what is said to be true of it, mean: found in their JSON by a job's import keys.
+"""Reads predictions and ground truths: finds their values in JSON by a job's import keys.
 
 bigqueryImportKeys names the fields: `data_json_key` or `reference_json_key` in the input;
-`label_json_key`, `label_score_json_key` and, for boxes, `bounding_box_json_key` in the output and in
-the truth. A key may be a path (`image/bytes`). Boxes are
-`{"top_left": {"x": 0.1, "y": 0.2}, "bottom_right": {"x": 0.3, "y": 0.4}}`, in parts of the image or
-in pixels, for whole jobs alike.
+`label_json_key`, `label_score_json_key` and, for boxes, `bounding_box_json_key` in the output and
+in the ground truth. A key may be a path (`image/bytes`). Boxes are `{"top_left": {"x": 0.1, "y":
+0.2}, "bottom_right": {"x": 0.3, "y": 0.4}}`, in fractions of the image or in pixels, the same for
+all of a job.
 """
 
 import hashlib
@@ -16,19 +16,19 @@ from jobledger.domain.metrics.evaluation import Plan
 from jobledger.domain.values import canonical
 
 MAX_BYTES: Final = 256 * 1024
-"""Of one prediction's input, and of its output."""
+"""The limit for a prediction's input, and for its output."""
 _NUMBERS: Final = frozenset({int, float})
 _TEXT: Final = frozenset({str})
 MAX_LABELS: Final = 1_000
-"""In one prediction."""
+"""The limit for one prediction."""
 
 
-class SpoiltError(ValueError):
-    """The JSON of a prediction, or of a truth, does not say what it has to; its text says why."""
+class RejectedError(ValueError):
+    """A prediction or ground truth was rejected; the message says why."""
 
 
 class Box(NamedTuple):
-    """A labelled rectangle on an image."""
+    """A labeled rectangle on an image."""
 
     label: str
     x0: float
@@ -38,42 +38,53 @@ class Box(NamedTuple):
 
 
 class Predicted(NamedTuple):
-    """What a model said of one example."""
+    """A model's output for one example."""
 
     labels: Sequence[str]
     scores: Sequence[float]
     boxes: Sequence[Box] = ()
-    """One a label, if boxes are asked for."""
+    """One per label, for an image with boxes."""
 
 
 class Truth(NamedTuple):
-    """What is true of one example."""
+    """The ground truth of one example."""
 
     labels: Sequence[str]
     boxes: Sequence[Box] = ()
 
 
 def example_key(plan: Plan, given: Any) -> str:
-    """What tells an example from others: the data it is made of, or the reference to that."""
+    """Returns the key of an example: its data, or the reference to its data.
+
+    Args:
+        plan: The job's plan.
+        given: The prediction's input as JSON.
+
+    Returns:
+        The key.
+
+    Raises:
+        RejectedError: The input has neither of the job's keys.
+    """
     for key in ("reference_json_key", "data_json_key"):
         if plan.keys.get(key):
             value = _found(given, plan.keys[key])
             if value is not None:
                 return value if isinstance(value, str) else canonical.encode_any(value).decode()
     wanted = plan.keys.get("data_json_key") or plan.keys.get("reference_json_key")
-    raise SpoiltError(f"the input has no {wanted!r}")
+    raise RejectedError(f"the input has no {wanted!r}")
 
 
 def key_digest(key: str) -> bytes:
-    """SHA-256 of the key in UTF-8, by which samples are told apart."""
+    """Returns the SHA-256 of the key in UTF-8, which identifies the sample."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
 def is_sampled(job: str, digest: bytes, fraction: float) -> bool:
-    """Whether an example is one of those that are kept: of the same example always the same.
+    """Whether an example is sampled; the answer for an example of a job never changes.
 
-    The first 8 bytes of the SHA-256 of the job's name, a newline, and the key's digest, as a
-    fraction of 2^64, are below `fraction`.
+    It is if the first 8 bytes of the SHA-256 of the job's name, a newline and the key's digest, as
+    a fraction of 2^64, are below `fraction`.
     """
     if fraction >= 1:
         return True
@@ -82,18 +93,18 @@ def is_sampled(job: str, digest: bytes, fraction: float) -> bool:
 
 
 def read_prediction(plan: Plan, said: Any) -> Predicted:
-    """What the output says; raises SpoiltError with the key it lacks."""
+    """Parses a prediction's output; raises RejectedError with the missing key."""
     labels = _labels(_wanted(plan, said, "label_json_key", "output"))
     scores = _scores(_wanted(plan, said, "label_score_json_key", "output"))
     if len(labels) != len(scores):
-        raise SpoiltError(f"the output has {len(labels)} labels and {len(scores)} scores")
+        raise RejectedError(f"the output has {len(labels)} labels and {len(scores)} scores")
     if not plan.boxes:
         return Predicted(labels, scores)
     return Predicted(labels, scores, _boxes(plan, said, labels, "output"))
 
 
 def read_truth(plan: Plan, said: Any) -> Truth:
-    """What is true, as it was told: a label, a list of labels, or an object with the keys of an output."""
+    """Parses a ground truth: a label, a list of labels, or an object with the keys of an output."""
     if plan.boxes:
         labels = _labels(_wanted(plan, said, "label_json_key", "truth"))
         return Truth(labels, _boxes(plan, said, labels, "truth"))
@@ -101,26 +112,34 @@ def read_truth(plan: Plan, said: Any) -> Truth:
         said = _wanted(plan, said, "label_json_key", "truth")
     labels = list(dict.fromkeys(_labels(said)))
     if len(labels) != 1 and not plan.multi_label:
-        raise SpoiltError(f"the truth has {len(labels)} labels, and one of them is true")
+        raise RejectedError(f"the truth has {len(labels)} labels, and must have exactly one")
     return Truth(labels)
 
 
 def check_labels(labels: Sequence[str], allowed: Sequence[str] | None) -> None:
-    """Raises SpoiltError for labels outside the annotation spec set; None: no set is known."""
+    """Checks that the annotation spec set has the labels; None is an unknown set, which has all.
+
+    Args:
+        labels: The labels.
+        allowed: The labels of the annotation spec set.
+
+    Raises:
+        RejectedError: A label is not in the set.
+    """
     for label in labels:
         if allowed is not None and label not in allowed:
-            raise SpoiltError(f"the label {label[:80]!r} is not in the annotation spec set")
+            raise RejectedError(f"the label {label[:80]!r} is not in the annotation spec set")
 
 
 def _wanted(plan: Plan, said: Any, key: str, where: str) -> Any:
     value = _found(said, plan.keys[key])
     if value is None:
-        raise SpoiltError(f"the {where} has no {plan.keys[key]!r}")
+        raise RejectedError(f"the {where} has no {plan.keys[key]!r}")
     return value
 
 
 def _found(said: Any, key: str) -> Any:
-    """The value of a key, or at the end of a path of keys; None if there is none."""
+    """Returns the value of a key, or at the end of a path of keys; None if there is none."""
     if isinstance(said, dict) and key in said:
         return said[key]
     for part in key.split("/"):
@@ -133,9 +152,9 @@ def _found(said: Any, key: str) -> Any:
 def _labels(value: Any) -> list[str]:
     labels = value if isinstance(value, list) else [value]
     if len(labels) > MAX_LABELS:
-        raise SpoiltError(f"there are {len(labels)} labels, and {MAX_LABELS} is the most")
+        raise RejectedError(f"there are {len(labels)} labels, the limit is {MAX_LABELS}")
     if not _TEXT.issuperset(map(type, labels)) or not all(labels):
-        raise SpoiltError("a label is no text")
+        raise RejectedError("a label is not text")
     return labels
 
 
@@ -144,7 +163,7 @@ def _scores(value: Any) -> list[float]:
     # Of just these types: True would be a number, too. And NaN lies between any two.
     numbers = _NUMBERS.issuperset(map(type, scores)) and math.isfinite(sum(scores))
     if not numbers or (scores and (min(scores) < 0 or max(scores) > 1)):
-        raise SpoiltError("a score is no number from 0 to 1")
+        raise RejectedError("a score is not a number from 0 to 1")
     return scores
 
 
@@ -152,7 +171,7 @@ def _boxes(plan: Plan, said: Any, labels: Sequence[str], where: str) -> list[Box
     value = _wanted(plan, said, "bounding_box_json_key", where)
     boxes = value if isinstance(value, list) else [value]
     if len(boxes) != len(labels):
-        raise SpoiltError(f"the {where} has {len(labels)} labels and {len(boxes)} boxes")
+        raise RejectedError(f"the {where} has {len(labels)} labels and {len(boxes)} boxes")
     return [_box(label, box) for label, box in zip(labels, boxes, strict=True)]
 
 
@@ -162,7 +181,7 @@ def _box(label: str, said: Any) -> Box:
     ]
     box = Box(label, *places)
     if box.x1 <= box.x0 or box.y1 <= box.y0:
-        raise SpoiltError("a box has no area")
+        raise RejectedError("a box has no area")
     return box
 
 
@@ -170,7 +189,7 @@ def _place(said: Any, corner: str, axis: str) -> float:
     at = said.get(corner) if isinstance(said, dict) else None
     place = at.get(axis) if isinstance(at, dict) else None
     if not _is_number(place):
-        raise SpoiltError("a box is no {top_left: {x, y}, bottom_right: {x, y}}")
+        raise RejectedError("a box is not {top_left: {x, y}, bottom_right: {x, y}}")
     return float(place)
 
 

@@ -1,6 +1,6 @@
-"""The digests by which events of evaluation runs vouch for what is stored beside them.
+"""The digests in events of evaluation runs, over the rows that are stored beside the events.
 
-These encodings have landed: a digest that is in an event must come out again.
+These encodings never change: the digest in an event must be reproducible.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ class Digest(NamedTuple):
 
 
 def time_text(time: datetime) -> str:
-    """A time in UTC as evaluations and events of runs tell it, with as many digits as there are."""
+    """Returns a UTC time with as many digits of the second as it has."""
     return time.isoformat().replace("+00:00", "Z")
 
 
 def digest_of_samples(samples: Iterable[tuple[int, datetime, str, str, str | None]]) -> Digest:
-    """Of a dataset: number, time, raw data, raw prediction and ground truth of each sample, in their order."""
+    """Returns the digest of a dataset: number, time, input, output and ground truth of each sample."""
     digest, count = hashlib.sha256(), 0
     for number, time, *texts in samples:
         digest.update(canonical.encode_any([number, time_text(time), *filter(None, texts)]) + b"\n")
@@ -35,11 +35,11 @@ def digest_of_samples(samples: Iterable[tuple[int, datetime, str, str, str | Non
 
 
 def digest_of_answers(answers: Iterable[tuple[int, str, Any]]) -> Digest:
-    """Of a labeling task: sample, annotator and answer, in the order of samples and annotators."""
+    """Returns the digest of a labeling task: sample, annotator and answer, by sample and annotator."""
     said = [list(answer) for answer in answers]
     return Digest(hashlib.sha256(canonical.encode_any(said)).hexdigest(), len(said))
 
 
 def digest_of_evaluations(text: bytes) -> str:
-    """Of what a run found, as it is stored."""
+    """Returns the digest of a run's evaluations."""
     return hashlib.sha256(text).hexdigest()

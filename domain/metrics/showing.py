@@ -1,4 +1,4 @@
-"""What people see of an example: its text, or its image as something a browser shows."""
+"""What an annotator sees of an example: text, or an image that a browser displays."""
 
 import base64
 import binascii
@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.metrics.evaluation import ANNOTATIONS, Plan
-from jobledger.domain.metrics.examples import SpoiltError, example_key
+from jobledger.domain.metrics.examples import RejectedError, example_key
 from jobledger.domain.values import canonical
 
 _KINDS: Final = (
@@ -21,36 +21,37 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _DATA_URI: Final = re.compile(r"data:image/[a-z0-9.+-]+[;,]", re.IGNORECASE)
 
 
-class Shown(NamedTuple):
+class Display(NamedTuple):
     """`value` is text, or a data: or https: URI of an image."""
 
     kind: Literal["text", "image"]
     value: str
 
 
-def show(plan: Plan, given: Any) -> Shown:
-    """What is found by the job's data_json_key, else by its reference_json_key, else all of it.
+def show(plan: Plan, given: Any) -> Display:
+    """Returns the value of the job's data_json_key, else of its reference_json_key, else the whole
+    input.
 
-    Images are `{"b64": …}`, base64 text, data: URIs or https: URLs; whatever else there is in place
-    of an image (a gs:// URI) is shown as text.
+    Images are `{"b64": …}`, base64 text, data: URIs or https: URLs; anything else in place of an
+    image (such as a gs:// URI) is text.
     """
     text = _found(plan, given)
     if ANNOTATIONS[plan.annotation] != "IMAGE":
-        return Shown("text", text)
+        return Display("text", text)
     uri = _image(text)
-    return Shown("text", text) if uri is None else Shown("image", uri)
+    return Display("text", text) if uri is None else Display("image", uri)
 
 
 def _found(plan: Plan, given: Any) -> str:
     for key in ("data_json_key", "reference_json_key"):
         if plan.keys.get(key):
-            with suppress(SpoiltError):
+            with suppress(RejectedError):
                 return example_key(plan._replace(keys={key: plan.keys[key]}), given)
     return given if isinstance(given, str) else canonical.encode_any(given).decode()
 
 
 def _image(text: str) -> str | None:
-    """A URI, if the text is an image."""
+    """Returns a URI if the text is an image; else None."""
     if text.startswith("https://") or _DATA_URI.match(text):
         return text
     if text.startswith('{"'):
@@ -63,7 +64,7 @@ def _image(text: str) -> str | None:
 
 
 def _kind(encoded: str) -> str | None:
-    """The media type of what is encoded; None if it is no image that browsers show."""
+    """Returns the media type of encoded data; None if no browser displays it as an image."""
     if _BASE64.fullmatch(encoded) is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What an event is in the proof: a leaf of a Merkle tree, over everything the ledger holds of it.
+"""The leaf of an event in the Merkle tree: it covers everything that the ledger stores of the event.
 
 The leaf at index `position - 1` is SHA-256(00 || entry) (RFC 6962), and the entry is, byte by byte:
 
@@ -14,17 +14,15 @@ The leaf at index `position - 1` is SHA-256(00 || entry) (RFC 6962), and the ent
     trace parent              UTF-8, or absent
     commitment                32 bytes
 
-Each field but the first and the last stands behind its length in 4 bytes, which is FFFFFFFF where
-it is absent (which the occurred time of an event of another aggregate is, too). So PostgreSQL
-sends a row in its binary COPY, which makes the leaf of an event something that can be had from
-the table with any client.
+Each field but the first and the last follows its length in 4 bytes. The length FFFFFFFF is an
+absent field; the occurred time of an event that is not of a job is absent too. This is PostgreSQL's
+binary COPY format, so any client can read leaves from the table.
 
-The commitment is SHA-256(salt || data), data being the event's as it is stored. Each event has a
-salt of 32 bytes of its own: of 256 leaves each, that of the nth is the nth in the output of
-SHAKE256(key), and the key is 32 random bytes that are kept beside the tree. Whoever holds a leaf
-cannot find out its data by guessing it.
+The commitment is SHA-256(salt || data), where data is the event's data as it is stored. Each event
+has its own salt of 32 bytes: the salts of 256 leaves are the output of SHAKE256(key), and the key
+is 32 random bytes, stored beside the tree. So the data cannot be guessed from a leaf.
 
-This encoding has landed: it never changes, a new one would have another first byte.
+This encoding never changes; a new one would have another first byte.
 """
 
 from __future__ import annotations
@@ -45,7 +43,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Entry(NamedTuple):
-    """An event as its leaf has it; times are UTC."""
+    """The fields of an event's leaf; times are UTC."""
 
     name: str
     version: int
@@ -59,14 +57,24 @@ class Entry(NamedTuple):
     commitment: bytes
 
     def encode(self) -> bytes:
-        """Its bytes, as above."""
+        """Encodes the entry, as the module describes."""
         return VERSION + _fields(self) + self.commitment
 
     @classmethod
     def decode(cls, encoded: bytes) -> Entry:
-        """Raises ValueError for what is no entry."""
+        """Decodes an entry.
+
+        Args:
+            encoded: The bytes of an entry.
+
+        Returns:
+            The entry.
+
+        Raises:
+            ValueError: The bytes are not an entry.
+        """
         if encoded[:1] != VERSION:
-            raise ValueError("is not an entry of a version known here")
+            raise ValueError("is an entry of an unknown version")
         fields, at = list[bytes | None](), 1
         for _ in range(9):
             length = encoded[at : at + 4]
@@ -84,17 +92,17 @@ class Entry(NamedTuple):
 
 
 def commit(salt: bytes, data: bytes) -> bytes:
-    """What stands for the data in the entry."""
+    """Returns the commitment to an event's data."""
     return hashlib.sha256(salt + data).digest()
 
 
 def salts(key: bytes) -> bytes:
-    """The salts of a tile's leaves, one after the other."""
+    """Returns the salts of a tile's leaves, concatenated."""
     return hashlib.shake_256(key).digest(TILE * SALT_SIZE)
 
 
 def salt_at(salts: bytes, index: int) -> bytes:
-    """That of the leaf at an index of the whole log."""
+    """Returns the salt of the leaf at an index of the log."""
     at = index % TILE * SALT_SIZE
     return salts[at : at + SALT_SIZE]
 
@@ -149,6 +157,6 @@ def _time(microseconds: bytes) -> datetime:
 
 
 def digest_of_positions(ranges: Sequence[tuple[int, int]]) -> str:
-    """SHA-256, in hex, of ranges of positions: an event that records a pruning names them by it."""
+    """Returns the SHA-256, in hex, of ranges of positions, for the event that records a pruning."""
     text = "".join(f"{first}-{last}\n" for first, last in ranges)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""Merkle trees as RFC 6962 (section 2.1) has them: roots, and proofs that are made and checked.
+"""Merkle trees as in RFC 6962 (section 2.1): roots, and proofs, made and verified.
 
-A `Node` is how the maker of a proof gets at a tree: `node(level, number)` is the hash over the
-leaves `number * 2**level` and on, `2**level` of them, all of which are there.
+A `Node` gives access to a tree: `node(level, number)` is the hash over the `2**level` leaves from
+`number * 2**level`, all of which exist.
 """
 
 import hashlib
@@ -17,17 +17,17 @@ Node = Callable[[int, int], bytes]
 
 
 def hash_leaf(entry: bytes) -> bytes:
-    """The hash of one leaf's content."""
+    """Returns the hash of a leaf's content."""
     return hashlib.sha256(b"\0" + entry).digest()
 
 
 def hash_children(left: bytes, right: bytes) -> bytes:
-    """The hash of an inner node."""
+    """Returns the hash of an inner node."""
     return hashlib.sha256(b"\1" + left + right).digest()
 
 
 def hash_pairs(hashes: bytes) -> bytes:
-    """The level above: one hash for each two of these, which follow one another; an odd one is left out."""
+    """Returns the next level: a hash for each two consecutive hashes; an odd one is left out."""
     sha256 = hashlib.sha256
     return b"".join(
         [
@@ -38,21 +38,33 @@ def hash_pairs(hashes: bytes) -> bytes:
 
 
 def root_of(hashes: bytes) -> bytes:
-    """The root over leaves, or whole trees, of these hashes; there are a power of two of them."""
+    """Returns the root over these hashes of leaves or whole trees; their number is a power of two."""
     while len(hashes) > HASH_SIZE:
         hashes = hash_pairs(hashes)
     return hashes
 
 
 def root(size: int, node: Node) -> bytes:
-    """The root over the first `size` leaves."""
+    """Returns the root over the first `size` leaves."""
     return _over(0, size, node) if size else EMPTY_ROOT
 
 
 def prove_inclusion(index: int, size: int, node: Node) -> list[bytes]:
-    """The path from leaf `index` to the root over `size` leaves, the leaf's sibling first."""
+    """Returns an inclusion proof (RFC 6962, section 2.1.1).
+
+    Args:
+        node: Access to the tree.
+        index: The leaf's index, from 0.
+        size: The number of leaves that the root is over.
+
+    Returns:
+        The hashes on the path from the leaf to the root, the leaf's sibling first.
+
+    Raises:
+        ValueError: The tree of that size has no such leaf.
+    """
     if not 0 <= index < size:
-        raise ValueError(f"there is no leaf {index} among {size}")
+        raise ValueError(f"leaf {index} is not one of {size} leaves")
     path, first, end = list[bytes](), 0, size
     while end - first > 1:
         middle = first + _split(end - first)
@@ -66,9 +78,21 @@ def prove_inclusion(index: int, size: int, node: Node) -> list[bytes]:
 
 
 def prove_consistency(old: int, size: int, node: Node) -> list[bytes]:
-    """That the first `old` of `size` leaves are those of the tree of that size; empty for none or all."""
+    """Returns a consistency proof (RFC 6962, section 2.1.2).
+
+    Args:
+        node: Access to the tree.
+        old: The number of leaves of the earlier tree.
+        size: The number of leaves of the later tree.
+
+    Returns:
+        The hashes; empty if the earlier tree has no leaf or all leaves.
+
+    Raises:
+        ValueError: The earlier tree is larger than the later one.
+    """
     if not 0 <= old <= size:
-        raise ValueError(f"a tree of {size} leaves never had {old}")
+        raise ValueError(f"a tree of {old} leaves cannot grow to {size}")
     if old in {0, size}:
         return []
     path, first, end, whole = list[bytes](), 0, size, True
@@ -85,7 +109,7 @@ def prove_consistency(old: int, size: int, node: Node) -> list[bytes]:
 
 
 def includes(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
-    """Whether the proof shows the hash `leaf` at that index under that root (RFC 9162, section 2.1.3.2)."""
+    """Whether the proof shows that the leaf is at that index under that root (RFC 9162, 2.1.3.2)."""
     if not 0 <= index < size or not _are_hashes((leaf, *proof)):
         return False
     place, last, found = index, size - 1, leaf
@@ -132,7 +156,7 @@ def is_consistent(
 
 
 def _over(first: int, end: int, node: Node) -> bytes:
-    """The hash over the leaves from `first` to before `end`, which a proof may ask for."""
+    """Returns the hash over the leaves from `first` to before `end`."""
     whole = list(_whole_trees(first, end))
     return reduce(
         lambda right, left: hash_children(node(*left), right), whole[-2::-1], node(*whole[-1])
@@ -140,7 +164,7 @@ def _over(first: int, end: int, node: Node) -> bytes:
 
 
 def _whole_trees(first: int, end: int) -> Iterator[tuple[int, int]]:
-    """The largest whole trees those leaves make up, from the left: level and number."""
+    """Returns the largest whole trees of those leaves, from the left, as level and number."""
     while first < end:
         level = (end - first).bit_length() - 1
         yield level, first >> level
@@ -148,7 +172,7 @@ def _whole_trees(first: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _split(size: int) -> int:
-    """The largest power of two below `size`."""
+    """Returns the largest power of two below `size`."""
     return 1 << (size - 1).bit_length() - 1
 
 

@@ -1,7 +1,7 @@
-"""Canonical JSON (RFC 8785): one value, one sequence of bytes, so that it can be hashed and proved.
+"""Canonical JSON (RFC 8785): each value has exactly one encoding, so that it can be hashed and proved.
 
-Numbers are IEEE 754 doubles (I-JSON, RFC 7493): an integer beyond 2^53 - 1 is
-refused rather than rounded. NUL is refused because PostgreSQL cannot show it.
+Numbers are IEEE 754 doubles (I-JSON, RFC 7493): an integer beyond 2^53 - 1 is refused rather than
+rounded. NUL is refused because PostgreSQL cannot represent it in text.
 """
 
 import json
@@ -35,15 +35,27 @@ _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def encode(value: Mapping[str, Any]) -> bytes:
-    """The canonical bytes of a JSON object.
+    """Encodes a JSON object.
 
-    Raises InvalidFieldError for what JSON, or PostgreSQL's JSON, cannot hold.
+    Args:
+        value: The object.
+
+    Returns:
+        The canonical bytes.
+
+    Raises:
+        InvalidFieldError: JSON or PostgreSQL cannot represent a value.
+
+    Example:
+        >>> from jobledger.domain.values.canonical import encode
+        >>> encode({"b": 1.0, "a": None})
+        b'{"a":null,"b":1}'
     """
     return encode_any(value) if value else b"{}"
 
 
 def encode_any(value: Any) -> bytes:
-    """The canonical bytes of any JSON value; raises InvalidFieldError likewise."""
+    """Encodes any JSON value; raises InvalidFieldError as `encode` does."""
     try:
         encoded = orjson.dumps(value, option=_OPTIONS)
         if not encoded.isascii() or _DOUBTFUL.search(encoded):
@@ -52,12 +64,12 @@ def encode_any(value: Any) -> bytes:
     except (orjson.JSONEncodeError, rfc8785.CanonicalizationError, RecursionError) as error:
         raise InvalidFieldError("data", _why_not(value, error)) from None
     if b"\\u0000" in encoded and _NUL.search(encoded):
-        raise InvalidFieldError("data", "holds a NUL character")
+        raise InvalidFieldError("data", "has a NUL character, which cannot be stored; remove it")
     return encoded
 
 
 def _why_not(value: Any, error: Exception) -> str:
-    """Why a value cannot be encoded: an integer that is too large is named."""
+    """Returns why a value cannot be encoded; an integer that is too large is named."""
     for path, number in _large_integers(value, "", 100):
         return (
             f"{path or 'it'} is the integer {number}, and JSON numbers are exact up to"
@@ -82,20 +94,21 @@ def _large_integers(value: Any, path: str, depth: int) -> Iterator[tuple[str, st
 
 
 def decode(data: bytes) -> JsonObject:
-    """The JSON object that `data` holds; raises InvalidFieldError where it holds none."""
+    """Decodes a stored JSON object; raises InvalidFieldError if it is not one."""
     return _object(loads, data)
 
 
 def loads_exact(data: bytes | str) -> Any:
-    """JSON, with integers exactly, however large. Raises ValueError."""
+    """Parses JSON with exact integers, however large; raises ValueError."""
     value = orjson.loads(data)
     return json.loads(data) if _may_be_large(data) else value
 
 
 def loads_given(data: bytes | str) -> Any:
-    """JSON as somebody gives it: integers exactly, however large. Raises ValueError.
+    """Parses a user's JSON with exact integers, however large; raises ValueError.
 
-    Halves of surrogate pairs, NaN and infinities come through, for `encode` to refuse or a report to mend.
+    Halves of surrogate pairs, NaN and infinities are accepted here: `encode` refuses them, and
+    reports are mended.
     """
     try:
         return loads_exact(data)
@@ -108,7 +121,7 @@ def loads_given(data: bytes | str) -> Any:
 
 
 def decode_given(data: bytes | str) -> JsonObject:
-    """The JSON object that somebody gives, read so; raises InvalidFieldError where it is none."""
+    """Parses a user's JSON object, as `loads_given` does; raises InvalidFieldError if it is not one."""
     return _object(loads_given, data)
 
 
@@ -123,14 +136,14 @@ def _object(read: Callable[[bytes | str], Any], data: bytes | str) -> JsonObject
 
 
 def _may_be_large(data: bytes | str) -> bool:
-    """Whether it has a run of digits that may be too large for a double."""
+    """Whether the text has a run of digits that may be too large for a double."""
     if isinstance(data, str):
         return _DIGITS.search(data) is not None
     return _DIGITS_BYTES.search(data) is not None
 
 
 def loads(data: bytes | str) -> Any:
-    """JSON as it is stored: an integer that only a double can hold is one. Raises ValueError."""
+    """Parses stored JSON: an integer beyond 2^53 - 1 becomes a double; raises ValueError."""
     encoded = data.encode() if isinstance(data, str) else bytes(data)
     if _LONG.search(encoded):
         return json.loads(encoded, parse_int=_number)

@@ -15,7 +15,7 @@ _QUOTED: Final = {"\n": r"\n", "\r": r"\r", "\t": r"\t", '"': r"\"", "\\": r"\\"
 
 
 class Text(NamedTuple):
-    """What a value says, and whether it begins, and ends, with a wildcard, which is part of `text`."""
+    """The value of a string or word, and whether it begins or ends with a wildcard (part of `text`)."""
 
     text: str
     begins_wild: bool
@@ -23,7 +23,7 @@ class Text(NamedTuple):
 
 
 def unquoted(string: str) -> Text:
-    """What a string in quotes says."""
+    """Returns the value of a quoted string."""
     inner = string[1:-1]
     text = _ESCAPE.sub(_unescaped, inner)
     # Halves of a pair that were written as two escapes.
@@ -33,7 +33,7 @@ def unquoted(string: str) -> Text:
 
 
 def quoted(text: str) -> str:
-    """The text as a string in a filter, which is just that text: in one line, and without wildcards."""
+    """Returns a quoted string that matches exactly this text: on one line, and without wildcards."""
     escaped = _CONTROL.sub(lambda found: _QUOTED.get(found[0]) or f"\\u{ord(found[0]):04x}", text)
     if text.endswith("*"):
         escaped = rf"{escaped[:-1]}\*"
@@ -43,7 +43,7 @@ def quoted(text: str) -> str:
 
 
 def without_strings(text: str) -> str:
-    """The filter with nothing in its strings."""
+    """Returns the filter with the content of its strings removed."""
     return _STRING.sub('""', text)
 
 

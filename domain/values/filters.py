@@ -66,7 +66,7 @@ _WORD_AT_END: Final = re.compile(r"[\w*@/+\-.]*$")
 
 
 class Restriction(NamedTuple):
-    """`field` compared with `value`, as text; `labels.team` is ("labels", "team")."""
+    """A comparison of `field` with `value`, as text; `labels.team` is ("labels", "team")."""
 
     field: tuple[str, ...]
     comparator: str
@@ -76,36 +76,36 @@ class Restriction(NamedTuple):
 
     @property
     def wildcards(self) -> tuple[bool, bool]:
-        """Whether its first, and its last, character is a wildcard; one character is only its first."""
+        """Whether the first and the last character are wildcards; a single `*` counts as the first."""
         begins, ends = self.wild or (self.value.startswith("*"), self.value.endswith("*"))
         return begins, ends and len(self.value) > begins
 
     @property
     def is_presence(self) -> bool:
-        """Whether it asks for any value at all: `labels.team = *`, `labels.team : *`."""
+        """Whether any value matches: `labels.team = *`, `labels.team : *`."""
         return self.value == "*" and self.wildcards[0] and self.comparator in ("=", ":")
 
 
 class Not(NamedTuple):
-    """True where `term` is not."""
+    """True if `term` is false."""
 
     term: Filter
 
 
 class All(NamedTuple):
-    """True where all of `terms` are; of none, always."""
+    """True if all of `terms` are true; without terms always."""
 
     terms: tuple[Filter, ...]
 
 
 class Some(NamedTuple):
-    """True where one of `terms` is."""
+    """True if at least one of `terms` is true."""
 
     terms: tuple[Filter, ...]
 
 
 class Ever(NamedTuple):
-    """True where `term` was true of the job after one of its events."""
+    """True if `term` was true of the job after at least one of its events."""
 
     term: Filter
 
@@ -118,15 +118,34 @@ _WORDS: Final = re.compile(r"[^\s()=<>!]+")
 
 @lru_cache(maxsize=256)
 def parse_filter(text: str) -> Filter:
-    """The filter's tree; an empty one is true of everything. Raises InvalidFieldError."""
+    """Parses a filter (AIP-160); an empty one matches everything.
+
+    Args:
+        text: The filter, such as `state = RUNNING AND labels.team = "a"`.
+
+    Returns:
+        The filter's tree.
+
+    Raises:
+        InvalidFieldError: The filter cannot be parsed; the message says where and why.
+
+    Example:
+        >>> from jobledger.domain.values.filters import parse_filter
+        >>> parse_filter('labels.team = "a"').field
+        ('labels', 'team')
+    """
     if len(text) > MAX_LENGTH:
-        raise InvalidFieldError("filter", f"is longer than {MAX_LENGTH} characters")
+        raise InvalidFieldError("filter", f"has {len(text)} characters; the limit is {MAX_LENGTH}")
     if "\0" in text or (not text.isascii() and _has_surrogate(text)):
-        raise InvalidFieldError("filter", "holds a NUL character, or what is no character at all")
+        raise InvalidFieldError(
+            "filter", "has a NUL character or half a surrogate pair, which no value has"
+        )
     if not text.strip():
         return All(())
     if (depth := _depth(text)) > MAX_DEPTH:
-        raise InvalidFieldError("filter", f"nests {depth} deep, and {MAX_DEPTH} is the most")
+        raise InvalidFieldError(
+            "filter", f"has {depth} nested parentheses; the limit is {MAX_DEPTH}"
+        )
     from lark import UnexpectedInput, UnexpectedToken
 
     try:
@@ -144,7 +163,7 @@ def parse_filter(text: str) -> Filter:
 
 
 def _hint(text: str, error: UnexpectedInput) -> str:
-    """What is often meant by the word that cannot stand there, or by the one before it."""
+    """Returns what was probably meant by the word that cannot be parsed, or by the one before it."""
     column = error.column - 1 if isinstance(error.column, int) and error.column > 0 else len(text)
     words = [word for word in _WORDS.finditer(text) if word.start() <= column]
     for word in (word[0] for word in words[-2:]):
@@ -156,20 +175,20 @@ def _hint(text: str, error: UnexpectedInput) -> str:
     return f'; a value of other characters is put in quotes: "{last[0]}"'
 
 
-class Place(NamedTuple):
-    """A place in a filter's text, and what may stand there."""
+class Completion(NamedTuple):
+    """What may be written at a place in a filter's text."""
 
     begin: int
-    """Where the word begins that is being written there."""
+    """The index at which the word begins that is being written."""
     word: str
     may_follow: frozenset[str]
-    """Of `field`, `comparison`, `value`, `AND`, `OR`, `)`."""
+    """A subset of `field`, `comparison`, `value`, `AND`, `OR`, `)`."""
     field: str = ""
-    """Whose value is being written."""
+    """The field whose value is being written."""
 
 
-def place_at(text: str, caret: int) -> Place:
-    """What may be written at a place; nothing, where what stands before it cannot be read."""
+def completion_at(text: str, caret: int) -> Completion:
+    """Returns what may be written at an index; nothing if the text before it cannot be parsed."""
     before = text[:caret]
     found = _WORD_AT_END.search(before)
     assert found is not None
@@ -181,15 +200,15 @@ def place_at(text: str, caret: int) -> Place:
         tokens = list(parser.exhaust_lexer())
         accepted = set[str](parser.accepts())  # type: ignore[no-untyped-call]
     except UnexpectedInput:
-        return Place(begin, word, frozenset())
+        return Completion(begin, word, frozenset())
     if tokens and tokens[-1].type == "COMPARATOR":
         field = [str(token) for token in _field_before(tokens)]
-        return Place(begin, word, frozenset({"value"}), "".join(field))
+        return Completion(begin, word, frozenset({"value"}), "".join(field))
     symbols = {"_AND": "AND", "_OR": "OR", "RPAR": ")", "COMPARATOR": "comparison"}
     may_follow = {said for symbol, said in symbols.items() if symbol in accepted}
     if "_EVER" in accepted:
         may_follow.add("field")
-    return Place(begin, word, frozenset(may_follow))
+    return Completion(begin, word, frozenset(may_follow))
 
 
 def _field_before(tokens: list[Token]) -> list[Token]:
@@ -204,7 +223,7 @@ def _field_before(tokens: list[Token]) -> list[Token]:
 
 
 def parts_of(tree: Filter) -> Iterator[Filter]:
-    """The tree and all parts of it."""
+    """Yields the tree and all its parts."""
     yield tree
     match tree:
         case All(terms=terms) | Some(terms=terms):
@@ -219,7 +238,7 @@ def _has_surrogate(text: str) -> bool:
 
 
 def _depth(text: str) -> int:
-    """How deep its parentheses nest."""
+    """Returns how deep the parentheses nest."""
     depth = deepest = 0
     for character in without_strings(text):
         depth += (character == "(") - (character == ")")
@@ -232,7 +251,7 @@ def _expected(error: UnexpectedInput) -> Iterable[str]:
 
 
 class _Tree:
-    """Makes the filter's tree: a method for each of the grammar's rules, called while it is parsed."""
+    """Builds the filter's tree: one method for each rule of the grammar."""
 
     def start(self, parts: list[Filter]) -> Filter:
         return parts[0]
@@ -269,7 +288,7 @@ class _Tree:
 
 
 def parse_field(text: str) -> tuple[str, ...]:
-    """The parts of a field such as `labels.team` or `spec."a.b"`."""
+    """Parses a field such as `labels.team` or `spec."a.b"` into its parts."""
     parts = [found[0] for found in _FIELD_PART.finditer(text)]
     if ".".join(parts) != text:
         return tuple(text.split("."))
@@ -282,13 +301,13 @@ _FIELD_PART: Final = re.compile(
 
 
 def _text(token: Token) -> str:
-    """What a word or a quoted string says."""
+    """Returns the value of a word or a quoted string."""
     return unquoted(str(token)).text if token.type == "STRING" else str(token)
 
 
 @cache
 def _parser() -> Lark:
-    """Made when first needed: most programs that record jobs never filter any."""
+    """Makes the parser when it is first needed: most programs never filter."""
     from lark import Lark
 
     making: Any = _Tree()

@@ -1,18 +1,17 @@
-"""Ids of other systems as the ledger's: one reversible encoding, for Slurm, PBS, Kubernetes, Temporal, and any other.
+"""Encodes ids of other systems (Slurm, PBS, Kubernetes, Temporal, …) as ids of jobs, reversibly.
 
-A job's id in the ledger is of letters, digits, `_`, `.` and `-`, with a letter or digit first, and
-2,048 characters at most. An id that is so already stays as it is. Otherwise:
+A job's id has letters, digits, `_`, `.` and `-`, a letter or digit first, and 2,048 characters at
+most. An id of that form stays as it is. Otherwise:
 
 - each other character becomes `_x`, its code point in hex (capitals), and `_`: `[` is `_x5B_`
-- `_` becomes `_x5F_` where it would begin such a sequence
+- `_` becomes `_x5F_` if it would begin such a sequence
 - an id that does not begin with a letter or digit gets `x_x_` before it
 
-`123456_[9201-10000%500]` becomes `123456__x5B_9201-10000_x25_500_x5D_`. The code point may be any,
-also that of a byte that is not UTF-8, as Python has it.
+`123456_[9201-10000%500]` becomes `123456__x5B_9201-10000_x25_500_x5D_`. Any code point is accepted,
+also that of a byte that is not UTF-8, as Python represents it.
 
-What would be longer than 2,048 characters keeps its beginning, and ends in `_sha256_` and the
-SHA-256 of the whole: it is the one form that cannot be reversed, and the job's display name has
-the original.
+An id that would be longer than 2,048 characters keeps its beginning, and ends in `_sha256_` and the
+SHA-256 of the whole. Only this form cannot be reversed; the job's display name has the original.
 """
 
 from __future__ import annotations
@@ -32,7 +31,24 @@ _EMPTY: Final = "x_x_"
 
 
 def job_id(original: str) -> str:
-    """The ledger's id for any id of another system; raises InvalidFieldError for an empty one."""
+    """Encodes any id of another system as a job's id.
+
+    Args:
+        original: The other system's id.
+
+    Returns:
+        The job's id.
+
+    Raises:
+        InvalidFieldError: The id is empty.
+
+    Example:
+        >>> from jobledger.names import job_id, original_id
+        >>> job_id("array[7]")
+        'array_x5B_7_x5D_'
+        >>> original_id("array_x5B_7_x5D_")
+        'array[7]'
+    """
     if not isinstance(original, str) or not original:
         raise InvalidFieldError(
             "id", f"{original!r} is not an id: it must be a text, and not empty"
@@ -44,14 +60,14 @@ def job_id(original: str) -> str:
 
 
 def original_id(id_: str) -> str:
-    """The id that `job_id` made this one of; an id that it did not make is its own."""
+    """Decodes a job's id; an id that `job_id` did not encode is returned as it is."""
     return _ESCAPE.sub(lambda found: _character(found[1]), id_.removeprefix(_EMPTY))
 
 
 def display_name(original: str) -> Mapping[str, Any]:
-    """What a job's spec says so that the original id is shown: nothing, where it is the ledger's id.
+    """Returns the part of a job's spec that holds the original id; empty if the job's id is the same.
 
-    Characters that cannot be stored (NUL, halves of surrogate pairs) are written as escapes.
+    Characters that cannot be stored (NUL, halves of surrogate pairs) are escaped.
     """
     if job_id(original) == original:
         return {}

@@ -41,7 +41,17 @@ GOOGLE_VALUES: Final = "a value is lowercase letters, digits, _ and -, 64 at mos
 
 
 def parse_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """The labels, if the ledger takes them: 64 at most; raises InvalidFieldError otherwise."""
+    """Validates labels.
+
+    Args:
+        labels: At most 64 labels.
+
+    Returns:
+        The labels.
+
+    Raises:
+        InvalidFieldError: A key or value is not valid, or there are more than 64.
+    """
     _check_count(labels)
     for key, value in labels.items():
         if not is_key(key):
@@ -52,7 +62,17 @@ def parse_labels(labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def parse_pair(text: str) -> tuple[str, str]:
-    """The key and the value of a label written `K=V`; raises InvalidFieldError without a `=`."""
+    """Parses a label written as `K=V`.
+
+    Args:
+        text: The label.
+
+    Returns:
+        The key and the value.
+
+    Raises:
+        InvalidFieldError: The text has no `=`.
+    """
     key, equals, value = text.partition("=")
     if not equals:
         raise InvalidFieldError("label", f"{text!r} is not K=V, such as team=vision")
@@ -60,7 +80,17 @@ def parse_pair(text: str) -> tuple[str, str]:
 
 
 def parse_google_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """The labels, if Vertex AI takes them; raises InvalidFieldError otherwise."""
+    """Validates labels by Vertex AI's rules.
+
+    Args:
+        labels: At most 64 labels.
+
+    Returns:
+        The labels.
+
+    Raises:
+        InvalidFieldError: A key or value is not valid, or there are more than 64.
+    """
     _check_count(labels)
     for key, value in labels.items():
         if not _is_google_key(key):
@@ -72,7 +102,7 @@ def parse_google_labels(labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_key(key: object) -> bool:
-    """Whether a label may be called so."""
+    """Whether the text is a valid key of a label."""
     if not isinstance(key, str):
         return False
     prefix, slash, name = key.rpartition("/")
@@ -84,12 +114,12 @@ def is_key(key: object) -> bool:
 
 
 def is_value(value: object) -> bool:
-    """Whether a label may say so."""
+    """Whether the text is a valid value of a label."""
     return isinstance(value, str) and (_is_google_text(value) or bool(_NAME.fullmatch(value)))
 
 
 def nearest(key: str, value: str) -> tuple[str, str]:
-    """The label itself if it is one, else the nearest that is: other characters become `_`."""
+    """Returns the nearest valid label: each invalid character becomes `_`."""
     if not is_key(key):
         key = _letters(key.lower(), "_-.")
         key = key if key[:1].isalpha() else f"k_{key}"
@@ -102,9 +132,10 @@ def nearest(key: str, value: str) -> tuple[str, str]:
 
 
 def google_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """The labels as Google's APIs show them: `app.kubernetes.io/name` as `app_kubernetes_io_name`.
+    """Returns the labels in the form of Google's APIs: `app.kubernetes.io/name` is
+    `app_kubernetes_io_name`.
 
-    Of two that come to have the same key, the one that has it by itself is shown, else the first.
+    If two labels get the same key, the one that has the key unchanged is used, else the first.
     """
     mapped = {key: value for key, value in labels.items() if _is_google_key(key)}
     for key in sorted(labels.keys() - mapped.keys()):
@@ -113,7 +144,7 @@ def google_labels(labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def google_key(key: str) -> str:
-    """A key as Google's APIs show it."""
+    """Returns a key in the form of Google's APIs."""
     if _is_google_key(key):
         return key
     first = "k_" if key[:1].isdigit() else ""
@@ -121,12 +152,14 @@ def google_key(key: str) -> str:
 
 
 def google_value(value: str) -> str:
-    """A value as Google's APIs show it."""
+    """Returns a value in the form of Google's APIs."""
     return value if _is_google_text(value) else value.replace(".", "_").lower()
 
 
 def from_google(given: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
-    """Labels set over a Google API on a job with those labels: what only came back as it was shown stays."""
+    """Merges labels set through a Google API into a job's labels: a label that came back unchanged
+    stays.
+    """
     shown = google_labels(labels)
     kept = {google_key(key): (key, value) for key, value in sorted(labels.items(), reverse=True)}
     kept |= {key: (key, value) for key, value in labels.items() if _is_google_key(key)}
@@ -141,7 +174,7 @@ _KEY_MAP: Final = str.maketrans("./", "__")
 def _check_count(labels: Mapping[str, str]) -> None:
     if len(labels) > MAX_LABELS:
         raise InvalidFieldError(
-            "labels", f"{len(labels)} of them, and a job has {MAX_LABELS} at most"
+            "labels", f"there are {len(labels)} labels; the limit is {MAX_LABELS}"
         )
 
 
@@ -159,5 +192,5 @@ def _has_label_letters(text: str) -> bool:
 
 
 def _letters(text: str, others: str) -> str:
-    """The text with `_` for what is neither a letter, a digit, nor one of the others."""
+    """Returns the text with `_` for each character that is not a letter, a digit, or one of `others`."""
     return "".join(c if c.isalnum() or c in others else "_" for c in text)

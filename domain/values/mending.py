@@ -1,16 +1,16 @@
-"""Any value as JSON that can be stored: what JSON, UTF-8 or PostgreSQL cannot hold is replaced, and marked.
+"""Turns any value into JSON that can be stored; each replaced part gets a mark.
 
 A mark is an object in the list `@mended` of the event's data. Its `path` says where, and one of
 these what was done:
 
-    replaced    so many characters that cannot be stored (NUL, halves of surrogate pairs)
-    asText      the value stands there as its text; this says what it was (`integer`, `bytes`)
-    wrapped     the value is no object, and stands in one as its `value`
+    replaced    the number of replaced characters (NUL, halves of surrogate pairs)
+    asText      the value became its text; this is its former type (`integer`, `bytes`)
+    wrapped     the value was not an object, and became the `value` of one
     truncated   the value was shortened: length (or members) and SHA-256 of the whole
-    given       the value was not accepted there; this is the value
-    more        so many further marks were left out
+    given       the value was not valid there; this is the value
+    more        the number of marks that were left out
 
-`given` stands beside `replaced`, too, where the text is short: as JSON in ASCII.
+A short text with `replaced` characters also has `given`: the text as JSON in ASCII.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _PERSONAL_KEY: Final = re.compile(r"""(?<!\\)["']@personal["']\s*:""")
 
 
 class Mender:
-    """Makes values storable, and gathers the marks of what it changed."""
+    """Makes values storable, and collects the marks of its changes."""
 
     def __init__(self) -> None:
         self.marks: list[JsonObject] = []
@@ -48,14 +48,16 @@ class Mender:
         self._private = False
 
     def mark(self, path: str, **done: Any) -> None:
-        """Notes what was done there; of personal parts nothing that tells their values."""
+        """Adds a mark; a mark of a personal value does not reveal it."""
         path = _stored(path)
         if self._private:
             done = {key: value for key, value in done.items() if key in {"replaced", "asText"}}
         self.marks.append({"path": path[:MAX_GIVEN], **done})
 
     def value(self, value: Any, path: str = "") -> Any:
-        """The value as JSON. Raises InvalidFieldError for personal parts where they cannot be kept apart."""
+        """Returns the value as JSON; raises InvalidFieldError for a personal value that cannot be
+        encrypted.
+        """
         match value:
             case None | bool():
                 return value
@@ -70,7 +72,7 @@ class Mender:
         return self.as_text(value, path)
 
     def as_text(self, value: Any, path: str) -> str:
-        """The text of a value that cannot stand there as it is."""
+        """Returns the text of a value that is not valid as it is."""
         text = _text_of(value)
         if not isinstance(value, str):
             _check_not_personal(text, path)
@@ -78,7 +80,7 @@ class Mender:
         return self._text(text, path)
 
     def mark_given(self, path: str, given: Any) -> None:
-        """Notes JSON that was not accepted there."""
+        """Adds a mark with JSON that was not valid there."""
         _check_not_personal(json.dumps(given), path)
         self.mark(path, given=given)
 
@@ -130,32 +132,41 @@ class Mender:
 
 
 def as_object(value: Any, path: str) -> JsonObject:
-    """The value, in an object if it is none; null is an empty one."""
+    """Returns the value, in an object if it is not one; null becomes an empty object."""
     if isinstance(value, dict):
         return value
     return {} if value is None else {"value": value, MARKS: [{"path": path, "wrapped": True}]}
 
 
 def _check_not_personal(text: str, path: str) -> None:
-    """Raises InvalidFieldError for the text of a value with personal parts: it would be stored as it is."""
+    """Checks that text has no personal values, which would be stored unencrypted.
+
+    Args:
+        text: The text of a value.
+        path: The path of the value in the event's data.
+
+    Raises:
+        InvalidFieldError: The text has personal values.
+    """
     if _PERSONAL_KEY.search(text):
         raise InvalidFieldError(
-            path or "data", f"{PERSONAL} cannot stand there: it would be stored unencrypted"
+            path or "data",
+            f"{PERSONAL} is not allowed here, where it would be stored unencrypted; make it the value of a field of the data",
         )
 
 
 def whole(text: str) -> JsonObject:
-    """What is told of a text that is not kept whole: its length in characters, and the SHA-256 of its UTF-8."""
+    """Describes a shortened text: its length in characters, and the SHA-256 of its UTF-8."""
     return {"length": len(text), "sha256": sha256(text)}
 
 
 def sha256(text: str) -> str:
-    """In hex, of the text in UTF-8."""
+    """Returns the SHA-256, in hex, of the text in UTF-8."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _stored(text: str) -> str:
-    """The text with other characters for what cannot be stored."""
+    """Returns the text with replacements for the characters that cannot be stored."""
     if not _UNSTORABLE.search(text):
         return text
     # Two halves that stand beside each other are a character after all.
@@ -175,7 +186,7 @@ def _kind(value: Any) -> str:
 
 
 def _text_of(value: Any) -> str:
-    """JSON of what is JSON, else what Python calls it; never an error."""
+    """Returns JSON, or Python's text of a value that is not JSON; never raises."""
     try:
         match value:
             case bytes() | bytearray():

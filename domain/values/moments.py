@@ -1,4 +1,4 @@
-"""Moments of a ledger: a version, a position, or a time on one of its two clocks; read from text."""
+"""Moments of a ledger: a version, a position, or a time on one of two clocks, and their text forms."""
 
 import re
 from datetime import UTC, datetime, time, timedelta
@@ -9,28 +9,32 @@ from jobledger.domain.errors import InvalidFieldError
 
 
 class Clock(StrEnum):
-    """`recorded`: as we knew it then. `occurred`: as it happened, as far as we know now."""
+    """The two clocks of a bitemporal ledger.
+
+    `OCCURRED` is valid time: as it happened, as far as is known now. `RECORDED` is transaction
+    time: as the ledger knew it then.
+    """
 
     RECORDED = "recorded"
     OCCURRED = "occurred"
 
 
 class AtVersion(NamedTuple):
-    """After a job's event of that version."""
+    """The moment after a job's event of that version."""
 
     version: int
 
 
 class AtPosition(NamedTuple):
-    """After the ledger's event at that position; 0 is before the first."""
+    """The moment after the event at that position; 0 is before the first event."""
 
     position: int
 
 
 class AtTime(NamedTuple):
-    """At that time (UTC) on a clock.
+    """A time (UTC) on a clock.
 
-    On the occurred clock `known` is the position up to which reports count; None: all there are.
+    In valid time, `known` is the position up to which events count; None counts all events.
     """
 
     time: datetime
@@ -42,9 +46,20 @@ AsOf = AtVersion | AtPosition | AtTime
 
 
 class Moment(NamedTuple):
-    """What an answer holds for; asked again as of it, the answer is the same.
+    """A pinned moment: the same question as of it always has the same answer.
 
-    Events up to `position` count, and on the occurred clock those that had occurred by `time` (UTC).
+    Attributes:
+        position: Events up to this position count.
+        time: In valid time: events that had occurred by this time (UTC) count. In transaction time:
+            when the event at `position` was recorded, or the time asked for.
+        clock: The clock.
+        pruned_before: Jobs that ended before this time (UTC) were pruned, and are in no answer;
+            None if no job was pruned.
+
+    Example:
+        >>> moment = ledger.moment()
+        >>> ledger.moment(moment) == moment
+        True
     """
 
     position: int
@@ -56,13 +71,13 @@ class Moment(NamedTuple):
 
     @property
     def pruned_past(self) -> datetime | None:
-        """The same, where it concerns the moment: jobs may be missing that were not over then."""
+        """The time of `pruned_before` if jobs may be missing as of this moment; else None."""
         is_past = self.pruned_before is not None and self.time < self.pruned_before
         return self.pruned_before if is_past else None
 
     @property
     def as_of(self) -> AsOf:
-        """Just this moment, to ask again."""
+        """The value that gives exactly this moment when it is passed as `as_of`."""
         if self.clock is Clock.OCCURRED:
             return AtTime(self.time, self.clock, self.position)
         return AtPosition(self.position)
@@ -88,12 +103,28 @@ WANTED: Final = "vN, @POSITION, an ISO 8601 time, '2h ago', or 'yesterday 14:00'
 
 
 def parse_as_of(text: str, clock: Clock | str | None, now: datetime) -> AsOf:
-    """A moment as people write it; raises InvalidFieldError.
+    """Parses a moment.
 
-    `v7`, `@4711`, `2026-11-22T10:00:00Z` (UTC, where it names no zone), `2h ago`,
-    `yesterday 14:00`, or `TIME@POSITION`: as it happened up to that time, as far as that was known
-    at that position. Times are on the occurred clock unless `clock` says otherwise, and cut to
-    microseconds.
+    The forms are `v7`, `@4711`, `2026-11-22T10:00:00Z` (UTC if there is no zone), `2h ago`,
+    `yesterday 14:00`, and `TIME@POSITION`: valid time, as far as was known at the position. Times
+    are cut to microseconds.
+
+    Args:
+        text: The moment.
+        clock: The clock of a time; None is valid time.
+        now: The present time (UTC).
+
+    Returns:
+        The moment.
+
+    Raises:
+        InvalidFieldError: The text is not a moment.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> from jobledger.domain.values.moments import parse_as_of
+        >>> parse_as_of("v7", None, datetime.now(UTC))
+        AtVersion(version=7)
     """
     said, wanted = text.strip(), parse_clock(clock)
     if re.fullmatch(r"v\d{1,9}", said):
@@ -102,17 +133,32 @@ def parse_as_of(text: str, clock: Clock | str | None, now: datetime) -> AsOf:
         return AtPosition(int(said[1:]))
     time_said, at, known = said.partition("@")
     if at and not re.fullmatch(r"\d{1,18}", known):
-        raise InvalidFieldError("as_of", f"{text!r} is none of {WANTED}")
+        raise InvalidFieldError("as_of", f"{text!r} is not a moment; write {WANTED}")
     if at and wanted is Clock.RECORDED:
-        raise InvalidFieldError("as_of", "a position is a moment of the recorded clock by itself")
+        raise InvalidFieldError(
+            "as_of",
+            f"{text!r} has a position and a time, which is valid time; it cannot be read on the clock recorded",
+        )
     return AtTime(_time(time_said, now), wanted or Clock.OCCURRED, int(known) if at else None)
 
 
 def parse_clock(clock: Clock | str | None) -> Clock | None:
-    """Raises InvalidFieldError for what is neither clock."""
+    """Parses the name of a clock.
+
+    Args:
+        clock: "recorded", "occurred", or None.
+
+    Returns:
+        The clock; None for None.
+
+    Raises:
+        InvalidFieldError: There is no such clock.
+    """
     if clock is None or clock in list(Clock):
         return None if clock is None else Clock(clock)
-    raise InvalidFieldError("clock", f"{clock!r} is neither recorded nor occurred")
+    raise InvalidFieldError(
+        "clock", f"{clock!r} is not a clock; the clocks are recorded and occurred"
+    )
 
 
 def _time(text: str, now: datetime) -> datetime:
@@ -130,7 +176,9 @@ def _time(text: str, now: datetime) -> datetime:
             parsed = datetime.fromisoformat(_SPACE_BEFORE_ZONE.sub("", said.upper()))
             return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise InvalidFieldError("as_of", f"{text!r} is no time: {error}") from None
+        raise InvalidFieldError(
+            "as_of", f"{text!r} is not a time: {error}; write {WANTED}"
+        ) from None
     if re.fullmatch(r"\d{1,4}[/.]\d{1,2}[/.]\d{1,4}.*|\d{1,2}:\d\d.*", said):
         raise InvalidFieldError("as_of", f"{text!r} is ambiguous; write {WANTED}")
-    raise InvalidFieldError("as_of", f"{text!r} is none of {WANTED}")
+    raise InvalidFieldError("as_of", f"{text!r} is not a moment; write {WANTED}")

@@ -1,4 +1,4 @@
-"""Names, labels, times and identifiers: checked once, at the border, and believed afterwards.
+"""Names, times and identifiers: validated once, where they enter, and trusted afterwards.
 
 A job's name is its resource name (AIP-122): `projects/p/jobs/train_1`,
 `projects/p/locations/l/customJobs/42`, `projects/p/evaluationJobs/7`.
@@ -33,14 +33,24 @@ CLOCK_SKEW: Final = timedelta(days=1)
 
 @lru_cache(maxsize=65_536)
 def parse_name(name: str) -> str:
-    """`name` itself, if it is a job's resource name; raises InvalidFieldError otherwise."""
+    """Validates a job's resource name (AIP-122).
+
+    Args:
+        name: The name.
+
+    Returns:
+        The name.
+
+    Raises:
+        InvalidFieldError: It is not a job's resource name; the message says what is wrong.
+    """
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise InvalidFieldError("name", f"{shown(name)} {_why_not_a_name(name)}")
     return name
 
 
 def _why_not_a_name(name: object) -> str:
-    """What is wrong with a name, and what would be right."""
+    """Returns what is wrong with a name, and what would be right."""
     parent = _PARENT.match(name) if isinstance(name, str) else None
     if parent is None or not isinstance(name, str) or not name[parent.end() :]:
         return "is not of the form projects/PROJECT/jobs/ID (AIP-122)"
@@ -53,36 +63,64 @@ def _why_not_a_name(name: object) -> str:
 
 
 def job_name(project: str, original: str, collection: str = "jobs") -> str:
-    """The name of a job that another system calls `original`; raises InvalidFieldError."""
+    """Makes the name of a job that another system calls `original`; raises InvalidFieldError."""
     return parse_name(f"projects/{project}/{collection}/{job_id(original)}")
 
 
 def project_of(name: str) -> str:
-    """`p`, of `projects/p/jobs/train_1`."""
+    """Returns the project's id: `p` in `projects/p/jobs/train_1`."""
     return name.split("/", 2)[1]
 
 
 def kind_of(name: str) -> str:
-    """The collection a job is in: `jobs`, of `projects/p/jobs/train_1`."""
+    """Returns the job's collection: `jobs` in `projects/p/jobs/train_1`."""
     return name.rsplit("/", 2)[1]
 
 
 def parse_time(time: datetime, now: datetime, field: str = "occurred_time") -> datetime:
-    """The time in UTC; raises InvalidFieldError if it has no zone or cannot be right.
+    """Validates a time that somebody reports.
 
-    Clocks differ, so a time may be up to a day ahead of `now`; none is before 1970.
+    Clocks differ, so a time may be up to a day ahead of `now`.
+
+    Args:
+        time: A time with a time zone, from 1970.
+        now: The present time (UTC).
+        field: The field's name, for errors.
+
+    Returns:
+        The time in UTC.
+
+    Raises:
+        InvalidFieldError: The time has no time zone, is before 1970, or more than a day ahead.
     """
     if not isinstance(time, datetime) or time.utcoffset() is None:
-        raise InvalidFieldError(field, f"{time!s} has no time zone")
+        raise InvalidFieldError(
+            field, f"{time!s} has no time zone; give one, such as datetime.now(UTC)"
+        )
     if time < EARLIEST:
-        raise InvalidFieldError(field, f"{time.isoformat()} is before 1970")
+        raise InvalidFieldError(
+            field, f"{time.isoformat()} is before 1970-01-01, the earliest time"
+        )
     if time > now + CLOCK_SKEW:
-        raise InvalidFieldError(field, f"{time.isoformat()} is more than a day ahead")
+        raise InvalidFieldError(
+            field, f"{time.isoformat()} is more than a day ahead of now, {now.isoformat()}"
+        )
     return time if time.tzinfo is UTC else time.astimezone(UTC)
 
 
 def parse_text(field: str, text: str | None) -> str | None:
-    """A short line of text (an actor, a request id): 1 to 256 printable characters."""
+    """Validates a short text such as an actor or a request id.
+
+    Args:
+        field: The field's name, for errors.
+        text: The text, or None.
+
+    Returns:
+        The text.
+
+    Raises:
+        InvalidFieldError: The text is not 1 to 256 printable characters.
+    """
     if text is None:
         return None
     if not isinstance(text, str) or not 0 < len(text) <= MAX_TEXT or not text.isprintable():
@@ -91,7 +129,20 @@ def parse_text(field: str, text: str | None) -> str | None:
 
 
 def parse_trace_parent(text: str | None) -> str | None:
-    """A W3C Trace Context `traceparent`; raises InvalidFieldError otherwise."""
+    """Validates a W3C Trace Context `traceparent`.
+
+    Args:
+        text: The value, or None.
+
+    Returns:
+        The value.
+
+    Raises:
+        InvalidFieldError: The value is not a traceparent.
+    """
     if text is None or (isinstance(text, str) and _TRACE_PARENT.fullmatch(text)):
         return text
-    raise InvalidFieldError("trace_parent", f"{shown(text)} is not a W3C traceparent")
+    raise InvalidFieldError(
+        "trace_parent",
+        f"{shown(text)} is not a W3C traceparent, such as 00-{'0' * 31}1-{'0' * 15}1-01",
+    )

@@ -1,18 +1,18 @@
-"""What somebody probably meant by a name that is not known, for error messages."""
+"""Suggestions for unknown names, for error messages."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like `name`, or None if none is alike; case does not matter."""
+    """Returns the most similar known name, or None if none is similar; case does not matter."""
     names = {each.lower(): each for each in known}
     near = get_close_matches(name.lower(), names, n=1, cutoff=0.7)
     return names[near[0]] if near else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: the nearest known name, or all of them; empty if none is known."""
+    """Returns the end of an error message: the most similar known name, or else all known names."""
     names = list(known)
     if near := nearest(name, names):
         return f"; did you mean {near}?"

@@ -1,20 +1,21 @@
-"""Schedules of recurring jobs: when the next run is due. All times are UTC; no clock is read here.
+"""Schedules of recurring jobs: when the next run is due (UTC). No clock is read here.
 
 An EvaluationJob's `schedule` is a crontab (`30 9 * * MON`, `@daily`) or App Engine's cron text:
 
-    every 50 hours                      so long after the moment asked about, whenever that was
-    every 2 hours from 22:00 to 04:00   on a grid from the first time, up to the second or at it
+    every 50 hours                      that long after the last run
+    every 2 hours from 22:00 to 04:00   on a grid from the first time up to the second, inclusive
     every 2 hours synchronized          the same as `from 00:00 to 23:59`
-    every day [09:00]                   at 00:00 where no time of day is said
+    every day [09:00]                   at 00:00 without a time of day
     every mon,wed [of march] [09:00]
     1st,third monday [of sep,oct] [04:00]
     1,15 of month [10:00]               or `1st,15th day of month`
     1 of jan,july [00:00]
 
-Sources: https://cloud.google.com/appengine/docs/standard/scheduling-jobs-with-cron-yaml, and for what
-it leaves open the parser of the App Engine SDK (google.appengine.cron). Read besides: `every hour`,
-`every minute`, `every N days`, a missing time of day, and `synchronized` of what does not divide the
-day, which Google refuses: its grid starts anew at 00:00. Not read: `quarter`, which only the SDK knows.
+Sources: https://cloud.google.com/appengine/docs/standard/scheduling-jobs-with-cron-yaml and, for
+the questions that it leaves open, the parser of the App Engine SDK (google.appengine.cron). Also
+accepted: `every hour`, `every minute`, `every N days`, a missing time of day, and `synchronized`
+with a step that does not divide the day, which Google refuses: its grid starts again at 00:00. Not
+accepted: `quarter`, which only the SDK knows.
 """
 
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ EXPECTED: Final = {
 
 
 class _Crontab(NamedTuple):
-    """Five fields, as cronsim reads them."""
+    """Five fields, parsed by cronsim."""
 
     fields: str
 
@@ -117,7 +118,7 @@ class _Crontab(NamedTuple):
 
 
 class _Interval(NamedTuple):
-    """Every `step`: after the moment asked about, or on a grid in the window of each day."""
+    """Every `step`: after the given time, or on a grid in a window of each day."""
 
     step: timedelta
     window: tuple[timedelta, timedelta] | None
@@ -136,23 +137,30 @@ class _Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When runs are due. Made by `parse_schedule`; always of a schedule that comes round."""
+    """The times at which runs are due, made by `parse_schedule`; there is always a next one."""
 
     text: str
     """As it was written."""
     _rule: _Crontab | _Interval
 
     def next_after(self, moment: datetime) -> datetime | None:
-        """The first time (UTC) strictly after `moment` (which has a zone); None beyond year 9999."""
+        """Returns the first time (UTC) after `moment` (with a time zone); None beyond the year 9999."""
         try:
             return self._rule.next_after(moment.astimezone(UTC))
         except OverflowError:
             return None
 
     def interval(self, since: datetime) -> timedelta:
-        """From the first time after `since` to the second; others may be further or less apart.
+        """Returns the time between the first and the second run after `since`; others may differ.
 
-        Raises OverflowError where one of them is beyond year 9999.
+        Args:
+            since: A time with a time zone.
+
+        Returns:
+            The time between the two runs.
+
+        Raises:
+            OverflowError: One of them is beyond the year 9999.
         """
         first = self.next_after(since)
         second = self.next_after(first) if first else None
@@ -162,13 +170,13 @@ class Schedule:
 
 
 def due_daily(schedule: Schedule, last: datetime) -> datetime:
-    """The next run after one at, or a job made at, `last`, as Google runs evaluation jobs (UTC).
+    """Returns the next run (UTC) by Google's rules for evaluation jobs.
 
     Only the schedule's interval counts: at least a day, rounded to whole days (50 hours are 2 days;
     half a day rounds up, so 36 hours are 2), and always at 10:00 UTC. The run of an interval of n
     days is the first 10:00 that is more than n - 1 days after `last`: n days after a run at 10:00;
-    a daily job made at 09:00 runs at 10:00 of the same day, one of 2 days on the day after.
-    Raises OverflowError as `Schedule.interval` does.
+    a daily job created at 09:00 runs at 10:00 of the same day, one of 2 days on the next day.
+    `last` is the last run, or the job's creation. Raises OverflowError as `Schedule.interval` does.
     """
     days = max(1, (schedule.interval(last) + DAY / 2) // DAY)
     earliest = last.astimezone(UTC) + (days - 1) * DAY
@@ -177,15 +185,25 @@ def due_daily(schedule: Schedule, last: datetime) -> datetime:
 
 
 def due_exactly(schedule: Schedule, last: datetime) -> datetime | None:
-    """The next run after one at, or a job made at, `last`, just as the schedule says (UTC)."""
+    """Returns the next run (UTC) after `last`, exactly by the schedule."""
     return schedule.next_after(last)
 
 
 @lru_cache(maxsize=256)
 def parse_schedule(text: str) -> Schedule:
-    """The schedule that a crontab or App Engine's cron text says; raises InvalidFieldError."""
+    """Parses a crontab or App Engine's cron text.
+
+    Args:
+        text: The schedule.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        InvalidFieldError: The text is not a schedule, or is never due.
+    """
     if len(text) > MAX_LENGTH:
-        raise _refused(text, f"is longer than {MAX_LENGTH} characters")
+        raise _refused(text, f"has {len(text)} characters; the limit is {MAX_LENGTH}")
     said = text.strip().lower()
     if not said.isascii() or not said or "\0" in said:
         raise _refused(text, f"is neither {WANTED}")
@@ -193,25 +211,27 @@ def parse_schedule(text: str) -> Schedule:
     if isinstance(rule, _Interval):
         if rule.step > (DAY if rule.window else MAX_STEP):
             most = "a day, on a grid of each day" if rule.window else f"{MAX_STEP.days} days"
-            raise _refused(text, f"waits too long: the most is {most}")
+            raise _refused(text, f"is too long an interval; the limit is {most}")
         return Schedule(text, rule)
     try:
         fires = rule.next_after(datetime(2000, 1, 1, tzinfo=UTC)) is not None
     except CronSimError as error:
-        raise _refused(text, f"never comes round: {str(error).lower()}") from None
+        raise _refused(text, f"is never due: {str(error).lower()}") from None
     if not fires:
-        raise _refused(text, "never comes round: there is no such day")
+        raise _refused(text, "is never due: there is no such day")
     return Schedule(text, rule)
 
 
 def _crontab(said: str) -> str | None:
-    """The five fields of a crontab; None of what is none. App Engine's dates start with digits, too."""
+    """Returns the five fields of a crontab; None if it is not one. App Engine's dates start with
+    digits too.
+    """
     words = said.split()
     if said.startswith("@"):
         return _NICKNAMES.get(said)
     if set(words[0]) <= set("0123456789*/,-") and "of" not in words:
         if len(words) != 5:
-            raise _refused(said, f"has {len(words)} fields, and a crontab has 5")
+            raise _refused(said, f"has {len(words)} fields; a crontab has 5")
         return " ".join(words)
     return None
 
@@ -237,7 +257,7 @@ def _refused(text: str, why: str) -> InvalidFieldError:
 
 
 class _Rules(Transformer[Token, Any]):
-    """Makes the rule of the grammar's tree; days become a crontab's fields, which say the same."""
+    """Makes the rule of a cron text; a rule of days becomes the equivalent crontab."""
 
     def interval(self, parts: list[Any]) -> _Interval:
         *number, unit, window = parts
@@ -286,5 +306,5 @@ def _since_midnight(said: str) -> timedelta:
 
 @cache
 def _parser() -> Lark:
-    """Made when first needed: most programs that record jobs never schedule any."""
+    """Makes the parser when it is first needed: most programs have no schedule."""
     return Lark(_GRAMMAR, parser="lalr", maybe_placeholders=True)

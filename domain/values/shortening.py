@@ -1,7 +1,7 @@
-"""JSON that is too large to be stored, shortened to a number of bytes: what is small stays whole.
+"""Shortens JSON that is too large to be stored to a number of bytes; small parts stay whole.
 
-Of a text the beginning and the end are kept, for the last line of a traceback says most. Each
-thing that is shortened gets a mark with the length and the SHA-256 of the whole (see mending.py).
+Of a text the beginning and the end are kept, because the last line of a traceback says most. Each
+shortened part gets a mark with the length and the SHA-256 of the whole (see mending.py).
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ MAX_KEY: Final = 512
 
 
 class Shortener:
-    """Shortens values and marks what it shortened."""
+    """Shortens values, and marks what it shortened."""
 
     def __init__(self, mender: Mender) -> None:
         self._mender = mender
 
     def fit(self, value: Any, room: int, path: str = "") -> Any:
-        """The value in at most so many bytes of canonical JSON, as far as that is possible."""
+        """Returns the value in at most that many bytes of canonical JSON, as far as possible."""
         if size(value) <= room:
             return value
         match value:
@@ -44,7 +44,7 @@ class Shortener:
         return value
 
     def _personal(self, inner: Any, room: int, path: str) -> JsonObject:
-        """What is encrypted already cannot be shortened; of the rest no digest is told."""
+        """Keeps encrypted values whole; the digest of the other parts is left out."""
         match inner:
             case {"subject": subject, "value": value}:
                 shortener = Shortener(Mender())
@@ -81,12 +81,12 @@ class Shortener:
 
 
 def size(value: Any) -> int:
-    """Bytes of canonical JSON."""
+    """Returns the number of bytes of canonical JSON."""
     return len(orjson.dumps(value) if isinstance(value, str) else canonical.encode_any(value))
 
 
 def _shares(sizes: list[int], overheads: list[int], room: int) -> tuple[int, int]:
-    """How many members are kept, from the first on, and how many bytes each of those may have at most."""
+    """Returns how many members are kept, from the first, and how many bytes each may have."""
     kept = len(sizes)
     while kept:
         left = room - 2 - sum(overheads[:kept])
@@ -98,7 +98,7 @@ def _shares(sizes: list[int], overheads: list[int], room: int) -> tuple[int, int
 
 
 def _level(sizes: list[int], room: int) -> int:
-    """The size at which all that are larger must be cut for the sum to fit (sizes ascending)."""
+    """Returns the size to which larger parts are cut so that the sum fits (sizes ascending)."""
     for n, each in enumerate(sizes):
         share = room // (len(sizes) - n)
         if each > share:
@@ -108,7 +108,7 @@ def _level(sizes: list[int], room: int) -> int:
 
 
 def _cut(text: str, room: int) -> str:
-    """As many characters of the beginning and the end as fit."""
+    """Returns as many characters of the beginning and the end as fit."""
     return _most(lambda n: text[: n - n // 2] + GAP + text[len(text) - n // 2 :], len(text), room)
 
 

@@ -1,4 +1,4 @@
-"""Times in text, as RFC 3339 has them: with a zone, and cut to microseconds where they have more digits."""
+"""Times in text, as in RFC 3339: with a zone, and cut to microseconds if they have more digits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _INSTANT: Final = re.compile(INSTANT, re.ASCII)
 
 
 def read_instant(text: str) -> datetime | None:
-    """The time in UTC, cut to microseconds; None for what is no time of RFC 3339."""
+    """Returns the time in UTC, cut to microseconds; None if the text is not a time of RFC 3339."""
     if not text.isascii() or _INSTANT.fullmatch(text) is None:
         return None
     try:

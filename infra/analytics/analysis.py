@@ -171,14 +171,39 @@ def report(
     state: str | None = None,
     top: int | None = None,
 ) -> Analysis:
-    """A report (see REPORTS) over what happened from `begin` up to, and not at, `end`.
+    """Computes a statistic over many jobs, in valid time; deleted jobs count.
 
-    Both are times as `parse_as_of` reads them; without them all that happened is meant. `bucket`
-    is like 15m, 1h, 1d or 1w, and chosen to make a readable few where there is none. `by` groups by
-    a field of the jobs as they are now, or by state where that makes sense; `filter` (AIP-160)
-    takes only jobs of which it is true now. `state` is of concurrency, `top` of failures.
+    The module's `REPORTS` describes each statistic and its columns.
 
-    Raises InvalidFieldError for what is not accepted, and LedgerUnavailableError.
+    Args:
+        reader: The ledger to read.
+        name: "throughput", "queue-time", "run-time", "failures", "concurrency", "attempts" or
+            "reporters".
+        by: A field of the jobs as they are now to group by, such as `labels.team`; "state" where
+            the statistic has it; "" does not group.
+        filter: An AIP-160 filter on the jobs as they are now; "" matches all jobs.
+        begin: The beginning of the window, inclusive, as text such as `2026-11-22` or `7d ago`;
+            None is the first event.
+        end: The end of the window, exclusive; None is after the last event.
+        bucket: The length of a bucket, such as `15m`, `1h`, `1d` or `1w`; None picks a readable
+            number of buckets.
+        state: The state that "concurrency" counts jobs in; None is RUNNING.
+        top: How many error messages "failures" returns; None is 20.
+
+    Returns:
+        The rows, their columns, and the moment as of which they hold; times are UTC, durations
+        seconds.
+
+    Raises:
+        InvalidFieldError: A value is not accepted.
+        LedgerUnavailableError: The server cannot be reached.
+
+    Example:
+        >>> _ = ledger.create("projects/demo/jobs/a")
+        >>> _ = ledger.failed("projects/demo/jobs/a", "out of memory")
+        >>> found = ledger.analyze("failures")
+        >>> [dict(zip(found.columns, row))["message"] for row in found.rows]
+        ['out of memory']
     """
     question = Question(name, by, filter, begin, end, bucket, state, top)
     asked = question.parsed()

@@ -76,7 +76,7 @@ def receipt_size(arena: Arena) -> Pair:
 def _half_of_proofs(ledger: Ledger) -> float:
     tree, taken = Tree(), list[float]()
     with ledger.connection() as connection:
-        size = tree.standing(connection).size
+        size = tree.log_state(connection).size
         for number in range(PROOFS):
             index = number * STRIDE % size
             begin = time.monotonic()
@@ -90,7 +90,7 @@ def _signed(arena: Arena, ledger: Ledger) -> Checkpoint:
     ledger.seal()
     tree = Tree()
     with ledger.connection() as connection:
-        origin = tree.standing(connection).origin
+        origin = tree.log_state(connection).origin
         key = SigningKey.generate(origin)
         note = Signer(origin, [key], arena.scratch / ledger.name).sign(connection, tree)
     assert note is not None

@@ -114,7 +114,7 @@ def print_moment(moment: Moment) -> None:
 def print_pruned(before: datetime | None) -> None:
     """Says that jobs may be missing in an answer, where some were pruned."""
     if before is not None:
-        aside(f"jobs that were over before {time_text(before)} were pruned, and are missing here")
+        aside(f"jobs that ended before {time_text(before)} were pruned, and are missing here")
 
 
 def print_json(value: Any) -> None:

@@ -37,10 +37,10 @@ class AsyncWriter:
         """As Writer.write."""
         return await self._run(self._path.write(name, request, about))
 
-    async def command_all(
+    async def write_all(
         self, names: Iterable[str], command: JobCommand, about: About
     ) -> tuple[list[Job], int]:
-        """As Writer.command_all."""
+        """As Writer.write_all."""
         return await self._run(self._path.write_all(names, command, about))
 
     async def report_many(self, reports: Iterable[ReportedEvent]) -> list[Recorded | LedgerError]:

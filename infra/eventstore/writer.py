@@ -1,7 +1,8 @@
 """Writes for callers in threads."""
 
 from collections.abc import Generator, Iterable
-from typing import Any, TypeVar, Unpack
+from datetime import datetime
+from typing import Any, TypeVar
 
 from jobledger.domain.commands import JobCommand
 from jobledger.domain.data import Data
@@ -13,7 +14,7 @@ from jobledger.infra.eventstore.commit.committer import Committer
 from jobledger.infra.eventstore.commit.pending import JobWrite, Pending
 from jobledger.infra.eventstore.commit.resumed import ResumedWrite
 from jobledger.infra.eventstore.feed import Feed
-from jobledger.infra.eventstore.verbs import About, AboutReport
+from jobledger.infra.eventstore.methods.request import About, about_command, about_report
 from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent, Step, WritePath
 from jobledger.infra.privacy.subject_keys import SubjectKeys
 
@@ -32,39 +33,203 @@ class Writer:
         """Writes what the request makes happen; returns how it was settled."""
         return self._run(self._path.write(name, request, about))
 
-    def command(self, name: str, command: JobCommand, **about: Unpack[About]) -> Recorded:
-        """Writes what the command makes happen; the methods of `Verbs` say what they raise."""
+    def command(
+        self,
+        name: str,
+        command: JobCommand,
+        *,
+        occurred_time: datetime | None = None,
+        actor: str | None = None,
+        request_id: str | None = None,
+        trace_parent: str | None = None,
+    ) -> Recorded:
+        """Sends a command, and returns the events that it caused with the job.
+
+        Args:
+            name: The job's resource name (AIP-122).
+            command: A command of domain/commands.py, such as `CancelJob(reason="quota")`.
+            occurred_time: When it happened (valid time): a time with a time zone, from 1970 to one
+                day ahead. None is now, by this machine's clock.
+            actor: The user or program that asks for it: 1 to 256 printable characters.
+            request_id: Makes the call idempotent (AIP-155): a repeated call with the same id
+                returns the first call's answer and writes nothing. 1 to 256 printable characters.
+            trace_parent: The caller's W3C Trace Context (`traceparent`).
+
+        Returns:
+            The job after the command, and the events written for it: none if the job is as
+            asked for already.
+
+        Raises:
+            JobExistsError: `CreateJob` names a job that exists.
+            JobNotFoundError: There is no such job, or it was deleted.
+            EtagMismatchError: The job has changed since `command.etag` was read.
+            IllegalTransitionError: The job's state does not allow the command.
+            InvalidFieldError: A value is not accepted; the error names the field.
+            RequestReusedError: `request_id` was used before for something else.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> from jobledger.domain.commands import CancelJob, CreateJob
+            >>> _ = ledger.command("projects/demo/jobs/a", CreateJob(labels={"team": "vision"}))
+            >>> done = ledger.command("projects/demo/jobs/a", CancelJob(reason="quota"))
+            >>> done.job.state.name, [event.type for event in done.events]
+            ('CANCELLED', ['Cancelling', 'Cancelled'])
+        """
+        about = about_command(occurred_time, actor, request_id, trace_parent)
         return Recorded.by(self.write(name, command, about))
 
-    def report(self, name: str, data: Data, **about: Unpack[AboutReport]) -> Recorded:
-        """Writes what was seen to happen, or that it contradicts what is known (`Contradicted`)."""
+    def report(
+        self,
+        name: str,
+        data: Data,
+        *,
+        occurred_time: datetime | None = None,
+        actor: str | None = None,
+        request_id: str | None = None,
+        trace_parent: str | None = None,
+        attempt: int | None = None,
+        run_id: str | None = None,
+    ) -> Recorded:
+        """Records a report: what somebody saw happen to a job.
+
+        A report that the job's state does not allow is recorded as `Contradicted`.
+
+        Args:
+            name: The job's resource name (AIP-122).
+            data: The data of an event of domain/events.py, such as `Started()`.
+            occurred_time: When it happened (valid time): a time with a time zone, from 1970 to one
+                day ahead. None is now, by this machine's clock.
+            actor: The user or program that reports it: 1 to 256 printable characters.
+            request_id: Makes the call idempotent (AIP-155): a repeated call with the same id
+                returns the first call's answer and writes nothing. 1 to 256 printable characters.
+            trace_parent: The caller's W3C Trace Context (`traceparent`).
+            attempt: The number of the attempt that the report is about, from 1 (`Job.attempt`).
+                None is the current attempt.
+            run_id: The reporter's own id of that attempt, instead of its number: 1 to 256
+                printable characters. domain/attempts.py defines when a report begins a new attempt.
+
+        Returns:
+            The job after the report, and the events written for it.
+
+        Raises:
+            JobNotFoundError: There is no such job.
+            InvalidFieldError: A value is not accepted; the error names the field.
+            RequestReusedError: `request_id` was used before for something else.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> from jobledger.domain.events import Started
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> done = ledger.report("projects/demo/jobs/a", Started(), run_id="run-1")
+            >>> done.job.state.name, done.job.run_ids
+            ('RUNNING', ('run-1',))
+        """
+        about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
         return Recorded.by(self.write(name, data, about))
 
     def command_all(
-        self, names: Iterable[str], command: JobCommand, **about: Unpack[About]
+        self,
+        names: Iterable[str],
+        command: JobCommand,
+        *,
+        occurred_time: datetime | None = None,
+        actor: str | None = None,
+        request_id: str | None = None,
+        trace_parent: str | None = None,
     ) -> tuple[list[Job], int]:
-        """Asks the same of several jobs: all of it is done, or nothing.
+        """Sends one command to several jobs in one transaction: all of them change, or none.
 
-        Returns the jobs, and the position of the last event. Raises what `command` does.
+        Args:
+            names: The jobs' resource names (AIP-122); a repeated name counts once.
+            command: A command of domain/commands.py.
+            occurred_time: When it happened (valid time): a time with a time zone, from 1970 to one
+                day ahead. None is now, by this machine's clock.
+            actor: The user or program that asks for it: 1 to 256 printable characters.
+            request_id: Makes the call idempotent (AIP-155): a repeated call with the same id
+                returns the first call's answer and writes nothing. 1 to 256 printable characters.
+            trace_parent: The caller's W3C Trace Context (`traceparent`).
+
+        Returns:
+            The jobs after the command, and the position of the last event written.
+
+        Raises:
+            JobExistsError: `CreateJob` names a job that exists.
+            JobNotFoundError: One of the jobs does not exist, or was deleted.
+            IllegalTransitionError: The state of one of the jobs does not allow the command.
+            InvalidFieldError: A value is not accepted; the error names the field.
+            RequestReusedError: `request_id` was used before for something else.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> from jobledger.domain.commands import CancelJob
+            >>> names = ["projects/demo/jobs/a", "projects/demo/jobs/b"]
+            >>> _ = [ledger.create(name) for name in names]
+            >>> jobs, position = ledger.command_all(names, CancelJob())
+            >>> [job.state.name for job in jobs], position
+            (['CANCELLED', 'CANCELLED'], 6)
         """
+        about = about_command(occurred_time, actor, request_id, trace_parent)
+        return self.write_all(names, command, about)
+
+    def write_all(
+        self, names: Iterable[str], command: JobCommand, about: About
+    ) -> tuple[list[Job], int]:
+        """Writes one command on several jobs, as `command_all` does."""
         return self._run(self._path.write_all(names, command, about))
 
     def report_many(self, reports: Iterable[ReportedEvent]) -> list[Recorded | LedgerError]:
-        """Writes reports on any jobs in one go, in their order; returns what came of each.
+        """Records reports on any jobs in one transaction, in their order.
 
-        One that is refused (there is no such job, its request id was used otherwise) keeps no
-        other back.
+        A report that is refused does not affect the others.
+
+        Args:
+            reports: Each with the job's name, the event's data, and its metadata.
+
+        Returns:
+            For each report, in order: the job and the events written, or the error that refused it.
+
+        Raises:
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> from jobledger import ReportedEvent
+            >>> from jobledger.domain.events import Created, Started
+            >>> outcomes = ledger.report_many([
+            ...     ReportedEvent("projects/demo/jobs/a", Created()),
+            ...     ReportedEvent("projects/demo/jobs/a", Started(), {"actor": "node-7"}),
+            ...     ReportedEvent("projects/demo/jobs/missing", Started()),
+            ... ])
+            >>> [type(outcome).__name__ for outcome in outcomes]
+            ['Recorded', 'Recorded', 'JobNotFoundError']
         """
         return self._run(self._path.write_many(reports))
 
     def append_many(self, events: Iterable[Event]) -> int:
-        """Writes events that are decided already, as they are: an export, a migration.
+        """Appends events that were decided elsewhere, unchanged: from an export or a migration.
 
-        Each takes its place by its name and version. They are committed by the
-        thousand, in their order; returns how many were written. One that is there already,
-        the same at the same version, is left out, so that an append that broke off can be
-        repeated. Raises VersionConflictError at the first that neither is there nor follows
-        what is there; what came before it stays.
+        Events are committed by the thousand, in order. An event that is stored already, the same
+        at the same version, is skipped, so that an interrupted append can be repeated.
+
+        Args:
+            events: Events with their job's name and version; of each job in the order of versions.
+
+        Returns:
+            How many events were written.
+
+        Raises:
+            VersionConflictError: An event neither is stored already nor follows the job's last
+                version; the events before it stay.
+            InvalidFieldError: An event's data cannot be encoded.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> from datetime import UTC, datetime
+            >>> from jobledger import Event
+            >>> from jobledger.domain.events import Created
+            >>> then = datetime(2026, 1, 1, tzinfo=UTC)
+            >>> event = Event("projects/demo/jobs/a", 1, Created(), then)
+            >>> ledger.append_many([event]), ledger.append_many([event]), ledger.size()
+            (1, 0, 1)
         """
         writes = bulk_writes(events, self._keys.encrypt_event)
         return sum(map(self._write_bulk, writes))
@@ -78,9 +243,13 @@ class Writer:
         return len(write)
 
     def submit(self, write: Pending) -> None:
-        """Writes something other than a decision on jobs; returns once it is durable.
+        """Writes something that is no command or report on a job, and returns once it is durable.
 
-        Raises what it failed with.
+        Args:
+            write: A pending write, such as a `LedgerEventWrite`.
+
+        Raises:
+            LedgerError: The error that the write ended with.
         """
         self._wait([write])
         if write.error is not None:

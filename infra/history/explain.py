@@ -271,7 +271,7 @@ def _since(step: Step, cause: Step) -> str:
 
 def _conclusion(job: Job, steps: list[Step], clocks: Iterable[ReporterClock]) -> str:
     """The state, since when, and what to know of the way there."""
-    said = [_standing(job, steps)]
+    said = [_state_since(job, steps)]
     if job.attempt > 1:
         said.append(f"{job.attempt} attempts")
     contradicted = sum(step.event.type == "Contradicted" for step in steps)
@@ -285,7 +285,7 @@ def _conclusion(job: Job, steps: list[Step], clocks: Iterable[ReporterClock]) ->
     return f"{'; '.join(said)}."
 
 
-def _standing(job: Job, steps: list[Step]) -> str:
+def _state_since(job: Job, steps: list[Step]) -> str:
     if job.delete_time is not None:
         was = "" if job.state is None else f", and was {job.state.name}"
         return f"It is deleted since {_time(job.delete_time)}{was}"

@@ -54,13 +54,13 @@ def export_tiles(connection: Connection, tree: Tree, folder: Path, note: Note) -
     another log, and for files that cannot be written.
     """
     now, before = Checkpoint.parse(note.text), _published(folder)
-    standing = tree.standing(connection)
+    log = tree.log_state(connection)
     for checkpoint, what in ((now, "the note"), (before, str(folder))):
-        if checkpoint is not None and checkpoint.origin != standing.origin:
-            why = f"{what} is of {checkpoint.origin[:80]!r}, and the log is {standing.origin!r}"
+        if checkpoint is not None and checkpoint.origin != log.origin:
+            why = f"{what} is of {checkpoint.origin[:80]!r}, and the log is {log.origin!r}"
             raise ProofError("checkpoint", why)
-    root = tree.root(connection, standing.size)
-    check_growth(connection, tree, now, Checkpoint(now.origin, standing.size, root))
+    root = tree.root(connection, log.size)
+    check_growth(connection, tree, now, Checkpoint(now.origin, log.size, root))
     if before is not None:
         check_growth(connection, tree, before, now)
     old_size = 0 if before is None else before.size

@@ -40,7 +40,13 @@ Shown = TypeVar("Shown", Job, RecordedEvent)
 
 
 class Page(NamedTuple):
-    """Some jobs, the moment they are shown as of, and the token of the next page ("" after the last)."""
+    """One page of jobs (AIP-158).
+
+    Attributes:
+        jobs: The jobs of the page, in the order asked for.
+        moment: The moment as of which all pages are read.
+        next_page_token: The `page_token` of the next page; "" after the last page.
+    """
 
     jobs: list[Job]
     moment: Moment
@@ -48,7 +54,13 @@ class Page(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How many jobs there are of each value, the most frequent first, as of a moment."""
+    """How many jobs there are of each value.
+
+    Attributes:
+        moment: The moment as of which the jobs are counted.
+        counts: The number of jobs by value, the most frequent first; None is for jobs without a
+            value.
+    """
 
     moment: Moment
     counts: dict[str | None, int]
@@ -57,15 +69,19 @@ class Counts(NamedTuple):
 class Reader:
     """Reads one ledger; any number of threads may use it.
 
-    `as_of` is a moment: `v7` (of one job), `@4711` (after that position), a time, or text that
-    parse_as_of reads. Times are valid time (`clock` "occurred") unless `clock` is "recorded"
-    (transaction time); None is now, in transaction time unless `clock` is the other. All methods
-    raise InvalidFieldError for a moment that is yet to come, a filter (AIP-160) that does not
-    parse, or a field that does not exist.
+    A moment is given as `as_of`: `v7` (a version of one job), `@4711` (a position), a time, or any
+    text that `parse_as_of` accepts, such as `2h ago`. A time is read on the clock `clock`:
+    "occurred" (valid time, the default) or "recorded" (transaction time). None is now, in
+    transaction time unless `clock` is "occurred".
     """
 
     def __init__(self, info: str, name: str) -> None:
-        """`info` is libpq's connection string, with the search_path that makes it this ledger's."""
+        """Opens the connections.
+
+        Args:
+            info: libpq's connection string, with the search_path of the ledger's schema.
+            name: The ledger's name.
+        """
         self.conninfo = info
         self.name = name
         self.pool = open_pool(info, MAX_CONNECTIONS)
@@ -92,37 +108,116 @@ class Reader:
         self.closed.set()
 
     def check_open(self) -> None:
-        """Raises LedgerClosedError once `close` was called."""
+        """Checks that `close` was not called.
+
+        Raises:
+            LedgerClosedError: The ledger was closed.
+        """
         if self.pool.closed:
             raise LedgerClosedError
 
     def connection(self) -> Connection:
-        """A connection of your own to this ledger's schema, in autocommit; close it after use."""
+        """Opens a connection of your own to the ledger's schema, for SQL; close it after use.
+
+        Returns:
+            A psycopg connection in autocommit mode.
+
+        Raises:
+            LedgerClosedError: The ledger was closed.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> with ledger.connection() as connection:
+            ...     connection.execute("SELECT name, type FROM job_events").fetchall()
+            [('projects/demo/jobs/a', 'Created')]
+        """
         self.check_open()
         connection = connect(self.conninfo)
         used_here(connection)
         return connection
 
     def size(self) -> int:
-        """How many events there are: the last position."""
+        """Returns the number of events of the ledger, which is the last position.
+
+        Returns:
+            The last position; 0 for an empty ledger. Pruned events count.
+
+        Raises:
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> ledger.size()
+            1
+        """
         return self.feed.size()
 
     def check_reached(self, position: int, field: str = "after") -> None:
-        """Raises BeyondEndError, which names `field`, for a position after the last."""
+        """Checks that the ledger has reached a position.
+
+        Args:
+            position: A position, from 0.
+            field: The name of the argument that the error is about.
+
+        Raises:
+            BeyondEndError: The position is after the last one.
+
+        Example:
+            >>> ledger.check_reached(0)
+            >>> ledger.check_reached(1)
+            Traceback (most recent call last):
+            jobledger.domain.errors.BeyondEndError: after: position 1 is beyond the end: the ledger's last position is 0
+        """
         self.feed.check_reached(position, field)
 
     def pruned(self, after: int, until: int) -> Ranges:
-        """Ranges of positions after one and up to another whose events were pruned, 1,000 at most."""
+        """Returns the ranges of positions whose events were pruned.
+
+        Args:
+            after: Positions after this one, from 0.
+            until: Positions up to this one, inclusive.
+
+        Returns:
+            At most 1,000 ranges of first and last positions, both inclusive, in order.
+
+        Raises:
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> ledger.pruned(0, ledger.size())
+            []
+        """
         return self.feed.pruned(after, until)
 
     def missing(self, name: str) -> JobNotFoundError:
-        """What to raise for a job of which there are no events: it says if jobs were pruned."""
+        """Returns the error for a job without events; it mentions prunings that may have removed the
+        job.
+        """
         return JobNotFoundError(name, pruned_before=self._moments.pruned_before())
 
     def history(self, name: str, after: int = 0, until: int = LAST_VERSION) -> list[RecordedEvent]:
-        """Events of a job after a version, up to another, oldest first; all, where none are given.
+        """Returns the events of a job in the order of versions, also of a deleted job.
 
-        Also of a deleted job. Raises JobNotFoundError where there are none.
+        Args:
+            name: The job's resource name (AIP-122).
+            after: Events after this version, from 0.
+            until: Events up to this version, inclusive.
+
+        Returns:
+            The events, oldest first; each with its position, times (UTC) and data.
+
+        Raises:
+            JobNotFoundError: The job has no such events.
+            InvalidFieldError: `name` is not a job's resource name.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> _ = ledger.started("projects/demo/jobs/a", actor="node-7")
+            >>> [(event.version, event.type, event.actor) for event in ledger.history("projects/demo/jobs/a")]
+            [(1, 'Created', None), (2, 'Started', 'node-7')]
         """
         events = self.feed.history(parse_name(name), after, until)
         if not events:
@@ -130,9 +225,18 @@ class Reader:
         return events
 
     def history_page(self, name: str, after: int, limit: int) -> tuple[list[RecordedEvent], bool]:
-        """Some events of a job after a version, oldest first, and whether more follow.
+        """Returns some events of a job in the order of versions, and whether more follow.
 
-        So many at most, and fewer if they are large. Raises JobNotFoundError for a job without any.
+        Args:
+            name: The job's resource name (AIP-122).
+            after: Events after this version, from 0.
+            limit: The most events to return; fewer are returned if they are large.
+
+        Returns:
+            The events, oldest first, and whether more follow.
+
+        Raises:
+            JobNotFoundError: The job has no events.
         """
         events, more = self.feed.history_page(parse_name(name), after, limit)
         if not events and self.read_current(parse_name(name)) is None:
@@ -140,10 +244,27 @@ class Reader:
         return events, more
 
     def events(self, after: int = 0, *, follow: bool = True) -> Iterator[RecordedEvent]:
-        """The live feed: events after a position, in commit order, none missing and none twice.
+        """Iterates over all events in commit order: a gapless change feed.
 
-        It waits for more until the ledger is closed; with `follow=False` it ends at the last one.
-        Raises BeyondEndError, when it is read, for a position after the last.
+        Each event is returned exactly once. To continue later, keep the position of the last event.
+
+        Args:
+            after: Events after this position; 0 is the beginning.
+            follow: Whether to wait for new events until the ledger is closed; if false, the
+                iteration ends after the last event.
+
+        Returns:
+            An iterator of events.
+
+        Raises:
+            BeyondEndError: When the iteration begins: `after` is past the last position.
+            LedgerClosedError: The ledger was closed.
+            LedgerUnavailableError: When an event is read: the server cannot be reached.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> [(event.position, event.type) for event in ledger.events(follow=False)]
+            [(1, 'Created')]
         """
         self.check_open()
         return self.feed.events(after, follow=follow)
@@ -151,25 +272,87 @@ class Reader:
     def moment(
         self, as_of: Given | None = None, clock: Clock | str | None = None, name: str = ""
     ) -> Moment:
-        """What `as_of` means, pinned: asked again as of that, an answer is the same."""
+        """Pins a moment: the same question as of the result always has the same answer.
+
+        Args:
+            as_of: A version of the job `name` (`v7`), a position (`@4711`), a time, or text such as
+                `2h ago`; None is now.
+            clock: "occurred" (valid time) or "recorded" (transaction time), for times; None is
+                "occurred" for a time, and "recorded" for now.
+            name: The job's resource name, if `as_of` may be a version.
+
+        Returns:
+            The position up to which events count, and the time (UTC).
+
+        Raises:
+            InvalidFieldError: The moment is in the future, or cannot be parsed.
+            JobNotFoundError: `as_of` is a version, and the job has no events.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> moment = ledger.moment("@1")
+            >>> moment.position, moment.clock
+            (1, <Clock.RECORDED: 'recorded'>)
+            >>> ledger.get("projects/demo/jobs/a", as_of=moment).version
+            1
+        """
         return self._moments.find(as_of, clock, name)
 
     def follow(self, position: int) -> int:
-        """Folds the events up to a position into the projections that catch up.
+        """Catches up the projections that are folded after the commit, such as `intervals`.
 
-        Returns how far it has come: maybe further, and never further than the ledger. Raises
-        StandbyBehindError on a hot standby where the primary has not folded them for some seconds.
+        Args:
+            position: The position that they must reach.
+
+        Returns:
+            The position that they have reached: at least the lower of `position` and the ledger's
+            last one.
+
+        Raises:
+            LedgerUnavailableError: The server cannot be reached.
+            StandbyBehindError: The server is a hot standby, and the primary has not folded them
+                for some seconds.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> ledger.follow(1)
+            1
         """
         return self._moments.follow(position)
 
     def catch_up(self, closed: Signal) -> None:
-        """Folds all events into the projections that catch up, unless it is closed meanwhile."""
+        """Folds all events into the projections that catch up, until `closed` is set."""
         self._moments.follow_all(closed)
 
     def get(
         self, name: str, *, as_of: Given | None = None, clock: Clock | str | None = None
     ) -> Job:
-        """The job as it is, or was. Raises JobNotFoundError if there is none, or it was deleted."""
+        """Returns a job, now or as of a moment (AIP-131).
+
+        Args:
+            name: The job's resource name (AIP-122).
+            as_of: A version (`v7`), a position (`@4711`), a time, or text such as `2h ago`; None is
+                now.
+            clock: "occurred" (valid time: as it happened) or "recorded" (transaction time: as the
+                ledger knew it); None is "occurred" for a time, and "recorded" for now.
+
+        Returns:
+            The job; its times are UTC.
+
+        Raises:
+            JobNotFoundError: There was no such job at the moment, or it was deleted.
+            InvalidFieldError: The moment is in the future, or cannot be parsed.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> _ = ledger.started("projects/demo/jobs/a")
+            >>> ledger.get("projects/demo/jobs/a").state.name
+            'RUNNING'
+            >>> ledger.get("projects/demo/jobs/a", as_of="v1").state.name
+            'QUEUED'
+        """
         parameters = {"name": parse_name(name)}
         if as_of is None and clock is None:
             job = self.read_current(parse_name(name))
@@ -193,7 +376,31 @@ class Reader:
         as_of: Given | None = None,
         clock: Clock | str | None = None,
     ) -> list[Job]:
-        """Jobs that were not deleted, newest first, or by fields as AIP-132's order_by says."""
+        """Returns the jobs that a filter matches (AIP-132); deleted jobs are left out.
+
+        Args:
+            filter: An AIP-160 filter, such as `state = FAILED AND labels.team = "vision"`; ""
+                matches all jobs.
+            limit: The most jobs to return; None returns all.
+            order_by: Fields separated by commas, each with `desc` or not (AIP-132); "" is newest
+                first.
+            as_of: A position (`@4711`), a time, or text such as `2h ago`; None is now.
+            clock: "occurred" (valid time) or "recorded" (transaction time); see `get`.
+
+        Returns:
+            The jobs, all as of one moment.
+
+        Raises:
+            InvalidFieldError: The filter cannot be parsed, names an unknown field, or the moment is
+                in the future.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a", {"team": "vision"})
+            >>> _ = ledger.create("projects/demo/jobs/b", {"team": "speech"})
+            >>> [job.name for job in ledger.list('labels.team = "vision"')]
+            ['projects/demo/jobs/a']
+        """
         return [*self.scan(filter, limit=limit, order_by=order_by, as_of=as_of, clock=clock)]
 
     def scan(
@@ -205,7 +412,31 @@ class Reader:
         as_of: Given | None = None,
         clock: Clock | str | None = None,
     ) -> Iterator[Job]:
-        """The same one by one, without holding them all: one moment's jobs, however long it takes."""
+        """Iterates over the jobs that a filter matches, without holding them all in memory.
+
+        All jobs are as of the moment at which the iteration begins, however long it takes.
+
+        Args:
+            filter: An AIP-160 filter; "" matches all jobs.
+            limit: The most jobs to return; None returns all.
+            order_by: Fields separated by commas, each with `desc` or not (AIP-132); "" is newest
+                first.
+            as_of: A position (`@4711`), a time, or text such as `2h ago`; None is now.
+            clock: "occurred" (valid time) or "recorded" (transaction time); see `get`.
+
+        Returns:
+            An iterator of jobs.
+
+        Raises:
+            InvalidFieldError: The filter cannot be parsed, names an unknown field, or the moment is
+                in the future.
+            LedgerUnavailableError: When a job is read: the server cannot be reached.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> sum(1 for job in ledger.scan("state = QUEUED"))
+            1
+        """
         if limit is not None and limit < 0:
             raise InvalidFieldError("limit", f"{limit} is negative")
         now = as_of is None and clock is None
@@ -222,9 +453,34 @@ class Reader:
         as_of: Given | None = None,
         clock: Clock | str | None = None,
     ) -> Page:
-        """One page (AIP-158) of at most 1,000 jobs; later pages show the same moment as the first.
+        """Returns one page of the jobs that a filter matches (AIP-158).
 
-        Raises InvalidFieldError for a token made elsewhere, changed, or of another query.
+        All pages are as of the moment of the first one.
+
+        Args:
+            filter: An AIP-160 filter; "" matches all jobs.
+            page_size: The most jobs of the page, up to 1,000; 0 is 50.
+            page_token: `next_page_token` of the page before; "" is the first page.
+            order_by: Fields separated by commas, each with `desc` or not (AIP-132); "" is newest
+                first.
+            as_of: A position (`@4711`), a time, or text such as `2h ago`; None is now.
+            clock: "occurred" (valid time) or "recorded" (transaction time); see `get`.
+
+        Returns:
+            The jobs, their moment, and the token of the next page.
+
+        Raises:
+            InvalidFieldError: A value is not accepted, or the token is not of this ledger and these
+                arguments.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> for id in "abc":
+            ...     _ = ledger.create(f"projects/demo/jobs/{id}")
+            >>> page = ledger.page(page_size=2)
+            >>> rest = ledger.page(page_size=2, page_token=page.next_page_token)
+            >>> len(page.jobs), len(rest.jobs), rest.next_page_token
+            (2, 1, '')
         """
         if page_size < 0:
             raise InvalidFieldError("page_size", f"{page_size} is negative")
@@ -257,10 +513,31 @@ class Reader:
         as_of: Given | None = None,
         clock: Clock | str | None = None,
     ) -> Counts:
-        """How many jobs there are of each `state`, `kind`, `labels.KEY`, or other field of filters.
+        """Counts the jobs that a filter matches, by the value of a field.
 
-        By state and without a filter it takes the same short time however many there are, unless
-        it is as it happened, as far as was known at a position before the last.
+        Counting by state without a filter takes the same time for any number of jobs, unless
+        `as_of` is a time in valid time as known at an earlier position.
+
+        Args:
+            by: A field of filters, such as `state`, `kind` or `labels.team`.
+            filter: An AIP-160 filter; "" matches all jobs.
+            as_of: A position (`@4711`), a time, or text such as `2h ago`; None is now.
+            clock: "occurred" (valid time) or "recorded" (transaction time); see `get`.
+
+        Returns:
+            The number of jobs by value, the most frequent first, and their moment.
+
+        Raises:
+            InvalidFieldError: The filter cannot be parsed, a field is unknown, or the moment is in
+                the future.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> for id in "abc":
+            ...     _ = ledger.create(f"projects/demo/jobs/{id}")
+            >>> _ = ledger.started("projects/demo/jobs/a")
+            >>> ledger.count().counts
+            {'QUEUED': 2, 'RUNNING': 1}
         """
         moment = self.moment(as_of, clock)
         query = Query.parse(filter, moment)
@@ -282,35 +559,124 @@ class Reader:
         return Counts(moment._replace(position=known), states)
 
     def read_current(self, name: str) -> Job | None:
-        """The job as it is, also a deleted one; None if there is none."""
+        """Returns a job as it is now, also a deleted one; the name is not checked.
+
+        Args:
+            name: The job's resource name (AIP-122).
+
+        Returns:
+            The job, or None if there is none.
+
+        Raises:
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> ledger.read_current("projects/demo/jobs/a") is None
+            True
+        """
         return self._read(READ_JOB, (name,))
 
     def read_at(self, name: str, position: int) -> Job | None:
-        """The job as the ledger knew it at a position, also a deleted one; None if there was none."""
+        """Returns a job as the ledger knew it at a position, also a deleted one.
+
+        Args:
+            name: The job's resource name (AIP-122).
+            position: A position of the ledger, from 0.
+
+        Returns:
+            The job, or None if the ledger knew none.
+
+        Raises:
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> _ = ledger.started("projects/demo/jobs/a")
+            >>> ledger.read_at("projects/demo/jobs/a", 1).state.name
+            'QUEUED'
+        """
         return self._read(READ_JOB_AT, {"name": name, "position": position})
 
     def event_at(self, position: int) -> RecordedEvent | None:
-        """The event at a position; None if there is none."""
+        """Returns the event at a position.
+
+        Args:
+            position: A position of the ledger, from 1.
+
+        Returns:
+            The event, or None if there is none or it was pruned.
+
+        Raises:
+            LedgerUnavailableError: The server cannot be reached.
+
+        Example:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> ledger.event_at(1).type
+            'Created'
+        """
         event = None
         with suppress(BeyondEndError):
             event = next(self.events(position - 1, follow=False), None) if position > 0 else None
         return event if event is not None and event.position == position else None
 
     def decrypt(self, value: Any) -> Any:
-        """Stored JSON with its personal values (`@personal`) decrypted.
+        """Decrypts the personal values (`@personal`) of stored JSON.
 
-        A value whose subject was erased is `{"@erased": …}`, at the latest some seconds after
-        that. Raises BrokenLedgerError for one that was changed. Jobs and events are otherwise
-        read as they are stored.
+        Jobs and events are otherwise returned as they are stored. A value whose subject was erased
+        becomes `{"@erased": …}`, a few seconds after the erasure at the latest.
+
+        Args:
+            value: JSON, such as `Job.spec` or `RecordedEvent.json`.
+
+        Returns:
+            The same JSON with decrypted values.
+
+        Raises:
+            BrokenLedgerError: An encrypted value was changed after it was written.
+
+        Example:
+            >>> spec = {"owner": {"@personal": {"subject": "ada", "value": "Ada L."}}}
+            >>> job = ledger.create("projects/demo/jobs/a", spec=spec)
+            >>> ledger.decrypt(job.spec)
+            {'owner': 'Ada L.'}
         """
         return self.keys.decrypt(value)
 
     def decrypt_json(self, encoded: bytes) -> bytes:
-        """The same of encoded JSON; the very same bytes if nothing in it is encrypted."""
+        """Decrypts the personal values of encoded JSON.
+
+        Args:
+            encoded: JSON as bytes.
+
+        Returns:
+            The decrypted JSON; `encoded` itself if nothing in it is encrypted.
+
+        Raises:
+            BrokenLedgerError: An encrypted value was changed after it was written.
+
+        Example:
+            >>> ledger.decrypt_json(b'{"gpus":8}')
+            b'{"gpus":8}'
+        """
         return self.keys.decrypt_json(encoded)
 
     def decrypted(self, shown: Shown) -> Shown:
-        """The same of a job or an event, to be shown, and never to be recorded again."""
+        """Returns a copy of a job or event with decrypted personal values, for display only.
+
+        Args:
+            shown: A job or an event of this ledger.
+
+        Returns:
+            The copy; `shown` itself if nothing in it is encrypted.
+
+        Raises:
+            BrokenLedgerError: An encrypted value was changed after it was written.
+
+        Example:
+            >>> job = ledger.create("projects/demo/jobs/a")
+            >>> ledger.decrypted(job) is job
+            True
+        """
         if not holds_encrypted(shown):
             return shown
         if isinstance(shown, RecordedEvent):

@@ -56,13 +56,34 @@ def export(
     to: Path | BinaryIO,
     progress: Progress = lambda done: None,
 ) -> int:
-    """Writes the events that are wanted; returns how many.
+    """Exports the events of a selection.
 
-    A path holds a whole export or what it held before: it is written under another name beside
-    it, and renamed. Parquet is a folder, which must be new or empty; the others are files.
-    Raises InvalidFieldError for a filter that does not parse, a place that cannot be written to,
-    or a format whose libraries are not installed, and JobNotFoundError if `wanted` names a job
-    that was not known at the moment.
+    A path either keeps its content or holds a whole export: the export is written beside it, and
+    renamed at the end. Parquet is a folder, which must be new or empty; the other formats are
+    files.
+
+    Args:
+        reader: The ledger to read.
+        wanted: The events to export, and the moment as of which.
+        format_: The format.
+        to: The file or folder, or an open binary file.
+        progress: Called now and then with the number of events written so far.
+
+    Returns:
+        The number of exported events.
+
+    Raises:
+        InvalidFieldError: The filter cannot be parsed, the path cannot be written, or the format
+            needs a library that is not installed.
+        JobNotFoundError: `wanted` names a job that had no events at the moment.
+        LedgerUnavailableError: The server cannot be reached.
+
+    Example:
+        >>> from jobledger import Format, Selection
+        >>> _ = ledger.create("projects/demo/jobs/a")
+        >>> wanted = Selection(ledger.name, ledger.moment())
+        >>> ledger.export(wanted, Format.JSONL, folder / "all.jsonl")
+        1
     """
     form = form_of(format_)
     with closing(select(reader, wanted, form.order)) as selected:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from jobledger.domain import events as e
 from jobledger.domain.data import UNKNOWN, Data
 from jobledger.domain.job import Job
-from jobledger.domain.states import NOTHING, JobState, Outside, allowed
+from jobledger.domain.states import ABSENT, JobState, Outside, allowed
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import display_name, job_name, parse_time
 
@@ -102,16 +102,16 @@ def _job_id(kind: Kind, row: dict[str, str]) -> str:
 
 def facts(row: Row, job: Job) -> Iterator[Data]:
     """What is recorded because of the row, given the job so far; never nothing."""
-    standing = job.standing
-    if standing is NOTHING:
+    stage = job.stage
+    if stage is ABSENT:
         inferred = row.report is not Report.SUBMIT
         said = {} if inferred else row.said
         yield e.parse_data("Created", {"spec": row.spec, "inferred": inferred, **said})
         if not inferred:
             return
-        standing = JobState.QUEUED
-    meant = _meaning(row, standing)
-    if meant and allowed(meant[0], standing):
+        stage = JobState.QUEUED
+    meant = _meaning(row, stage)
+    if meant and allowed(meant[0], stage):
         # What describes the job stands on its Created; here only if it changed.
         changed = {} if row.spec == (job.spec or row.spec) else {"spec": row.spec}
         first, *more = meant
@@ -119,15 +119,15 @@ def facts(row: Row, job: Job) -> Iterator[Data]:
         for event in more:
             yield e.parse_data(event, row.said | changed)
     else:
-        met = "DELETED" if isinstance(standing, Outside) else standing.name
+        met = "DELETED" if isinstance(stage, Outside) else stage.name
         yield e.Contradicted(report=row.report.name, state=met, data=row.spec | row.said)
 
 
-def _meaning(row: Row, standing: JobState | Outside) -> tuple[str, ...]:
+def _meaning(row: Row, stage: JobState | Outside) -> tuple[str, ...]:
     """The events a report stands for in that state; none if it cannot be true."""
     match row.report:
         case Report.SUBMIT:
-            return tuple(event for event in ("Resumed", "Retried") if allowed(event, standing))
+            return tuple(event for event in ("Resumed", "Retried") if allowed(event, stage))
         case Report.SCHEDULE:
             return ("Started",)
         case Report.EVICT:

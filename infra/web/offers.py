@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import JobState
-from jobledger.domain.values.filters import MAX_LENGTH, Place, place_at
+from jobledger.domain.values.filters import MAX_LENGTH, Completion, completion_at
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.filter_sql import COLUMNS, OPERATORS
@@ -33,7 +33,7 @@ def offers(reader: Reader, text: str, caret: int, project: str | None) -> list[O
     """At most 12, those that begin with the word at the caret; `project`: whose labels may be told, None all."""
     if len(text) > MAX_LENGTH:
         raise InvalidFieldError("filter", f"is longer than {MAX_LENGTH} characters")
-    place = place_at(text, min(max(caret, 0), len(text)))
+    place = completion_at(text, min(max(caret, 0), len(text)))
     known = partial(_labels, reader, project)
     end = place.begin + len(place.word)
     found = [
@@ -44,7 +44,7 @@ def offers(reader: Reader, text: str, caret: int, project: str | None) -> list[O
     return found[:MOST]
 
 
-def _texts(place: Place, known: partial[dict[str, list[str]]]) -> Iterator[str]:
+def _texts(place: Completion, known: partial[dict[str, list[str]]]) -> Iterator[str]:
     if "comparison" in place.may_follow and not place.word:
         yield from (f"{operator} " for operator in OPERATORS)
     if "value" in place.may_follow:

@@ -1,4 +1,4 @@
-"""`intervals`: when each job was in which state, on both clocks, and counts of a whole fleet's states."""
+"""`intervals`: when each job was in which state, on both clocks, and counts of all jobs' states."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from jobledger.projections.template import Template, read
 
 
 def functions() -> tuple[Template, ...]:
-    """What the database needs of this projection."""
+    """Returns the SQL functions of this projection."""
     return (Template(read(__name__, "fold")),)

@@ -1,4 +1,4 @@
-"""`jobs`: the current state of each job, one row a job."""
+"""`jobs`: the current state of each job, one row per job."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COLUMNS: Final = (
 
 
 def job_of(row: tuple[Any, ...]) -> Job:
-    """The job that a row of COLUMNS holds."""
+    """Makes the Job of a row with COLUMNS."""
     values = dict(zip(COLUMNS, row, strict=True))
     values["state"] = STATES[values["state"]]
     values["run_ids"] = tuple(values["run_ids"] or ())
@@ -43,7 +43,7 @@ def job_of(row: tuple[Any, ...]) -> Job:
 
 
 class Change(NamedTuple):
-    """What a job becomes, and the row `write_jobs` writes for it."""
+    """The job after an event, and the row that `write_jobs` writes for it."""
 
     before: Job
     after: Job
@@ -52,7 +52,7 @@ class Change(NamedTuple):
 
 
 def change(before: Job, after: Job) -> Change:
-    """The change from one to the other; JSON that stays as it was is left out, and so is what is null."""
+    """Makes the change between two jobs; unchanged JSON and null values are left out of the row."""
     row: dict[str, Any] = {
         "name": after.name,
         "state": None if after.state is None else after.state.name,
@@ -82,12 +82,12 @@ def change(before: Job, after: Job) -> Change:
 
 
 def _json(value: JsonObject) -> orjson.Fragment:
-    """The very text that stands in the event, so that a rebuild makes the same row."""
+    """Returns the exact text that the event stores, so that a rebuild makes the same row."""
     return orjson.Fragment(canonical.encode(value))
 
 
 def functions() -> tuple[Template, ...]:
-    """What the database needs of this projection; one text of the fold serves the present and the past."""
+    """Returns the SQL functions of this projection; present and past share one fold."""
     pasts = [Template(read(__name__, "past"), {**past, "folded": _fold(past)}) for past in PASTS]
     folds: dict[str, str | Template] = {
         "folded": _fold(PRESENT),
@@ -100,7 +100,7 @@ def functions() -> tuple[Template, ...]:
 
 
 def _fold(parts: Mapping[str, str]) -> Template:
-    """The fold of some events, without the comment before it."""
+    """Returns the fold of some events, without its leading comment."""
     return Template("WITH " + read(__name__, "folded").split("\nWITH ", 1)[1].strip(), parts)
 
 

@@ -482,7 +482,7 @@ def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
         (["create", "--role", "reader", "--expires", "2020-01-01"], "is past"),
         (["create", "--role", "reader", "--expires", "999999999w"], "expires: "),
         (["revoke", "nobody"], "there is no token 'nobody'"),
-        (["create", "taken", "--role", "reader"], "no name is given out twice"),
+        (["create", "taken", "--role", "reader"], "choose a name that was never used"),
     ],
 )
 def test_what_is_refused_is_said_in_a_sentence(

@@ -272,7 +272,7 @@ def test_reports_by_hand(cli: Cli) -> None:
         (["history", "nobody"], "there is no job"),
         (["show", "a b"], "name: "),
         (["record", "nobody", "Started"], "there is no job"),
-        (["record", "x", "Exploded"], "there is no event type 'Exploded'"),
+        (["record", "x", "Exploded"], "unknown event type 'Exploded'"),
         (["record", "x", "Created", "--data", "{not json"], "is not JSON"),
         (["record", "x", "Created", "--data", "[]"], "is not a JSON object"),
         (["run", "--label", "Team=a", "--", "true"], "lowercase letters"),

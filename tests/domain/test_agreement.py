@@ -17,7 +17,7 @@ from jobledger.domain.metrics.agreement import (
     read_kept,
 )
 from jobledger.domain.metrics.evaluation import read_plan
-from jobledger.domain.metrics.examples import Box, SpoiltError, Truth
+from jobledger.domain.metrics.examples import Box, RejectedError, Truth
 
 from tests.evaluation_jobs import TEXT, spec_of
 from tests.labeling import BOXES, box
@@ -184,21 +184,21 @@ def test_an_answer_is_kept_so_that_it_reads_as_what_was_said(
     ],
 )
 def test_what_is_no_answer_is_refused(annotation: str, said: Any) -> None:
-    with pytest.raises(SpoiltError):
+    with pytest.raises(RejectedError):
         read_answer(read_plan(spec_of(annotation)), said)
 
 
 def test_a_box_that_no_answer_can_be_is_told_why() -> None:
     plan = read_plan(spec_of(BOXES))
     for said in ([7], [box("cat", 0.1, 0.1, 0.2, 0.2), "cat"]):
-        with pytest.raises(SpoiltError) as caught:
+        with pytest.raises(RejectedError) as caught:
             read_answer(plan, said)
-        assert str(caught.value) == "a box is no {label, top_left: {x, y}, bottom_right: {x, y}}"
+        assert str(caught.value) == "a box is not {label, top_left: {x, y}, bottom_right: {x, y}}"
     most = [box("cat", number / 200, 0, 1, 1) for number in range(100)]
     assert len(read_answer(plan, most).boxes) == 100
-    with pytest.raises(SpoiltError) as caught:
+    with pytest.raises(RejectedError) as caught:
         read_answer(plan, [*most, box("cat", 0.9, 0, 1, 1)])
-    assert str(caught.value) == "there are 101 boxes, and 100 is the most"
+    assert str(caught.value) == "there are 101 boxes, the limit is 100"
 
 
 SIDES = st.integers(0, 6)

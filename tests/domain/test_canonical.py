@@ -94,7 +94,10 @@ def test_a_nul_is_refused_wherever_it_is() -> None:
     for value in ({"a": "\0"}, {"\0": 1}, {"a": ["\\\0"]}, {"ü": "\0"}):
         with pytest.raises(InvalidFieldError) as caught:
             canonical.encode(value)
-        assert (caught.value.field, caught.value.why) == ("data", "holds a NUL character")
+        assert (caught.value.field, caught.value.why) == (
+            "data",
+            "has a NUL character, which cannot be stored; remove it",
+        )
 
 
 READERS: list[Callable[[bytes], Any]] = [canonical.decode, canonical.decode_given]

@@ -184,7 +184,10 @@ def test_a_job_without_an_input_is_kept_and_cannot_be_planned() -> None:
         with pytest.raises(InvalidFieldError) as caught:
             read_plan(spec)
         error = caught.value
-        assert (error.field, error.why) == (INPUT, "is missing: there is nothing to sample")
+        assert (error.field, error.why) == (
+            INPUT,
+            "is missing; without it the job cannot sample predictions",
+        )
 
 
 def test_a_plan_is_all_that_the_body_says() -> None:

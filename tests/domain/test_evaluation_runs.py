@@ -35,11 +35,11 @@ from jobledger.domain.run_events import (
 from jobledger.domain.runs import (
     LastRun,
     closes_last,
+    fold_run,
     kept,
     last_run,
     open_runs,
     run_accepts,
-    tell,
 )
 from jobledger.domain.states import JobState
 from jobledger.domain.values.canonical import JsonObject
@@ -118,7 +118,7 @@ def test_the_last_run_and_open_runs_are_read_of_the_output() -> None:
     for nothing in without:
         assert last_run(nothing) == LastRun(0, None, 0)
         assert open_runs(nothing) == []
-    assert tell({"openRuns": "none", "attempts": {}}, FAILED) == {
+    assert fold_run({"openRuns": "none", "attempts": {}}, FAILED) == {
         "openRuns": [], "attempts": [FAILURE]
     }  # fmt: skip
 

@@ -199,7 +199,7 @@ def test_a_report_cannot_place_itself() -> None:
     with pytest.raises(InvalidFieldError) as caught:
         place(parse_data("Started", {"@placed": 1}), Placement(after=1))
     assert (caught.value.field, caught.value.why) == (
-        "data.@placed", "is a name that the ledger uses itself",
+        "data.@placed", "is reserved; give the field another name",
     )  # fmt: skip
 
 
@@ -215,7 +215,7 @@ def test_stored_data_that_cannot_be_is_told_by_its_field_or_type() -> None:
     ):
         with pytest.raises(UnknownEventTypeError) as unknown:
             read_data(type_, schema, b"{}")
-        assert str(unknown.value) == f"type: there is no event type {shown}"
+        assert str(unknown.value) == f"type: unknown event type {shown}"
 
 
 def test_times_of_runs_are_in_utc() -> None:
@@ -227,7 +227,7 @@ def test_times_of_runs_are_in_utc() -> None:
         with pytest.raises(InvalidFieldError) as caught:
             parse_data("RunStarted", {"run": 1, "runTime": time})
         assert (caught.value.field, caught.value.why) == (
-            "data.runTime", "Value error, is no moment in UTC",
+            "data.runTime", "Value error, is not a time in UTC",
         )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from jobledger.domain.metrics.examples import (
     MAX_LABELS,
     Box,
     Predicted,
-    SpoiltError,
+    RejectedError,
     Truth,
     check_labels,
     example_key,
@@ -23,7 +23,7 @@ from jobledger.domain.metrics.examples import (
     read_prediction,
     read_truth,
 )
-from jobledger.domain.metrics.showing import Shown, show
+from jobledger.domain.metrics.showing import Display, show
 
 from tests.evaluation_jobs import KEYS, TEXT, spec_of
 
@@ -31,8 +31,8 @@ JOB = "projects/p/evaluationJobs/7"
 ONE, SEVERAL = read_plan(spec_of(TEXT)), read_plan(spec_of(TEXT, multi_label=True))
 BOXED = read_plan(spec_of("IMAGE_BOUNDING_BOX_ANNOTATION"))
 IMAGES = read_plan(spec_of("IMAGE_CLASSIFICATION_ANNOTATION"))
-NO_BOX = "a box is no {top_left: {x, y}, bottom_right: {x, y}}"
-NO_SCORE, NO_LABEL = "a score is no number from 0 to 1", "a label is no text"
+NO_BOX = "a box is not {top_left: {x, y}, bottom_right: {x, y}}"
+NO_SCORE, NO_LABEL = "a score is not a number from 0 to 1", "a label is not text"
 
 
 def corners(x0: Any, y0: Any, x1: Any, y1: Any) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def test_boxes_are_read_one_a_label() -> None:
         ({"box": None}, "the output has no 'box'"),
         ({"label": ["cat", ""]}, NO_LABEL),
         ({"label": ["cat", 7]}, NO_LABEL),
-        ({"label": ["x"] * 1_001}, "there are 1001 labels, and 1000 is the most"),
+        ({"label": ["x"] * 1_001}, "there are 1001 labels, the limit is 1000"),
         ({"score": [0.5, 0.5]}, "the output has 1 labels and 2 scores"),
         *(({"score": value}, NO_SCORE) for value in (-0.001, 1.001, "1", True, [None], [float("nan")])),
         ({"score": [float("inf")]}, NO_SCORE),
@@ -93,7 +93,7 @@ def test_a_prediction_that_does_not_say_enough_is_told_why(
     change: dict[str, Any], why: str
 ) -> None:
     said = {"label": ["cat"], "score": [0.5], "box": [corners(0, 0, 1, 1)]} | change
-    with pytest.raises(SpoiltError) as caught:
+    with pytest.raises(RejectedError) as caught:
         read_prediction(BOXED, said)
     assert str(caught.value) == why
 
@@ -108,8 +108,8 @@ def test_a_truth_is_a_label_or_several_once_each() -> None:
 @pytest.mark.parametrize(
     ("plan", "said", "why"),
     [
-        (ONE, ["cat", "dog"], "the truth has 2 labels, and one of them is true"),
-        (ONE, [], "the truth has 0 labels, and one of them is true"),
+        (ONE, ["cat", "dog"], "the truth has 2 labels, and must have exactly one"),
+        (ONE, [], "the truth has 0 labels, and must have exactly one"),
         (ONE, {"other": 1}, "the truth has no 'label'"),
         (BOXED, {"box": []}, "the truth has no 'label'"),
         (BOXED, "cat", "the truth has no 'label'"),
@@ -118,7 +118,7 @@ def test_a_truth_is_a_label_or_several_once_each() -> None:
     ],
 )
 def test_a_truth_that_does_not_say_enough_is_told_why(plan: Plan, said: Any, why: str) -> None:
-    with pytest.raises(SpoiltError) as caught:
+    with pytest.raises(RejectedError) as caught:
         read_truth(plan, said)
     assert str(caught.value) == why
 
@@ -150,7 +150,7 @@ def test_examples_are_told_apart_by_their_reference_or_their_data(
 )
 def test_an_input_without_its_keys_is_told_which(keys: dict[str, str], wanted: str) -> None:
     for said in ({}, {"other": 1}, "text", {"text": None}, {"uri": None}):
-        with pytest.raises(SpoiltError) as caught:
+        with pytest.raises(RejectedError) as caught:
             example_key(keyed(**keys), said)
         assert str(caught.value) == f"the input has no {wanted}"
 
@@ -180,7 +180,7 @@ def test_labels_are_those_of_the_set_if_one_is_known() -> None:
     check_labels(["cat"], None)
     check_labels([], [])
     for label, shown in (("bird", "bird"), ("x" * 81, "x" * 80)):
-        with pytest.raises(SpoiltError) as caught:
+        with pytest.raises(RejectedError) as caught:
             check_labels(["cat", label], ["cat"])
         assert str(caught.value) == f"the label {shown!r} is not in the annotation spec set"
 
@@ -191,27 +191,27 @@ PNG = "iVBORw0KGgoAAAANSUhEUg=="
 @pytest.mark.parametrize(
     ("plan", "said", "shown"),
     [
-        (ONE, {"text": "hello"}, Shown("text", "hello")),
-        (ONE, "plain", Shown("text", "plain")),
-        (ONE, {"b": 1, "a": 2}, Shown("text", '{"a":2,"b":1}')),
-        (keyed(reference_json_key="uri"), {"uri": "gs://b/x"}, Shown("text", "gs://b/x")),
-        (keyed(data_json_key="text", reference_json_key="uri"), {"uri": "gs://b/x"}, Shown("text", "gs://b/x")),
-        (IMAGES, {"text": {"b64": PNG}}, Shown("image", f"data:image/png;base64,{PNG}")),
-        (IMAGES, {"text": {"b64": 7}}, Shown("text", '{"b64":7}')),
-        (IMAGES, {"text": '{"broken'}, Shown("text", '{"broken')),
-        (IMAGES, {"text": "UklGRgAAAABXRUJQ"}, Shown("image", "data:image/webp;base64,UklGRgAAAABXRUJQ")),
-        (IMAGES, {"text": "UklGRgAAAABXQVZF"}, Shown("text", "UklGRgAAAABXQVZF")),
-        (IMAGES, {"text": "AAAAAAAAAABXRUJQ"}, Shown("text", "AAAAAAAAAABXRUJQ")),
+        (ONE, {"text": "hello"}, Display("text", "hello")),
+        (ONE, "plain", Display("text", "plain")),
+        (ONE, {"b": 1, "a": 2}, Display("text", '{"a":2,"b":1}')),
+        (keyed(reference_json_key="uri"), {"uri": "gs://b/x"}, Display("text", "gs://b/x")),
+        (keyed(data_json_key="text", reference_json_key="uri"), {"uri": "gs://b/x"}, Display("text", "gs://b/x")),
+        (IMAGES, {"text": {"b64": PNG}}, Display("image", f"data:image/png;base64,{PNG}")),
+        (IMAGES, {"text": {"b64": 7}}, Display("text", '{"b64":7}')),
+        (IMAGES, {"text": '{"broken'}, Display("text", '{"broken')),
+        (IMAGES, {"text": "UklGRgAAAABXRUJQ"}, Display("image", "data:image/webp;base64,UklGRgAAAABXRUJQ")),
+        (IMAGES, {"text": "UklGRgAAAABXQVZF"}, Display("text", "UklGRgAAAABXQVZF")),
+        (IMAGES, {"text": "AAAAAAAAAABXRUJQ"}, Display("text", "AAAAAAAAAABXRUJQ")),
     ],
 )  # fmt: skip
-def test_people_see_the_text_or_the_image(plan: Plan, said: Any, shown: Shown) -> None:
+def test_people_see_the_text_or_the_image(plan: Plan, said: Any, shown: Display) -> None:
     assert show(plan, said) == shown
 
 
 def raised(do: Callable[[], object]) -> bool:
     try:
         do()
-    except SpoiltError:
+    except RejectedError:
         return True
     return False
 

@@ -9,16 +9,16 @@ from jobledger.domain.values.filters import (
     MAX_DEPTH,
     MAX_LENGTH,
     All,
+    Completion,
     Ever,
     Filter,
     Not,
-    Place,
     Restriction,
     Some,
+    completion_at,
     parse_field,
     parse_filter,
     parts_of,
-    place_at,
 )
 
 
@@ -66,10 +66,10 @@ def test_a_filter_is_a_tree(text: str, tree: Filter) -> None:
     ("text", "why"),
     [
         ("a" * (MAX_LENGTH + 1), f"is longer than {MAX_LENGTH} characters"),
-        ("a = \0", "holds a NUL character, or what is no character at all"),
-        ('a = "\udfff"', "holds a NUL character, or what is no character at all"),
-        ('a = "\ud800"', "holds a NUL character, or what is no character at all"),
-        ("(" * 51 + "a = b" + ")" * 51, "nests 51 deep, and 50 is the most"),
+        ("a = \0", "has a NUL character or half a surrogate pair"),
+        ('a = "\udfff"', "has a NUL character or half a surrogate pair"),
+        ('a = "\ud800"', "has a NUL character or half a surrogate pair"),
+        ("(" * 51 + "a = b" + ")" * 51, "has 51 nested parentheses; the limit is 50"),
         ("a ! b", "cannot be read at column 3: a comparison was expected"),
         ("a = b AND", "cannot be read at its end: '(' or a word was expected"),
         ("a b", "cannot be read at column 3: a comparison was expected"),
@@ -104,27 +104,27 @@ FOLLOWING = frozenset({"AND", "OR", "field"})
 @pytest.mark.parametrize(
     ("before", "place"),
     [
-        ("", Place(0, "", frozenset({"field"}))),
-        ("sta", Place(0, "sta", frozenset({"field"}))),
-        ("NOT ", Place(4, "", frozenset({"field"}))),
-        ("ever(", Place(5, "", frozenset({"field"}))),
-        ("state ", Place(6, "", frozenset({"comparison"}))),
-        ("state = ", Place(8, "", frozenset({"value"}), "state")),
-        ("state = RUN", Place(8, "RUN", frozenset({"value"}), "state")),
-        ("state = RUNNING ", Place(16, "", FOLLOWING)),
-        ("(state = RUNNING ", Place(17, "", FOLLOWING | {")"})),
-        ("labels.a.b = ", Place(13, "", frozenset({"value"}), "labels.a.b")),
-        ('labels."x y" = ', Place(15, "", frozenset({"value"}), 'labels."x y"')),
-        ("a = b c.d = ", Place(12, "", frozenset({"value"}), "c.d")),
-        ("a = b AND c = ", Place(14, "", frozenset({"value"}), "c")),
-        ("name = x.y labels.t = ", Place(22, "", frozenset({"value"}), "labels.t")),
-        ("state ! ", Place(8, "", frozenset())),
-        ("state = a = ", Place(12, "", frozenset())),
+        ("", Completion(0, "", frozenset({"field"}))),
+        ("sta", Completion(0, "sta", frozenset({"field"}))),
+        ("NOT ", Completion(4, "", frozenset({"field"}))),
+        ("ever(", Completion(5, "", frozenset({"field"}))),
+        ("state ", Completion(6, "", frozenset({"comparison"}))),
+        ("state = ", Completion(8, "", frozenset({"value"}), "state")),
+        ("state = RUN", Completion(8, "RUN", frozenset({"value"}), "state")),
+        ("state = RUNNING ", Completion(16, "", FOLLOWING)),
+        ("(state = RUNNING ", Completion(17, "", FOLLOWING | {")"})),
+        ("labels.a.b = ", Completion(13, "", frozenset({"value"}), "labels.a.b")),
+        ('labels."x y" = ', Completion(15, "", frozenset({"value"}), 'labels."x y"')),
+        ("a = b c.d = ", Completion(12, "", frozenset({"value"}), "c.d")),
+        ("a = b AND c = ", Completion(14, "", frozenset({"value"}), "c")),
+        ("name = x.y labels.t = ", Completion(22, "", frozenset({"value"}), "labels.t")),
+        ("state ! ", Completion(8, "", frozenset())),
+        ("state = a = ", Completion(12, "", frozenset())),
     ],
 )  # fmt: skip
-def test_what_may_be_written_at_a_place(before: str, place: Place) -> None:
-    assert place_at(before, len(before)) == place
-    assert place_at(f"{before}) nothing of this (", len(before)) == place
+def test_what_may_be_written_at_a_place(before: str, place: Completion) -> None:
+    assert completion_at(before, len(before)) == place
+    assert completion_at(f"{before}) nothing of this (", len(before)) == place
 
 
 def test_strings_say_what_was_quoted() -> None:

@@ -19,11 +19,11 @@ from jobledger.domain.events import (
 )
 from jobledger.domain.job import Job, evolve, judge, replay
 from jobledger.domain.states import (
+    ABSENT,
+    DELETED,
     EVALUATION,
-    GONE,
-    NOTHING,
     JobState,
-    Standing,
+    Stage,
     allowed,
     begins_attempt,
     ends_lost,
@@ -33,7 +33,7 @@ from jobledger.domain.states import (
 LIVE = "QUEUED PENDING RUNNING CANCELLING PAUSED UPDATING"
 TERMINAL = "SUCCEEDED FAILED CANCELLED EXPIRED PARTIALLY_SUCCEEDED"
 MAY_FOLLOW = {
-    "Created": "NOTHING",
+    "Created": "ABSENT",
     "Queued": "QUEUED PENDING",
     "Preparing": "QUEUED",
     "Started": "QUEUED PENDING",
@@ -53,7 +53,7 @@ MAY_FOLLOW = {
     "ConfigChanged": LIVE,
     "PolicyChanged": f"{LIVE} {TERMINAL}",
     "Commented": f"{LIVE} {TERMINAL}",
-    "Contradicted": f"{LIVE} {TERMINAL} GONE",
+    "Contradicted": f"{LIVE} {TERMINAL} DELETED",
     "Deleted": TERMINAL,
 }
 BEGINS_ATTEMPT = {
@@ -75,27 +75,27 @@ EVALUATION_MAY_FOLLOW = MAY_FOLLOW | {
     "Stopped": LIVE,
 }
 TABLES = {"jobs": MAY_FOLLOW, "evaluationJobs": EVALUATION_MAY_FOLLOW}
-STANDINGS: tuple[Standing, ...] = (NOTHING, *JobState, GONE)
+STAGES: tuple[Stage, ...] = (ABSENT, *JobState, DELETED)
 AT = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("standing", STANDINGS, ids=lambda s: s.name)
+@pytest.mark.parametrize("stage", STAGES, ids=lambda s: s.name)
 @pytest.mark.parametrize("event", EVENT_TYPES)
 @pytest.mark.parametrize("kind", TABLES)
 def test_an_event_may_follow_just_the_states_the_design_names(
-    event: str, standing: Standing, kind: str
+    event: str, stage: Stage, kind: str
 ) -> None:
     may_follow = TABLES[kind].get(event, "").split()
-    assert allowed(event, standing, kind) == (standing.name in may_follow)
+    assert allowed(event, stage, kind) == (stage.name in may_follow)
 
 
 @pytest.mark.parametrize("event", EVENT_TYPES)
 @pytest.mark.parametrize("kind", TABLES)
 def test_an_event_may_begin_an_attempt_after_just_these_states(event: str, kind: str) -> None:
-    for standing in STANDINGS:
+    for stage in STAGES:
         for named, table in ((False, BEGINS_ATTEMPT), (True, BEGINS_NAMED_ATTEMPT)):
             states = table.get(event, "").split() if kind == "jobs" else []
-            assert begins_attempt(event, standing, kind, named=named) == (standing.name in states)
+            assert begins_attempt(event, stage, kind, named=named) == (stage.name in states)
 
 
 def test_every_event_has_a_rule_and_every_rule_an_event() -> None:

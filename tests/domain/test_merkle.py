@@ -279,10 +279,10 @@ def test_no_proof_of_consistency_holds_for_anything_else(size: int, old: int, bi
 def test_what_was_never_there_cannot_be_proved() -> None:
     node = nodes(over([merkle.hash_leaf(entry) for entry in entries(3, 0)]))
     for index, size in ((-1, 3), (3, 3), (0, 0)):
-        with pytest.raises(ValueError, match="there is no leaf"):
+        with pytest.raises(ValueError, match="is not one of"):
             merkle.prove_inclusion(index, size, node)
     for old, size in ((-1, 3), (4, 3)):
-        with pytest.raises(ValueError, match="never had"):
+        with pytest.raises(ValueError, match="cannot grow"):
             merkle.prove_consistency(old, size, node)
 
 

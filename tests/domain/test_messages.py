@@ -22,7 +22,7 @@ NAME = "projects/p/jobs/x"
 @pytest.mark.parametrize("type_", EVENT_TYPES)
 def test_an_event_type_in_other_letters_is_known_again(type_: str) -> None:
     for written in (type_.lower(), type_.upper(), type_[0].lower() + type_[1:], f"{type_}s"):
-        with pytest.raises(UnknownEventTypeError, match=f"did you mean {type_}\\?"):
+        with pytest.raises(UnknownEventTypeError, match=f"did you mean '{type_}'\\?"):
             parse_data(written, {})
 
 
@@ -82,7 +82,7 @@ def test_a_report_on_nobodys_job_says_to_create_it(ledger: Ledger) -> None:
 
 def test_a_deleted_jobs_name_says_so_and_where_to_go(ledger: Ledger) -> None:
     ledger.create(NAME)
-    with pytest.raises(JobExistsError, match="there is already a job"):
+    with pytest.raises(JobExistsError, match="already exists"):
         ledger.create(NAME)
     ledger.delete(NAME, stop=True)
     with pytest.raises(JobExistsError, match=r"was deleted.*such as projects/p/jobs/x-2") as caught:

@@ -91,7 +91,11 @@ WANTED = "vN, @POSITION, an ISO 8601 time, '2h ago', or 'yesterday 14:00'"
         ("now@x", None, f"'now@x' is none of {WANTED}"),
         ("now@", None, f"'now@' is none of {WANTED}"),
         ("now@1@2", None, f"'now@1@2' is none of {WANTED}"),
-        ("now@7", "recorded", "a position is a moment of the recorded clock by itself"),
+        (
+            "now@7",
+            "recorded",
+            "'now@7' has a position and a time, which is valid time; it cannot be read on the clock recorded",
+        ),
         ("1/2/2026", None, f"'1/2/2026' is ambiguous; write {WANTED}"),
         ("1.2.2026 10:00", None, f"'1.2.2026 10:00' is ambiguous; write {WANTED}"),
         ("10:00", None, f"'10:00' is ambiguous; write {WANTED}"),
@@ -108,7 +112,7 @@ def test_a_time_that_cannot_be_is_refused_with_the_reason(text: str) -> None:
     with pytest.raises(InvalidFieldError) as caught:
         parse_as_of(text, None, NOW)
     assert caught.value.field == "as_of"
-    assert caught.value.why.startswith(f"{text!r} is no time: ")
+    assert caught.value.why.startswith(f"{text!r} is not a time: ")
 
 
 def test_there_are_two_clocks() -> None:
@@ -118,7 +122,7 @@ def test_there_are_two_clocks() -> None:
     with pytest.raises(InvalidFieldError) as caught:
         parse_clock("wall")
     assert (caught.value.field, caught.value.why) == (
-        "clock", "'wall' is neither recorded nor occurred",
+        "clock", "'wall' is not a clock; the clocks are recorded and occurred",
     )  # fmt: skip
 
 

@@ -107,7 +107,7 @@ def test_a_refusal_shows_the_value(value: str, shown: str) -> None:
     with pytest.raises(InvalidFieldError) as caught:
         parse_trace_parent(value)
     assert (caught.value.field, caught.value.why) == (
-        "trace_parent", f"{shown} is not a W3C traceparent",
+        "trace_parent", f"{shown} is not a W3C traceparent, such as 00-{'0' * 31}1-{'0' * 15}1-01",
     )  # fmt: skip
     with pytest.raises(InvalidFieldError) as caught:
         parse_text("actor", f"{value}\0"[-200:])
@@ -127,9 +127,18 @@ def test_texts_of_the_shortest_and_the_longest_length_are_taken() -> None:
 
 def test_times_are_refused_with_the_field_and_the_limit() -> None:
     for time, why in (
-        (datetime(2026, 5, 31), "2026-05-31 00:00:00 has no time zone"),  # noqa: DTZ001
-        (datetime(1969, 12, 31, tzinfo=UTC), "1969-12-31T00:00:00+00:00 is before 1970"),
-        (datetime(2026, 6, 3, tzinfo=UTC), "2026-06-03T00:00:00+00:00 is more than a day ahead"),
+        (
+            datetime(2026, 5, 31),
+            "2026-05-31 00:00:00 has no time zone; give one, such as datetime.now(UTC)",
+        ),
+        (
+            datetime(1969, 12, 31, tzinfo=UTC),
+            "1969-12-31T00:00:00+00:00 is before 1970-01-01, the earliest time",
+        ),
+        (
+            datetime(2026, 6, 3, tzinfo=UTC),
+            "2026-06-03T00:00:00+00:00 is more than a day ahead of now, " + NOW.isoformat(),
+        ),
     ):
         with pytest.raises(InvalidFieldError) as caught:
             parse_time(time, NOW, "at")

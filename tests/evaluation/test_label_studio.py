@@ -209,5 +209,5 @@ def test_an_import_says_in_whose_name_it_comes(ledger: Ledger) -> None:
     )
     import_answers(ledger, name, 1, back, "team")
     changed = annotated({"tasks": back}, [choice("dog", who=7)])
-    with pytest.raises(AnsweredTwiceError, match=r"team/7 answered otherwise"):
+    with pytest.raises(AnsweredTwiceError, match=r"team/7 already gave another answer"):
         import_answers(ledger, name, 1, changed, "team")

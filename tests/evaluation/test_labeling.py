@@ -129,7 +129,7 @@ def test_boxes_of_three_people(ledger: Ledger) -> None:
     [
         ({1: "cat", 2: "horse"}, "answers.2", "'horse' is not in the annotation spec set"),
         ({1: ["cat", "dog"]}, "answers.1", "2 labels"),
-        ({1: 7}, "answers.1", "a label is no text"),
+        ({1: 7}, "answers.1", "a label is not text"),
         ({1: "\0"}, "answers.1", "not in the annotation spec set"),
         ({1: "cat", 99: "cat"}, "answers.99", "asks nothing of such a sample"),
         ({3: "cat"}, "answers.3", "asks nothing of such a sample"),

@@ -95,9 +95,9 @@ SPOILT: list[tuple[Any, Any, Any, str]] = [
     ({"text": "a"}, {"score": 1}, None, "the output has no 'label'"),
     ({"text": "a"}, {"label": "x"}, None, "the output has no 'score'"),
     ({"text": "a"}, {"label": ["x", "y"], "score": [1]}, None, "2 labels and 1 scores"),
-    ({"text": "a"}, {"label": "x", "score": 1.5}, None, "a score is no number from 0 to 1"),
-    ({"text": "a"}, {"label": "x", "score": True}, None, "a score is no number from 0 to 1"),
-    ({"text": "a"}, {"label": 7, "score": 1}, None, "a label is no text"),
+    ({"text": "a"}, {"label": "x", "score": 1.5}, None, "a score is not a number from 0 to 1"),
+    ({"text": "a"}, {"label": "x", "score": True}, None, "a score is not a number from 0 to 1"),
+    ({"text": "a"}, {"label": 7, "score": 1}, None, "a label is not text"),
     ({"text": "a"}, None, None, "the output has no 'label'"),
     ({"text": "a"}, {"label": "x", "score": 1}, ["x", "y"], "the truth has 2 labels"),
     ({"text": "a"}, {"label": "x", "score": 1}, {"lable": "x"}, "the truth has no 'label'"),
@@ -112,10 +112,10 @@ def test_what_lacks_the_keys_is_counted_kept_aside_and_named(
     given = [*told("z"), Prediction(data, output, BEGIN, truth=truth)]
     sampled = ledger.record_predictions(name, given)
     assert sampled.sampled == 1
-    assert [spoilt.place for spoilt in sampled.spoilt] == [1]
-    assert why in sampled.spoilt[0].why
+    assert [rejected.place for rejected in sampled.rejected] == [1]
+    assert why in sampled.rejected[0].why
     [kept] = read_spoilt(ledger.reader, name, 0, 10)
-    assert (kept["input"], kept["output"], kept["why"]) == (data, output, sampled.spoilt[0].why)
+    assert (kept["input"], kept["output"], kept["why"]) == (data, output, sampled.rejected[0].why)
     assert ledger.sampling(name)["spoilt"] == 1
 
 
@@ -128,7 +128,7 @@ def test_truth_outside_the_annotation_spec_set_is_not_taken(ledger: Ledger) -> N
         )
     sampled = ledger.record_predictions(name, [*told("a", truth="dog"), *told("b", truth="cow")])
     assert sampled.sampled == 1
-    assert "'cow' is not in the annotation spec set" in sampled.spoilt[0].why
+    assert "'cow' is not in the annotation spec set" in sampled.rejected[0].why
     with pytest.raises(InvalidFieldError, match=r"truths\[0\].truth"):
         ledger.record_truths(name, [("b", "cow")])
 

@@ -174,7 +174,7 @@ def test_a_job_that_is_there_already_is_said_in_one_line(
 ) -> None:
     with opened(form, dsn, ledger_name) as ledger:
         ledger.create(NAME)
-        with raises(JobExistsError, f"there is already a job {NAME}"):
+        with raises(JobExistsError, f"the job {NAME} already exists"):
             ledger.create(NAME)
         with raises(JobNotFoundError, "there is no job projects/p/jobs/b"):
             ledger.get("projects/p/jobs/b")

@@ -106,12 +106,12 @@ def test_the_order_is_that_of_the_clock(cli: Cli, ledger: Ledger) -> None:
         (["x", "--until", "v9"], "until: there is no version 9"),
         (["x", "--until", "@0"], "there is no job"),
         (["x", "--until", "soon"], "until: 'soon' is none of"),
-        (["x", "--with", "Exploded"], "there is no event type 'Exploded'"),
+        (["x", "--with", "Exploded"], "unknown event type 'Exploded'"),
         (["x", "--with", "Failed={"], "is not JSON"),
         (["x", "--with", "Failed=[]"], "is not a JSON object"),
         (["x", "--with", 'Failed={"error": 7}'], "data.error"),
         (["x", "--with", 'Started={"a": "\\u0000"}'], "NUL"),
-        (["x", "--with", ""], "there is no event type ''"),
+        (["x", "--with", ""], "unknown event type ''"),
     ],
 )
 def test_bad_input_gets_one_sentence_and_records_nothing(

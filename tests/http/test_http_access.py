@@ -181,7 +181,8 @@ def test_every_route_is_for_who_has_the_role_and_nobody_else(
         if role < route.role:
             error = refusal(answer, 403, "PERMISSION_DENIED", "PERMISSION_DENIED")
             assert (
-                error["message"] == f"token 'any-{role}' may not: this takes the role {route.role}"
+                error["message"]
+                == f"token 'any-{role}' does not permit this: the request needs the role {route.role}"
             )
         else:
             assert answer.status_code in {200, 400, 404, 409, 501}
@@ -319,7 +320,9 @@ def test_a_batch_with_one_report_on_anothers_job_is_refused_whole(
     names = ["projects/mine/jobs/mine0", "projects/yours/jobs/yours0", "projects/mine/jobs/mine1"]
     reports = [{"name": name, "report": "progressReported"} for name in names]
     error = refusal(limited.post(BATCH, json={"reports": reports}), 403, "PERMISSION_DENIED")
-    assert error["message"] == "token 'my-admin' may not: it serves for project 'mine' only"
+    assert (
+        error["message"] == "token 'my-admin' does not permit this: it is for project 'mine' only"
+    )
     assert ledger.size() == size
     limited.post(BATCH, json={"reports": reports[::2]}).raise_for_status()
     assert ledger.size() == size + 2

@@ -323,7 +323,10 @@ def test_the_log_says_who_asked_and_why_it_was_refused_and_no_secret(dsn: str) -
             client.get("/ledger/v1/moment", headers=bearer).raise_for_status()
         record = logged(server, "/ledger/v1/projects/p/jobs/a:create")
         assert (record["status"], record["actor"]) == (403, "ci")
-        assert record["error"] == "token 'ci' may not: this takes the role operator"
+        assert (
+            record["error"]
+            == "token 'ci' does not permit this: the request needs the role operator"
+        )
         assert logged(server, "/ledger/v1/moment")["actor"] == "ci"
         assert "error" not in logged(server, "/ledger/v1/moment")
         said = json.dumps(server.logs)

@@ -60,8 +60,8 @@ def test_a_method_has_the_same_documentation(name: str) -> None:
     documentation = inspect.getdoc(getattr(AsyncLedger, name))
     assert documentation
     if name == "open":
-        assert "`threads`" in documentation
-        assert "Raises SchemaError" in documentation
+        assert "threads: " in documentation
+        assert "SchemaError: " in documentation
     else:
         assert documentation == inspect.getdoc(getattr(Ledger, name))
 

@@ -93,7 +93,7 @@ def histories(draw: st.DrawFn, *, legal: bool) -> list[tuple[Data, datetime]]:
     history: list[tuple[Data, datetime]] = []
     for _ in range(draw(st.integers(1, 12))):
         if legal:
-            types = sorted(t for t in EVENT_TYPES if allowed(t, job.standing, job.kind))
+            types = sorted(t for t in EVENT_TYPES if allowed(t, job.stage, job.kind))
         elif history:
             types = sorted(EVENT_TYPES)
         if not types:
@@ -161,7 +161,7 @@ def test_ten_thousand_walks_fold_to_what_they_always_did() -> None:
         job = Job(name=f"projects/p/jobs/w{number}")
         job = evolve(job, Event(job.name, 1, Created(labels={"n": str(number % 7)}), BEGIN))
         for step in range(random.randrange(12)):
-            type_ = random.choice(sorted(t for t in types if allowed(t, job.standing)))
+            type_ = random.choice(sorted(t for t in types if allowed(t, job.stage)))
             said = {"reason": f"r{step}"} if "reason" in EVENT_TYPES[type_].model_fields else {}
             if type_ == "Contradicted":
                 said = {"report": "Started", "state": "X"}

@@ -42,7 +42,7 @@ def test_states_in_sql_have_the_numbers_and_names_of_the_domains(other: Connecti
         assert other.execute("SELECT state_name(%s::smallint)", (number,)).fetchone() == (name,)
     assert other.execute("SELECT cardinality(state_names())").fetchone() == (len(names),)
     for event, rule in EVALUATION.items():
-        leads_to = 0 if rule.to is Outside.GONE else rule.to
+        leads_to = 0 if rule.to is Outside.DELETED else rule.to
         assert other.execute("SELECT state_number(%s)", (event,)).fetchone() == (leads_to,)
     assert other.execute("SELECT state_number('topic')").fetchone() == (None,)
 

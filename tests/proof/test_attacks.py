@@ -351,7 +351,7 @@ def test_a_process_that_saw_more_forgets_it_after_a_restored_backup(
     with dumped(victim) as restore, victim.ledger.connection() as connection:
         go_on(victim, dsn, 300)
         victim.ledger.seal()
-        size = tree.standing(connection).size
+        size = tree.log_state(connection).size
         for index in range(0, size, 100):
             tree.prove_inclusion(connection, index, size)
         restore()
@@ -360,7 +360,7 @@ def test_a_process_that_saw_more_forgets_it_after_a_restored_backup(
             victim.ledger.seal()
         last_signed_file(Settings(), victim.origin).unlink()
         victim.ledger.seal()
-        size = tree.standing(connection).size
+        size = tree.log_state(connection).size
         assert tree.root(connection, size) == Tree().root(connection, size)
 
 

@@ -446,7 +446,7 @@ def test_what_a_ledger_seals_is_cosigned_kept_in_it_and_published(
     monkeypatch.delenv("JOBLEDGER_SIGNING_KEY", raising=False)
     caplog.set_level(logging.WARNING)
     with Ledger.open(dsn, ledger_name) as ledger, ledger.connection() as connection:
-        origin = Tree().standing(connection).origin
+        origin = Tree().log_state(connection).origin
         key = _key_of(tmp_path, origin)
         honest = Honest(tmp_path / "w", KEYS[0])
         honest.witness = Witness(KEYS[0], [key.verifier], honest.witness._memory)

@@ -26,7 +26,7 @@ from jobledger.infra import Ledger
 from jobledger.infra.errors import ForkedError, ProofError
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.proof.log import growth as growing
-from jobledger.infra.proof.log.tree import Standing, Tree
+from jobledger.infra.proof.log.tree import LogState, Tree
 from jobledger.infra.proof.publishing import checkpointer as sealing
 from jobledger.infra.proof.publishing.checkpointer import Checkpointer
 from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint
@@ -58,13 +58,13 @@ def quiet(dsn: str, ledger_name: str, monkeypatch: pytest.MonkeyPatch) -> Iterat
         yield opened
 
 
-def standing(ledger: Ledger) -> Standing:
+def log_state(ledger: Ledger) -> LogState:
     with ledger.connection() as connection:
-        return Tree().standing(connection)
+        return Tree().log_state(connection)
 
 
 def new_key(ledger: Ledger) -> SigningKey:
-    return create_key(Settings(), standing(ledger).origin)
+    return create_key(Settings(), log_state(ledger).origin)
 
 
 def kept(ledger: Ledger) -> Note | None:
@@ -128,7 +128,7 @@ def assert_sealed(ledger: Ledger, *keys: VerifierKey) -> Checkpoint | None:
     """The tree holds all events, is made as it should be, and is signed by each of the keys."""
     with ledger.connection() as connection:
         tree = Tree()
-        origin, size, events = tree.standing(connection)
+        origin, size, events = tree.log_state(connection)
         assert size == events
         hashes = leaf_hashes(connection)
         assert len(hashes) == size
@@ -150,7 +150,7 @@ def wait_until_sealed(ledger: Ledger) -> float:
     """Seconds it took until what is there is in the tree, and signed."""
     begin = time.monotonic()
     while time.monotonic() < begin + 30:
-        _, size, events = standing(ledger)
+        _, size, events = log_state(ledger)
         note = kept(ledger)
         if size == events and note is not None and Checkpoint.parse(note.text).size == size:
             return time.monotonic() - begin
@@ -248,7 +248,7 @@ def test_a_process_without_a_key_lets_the_tree_grow_and_signs_nothing(
     with Ledger.open(dsn, ledger_name) as ledger:
         ledger.create(NAME)
     with Ledger.open(dsn, ledger_name) as ledger:
-        assert standing(ledger)[1:] == (1, 1)
+        assert log_state(ledger)[1:] == (1, 1)
         assert_sealed(ledger)
         assert list(home.rglob("*.checkpoint")) == []
 
@@ -262,7 +262,7 @@ def test_sealing_can_be_switched_off(
         ledger.create(NAME)
         time.sleep(0.8)
     with Ledger.open(dsn, ledger_name) as ledger:
-        assert standing(ledger)[1:] == (0, 1)
+        assert log_state(ledger)[1:] == (0, 1)
         assert kept(ledger) is None
 
 
@@ -423,7 +423,7 @@ def change(connection: Connection) -> None:
 
 def assert_refused(ledger: Ledger, kind: str, caplog: pytest.LogCaptureFixture) -> ForkedError:
     """Nothing is signed, kept, or told anybody; behind the writers' backs it is logged."""
-    path = last_signed_file(Settings(), standing(ledger).origin)
+    path = last_signed_file(Settings(), log_state(ledger).origin)
     before = path.read_text() if path.exists() else None, kept(ledger)
     published = path.parent / "published"
     sealer = Checkpointer(ledger.conninfo, Settings(publish=str(published)))
@@ -479,7 +479,7 @@ def test_a_changed_database_is_not_signed(
     with quiet.connection() as connection:
         change(connection)
     if forget:
-        last_signed_file(Settings(), standing(quiet).origin).unlink()
+        last_signed_file(Settings(), log_state(quiet).origin).unlink()
     assert_refused(quiet, "forked", caplog)
 
 
@@ -491,7 +491,7 @@ def test_a_tree_over_events_that_are_gone_does_not_grow(quiet: Ledger) -> None:
     with pytest.raises(ForkedError, match="no event at position 7") as caught:
         seal(quiet)
     assert caught.value.kind == "rolled back"
-    assert standing(quiet).size == 0
+    assert log_state(quiet).size == 0
 
 
 @pytest.mark.parametrize(
@@ -515,7 +515,7 @@ def test_a_tree_of_which_a_tile_is_damaged_does_not_grow_and_is_not_signed(
         with pytest.raises(ForkedError, match="is damaged"):
             seal(quiet)
         quiet.create(f"{NAME}{number}")
-    assert standing(quiet).size == 300
+    assert log_state(quiet).size == 300
     assert kept(quiet) == note
 
 
@@ -524,7 +524,7 @@ def test_a_last_checkpoint_of_another_log_or_that_is_damaged_is_not_gone_on_from
 ) -> None:
     new_key(quiet)
     sealed(quiet)
-    path = last_signed_file(Settings(), standing(quiet).origin)
+    path = last_signed_file(Settings(), log_state(quiet).origin)
     whole = path.read_text()
     for damage in (whole.replace("jobledger/", "other/"), whole[:-1], "", "\0"):
         path.write_text(damage)
@@ -539,7 +539,7 @@ def test_a_last_checkpoint_of_another_log_or_that_is_damaged_is_not_gone_on_from
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
 def test_a_key_that_others_can_read_is_refused(quiet: Ledger, mode: int) -> None:
     new_key(quiet)
-    path = key_file(Settings(), standing(quiet).origin)
+    path = key_file(Settings(), log_state(quiet).origin)
     assert path.stat().st_mode & 0o777 == 0o600
     path.chmod(mode)
     quiet.create(NAME)
@@ -563,7 +563,7 @@ def test_what_is_kept_of_keys_is_its_owners_alone(quiet: Ledger, home: Path) -> 
 def test_a_key_in_the_environment_serves_and_wins(
     quiet: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    origin = standing(quiet).origin
+    origin = log_state(quiet).origin
     in_file, given = new_key(quiet), SigningKey.generate(origin)
     other = SigningKey.generate("example.com/other")
     monkeypatch.setenv("JOBLEDGER_SIGNING_KEY", f"{other.secret}\n{given.secret}")
@@ -585,7 +585,7 @@ def test_a_key_of_another_log_signs_nothing(quiet: Ledger, monkeypatch: pytest.M
 
     monkeypatch.delenv("JOBLEDGER_SIGNING_KEY")
     new_key(quiet)
-    path = key_file(Settings(), standing(quiet).origin)
+    path = key_file(Settings(), log_state(quiet).origin)
     path.write_text(key.secret)
     with pytest.raises(ProofError, match=r"example\.com/other"):
         seal(quiet)
@@ -605,7 +605,7 @@ def test_while_one_key_takes_over_from_another_both_sign(quiet: Ledger) -> None:
     assert len(sealed(quiet).signatures) == 2
     assert_sealed(quiet, first.verifier, second.verifier)
 
-    assert retire_keys(Settings(), standing(quiet).origin) == [first]
+    assert retire_keys(Settings(), log_state(quiet).origin) == [first]
     quiet.succeeded(NAME)
     note = sealed(quiet)
     assert [each.key_id for each in note.signatures] == [second.verifier.id]

@@ -135,7 +135,7 @@ def quiet(
     monkeypatch.setenv("JOBLEDGER_SEAL", "false")
     with Ledger.open(dsn, ledger_name) as opened:
         with opened.connection() as connection:
-            create_key(Settings(), Tree().standing(connection).origin)
+            create_key(Settings(), Tree().log_state(connection).origin)
         yield opened
 
 

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("signing_in_background")
 
 def test_what_only_a_witness_saw_is_seen(desk: Desk, tmp_path: Path) -> None:
     with desk.ledger.connection() as connection:
-        origin = Tree().standing(connection).origin
+        origin = Tree().log_state(connection).origin
     [signing] = find_keys(Settings(), origin)
     keys = [signing.verifier]
     with running(tmp_path, Log(signing)) as witness:
@@ -68,7 +68,7 @@ def test_a_witness_that_is_away_holds_nothing_up(
     desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with desk.ledger.connection() as connection:
-        origin = Tree().standing(connection).origin
+        origin = Tree().log_state(connection).origin
     [key] = find_keys(Settings(), origin)
     with running(tmp_path, Log(key)) as witness:
         policy = tmp_path / "policy"

@@ -16,7 +16,7 @@ from jobledger.domain.errors import JobNotFoundError
 from jobledger.domain.events import Event, parse_data, placement_of
 from jobledger.domain.job import Job, fold, judge, project_job, recorded
 from jobledger.domain.order import in_effect
-from jobledger.domain.states import JobState, Standing, allowed, begins_attempt, leads_to
+from jobledger.domain.states import JobState, Stage, allowed, begins_attempt, leads_to
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.moments import AtPosition, AtTime, Clock
 from jobledger.infra import Ledger
@@ -74,12 +74,12 @@ class Told(NamedTuple):
 def deliveries(draw: st.DrawFn) -> list[Told]:
     """A life that was possible, each event told by one of three clocks, in another order, and some twice."""
     skews = [0.0, *draw(st.lists(st.sampled_from([-4, -0.5, 0.5, 4]), min_size=2, max_size=2))]
-    standing, life = JobState.QUEUED, list[Told]()
+    stage, life = JobState.QUEUED, list[Told]()
     for number in range(draw(st.integers(1, 9))):
-        possible = sorted({t for t in TYPES if allowed(t, standing)})
+        possible = sorted({t for t in TYPES if allowed(t, stage)})
         type_ = draw(st.sampled_from(possible if draw(st.integers(0, 5)) else TYPES))
         entered = leads_to(type_)
-        standing = standing if not isinstance(entered, JobState) else entered
+        stage = stage if not isinstance(entered, JobState) else entered
         at = minute(1 + 2 * number + draw(st.sampled_from(skews)))
         life.append(Told(said(type_, number), max(at, BEGIN - timedelta(minutes=1))))
     order = draw(st.permutations(range(len(life)))) if draw(st.booleans()) else range(len(life))
@@ -94,11 +94,11 @@ def judged(job: Job, past: list[Event], told: Told) -> list[Event]:
     return [Event(job.name, job.version + n, fact, told.at) for n, fact in enumerate(facts, 1)]
 
 
-def may_follow(event: Event, standing: Standing) -> bool:
+def may_follow(event: Event, stage: Stage) -> bool:
     """Whether the table lets the event, as it is recorded, follow that state."""
     begins = getattr(event.data, "attempts_begun", 0) > 0
-    again = begins and begins_attempt(event.type, standing, "jobs", named=True)
-    return again or allowed(event.type, standing)
+    again = begins and begins_attempt(event.type, stage, "jobs", named=True)
+    return again or allowed(event.type, stage)
 
 
 @given(deliveries())
@@ -116,11 +116,11 @@ def test_each_fold_of_a_job_is_the_same_and_its_life_is_possible(delivered: list
             if placement is not None and not placement.latest:
                 assert job.state is before.state
                 assert job.end_time == before.end_time
-    standing = Job(name=NAME).standing
+    stage = Job(name=NAME).stage
     for event in in_effect(past):
         if event.type != "Contradicted":
-            assert may_follow(event, standing)
-            standing = leads_to(event.type) or standing
+            assert may_follow(event, stage)
+            stage = leads_to(event.type) or stage
 
 
 @given(deliveries())
@@ -131,7 +131,7 @@ def test_what_was_allowed_in_the_order_it_was_recorded_keeps_its_order(
     past = [Event(NAME, 1, parse_data("Created", {}), BEGIN)]
     job = fold(Job(name=NAME), past)
     for told in delivered:
-        was_allowed = allowed(type(told.data).__name__, job.standing)
+        was_allowed = allowed(type(told.data).__name__, job.stage)
         entered = leads_to(type(told.data).__name__)
         for event in judged(job, past, told):
             job = recorded(job, event, past)

@@ -57,7 +57,7 @@ def test_what_was_ever_true(ledger: Ledger, filter_: str, ids: list[str]) -> Non
         ("create_time > yesterday", "is an RFC 3339 time, not 'yesterday'"),
         ("attempt = many", "attempt is a number, not 'many'"),
         ("(" * 1000 + "state = RUNNING" + ")" * 1000, "nests 1000 deep"),
-        ("name = " + "x" * 1_000_000, "is longer than 65536 characters"),
+        ("name = " + "x" * 1_000_000, "has 1000007 characters; the limit is 65536"),
         ("(" * 2000, "nests 2000 deep"),
     ],
 )  # fmt: skip

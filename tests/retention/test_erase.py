@@ -47,7 +47,7 @@ def test_it_reads_as_erased_and_no_leaf_changes(ledger: Ledger) -> None:
     before = [event.stored for event in ledger.history(JOB)]
     ledger.seal()
     with ledger.connection() as connection:
-        size = Tree().standing(connection).size
+        size = Tree().log_state(connection).size
         root = Tree().root(connection, size)
     hashes, key = leaves(ledger, 2), key_of(ledger)
     erasure = erase(ledger, "user:alice", "me")
@@ -193,7 +193,7 @@ def test_the_command_line_erases(cli: Cli) -> None:
         again = cli.run("erase", subject, "--yes")
         assert again.returncode == 3
         assert again.stderr == (
-            f"jobledger: there is no personal data of {subject!r}, or no longer\n"
+            f"jobledger: the ledger has no personal data of {subject!r}: it never had any, or it was erased\n"
         )
 
 

@@ -363,7 +363,9 @@ def test_the_command_line_prunes(cli: Cli, tmp_path: Path) -> None:
     assert len(cli("history", "done", "--wide", "--from", str(file)).splitlines()) == 4
     missing = cli.run("show", "done")
     assert missing.returncode == 3
-    gone = "jobledger: there is no job projects/p/jobs/done; jobs that were over before .* were pruned\n"
+    gone = (
+        "jobledger: there is no job projects/p/jobs/done; jobs that ended before .* were pruned\n"
+    )
     assert re.fullmatch(gone, missing.stderr)
     assert cli.json("verify", "--json")["ok"]
     assert cli("prune", "--before", "1d ago", "--to", str(tmp_path / "y")) == "nothing to prune\n"
@@ -397,7 +399,7 @@ def test_a_past_that_was_pruned_says_so(busy: Ledger, dsn: str, cli: Cli, tmp_pa
     with pytest.raises(JobNotFoundError, match="were pruned") as caught:
         busy.history(gone)
     assert caught.value.pruned_before == before
-    said = f"jobs that were over before {before:%Y-%m-%dT%H:%M:%S}"
+    said = f"jobs that ended before {before:%Y-%m-%dT%H:%M:%S}"
     for arguments in (
         ("list", "--as-of", "@40"),
         ("count", "--as-of", "@40"),

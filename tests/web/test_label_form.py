@@ -218,7 +218,7 @@ def test_an_answer_from_another_window_stays(person: Person, project: str) -> No
 def test_there_is_no_such_task_or_server(person: Person, project: str) -> None:
     name = ask_people(person.server.ledger, ["one"], project=project)
     person.open(name, who=None, run=7)
-    expect(person.page.get_by_role("alert")).to_contain_text("there is no labelling task of run 7")
+    expect(person.page.get_by_role("alert")).to_contain_text("run 7 of")
     person.open(name)
     person.sees("one")
     person.page.route("**/ledger/**", lambda route: route.abort())

@@ -251,7 +251,7 @@ def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> No
         "ledger=other": "the link is of the ledger 'other'",
         "at=nonsense": "'nonsense' is none of",
         "at=@999999999": "999999999",
-        "clock=wall": "'wall' is neither recorded nor occurred",
+        "clock=wall": "'wall' is not a clock; the clocks are recorded and occurred",
         "from=yesterday": "'yesterday' is not an RFC 3339 time",
         "from=2011-05-03T00:00:00Z&to=2011-05-02T00:00:00Z": "is after",
         "columns=nope": "'nope' is none of",
@@ -260,7 +260,7 @@ def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> No
         "page=xyz": "token",
         "at=v3": "v3 is a moment of one job",
         "order=nope": "there is no field",
-        "filter=%00": "holds a NUL character",
+        "filter=%00": "has a NUL character",
     }.items():
         answer = page.goto(f"{site.url}/?{said}")
         assert answer is not None

@@ -95,7 +95,7 @@ def _receipts(ledger: Ledger, job: str, moment: Moment) -> tuple[dict[int, str],
     except ProofError:
         return {}, []
     with ledger.connection() as connection:
-        origin = Tree().standing(connection).origin
+        origin = Tree().log_state(connection).origin
     return receipts, [str(key.verifier) for key in find_keys(Settings(), origin)]
 
 

@@ -152,7 +152,7 @@ def verify_report(
     """Compute a certified report again, from the events its checkpoint covers; exits 1 unless it is the same."""
     with target(context).open() as ledger, moving("computing again") as move:
         with ledger.connection() as connection:
-            origin = Tree().standing(connection).origin
+            origin = Tree().log_state(connection).origin
         keys = known_keys(Settings(), origin, read_verifiers(key or []))
         if file.is_dir() or file.suffix == ".parquet":
             checkpoint = _verify_parquet(ledger, file, keys, move)

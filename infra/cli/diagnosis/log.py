@@ -9,7 +9,7 @@ from jobledger.infra.errors import ForkedError, ProofError
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.proof.audit.unsigned import unsigned_since
-from jobledger.infra.proof.log.tree import Standing, Tree
+from jobledger.infra.proof.log.tree import LogState, Tree
 from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import find_keys, key_file, last_signed_file, read_text
 from jobledger.infra.proof.signing.notes import Note
@@ -21,7 +21,7 @@ MAX_UNSIGNED_SECONDS: Final = 60.0
 
 def check_keys(connection: Connection, settings: Settings) -> Check:
     """Whether a key of the log is here and can be used, or another machine signs."""
-    origin = Tree().standing(connection).origin
+    origin = Tree().log_state(connection).origin
     file = key_file(settings, origin)
     try:
         keys = find_keys(settings, origin)
@@ -38,19 +38,19 @@ def check_keys(connection: Connection, settings: Settings) -> Check:
 def check_checkpoint(connection: Connection, settings: Settings) -> Check:
     """Whether the log goes on from what was signed last, and is signed up to a minute ago."""
     tree = Tree()
-    standing, note = tree.standing(connection), read_kept(connection)
+    log, note = tree.log_state(connection), read_kept(connection)
     try:
-        _check_last_signed(connection, tree, standing, settings)
+        _check_last_signed(connection, tree, log, settings)
         size = 0 if note is None else Checkpoint.parse(note.text).size
     except ForkedError as error:
         return problem("checkpoint", str(error), "jobledger verify --proof tells what was changed")
     except ProofError as error:
         return problem("checkpoint", str(error), "put back the file that was signed last")
-    return _check_reach(connection, standing, size)
+    return _check_reach(connection, log, size)
 
 
-def _check_reach(connection: Connection, standing: Standing, size: int) -> Check:
-    reach = f"the last checkpoint covers {size} of {standing.events} events"
+def _check_reach(connection: Connection, log: LogState, size: int) -> Check:
+    reach = f"the last checkpoint covers {size} of {log.events} events"
     first = unsigned_since(connection, size)
     if first is None or time.time() - first < MAX_UNSIGNED_SECONDS:
         return ok("checkpoint", reach)
@@ -63,14 +63,14 @@ def _check_reach(connection: Connection, standing: Standing, size: int) -> Check
 
 
 def _check_last_signed(
-    connection: Connection, tree: Tree, standing: Standing, settings: Settings
+    connection: Connection, tree: Tree, log: LogState, settings: Settings
 ) -> None:
     """Raises ForkedError if the log is not the one that was signed here."""
-    file = last_signed_file(settings, standing.origin)
+    file = last_signed_file(settings, log.origin)
     if file.exists():
         before = Checkpoint.parse(Note.parse(read_text(file, "checkpoint")).text)
-        root = tree.root(connection, standing.size)
-        check_growth(connection, tree, before, Checkpoint(before.origin, standing.size, root))
+        root = tree.root(connection, log.size)
+        check_growth(connection, tree, before, Checkpoint(before.origin, log.size, root))
 
 
 def _place(settings: Settings, file: str) -> str:

@@ -130,14 +130,14 @@ def _verified_json(
 def show_log(context: typer.Context, json: Json = False) -> None:
     """The log's name, how far it is sealed, its public keys, and its last checkpoint."""
     with target(context).open() as ledger, ledger.connection() as connection:
-        standing = Tree().standing(connection)
+        log = Tree().log_state(connection)
         note = read_kept(connection)
-    keys = [str(key.verifier) for key in find_keys(Settings(), standing.origin)]
+    keys = [str(key.verifier) for key in find_keys(Settings(), log.origin)]
     if json:
-        said = {"origin": standing.origin, "events": standing.events, "sealed": standing.size}
+        said = {"origin": log.origin, "events": log.events, "sealed": log.size}
         print_json({**said, "keys": keys, "checkpoint": None if note is None else str(note)})
         return
-    say(f"{standing.origin}: {standing.size} of {standing.events} events sealed")
+    say(f"{log.origin}: {log.size} of {log.events} events sealed")
     for each in keys:
         say(f"key {each}")
     if note is not None:
@@ -150,9 +150,9 @@ def seal(context: typer.Context) -> None:
     aim = target(context)
     with aim.open() as ledger, ledger.connection() as connection:
         ledger.seal()
-        standing, note = Tree().standing(connection), read_kept(connection)
-    if not find_keys(Settings(), standing.origin):
-        raise ProofError("key", f"there is none of {standing.origin} here: it is not signed")
+        log, note = Tree().log_state(connection), read_kept(connection)
+    if not find_keys(Settings(), log.origin):
+        raise ProofError("key", f"there is none of {log.origin} here: it is not signed")
     typer.echo(str(note), nl=False)
 
 
@@ -198,4 +198,4 @@ def retire_key(context: typer.Context) -> None:
 
 def _origin(context: typer.Context) -> str:
     with target(context).open() as ledger, ledger.connection() as connection:
-        return Tree().standing(connection).origin
+        return Tree().log_state(connection).origin

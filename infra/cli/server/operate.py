@@ -51,8 +51,8 @@ def init(
         for role in sign_as or ():
             migrate.grant(connection, aim.ledger, role, sign=True)
         keys = name_log(connection, Settings(), origin)
-        standing = Tree().standing(connection)
-    if standing.size < standing.events:
+        log = Tree().log_state(connection)
+    if log.size < log.events:
         with closing(Checkpointer(server(aim.dsn, aim.ledger), Settings())) as sealer:
             sealer.checkpoint()
     say(f"ledger {aim.ledger!r} is {'ready' if changed else 'up to date'}")

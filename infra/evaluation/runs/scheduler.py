@@ -118,7 +118,7 @@ class Scheduler:
     def _do_job(self, name: str) -> None:
         now = self._clock()
         job = self._store.reader.get(name)
-        may_start = allowed("RunStarted", job.standing, job.kind)
+        may_start = allowed("RunStarted", job.stage, job.kind)
         if may_start and (due := self.due(job, now)) is not None:
             start_run(self._store, job, due, ACTOR)
             job = self._store.reader.get(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -46,11 +47,15 @@ class Prediction(NamedTuple):
     """What is true of it, if that is known already: a label, labels, or an object like the output."""
 
 
-class Spoilt(NamedTuple):
-    """A prediction that could not be sampled, and is kept aside."""
+class RejectedPrediction(NamedTuple):
+    """A prediction that could not be sampled.
+
+    Attributes:
+        place: Its index in the call, from 0.
+        why: What is wrong with it.
+    """
 
     place: int
-    """Its place in the call, from 0."""
     why: str
 
 
@@ -64,7 +69,13 @@ class Sampled(NamedTuple):
     """Left out by exampleSamplePercentage."""
     beyond_count: int
     """Left out because the interval has its exampleCount."""
-    spoilt: Sequence[Spoilt]
+    rejected: Sequence[RejectedPrediction]
+
+    @property
+    def spoilt(self) -> Sequence[RejectedPrediction]:
+        """Deprecated: the former name of `rejected`."""
+        warnings.warn("Sampled.spoilt is now Sampled.rejected", DeprecationWarning, stacklevel=2)
+        return self.rejected
 
 
 class TruthOutcome(NamedTuple):
@@ -74,12 +85,25 @@ class TruthOutcome(NamedTuple):
 
 
 def record_predictions(reader: Reader, name: str, predictions: Iterable[Prediction]) -> Sampled:
-    """Samples an evaluation job's predictions; only while it is SCHEDULED or RUNNING.
+    """Samples predictions for an evaluation job that is SCHEDULED or RUNNING.
 
-    An example is sampled or not by its key (domain/metrics/examples.py, `is_sampled`), and once only,
-    until the interval has exampleCount. A prediction whose JSON lacks what the job's keys
-    name is kept aside, with the reason. Raises JobNotFoundError, NotSamplingError, and
-    InvalidFieldError for a call that is too large or not JSON.
+    Whether an example is sampled depends on its key alone (`is_sampled` in
+    domain/metrics/examples.py). Each example is sampled once, until the interval has `exampleCount`
+    examples. A prediction whose JSON lacks a field that the job's keys name is rejected by itself.
+
+    Args:
+        reader: The ledger of the job.
+        name: The evaluation job's resource name.
+        predictions: At most 10,000 predictions; their times have time zones.
+
+    Returns:
+        How many predictions were sampled, repeated, left out or rejected.
+
+    Raises:
+        JobNotFoundError: There is no such job.
+        NotSamplingError: The job is not an evaluation job, or samples nothing in its state.
+        InvalidFieldError: The call is too large, or a value is not JSON.
+        LedgerUnavailableError: The server cannot be reached.
     """
     given = list(predictions)
     if len(given) > MAX_PREDICTIONS:
@@ -93,14 +117,26 @@ def record_predictions(reader: Reader, name: str, predictions: Iterable[Predicti
     if None in counts[0]:
         raise _refusal(job.name, state)
     sampled, repeated, beyond_count = map(sum, counts)
-    return Sampled(sampled, repeated, sorting.passed_over, beyond_count, sorting.spoilt)
+    return Sampled(sampled, repeated, sorting.passed_over, beyond_count, sorting.rejected)
 
 
 def record_truths(reader: Reader, name: str, truths: Sequence[tuple[str, Any]]) -> TruthOutcome:
-    """Tells what is true of examples, by their keys, as long as no run has taken them.
+    """Records the ground truth of sampled examples, as long as no run has taken them.
 
-    Raises InvalidFieldError, and nothing is told, for a truth the job's keys or the annotation
-    spec set do not allow; what becomes of each of the others is its outcome.
+    Args:
+        reader: The ledger of the job.
+        name: The evaluation job's resource name.
+        truths: At most 10,000 pairs of an example's key and its ground truth as JSON.
+
+    Returns:
+        The outcome of each: told, repeated, unknown, taken or differs.
+
+    Raises:
+        JobNotFoundError: There is no such job.
+        NotSamplingError: The job is not an evaluation job, or its configuration cannot be read.
+        InvalidFieldError: A truth is not allowed by the job's keys or annotation spec set; nothing
+            is recorded.
+        LedgerUnavailableError: The server cannot be reached.
     """
     if len(truths) > MAX_PREDICTIONS:
         raise InvalidFieldError("truths", f"{MAX_PREDICTIONS} is the most")
@@ -115,7 +151,19 @@ def record_truths(reader: Reader, name: str, truths: Sequence[tuple[str, Any]]) 
 
 
 def sampling(reader: Reader, name: str) -> JsonObject:
-    """How many predictions of the job became what, since it was made."""
+    """Counts what became of an evaluation job's predictions since it was created.
+
+    Args:
+        reader: The ledger of the job.
+        name: The evaluation job's resource name.
+
+    Returns:
+        The numbers `sampled`, `repeated`, `passedOver`, `beyondCount` and `spoilt` (rejected).
+
+    Raises:
+        JobNotFoundError: There is no such job.
+        LedgerUnavailableError: The server cannot be reached.
+    """
     job = reader.get(name)
     with translated(), reader.pool.connection() as connection:
         row = connection.execute(READ_SAMPLING, (job.name,)).fetchone() or (0, 0, 0, 0, 0)
@@ -159,7 +207,7 @@ class _Sorting:
 
     def __init__(self, name: str, plan: Plan, allowed: Sequence[str] | None) -> None:
         """`allowed` are the labels of the job's annotation spec set, None if it is not known."""
-        self.spoilt: list[Spoilt] = []
+        self.rejected: list[RejectedPrediction] = []
         self.passed_over = 0
         self._name = name
         self._plan = plan
@@ -175,8 +223,8 @@ class _Sorting:
             row = _row(index, prediction)
             try:
                 key = _checked(self._plan, self._allowed, prediction)
-            except examples.SpoiltError as error:
-                self.spoilt.append(Spoilt(index, str(error)))
+            except examples.RejectedError as error:
+                self.rejected.append(RejectedPrediction(index, str(error)))
                 aside.append(row | {"n": len(aside) + 1, "why": str(error)})
                 continue
             if not examples.is_sampled(self._name, key, self._plan.fraction):
@@ -239,7 +287,7 @@ def _check_json(field: str, said: Any) -> None:
 
 
 def _checked(plan: Plan, allowed: Sequence[str] | None, prediction: Prediction) -> bytes:
-    """The digest of its key; raises SpoiltError."""
+    """The digest of its key; raises RejectedError."""
     key = examples.example_key(plan, prediction.input) if prediction.key is None else prediction.key
     examples.read_prediction(plan, prediction.output)
     if prediction.truth is not None:
@@ -250,6 +298,6 @@ def _checked(plan: Plan, allowed: Sequence[str] | None, prediction: Prediction) 
 def _truth_text(plan: Plan, allowed: Sequence[str] | None, index: int, said: Any) -> str:
     try:
         examples.check_labels(examples.read_truth(plan, said).labels, allowed)
-    except examples.SpoiltError as error:
+    except examples.RejectedError as error:
         raise InvalidFieldError(f"truths[{index}].truth", str(error)) from None
     return canonical.encode_any(said).decode()

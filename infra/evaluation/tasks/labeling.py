@@ -11,7 +11,7 @@ from jobledger.domain.commands import StepRun
 from jobledger.domain.errors import IllegalTransitionError, InvalidFieldError
 from jobledger.domain.metrics.agreement import kept_answer, read_answer
 from jobledger.domain.metrics.evaluation import Plan, read_plan
-from jobledger.domain.metrics.examples import MAX_BYTES, SpoiltError, check_labels
+from jobledger.domain.metrics.examples import MAX_BYTES, RejectedError, check_labels
 from jobledger.domain.metrics.run_digests import digest_of_answers
 from jobledger.domain.run_events import LabelingCompleted
 from jobledger.domain.values import canonical
@@ -106,7 +106,7 @@ def _text(task: Task, plan: Plan, number: int, said: Any) -> str:
         check_labels(truth.labels, task.labels or None)
         kept = kept_answer(truth, boxes=task.boxes, multi_label=task.multi_label)
         encoded = canonical.encode_any(kept)
-    except SpoiltError as error:
+    except RejectedError as error:
         raise InvalidFieldError(field, str(error)) from None
     except InvalidFieldError as error:
         raise InvalidFieldError(field, error.why) from None

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 from jobledger.domain import run_events as r
 from jobledger.domain.metrics.evaluation import ANNOTATIONS, Plan, read_plan
-from jobledger.domain.metrics.showing import Shown, show
+from jobledger.domain.metrics.showing import Display, show
 from jobledger.domain.runs import open_runs
 from jobledger.domain.states import EVALUATION_JOBS, allowed
 from jobledger.domain.values.canonical import JsonObject
@@ -53,7 +53,7 @@ class Question(NamedTuple):
     number: int
     data: Any
     """The prediction's input, JSON."""
-    shown: Shown
+    shown: Display
 
 
 class Progress(NamedTuple):

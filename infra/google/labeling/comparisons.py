@@ -109,7 +109,7 @@ def _said(plan: Plan, key: str, given: Any) -> str | None:
     """The value of one of the plan's keys, as text."""
     try:
         return examples.example_key(plan._replace(keys={key: plan.keys.get(key, "")}), given)
-    except examples.SpoiltError:
+    except examples.RejectedError:
         return None
 
 

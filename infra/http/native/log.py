@@ -41,9 +41,9 @@ def _add_log(router: APIRouter, routes: NativeRoutes) -> None:
 
         def read() -> JsonObject:
             with pool.connection() as connection:
-                standing = Tree().standing(connection)
-            said = {"origin": standing.origin, "events": standing.events, "sealed": standing.size}
-            return {**said, "keys": _keys(standing.origin)}
+                log = Tree().log_state(connection)
+            said = {"origin": log.origin, "events": log.events, "sealed": log.size}
+            return {**said, "keys": _keys(log.origin)}
 
         return await routes.json(await ledger.run(read))
 

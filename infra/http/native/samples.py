@@ -153,7 +153,7 @@ def _shown(sampled: Sampled) -> JsonObject:
         "repeated": sampled.repeated,
         "passedOver": sampled.passed_over,
         "beyondCount": sampled.beyond_count,
-        "spoilt": [{"index": spoilt.place, "why": spoilt.why} for spoilt in sampled.spoilt],
+        "spoilt": [{"index": rejected.place, "why": rejected.why} for rejected in sampled.rejected],
     }
 
 

@@ -70,7 +70,7 @@ def audit(
     from then on. Raises ProofError for a checkpoint that is none, or of another log, or that no
     known key signed.
     """
-    origin = Tree().standing(connection).origin
+    origin = Tree().log_state(connection).origin
     trusted = known_keys(settings, origin, keys)
     given = [show(file, trusted) for file in checkpoints]
     start = None if since is None else show(since, trusted)

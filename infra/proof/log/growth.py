@@ -12,7 +12,7 @@ from jobledger.infra.errors import ForkedError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.proof.log.leaves import are_at, copy_rows, hash_rows, position_of
-from jobledger.infra.proof.log.tree import FULL, Place, read_tiles
+from jobledger.infra.proof.log.tree import FULL, TileIndex, read_tiles
 
 GROW_LOG: Final = sql.load(__package__, "grow_log")
 STRETCH: Final = 16 * 1024
@@ -32,7 +32,7 @@ class Growth:
 
     def __init__(self, connection: Connection, size: int) -> None:
         self.size = size
-        self.changed: dict[Place, Edge] = {}
+        self.changed: dict[TileIndex, Edge] = {}
         self._edges: dict[int, Edge] = {}
         places = {place for place in _edge(size) if place[1] * TILE << 8 * place[0] < size}
         for tile in read_tiles(connection, places):
@@ -119,6 +119,6 @@ def _first_gap(rows: Sequence[bytes], first: int) -> int:
     return next(gaps, first + len(rows))
 
 
-def _edge(size: int) -> list[Place]:
+def _edge(size: int) -> list[TileIndex]:
     """Where the tiles would be into which the next leaf goes, and what it fills up."""
     return [(level, size >> 8 * (level + 1)) for level in range(8)]

@@ -27,12 +27,12 @@ KEPT: Final = 256
 
 NO_ROW: Final = "its row, or the ledger's head, is not there"
 
-Place = tuple[int, int]
+TileIndex = tuple[int, int]
 """Level and number of a tile."""
 T = TypeVar("T")
 
 
-class Standing(NamedTuple):
+class LogState(NamedTuple):
     """How the log stands: its name, how many events its tree holds, and how many there are."""
 
     origin: str
@@ -77,24 +77,22 @@ class Tree:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._kept: OrderedDict[Place, Layers] = OrderedDict()
+        self._kept: OrderedDict[TileIndex, Layers] = OrderedDict()
         self._size = 0
         """How large the log stood last."""
 
-    def standing(self, connection: Connection) -> Standing:
+    def log_state(self, connection: Connection) -> LogState:
         """How the log stands now."""
         with translated():
             row = connection.execute(READ_LOG).fetchone()
         if row is None:
             raise BrokenLedgerError("the log", 0, NO_ROW)
-        standing = Standing(*row)
+        log = LogState(*row)
         with self._lock:
-            if (
-                standing.size < self._size
-            ):  # A backup was restored: what was full may grow otherwise.
+            if log.size < self._size:  # A backup was restored: what was full may grow otherwise.
                 self._kept.clear()
-            self._size = standing.size
-        return standing
+            self._size = log.size
+        return log
 
     def root(self, connection: Connection, size: int) -> bytes:
         """The root over the first `size` leaves."""
@@ -113,7 +111,7 @@ class Tree:
 
         Raises ForkedError where one of them is not there, or not as full as it was.
         """
-        asked: set[Place] = set()
+        asked: set[TileIndex] = set()
 
         def note(level: int, number: int) -> bytes:
             asked.add(tile_of(level, number))
@@ -135,7 +133,7 @@ class Tree:
 
         return prove(node)
 
-    def _find(self, connection: Connection, places: set[Place]) -> dict[Place, Layers]:
+    def _find(self, connection: Connection, places: set[TileIndex]) -> dict[TileIndex, Layers]:
         with self._lock:
             found = {place: self._kept[place] for place in places if place in self._kept}
             for place in found:
@@ -147,19 +145,19 @@ class Tree:
                 self._keep((tile.level, tile.number), layers)
         return found
 
-    def _keep(self, place: Place, layers: Layers) -> None:
+    def _keep(self, place: TileIndex, layers: Layers) -> None:
         with self._lock:
             self._kept[place] = layers
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
 
 
-def tile_of(level: int, number: int) -> Place:
+def tile_of(level: int, number: int) -> TileIndex:
     """The tile in which the hash over `2**level` leaves is, or is hashed from."""
     return level // TILE_HEIGHT, number >> TILE_HEIGHT - level % TILE_HEIGHT
 
 
-def read_tiles(connection: Connection, places: Iterable[Place]) -> list[Tile]:
+def read_tiles(connection: Connection, places: Iterable[TileIndex]) -> list[Tile]:
     """Those of the tiles that are there."""
     wanted = sorted(places)
     if not wanted:

@@ -104,18 +104,18 @@ class Checkpointer:
 
     def _grow(self, connection: Connection, closed: Signal | None) -> None:
         ending = closed is not None and closed.is_set()
-        standing = self._tree.standing(connection)
+        log = self._tree.log_state(connection)
         if self._has_backlog is None:
-            self._has_backlog = standing.events - standing.size > MAX_EVENTS_AT_END
+            self._has_backlog = log.events - log.size > MAX_EVENTS_AT_END
         if ending and self._has_backlog:
             return
-        size = standing.size
-        while size < standing.events:
+        size = log.size
+        while size < log.events:
             rest = None if closed is None or ending else self._rest
             self._went_on = time.monotonic()
-            reached = grow(connection, size, standing.events, rest)
+            reached = grow(connection, size, log.events, rest)
             # Where somebody else was faster, it goes on from where they came.
-            size = reached if reached > size else self._tree.standing(connection).size
+            size = reached if reached > size else self._tree.log_state(connection).size
             if closed is not None and closed.is_set() and not ending:
                 return
 
@@ -126,7 +126,7 @@ class Checkpointer:
         self._went_on = time.monotonic()
 
     def _sign(self, connection: Connection) -> Note | None:
-        origin = self._tree.standing(connection).origin
+        origin = self._tree.log_state(connection).origin
         keys = find_keys(self._settings, origin)
         if not keys:
             return None

@@ -26,17 +26,17 @@ def name_log(
     it is signed. Raises ProofError for a name it cannot have (any more), for one that is not
     what it was called here before, and for a key that cannot be used.
     """
-    standing = Tree().standing(connection)
-    wanted = origin or _named_by_key(settings) or standing.origin
-    if wanted != standing.origin:
+    log = Tree().log_state(connection)
+    wanted = origin or _named_by_key(settings) or log.origin
+    if wanted != log.origin:
         VerifierKey.made(wanted, SIGNATURE, bytes(32))  # Is it a name at all?
         try:
             with translated():
                 connection.execute(NAME_LOG, {"origin": wanted})
         except errors.RestrictViolation:
-            why = f"the log is called {standing.origin!r}, and checkpoints of it were signed"
+            why = f"the log is called {log.origin!r}, and checkpoints of it were signed"
             raise ProofError("origin", why) from None
-    pin(settings, connection, wanted, again=origin is not None or standing.events == 0)
+    pin(settings, connection, wanted, again=origin is not None or log.events == 0)
     keys = find_keys(settings, wanted)
     if not keys and read_kept(connection) is None:
         keys = [create_key(settings, wanted)]

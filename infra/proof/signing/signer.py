@@ -51,10 +51,10 @@ class Signer:
                 Raises ForkedError where the tree is not what the last one signed has grown into.
         """
         with self._alone():
-            standing = tree.standing(connection)
-            if self._is_ahead(connection, standing.size):
+            log = tree.log_state(connection)
+            if self._is_ahead(connection, log.size):
                 return None
-            now = Checkpoint(self.origin, standing.size, tree.root(connection, standing.size))
+            now = Checkpoint(self.origin, log.size, tree.root(connection, log.size))
             last = self._last(connection)
             if last is not None:
                 before = Checkpoint.parse(last.text)

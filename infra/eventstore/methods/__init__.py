@@ -1,0 +1,1 @@
+"""The methods of a ledger that write one event: commands and reports."""
