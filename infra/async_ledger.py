@@ -20,7 +20,7 @@ from jobledger.infra.eventstore.async_writer import AsyncWriter
 from jobledger.infra.eventstore.commit.async_committer import AsyncCommitter
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import About, AboutReport, Verbs
-from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent
+from jobledger.infra.eventstore.write_path import ObservedEvent, Recorded, ReportedEvent
 from jobledger.infra.forwarding import documented, of_self
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres.connections import AsyncConnection, connect_async
@@ -161,7 +161,9 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
         return await self.writer.command_all(names, command, about)
 
     @documented(Ledger.report_many)
-    async def report_many(self, reports: Iterable[ReportedEvent]) -> list[Recorded | LedgerError]:
+    async def report_many(
+        self, reports: Iterable[ReportedEvent | ObservedEvent]
+    ) -> list[Recorded | LedgerError]:
         return await self.writer.report_many(reports)
 
     append_many = in_thread(Ledger.append_many)

@@ -14,7 +14,13 @@ from jobledger.infra.eventstore.commit.pending import JobWrite, Pending
 from jobledger.infra.eventstore.commit.resumed import ResumedWrite
 from jobledger.infra.eventstore.feed import Feed
 from jobledger.infra.eventstore.verbs import About, AboutReport
-from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent, Step, WritePath
+from jobledger.infra.eventstore.write_path import (
+    ObservedEvent,
+    Recorded,
+    ReportedEvent,
+    Step,
+    WritePath,
+)
 from jobledger.infra.privacy.subject_keys import SubjectKeys
 
 Result = TypeVar("Result")
@@ -49,7 +55,9 @@ class Writer:
         """
         return self._run(self._path.write_all(names, command, about))
 
-    def report_many(self, reports: Iterable[ReportedEvent]) -> list[Recorded | LedgerError]:
+    def report_many(
+        self, reports: Iterable[ReportedEvent | ObservedEvent]
+    ) -> list[Recorded | LedgerError]:
         """Writes reports on any jobs in one go, in their order; returns what came of each.
 
         One that is refused (there is no such job, its request id was used otherwise) keeps no
