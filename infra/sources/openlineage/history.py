@@ -7,7 +7,7 @@
 | START | Started |
 | RUNNING | Started, if no report of that run came before; else ProgressReported |
 | COMPLETE, FAIL, ABORT | Succeeded, Failed with the error message facet, Cancelled |
-| OTHER, and what is known already | Commented |
+| OTHER, a JobEvent, and what is known already | Commented |
 | the parent run facet | `parents` and `root` of the spec, `parents` of Started |
 | inputs and outputs | `inputs` and `outputs` of the job's output, gathered over a run |
 
@@ -67,7 +67,10 @@ def observed(event: LineageEvent, project: str, actor: str | None) -> list[Obser
 
 def _reports(event: LineageEvent, project: str) -> Iterator[tuple[Data, Any]]:
     yield _created(event, project), introduce
-    if event.type is not None:
+    if event.type is None:
+        said = {"note": "OpenLineage JobEvent", "openLineage": _kept(event)}
+        yield parse_report("Commented", said), observe
+    else:
         yield _report(event, project), observe_run
         if (sets := _datasets(event)) and event.type in {EventType.START, EventType.RUNNING}:
             output = {"runId": event.run_id, "output": sets}
