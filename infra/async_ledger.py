@@ -25,6 +25,7 @@ from jobledger.infra.forwarding import documented, of_self
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres.connections import AsyncConnection, connect_async
 from jobledger.infra.privacy.envelope import MARKER
+from jobledger.infra.programs.job_function import Function, async_job_function
 from jobledger.infra.programs.run_block import Run, new_run, run_async_block
 from jobledger.infra.read.async_reader import CHUNK, AsyncReader, Chunks
 from jobledger.infra.read.moments import Given
@@ -144,6 +145,19 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
         heartbeats = self.ledger._heartbeats  # noqa: SLF001 - one thread for both forms
         run = new_run(self.ledger, heartbeats, name, labels, spec, **more)
         return run_async_block(run, self.reader.run)
+
+    @documented(Ledger.job)
+    def job(
+        self,
+        name: str,
+        labels: Mapping[str, str] = {},
+        spec: Mapping[str, Any] = {},
+        *,
+        actor: str | None = None,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    ) -> Callable[[Function], Function]:
+        more = {"actor": actor, "heartbeat_seconds": heartbeat_seconds}
+        return async_job_function(name, lambda found: self.run(found, labels, spec, **more))  # type: ignore[arg-type]
 
     # Write.
     @documented(Ledger.command)
@@ -282,6 +296,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     diff_fleet = in_thread(Ledger.diff_fleet)
     blame = in_thread(Ledger.blame)
     why = in_thread(Ledger.why)
+    tree = in_thread(Ledger.tree)
     replay = in_thread(Ledger.replay)
     bisect = in_thread(Ledger.bisect)
     bisect_count = in_thread(Ledger.bisect_count)

@@ -36,6 +36,7 @@ events         | cli.jobs.read:events                | Print the ledger's events
 diff           | cli.history.compare:diff            | Compare one job at two moments, two jobs, two attempts, or the fleet at two moments.
 blame          | cli.history.compare:blame           | Show for each field of a job which event set it, when, who, and by which request.
 bisect         | cli.history.compare:bisect          | Find the first event after which something was true; exits 1 if it never was.
+tree           | cli.history.tree:tree                 | Show the jobs below a job, by the parents that they name.
 why            | cli.history.compare:why             | Tell how a job came to be as it is, or was.
 replay         | cli.history.replay:replay           | Step through all that happened to a job, and what would if more did.
 report         | cli.data.report:report              | Report on many jobs, deleted ones too, as it happened (UTC).
