@@ -26,7 +26,7 @@ from jobledger.domain.attempts import (
 )
 from jobledger.domain.data import PLACED_KEY, Data
 from jobledger.domain.errors import PastNeededError
-from jobledger.domain.events import Event, Placement
+from jobledger.domain.events import Event, Placement, Started
 from jobledger.domain.order import CONTRADICTED, Effect, effects
 from jobledger.domain.run_events import RUN_EVENTS
 from jobledger.domain.states import (
@@ -231,6 +231,8 @@ def _lets_follow(found: Late, following: Sequence[Effect[Event]], kind: str) -> 
 
 def _may_follow(event: Event, stage: Stage, kind: str) -> bool:
     """Whether a recorded event may follow that state."""
+    if isinstance(event.data, Started) and event.data.inferred and stage is JobState.RUNNING:
+        return True  # The report is the start that was inferred.
     begins = isinstance(event.data, BEGINNINGS) and event.data.attempts_begun > 0
     if begins and begins_attempt(event.type, stage, kind, named=True):
         return True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import signal
+import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ STOPPING: Final = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM")
 """The signals that ask a program to end."""
 SIGNALLED: Final = 128
 """What a shell adds to the number of the signal that ended a program, to make an exit code."""
+MAX_TRACEBACK: Final = 16_384
+"""Characters of a traceback that are kept, its end."""
 HEARTBEAT_SECONDS: Final = 15.0
 HEARTBEATS_PER_LEASE: Final = 4
 """How many heartbeats may be missing before a run counts as lost."""
@@ -173,7 +176,14 @@ def how_it_left(
             message = str(code)
         case _:
             message = f"{type(error).__name__}: {error}".removesuffix(": ")
+            failure = {"error": {"code": UNKNOWN, "message": message}}
+            return "Failed", failure | {"traceback": _traceback(error)}
     return "Failed", {"error": {"code": UNKNOWN, "message": message}}
+
+
+def _traceback(error: BaseException) -> str:
+    """The traceback, or its end if it is long."""
+    return "".join(traceback.format_exception(error))[-MAX_TRACEBACK:]
 
 
 def exit_code(code: int) -> int:

@@ -22,11 +22,12 @@ from jobledger.infra.eventstore.commit.async_committer import AsyncCommitter
 from jobledger.infra.eventstore.methods.request import About, about_command, about_report
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import Verbs
-from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent
+from jobledger.infra.eventstore.write_path import ObservedEvent, Recorded, ReportedEvent
 from jobledger.infra.forwarding import documented, of_self
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres.connections import AsyncConnection, connect_async
 from jobledger.infra.privacy.envelope import MARKER
+from jobledger.infra.programs.job_function import Function, async_job_function
 from jobledger.infra.programs.run_block import Run, new_run, run_async_block
 from jobledger.infra.read.async_reader import CHUNK, AsyncReader, Chunks
 from jobledger.infra.read.moments import Given
@@ -207,6 +208,19 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
         run = new_run(self.ledger, heartbeats, name, labels, spec, **more)
         return run_async_block(run, self.reader.run)
 
+    @documented(Ledger.job)
+    def job(
+        self,
+        name: str,
+        labels: Mapping[str, str] = {},
+        spec: Mapping[str, Any] = {},
+        *,
+        actor: str | None = None,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    ) -> Callable[[Function], Function]:
+        more = {"actor": actor, "heartbeat_seconds": heartbeat_seconds}
+        return async_job_function(name, lambda found: self.run(found, labels, spec, **more))  # type: ignore[arg-type]
+
     # Write.
     @documented(Ledger.command)
     async def command(
@@ -253,7 +267,9 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
         return await self.writer.write_all(names, command, about)
 
     @documented(Ledger.report_many)
-    async def report_many(self, reports: Iterable[ReportedEvent]) -> list[Recorded | LedgerError]:
+    async def report_many(
+        self, reports: Iterable[ReportedEvent | ObservedEvent]
+    ) -> list[Recorded | LedgerError]:
         return await self.writer.report_many(reports)
 
     append_many = in_thread(Ledger.append_many)
@@ -412,6 +428,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     diff_fleet = in_thread(Ledger.diff_fleet)
     blame = in_thread(Ledger.blame)
     why = in_thread(Ledger.why)
+    tree = in_thread(Ledger.tree)
     replay = in_thread(Ledger.replay)
     bisect = in_thread(Ledger.bisect)
     bisect_count = in_thread(Ledger.bisect_count)

@@ -5,7 +5,7 @@ The rule: whatever reads or writes one ledger is a method of `Ledger`, and of `A
 function of the rooms below.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from threading import Event as Signal
@@ -29,10 +29,12 @@ from jobledger.infra.history.diff import SHOWN, Change, FleetDiff, diff_fleet, d
 from jobledger.infra.history.explain import Why, why
 from jobledger.infra.history.replay import Replay, replay_job
 from jobledger.infra.history.timeline import Span, job_as_of, span
+from jobledger.infra.history.tree import Tree, tree
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import connect
 from jobledger.infra.postgres.server import server
 from jobledger.infra.programs.heartbeats import Heartbeats
+from jobledger.infra.programs.job_function import Function, job_function
 from jobledger.infra.programs.run_block import Run, new_run, run_block
 from jobledger.infra.proof.publishing.checkpointer import Checkpointer
 from jobledger.infra.proof.receipts import Receipt
@@ -234,6 +236,33 @@ class Ledger(Verbs[Job]):
         )
         return run_block(run)
 
+    def job(
+        self,
+        name: str,
+        labels: Mapping[str, str] = {},
+        spec: Mapping[str, Any] = {},
+        *,
+        actor: str | None = None,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    ) -> Callable[[Function], Function]:
+        """A decorator: each call of the function is a run of a job, as a block of `run` is.
+
+        Args:
+            name: The job's name; `{parameter}` in it is the value of the function's parameter.
+            labels: Labels of the job, if the call creates it.
+            spec: The job's spec, likewise. A job that begins within another names it in `parents`.
+            actor: Who runs it; the user and the machine, if not given.
+            heartbeat_seconds: Seconds between two heartbeats, 0 for none.
+
+        Returns:
+            The decorator. A dict that the function returns is the job's output.
+
+        Raises:
+            InvalidFieldError: for a function of the other form, and for a name that cannot be.
+        """
+        more = {"actor": actor, "heartbeat_seconds": heartbeat_seconds}
+        return job_function(name, lambda found: self.run(found, labels, spec, **more))  # type: ignore[arg-type]
+
     # Read, now or as of a moment.
     get = to_reader(Reader.get)
     list = to_reader(Reader.list)
@@ -370,6 +399,10 @@ class Ledger(Verbs[Job]):
             ['Created', 'Failed']
         """
         return why(self.reader, name, self.moment(as_of, clock, name))
+
+    def tree(self, name: str, as_of: Given | None = None, clock: Clock | None = None) -> Tree:
+        """The job, and the jobs below it by `spec.parents`."""
+        return tree(self.reader, name, self.moment(as_of, clock, name))
 
     def replay(
         self,

@@ -25,11 +25,13 @@ REPORTS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """The type of event that each report makes, by the report's verb."""
+LINEAGE: Final = "lineage"
+"""To record OpenLineage events, which also make the jobs that they tell of."""
 _READS: Final = (
     READ, "get", "list", "search", "wait", "receipt", "getIamPolicy", "testIamPermissions",
     "searchModelDeploymentMonitoringStatsAnomalies", "validateReinforcementTuningReward",
 )  # fmt: skip
-_CONTRIBUTIONS: Final = ("recordPredictions", "recordTruths", "answer", "import", "batch")
+_CONTRIBUTIONS: Final = ("recordPredictions", "recordTruths", "answer", "import", "batch", LINEAGE)
 _COMMANDS: Final = (
     "create", "cancel", "pause", "resume", "update", "patch", "changeConfig", "retry", "changeLabels",
     "delete", "batchCancel", "batchDelete", "rebaseTunedModel", "optimizePrompt", "processData",

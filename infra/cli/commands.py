@@ -36,6 +36,7 @@ events         | cli.jobs.read:events                | Print the ledger's events
 diff           | cli.history.compare:diff            | Compare one job at two moments, two jobs, two attempts, or the fleet at two moments.
 blame          | cli.history.compare:blame           | Show for each field of a job which event set it, when, who, and by which request.
 bisect         | cli.history.compare:bisect          | Find the first event after which something was true; exits 1 if it never was.
+tree           | cli.history.tree:tree                 | Show the jobs below a job, by the parents that they name.
 why            | cli.history.compare:why             | Tell how a job came to be as it is, or was.
 replay         | cli.history.replay:replay           | Step through all that happened to a job, and what would if more did.
 report         | cli.data.report:report              | Report on many jobs, deleted ones too, as it happened (UTC).
@@ -64,7 +65,7 @@ serve-grpc     | cli.server.serve:serve_grpc         | Serves Google's Vertex AI
 scheduler      | cli.evaluation.evaluate:scheduler   | Starts evaluation jobs' runs when they are due, and carries them on. Of several, one leads.
 evaluations    | cli.evaluation.evaluate:evaluations | What an evaluation job's runs found, one line a run; or one run's evaluation as a picture.
 bench          | bench.command:bench                 | Measure the ledger beside its peers and limits, on this machine, in this run.
-import         | cli.jobs.write:importing            | Import histories from elsewhere.
+import         | cli.sources.importing:importing     | Import histories from elsewhere: jobledger import MAPPING FILE.
 log            | cli.proof.log:log                   | The Merkle tree over all events: its name, its keys, its checkpoints.
 token          | cli.server.tokens:token             | Let others in: tokens for the server.
 label          | cli.evaluation.label:label          | What people are asked of an evaluation job's samples.

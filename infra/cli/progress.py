@@ -5,7 +5,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from jobledger.infra.cli.context import ERR
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+
+def progress_bar(amount: DownloadColumn | MofNCompleteColumn) -> Progress:
+    """A bar with that amount, for a command that adds its own tasks."""
+    columns = TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn()
+    return Progress(*columns, console=ERR.console, disable=not sys.stderr.isatty())
+
+
+def move(progress: Progress, bar: TaskID, read: int) -> None:
+    """Moves the bar on to that amount."""
+    progress.update(bar, completed=read)
 
 
 @contextmanager

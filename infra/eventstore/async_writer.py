@@ -11,7 +11,13 @@ from jobledger.infra.eventstore.commit.async_committer import AsyncCommitter
 from jobledger.infra.eventstore.commit.pending import JobWrite
 from jobledger.infra.eventstore.feed import Feed
 from jobledger.infra.eventstore.verbs import About
-from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent, Step, WritePath
+from jobledger.infra.eventstore.write_path import (
+    ObservedEvent,
+    Recorded,
+    ReportedEvent,
+    Step,
+    WritePath,
+)
 from jobledger.infra.privacy.subject_keys import SubjectKeys
 
 Result = TypeVar("Result")
@@ -43,7 +49,9 @@ class AsyncWriter:
         """As Writer.write_all."""
         return await self._run(self._path.write_all(names, command, about))
 
-    async def report_many(self, reports: Iterable[ReportedEvent]) -> list[Recorded | LedgerError]:
+    async def report_many(
+        self, reports: Iterable[ReportedEvent | ObservedEvent]
+    ) -> list[Recorded | LedgerError]:
         """As Writer.report_many."""
         return await self._run(self._path.write_many(reports))
 

@@ -8,7 +8,7 @@ the read returned (`Writer` in a thread, `AsyncWriter` in an asyncio task).
 from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 import orjson
 from jobledger.domain.commands import JobCommand
@@ -19,7 +19,9 @@ from jobledger.domain.errors import (
     PastNeededError,
     RequestReusedError,
 )
+from jobledger.domain.events import Event
 from jobledger.domain.job import Job, decide, fold, judge
+from jobledger.domain.observing import observe
 from jobledger.domain.reports import encoded, mended
 from jobledger.domain.values import names
 from jobledger.infra.eventstore.attempts import with_attempt
@@ -54,12 +56,30 @@ class Recorded(NamedTuple):
         return cls(write.result, write.recorded())
 
 
+class Judge(Protocol):
+    """Decides what is recorded of a report; `past` are all events of the job, if it asked for them."""
+
+    def __call__(
+        self, report: Data, job: Job, /, *, at: datetime | None, past: Sequence[Event] | None
+    ) -> Sequence[Data]: ...
+
+
 class ReportedEvent(NamedTuple):
     """What was seen of one job."""
 
     name: str
     data: Data
     about: AboutReport | About = {}
+
+
+class ObservedEvent(NamedTuple):
+    """What another system reports of one job, which may come more than once and in any order."""
+
+    name: str
+    data: Data
+    about: AboutReport | About
+    judge: Judge = observe
+    """What decides on it, as `observe` does."""
 
 
 Report = ReportedEvent
@@ -89,7 +109,7 @@ class WritePath:
         self._keys = keys
 
     def write(
-        self, name: str, request: Data | JobCommand, about: About
+        self, name: str, request: Data | JobCommand, about: About, judge: Judge = judge
     ) -> Generator[Step, Any, JobWrite]:
         """A command, or a report, on one job; returns the write, which was settled without an error."""
         if isinstance(request, Data):
@@ -97,12 +117,14 @@ class WritePath:
         name, at = names.parse_name(name), _At.parse(about)
         personal = _holds_personal(request)
         intent = (
-            (yield self._encrypt(name, request, at)) if personal else _intent(request, at.given)
+            (yield self._encrypt(name, request, at, judge))
+            if personal
+            else _intent(request, at.given, judge)
         )
         # 1. What is this job now, as far as this process knows?
         job = self._cache.find(name)
         # 2. Which events does the request make happen to it, and what are their bytes?
-        mend = None if personal else _mend_of(request, at)
+        mend = None if personal else _mend_of(request, at, judge)
         write = JobWrite(name, intent, at.provenance, encrypted=personal, mend=mend)
         write.decide_ahead(job)
         # 3. Wait until a commit has taken it, with whatever else waits. On a job that was out of
@@ -136,7 +158,7 @@ class WritePath:
         return write.after, write.placed.first_position + len(write.rows) - 1
 
     def write_many(
-        self, reports: Iterable[ReportedEvent]
+        self, reports: Iterable[ReportedEvent | ObservedEvent]
     ) -> Generator[Step, Any, list[Recorded | LedgerError]]:
         """Reports on any jobs, committed together; one that is refused keeps no other back."""
         given, jobs = list(reports), dict[str, Job]()
@@ -149,8 +171,13 @@ class WritePath:
                 outcomes.append(error)
                 continue
             personal = _holds_personal(data)
-            intent = (yield self._encrypt(name, data, at)) if personal else _intent(data, at.given)
-            mend = None if personal else _mend_of(data, at)
+            decide_on = report.judge if isinstance(report, ObservedEvent) else judge
+            intent = (
+                (yield self._encrypt(name, data, at, decide_on))
+                if personal
+                else _intent(data, at.given, decide_on)
+            )
+            mend = None if personal else _mend_of(data, at, decide_on)
             write = JobWrite(name, intent, at.provenance, encrypted=personal, mend=mend)
             write.decide_ahead(jobs.get(name) or self._cache.find(name))
             if write.before is not None:
@@ -163,7 +190,7 @@ class WritePath:
         return answers
 
     def _answer(
-        self, report: ReportedEvent, write: JobWrite | LedgerError
+        self, report: ReportedEvent | ObservedEvent, write: JobWrite | LedgerError
     ) -> Generator[Step, Any, Recorded | LedgerError]:
         """What came of one of many reports."""
         if isinstance(write, LedgerError):
@@ -179,12 +206,14 @@ class WritePath:
         except LedgerError as error:
             return error
 
-    def _encrypt(self, name: str, request: Data | JobCommand, at: _At) -> Callable[[], Intent]:
+    def _encrypt(
+        self, name: str, request: Data | JobCommand, at: _At, judge: Judge
+    ) -> Callable[[], Intent]:
         """Makes the intent of the encrypted request; that refuses what cannot be encrypted."""
 
         def encrypt() -> Intent:
             try:
-                return _intent(self._encrypted(name, request), at.given)
+                return _intent(self._encrypted(name, request), at.given, judge)
             except InvalidFieldError as error:
                 return partial(_refuse, error)
 
@@ -202,9 +231,11 @@ class WritePath:
         return report
 
 
-def _mend_of(request: Data | JobCommand, at: _At) -> Callable[[], Intent] | None:
+def _mend_of(request: Data | JobCommand, at: _At, judge: Judge) -> Callable[[], Intent] | None:
     """Makes the intent of a report that was mended so that it can be stored; a command is refused."""
-    return (lambda: _intent(mended(request), at.given)) if isinstance(request, Data) else None
+    if not isinstance(request, Data):
+        return None
+    return lambda: _intent(mended(request), at.given, judge)
 
 
 def provenance_of(about: About) -> Provenance:
@@ -241,7 +272,7 @@ def _holds_personal(request: Data | JobCommand) -> bool:
         return True  # Whoever encrypts it says what is wrong.
 
 
-def _intent(request: Data | JobCommand, at: datetime | None) -> Intent:
+def _intent(request: Data | JobCommand, at: datetime | None, judge: Judge = judge) -> Intent:
     """What a report or a command makes happen to a job; `at` is when it occurred, None for now."""
     if isinstance(request, Data):
         return partial(judge, request, at=at)

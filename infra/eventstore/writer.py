@@ -15,7 +15,13 @@ from jobledger.infra.eventstore.commit.pending import JobWrite, Pending
 from jobledger.infra.eventstore.commit.resumed import ResumedWrite
 from jobledger.infra.eventstore.feed import Feed
 from jobledger.infra.eventstore.methods.request import About, about_command, about_report
-from jobledger.infra.eventstore.write_path import Recorded, ReportedEvent, Step, WritePath
+from jobledger.infra.eventstore.write_path import (
+    ObservedEvent,
+    Recorded,
+    ReportedEvent,
+    Step,
+    WritePath,
+)
 from jobledger.infra.privacy.subject_keys import SubjectKeys
 
 Result = TypeVar("Result")
@@ -177,7 +183,9 @@ class Writer:
         """Writes one command on several jobs, as `command_all` does."""
         return self._run(self._path.write_all(names, command, about))
 
-    def report_many(self, reports: Iterable[ReportedEvent]) -> list[Recorded | LedgerError]:
+    def report_many(
+        self, reports: Iterable[ReportedEvent | ObservedEvent]
+    ) -> list[Recorded | LedgerError]:
         """Records reports on any jobs in one transaction, in their order.
 
         A report that is refused does not affect the others.

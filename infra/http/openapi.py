@@ -91,7 +91,8 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
 
 def _error_schemas() -> dict[str, Any]:
     schema = ERROR_SCHEMA.json_schema(ref_template="#/components/schemas/{model}")
-    return schema.pop("$defs") | {"ErrorJson": schema}
+    definitions: dict[str, Any] = schema.pop("$defs")
+    return definitions | {"ErrorJson": schema}
 
 
 def _describe_defaults(schema: dict[str, Any]) -> None:

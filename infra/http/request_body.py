@@ -1,5 +1,6 @@
 """Bodies, read whole before their request is begun: a slow sender holds no thread and no place."""
 
+import zlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -12,6 +13,9 @@ from jobledger.infra.serving.context import ServerContext
 MAX_FORM: Final = 8 * 1024
 """Bytes of the form that begins a session, which anybody may send."""
 SESSION: Final = ("/session", "/session:end")
+ENCODING: Final = b"content-encoding"
+GZIP: Final = 16 + zlib.MAX_WBITS
+"""What zlib calls gzip."""
 OVERRIDE: Final = b"x-http-method-override"
 OVERRIDDEN: Final = frozenset({"GET", "PATCH", "DELETE", "PUT"})
 JSON: Final = b"application/json"
@@ -41,10 +45,34 @@ async def read_body(
         await server.admit(headers.get(b"authorization", b"").decode("latin-1"))
     message = await receive()
     _check(message, limit, limit)
-    if not message.get("more_body", False):
-        body: bytes = message.get("body", b"")
+    body: bytes = message.get("body", b"")
+    if message.get("more_body", False):
+        body = await _rest(server, headers, receive, body, limit)
+    return decompressed(body, headers.get(ENCODING, b""), limit)
+
+
+def decompressed(body: bytes, encoding: bytes, limit: int) -> bytes:
+    """The body that was sent with that Content-Encoding.
+
+    Raises InvalidFieldError for another encoding than gzip and for gzip that is cut off or broken,
+    and BodyTooLargeError for a body that would be larger than `limit` bytes.
+    """
+    if encoding.lower() in (b"", b"identity"):
         return body
-    return await _rest(server, headers, receive, message["body"], limit)
+    if encoding.lower() not in (b"gzip", b"x-gzip"):
+        raise InvalidFieldError(
+            "Content-Encoding", f"{encoding.decode('latin-1')!r:.80} is not gzip"
+        )
+    unpacking = zlib.decompressobj(wbits=GZIP)
+    try:
+        whole = unpacking.decompress(body, limit + 1)
+    except zlib.error:
+        raise InvalidFieldError("body", "is not gzip, as its Content-Encoding says") from None
+    if len(whole) > limit:
+        raise BodyTooLargeError(limit)
+    if not unpacking.eof:
+        raise InvalidFieldError("body", "is gzip that ends early")
+    return whole
 
 
 async def _rest(

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from jobledger.infra.evaluation.samples.recording import Sampled as Sampled
     from jobledger.infra.evaluation.samples.recording import TruthOutcome as TruthOutcome
     from jobledger.infra.eventstore.stored_event import RecordedEvent as RecordedEvent
+    from jobledger.infra.eventstore.write_path import ObservedEvent as ObservedEvent
     from jobledger.infra.eventstore.write_path import Recorded as Recorded
     from jobledger.infra.eventstore.write_path import ReportedEvent as ReportedEvent
     from jobledger.infra.history.bisect import Found as Found
@@ -78,8 +79,10 @@ if TYPE_CHECKING:
     from jobledger.infra.history.explain import Why as Why
     from jobledger.infra.history.replay import Replay as Replay
     from jobledger.infra.history.replay import Replayed as Replayed
+    from jobledger.infra.history.tree import Tree as Tree
     from jobledger.infra.ledger import Ledger as Ledger
     from jobledger.infra.privacy.envelope import NotEncryptedError as NotEncryptedError
+    from jobledger.infra.programs.run_block import Run as Run
     from jobledger.infra.proof.receipts import Receipt as Receipt
     from jobledger.infra.proof.signing.checkpoints import Checkpoint as Checkpoint
     from jobledger.infra.proof.signing.notes import Note as Note
@@ -105,14 +108,16 @@ _MODULES = {
     "jobledger.infra.evaluation.errors": "AnsweredTwiceError EnoughAnswersError TaskClosedError TaskNotFoundError",
     "jobledger.infra.evaluation.samples.recording": "Prediction Sampled TruthOutcome",
     "jobledger.infra.eventstore.stored_event": "RecordedEvent",
-    "jobledger.infra.eventstore.write_path": "Recorded ReportedEvent",
+    "jobledger.infra.eventstore.write_path": "ObservedEvent Recorded ReportedEvent",
     "jobledger.infra.history.bisect": "Found",
     "jobledger.infra.history.blame": "Blamed",
     "jobledger.infra.history.diff": "Change FleetDiff",
     "jobledger.infra.history.explain": "Reason Why",
     "jobledger.infra.history.replay": "Replay Replayed",
+    "jobledger.infra.history.tree": "Tree",
     "jobledger.infra.ledger": "Ledger",
     "jobledger.infra.privacy.envelope": "NotEncryptedError",
+    "jobledger.infra.programs.run_block": "Run",
     "jobledger.infra.proof.receipts": "Receipt",
     "jobledger.infra.proof.signing.checkpoints": "Checkpoint",
     "jobledger.infra.proof.signing.notes": "Note SigningKey VerifierKey",

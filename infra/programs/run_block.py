@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from threading import get_ident
 from typing import Any, Final
@@ -32,6 +33,7 @@ from jobledger.infra.read.store import Store
 from jobledger.infra.settings import spool_folder
 
 LOG: Final = logging.getLogger("jobledger.runs")
+_CURRENT: Final[ContextVar[Run | None]] = ContextVar("jobledger_run", default=None)
 InThread = Callable[[Callable[[], None]], Awaitable[None]]
 """Runs a function that blocks, for a task."""
 
@@ -54,6 +56,16 @@ class Run:
     def name(self) -> str:
         """The job's name."""
         return self._record.name
+
+    @staticmethod
+    def current() -> Run | None:
+        """The run whose block the caller is in; None outside of one."""
+        return _CURRENT.get()
+
+    @property
+    def root(self) -> str:
+        """The name of the outermost job that this run is part of; its own, if it is part of none."""
+        return str(self._record.spec.get("root", self.name))
 
     @property
     def run_id(self) -> str:
@@ -121,9 +133,22 @@ def new_run(
         raise InvalidFieldError("heartbeat_seconds", why)
     who = actor_name(user_name(), os.uname().nodename) if actor is None else actor
     record = RunRecord(
-        uuid4().hex, parse_name(name), who, datetime.now(UTC), parse_labels(labels), dict(spec)
+        uuid4().hex,
+        parse_name(name),
+        who,
+        datetime.now(UTC),
+        parse_labels(labels),
+        within_current(spec),
     )
     return Run(store, heartbeats, record, heartbeat_seconds)
+
+
+def within_current(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec of a new run, with the run that it begins within as its parent."""
+    outer = _CURRENT.get()
+    if outer is None:
+        return dict(spec)
+    return {"parents": [outer.name], "root": outer.root, **spec}
 
 
 @contextmanager
@@ -131,11 +156,21 @@ def run_block(run: Run) -> Iterator[Run]:
     """Reports that the block runs, and how it ended."""
     run.begin()
     try:
-        yield run
+        with _as_current(run):
+            yield run
     except BaseException as error:
         run.end(error)
         raise
     run.end(None)
+
+
+@contextmanager
+def _as_current(run: Run) -> Iterator[None]:
+    token = _CURRENT.set(run)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
 
 
 @asynccontextmanager
@@ -143,7 +178,8 @@ async def run_async_block(run: Run, in_thread: InThread) -> AsyncIterator[Run]:
     """The same in a task; a cancelled one reports its end before it is left."""
     await in_thread(run.begin)
     try:
-        yield run
+        with _as_current(run):
+            yield run
     except BaseException as error:
         await asyncio.shield(in_thread(_ending(run, error)))
         raise

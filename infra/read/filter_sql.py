@@ -20,6 +20,7 @@ from jobledger.domain.values.moments import Clock, Moment
 from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.postgres import sql
 from jobledger.infra.read.json_values import JsonField, compared, ordered
+from jobledger.infra.read.list_items import LISTS, has_item
 from psycopg.sql import SQL, Composable, Composed, Placeholder
 
 
@@ -79,6 +80,7 @@ COLUMNS: Final[dict[str, Column]] = {
         "encode(sha256(convert_to(error_message, 'UTF8')), 'hex')", _as_text
     ),
     "etag": Column("etag", _as_text),
+    "root": Column("spec ->> 'root'", _as_text),
     "display_name": Column("spec ->> 'displayName'", _as_text),
 }
 """The fields a filter may name, in snake or camel case; beside them `labels.KEY`, `spec.PATH` and `output.PATH`."""
@@ -142,7 +144,7 @@ class Rendering:
         column = COLUMNS.get(".".join(_snake(part) for part in field))
         if column is None:
             asked = ".".join(field)
-            meant = did_you_mean(asked, COLUMNS)
+            meant = did_you_mean(asked, (*COLUMNS, *LISTS))
             raise InvalidFieldError(asked_by, f"there is no field {asked!r}{meant}")
         return SQL("({})").format(SQL(column.expression)), column
 
@@ -183,6 +185,8 @@ class Rendering:
         """One comparison; an absent value is in no relation to anything."""
         if (presence := self._presence(tree)) is not None:
             return presence
+        if len(tree.field) == 1 and (found_list := LISTS.get(tree.field[0])) is not None:
+            return has_item(found_list, tree, _like(tree), self.parameter)
         expression, column = self.field(tree.field)
         if tree.is_presence:
             return SQL("({} IS NOT NULL)").format(expression)

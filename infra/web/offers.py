@@ -10,11 +10,12 @@ from jobledger.domain.values.filters import MAX_LENGTH, Completion, completion_a
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.filter_sql import COLUMNS, OPERATORS
+from jobledger.infra.read.list_items import LISTS
 from jobledger.infra.read.reader import Reader
 
 READ_LABELS: Final = sql.load(__package__, "read_labels")
 MOST: Final = 12
-NAMES: Final = (*COLUMNS, "ever(", "NOT ")
+NAMES: Final = (*COLUMNS, *LISTS, "ever(", "NOT ")
 
 
 class Offer(NamedTuple):

@@ -128,7 +128,7 @@ def test_texts_of_the_shortest_and_the_longest_length_are_taken() -> None:
 def test_times_are_refused_with_the_field_and_the_limit() -> None:
     for time, why in (
         (
-            datetime(2026, 5, 31),
+            datetime(2026, 5, 31),  # noqa: DTZ001 - it is what is refused
             "2026-05-31 00:00:00 has no time zone; give one, such as datetime.now(UTC)",
         ),
         (

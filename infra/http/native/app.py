@@ -18,6 +18,7 @@ from jobledger.infra.http.native.answers import Health
 from jobledger.infra.http.native.commands import command_routes
 from jobledger.infra.http.native.jobs import job_routes
 from jobledger.infra.http.native.labeling import labeling_routes
+from jobledger.infra.http.native.lineage import lineage_routes
 from jobledger.infra.http.native.log import log_routes
 from jobledger.infra.http.native.reports import report_routes
 from jobledger.infra.http.native.routes import NativeRoutes
@@ -59,6 +60,7 @@ def create_native(server: ServerContext) -> FastAPI:
         reference_page(lambda: with_google(app)),
         stream_routes(routes),
         log_routes(routes),
+        lineage_routes(routes),
         job_routes(routes),
     ):
         app.include_router(router)

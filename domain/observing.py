@@ -1,0 +1,71 @@
+"""Reports of other systems, which tell the same thing more than once and in any order.
+
+A system that knows nothing of the ledger reports what it sees: that a run started, is running,
+and ended. `observe` records the first of such reports as it is. One that tells nothing new of the
+run is kept as a comment, so that the history stays right and nothing that was reported is lost.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from jobledger.domain import events as e
+from jobledger.domain.data import Data
+from jobledger.domain.job import Job, judge
+from jobledger.domain.states import ABSENT, TERMINAL, WAITING, state_after
+
+
+def introduce(created: Data, job: Job, **_: object) -> tuple[Data, ...]:
+    """Makes the job, unless it exists or existed."""
+    return (created,) if job.stage is ABSENT else ()
+
+
+def observe(
+    report: Data, job: Job, at: datetime | None = None, past: Sequence[e.Event] | None = None
+) -> tuple[Data, ...]:
+    """What is recorded of another system's report; parameters and errors are those of `judge`.
+
+    A report that names the job's current attempt by its run id, and tells what is known of it
+    already, is recorded as Commented.
+    """
+    if not is_known(report, job, at):
+        return judge(report, job, at, past)
+    if isinstance(report, e.Started) and _begins_earlier(job, at):
+        facts = judge(report, job, at, past)
+        if not isinstance(facts[0], e.Contradicted):
+            return facts
+    return (as_comment(report),)
+
+
+def is_known(report: Data, job: Job, at: datetime | None) -> bool:
+    """Whether a report on the current attempt tells what is known of it already.
+
+    That is a start of an attempt that runs, the end that it had, and progress after its end.
+    """
+    if not is_current(report, job):
+        return False
+    if isinstance(report, e.Started):
+        return job.state not in WAITING
+    if job.state not in TERMINAL:
+        return False
+    if isinstance(report, e.ProgressReported):
+        return at is None or job.end_time is None or at > job.end_time
+    return state_after(type(report).__name__) is job.state
+
+
+def _begins_earlier(job: Job, at: datetime | None) -> bool:
+    """Whether a start at that time is earlier than the job's, which nobody may have reported itself."""
+    return at is not None and (job.start_time is None or at < job.start_time)
+
+
+def is_current(report: Data, job: Job) -> bool:
+    """Whether the report names the job's current attempt by its run id."""
+    run_id = report.json_object().get("runId")
+    return run_id is not None and bool(job.run_ids) and job.run_ids[-1] == run_id
+
+
+def as_comment(report: Data) -> e.Commented:
+    """The report as a note that keeps all that it says."""
+    said: dict[str, Any] = report.json_object()
+    note = f"{type(report).__name__} was reported again"
+    return e.Commented.model_validate({"note": note, "reported": said})

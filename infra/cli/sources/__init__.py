@@ -1,0 +1,1 @@
+"""Commands that take histories in from other systems."""

@@ -1,0 +1,137 @@
+"""The group `import`: a file by a mapping, or what has a command of its own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from jobledger.domain.events import Event
+from jobledger.infra.cli.context import ERR, OUT, Json, Target, print_json, say, target
+from jobledger.infra.cli.progress import move, progress_bar
+from jobledger.infra.cli.sources.trace import google_cluster_trace
+from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.sources.mapping.histories import Histories
+from jobledger.infra.sources.mapping.importing import ImportSummary, MappedImport
+from jobledger.infra.sources.mapping.model import read_mapping, shipped
+from rich.progress import DownloadColumn
+from typer.core import TyperGroup
+
+SHOWN_UNPLACED = 20
+
+
+class ImportGroup(TyperGroup):
+    """A group whose first argument may be a mapping instead of a command."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """A name that is no command is a mapping: `import slurm-sacct FILE`."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["file", *args]
+        return super().resolve_command(ctx, args)
+
+
+importing = typer.Typer(
+    cls=ImportGroup,
+    no_args_is_help=True,
+    help="Import histories from elsewhere: jobledger import MAPPING FILE.",
+)
+importing.command("google-cluster-trace")(google_cluster_trace)
+
+
+@importing.command("mappings")
+def list_mappings(json: Json = False) -> None:
+    """List the mappings that come with the program."""
+    found = [{"name": name, "title": read_mapping(name).title} for name in shipped()]
+    if json:
+        print_json(found)
+        return
+    width = max(len(each["name"]) for each in found)
+    for each in found:
+        say(f"{each['name']:<{width}}  {each['title']}")
+
+
+@importing.command("file")
+def import_file(
+    context: typer.Context,
+    mapping: Annotated[
+        str, typer.Argument(help="A YAML file, or a mapping that `import mappings` lists.")
+    ],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILES...",
+            help="Files (.gz too); for sql, a connection string or a DuckDB file.",
+        ),
+    ],
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Write nothing; show the first ten histories."),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Import the records of files as a mapping says. To import them again adds nothing.
+
+    Exits 1 if a record could not be placed.
+    """
+    aim, found = target(context), read_mapping(mapping)
+    actor = f"import {Path(mapping).stem}"
+    histories = Histories(found, aim.project, actor, datetime.now(UTC))
+    imports = [MappedImport(found.source, file, histories) for file in files]
+    told: dict[str, list[Event]] = {}
+    with progress_bar(DownloadColumn()) as progress:
+        for each in imports:
+            where = Path(each.summary.source)
+            size = where.stat().st_size if where.is_file() else None
+            moved = partial(move, progress, progress.add_task(where.name, total=size))
+            if dry_run:
+                told |= each.rehearse(moved)
+            else:
+                with aim.open() as ledger:
+                    each.record(ledger, moved)
+    summaries = [each.summary for each in imports]
+    if json:
+        print_json([_json(summary, dry_run=dry_run) for summary in summaries])
+    else:
+        _print_histories(told, aim)
+        for summary in summaries:
+            _print(summary, dry_run=dry_run)
+    if any(summary.unplaced for summary in summaries):
+        raise typer.Exit(1)
+
+
+def _print_histories(told: dict[str, list[Event]], aim: Target) -> None:
+    for name, events in told.items():
+        say(name.removeprefix(f"projects/{aim.project}/jobs/"))
+        for event in events:
+            said = event.data.encode().decode() if event.type != "Created" else ""
+            say(f"  {time_text(event.occurred_time)}  {event.type:<18} {said[:120]}".rstrip())
+
+
+def _print(summary: ImportSummary, *, dry_run: bool) -> None:
+    for why in summary.unplaced[:SHOWN_UNPLACED]:
+        ERR.print(f"{summary.source}, {why}", markup=False)
+    if len(summary.unplaced) > SHOWN_UNPLACED:
+        more = len(summary.unplaced) - SHOWN_UNPLACED
+        ERR.print(f"{summary.source}: and {more} more", markup=False)
+    did = "would write" if dry_run else "wrote"
+    OUT.print(
+        f"{summary.source}: {summary.records} records of {len(summary.jobs)} jobs;"
+        f" {did} {summary.events} events ({summary.contradicted} contradicted),"
+        f" {summary.before} were recorded before, {len(summary.unplaced)} could not be placed",
+        markup=False,
+    )
+
+
+def _json(summary: ImportSummary, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "source": summary.source,
+        "records": summary.records,
+        "jobs": len(summary.jobs),
+        "events": summary.events,
+        "recordedBefore": summary.before,
+        "contradicted": summary.contradicted,
+        "unplaced": summary.unplaced,
+        "dryRun": dry_run,
+    }

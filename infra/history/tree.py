@@ -1,0 +1,59 @@
+"""The jobs that a job is a parent of, and theirs: by `spec.parents`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from jobledger.domain.job import Job
+from jobledger.domain.values.moments import Moment
+from jobledger.infra.read.reader import Reader
+
+MAX_JOBS: Final = 10_000
+"""As many jobs as a tree has at most; further ones are left out."""
+NAMES_ASKED: Final = 100
+"""How many parents one query asks for."""
+
+
+class Tree(NamedTuple):
+    """A job, and the trees of the jobs that name it as their parent, the oldest first."""
+
+    job: Job
+    children: list[Tree]
+
+    def walk(self, depth: int = 0) -> Iterator[tuple[int, Job]]:
+        """Each job with its depth, a parent before its children."""
+        yield depth, self.job
+        for child in self.children:
+            yield from child.walk(depth + 1)
+
+
+def tree(reader: Reader, name: str, moment: Moment) -> Tree:
+    """The tree below a job as of a moment; raises JobNotFoundError.
+
+    A job with several parents is below the first of them that is found, once.
+    """
+    top = Tree(reader.get(name, as_of=moment), [])
+    seen, level = {top.job.name: top}, [top]
+    while level and len(seen) < MAX_JOBS:
+        level = [
+            _placed(child, seen)
+            for child in _children(reader, [each.job.name for each in level], moment)
+            if child.name not in seen
+        ][: MAX_JOBS - len(seen)]
+    return top
+
+
+def _placed(child: Job, seen: dict[str, Tree]) -> Tree:
+    parents = child.spec["parents"]
+    found = Tree(child, [])
+    seen[next(name for name in parents if name in seen)].children.append(found)
+    seen[child.name] = found
+    return found
+
+
+def _children(reader: Reader, names: Sequence[str], moment: Moment) -> Iterator[Job]:
+    """Jobs with one of these parents, the oldest first."""
+    for start in range(0, len(names), NAMES_ASKED):
+        asked = " OR ".join(f'parent = "{name}"' for name in names[start : start + NAMES_ASKED])
+        yield from reader.scan(asked, order_by="create_time", as_of=moment)

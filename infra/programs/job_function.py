@@ -1,0 +1,92 @@
+"""`@ledger.job(name)`: a function that is a job each time it is called."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from functools import wraps
+from typing import Any, TypeVar
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.job_ids import job_id
+from jobledger.infra.programs.run_block import Run
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Block = Callable[[str], AbstractContextManager[Run]]
+AsyncBlock = Callable[[str], AbstractAsyncContextManager[Run]]
+
+
+def job_function(name: str, block: Block) -> Callable[[Function], Function]:
+    """A decorator for functions; `block` makes the block of a job's name.
+
+    Raises InvalidFieldError for a coroutine function.
+    """
+
+    def decorate(function: Any) -> Any:
+        if inspect.iscoroutinefunction(function):
+            raise InvalidFieldError(
+                "job", f"{function.__qualname__} is a coroutine function: use AsyncLedger.job"
+            )
+        naming = _Naming(name, function)
+
+        @wraps(function)
+        def call(*arguments: Any, **named: Any) -> Any:
+            with block(naming(arguments, named)) as run:
+                made = function(*arguments, **named)
+                _keep(run, made)
+                return made
+
+        return call
+
+    return decorate
+
+
+def async_job_function(name: str, block: AsyncBlock) -> Callable[[Function], Function]:
+    """The same for coroutine functions; raises InvalidFieldError for any other."""
+
+    def decorate(function: Any) -> Any:
+        if not inspect.iscoroutinefunction(function):
+            raise InvalidFieldError(
+                "job", f"{function.__qualname__} is not a coroutine function: use Ledger.job"
+            )
+        naming = _Naming(name, function)
+
+        @wraps(function)
+        async def call(*arguments: Any, **named: Any) -> Any:
+            async with block(naming(arguments, named)) as run:
+                made = await function(*arguments, **named)
+                _keep(run, made)
+                return made
+
+        return call
+
+    return decorate
+
+
+class _Naming:
+    """Fills a call's arguments into the pattern of its job's name."""
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        self._name = name
+        self._signature = inspect.signature(function)
+
+    def __call__(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> str:
+        if "{" not in self._name:
+            return self._name
+        bound = self._signature.bind(*arguments, **named)
+        bound.apply_defaults()
+        values = {key: job_id(str(value) or "-") for key, value in bound.arguments.items()}
+        try:
+            return self._name.format(**values)
+        except (KeyError, IndexError, ValueError) as error:
+            known = ", ".join(f"{{{key}}}" for key in values)
+            raise InvalidFieldError(
+                "name", f"{self._name!r} has {error}, which is no parameter; there are {known}"
+            ) from None
+
+
+def _keep(run: Run, made: Any) -> None:
+    """What a function returns is the job's output, if it is a JSON object and none was set."""
+    if run.output is None and isinstance(made, dict):
+        run.output = made

@@ -1,0 +1,124 @@
+"""An import by a mapping: records recorded in batches, or only rehearsed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+from jobledger.domain.errors import InvalidFieldError, LedgerError
+from jobledger.domain.events import Event
+from jobledger.domain.job import Job, recorded
+from jobledger.infra.eventstore.attempts import with_attempt
+from jobledger.infra.eventstore.write_path import ObservedEvent, Recorded
+from jobledger.infra.read.store import Store
+from jobledger.infra.sources.mapping.histories import Histories
+from jobledger.infra.sources.mapping.model import Source
+from jobledger.infra.sources.mapping.records import read_records
+
+BATCH_EVENTS: Final = 2_000
+SHOWN_HISTORIES: Final = 10
+
+
+@dataclass
+class ImportSummary:
+    """What became of a source's records."""
+
+    source: str
+    records: int = 0
+    events: int = 0
+    """Events that were written."""
+    before: int = 0
+    """Events that were recorded before."""
+    contradicted: int = 0
+    unplaced: list[str] = field(default_factory=list)
+    """Records, and events, that could not be recorded: where, and why."""
+    jobs: set[str] = field(default_factory=set)
+
+
+class MappedImport:
+    """Reads one source by a mapping."""
+
+    def __init__(self, source: Source, where: str, histories: Histories) -> None:
+        self._source = source
+        self._where = where
+        self._histories = histories
+        self.summary = ImportSummary(where)
+
+    def events(self, moved: Callable[[int], None]) -> Iterator[ObservedEvent]:
+        """The events of all records; what cannot be read is noted in the summary."""
+        for place, record, error in read_records(self._source, self._where, moved):
+            self.summary.records += 1
+            if error is not None:
+                self.summary.unplaced.append(f"{place}: {error}")
+                continue
+            try:
+                yield from self._histories.observed(record)
+            except InvalidFieldError as wrong:
+                self.summary.unplaced.append(f"{place}: {wrong}")
+
+    def record(self, store: Store, moved: Callable[[int], None]) -> ImportSummary:
+        """Records them, in batches that are each committed whole. To import again adds nothing."""
+        last = store.reader.size()
+        events = self.events(moved)
+        while batch := list(islice(events, BATCH_EVENTS)):
+            outcomes = store.writer.report_many(batch)
+            for event, outcome in zip(batch, outcomes, strict=True):
+                last = max(last, self._count(event, outcome, last))
+        return self.summary
+
+    def _count(self, event: ObservedEvent, outcome: Recorded | LedgerError, last: int) -> int:
+        """Counts what was written after the position `last`; returns the position of the end of that."""
+        summary = self.summary
+        summary.jobs.add(event.name)
+        if isinstance(outcome, LedgerError):
+            summary.unplaced.append(f"{event.name}: {outcome}")
+            return last
+        new = [each for each in outcome.events if each.position > last]
+        summary.events += len(new)
+        summary.before += len(outcome.events) - len(new)
+        summary.contradicted += sum(each.type == "Contradicted" for each in new)
+        return new[-1].position if new else last
+
+    def rehearse(self, moved: Callable[[int], None]) -> dict[str, list[Event]]:
+        """The first histories that an import into an empty ledger would write; writes nothing."""
+        rehearsal = Rehearsal(self.summary)
+        rehearsal.take(self.events(moved))
+        return dict(islice(rehearsal.histories.items(), SHOWN_HISTORIES))
+
+
+class Rehearsal:
+    """Decides on events as a ledger without any would, in memory."""
+
+    def __init__(self, summary: ImportSummary) -> None:
+        self._summary = summary
+        self._jobs: dict[str, Job] = {}
+        self._requests: set[str] = set()
+        self.histories: dict[str, list[Event]] = {}
+
+    def take(self, events: Iterable[ObservedEvent]) -> None:
+        """Adds what would be written for these events."""
+        for event in events:
+            try:
+                self._add(event)
+            except LedgerError as error:
+                self._summary.unplaced.append(f"{event.name}: {error}")
+
+    def _add(self, observed: ObservedEvent) -> None:
+        data, about = with_attempt(observed.data, observed.about)
+        if about["request_id"] in self._requests:
+            self._summary.before += 1
+            return
+        self._requests.add(about["request_id"])
+        at = about["occurred_time"]
+        past = self.histories.setdefault(observed.name, [])
+        job = self._jobs.get(observed.name) or Job(name=observed.name)
+        for fact in observed.judge(data, job, at=at, past=past):
+            event = Event(observed.name, job.version + 1, fact, at, about.get("actor"))
+            job = recorded(job, event, past)
+            past.append(event)
+            self._summary.events += 1
+            self._summary.contradicted += event.type == "Contradicted"
+        self._jobs[observed.name] = job
+        self._summary.jobs.add(observed.name)

@@ -1,0 +1,191 @@
+"""What a mapping says: where the records are, and which histories each of them tells."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.events import EVENT_TYPES
+from jobledger.domain.values.nearest import did_you_mean
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+SHIPPED: Final = "jobledger.infra.sources.mapping.shipped"
+UNREPORTED: Final = frozenset({"Contradicted"})
+
+
+class Kind(StrEnum):
+    """The format of a source."""
+
+    CSV = "csv"
+    JSON = "json"
+    JSONL = "jsonl"
+    LINES = "lines"
+    SQL = "sql"
+
+
+def _event_type(name: str) -> str:
+    if name not in EVENT_TYPES or name in UNREPORTED:
+        raise ValueError(f"there is no event type {name!r}{did_you_mean(name, EVENT_TYPES)}")
+    return name
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(
+            f"there is no time zone {name!r}; write one such as Europe/Berlin"
+        ) from None
+    return name
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
+    return text
+
+
+EventType = Annotated[str, AfterValidator(_event_type)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+
+
+class Part(BaseModel):
+    """A part of a mapping; it has no other fields than these."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(Part):
+    """Where the records are."""
+
+    kind: Kind
+    delimiter: str = ","
+    """Between the columns of csv; `whitespace` for any number of blanks."""
+    columns: tuple[str, ...] = ()
+    """Names of the columns of csv, if the file has no header."""
+    comment: str | None = None
+    """Lines that begin so are no records; `KEY: VALUE` in them is `header.KEY`."""
+    pattern: Pattern | None = None
+    """For lines: a regular expression; its named groups are the fields."""
+    pairs: str | None = None
+    """For lines: the group that holds KEY=VALUE pairs, separated by blanks, which are fields too."""
+    records: str | None = None
+    """For json: the path of the list of records; the document itself, if it is not given."""
+    query: str | None = None
+    """For sql: the query whose rows are the records."""
+
+
+class Times(Part):
+    """How times are written."""
+
+    format: str = "iso"
+    """`iso`, `epoch`, or a format of strptime."""
+    unit: Literal["s", "ms", "us", "ns"] = "s"
+    """The unit of epoch."""
+    zone: Zone | None = None
+    """The zone of times that name none; without it, such a time is refused."""
+    nothing: tuple[str, ...] = ()
+    """Values that mean that there is no time, beside null and the empty text."""
+
+
+class Lookup(Part):
+    """The event type by a field's value."""
+
+    field: str
+    values: dict[str, EventType | None]
+    """By value; `*` stands for anything. null: the record tells no event."""
+
+
+Conditions = dict[str, tuple[str, ...]]
+"""For each field the values, with `*` for anything, of which it has one."""
+
+
+class EventRule(Part):
+    """One event that a record tells."""
+
+    event: EventType | Lookup
+    time: str | tuple[str, ...]
+    """The field of its time; of several, the first is a time and the others are seconds after it."""
+    for_each: str | None = None
+    """The path of a list in the record: an event for each item, whose fields are `item.FIELD`."""
+    when: Conditions = {}
+    unless: Conditions = {}
+    attempt: str | None = None
+    run_id: str | None = None
+    actor: str | None = None
+    data: dict[str, Any] = {}
+    """The event's data: templates, in objects and lists too."""
+
+
+class History(Part):
+    """The history of one job for each record, or for each item of a list in it."""
+
+    name: str
+    """A template of the job's id."""
+    for_each: str | None = None
+    """The path of a list in the record: a job for each item, whose fields are `item.FIELD`."""
+    when: Conditions = {}
+    unless: Conditions = {}
+    display_name: str | None = None
+    labels: dict[str, str] = {}
+    spec: dict[str, Any] = {}
+    parents: tuple[str, ...] = ()
+    """Templates of the ids of its parents."""
+    created: str | tuple[str, ...] | None = None
+    """The field of the time it was created; else that of its first event."""
+    events: tuple[EventRule, ...] = Field(min_length=1)
+
+
+class Mapping(Part):
+    """A mapping file."""
+
+    title: str
+    """What the records are, in a few words."""
+    source: Source
+    times: Times = Times()
+    histories: tuple[History, ...] = Field(min_length=1)
+
+
+def read_mapping(name: str) -> Mapping:
+    """The mapping in a file, or the shipped one of that name.
+
+    Raises InvalidFieldError if there is none, or with the field that is wrong.
+    """
+    import yaml
+
+    try:
+        given = yaml.safe_load(_text(name))
+        return Mapping.model_validate(given)
+    except yaml.YAMLError as error:
+        raise InvalidFieldError(
+            "mapping", f"{name} is not YAML: {' '.join(str(error).split())}"
+        ) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "mapping"
+        raise InvalidFieldError(f"mapping {name}", f"{where}: {first['msg']}") from None
+
+
+def shipped() -> list[str]:
+    """The names of the mappings that come with the program."""
+    files = (file.name for file in resources.files(SHIPPED).iterdir())
+    return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
+
+
+def _text(name: str) -> str:
+    if name in (known := shipped()):
+        return resources.files(SHIPPED).joinpath(f"{name}.yaml").read_text()
+    try:
+        return Path(name).read_text()
+    except (OSError, UnicodeDecodeError):
+        raise InvalidFieldError(
+            "mapping", f"{name!r} is no file that can be read{did_you_mean(name, known)}"
+        ) from None

@@ -1,0 +1,218 @@
+"""The records of a source, one by one, each with its place for messages."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TextIO
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.canonical import loads_given
+from jobledger.infra.errors import InputError
+from jobledger.infra.sources.mapping.model import Kind, Source
+from jobledger.infra.sources.mapping.values import Record, find
+
+WHITESPACE: Final = "whitespace"
+_HEADER: Final = re.compile(r"\s*([^:\s][^:]*?)\s*:\s*(.*)")
+_BLANK: Final = re.compile(r"\s*")
+_PAIR: Final = re.compile(r'([A-Za-z_][\w.]*)=("[^"]*"|\S*)')
+DUCKDB: Final = (".duckdb", ".db")
+
+
+class Found(NamedTuple):
+    """A record, or what was wrong where one should be."""
+
+    place: str
+    record: Record
+    error: str | None = None
+
+
+def read_records(source: Source, where: str, moved: Callable[[int], None]) -> Iterator[Found]:
+    """The records in a file (gzip, if its name ends in .gz), or in a database.
+
+    `moved` is told how many bytes were read. Raises InputError for a file that cannot be read, or
+    is cut off or broken.
+    """
+    if source.kind is Kind.SQL:
+        yield from _rows(source, where)
+        return
+    path = Path(where)
+    try:
+        with path.open("rb") as raw:
+            unpacked: Any = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
+            text = io.TextIOWrapper(unpacked, "utf-8", errors="surrogateescape", newline="")
+            for found in _records(source, text):
+                yield found
+                moved(raw.tell())
+    except (OSError, EOFError) as error:
+        raise InputError(where, 0, getattr(error, "strerror", None) or str(error)) from None
+
+
+def _records(source: Source, text: TextIO) -> Iterator[Found]:
+    if source.kind is Kind.JSON:
+        return _documents(source, text)
+    lines = _Lines(source, text)
+    match source.kind:
+        case Kind.JSONL:
+            return _json_lines(lines)
+        case Kind.LINES:
+            return _matched(source, lines)
+        case _:
+            return _table(source, lines)
+
+
+class _Lines:
+    """The lines of a text that are no comments."""
+
+    def __init__(self, source: Source, text: TextIO) -> None:
+        self._comment = source.comment
+        self._text = text
+        self.number = 0
+        self.header: dict[str, str] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._text:
+            self.number += 1
+            if self._comment is not None and line.startswith(self._comment):
+                said = _HEADER.match(line.removeprefix(self._comment).rstrip("\r\n"))
+                if said is not None:
+                    self.header[said[1]] = said[2]
+            elif line.strip():
+                yield line
+
+    def found(self, record: dict[str, Any], error: str | None = None) -> Found:
+        """The record of this line."""
+        header = {"header": self.header} if self.header else {}
+        return Found(f"line {self.number}", record | header, error)
+
+
+def _table(source: Source, lines: _Lines) -> Iterator[Found]:
+    rows: Iterable[list[str]] = (
+        (line.split() for line in lines)
+        if source.delimiter == WHITESPACE
+        else csv.reader(lines, delimiter=source.delimiter)
+    )
+    names: list[str] = list(source.columns)
+    for row in rows:
+        if not names:
+            names = [name.strip().removeprefix("\ufeff") for name in row]
+        elif len(row) > len(names) and any(row[len(names) :]):
+            yield lines.found({}, f"has {len(row)} columns instead of {len(names)}")
+        else:
+            yield lines.found(dict(zip(names, row, strict=False)))
+
+
+def _json_lines(lines: _Lines) -> Iterator[Found]:
+    for line in lines:
+        try:
+            record = loads_given(line)
+        except ValueError as error:
+            yield lines.found({}, f"is not JSON: {error}")
+            continue
+        if isinstance(record, dict):
+            yield lines.found(record)
+        else:
+            yield lines.found({}, "is not a JSON object")
+
+
+def _matched(source: Source, lines: _Lines) -> Iterator[Found]:
+    if source.pattern is None:
+        raise InvalidFieldError("source.pattern", "is needed for lines")
+    pattern = re.compile(source.pattern)
+    for line in lines:
+        found = pattern.fullmatch(line.rstrip("\r\n"))
+        if found is None:
+            yield lines.found({}, "is not as source.pattern says")
+            continue
+        record: dict[str, Any] = found.groupdict()
+        if source.pairs is not None:
+            pairs = _PAIR.findall(record.get(source.pairs) or "")
+            record |= {key: value.strip('"') for key, value in pairs}
+        yield lines.found(record)
+
+
+def _documents(source: Source, text: TextIO) -> Iterator[Found]:
+    """The records of a JSON document, or of several one after the other."""
+    records = (
+        record for document in _each_document(text.read()) for record in _listed(source, document)
+    )
+    for number, record in enumerate(records, 1):
+        if isinstance(record, dict):
+            yield Found(f"record {number}", record)
+        else:
+            yield Found(f"record {number}", {}, "is not a JSON object")
+
+
+def _each_document(text: str) -> Iterator[Any]:
+    try:
+        document = loads_given(text)
+    except ValueError as error:
+        whole = error
+    else:
+        yield document
+        return
+    decoder, at = json.JSONDecoder(), 0
+    while at < len(text):
+        try:
+            document, end = decoder.raw_decode(text, at)
+        except ValueError:
+            raise InputError("document", 0, f"is not JSON: {whole}") from None
+        yield document
+        at = _BLANK.match(text, end).end()  # type: ignore[union-attr] # It matches nothing, too.
+
+
+def _listed(source: Source, document: Any) -> list[Any]:
+    """The records of a document: those in its list, or the document if it is a list or one record."""
+    if isinstance(document, list):
+        return document
+    found = None
+    if source.records is not None and isinstance(document, dict):
+        found = find(document, source.records)
+    return found if isinstance(found, list) else [document]
+
+
+def _rows(source: Source, where: str) -> Iterator[Found]:
+    if source.query is None:
+        raise InvalidFieldError("source.query", "is needed for sql")
+    rows = (
+        _duckdb(where, source.query) if where.endswith(DUCKDB) else _postgres(where, source.query)
+    )
+    for number, row in enumerate(rows):
+        yield Found(f"row {number + 1}", row)
+
+
+def _postgres(dsn: str, query: str) -> Iterator[dict[str, Any]]:
+    import psycopg
+    from jobledger.infra.postgres.connections import connect
+    from psycopg.rows import dict_row
+
+    with closing(connect(dsn)) as connection:
+        try:
+            with (
+                connection.transaction(),
+                connection.cursor("jobledger_import", row_factory=dict_row) as cursor,
+            ):
+                yield from cursor.execute(query.encode())
+        except psycopg.Error as error:
+            raise InputError("query", 0, error.diag.message_primary or str(error)) from None
+
+
+def _duckdb(file: str, query: str) -> Iterator[dict[str, Any]]:
+    try:
+        import duckdb
+    except ImportError:
+        raise InputError(file, 0, "needs duckdb: pip install duckdb") from None
+    try:
+        with duckdb.connect(file, read_only=True) as connection:
+            found = connection.execute(query)
+            names = [column[0] for column in found.description or ()]
+            while rows := found.fetchmany(1_000):
+                yield from (dict(zip(names, row, strict=True)) for row in rows)
+    except duckdb.Error as error:
+        raise InputError(file, 0, str(error)) from None

@@ -1,0 +1,135 @@
+"""OpenLineage events, checked: https://openlineage.io/spec/2-0-2/OpenLineage.json."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.names import parse_time
+
+MAX_RUN_ID: Final = 256
+_VERSION: Final = re.compile(r"/spec/(\d+)-\d+-\d+/OpenLineage\.json")
+KNOWN_MAJORS: Final = frozenset({"0", "1", "2"})
+
+
+class EventType(StrEnum):
+    """What happened to a run."""
+
+    START = "START"
+    RUNNING = "RUNNING"
+    COMPLETE = "COMPLETE"
+    ABORT = "ABORT"
+    FAIL = "FAIL"
+    OTHER = "OTHER"
+
+
+class JobKey(NamedTuple):
+    """What OpenLineage identifies a job by."""
+
+    namespace: str
+    name: str
+
+
+class LineageEvent(NamedTuple):
+    """One event: of a run (`run_id`), of a job alone, or of a dataset alone."""
+
+    time: datetime
+    given: JsonObject
+    """The event as it came."""
+    type: EventType | None = None
+    job: JobKey | None = None
+    run_id: str | None = None
+
+    def facets(self, of: str) -> JsonObject:
+        """The facets of `job` or `run`; empty if there are none."""
+        holder = self.given.get(of)
+        facets = holder.get("facets") if isinstance(holder, dict) else None
+        return facets if isinstance(facets, dict) else {}
+
+    def facet(self, of: str, name: str) -> JsonObject:
+        """One facet of `job` or `run`; empty if there is none."""
+        facet = self.facets(of).get(name)
+        return facet if isinstance(facet, dict) else {}
+
+
+def parse_event(given: Any, now: datetime) -> LineageEvent:
+    """The event in a JSON value, received at `now` (UTC).
+
+    Raises InvalidFieldError with the field that is wrong: an event of an unknown version of the
+    specification, without a job, with a run but without its id, or with a time that is not an
+    RFC 3339 time with a zone.
+    """
+    event = _object(given, "event")
+    _check_version(event.get("schemaURL"))
+    time = _time(event.get("eventTime"), now)
+    if "run" not in event and "job" not in event:
+        if "dataset" in event:
+            _key(event["dataset"], "dataset")
+            return LineageEvent(time, event)
+        raise InvalidFieldError(
+            "job", "is missing: an event has a run and a job, a job, or a dataset"
+        )
+    job = _key(event.get("job"), "job")
+    if "run" not in event:
+        return LineageEvent(time, event, None, job)
+    run = _object(event["run"], "run")
+    return LineageEvent(time, event, _type(event.get("eventType")), job, _run_id(run.get("runId")))
+
+
+def _check_version(url: Any) -> None:
+    if url is None:
+        return
+    version = _VERSION.search(url) if isinstance(url, str) else None
+    if version is None or version[1] not in KNOWN_MAJORS:
+        raise InvalidFieldError(
+            "schemaURL", f"{url!r:.200} is not of a known specification: 0, 1 and 2 are known"
+        )
+
+
+def _time(text: Any, now: datetime) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise InvalidFieldError("eventTime", f"{text!r:.80} is not an RFC 3339 time") from None
+    if time.tzinfo is None:
+        raise InvalidFieldError("eventTime", f"{text!r} has no zone: write Z or an offset")
+    return parse_time(time, now, "eventTime")
+
+
+def _type(given: Any) -> EventType:
+    if given is None:
+        return EventType.OTHER
+    try:
+        return EventType(given)
+    except ValueError:
+        types = ", ".join(EventType)
+        raise InvalidFieldError("eventType", f"{given!r:.80} is none of {types}") from None
+
+
+def _run_id(given: Any) -> str:
+    if isinstance(given, str) and 0 < len(given) <= MAX_RUN_ID and given.isprintable():
+        return given
+    raise InvalidFieldError("run.runId", f"{given!r:.80} is not the id of a run, such as a UUID")
+
+
+def _key(given: Any, field: str) -> JobKey:
+    holder = _object(given, field)
+    return JobKey(*(_text(holder, field, part) for part in JobKey._fields))
+
+
+def _text(holder: Mapping[str, Any], field: str, part: str) -> str:
+    value = holder.get(part)
+    if isinstance(value, str) and value:
+        return value
+    raise InvalidFieldError(f"{field}.{part}", f"{value!r:.80} is not a name")
+
+
+def _object(value: Any, field: str) -> JsonObject:
+    if isinstance(value, dict):
+        return value
+    raise InvalidFieldError(field, "is not a JSON object" if value is not None else "is missing")

@@ -1,0 +1,159 @@
+"""OpenLineage's own client, unchanged, against a server; and requests that it does not make."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from jobledger.domain.states import JobState
+from jobledger.infra.access.tokens import Role, Tokens
+from jobledger.infra.sources.openlineage.event import JobKey
+from jobledger.infra.sources.openlineage.history import ledger_name
+from openlineage.client import OpenLineageClient
+from openlineage.client.event_v2 import (
+    InputDataset,
+    Job,
+    JobEvent,
+    OutputDataset,
+    Run,
+    RunEvent,
+    RunState,
+)
+from openlineage.client.facet_v2 import error_message_run, parent_run
+from openlineage.client.uuid import generate_new_uuid
+
+from tests.servers import Server, new_server
+from tests.sources.test_openlineage import event
+
+PRODUCER = "https://example.com/producer"
+PROJECT = "mine"
+
+
+@pytest.fixture(scope="module")
+def server(dsn: str) -> Iterator[Server]:
+    with new_server(dsn) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def secrets(server: Server) -> dict[Role, str]:
+    tokens = Tokens(server.ledger.pool)
+    return {role: tokens.create(f"my-{role}", role, PROJECT) for role in Role}
+
+
+def emitter(server: Server, secret: str, **transport: Any) -> OpenLineageClient:
+    auth = {"type": "api_key", "apiKey": secret}
+    config = {"type": "http", "url": server.url, "auth": auth, **transport}
+    return OpenLineageClient(config={"transport": config})
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_its_client_records_a_run(
+    server: Server, secrets: dict[Role, str], compression: str | None
+) -> None:
+    client = emitter(server, secrets[Role.REPORTER], compression=compression)
+    run, job = Run(str(generate_new_uuid())), Job("spark", f"orders-{compression}")
+    parent = parent_run.ParentRunFacet(
+        run=parent_run.Run(str(generate_new_uuid())), job=parent_run.Job("airflow", "nightly")
+    )
+    boom = error_message_run.ErrorMessageRunFacet("disk full", "scala", "at Main.scala:1")
+    orders, daily = InputDataset("pg", "public.orders"), OutputDataset("s3", "daily")
+
+    def emit(state: RunState, inputs: list[Any], outputs: list[Any]) -> None:
+        client.emit(
+            RunEvent(
+                eventTime=now(), producer=PRODUCER, run=run, job=job,
+                eventType=state, inputs=inputs, outputs=outputs,
+            )
+        )  # fmt: skip
+
+    emit(RunState.START, [orders], [])
+    run.facets = {"parent": parent}
+    emit(RunState.RUNNING, [], [daily])
+    run.facets = {"errorMessage": boom}
+    emit(RunState.FAIL, [], [])
+
+    name = ledger_name(JobKey("spark", f"orders-{compression}"), PROJECT)
+    found = server.ledger.get(name)
+    assert (found.state, found.error_message) == (JobState.FAILED, "disk full")
+    assert found.run_ids == (run.runId,)
+    assert found.output is not None
+    assert found.output["inputs"] == [{"namespace": "pg", "name": "public.orders"}]
+    assert {each.actor for each in server.ledger.history(name)} == {"my-reporter"}
+
+
+def test_its_client_records_a_job_without_a_run(server: Server, secrets: dict[Role, str]) -> None:
+    client = emitter(server, secrets[Role.REPORTER])
+    client.emit(JobEvent(eventTime=now(), producer=PRODUCER, job=Job("dbt", "model.orders")))
+    name = ledger_name(JobKey("dbt", "model.orders"), PROJECT)
+    assert server.ledger.get(name).state is JobState.QUEUED
+
+
+def post(server: Server, secret: str, body: Any, path: str = "", **headers: str) -> httpx.Response:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    said = {"authorization": f"Bearer {secret}", "content-type": "application/json", **headers}
+    with server.client() as client:
+        return client.post(f"/api/v1/lineage{path}", content=content, headers=said)
+
+
+def test_one_bad_event_of_a_batch_costs_no_other(server: Server, secrets: dict[Role, str]) -> None:
+    good = [event("START", key=JobKey("b", name)) for name in ("one", "two")]
+    batch = [good[0], {"eventType": "START"}, good[1], event("START") | {"run": {}}]
+    answer = post(server, secrets[Role.REPORTER], batch, "/batch")
+    assert answer.status_code == 200
+    said = answer.json()
+    assert said["status"] == "partial_success"
+    assert said["summary"] == {
+        "received": 4, "successful": 2, "failed": 2, "retriable": 0, "non_retriable": 2,
+    }  # fmt: skip
+    assert [each["index"] for each in said["failed_events"]] == [1, 3]
+    assert "run.runId" in said["failed_events"][1]["reason"]
+    for name in ("one", "two"):
+        job = server.ledger.get(ledger_name(JobKey("b", name), PROJECT))
+        assert job.state is JobState.RUNNING
+
+
+def test_roles_and_projects(server: Server, secrets: dict[Role, str]) -> None:
+    begun = event("START", key=JobKey("roles", "a"))
+    assert post(server, secrets[Role.READER], begun).status_code == 403
+    assert post(server, "nonsense", begun).status_code == 401
+    assert post(server, secrets[Role.REPORTER], begun, "?project=theirs").status_code == 403
+    answer = post(server, secrets[Role.REPORTER], begun)
+    assert answer.json() == {"job": ledger_name(JobKey("roles", "a"), PROJECT), "events": 2}
+    assert post(server, secrets[Role.REPORTER], begun).json()["events"] == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        (b"{", 400, "not JSON"),
+        (b"[]", 400, "not a JSON object"),
+        (b'{"eventTime": "2026-11-27T10:00:00Z"}', 400, "job"),
+        (gzip.compress(b"{}")[:10], 400, "gzip"),
+    ],
+)
+def test_bad_bodies_say_what_is_wrong(
+    server: Server, secrets: dict[Role, str], body: bytes, status: int, reason: str
+) -> None:
+    encoding = {"content-encoding": "gzip"} if "gzip" in reason else {}
+    answer = post(server, secrets[Role.REPORTER], body, **encoding)
+    assert answer.status_code == status
+    assert reason in answer.json()["error"]["message"]
+
+
+def test_a_dataset_alone_is_refused_in_words(server: Server, secrets: dict[Role, str]) -> None:
+    said = event("START")
+    alone = {key: said[key] for key in ("eventTime", "producer", "schemaURL")}
+    alone["dataset"] = {"namespace": "pg", "name": "public.orders"}
+    answer = post(server, secrets[Role.REPORTER], alone)
+    assert answer.status_code == 400
+    assert "belongs to no job's history" in answer.json()["error"]["message"]

@@ -1,0 +1,121 @@
+"""Functions that are jobs, jobs within jobs, and the tree that they make."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from jobledger import AsyncLedger, Run
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.states import JobState
+from jobledger.infra import Ledger
+
+from tests.command_line import Cli
+
+NIGHT, STEP = "projects/p/jobs/night", "projects/p/jobs/step-{number}"
+
+
+def test_each_call_is_a_run(ledger: Ledger) -> None:
+    @ledger.job("projects/p/jobs/train_{model}", {"team": "vision"})
+    def train(model: str, epochs: int = 3) -> dict[str, Any]:
+        """Trains."""
+        run = Run.current()
+        assert run is not None
+        assert ledger.get(run.name).state is JobState.RUNNING
+        return {"epochs": epochs}
+
+    assert train("res net") == {"epochs": 3}
+    assert train("res net", epochs=4) == {"epochs": 4}
+    job = ledger.get("projects/p/jobs/train_res_x20_net")
+    assert (job.state, job.attempt, job.output) == (JobState.SUCCEEDED, 2, {"epochs": 4})
+    assert job.labels == {"team": "vision"}
+    assert (train.__name__, train.__doc__) == ("train", "Trains.")
+    assert Run.current() is None
+
+
+def test_an_exception_is_the_error_with_its_traceback(ledger: Ledger) -> None:
+    @ledger.job("projects/p/jobs/x")
+    def fail() -> None:
+        raise ValueError("no such model")
+
+    with pytest.raises(ValueError, match="no such model"):
+        fail()
+    assert ledger.get("projects/p/jobs/x").error_message == "ValueError: no such model"
+    assert "in fail" in ledger.history("projects/p/jobs/x")[-1].json["traceback"]
+
+
+def test_a_job_within_a_job_names_its_parent(ledger: Ledger, cli: Cli) -> None:
+    @ledger.job(STEP)
+    def step(number: int) -> None:
+        if number == 2:
+            with ledger.run("projects/p/jobs/inner"):
+                pass
+
+    with ledger.run(NIGHT):
+        step(1)
+        step(2)
+    step(3)
+
+    first, inner = (ledger.get(f"projects/p/jobs/{id_}") for id_ in ("step-1", "inner"))
+    assert (first.spec["parents"], first.spec["root"]) == ([NIGHT], NIGHT)
+    assert (inner.spec["parents"], inner.spec["root"]) == (["projects/p/jobs/step-2"], NIGHT)
+    assert "parents" not in ledger.get("projects/p/jobs/step-3").spec
+
+    told = [(depth, job.name.rpartition("/")[2]) for depth, job in ledger.tree(NIGHT).walk()]
+    assert told == [(0, "night"), (1, "step-1"), (1, "step-2"), (2, "inner")]
+    before = ledger.history("projects/p/jobs/step-2")[0].position - 1
+    told = [(depth, job.name) for depth, job in ledger.tree(NIGHT, f"@{before}").walk()]
+    assert told == [(0, NIGHT), (1, first.name)]
+
+    lines = cli("tree", "night").splitlines()
+    assert lines[-4:] == [
+        "night  SUCCEEDED", "  step-1  SUCCEEDED", "  step-2  SUCCEEDED", "    inner  SUCCEEDED",
+    ]  # fmt: skip
+    assert (
+        cli.json("tree", "night", "--json")["tree"]["children"][1]["children"][0]["name"]
+        == inner.name
+    )
+    with pytest.raises(JobNotFoundError):
+        ledger.tree("projects/p/jobs/nothing")
+
+
+def test_a_circle_of_parents_ends(ledger: Ledger) -> None:
+    for name, parent in (("a", "b"), ("b", "a")):
+        ledger.create(f"projects/p/jobs/{name}", spec={"parents": [f"projects/p/jobs/{parent}"]})
+    assert len([*ledger.tree("projects/p/jobs/a").walk()]) == 2
+
+
+def test_coroutine_functions(ledger: Ledger, dsn: str, ledger_name: str) -> None:
+    async def main() -> None:
+        async with await AsyncLedger.open(dsn, ledger_name) as opened:
+
+            @opened.job("projects/p/jobs/fetch_{number}")
+            async def fetch(number: int) -> dict[str, Any]:
+                await asyncio.sleep(0)
+                run = Run.current()
+                assert run is not None
+                return {"seen": run.name}
+
+            made = await asyncio.gather(fetch(1), fetch(2))
+            assert [each["seen"][-1] for each in made] == ["1", "2"]
+            with pytest.raises(InvalidFieldError, match=r"use Ledger\.job"):
+                opened.job("projects/p/jobs/x")(lambda: None)
+
+    asyncio.run(main())
+    assert ledger.get("projects/p/jobs/fetch_2").state is JobState.SUCCEEDED
+
+    async def later() -> None:
+        """Never runs."""
+
+    with pytest.raises(InvalidFieldError, match=r"use AsyncLedger\.job"):
+        ledger.job("projects/p/jobs/x")(later)
+
+
+def test_a_name_that_asks_for_no_parameter(ledger: Ledger) -> None:
+    @ledger.job("projects/p/jobs/{colour}")
+    def paint(color: str) -> None:
+        """Paints."""
+
+    with pytest.raises(InvalidFieldError, match=r"there are \{color\}"):
+        paint("red")

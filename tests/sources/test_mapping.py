@@ -1,0 +1,380 @@
+"""Files of other systems by the mappings that come with the program, and by mappings of one's own."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import pytest
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.states import JobState
+from jobledger.domain.values.job_ids import job_id
+from jobledger.infra import Ledger
+from jobledger.infra.errors import InputError
+from jobledger.infra.sources.mapping.histories import Histories
+from jobledger.infra.sources.mapping.importing import ImportSummary, MappedImport
+from jobledger.infra.sources.mapping.model import Mapping, read_mapping, shipped
+
+from tests.command_line import Cli
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+S = JobState
+
+
+class Example(NamedTuple):
+    """A file in a published format, and the jobs it tells of: state, attempt, error."""
+
+    text: str
+    jobs: dict[str, tuple[JobState, int, str | None]]
+
+
+EXAMPLES = {
+    "swf": Example(
+        "; Version: 2.2\n"
+        "; UnixStartTime: 1300000000\n"
+        "  1   0   5 100  4 -1 -1  4 200 -1 1 3 1 -1 1 -1 -1 -1\n"
+        "  2  10   0  50  1 -1 -1  1  60 -1 0 4 1 -1 2 -1 -1 -1\n"
+        "  3  20  -1  -1 -1 -1 -1  1  60 -1 5 4 1 -1 2 -1 -1 -1\n",
+        {"1": (S.SUCCEEDED, 1, None), "2": (S.FAILED, 1, ""), "3": (S.QUEUED, 1, None)},
+    ),
+    "slurm-sacct": Example(
+        "JobID|JobName|User|Account|Partition|Submit|Start|End|State|ExitCode|NodeList\n"
+        "71|train|ann|ml|gpu|2026-11-01T10:00:00|2026-11-01T10:01:00|2026-11-01T11:00:00|COMPLETED|0:0|n1\n"
+        "71.batch|batch|ann|ml|gpu|2026-11-01T10:00:00|2026-11-01T10:01:00|2026-11-01T11:00:00|COMPLETED|0:0|n1\n"
+        "72_[1-9%2]|array|bob|ml|gpu|2026-11-01T10:00:00|Unknown|Unknown|PENDING|0:0|None assigned\n"
+        "73|train|ann|ml|gpu|2026-11-01T10:00:00|2026-11-01T10:01:00|2026-11-01T10:30:00|NODE_FAIL|1:0|n1\n"
+        "73|train|ann|ml|gpu|2026-11-01T10:30:00|2026-11-01T10:31:00|2026-11-01T10:40:00|CANCELLED by 0|0:15|n2\n",
+        {
+            "71": (S.SUCCEEDED, 1, None),
+            "72_[1-9%2]": (S.QUEUED, 1, None),
+            "73": (S.CANCELLED, 2, "CANCELLED by 0"),
+        },
+    ),
+    "pbs-accounting": Example(
+        "11/01/2026 10:00:00;Q;12.srv;queue=batch\n"
+        "11/01/2026 10:01:00;S;12.srv;user=ann group=ml jobname=train queue=batch exec_host=n1/0\n"
+        "11/01/2026 11:00:00;E;12.srv;user=ann group=ml jobname=train queue=batch Exit_status=271\n"
+        "11/01/2026 11:00:00;L;license;floating license hour:3\n",
+        {"12.srv": (S.FAILED, 1, "exit status 271")},
+    ),
+    "github-actions-runs": Example(
+        json.dumps(
+            [
+                {
+                    "databaseId": 1, "displayTitle": "Fix", "workflowName": "CI", "headBranch": "main",
+                    "headSha": "abc", "event": "push", "attempt": 2, "status": "completed",
+                    "conclusion": "failure", "createdAt": "2026-11-01T10:00:00Z",
+                    "startedAt": "2026-11-01T10:05:00Z", "updatedAt": "2026-11-01T10:10:00Z",
+                    "url": "https://example.com/1",
+                },
+                {
+                    "databaseId": 2, "displayTitle": "Add", "workflowName": "CI", "headBranch": "main",
+                    "headSha": "def", "event": "push", "attempt": 1, "status": "in_progress",
+                    "conclusion": "", "createdAt": "2026-11-01T11:00:00Z",
+                    "startedAt": "2026-11-01T11:05:00Z", "updatedAt": "2026-11-01T11:10:00Z", "url": "",
+                },
+            ]
+        ),
+        {"run-1": (S.FAILED, 2, "failure"), "run-2": (S.RUNNING, 1, None)},
+    ),
+    "github-actions-jobs": Example(
+        json.dumps(
+            {
+                "jobs": [
+                    {
+                        "databaseId": 9, "name": "test", "status": "completed", "conclusion": "success",
+                        "startedAt": "2026-11-01T10:00:00Z", "completedAt": "2026-11-01T10:10:00Z",
+                        "url": "https://example.com/9",
+                        "steps": [
+                            {"name": "Set up", "number": 1, "status": "completed", "conclusion": "success",
+                             "startedAt": "2026-11-01T10:00:00Z", "completedAt": "2026-11-01T10:01:00Z"},
+                        ],
+                    }
+                ]
+            }
+        ),
+        {"job-9": (S.SUCCEEDED, 1, None)},
+    ),
+    "systemd-journal": Example(
+        "\n".join(
+            json.dumps(
+                {
+                    "__REALTIME_TIMESTAMP": str(1793527200000000 + n * 1_000_000), "UNIT": "backup.service",
+                    "_HOSTNAME": "web-1", "INVOCATION_ID": invocation, "MESSAGE_ID": message, "MESSAGE": text,
+                }
+            )
+            for n, (invocation, message, text) in enumerate(
+                [
+                    ("a1", "39f53479d3a045ac8e11786248231fbf", "Started backup."),
+                    ("a1", "7ad2d189f7e94e70a38c781354912448", "backup.service: Deactivated successfully."),
+                    ("a2", "39f53479d3a045ac8e11786248231fbf", "Started backup."),
+                    ("a2", "d9b373ed55a64feb8242e02dbe79a49c", "backup.service: Failed with result 'exit-code'."),
+                ]
+            )
+        ),
+        {"backup.service": (S.FAILED, 2, "backup.service: Failed with result 'exit-code'.")},
+    ),
+    "celery-events": Example(
+        "\n".join(
+            json.dumps({"uuid": "u-1", "hostname": "celery@n1", "timestamp": 1793527200.25 + n, **event})
+            for n, event in enumerate(
+                [
+                    {"type": "task-sent", "name": "app.add", "args": "(1,)", "kwargs": "{}"},
+                    {"type": "task-received", "name": "app.add"},
+                    {"type": "task-started"},
+                    {"type": "task-retried", "exception": "Timeout()", "traceback": "..."},
+                    {"type": "task-started"},
+                    {"type": "task-failed", "exception": "ValueError('x')", "traceback": "..."},
+                ]
+            )
+        ),
+        {"u-1": (S.FAILED, 2, "ValueError('x')")},
+    ),
+    "argo-workflows": Example(
+        json.dumps(
+            {
+                "items": [
+                    {
+                        "metadata": {"namespace": "ml", "name": "train-x", "uid": "u",
+                                     "creationTimestamp": "2026-11-01T10:00:00Z"},
+                        "status": {
+                            "phase": "Failed", "message": "child failed", "startedAt": "2026-11-01T10:00:00Z",
+                            "finishedAt": "2026-11-01T10:10:00Z",
+                            "nodes": {
+                                "train-x-1": {"id": "train-x-1", "type": "Pod", "displayName": "fit",
+                                              "templateName": "fit", "phase": "Failed", "message": "exit 137",
+                                              "startedAt": "2026-11-01T10:01:00Z",
+                                              "finishedAt": "2026-11-01T10:09:00Z"},
+                                "train-x": {"id": "train-x", "type": "DAG", "phase": "Failed"},
+                            },
+                        },
+                    }
+                ]
+            }
+        ),
+        {"ml/train-x": (S.FAILED, 1, "child failed"), "ml/train-x/train-x-1": (S.FAILED, 1, "exit 137")},
+    ),
+    "tekton-cloudevents": Example(
+        "\n".join(
+            json.dumps({"specversion": "1.0", "id": str(n), "source": "/ns/taskruns/build", "subject": "build",
+                        "type": f"dev.tekton.event.taskrun.{kind}.v1", "time": f"2026-11-01T10:0{n}:00Z"})
+            for n, kind in enumerate(["started", "running", "successful"])
+        ),
+        {"/ns/taskruns/build": (S.SUCCEEDED, 1, None)},
+    ),
+    "vertex-jobs": Example(
+        json.dumps(
+            {
+                "customJobs": [
+                    {
+                        "name": "projects/1/locations/us-central1/customJobs/7", "displayName": "fit",
+                        "state": "JOB_STATE_FAILED", "createTime": "2026-11-01T10:00:00.123456789Z",
+                        "startTime": "2026-11-01T10:01:00Z", "endTime": "2026-11-01T10:05:00Z",
+                        "error": {"code": 8, "message": "out of quota"}, "jobSpec": {},
+                    }
+                ]
+            }
+        ),
+        {"projects/1/locations/us-central1/customJobs/7": (S.FAILED, 1, "out of quota")},
+    ),
+    "bigquery-jobs": Example(
+        json.dumps(
+            [
+                {
+                    "jobReference": {"jobId": "bq_1", "location": "EU"}, "status": {"state": "DONE"},
+                    "statistics": {"creationTime": "1793527200000", "startTime": "1793527201000",
+                                   "endTime": "1793527209000"},
+                },
+                {
+                    "jobReference": {"jobId": "bq_2", "location": "EU"}, "status": {"state": "DONE"},
+                    "errorResult": {"reason": "quotaExceeded", "message": "Quota exceeded"},
+                    "statistics": {"creationTime": "1793527200000", "startTime": "1793527201000",
+                                   "endTime": "1793527209000"},
+                },
+            ]
+        ),
+        {"bq_1": (S.SUCCEEDED, 1, None), "bq_2": (S.FAILED, 1, "Quota exceeded")},
+    ),
+    "kubernetes-jobs": Example(
+        # As kubectl get --watch writes: one document after the other.
+        "\n".join(
+            json.dumps(
+                {
+                    "kind": "Job",
+                    "metadata": {"namespace": "ml", "name": "fit", "uid": "u",
+                                 "creationTimestamp": "2026-11-01T10:00:00Z"},
+                    "spec": {"parallelism": 1, "completions": 1},
+                    "status": {"startTime": "2026-11-01T10:00:01Z", "conditions": conditions},
+                }
+            )
+            for conditions in (
+                [],
+                [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded",
+                  "message": "too many retries", "lastTransitionTime": "2026-11-01T10:10:00Z"}],
+            )
+        ),
+        {"ml/fit": (S.FAILED, 1, "BackoffLimitExceeded: too many retries")},
+    ),
+}  # fmt: skip
+
+
+def importing(mapping: Mapping, file: Path | str) -> MappedImport:
+    return MappedImport(mapping.source, str(file), Histories(mapping, "p", "import test", NOW))
+
+
+def run(ledger: Ledger, mapping: Mapping, file: Path | str) -> ImportSummary:
+    return importing(mapping, file).record(ledger, lambda _: None)
+
+
+def test_every_mapping_has_an_example() -> None:
+    assert sorted(EXAMPLES) == shipped()
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_published_format_is_read_without_a_rest(
+    ledger: Ledger, tmp_path: Path, name: str
+) -> None:
+    text, jobs = EXAMPLES[name]
+    file, mapping = tmp_path / "file", read_mapping(name)
+    file.write_text(text)
+    rehearsed = importing(mapping, file)
+    told = rehearsed.rehearse(lambda _: None)
+
+    summary = run(ledger, mapping, file)
+    assert (summary.unplaced, summary.contradicted) == ([], 0)
+    assert summary.events == rehearsed.summary.events
+    found = {job.name: (job.state, job.attempt, job.error_message) for job in ledger.list()}
+    assert found == {f"projects/p/jobs/{job_id(id_)}": job for id_, job in jobs.items()}
+    for job_name, events in told.items():
+        recorded = [(each.type, each.occurred_time) for each in ledger.history(job_name)]
+        assert [(each.type, each.occurred_time) for each in events] == recorded
+
+    again = run(ledger, mapping, file)
+    assert (again.events, again.unplaced) == (0, [])
+    packed = tmp_path / "file.gz"
+    packed.write_bytes(gzip.compress(text.encode()))
+    assert run(ledger, mapping, packed).events == 0
+
+
+OWN: dict[str, Any] = {
+    "title": "runs of a shop",
+    "source": {"kind": "csv"},
+    "times": {"format": "%d.%m.%Y %H:%M", "zone": "Europe/Berlin"},
+    "histories": [
+        {
+            "name": "{id}",
+            "labels": {"team": "{team}"},
+            "events": [
+                {"event": "Started", "time": "begin"},
+                {"event": {"field": "end state", "values": {"ok": "Succeeded", "*": "Failed"}},
+                 "time": "end", "data": {"error": "{end state}"}},
+            ],
+        }
+    ],
+}  # fmt: skip
+HEADER = "id,team,begin,end,end state\n"
+
+
+def test_a_bad_record_costs_no_other(ledger: Ledger, tmp_path: Path) -> None:
+    file = tmp_path / "runs.csv"
+    file.write_text(
+        HEADER
+        + "1,Shop Team,01.11.2026 10:00,01.11.2026 11:00,ok\n"
+        + "2,b,yesterday,01.11.2026 11:00,ok\n"
+        + ",b,01.11.2026 10:00,01.11.2026 11:00,ok\n"
+        + "3,b,01.11.2026 10:00,01.11.2026 11:00,disk full,more\n"
+        + '4,b,01.11.2026 10:00,01.11.2026 11:00,"disk ""full"""\n'
+    )
+    summary = run(ledger, Mapping.model_validate(OWN), file)
+    assert [each.split(":")[0] for each in summary.unplaced] == ["line 3", "line 4", "line 5"]
+    jobs = {job.name.rpartition("/")[2]: job for job in ledger.list()}
+    assert jobs.keys() == {"1", "4"}
+    assert jobs["1"].labels == {"team": "Shop_Team"}
+    assert jobs["1"].start_time == datetime(2026, 11, 1, 9, tzinfo=UTC)
+    assert jobs["4"].error_message == 'disk "full"'
+
+
+def test_a_corrected_file_brings_in_what_was_bad(ledger: Ledger, tmp_path: Path) -> None:
+    file, mapping = tmp_path / "runs.csv", Mapping.model_validate(OWN)
+    good = "1,a,01.11.2026 10:00,01.11.2026 11:00,ok\n"
+    file.write_text(HEADER + good + "2,a,01.11.2026,01.11.2026 11:00,ok\n")
+    assert len(run(ledger, mapping, file).unplaced) == 1
+    file.write_text(HEADER + good + "2,a,01.11.2026 10:00,01.11.2026 11:00,ok\n")
+    summary = run(ledger, mapping, file)
+    assert (summary.unplaced, summary.events, summary.contradicted) == ([], 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"histories": []}, "histories"),
+        ({"colour": "red"}, "colour"),
+        ({"source": {"kind": "xml"}}, "source.kind"),
+        ({"times": {"zone": "Atlantis"}}, "there is no time zone 'Atlantis'"),
+        (
+            {"histories": [{"name": "{id}", "events": [{"event": "started", "time": "t"}]}]},
+            "did you mean Started?",
+        ),
+    ],
+)
+def test_a_wrong_mapping_says_what_is_wrong(
+    tmp_path: Path, change: dict[str, Any], why: str
+) -> None:
+    file = tmp_path / "map.yaml"
+    file.write_text(json.dumps(OWN | change))  # JSON is YAML.
+    with pytest.raises(InvalidFieldError) as caught:
+        read_mapping(str(file))
+    assert why in str(caught.value)
+
+
+def test_files_that_cannot_be_read(ledger: Ledger, tmp_path: Path) -> None:
+    mapping = Mapping.model_validate(OWN)
+    with pytest.raises(InputError, match="No such file"):
+        run(ledger, mapping, tmp_path / "missing.csv")
+    cut = tmp_path / "cut.csv.gz"
+    rows = "".join(f"{n},a,01.11.2026 10:00,01.11.2026 11:00,ok\n" for n in range(5_000))
+    cut.write_bytes(gzip.compress((HEADER + rows).encode())[:-20])
+    with pytest.raises(InputError, match="end-of-stream"):
+        run(ledger, mapping, cut)
+    with pytest.raises(InvalidFieldError, match="did you mean slurm-sacct"):
+        read_mapping("slurm-sact")
+
+
+def test_rows_of_databases(ledger: Ledger, tmp_path: Path, dsn: str) -> None:
+    query = "SELECT 'q' || n AS id, timestamptz '2026-11-01 10:00Z' AS begin FROM generate_series(1, 3) AS n (n)"
+    said = OWN | {
+        "source": {"kind": "sql", "query": query},
+        "times": {},
+        "histories": [{"name": "{id}", "events": [{"event": "Started", "time": "begin"}]}],
+    }
+    assert run(ledger, Mapping.model_validate(said), dsn).events == 6
+    file = str(tmp_path / "runs.duckdb")
+    with duckdb.connect(file) as connection:
+        connection.execute(
+            "CREATE TABLE runs AS SELECT 'd' AS id, TIMESTAMP '2026-11-01 10:00:00' AS begin"
+        )
+    said |= {"source": {"kind": "sql", "query": "SELECT * FROM runs"}, "times": {"zone": "UTC"}}
+    assert run(ledger, Mapping.model_validate(said), file).events == 2
+    said |= {"source": {"kind": "sql", "query": "SELECT * FROM nothing"}}
+    with pytest.raises(InputError, match="nothing"):
+        run(ledger, Mapping.model_validate(said), dsn)
+
+
+def test_the_command_shows_what_it_would_write(cli: Cli, ledger: Ledger, tmp_path: Path) -> None:
+    file = tmp_path / "sacct.txt"
+    file.write_text(EXAMPLES["slurm-sacct"].text + "74|x|ann|ml|gpu|2026-11-01|soon|||0:0|\n")
+    done = cli.run("import", "slurm-sacct", str(file), "--dry-run")
+    assert done.returncode == 1
+    assert "  2026-11-01T10:01:00.000000Z  Started" in done.stdout
+    assert "'soon' is not a time" in done.stderr
+    assert ledger.size() == 0
+    done = cli.run("import", "slurm-sacct", str(file))
+    assert done.returncode == 1
+    assert "6 records of 3 jobs" in done.stdout or "records of 3 jobs" in done.stdout
+    assert len(ledger.list()) == 3
+    assert "slurm-sacct" in cli("import", "mappings")
+    assert cli.run("import", "slurm-sacc", str(file)).returncode == 2

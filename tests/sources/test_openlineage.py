@@ -1,0 +1,234 @@
+"""OpenLineage events as histories: one right history whatever their order, and what is refused."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.job import Job, fold
+from jobledger.domain.states import JobState
+from jobledger.infra import Ledger
+from jobledger.infra.sources.openlineage.event import JobKey, parse_event
+from jobledger.infra.sources.openlineage.history import ledger_id, ledger_name, observed
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+START = datetime(2026, 11, 27, 10, tzinfo=UTC)
+KEY = JobKey("airflow", "etl.load")
+NAME = ledger_name(KEY, "p")
+RUN = "0190aaaa-0000-7000-8000-000000000001"
+SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
+PARENT = {
+    "run": {"runId": "0190aaaa-0000-7000-8000-00000000000f"},
+    "job": {"namespace": "airflow", "name": "etl"},
+    "root": {
+        "run": {"runId": "0190aaaa-0000-7000-8000-0000000000ff"},
+        "job": {"namespace": "airflow", "name": "nightly"},
+    },
+}
+
+
+def event(
+    type_: str | None, seconds: float = 0, run: str = RUN, key: JobKey = KEY, **more: Any
+) -> dict[str, Any]:
+    """An event of a run, `seconds` after START."""
+    said: dict[str, Any] = {
+        "eventTime": (START + timedelta(seconds=seconds)).isoformat(),
+        "producer": "https://example.com/scheduler",
+        "schemaURL": SPEC,
+        "run": {"runId": run, "facets": more.pop("run_facets", {})},
+        "job": {**key._asdict(), "facets": more.pop("job_facets", {})},
+    }
+    return said | more | ({} if type_ is None else {"eventType": type_})
+
+
+def record(ledger: Ledger, *events: dict[str, Any]) -> None:
+    for given_ in events:
+        for outcome in ledger.report_many(observed(parse_event(given_, NOW), "p", None)):
+            assert not isinstance(outcome, Exception), outcome
+
+
+def types(ledger: Ledger, name: str = NAME) -> list[str]:
+    return [each.type for each in ledger.history(name)]
+
+
+def test_a_run_is_an_attempt_of_a_job(ledger: Ledger) -> None:
+    record(ledger, event("START"), event("RUNNING", 5), event("COMPLETE", 60))
+    job = ledger.get(NAME)
+    assert (job.state, job.attempt, job.run_ids) == (JobState.SUCCEEDED, 1, (RUN,))
+    assert (job.start_time, job.end_time) == (START, START + timedelta(seconds=60))
+    assert types(ledger) == ["Created", "Started", "ProgressReported", "Succeeded"]
+
+    second = RUN[:-1] + "2"
+    record(ledger, event("START", 100, second))
+    error = {"message": "no such table", "programmingLanguage": "PYTHON", "stackTrace": "at line 1"}
+    record(ledger, event("FAIL", 110, second, run_facets={"errorMessage": error}))
+    job = ledger.get(NAME)
+    assert (job.state, job.attempt, job.error_message) == (JobState.FAILED, 2, "no such table")
+    assert job.error == {"code": 2, "message": "no such table", "stackTrace": "at line 1"}
+
+
+STORY = [event("START"), event("RUNNING", 5), event("OTHER", 30), event("COMPLETE", 60)]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(
+    order=st.permutations(range(len(STORY))),
+    again=st.lists(st.integers(0, len(STORY) - 1), max_size=3),
+    number=st.uuids(),
+)
+def test_one_history_whatever_the_order(
+    ledger: Ledger, order: list[int], again: list[int], number: Any
+) -> None:
+    key = JobKey("airflow", str(number))
+    name = ledger_name(key, "p")
+    story = [each | {"job": key._asdict()} for each in STORY]
+    record(ledger, *(story[n] for n in (*order, *again)))
+    job = ledger.get(name)
+    assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1)
+    assert job.end_time == START + timedelta(seconds=60)
+    assert job.start_time == START
+    assert "Contradicted" not in types(ledger, name)
+    assert fold(Job(name=name), [each.event for each in ledger.history(name)]) == job
+
+
+def test_the_same_event_is_recorded_once_and_another_of_its_kind_is_a_comment(
+    ledger: Ledger,
+) -> None:
+    record(ledger, event("START"), event("START"), event("START", 1))
+    assert types(ledger) == ["Created", "Started", "Commented"]
+    record(ledger, event("COMPLETE", 60), event("COMPLETE", 60), event("COMPLETE", 61))
+    assert types(ledger)[3:] == ["Succeeded", "Commented"]
+    record(ledger, event("RUNNING", 62), event(None, 63))
+    assert types(ledger)[5:] == ["Commented", "Commented"]
+    assert ledger.get(NAME).end_time == START + timedelta(seconds=60)
+
+
+def test_an_end_without_a_start(ledger: Ledger) -> None:
+    record(ledger, event("ABORT", 60))
+    job = ledger.get(NAME)
+    assert (job.state, job.error_message) == (JobState.CANCELLED, "aborted")
+
+
+def test_runs_that_overlap_keep_their_reports_apart(ledger: Ledger) -> None:
+    second = RUN[:-1] + "2"
+    record(ledger, event("START"), event("START", 10, second), event("COMPLETE", 20))
+    assert ledger.get(NAME).state is JobState.RUNNING
+    assert ledger.get(NAME).attempt == 2
+    record(ledger, event("FAIL", 30, second))
+    assert ledger.get(NAME).state is JobState.FAILED
+
+
+def test_facets_are_kept_and_searched(ledger: Ledger) -> None:
+    orders = {"namespace": "postgres://db:5432", "name": "shop.public.orders", "facets": {}}
+    daily = {"namespace": "s3://lake", "name": "daily/orders"}
+    facets = {
+        "jobType": {"processingType": "BATCH", "integration": "AIRFLOW", "jobType": "TASK"},
+        "tags": {"tags": [{"key": "Team", "value": "Data Platform", "source": "CONFIG"}]},
+        "documentation": {"description": "Loads orders."},
+        "ownership": {"owners": [{"name": "team:data", "type": "OWNER"}]},
+    }
+    engine = {"name": "spark", "version": "4.0"}
+    record(
+        ledger,
+        event(
+            "START",
+            inputs=[orders],
+            job_facets=facets,
+            run_facets={
+                "parent": PARENT,
+                "processing_engine": engine,
+                "nominalTime": {"nominalStartTime": "2026-11-27T00:00:00Z"},
+            },
+        ),
+        event("COMPLETE", 60, outputs=[daily]),
+    )
+    job = ledger.get(NAME)
+    assert job.labels == {
+        "source": "openlineage",
+        "integration": "AIRFLOW",
+        "job_type": "TASK",
+        "processing_type": "BATCH",
+        "team": "Data_Platform",
+    }
+    assert job.spec["displayName"] == "etl.load"
+    assert job.spec["description"] == "Loads orders."
+    assert job.spec["owners"] == [{"name": "team:data", "type": "OWNER"}]
+    parent, root = (ledger_name(JobKey("airflow", name), "p") for name in ("etl", "nightly"))
+    assert (job.spec["parents"], job.spec["root"]) == ([parent], root)
+    assert job.output == {
+        "inputs": [{"namespace": "postgres://db:5432", "name": "shop.public.orders"}],
+        "outputs": [daily],
+    }
+    started = ledger.history(NAME)[1].json
+    assert started["openLineage"]["run"]["processing_engine"] == engine
+    assert started["nominalStartTime"] == "2026-11-27T00:00:00Z"
+    for found in (
+        'inputs : "shop.public.orders"',
+        'inputs : "*orders"',
+        'inputs = "postgres://db:5432/shop.public.orders"',
+        'outputs : "daily/orders"',
+        'inputs : "orders"',
+        'outputs : "orders"',
+        f'parent = "{parent}"',
+        f'root = "{root}"',
+        "inputs : *",
+    ):
+        assert [each.name for each in ledger.list(found)] == [NAME], found
+    for missing in ('inputs : "orders2"', f'parent = "{root}"', 'outputs != "daily/orders"'):
+        assert ledger.list(missing) == [], missing
+    with pytest.raises(InvalidFieldError, match="has no order"):
+        ledger.list('inputs < "a"')
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "why"),
+    [
+        ({"run": {}}, "run.runId", "is not the id of a run"),
+        ({"run": None}, "run", "is missing"),
+        ({"job": {"namespace": "a"}}, "job.name", "is not a name"),
+        ({"job": 7}, "job", "is not a JSON object"),
+        ({"eventTime": "2026-11-27T10:00:00"}, "eventTime", "has no zone"),
+        ({"eventTime": 5}, "eventTime", "is not an RFC 3339 time"),
+        ({"eventType": "DONE"}, "eventType", "START, RUNNING, COMPLETE, ABORT, FAIL, OTHER"),
+        ({"schemaURL": "https://openlineage.io/spec/9-0-0/OpenLineage.json"}, "schemaURL", "known"),
+    ],
+)
+def test_what_cannot_be_kept_says_which_field_is_wrong(
+    change: dict[str, Any], field: str, why: str
+) -> None:
+    with pytest.raises(InvalidFieldError, match=why) as caught:
+        parse_event(event("START") | change, NOW)
+    assert caught.value.field == field
+
+
+@given(
+    st.lists(
+        st.builds(JobKey, *[st.text(st.sampled_from("ab/|%:. "), min_size=1, max_size=6)] * 2),
+        min_size=2, max_size=30,
+    )
+)  # fmt: skip
+def test_two_jobs_have_two_ids(keys: list[JobKey]) -> None:
+    assert len({ledger_id(key) for key in keys}) == len(set(keys))
+
+
+def test_bodies_that_are_compressed() -> None:
+    from jobledger.infra.http.request_body import BodyTooLargeError, decompressed
+
+    body = json.dumps(event("START")).encode()
+    packed = gzip.compress(body)
+    assert decompressed(packed, b"gzip", 10_000) == body
+    assert decompressed(body, b"", 10_000) == body
+    with pytest.raises(InvalidFieldError, match="ends early"):
+        decompressed(packed[: len(packed) // 2], b"gzip", 10_000)
+    with pytest.raises(InvalidFieldError, match="is not gzip"):
+        decompressed(body, b"gzip", 10_000)
+    with pytest.raises(InvalidFieldError, match="is not gzip"):
+        decompressed(body, b"br", 10_000)
+    with pytest.raises(BodyTooLargeError):
+        decompressed(gzip.compress(bytes(1_000_000)), b"gzip", 10_000)
