@@ -61,13 +61,16 @@ def fresh_ledger(dsn: str) -> Iterator[Ledger]:
 
 @contextmanager
 def application_of(
-    dsn: str, ledger: Ledger, open_ledger: Opener = Ledger.open, *, sign: bool = False
+    dsn: str,
+    ledger: Ledger,
+    open_ledger: Opener = Ledger.open,
+    right: migrate.Right = migrate.Right.APPEND,
 ) -> Iterator[Ledger]:
-    """The same ledger, opened as a role that may append and read, and nothing else but to sign, if so said."""
+    """The same ledger, opened as a role with this right."""
     role, schema = f"app_{ledger.name}", schema_of(ledger.name)
     with ledger.connection() as connection:
         connection.execute(f"CREATE ROLE {role} LOGIN".encode())
-        migrate.grant(connection, ledger.name, role, sign=sign)
+        migrate.grant(connection, ledger.name, role, right)
     try:
         with open_ledger(make_conninfo(dsn, user=role), ledger.name) as application:
             yield application

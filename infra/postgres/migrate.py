@@ -6,6 +6,7 @@ a program that finds other numbers or other checksums refuses to go on.
 
 import hashlib
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from functools import cache
 from importlib import resources
 from typing import Final, NamedTuple
@@ -18,11 +19,21 @@ from psycopg.sql import SQL, Identifier
 
 _PACKAGE: Final = "jobledger.infra.postgres.migrations"
 # One lock for all ledgers of a database: making one takes a moment.
-READ_READERS: Final = sql.load(__package__, "read_readers")
+READ_GRANTED: Final = sql.load(__package__, "read_granted")
 READ_LEDGERS: Final = sql.load(__package__, "read_ledgers")
 SIGNING: Final = ("grow_log", "keep_checkpoint")
 """The functions that only those call who make the log grow and sign it."""
+SECRET_TABLES: Final = ("secrets", "subject_keys", "tokens", "tiles")
+"""Tables that hold keys and the like: a role with the right READ does not see them."""
 _LOCK: Final = 0x6A6F626C
+
+
+class Right(StrEnum):
+    """What a role may do with a ledger; each right includes those before it."""
+
+    READ = "read"
+    APPEND = "append"
+    SIGN = "sign"
 
 
 class Migration(NamedTuple):
@@ -68,14 +79,14 @@ def migrate(
         for projection in stale:
             _make(connection, projection, fold=rebuild if projection.name in made else None)
         if fresh or stale:
-            for role, sign in readers(connection):
-                grant(connection, ledger, role, sign=sign)
+            for role, right in granted(connection):
+                grant(connection, ledger, role, right)
         return bool(fresh or stale)
 
 
-def readers(connection: Connection) -> list[tuple[str, bool]]:
-    """The roles that the ledger was granted to, and whether each may sign."""
-    return connection.execute(READ_READERS).fetchall()
+def granted(connection: Connection) -> list[tuple[str, Right]]:
+    """The roles that the ledger was granted to, and what each may do."""
+    return [(role, Right(right)) for role, right in connection.execute(READ_GRANTED)]
 
 
 def install(connection: Connection, ledger: str) -> None:
@@ -123,10 +134,11 @@ def ledgers(connection: Connection) -> list[str]:
         return [name for (name,) in connection.execute(READ_LEDGERS)]
 
 
-def grant(connection: Connection, ledger: str, role: str, *, sign: bool = False) -> None:
-    """Lets a role read the ledger and append to it, and nothing else; with `sign`, make its log grow and keep checkpoints, too.
+def grant(connection: Connection, ledger: str, role: str, right: Right = Right.APPEND) -> None:
+    """Grants one right to a role; what else it was granted of the ledger is revoked.
 
-    What else it was granted of the ledger is taken away.
+    READ gives tables, views and functions that change nothing, but neither tokens nor keys of personal values.
+    APPEND adds those, and writing through functions that check what they are given. SIGN adds the log's tree.
     """
     schema, to = Identifier(schema_of(ledger)), Identifier(role)
     statements = [
@@ -135,9 +147,12 @@ def grant(connection: Connection, ledger: str, role: str, *, sign: bool = False)
         "REVOKE ALL ON SCHEMA {schema} FROM {role}",
         "GRANT USAGE ON SCHEMA {schema} TO {role}",
         "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}",
-        "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}",
     ]
-    if not sign:
+    if right == Right.READ:
+        statements += [f"REVOKE ALL ON {{schema}}.{table} FROM {{role}}" for table in SECRET_TABLES]
+    else:
+        statements.append("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}")
+    if right == Right.APPEND:
         statements += [
             f"REVOKE ALL ON FUNCTION {{schema}}.{function} FROM {{role}}" for function in SIGNING
         ]

@@ -15,8 +15,6 @@ from psycopg import errors
 READ_DEFINITIONS: Final = sql.load(__package__, "read_definitions")
 SCRATCH: Final = "scratch_"
 """What the names of scratch ledgers begin with; each is gone when its transaction ends."""
-SECRETS: Final = ("secrets", "subject_keys", "tokens", "tiles")
-"""Tables of which it matters who may read them."""
 PLAIN_TABLE: Final = "r "
 """How the text of a table's definition begins."""
 
@@ -53,17 +51,17 @@ def check_definitions(connection: Connection) -> list[Finding]:
 
 def _installed(connection: Connection, placeholder: str) -> Definitions:
     """What this version installs, granted to whom the ledger is granted to."""
-    roles = migrate.readers(connection)
+    roles = migrate.granted(connection)
     ledger = f"{SCRATCH}{secrets.token_hex(8)}"
     migrate.install(connection, ledger)
-    for role, sign in roles:
-        migrate.grant(connection, ledger, role, sign=sign)
+    for role, right in roles:
+        migrate.grant(connection, ledger, role, right)
     return _read(connection, schema_of(ledger), placeholder)
 
 
 def _read(connection: Connection, schema: str, placeholder: str) -> Definitions:
     given: dict[str, Any] = {
-        "schema": schema, "placeholder": placeholder, "secrets": list(SECRETS)
+        "schema": schema, "placeholder": placeholder, "secrets": list(migrate.SECRET_TABLES)
     }  # fmt: skip
     found: Definitions = {}
     # So that every name is told with its schema, and nothing in the ledger's is found instead of PostgreSQL's.

@@ -25,6 +25,7 @@ from jobledger.domain.proof.leaves import Entry
 from jobledger.infra import Ledger
 from jobledger.infra.errors import ForkedError, ProofError
 from jobledger.infra.postgres.connections import Connection
+from jobledger.infra.postgres.migrate import Right
 from jobledger.infra.proof.log import growth as growing
 from jobledger.infra.proof.log.tree import LogState, Tree
 from jobledger.infra.proof.publishing import checkpointer as sealing
@@ -670,7 +671,7 @@ def test_an_older_checkpoint_does_not_take_a_newer_ones_place(quiet: Ledger) -> 
 
 def test_a_role_that_may_sign_can_seal_and_no_more(dsn: str, ledger: Ledger) -> None:
     key = new_key(ledger)
-    with application_of(dsn, ledger, sign=True) as application:
+    with application_of(dsn, ledger, right=Right.SIGN) as application:
         application.create(NAME)
         application.append_many(many(300))
         wait_until_sealed(application)

@@ -11,6 +11,7 @@ from jobledger.infra.cli.context import OUT, Json, Target, aside, print_json, sa
 from jobledger.infra.cli.progress import moving
 from jobledger.infra.errors import LedgerNotFoundError
 from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres.migrate import Right
 from jobledger.infra.postgres.server import server
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.publishing.checkpointer import Checkpointer
@@ -24,6 +25,13 @@ from jobledger.projections.catalogue import PROJECTIONS, Projection
 
 def init(
     context: typer.Context,
+    read_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE",
+            help="Let this role read jobs and events in SQL, and nothing else: no keys, no tokens.",
+        ),
+    ] = None,
     grant_to: Annotated[
         list[str] | None,
         typer.Option(metavar="ROLE", help="Let this role append and read, and nothing else."),
@@ -46,10 +54,10 @@ def init(
     aim = target(context)
     with aim.connect() as connection:
         changed = migrate.migrate(connection, aim.ledger, rebuild_projection)
-        for role in grant_to or ():
-            migrate.grant(connection, aim.ledger, role)
-        for role in sign_as or ():
-            migrate.grant(connection, aim.ledger, role, sign=True)
+        rights = {Right.READ: read_to, Right.APPEND: grant_to, Right.SIGN: sign_as}
+        for right, roles in rights.items():
+            for role in roles or ():
+                migrate.grant(connection, aim.ledger, role, right)
         keys = name_log(connection, Settings(), origin)
         log = Tree().log_state(connection)
     if log.size < log.events:
