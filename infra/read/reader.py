@@ -25,6 +25,7 @@ from jobledger.infra.read.job_lists import JobLists, Query
 from jobledger.infra.read.moments import Given, Moments, is_pinned
 from jobledger.infra.read.page_tokens import PageCursor, PageTokens
 from jobledger.projections.jobs import job_of
+from psycopg.sql import Composed
 
 READ_JOB: Final = sql.load(__package__, "read_job")
 READ_JOB_AT: Final = sql.load(__package__, "read_job_at")
@@ -218,22 +219,26 @@ class Reader:
         page_size: int = USUAL_PAGE,
         page_token: str = "",
         order_by: str = "",
+        skip: int = 0,
         as_of: Given | None = None,
         clock: Clock | str | None = None,
     ) -> Page:
         """One page (AIP-158) of at most 1,000 jobs; later pages show the same moment as the first.
 
-        Raises InvalidFieldError for a token made elsewhere, changed, or of another query.
+        `skip` is how many jobs to leave out before it. Raises InvalidFieldError for a token made
+        elsewhere, changed, or of another query, and for a token together with `skip`.
         """
         if page_size < 0:
             raise InvalidFieldError("page_size", f"{page_size} is negative")
+        if skip < 0 or (skip and page_token):
+            raise InvalidFieldError("skip", f"{skip} is negative, or given beside a page token")
         size = min(page_size or USUAL_PAGE, MAX_PAGE)
         asked = (str(filter), order_by, str(as_of), str(clock))
         if page_token:
             cursor = self._tokens.read(page_token, *asked)
             cursor = cursor._replace(moment=self.moment(cursor.moment))
         else:
-            cursor = PageCursor(self.moment(as_of, clock))
+            cursor = PageCursor(self.moment(as_of, clock), skip)
         query = Query.parse(filter, cursor.moment, order_by)
         jobs, more = self._jobs.page(query, size, offset=cursor.offset, after=cursor.after)
         token = ""
@@ -242,7 +247,7 @@ class Reader:
             after = (_created(last), last.name)
             following = (
                 PageCursor(cursor.moment, cursor.offset + len(jobs))
-                if order_by.strip()
+                if order_by.strip() or skip
                 else PageCursor(cursor.moment, after=after)
             )
             token = self._tokens.write(following, *asked)
@@ -266,6 +271,10 @@ class Reader:
         if by == "state" and query.filter == EVERYTHING:
             return self._count_states(moment, pinned=is_pinned(as_of))
         return Counts(moment, self._jobs.count(query, by))
+
+    def names_statement(self, filter: Filter, moment: Moment) -> tuple[Composed, dict[str, Any]]:
+        """A statement that reads the names of the jobs as of the moment, with its parameters."""
+        return self._jobs.names(Query.parse(filter, moment))
 
     def _count_states(self, moment: Moment, *, pinned: bool) -> Counts:
         if moment.clock is Clock.RECORDED:

@@ -66,6 +66,56 @@ def stacked(span: Span, times: Sequence[datetime], layers: Mapping[str, Sequence
     return Chart(shapes, time_ticks(span), ticks)
 
 
+class ActivityChart(NamedTuple):
+    """Live jobs as areas, and above them bars of those that ended; each with ticks of its own."""
+
+    live: Chart
+    ended: Chart
+
+
+def over_time(
+    span: Span,
+    times: Sequence[datetime],
+    live: Mapping[str, Sequence[int]],
+    ended: Mapping[str, Sequence[int]],
+) -> ActivityChart:
+    """Of counts of buckets, of which `times` are the edges; failures are the lowest bars."""
+    held = {state: [*counts, counts[-1] if counts else 0] for state, counts in live.items()}
+    areas = stacked(span, times, held) if held else Chart([], time_ticks(span), _counts(1)[0])
+    ordered = sorted(ended, key=lambda state: (FIRST.get(state, len(FIRST)), state))
+    totals = [sum(counts) for counts in zip(*ended.values(), strict=True)] or [0]
+    ticks, top = _counts(max(totals))
+    below, shapes = [0] * len(totals), list[Shape]()
+    for state in ordered:
+        above = [under + count for under, count in zip(below, ended[state], strict=True)]
+        shapes.append(Shape(state, _bars_path(span, times, below, above, top)))
+        below = above
+    return ActivityChart(areas, Chart(shapes, [], ticks[1:]))
+
+
+FIRST: Final = {"FAILED": 0, "EXPIRED": 1, "CANCELLED": 2}
+"""Which bars of ended jobs are the lowest."""
+
+
+def _bars_path(
+    span: Span, times: Sequence[datetime], below: Sequence[int], above: Sequence[int], top: float
+) -> str:
+    drawn = []
+    for n, (low, high) in enumerate(zip(below, above, strict=True)):
+        left, right = span.place(times[n]), span.place(times[n + 1])
+        if high == low or right < 0 or left > 1:
+            continue
+        left, right = _inside(left), _inside(max(right - (right - left) * GAP, left + NARROWEST_BAR))
+        corners = [(left, low), (left, high), (right, high), (right, low)]
+        drawn.append(f"M{' '.join(_point(at, count / top) for at, count in corners)}Z")
+    return "".join(drawn)
+
+
+GAP: Final = 0.15
+"""The share of a bucket's width that is left free beside its bar."""
+NARROWEST_BAR: Final = 0.0015
+
+
 def lines(
     span: Span, series: Mapping[str, Sequence[tuple[datetime, float]]], top: float | None = None
 ) -> Chart:

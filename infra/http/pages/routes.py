@@ -101,6 +101,7 @@ class PageRoutes:
             "ledger": self.reader.name,
             "import_map": assets.import_map(),
             "caller": None if caller is None else caller.name,
+            "only": None if caller is None else caller.project,
         }
         return render(template, **usual | said)
 
