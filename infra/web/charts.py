@@ -85,10 +85,11 @@ def over_time(
     ordered = sorted(ended, key=lambda state: (FIRST.get(state, len(FIRST)), state))
     totals = [sum(counts) for counts in zip(*ended.values(), strict=True)] or [0]
     ticks, top = _counts(max(totals))
+    least = LEAST_BAR * top
     below, shapes = [0] * len(totals), list[Shape]()
     for state in ordered:
         above = [under + count for under, count in zip(below, ended[state], strict=True)]
-        shapes.append(Shape(state, _bars_path(span, times, below, above, top)))
+        shapes.append(Shape(state, _bars_path(span, times, below, above, top, least)))
         below = above
     return ActivityChart(areas, Chart(shapes, [], ticks[1:]))
 
@@ -98,7 +99,12 @@ FIRST: Final = {"FAILED": 0, "EXPIRED": 1, "CANCELLED": 2}
 
 
 def _bars_path(
-    span: Span, times: Sequence[datetime], below: Sequence[int], above: Sequence[int], top: float
+    span: Span,
+    times: Sequence[datetime],
+    below: Sequence[int],
+    above: Sequence[int],
+    top: float,
+    least: float,
 ) -> str:
     drawn = []
     for n, (low, high) in enumerate(zip(below, above, strict=True)):
@@ -106,6 +112,7 @@ def _bars_path(
         if high == low or right < 0 or left > 1:
             continue
         left, right = _inside(left), _inside(max(right - (right - left) * GAP, left + NARROWEST_BAR))
+        high = max(high, least)
         corners = [(left, low), (left, high), (right, high), (right, low)]
         drawn.append(f"M{' '.join(_point(at, count / top) for at, count in corners)}Z")
     return "".join(drawn)
@@ -114,6 +121,8 @@ def _bars_path(
 GAP: Final = 0.15
 """The share of a bucket's width that is left free beside its bar."""
 NARROWEST_BAR: Final = 0.0015
+LEAST_BAR: Final = 0.06
+"""The share of the height that the lowest bar has, so that a single failure is seen beside hundreds."""
 
 
 def lines(

@@ -109,7 +109,8 @@ def read_chart(
         # Later events are left out: the link shows the same when it is opened again.
         span = span._replace(end=min(span.end, now))
     cursor = 100 * span.place(moment.time)
-    after = 100 * span.place(max(moment.time, now if not link.at else moment.time))
+    # A link that names its moment shows the same for ever: what came later is not of it.
+    after = 100 * span.place(max(moment.time, whole.end) if link.at else now)
     begin, end = (str(time_text(time)) for time in span)
     shown = link._replace(begin=begin, end=end, window="")
     if whole.begin == EARLIEST:

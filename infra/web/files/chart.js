@@ -8,6 +8,7 @@ const ENDED = 0.34; // The share of the height that is of the bars,
 const LIVE = 0.62; // and of the areas.
 const LOWEST = ["FAILED", "EXPIRED", "CANCELLED"];
 const DRAGGED = 6;
+const FEWEST = 0.06; // The share of the bars' height that the lowest one has.
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -43,7 +44,7 @@ export class Chart {
     this.#data = JSON.parse(numbers.textContent);
     const { times, live, ended } = this.#data;
     const areas = stacked(Object.entries(live));
-    const bars = stacked(Object.entries(ended).sort(([a], [b]) => rank(a) - rank(b)));
+    const bars = visible(stacked(Object.entries(ended).sort(([a], [b]) => rank(a) - rank(b))));
     const series = [...bars.map(bar), ...areas.map(area)];
     const rows = [...bars, ...areas].map(([, counts, isArea]) => [...counts, isArea ? counts.at(-1) : null]);
     this.#plot = new uPlot(this.#options(series, bars, areas), [times, ...rows], this.place);
@@ -134,6 +135,12 @@ function stacked(states) {
     .reverse();
 }
 
+// A single failure beside hundreds is seen, too: no bar is lower than a few pixels.
+function visible(bars) {
+  const least = FEWEST * Math.max(1, ...(bars[0]?.[1] ?? [1]));
+  return bars.map(([state, counts]) => [state, counts.map((count) => (count ? Math.max(count, least) : 0))]);
+}
+
 function area(each) {
   each[2] = true;
   return { scale: "live", fill: colourOf(each[0]), width: 0, points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }) };
@@ -163,6 +170,7 @@ function scales(plot, top, high) {
   ctx.save();
   ctx.font = `${11 * devicePixelRatio}px system-ui`;
   ctx.textBaseline = "top";
+  ctx.textAlign = "left";
   ctx.lineWidth = 3 * devicePixelRatio;
   ctx.strokeStyle = colour("--ground");
   ctx.fillStyle = colour("--quiet");

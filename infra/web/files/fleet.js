@@ -77,7 +77,7 @@ async function ask(changed) {
     follow();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    if ("at" in changed) say("moment-problem", error.message);
+    if ("at" in changed) say("moment-problem", `The moment ${error.message.replace(/^asOf: /, "")}`);
     else tell(error.message);
   }
 }
@@ -171,6 +171,7 @@ async function zoom(begin, end) {
   if (end - begin < 1000) end = begin + 1000;
   const said = { from: new Date(begin).toISOString(), to: new Date(end).toISOString() };
   history.pushState(null, "", part("link").href);
+  document.querySelector(".segments [aria-current]")?.removeAttribute("aria-current");
   await redraw(said);
   await show(said);
 }
