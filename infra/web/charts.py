@@ -112,8 +112,8 @@ def _bars_path(
         if high == low or right < 0 or left > 1:
             continue
         left, right = _inside(left), _inside(max(right - (right - left) * GAP, left + NARROWEST_BAR))
-        high = max(high, least)
-        corners = [(left, low), (left, high), (right, high), (right, low)]
+        top_of = max(high, least)
+        corners = [(left, low), (left, top_of), (right, top_of), (right, low)]
         drawn.append(f"M{' '.join(_point(at, count / top) for at, count in corners)}Z")
     return "".join(drawn)
 

@@ -110,7 +110,8 @@ def read_chart(
         span = span._replace(end=min(span.end, now))
     cursor = 100 * span.place(moment.time)
     # A link that names its moment shows the same for ever: what came later is not of it.
-    after = 100 * span.place(max(moment.time, whole.end) if link.at else now)
+    last = max(moment.time, whole.end) if moment.clock is Clock.OCCURRED else span.end
+    after = 100 * span.place(last if link.at else now)
     begin, end = (str(time_text(time)) for time in span)
     shown = link._replace(begin=begin, end=end, window="")
     if whole.begin == EARLIEST:
@@ -158,8 +159,10 @@ def _counted(
     span: Span,
 ) -> Activity:
     # On the recorded clock later moments are shown, too: the cursor can go there.
-    known = moment if moment.clock is Clock.OCCURRED else reader.moment(None)
-    window = Extent(span.begin, min(span.end, max(known.time, span.begin)))
+    known, window = moment, Extent(*span)
+    if moment.clock is Clock.RECORDED:
+        known = reader.moment(None)
+        window = Extent(span.begin, max(span.begin, min(span.end, known.time)))
     return activity(reader, known, window, _chosen(reader, link, scope, project, moment))
 
 

@@ -32,7 +32,14 @@ function address(path, changed = {}) {
   return `${path}?${said}`;
 }
 
-const remember = settled(200, () => history.replaceState(null, "", live ? `/?${begun}` : part("link").href));
+let search = location.search;
+const remember = settled(200, () => named("replaceState"));
+
+// The address says what the page shows.
+function named(how) {
+  history[how](null, "", live ? `/?${begun}` : part("link").href);
+  search = location.search;
+}
 
 // From now on the page shows one moment, until it is told otherwise.
 function pause() {
@@ -170,7 +177,7 @@ async function zoom(begin, end) {
   pause();
   if (end - begin < 1000) end = begin + 1000;
   const said = { from: new Date(begin).toISOString(), to: new Date(end).toISOString() };
-  history.pushState(null, "", part("link").href);
+  named("pushState");
   document.querySelector(".segments [aria-current]")?.removeAttribute("aria-current");
   await redraw(said);
   await show(said);
@@ -210,7 +217,8 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("input", (event) => event.target === cursor() && moved());
-addEventListener("popstate", () => location.reload());
+// To another place in the page it is not loaded anew.
+addEventListener("popstate", () => location.search !== search && location.reload());
 
 document.addEventListener("change", (event) => {
   if (event.target.id === "project") asked.submit();
