@@ -20,7 +20,7 @@ IDLE: Final = 0.12
 """The share of the band that one stretch may take in which nothing ran."""
 NARROW: Final = 0.15
 """Percent: what is narrower is drawn together with what is beside it."""
-MOST_LATE: Final = 40
+MOST_LATE: Final = 20
 MOST_ATTEMPTS: Final = 100
 MOST_MARKS: Final = 200
 MOST_LANES: Final = 8
@@ -204,7 +204,9 @@ def bands(outline: Outline) -> Bands:
 
 
 def _differs(outline: Outline, row: Happened) -> bool:
-    return abs(row.recorded_time - outline.effective[row.version]) >= DIFFERS
+    """Whether it was reported later than it happened, or took effect at another time."""
+    happened = min(row.occurred_time, outline.effective[row.version])
+    return abs(row.recorded_time - happened) >= DIFFERS
 
 
 def _lanes(outline: Outline, marks: Sequence[Mark], scale: Scale) -> list[AttemptLane]:

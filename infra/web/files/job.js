@@ -51,7 +51,7 @@ async function show() {
   const event = last?.event;
   part("scrubber").setAttribute("aria-valuetext", event ? `event ${step} of ${history_.total}: ${event.type}` : "before the first event");
   band.draw(event);
-  now.worker = await workerAt(step);
+  now.started = await startedAt(step);
   drawError(job);
   render(standing(job, event), part("now"));
   drawJob(job, last);
@@ -70,16 +70,17 @@ function standing(job, event) {
     <span>${time(timeOf(event, data.clock))} UTC</span>
     ${event.actor ? html`<span>by <bdi>${visible(event.actor)}</bdi></span>` : nothing}
     ${job.attempt > 1 ? html`<span>attempt ${job.attempt}</span>` : nothing}
-    ${now.worker ? html`<span>on <bdi>${visible(String(now.worker))}</bdi></span>` : nothing}
+    ${now.started?.data?.worker ? html`<span>on <bdi>${visible(String(now.started.data.worker))}</bdi></span>` : nothing}
     ${data.contradicted ? html`<span class="badge">${data.contradicted} contradicted</span>` : nothing}`;
 }
 
-// How long it ran since it first did; while it runs, until the event at the cursor, and when that was.
+// How long its attempt ran; while it runs, until the event at the cursor, and when that was.
 function lasted(job, event) {
-  const { startTime, endTime } = job;
-  if (!startTime) return nothing;
-  const until = endTime ?? timeOf(event, data.clock);
-  const text = elapsed((Date.parse(until) - Date.parse(startTime)) / 1000);
+  const { endTime } = job;
+  const began = now.started ? (now.started.effectiveTime ?? now.started.occurredTime) : job.startTime;
+  if (!began || job.state === "QUEUED" || job.state === "PENDING") return nothing;
+  const until = endTime ?? event.effectiveTime ?? event.occurredTime;
+  const text = elapsed(Math.max(0, Date.parse(until) - Date.parse(began)) / 1000);
   if (endTime) return html`<span>after <b>${text}</b></span>`;
   const isLast = now.step === history_.total && online;
   const silent = elapsed(Math.max(0, Date.now() - Date.parse(timeOf(event, data.clock))) / 1000);
@@ -122,12 +123,11 @@ function changed(last) {
   return html`${explained(event) ? html`<p class="problem">${explained(event)}</p>` : nothing}${changesTable(changes)}`;
 }
 
-// Who ran it last, as its events in reach say.
-async function workerAt(step) {
+// The last event by which it ran, of those in reach.
+async function startedAt(step) {
   if (!step) return null;
   const { first, steps } = await history_.window(step);
-  const started = steps.slice(0, step - first + 1).findLast(({ event }) => event.type === "Started");
-  return started?.event.data?.worker ?? null;
+  return steps.slice(0, step - first + 1).findLast(({ event }) => event.type === "Started")?.event ?? null;
 }
 
 function asked() {
