@@ -194,7 +194,9 @@ def _activity(times: list[datetime], grid: _Grid, changes: Rows, ended: Rows) ->
             before[state] += change
         else:
             by_state[state][bucket] = change
-    live = [s.name for s in sorted(JobState) if s not in TERMINAL and s.name in {*by_state, *before}]
+    live = [
+        s.name for s in sorted(JobState) if s not in TERMINAL and s.name in {*by_state, *before}
+    ]
     peaks = {state: _peaks(before[state], by_state[state], grid) for state in live}
     counts: dict[str, list[int]] = {state: [0] * (grid.last - grid.first) for state in ENDED}
     for bucket, state, count in ended:

@@ -106,7 +106,9 @@ def steps(reader: Reader, moment: Moment, project: str | None = None) -> Steps:
 def _steps_of_project(reader: Reader, moment: Moment, project: str) -> Steps:
     reader.follow(moment.position)
     with translated(), reader.connection() as connection:
-        row = connection.execute(STEP_OF_PROJECT, moment._asdict() | project_names(project)).fetchone()
+        row = connection.execute(
+            STEP_OF_PROJECT, moment._asdict() | project_names(project)
+        ).fetchone()
     assert row is not None
     if moment.clock is Clock.OCCURRED:
         return Steps(*(None if time is None else moment._replace(time=time) for time in row[:2]))

@@ -295,9 +295,7 @@ def _entries(occurred: Sequence[Mark], recorded: Sequence[Happened]) -> list[tup
     return entries
 
 
-def _segments(
-    marks: Sequence[Mark], scale: Scale, until: datetime | None = None
-) -> list[Segment]:
+def _segments(marks: Sequence[Mark], scale: Scale, until: datetime | None = None) -> list[Segment]:
     """The states that were entered, the last one up to a time; None: up to the end of the band."""
     entered = [(mark.time, mark.state) for mark in marks if mark.state is not None]
     places = [scale.place(time) for time, _ in entered]

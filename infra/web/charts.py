@@ -111,7 +111,10 @@ def _bars_path(
         left, right = span.place(times[n]), span.place(times[n + 1])
         if high == low or right < 0 or left > 1:
             continue
-        left, right = _inside(left), _inside(max(right - (right - left) * GAP, left + NARROWEST_BAR))
+        left, right = (
+            _inside(left),
+            _inside(max(right - (right - left) * GAP, left + NARROWEST_BAR)),
+        )
         top_of = max(high, least)
         corners = [(left, low), (left, top_of), (right, top_of), (right, low)]
         drawn.append(f"M{' '.join(_point(at, count / top) for at, count in corners)}Z")

@@ -154,5 +154,3 @@ def _ran(job: Job, at: datetime) -> timedelta | None:
     if begin is None:
         return None
     return max(timedelta(), (job.end_time or at) - begin)
-
-

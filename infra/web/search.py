@@ -38,7 +38,7 @@ def without(text: str, term: int) -> str:
 def labels_in(text: str) -> list[str]:
     """The keys of the labels that a valid filter names."""
     found = (part.field for part in parts_of(parse_filter(filter_of(text))) if isinstance(part, Restriction))  # fmt: skip
-    return [*dict.fromkeys(field[1] for field in found if field[0] == "labels" and len(field) == 2)]  # noqa: PLR2004
+    return [*dict.fromkeys(field[1] for field in found if field[0] == "labels" and len(field) == 2)]
 
 
 def _looked_for(word: str) -> str:

@@ -12,7 +12,6 @@ from jobledger.domain import events as e
 from jobledger.domain.data import Status
 from jobledger.domain.events import Event
 from jobledger.domain.values.filters import parse_filter
-from jobledger.infra import Ledger
 from jobledger.infra.history.activity import ENDED, Activity, activity, jobs_of_project
 from jobledger.infra.history.state_counts import MICROSECOND, Extent, extent
 from jobledger.infra.transfer.simulation import simulate
@@ -75,7 +74,9 @@ def test_live_jobs_are_counted_as_the_ledger_counts_them(site: Server) -> None:
     counted = activity(ledger.reader, ledger.moment("now", "occurred"), window, None)
     for n in range(0, len(counted.times) - 1, 40):
         begin = counted.times[n]
-        samples = [begin + timedelta(seconds=s) for s in range(0, counted.width + 1, counted.sample)]
+        samples = [
+            begin + timedelta(seconds=s) for s in range(0, counted.width + 1, counted.sample)
+        ]
         said = [ledger.count(as_of=at - MICROSECOND, clock="occurred").counts for at in samples]
         for state, peaks in counted.peaks.items():
             assert peaks[n] == max(counts.get(state, 0) for counts in said)
@@ -204,7 +205,7 @@ def test_a_live_page_follows_what_happens(dsn: str, visitor: Visitor) -> None:
         page.goto(server.url)
         expect(page.locator("#live")).to_have_text("Live")
         server.ledger.create("projects/p/jobs/second")
-        expect(page.locator("#as-of")).to_contain_text("2 jobs")
+        expect(page.locator("#as-of")).to_contain_text("2 jobs", timeout=15_000)
         page.keyboard.press("ArrowLeft")
         expect(page.locator("#live")).to_have_text("Paused")
         expect(page.locator("#as-of")).to_contain_text("1 job at")

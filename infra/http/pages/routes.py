@@ -69,9 +69,7 @@ class PageRoutes:
         said = {"content-disposition": f'attachment; filename="{name}"'}
         return Response(content, 200, self.headers | said, media_type)
 
-    async def refuse(
-        self, request: Request, error: Exception, back: str | None = None
-    ) -> Response:
+    async def refuse(self, request: Request, error: Exception, back: str | None = None) -> Response:
         """What is wrong, in a sentence: on a page, or alone where a part of one was asked for.
 
         `back` is where a token that is entered there leads to; None: to this address again.

@@ -7,7 +7,7 @@ import { writeTimes } from "jobledger/page";
 import { Part, Refused, settled, tell } from "jobledger/reading";
 import "jobledger/drawing";
 
-const LIVE = 5000;
+const LIVE = 3000;
 const part = (id) => document.getElementById(id);
 const asked = part("asked");
 const cursor = () => part("cursor");

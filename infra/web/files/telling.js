@@ -110,14 +110,14 @@ export function explained(event) {
   return `${report} was reported${by}, though the job was ${was}: it is kept as a contradiction, and changed nothing else.`;
 }
 
-// Events as a list of lines; runs of reports that change no state are folded, but the one at the cursor.
+// Events as a list of lines; runs of one type are folded, but not what failed, is new, or is at the cursor.
 export function feed(events, { cursor, seen, go }) {
   const line = (event) => feedLine(event, { cursor, seen, go });
-  return html`<ol class="feed">${runs(events).map((run) => {
+  const alone = ({ step, failed }) => step === cursor || step > seen || failed;
+  return html`<ol class="feed">${runs(events, alone).map((run) => {
     if (run.length < FEWEST) return run.map(line);
     const [first, last] = [run[0], run.at(-1)];
-    const open = run.some(({ step }) => step === cursor || step > seen);
-    return html`<li class="run"><details ?open=${open}><summary>${run.length.toLocaleString("en")} × ${first.type}
+    return html`<li class="run"><details><summary>${run.length.toLocaleString("en")} × ${first.type}
       <span class="quiet">events ${first.step} to ${last.step}, ${time(first.occurredTime)} to ${time(last.occurredTime)}</span></summary>
       <ol class="feed">${run.map(line)}</ol></details></li>`;
   })}</ol>`;
@@ -125,12 +125,12 @@ export function feed(events, { cursor, seen, go }) {
 
 const FEWEST = 4;
 
-// Events one after the other that are of one type, and lead to no state.
-function runs(events) {
+// Events one after the other that are of one type; some stand alone.
+function runs(events, alone) {
   const found = [];
   for (const event of events) {
     const last = found.at(-1);
-    const joins = last && !event.state && !event.failed && last[0].type === event.type;
+    const joins = last && last[0].type === event.type && !alone(event) && !alone(last[0]);
     if (joins) last.push(event);
     else found.push([event]);
   }
