@@ -21,6 +21,8 @@ IDLE: Final = 0.12
 NARROW: Final = 0.15
 """Percent: what is narrower is drawn together with what is beside it."""
 MOST_LATE: Final = 20
+BESIDE: Final = 4.0
+"""Percent: lines whose ends are nearer than that are drawn as one."""
 MOST_ATTEMPTS: Final = 100
 MOST_MARKS: Final = 200
 MOST_LANES: Final = 8
@@ -188,19 +190,26 @@ def bands(outline: Outline) -> Bands:
         lanes=_lanes(outline, main, scale),
         other=_segments(other, scale) if late else [],
         breaks=list(scale.breaks()),
-        late=[
-            Late(
-                round(scale.place(outline.effective[row.version]), 3),
-                round(scale.place(row.recorded_time), 3),
-                row.version, row.type,
-            )
-            for row in late[:: -(-len(late) // MOST_LATE) or 1]
-        ],
+        late=_late(outline, late, scale),
         attempts=_attempts(outline, scale),
         scale=_breakpoints(scale),
         ticks=_ticks(scale),
         is_live=last is not None and last not in _TERMINAL and last != "DELETED",
-    )  # fmt: skip
+    )
+
+
+def _late(outline: Outline, late: Sequence[Happened], scale: Scale) -> list[Late]:
+    """Lines from where events took effect to where they became known; of lines beside each other one."""
+    kept: dict[tuple[int, int], Late] = {}
+    for row in late:
+        places = (outline.effective[row.version], row.recorded_time)
+        occurred, recorded = (round(scale.place(time), 3) for time in places)
+        kept.setdefault(
+            (int(occurred / BESIDE), int(recorded / BESIDE)),
+            Late(occurred, recorded, row.version, row.type),
+        )
+    lines = [*kept.values()]
+    return lines[:: -(-len(lines) // MOST_LATE) or 1]
 
 
 def _differs(outline: Outline, row: Happened) -> bool:

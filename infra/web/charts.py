@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from math import ceil, floor, log10
 from typing import Final, NamedTuple
 
 from jobledger.infra.analytics.buckets import floor_of
@@ -136,6 +137,23 @@ def lines(
     ticks, top = _counts(most) if top is None else _even(top)
     shapes = [
         Shape(name, _line([(_inside(span.place(time)), value / top) for time, value in line]))
+        for name, line in series.items()
+    ]
+    return Chart(shapes, time_ticks(span), ticks)
+
+
+def logarithmic(span: Span, series: Mapping[str, Sequence[tuple[datetime, float]]]) -> Chart:
+    """A line for each series, on a scale on which each tick is ten times the one below; 0 is at the bottom."""
+    values = [value for line in series.values() for _, value in line if value > 0]
+    low = floor(log10(min(values, default=1)))
+    high = max(ceil(log10(max(values, default=1))), low + 1)
+
+    def up(value: float) -> float:
+        return max(0.0, (log10(value) - low) / (high - low)) if value > 0 else 0.0
+
+    ticks = [Tick(100 - 100 * (n - low) / (high - low), f"{10.0**n:,g}") for n in range(low, high + 1)]  # fmt: skip
+    shapes = [
+        Shape(name, _line([(_inside(span.place(time)), up(value)) for time, value in line]))
         for name, line in series.items()
     ]
     return Chart(shapes, time_ticks(span), ticks)

@@ -1,4 +1,4 @@
-"""Jobs that failed in a window of time, grouped by their messages."""
+"""Jobs that failed in a window of time, grouped by the first lines of their messages."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -27,7 +27,7 @@ MAX_MESSAGE: Final = 300
 
 
 class Group(NamedTuple):
-    """Jobs with one message: how many, when the first and the last failed, and what else they have in common."""
+    """Jobs whose messages have one first line: how many, when the first and the last failed, and what else they have in common."""
 
     message: str
     jobs: int
@@ -75,7 +75,7 @@ def read_failures(
 def _grouped(jobs: list[Job], link: FleetLink, whole: str, moment: Moment) -> Failures:
     by_message: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
-        by_message[job.error_message or ""].append(job)
+        by_message[(job.error_message or "").partition("\n")[0]].append(job)
     largest = max(map(len, by_message.values()), default=1)
     groups = [_group(message, of, link, whole, moment, largest) for message, of in by_message.items()]  # fmt: skip
     groups.sort(key=lambda group: (-group.jobs, -group.last.timestamp()))
@@ -86,18 +86,25 @@ def _group(
     message: str, jobs: list[Job], link: FleetLink, whole: str, moment: Moment, largest: int
 ) -> Group:
     ends = [job.end_time for job in jobs if job.end_time is not None]
-    same = f"error_message = {quoted(message)}" if message else "NOT error_message = *"
     return Group(
-        message=message.strip().partition("\n")[0][:MAX_MESSAGE],
+        message=message.strip()[:MAX_MESSAGE],
         jobs=len(jobs),
         first=min(ends),
         last=max(ends),
         ago=elapsed(moment.time - max(ends)),
         examples=[job.name for job in jobs[:EXAMPLES]],
         shared=_shared(jobs),
-        address=f"/{link.query(filter=f'{whole} AND {same}', tab='jobs')}",
+        address=f"/{link.query(filter=f'{whole} AND {_same(message)}', tab='jobs')}",
         share=round(100 * len(jobs) / largest, 1),
     )
+
+
+def _same(line: str) -> str:
+    """The filter of messages with that first line."""
+    if not line:
+        return '(NOT error_message = * OR error_message = "" OR error_message = "\\n*")'
+    text = quoted(line)
+    return f'(error_message = {text} OR error_message = {text[:-1]}\\n*")'
 
 
 def _shared(jobs: list[Job]) -> list[str]:
