@@ -18,7 +18,9 @@ def create_app(server: ServerContext) -> RequestMiddleware:
     async def faces(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(google.PREFIXES):
             await google.answer(server, scope, send)
-        elif (scope["type"] == "http" and pages.serves(scope["method"], scope["path"])) or _is_unknown_page(native, scope):
+        elif (
+            scope["type"] == "http" and pages.serves(scope["method"], scope["path"])
+        ) or _is_unknown_page(native, scope):
             await shown(scope, receive, send)
         else:
             await native(scope, receive, send)
