@@ -31,6 +31,7 @@ VARIABLES: Final = {
     "SCHEDULES": "when evaluation jobs' runs are due: daily, as Google's are, or exact",
     "SMTP": "the server that alerts are mailed by: smtp://[USER:PASSWORD@]HOST[:PORT], or smtps",
     "MAIL_FROM": "the sender of that mail",
+    "LINK_TEMPLATES": "links on jobs' pages: NAME=ADDRESS, separated by spaces, with {name}, {project}, {id}, {start}, {end}",
     "PAGER": "the program for long output on a terminal, before PAGER; cat for none",
 }
 """What each variable is for, by its name without the prefix."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
-from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.infra.cli.context import ERR, OUT, say, target
 from jobledger.infra.postgres.server import server_of
 from rich.table import Table
@@ -52,21 +54,41 @@ def bench(
     table = Table(
         "id", "measure", "value", "beside", "value", "ratio", "must", "aim", "met", box=None
     )
-    rows = []
+    rows: list[dict[str, Any]] = []
     with closing(arena):
         for measure in asked:
             ERR.print(f"measuring {measure.id} …", style="dim")
-            row = _row(measure, run(measure, arena, times))
-            rows.append(row)
-            ours, theirs = f"{_figure(row['value'])} {row['unit']}", _figure(row["beside_value"])
-            figures = f"{row['ratio']:.2f}", f"{row['must']:g}", f"{row['aim']:g}"
-            met = "yes" if row["met"] else "NO"
-            table.add_row(row["id"], row["measure"], ours, row["beside"], theirs, *figures, met)
+            rows.append(_measured(measure, partial(run, measure, arena, times)))
+            table.add_row(*_cells(rows[-1]))
+            if json is not None:
+                # After each, so that what was measured is there whatever the next one does.
+                _write(json, machine, rows)
     OUT.print(table)
-    if json is not None:
-        json.write_bytes(
-            orjson.dumps({"machine": machine, "rows": rows}, option=orjson.OPT_INDENT_2)
-        )
+    if failed := [row["id"] for row in rows if "error" in row]:
+        ERR.print(f"not measured: {', '.join(failed)}")
+        raise typer.Exit(1)
+
+
+def _measured(measure: Measure, work: Callable[[], Pair]) -> dict[str, Any]:
+    """The measure's row; one that cannot be measured here has an `error` in the place of figures."""
+    try:
+        return _row(measure, work())
+    except (LedgerError, ImportError, OSError) as error:
+        ERR.print(f"{measure.id}: {error}")
+        return _said(measure) | {"error": str(error)}
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    bounds = [f"{row['must']:g}", f"{row['aim']:g}"]
+    if "error" in row:
+        return [row["id"], row["measure"], "not measured", row["beside"], "", "", *bounds, ""]
+    ours, theirs = f"{_figure(row['value'])} {row['unit']}", _figure(row["beside_value"])
+    met = "yes" if row["met"] else "NO"
+    return [row["id"], row["measure"], ours, row["beside"], theirs, f"{row['ratio']:.2f}", *bounds, met]  # fmt: skip
+
+
+def _write(file: Path, machine: str, rows: list[dict[str, Any]]) -> None:
+    file.write_bytes(orjson.dumps({"machine": machine, "rows": rows}, option=orjson.OPT_INDENT_2))
 
 
 def _figure(value: float) -> str:
@@ -77,10 +99,12 @@ def _row(measure: Measure, pair: Pair) -> dict[str, Any]:
     ours, theirs = pair
     ratio = ours / theirs
     met = ratio <= measure.must if measure.less_is_better else ratio >= measure.must
-    said = {
-        name: getattr(measure, name) for name in ("id", "measure", "unit", "beside", "must", "aim")
-    }
-    return said | {"value": ours, "beside_value": theirs, "ratio": ratio, "met": met}
+    return _said(measure) | {"value": ours, "beside_value": theirs, "ratio": ratio, "met": met}
+
+
+def _said(measure: Measure) -> dict[str, Any]:
+    names = ("id", "measure", "unit", "beside", "must", "aim")
+    return {name: getattr(measure, name) for name in names}
 
 
 def _machine(arena: Arena) -> str:

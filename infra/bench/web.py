@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 EVENTS: Final = 200_000
 SHORT: Final = "projects/bench/jobs/short"
 TIMES: Final = 9
+LONG: Final = 5_000
+JOBS: Final = 1_000_000
 MOVES: Final = 50
 """Of the cursor, as one who drags it makes them: the first few find caches cold."""
 HAPPENED: Final = """
@@ -55,6 +58,18 @@ async (addresses) => {
   return performance.now() - begin;
 }
 """
+TYPED: Final = """
+(text) => new Promise((resolve) => {
+  const field = document.getElementById("filter");
+  const begin = performance.now();
+  new MutationObserver((_, observer) => {
+    observer.disconnect();
+    requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - begin)));
+  }).observe(document.getElementById("list"), { subtree: true, childList: true, characterData: true });
+  field.value = text;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+})
+"""
 SENT: Final = """
 () => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
   .reduce((sum, each) => sum + each.encodedBodySize, 0)
@@ -85,10 +100,10 @@ def cursor_moved(arena: Arena) -> Pair:
 
 
 def long_job(arena: Arena) -> Pair:
-    """Milliseconds until the page of a job of 7,000 events answers keys, beside one of 3 events."""
+    """Milliseconds until the page of a job of 5,000 events answers keys, beside one of 3 events."""
     with arena.ledger() as name, arena.open(name) as ledger:
         begin = next(long_history()).occurred_time
-        ledger.append_many(long_history())
+        ledger.append_many(islice(long_history(), LONG))
         facts = (Created(labels={"team": "search"}), Started(), Succeeded())
         ledger.append_many(Event(SHORT, n, fact, begin) for n, fact in enumerate(facts, 1))
         ledger.follow(ledger.size())
@@ -107,6 +122,22 @@ def first_load(arena: Arena) -> Pair:
         page = browser.new_page()
         page.goto(url, wait_until="networkidle")
         return page.evaluate(SENT) / 1_000, 1.0
+
+
+def search(arena: Arena) -> Pair:
+    """Milliseconds from a key in the search box to the list of what it finds, beside one."""
+    with arena.ledger() as name, arena.open(name) as ledger:
+        begin = next(long_history()).occurred_time
+        ledger.append_many(
+            Event(f"projects/bench/jobs/job_{n:07}", 1, Created(), begin) for n in range(JOBS)
+        )
+        ledger.follow(ledger.size())
+        with served(arena, name) as port, _browser() as browser:
+            page = browser.new_page()
+            page.goto(f"http://{HOST}:{port}/")
+            page.evaluate(HAPPENED, PAINTED)
+            words = [f"job_{n:07}" for n in range(1, JOBS, JOBS // TIMES)]
+            return median(float(page.evaluate(TYPED, word)) for word in words), 1.0
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def extent(reader: Reader, moment: Moment, project: str | None = None) -> Extent
     with translated(), reader.connection() as connection:
         project = _apart(connection, project)
         query = READ_EXTENT_OF_PROJECT if project else READ_EXTENT
-        row = connection.execute(query, moment._asdict() | _names(project)).fetchone()
+        row = connection.execute(query, moment._asdict() | project_names(project)).fetchone()
     assert row is not None
     begin, end = row[:2] if moment.clock is Clock.OCCURRED else row[2:]
     return None if begin is None or end is None else Extent(begin, end)
@@ -107,7 +107,9 @@ def steps(reader: Reader, moment: Moment, project: str | None = None) -> Steps:
 def _steps_of_project(reader: Reader, moment: Moment, project: str) -> Steps:
     reader.follow(moment.position)
     with translated(), reader.connection() as connection:
-        row = connection.execute(STEP_OF_PROJECT, moment._asdict() | _names(project)).fetchone()
+        row = connection.execute(
+            STEP_OF_PROJECT, moment._asdict() | project_names(project)
+        ).fetchone()
     assert row is not None
     if moment.clock is Clock.OCCURRED:
         return Steps(*(None if time is None else moment._replace(time=time) for time in row[:2]))
@@ -118,12 +120,12 @@ def _apart(connection: Connection, project: str | None) -> str | None:
     """The project, if there are jobs of others: if there are none, what is kept of all is of this one."""
     if project is None:
         return None
-    row = connection.execute(HAS_ALL_JOBS, _names(project)).fetchone()
+    row = connection.execute(HAS_ALL_JOBS, project_names(project)).fetchone()
     assert row is not None
     return None if row[0] else project
 
 
-def _names(project: str | None) -> dict[str, str]:
+def project_names(project: str | None) -> dict[str, str]:
     """Between which names a project's are, in their order byte by byte: "0" comes after "/"."""
     return {"first": f"projects/{project}/", "beyond": f"projects/{project}0"} if project else {}
 
@@ -137,7 +139,7 @@ def _as_it_happened(
     parameters = {"begin": first * width, "end": last * width, "level": level, "width": width}
     rows = connection.execute(
         PROJECT_AS_IT_HAPPENED if project else AS_IT_HAPPENED,
-        parameters | {"position": known.position} | _names(project),
+        parameters | {"position": known.position} | project_names(project),
     )
     times = [datetime.fromtimestamp(n * width, UTC) for n in range(first, last + 1)]
     return Series(times, _summed(rows, first, last))
@@ -146,19 +148,21 @@ def _as_it_happened(
 def _as_we_knew_it(
     connection: Connection, known: Moment, window: Extent, project: str | None
 ) -> Series:
-    end = min(_position(connection, window.end), known.position) + 1
-    begin = min(_position(connection, window.begin - MICROSECOND) + 1, end)
+    end = min(position_recorded(connection, window.end), known.position) + 1
+    begin = min(position_recorded(connection, window.begin - MICROSECOND) + 1, end)
     level, width = _bucket(end - begin, () if project else STRETCHES[Clock.RECORDED])
     first, last = begin // width, -(-end // width)
     parameters = {"begin": first * width, "end": end, "level": level, "width": width}
     query = PROJECT_AS_WE_KNEW_IT if project else AS_WE_KNEW_IT
-    rows = connection.execute(query, parameters | _names(project)).fetchall()
+    rows = connection.execute(query, parameters | project_names(project)).fetchall()
     ends = [min(n * width, end) - 1 for n in range(first, last + 1)]
     times = [time for (time,) in connection.execute(READ_TIMES, {"positions": ends})]
     return Series([time or window.begin for time in times], _summed(rows, first, last))
 
 
-def _position(connection: Connection, time: datetime) -> int:
+def position_recorded(connection: Connection, time: datetime) -> int:
+    """The last position that was recorded by that time (UTC)."""
+
     def read(statement: bytes, parameters: Any) -> tuple[Any, ...]:
         with translated():
             row = connection.execute(statement, parameters).fetchone()

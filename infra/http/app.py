@@ -8,6 +8,7 @@ from jobledger.infra.http.native.app import create_native
 from jobledger.infra.http.pages import app as pages
 from jobledger.infra.http.types import Receive, Scope, Send
 from jobledger.infra.serving.context import ServerContext
+from starlette.routing import Match
 
 
 def create_app(server: ServerContext) -> RequestMiddleware:
@@ -19,7 +20,9 @@ def create_app(server: ServerContext) -> RequestMiddleware:
     async def faces(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(google.PREFIXES):
             await google.answer(server, scope, send)
-        elif scope["type"] == "http" and pages.serves(scope["method"], scope["path"]):
+        elif (
+            scope["type"] == "http" and pages.serves(scope["method"], scope["path"])
+        ) or _is_unknown_page(native, scope):
             await shown(scope, receive, send)
         elif scope["type"] == "http" and scope["path"].startswith(docs_site.PATH):
             await documents(scope, receive, send)
@@ -27,3 +30,12 @@ def create_app(server: ServerContext) -> RequestMiddleware:
             await native(scope, receive, send)
 
     return RequestMiddleware(faces, server)
+
+
+def _is_unknown_page(native: FastAPI, scope: Scope) -> bool:
+    """Whether a browser asks for a page at a path that nothing answers; others get JSON there."""
+    if scope["type"] != "http" or scope["method"] not in pages.READING:
+        return False
+    if b"text/html" not in dict(scope["headers"]).get(b"accept", b""):
+        return False
+    return all(route.matches(scope)[0] is Match.NONE for route in native.router.routes)

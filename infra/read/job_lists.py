@@ -99,6 +99,14 @@ class JobLists:
             rows = connection.execute(counting.format(jobs), parameters, prepare=False)
             return {key: int(count) for key, count in rows}
 
+    def names(self, query: Query) -> tuple[Composed, dict[str, Any]]:
+        """A statement that reads the names of the jobs, with its parameters, to be part of another."""
+        rendering = Rendering(query.moment)
+        condition = rendering.condition(query.filter)
+        with translated(), self._pool.connection() as connection:
+            aware = self._aware(query, connection)
+        return _jobs(aware, SQL("name"), condition, SQL("")), _parameters(query, rendering)
+
     def states_at(self, position: int) -> dict[str | None, int]:
         """How many jobs were in each state: a sum, however many there are. `intervals` must be there."""
         with translated(), self._pool.connection() as connection:

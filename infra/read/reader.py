@@ -25,6 +25,7 @@ from jobledger.infra.read.job_lists import JobLists, Query
 from jobledger.infra.read.moments import Given, Moments, is_pinned
 from jobledger.infra.read.page_tokens import PageCursor, PageTokens
 from jobledger.projections.jobs import job_of
+from psycopg.sql import Composed
 
 READ_JOB: Final = sql.load(__package__, "read_job")
 READ_JOB_AT: Final = sql.load(__package__, "read_job_at")
@@ -450,6 +451,7 @@ class Reader:
         page_size: int = USUAL_PAGE,
         page_token: str = "",
         order_by: str = "",
+        skip: int = 0,
         as_of: Given | None = None,
         clock: Clock | str | None = None,
     ) -> Page:
@@ -461,6 +463,7 @@ class Reader:
             filter: An AIP-160 filter; "" matches all jobs.
             page_size: The most jobs of the page, up to 1,000; 0 is 50.
             page_token: `next_page_token` of the page before; "" is the first page.
+            skip: How many jobs to leave out before the page; not together with `page_token`.
             order_by: Fields separated by commas, each with `desc` or not (AIP-132); "" is newest
                 first.
             as_of: A position (`@4711`), a time, or text such as `2h ago`; None is now.
@@ -484,13 +487,15 @@ class Reader:
         """
         if page_size < 0:
             raise InvalidFieldError("page_size", f"{page_size} is negative")
+        if skip < 0 or (skip and page_token):
+            raise InvalidFieldError("skip", f"{skip} is negative, or given beside a page token")
         size = min(page_size or USUAL_PAGE, MAX_PAGE)
         asked = (str(filter), order_by, str(as_of), str(clock))
         if page_token:
             cursor = self._tokens.read(page_token, *asked)
             cursor = cursor._replace(moment=self.moment(cursor.moment))
         else:
-            cursor = PageCursor(self.moment(as_of, clock))
+            cursor = PageCursor(self.moment(as_of, clock), skip)
         query = Query.parse(filter, cursor.moment, order_by)
         jobs, more = self._jobs.page(query, size, offset=cursor.offset, after=cursor.after)
         token = ""
@@ -499,7 +504,7 @@ class Reader:
             after = (_created(last), last.name)
             following = (
                 PageCursor(cursor.moment, cursor.offset + len(jobs))
-                if order_by.strip()
+                if order_by.strip() or skip
                 else PageCursor(cursor.moment, after=after)
             )
             token = self._tokens.write(following, *asked)
@@ -544,6 +549,10 @@ class Reader:
         if by == "state" and query.filter == EVERYTHING:
             return self._count_states(moment, pinned=is_pinned(as_of))
         return Counts(moment, self._jobs.count(query, by))
+
+    def names_statement(self, filter: Filter, moment: Moment) -> tuple[Composed, dict[str, Any]]:
+        """A statement that reads the names of the jobs as of the moment, with its parameters."""
+        return self._jobs.names(Query.parse(filter, moment))
 
     def _count_states(self, moment: Moment, *, pinned: bool) -> Counts:
         if moment.clock is Clock.RECORDED:

@@ -1,8 +1,9 @@
 """The files that pages need, all of them in the package: none is fetched from elsewhere.
 
-`lit-html.js` is lit-html 3.3.3 (BSD-3-Clause) and `idiomorph.js` idiomorph 0.8.0 (0BSD), as they are
-published, see LICENSES.txt; the others are our own. Modules are imported by names of an import map:
-`lit-html`, `idiomorph`, and `jobledger/NAME` for NAME.js.
+`lit-html.js` is lit-html 3.3.3 (BSD-3-Clause) and `idiomorph.js` idiomorph 0.8.0 (0BSD) as they are
+published, and `uplot.js` uPlot 1.6.32 (MIT) with a line that exports it; see LICENSES.txt. The others
+are our own. Modules are imported by names of an import map: `lit-html`, `idiomorph`, `uplot`, and
+`jobledger/NAME` for NAME.js.
 """
 
 import base64
@@ -17,8 +18,12 @@ from typing import Final, NamedTuple
 import orjson
 from markupsafe import Markup
 
-KINDS: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
-OTHERS: Final = frozenset({"idiomorph", "lit-html"})
+KINDS: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+OTHERS: Final = frozenset({"idiomorph", "lit-html", "uplot"})
 """Modules that are not ours."""
 IMPORTED: Final = re.compile(r'^import .*"(.+)";$', re.MULTILINE)
 """As every module of ours imports another."""

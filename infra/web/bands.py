@@ -1,4 +1,4 @@
-"""The life of a job as a band of its states over time: idle stretches made short, late reports joined.
+"""The life of a job as bands of its states over time, a lane an attempt: idle stretches made short, late reports joined.
 
 Places are percent of the band's width.
 """
@@ -9,21 +9,32 @@ from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
-from jobledger.domain.states import OCCUPIED
+from jobledger.domain.states import OCCUPIED, TERMINAL
+from jobledger.domain.values.moments import Clock
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.history.explain import LATE, elapsed
-from jobledger.infra.web.history import Happened, Outline, state_name
+from jobledger.infra.history.explain import elapsed
+from jobledger.infra.web.charts import Tick
+from jobledger.infra.web.history import FAILURES, Happened, Outline, state_name
 
 IDLE: Final = 0.12
 """The share of the band that one stretch may take in which nothing ran."""
 NARROW: Final = 0.15
 """Percent: what is narrower is drawn together with what is beside it."""
-MOST_LATE: Final = 40
+MOST_LATE: Final = 20
+BESIDE: Final = 4.0
+"""Percent: lines whose ends are nearer than that are drawn as one."""
 MOST_ATTEMPTS: Final = 100
-MOST_MARKS: Final = 60
+MOST_MARKS: Final = 200
+MOST_LANES: Final = 8
+"""Attempts with a lane of their own: the last ones; those before them share one."""
+DIFFERS: Final = timedelta(seconds=1)
+"""Reports on their way for less than that do not make the clocks differ."""
+TICK_GAP: Final = 11.0
+"""Percent between two ticks, at least."""
 TAIL: Final = 0.02
 """The share of the band that stands for the time after the last event."""
 _OCCUPIED: Final = frozenset(state.name for state in OCCUPIED)
+_TERMINAL: Final = frozenset(state.name for state in TERMINAL)
 
 
 class Segment(NamedTuple):
@@ -78,6 +89,15 @@ class Late(NamedTuple):
     type: str
 
 
+class Fault(NamedTuple):
+    """An event that tells of something that went wrong: a failure, or a report that could not be true."""
+
+    place: float
+    type: str
+    version: int
+    attempt: int
+
+
 class Attempt(NamedTuple):
     """One attempt: its number, last step and stretch, and how it stood at its end."""
 
@@ -86,21 +106,36 @@ class Attempt(NamedTuple):
     left: float
     width: float
     state: str
+    waited: str
+    """From its begin until it ran; "" where it never did."""
     lasted: str
+    """From when it ran, or from its begin, until it came into a terminal state."""
+    is_over: bool
+
+
+class AttemptLane(NamedTuple):
+    """The states of one attempt, or of all before the ones that have lanes of their own."""
+
+    label: str
+    segments: list[Segment]
+    faults: list[Fault]
 
 
 class Bands(NamedTuple):
     """What is drawn; `scale` is the breakpoints (RFC 3339 time, percent) between which time runs evenly."""
 
-    occurred: list[Segment]
-    recorded: list[Segment]
-    """Empty, if nothing was late."""
+    clock: Clock
+    """That the lanes are of; `other` is the band of the other one."""
+    lanes: list[AttemptLane]
+    other: list[Segment]
+    """Empty, where the clocks do not differ."""
     breaks: list[Break]
     late: list[Late]
     attempts: list[Attempt]
     scale: list[tuple[str, float]]
-    contradicted: list[float]
-    """Where reports came that could not be true."""
+    ticks: list[Tick]
+    is_live: bool
+    """Whether the job may go on after the last event."""
 
 
 class Scale:
@@ -143,31 +178,97 @@ class Scale:
 
 def bands(outline: Outline) -> Bands:
     """Of a job with at least one event."""
-    late = [row for row in outline.recorded if row.recorded_time - row.occurred_time >= LATE]
+    late = [row for row in outline.recorded if _differs(outline, row)]
     occurred = _marks(outline)
-    scale = Scale(_entries(occurred, outline.recorded if late else ()))
+    scale = Scale(_entries(occurred, outline.recorded))
+    known = _known_marks(outline)
+    on_recorded = outline.clock is Clock.RECORDED
+    main, other = (known, occurred) if on_recorded else (occurred, known)
+    last = next((mark.state for mark in reversed(main) if mark.state), None)
     return Bands(
-        occurred=_segments(occurred, scale),
-        recorded=_segments(_known_marks(outline), scale) if late else [],
+        clock=outline.clock,
+        lanes=_lanes(outline, main, scale),
+        other=_segments(other, scale) if late else [],
         breaks=list(scale.breaks()),
-        late=[
-            Late(
-                round(scale.place(outline.effective[row.version]), 3),
-                round(scale.place(row.recorded_time), 3),
-                row.version, row.type,
-            )
-            for row in late[:: -(-len(late) // MOST_LATE) or 1]
-        ],
+        late=_late(outline, late, scale),
         attempts=_attempts(outline, scale),
         scale=_breakpoints(scale),
-        contradicted=sorted(
-            {
-                round(scale.place(outline.effective[row.version]), 1)
-                for row in outline.recorded
-                if row.type == "Contradicted"
-            }
-        )[:MOST_MARKS],
-    )  # fmt: skip
+        ticks=_ticks(scale),
+        is_live=last is not None and last not in _TERMINAL and last != "DELETED",
+    )
+
+
+def _late(outline: Outline, late: Sequence[Happened], scale: Scale) -> list[Late]:
+    """Lines from where events took effect to where they became known; of lines beside each other one."""
+    kept: dict[tuple[int, int], Late] = {}
+    for row in late:
+        places = (outline.effective[row.version], row.recorded_time)
+        occurred, recorded = (round(scale.place(time), 3) for time in places)
+        kept.setdefault(
+            (int(occurred / BESIDE), int(recorded / BESIDE)),
+            Late(occurred, recorded, row.version, row.type),
+        )
+    lines = [*kept.values()]
+    return lines[:: -(-len(lines) // MOST_LATE) or 1]
+
+
+def _differs(outline: Outline, row: Happened) -> bool:
+    """Whether it was reported later than it happened, or took effect at another time."""
+    happened = min(row.occurred_time, outline.effective[row.version])
+    return abs(row.recorded_time - happened) >= DIFFERS
+
+
+def _lanes(outline: Outline, marks: Sequence[Mark], scale: Scale) -> list[AttemptLane]:
+    """The attempts' states on the outline's clock, each until the next attempt begins."""
+    numbers = attempt_numbers(outline)
+    by_attempt: dict[int, list[Mark]] = {}
+    count = max(numbers.values(), default=1)
+    first = 1 if count <= MOST_LANES else count - MOST_LANES + 2
+    for mark in marks:
+        by_attempt.setdefault(max(numbers[mark.version], first - 1), []).append(mark)
+    faults = _faults(outline, numbers, scale)
+    ordered = sorted(by_attempt)
+    lanes = []
+    for n, attempt in enumerate(ordered):
+        begun = next((mark.time for mark in by_attempt[ordered[n + 1]]), None) if n + 1 < len(ordered) else None  # fmt: skip
+        segments = _segments(by_attempt[attempt], scale, begun)
+        label = f"attempt {attempt}" if attempt >= first else f"attempts 1 to {first - 1}"
+        own = [fault for fault in faults if max(fault.attempt, first - 1) == attempt]
+        lanes.append(AttemptLane(label, segments, own))
+    return lanes
+
+
+def attempt_numbers(outline: Outline) -> dict[int, int]:
+    """Which attempt each version is of."""
+    numbers, number = {}, 1
+    for n, row in enumerate(outline.rows):
+        number += row.attempts_begun if n else 0
+        numbers[row.version] = number
+    return numbers
+
+
+def _faults(outline: Outline, numbers: dict[int, int], scale: Scale) -> list[Fault]:
+    """However many there are, the places at which something went wrong: no two at the same."""
+    on_recorded = outline.clock is Clock.RECORDED
+    found: dict[tuple[float, int], Fault] = {}
+    for row in outline.rows:
+        if row.type in FAILURES:
+            time = row.recorded_time if on_recorded else outline.effective[row.version]
+            place, attempt = round(scale.place(time), 1), numbers[row.version]
+            found[place, attempt] = Fault(place, row.type, row.version, attempt)
+    faults = [*found.values()]
+    return faults[:: -(-len(faults) // MOST_MARKS) or 1]
+
+
+def _ticks(scale: Scale) -> list[Tick]:
+    """Times of events that are far enough from each other, the day with the first one of it."""
+    ticks, day, last = list[Tick](), "", -TICK_GAP
+    for time, place in zip(scale.times, scale.places, strict=True):
+        if place - last >= TICK_GAP:
+            shown = f"{time:%d %b %H:%M}" if f"{time:%F}" != day else f"{time:%H:%M:%S}"
+            ticks.append(Tick(round(place, 3), shown))
+            day, last = f"{time:%F}", place
+    return ticks
 
 
 def _marks(outline: Outline) -> list[Mark]:
@@ -203,9 +304,11 @@ def _entries(occurred: Sequence[Mark], recorded: Sequence[Happened]) -> list[tup
     return entries
 
 
-def _segments(marks: Sequence[Mark], scale: Scale) -> list[Segment]:
+def _segments(marks: Sequence[Mark], scale: Scale, until: datetime | None = None) -> list[Segment]:
+    """The states that were entered, the last one up to a time; None: up to the end of the band."""
     entered = [(mark.time, mark.state) for mark in marks if mark.state is not None]
-    places = [scale.place(time) for time, _ in entered] + [100.0]
+    places = [scale.place(time) for time, _ in entered]
+    places.append(100.0 if until is None else scale.place(until))
     segments, first = list[Segment](), 0
     while first < len(entered):
         # Neighbours that are too narrow by themselves are one, named for the longest of them.
@@ -213,7 +316,7 @@ def _segments(marks: Sequence[Mark], scale: Scale) -> list[Segment]:
         while last + 1 < len(entered) and places[last + 1] - places[first] < NARROW:
             last += 1
         longest = max(range(first, last + 1), key=lambda n: places[n + 1] - places[n])
-        end = entered[last + 1][0] if last + 1 < len(entered) else None
+        end = entered[last + 1][0] if last + 1 < len(entered) else until
         left, width = places[first], max(0.05, places[last + 1] - places[first])
         begin, state = entered[first][0], entered[longest][1]
         segments.append(
@@ -242,17 +345,23 @@ def attempt_ends(outline: Outline) -> list[int]:
 
 def _attempt(outline: Outline, scale: Scale, number: int, first: int, last: int) -> Attempt:
     rows = outline.rows[first - 1 : last]
-    begin, end = (outline.effective[row.version] for row in (rows[0], rows[-1]))
-    states = [state for row in rows if (state := state_name(row.type)) is not None]
+    times = [(outline.effective[row.version], state_name(row.type)) for row in rows]
+    begin = times[0][0]
+    over = next(((time, state) for time, state in times if state in _TERMINAL), None)
+    # Progress and contradictions that come afterwards do not make it longer.
+    end = times[-1][0] if over is None else over[0]
+    ran = next((time for time, state in times if state in _OCCUPIED), None)
+    states = [state for _, state in times if state is not None and state != "DELETED"]
     left = scale.place(begin)
-    width = max(0.3, scale.place(end) - left)
     return Attempt(
         number=number,
         last=last,
         left=round(left, 3),
-        width=round(width, 3),
-        state=states[-1] if states else "",
-        lasted=elapsed(max(end - begin, timedelta())),
+        width=round(max(0.3, scale.place(end) - left), 3),
+        state=over[1] or "" if over else states[-1] if states else "",
+        waited="" if ran is None else elapsed(max(ran - begin, timedelta())),
+        lasted=elapsed(max(end - (ran or begin), timedelta())),
+        is_over=over is not None,
     )
 
 

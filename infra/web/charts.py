@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from math import ceil, floor, log10
 from typing import Final, NamedTuple
 
 from jobledger.infra.analytics.buckets import floor_of
@@ -66,6 +67,68 @@ def stacked(span: Span, times: Sequence[datetime], layers: Mapping[str, Sequence
     return Chart(shapes, time_ticks(span), ticks)
 
 
+class ActivityChart(NamedTuple):
+    """Live jobs as areas, and above them bars of those that ended; each with ticks of its own."""
+
+    live: Chart
+    ended: Chart
+
+
+def over_time(
+    span: Span,
+    times: Sequence[datetime],
+    live: Mapping[str, Sequence[int]],
+    ended: Mapping[str, Sequence[int]],
+) -> ActivityChart:
+    """Of counts of buckets, of which `times` are the edges; failures are the lowest bars."""
+    held = {state: [*counts, counts[-1] if counts else 0] for state, counts in live.items()}
+    areas = stacked(span, times, held) if held else Chart([], time_ticks(span), _counts(1)[0])
+    ordered = sorted(ended, key=lambda state: (FIRST.get(state, len(FIRST)), state))
+    totals = [sum(counts) for counts in zip(*ended.values(), strict=True)] or [0]
+    ticks, top = _counts(max(totals))
+    least = LEAST_BAR * top
+    below, shapes = [0] * len(totals), list[Shape]()
+    for state in ordered:
+        above = [under + count for under, count in zip(below, ended[state], strict=True)]
+        shapes.append(Shape(state, _bars_path(span, times, below, above, top, least)))
+        below = above
+    return ActivityChart(areas, Chart(shapes, [], ticks[1:]))
+
+
+FIRST: Final = {"FAILED": 0, "EXPIRED": 1, "CANCELLED": 2}
+"""Which bars of ended jobs are the lowest."""
+
+
+def _bars_path(
+    span: Span,
+    times: Sequence[datetime],
+    below: Sequence[int],
+    above: Sequence[int],
+    top: float,
+    least: float,
+) -> str:
+    drawn = []
+    for n, (low, high) in enumerate(zip(below, above, strict=True)):
+        left, right = span.place(times[n]), span.place(times[n + 1])
+        if high == low or right < 0 or left > 1:
+            continue
+        left, right = (
+            _inside(left),
+            _inside(max(right - (right - left) * GAP, left + NARROWEST_BAR)),
+        )
+        top_of = max(high, least)
+        corners = [(left, low), (left, top_of), (right, top_of), (right, low)]
+        drawn.append(f"M{' '.join(_point(at, count / top) for at, count in corners)}Z")
+    return "".join(drawn)
+
+
+GAP: Final = 0.15
+"""The share of a bucket's width that is left free beside its bar."""
+NARROWEST_BAR: Final = 0.0015
+LEAST_BAR: Final = 0.06
+"""The share of the height that the lowest bar has, so that a single failure is seen beside hundreds."""
+
+
 def lines(
     span: Span, series: Mapping[str, Sequence[tuple[datetime, float]]], top: float | None = None
 ) -> Chart:
@@ -74,6 +137,23 @@ def lines(
     ticks, top = _counts(most) if top is None else _even(top)
     shapes = [
         Shape(name, _line([(_inside(span.place(time)), value / top) for time, value in line]))
+        for name, line in series.items()
+    ]
+    return Chart(shapes, time_ticks(span), ticks)
+
+
+def logarithmic(span: Span, series: Mapping[str, Sequence[tuple[datetime, float]]]) -> Chart:
+    """A line for each series, on a scale on which each tick is ten times the one below; 0 is at the bottom."""
+    values = [value for line in series.values() for _, value in line if value > 0]
+    low = floor(log10(min(values, default=1)))
+    high = max(ceil(log10(max(values, default=1))), low + 1)
+
+    def up(value: float) -> float:
+        return max(0.0, (log10(value) - low) / (high - low)) if value > 0 else 0.0
+
+    ticks = [Tick(100 - 100 * (n - low) / (high - low), f"{10.0**n:,g}") for n in range(low, high + 1)]  # fmt: skip
+    shapes = [
+        Shape(name, _line([(_inside(span.place(time)), up(value)) for time, value in line]))
         for name, line in series.items()
     ]
     return Chart(shapes, time_ticks(span), ticks)

@@ -8,7 +8,7 @@ from jobledger.domain.values.names import parse_name
 from jobledger.infra.evaluation.samples import reading
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.web.charts import Chart, Span, curves, lines
-from jobledger.infra.web.fleet import Scope
+from jobledger.infra.web.job_list import Scope
 from jobledger.infra.web.reports import ReportLink, read_moment
 
 MOST_JOBS: Final = 100

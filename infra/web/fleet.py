@@ -1,156 +1,198 @@
-"""What the fleet page shows: the states of all jobs over time, and the jobs as of a moment."""
+"""What the fleet page shows: a sentence, live and ended jobs over time, and the jobs as of a moment."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.job import Job
-from jobledger.domain.values.filters import Filter
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.domain.values.names import EARLIEST
-from jobledger.infra.eventstore.json_view import job_json, time_text
-from jobledger.infra.history.state_counts import Extent, Series, extent, series
+from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.history.activity import Activity, Chosen, activity, jobs_of_project
+from jobledger.infra.history.explain import elapsed
+from jobledger.infra.history.state_counts import Extent
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.reader import Reader
-from jobledger.infra.web.charts import Chart, Span, stacked
-from jobledger.infra.web.links import STATES, FleetLink
+from jobledger.infra.web.charts import ActivityChart, Span, over_time
+from jobledger.infra.web.failures import Failures, read_failures
+from jobledger.infra.web.job_list import Jobs, Scope, read_jobs, read_moment
+from jobledger.infra.web.lanes import Lanes, read_lanes
+from jobledger.infra.web.links import FleetLink
+from jobledger.infra.web.search import filter_of
+from jobledger.infra.web.sentence import Fact, facts
+from jobledger.infra.web.windows import read_extent, window_of
 
-MICROSECOND: Final = timedelta(microseconds=1)
-NARROWEST: Final = timedelta(seconds=1)
-Scope = Callable[[str], Filter]
-"""Limits a filter to what the caller may see."""
+READ_PROJECTS: Final = sql.load(__package__, "read_projects")
+ROWS: Final = 60
+"""Of the chart's table, at most."""
 
 
-class Jobs(NamedTuple):
-    """The list: one page of jobs as JSON, how many there are in each state, and what is wrong with the filter."""
+class Drawn(NamedTuple):
+    """The chart with its numbers; `chart` is None where nothing has happened yet."""
 
-    link: FleetLink
-    """Pinned to the moment shown."""
-    moment: Moment
-    jobs: list[dict[str, Any]]
-    next_page: str
-    counts: dict[str, int]
-    total: int
-    problem: str
+    chart: ActivityChart | None
+    span: Span
+    cursor: float
+    """Where the moment is, in percent; below 0 or above 100 it is outside."""
+    after: float
+    """From where on the time has not come yet, in percent."""
+    table: list[tuple[datetime, list[int]]]
+    columns: list[str]
+    data: dict[str, Any]
+    """The numbers as a script takes them: seconds since 1970, and counts by state."""
+    selected: str
+    """What the chart counts, in words."""
+    bucket: str
+    """How wide a bucket is, in words."""
 
 
 class Fleet(NamedTuple):
-    """The whole page; `chart` is None where nothing happened yet."""
+    """The whole page."""
 
     jobs: Jobs
-    chart: Chart | None
-    span: Span
-    cursor: float
-    """Where the moment is in the chart, in percent."""
-    table: list[tuple[datetime, dict[str, int]]]
-    """The chart's numbers: at most so many rows, evenly chosen."""
-    whole: Extent
-
-
-ROWS: Final = 60
-
-
-def read_jobs(reader: Reader, link: FleetLink, scope: Scope) -> Jobs:
-    """The list as of the link's moment; a filter that cannot be read is said, and shows no jobs.
-
-    Raises InvalidFieldError for a moment, page or order that is not.
-    """
-    moment = read_moment(reader, link)
-    pinned = link.pinned(reader.name, moment)
-    try:
-        counts = reader.count("state", scope(link.filter), as_of=moment)
-        page = reader.page(
-            scope(link.filter),
-            page_size=link.size,
-            page_token=link.page,
-            order_by=link.order,
-            as_of=moment,
-        )
-    except InvalidFieldError as error:
-        if error.field != "filter":
-            raise
-        return Jobs(pinned, moment, [], "", {}, 0, f"The filter {error.why}.")
-    known = {state: counts.counts.get(state, 0) for state in STATES}
-    total = sum(counts.counts.values())
-    jobs = [_row(job) for job in page.jobs]
-    return Jobs(pinned, moment, jobs, page.next_page_token, known, total, "")
+    drawn: Drawn
+    facts: list[Fact]
+    projects: list[str]
+    lanes: Lanes | None
+    failures: Failures | None
+    problem: str
+    """What is wrong with the moment; the page is of now then."""
 
 
 def read_fleet(reader: Reader, link: FleetLink, scope: Scope, project: str | None) -> Fleet:
-    """The page; the chart counts all jobs there are, or a project's, whatever the filter."""
-    moment = read_moment(reader, link)
-    whole = _whole(reader, moment, project)
-    span = _span(link, whole)
+    """The page of the jobs of one project (None: of all). Raises InvalidFieldError."""
+    problem = ""
+    try:
+        moment = read_moment(reader, link)
+    except InvalidFieldError as error:
+        if error.field not in ("as_of", "clock") or "@" in link.at:
+            raise
+        link, problem = link._replace(at=""), f"The moment {error.why}."
+        moment = read_moment(reader, link)
+    drawn, link = read_chart(reader, link, scope, project, moment)
+    jobs = read_jobs(reader, link, scope, moment)
+    told = read_facts(reader, moment, scope, project)
+    lanes, failures = read_tab(reader, jobs, scope, drawn.span)
+    return Fleet(jobs, drawn, told, _projects(reader, moment), lanes, failures, problem)
+
+
+def read_facts(reader: Reader, moment: Moment, scope: Scope, project: str | None) -> list[Fact]:
+    """The sentence: of all jobs that may be seen, whatever the filter."""
+    counted = reader.count("state", scope(""), as_of=moment).counts
+    counts = {state: count for state, count in counted.items() if state is not None}
+    return facts(reader, moment, scope, counts, whole=project is None)
+
+
+def read_tab(
+    reader: Reader, jobs: Jobs, scope: Scope, span: Span
+) -> tuple[Lanes | None, Failures | None]:
+    """What the link's tab shows beside the list; nothing where the filter cannot be read."""
+    if jobs.problem:
+        return None, None
+    selected, link = scope(filter_of(jobs.link.filter)), jobs.link
+    if link.tab == "timeline":
+        return read_lanes(reader, link, selected, jobs.moment, span), None
+    if link.tab == "failures":
+        return None, read_failures(reader, link, scope, jobs.moment, span)
+    return None, None
+
+
+def read_chart(
+    reader: Reader, link: FleetLink, scope: Scope, project: str | None, moment: Moment
+) -> tuple[Drawn, FleetLink]:
+    """The chart of what the link's filter selects, and the link with the time that it shows."""
+    whole = read_extent(reader, moment, project)
+    now = reader.moment(None).time
+    span = window_of(link, whole, moment, now)
     if moment.clock is Clock.RECORDED:
-        # What is not recorded yet is not there to be shown, now or when the link is opened again.
-        span = span._replace(end=min(span.end, reader.moment(None).time))
-    shown = link._replace(begin=str(time_text(span.begin)), end=str(time_text(span.end)))
-    jobs = read_jobs(reader, shown.pinned(reader.name, moment), scope)
-    cursor = 100 * min(1.0, max(0.0, span.place(moment.time)))
+        # Later events are left out: the link shows the same when it is opened again.
+        span = span._replace(end=min(span.end, now))
+    cursor = 100 * span.place(moment.time)
+    # A link that names its moment shows the same for ever: what came later is not of it.
+    last = max(moment.time, whole.end) if moment.clock is Clock.OCCURRED else span.end
+    after = 100 * span.place(last if link.at else now)
+    begin, end = (str(time_text(time)) for time in span)
+    shown = link._replace(begin=begin, end=end, window="")
     if whole.begin == EARLIEST:
-        return Fleet(jobs, None, span, cursor, [], whole)
-    counted = _counted(reader, moment, span, project)
-    layers = {state: counted.counts[state] for state in link.states if state in counted.counts}
-    chart = stacked(span, counted.times, layers)
-    return Fleet(jobs, chart, span, cursor, _table(counted, link.states), whole)
+        return Drawn(None, span, cursor, after, [], [], {}, "", ""), shown
+    counted = _counted(reader, shown, scope, project, moment, span)
+    return _drawn(counted, shown, span, cursor, after), shown
+
+
+def _drawn(counted: Activity, link: FleetLink, span: Span, cursor: float, after: float) -> Drawn:
+    live = {state: counts for state, counts in counted.peaks.items() if state in link.states}
+    chart = over_time(span, counted.times, live, counted.ended)
+    columns = [*(f"{state}, at most" for state in live), *(f"{state}, ended" for state in counted.ended)]  # fmt: skip
+    data = {
+        "times": [time.timestamp() for time in counted.times],
+        "live": live,
+        "ended": counted.ended,
+        "begin": span.begin.timestamp(),
+        "end": span.end.timestamp(),
+    }
+    which = "all jobs" if not link.filter else "the jobs that the search selects"
+    recorded = link.clock is Clock.RECORDED
+    bucket = f"{counted.width:,} events" if recorded else elapsed(timedelta(seconds=counted.width))
+    return Drawn(chart, span, cursor, after, _table(counted, live), columns, data, which, bucket)
 
 
 def read_series(
-    reader: Reader, link: FleetLink, project: str | None
+    reader: Reader, link: FleetLink, scope: Scope, project: str | None
 ) -> tuple[Iterator[tuple[datetime | int, ...]], list[str]]:
-    """The chart's numbers, a row a time, and the states they are of."""
+    """The chart's numbers, a row a bucket, and their columns."""
     moment = read_moment(reader, link)
-    counted = _counted(reader, moment, _span(link, _whole(reader, moment, project)), project)
-    states = [state for state in link.states if state in counted.counts]
-    numbers = [counted.counts[state] for state in states]
-    return ((time, *row) for time, *row in zip(counted.times, *numbers, strict=True)), states
+    span = window_of(link, read_extent(reader, moment, project), moment, reader.moment(None).time)
+    counted = _counted(reader, link, scope, project, moment, span)
+    live = {state: counts for state, counts in counted.peaks.items() if state in link.states}
+    numbers = [*live.values(), *counted.ended.values()]
+    rows = ((time, *row) for time, *row in zip(counted.times[:-1], *numbers, strict=True))
+    return rows, [*live, *(f"{state} ended" for state in counted.ended)]
 
 
-def _counted(reader: Reader, moment: Moment, span: Span, project: str | None) -> Series:
-    if moment.clock is Clock.OCCURRED:
-        return series(reader, moment, Extent(*span), project)
-    # As we knew it, the moments after this one are shown, too: they can be gone to.
-    known = reader.moment(None)
-    return series(reader, known, Extent(span.begin, min(span.end, known.time)), project)
+def _counted(
+    reader: Reader,
+    link: FleetLink,
+    scope: Scope,
+    project: str | None,
+    moment: Moment,
+    span: Span,
+) -> Activity:
+    # On the recorded clock later moments are shown, too: the cursor can go there.
+    known, window = moment, Extent(*span)
+    if moment.clock is Clock.RECORDED:
+        known = reader.moment(None)
+        window = Extent(span.begin, max(span.begin, min(span.end, known.time)))
+    return activity(reader, known, window, _chosen(reader, link, scope, project, moment))
 
 
-def read_moment(reader: Reader, link: FleetLink) -> Moment:
-    """The moment meant; where nobody says one, all that happened by now."""
-    if link.at:
-        of_itself = "@" in link.at or link.at.startswith("v")
-        return reader.moment(link.at, None if of_itself else link.clock)
-    return reader.moment("now", link.clock)
+def _chosen(
+    reader: Reader, link: FleetLink, scope: Scope, project: str | None, moment: Moment
+) -> Chosen | None:
+    if link.filter.strip():
+        try:
+            return reader.names_statement(scope(filter_of(link.filter)), moment)
+        except InvalidFieldError:
+            pass  # The list says what is wrong with it.
+    return None if project is None else jobs_of_project(project)
 
 
-def _whole(reader: Reader, moment: Moment, project: str | None) -> Extent:
-    """All that is known of at the moment, whenever it happened."""
-    last = moment if moment.clock is Clock.OCCURRED else reader.moment(None)
-    return extent(reader, last, project) or Extent(EARLIEST, EARLIEST)
+def _projects(reader: Reader, moment: Moment) -> list[str]:
+    with translated(), reader.connection() as connection:
+        rows = connection.execute(READ_PROJECTS, {"position": moment.position}).fetchall()
+    return [str(project) for (project,) in rows]
 
 
-def _span(link: FleetLink, whole: Extent) -> Span:
-    """The time asked for; else all of it. Raises InvalidFieldError for one that ends before it begins."""
-    begin = datetime.fromisoformat(link.begin) if link.begin else whole.begin
-    end = datetime.fromisoformat(link.end) if link.end else whole.end + MICROSECOND
-    if end < begin and link.begin and link.end:
-        raise InvalidFieldError("from", f"{link.begin} is after {link.end}")
-    return Span(min(begin, end - NARROWEST), end)
-
-
-def _table(counted: Series, states: tuple[str, ...]) -> list[tuple[datetime, dict[str, int]]]:
-    step = -(-len(counted.times) // ROWS) or 1
-    shown = [state for state in states if state in counted.counts]
+def _table(counted: Activity, live: dict[str, list[int]]) -> list[tuple[datetime, list[int]]]:
+    """So many rows at most: of several buckets the largest counts, and what ended in them together."""
+    step = -(-(len(counted.times) - 1) // ROWS) or 1
     return [
-        (counted.times[n], {state: counted.counts[state][n] for state in shown})
-        for n in range(0, len(counted.times), step)
+        (
+            counted.times[n],
+            [
+                *(max(counts[n : n + step]) for counts in live.values()),
+                *(sum(counts[n : n + step]) for counts in counted.ended.values()),
+            ],
+        )
+        for n in range(0, len(counted.times) - 1, step)
     ]
-
-
-def _row(job: Job) -> dict[str, Any]:
-    return job_json(job) | {
-        "createTime": job.create_time,
-        "startTime": job.start_time,
-        "endTime": job.end_time,
-        "updateTime": job.update_time,
-        "displayName": job.spec.get("displayName") if isinstance(job.spec, dict) else None,
-    }

@@ -20,6 +20,7 @@ from jobledger.infra.read.reader import Reader
 from jobledger.infra.web import history
 from jobledger.infra.web.bands import Bands, attempt_ends, bands
 from jobledger.infra.web.links import JobLink
+from jobledger.infra.web.log_links import LogLink, log_links
 
 
 class JobPage(NamedTuple):
@@ -31,6 +32,7 @@ class JobPage(NamedTuple):
     deleted: bool
     clocks: list[str]
     """What to know of the clocks of the job's actors that differ from the server's by a second or more."""
+    links: list[LogLink]
 
 
 def read_page(reader: Reader, name: str, link: JobLink) -> JobPage:
@@ -40,7 +42,9 @@ def read_page(reader: Reader, name: str, link: JobLink) -> JobPage:
     number = max(0, cursor - 1) // history.WINDOW
     window = history.read_window(reader, outline, number)
     page = _page(reader.name, outline, cursor, {str(number): window})
-    return page._replace(data=reader.decrypt(page.data))
+    times = [outline.effective[row.version] for row in outline.rows]
+    links = log_links(name, times[0], times[-1])
+    return page._replace(data=reader.decrypt(page.data), links=links)
 
 
 def page_of(ledger: str, outline: history.Outline, events: Iterable[RecordedEvent]) -> JobPage:
@@ -72,13 +76,14 @@ def _page(
         "windows": windows,
         "scale": drawn.scale,
         "attempts": attempt_ends(outline),
+        "offline": False,
         "types": sorted({row.type for row in outline.rows}),
         "actors": sorted({row.actor or "" for row in outline.rows}),
         "eventTypes": sorted(EVENT_TYPES),
         "contradicted": sum(row.type == "Contradicted" for row in outline.rows),
     }
     deleted = any(row.type == "Deleted" for row in outline.rows)
-    return JobPage(outline.name, drawn, data, deleted, _clocks(outline))
+    return JobPage(outline.name, drawn, data, deleted, _clocks(outline), [])
 
 
 def _clocks(outline: history.Outline) -> list[str]:

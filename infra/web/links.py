@@ -3,8 +3,9 @@
 An address with its `at` pinned shows the same for ever; `pinned` makes one of it.
 """
 
+import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import quote, urlencode
 
@@ -12,9 +13,12 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import LIVE, JobState
 from jobledger.domain.values.moments import Clock, Moment, parse_clock
 from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.web.charts import Span
 
 COLUMNS: Final = {
     "state": "State",
+    "when": "When",
+    "duration": "Duration",
     "createTime": "Created",
     "startTime": "Started",
     "endTime": "Ended",
@@ -27,8 +31,34 @@ COLUMNS: Final = {
     "displayName": "Display name",
 }
 """What a list of jobs may show beside their names."""
-USUAL: Final = ("state", "createTime", "startTime", "endTime", "errorMessage")
+LABEL: Final = "labels."
+"""What the name of a column of one label begins with."""
+USUAL: Final = ("state", "when", "duration", "attempt", "errorMessage")
 SIZES: Final = (25, 50, 100, 200)
+WINDOWS: Final = {
+    "1h": timedelta(hours=1),
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+    "all": None,
+}
+"""Lengths of time that a chart may show; None is all of it."""
+TABS: Final = {"jobs": "Jobs", "timeline": "Timeline", "failures": "Failures"}
+ORDERS: Final = {
+    "name": "name",
+    "state": "state",
+    "when": "update_time desc",
+    "createTime": "create_time desc",
+    "startTime": "start_time desc",
+    "endTime": "end_time desc",
+    "updateTime": "update_time desc",
+    "kind": "kind",
+    "attempt": "attempt desc",
+    "version": "version desc",
+    "errorMessage": "error_message",
+}
+"""What a click on a column's heading orders the list by."""
+MAX_SKIP: Final = 10_000_000
+_CLOCK_TIME: Final = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")
 STATES: Final = tuple(state.name for state in sorted(JobState))
 SHOWN: Final = tuple(state.name for state in sorted(LIVE))
 """States of the chart, if nobody says which: jobs that ended only ever grow more."""
@@ -50,6 +80,15 @@ class FleetLink(NamedTuple):
     size: int = 25
     page: str = ""
     states: tuple[str, ...] = SHOWN
+    project: str = ""
+    """Whose jobs; "" are those of all projects."""
+    window: str = ""
+    """A key of WINDOWS: how long a time the chart shows, unless it is said from when to when."""
+    tab: str = "jobs"
+    skip: int = 0
+    """How many jobs of the list come before its first one."""
+    by: str = ""
+    """The label whose values are the groups of the timeline."""
 
     @classmethod
     def parse(cls, said: Mapping[str, str]) -> Self:
@@ -61,11 +100,16 @@ class FleetLink(NamedTuple):
             begin=_time("from", said.get("from", "")),
             end=_time("to", said.get("to", "")),
             filter=said.get("filter", ""),
-            columns=_some("columns", said.get("columns"), tuple(COLUMNS), USUAL),
+            columns=_columns(said.get("columns")),
             order=said.get("order", ""),
             size=_size(said.get("size", "")),
             page=said.get("page", ""),
             states=_some("states", said.get("states"), STATES, SHOWN),
+            project=said.get("project", ""),
+            window=_one("window", said.get("window", ""), ("", *WINDOWS)),
+            tab=_one("tab", said.get("tab") or "jobs", tuple(TABS)),
+            skip=_number("skip", said.get("skip", "")),
+            by=said.get("by", "").strip(),
         )
 
     def pinned(self, ledger: str, moment: Moment) -> Self:
@@ -77,7 +121,8 @@ class FleetLink(NamedTuple):
 
     def query(self, **changed: Any) -> str:
         """The address's query, with some of it changed; a change but of the page begins at the first one."""
-        link = self._replace(page="") if changed and "page" not in changed else self
+        paged = changed.keys() & {"page", "skip"}
+        link = self._replace(page="", skip=0) if changed and not paged else self
         link = link._replace(**changed)
         said = {
             "ledger": link.ledger,
@@ -91,6 +136,11 @@ class FleetLink(NamedTuple):
             "size": "" if link.size == SIZES[0] else str(link.size),
             "states": "" if link.states == SHOWN else ",".join(link.states) or "none",
             "page": link.page,
+            "project": link.project,
+            "window": link.window,
+            "tab": "" if link.tab == "jobs" else link.tab,
+            "skip": str(link.skip or ""),
+            "by": link.by,
         }
         return query_of(said)
 
@@ -117,6 +167,24 @@ class JobLink(NamedTuple):
         if not until and clock is Clock.OCCURRED and known.isdigit():
             until = known  # As the fleet's links say it: as far as was known there.
         return cls(said.get("ledger", ""), at, clock, int(until) if until else None)
+
+
+def most_recent(text: str, now: datetime) -> str:
+    """`03:12` as the last moment by now at which it was that time (UTC); any other text as it is."""
+    if not _CLOCK_TIME.fullmatch(text):
+        return text
+    try:
+        said = time.fromisoformat(text.zfill(len(text) + (text.index(":") == 1)))
+    except ValueError:
+        return text
+    at = datetime.combine(now.date(), said, UTC)
+    return str(time_text(at if at <= now else at - timedelta(days=1)))
+
+
+def span_of(link: FleetLink, at: datetime) -> Span:
+    """The time that a link names; the 24 h before a moment where it names none."""
+    begin = parse_instant("from", link.begin) if link.begin else at - timedelta(hours=24)
+    return Span(begin, parse_instant("to", link.end) if link.end else at)
 
 
 def job_address(name: str, **said: str) -> str:
@@ -163,6 +231,27 @@ def _some(
         if name not in known:
             raise InvalidFieldError(field, f"{name[:60]!r} is none of {', '.join(known)}")
     return tuple(name for name in known if name in named)
+
+
+def _columns(said: str | None) -> tuple[str, ...]:
+    """Those that are named; after them those of labels, in the order in which they are named."""
+    named = (said or "").split(",")
+    labels = [name for name in named if name.startswith(LABEL) and len(name) > len(LABEL)]
+    others = ",".join(name for name in named if name not in labels)
+    known = _some("columns", others or ("none" if labels else None), tuple(COLUMNS), USUAL)
+    return (*known, *dict.fromkeys(labels))
+
+
+def _one(field: str, said: str, known: tuple[str, ...]) -> str:
+    if said not in known:
+        raise InvalidFieldError(field, f"{said[:60]!r} is none of {', '.join(filter(None, known))}")
+    return said
+
+
+def _number(field: str, said: str) -> int:
+    if said and not (said.isascii() and said.isdigit() and int(said[:9]) <= MAX_SKIP):
+        raise InvalidFieldError(field, f"{said[:20]!r} is no number up to {MAX_SKIP:,}")
+    return int(said[:9] or 0)
 
 
 def _size(said: str) -> int:

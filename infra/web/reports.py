@@ -16,7 +16,7 @@ from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.upkeep.rehearse import folded
-from jobledger.infra.web.charts import Chart, Span, lines
+from jobledger.infra.web.charts import Chart, Span, lines, logarithmic
 from jobledger.infra.web.links import FleetLink, query_of
 from jobledger.projections.catalogue import PROJECTIONS
 
@@ -51,6 +51,8 @@ class ReportLink(NamedTuple):
     job: str = ""
     """Of evaluations: whose."""
     run: str = ""
+    scale: str = ""
+    """`log`: each step up the chart is ten times as much."""
 
     @classmethod
     def parse(cls, said: Mapping[str, str]) -> Self:
@@ -58,11 +60,13 @@ class ReportLink(NamedTuple):
         link = cls(
             begin=said.get("from", "").strip(),
             end=said.get("to", "").strip(),
-            **{key: said.get(key, "").strip() for key in ("ledger", "at", "bucket", "by", "filter", "job", "run")},
+            **{key: said.get(key, "").strip() for key in ("ledger", "at", "bucket", "by", "filter", "job", "run", "scale")},
         )  # fmt: skip
         wanted = said.get("report") or link.report
         if wanted not in TITLES:
             raise InvalidFieldError("report", f"{wanted[:60]!r} is none of {', '.join(TITLES)}")
+        if link.scale not in ("", "log"):
+            raise InvalidFieldError("scale", f"{link.scale[:20]!r} is not log")
         return link._replace(report=wanted)
 
     def query(self, **changed: str) -> str:
@@ -110,6 +114,8 @@ class ReportPage(NamedTuple):
     unit: str
     rows: list[tuple[str, list[Any]]]
     """Each row with the address of its jobs."""
+    summary: str = ""
+    """The report in a sentence, where it counts jobs that ended."""
 
 
 def read_report(reader: Reader, link: ReportLink, project: str | None) -> ReportPage:
@@ -124,7 +130,25 @@ def read_report(reader: Reader, link: ReportLink, project: str | None) -> Report
     hits = list(_hits(found, span, rows))
     size, unit = _unit(found, shown)
     scaled = {name: [(at, value / size) for at, value in line] for name, line in shown.items()}
-    return ReportPage(pinned, found, lines(span, scaled), hits, [], unit, rows)
+    drawn = logarithmic(span, scaled) if link.scale else lines(span, scaled)
+    return ReportPage(pinned, found, drawn, hits, [], unit, rows, _summary(found))
+
+
+def _summary(found: Analysis) -> str:
+    if found.name != "throughput":
+        return ""
+    sums = {
+        column: sum(row[n] for row in found.rows)
+        for n, column in enumerate(found.columns)
+        if column not in ("time", "group")
+    }
+    ended = sums.pop("ended", 0)
+    parts = ", ".join(f"{count:,} {_worded(name)}" for name, count in sums.items() if count)
+    return f"{ended:,} {'job' if ended == 1 else 'jobs'} ended: {parts}." if parts else ""
+
+
+def _worded(name: str) -> str:
+    return {"partiallySucceeded": "partly succeeded"}.get(name, name)
 
 
 def _report(reader: Reader, link: ReportLink, asked: Question) -> Analysis:

@@ -14,11 +14,13 @@ import pytest
 from jobledger.domain import events as e
 from jobledger.domain.data import Status
 from jobledger.domain.events import Event
+from jobledger.domain.values.moments import Clock
 from jobledger.infra import Ledger
 from jobledger.infra.eventstore.json_view import job_json
 from jobledger.infra.history.blame import blame
 from jobledger.infra.history.timeline import steps_as_of
-from jobledger.infra.web.history import WINDOW
+from jobledger.infra.web.bands import bands
+from jobledger.infra.web.history import WINDOW, read_outline
 from playwright.sync_api import Browser, expect
 
 from tests.browsing import Visitor, visiting
@@ -69,6 +71,11 @@ def site(dsn: str) -> Iterator[Server]:
         yield server
 
 
+def tab(visitor: Visitor, name: str) -> None:
+    """Goes to one of the tabs beside the events."""
+    visitor.page.get_by_role("tab", name=name).click()
+
+
 def field(visitor: Visitor, name: str) -> Any:
     rows = visitor.page.locator("#job .fields > div")
     return rows.filter(has=visitor.page.locator("dt", has_text=re.compile(rf"^{re.escape(name)}$")))
@@ -79,6 +86,7 @@ def test_each_step_shows_the_job_as_the_ledger_has_it(site: Server, visitor: Vis
     for clock in ("occurred", "recorded"):
         page.goto(f"{site.url}/jobs/{TOLD}?at=v0&clock={clock}")
         visitor.sees("Before its first event")
+        tab(visitor, "State")
         page.get_by_text("As the API returns it").click()
         steps = steps_as_of(ledger.reader, TOLD, ledger.moment("now", clock))
         for number, step in enumerate(steps, 1):
@@ -115,6 +123,7 @@ def test_what_changed_and_who_is_to_blame(site: Server, visitor: Visitor) -> Non
         expect(field(visitor, each.field).locator("button")).to_contain_text(
             f"event {each.event.version}"
         )
+    tab(visitor, "State")
     page.get_by_role("button", name="state was set by event 8").click()
     changes = page.locator("#changes tbody tr")
     expect(changes.filter(has_text="state")).to_contain_text("RUNNING")
@@ -130,9 +139,111 @@ def test_a_contradicted_report_is_visible_and_explained(site: Server, visitor: V
     expect(page.locator("#changes")).to_contain_text(said)
     expect(page.locator("#events")).to_contain_text(said)
     visitor.sees("1 contradicted")
-    assert page.locator("#band .failure").count() == 1
-    page.get_by_text("Why it is so").click()
+    assert page.locator("#band .contradiction").count() == 1
+    assert page.locator("#band .failure").count() == 2
+    tab(visitor, "Why")
     expect(page.locator("#reasons")).to_contain_text("it is kept as a contradiction")
+
+
+def test_attempts_end_at_their_terminal_states(dsn: str) -> None:
+    """Each attempt's times are those of the events that began, ran and ended it, whatever came later."""
+    with new_server(dsn) as server, Ledger.open(dsn, server.ledger.name) as ledger:
+        name = "projects/p/jobs/thrice"
+
+        def at(minutes: int) -> datetime:
+            return BEGIN + timedelta(minutes=minutes)
+
+        ledger.create(name, occurred_time=at(0))
+        for attempt in range(3):
+            begin = 100 * attempt
+            if attempt:
+                ledger.retried(name, "again", occurred_time=at(begin))
+            ledger.started(name, {"worker": "w"}, occurred_time=at(begin + 10))
+            ledger.failed(name, "out of memory", occurred_time=at(begin + 40 + attempt))
+            ledger.succeeded(name, occurred_time=at(begin + 90))
+        outline = read_outline(ledger.reader, name, Clock.OCCURRED, None)
+        drawn = bands(outline)
+        assert [(each.waited, each.lasted, each.state) for each in drawn.attempts] == [
+            ("10 min", "30 min", "FAILED"),
+            ("10 min", "31 min", "FAILED"),
+            ("10 min", "32 min", "FAILED"),
+        ]
+        assert [lane.label for lane in drawn.lanes] == ["attempt 1", "attempt 2", "attempt 3"]
+        faults = [[fault.type for fault in lane.faults] for lane in drawn.lanes]
+        assert faults == [["Failed", "Contradicted"]] * 3
+
+
+def test_two_short_failures_are_marked_among_five_thousand_events(
+    dsn: str, visitor: Visitor
+) -> None:
+    page = visitor.page
+    with new_server(dsn) as server:
+        name = "projects/p/jobs/busy"
+
+        def told_of() -> Iterator[Event]:
+            yield Event(name, 1, e.Created(), BEGIN)
+            yield Event(name, 2, e.Started.model_validate({"worker": "w"}), BEGIN)
+            version, time = 2, BEGIN
+            for n in range(4_993):
+                version, time = version + 1, BEGIN + timedelta(minutes=n)
+                yield Event(name, version, e.ProgressReported(output={"step": n}), time)
+                if n in (1_500, 3_500):
+                    failed = e.Failed(error=Status(code=14, message="lease lost"))
+                    again = e.Retried(reason="again")
+                    running = e.Started.model_validate({"worker": "w"})
+                    for after, fact in ((2, failed), (4, again), (6, running)):
+                        version += 1
+                        yield Event(name, version, fact, time + timedelta(seconds=after))
+
+        server.ledger.append_many(told_of())
+        page.goto(f"{server.url}/jobs/{name}")
+        expect(page.locator("#now")).to_contain_text("event 5001 of 5001")
+        assert page.locator("#band .fault").count() == 2
+        expect(page.locator(".run summary").first).to_contain_text("ProgressReported")
+        page.get_by_label("failed only").check()
+        visitor.sees("2 of 5,001 events")
+        page.get_by_role("button", name="Show all").click()
+        page.keyboard.press("Home")
+        page.locator("#scrubber").press("]")
+        expect(page.locator("#error")).to_have_text("lease lost")
+        visitor.is_content()
+
+
+def test_a_report_that_is_late_by_seconds_makes_the_clocks_differ(
+    dsn: str, visitor: Visitor
+) -> None:
+    with new_server(dsn) as server:
+        name = "projects/p/jobs/late"
+        server.ledger.create(name)
+        late = datetime.now(UTC) + timedelta(seconds=-20)
+        server.ledger.create("projects/p/jobs/later", occurred_time=late)
+        visitor.page.goto(f"{server.url}/jobs/projects/p/jobs/later")
+        expect(visitor.page.locator("#band .late")).to_have_count(1)
+        visitor.sees("as we knew it")
+        expect(visitor.page.locator("#events")).to_contain_text("recorded 20 s later")
+        visitor.page.goto(f"{server.url}/jobs/{name}")
+        expect(visitor.page.locator("#now")).to_contain_text("event 1 of 1")
+        assert visitor.page.locator("#band .late").count() == 0
+
+
+def test_hidden_characters_are_named(site: Server, visitor: Visitor) -> None:
+    visitor.page.goto(f"{site.url}/jobs/{TOLD}?at=v1&clock=recorded")
+    tab(visitor, "State")
+    expect(field(visitor, "spec.displayName")).to_contain_text("⟨U+202E⟩")
+    expect(visitor.page.locator("#events")).to_contain_text("⟨U+202E⟩")
+
+
+def test_links_of_the_operator(dsn: str, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "JOBLEDGER_LINK_TEMPLATES",
+        "Logs=https://logs.example/q?job={id}&project={project} Bad=javascript:alert(1)",
+    )
+    with new_server(dsn) as server:
+        server.ledger.create("projects/p/jobs/a.b")
+        visitor.page.goto(f"{server.url}/jobs/projects/p/jobs/a.b")
+        link = visitor.page.get_by_role("link", name="Logs")
+        expect(link).to_have_attribute("href", "https://logs.example/q?job=a.b&project=p")
+        assert visitor.page.get_by_role("link", name="Bad").count() == 0
 
 
 def test_late_events_join_the_two_clocks(site: Server, visitor: Visitor) -> None:
@@ -186,7 +297,7 @@ def test_the_band_is_pointed_at(site: Server, visitor: Visitor) -> None:
     page = visitor.page
     for clock in ("occurred", "recorded"):
         page.goto(f"{site.url}/jobs/{TOLD}?clock={clock}")
-        expect(page.locator("#now b")).to_be_visible()
+        expect(page.locator("#now b").first).to_be_visible()
         points_at(visitor, site.ledger, 30)
     page.goto(f"{site.url}/jobs/{LONG}")
     expect(page.locator("#now")).to_contain_text("event 1000")
@@ -228,7 +339,7 @@ def test_events_as_feed_table_or_json_filtered(site: Server, visitor: Visitor) -
 def test_compared_with_a_moment_an_attempt_and_another_job(site: Server, visitor: Visitor) -> None:
     page = visitor.page
     page.goto(f"{site.url}/jobs/{TOLD}?clock=recorded")
-    page.get_by_text("Compare", exact=True).first.click()
+    tab(visitor, "Compare")
     other = page.get_by_label("With a moment")
     for said, sees in {
         "v3": "out of memory",
@@ -287,7 +398,7 @@ def test_a_long_history_is_read_in_windows(site: Server, visitor: Visitor) -> No
     page.get_by_label("Type").select_option("Retried")
     page.get_by_role("button", name="More").click()
     expect(page.locator(".feed li").last).to_contain_text("Retried")
-    page.get_by_text("attempts", exact=False).first.click()
+    page.locator("#attempts summary").click()
     page.get_by_role("region", name="Attempts").get_by_role("button", name="7", exact=True).click()
     expect(field(visitor, "attempt").locator("dd").first).to_have_text("7")
     visitor.is_content()
@@ -341,7 +452,7 @@ def test_nothing_is_ever_read_as_html(site: Server, visitor: Visitor) -> None:
         page.goto(f"{site.url}/jobs/{name}?view={view}&with=v1")
         visitor.sees("event 2 of 2")
         expect(page.locator("#differences")).to_contain_text("<img src=x")
-        assert page.locator("img").count() == 0
+        assert page.locator("main img").count() == 0
         assert page.locator("main b", has_text="yyy").count() == 0
         visitor.is_content()
 
@@ -389,7 +500,10 @@ def test_a_job_in_a_file_is_the_same_page(desk: Desk, visitor: Visitor, tmp_path
     points_at(visitor, ledger, 20)
     page.get_by_label("failed only").check()
     expect(page.locator(".feed li")).to_have_count(2)
-    page.get_by_label("failed only").uncheck()
+    visitor.sees("2 of 8 events")
+    page.get_by_role("button", name="Show all").click()
+    expect(page.locator(".feed li")).to_have_count(8)
+    tab(visitor, "Proof")
     page.get_by_role("button", name="Verify all events shown").click()
     expect(page.locator("#verdict")).to_contain_text("All 8 events shown are verified")
     visitor.is_content()
@@ -402,6 +516,7 @@ def test_a_file_that_was_changed_is_found_out(desk: Desk, visitor: Visitor, tmp_
     file.write_text(file.read_text().replace("out of memory", "out of luck !"))
     page = visitor.page
     page.goto(file.as_uri())
+    tab(visitor, "Proof")
     page.get_by_role("button", name="Verify all events shown").click()
     expect(page.locator("#verdict")).to_contain_text("v3 is not as recorded: its data")
     page.keyboard.press("End")
@@ -415,6 +530,7 @@ def test_receipts_are_verified_in_the_browser(desk: Desk, visitor: Visitor) -> N
     with serving(desk.ledger, desk.dsn) as server:
         page = visitor.page
         page.goto(f"{server.url}/jobs/{TOLD}")
+        tab(visitor, "Proof")
         page.get_by_role("button", name="Verify this event").click()
         expect(page.locator("#verdict")).to_contain_text("Verified in this browser")
         page.get_by_role("button", name="Verify all events shown").click()

@@ -66,15 +66,15 @@ def simulate(
     jobs: Annotated[int, typer.Option(min=1, help="How many jobs.")] = 1_000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same histories.")] = 1,
     end: Annotated[
-        str | None,
+        str,
         typer.Option(
-            metavar="TIME", help="The end of the week, such as 'today': all jobs ended by then."
+            metavar="TIME", help="The end of the week, such as 'now': all jobs ended by then."
         ),
-    ] = None,
+    ] = "today",
 ) -> None:
-    """Make up a small cluster's week: the first one of June 2026, unless you say its end."""
+    """Make up a small cluster's last week: the one that ended at midnight (UTC), unless you say its end."""
     aim = target(context)
-    until = None if end is None else past_time(end, "end")
+    until = past_time(end, "end")
     events = partial(simulated, jobs, seed, aim.project, until)
     with aim.open() as ledger, progress_bar(MofNCompleteColumn()) as progress:
         bar = progress.add_task("simulating", total=sum(1 for _ in events()))

@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from jobledger.domain.errors import LedgerError
+from jobledger.infra.errors import UnauthenticatedError
 from jobledger.infra.http.native.routes import COOKIE
 from jobledger.infra.http.pages.fleet import fleet_routes
 from jobledger.infra.http.pages.job import job_routes
@@ -22,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-PLACES: Final = ("/assets/", "/fleet", "/jobs/", "/parts/", "/reports")
+PLACES: Final = ("/assets/", "/favicon.ico", "/fleet", "/jobs/", "/parts/", "/reports")
 READING: Final = frozenset({"GET", "HEAD"})
 SESSION: Final = ("/session", "/session:end")
 FOREVER: Final = "public, max-age=31536000, immutable"
@@ -44,6 +45,7 @@ def pages(server: ServerContext) -> Starlette:
         *report_routes(pages),
         *_session_routes(pages),
         Route("/assets/{version}/{name}", asset),
+        Route("/favicon.ico", icon),
     ]
     handlers: Any = dict.fromkeys((LedgerError, HTTPException, Exception), pages.refuse)
     compressing = Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
@@ -55,8 +57,12 @@ def _session_routes(pages: PageRoutes) -> list[Route]:
         """Keeps a token in a cookie that no script reads and no other site sends."""
         form = parse_qs((await request.body()).decode(errors="replace"))
         token, back = (form.get(key, [""])[0].strip() for key in ("token", "back"))
-        await pages.server.admit(f"Bearer {token}")
         local = back.startswith("/") and not back.startswith(("//", "/\\"))
+        try:
+            await pages.server.admit(f"Bearer {token}")
+        except UnauthenticatedError as error:
+            # The next try leads to where the first one would have.
+            return await pages.refuse(request, error, back if local else "/")
         answer = RedirectResponse(back if local else "/", 303, pages.headers)
         secure = request.url.scheme == "https"
         answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure)
@@ -72,6 +78,13 @@ def _session_routes(pages: PageRoutes) -> list[Route]:
         Route(path, endpoint, methods=["POST"])
         for path, endpoint in zip(SESSION, (begin, end), strict=True)
     ]
+
+
+async def icon(_: Request) -> Response:
+    """The icon, for pages that name none and browsers that ask for it all the same."""
+    found = assets.find("icon.svg")
+    assert found is not None
+    return Response(found.content, 200, {"cache-control": "max-age=86400"}, found.media_type)
 
 
 async def asset(request: Request) -> Response:

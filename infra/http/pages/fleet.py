@@ -1,13 +1,24 @@
-"""The fleet page's routes: the page, its list as of another moment, and what its controls ask for."""
+"""The fleet page's routes: the page, its parts as of another moment, and what its controls ask for."""
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
+from jobledger.domain.values.filters import All, Filter, Restriction
 from jobledger.infra.access.tokens import Caller
 from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.history.activity import jobs_of_project
+from jobledger.infra.history.next_failure import next_failure
 from jobledger.infra.history.state_counts import steps
 from jobledger.infra.http.pages.routes import PageRoutes, scope_of
 from jobledger.infra.web import links
-from jobledger.infra.web.fleet import read_fleet, read_jobs, read_moment, read_series
+from jobledger.infra.web.fleet import (
+    read_chart,
+    read_facts,
+    read_fleet,
+    read_series,
+    read_tab,
+)
+from jobledger.infra.web.job_list import Scope, read_jobs, read_moment
 from jobledger.infra.web.offers import offers
 from jobledger.infra.web.rendering import csv_text
 from starlette.requests import Request
@@ -17,9 +28,22 @@ from starlette.routing import Route
 LISTED: Final = {
     "all_columns": links.COLUMNS,
     "sizes": links.SIZES,
+    "orders": links.ORDERS,
+    "tabs": links.TABS,
+    "windows": links.WINDOWS,
+    "states": links.STATES,
+    "usual_states": links.SHOWN,
     "job_address": links.job_address,
     "query_of": links.query_of,
 }
+
+
+class Asked(NamedTuple):
+    """What a request is about: its link, and whose jobs its caller may see and wants to."""
+
+    link: links.FleetLink
+    scope: Scope
+    project: str | None
 
 
 def fleet_routes(routes: PageRoutes) -> list[Route]:
@@ -28,6 +52,8 @@ def fleet_routes(routes: PageRoutes) -> list[Route]:
     return [
         Route("/", fleet.page),
         Route("/fleet/list", fleet.list),
+        Route("/fleet/chart", fleet.chart),
+        Route("/fleet/facts", fleet.facts),
         Route("/fleet/step", fleet.step),
         Route("/fleet/offers", fleet.offers),
         Route("/fleet.csv", fleet.csv),
@@ -45,36 +71,68 @@ class FleetPage:
         """All of it."""
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
-            fleet = read_fleet(self._reader, self._link(request), scope_of(caller), caller.project)
-            shown = fleet.jobs.link.states
-
-            def toggled(state: str) -> tuple[str, ...]:
-                return tuple(s for s in links.STATES if (s in shown) != (s == state))
-
+            link, scope, project = self._asked(caller, request)
+            fleet = read_fleet(self._reader, link, scope, project)
+            if caller.project is not None:
+                fleet = fleet._replace(projects=[caller.project])
             return {
-                "page": "fleet", "fleet": fleet, "states": links.STATES,
-                "usual_states": links.SHOWN, "toggled": toggled, **LISTED,
+                "page": "fleet", "fleet": fleet, "live": not link.at, "asked": link,
+                "toggled": _toggled(fleet.jobs.link), **LISTED,
             }  # fmt: skip
 
         return await self._routes.page(request, "fleet.html", work)
 
     async def list(self, request: Request) -> Response:
-        """The list alone, as of another moment."""
+        """The list, or what the tab shows, as of another moment."""
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
-            jobs = read_jobs(self._reader, self._link(request), scope_of(caller))
-            return {"fleet": {"jobs": jobs}} | LISTED
+            link, scope, _ = self._asked(caller, request)
+            jobs = read_jobs(self._reader, link, scope)
+            span = links.span_of(link, jobs.moment.time)
+            lanes, failures = read_tab(self._reader, jobs, scope, span)
+            return {"fleet": {"jobs": jobs, "lanes": lanes, "failures": failures}} | LISTED
 
-        return await self._routes.page(request, "fleet_list.html", work)
+        return await self._routes.page(request, "fleet_moved.html", work)
+
+    async def chart(self, request: Request) -> Response:
+        """The chart alone, of another window, moment or filter."""
+
+        def work(caller: Caller, request: Request) -> dict[str, Any]:
+            link, scope, project = self._asked(caller, request)
+            moment = read_moment(self._reader, link)
+            drawn, shown = read_chart(self._reader, link, scope, project, moment)
+            shown = shown.pinned(self._reader.name, moment)
+            return {"drawn": drawn, "link": shown, "toggled": _toggled(shown)} | LISTED
+
+        return await self._routes.page(request, "fleet_chart.html", work)
+
+    async def facts(self, request: Request) -> Response:
+        """The sentence alone, as of another moment."""
+
+        def work(caller: Caller, request: Request) -> dict[str, Any]:
+            link, scope, project = self._asked(caller, request)
+            moment = read_moment(self._reader, link)
+            found = read_facts(self._reader, moment, scope, project)
+            return {"facts": found, "link": link.pinned(self._reader.name, moment)}
+
+        return await self._routes.page(request, "fleet_facts.html", work)
 
     async def step(self, request: Request) -> Response:
-        """The moment of the event before (`by` -1) or after (1) the link's; `at` is null where there is none."""
+        """The moment of the event before (`by` -1) or after (1) the link's; `at` is null where there is none.
+
+        With `failures=1` only events count at which a job failed or expired.
+        """
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
-            moment = read_moment(self._reader, self._link(request))
-            moments = steps(self._reader, moment, caller.project)
+            link, _, project = self._asked(caller, request)
+            moment = read_moment(self._reader, link)
             back = request.query_params.get("by") == "-1"
-            found = moments.before if back else moments.after
+            if request.query_params.get("failures") == "1":
+                chosen = None if project is None else jobs_of_project(project)
+                found = next_failure(self._reader, moment, chosen, back=back)
+            else:
+                moments = steps(self._reader, moment, project)
+                found = moments.before if back else moments.after
             if found is None:
                 return {"at": None}
             return {"at": str(found), "time": time_text(found.time)}
@@ -96,12 +154,33 @@ class FleetPage:
         """The chart's numbers, all of them."""
 
         def work(caller: Caller, request: Request) -> str:
-            rows, states = read_series(self._reader, self._link(request), caller.project)
-            return csv_text(["time", *states], rows)
+            rows, columns = read_series(self._reader, *self._asked(caller, request))
+            return csv_text(["time", *columns], rows)
 
         return await self._routes.file(request, "states.csv", "text/csv", work)
 
-    def _link(self, request: Request) -> links.FleetLink:
+    def _asked(self, caller: Caller, request: Request) -> Asked:
         link = links.FleetLink.parse(request.query_params)
         links.check_ledger(link.ledger, self._reader.name)
-        return link
+        if caller.project is not None:
+            # Its jobs are all it sees, whatever project the link names.
+            link = link._replace(project=link.project and caller.project)
+        project = caller.project or link.project or None
+        return Asked(link, _within(scope_of(caller), project), project)
+
+
+def _within(scope: Scope, project: str | None) -> Scope:
+    if project is None:
+        return scope
+
+    def limited(text: str) -> Filter:
+        return All((Restriction(("project",), "=", project, (False, False)), scope(text)))
+
+    return limited
+
+
+def _toggled(link: links.FleetLink) -> Callable[[str], tuple[str, ...]]:
+    """The states of the chart with one shown or hidden."""
+    return lambda state: tuple(
+        each for each in links.STATES if (each in link.states) != (each == state)
+    )

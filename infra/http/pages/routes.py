@@ -69,8 +69,11 @@ class PageRoutes:
         said = {"content-disposition": f'attachment; filename="{name}"'}
         return Response(content, 200, self.headers | said, media_type)
 
-    async def refuse(self, request: Request, error: Exception) -> Response:
-        """What is wrong, in a sentence: on a page, or alone where a part of one was asked for."""
+    async def refuse(self, request: Request, error: Exception, back: str | None = None) -> Response:
+        """What is wrong, in a sentence: on a page, or alone where a part of one was asked for.
+
+        `back` is where a token that is entered there leads to; None: to this address again.
+        """
         heading, sentence, status = "This cannot be shown", str(error), 404
         if isinstance(error, HTTPException):
             heading, sentence = "There is no such page", request.url.path
@@ -85,7 +88,7 @@ class PageRoutes:
             "heading": "Who asks?" if unknown else heading,
             "sentence": sentence,
             "ask_token": unknown or isinstance(error, PermissionDeniedError),
-            "back": f"{request.url.path}?{request.url.query}".removesuffix("?"),
+            "back": back or f"{request.url.path}?{request.url.query}".removesuffix("?"),
         }
         return self._html(self._render("refused.html", said, None), status)
 
@@ -101,6 +104,7 @@ class PageRoutes:
             "ledger": self.reader.name,
             "import_map": assets.import_map(),
             "caller": None if caller is None else caller.name,
+            "only": None if caller is None else caller.project,
         }
         return render(template, **usual | said)
 

@@ -1,37 +1,60 @@
 // The fleet page: the cursor moves through time, and the list follows it.
 
 import { Idiomorph } from "idiomorph";
+import { Chart } from "jobledger/chart";
 import { offer } from "jobledger/offers";
+import { writeTimes } from "jobledger/page";
 import { Part, Refused, settled, tell } from "jobledger/reading";
 import "jobledger/drawing";
 
-const asked = document.getElementById("asked");
-const timeline = document.getElementById("timeline");
-const cursor = document.getElementById("cursor");
-const list = new Part();
-const stepping = new Part();
+const LIVE = 3000;
+const part = (id) => document.getElementById(id);
+const asked = part("asked");
+const cursor = () => part("cursor");
+const [list, stepping, charting, facts] = [new Part(), new Part(), new Part(), new Part()];
+const begun = new URLSearchParams(location.search);
+let live = part("live")?.classList.contains("is-live") ?? false;
 let asking = false;
 let wish = null;
 
-const part = (id) => document.getElementById(id);
 const shown = () => part("list").dataset;
-const span = () => [Date.parse(timeline.dataset.begin), Date.parse(timeline.dataset.end)];
+const span = () => [part("over-time").dataset.begin, part("over-time").dataset.end].map(Date.parse);
 
-// The address of what the page shows, with some of it changed.
+// The address of what the page shows, with some of it changed: a live page names no moment.
 function address(path, changed = {}) {
-  const said = new URLSearchParams(new FormData(asked));
-  said.set("at", shown().at);
-  const link = new URL(part("link").href);
-  for (const kept of ["columns", "size"]) if (link.searchParams.has(kept)) said.set(kept, link.searchParams.get(kept));
-  for (const [name, value] of Object.entries(changed)) said.set(name, value);
+  const said = new URLSearchParams(live ? begun : new URL(part("link").href).search);
+  if (Object.keys(changed).length) for (const name of ["page", "skip"]) said.delete(name);
+  for (const [name, value] of Object.entries(changed)) {
+    if (value === "") said.delete(name);
+    else said.set(name, value);
+    if (live) begun.set(name, value);
+  }
   return `${path}?${said}`;
 }
 
-const remember = settled(200, () => history.replaceState(null, "", part("link").href));
+let search = location.search;
+const remember = settled(200, () => named("replaceState"));
+
+// The address says what the page shows.
+function named(how) {
+  history[how](null, "", live ? `/?${begun}` : part("link").href);
+  search = location.search;
+}
+
+// From now on the page shows one moment, until it is told otherwise.
+function pause() {
+  if (!live) return;
+  live = false;
+  const button = part("live");
+  button.classList.remove("is-live");
+  button.textContent = "Paused";
+  button.href = "/";
+}
 
 // Shows the list as of another moment, or of another filter. While it is asked for, only the last wish
 // is kept: so the list follows a cursor that is dragged, however far away the server is.
 async function show(changed) {
+  if ("at" in changed) pause();
   wish = { ...wish, ...changed };
   if (asking) return;
   asking = true;
@@ -50,34 +73,75 @@ function taken() {
 
 async function ask(changed) {
   try {
-    Idiomorph.morph(part("list"), await list.read(address("/fleet/list", changed)));
+    const found = parsed(await list.read(address("/fleet/list", changed)));
+    if (!found) return;
+    const { problem } = found.getElementById("list").dataset;
+    say("problem", problem);
+    say("moment-problem", "");
+    // A filter that cannot be read leaves the list as it was.
+    if (problem) return;
+    for (const id of ["chips", "list"]) Idiomorph.morph(part(id), found.getElementById(id));
     follow();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    tell(error.message);
+    if ("at" in changed) say("moment-problem", `The moment ${error.message.replace(/^asOf: /, "")}`);
+    else tell(error.message);
   }
+}
+
+const parsed = (text) => text && new DOMParser().parseFromString(text, "text/html");
+
+function say(id, text) {
+  if (!part(id)) return;
+  part(id).textContent = text;
+  part(id).hidden = !text;
 }
 
 // The form, the cursor and the address say what the list shows.
 function follow() {
-  const { at, time, problem } = shown();
-  asked.elements.at.value = at;
-  part("problem").textContent = problem;
-  part("problem").hidden = !problem;
-  if (timeline && document.activeElement !== cursor) place(Date.parse(time));
-  if (cursor) cursor.setAttribute("aria-valuetext", time);
+  const { at, time } = shown();
+  if (part("at") && document.activeElement !== part("at")) part("at").value = at;
+  if (cursor() && document.activeElement !== cursor()) place(Date.parse(time));
+  if (cursor()) cursor().setAttribute("aria-valuetext", time);
+  writeTimes(part("list"));
   remember();
+  summarize();
+}
+
+const summarize = settled(300, async () => {
+  const found = part("facts") && parsed(await facts.read(address("/fleet/facts")));
+  if (found) Idiomorph.morph(part("facts"), found.getElementById("facts"));
+  if (new URLSearchParams(new URL(part("link").href).search).get("filter")) await redraw();
+});
+
+// The chart of another window, filter or moment.
+async function redraw(changed = {}) {
+  const text = await charting.read(address("/fleet/chart", changed));
+  const found = parsed(text)?.getElementById("over-time");
+  if (!found) return;
+  const isNew = found.dataset.begin !== part("over-time").dataset.begin || found.dataset.end !== part("over-time").dataset.end;
+  Idiomorph.morph(part("over-time"), found, { callbacks: { beforeNodeMorphed: (old) => old.id !== "plot" && old.id !== "cursor" } });
+  chart.draw();
+  if (document.activeElement !== cursor()) place(Date.parse(shown().time));
+  else draw();
+  return isNew;
 }
 
 function place(time) {
   const [begin, end] = span();
-  cursor.value = (100000 * (time - begin)) / (end - begin);
+  const share = (time - begin) / (end - begin);
+  cursor().value = 100000 * share;
   draw();
+  const outside = part("outside");
+  outside.hidden = share >= -0.0001 && share <= 1.0001;
+  outside.className = `outside ${share < 0 ? "left" : "right"}`;
+  outside.firstElementChild.textContent = share < 0 ? "◀ the moment" : "the moment ▶";
+  part("cursor-line").style.visibility = outside.hidden ? "" : "hidden";
 }
 
 function draw() {
   const line = part("cursor-line");
-  for (const side of ["x1", "x2"]) line.setAttribute(side, `${cursor.value / 1000}%`);
+  for (const side of ["x1", "x2"]) line.setAttribute(side, `${cursor().value / 1000}%`);
 }
 
 // A time as the ledger takes it: as it happened, as far as is known where the page is.
@@ -91,13 +155,16 @@ function timeAt(share) {
   return begin + share * (end - begin);
 }
 
-async function step(by) {
+async function step(by, failures) {
+  pause();
   try {
-    const text = await stepping.read(address("/fleet/step", { by }));
+    const text = await stepping.read(address("/fleet/step", failures ? { by, failures } : { by }));
     if (!text) return;
     const { at, time } = JSON.parse(text);
-    if (!at) return tell(by < 0 ? "Nothing happened before this." : "Nothing happened after this, as far as is known.");
-    if (timeline) place(Date.parse(time));
+    const what = failures ? "Nothing failed" : "Nothing happened";
+    if (!at) return tell(`${what} ${by < 0 ? "before this." : "after this, as far as is known."}`);
+    tell("");
+    if (cursor()) place(Date.parse(time));
     await show({ at });
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -105,91 +172,87 @@ async function step(by) {
   }
 }
 
-function zoom(begin, end) {
+// Shows another window in place; the browser's way back leads to the one before.
+async function zoom(begin, end) {
+  pause();
   if (end - begin < 1000) end = begin + 1000;
   const said = { from: new Date(begin).toISOString(), to: new Date(end).toISOString() };
-  location.assign(address("/", said));
+  named("pushState");
+  document.querySelector(".segments [aria-current]")?.removeAttribute("aria-current");
+  await redraw(said);
+  await show(said);
 }
 
 function zoomBy(factor) {
   const [begin, end] = span();
-  const middle = timeAt(cursor.value / 100000);
+  const middle = timeAt(cursor().value / 100000);
   const half = ((end - begin) * factor) / 2;
   zoom(middle - half, middle + half);
 }
 
 function moved() {
   draw();
-  show({ at: moment(timeAt(cursor.value / 100000)) });
+  show({ at: moment(timeAt(cursor().value / 100000)) });
 }
 
-const arrows = { ArrowLeft: -1, ArrowRight: 1 };
+function point(time) {
+  const [begin, end] = span();
+  cursor().value = (100000 * (time - begin)) / (end - begin);
+  moved();
+}
+
+const keys = { ArrowLeft: [-1], ArrowRight: [1], "[": [-1, 1], "]": [1, 1] };
 
 document.addEventListener("keydown", (event) => {
-  const elsewhere = event.target.closest("input:not(#cursor), textarea, select, [role=region]");
-  if (!arrows[event.key] || elsewhere || event.altKey || event.ctrlKey || event.metaKey) return;
+  const elsewhere = event.target.closest("input:not(#cursor), textarea, select, [role=region], dialog");
+  if (!keys[event.key] || elsewhere || event.altKey || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
-  step(arrows[event.key]);
+  step(...keys[event.key]);
 });
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-step], [data-zoom]");
-  if (button?.dataset.step) step(Number(button.dataset.step));
+  if (button?.dataset.step) step(Number(button.dataset.step), button.dataset.failures);
   if (button?.dataset.zoom) zoomBy(button.dataset.zoom === "in" ? 0.5 : 2);
 });
 
+document.addEventListener("input", (event) => event.target === cursor() && moved());
+// To another place in the page it is not loaded anew.
+addEventListener("popstate", () => location.search !== search && location.reload());
+
 document.addEventListener("change", (event) => {
+  if (event.target.id === "project") asked.submit();
   if (!event.target.closest("#columns")) return;
   const chosen = [...document.querySelectorAll("#columns input:checked")].map((each) => each.value);
-  show({ columns: chosen.join() || "none", size: part("size").value });
+  const labels = part("label-columns").value.split(",").map((each) => each.trim()).filter(Boolean);
+  show({ columns: [...chosen, ...labels.map((each) => `labels.${each}`)].join() || "none", size: part("size").value });
 });
+part("columns")?.addEventListener("submit", (event) => event.preventDefault());
 
-const filtered = settled(250, () => show({ filter: asked.elements.filter.value }));
+const filtered = settled(200, () => show({ filter: asked.elements.filter.value }));
 asked.elements.filter.addEventListener("input", filtered);
+asked.addEventListener("submit", (event) => {
+  event.preventDefault();
+  show({ filter: asked.elements.filter.value });
+});
 offer(asked.elements.filter, part("offers"), filtered);
-for (const clock of asked.elements.clock) {
+part("when")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  part("at").blur();
+  show({ at: part("at").value });
+});
+for (const clock of document.querySelectorAll(".clocks [name=clock]")) {
   // The same time on the other clock, which begins and ends elsewhere.
-  clock.addEventListener("change", () => {
-    Object.assign(asked.elements.at, { value: shown().time });
-    for (const name of ["from", "to"]) asked.elements[name].value = "";
-    asked.submit();
-  });
+  clock.addEventListener("change", () => location.assign(address("/", { clock: clock.value, at: shown().time, from: "", to: "" })));
 }
 
-if (timeline) {
-  cursor.addEventListener("input", moved);
-  brush(part("states"), part("brush"));
-}
+const chart = new Chart(part("plot") ?? document.createElement("div"), { zoom, point });
+if (part("plot")) chart.draw();
+writeTimes();
 
-// Dragging in the chart zooms; a click puts the cursor there.
-function brush(chart, rect) {
-  let from = null;
-  const share = (event) => {
-    const box = chart.getBoundingClientRect();
-    return Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
-  };
-  chart.addEventListener("pointerdown", (event) => {
-    if (event.button) return;
-    from = share(event);
-    chart.setPointerCapture(event.pointerId);
-  });
-  chart.addEventListener("pointermove", (event) => {
-    if (from === null) return;
-    const [low, high] = [from, share(event)].sort((a, b) => a - b);
-    rect.setAttribute("x", `${100 * low}%`);
-    rect.setAttribute("width", `${100 * (high - low)}%`);
-  });
-  chart.addEventListener("pointercancel", () => {
-    from = null;
-    rect.setAttribute("width", 0);
-  });
-  chart.addEventListener("pointerup", (event) => {
-    if (from === null) return;
-    const [low, high] = [from, share(event)].sort((a, b) => a - b);
-    from = null;
-    rect.setAttribute("width", 0);
-    if (high - low > 0.01) return zoom(timeAt(low), timeAt(high));
-    cursor.value = 100000 * high;
-    moved();
-  });
-}
+// A live page asks again and again, while somebody sees it.
+setInterval(async () => {
+  if (!live || document.hidden || asking || document.activeElement?.closest("#asked, #when")) return;
+  await show({});
+  await redraw();
+}, LIVE);

@@ -82,7 +82,7 @@ export class History {
       if (matches(event, asked)) found.push({ step, ...event });
     }
     const shown = found.slice(0, this.data.size);
-    return { events: shown, more: found.length > shown.length };
+    return { events: shown, more: found.length > shown.length, total: found.length };
   }
 
   async #ask(part, window) {

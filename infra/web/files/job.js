@@ -4,7 +4,9 @@ import { html, nothing, render } from "lit-html";
 import { History, differences, timeOf } from "jobledger/history";
 import { Part, Refused, settled, tell } from "jobledger/reading";
 import { Band } from "jobledger/band";
-import { changesTable, explained, feed, fields, json, state, table, time } from "jobledger/telling";
+import "jobledger/page";
+import { changesTable, explained, feed, fields, json, state, table, time, visible } from "jobledger/telling";
+import { elapsed } from "jobledger/zones";
 import { follow } from "jobledger/tail";
 import { proof } from "jobledger/proving";
 
@@ -49,22 +51,47 @@ async function show() {
   const event = last?.event;
   part("scrubber").setAttribute("aria-valuetext", event ? `event ${step} of ${history_.total}: ${event.type}` : "before the first event");
   band.draw(event);
+  now.started = await startedAt(step);
+  drawError(job);
   render(standing(job, event), part("now"));
   drawJob(job, last);
   render(changed(last), part("changes"));
   performance.mark("ready");
   proof(part("proof"), data, event, { online, listed: () => now.listed });
   remember(event);
-  await Promise.all([showEvents(), blame(job, last), exactly()]);
+  await Promise.all([showEvents(), blame(job, last), exactly(), reasons()]);
 }
 
 function standing(job, event) {
   if (!event) return html`<span>Before its first event: the job is not there yet.</span>`;
-  return html`${job.deleteTime ? html`<b>deleted</b>` : state(job.state)}
+  return html`<span class="big">${job.deleteTime ? html`<b>deleted</b>` : state(job.state)}</span>
+    ${lasted(job, event)}
     <span>event ${now.step} of ${history_.total}: <b>${event.type}</b></span>
     <span>${time(timeOf(event, data.clock))} UTC</span>
-    ${event.actor ? html`<span>by <bdi>${event.actor}</bdi></span>` : nothing}
+    ${event.actor ? html`<span>by <bdi>${visible(event.actor)}</bdi></span>` : nothing}
+    ${job.attempt > 1 ? html`<span>attempt ${job.attempt}</span>` : nothing}
+    ${now.started?.data?.worker ? html`<span>on <bdi>${visible(String(now.started.data.worker))}</bdi></span>` : nothing}
     ${data.contradicted ? html`<span class="badge">${data.contradicted} contradicted</span>` : nothing}`;
+}
+
+// How long its attempt ran; while it runs, until the event at the cursor, and when that was.
+function lasted(job, event) {
+  const { endTime } = job;
+  const began = now.started ? (now.started.effectiveTime ?? now.started.occurredTime) : job.startTime;
+  if (!began || job.state === "QUEUED" || job.state === "PENDING") return nothing;
+  const until = endTime ?? event.effectiveTime ?? event.occurredTime;
+  const text = elapsed(Math.max(0, Date.parse(until) - Date.parse(began)) / 1000);
+  if (endTime) return html`<span>after <b>${text}</b></span>`;
+  const isLast = now.step === history_.total && online;
+  const silent = elapsed(Math.max(0, Date.now() - Date.parse(timeOf(event, data.clock))) / 1000);
+  return html`<span>for <b>${text}</b>${isLast ? html`, last heard ${silent} ago` : nothing}</span>`;
+}
+
+// The first line of what went wrong, where everybody sees it.
+function drawError(job) {
+  const text = job.errorMessage?.trim().split("\n")[0] ?? "";
+  part("error").hidden = !text;
+  part("error").textContent = visible(text.slice(0, 500));
 }
 
 function drawJob(job, last, since = null) {
@@ -96,6 +123,13 @@ function changed(last) {
   return html`${explained(event) ? html`<p class="problem">${explained(event)}</p>` : nothing}${changesTable(changes)}`;
 }
 
+// The last event by which it ran, of those in reach.
+async function startedAt(step) {
+  if (!step) return null;
+  const { first, steps } = await history_.window(step);
+  return steps.slice(0, step - first + 1).findLast(({ event }) => event.type === "Started")?.event ?? null;
+}
+
 function asked() {
   const said = new FormData(part("events-asked"));
   const actor = said.get("actor");
@@ -110,6 +144,7 @@ async function showEvents(after = 0) {
   const { step } = now;
   if (isFiltered(wanted)) {
     const found = await history_.find(wanted, after);
+    now.found = found.total;
     return drawEvents(found.events, found.more ? () => trying(() => showEvents(found.events.at(-1).step)) : null);
   }
   const events = await history_.around(step);
@@ -123,7 +158,8 @@ function drawEvents(events, more) {
   const around = !isFiltered(asked());
   now.listed = events;
   render(
-    html`<p class="quiet">${events.length ? `Events ${first} to ${last} of ${history_.total}.` : "No event is so."}</p>
+    html`<p class="quiet">${around ? `Events ${first} to ${last} of ${history_.total}.` : `${(now.found ?? 0).toLocaleString("en")} of ${history_.total.toLocaleString("en")} events`}
+        ${around ? nothing : html`<button type="button" class="plain" @click=${clear}>Show all</button>`}</p>
       ${events.length ? views[view](events, { cursor: now.step, seen: now.seen, go }) : nothing}
       <p class="buttons">
         ${around && first > 1 ? html`<button type="button" @click=${() => go(first - 1)}>Earlier events</button>` : nothing}
@@ -132,6 +168,16 @@ function drawEvents(events, more) {
       </p>`,
     part("events"),
   );
+}
+
+// All events again.
+function clear() {
+  const form = part("events-asked").elements;
+  form.type.value = "";
+  form.actor.value = "*";
+  form.failed.checked = false;
+  form.type.focus();
+  trying(showEvents);
 }
 
 // The link to just this: the step's version, and up to which position the history is shown.
@@ -190,18 +236,51 @@ async function compare() {
 }
 
 async function reasons() {
-  if (!part("why").open || !online) return;
+  if (part("panel-why").hidden || !online) return;
   const { step } = await history_.at(now.step);
   const at = step ? `v${step.event.version}` : "";
   const { chain, conclusion } = await ask("why", { at });
   render(html`<ol>${chain.map(({ sentence }) => html`<li>${sentence}</li>`)}</ol><p>${conclusion}</p>`, part("reasons"));
 }
 
+async function toFailure(by) {
+  const { step } = now;
+  const found = await history_.find({ failed: "1" }, by > 0 ? step : 0);
+  const steps = found.events.map((event) => event.step).filter((each) => (by > 0 ? each > step : each < step));
+  const wanted = by > 0 ? steps[0] : steps.at(-1);
+  if (wanted) await go(wanted);
+}
+
+// One of the tabs, as ARIA's pattern has them: arrows go from one to the next.
+function choose(tab, { focus = false } = {}) {
+  for (const each of document.querySelectorAll("[role=tab]")) {
+    const is = each === tab;
+    each.setAttribute("aria-selected", String(is));
+    each.tabIndex = is ? 0 : -1;
+    part(each.getAttribute("aria-controls")).hidden = !is;
+  }
+  if (focus) tab.focus();
+  trying(reasons);
+}
+
+const tabs = [...document.querySelectorAll("[role=tab]")];
+document.querySelector("[role=tablist]").addEventListener("click", (event) => event.target.closest("[role=tab]") && choose(event.target.closest("[role=tab]")));
+document.querySelector("[role=tablist]").addEventListener("keydown", (event) => {
+  const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  const shown = tabs.filter((each) => !each.hidden);
+  if (!by) return;
+  event.preventDefault();
+  event.stopPropagation();
+  choose(shown[(shown.indexOf(event.target) + by + shown.length) % shown.length], { focus: true });
+});
+
 const keys = { ArrowLeft: () => now.step - 1, ArrowRight: () => now.step + 1, Home: () => 0, End: () => history_.total };
 const buttons = { first: keys.Home, back: keys.ArrowLeft, on: keys.ArrowRight, last: keys.End };
 
 document.addEventListener("keydown", (event) => {
-  const elsewhere = event.target.closest("input:not(#scrubber), select, textarea, [role=region], pre");
+  const elsewhere = event.target.closest("input:not(#scrubber), select, textarea, [role=region], pre, dialog");
+  const by = { "[": -1, "]": 1 }[event.key];
+  if (by && !elsewhere && !event.ctrlKey && !event.metaKey) return trying(() => toFailure(by));
   if (!keys[event.key] || elsewhere || event.altKey || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
   go(keys[event.key]());
@@ -220,7 +299,6 @@ part("against").addEventListener("submit", (event) => {
   event.preventDefault();
   trying(compare);
 });
-part("why").addEventListener("toggle", () => trying(reasons));
 part("exact").addEventListener("toggle", () => trying(exactly));
 for (const clock of document.querySelectorAll("[name=clock]")) {
   clock.disabled = !online;
@@ -238,9 +316,9 @@ function begin() {
   if (said.has("type")) form.type.value = said.get("type");
   if (said.has("actor")) form.actor.value = said.get("actor");
   form.failed.checked = said.get("failed") === "1";
-  part("why").hidden = !online;
+  part("tab-why").hidden = !online;
   part("other").value = said.get("with") ?? "";
-  if (part("other").value) part("compare").open = true;
+  if (part("other").value) choose(part("tab-compare"));
   go(now.step).then(() => part("other").value && trying(compare));
   if (online) follow(part("new"), data, encoded);
 }

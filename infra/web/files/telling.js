@@ -2,6 +2,8 @@
 
 import { html, nothing } from "lit-html";
 import { path } from "jobledger/history";
+import { elapsed } from "jobledger/zones";
+import { isLong, lineDiff } from "jobledger/differing";
 
 const LONG = 2000;
 const TIMES = ["createTime", "startTime", "endTime", "updateTime", "deleteTime"];
@@ -15,29 +17,44 @@ export function time(text) {
 }
 
 export function state(name) {
-  return html`<span class="state s-${name}">${name}</span>`;
+  return html`<span class="state s-${name}"><svg class="icon" aria-hidden="true"><use href="#i-${name}"></use></svg>${name}</span>`;
+}
+
+// Characters that are not seen, or that turn the direction of others.
+const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu;
+const JOB = /^projects\/[^\s/]+\/(?:locations\/[^\s/]+\/)?[A-Za-z]+\/[^\s/]+$/;
+
+// The text with such characters named.
+export function visible(text) {
+  return text.replace(HIDDEN, (character) => `⟨U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 }
 
 // A value as JSON; what is very long is shown whole only when asked for.
 export function value(said) {
   const text = typeof said === "string" ? said : JSON.stringify(said, null, 1);
   if (text === undefined) return html`<span class="nothing">not there</span>`;
-  if (text.length <= LONG) return text;
-  return html`${text.slice(0, LONG)}…<details><summary>all ${text.length.toLocaleString("en")} characters</summary>${text}</details>`;
+  // A value that names another job leads to it.
+  if (typeof said === "string" && JOB.test(said) && location.protocol !== "file:") return html`<a href="/jobs/${said.split("/").map(encodeURIComponent).join("/")}">${said}</a>`;
+  if (text.length <= LONG) return visible(text);
+  return html`${visible(text.slice(0, LONG))}…<details><summary>all ${text.length.toLocaleString("en")} characters</summary>${visible(text)}</details>`;
 }
 
 // A job's fields: what an event changed is marked, and beside each is the event that set it.
 export function fields(job, { changes = [], since = null, go = null } = {}) {
   const marked = changes.map(({ keys }) => path(keys));
   const shown = Object.entries(job).flatMap(([key, said]) => spread(key, said));
-  return html`<dl class="fields">
-    ${shown.map(([keys, said]) => {
-      const named = path(keys);
-      const is = marked.some((each) => each === named || each.startsWith(`${named}.`) || named.startsWith(`${each}.`));
-      return html`<div class=${is ? "changed" : ""}><dt>${named}</dt>${cell(keys[0], said)}${blame(keys, since, go)}</div>`;
-    })}
-  </dl>`;
+  const row = ([keys, said]) => {
+    const named = path(keys);
+    const is = marked.some((each) => each === named || each.startsWith(`${named}.`) || named.startsWith(`${each}.`));
+    return html`<div class=${is ? "changed" : ""}><dt>${visible(named)}</dt>${cell(keys[0], said)}${blame(keys, since, go)}</div>`;
+  };
+  const folded = ([keys, said]) => said === null || FOLDED.includes(keys[0]);
+  return html`<dl class="fields">${shown.filter((each) => !folded(each)).map(row)}</dl>
+    <details class="folded"><summary>${shown.filter(folded).length} more: version, etag, and what is null</summary>
+    <dl class="fields">${shown.filter(folded).map(row)}</dl></details>`;
 }
+
+const FOLDED = ["etag", "version"];
 
 function spread(key, said) {
   const many = ["labels", "spec"].includes(key) && said && Object.keys(said).length;
@@ -59,19 +76,30 @@ function blame(keys, since, go) {
     <span class="visually-hidden">${path(keys)} was set by </span>event ${step}</button></dd>`;
 }
 
-// What changed, before and after.
+// What changed, before and after; the version and the etag, which change with every event, are folded away.
 export function changesTable(changes) {
   if (!changes.length) return html`<p class="quiet">Nothing.</p>`;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Changes"><table>
-    <thead><tr><th scope="col">Field</th><th scope="col">Before</th><th scope="col">After</th></tr></thead>
-    <tbody>${changes.map(
-      ({ keys, before, after }) => html`<tr><th scope="row"><bdi>${path(keys)}</bdi></th>
-        <td class="long was"><bdi>${shortly(before)}</bdi></td><td class="long"><bdi>${shortly(after)}</bdi></td></tr>`,
-    )}</tbody></table></div>`;
+  const usual = changes.filter(({ keys }) => ["etag", "version", "updateTime"].includes(keys[0]));
+  const others = changes.filter((each) => !usual.includes(each));
+  return html`${others.length ? differing(others) : html`<p class="quiet">Nothing but its version.</p>`}
+    ${usual.length ? html`<details class="folded"><summary>${usual.map(({ keys }) => path(keys)).join(", ")}</summary>${differing(usual)}</details>` : nothing}`;
 }
 
-function shortly(said) {
-  return said === undefined ? nothing : value(said);
+function differing(changes) {
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Changes"><table>
+    <thead><tr><th scope="col">Field</th><th scope="col">Before</th><th scope="col">After</th></tr></thead>
+    <tbody>${changes.map(({ keys, before, after }) => html`<tr><th scope="row"><bdi>${visible(path(keys))}</bdi></th>${isLong(before) && isLong(after) ? html`<td colspan="2" class="long">${lines(before, after)}</td>` : html`
+        <td class="long was"><bdi>${shortly(keys, before)}</bdi></td><td class="long"><bdi>${shortly(keys, after)}</bdi></td>`}</tr>`)}</tbody></table></div>`;
+}
+
+// Long texts line by line: what stayed the same is folded.
+function lines(before, after) {
+  return html`<div class="line-diff">${lineDiff(before, after).map(({ sign, texts }) => (sign === " " && texts.length > 3 ? html`<details><summary>${texts.length} lines that are the same</summary>${texts.map((each) => html`<div>  ${visible(each)}</div>`)}</details>` : texts.map((each) => html`<div class=${sign === "+" ? "added" : sign === "-" ? "removed" : ""}>${sign} ${visible(each)}</div>`)))}</div>`;
+}
+
+function shortly(keys, said) {
+  if (said === undefined) return nothing;
+  return keys[0] === "state" && typeof said === "string" ? state(said) : value(said);
 }
 
 // Why a report that was contradicted changed nothing.
@@ -82,33 +110,54 @@ export function explained(event) {
   return `${report} was reported${by}, though the job was ${was}: it is kept as a contradiction, and changed nothing else.`;
 }
 
-// Events as a list of lines.
+// Events as a list of lines; runs of one type are folded, but not what failed, is new, or is at the cursor.
 export function feed(events, { cursor, seen, go }) {
-  return html`<ol class="feed">${events.map((event) => {
-    const wrong = event.failed ? "wrong" : "";
-    const at = event.step === cursor ? "at" : "";
-    return html`<li class="s-${event.state ?? ""} ${wrong} ${at}" aria-current=${at ? "step" : nothing}>
+  const line = (event) => feedLine(event, { cursor, seen, go });
+  const alone = ({ step, failed }) => step === cursor || step > seen || failed;
+  return html`<ol class="feed">${runs(events, alone).map((run) => {
+    if (run.length < FEWEST) return run.map(line);
+    const [first, last] = [run[0], run.at(-1)];
+    return html`<li class="run"><details><summary>${run.length.toLocaleString("en")} × ${first.type}
+      <span class="quiet">events ${first.step} to ${last.step}, ${time(first.occurredTime)} to ${time(last.occurredTime)}</span></summary>
+      <ol class="feed">${run.map(line)}</ol></details></li>`;
+  })}</ol>`;
+}
+
+const FEWEST = 4;
+
+// Events one after the other that are of one type; some stand alone.
+function runs(events, alone) {
+  const found = [];
+  for (const event of events) {
+    const last = found.at(-1);
+    const joins = last && last[0].type === event.type && !alone(event) && !alone(last[0]);
+    if (joins) last.push(event);
+    else found.push([event]);
+  }
+  return found;
+}
+
+function feedLine(event, { cursor, seen, go }) {
+  const wrong = event.failed ? "wrong" : "";
+  const at = event.step === cursor ? "at" : "";
+  return html`<li class="s-${event.state ?? ""} ${wrong} ${at} event" aria-current=${at ? "step" : nothing}>
       <span><button type="button" class="plain" @click=${() => go(event.step)}>${event.step}</button>
         ${event.step > seen ? html`<b class="badge">new</b>` : nothing}</span>
-      <span>${time(event.occurredTime)}</span>
-      <span class="told"><b>${event.type}</b>${event.actor ? html` by <bdi>${event.actor}</bdi>` : nothing}
-        ${event.state ? html` → ${state(event.state)}` : nothing} <span class="quiet">v${event.version} ${late(event)}</span></span>
+      <span class="told"><b>${event.type}</b>${event.actor ? html` by <bdi>${visible(event.actor)}</bdi>` : nothing}
+        ${event.state ? html` → ${state(event.state)}` : nothing}
+        <span class="quiet"><span>${time(event.occurredTime)}</span> · v${event.version} ${late(event)}</span></span>
       ${explained(event) ? html`<span class="explained">${explained(event)}</span>` : nothing}
       ${Object.keys(event.data ?? {}).length ? html`<span class="data">${value(JSON.stringify(event.data))}</span>` : nothing}
     </li>`;
-  })}</ol>`;
 }
 
 function late({ occurredTime, recordedTime }) {
   const seconds = (Date.parse(recordedTime) - Date.parse(occurredTime)) / 1000;
-  return seconds >= 60 ? `recorded ${lasting(seconds)} later` : "";
+  return seconds >= 1 ? `recorded ${lasting(seconds)} later` : "";
 }
 
 export function lasting(seconds) {
-  for (const [unit, size] of [["d", 86400], ["h", 3600], ["min", 60]]) {
-    if (seconds >= size) return `${Math.floor(seconds / size)} ${unit}`;
-  }
-  return `${Math.round(seconds)} s`;
+  return elapsed(seconds).split(" ").slice(0, 2).join(" ");
 }
 
 export function table(events, { cursor, go }) {

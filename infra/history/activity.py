@@ -1,0 +1,220 @@
+"""How many jobs were live at most, and how many ended, in each bucket of a window of time, on either clock.
+
+The number of live jobs is taken at the end of each of `SAMPLES` parts of a bucket, and the bucket
+has the largest of them. Jobs that ended are counted exactly.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.states import TERMINAL, JobState
+from jobledger.domain.values.moments import Clock, Moment
+from jobledger.infra.history.state_counts import (
+    AS_IT_HAPPENED,
+    AS_WE_KNEW_IT,
+    MICROSECOND,
+    READ_TIMES,
+    Extent,
+    position_recorded,
+    project_names,
+)
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.read.reader import Reader
+from psycopg.sql import SQL, Composable, Composed
+
+ENDED_AS_IT_HAPPENED: Final = sql.load(__package__, "ended_as_it_happened")
+ENDED_AS_WE_KNEW_IT: Final = sql.load(__package__, "ended_as_we_knew_it")
+JOBS_AS_IT_HAPPENED: Final = sql.template(__package__, "jobs_over_time_as_it_happened")
+JOBS_AS_WE_KNEW_IT: Final = sql.template(__package__, "jobs_over_time_as_we_knew_it")
+NAMES_OF_PROJECT: Final = sql.template(__package__, "names_of_project")
+MANY_IN_WINDOW: Final = sql.load(__package__, "many_in_window")
+
+BUCKETS: Final = 340
+"""Buckets at most."""
+SAMPLES: Final = 30
+"""Parts of a bucket at whose ends live jobs are counted."""
+MAX_CHANGES: Final = 200_000
+"""State changes of a window that are read one by one; more are read from counts of stretches."""
+STRETCHES: Final = (64, 4_096, 262_144)
+"""Seconds that kept counts are of, level by level."""
+DAY: Final = 86_400
+WIDTHS: Final = (
+    *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200),
+    *(days * DAY for days in (1, 2, 7, 14, 28, 91, 364)),
+)
+"""Seconds that a bucket may be wide."""
+ENDED: Final = tuple(state.name for state in sorted(TERMINAL))
+_TERMINAL: Final = {"terminal": [state.value for state in sorted(TERMINAL)]}
+
+Chosen = tuple[Composable, Mapping[str, Any]]
+"""A statement that reads the names of jobs, with its parameters."""
+Rows = Iterable[tuple[Any, ...]]
+
+
+class Activity(NamedTuple):
+    """Bucket n is from `times[n]` up to `times[n + 1]` (UTC); states are in the order of the lifecycle."""
+
+    times: list[datetime]
+    peaks: dict[str, list[int]]
+    """Of each state that is not terminal, the most jobs that were in it at once in each bucket."""
+    ended: dict[str, list[int]]
+    """Of each terminal state, how many jobs came into it in each bucket."""
+    width: int
+    """Of a bucket, in seconds; on the recorded clock in positions."""
+    sample: int
+    """The time between two counts of live jobs, in the same unit."""
+
+
+class _Grid(NamedTuple):
+    """Buckets `first` up to `last`, each `parts` samples of a `width`; `level` is of the kept counts."""
+
+    first: int
+    last: int
+    parts: int
+    width: int
+    level: int
+
+    def parameters(self) -> dict[str, int]:
+        """Begin and end in the unit of the clock, the width of a sample, and the level of kept counts."""
+        coarse = self.parts * self.width
+        ends = {"begin": self.first * coarse, "end": self.last * coarse}
+        return ends | {"width": self.width, "level": self.level}
+
+
+def activity(reader: Reader, known: Moment, window: Extent, chosen: Chosen | None) -> Activity:
+    """Of the chosen jobs, or of all, as far as was known at the moment and on its clock.
+
+    Raises InvalidFieldError for a window that ends before it begins.
+    """
+    reader.follow(known.position)
+    with translated(), reader.connection() as connection:
+        if known.clock is Clock.OCCURRED:
+            return _as_it_happened(connection, known, window, chosen)
+        return _as_we_knew_it(connection, known, window, chosen)
+
+
+def jobs_of_project(project: str) -> Chosen:
+    """The jobs of a project, deleted ones among them."""
+    return NAMES_OF_PROJECT, project_names(project)
+
+
+def _as_it_happened(
+    connection: Connection, known: Moment, window: Extent, chosen: Chosen | None
+) -> Activity:
+    begin, end = window.begin.timestamp(), (window.end + MICROSECOND).timestamp()
+    grid = _times(connection, begin, end, all_jobs=chosen is None)
+    said = grid.parameters() | {"until": known.position, "position": known.position}
+    coarse = grid.parts * grid.width
+    times = [datetime.fromtimestamp(n * coarse, UTC) for n in range(grid.first, grid.last + 1)]
+    if chosen is None:
+        changes = connection.execute(AS_IT_HAPPENED, said).fetchall()
+        ended = connection.execute(
+            ENDED_AS_IT_HAPPENED, said | _TERMINAL | {"width": coarse}
+        ).fetchall()
+        return _activity(times, grid, changes, ended)
+    rows = _of_chosen(connection, JOBS_AS_IT_HAPPENED, chosen, said)
+    return _activity(times, grid, rows, _entered(rows, grid))
+
+
+def _as_we_knew_it(
+    connection: Connection, known: Moment, window: Extent, chosen: Chosen | None
+) -> Activity:
+    end = min(position_recorded(connection, window.end), known.position) + 1
+    begin = min(position_recorded(connection, window.begin - MICROSECOND) + 1, end)
+    wanted = max(1, -(-(end - begin) // BUCKETS))
+    parts = min(wanted, SAMPLES)
+    width = -(-wanted // parts)
+    coarse = parts * width
+    grid = _Grid(begin // coarse, -(-end // coarse), parts, width, 0)
+    said = grid.parameters() | {"end": end}
+    ends = [min(n * coarse, end) - 1 for n in range(grid.first, grid.last + 1)]
+    read = connection.execute(READ_TIMES, {"positions": ends})
+    times = [time or window.begin for (time,) in read]
+    if chosen is None:
+        changes = connection.execute(AS_WE_KNEW_IT, said).fetchall()
+        ended = connection.execute(
+            ENDED_AS_WE_KNEW_IT, said | _TERMINAL | {"width": coarse}
+        ).fetchall()
+        return _activity(times, grid, changes, ended)
+    rows = _of_chosen(connection, JOBS_AS_WE_KNEW_IT, chosen, said)
+    return _activity(times, grid, rows, _entered(rows, grid))
+
+
+def _of_chosen(
+    connection: Connection, statement: SQL, chosen: Chosen, said: Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
+    names, parameters = chosen
+    asked: Composed = statement.format(chosen=names)
+    # The moment's own position and time are parameters of the jobs' statement.
+    return connection.execute(asked, {**said, **parameters}, prepare=False).fetchall()
+
+
+def _times(connection: Connection, begin: float, end: float, *, all_jobs: bool) -> _Grid:
+    """Buckets of round lengths; of kept counts' lengths where too much happened to read it all."""
+    length = end - begin
+    level, unit = 0, 1
+    many = {"begin": begin, "end": end, "most": MAX_CHANGES}
+    if all_jobs and length > STRETCHES[0] * SAMPLES and _is(connection, MANY_IN_WINDOW, many):
+        level = max(1, sum(stretch * SAMPLES * BUCKETS <= length for stretch in STRETCHES))
+        unit = STRETCHES[level - 1]
+    wanted = length / BUCKETS
+    if level:
+        coarse = -(-int(wanted + 1) // unit) * unit
+        width = unit * max(1, coarse // unit // SAMPLES)
+        parts = -(-coarse // width)
+    else:
+        coarse = next((width for width in WIDTHS if width >= wanted), int(wanted) + 1)
+        parts = next(parts for parts in range(min(SAMPLES, coarse), 0, -1) if coarse % parts == 0)
+        width = coarse // parts
+    coarse = parts * width
+    return _Grid(int(begin // coarse), int(-(-end // coarse)), parts, width, level)
+
+
+def _is(connection: Connection, statement: bytes, said: Mapping[str, Any]) -> bool:
+    row = connection.execute(statement, said).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _entered(rows: Rows, grid: _Grid) -> list[tuple[int, str, int]]:
+    return [
+        (bucket // grid.parts, state, entered)
+        for bucket, state, _, entered in rows
+        if bucket is not None and state in ENDED and entered
+    ]
+
+
+def _activity(times: list[datetime], grid: _Grid, changes: Rows, ended: Rows) -> Activity:
+    by_state: dict[str, dict[int, int]] = defaultdict(dict)
+    before: dict[str, int] = defaultdict(int)
+    for bucket, state, change, *_ in changes:
+        if bucket is None:
+            before[state] += change
+        else:
+            by_state[state][bucket] = change
+    live = [
+        s.name for s in sorted(JobState) if s not in TERMINAL and s.name in {*by_state, *before}
+    ]
+    peaks = {state: _peaks(before[state], by_state[state], grid) for state in live}
+    counts: dict[str, list[int]] = {state: [0] * (grid.last - grid.first) for state in ENDED}
+    for bucket, state, count in ended:
+        counts[state][bucket - grid.first] += count
+    found = {state: counts[state] for state in ENDED if any(counts[state])}
+    return Activity(times, peaks, found, grid.parts * grid.width, grid.width)
+
+
+def _peaks(count: int, changes: Mapping[int, int], grid: _Grid) -> list[int]:
+    """The largest of the counts in each bucket, that at its begin among them."""
+    by_bucket: dict[int, list[int]] = defaultdict(list)
+    for sample in sorted(changes):
+        by_bucket[sample // grid.parts].append(changes[sample])
+    peaks = []
+    for bucket in range(grid.first, grid.last):
+        peak = count
+        for change in by_bucket.get(bucket, ()):
+            count += change
+            peak = max(peak, count)
+        peaks.append(peak)
+    return peaks

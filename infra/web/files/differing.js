@@ -1,0 +1,43 @@
+// Two texts, line by line: what both have, what only the first has, and what only the second has.
+
+const LONG = 80;
+const MOST = 400;
+
+// Whether a value is better told by its lines.
+export function isLong(said) {
+  return typeof said === "string" ? said.length > LONG || said.includes("\n") : said !== null && typeof said === "object" && JSON.stringify(said).length > LONG;
+}
+
+const linesOf = (said) => (typeof said === "string" ? said : JSON.stringify(said, null, 1)).split("\n");
+
+// Stretches of lines, each with its sign: "-" only before, "+" only after, " " both.
+export function lineDiff(before, after) {
+  const [a, b] = [linesOf(before), linesOf(after)];
+  // Very long texts are told whole: comparing them takes as long as their lines multiplied.
+  if (a.length > MOST || b.length > MOST) return [{ sign: "-", texts: a }, { sign: "+", texts: b }];
+  const common = lengths(a, b);
+  const found = [];
+  let [i, j] = [0, 0];
+  while (i < a.length || j < b.length) {
+    if (i < a.length && j < b.length && a[i] === b[j]) put(found, " ", a[i++], j++);
+    else if (j >= b.length || (i < a.length && common[i + 1][j] >= common[i][j + 1])) put(found, "-", a[i++]);
+    else put(found, "+", b[j++]);
+  }
+  return found;
+}
+
+// How many lines the rests from i and j on have in common.
+function lengths(a, b) {
+  const found = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
+  for (let i = a.length - 1; i >= 0; i--) {
+    for (let j = b.length - 1; j >= 0; j--) {
+      found[i][j] = a[i] === b[j] ? found[i + 1][j + 1] + 1 : Math.max(found[i + 1][j], found[i][j + 1]);
+    }
+  }
+  return found;
+}
+
+function put(found, sign, text) {
+  if (found.at(-1)?.sign === sign) found.at(-1).texts.push(text);
+  else found.push({ sign, texts: [text] });
+}

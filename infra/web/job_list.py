@@ -1,0 +1,156 @@
+"""The fleet page's list: one page of the jobs that a filter selects as of a moment."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.job import Job
+from jobledger.domain.states import TERMINAL
+from jobledger.domain.values.filters import Filter
+from jobledger.domain.values.moments import Moment
+from jobledger.infra.eventstore.json_view import job_json
+from jobledger.infra.history.explain import elapsed
+from jobledger.infra.read.reader import Reader
+from jobledger.infra.web.links import LABEL, STATES, USUAL, FleetLink, most_recent
+from jobledger.infra.web.search import filter_of, labels_in, terms, without
+
+Scope = Callable[[str], Filter]
+"""Limits a filter to what the caller may see."""
+VERBS: Final = {
+    "QUEUED": "queued",
+    "PENDING": "being prepared",
+    "RUNNING": "running",
+    "SUCCEEDED": "succeeded",
+    "FAILED": "failed",
+    "CANCELLING": "being cancelled",
+    "CANCELLED": "cancelled",
+    "PAUSED": "paused",
+    "EXPIRED": "expired",
+    "UPDATING": "updating",
+    "PARTIALLY_SUCCEEDED": "partly succeeded",
+}
+
+
+class Chip(NamedTuple):
+    """One term of the filter, and the address of the list without it."""
+
+    text: str
+    address: str
+
+
+class Jobs(NamedTuple):
+    """One page of jobs as JSON, how many there are in each state, and what is wrong with the filter."""
+
+    link: FleetLink
+    """Pinned to the moment shown."""
+    moment: Moment
+    jobs: list[dict[str, Any]]
+    next_page: str
+    """A token, or "" after the last page."""
+    counts: dict[str, int]
+    total: int
+    problem: str
+    columns: tuple[str, ...]
+    """Those of the link, and the labels that the filter names."""
+    chips: list[Chip]
+
+    @property
+    def first(self) -> int:
+        """The number of the first job on the page; 0 where it is not known."""
+        return 0 if self.link.page or not self.jobs else self.link.skip + 1
+
+
+def read_moment(reader: Reader, link: FleetLink) -> Moment:
+    """The moment meant; where nobody says one, all that happened by now."""
+    if link.at:
+        of_itself = "@" in link.at or link.at.startswith("v")
+        at = most_recent(link.at, reader.moment(None).time) if ":" in link.at[:3] else link.at
+        return reader.moment(at, None if of_itself else link.clock)
+    return reader.moment("now", link.clock)
+
+
+def read_jobs(reader: Reader, link: FleetLink, scope: Scope, moment: Moment | None = None) -> Jobs:
+    """The list as of the link's moment; a filter that cannot be read is said, and shows no jobs.
+
+    Raises InvalidFieldError for a moment, page or order that is not.
+    """
+    moment = moment or read_moment(reader, link)
+    pinned = link.pinned(reader.name, moment)
+    try:
+        selected = scope(filter_of(link.filter))
+        counts = reader.count("state", selected, as_of=moment)
+        page = reader.page(
+            selected,
+            page_size=link.size,
+            page_token=link.page,
+            order_by=link.order,
+            skip=0 if link.page else link.skip,
+            as_of=moment,
+        )
+    except InvalidFieldError as error:
+        if error.field != "filter":
+            raise
+        problem = f"The filter {error.why}."
+        return Jobs(pinned, moment, [], "", {}, 0, problem, link.columns, [])
+    known = {state: counts.counts.get(state, 0) for state in STATES}
+    return Jobs(
+        link=pinned,
+        moment=moment,
+        jobs=_rows(page.jobs, moment),
+        next_page=page.next_page_token,
+        counts=known,
+        total=sum(counts.counts.values()),
+        problem="",
+        columns=_columns(link),
+        chips=_chips(pinned),
+    )
+
+
+def _chips(link: FleetLink) -> list[Chip]:
+    said = link.filter
+    return [
+        Chip(term, f"/{link.query(filter=without(said, n))}") for n, term in enumerate(terms(said))
+    ]
+
+
+def _columns(link: FleetLink) -> tuple[str, ...]:
+    named = () if link.columns != USUAL else tuple(LABEL + key for key in labels_in(link.filter))
+    return (*link.columns, *(name for name in named if name not in link.columns))
+
+
+def _rows(jobs: list[Job], moment: Moment) -> list[dict[str, Any]]:
+    rows = [_row(job, moment) for job in jobs]
+    longest = max((row["seconds"] for row in rows), default=0) or 1
+    for row in rows:
+        row["share"] = round(100 * row["seconds"] / longest, 1)
+    return rows
+
+
+def _row(job: Job, moment: Moment) -> dict[str, Any]:
+    ran = _ran(job, moment.time)
+    since = job.end_time if job.state in TERMINAL else job.update_time
+    state = None if job.state is None else job.state.name
+    return job_json(job) | {
+        "short": job.name.rpartition("/")[2],
+        "createTime": job.create_time,
+        "startTime": job.start_time,
+        "endTime": job.end_time,
+        "updateTime": job.update_time,
+        "displayName": job.spec.get("displayName") if isinstance(job.spec, dict) else None,
+        "since": since,
+        "ended": job.state in TERMINAL,
+        "verb": VERBS.get(state or "", ""),
+        "ago": "" if since is None else elapsed(max(moment.time - since, timedelta())),
+        "seconds": 0.0 if ran is None else ran.total_seconds(),
+        "lasted": "" if ran is None else elapsed(ran),
+        "message": (job.error_message or "").strip().partition("\n")[0][:300],
+    }
+
+
+def _ran(job: Job, at: datetime) -> timedelta | None:
+    """How long it ran, or runs by now."""
+    begin = job.start_time
+    if begin is None:
+        return None
+    return max(timedelta(), (job.end_time or at) - begin)

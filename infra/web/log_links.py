@@ -1,0 +1,43 @@
+"""Links from a job's page to other systems, as the operator's templates name them.
+
+`JOBLEDGER_LINK_TEMPLATES` holds NAME=ADDRESS pairs separated by spaces, such as
+`Logs=https://logs.example/search?q={id}&from={start}`. In an address `{name}`, `{project}`, `{id}`,
+`{start}` and `{end}` stand for the job's own, percent-encoded; a time that is not known is left empty.
+"""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from jobledger.domain.values.names import project_of
+from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.settings import given_text
+
+VARIABLE: Final = "LINK_TEMPLATES"
+SCHEMES: Final = ("https://", "http://")
+
+
+class LogLink(NamedTuple):
+    """What a link is called, and its address."""
+
+    title: str
+    address: str
+
+
+def log_links(name: str, start: datetime | None, end: datetime | None) -> list[LogLink]:
+    """The job's links; templates that are no NAME=ADDRESS pair of http or https are left out."""
+    values = {
+        "{name}": name,
+        "{project}": project_of(name) or "",
+        "{id}": name.rpartition("/")[2],
+        "{start}": "" if start is None else str(time_text(start)),
+        "{end}": "" if end is None else str(time_text(end)),
+    }
+    links = []
+    for pair in (given_text(VARIABLE) or "").split():
+        title, _, address = pair.partition("=")
+        if title and address.startswith(SCHEMES):
+            for place, value in values.items():
+                address = address.replace(place, quote(value, safe=""))
+            links.append(LogLink(title, address))
+    return links

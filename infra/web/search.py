@@ -1,0 +1,57 @@
+"""What is typed into the search box: plain words, or a filter (AIP-160), and the terms either consists of."""
+
+import re
+from typing import Final
+
+from jobledger.domain.values.filter_text import quoted
+from jobledger.domain.values.filters import Restriction, parse_filter, parts_of
+
+_OPERATORS: Final = re.compile(r"[=<>:()!\"']|\b(?:AND|OR|NOT)\b|(?:^|\s)-\w")
+_TOKEN: Final = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[()]|\bAND\b", re.DOTALL)
+FIELDS: Final = ("name", "error_message", "spec.displayName")
+"""What plain words are looked for in."""
+
+
+def is_plain(text: str) -> bool:
+    """Whether the text is words to look for: it has no operator of filters."""
+    return _OPERATORS.search(text) is None
+
+
+def filter_of(text: str) -> str:
+    """The filter that the text means: of plain words, that each is in a name or a message."""
+    if not is_plain(text) or "\0" in text:
+        return text
+    return " AND ".join(_looked_for(word) for word in text.split())
+
+
+def terms(text: str) -> list[str]:
+    """The words, or the parts of a filter that are joined by AND."""
+    return text.split() if is_plain(text) else [*filter(None, map(str.strip, _parts(text)))]
+
+
+def without(text: str, term: int) -> str:
+    """The text without one of its terms, by its place among them."""
+    kept = [each for n, each in enumerate(terms(text)) if n != term]
+    return (" " if is_plain(text) else " AND ").join(kept)
+
+
+def labels_in(text: str) -> list[str]:
+    """The keys of the labels that a valid filter names."""
+    found = (part.field for part in parts_of(parse_filter(filter_of(text))) if isinstance(part, Restriction))  # fmt: skip
+    return [*dict.fromkeys(field[1] for field in found if field[0] == "labels" and len(field) == 2)]
+
+
+def _looked_for(word: str) -> str:
+    inner = quoted(word)[1:-1]
+    return "(" + " OR ".join(f'{field} = "*{inner}*"' for field in FIELDS) + ")"
+
+
+def _parts(text: str) -> list[str]:
+    """The text between the ANDs that are outside of strings and parentheses."""
+    depth, begin, parts = 0, 0, list[str]()
+    for token in _TOKEN.finditer(text):
+        depth += {"(": 1, ")": -1}.get(token[0], 0)
+        if token[0] == "AND" and depth == 0:
+            parts.append(text[begin : token.start()])
+            begin = token.end()
+    return [*parts, text[begin:]]

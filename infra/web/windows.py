@@ -1,0 +1,48 @@
+"""Which stretch of time the fleet's chart shows."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.moments import Clock, Moment
+from jobledger.domain.values.names import EARLIEST
+from jobledger.infra.history.state_counts import MICROSECOND, Extent, extent
+from jobledger.infra.read.reader import Reader
+from jobledger.infra.web.charts import Span
+from jobledger.infra.web.links import WINDOWS, FleetLink
+
+USUAL: Final = "24h"
+NARROWEST: Final = timedelta(seconds=1)
+AFTER: Final = 0.25
+"""The share of a window that is after a moment that is not in the last one."""
+
+
+def read_extent(reader: Reader, moment: Moment, project: str | None) -> Extent:
+    """From the first to the last event that is known at the moment; from EARLIEST where there is none."""
+    last = moment if moment.clock is Clock.OCCURRED else reader.moment(None)
+    return extent(reader, last, project) or Extent(EARLIEST, EARLIEST)
+
+
+def window_of(link: FleetLink, whole: Extent, moment: Moment, now: datetime) -> Span:
+    """The window that the link says; else the last 24 h that have events, or those around its moment.
+
+    Raises InvalidFieldError for a window that ends before it begins.
+    """
+    if link.begin or link.end:
+        return _said(link, whole)
+    length = WINDOWS[link.window or USUAL]
+    if length is None or whole.begin == EARLIEST:
+        return _said(link, whole)
+    last = whole.end + MICROSECOND
+    end = now if now - last < length else last
+    if link.at and not end - length <= moment.time <= end:
+        end = min(now, moment.time + length * AFTER)
+    return Span(end - length, end)
+
+
+def _said(link: FleetLink, whole: Extent) -> Span:
+    begin = datetime.fromisoformat(link.begin) if link.begin else whole.begin
+    end = datetime.fromisoformat(link.end) if link.end else whole.end + MICROSECOND
+    if end < begin and link.begin and link.end:
+        raise InvalidFieldError("from", f"{link.begin} is after {link.end}")
+    return Span(min(begin, end - NARROWEST), end)

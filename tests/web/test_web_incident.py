@@ -1,0 +1,228 @@
+"""The fleet page when something is wrong: 120 jobs that ran for three minutes and failed, in a week of others."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from jobledger.domain import events as e
+from jobledger.domain.data import Status
+from jobledger.domain.events import Event
+from jobledger.domain.values.filters import parse_filter
+from jobledger.infra.history.activity import ENDED, Activity, activity, jobs_of_project
+from jobledger.infra.history.state_counts import MICROSECOND, Extent, extent
+from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.web.search import filter_of, terms, without
+from playwright.sync_api import Browser, expect
+
+from tests.browsing import Visitor, visiting
+from tests.servers import Server, new_server
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+BURST = NOW - timedelta(hours=50)
+MESSAGE = "shard store is unreachable\nconnect timed out"
+
+
+def incident() -> Iterator[Event]:
+    """120 jobs that were created within a minute, and failed within three."""
+    for n in range(120):
+        name, begin = f"projects/p/jobs/ingest_{n:03}", BURST + timedelta(seconds=n / 2)
+        yield Event(name, 1, e.Created(labels={"team": "ingest"}), begin)
+        yield Event(
+            name, 2, e.Started.model_validate({"worker": "w"}), begin + timedelta(seconds=5)
+        )
+        failed = e.Failed(error=Status(code=14, message=MESSAGE))
+        yield Event(name, 3, failed, begin + timedelta(seconds=120))
+
+
+def waiting() -> Iterator[Event]:
+    """Jobs that wait: one for an hour, and one for a minute."""
+    for minutes in (60, 1):
+        yield Event(
+            f"projects/p/jobs/wait_{minutes}", 1, e.Created(), NOW - timedelta(minutes=minutes)
+        )
+
+
+@pytest.fixture(scope="module")
+def site(dsn: str) -> Iterator[Server]:
+    with new_server(dsn) as server:
+        server.ledger.append_many(simulate(300, 7, "p", NOW))
+        server.ledger.append_many(incident())
+        server.ledger.append_many(waiting())
+        server.ledger.append_many(simulate(20, 8, "q", NOW))
+        server.ledger.follow(server.ledger.size())
+        yield server
+
+
+def test_the_maximum_of_a_bucket_shows_what_was_over_before_its_end(site: Server) -> None:
+    ledger = site.ledger
+    window = Extent(NOW - timedelta(days=7), NOW)
+    counted = activity(ledger.reader, ledger.moment("now", "occurred"), window, None)
+    assert counted.width == 1_800
+    assert max(counted.peaks["RUNNING"]) >= 110
+    n = counted.peaks["RUNNING"].index(max(counted.peaks["RUNNING"]))
+    assert counted.times[n] <= BURST < counted.times[n + 2]
+    assert sum(counted.ended["FAILED"][n : n + 2]) >= 120
+
+
+def test_live_jobs_are_counted_as_the_ledger_counts_them(site: Server) -> None:
+    ledger = site.ledger
+    window = Extent(BURST - timedelta(minutes=20), BURST + timedelta(minutes=20))
+    counted = activity(ledger.reader, ledger.moment("now", "occurred"), window, None)
+    for n in range(0, len(counted.times) - 1, 40):
+        begin = counted.times[n]
+        samples = [
+            begin + timedelta(seconds=s) for s in range(0, counted.width + 1, counted.sample)
+        ]
+        said = [ledger.count(as_of=at - MICROSECOND, clock="occurred").counts for at in samples]
+        for state, peaks in counted.peaks.items():
+            assert peaks[n] == max(counts.get(state, 0) for counts in said)
+
+
+@pytest.mark.parametrize("clock", ["occurred", "recorded"])
+def test_ended_jobs_are_counted_exactly_of_all_of_a_project_and_of_a_filter(
+    site: Server, clock: str
+) -> None:
+    ledger = site.ledger
+    for position in (ledger.size() // 2, ledger.size()):
+        moment = ledger.moment("now", clock)
+        if clock == "recorded":
+            moment = ledger.moment(f"@{position}")
+        else:
+            moment = moment._replace(position=position)
+        whole = extent(ledger.reader, moment)
+        assert whole is not None
+        everything = ledger.reader.names_statement(parse_filter('state : "*"'), moment)
+        asked = activity(ledger.reader, moment, whole, None)
+        chosen = activity(ledger.reader, moment, whole, everything)
+        assert asked == chosen
+        of_p = activity(ledger.reader, moment, whole, jobs_of_project("p"))
+        of_q = activity(ledger.reader, moment, whole, jobs_of_project("q"))
+        assert totals(of_p) + totals(of_q) == totals(asked)
+
+
+def totals(counted: Activity) -> Counter[str]:
+    return Counter({state: sum(counted.ended.get(state, [])) for state in ENDED})
+
+
+def test_the_sentence_counts_and_each_number_leads_to_its_jobs(
+    site: Server, visitor: Visitor
+) -> None:
+    page = visitor.page
+    page.goto(site.url)
+    expect(page.locator("#facts")).to_contain_text("2 queued (oldest 1 h")
+    for words in ("queued", "failed in 24 h", "late"):
+        page.goto(site.url)
+        fact = page.locator(".fact", has_text=words)
+        number = fact.locator("b").inner_text()
+        fact.click()
+        expect(page.locator("#as-of")).to_contain_text(re.compile(rf"^{number} jobs? at"))
+    assert visitor.errors == []
+
+
+def test_plain_words_find_names_and_messages(site: Server, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(site.url)
+    field = page.get_by_label("Search or filter")
+    field.fill("unreachable")
+    expect(page.locator("#as-of")).to_contain_text("120 jobs")
+    expect(page.locator("#over-time .quiet").first).to_contain_text("the jobs that the search")
+    expect(page.get_by_role("link", name="Remove unreachable")).to_be_visible()
+    expect(page.locator(".c-error").first).to_have_text("shard store is unreachable")
+    field.fill("unreachable ingest_00")
+    expect(page.locator("#as-of")).to_contain_text("10 jobs")
+    assert visitor.errors == []
+
+
+def test_a_filter_is_taken_apart_at_its_ands() -> None:
+    text = 'state = FAILED AND (a = 1 AND b = 2) AND c : "x AND y"'
+    assert terms(text) == ["state = FAILED", "(a = 1 AND b = 2)", 'c : "x AND y"']
+    assert without(text, 1) == 'state = FAILED AND c : "x AND y"'
+    assert filter_of(text) == text
+    assert terms(filter_of('two "words')) == ['two "words']
+    assert without("two words", 0) == "words"
+
+
+def test_failures_are_grouped_by_message(site: Server, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(f"{site.url}/?window=7d&tab=failures")
+    first = page.locator(".failures > li").first
+    expect(first).to_contain_text("shard store is unreachable")
+    expect(first).to_contain_text("team=ingest (120 of 120)")
+    visitor.is_content()
+    first.get_by_role("link", name="120 jobs with this message").click()
+    expect(page.locator("#as-of")).to_contain_text("120 jobs")
+
+
+def test_the_timeline_has_lanes_by_label(site: Server, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(f"{site.url}/?window=7d&tab=timeline&by=team")
+    expect(page.get_by_role("heading", name="ingest 120")).to_be_visible()
+    visitor.sees("109 more")
+    visitor.is_content()
+
+
+def test_the_failure_before_and_a_moment_by_the_clock(site: Server, visitor: Visitor) -> None:
+    page = visitor.page
+    at = (BURST + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    page.goto(f"{site.url}/?at={at}")
+    page.get_by_role("button", name="Previous failure").click()
+    failed = [job for job in site.ledger.list("state = FAILED", as_of=at) if job.end_time]
+    last = max(job.end_time for job in failed if job.end_time)
+    expect(page.locator("#list")).to_have_attribute("data-time", last.isoformat())
+    page.locator("#at").fill("03:12")
+    page.keyboard.press("Enter")
+    expect(page.locator("#list")).to_have_attribute("data-time", re.compile("T03:12:00"))
+    said = datetime.fromisoformat(page.locator("#list").get_attribute("data-time") or "")
+    assert timedelta() <= datetime.now(UTC) - said < timedelta(days=1)
+    page.locator("#at").fill("soon")
+    page.keyboard.press("Enter")
+    expect(page.locator("#moment-problem")).to_contain_text("The moment 'soon' is none of")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_ten_jobs_are_above_the_fold_and_five_on_a_phone(
+    site: Server, browser: Browser, scheme: str
+) -> None:
+    for width, height, least in ((1280, 900, 10), (400, 800, 5)):
+        size = {"width": width, "height": height}
+        with visiting(browser, viewport=size, color_scheme=scheme) as visitor:
+            visitor.page.goto(f"{site.url}/")
+            rows = visitor.page.locator("#list tbody tr")
+            expect(rows).to_have_count(25)
+            boxes = [rows.nth(n).bounding_box() for n in range(least)]
+            assert all(box and box["y"] + box["height"] <= height for box in boxes)
+            visitor.is_content()
+
+
+def test_a_live_page_follows_what_happens(dsn: str, visitor: Visitor) -> None:
+    page = visitor.page
+    with new_server(dsn) as server:
+        server.ledger.create("projects/p/jobs/first")
+        page.goto(server.url)
+        expect(page.locator("#live")).to_have_text("Live")
+        server.ledger.create("projects/p/jobs/second")
+        expect(page.locator("#as-of")).to_contain_text("2 jobs", timeout=15_000)
+        page.keyboard.press("ArrowLeft")
+        expect(page.locator("#live")).to_have_text("Paused")
+        expect(page.locator("#as-of")).to_contain_text("1 job at")
+        assert visitor.errors == []
+
+
+def test_keys_are_told_and_times_are_local_or_relative(site: Server, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(site.url)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    visitor.is_content()
+    page.get_by_role("button", name="Close").click()
+    page.get_by_label("Times shown").select_option("relative")
+    expect(page.locator("#as-of")).to_contain_text("ago")
+    page.get_by_label("Times shown").select_option("utc")
+    expect(page.locator("#as-of")).to_contain_text("UTC")
+    page.locator("main").click(position={"x": 1, "y": 1})
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search or filter")).to_be_focused()
