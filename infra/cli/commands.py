@@ -65,6 +65,8 @@ serve-grpc     | cli.server.serve:serve_grpc         | Serves Google's Vertex AI
 scheduler      | cli.evaluation.evaluate:scheduler   | Starts evaluation jobs' runs when they are due, and carries them on. Of several, one leads.
 evaluations    | cli.evaluation.evaluate:evaluations | What an evaluation job's runs found, one line a run; or one run's evaluation as a picture.
 bench          | bench.command:bench                 | Measure the ledger beside its peers and limits, on this machine, in this run.
+attach         | cli.sources.attaching:attach         | Follow another system's PostgreSQL database: jobledger attach DSN --as airflow.
+detach         | cli.sources.attaching:detach         | Follow a database no more: remove the slot and the publication from it.
 import         | cli.sources.importing:importing     | Import histories from elsewhere: jobledger import MAPPING FILE.
 log            | cli.proof.log:log                   | The Merkle tree over all events: its name, its keys, its checkpoints.
 token          | cli.server.tokens:token             | Let others in: tokens for the server.

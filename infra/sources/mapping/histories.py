@@ -69,10 +69,11 @@ class Histories:
         created = None
         if history.created is not None:
             created = time_at(history.created, record, self._mapping.times)
-        if created is None:
-            if not events:
-                return []
-            created = events[0].about["occurred_time"]
+        times = [event.about["occurred_time"] for event in events]
+        if created is None and not times:
+            return []
+        # Nothing happens to a job before it was created.
+        created = min([created, *times] if created is not None else times)
         return [self._created(name, original, history, record, created), *events]
 
     def _name(self, original: str) -> str:

@@ -15,6 +15,8 @@ from jobledger.domain.values.nearest import did_you_mean
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 SHIPPED: Final = "jobledger.infra.sources.mapping.shipped"
+ATTACHED: Final = "jobledger.infra.sources.attach.shipped"
+"""Where the mappings of databases are."""
 UNREPORTED: Final = frozenset({"Contradicted"})
 
 
@@ -25,6 +27,8 @@ class Kind(StrEnum):
     JSON = "json"
     JSONL = "jsonl"
     LINES = "lines"
+    CHANGES = "changes"
+    """Rows of a database, as they change: see jobledger attach."""
     SQL = "sql"
 
 
@@ -81,6 +85,16 @@ class Source(Part):
     """For json: the path of the list of records; the document itself, if it is not given."""
     query: str | None = None
     """For sql: the query whose rows are the records."""
+    tables: tuple[str, ...] = ()
+    """For changes: the tables that are followed."""
+    whole_rows: tuple[str, ...] = ()
+    """For changes: those of which the old row is needed, by REPLICA IDENTITY FULL."""
+    snapshot: dict[str, str] = {}
+    """For changes: a query for the rows of a table that are there, if not the table itself."""
+    version: str | None = None
+    """For changes: a query that gives the version of the source's schema."""
+    versions: tuple[str, ...] = ()
+    """For changes: the versions that are known; any, if there are none."""
 
 
 class Times(Part):
@@ -113,7 +127,8 @@ class EventRule(Part):
 
     event: EventType | Lookup
     time: str | tuple[str, ...]
-    """The field of its time; of several, the first is a time and the others are seconds after it."""
+    """The field of its time, or `FIELD | FIELD` for the first that has one; of several, the others are
+    seconds after it."""
     for_each: str | None = None
     """The path of a list in the record: an event for each item, whose fields are `item.FIELD`."""
     when: Conditions = {}
@@ -141,7 +156,7 @@ class History(Part):
     """Templates of the ids of its parents."""
     created: str | tuple[str, ...] | None = None
     """The field of the time it was created; else that of its first event."""
-    events: tuple[EventRule, ...] = Field(min_length=1)
+    events: tuple[EventRule, ...] = ()
 
 
 class Mapping(Part):
@@ -154,15 +169,15 @@ class Mapping(Part):
     histories: tuple[History, ...] = Field(min_length=1)
 
 
-def read_mapping(name: str) -> Mapping:
-    """The mapping in a file, or the shipped one of that name.
+def read_mapping(name: str, folder: str = SHIPPED) -> Mapping:
+    """The mapping in a file, or the one of that name which comes with the program in `folder`.
 
     Raises InvalidFieldError if there is none, or with the field that is wrong.
     """
     import yaml
 
     try:
-        given = yaml.safe_load(_text(name))
+        given = yaml.safe_load(_text(name, folder))
         return Mapping.model_validate(given)
     except yaml.YAMLError as error:
         raise InvalidFieldError(
@@ -174,15 +189,15 @@ def read_mapping(name: str) -> Mapping:
         raise InvalidFieldError(f"mapping {name}", f"{where}: {first['msg']}") from None
 
 
-def shipped() -> list[str]:
+def shipped(folder: str = SHIPPED) -> list[str]:
     """The names of the mappings that come with the program."""
-    files = (file.name for file in resources.files(SHIPPED).iterdir())
+    files = (file.name for file in resources.files(folder).iterdir())
     return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
 
 
-def _text(name: str) -> str:
-    if name in (known := shipped()):
-        return resources.files(SHIPPED).joinpath(f"{name}.yaml").read_text()
+def _text(name: str, folder: str) -> str:
+    if name in (known := shipped(folder)):
+        return resources.files(folder).joinpath(f"{name}.yaml").read_text()
     try:
         return Path(name).read_text()
     except (OSError, UnicodeDecodeError):

@@ -107,7 +107,8 @@ def holds(when: Conditions, unless: Conditions, record: Record) -> bool:
 
 def _is_like(record: Record, field: str, patterns: Iterable[str]) -> bool:
     value = _nothing_if_empty(find(record, field))
-    return value is not None and matches(text_of(value), patterns) is not None
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    return any(matches(text_of(each), patterns) is not None for each in values)
 
 
 def matches(text: str, patterns: Iterable[str]) -> str | None:
@@ -121,9 +122,11 @@ def matches(text: str, patterns: Iterable[str]) -> str | None:
 def time_at(fields: str | Sequence[str], record: Record, times: Times) -> datetime | None:
     """The time in a field, or seconds after it; None if there is none.
 
+    Of `FIELD | FIELD`, the first that has a time is taken.
     Raises InvalidFieldError for what is no time, and for a time without a zone where none is said.
     """
     first, *more = (fields,) if isinstance(fields, str) else fields
+    first = _first_time(first, record, times)
     values = [find(record, field) for field in (first, *more)]
     if any(_is_nothing(value, times) for value in values):
         return None
@@ -131,6 +134,12 @@ def time_at(fields: str | Sequence[str], record: Record, times: Times) -> dateti
     for field, value in zip(more, values[1:], strict=True):
         time += timedelta(seconds=float(_number(field, value)))
     return time
+
+
+def _first_time(fields: str, record: Record, times: Times) -> str:
+    """The first of the fields that has a value; the last one, if none has."""
+    *others, last = (field.strip() for field in fields.split("|"))
+    return next((each for each in others if not _is_nothing(find(record, each), times)), last)
 
 
 def _is_nothing(value: Any, times: Times) -> bool:

@@ -1,0 +1,1 @@
+"""Other systems' PostgreSQL databases, followed by logical replication; they need no change of their own."""

@@ -1,0 +1,214 @@
+"""A database that is followed: first the rows that are there, then each change, carried over once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from threading import Event as Signal
+from typing import Any, Final
+
+from jobledger.domain.errors import InvalidFieldError, LedgerError
+from jobledger.domain.observing import introduce
+from jobledger.domain.reports import parse_report
+from jobledger.domain.values.nearest import did_you_mean
+from jobledger.infra.eventstore.methods.request import AboutReport
+from jobledger.infra.eventstore.write_path import ObservedEvent
+from jobledger.infra.read.store import Store
+from jobledger.infra.sources.attach.pgoutput import RowChange, Transaction
+from jobledger.infra.sources.attach.slot import LOST, AttachError, Slot
+from jobledger.infra.sources.mapping.histories import Histories, plain
+from jobledger.infra.sources.mapping.importing import BATCH_EVENTS, ImportSummary
+from jobledger.infra.sources.mapping.model import Mapping
+
+PAUSE_SECONDS: Final = 0.5
+MAX_SLOT_BYTES: Final = 4 * 1024**3
+"""As much of its log as the source keeps for us; more ends the attachment."""
+
+
+class Follower:
+    """Carries the changes of one source over into a ledger."""
+
+    def __init__(
+        self,
+        store: Store,
+        slot: Slot,
+        mapping: Mapping,
+        project: str,
+        *,
+        max_bytes: int = MAX_SLOT_BYTES,
+    ) -> None:
+        """`max_bytes` is how much of its log the source may have to keep."""
+        self._store = store
+        self._slot = slot
+        self._mapping = mapping
+        self._actor = f"attach {slot.name}"
+        self._histories = Histories(mapping, project, self._actor, datetime.now(UTC))
+        self._name = f"projects/{project}/jobs/attach.{slot.name}"
+        self._max_bytes = max_bytes
+        self.summary = ImportSummary(slot.name)
+
+    def begin(self) -> None:
+        """Makes the publication and the slot, and records the rows that are there.
+
+        Raises AttachError if the source cannot be followed, is of an unknown version, or is
+        attached already.
+        """
+        source = self._mapping.source
+        self._slot.check()
+        if missing := sorted(set(source.tables) - self._slot.tables(source.tables)):
+            raise AttachError("tables", f"there is no {', '.join(missing)} in that database")
+        self._check_version()
+        if self._slot.status() is not None:
+            raise AttachError(
+                "slot", f"{self._slot.name!r} exists already: follow it, or detach it first"
+            )
+        with self._slot.create(source.tables, source.whole_rows, source.snapshot) as (lsn, rows):
+            self._note("Started", {"runId": lsn, "lsn": lsn})
+            now = datetime.now(UTC)
+            self._record(
+                event
+                for table, row in rows
+                for event in self._events(_snapshot_record(table, row, now), f"{table} {lsn}")
+            )
+
+    def _check_version(self) -> None:
+        source = self._mapping.source
+        if source.version is None or not source.versions:
+            return
+        found = self._slot.value(source.version)
+        if found not in source.versions:
+            known = ", ".join(source.versions)
+            raise AttachError(
+                "version", f"the source's schema is of version {found!r}; known are {known}"
+            )
+
+    def follow(self, stop: Signal) -> None:
+        """Carries over what changes until `stop` is set; raises AttachError where that cannot go on."""
+        while not stop.is_set():
+            if not self.carry_over():
+                self.check_size()
+                stop.wait(PAUSE_SECONDS)
+
+    def carry_over(self) -> int:
+        """Carries over the next transactions; returns how many changes there were."""
+        try:
+            transactions = self._slot.peek()
+        except AttachError as error:
+            self._gap(error.why)
+            raise
+        if not transactions:
+            return 0
+        self._record(self._changed(transactions))
+        # Only now may the source forget them: recorded again they would be the same events.
+        self._slot.advance(transactions[-1].commit_lsn)
+        return sum(len(each.changes) for each in transactions) or 1
+
+    def check_size(self) -> None:
+        """Detaches if the source keeps too much of its log for the slot; raises AttachError then."""
+        status = self._slot.status()
+        if status is None or status.wal_status in LOST:
+            why = "the slot is gone" if status is None else f"the slot's log is {status.wal_status}"
+            self._gap(why)
+            raise AttachError("slot", why)
+        if status.kept_bytes > self._max_bytes:
+            why = f"the source keeps {status.kept_bytes} bytes for it, and {self._max_bytes} is the limit"
+            self._gap(why)
+            self._slot.drop()
+            raise AttachError("slot", f"{why}: detached")
+
+    def end(self) -> None:
+        """Removes what was made in the source, and notes that it is followed no more."""
+        self._slot.drop()
+        self._note("Succeeded", {})
+
+    def _changed(self, transactions: Iterable[Transaction]) -> Iterator[ObservedEvent]:
+        for transaction in transactions:
+            for number, change in enumerate(transaction.changes):
+                record = _record_of(change, transaction.commit_time)
+                yield from self._events(record, f"{transaction.commit_lsn} #{number}")
+
+    def _events(self, record: dict[str, Any], place: str) -> list[ObservedEvent]:
+        self.summary.records += 1
+        try:
+            return self._histories.observed(record)
+        except InvalidFieldError as wrong:
+            self.summary.unplaced.append(f"{record['table']} {place}: {wrong}")
+            return []
+
+    def _record(self, events: Iterable[ObservedEvent]) -> None:
+        rest = iter(events)
+        while batch := list(islice(rest, BATCH_EVENTS)):
+            outcomes = self._store.writer.report_many(batch)
+            for event, outcome in zip(batch, outcomes, strict=True):
+                if isinstance(outcome, LedgerError):
+                    self.summary.unplaced.append(f"{event.name}: {outcome}")
+                else:
+                    self.summary.events += len(outcome.events)
+
+    def _gap(self, why: str) -> None:
+        """Records that changes may be missing: from where, until when, and why."""
+        status = self._slot.status()
+        known = None if status is None else status.confirmed_lsn
+        until = datetime.now(UTC).isoformat()
+        self._note(
+            "Failed", {"error": f"gap: {why}", "gap": {"fromLsn": known, "untilTime": until}}
+        )
+
+    def _note(self, type_: str, said: dict[str, Any]) -> None:
+        """An event of the attachment itself, which is a job, too."""
+        about = AboutReport(occurred_time=datetime.now(UTC), actor=self._actor)
+        created = parse_report("Created", {"spec": {"displayName": self._mapping.title}})
+        self._store.writer.report_many(
+            [
+                ObservedEvent(self._name, created, about, introduce),
+                ObservedEvent(self._name, parse_report(type_, said), about),
+            ]
+        )
+
+
+def _record_of(change: RowChange, time: datetime) -> dict[str, Any]:
+    """A change as a record: the new row's fields, the old row as `old`, and which fields changed."""
+    row = change.new or change.old
+    changed = [key for key, value in change.new.items() if change.old.get(key) != value]
+    about = {
+        "table": change.table,
+        "op": change.op,
+        "old": dict(change.old),
+        "changed": changed,
+        "commit_time": time.isoformat(),
+    }
+    return {**row, **about}
+
+
+def _snapshot_record(table: str, row: dict[str, Any], time: datetime) -> dict[str, Any]:
+    about = {
+        "table": table.rpartition(".")[2],
+        "op": "snapshot",
+        "old": {},
+        "changed": list(row),
+        "commit_time": time.isoformat(),
+    }
+    return {**plain(row), **about}
+
+
+def slot_name(ledger: str, system: str) -> str:
+    """The name of the slot by which a ledger follows a system; raises InvalidFieldError."""
+    name = f"jobledger_{ledger}_{system}".replace("-", "_")
+    if (
+        not name.isascii()
+        or not name.replace("_", "").isalnum()
+        or name.lower() != name
+        or len(name) > 63
+    ):
+        raise InvalidFieldError(
+            "slot", f"{name!r} is no name of a slot: use a shorter ledger's name"
+        )
+    return name
+
+
+def known_system(name: str, known: list[str]) -> str:
+    """The name, if it is of a system that can be attached; raises InvalidFieldError."""
+    if name in known or name.endswith((".yaml", ".yml")):
+        return name
+    raise InvalidFieldError("as", f"there is no mapping {name!r}{did_you_mean(name, known)}")

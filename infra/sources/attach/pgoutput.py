@@ -1,0 +1,181 @@
+"""The messages of PostgreSQL's logical replication, as its plug-in `pgoutput` writes them (protocol 1).
+
+https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+UNCHANGED: Final = object()
+"""A large value that an update left as it was, and that is not sent."""
+_TEXT: Final = str
+
+
+class Relation(NamedTuple):
+    """A table: its columns by name and type, and which of them are its key."""
+
+    schema: str
+    table: str
+    columns: tuple[tuple[str, int], ...]
+
+
+class RowChange(NamedTuple):
+    """One row that was inserted, updated or deleted; `truncate` has none."""
+
+    op: str
+    schema: str
+    table: str
+    new: Mapping[str, Any]
+    old: Mapping[str, Any]
+    """The row before, or its key, as far as the table's replica identity tells."""
+
+
+class Transaction(NamedTuple):
+    """The changes of one transaction, in their order."""
+
+    commit_lsn: str
+    """Where the stream goes on behind it."""
+    commit_time: datetime
+    changes: list[RowChange]
+
+
+class Decoder:
+    """Reads messages; tables are described before their first row."""
+
+    def __init__(self) -> None:
+        self._relations: dict[int, Relation] = {}
+        self._changes: list[RowChange] = []
+
+    def read(self, message: bytes) -> Transaction | None:
+        """The transaction that ends with this message; None for any other message."""
+        reader = _Reader(message)
+        match kind := reader.byte():
+            case b"B":
+                self._changes = []
+            case b"R":
+                id_, relation = _relation(reader)
+                self._relations[id_] = relation
+            case b"I" | b"U" | b"D":
+                self._changes.append(self._row(kind, reader))
+            case b"T":
+                self._changes += self._truncated(reader)
+            case b"C":
+                reader.skip(1 + 8)
+                end = reader.lsn()
+                return Transaction(end, reader.time(), self._changes)
+        return None
+
+    def _row(self, kind: bytes, reader: _Reader) -> RowChange:
+        relation = self._relations[reader.uint32()]
+        new: Mapping[str, Any] = {}
+        old: Mapping[str, Any] = {}
+        while reader.more():
+            part = reader.byte()
+            values = _tuple(reader, relation)
+            if part == b"N":
+                new = values
+            else:
+                old = values
+        op = {b"I": "insert", b"U": "update", b"D": "delete"}[kind]
+        whole = {key: old.get(key) if value is UNCHANGED else value for key, value in new.items()}
+        return RowChange(op, relation.schema, relation.table, whole, old)
+
+    def _truncated(self, reader: _Reader) -> Iterator[RowChange]:
+        count = reader.uint32()
+        reader.skip(1)
+        for _ in range(count):
+            relation = self._relations[reader.uint32()]
+            yield RowChange("truncate", relation.schema, relation.table, {}, {})
+
+
+class _Reader:
+    def __init__(self, message: bytes) -> None:
+        self._message = message
+        self._at = 0
+
+    def more(self) -> bool:
+        return self._at < len(self._message)
+
+    def skip(self, count: int) -> None:
+        self._at += count
+
+    def take(self, count: int) -> bytes:
+        part = self._message[self._at : self._at + count]
+        self._at += count
+        return part
+
+    def byte(self) -> bytes:
+        return self.take(1)
+
+    def uint16(self) -> int:
+        return int.from_bytes(self.take(2))
+
+    def uint32(self) -> int:
+        return int.from_bytes(self.take(4))
+
+    def lsn(self) -> str:
+        high, low = struct.unpack(">II", self.take(8))
+        return f"{high:X}/{low:X}"
+
+    def time(self) -> datetime:
+        return EPOCH + timedelta(microseconds=int.from_bytes(self.take(8), signed=True))
+
+    def text(self) -> str:
+        end = self._message.index(0, self._at)
+        found = self._message[self._at : end].decode()
+        self._at = end + 1
+        return found
+
+
+def _relation(reader: _Reader) -> tuple[int, Relation]:
+    id_, schema, table = reader.uint32(), reader.text(), reader.text()
+    reader.skip(1)
+    columns = []
+    for _ in range(reader.uint16()):
+        reader.skip(1)
+        name, type_ = reader.text(), reader.uint32()
+        reader.skip(4)
+        columns.append((name, type_))
+    return id_, Relation(schema, table, tuple(columns))
+
+
+def _tuple(reader: _Reader, relation: Relation) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    reader.skip(2)
+    for name, type_ in relation.columns:
+        match reader.byte():
+            case b"n":
+                values[name] = None
+            case b"u":
+                values[name] = UNCHANGED
+            case _:
+                text = reader.take(reader.uint32()).decode("utf-8", "surrogateescape")
+                values[name] = value_of(type_, text)
+    return values
+
+
+def value_of(type_: int, text: str) -> Any:
+    """A column's value in JSON, by the number of its type; most are texts."""
+    return _READERS.get(type_, _TEXT)(text)
+
+
+def _json(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+_READERS: Final[Mapping[int, Callable[[str], Any]]] = {
+    16: lambda text: text == "t",  # boolean
+    20: int, 21: int, 23: int,  # bigint, smallint, integer
+    700: float, 701: float,  # real, double precision
+    114: _json, 3802: _json,  # json, jsonb
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""Mappings of systems whose databases can be followed."""

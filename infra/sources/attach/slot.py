@@ -1,0 +1,201 @@
+"""A publication and a logical replication slot in another system's database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, Final, NamedTuple
+
+import psycopg
+from jobledger.domain.errors import LedgerError
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import translated
+from jobledger.infra.sources.attach.pgoutput import Decoder, Transaction
+from psycopg.rows import dict_row
+from psycopg.sql import SQL, Identifier, Literal
+
+PEEK: Final = sql.load(__package__, "peek")
+STATUS: Final = sql.load(__package__, "status")
+REQUIREMENTS: Final = sql.load(__package__, "requirements")
+BATCH_CHANGES: Final = 5_000
+LOST: Final = frozenset({"lost", "unreserved"})
+
+
+class AttachError(LedgerError):
+    """A source cannot be followed; `what` names the part that is wrong, and `why` what to do."""
+
+    def __init__(self, what: str, why: str) -> None:
+        self.what = what
+        self.why = why
+        super().__init__(f"{what}: {why}")
+
+
+class SlotStatus(NamedTuple):
+    """How far a slot is behind its server."""
+
+    is_active: bool
+    wal_status: str | None
+    """`reserved`, `extended`, `unreserved`, or `lost`; None if the server does not say."""
+    confirmed_lsn: str | None
+    """Up to where its changes were carried over."""
+    end_lsn: str
+    """The end of the server's log."""
+    behind_bytes: int
+    """Bytes of the log that were not carried over yet."""
+    kept_bytes: int
+    """Bytes of the log that the server keeps for the slot."""
+
+
+class Snapshot(NamedTuple):
+    """Rows as they were when a slot was made: (table, row)."""
+
+    lsn: str
+    rows: Iterator[tuple[str, dict[str, Any]]]
+
+
+class Slot:
+    """The publication and the slot of one name in one database."""
+
+    def __init__(self, dsn: str, name: str) -> None:
+        """`dsn` is libpq's connection string of the source's database."""
+        self._dsn = dsn
+        self.name = name
+
+    def check(self) -> None:
+        """Raises AttachError if the server, or the role, cannot follow changes."""
+        with self._connection() as connection:
+            row = connection.execute(REQUIREMENTS).fetchone()
+        assert row is not None
+        if row["wal_level"] != "logical":
+            raise AttachError(
+                "wal_level",
+                f"is {row['wal_level']} and must be logical: ALTER SYSTEM SET wal_level = logical,"
+                " then restart the server",
+            )
+        if not row["may_replicate"]:
+            raise AttachError(
+                "role",
+                f"{row['role']} may not replicate: ALTER ROLE {row['role']} REPLICATION",
+            )
+
+    @contextmanager
+    def create(
+        self, tables: Sequence[str], whole_rows: Sequence[str], queries: Mapping[str, str]
+    ) -> Iterator[Snapshot]:
+        """Makes the publication and the slot, and reads the rows that are there.
+
+        `whole_rows` are the tables whose old rows are needed: their replica identity becomes FULL.
+        `queries` give the rows of some tables; of the others all columns are read.
+        The rows are those of the moment at which the slot begins, so that nothing is missed and
+        nothing comes twice. Raises AttachError if a slot of that name exists.
+        """
+        with self._connection() as connection:
+            for table in whole_rows:
+                connection.execute(
+                    SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(
+                        Identifier(*table.split("."))
+                    )
+                )
+            names = SQL(", ").join(Identifier(*table.split(".")) for table in tables)
+            connection.execute(
+                SQL("CREATE PUBLICATION {} FOR TABLE {}").format(Identifier(self.name), names)
+            )
+        with (
+            closing(psycopg.connect(self._dsn, autocommit=True, replication="database")) as making,
+            self._connection() as reading,
+        ):
+            lsn, snapshot = self._begin(making)
+            reading.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            reading.execute(SQL("SET TRANSACTION SNAPSHOT {}").format(Literal(snapshot)))
+            yield Snapshot(lsn, _rows(reading, tables, queries))
+
+    def _begin(self, connection: psycopg.Connection[Any]) -> tuple[str, str]:
+        statement = SQL("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput EXPORT_SNAPSHOT")
+        text = statement.format(Identifier(self.name)).as_string(connection)
+        result = connection.pgconn.exec_(text.encode())
+        if result.status != psycopg.pq.ExecStatus.TUPLES_OK:
+            why = " ".join((result.error_message or b"").decode().split())
+            raise AttachError("slot", f"{self.name!r} cannot be made: {why}")
+        _, lsn, snapshot, _ = (result.get_value(0, n) or b"" for n in range(4))
+        return lsn.decode(), snapshot.decode()
+
+    def peek(self) -> list[Transaction]:
+        """The next transactions, up to about 5,000 changes; they stay until `advance`.
+
+        Raises AttachError if the slot is missing, or the server's log for it is gone.
+        """
+        decoder, found = Decoder(), list[Transaction]()
+        with self._connection() as connection:
+            try:
+                rows = connection.execute(
+                    PEEK, {"slot": self.name, "changes": BATCH_CHANGES}, binary=True
+                )
+                for row in rows:
+                    if (transaction := decoder.read(bytes(row["data"]))) is not None:
+                        found.append(transaction)
+            except psycopg.errors.UndefinedObject:
+                raise AttachError("slot", f"there is no slot {self.name!r} any more") from None
+            except psycopg.errors.ObjectNotInPrerequisiteState as error:
+                raise AttachError("slot", error.diag.message_primary or str(error)) from None
+            except psycopg.errors.ObjectInUse as error:
+                raise AttachError("slot", error.diag.message_primary or str(error)) from None
+        return found
+
+    def advance(self, lsn: str) -> None:
+        """Lets the server forget what was carried over."""
+        with self._connection() as connection:
+            connection.execute(
+                "SELECT pg_replication_slot_advance(%s, %s::pg_lsn)", (self.name, lsn)
+            )
+
+    def status(self) -> SlotStatus | None:
+        """How far it is behind; None if there is no such slot."""
+        with self._connection() as connection:
+            row = connection.execute(STATUS, {"slot": self.name}).fetchone()
+        return None if row is None else SlotStatus(**row)
+
+    def drop(self) -> None:
+        """Removes the slot and the publication, as far as they exist."""
+        with self._connection() as connection:
+            connection.execute(
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+                " WHERE slot_name = %s",
+                (self.name,),
+            )
+            connection.execute(SQL("DROP PUBLICATION IF EXISTS {}").format(Identifier(self.name)))
+
+    def tables(self, wanted: Sequence[str]) -> set[str]:
+        """Those of the tables that exist."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                "SELECT t FROM unnest(%s::text[]) AS t WHERE to_regclass(t) IS NOT NULL",
+                (list(wanted),),
+            ).fetchall()
+        return {row["t"] for row in rows}
+
+    def value(self, query: str) -> str | None:
+        """The first value that a query of a mapping gives, as text; None if it gives none."""
+        with self._connection() as connection:
+            row = connection.execute(query.encode()).fetchone()
+        return None if row is None else str(next(iter(row.values())))
+
+    @contextmanager
+    def _connection(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+        with (
+            translated(),
+            closing(psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)) as found,
+        ):
+            yield found
+
+
+def _rows(
+    connection: psycopg.Connection[dict[str, Any]],
+    tables: Sequence[str],
+    queries: Mapping[str, str],
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for table in tables:
+        whole = SQL("SELECT * FROM {}").format(Identifier(*table.split("."))).as_bytes(connection)
+        with connection.cursor("jobledger_snapshot") as cursor:
+            statement = queries[table].encode() if table in queries else whole
+            for row in cursor.execute(statement):
+                yield table, row

@@ -1,0 +1,342 @@
+"""Databases of other systems, followed: procrastinate itself, and rows as other systems write them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from threading import Event as Signal
+from threading import Thread
+from typing import Any
+
+import procrastinate
+import psycopg
+import pytest
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.states import JobState
+from jobledger.infra import Ledger
+from jobledger.infra.sources.attach.follower import Follower, known_system, slot_name
+from jobledger.infra.sources.attach.slot import AttachError, Slot
+from jobledger.infra.sources.mapping.model import ATTACHED, Mapping, read_mapping, shipped
+
+from tests.clusters import Cluster, new_cluster
+from tests.command_line import Cli
+
+S = JobState
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def source() -> Iterator[Cluster]:
+    """A server whose databases can be followed."""
+    with new_cluster(wal_level="logical", max_wal_senders="8", max_replication_slots="8") as made:
+        yield made
+
+
+@pytest.fixture
+def database(source: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The connection string of a database of that server."""
+    name = f"db_{abs(hash(request.node.name))}"
+    source.execute(f"CREATE DATABASE {name}")
+    dsn = psycopg.conninfo.make_conninfo(source.dsn, dbname=name)
+    yield dsn
+    source.execute(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active"
+    )
+    source.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def run(dsn: str, *statements: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def follower(ledger: Ledger, dsn: str, system: str, **more: Any) -> Follower:
+    mapping = read_mapping(system, ATTACHED)
+    return Follower(ledger, Slot(dsn, slot_name("test", system)), mapping, "p", **more)
+
+
+def carry_over(follower: Follower) -> None:
+    while follower.carry_over():
+        pass
+    assert follower.summary.unplaced == []
+
+
+def jobs(ledger: Ledger) -> dict[str, tuple[JobState | None, int]]:
+    found = ledger.list('NOT name : "projects/p/jobs/attach*"')
+    return {job.name.rpartition("/")[2]: (job.state, job.attempt) for job in found}
+
+
+def truth(dsn: str) -> list[tuple[str, str]]:
+    """What procrastinate itself says happened: job and type of event, in order."""
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute("SELECT job_id, type::text FROM procrastinate_events ORDER BY id")
+        return [(f"procrastinate-{id_}", type_) for id_, type_ in rows]
+
+
+async def work(dsn: str, *, schema: bool = False) -> None:
+    """Defers and runs jobs with procrastinate: one works, one works at its second try, one fails."""
+    app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=dsn))
+    tried = []
+
+    @app.task(name="work")
+    async def works() -> None:
+        await asyncio.sleep(0)
+
+    @app.task(name="flaky", retry=1, pass_context=True)
+    async def flaky(context: Any) -> None:
+        tried.append(context.job.id)
+        if len(tried) == 1:
+            raise ValueError("not yet")
+
+    @app.task(name="fail")
+    async def fails() -> None:
+        raise ValueError("never")
+
+    async with app.open_async():
+        if schema:
+            await app.schema_manager.apply_schema_async()
+        for task in (works, flaky, fails):
+            await task.defer_async()
+        await app.run_worker_async(wait=False, install_signal_handlers=False)
+
+
+def test_procrastinate_is_told_whole(ledger: Ledger, database: str) -> None:
+    asyncio.run(work(database, schema=True))
+    attached = follower(ledger, database, "procrastinate")
+    attached.begin()  # What was there before.
+    asyncio.run(work(database))
+    carry_over(attached)
+
+    told = [each for each in truth(database) if each[1] != "scheduled"]
+    assert len({name for name, _ in told}) == 6
+    for name in {name for name, _ in told}:
+        recorded = [e.json for e in ledger.history(f"projects/p/jobs/{name}")]
+        assert sum("sourceEvent" in each for each in recorded) == sum(of == name for of, _ in told)
+    contradicted = [
+        e for j in ledger.list() for e in ledger.history(j.name) if e.type == "Contradicted"
+    ]
+    assert contradicted == []
+    assert sorted(jobs(ledger).values()) == sorted(
+        [(S.SUCCEEDED, 1), (S.SUCCEEDED, 2), (S.FAILED, 1)] * 2
+    )
+
+    run(database, "DELETE FROM procrastinate_jobs WHERE task_name = 'work'")
+    carry_over(attached)
+    deleted = [j for j in ledger.list() if ledger.history(j.name)[-1].type == "Commented"]
+    assert len(deleted) == 2
+    assert {job.state for job in deleted} == {S.SUCCEEDED}
+
+
+def test_what_was_carried_over_comes_once(ledger: Ledger, database: str) -> None:
+    asyncio.run(work(database, schema=True))
+    attached = follower(ledger, database, "procrastinate")
+    attached.begin()
+    asyncio.run(work(database))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attached._slot, "advance", lambda _: None)
+        attached.carry_over()  # Recorded, and then killed before the source was told.
+    size = ledger.size()
+    again = follower(ledger, database, "procrastinate")
+    assert again.carry_over() > 0
+    assert ledger.size() == size
+    assert again.carry_over() == 0
+
+
+ROWS: dict[str, tuple[list[str], list[str], dict[str, tuple[JobState, int]]]] = {
+    "airflow": (
+        [
+            "CREATE TABLE dag_run (id serial PRIMARY KEY, dag_id text, run_id text, queued_at timestamptz, start_date timestamptz,"
+            " end_date timestamptz, state text, run_type text, logical_date timestamptz, conf jsonb, triggering_user_name text, clear_number int DEFAULT 0)",
+            "CREATE TABLE task_instance (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), dag_id text, run_id text, task_id text, map_index int DEFAULT -1,"
+            " start_date timestamptz, end_date timestamptz, state text, try_number int DEFAULT 0, hostname text, operator text, pool text, queue text,"
+            " unixname text, scheduled_dttm timestamptz, queued_dttm timestamptz, last_heartbeat_at timestamptz)",
+        ],
+        [
+            "INSERT INTO dag_run (dag_id, run_id, queued_at, state, run_type) VALUES ('etl', 'r1', now(), 'queued', 'scheduled')",
+            "UPDATE dag_run SET state = 'running', start_date = now()",
+            "INSERT INTO task_instance (dag_id, run_id, task_id) VALUES ('etl', 'r1', 'load'), ('etl', 'r1', 'skip')",
+            "UPDATE task_instance SET state = 'scheduled', scheduled_dttm = now(), try_number = 1 WHERE task_id = 'load'",
+            "UPDATE task_instance SET state = 'queued', queued_dttm = now() WHERE task_id = 'load'",
+            "UPDATE task_instance SET state = 'running', start_date = now(), hostname = 'n1' WHERE task_id = 'load'",
+            "UPDATE task_instance SET last_heartbeat_at = now() WHERE task_id = 'load'",
+            "UPDATE task_instance SET state = 'up_for_retry', end_date = now() WHERE task_id = 'load'",
+            "UPDATE task_instance SET state = 'scheduled', scheduled_dttm = now(), try_number = 2 WHERE task_id = 'load'",
+            "UPDATE task_instance SET state = 'running', start_date = now(), end_date = NULL WHERE task_id = 'load'",
+            "UPDATE task_instance SET state = 'success', end_date = now() WHERE task_id = 'load'",
+            "UPDATE task_instance SET state = 'skipped' WHERE task_id = 'skip'",
+            "UPDATE dag_run SET state = 'success', end_date = now()",
+            # Cleared by hand: the run, and its task, run again.
+            "UPDATE dag_run SET state = 'queued', queued_at = now(), clear_number = 1, start_date = NULL, end_date = NULL",
+            "UPDATE dag_run SET state = 'running', start_date = now()",
+            "UPDATE dag_run SET state = 'failed', end_date = now()",
+        ],
+        {
+            "etl_x2F_r1": (S.FAILED, 2),
+            "etl_x2F_r1_x2F_load_x2F_-1": (S.SUCCEEDED, 2),
+            "etl_x2F_r1_x2F_skip_x2F_-1": (S.CANCELLED, 1),
+        },
+    ),
+    "river": (
+        [
+            "CREATE TABLE river_job (id bigserial PRIMARY KEY, state text, attempt smallint DEFAULT 0, max_attempts smallint DEFAULT 3,"
+            " attempted_at timestamptz, created_at timestamptz DEFAULT now(), finalized_at timestamptz, kind text, queue text, args jsonb, errors jsonb[])",
+        ],
+        [
+            "INSERT INTO river_job (state, kind, queue, args) VALUES ('available', 'email', 'default', '{\"to\": 1}')",
+            "UPDATE river_job SET state = 'running', attempt = 1, attempted_at = now()",
+            "UPDATE river_job SET state = 'retryable', errors = array['{\"error\": \"x\"}'::jsonb]",
+            "UPDATE river_job SET state = 'running', attempt = 2, attempted_at = now()",
+            "UPDATE river_job SET state = 'completed', finalized_at = now()",
+        ],
+        {"river-1": (S.SUCCEEDED, 2)},
+    ),
+    "dagster": (
+        ["CREATE TABLE runs (id serial PRIMARY KEY, run_id text, pipeline_name text, status text)"],
+        [
+            "INSERT INTO runs (run_id, pipeline_name, status) VALUES ('a1', 'daily', 'NOT_STARTED')",
+            *(f"UPDATE runs SET status = '{each}'" for each in ("QUEUED", "STARTING", "STARTED", "FAILURE")),
+        ],
+        {"a1": (S.FAILED, 1)},
+    ),
+    "prefect": (
+        [
+            "CREATE TABLE flow_run (id text PRIMARY KEY, name text, created timestamptz DEFAULT now(), flow_id text, parameters json, deployment_id text)",
+            "CREATE TABLE flow_run_state (id serial PRIMARY KEY, flow_run_id text, type text, timestamp timestamptz DEFAULT clock_timestamp(), name text, message text)",
+            "CREATE TABLE task_run_state (id serial PRIMARY KEY, task_run_id text, type text, timestamp timestamptz DEFAULT clock_timestamp(), name text, message text)",
+        ],
+        [
+            "INSERT INTO flow_run (id, name) VALUES ('f1', 'brave-owl')",
+            *(
+                f"INSERT INTO flow_run_state (flow_run_id, type, name, message) VALUES ('f1', '{type_}', '{type_}', 'm')"
+                for type_ in ("SCHEDULED", "PENDING", "RUNNING", "CRASHED")
+            ),
+            *(
+                f"INSERT INTO task_run_state (task_run_id, type, name, message) VALUES ('t1', '{type_}', '{type_}', 'm')"
+                for type_ in ("PENDING", "RUNNING", "COMPLETED")
+            ),
+        ],
+        {"flow-run-f1": (S.FAILED, 1), "task-run-t1": (S.SUCCEEDED, 1)},
+    ),
+    "dbos": (
+        [
+            "CREATE SCHEMA dbos",
+            "CREATE TABLE dbos.workflow_status (workflow_uuid text PRIMARY KEY, status text, name text, class_name text, authenticated_user text, error text, queue_name text)",
+        ],
+        [
+            "INSERT INTO dbos.workflow_status (workflow_uuid, status, name) VALUES ('w1', 'ENQUEUED', 'checkout')",
+            "UPDATE dbos.workflow_status SET status = 'PENDING'",
+            "UPDATE dbos.workflow_status SET status = 'ERROR', error = 'card declined'",
+        ],
+        {"w1": (S.FAILED, 1)},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("system", ROWS)
+def test_rows_of_other_systems(ledger: Ledger, database: str, system: str) -> None:
+    made, changed, expected = ROWS[system]
+    run(database, *made)
+    attached = follower(ledger, database, system)
+    attached.begin()
+    for statement in changed:
+        run(database, statement)
+        carry_over(attached)
+    assert jobs(ledger) == expected
+    for name in expected:
+        assert "Contradicted" not in [e.type for e in ledger.history(f"projects/p/jobs/{name}")], (
+            name
+        )
+    table = attached._mapping.source.tables[0]
+    run(database, f"DELETE FROM {table}")
+    carry_over(attached)
+    assert jobs(ledger) == expected
+
+
+def test_every_system_is_tested() -> None:
+    assert sorted([*ROWS, "procrastinate"]) == shipped(ATTACHED)
+
+
+def test_it_follows_until_it_is_stopped(ledger: Ledger, database: str) -> None:
+    run(database, *ROWS["river"][0])
+    attached, stop = follower(ledger, database, "river"), Signal()
+    attached.begin()
+    following = Thread(target=attached.follow, args=(stop,))
+    following.start()
+    try:
+        run(database, *ROWS["river"][1])
+        for event in ledger.events(0, follow=True):
+            if event.name.endswith("river-1") and event.type == "Succeeded":
+                break
+    finally:
+        stop.set()
+        following.join(30)
+    assert jobs(ledger) == {"river-1": (S.SUCCEEDED, 2)}
+
+
+def test_a_source_that_cannot_be_followed(ledger: Ledger, database: str, dsn: str) -> None:
+    with pytest.raises(AttachError, match=r"there is no river_job in that database"):
+        follower(ledger, database, "river").begin()
+    run(database, *ROWS["river"][0])
+    follower(ledger, database, "river").begin()
+    with pytest.raises(AttachError, match="exists already"):
+        follower(ledger, database, "river").begin()
+    with pytest.raises(AttachError, match="ALTER SYSTEM SET wal_level = logical"):
+        follower(ledger, dsn, "river").begin()
+    run(database, "CREATE ROLE plain LOGIN")
+    plain = psycopg.conninfo.make_conninfo(database, user="plain")
+    with pytest.raises(AttachError, match="ALTER ROLE plain REPLICATION"):
+        follower(ledger, plain, "river").begin()
+    with pytest.raises(InvalidFieldError, match="did you mean airflow"):
+        known_system("airflw", shipped(ATTACHED))
+    with pytest.raises(InvalidFieldError, match="use a shorter"):
+        slot_name("x" * 60, "river")
+
+
+def test_an_unknown_version_is_refused(ledger: Ledger, database: str) -> None:
+    run(database, *ROWS["river"][0])
+    given = read_mapping("river", ATTACHED).model_dump()
+    given["source"] |= {"version": "SELECT 'v9' AS version", "versions": ["v6", "v7"]}
+    slot = Slot(database, slot_name("test", "river"))
+    with pytest.raises(AttachError, match=r"version 'v9'; known are v6, v7"):
+        Follower(ledger, slot, Mapping.model_validate(given), "p").begin()
+    assert slot.status() is None
+
+
+def test_a_lost_slot_is_a_gap_that_is_recorded(ledger: Ledger, database: str) -> None:
+    run(database, *ROWS["river"][0])
+    attached = follower(ledger, database, "river")
+    attached.begin()
+    run(database, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+    with pytest.raises(AttachError, match="there is no slot"):
+        attached.carry_over()
+    last = ledger.history("projects/p/jobs/attach.jobledger_test_river")[-1]
+    assert last.type == "Failed"
+    assert last.json["error"]["message"].startswith("gap: ")
+    assert last.json["gap"]["untilTime"]
+
+
+def test_a_slot_never_fills_the_sources_disk(ledger: Ledger, database: str) -> None:
+    run(database, *ROWS["river"][0])
+    attached = follower(ledger, database, "river", max_bytes=1)
+    attached.begin()
+    run(database, *ROWS["river"][1])
+    with pytest.raises(AttachError, match="is the limit: detached"):
+        attached.check_size()
+    assert attached._slot.status() is None
+    last = ledger.history("projects/p/jobs/attach.jobledger_test_river")[-1]
+    assert last.json["gap"]["fromLsn"]
+
+
+def test_the_commands(cli: Cli, ledger: Ledger, database: str) -> None:
+    run(database, *ROWS["river"][0], ROWS["river"][1][0])
+    done = cli.run("attach", database, "--as", "river", "--once")
+    assert done.returncode == 0, done.stderr
+    assert "setting REPLICA IDENTITY FULL on river_job" in done.stderr
+    assert "1 changes read, 1 events recorded" in done.stdout
+    run(database, *ROWS["river"][1][1:])
+    assert "4 changes read" in cli("attach", database, "--as", "river", "--once")
+    assert jobs(ledger) == {"river-1": (S.SUCCEEDED, 2)}
+    assert "bytes behind" in cli("attach", "status", database, "--as", "river")
+    assert "detached" in cli("detach", database, "--as", "river")
+    assert cli.run("attach", "status", database, "--as", "river").returncode == 1
