@@ -208,6 +208,9 @@ def test_a_live_page_follows_what_happens(dsn: str, visitor: Visitor) -> None:
         expect(page.locator("#as-of")).to_contain_text("2 jobs", timeout=15_000)
         page.keyboard.press("ArrowLeft")
         expect(page.locator("#live")).to_have_text("Paused")
+        # The last thing that happened is at the moment of the second job.
+        page.wait_for_url(re.compile("at="))
+        page.keyboard.press("ArrowLeft")
         expect(page.locator("#as-of")).to_contain_text("1 job at")
         assert visitor.errors == []
 
@@ -226,3 +229,34 @@ def test_keys_are_told_and_times_are_local_or_relative(site: Server, visitor: Vi
     page.locator("main").click(position={"x": 1, "y": 1})
     page.keyboard.press("/")
     expect(page.get_by_label("Search or filter")).to_be_focused()
+
+
+def test_the_focus_never_falls_to_the_body(site: Server, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(f"{site.url}/?at={BURST:%FT%TZ}&filter=ingest")
+    names = [
+        ("button", "Previous failure"),
+        ("button", "Next event"),
+        ("button", "Zoom in"),
+        ("link", "7 d"),
+        ("link", "Failures"),
+        ("link", "Jobs"),
+        ("button", "Paused"),
+        ("link", "Remove ingest"),
+    ]
+    for role, name in names:
+        page.get_by_role(role, name=name, exact=True).first.focus()  # type: ignore[arg-type]
+        before = page.url
+        page.keyboard.press("Enter")
+        page.wait_for_function("(before) => location.href !== before", arg=before)
+        page.wait_for_function("document.activeElement !== document.body")
+    assert visitor.errors == []
+
+
+def test_in_forced_colours_states_have_shapes_and_words(site: Server, browser: Browser) -> None:
+    with visiting(browser, forced_colors="active") as visitor:
+        visitor.page.goto(f"{site.url}/?filter=ingest")
+        first = visitor.page.locator("#list tbody tr").first
+        expect(first.locator(".c-state use")).to_have_attribute("href", "#i-FAILED")
+        expect(first.locator(".c-state")).to_have_text("FAILED")
+        visitor.is_content()
