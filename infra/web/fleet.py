@@ -20,7 +20,7 @@ from jobledger.infra.web.job_list import Jobs, Scope, read_jobs, read_moment
 from jobledger.infra.web.lanes import Lanes, read_lanes
 from jobledger.infra.web.links import FleetLink
 from jobledger.infra.web.search import filter_of
-from jobledger.infra.web.sentence import Fact, facts
+from jobledger.infra.web.sentence import MANY, Fact, facts, quick_facts
 from jobledger.infra.web.windows import read_extent, window_of
 
 READ_PROJECTS: Final = sql.load(__package__, "read_projects")
@@ -72,15 +72,19 @@ def read_fleet(reader: Reader, link: FleetLink, scope: Scope, project: str | Non
         moment = read_moment(reader, link)
     drawn, link = read_chart(reader, link, scope, project, moment)
     jobs = read_jobs(reader, link, scope, moment)
-    told = read_facts(reader, moment, scope, project)
+    told = read_facts(reader, moment, scope, project, at_once=True)
     lanes, failures = read_tab(reader, jobs, scope, drawn.span)
     return Fleet(jobs, drawn, told, _projects(reader, moment), lanes, failures, problem)
 
 
-def read_facts(reader: Reader, moment: Moment, scope: Scope, project: str | None) -> list[Fact]:
-    """The sentence: of all jobs that may be seen, whatever the filter."""
+def read_facts(
+    reader: Reader, moment: Moment, scope: Scope, project: str | None, *, at_once: bool = False
+) -> list[Fact]:
+    """The sentence: of all jobs that may be seen, whatever the filter; `at_once`: what is known soon."""
     counted = reader.count("state", scope(""), as_of=moment).counts
     counts = {state: count for state, count in counted.items() if state is not None}
+    if at_once and sum(counts.values()) > MANY:
+        return quick_facts(counts)
     return facts(reader, moment, scope, counts, whole=project is None)
 
 
@@ -178,7 +182,7 @@ def _chosen(
 
 
 def _projects(reader: Reader, moment: Moment) -> list[str]:
-    with translated(), reader.connection() as connection:
+    with translated(), reader.pool.connection() as connection:
         rows = connection.execute(READ_PROJECTS, {"position": moment.position}).fetchall()
     return [str(project) for (project,) in rows]
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from jobledger.domain import events as e
@@ -15,7 +16,9 @@ from jobledger.domain.values.filters import parse_filter
 from jobledger.infra.history.activity import ENDED, Activity, activity, jobs_of_project
 from jobledger.infra.history.state_counts import MICROSECOND, Extent, extent
 from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.web.fleet import read_facts
 from jobledger.infra.web.search import filter_of, terms, without
+from jobledger.infra.web.sentence import quick_facts
 from playwright.sync_api import Browser, expect
 
 from tests.browsing import Visitor, visiting
@@ -260,3 +263,18 @@ def test_in_forced_colours_states_have_shapes_and_words(site: Server, browser: B
         expect(first.locator(".c-state use")).to_have_attribute("href", "#i-FAILED")
         expect(first.locator(".c-state")).to_have_text("FAILED")
         visitor.is_content()
+
+
+def test_of_many_jobs_the_sentence_comes_in_two_parts(
+    site: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = site.ledger.count().counts
+    known = {state: count for state, count in counts.items() if state is not None}
+    said = {fact.text: fact.number for fact in quick_facts(known)}
+    assert said["running"] == counts.get("RUNNING", 0)
+    assert said["failed in all"] == counts["FAILED"] + counts.get("EXPIRED", 0)
+    monkeypatch.setattr("jobledger.infra.web.fleet.MANY", 0)
+    moment = site.ledger.moment("now", "occurred")
+    read = partial(read_facts, site.ledger.reader, moment, parse_filter, None)
+    assert [fact.text for fact in read(at_once=True)] == [*said]
+    assert [fact.text for fact in read()] == ["running", "queued", "failed in 24 h", "late"]
