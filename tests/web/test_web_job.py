@@ -227,6 +227,19 @@ def test_a_report_that_is_late_by_seconds_makes_the_clocks_differ(
         assert visitor.page.locator("#band .late").count() == 0
 
 
+def test_parents_and_children_are_linked(dsn: str, visitor: Visitor) -> None:
+    page = visitor.page
+    with new_server(dsn) as server:
+        server.ledger.create("projects/p/jobs/night")
+        server.ledger.create("projects/p/jobs/step", spec={"parents": ["projects/p/jobs/night"]})
+        server.ledger.create("projects/p/jobs/other")
+        page.goto(f"{server.url}/jobs/projects/p/jobs/night")
+        expect(page.locator("#family")).to_have_text(re.compile(r"Children:\s+step\s*$"))
+        page.get_by_role("link", name="step").click()
+        expect(page.locator("#family")).to_contain_text("Parents: night")
+        visitor.is_content()
+
+
 def test_hidden_characters_are_named(site: Server, visitor: Visitor) -> None:
     visitor.page.goto(f"{site.url}/jobs/{TOLD}?at=v1&clock=recorded")
     tab(visitor, "State")
