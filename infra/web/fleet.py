@@ -21,7 +21,7 @@ from jobledger.infra.web.lanes import Lanes, read_lanes
 from jobledger.infra.web.links import FleetLink
 from jobledger.infra.web.search import filter_of
 from jobledger.infra.web.sentence import MANY, Fact, facts, quick_facts
-from jobledger.infra.web.windows import read_extent, window_of
+from jobledger.infra.web.windows import find_window
 
 READ_PROJECTS: Final = sql.load(__package__, "read_projects")
 ROWS: Final = 60
@@ -106,9 +106,8 @@ def read_chart(
     reader: Reader, link: FleetLink, scope: Scope, project: str | None, moment: Moment
 ) -> tuple[Drawn, FleetLink]:
     """The chart of what the link's filter selects, and the link with the time that it shows."""
-    whole = read_extent(reader, moment, project)
+    span, whole = find_window(reader, link, moment, project)
     now = reader.moment(None).time
-    span = window_of(link, whole, moment, now)
     if moment.clock is Clock.RECORDED:
         # Later events are left out: the link shows the same when it is opened again.
         span = span._replace(end=min(span.end, now))
@@ -146,7 +145,7 @@ def read_series(
 ) -> tuple[Iterator[tuple[datetime | int, ...]], list[str]]:
     """The chart's numbers, a row a bucket, and their columns."""
     moment = read_moment(reader, link)
-    span = window_of(link, read_extent(reader, moment, project), moment, reader.moment(None).time)
+    span, _ = find_window(reader, link, moment, project)
     counted = _counted(reader, link, scope, project, moment, span)
     live = {state: counts for state, counts in counted.peaks.items() if state in link.states}
     numbers = [*live.values(), *counted.ended.values()]
