@@ -323,7 +323,7 @@ def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> No
     # A moment that cannot be read is said beside its field, on the page as of now.
     page.goto(f"{site.url}/?at=nonsense")
     expect(page.locator("#at")).to_have_value("nonsense")
-    expect(page.locator("#moment-problem")).to_contain_text("'nonsense' is none of")
+    expect(page.locator("#moment-problem")).to_contain_text("'nonsense' is not a moment")
     expect(page.locator("#list tbody tr")).to_have_count(25)
 
 

@@ -183,7 +183,7 @@ def test_the_failure_before_and_a_moment_by_the_clock(site: Server, visitor: Vis
     assert timedelta() <= datetime.now(UTC) - said < timedelta(days=1)
     page.locator("#at").fill("soon")
     page.keyboard.press("Enter")
-    expect(page.locator("#moment-problem")).to_contain_text("The moment 'soon' is none of")
+    expect(page.locator("#moment-problem")).to_contain_text("The moment 'soon' is not a moment")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
