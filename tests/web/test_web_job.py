@@ -445,7 +445,7 @@ def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> No
         f"{TOLD}?at=v99": "there is no version 99",
         f"{TOLD}?until=99999999": "is not yet",
         f"{TOLD}?until=x": "'x' is no position",
-        f"{TOLD}?clock=sun": "neither recorded nor occurred",
+        f"{TOLD}?clock=sun": "'sun' is not a clock",
         f"{TOLD}?at=soon": "'soon' is not a moment",
         f"{TOLD}?ledger=other": "the link is of the ledger 'other'",
         "nonsense": "is not of the form projects/PROJECT/jobs/ID",
