@@ -152,3 +152,5 @@ class Settings:
     """The server that alerts are mailed by: `smtp://[USER:PASSWORD@]HOST[:PORT]`, or smtps."""
     mail_from: str = field(default_factory=_variable("MAIL_FROM", "jobledger@localhost"))
     """Whom that mail is from."""
+    link_templates: str = field(default_factory=_variable("LINK_TEMPLATES", ""))
+    """Links on jobs' pages: NAME=ADDRESS pairs, separated by spaces (see web/log_links.py)."""

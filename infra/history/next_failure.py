@@ -22,7 +22,7 @@ def next_failure(
     reader.follow(moment.position if moment.clock is Clock.OCCURRED else reader.size())
     names, parameters = chosen or (None, {})
     counts = SQL("true") if names is None else AMONG.format(names)
-    with translated(), reader.connection() as connection:
+    with translated(), reader.pool.connection() as connection:
         row = connection.execute(
             NEXT_FAILURE.format(counts=counts), {**parameters, **moment._asdict()}
         ).fetchone()

@@ -88,9 +88,10 @@ def over_time(
     ticks, top = _counts(max(totals))
     least = LEAST_BAR * top
     below, shapes = [0] * len(totals), list[Shape]()
+    edges = [span.place(time) for time in times]
     for state in ordered:
         above = [under + count for under, count in zip(below, ended[state], strict=True)]
-        shapes.append(Shape(state, _bars_path(span, times, below, above, top, least)))
+        shapes.append(Shape(state, _bars_path(edges, below, above, top, least)))
         below = above
     return ActivityChart(areas, Chart(shapes, [], ticks[1:]))
 
@@ -100,8 +101,7 @@ FIRST: Final = {"FAILED": 0, "EXPIRED": 1, "CANCELLED": 2}
 
 
 def _bars_path(
-    span: Span,
-    times: Sequence[datetime],
+    edges: Sequence[float],
     below: Sequence[int],
     above: Sequence[int],
     top: float,
@@ -109,7 +109,7 @@ def _bars_path(
 ) -> str:
     drawn = []
     for n, (low, high) in enumerate(zip(below, above, strict=True)):
-        left, right = span.place(times[n]), span.place(times[n + 1])
+        left, right = edges[n], edges[n + 1]
         if high == low or right < 0 or left > 1:
             continue
         left, right = (

@@ -20,8 +20,8 @@ from jobledger.infra.web.job_list import Jobs, Scope, read_jobs, read_moment
 from jobledger.infra.web.lanes import Lanes, read_lanes
 from jobledger.infra.web.links import FleetLink
 from jobledger.infra.web.search import filter_of
-from jobledger.infra.web.sentence import Fact, facts
-from jobledger.infra.web.windows import read_extent, window_of
+from jobledger.infra.web.sentence import MANY, Fact, facts, quick_facts
+from jobledger.infra.web.windows import find_window
 
 READ_PROJECTS: Final = sql.load(__package__, "read_projects")
 ROWS: Final = 60
@@ -72,15 +72,19 @@ def read_fleet(reader: Reader, link: FleetLink, scope: Scope, project: str | Non
         moment = read_moment(reader, link)
     drawn, link = read_chart(reader, link, scope, project, moment)
     jobs = read_jobs(reader, link, scope, moment)
-    told = read_facts(reader, moment, scope, project)
+    told = read_facts(reader, moment, scope, project, at_once=True)
     lanes, failures = read_tab(reader, jobs, scope, drawn.span)
     return Fleet(jobs, drawn, told, _projects(reader, moment), lanes, failures, problem)
 
 
-def read_facts(reader: Reader, moment: Moment, scope: Scope, project: str | None) -> list[Fact]:
-    """The sentence: of all jobs that may be seen, whatever the filter."""
+def read_facts(
+    reader: Reader, moment: Moment, scope: Scope, project: str | None, *, at_once: bool = False
+) -> list[Fact]:
+    """The sentence: of all jobs that may be seen, whatever the filter; `at_once`: what is known soon."""
     counted = reader.count("state", scope(""), as_of=moment).counts
     counts = {state: count for state, count in counted.items() if state is not None}
+    if at_once and sum(counts.values()) > MANY:
+        return quick_facts(counts)
     return facts(reader, moment, scope, counts, whole=project is None)
 
 
@@ -102,9 +106,8 @@ def read_chart(
     reader: Reader, link: FleetLink, scope: Scope, project: str | None, moment: Moment
 ) -> tuple[Drawn, FleetLink]:
     """The chart of what the link's filter selects, and the link with the time that it shows."""
-    whole = read_extent(reader, moment, project)
+    span, whole = find_window(reader, link, moment, project)
     now = reader.moment(None).time
-    span = window_of(link, whole, moment, now)
     if moment.clock is Clock.RECORDED:
         # Later events are left out: the link shows the same when it is opened again.
         span = span._replace(end=min(span.end, now))
@@ -142,7 +145,7 @@ def read_series(
 ) -> tuple[Iterator[tuple[datetime | int, ...]], list[str]]:
     """The chart's numbers, a row a bucket, and their columns."""
     moment = read_moment(reader, link)
-    span = window_of(link, read_extent(reader, moment, project), moment, reader.moment(None).time)
+    span, _ = find_window(reader, link, moment, project)
     counted = _counted(reader, link, scope, project, moment, span)
     live = {state: counts for state, counts in counted.peaks.items() if state in link.states}
     numbers = [*live.values(), *counted.ended.values()]
@@ -178,7 +181,7 @@ def _chosen(
 
 
 def _projects(reader: Reader, moment: Moment) -> list[str]:
-    with translated(), reader.connection() as connection:
+    with translated(), reader.pool.connection() as connection:
         rows = connection.execute(READ_PROJECTS, {"position": moment.position}).fetchall()
     return [str(project) for (project,) in rows]
 

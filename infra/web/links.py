@@ -13,7 +13,6 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import LIVE, JobState
 from jobledger.domain.values.moments import Clock, Moment, parse_clock
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.web.charts import Span
 
 COLUMNS: Final = {
     "state": "State",
@@ -179,12 +178,6 @@ def most_recent(text: str, now: datetime) -> str:
         return text
     at = datetime.combine(now.date(), said, UTC)
     return str(time_text(at if at <= now else at - timedelta(days=1)))
-
-
-def span_of(link: FleetLink, at: datetime) -> Span:
-    """The time that a link names; the 24 h before a moment where it names none."""
-    begin = parse_instant("from", link.begin) if link.begin else at - timedelta(hours=24)
-    return Span(begin, parse_instant("to", link.end) if link.end else at)
 
 
 def job_address(name: str, **said: str) -> str:

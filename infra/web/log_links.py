@@ -11,9 +11,8 @@ from urllib.parse import quote
 
 from jobledger.domain.values.names import project_of
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.settings import given_text
+from jobledger.infra.settings import Settings
 
-VARIABLE: Final = "LINK_TEMPLATES"
 SCHEMES: Final = ("https://", "http://")
 
 
@@ -34,7 +33,7 @@ def log_links(name: str, start: datetime | None, end: datetime | None) -> list[L
         "{end}": "" if end is None else str(time_text(end)),
     }
     links = []
-    for pair in (given_text(VARIABLE) or "").split():
+    for pair in Settings().link_templates.split():
         title, _, address = pair.partition("=")
         if title and address.startswith(SCHEMES):
             for place, value in values.items():

@@ -1,10 +1,9 @@
 """The fleet in one sentence: how many jobs run, wait, failed lately and wait for too long, each a link."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from jobledger.domain.job import Job
 from jobledger.domain.values.filters import Filter
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.eventstore.json_view import time_text
@@ -19,6 +18,8 @@ LATE: Final = timedelta(minutes=15)
 """A job that has waited for longer than that to run is late."""
 WAITING: Final = "(state = QUEUED OR state = PENDING)"
 FAILED: Final = "(state = FAILED OR state = EXPIRED)"
+MANY: Final = 50_000
+"""Of more jobs than that, the oldest that wait are not looked for before the page is sent."""
 Scope = Callable[[str], Filter]
 """Limits a filter to what the caller may see."""
 
@@ -33,9 +34,21 @@ class Fact(NamedTuple):
     note: str = ""
 
 
-def facts(reader: Reader, moment: Moment, scope: Scope, counts: Mapping[str, int], *, whole: bool) -> list[Fact]:  # fmt: skip
+def facts(
+    reader: Reader, moment: Moment, scope: Scope, counts: Mapping[str, int], *, whole: bool
+) -> list[Fact]:
     """As of the moment; `counts` are of the states then, and `whole` says that all jobs may be seen."""
     return [*_facts(reader, moment, scope, counts, whole)]
+
+
+def quick_facts(counts: Mapping[str, int]) -> list[Fact]:
+    """What the counts alone tell, for a page of many jobs, which asks for the rest afterwards."""
+    waiting = counts.get("QUEUED", 0) + counts.get("PENDING", 0)
+    return [
+        Fact(counts.get("RUNNING", 0), "running", "RUNNING", "state = RUNNING"),
+        Fact(waiting, "queued", "QUEUED", WAITING),
+        Fact(counts.get("FAILED", 0) + counts.get("EXPIRED", 0), "failed in all", "FAILED", FAILED),
+    ]
 
 
 def _facts(
@@ -43,8 +56,8 @@ def _facts(
 ) -> Iterator[Fact]:
     yield Fact(counts.get("RUNNING", 0), "running", "RUNNING", "state = RUNNING")
     waiting = counts.get("QUEUED", 0) + counts.get("PENDING", 0)
-    oldest = _oldest(reader, moment, scope) if waiting else None
-    since = None if oldest is None or oldest.update_time is None else oldest.update_time
+    oldest = _oldest(reader, moment, scope) if waiting else []
+    since = oldest[0] if oldest else None
     note = "" if since is None else f"oldest {elapsed(moment.time - since)}"
     yield Fact(waiting, "queued", "QUEUED", WAITING, note)
     recent = f"{FAILED} AND end_time > {_quoted(moment, DAY)}"
@@ -55,21 +68,25 @@ def _facts(
     slow = f"{WAITING} AND update_time < {_quoted(moment, LATE)}"
     late = 0
     if since is not None and moment.time - since > LATE:
-        late = _count(reader, moment, scope(slow))
+        known = sum(moment.time - time > LATE for time in oldest)
+        # Where all of those that were read are late, there may be more.
+        late = known if known < len(oldest) or waiting == len(oldest) else _count(reader, moment, scope(slow))  # fmt: skip
     yield Fact(late, "late", "EXPIRED", slow, "waiting to run for over 15 min" if late else "")
 
 
-def _oldest(reader: Reader, moment: Moment, scope: Scope) -> Job | None:
-    page = reader.page(scope(WAITING), page_size=1, order_by="update_time", as_of=moment)
-    return page.jobs[0] if page.jobs else None
+def _oldest(reader: Reader, moment: Moment, scope: Scope) -> list[datetime]:
+    """Since when jobs have waited, the ones that have for the longest time first."""
+    page = reader.page(scope(WAITING), page_size=100, order_by="update_time", as_of=moment)
+    return [job.update_time for job in page.jobs if job.update_time is not None]
 
 
 def _failed(reader: Reader, moment: Moment, recent: Filter, whole: bool) -> int:
     """From the state changes of the last day where these are known to be of just this moment."""
     if whole and moment.clock is Clock.OCCURRED:
-        with translated(), reader.connection() as connection:
-            said = moment._asdict() | {"begin": moment.time - DAY}
-            row = connection.execute(COUNT_FAILED, said).fetchone()
+        said = moment._asdict() | {"begin": moment.time - DAY}
+        with translated(), reader.pool.connection() as connection, connection.transaction():
+            connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+            row = connection.execute(COUNT_FAILED, said, prepare=False).fetchone()
         if row is not None and row[0] is not None:
             return int(row[0])
     return _count(reader, moment, recent)

@@ -23,6 +23,14 @@ def read_extent(reader: Reader, moment: Moment, project: str | None) -> Extent:
     return extent(reader, last, project) or Extent(EARLIEST, EARLIEST)
 
 
+def find_window(
+    reader: Reader, link: FleetLink, moment: Moment, project: str | None
+) -> tuple[Span, Extent]:
+    """The window of the link, and from when to when anything is known to have happened."""
+    whole = read_extent(reader, moment, project)
+    return window_of(link, whole, moment, reader.moment(None).time), whole
+
+
 def window_of(link: FleetLink, whole: Extent, moment: Moment, now: datetime) -> Span:
     """The window that the link says; else the last 24 h that have events, or those around its moment.
 

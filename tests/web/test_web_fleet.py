@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -312,13 +317,13 @@ def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> No
         visitor.sees(why)
         if "filter" not in said:
             assert answer.status == 400
-            expect(page.get_by_role("link", name="The fleet as it is now")).to_be_visible()
+            expect(page.get_by_role("link", name="The fleet as it is now").last).to_be_visible()
     page.goto(f"{site.url}/fleet/nothing")
     visitor.sees("There is no such page")
     # A moment that cannot be read is said beside its field, on the page as of now.
     page.goto(f"{site.url}/?at=nonsense")
     expect(page.locator("#at")).to_have_value("nonsense")
-    expect(page.locator("#moment-problem")).to_contain_text("'nonsense' is none of")
+    expect(page.locator("#moment-problem")).to_contain_text("'nonsense' is not a moment")
     expect(page.locator("#list tbody tr")).to_have_count(25)
 
 
@@ -406,12 +411,13 @@ def test_with_tokens_it_asks_for_one_and_shows_what_that_may_see(
         page.get_by_label("Your token").fill("jlt_" + "x" * 43)
         page.get_by_role("button", name="Go on").click()
         visitor.sees("Who asks?")
-        page.goto(f"{server.url}/?at=@2")
+        # A wrong try leads nowhere else: the next one goes on to the page that was asked for.
         page.get_by_label("Your token").fill(secret)
         page.get_by_role("button", name="Go on").click()
         expect(page.get_by_role("link", name="mine")).to_be_visible()
         assert page.get_by_text("theirs").count() == 0
         assert query(visitor)["at"] == "@2"
+        visitor.sees("sees only a")
         # The chart and the steps, too, are of that project alone.
         page.get_by_text("The chart as a table").click()
         numbers = page.locator("details td.number").all_text_contents()
@@ -443,6 +449,35 @@ def test_an_empty_ledger_says_so(dsn: str, visitor: Visitor) -> None:
         visitor.is_content()
         with server.client() as client:
             assert json.loads(client.get("/fleet/step?by=1").text) == {"at": None}
+        # Each step works as it is copied.
+        steps = visitor.page.locator("[data-copy]").evaluate_all(
+            "buttons => buttons.map((button) => button.dataset.copy)"
+        )
+        assert len(steps) == 3
+        program = str(Path(sys.executable).parent / "jobledger")
+        environment = {**os.environ, "JOBLEDGER_DSN": dsn}
+        for step in steps:
+            before = server.ledger.size()
+            subprocess.run([program, *shlex.split(step)[1:]], env=environment, check=True)
+            assert server.ledger.size() > before
+        visitor.page.goto(server.url)
+        expect(visitor.page.locator("#list tbody tr").first).to_be_visible()
+
+
+def test_unknown_pages_are_html_for_browsers_and_json_for_others(
+    site: Server, visitor: Visitor
+) -> None:
+    answer = visitor.page.goto(f"{site.url}/nothing/here")
+    assert answer is not None
+    assert answer.status == 404
+    visitor.sees("There is no such page")
+    expect(visitor.page.get_by_role("link", name="The fleet as it is now").last).to_be_visible()
+    with site.client() as client:
+        answered = client.get("/nothing/here")
+        assert answered.status_code == 404
+        assert answered.headers["content-type"].startswith("application/json")
+        icon = client.get("/favicon.ico")
+        assert icon.headers["content-type"] == "image/svg+xml"
 
 
 def test_series_of_a_stretch_and_its_ends(busy: Ledger) -> None:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from jobledger.domain import events as e
@@ -15,7 +16,9 @@ from jobledger.domain.values.filters import parse_filter
 from jobledger.infra.history.activity import ENDED, Activity, activity, jobs_of_project
 from jobledger.infra.history.state_counts import MICROSECOND, Extent, extent
 from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.web.fleet import read_facts
 from jobledger.infra.web.search import filter_of, terms, without
+from jobledger.infra.web.sentence import quick_facts
 from playwright.sync_api import Browser, expect
 
 from tests.browsing import Visitor, visiting
@@ -180,7 +183,7 @@ def test_the_failure_before_and_a_moment_by_the_clock(site: Server, visitor: Vis
     assert timedelta() <= datetime.now(UTC) - said < timedelta(days=1)
     page.locator("#at").fill("soon")
     page.keyboard.press("Enter")
-    expect(page.locator("#moment-problem")).to_contain_text("The moment 'soon' is none of")
+    expect(page.locator("#moment-problem")).to_contain_text("The moment 'soon' is not a moment")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -208,6 +211,9 @@ def test_a_live_page_follows_what_happens(dsn: str, visitor: Visitor) -> None:
         expect(page.locator("#as-of")).to_contain_text("2 jobs", timeout=15_000)
         page.keyboard.press("ArrowLeft")
         expect(page.locator("#live")).to_have_text("Paused")
+        # The last thing that happened is at the moment of the second job.
+        page.wait_for_url(re.compile("at="))
+        page.keyboard.press("ArrowLeft")
         expect(page.locator("#as-of")).to_contain_text("1 job at")
         assert visitor.errors == []
 
@@ -226,3 +232,49 @@ def test_keys_are_told_and_times_are_local_or_relative(site: Server, visitor: Vi
     page.locator("main").click(position={"x": 1, "y": 1})
     page.keyboard.press("/")
     expect(page.get_by_label("Search or filter")).to_be_focused()
+
+
+def test_the_focus_never_falls_to_the_body(site: Server, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(f"{site.url}/?at={BURST:%FT%TZ}&filter=ingest")
+    names = [
+        ("button", "Previous failure"),
+        ("button", "Next event"),
+        ("button", "Zoom in"),
+        ("link", "7 d"),
+        ("link", "Failures"),
+        ("link", "Jobs"),
+        ("button", "Paused"),
+        ("link", "Remove ingest"),
+    ]
+    for role, name in names:
+        page.get_by_role(role, name=name, exact=True).first.focus()  # type: ignore[arg-type]
+        before = page.url
+        page.keyboard.press("Enter")
+        page.wait_for_function("(before) => location.href !== before", arg=before)
+        page.wait_for_function("document.activeElement !== document.body")
+    assert visitor.errors == []
+
+
+def test_in_forced_colours_states_have_shapes_and_words(site: Server, browser: Browser) -> None:
+    with visiting(browser, forced_colors="active") as visitor:
+        visitor.page.goto(f"{site.url}/?filter=ingest")
+        first = visitor.page.locator("#list tbody tr").first
+        expect(first.locator(".c-state use")).to_have_attribute("href", "#i-FAILED")
+        expect(first.locator(".c-state")).to_have_text("FAILED")
+        visitor.is_content()
+
+
+def test_of_many_jobs_the_sentence_comes_in_two_parts(
+    site: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = site.ledger.count().counts
+    known = {state: count for state, count in counts.items() if state is not None}
+    said = {fact.text: fact.number for fact in quick_facts(known)}
+    assert said["running"] == counts.get("RUNNING", 0)
+    assert said["failed in all"] == counts["FAILED"] + counts.get("EXPIRED", 0)
+    monkeypatch.setattr("jobledger.infra.web.fleet.MANY", 0)
+    moment = site.ledger.moment("now", "occurred")
+    read = partial(read_facts, site.ledger.reader, moment, parse_filter, None)
+    assert [fact.text for fact in read(at_once=True)] == [*said]
+    assert [fact.text for fact in read()] == ["running", "queued", "failed in 24 h", "late"]

@@ -203,7 +203,8 @@ def test_two_short_failures_are_marked_among_five_thousand_events(
         page.get_by_label("failed only").check()
         visitor.sees("2 of 5,001 events")
         page.get_by_role("button", name="Show all").click()
-        page.keyboard.press("Home")
+        page.locator("#scrubber").press("Home")
+        visitor.sees("Before its first event")
         page.locator("#scrubber").press("]")
         expect(page.locator("#error")).to_have_text("lease lost")
         visitor.is_content()
@@ -224,6 +225,19 @@ def test_a_report_that_is_late_by_seconds_makes_the_clocks_differ(
         visitor.page.goto(f"{server.url}/jobs/{name}")
         expect(visitor.page.locator("#now")).to_contain_text("event 1 of 1")
         assert visitor.page.locator("#band .late").count() == 0
+
+
+def test_parents_and_children_are_linked(dsn: str, visitor: Visitor) -> None:
+    page = visitor.page
+    with new_server(dsn) as server:
+        server.ledger.create("projects/p/jobs/night")
+        server.ledger.create("projects/p/jobs/step", spec={"parents": ["projects/p/jobs/night"]})
+        server.ledger.create("projects/p/jobs/other")
+        page.goto(f"{server.url}/jobs/projects/p/jobs/night")
+        expect(page.locator("#family")).to_have_text(re.compile(r"Children:\s+step\s*$"))
+        page.get_by_role("link", name="step").click()
+        expect(page.locator("#family")).to_contain_text("Parents: night")
+        visitor.is_content()
 
 
 def test_hidden_characters_are_named(site: Server, visitor: Visitor) -> None:
@@ -431,8 +445,8 @@ def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> No
         f"{TOLD}?at=v99": "there is no version 99",
         f"{TOLD}?until=99999999": "is not yet",
         f"{TOLD}?until=x": "'x' is no position",
-        f"{TOLD}?clock=sun": "neither recorded nor occurred",
-        f"{TOLD}?at=soon": "'soon' is none of",
+        f"{TOLD}?clock=sun": "'sun' is not a clock",
+        f"{TOLD}?at=soon": "'soon' is not a moment",
         f"{TOLD}?ledger=other": "the link is of the ledger 'other'",
         "nonsense": "is not of the form projects/PROJECT/jobs/ID",
         "projects/p/jobs/" + "x" * 5_000: "is not a job's name",

@@ -21,6 +21,7 @@ from jobledger.infra.web.fleet import (
 from jobledger.infra.web.job_list import Scope, read_jobs, read_moment
 from jobledger.infra.web.offers import offers
 from jobledger.infra.web.rendering import csv_text
+from jobledger.infra.web.windows import find_window
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -86,10 +87,12 @@ class FleetPage:
         """The list, or what the tab shows, as of another moment."""
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
-            link, scope, _ = self._asked(caller, request)
+            link, scope, project = self._asked(caller, request)
             jobs = read_jobs(self._reader, link, scope)
-            span = links.span_of(link, jobs.moment.time)
-            lanes, failures = read_tab(self._reader, jobs, scope, span)
+            lanes = failures = None
+            if link.tab != "jobs":
+                span, _ = find_window(self._reader, link, jobs.moment, project)
+                lanes, failures = read_tab(self._reader, jobs, scope, span)
             return {"fleet": {"jobs": jobs, "lanes": lanes, "failures": failures}} | LISTED
 
         return await self._routes.page(request, "fleet_moved.html", work)

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.filter_text import quoted
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.tokens import Caller
+from jobledger.infra.eventstore.json_view import job_json
 from jobledger.infra.history.explain import why
-from jobledger.infra.http.pages.routes import PageRoutes
+from jobledger.infra.http.pages.routes import PageRoutes, scope_of
 from jobledger.infra.web import history
 from jobledger.infra.web.job import read_page
 from jobledger.infra.web.links import JobLink, check_ledger, parse_instant
@@ -17,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+MAX_CHILDREN: Final = 20
 Read = Callable[[history.Outline, Request], Any]
 
 
@@ -27,6 +30,7 @@ def job_routes(routes: PageRoutes) -> list[Route]:
     return [
         Route("/jobs/{name:path}", job.page),
         Route("/parts/why/{name:path}", job.why),
+        Route("/parts/family/{name:path}", job.family),
         *(Route(f"/parts/{part}/{{name:path}}", partial(job.part, read)) for part, read in parts.items()),
     ]  # fmt: skip
 
@@ -88,6 +92,20 @@ class JobPage:
             "total": len(found),
             "more": bool(found) and shown[-1:] != found[-1:],
         }
+
+    async def family(self, request: Request) -> Response:
+        """The jobs that name this one as their parent, as far as was known at the link's position."""
+        name = parse_name(request.path_params["name"])
+
+        def work(caller: Caller, request: Request) -> JsonObject:
+            link = JobLink.parse(request.query_params)
+            moment = self._reader.moment(f"@{link.until}" if link.until else None)
+            asked = scope_of(caller)(f"parent = {quoted(name)}")
+            page = self._reader.page(asked, page_size=MAX_CHILDREN, as_of=moment)
+            children = [{"name": job.name, "state": job_json(job)["state"]} for job in page.jobs]
+            return {"children": children, "more": bool(page.next_page_token)}
+
+        return await self._routes.json(request, work, name)
 
     async def why(self, request: Request) -> Response:
         """How the job came to be as it is at the moment, in sentences."""

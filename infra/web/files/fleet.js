@@ -249,6 +249,8 @@ for (const clock of document.querySelectorAll(".clocks [name=clock]")) {
 const chart = new Chart(part("plot") ?? document.createElement("div"), { zoom, point });
 if (part("plot")) chart.draw();
 writeTimes();
+// Of very many jobs the sentence comes in two parts.
+if (part("facts")?.hasAttribute("data-partial")) summarize();
 
 // A live page asks again and again, while somebody sees it.
 setInterval(async () => {

@@ -53,6 +53,7 @@ async function show() {
   band.draw(event);
   now.started = await startedAt(step);
   drawError(job);
+  drawFamily(job);
   render(standing(job, event), part("now"));
   drawJob(job, last);
   render(changed(last), part("changes"));
@@ -85,6 +86,25 @@ function lasted(job, event) {
   const isLast = now.step === history_.total && online;
   const silent = elapsed(Math.max(0, Date.now() - Date.parse(timeOf(event, data.clock))) / 1000);
   return html`<span>for <b>${text}</b>${isLast ? html`, last heard ${silent} ago` : nothing}</span>`;
+}
+
+const linked = (name, stateName) => html`<a href=${`/jobs/${name.split("/").map(encodeURIComponent).join("/")}`} title=${name}>${stateName ? html`<svg class="icon s-${stateName}" aria-hidden="true"><use href="#i-${stateName}"></use></svg>` : nothing} <bdi>${name.split("/").at(-1)}</bdi></a> `;
+
+// The jobs that its configuration names as its parents, and those that name it as theirs.
+function drawFamily(job) {
+  const parents = online && Array.isArray(job.spec?.parents) ? job.spec.parents.filter((each) => typeof each === "string") : [];
+  const { children = [], more = false } = now.family ?? {};
+  part("family").hidden = !parents.length && !children.length;
+  render(
+    html`${parents.length ? html`Parents: ${parents.map((each) => linked(each))}` : nothing}
+      ${children.length ? html`Children: ${children.map((each) => linked(each.name, each.state))}${more ? "and more" : ""}` : nothing}`,
+    part("family"),
+  );
+}
+
+async function readFamily() {
+  now.family = await ask("family", {});
+  drawFamily((await history_.at(now.step)).job);
 }
 
 // The first line of what went wrong, where everybody sees it.
@@ -320,6 +340,7 @@ function begin() {
   part("other").value = said.get("with") ?? "";
   if (part("other").value) choose(part("tab-compare"));
   go(now.step).then(() => part("other").value && trying(compare));
+  if (online) trying(readFamily);
   if (online) follow(part("new"), data, encoded);
 }
 

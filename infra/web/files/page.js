@@ -61,6 +61,29 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => (button.textContent = before), 1500);
 });
 
+// A link that leads to the same page in another form gets the focus back there, for who goes by keys.
+const FORMS = ".segments, .tabs, .legend, .chips, .counts, .facts, .pages, thead, .bar-end";
+const worded = (link) => link.textContent.replace(/[^\p{L}\p{N} ]/gu, "").trim();
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest(`:is(${FORMS}) a`);
+  // A click of the mouse counts its presses; one of a key has none.
+  if (!link || event.detail) return;
+  const place = FORMS.split(", ").find((each) => link.closest(each));
+  sessionStorage.setItem("focus", JSON.stringify([place, link.id, worded(link)]));
+});
+
+function focusAgain() {
+  const [place, id, words] = JSON.parse(sessionStorage.getItem("focus") ?? "[]");
+  sessionStorage.removeItem("focus");
+  if (!place) return;
+  const links = [...document.querySelectorAll(`${place} a`)];
+  const link = links.find((each) => (id ? each.id === id : worded(each) === words)) ?? document.getElementById("main");
+  link.focus({ preventScroll: true });
+}
+
+if (location.protocol !== "file:") focusAgain();
+
 // The clipboard is there on https and localhost only; elsewhere the browser's older command copies.
 async function copy(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);

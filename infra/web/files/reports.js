@@ -2,6 +2,7 @@
 
 import { offer } from "jobledger/offers";
 import "jobledger/drawing";
+import "jobledger/page";
 
 const filter = document.getElementById("filter");
 if (filter) offer(filter, document.getElementById("offers"), () => {});

@@ -161,7 +161,7 @@ export function lasting(seconds) {
 }
 
 export function table(events, { cursor, go }) {
-  return html`<div class="scroll tall" tabindex="0" role="region" aria-label="Events"><table>
+  return html`<div class="scroll tall" tabindex="0" role="region" aria-label="Table of events"><table>
     <thead><tr>${["Event", "Version", "Type", "State", "Occurred", "Recorded", "Actor", "Position", "Data"].map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
     <tbody>${events.map(
       (event) => html`<tr aria-current=${event.step === cursor ? "step" : nothing}>

@@ -1,0 +1,88 @@
+"""Time along a job's bands: evenly, but that stretches in which nothing ran are cut short.
+
+Places are percent of the bands' width.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import accumulate, pairwise
+from typing import Final, NamedTuple
+
+from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.history.explain import elapsed
+from jobledger.infra.web.charts import Tick
+
+IDLE: Final = 0.12
+"""The share of the band that one stretch may take in which nothing ran."""
+TAIL: Final = 0.02
+"""The share of the band that stands for the time after the last event."""
+TICK_GAP: Final = 11.0
+"""Percent between two ticks, at least."""
+
+
+class Break(NamedTuple):
+    """A stretch that is drawn shorter than it was."""
+
+    place: float
+    said: str
+
+
+class Scale:
+    """Time along a band: evenly, but that stretches in which nothing ran are cut short."""
+
+    def __init__(self, entries: Sequence[tuple[datetime, bool]]) -> None:
+        """`entries`: times in order, and whether something ran from there on."""
+        self.times = [time for time, _ in entries]
+        lengths = [(b - a).total_seconds() for a, b in pairwise(self.times)]
+        busy = [ran for _, ran in entries[:-1]]
+        ran = sum(length for length, active in zip(lengths, busy, strict=True) if active)
+        longest = ran * IDLE if ran else sum(lengths)
+        cut = [
+            length if active else min(length, longest)
+            for length, active in zip(lengths, busy, strict=True)
+        ]
+        self.shortened = [was > now for was, now in zip(lengths, cut, strict=True)]
+        whole = sum(cut) * (1 + TAIL) or 1.0
+        self.places = [100 * length / whole for length in accumulate(cut, initial=0.0)]
+        self._known = dict(zip(self.times, self.places, strict=True))
+
+    def place(self, time: datetime) -> float:
+        """Where a time is."""
+        if (known := self._known.get(time)) is not None:
+            return known
+        n = min(max(bisect_right(self.times, time) - 1, 0), len(self.times) - 2)
+        if n < 0:
+            return 0.0
+        begin, end = self.times[n], self.times[n + 1]
+        share = (time - begin) / (end - begin) if end > begin else 0.0
+        return self.places[n] + min(1.0, max(0.0, share)) * (self.places[n + 1] - self.places[n])
+
+    def breaks(self) -> Iterator[Break]:
+        """The stretches that were cut short."""
+        for n, short in enumerate(self.shortened):
+            if short:
+                middle = (self.places[n] + self.places[n + 1]) / 2
+                yield Break(round(middle, 3), elapsed(self.times[n + 1] - self.times[n]))
+
+
+def ticks(scale: Scale) -> list[Tick]:
+    """Times of events that are far enough from each other, the day with the first one of it."""
+    found, day, last = list[Tick](), "", -TICK_GAP
+    for time, place in zip(scale.times, scale.places, strict=True):
+        if place - last >= TICK_GAP:
+            shown = f"{time:%d %b %H:%M}" if f"{time:%F}" != day else f"{time:%H:%M:%S}"
+            found.append(Tick(round(place, 3), shown))
+            day, last = f"{time:%F}", place
+    return found
+
+
+def breakpoints(scale: Scale) -> list[tuple[str, float]]:
+    """Only those between which time does not run as before."""
+    kept: list[tuple[str, float]] = []
+    pairs = list(zip(scale.times, scale.places, strict=True))
+    for n, (time, place) in enumerate(pairs):
+        ends = n in (0, len(pairs) - 1)
+        if ends or scale.shortened[n - 1] or scale.shortened[n]:
+            kept.append((str(time_text(time)), round(place, 4)))
+    return kept
