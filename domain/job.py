@@ -457,9 +457,7 @@ def _followed(facts: tuple[Data, ...], job: Job, past: Past | None = None) -> tu
 
 
 def _facts(command: JobCommand, job: Job) -> tuple[Data, ...]:
-    """Returns the events that the command would cause; the lifecycle table then allows or forbids
-    them.
-    """
+    """Returns the events that the command would cause; the lifecycle table then judges them."""
     match command:
         case CreateJob(labels=labels, spec=spec, preparing=preparing):
             created = e.Created(labels=labels, spec=spec)
@@ -517,8 +515,7 @@ def _new_labels(labels: dict[str, str] | None, job: Job) -> tuple[Data, ...]:
 def judge(
     report: Data, job: Job, at: datetime | None = None, past: Past | None = None
 ) -> tuple[Data, ...]:
-    """Decides how a report is recorded: as it is, with events that follow from it, or as
-    `Contradicted`.
+    """Decides a report: records it, with events that follow from it, or as `Contradicted`.
 
     A report on an attempt that has not begun is preceded by an inferred beginning of that attempt.
     A late report that fits where it happened is recorded with a placement (see placing.py). The

@@ -55,8 +55,7 @@ def in_thread(
 
 
 class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
-    """One ledger, opened for the tasks of one asyncio loop; it has the methods of `Ledger`, to be
-    awaited.
+    """One ledger, opened for the tasks of one asyncio loop: the methods of `Ledger`, with `await`.
 
     Commands and reports share commits, and `get` of a present job shares reads. All other methods
     run in the ledger's own threads, and block no task. The examples of the methods use `Ledger`:
@@ -115,6 +114,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
             LedgerNotFoundError: The database has no ledger of that name.
             SchemaError: The ledger's schema is of another version.
             LoginRefusedError: The server refuses the user, the password or the database.
+            CancelledError: The task was cancelled; the ledger is closed once it is open.
             LedgerUnavailableError: The server cannot be reached.
 
         Example:

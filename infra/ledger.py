@@ -527,8 +527,7 @@ class Ledger(Verbs[Job]):
     seal = checkpoint
 
     def receipt(self, name: str, version: int | None = None) -> Receipt:
-        """Returns a receipt: a proof, verifiable offline, that an event is in the log (C2SP
-        tlog-proof).
+        """Returns a receipt: an offline proof that an event is in the log (C2SP tlog-proof).
 
         A checkpoint is signed first if none covers the event yet.
 

@@ -111,10 +111,17 @@ def _agree_on_boxes(answers: Sequence[Truth], *, unanimous: bool) -> Truth | Non
 
 
 def _things(drawn: Sequence[Drawn], label: str) -> Iterator[list[Drawn]]:
-    """Groups boxes of a label by the thing that they are drawn around; an annotator draws a thing
-    once.
+    """Groups boxes of a label by the thing that they are drawn around.
 
-    The boxes that overlap most are grouped first, so the order of the answers does not matter.
+    An annotator draws a thing once. The boxes that overlap most are grouped first, so the order of
+    the answers does not matter.
+
+    Args:
+        drawn: The boxes of all annotators.
+        label: The label of the boxes.
+
+    Yields:
+        The boxes of one thing.
     """
     of_label = sorted(each for each in drawn if each.box.label == label)
     thing_of = [[place] for place in range(len(of_label))]
@@ -130,8 +137,7 @@ def _things(drawn: Sequence[Drawn], label: str) -> Iterator[list[Drawn]]:
 
 
 def _pairs(drawn: Sequence[Drawn]) -> Iterator[tuple[float, int, int]]:
-    """Yields pairs of boxes that two annotators may have drawn around one thing, with minus their
-    overlap.
+    """Yields pairs of boxes that may be of one thing, with minus their overlap.
 
     `drawn` is sorted: a box that begins right of another's middle covers less than half of it, and
     so do all boxes after it.

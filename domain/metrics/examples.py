@@ -83,8 +83,14 @@ def key_digest(key: str) -> bytes:
 def is_sampled(job: str, digest: bytes, fraction: float) -> bool:
     """Whether an example is sampled; the answer for an example of a job never changes.
 
-    It is if the first 8 bytes of the SHA-256 of the job's name, a newline and the key's digest, as
-    a fraction of 2^64, are below `fraction`.
+    Args:
+        job: The job's name.
+        digest: The digest of the example's key.
+        fraction: The fraction of all examples that is sampled.
+
+    Returns:
+        Whether the first 8 bytes of the SHA-256 of the job's name, a newline and the digest, as a
+        fraction of 2^64, are below `fraction`.
     """
     if fraction >= 1:
         return True

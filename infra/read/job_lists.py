@@ -60,9 +60,17 @@ class JobLists:
     def page(
         self, query: Query, limit: int, *, offset: int = 0, after: tuple[str, str] | None = None
     ) -> tuple[list[Job], bool]:
-        """So many jobs from an offset on or, in the usual order, after one created then of that name.
+        """Reads one page of jobs.
 
-        Fewer if they are large, but one at least; and whether more follow.
+        Args:
+            query: Which jobs, as of which moment.
+            limit: The most jobs to return; fewer are returned if they are large, but at least one.
+            offset: The number of jobs to skip.
+            after: The create time and name of the last job of the page before, for the default
+                order.
+
+        Returns:
+            The jobs, and whether more follow.
         """
         with translated(), self._pool.connection() as connection:
             whole, parameters = _listing(self._aware(query, connection), limit + 1, offset, after)

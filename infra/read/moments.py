@@ -48,11 +48,19 @@ class Moments:
         """How many prunings there were, and before which time."""
 
     def find(self, given: Given | None, clock: Clock | str | None, name: str = "") -> Moment:
-        """The moment meant; None is now, on the recorded clock unless the other one is said.
+        """Finds the moment that is meant.
 
-        Only a job's `name` makes sense of a version. As it happened, all counts that was recorded
-        until now, unless it is said up to which position. Raises InvalidFieldError for one that
-        is not yet, or cannot be read; one before the ledger began is position 0.
+        Args:
+            given: The moment, in any form; None is now.
+            clock: The clock; None is valid time for a time, and transaction time for now.
+            name: The job's name, if the moment may be a version.
+
+        Returns:
+            The moment; position 0 for a time before the ledger began. In valid time, events
+            recorded until now count, unless a position is given.
+
+        Raises:
+            InvalidFieldError: The moment is in the future, or cannot be parsed.
         """
         wanted = parse_clock(clock)
         now, size, prunings = self._row(READ_NOW)
@@ -87,10 +95,16 @@ class Moments:
                 return self._at_time(at, now, size)
 
     def follow(self, position: int) -> int:
-        """Lets `intervals` come as far as that position; returns how far it has come, maybe further.
+        """Catches up `intervals` to a position.
 
-        It comes no further than the ledger, whatever the position. Raises StandbyBehindError on a
-        hot standby that does not come so far within some seconds.
+        Args:
+            position: A position.
+
+        Returns:
+            The position that `intervals` has reached; at most the ledger's last one.
+
+        Raises:
+            StandbyBehindError: A hot standby did not reach the position within some seconds.
         """
         deadline = time.monotonic() + STANDBY_WAIT_SECONDS
         while True:
@@ -102,7 +116,7 @@ class Moments:
             time.sleep(STANDBY_PAUSE_SECONDS)
 
     def follow_if_possible(self, position: int) -> Followed:
-        """The same, but on a hot standby it returns at once how far that has come."""
+        """As `follow`, but a hot standby returns its present position at once."""
         before, (reached, writable) = -1, self._follow(position)
         while writable and before < reached < position:
             before, (reached, writable) = reached, self._follow(position)

@@ -193,9 +193,7 @@ class Reader:
         return self.feed.pruned(after, until)
 
     def missing(self, name: str) -> JobNotFoundError:
-        """Returns the error for a job without events; it mentions prunings that may have removed the
-        job.
-        """
+        """Returns the error for a job without events; it mentions prunings."""
         return JobNotFoundError(name, pruned_before=self._moments.pruned_before())
 
     def history(self, name: str, after: int = 0, until: int = LAST_VERSION) -> list[RecordedEvent]:

@@ -32,8 +32,9 @@ MOST: Final = 1_000
 
 
 class RequestLog:
-    """A line for each request, in the form of the others; written some at once, for one by one they
-    would cost as much as the requests. Only the loop's thread writes to it.
+    """Writes a JSON line for each request, in batches; only the loop's thread writes to it.
+
+    Written one by one, the lines would cost as much as the requests.
     """
 
     def __init__(self, logger: str, stream: TextIO | None = None) -> None:

@@ -23,10 +23,11 @@ def write(out: BinaryIO, wanted: Selection, events: Iterable[RecordedEvent]) -> 
 
 
 def cloud_event(ledger: str, event: RecordedEvent) -> CloudEvent:
-    """The event with the extensions recordedtime, position, version, and those of actor, requestid,
-    traceparent, and effectivetime (if it took effect at another time) that it has.
+    """Returns the event as a CloudEvent.
 
-    `position` is text: a CloudEvents integer ends at 2^31 - 1.
+    Its extensions are recordedtime, position, version and, where they have a value, actor,
+    requestid, traceparent, and effectivetime (if it took effect at another time). `position` is
+    text, because a CloudEvents integer ends at 2^31 - 1.
     """
     attributes: dict[str, Any] = {
         "specversion": "1.0",

@@ -1,7 +1,8 @@
-"""Signed notes, the keys that sign them, checkpoints, and cosignatures: C2SP signed-note,
-tlog-checkpoint and tlog-cosignature, with the algorithms of algorithms.py.
+"""Signed notes and the keys that sign them, checkpoints and cosignatures.
 
-All that is parsed here comes from somewhere else, and is believed only as far as a known key signed it.
+The formats are C2SP signed-note, tlog-checkpoint and tlog-cosignature, with the algorithms of
+algorithms.py. Everything that is parsed here comes from elsewhere, and is trusted only as far as a
+known key signed it.
 """
 
 from __future__ import annotations

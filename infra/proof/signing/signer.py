@@ -1,5 +1,7 @@
-"""Signs the log's tree, and never two histories: what was signed last is kept outside the database,
-and each checkpoint is proved to be consistent with it before it is signed.
+"""Signs the log's tree, and never two histories.
+
+What was signed last is stored outside the database, and each checkpoint is proved to be consistent
+with it before it is signed.
 """
 
 import fcntl
