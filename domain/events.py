@@ -389,7 +389,6 @@ class Event(NamedTuple):
     request_id: str | None = None
     trace_parent: str | None = None
     recorded_time: datetime | None = None
-    """When it was recorded, if that was before it occurred: its reporter's clock ran ahead."""
 
     @property
     def bounded_time(self) -> datetime:

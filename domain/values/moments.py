@@ -64,10 +64,8 @@ class Moment(NamedTuple):
 
     position: int
     time: datetime
-    """On the recorded clock when the event at `position` was recorded, or the time asked for."""
     clock: Clock
     pruned_before: datetime | None = None
-    """Jobs that were over by that time were pruned, and are in no answer; None: no job was."""
 
     @property
     def pruned_past(self) -> datetime | None:
