@@ -104,9 +104,7 @@ class Token(NamedTuple):
     revoke_time: datetime | None
 
     def caller(self, now: datetime) -> Caller:
-        """Returns the caller that the token stands for; raises UnauthenticatedError if it is not
-        valid.
-        """
+        """Returns the token's caller; raises UnauthenticatedError if it is invalid."""
         if self.revoke_time is not None:
             raise UnauthenticatedError("revoked", self.name)
         if self.expire_time is not None and self.expire_time <= now:
@@ -272,12 +270,12 @@ def _parse_project(project: str) -> str:
             return project
     except InvalidFieldError:
         pass
-    raise InvalidFieldError("project", f"{project!r:.80} is not a project's id")
+    raise InvalidFieldError("project", f"{project!r:.80} is not a project's id, such as my-project")
 
 
 def _parse_expiry(time: datetime) -> datetime:
     if time.utcoffset() is None:
         raise InvalidFieldError("expires", f"{time} has no time zone")
     if time <= datetime.now(UTC):
-        raise InvalidFieldError("expires", f"{time.isoformat()} is past")
+        raise InvalidFieldError("expires", f"{time.isoformat()} is in the past")
     return time

@@ -243,20 +243,23 @@ def _asked(
 ) -> Asked:
     kind = REPORTS.get(name)
     if kind is None:
-        raise InvalidFieldError("report", f"there is no {name!r}; there are {', '.join(REPORTS)}")
+        raise InvalidFieldError("report", f"unknown report {name!r}; reports: {', '.join(REPORTS)}")
     if bucket is not None and not kind.bucketed:
         raise InvalidFieldError("bucket", f"{name} has no buckets")
     if top is not None and (name != "failures" or top < 1):
-        raise InvalidFieldError("top", "is a number of error messages, of the report failures")
+        raise InvalidFieldError("top", "is allowed for the report failures only, from 1")
     parameters = dict(kind.parameters)
     if name == "failures":
         parameters["top"] = top or TOP
     if name == "concurrency":
         parameters["states"] = _states(by, state)
     elif state is not None:
-        raise InvalidFieldError("state", "is asked of the report concurrency only")
+        raise InvalidFieldError("state", "is allowed for the report concurrency only")
     if by == "state" and kind.by_state is None:
-        raise InvalidFieldError("by", f"{name} says the state without being asked, or has but one")
+        raise InvalidFieldError(
+            "by",
+            f"{name} cannot be grouped by state; its rows have the state, or only one state counts",
+        )
     length = None if bucket is None else buckets.parse_bucket(bucket)
     return Asked(kind, by, parse_filter(filter), length, parameters)
 
@@ -268,7 +271,9 @@ def _states(by: str, state: str | None) -> list[int]:
     try:
         return [JobState[(state or "RUNNING").upper()]]
     except KeyError:
-        raise InvalidFieldError("state", f"there is no state {state!r}") from None
+        raise InvalidFieldError(
+            "state", f"unknown state {state!r}; states: {', '.join(JobState.__members__)}"
+        ) from None
 
 
 def _rows(
@@ -312,7 +317,7 @@ def _check_cells(
     counting = COUNT_GROUPS.format(group=field, condition=condition, most=Literal(most + 1))
     (groups,) = connection.execute(counting, rendering.parameters, prepare=False).fetchall()[0]
     if groups > most:
-        why = f"{of_one:,} buckets of more than {most:,} groups: the most is {MAX_CELLS:,} of both"
+        why = f"{of_one:,} buckets of more than {most:,} groups; the limit is {MAX_CELLS:,} cells"
         raise InvalidFieldError("bucket", f"{why}; take longer buckets, or a filter")
 
 

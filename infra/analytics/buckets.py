@@ -68,7 +68,9 @@ def parse_instant(field: str, text: str, now: datetime) -> datetime:
     if not isinstance(said, AtTime) or said.known is not None:
         raise InvalidFieldError(field, f"{text!r} is not a time")
     if said.time > now:
-        raise InvalidFieldError(field, f"{time_text(said.time)} is not yet: it is {time_text(now)}")
+        raise InvalidFieldError(
+            field, f"{time_text(said.time)} is in the future: it is {time_text(now)} now"
+        )
     return said.time
 
 

@@ -71,7 +71,9 @@ def certify(
     with reader.connection() as connection:
         note = read_kept(connection)
     if note is None:
-        raise ProofError("checkpoint", "nothing was signed yet: the log's key is not here")
+        raise ProofError(
+            "checkpoint", "nothing was signed yet, and the log's key is not on this machine"
+        )
     now = datetime.now(UTC)
     made = _compute(reader, question, Checkpoint.parse(note.text).size, now, shape, progress)
     return Certified(question, now, note, made)
@@ -96,7 +98,7 @@ def verify_certified(
     size = checkpoint.size
     again = _compute(reader, certified.question, size, certified.time, shape, progress)
     if canonical.encode(again) != canonical.encode(certified.report):
-        raise ProofError("report", f"is not what the {size} events of its checkpoint make")
+        raise ProofError("report", f"differs from the {size} events under its checkpoint")
     return checkpoint
 
 
@@ -128,5 +130,5 @@ def _read(file: bytes) -> Certified:
         question = Question(**read.asked)
         question.parsed()
     except (LedgerError, TypeError) as error:
-        raise ProofError("report", f"this is no certified report: {error}") from None
+        raise ProofError("report", f"it is not a certified report: {error}") from None
     return Certified(question, read.time.astimezone(UTC), Note.parse(read.checkpoint), read.report)

@@ -39,7 +39,7 @@ def bench(
         ),
     ] = None,
 ) -> None:
-    """Measure the ledger beside its peers and limits, on this machine, in this run."""
+    """Measure the ledger and its peers on this machine."""
     # Not for every command: the peers' libraries take their time to import.
     from jobledger.infra.bench.arena import Arena
     from jobledger.infra.bench.catalogue import ALL, GROUPS, run

@@ -63,6 +63,8 @@ def parse_condition(text: str) -> Condition:
         in_any = Restriction(("state",), "=", "*")
         return Condition("state = *", in_any, comparator, number, ALL_JOBS)
     if word not in JobState.__members__:
-        raise InvalidFieldError("count", f"there is no state {match['word']!r}")
+        raise InvalidFieldError(
+            "count", f"unknown state {match['word']!r}; states: {', '.join(JobState.__members__)}"
+        )
     of_state = Restriction(("state",), "=", word)
     return Condition(f"state = {word}", of_state, comparator, number, JobState[word].value)

@@ -101,7 +101,7 @@ def diff_attempts(reader: Reader, name: str, attempts: tuple[int, int], as_of: M
     ends = attempt_ends(steps_as_of(reader, name, as_of))
     for attempt in attempts:
         if attempt not in ends:
-            why = f"{name} has had {max(ends, default=0)}, and there is no attempt {attempt}"
+            why = f"{name} has had {max(ends, default=0)}, so there is no attempt {attempt}"
             raise InvalidFieldError("attempts", why)
     return [ends[attempt].after for attempt in attempts]
 
@@ -177,7 +177,7 @@ def diff_fleet(
     """
     ordered(earlier, later)
     if limit < 0:
-        raise InvalidFieldError("limit", f"{limit} is negative")
+        raise InvalidFieldError("limit", f"{limit} is negative; give 0 or more")
     recorded = later.clock is Clock.RECORDED
     statement = CHANGES_BETWEEN if recorded else CHANGES_AS_THEY_HAPPENED
     tree = parse_filter(filter)

@@ -108,18 +108,18 @@ def parse_marker(said: JsonObject) -> Plain | Encrypted:
     """What an object with the key `@personal` is; raises InvalidFieldError for what is neither form."""
     inner = said[PERSONAL]
     if len(said) > 1:
-        raise InvalidFieldError(PERSONAL, "stands alone in its object")
+        raise InvalidFieldError(PERSONAL, "must be the only key of its object")
     match inner:
         case {"subject": subject, "value": value, **rest} if not rest:
             if next(markers(value), None) is not None:
-                raise InvalidFieldError(PERSONAL, "holds another one")
+                raise InvalidFieldError(PERSONAL, "contains another personal value")
             name = parse_text(f"{PERSONAL}.subject", subject)
             if name is None:
                 raise InvalidFieldError(f"{PERSONAL}.subject", "is missing")
             return Plain(name, value)
         case {"key": str(key), "sealed": str(sealed), **rest} if not rest:
             if _KEY_ID.fullmatch(key) is None or not _may_be_encrypted(sealed):
-                raise InvalidFieldError(PERSONAL, "is not as it is encrypted here")
+                raise InvalidFieldError(PERSONAL, "is not a value that this ledger encrypted")
             return Encrypted(key, sealed)
     raise InvalidFieldError(PERSONAL, 'is not {"subject": …, "value": …}')
 

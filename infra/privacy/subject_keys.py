@@ -53,7 +53,7 @@ class SubjectKeys:
             if isinstance(part, Plain) and part.subject not in keys:
                 keys[part.subject] = self._find(part.subject)
         if not isinstance(self._plain(value), dict):
-            raise InvalidFieldError(PERSONAL, "stands where an object must")
+            raise InvalidFieldError(PERSONAL, "is allowed in an object only")
 
         def encrypt(said: JsonObject) -> JsonObject:
             part = envelope.parse_marker(said)
@@ -131,7 +131,7 @@ class SubjectKeys:
             keys = self._read({part.key for part in envelope.stored_parts(value)})
             return envelope.decrypted(envelope.replaced(value, _value_of), keys)
         except BrokenLedgerError:
-            raise InvalidFieldError(PERSONAL, "was not encrypted here") from None
+            raise InvalidFieldError(PERSONAL, "was not encrypted by this ledger") from None
 
     def _find(self, subject: str) -> Key:
         """The subject's key, made if there is none."""

@@ -208,7 +208,7 @@ class Rendering:
     def _ever(self, term: Filter) -> Composable:
         """True of jobs that the term was true of after one of their events, up to the moment."""
         if any(isinstance(part, Ever) for part in parts_of(term)):
-            raise InvalidFieldError("filter", "ever() of ever() says no more than one of them")
+            raise InvalidFieldError("filter", "ever() cannot contain ever(); write one of them")
         told_by_events = {part.field for part in parts_of(term) if isinstance(part, Restriction)}
         of_clock = "AT" if self._on_recorded else "AS_THEY_HAPPENED"
         steps = STEPS["ENTERED" if told_by_events <= OF_AN_EVENT else of_clock]

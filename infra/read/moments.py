@@ -141,7 +141,7 @@ class Moments:
 
     def _at_time(self, at: AtTime, now: datetime, size: int) -> Moment:
         if at.time > now:
-            why = f"{time_text(at.time)} is not yet: it is {time_text(now)}"
+            why = f"{time_text(at.time)} is in the future: it is {time_text(now)} now"
             raise InvalidFieldError("as_of", why)
         if at.clock is Clock.RECORDED:
             return Moment(*pin_time(self._row, at.time), at.clock)
@@ -158,7 +158,10 @@ class Moments:
 
     def _position_of(self, name: str, version: int) -> int:
         if not name:
-            raise InvalidFieldError("as_of", f"v{version} is a moment of one job, not of all")
+            raise InvalidFieldError(
+                "as_of",
+                f"v{version} is a version of one job; give a position (@N) or a time for all jobs",
+            )
         position, last = self._row(FIND_VERSION, {"name": name, "version": version})
         if last is None:
             raise JobNotFoundError(name, pruned_before=self.pruned_before())
@@ -192,7 +195,7 @@ def _parsed(given: Given | None, clock: Clock | None, now: datetime) -> AsOf | M
     on_versions = isinstance(given, AtVersion | AtPosition)
     if clock is Clock.OCCURRED and on_versions:
         raise InvalidFieldError(
-            "clock", "versions and positions are moments of the recorded clock only"
+            "clock", "a version or position is transaction time (clock recorded)"
         )
     return given
 

@@ -437,7 +437,7 @@ class Reader:
             1
         """
         if limit is not None and limit < 0:
-            raise InvalidFieldError("limit", f"{limit} is negative")
+            raise InvalidFieldError("limit", f"{limit} is negative; give 0 or more")
         now = as_of is None and clock is None
         query = Query.parse(filter, None if now else self.moment(as_of, clock), order_by)
         return self._jobs.scan(query, limit)
@@ -484,7 +484,7 @@ class Reader:
             (2, 1, '')
         """
         if page_size < 0:
-            raise InvalidFieldError("page_size", f"{page_size} is negative")
+            raise InvalidFieldError("page_size", f"{page_size} is negative; give 0 or more")
         if skip < 0 or (skip and page_token):
             raise InvalidFieldError("skip", f"{skip} is negative, or given beside a page token")
         size = min(page_size or USUAL_PAGE, MAX_PAGE)

@@ -121,9 +121,7 @@ class Export(NamedTuple):
 
     def _write(self, source: Source) -> None:
         if self.file.exists():
-            why = (
-                f"{self.file} is there already; if a pruning was interrupted, go on with --exported"
-            )
+            why = f"{self.file} exists already; to continue an interrupted pruning, use --exported"
             raise InvalidFieldError("to", why)
         with whole(self.file, folder=False) as partial, partial.open("wb") as out:
             write_history(out, source.selection, source.events())
@@ -169,12 +167,12 @@ def _lines(file: Path) -> Iterator[tuple[int, Any]]:
         elif "end" in line:
             ended = line.get("events") == events
         elif ended or not isinstance(line.get("position"), int):
-            raise InputError(str(file), number, "is no event of an exported history")
+            raise InputError(str(file), number, "is not an event of an exported history")
         else:
             events += 1
             yield number, line
     if not ended:
-        raise InputError(str(file), number, "breaks off: the last line, the end, is missing")
+        raise InputError(str(file), number, "is incomplete: its last line, the end, is missing")
 
 
 def _object(file: Path, number: int, text: bytes) -> JsonObject:

@@ -76,7 +76,7 @@ def prune(
         OwnerNeededError: The database user may not delete events.
     """
     if before.tzinfo is None or before > datetime.now(UTC):
-        raise InvalidFieldError("before", f"{before} is not yet, or has no time zone")
+        raise InvalidFieldError("before", f"{before} is in the future, or has no time zone")
     check_may_delete(store.reader.pool, TABLES, "to prune")
     log.checkpoint()
     store.reader.follow(store.reader.size())

@@ -52,13 +52,11 @@ def verify_parquet(
 def _compare(files: Sequence[Path], again: Path, *, whole: bool) -> None:
     expected = {_place(file): file for file in again.glob(FILES)}
     if whole and expected.keys() != {_place(file) for file in files}:
-        raise ProofError("parquet", "it has other days than the events of its checkpoint make")
+        raise ProofError("parquet", "its days differ from those of the events under its checkpoint")
     for file in files:
         twin = expected.get(_place(file))
         if twin is None or not _read(file).equals(_read(twin), check_metadata=True):
-            raise ProofError(
-                "parquet", f"{file} does not hold what the events of its checkpoint make"
-            )
+            raise ProofError("parquet", f"{file} differs from the events under its checkpoint")
 
 
 def _selection(file: Path) -> Selection:
@@ -66,7 +64,7 @@ def _selection(file: Path) -> Selection:
     try:
         metadata = pq.read_schema(file).metadata or {}
     except (OSError, pa.ArrowInvalid):
-        raise ProofError("parquet", f"{file} is no Parquet file that can be read") from None
+        raise ProofError("parquet", f"{file} is not a readable Parquet file") from None
     said: dict[str, Any] = {
         key.decode().removeprefix(PREFIX): value.decode()
         for key, value in metadata.items()
@@ -81,7 +79,7 @@ def _selection(file: Path) -> Selection:
             int(said["position"]), datetime.fromisoformat(said["asOf"]), Clock(said["clock"])
         )
     except (KeyError, ValueError, LedgerError):
-        raise ProofError("parquet", f"{file} does not say what it is of") from None
+        raise ProofError("parquet", f"{file} has no metadata of an export") from None
     names = {key: said.get(key, "") for key in ("name", "filter", "checkpoint")}
     return Selection(said.get("ledger", ""), moment, **names)
 

@@ -94,7 +94,7 @@ def export(
         elif form.to_stream is not None:
             form.to_stream(to, wanted, events)
         else:
-            raise InvalidFieldError("to", f"{format_} is a folder of files: it needs a path")
+            raise InvalidFieldError("to", f"{format_} is a folder of files; give a path")
     progress(events.count)
     return events.count
 
@@ -158,7 +158,7 @@ def whole(to: Path, *, folder: bool) -> Iterator[Path]:
     try:
         if to.exists() and not (_is_empty(to) if folder else to.is_file()):
             what = "an empty folder" if folder else "a file"
-            raise InvalidFieldError("to", f"{to} is there, and is not {what}")
+            raise InvalidFieldError("to", f"{to} exists and is not {what}")
         if folder:
             partial.mkdir()
         yield partial

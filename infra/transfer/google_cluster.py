@@ -89,7 +89,7 @@ def read_row(kind: Kind, project: str, line: bytes) -> Row | None:
         original = _job_id(kind, row)
         name = job_name(project, original)
     except (KeyError, ValueError, OverflowError) as error:
-        raise BadRowError(f"has no right time, job or event type ({error})") from None
+        raise BadRowError(f"has no valid time, job or event type ({error})") from None
     said: JsonObject = {column: row.pop(column) for column in OF_THE_REPORT if column in row}
     spec = {**row, **display_name(original)}
     return Row(name, report, parse_time(time, datetime.now(UTC)), spec, said)

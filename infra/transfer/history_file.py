@@ -49,11 +49,11 @@ class History(NamedTuple):
             return self._as_it_happened(meant, now)
         if self.moment.clock is Clock.OCCURRED:
             raise InvalidFieldError(
-                "as_of", f"{self.file} tells of moments on the occurred clock only"
+                "as_of", f"{self.file} has only moments in valid time (clock occurred)"
             )
         if clock == Clock.OCCURRED:
             raise InvalidFieldError(
-                "clock", "versions and positions are moments of the recorded clock only"
+                "clock", "a version or position is transaction time (clock recorded)"
             )
         match meant:
             case AtVersion(version=version):

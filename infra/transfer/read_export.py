@@ -83,7 +83,7 @@ class _Reader:
             if self._head is None:
                 self._head = _head(value)
             elif self._ended:
-                raise _DamagedError("comes after the end")
+                raise _DamagedError("follows the last line")
             elif "end" in value:
                 self._end(parse(_End, value))
             else:
@@ -97,10 +97,10 @@ class _Reader:
         """What was kept, once all is there."""
         if self._head is None or not self._ended:
             raise InputError(
-                self._file, self.lines, "breaks off: the last line, the end, is missing"
+                self._file, self.lines, "is incomplete: its last line, the end, is missing"
             )
         if not self._kept or self._name is None:
-            raise InputError(self._file, 0, f"holds nothing of {self._name or 'any job'}")
+            raise InputError(self._file, 0, f"has no events of {self._name or 'any job'}")
         moment = Moment(self._head.position, self._head.as_of, self._head.clock)
         return History(self._file, self._head.ledger, moment, self._name, self._kept)
 
@@ -124,7 +124,8 @@ class _Reader:
             self._keep(parse(_Line, value).event())
         elif self._only:
             raise _SeveralJobsError(
-                "name", f"{self._file} holds {self._name}, {place.name} and maybe more: name one"
+                "name",
+                f"{self._file} has several jobs, such as {self._name} and {place.name}; name one",
             )
 
     def _keep(self, event: RecordedEvent) -> None:
@@ -146,7 +147,9 @@ class _Reader:
 
     def _end(self, end: _End) -> None:
         if end.events != self._events:
-            raise _DamagedError(f"{end.events} events were written, and {self._events} are here")
+            raise _DamagedError(
+                f"{end.events} events were written, but the file has {self._events}"
+            )
         self._ended = True
 
 
@@ -222,7 +225,9 @@ def _head(value: JsonObject) -> _Head:
         raise _DamagedError("is not the first line of an exported history (--format jsonl)")
     head = parse(_Head, value)
     if head.version != HISTORY_VERSION:
-        raise _DamagedError(f"version {head.version} is not {HISTORY_VERSION}, which is read here")
+        raise _DamagedError(
+            f"version {head.version} is not supported; this program reads version {HISTORY_VERSION}"
+        )
     return head
 
 

@@ -210,7 +210,7 @@ def test_a_filter_takes_only_jobs_it_is_true_of(busy: Ledger) -> None:
         (dict(name="queue-time", filter="state ="), "filter: "),
         (dict(name="queue-time", filter="x = 1"), "filter: there is no field 'x'"),
         (dict(name="queue-time", state="RUNNING"), "state: is asked of"),
-        (dict(name="concurrency", state="FLYING"), "state: there is no state 'FLYING'"),
+        (dict(name="concurrency", state="FLYING"), "state: unknown state 'FLYING'"),
         (dict(name="failures", top=0), "top: is a number"),
         (dict(name="attempts", top=3), "top: is a number"),
     ],

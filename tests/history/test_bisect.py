@@ -265,7 +265,7 @@ def test_bisect_on_the_command_line(cli: Cli, ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "takes NAME and --filter, or --count"),
+        ([], "needs NAME and --filter, or --count"),
         (["x"], "takes NAME and --filter"),
         (["x", "--count", "running > 1"], "takes NAME and --filter"),
         (["nobody", "--filter", "state = FAILED"], "there is no job"),

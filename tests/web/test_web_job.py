@@ -543,4 +543,4 @@ def test_receipts_are_verified_in_the_browser(desk: Desk, visitor: Visitor) -> N
 
 def test_html_is_of_one_job(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     assert desk.run("export", "--format", "html") == 2
-    assert "name: html is a page of one job: name it" in capsys.readouterr().err
+    assert "name: html is a page of one job; give its NAME" in capsys.readouterr().err

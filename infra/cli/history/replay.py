@@ -54,7 +54,7 @@ def replay(
     clock: OnClock = None,
     json: Json = False,
 ) -> None:
-    """Step through all that happened to a job, and what would if more did."""
+    """Replay a job event by event, with hypothetical events after the recorded ones."""
     aim = target(context)
     hypotheses = [parse_hypothesis(text) for text in with_ or ()]
     with aim.open() as ledger:

@@ -89,7 +89,7 @@ def import_answers(
 def read_export(task: Task, said: Any) -> Given:
     """The answers in an export of this task; raises InvalidFieldError for what is no such export."""
     if not isinstance(said, list):
-        raise InvalidFieldError("tasks", "is no JSON list of tasks, as Label Studio exports it")
+        raise InvalidFieldError("tasks", "is not a JSON list of tasks, as Label Studio exports it")
     answers, places = dict[str, dict[int, Any]](), dict[int, str]()
     for number, item in enumerate(said):
         place = f"tasks[{number}]"
@@ -101,7 +101,7 @@ def read_export(task: Task, said: Any) -> Given:
             answer = _boxes(annotation, at) if task.boxes else _choices(annotation, at)
             if of_person.setdefault(sample, answer) != answer:
                 raise InvalidFieldError(
-                    at, f"sample {sample} has another answer of the same person"
+                    at, f"has a second answer of the same annotator for sample {sample}"
                 )
     return Given(answers, places)
 
@@ -123,7 +123,7 @@ def _finished(annotations: list[Any], place: str) -> Iterator[tuple[str, JsonObj
     for number, annotation in enumerate(annotations):
         at = f"{place}[{number}]"
         if not isinstance(annotation, dict):
-            raise InvalidFieldError(at, "is no JSON object")
+            raise InvalidFieldError(at, "is not a JSON object")
         if not annotation.get("was_cancelled"):
             yield at, annotation
 
@@ -134,7 +134,7 @@ def _annotator(annotation: JsonObject, place: str) -> str:
         who = who.get("email") or who.get("id")
     if (isinstance(who, str) and who) or type(who) is int:
         return str(who)
-    raise InvalidFieldError(f"{place}.completed_by", "names nobody")
+    raise InvalidFieldError(f"{place}.completed_by", "names no annotator")
 
 
 def _choices(annotation: JsonObject, place: str) -> list[Any]:
@@ -159,7 +159,7 @@ def _values(
     for number, region in enumerate(_field(annotation, place, "result", list)):
         at = f"{place}.result[{number}]"
         if not isinstance(region, dict):
-            raise InvalidFieldError(at, "is no JSON object")
+            raise InvalidFieldError(at, "is not a JSON object")
         if region.get("type") == type_:
             yield f"{at}.value", region, _field(region, at, "value", dict)
 
@@ -168,10 +168,10 @@ def _box(place: str, region: JsonObject, value: JsonObject) -> JsonObject:
     labels = _field(value, place, "rectanglelabels", list)
     if len(labels) != 1:
         raise InvalidFieldError(
-            f"{place}.rectanglelabels", f"{len(labels)} labels, and a box has one"
+            f"{place}.rectanglelabels", f"{len(labels)} labels; a box has exactly one"
         )
     if any(said.get(field) for said in (region, value) for field in TURNED):
-        raise InvalidFieldError(place, "is turned, and boxes stand upright")
+        raise InvalidFieldError(place, "is rotated; boxes must not be")
     x, y, width, height = (_percent(value, place, of) for of in ("x", "y", "width", "height"))
     return {
         "label": labels[0],
@@ -183,7 +183,7 @@ def _box(place: str, region: JsonObject, value: JsonObject) -> JsonObject:
 def _percent(value: JsonObject, place: str, field: str) -> float:
     said = value.get(field)
     if type(said) not in {int, float}:
-        raise InvalidFieldError(f"{place}.{field}", "is no number")
+        raise InvalidFieldError(f"{place}.{field}", "is not a number")
     return float(said)  # type: ignore[arg-type]
 
 
@@ -195,7 +195,7 @@ def _part(percent: float) -> float:
 def _field(said: Any, place: str, field: str, kind: type) -> Any:
     """A field of a JSON object, of that type; raises InvalidFieldError."""
     if not isinstance(said, dict):
-        raise InvalidFieldError(place, "is no JSON object")
+        raise InvalidFieldError(place, "is not a JSON object")
     value = said.get(field)
     if type(value) is not kind:
         why = "is missing" if field not in said else f"is no {_WORDS[kind]}"

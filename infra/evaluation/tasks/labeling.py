@@ -111,7 +111,7 @@ def _text(task: Task, plan: Plan, number: int, said: Any) -> str:
     except InvalidFieldError as error:
         raise InvalidFieldError(field, error.why) from None
     if len(encoded) > MAX_BYTES:
-        raise InvalidFieldError(field, f"{len(encoded)} bytes, and {MAX_BYTES} is the most")
+        raise InvalidFieldError(field, f"{len(encoded)} bytes; the limit is {MAX_BYTES}")
     return encoded.decode()
 
 
@@ -122,7 +122,7 @@ def _check_questions(connection: Connection, task: Task, numbers: set[int]) -> N
     unknown = numbers - {number for (number,) in rows}
     if unknown:
         field = f"answers.{min(unknown)}"
-        raise InvalidFieldError(field, f"run {task.run} asks nothing of such a sample")
+        raise InvalidFieldError(field, f"run {task.run} has no question about this sample")
 
 
 def _record(

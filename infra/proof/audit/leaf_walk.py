@@ -1,4 +1,4 @@
-"""Goes over the leaves of the log's tree and the events they were made of, tile by tile."""
+"""Iterates over the leaves of the log's tree and their events, tile by tile."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -22,7 +22,7 @@ NO_KEY: Final = bytes(SALT_SIZE)
 
 
 class Pair(NamedTuple):
-    """The leaves of a tile, from a position on: as they were sealed, and as the events make them now."""
+    """The leaves of a tile: as the tree has them, and as the events make them now."""
 
     first: int
     sealed: bytes
@@ -34,7 +34,7 @@ class Pair(NamedTuple):
 
 
 class Walk:
-    """Over a tree of `size` leaves, in a transaction that sees one moment."""
+    """Iterates over a tree of `size` leaves, in a transaction with one snapshot."""
 
     def __init__(self, connection: Connection, size: int, pruned: Ranges) -> None:
         self._connection = connection
@@ -43,7 +43,7 @@ class Walk:
         self._salted = lru_cache(maxsize=8)(self._read_tile)
 
     def pairs(self, first_tile: int) -> Iterator[Pair]:
-        """The tiles from that number on."""
+        """Yields the tiles from that number on."""
         for number in range(first_tile, -(-self._size // TILE), STRETCH):
             begin, end = number * TILE + 1, min((number + STRETCH) * TILE, self._size)
             tiles = self._tiles(number)
@@ -54,7 +54,7 @@ class Walk:
                 pass  # A copy must be read to its end.
 
     def leaf(self, index: int) -> tuple[bytes, bytes]:
-        """The hash in the tree at an index, and the salt of that leaf."""
+        """Returns the hash in the tree at an index, and the salt of that leaf."""
         hashes, salts = self._salted(index // TILE)
         at = index % TILE * HASH_SIZE
         return hashes[at : at + HASH_SIZE], salts[at : at + SALT_SIZE]
@@ -85,7 +85,7 @@ class Walk:
 
 
 def _with_holes(batch: list[bytes], salts: bytes, first: int, sealed: bytes) -> bytes:
-    """What the events make that are there; those that were pruned are as they were sealed."""
+    """Returns the leaves of the existing events; for pruned events, those of the tree."""
     hashes = bytearray(sealed)
     for stored in map(Stored.of, batch):
         at = (stored.position - first) * HASH_SIZE

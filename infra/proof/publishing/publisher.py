@@ -109,4 +109,6 @@ def _check(place: str) -> None:
         if not shlex.split(place.removeprefix(PROGRAM)):
             raise ProofError("publish", f"{place!r} names no program")
     elif "://" in place and not is_address(place):
-        raise ProofError("publish", f"{place[:80]!r} is no folder, http(s) address or exec:PROGRAM")
+        raise ProofError(
+            "publish", f"{place[:80]!r} is not a folder, http(s) address or exec:PROGRAM"
+        )
