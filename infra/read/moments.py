@@ -1,4 +1,4 @@
-"""Finds the moment that is meant: the position up to which events count, and the time on the clock."""
+"""Resolves moments: to the position up to which events count, and the time on the clock."""
 
 import time
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ Given = AsOf | Moment | datetime | str
 
 
 class Moments:
-    """Reads through a pool; any number of threads may."""
+    """Resolves the moments of one ledger; any number of threads may use it."""
 
     def __init__(self, pool: ConnectionPool[Connection]) -> None:
         self._pool = pool
@@ -68,11 +68,11 @@ class Moments:
         return found._replace(pruned_before=self._pruned_before(prunings))
 
     def pruned_before(self) -> datetime | None:
-        """Jobs that were over by that time were pruned; None: no job was."""
+        """Returns the time before which ended jobs were pruned (UTC); None if no job was."""
         return self._pruned_before(self._row(READ_NOW)[2])
 
     def _pruned_before(self, prunings: int | None) -> datetime | None:
-        """It is looked up only where there were more prunings since."""
+        """Looks the time up only if there were further prunings."""
         known, before = self._pruned
         if prunings != known:
             before = None if prunings is None else self._row(READ_PRUNED_BEFORE)[0]
@@ -123,18 +123,18 @@ class Moments:
         return Followed(reached, writable)
 
     def follow_all(self, closed: Signal) -> None:
-        """Lets `intervals` come as far as the ledger, unless that is closed meanwhile."""
+        """Catches `intervals` up with the ledger, until it is closed."""
         _, size, _ = self._row(READ_NOW)
         reached, writable = self._follow(size)
         while writable and reached < size and not closed.is_set():
             reached, writable = self._follow(size)
 
     def _follow(self, position: int) -> Followed:
-        """Some of the way, in one transaction; how far it has come then."""
+        """Folds one batch in one transaction; returns the position reached."""
         return fold_next(self._row, INTERVALS.name, position, STRETCH)
 
     def _followed(self, moment: Moment) -> Moment:
-        """The same moment, once it is known which jobs' reports came late."""
+        """Returns the moment, after catching up with late reports in valid time."""
         if moment.clock is Clock.OCCURRED:
             self.follow(moment.position)
         return moment
@@ -177,7 +177,7 @@ class Moments:
 
 
 def is_pinned(given: Given | None) -> bool:
-    """Whether a moment as it happened is given with the position up to which events count."""
+    """Whether the moment is a time with the position up to which events count."""
     if isinstance(given, AtTime):
         return given.known is not None
     return isinstance(given, Moment) or (isinstance(given, str) and "@" in given)

@@ -1,4 +1,4 @@
-"""Checks an exported Parquet folder, or one file of it, against the ledger it names a checkpoint of."""
+"""Verifies an exported Parquet folder or file against the checkpoint that it names."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -29,9 +29,10 @@ def verify_parquet(
     keys: Sequence[VerifierKey],
     progress: Callable[[int, int], object] = lambda done, size: None,
 ) -> Checkpoint:
-    """The checkpoint that the files' events are under, once they were exported again and are the same.
+    """Exports the files' events again, and compares; returns their checkpoint.
 
-    Raises ProofError for files that name none, that no known key signed, or that hold other events.
+    Raises ProofError for files without a checkpoint, without a known signature, or with other
+    events.
     """
     files = sorted(given.glob(FILES)) if given.is_dir() else [given]
     if not files:
@@ -60,7 +61,7 @@ def _compare(files: Sequence[Path], again: Path, *, whole: bool) -> None:
 
 
 def _selection(file: Path) -> Selection:
-    """What the file says it is of."""
+    """Returns the selection in the file's metadata."""
     try:
         metadata = pq.read_schema(file).metadata or {}
     except (OSError, pa.ArrowInvalid):

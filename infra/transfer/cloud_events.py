@@ -1,8 +1,8 @@
-"""Events as CloudEvents 1.0 in JSON, one a line.
+"""Events as CloudEvents 1.0 in JSON, one per line.
 
-`type` is `jobledger.job.TYPE.vSCHEMA`, such as `jobledger.job.Started.v1`; `source` the ledger,
-`/ledgers/NAME`; `subject` the job; `time` when it occurred; `data` what was reported. `id` is
-`NAME/POSITION`, so that an event exported twice is known to be the same.
+`type` is `jobledger.job.TYPE.vSCHEMA`, such as `jobledger.job.Started.v1`; `source` is the ledger,
+`/ledgers/NAME`; `subject` the job; `time` when it occurred; `data` the event's data. `id` is
+`NAME/POSITION`, so that an event exported twice can be recognized.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from jobledger.infra.transfer.selection import Selection
 
 
 def write(out: BinaryIO, wanted: Selection, events: Iterable[RecordedEvent]) -> None:
-    """One event a line."""
+    """Writes one event per line."""
     form = JSONFormat()
     out.writelines(form.write(cloud_event(wanted.ledger, event)) + b"\n" for event in events)
 

@@ -1,4 +1,4 @@
-"""A small cluster's week, made up from a seed: legal histories, and some reports that come late or wrong."""
+"""A simulated week of a small cluster, from a seed: legal histories, and some late or wrong reports."""
 
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta

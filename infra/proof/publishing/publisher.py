@@ -1,4 +1,4 @@
-"""Puts checkpoints where others find them: folders, web addresses, or whatever a program does with them."""
+"""Publishes checkpoints: to folders, web addresses or programs."""
 
 import logging
 import os
@@ -24,9 +24,9 @@ ENDS_WITHIN: Final = 30.0
 
 
 def parse_places(text: str) -> list[str]:
-    """The places that a setting names: one a line, or, in a single line, separated as a shell does.
+    """Parses the publish setting: one place per line, or separated as in a shell.
 
-    Raises ProofError for what is no place.
+    Raises ProofError for a place that is not valid.
     """
     try:
         places = [line.strip() for line in text.split("\n")] if "\n" in text else shlex.split(text)
@@ -38,7 +38,7 @@ def parse_places(text: str) -> list[str]:
 
 
 def publish(note_text: str, places: Sequence[str]) -> None:
-    """Puts a signed checkpoint to all places at once; what goes wrong at one is logged."""
+    """Publishes a signed checkpoint to all places at once; errors are logged."""
     checkpoint = Checkpoint.parse(Note.parse(note_text).text)
     threads = [
         Thread(target=_try, args=(note_text, checkpoint, place), daemon=True) for place in places
@@ -64,7 +64,7 @@ def _try(note_text: str, checkpoint: Checkpoint, place: str) -> None:
 
 
 def _write(folder: Path, note_text: str) -> None:
-    """Replaces the file whole: whoever reads it finds the old checkpoint or the new one."""
+    """Replaces the file atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder / f".{FILE}.{os.getpid()}"
     try:
