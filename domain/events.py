@@ -260,11 +260,11 @@ def place(report: Data, placement: Placement) -> Data:
     Raises:
         InvalidFieldError: The data has a field of the placement's name, which is reserved.
     """
-    said = report.json_object()
-    if PLACED_KEY in said:
+    fields = report.json_object()
+    if PLACED_KEY in fields:
         raise InvalidFieldError(f"data.{PLACED_KEY}", "is reserved; give the field another name")
     cls = PLACED_TYPES[type(report).__name__]
-    return parse(cls, said | {PLACED_KEY: placement.model_dump()}, "data.")
+    return parse(cls, fields | {PLACED_KEY: placement.model_dump()}, "data.")
 
 
 def placement_of(data: Data) -> Placement | None:

@@ -205,7 +205,7 @@ def completion_at(text: str, caret: int) -> Completion:
         field = [str(token) for token in _field_before(tokens)]
         return Completion(begin, word, frozenset({"value"}), "".join(field))
     symbols = {"_AND": "AND", "_OR": "OR", "RPAR": ")", "COMPARATOR": "comparison"}
-    may_follow = {said for symbol, said in symbols.items() if symbol in accepted}
+    may_follow = {value for symbol, value in symbols.items() if symbol in accepted}
     if "_EVER" in accepted:
         may_follow.add("field")
     return Completion(begin, word, frozenset(may_follow))

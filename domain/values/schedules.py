@@ -204,10 +204,10 @@ def parse_schedule(text: str) -> Schedule:
     """
     if len(text) > MAX_LENGTH:
         raise _refusal(text, f"has {len(text)} characters; the limit is {MAX_LENGTH}")
-    said = text.strip().lower()
-    if not said.isascii() or not said or "\0" in said:
+    message = text.strip().lower()
+    if not message.isascii() or not message or "\0" in message:
         raise _refusal(text, f"is neither {WANTED}")
-    rule = _Crontab(fields) if (fields := _crontab(said)) else _english(text)
+    rule = _Crontab(fields) if (fields := _crontab(message)) else _english(text)
     if isinstance(rule, _Interval):
         if rule.step > (DAY if rule.window else MAX_STEP):
             most = "a day, on a grid of each day" if rule.window else f"{MAX_STEP.days} days"
@@ -222,14 +222,14 @@ def parse_schedule(text: str) -> Schedule:
     return Schedule(text, rule)
 
 
-def _crontab(said: str) -> str | None:
+def _crontab(text: str) -> str | None:
     """Returns the five fields of a crontab; None if it is not one."""
-    words = said.split()
-    if said.startswith("@"):
-        return _NICKNAMES.get(said)
+    words = text.split()
+    if text.startswith("@"):
+        return _NICKNAMES.get(text)
     if set(words[0]) <= set("0123456789*/,-") and "of" not in words:
         if len(words) != 5:
-            raise _refusal(said, f"has {len(words)} fields; a crontab has 5")
+            raise _refusal(text, f"has {len(words)} fields; a crontab has 5")
         return " ".join(words)
     return None
 
@@ -297,8 +297,8 @@ class _Rules(Transformer[Token, Any]):
         return ",".join(name[:3] for name in parts) or "*"
 
 
-def _since_midnight(said: str) -> timedelta:
-    hours, minutes = said.split(":")
+def _since_midnight(text: str) -> timedelta:
+    hours, minutes = text.split(":")
     return timedelta(hours=int(hours), minutes=int(minutes))
 
 

@@ -10,7 +10,7 @@ from jobledger.infra.eventstore.json_view import time_text
 
 ORIGIN: Final = datetime(2001, 1, 1, tzinfo=UTC)
 """A Monday, so that weeks begin on one; all buckets are counted from it."""
-MOST: Final = 10_000
+MAX_BUCKETS: Final = 10_000
 """Buckets in one report."""
 LONGEST: Final = timedelta(weeks=520)
 USUAL: Final = tuple(
@@ -47,11 +47,11 @@ class Window(NamedTuple):
 
 def parse_bucket(text: str) -> timedelta:
     """Parses `15m`, `1h`, `1d` or `1w` (s, m, h, d, w); raises InvalidFieldError."""
-    said = _BUCKET.fullmatch(text.strip().lower())
-    if said is None:
+    message = _BUCKET.fullmatch(text.strip().lower())
+    if message is None:
         raise InvalidFieldError("bucket", f"{text!r} is not like 30s, 15m, 1h, 1d or 1w")
     try:
-        bucket = timedelta(**{_UNITS[said["unit"]]: int(said["count"])})
+        bucket = timedelta(**{_UNITS[message["unit"]]: int(message["count"])})
     except OverflowError:
         bucket = timedelta.max
     if bucket > LONGEST:
@@ -62,16 +62,16 @@ def parse_bucket(text: str) -> timedelta:
 def parse_instant(field: str, text: str, now: datetime) -> datetime:
     """Parses a time as `--as-of` does; raises InvalidFieldError, also for a time in the future."""
     try:
-        said = parse_as_of(text, Clock.OCCURRED, now)
+        value = parse_as_of(text, Clock.OCCURRED, now)
     except InvalidFieldError as error:
         raise InvalidFieldError(field, error.why) from None
-    if not isinstance(said, AtTime) or said.known is not None:
+    if not isinstance(value, AtTime) or value.known is not None:
         raise InvalidFieldError(field, f"{text!r} is not a time")
-    if said.time > now:
+    if value.time > now:
         raise InvalidFieldError(
-            field, f"{time_text(said.time)} is in the future: it is {time_text(now)} now"
+            field, f"{time_text(value.time)} is in the future: it is {time_text(now)} now"
         )
-    return said.time
+    return value.time
 
 
 def window_of(
@@ -102,9 +102,9 @@ def cut(
     length = bucket or next(
         (usual for usual in USUAL if window.end - window.begin <= usual * FEW), USUAL[-1]
     )
-    if (window.end - window.begin) / length > MOST:
+    if (window.end - window.begin) / length > MAX_BUCKETS:
         raise InvalidFieldError(
-            "bucket", f"{length_text(length)} makes more than {MOST:,} buckets of this time"
+            "bucket", f"{length_text(length)} makes more than {MAX_BUCKETS:,} buckets of this time"
         )
     begin = window.begin if given[0] else floor_of(window.begin, length)
     end = window.end

@@ -147,10 +147,10 @@ def _whole(line: Line, report: Analysis) -> Line:
     assert bucket is not None
     if report.name != "throughput":
         return line
-    said = dict(line)
-    time, whole = min(said), []
-    while time <= max(said):
-        whole.append((time, said.get(time, 0.0)))
+    fields = dict(line)
+    time, whole = min(fields), []
+    while time <= max(fields):
+        whole.append((time, fields.get(time, 0.0)))
         time += bucket
     return whole
 

@@ -60,8 +60,8 @@ class Change(NamedTuple):
 
     def json(self) -> JsonObject:
         """Returns the path with `before` and `after`, each only if it exists."""
-        said = {"path": self.path, "before": self.before, "after": self.after}
-        return {key: value for key, value in said.items() if value is not ABSENT}
+        fields = {"path": self.path, "before": self.before, "after": self.after}
+        return {key: value for key, value in fields.items() if value is not ABSENT}
 
 
 def diff_jobs(before: Job, after: Job) -> list[Change]:

@@ -116,8 +116,8 @@ def _reported(steps: list[Step]) -> Iterator[Reported]:
     """Yields when the events of each actor and each worker occurred and were recorded."""
     for event in sorted((step.event for step in steps), key=attrgetter("version")):
         data = event.json
-        said = data.get("data") if event.type == "Contradicted" else data
-        worker = said.get("worker") if isinstance(said, dict) else None
+        value = data.get("data") if event.type == "Contradicted" else data
+        worker = value.get("worker") if isinstance(value, dict) else None
         for reporter in {event.actor, worker}:
             if isinstance(reporter, str):
                 yield Reported(reporter, event.occurred_time, event.recorded_time)
@@ -126,14 +126,14 @@ def _reported(steps: list[Step]) -> Iterator[Reported]:
 def elapsed(time: timedelta) -> str:
     """Returns a duration in its two largest units, as whole numbers: `4 min`, `2 h 5 min`."""
     left = int(abs(time).total_seconds())
-    said: list[str] = []
+    pieces: list[str] = []
     for seconds, unit in UNITS:
         count, left = divmod(left, seconds)
-        if count or said:
-            said.append(f"{count} {unit[:-1] if count == 1 and unit in _WORDS else unit}")
-        if len(said) == 2:
+        if count or pieces:
+            pieces.append(f"{count} {unit[:-1] if count == 1 and unit in _WORDS else unit}")
+        if len(pieces) == 2:
             break
-    parts = [part for part in said if not part.startswith("0 ")]
+    parts = [part for part in pieces if not part.startswith("0 ")]
     return " ".join(parts) or "less than 1 s"
 
 
@@ -222,8 +222,8 @@ def _consequence(step: Step, data: Data) -> str:
         case e.Retried(reason=reason):
             return _and(f"attempt {step.after.attempt} waits in the queue", reason)
         case e.Failed() | e.Cancelled():
-            told = step.after.error or {}
-            return _detail(_status(str(told.get("message", "")), told.get("code")), data)
+            value = step.after.error or {}
+            return _detail(_status(str(value.get("message", "")), value.get("code")), data)
         case e.Paused(reason=reason) | e.Cancelling(reason=reason) | e.Expired(reason=reason):
             return reason or ""
         case e.Deleted():
@@ -260,17 +260,17 @@ def _status(message: str, code: Any) -> str:
     return f"{last} (code {code})" if last else f"code {code}"
 
 
-def _detail(said: str, data: Data) -> str:
+def _detail(text: str, data: Data) -> str:
     """Adds the worker and the exit code, if the report has them."""
     extra = data.model_extra or {}
-    told = [f"exit code {extra['exitCode']}"] if isinstance(extra.get("exitCode"), int) else []
+    value = [f"exit code {extra['exitCode']}"] if isinstance(extra.get("exitCode"), int) else []
     worker = extra.get("worker")
     where = f" on {worker}" if isinstance(worker, str) and worker else ""
-    return ", ".join([*told, said + where])
+    return ", ".join([*value, text + where])
 
 
-def _and(said: str, reason: str | None) -> str:
-    return said if reason is None else f"{said}, because: {reason}"
+def _and(text: str, reason: str | None) -> str:
+    return text if reason is None else f"{text}, because: {reason}"
 
 
 def _since(step: Step, cause: Step) -> str:
@@ -282,18 +282,18 @@ def _since(step: Step, cause: Step) -> str:
 
 def _conclusion(job: Job, steps: list[Step], clocks: Iterable[ReporterClock]) -> str:
     """Returns the state, since when, and the number of attempts, contradictions and wrong clocks."""
-    said = [_state_since(job, steps)]
+    parts = [_state_since(job, steps)]
     if job.attempt > 1:
-        said.append(f"{job.attempt} attempts")
+        parts.append(f"{job.attempt} attempts")
     contradicted = sum(step.event.type == "Contradicted" for step in steps)
     if contradicted:
-        said.append(f"{contradicted} contradicted report{'s' * (contradicted > 1)}")
+        parts.append(f"{contradicted} contradicted report{'s' * (contradicted > 1)}")
     for clock in clocks:
         if clock.ahead >= TOLERANCE:
-            said.append(f"the clock of {clock.reporter} runs {elapsed(clock.ahead)} ahead")
+            parts.append(f"the clock of {clock.reporter} runs {elapsed(clock.ahead)} ahead")
         if clock.back >= TOLERANCE:
-            said.append(f"the clock of {clock.reporter} jumped back by {elapsed(clock.back)}")
-    return f"{'; '.join(said)}."
+            parts.append(f"the clock of {clock.reporter} jumped back by {elapsed(clock.back)}")
+    return f"{'; '.join(parts)}."
 
 
 def _state_since(job: Job, steps: list[Step]) -> str:

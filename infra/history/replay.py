@@ -98,11 +98,11 @@ def replay_job(reader: Reader, name: str, until: Moment, hypotheses: Iterable[Da
 
 def parse_hypothesis(text: str) -> Data:
     """Parses `Failed={"error": "boom"}` or `Started`; raises InvalidFieldError."""
-    type_, given, said = text.partition("=")
+    type_, given, message = text.partition("=")
     if not given:
-        said = "{}"
+        message = "{}"
     try:
-        data = parse_data(type_.strip(), canonical.decode_given(said))
+        data = parse_data(type_.strip(), canonical.decode_given(message))
         data.encode()
     except InvalidFieldError as error:
         # A field of its data, or its type, of all that may be supposed.

@@ -14,7 +14,7 @@ from psycopg.sql import SQL, Composable, Composed
 
 SWEEP: Final = sql.template(__package__, "sweep")
 SWEEP_AS_IT_HAPPENED: Final = sql.template(__package__, "sweep_as_it_happened")
-STRETCH: Final = 5_000
+BATCH_EVENTS: Final = 5_000
 """Events swept by one statement."""
 
 
@@ -46,7 +46,7 @@ class Sweep:
         self._parameters = rendering.parameters | {
             "name": name,
             "number": condition.number,
-            "most": STRETCH,
+            "most": BATCH_EVENTS,
             "to_position": later.position,
             "to_time": later.time,
         }

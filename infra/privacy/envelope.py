@@ -105,10 +105,10 @@ def beginning(key: str) -> bytes:
     return canonical.encode({PERSONAL: {"key": key}})[1:-2] + b","
 
 
-def parse_marker(said: JsonObject) -> Plain | Encrypted:
+def parse_marker(fields: JsonObject) -> Plain | Encrypted:
     """Parses an object with the key `@personal`; raises InvalidFieldError for neither form."""
-    inner = said[PERSONAL]
-    if len(said) > 1:
+    inner = fields[PERSONAL]
+    if len(fields) > 1:
         raise InvalidFieldError(PERSONAL, "must be the only key of its object")
     match inner:
         case {"subject": subject, "value": value, **rest} if not rest:
@@ -169,10 +169,10 @@ def stored_parts(value: Any) -> Iterator[Encrypted]:
 def decrypted(value: Any, keys: Mapping[str, bytes | None]) -> Any:
     """Returns stored JSON for display; keys that are None were erased. Raises BrokenLedgerError."""
 
-    def show(said: JsonObject) -> Any:
-        part = _stored(said)
+    def show(fields: JsonObject) -> Any:
+        part = _stored(fields)
         if part is None:
-            return said
+            return fields
         key = keys[part.key]
         return {ERASED: {"key": part.key}} if key is None else part.decrypt(key)
 
@@ -213,13 +213,13 @@ def _siv(key: bytes) -> "AESSIV":
     return AESSIV(HKDF(SHA512(), _SIV_KEY_SIZE, None, _SIV_KEY_OF).derive(key))
 
 
-def _stored(said: JsonObject) -> Encrypted | None:
+def _stored(fields: JsonObject) -> Encrypted | None:
     """Returns an encrypted value; None for an older object that only looks like one."""
-    inner = said[PERSONAL]
+    inner = fields[PERSONAL]
     if not isinstance(inner, dict) or not inner.keys() & {"key", "sealed"}:
         return None
     try:
-        part = parse_marker(said)
+        part = parse_marker(fields)
     except InvalidFieldError:
         raise BrokenLedgerError("personal data", 0, "is not as it was encrypted") from None
     return part if isinstance(part, Encrypted) else None

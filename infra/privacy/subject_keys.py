@@ -55,8 +55,8 @@ class SubjectKeys:
         if not isinstance(self._plain(value), dict):
             raise InvalidFieldError(PERSONAL, "is allowed in an object only")
 
-        def encrypt(said: JsonObject) -> JsonObject:
-            part = envelope.parse_marker(said)
+        def encrypt(fields: JsonObject) -> JsonObject:
+            part = envelope.parse_marker(fields)
             if isinstance(part, Plain):
                 part = envelope.encrypt(part.value, keys[part.subject])
             return part.json
@@ -66,9 +66,9 @@ class SubjectKeys:
 
     def encrypt_data(self, data: Data, made: dict[str, Key] | None = None) -> Data:
         """Encrypts an event's data; raises InvalidFieldError if the result is not valid."""
-        said = data.json_object()
-        parse(type(data), self._plain(said), "data.")
-        return parse(type(data), self.encrypt(said, made), "data.")
+        fields = data.json_object()
+        parse(type(data), self._plain(fields), "data.")
+        return parse(type(data), self.encrypt(fields, made), "data.")
 
     def encrypt_request(self, request: Request, job: str = "") -> Request:
         """Encrypts a report or a command on a job.
@@ -171,6 +171,6 @@ def _id_of(key: bytes, subject: str) -> str:
 _ID_LENGTH: Final = 22
 
 
-def _value_of(said: JsonObject) -> Any:
-    part = envelope.parse_marker(said)
-    return part.value if isinstance(part, Plain) else said
+def _value_of(fields: JsonObject) -> Any:
+    part = envelope.parse_marker(fields)
+    return part.value if isinstance(part, Plain) else fields

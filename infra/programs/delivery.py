@@ -75,15 +75,15 @@ class Delivery:
         Raises what the writer raises, and BusyError.
         """
         record = self._record
-        said = {"labels": record.labels, "spec": storable(record.spec)}
+        fields = {"labels": record.labels, "spec": storable(record.spec)}
         try:
-            create = parse(CreateJob, said)
+            create = parse(CreateJob, fields)
             self._store.writer.command(record.name, create, **self._about("begin"))
             self.recorded.append("Created")
         except JobExistsError as error:
             if once:
                 raise
-            self._begin_again(error, said)
+            self._begin_again(error, fields)
         self._has_begun = True
 
     def deliver(self) -> None:
@@ -107,7 +107,7 @@ class Delivery:
         if report is not None:
             self._report(report, type(report).__name__, lost_time(job, last_sign))
 
-    def _begin_again(self, error: JobExistsError, said: Mapping[str, Any]) -> None:
+    def _begin_again(self, error: JobExistsError, fields: Mapping[str, Any]) -> None:
         try:
             job = self._store.reader.get(self._record.name)
         except JobNotFoundError:
@@ -124,14 +124,14 @@ class Delivery:
         retried = parse_report("Retried", {"reason": "run again"})
         if self._report(retried, "Retried", self._record.time):
             self.recorded.append("Retried")
-            self._replace(job, said)
+            self._replace(job, fields)
 
-    def _replace(self, job: Job, said: Mapping[str, Any]) -> None:
+    def _replace(self, job: Job, fields: Mapping[str, Any]) -> None:
         """Replaces configuration and labels for a new attempt, where they are given."""
         write = self._store.writer.command
-        spec = parse(ChangeConfig, {"spec": job.spec | said["spec"]})
+        spec = parse(ChangeConfig, {"spec": job.spec | fields["spec"]})
         write(job.name, spec, **self._about("spec"))
-        labels = parse(ChangeLabels, {"labels": job.labels | said["labels"]})
+        labels = parse(ChangeLabels, {"labels": job.labels | fields["labels"]})
         write(job.name, labels, **self._about("labels"))
 
     def _report(self, data: Data, type_: str, time: datetime) -> bool:

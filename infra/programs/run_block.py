@@ -76,8 +76,8 @@ class Run:
         """Creates the job or a new attempt, and reports that it runs; raises as the writer does."""
         if self._seconds:
             self._heartbeats.begin(self.name, self.run_id, self._seconds)
-        said = {"host": os.uname().nodename, "pid": os.getpid(), "thread": get_ident()}
-        self._record.reports.append(RunReport("Started", said, datetime.now(UTC)))
+        fields = {"host": os.uname().nodename, "pid": os.getpid(), "thread": get_ident()}
+        self._record.reports.append(RunReport("Started", fields, datetime.now(UTC)))
         try:
             self._delivery.deliver()
         except BaseException:
@@ -92,14 +92,14 @@ class Run:
         type_, data = how_it_left(error, self.output, is_cancelled=is_cancelled)
         self._record.reports.append(RunReport(type_, data, datetime.now(UTC)))
         self._heartbeats.stop(self.name, self.run_id)
-        said = len(self._delivery.notes)
+        value = len(self._delivery.notes)
         try:
             self._delivery.deliver()
             if self._seconds:
                 self._heartbeats.end(self.name, self.run_id)
         except (LedgerError, psycopg.Error) as failure:
             self._spool(failure)
-        for note in self._delivery.notes[said:]:
+        for note in self._delivery.notes[value:]:
             LOG.warning("%s", note)
 
     def _spool(self, failure: Exception) -> None:

@@ -140,16 +140,16 @@ class Receipt:
             field = next(
                 name for name, a, b in zip(Entry._fields, self.entry, ours, strict=True) if a != b
             )
-            said = "data" if field == "commitment" else field.replace("_", " ")
+            value = "data" if field == "commitment" else field.replace("_", " ")
             raise ProofError(
-                "receipt", f"{event.name} v{event.version} is not as recorded: its {said}"
+                "receipt", f"{event.name} v{event.version} is not as recorded: its {value}"
             )
 
 
 def entry_of(event: RecordedEvent, salt: bytes) -> Entry:
     """Returns the entry of an event's leaf."""
-    told = {field: getattr(event, field) for field in Entry._fields if field != "commitment"}
-    return Entry(**told, commitment=leaves.commit(salt, event.stored))
+    fields = {field: getattr(event, field) for field in Entry._fields if field != "commitment"}
+    return Entry(**fields, commitment=leaves.commit(salt, event.stored))
 
 
 def make_receipt(

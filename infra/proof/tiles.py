@@ -33,7 +33,7 @@ MAX_ENTRY: Final = 0xFFFF
 _PATH: Final = re.compile(
     r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?", re.ASCII
 )
-STRETCH: Final = 64
+BATCH_TILES: Final = 64
 """Tiles that are read at once."""
 
 
@@ -133,8 +133,8 @@ def _added(connection: Connection, old_size: int, size: int) -> Iterator[Tile]:
     while now := size >> TILE_HEIGHT * level:
         before = old_size >> TILE_HEIGHT * level
         numbers = range(before // TILE, -(-now // TILE)) if before < now else range(0)
-        for at in range(0, len(numbers), STRETCH):
-            stretch = numbers[at : at + STRETCH]
+        for at in range(0, len(numbers), BATCH_TILES):
+            stretch = numbers[at : at + BATCH_TILES]
             found = read_tiles(connection, [(level, number) for number in stretch])
             stored = {tile.number: tile for tile in found}
             for number in stretch:

@@ -29,8 +29,8 @@ READ_NOW: Final = sql.load(__package__, "read_now")
 READ_PRUNED_BEFORE: Final = sql.load(__package__, "read_pruned_before")
 READ_RECORDED: Final = sql.load(__package__, "read_recorded")
 FIND_VERSION: Final = sql.load(__package__, "find_version")
-STRETCH: Final = 20_000
-"""Events folded in one transaction by who follows."""
+BATCH_EVENTS: Final = 20_000
+"""The events folded in one transaction."""
 STANDBY_WAIT_SECONDS: Final = 5.0
 """How long a reader of a hot standby waits for the primary to fold events, and for their replay."""
 STANDBY_PAUSE_SECONDS: Final = 0.1
@@ -131,7 +131,7 @@ class Moments:
 
     def _follow(self, position: int) -> Followed:
         """Folds one batch in one transaction; returns the position reached."""
-        return fold_next(self._row, INTERVALS.name, position, STRETCH)
+        return fold_next(self._row, INTERVALS.name, position, BATCH_EVENTS)
 
     def _followed(self, moment: Moment) -> Moment:
         """Returns the moment, after catching up with late reports in valid time."""

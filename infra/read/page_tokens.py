@@ -38,7 +38,7 @@ class PageTokens:
     def write(self, cursor: PageCursor, *query: str) -> str:
         """Returns the token of a cursor in that query."""
         moment = cursor.moment
-        said = [
+        parts = [
             moment.position,
             moment.time.isoformat(),
             moment.clock,
@@ -46,7 +46,7 @@ class PageTokens:
             cursor.after,
             _digest(query),
         ]
-        token: bytes | str = self._signing().dumps(said)
+        token: bytes | str = self._signing().dumps(parts)
         return token.decode() if isinstance(token, bytes) else token
 
     def read(self, token: str, *query: str) -> PageCursor:

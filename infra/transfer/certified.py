@@ -66,23 +66,23 @@ def _selection(file: Path) -> Selection:
         metadata = pq.read_schema(file).metadata or {}
     except (OSError, pa.ArrowInvalid):
         raise ProofError("parquet", f"{file} is not a readable Parquet file") from None
-    said: dict[str, Any] = {
+    fields: dict[str, Any] = {
         key.decode().removeprefix(PREFIX): value.decode()
         for key, value in metadata.items()
         if key.startswith(PREFIX.encode())
     }
-    if not said.get("checkpoint"):
+    if not fields.get("checkpoint"):
         raise ProofError(
             "parquet", f"{file} names no checkpoint: it was exported without the log's key"
         )
     try:
         moment = Moment(
-            int(said["position"]), datetime.fromisoformat(said["asOf"]), Clock(said["clock"])
+            int(fields["position"]), datetime.fromisoformat(fields["asOf"]), Clock(fields["clock"])
         )
     except (KeyError, ValueError, LedgerError):
         raise ProofError("parquet", f"{file} has no metadata of an export") from None
-    names = {key: said.get(key, "") for key in ("name", "filter", "checkpoint")}
-    return Selection(said.get("ledger", ""), moment, **names)
+    names = {key: fields.get(key, "") for key in ("name", "filter", "checkpoint")}
+    return Selection(fields.get("ledger", ""), moment, **names)
 
 
 def _read(file: Path) -> Any:

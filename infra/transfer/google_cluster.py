@@ -90,9 +90,9 @@ def read_row(kind: Kind, project: str, line: bytes) -> Row | None:
         name = job_name(project, original)
     except (KeyError, ValueError, OverflowError) as error:
         raise BadRowError(f"has no valid time, job or event type ({error})") from None
-    said: JsonObject = {column: row.pop(column) for column in OF_THE_REPORT if column in row}
+    values: JsonObject = {column: row.pop(column) for column in OF_THE_REPORT if column in row}
     spec = {**row, **display_name(original)}
-    return Row(name, report, parse_time(time, datetime.now(UTC)), spec, said)
+    return Row(name, report, parse_time(time, datetime.now(UTC)), spec, values)
 
 
 def _job_id(kind: Kind, row: dict[str, str]) -> str:
@@ -105,8 +105,8 @@ def facts(row: Row, job: Job) -> Iterator[Data]:
     stage = job.stage
     if stage is ABSENT:
         inferred = row.report is not Report.SUBMIT
-        said = {} if inferred else row.said
-        yield e.parse_data("Created", {"spec": row.spec, "inferred": inferred, **said})
+        value = {} if inferred else row.said
+        yield e.parse_data("Created", {"spec": row.spec, "inferred": inferred, **value})
         if not inferred:
             return
         stage = JobState.QUEUED

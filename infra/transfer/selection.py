@@ -117,14 +117,14 @@ class _States:
         """Yields the rows as events."""
         if len(self._last) > MAX_STATES:
             self._last.clear()
-        told = self._look_up(self._untold(rows))
+        value = self._look_up(self._untold(rows))
         make = RecordedEvent._make
         for row in rows:
             _, name, version, *_ = row
             state = _entered(row)
             if state is None:
                 last, before = self._last.get(name, (0, None))
-                state = before if last == version - 1 else told[name, version]
+                state = before if last == version - 1 else value[name, version]
             self._last[name] = version, state
             yield make((*row[:-1], state, row[-1]))
 

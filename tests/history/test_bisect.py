@@ -115,7 +115,7 @@ def test_the_first_is_the_one_a_walk_finds(
     dsn: str, written: list[list[tuple[Data, datetime]]], seed: int, stretch: int
 ) -> None:
     with fresh_ledger(dsn) as ledger, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sweeping, "STRETCH", stretch)
+        patched.setattr(sweeping, "BATCH_EVENTS", stretch)
         write(ledger, written, seed)
         events = list(ledger.events(follow=False))
         for clock in Clock:

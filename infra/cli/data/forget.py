@@ -71,8 +71,8 @@ def prune(
             | {"records": pruned.records, "file": str(file) if pruned.jobs else None}
         )
     elif pruned.jobs:
-        said = f"{pruned.jobs} jobs with {pruned.events} events pruned; they are in {file}"
-        say(said)
+        text = f"{pruned.jobs} jobs with {pruned.events} events pruned; they are in {file}"
+        say(text)
     else:
         OUT.print("nothing to prune")
 

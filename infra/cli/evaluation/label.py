@@ -97,10 +97,10 @@ def answer(
     """Keeps one person's answers: all of them, or none."""
     with target(context).open() as ledger:
         task = _task(ledger, target(context), name, run)
-        said = dict(_answer(task, text) for text in answers)
-        if len(said) < len(answers):
+        fields = dict(_answer(task, text) for text in answers)
+        if len(fields) < len(answers):
             raise InvalidFieldError("answers", "a sample has two answers")
-        _say(keep_answers(ledger, task.job, task.run, annotator, said))
+        _say(keep_answers(ledger, task.job, task.run, annotator, fields))
 
 
 @label.command()
@@ -156,20 +156,20 @@ def _all(ledger: Ledger, task: Task, annotator: str | None = None) -> Iterator[Q
 
 def _answer(task: Task, text: str) -> tuple[int, Any]:
     """What `3=cat,dog` says; commas part labels only where several may be true."""
-    sample, equals, said = text.partition("=")
+    sample, equals, value = text.partition("=")
     if not (equals and sample.isascii() and sample.isdigit() and len(sample) < 10):
         raise InvalidFieldError("answers", f"{text[:80]!r} is not SAMPLE=LABEL")
     number = int(sample)
     if task.boxes:
         try:
-            return number, orjson.loads(said)
+            return number, orjson.loads(value)
         except orjson.JSONDecodeError as error:
             raise InvalidFieldError(
                 f"answers.{number}", f"is not JSON of boxes: {error}"
             ) from error
-    if not task.multi_label or said in task.labels:
-        return number, [said]
-    return number, [each for each in said.split(",") if each]
+    if not task.multi_label or value in task.labels:
+        return number, [value]
+    return number, [each for each in value.split(",") if each]
 
 
 def _read(file: Path) -> Any:

@@ -177,15 +177,15 @@ def why(
 ) -> None:
     """Explain how a job came to its state, now or as of a moment."""
     with _job_at(context, name, as_of, clock) as (ledger, job, moment):
-        told = why_so(ledger.reader, job, moment)
+        value = why_so(ledger.reader, job, moment)
     if json:
-        print_json(moment_json(moment) | told.json())
+        print_json(moment_json(moment) | value.json())
         return
     print_moment(moment)
-    for reason in told.reasons:
+    for reason in value.reasons:
         contradicted = reason.event.type == "Contradicted"
         OUT.print(Text(reason.sentence, style="bold red" if contradicted else ""))
-    OUT.print(Text(told.conclusion, style="bold"))
+    OUT.print(Text(value.conclusion, style="bold"))
 
 
 @contextmanager

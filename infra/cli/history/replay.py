@@ -149,8 +149,8 @@ def _clocks(step: Replayed) -> Text:
     recorded = time_text(step.recorded_time) or "never"
     position = "" if step.recorded is None else f" @{step.recorded.position}"
     actor = "" if step.event.actor is None else f", by {step.event.actor}"
-    said = shown(step.event.data.json_object())
-    return Text(f"occurred {occurred}, recorded {recorded}{position}{actor}\n{said}")
+    fields = shown(step.event.data.json_object())
+    return Text(f"occurred {occurred}, recorded {recorded}{position}{actor}\n{fields}")
 
 
 def _state_table(step: Replayed) -> Table:

@@ -139,8 +139,8 @@ def _enough(form: Form, limit: int | None) -> int | None:
 def _print_page(page: Page, look: Look) -> None:
     if look.form is Form.JSON:
         token = page.next_page_token
-        said = {"jobs": [*map(job_json, page.jobs)], "nextPageToken": token}
-        print_json(moment_json(page.moment) | said)
+        fields = {"jobs": [*map(job_json, page.jobs)], "nextPageToken": token}
+        print_json(moment_json(page.moment) | fields)
         return
     print_moment(page.moment)
     _print_jobs(page.jobs, look, len(page.jobs))

@@ -39,7 +39,7 @@ def record(
 ) -> None:
     """Record a report on a job; one that the job's state does not allow is recorded as Contradicted."""
     aim = target(context)
-    said = parse_report(event, decode_given(data))
+    found = parse_report(event, decode_given(data))
     about = {
         "occurred_time": _time(time),
         "request_id": request_id,
@@ -49,7 +49,7 @@ def record(
     }
     given = {key: value for key, value in about.items() if value is not None}
     with aim.open() as ledger:
-        job, events = ledger.report(aim.name(name), said, **given)  # type: ignore[arg-type]
+        job, events = ledger.report(aim.name(name), found, **given)  # type: ignore[arg-type]
         job, events = ledger.opened(job), [*map(ledger.opened, events)]
     if json:
         print_json({"job": job_json(job), "events": [event_json(e) for e in events]})

@@ -137,8 +137,8 @@ def show_log(context: typer.Context, json: Json = False) -> None:
         note = read_kept(connection)
     keys = [str(key.verifier) for key in find_keys(Settings(), log.origin)]
     if json:
-        said = {"origin": log.origin, "events": log.events, "sealed": log.size}
-        print_json({**said, "keys": keys, "checkpoint": None if note is None else str(note)})
+        fields = {"origin": log.origin, "events": log.events, "sealed": log.size}
+        print_json({**fields, "keys": keys, "checkpoint": None if note is None else str(note)})
         return
     say(f"{log.origin}: {log.size} of {log.events} events sealed")
     for each in keys:

@@ -91,8 +91,8 @@ def _verify_proof(
         root = base64.b64encode(found.root).decode()
         findings = [finding._asdict() for finding in found.findings]
         records = [_record_json(record) for record in found.records]
-        said = {"ok": found.ok} | found._asdict()
-        print_json(said | {"root": root, "records": records, "findings": findings})
+        value = {"ok": found.ok} | found._asdict()
+        print_json(value | {"root": root, "records": records, "findings": findings})
     else:
         _print_findings(found.findings)
         for record in found.records:
@@ -128,8 +128,8 @@ def _verify_rows(ledger: Ledger, *, json: bool) -> None:
     with ledger.connection() as connection, moving("replaying") as move:
         verdict = verify_ledger(connection, move)
     if json:
-        said: dict[str, Any] = {"ok": verdict.ok, "events": verdict.events, "jobs": verdict.jobs}
-        print_json(said | {"findings": [finding._asdict() for finding in verdict.findings]})
+        fields: dict[str, Any] = {"ok": verdict.ok, "events": verdict.events, "jobs": verdict.jobs}
+        print_json(fields | {"findings": [finding._asdict() for finding in verdict.findings]})
     else:
         _print_findings(verdict.findings)
         outcome = "all as shown" if verdict.ok else f"{len(verdict.findings)} findings"

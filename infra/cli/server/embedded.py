@@ -111,7 +111,7 @@ def _print(running: RunningServer) -> None:
 
 def _json(running: RunningServer) -> dict[str, object]:
     users = [user._asdict() for user in running.users]
-    said = {"running": True, "pid": running.pid, "startTime": time_text(running.start_time)}
-    return said | {
+    fields = {"running": True, "pid": running.pid, "startTime": time_text(running.start_time)}
+    return fields | {
         "version": running.version, "data": str(running.data), "dsn": running.dsn, "users": users
     }  # fmt: skip

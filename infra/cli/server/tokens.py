@@ -102,11 +102,11 @@ def parse_expiry(text: str, now: datetime) -> datetime:
 
     Raises InvalidFieldError.
     """
-    said = text.strip()
+    message = text.strip()
     try:
-        if length := _LENGTH.fullmatch(said):
+        if length := _LENGTH.fullmatch(message):
             return now + timedelta(**{_UNITS[length["unit"]]: int(length["count"])})
-        time = datetime.fromisoformat(said)
+        time = datetime.fromisoformat(message)
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise InvalidFieldError("expires", f"{text!r:.80} is not like 90d or 2026-12-31") from error

@@ -145,7 +145,7 @@ def record_truths(reader: Reader, name: str, truths: Sequence[tuple[str, Any]]) 
     job, plan = _sampler(reader, name)
     with translated(), reader.pool.connection() as connection:
         allowed = find_spec_set(connection, plan.spec_set)
-        texts = [_truth_text(plan, allowed, n, said) for n, (_, said) in enumerate(truths)]
+        texts = [_truth_text(plan, allowed, n, value) for n, (_, value) in enumerate(truths)]
         keys = [examples.key_digest(key) for key, _ in truths]
         row = connection.execute(RECORD_TRUTHS, (job.name, keys, texts)).fetchone()
     assert row is not None
@@ -274,9 +274,9 @@ def _check(first: int, given: Sequence[Prediction]) -> None:
             _check_json(f"predictions[{index}].{field}", getattr(prediction, field))
 
 
-def _check_json(field: str, said: Any) -> None:
+def _check_json(field: str, value: Any) -> None:
     try:
-        encoded = orjson.dumps(said)
+        encoded = orjson.dumps(value)
     except orjson.JSONEncodeError as error:
         raise InvalidFieldError(field, f"is not JSON: {error}") from None
     if len(encoded) > examples.MAX_BYTES:
@@ -297,9 +297,9 @@ def _checked(plan: Plan, allowed: Sequence[str] | None, prediction: Prediction) 
     return examples.key_digest(key)
 
 
-def _truth_text(plan: Plan, allowed: Sequence[str] | None, index: int, said: Any) -> str:
+def _truth_text(plan: Plan, allowed: Sequence[str] | None, index: int, value: Any) -> str:
     try:
-        examples.check_labels(examples.read_truth(plan, said).labels, allowed)
+        examples.check_labels(examples.read_truth(plan, value).labels, allowed)
     except examples.RejectedError as error:
         raise InvalidFieldError(f"truths[{index}].truth", str(error)) from None
-    return canonical.encode_any(said).decode()
+    return canonical.encode_any(value).decode()

@@ -16,7 +16,7 @@ LOOKED_AT: Final = 24
 """Events that tell whether those from some place on have moved."""
 MOVED: Final = 512
 """How far events are looked for that may have moved."""
-MOST: Final = 1_000
+MAX_FINDINGS: Final = 1_000
 """Damaged events that are told one by one."""
 
 Sealed = Callable[[int], tuple[bytes, bytes]]
@@ -47,7 +47,7 @@ class Damage:
 
     def find(self) -> list[Finding]:
         """Returns the findings, by positions."""
-        while self._index < self._size and len(self.findings) + len(self._others) < MOST:
+        while self._index < self._size and len(self.findings) + len(self._others) < MAX_FINDINGS:
             if not self._look_ahead(1):
                 self._miss_the_rest()
                 break

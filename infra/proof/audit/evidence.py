@@ -109,7 +109,7 @@ def _shown(note: Note, source: str, keys: Sequence[VerifierKey], seen: datetime 
     of_log = [
         s.time for k, s in signed if k.algorithm.is_timed and k.signs_as_log(checkpoint.origin)
     ]
-    said = signed_time(note.text)
-    told = [*([] if said is None else [said]), *of_log]
-    signed_at = datetime.fromtimestamp(min(*told, LATEST), UTC) if told else None
+    value = signed_time(note.text)
+    parts = [*([] if value is None else [value]), *of_log]
+    signed_at = datetime.fromtimestamp(min(*parts, LATEST), UTC) if parts else None
     return Shown(checkpoint, source, time, signed_at)

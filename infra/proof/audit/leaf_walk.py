@@ -15,7 +15,7 @@ from jobledger.infra.proof.log.leaves import Stored, are_at, copy_rows, hash_row
 from jobledger.infra.proof.log.tree import Tile, read_tiles
 
 READ_LEAF_TILES: Final = sql.load(__package__, "read_leaf_tiles")
-STRETCH: Final = 64
+BATCH_TILES: Final = 64
 """Tiles read at once."""
 NO_KEY: Final = bytes(SALT_SIZE)
 """Of a tile whose events were all pruned, or that is not there: nothing can be hashed with it."""
@@ -44,8 +44,8 @@ class Walk:
 
     def pairs(self, first_tile: int) -> Iterator[Pair]:
         """Yields the tiles from that number on."""
-        for number in range(first_tile, -(-self._size // TILE), STRETCH):
-            begin, end = number * TILE + 1, min((number + STRETCH) * TILE, self._size)
+        for number in range(first_tile, -(-self._size // TILE), BATCH_TILES):
+            begin, end = number * TILE + 1, min((number + BATCH_TILES) * TILE, self._size)
             tiles = self._tiles(number)
             rows = copy_rows(self._connection, begin, end)
             for first in range(begin, end + 1, TILE):
@@ -74,8 +74,8 @@ class Walk:
         return Pair(first, sealed, present, len(hashes) == count * HASH_SIZE)
 
     def _tiles(self, number: int) -> dict[int, Tile]:
-        said = {"first": number, "last": number + STRETCH - 1}
-        rows = self._connection.execute(READ_LEAF_TILES, said, binary=True)
+        fields = {"first": number, "last": number + BATCH_TILES - 1}
+        rows = self._connection.execute(READ_LEAF_TILES, fields, binary=True)
         return {tile.number: tile for tile in (Tile(*row) for row in rows)}
 
     def _read_tile(self, number: int) -> tuple[bytes, bytes]:

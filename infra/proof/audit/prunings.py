@@ -19,16 +19,16 @@ def pruned_ranges(connection: Connection) -> list[tuple[int, int]]:
 
 def check_records(connection: Connection) -> list[Finding]:
     """Finds pruned ranges without a matching `Pruned` event: events that were deleted without record."""
-    told: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    value: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     for first, last, record in _ranges(connection):
-        told[record].append((first, last))
+        value[record].append((first, last))
     digests = {
         record.position: _digest(record)
         for record in read_records(connection)
         if record.kind == "pruned"
     }
     findings = []
-    for record, ranges in sorted(told.items()):
+    for record, ranges in sorted(value.items()):
         if record not in digests:
             detail = f"positions from {ranges[0][0]} on are said to be pruned, and no event at {record} says so"
         elif digests[record] != digest_of_positions(ranges):
@@ -38,7 +38,7 @@ def check_records(connection: Connection) -> list[Finding]:
         else:
             continue
         findings.append(Finding("missing", ranges[0][0], "pruned", detail))
-    for record in sorted(digests.keys() - told.keys()):
+    for record in sorted(digests.keys() - value.keys()):
         detail = f"the positions that the event at {record} says were pruned are not there"
         findings.append(Finding("missing", record, "pruned", detail))
     return findings

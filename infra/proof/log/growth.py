@@ -15,7 +15,7 @@ from jobledger.infra.proof.log.leaves import are_at, copy_rows, hash_rows, posit
 from jobledger.infra.proof.log.tree import FULL, TileIndex, read_tiles
 
 GROW_LOG: Final = sql.load(__package__, "grow_log")
-STRETCH: Final = 16 * 1024
+BATCH_EVENTS: Final = 16 * 1024
 """Events that come into the tree in one transaction, at most."""
 
 
@@ -96,7 +96,7 @@ def grow(
     It stops if another process grows the tree. `rest` is called now and then. Raises ForkedError if
     events are missing.
     """
-    last = min(to, size + STRETCH)
+    last = min(to, size + BATCH_EVENTS)
     with translated():
         growth = Growth(connection, size)
         rows = copy_rows(connection, size + 1, last)

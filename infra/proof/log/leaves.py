@@ -16,7 +16,7 @@ from psycopg.sql import Literal
 COPY_ENTRIES: Final = sql.template(__package__, "copy_entries")
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 END: Final = b"\xff\xff"
-STRETCH: Final = 4_096
+BATCH_ROWS: Final = 4_096
 """Rows held at once by `read_rows`."""
 _BEFORE: Final = b"\0" + VERSION
 """What stands before a leaf's fields when it is hashed."""
@@ -95,8 +95,8 @@ def copy_rows(connection: Connection, first: int, last: int) -> Iterator[bytes]:
 
 def read_rows(connection: Connection, first: int, last: int) -> Iterator[bytes]:
     """Yields the same in batches, between which the connection can be used."""
-    for begin in range(first, last + 1, STRETCH):
-        yield from list(copy_rows(connection, begin, min(begin + STRETCH - 1, last)))
+    for begin in range(first, last + 1, BATCH_ROWS):
+        yield from list(copy_rows(connection, begin, min(begin + BATCH_ROWS - 1, last)))
 
 
 def hash_rows(rows: Sequence[bytes], salts: bytes) -> bytes:

@@ -81,8 +81,8 @@ def _write(folder: Path, note_text: str) -> None:
 def _put(url: str, note_text: str) -> None:
     status, body = send("PUT", url, note_text, ANSWERS_WITHIN)
     if not 200 <= status < 300:
-        said = body.decode("utf-8", "replace").strip()[:200]
-        raise ProofError(url, f"answered {status}{f': {said}' if said else ''}")
+        text = body.decode("utf-8", "replace").strip()[:200]
+        raise ProofError(url, f"answered {status}{f': {text}' if text else ''}")
 
 
 def _run(program: Sequence[str], note_text: str, checkpoint: Checkpoint) -> None:
@@ -100,8 +100,8 @@ def _run(program: Sequence[str], note_text: str, checkpoint: Checkpoint) -> None
     except subprocess.TimeoutExpired:
         raise ProofError(program[0], f"did not end within {ENDS_WITHIN:g} s") from None
     if ended.returncode:
-        said = ended.stderr.decode("utf-8", "replace").strip()[-200:]
-        raise ProofError(program[0], f"ended with {ended.returncode}{f': {said}' if said else ''}")
+        text = ended.stderr.decode("utf-8", "replace").strip()[-200:]
+        raise ProofError(program[0], f"ended with {ended.returncode}{f': {text}' if text else ''}")
 
 
 def _check(place: str) -> None:

@@ -182,14 +182,14 @@ class Note(NamedTuple):
     def parse(cls, note: str | bytes) -> Self:
         """Parses a signed note; raises ProofError."""
         try:
-            said = (note if isinstance(note, bytes) else note.encode()).decode()
+            message = (note if isinstance(note, bytes) else note.encode()).decode()
         except UnicodeError:
             raise ProofError("note", "is not UTF-8 text") from None
-        if len(said) > MAX_NOTE:
+        if len(message) > MAX_NOTE:
             raise ProofError("note", f"is longer than {MAX_NOTE} characters")
-        if any(character < " " and character != "\n" for character in said):
+        if any(character < " " and character != "\n" for character in message):
             raise ProofError("note", "holds control characters")
-        text, blank, signatures = said.rpartition("\n\n")
+        text, blank, signatures = message.rpartition("\n\n")
         if not blank or not signatures.endswith("\n"):
             raise ProofError("note", "is no signed note, or is cut off")
         lines = signatures.removesuffix("\n").split("\n")

@@ -113,8 +113,8 @@ class _Asked:
     def _opened(self, status: int, body: bytes, note: notes.Note) -> notes.Signature:
         text = _text(body)
         if status != 200:
-            said = f": {text.strip()[:200]}" if text.strip() else ""
-            raise ProofError(self._url, f"refused with {status}{said}")
+            message = f": {text.strip()[:200]}" if text.strip() else ""
+            raise ProofError(self._url, f"refused with {status}{message}")
         lines = text.removesuffix("\n").split("\n")
         for _, signature in note._replace(signatures=notes.parse_signatures(lines)).signed_by(
             [self._key]

@@ -45,12 +45,12 @@ class Memory:
 
     def last(self, origin: str) -> notes.Note | None:
         """Returns the last note cosigned for a log; raises ProofError if the file was changed."""
-        said = self._read().get(origin)
-        return None if said is None else self._opened(origin, said)
+        value = self._read().get(origin)
+        return None if value is None else self._opened(origin, value)
 
     def all(self) -> dict[str, notes.Note]:
         """Returns the last note of each log; raises ProofError."""
-        return {origin: self._opened(origin, said) for origin, said in self._read().items()}
+        return {origin: self._opened(origin, value) for origin, value in self._read().items()}
 
     def keep(self, origin: str, note: notes.Note) -> None:
         """Stores the note durably, while locked; raises ProofError."""
@@ -67,19 +67,19 @@ class Memory:
                 f" if it never cosigned, write {EMPTY.strip()} into it",
             )
         try:
-            said = orjson.loads(read_text(self._path, "state"))
+            fields = orjson.loads(read_text(self._path, "state"))
         except orjson.JSONDecodeError:
             raise ProofError("state", f"{self._path} is damaged: it is not JSON") from None
-        if not isinstance(said, dict):
+        if not isinstance(fields, dict):
             raise ProofError(
                 "state", f"{self._path} is not a witness's state: it is not a JSON object"
             )
-        return said
+        return fields
 
-    def _opened(self, origin: str, said: Any) -> notes.Note:
+    def _opened(self, origin: str, value: Any) -> notes.Note:
         """Parses the note, if this witness cosigned it for that log."""
         try:
-            note = notes.Note.parse(said if isinstance(said, str) else "")
+            note = notes.Note.parse(value if isinstance(value, str) else "")
             ours = note.signed_by([self._key]) and Checkpoint.parse(note.text).origin == origin
         except ProofError as error:
             why = f"{self._path} is damaged at {origin[:80]!r}: {error}"
