@@ -266,11 +266,11 @@ def test_bisect_on_the_command_line(cli: Cli, ledger: Ledger) -> None:
     ("arguments", "sentence"),
     [
         ([], "needs NAME and --filter, or --count"),
-        (["x"], "takes NAME and --filter"),
-        (["x", "--count", "running > 1"], "takes NAME and --filter"),
+        (["x"], "needs NAME and --filter"),
+        (["x", "--count", "running > 1"], "needs NAME and --filter"),
         (["nobody", "--filter", "state = FAILED"], "there is no job"),
         (["x", "--filter", "colour = red"], "no field 'colour'"),
-        (["--count", "much > 1"], "no state 'much'"),
+        (["--count", "much > 1"], "unknown state 'much'"),
         (["--count", "running > 1", "--from", "@2", "--to", "@1"], "is after"),
     ],
 )

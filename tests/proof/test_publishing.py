@@ -269,7 +269,7 @@ def test_witnesses_that_fail_are_logged_and_the_others_cosign(
     assert [signature.name for signature in found] == ["w0.example.com"]
     assert "Connection refused" in said_by(caplog, KEYS[1])
     assert "refused with 422: no" in said_by(caplog, KEYS[2])
-    assert "no http or https address" in said_by(caplog, KEYS[3])
+    assert "not an http or https address" in said_by(caplog, KEYS[3])
 
 
 def cosigned_by(key: SigningKey, note: Note, at: int = 1_800_000_000) -> bytes:
