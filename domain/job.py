@@ -441,10 +441,18 @@ def _accepts(job: Job, stage: Stage, fact: Data) -> bool:
 
 
 def _followed(facts: tuple[Data, ...], job: Job, past: Past | None = None) -> tuple[Data, ...]:
-    """Adds the events that follow.
+    """Adds the events that follow from the given ones.
 
-    An evaluation job is RUNNING while any of its runs is open; the labels that an update asked for
-    apply once it has succeeded.
+    An evaluation job is RUNNING while any of its runs is open; the labels of an update apply once
+    it has succeeded.
+
+    Args:
+        facts: The decided events.
+        job: The job before them.
+        past: All events of the job, in the order of versions; None if they were not read.
+
+    Returns:
+        The events, with those that follow.
     """
     match facts:
         case (e.Updated(error=None),) if job.state is S.UPDATING:

@@ -99,7 +99,12 @@ def _row(measure: Measure, pair: Pair) -> dict[str, Any]:
     ours, theirs = pair
     ratio = ours / theirs
     met = ratio <= measure.must if measure.less_is_better else ratio >= measure.must
-    return _description(measure) | {"value": ours, "beside_value": theirs, "ratio": ratio, "met": met}
+    return _description(measure) | {
+        "value": ours,
+        "beside_value": theirs,
+        "ratio": ratio,
+        "met": met,
+    }
 
 
 def _description(measure: Measure) -> dict[str, Any]:

@@ -108,7 +108,10 @@ class Application:
 def serve(witness: Witness, host: str, port: int) -> None:
     """Answers until SIGTERM or SIGINT; the log tells the address (port 0: any) and the public key."""
     logs.set_up("info")
-    how = {"http": limited_protocol(), "timeout_graceful_shutdown": int(REQUEST_TIMEOUT_SECONDS) + 1}
+    how = {
+        "http": limited_protocol(),
+        "timeout_graceful_shutdown": int(REQUEST_TIMEOUT_SECONDS) + 1,
+    }
     options = config(Application(witness), host, port, **how)
     Server(options, LOG, {"key": str(witness.key.verifier)}).run()
 
