@@ -316,7 +316,7 @@ def parse_data(type_: str, data: Mapping[str, Any]) -> Data:
         UnknownEventTypeError: There is no such event type.
         InvalidFieldError: A field is not valid; the error names the first one.
 
-    Example:
+    Examples:
         >>> from jobledger.domain.events import parse_data
         >>> parse_data("Failed", {"error": "out of memory"}).error.code
         2
@@ -372,7 +372,7 @@ class Event(NamedTuple):
         recorded_time: When it was recorded (UTC, transaction time), if that was before
             `occurred_time`, because the reporter's clock was ahead; else None.
 
-    Example:
+    Examples:
         >>> from datetime import UTC, datetime
         >>> from jobledger import Event
         >>> from jobledger.domain.events import Started

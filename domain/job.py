@@ -119,7 +119,7 @@ class Job(BaseModel):
         output: What it produced, a JSON object.
         run_ids: The reporters' ids of its attempts; the last is the current attempt's, or None.
 
-    Example:
+    Examples:
         >>> job = ledger.create("projects/demo/jobs/a", {"team": "vision"})
         >>> job.state.name, job.version, job.project, job.kind
         ('QUEUED', 1, 'demo', 'jobs')
@@ -211,7 +211,7 @@ def evolve(job: Job, event: e.Event) -> Job:
     Returns:
         The job after the event.
 
-    Example:
+    Examples:
         >>> from jobledger.domain.job import Job, evolve
         >>> event = ledger.create("projects/demo/jobs/a") and ledger.history("projects/demo/jobs/a")[0]
         >>> evolve(Job(name=event.name), event.event).state.name

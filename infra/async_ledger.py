@@ -62,7 +62,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     with `AsyncLedger` each call is awaited, and `scan` and `events` are iterated over with `async
     for`.
 
-    Example:
+    Examples:
         >>> import asyncio
         >>> from jobledger import AsyncLedger
         >>> async def main():
@@ -117,7 +117,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
             CancelledError: The task was cancelled; the ledger is closed once it is open.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> import asyncio
             >>> from jobledger import AsyncLedger
             >>> async def main():
@@ -191,7 +191,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
             InvalidFieldError: A value is not accepted.
             LedgerUnavailableError: When the block is entered: the server cannot be reached.
 
-        Example:
+        Examples:
             >>> import asyncio
             >>> from jobledger import AsyncLedger
             >>> async def main():
@@ -304,7 +304,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
             BeyondEndError: `after` is past the last position.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> import asyncio
             >>> from jobledger import AsyncLedger
             >>> async def main():
@@ -334,7 +334,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
             JobNotFoundError: The job has no events.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> import asyncio
             >>> from jobledger import AsyncLedger
             >>> async def main():

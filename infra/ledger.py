@@ -62,7 +62,7 @@ class Ledger(Verbs[Job]):
     moment on one of two clocks: valid time (`occurred_time`: when it happened) and transaction time
     (`recorded_time`: when the ledger stored it). All times are UTC.
 
-    Example:
+    Examples:
         >>> from jobledger import Ledger
         >>> with Ledger.open(dsn, ledger_name) as ledger:
         ...     _ = ledger.create("projects/demo/jobs/a")
@@ -121,7 +121,7 @@ class Ledger(Verbs[Job]):
             LoginRefusedError: The server refuses the user, the password or the database.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> from jobledger import Ledger
             >>> with Ledger.open(dsn, ledger_name) as ledger:
             ...     ledger.size()
@@ -142,7 +142,7 @@ class Ledger(Verbs[Job]):
     def close(self) -> None:
         """Commits the writes that wait, ends all feeds, and closes the connections.
 
-        Example:
+        Examples:
             >>> from jobledger import Ledger
             >>> ledger = Ledger.open(dsn, ledger_name)
             >>> ledger.close()
@@ -218,7 +218,7 @@ class Ledger(Verbs[Job]):
             InvalidFieldError: A value is not accepted.
             LedgerUnavailableError: When the block is entered: the server cannot be reached.
 
-        Example:
+        Examples:
             >>> with ledger.run("projects/demo/jobs/a", {"team": "vision"}) as run:
             ...     run.output = {"accuracy": 0.93}
             >>> job = ledger.get("projects/demo/jobs/a")
@@ -306,7 +306,7 @@ class Ledger(Verbs[Job]):
                 `earlier`.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.started("projects/demo/jobs/a")
             >>> [(c.path, c.before, c.after) for c in ledger.diff("projects/demo/jobs/a", "v1")][:1]
@@ -341,7 +341,7 @@ class Ledger(Verbs[Job]):
             InvalidFieldError: The filter or a moment is not accepted.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> ledger.diff_fleet("@0").appeared
             1
@@ -367,7 +367,7 @@ class Ledger(Verbs[Job]):
             InvalidFieldError: The moment cannot be parsed, or is in the future.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a", {"team": "vision"}, actor="ada")
             >>> [b.event.actor for b in ledger.blame("projects/demo/jobs/a") if b.field == "labels.team"]
             ['ada']
@@ -392,7 +392,7 @@ class Ledger(Verbs[Job]):
             InvalidFieldError: The moment cannot be parsed, or is in the future.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.failed("projects/demo/jobs/a", "out of memory")
             >>> [reason.event.type for reason in ledger.why("projects/demo/jobs/a").reasons]
@@ -429,7 +429,7 @@ class Ledger(Verbs[Job]):
             InvalidFieldError: The moment cannot be parsed, or is in the future.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> from jobledger.domain.events import Started
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> steps = ledger.replay("projects/demo/jobs/a", hypotheses=[Started()]).steps
@@ -464,7 +464,7 @@ class Ledger(Verbs[Job]):
             InvalidFieldError: The filter or a moment is not accepted.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.failed("projects/demo/jobs/a", "out of memory")
             >>> ledger.bisect("projects/demo/jobs/a", "state = FAILED").event.version
@@ -494,7 +494,7 @@ class Ledger(Verbs[Job]):
             InvalidFieldError: The condition or a moment is not accepted.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> for id in "abc":
             ...     _ = ledger.create(f"projects/demo/jobs/{id}")
             >>> ledger.bisect_count("queued > 1").moment.position
@@ -517,7 +517,7 @@ class Ledger(Verbs[Job]):
             ForkedError: The log does not extend the last signed checkpoint.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> ledger.checkpoint() is None  # This machine has no key of the log.
             True
@@ -543,7 +543,7 @@ class Ledger(Verbs[Job]):
             InvalidFieldError: The job has no such version.
             ProofError: No checkpoint covers the event, and none can be signed here.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> ledger.receipt("projects/demo/jobs/a")  # This machine has no key of the log.
             Traceback (most recent call last):
@@ -569,7 +569,7 @@ class Ledger(Verbs[Job]):
             InvalidFieldError: `subject` is not 1 to 256 printable characters.
             OwnerNeededError: The database user may not delete keys.
 
-        Example:
+        Examples:
             >>> spec = {"owner": {"@personal": {"subject": "ada", "value": "Ada L."}}}
             >>> _ = ledger.create("projects/demo/jobs/a", spec=spec)
             >>> ledger.erase("ada", actor="privacy-desk").position
@@ -599,7 +599,7 @@ class Ledger(Verbs[Job]):
             ForkedError: The log does not extend the last signed checkpoint.
             OwnerNeededError: The database user may not delete events.
 
-        Example:
+        Examples:
             >>> from datetime import UTC, datetime
             >>> from jobledger import Export
             >>> _ = ledger.create("projects/demo/jobs/a")

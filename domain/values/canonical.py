@@ -46,7 +46,7 @@ def encode(value: Mapping[str, Any]) -> bytes:
     Raises:
         InvalidFieldError: JSON or PostgreSQL cannot represent a value.
 
-    Example:
+    Examples:
         >>> from jobledger.domain.values.canonical import encode
         >>> encode({"b": 1.0, "a": None})
         b'{"a":null,"b":1}'

@@ -129,7 +129,7 @@ def parse_filter(text: str) -> Filter:
     Raises:
         InvalidFieldError: The filter cannot be parsed; the message says where and why.
 
-    Example:
+    Examples:
         >>> from jobledger.domain.values.filters import parse_filter
         >>> parse_filter('labels.team = "a"').field
         ('labels', 'team')

@@ -56,7 +56,7 @@ class Moment(NamedTuple):
         pruned_before: Jobs that ended before this time (UTC) were pruned, and are in no answer;
             None if no job was pruned.
 
-    Example:
+    Examples:
         >>> moment = ledger.moment()
         >>> ledger.moment(moment) == moment
         True
@@ -118,7 +118,7 @@ def parse_as_of(text: str, clock: Clock | str | None, now: datetime) -> AsOf:
     Raises:
         InvalidFieldError: The text is not a moment.
 
-    Example:
+    Examples:
         >>> from datetime import UTC, datetime
         >>> from jobledger.domain.values.moments import parse_as_of
         >>> parse_as_of("v7", None, datetime.now(UTC))

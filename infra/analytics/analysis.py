@@ -204,7 +204,7 @@ def report(
         InvalidFieldError: A value is not accepted.
         LedgerUnavailableError: The server cannot be reached.
 
-    Example:
+    Examples:
         >>> _ = ledger.create("projects/demo/jobs/a")
         >>> _ = ledger.failed("projects/demo/jobs/a", "out of memory")
         >>> found = ledger.analyze("failures")

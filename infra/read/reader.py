@@ -127,7 +127,7 @@ class Reader:
             LedgerClosedError: The ledger was closed.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> with ledger.connection() as connection:
             ...     connection.execute("SELECT name, type FROM job_events").fetchall()
@@ -147,7 +147,7 @@ class Reader:
         Raises:
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> ledger.size()
             1
@@ -164,7 +164,7 @@ class Reader:
         Raises:
             BeyondEndError: The position is after the last one.
 
-        Example:
+        Examples:
             >>> ledger.check_reached(0)
             >>> ledger.check_reached(1)
             Traceback (most recent call last):
@@ -185,7 +185,7 @@ class Reader:
         Raises:
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> ledger.pruned(0, ledger.size())
             []
@@ -212,7 +212,7 @@ class Reader:
             InvalidFieldError: `name` is not a job's resource name.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.started("projects/demo/jobs/a", actor="node-7")
             >>> [(event.version, event.type, event.actor) for event in ledger.history("projects/demo/jobs/a")]
@@ -260,7 +260,7 @@ class Reader:
             LedgerClosedError: The ledger was closed.
             LedgerUnavailableError: When an event is read: the server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> [(event.position, event.type) for event in ledger.events(follow=False)]
             [(1, 'Created')]
@@ -288,7 +288,7 @@ class Reader:
             JobNotFoundError: `as_of` is a version, and the job has no events.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> moment = ledger.moment("@1")
             >>> moment.position, moment.clock
@@ -313,7 +313,7 @@ class Reader:
             StandbyBehindError: The server is a hot standby, and the primary has not folded them
                 for some seconds.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> ledger.follow(1)
             1
@@ -344,7 +344,7 @@ class Reader:
             InvalidFieldError: The moment is in the future, or cannot be parsed.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.started("projects/demo/jobs/a")
             >>> ledger.get("projects/demo/jobs/a").state.name
@@ -394,7 +394,7 @@ class Reader:
                 in the future.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a", {"team": "vision"})
             >>> _ = ledger.create("projects/demo/jobs/b", {"team": "speech"})
             >>> [job.name for job in ledger.list('labels.team = "vision"')]
@@ -431,7 +431,7 @@ class Reader:
                 in the future.
             LedgerUnavailableError: When a job is read: the server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> sum(1 for job in ledger.scan("state = QUEUED"))
             1
@@ -475,7 +475,7 @@ class Reader:
                 arguments.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> for id in "abc":
             ...     _ = ledger.create(f"projects/demo/jobs/{id}")
             >>> page = ledger.page(page_size=2)
@@ -535,7 +535,7 @@ class Reader:
                 the future.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> for id in "abc":
             ...     _ = ledger.create(f"projects/demo/jobs/{id}")
             >>> _ = ledger.started("projects/demo/jobs/a")
@@ -577,7 +577,7 @@ class Reader:
         Raises:
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> ledger.read_current("projects/demo/jobs/a") is None
             True
         """
@@ -596,7 +596,7 @@ class Reader:
         Raises:
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.started("projects/demo/jobs/a")
             >>> ledger.read_at("projects/demo/jobs/a", 1).state.name
@@ -616,7 +616,7 @@ class Reader:
         Raises:
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> ledger.event_at(1).type
             'Created'
@@ -641,7 +641,7 @@ class Reader:
         Raises:
             BrokenLedgerError: An encrypted value was changed after it was written.
 
-        Example:
+        Examples:
             >>> spec = {"owner": {"@personal": {"subject": "ada", "value": "Ada L."}}}
             >>> job = ledger.create("projects/demo/jobs/a", spec=spec)
             >>> ledger.decrypt(job.spec)
@@ -661,7 +661,7 @@ class Reader:
         Raises:
             BrokenLedgerError: An encrypted value was changed after it was written.
 
-        Example:
+        Examples:
             >>> ledger.decrypt_json(b'{"gpus":8}')
             b'{"gpus":8}'
         """
@@ -679,7 +679,7 @@ class Reader:
         Raises:
             BrokenLedgerError: An encrypted value was changed after it was written.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.decrypted(job) is job
             True

@@ -77,7 +77,7 @@ def export(
         JobNotFoundError: `wanted` names a job that had no events at the moment.
         LedgerUnavailableError: The server cannot be reached.
 
-    Example:
+    Examples:
         >>> from jobledger import Format, Selection
         >>> _ = ledger.create("projects/demo/jobs/a")
         >>> wanted = Selection(ledger.name, ledger.moment())
