@@ -245,20 +245,32 @@ class Ledger(Verbs[Job]):
         actor: str | None = None,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> Callable[[Function], Function]:
-        """A decorator: each call of the function is a run of a job, as a block of `run` is.
+        """Returns a decorator: each call of the function is a run of a job, as a block of `run` is.
 
         Args:
-            name: The job's name; `{parameter}` in it is the value of the function's parameter.
-            labels: Labels of the job, if the call creates it.
-            spec: The job's spec, likewise. A job that begins within another names it in `parents`.
-            actor: Who runs it; the user and the machine, if not given.
-            heartbeat_seconds: Seconds between two heartbeats, 0 for none.
+            name: The job's resource name; `{parameter}` in it is the value of the function's
+                parameter.
+            labels: The labels of a new job.
+            spec: The configuration of a new job. A job that begins within another names it in
+                `parents`.
+            actor: The user or program that runs it; None is the user and the machine.
+            heartbeat_seconds: Seconds between two heartbeats, up to 3600; 0 sends none.
 
         Returns:
             The decorator. A dict that the function returns is the job's output.
 
         Raises:
-            InvalidFieldError: for a function of the other form, and for a name that cannot be.
+            InvalidFieldError: The function is of the other form (asyncio), or a value is not
+                accepted.
+
+        Examples:
+            >>> @ledger.job("projects/demo/jobs/train_{day}")
+            ... def train(day):
+            ...     return {"accuracy": 0.93}
+            >>> train("monday")
+            {'accuracy': 0.93}
+            >>> ledger.get("projects/demo/jobs/train_monday").state.name
+            'SUCCEEDED'
         """
         more = {"actor": actor, "heartbeat_seconds": heartbeat_seconds}
         return job_function(name, lambda found: self.run(found, labels, spec, **more))  # type: ignore[arg-type]
@@ -401,7 +413,28 @@ class Ledger(Verbs[Job]):
         return why(self.reader, name, self.moment(as_of, clock, name))
 
     def tree(self, name: str, as_of: Given | None = None, clock: Clock | None = None) -> Tree:
-        """The job, and the jobs below it by `spec.parents`."""
+        """Returns a job with the jobs below it, by the parents that their configurations name.
+
+        Args:
+            name: The job's resource name (AIP-122).
+            as_of: A version (`v7`), a position (`@4711`), a time, or text such as `2h ago`; None is
+                now.
+            clock: The clock of times, as in `diff`.
+
+        Returns:
+            The tree of jobs; at most 10,000.
+
+        Raises:
+            JobNotFoundError: There was no such job at the moment, or it was deleted.
+            InvalidFieldError: The moment cannot be parsed, or is in the future.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Examples:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> _ = ledger.create("projects/demo/jobs/b", spec={"parents": ["projects/demo/jobs/a"]})
+            >>> [(depth, job.name) for depth, job in ledger.tree("projects/demo/jobs/a").walk()]
+            [(0, 'projects/demo/jobs/a'), (1, 'projects/demo/jobs/b')]
+        """
         return tree(self.reader, name, self.moment(as_of, clock, name))
 
     def replay(
