@@ -54,17 +54,28 @@ class Attempted(Protocol):
     """The fields of a Job that decide which attempt a report is about."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """The job's collection."""
+
     @property
-    def state(self) -> JobState | None: ...
+    def state(self) -> JobState | None:
+        """Its state; None before it was created."""
+
     @property
-    def stage(self) -> Stage: ...
+    def stage(self) -> Stage:
+        """Its stage."""
+
     @property
-    def attempt(self) -> int: ...
+    def attempt(self) -> int:
+        """The number of the current attempt, from 1."""
+
     @property
-    def update_time(self) -> datetime | None: ...
+    def update_time(self) -> datetime | None:
+        """The latest time of any of its events (UTC)."""
+
     @property
-    def run_ids(self) -> RunIds: ...
+    def run_ids(self) -> RunIds:
+        """The reporters' ids of its attempts, the current one's last."""
 
 
 class Named(NamedTuple):
@@ -80,8 +91,12 @@ UNNAMED: Final = Named(None, None)
 def named_attempt(report: Data) -> Named:
     """Reads the attempt that a report names in `attempt` and `runId`; text in `attempt` is a run id.
 
-    A value that cannot name an attempt, such as 0, is ignored: reporters that count from 0 use run
-    ids.
+    Args:
+        report: The report. A value that cannot name an attempt, such as 0, is ignored: reporters
+            that count from 0 use run ids.
+
+    Returns:
+        The number and the run id; both are None if the report names no attempt.
     """
     further = report.__pydantic_extra__ or {}
     given, run_id = further.get("attempt"), report.__dict__.get("run_id", further.get("runId"))
@@ -136,10 +151,15 @@ def is_late(job: Attempted, at: datetime | None) -> bool:
 
 
 def sends_back(report: Data, job: Attempted, at: datetime | None) -> bool:
-    """Whether a report that names no later attempt begins the next one, as a job that is sent back
-    does.
+    """Whether a report that names no later attempt begins the next one: the job was sent back.
 
-    A report that names the current attempt, by its number or run id, does not.
+    Args:
+        report: The report. If it names the current attempt, by number or run id, it begins none.
+        job: The job before the report.
+        at: When the report occurred (UTC); None is now.
+
+    Returns:
+        Whether it begins the next attempt.
     """
     number, run_id = named_attempt(report)
     is_current = number is not None or (run_id is not None and run_id in job.run_ids)
@@ -170,9 +190,15 @@ def settled(report: Data, job: Attempted, begun: int) -> Data:
 
 
 def remembered(run_ids: RunIds, run_id: str | None, begun: int) -> RunIds:
-    """Returns a job's run ids after an attempt began or was named; the current attempt's is last.
+    """Adds an attempt or its name to a job's run ids.
 
-    It is None if the current attempt has no run id and an earlier one has.
+    Args:
+        run_ids: The job's run ids.
+        run_id: The run id of the event; None if it has none.
+        begun: The number of attempts that the event begins.
+
+    Returns:
+        The run ids; the last is the current attempt's, or None if only earlier attempts have one.
     """
     if run_id is None and not begun:
         return run_ids

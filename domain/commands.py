@@ -26,9 +26,7 @@ class CreateJob(Command):
 
 
 class CancelJob(Command):
-    """End a job; a job that is CANCELLING stays as it is, and with `unless_ended` one that has ended
-    too.
-    """
+    """End a job; nothing happens if it is CANCELLING, or with `unless_ended` if it has ended."""
 
     reason: str | None = None
     unless_ended: bool = False
@@ -81,9 +79,7 @@ class ChangePolicy(Command):
 
 
 class DeleteJob(Command):
-    """Delete a job that has ended, or a live one after cancelling it (`stop`); its history is kept
-    (AIP-135).
-    """
+    """Delete a job that has ended, or with `stop` a live one (AIP-135); its history is kept."""
 
     stop: bool = False
 

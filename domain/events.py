@@ -260,11 +260,11 @@ def place(report: Data, placement: Placement) -> Data:
     Raises:
         InvalidFieldError: The data has a field of the placement's name, which is reserved.
     """
-    said = report.json_object()
-    if PLACED_KEY in said:
+    fields = report.json_object()
+    if PLACED_KEY in fields:
         raise InvalidFieldError(f"data.{PLACED_KEY}", "is reserved; give the field another name")
     cls = PLACED_TYPES[type(report).__name__]
-    return parse(cls, said | {PLACED_KEY: placement.model_dump()}, "data.")
+    return parse(cls, fields | {PLACED_KEY: placement.model_dump()}, "data.")
 
 
 def placement_of(data: Data) -> Placement | None:
@@ -316,7 +316,7 @@ def parse_data(type_: str, data: Mapping[str, Any]) -> Data:
         UnknownEventTypeError: There is no such event type.
         InvalidFieldError: A field is not valid; the error names the first one.
 
-    Example:
+    Examples:
         >>> from jobledger.domain.events import parse_data
         >>> parse_data("Failed", {"error": "out of memory"}).error.code
         2
@@ -372,7 +372,7 @@ class Event(NamedTuple):
         recorded_time: When it was recorded (UTC, transaction time), if that was before
             `occurred_time`, because the reporter's clock was ahead; else None.
 
-    Example:
+    Examples:
         >>> from datetime import UTC, datetime
         >>> from jobledger import Event
         >>> from jobledger.domain.events import Started
@@ -389,7 +389,6 @@ class Event(NamedTuple):
     request_id: str | None = None
     trace_parent: str | None = None
     recorded_time: datetime | None = None
-    """When it was recorded, if that was before it occurred: its reporter's clock ran ahead."""
 
     @property
     def bounded_time(self) -> datetime:

@@ -119,7 +119,7 @@ class Job(BaseModel):
         output: What it produced, a JSON object.
         run_ids: The reporters' ids of its attempts; the last is the current attempt's, or None.
 
-    Example:
+    Examples:
         >>> job = ledger.create("projects/demo/jobs/a", {"team": "vision"})
         >>> job.state.name, job.version, job.project, job.kind
         ('QUEUED', 1, 'demo', 'jobs')
@@ -211,7 +211,7 @@ def evolve(job: Job, event: e.Event) -> Job:
     Returns:
         The job after the event.
 
-    Example:
+    Examples:
         >>> from jobledger.domain.job import Job, evolve
         >>> event = ledger.create("projects/demo/jobs/a") and ledger.history("projects/demo/jobs/a")[0]
         >>> evolve(Job(name=event.name), event.event).state.name
@@ -441,10 +441,18 @@ def _accepts(job: Job, stage: Stage, fact: Data) -> bool:
 
 
 def _followed(facts: tuple[Data, ...], job: Job, past: Past | None = None) -> tuple[Data, ...]:
-    """Adds the events that follow.
+    """Adds the events that follow from the given ones.
 
-    An evaluation job is RUNNING while any of its runs is open; the labels that an update asked for
-    apply once it has succeeded.
+    An evaluation job is RUNNING while any of its runs is open; the labels of an update apply once
+    it has succeeded.
+
+    Args:
+        facts: The decided events.
+        job: The job before them.
+        past: All events of the job, in the order of versions; None if they were not read.
+
+    Returns:
+        The events, with those that follow.
     """
     match facts:
         case (e.Updated(error=None),) if job.state is S.UPDATING:
@@ -457,9 +465,7 @@ def _followed(facts: tuple[Data, ...], job: Job, past: Past | None = None) -> tu
 
 
 def _facts(command: JobCommand, job: Job) -> tuple[Data, ...]:
-    """Returns the events that the command would cause; the lifecycle table then allows or forbids
-    them.
-    """
+    """Returns the events that the command would cause; the lifecycle table then judges them."""
     match command:
         case CreateJob(labels=labels, spec=spec, preparing=preparing):
             created = e.Created(labels=labels, spec=spec)
@@ -517,8 +523,7 @@ def _new_labels(labels: dict[str, str] | None, job: Job) -> tuple[Data, ...]:
 def judge(
     report: Data, job: Job, at: datetime | None = None, past: Past | None = None
 ) -> tuple[Data, ...]:
-    """Decides how a report is recorded: as it is, with events that follow from it, or as
-    `Contradicted`.
+    """Decides a report: records it, with events that follow from it, or as `Contradicted`.
 
     A report on an attempt that has not begun is preceded by an inferred beginning of that attempt.
     A late report that fits where it happened is recorded with a placement (see placing.py). The

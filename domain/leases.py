@@ -19,10 +19,10 @@ def lost(job: Job, run_id: str, heartbeat_time: datetime) -> Data | None:
     is_current = job.run_ids[-1:] == (run_id,)
     if job.delete_time is not None or job.state not in LIVE or not is_current:
         return None
-    said = {"reason": no_heartbeat_since(heartbeat_time), "runId": run_id}
+    fields = {"reason": no_heartbeat_since(heartbeat_time), "runId": run_id}
     if job.state is JobState.CANCELLING:
-        return parse_data("Cancelled", said)
-    return parse_data("Expired", said | {"lost": True})
+        return parse_data("Cancelled", fields)
+    return parse_data("Expired", fields | {"lost": True})
 
 
 def lost_time(job: Job, heartbeat_time: datetime) -> datetime:

@@ -23,10 +23,16 @@ def introduce(created: Data, job: Job, **_: object) -> tuple[Data, ...]:
 def observe(
     report: Data, job: Job, at: datetime | None = None, past: Sequence[e.Event] | None = None
 ) -> tuple[Data, ...]:
-    """What is recorded of another system's report; parameters and errors are those of `judge`.
+    """Decides how another system's report is recorded; a repetition is recorded as Commented.
 
-    A report that names the job's current attempt by its run id, and tells what is known of it
-    already, is recorded as Commented.
+    Args:
+        report: The data of the report.
+        job: The job before it.
+        at: When it occurred (UTC); None is now.
+        past: All events of the job, in the order of versions; None if they were not read.
+
+    Returns:
+        The data of the events.
     """
     if not is_known(report, job, at):
         return judge(report, job, at, past)
@@ -38,9 +44,16 @@ def observe(
 
 
 def is_known(report: Data, job: Job, at: datetime | None) -> bool:
-    """Whether a report on the current attempt tells what is known of it already.
+    """Whether a report on the current attempt repeats what is recorded already.
 
-    That is a start of an attempt that runs, the end that it had, and progress after its end.
+    Args:
+        report: The data of the report.
+        job: The job before it.
+        at: When it occurred (UTC); None is now.
+
+    Returns:
+        Whether it is the start of a running attempt, the end that the attempt had, or progress
+        after its end.
     """
     if not is_current(report, job):
         return False

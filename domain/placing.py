@@ -55,17 +55,28 @@ class Placing(Attempted, Protocol):
     """The fields of a Job that a report is placed by."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The job's resource name."""
+
     @property
-    def version(self) -> int: ...
+    def version(self) -> int:
+        """The number of its events."""
+
     @property
-    def create_time(self) -> datetime | None: ...
+    def create_time(self) -> datetime | None:
+        """When it was created (UTC)."""
+
     @property
-    def start_time(self) -> datetime | None: ...
+    def start_time(self) -> datetime | None:
+        """When it first entered RUNNING (UTC)."""
+
     @property
-    def end_time(self) -> datetime | None: ...
+    def end_time(self) -> datetime | None:
+        """When it entered its terminal state (UTC)."""
+
     @property
-    def last_effect(self) -> datetime | None: ...
+    def last_effect(self) -> datetime | None:
+        """When its last event took effect (UTC)."""
 
 
 class Late(NamedTuple):
@@ -149,9 +160,17 @@ def _taken(job: Placing, past: Sequence[Event] | None) -> list[Effect[Event]]:
 
 
 def _indexes(taken: Sequence[Effect[Event]], at: datetime, version: int) -> Iterator[int]:
-    """Returns how many events may come before one of that time and version, the most first.
+    """Finds how many events may come before one of that time and version.
 
     Events of the same time have several places; no place is before the job's first event.
+
+    Args:
+        taken: The events, in the order in which they take effect.
+        at: The event's time (UTC).
+        version: The event's version.
+
+    Yields:
+        The numbers of events, the greatest first.
     """
     for index in range(sum(effect.time <= at for effect in taken), 0, -1):
         before = taken[index - 1]
@@ -164,9 +183,7 @@ def _indexes(taken: Sequence[Effect[Event]], at: datetime, version: int) -> Iter
 
 
 def _after(event: Event) -> int:
-    """Returns the version after which a placed event takes effect; the event's own if it is not
-    placed.
-    """
+    """Returns the version after which an event takes effect; the event's own if it is not placed."""
     return event.version if event.placed_after is None else event.placed_after
 
 

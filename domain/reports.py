@@ -83,8 +83,8 @@ def with_fields(report: Data, given: JsonObject) -> Data:
 
 def mended(report: Data) -> Data:
     """Mends a parsed report that cannot be encoded; raises InvalidFieldError as `parse_report`."""
-    said = report.data if isinstance(report, Unreadable) else report.json_object()
-    return _mended(reported_type(report), said)
+    fields = report.data if isinstance(report, Unreadable) else report.json_object()
+    return _mended(reported_type(report), fields)
 
 
 def encoded(report: Data) -> tuple[Data, bytes]:
@@ -96,31 +96,31 @@ def encoded(report: Data) -> tuple[Data, bytes]:
         return report, report.encode()
 
 
-def storable(said: JsonObject) -> JsonObject:
+def storable(fields: JsonObject) -> JsonObject:
     """Returns the object if it can be stored as part of an event; else a mended copy with its marks."""
     mender = Mender()
-    kept: JsonObject = Shortener(mender).fit(mender.value(said), ROOM)
+    kept: JsonObject = Shortener(mender).fit(mender.value(fields), ROOM)
     return kept | _few(mender.marks)
 
 
 def _mended(type_: str, given: Mapping[str, Any]) -> Data:
     mender = Mender()
-    said = mender.value(given)
-    assert isinstance(said, dict)
-    before = said.pop(MARKS, [])
-    fields = _Fields(mender, said)
+    value = mender.value(given)
+    assert isinstance(value, dict)
+    before = value.pop(MARKS, [])
+    fields = _Fields(mender, value)
     readable = fields.mend(type_)
-    room = ROOM_BESIDE_PERSONAL if PERSONAL.encode() in canonical.encode(said) else ROOM
-    said = Shortener(mender).fit(said, room)
+    room = ROOM_BESIDE_PERSONAL if PERSONAL.encode() in canonical.encode(value) else ROOM
+    value = Shortener(mender).fit(value, room)
     marks = _few([*(before if isinstance(before, list) else [before]), *mender.marks])
     try:
         if readable:
-            data = parse_data(type_, said | marks)
+            data = parse_data(type_, value | marks)
             data.encode()
             return data
     except InvalidFieldError:
         pass
-    return Unreadable.model_validate({"report": type_, "data": said} | marks)
+    return Unreadable.model_validate({"report": type_, "data": value} | marks)
 
 
 def _few(marks: list[Any]) -> JsonObject:
@@ -136,9 +136,9 @@ def _few(marks: list[Any]) -> JsonObject:
 class _Fields:
     """Mends the known fields of a report's data, in place."""
 
-    def __init__(self, mender: Mender, said: JsonObject) -> None:
+    def __init__(self, mender: Mender, fields: JsonObject) -> None:
         self._mender = mender
-        self._said = said
+        self._said = fields
 
     def mend(self, type_: str) -> bool:
         """Mends the fields; returns whether the event still has a readable meaning."""
@@ -199,8 +199,8 @@ class _Fields:
             return type_ != "LabelsChanged" or value is None
         kept: dict[str, str] = {}
         for key, text in value.items():
-            told = text if isinstance(text, str) else "" if text is None else _plain(text)
-            name, accepted = labels.nearest(key, told)
+            given = text if isinstance(text, str) else "" if text is None else _plain(text)
+            name, accepted = labels.nearest(key, given)
             if (name, accepted) != (key, text):
                 self._mender.mark_given(f"labels.{name}", {key: text})
             if name not in kept and len(kept) < labels.MAX_LABELS:

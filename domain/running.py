@@ -76,8 +76,8 @@ class RunRecord:
     @property
     def first_line(self) -> str:
         """Returns the first line of the run's file."""
-        said = {"format": FORMAT, "runId": self.run_id, "name": self.name, "actor": self.actor}
-        return _line(said | {"time": _text(self.time), "labels": self.labels, "spec": self.spec})
+        fields = {"format": FORMAT, "runId": self.run_id, "name": self.name, "actor": self.actor}
+        return _line(fields | {"time": _text(self.time), "labels": self.labels, "spec": self.spec})
 
     @classmethod
     def parse(cls, lines: Iterable[str]) -> Self:
@@ -92,11 +92,11 @@ class RunRecord:
         Raises:
             ValueError: A line is not of a run's file.
         """
-        said = [json.loads(line) for line in lines if line.endswith("\n")]
-        if not said or not isinstance(said[0], dict) or said[0].get("format") != FORMAT:
+        parts = [json.loads(line) for line in lines if line.endswith("\n")]
+        if not parts or not isinstance(parts[0], dict) or parts[0].get("format") != FORMAT:
             raise ValueError(f"the first line is not that of a run in format {FORMAT}")
         try:
-            return cls._of(*said)
+            return cls._of(*parts)
         except (KeyError, TypeError) as error:
             raise ValueError(f"a line is not of a run: {error!r}") from error
 
@@ -139,16 +139,16 @@ def how_it_ended(
         The event type and its data.
     """
     killed_by = _signal_name(-code) if code < 0 else None
-    said: Fields = {"exitCode": exit_code(code)}
+    value: Fields = {"exitCode": exit_code(code)}
     if killed_by is not None:
-        said["signal"] = killed_by
+        value["signal"] = killed_by
     asked = stopped_by or (killed_by if killed_by in STOPPING else None)
     if asked is not None:
-        return "Cancelled", said | {"reason": f"stopped by {asked}"}
+        return "Cancelled", value | {"reason": f"stopped by {asked}"}
     if code == 0:
-        return "Succeeded", {"output": said}
+        return "Succeeded", {"output": value}
     message = failure or _message(code, killed_by, last_words)
-    return "Failed", said | {"error": {"code": UNKNOWN, "message": message}}
+    return "Failed", value | {"error": {"code": UNKNOWN, "message": message}}
 
 
 def how_it_left(
@@ -224,5 +224,5 @@ def _text(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _line(said: Mapping[str, Any]) -> str:
-    return json.dumps(said, separators=(",", ":")) + "\n"
+def _line(fields: Mapping[str, Any]) -> str:
+    return json.dumps(fields, separators=(",", ":")) + "\n"

@@ -38,21 +38,21 @@ def last_run(output: JsonObject | None) -> LastRun:
     Raises:
         InvalidFieldError: The output was not written by runs.
     """
-    told = (output or {}).get("lastRun")
-    if not isinstance(told, dict):
+    value = (output or {}).get("lastRun")
+    if not isinstance(value, dict):
         return LastRun(0, None, 0)
     try:
-        run, cut = told["run"], told["cut"]
-        time = datetime.fromisoformat(told["runTime"])
+        run, cut = value["run"], value["cut"]
+        time = datetime.fromisoformat(value["runTime"])
     except (KeyError, TypeError, ValueError):
         raise InvalidFieldError(
             "output.lastRun",
-            f"{str(told)[:80]} is not a run: a run has run, runTime with a zone, and cut",
+            f"{str(value)[:80]} is not a run: a run has run, runTime with a zone, and cut",
         ) from None
     if type(run) is not int or type(cut) is not int or time.tzinfo is None:
         raise InvalidFieldError(
             "output.lastRun",
-            f"{str(told)[:80]} is not a run: a run has run, runTime with a zone, and cut",
+            f"{str(value)[:80]} is not a run: a run has run, runTime with a zone, and cut",
         )
     return LastRun(run, time, cut)
 
@@ -64,20 +64,20 @@ def open_runs(output: JsonObject | None) -> Sequence[int]:
 
 def fold_run(output: JsonObject | None, data: Data) -> JsonObject:
     """The output once a run started, was evaluated, or failed."""
-    told = dict(output or {})
-    runs = _list(told, "openRuns")
+    fields = dict(output or {})
+    runs = _list(fields, "openRuns")
     match data:
         case r.RunStarted(run=run):
-            told["lastRun"] = {"run": run, "runTime": data.run_time, "cut": data.cut}
+            fields["lastRun"] = {"run": run, "runTime": data.run_time, "cut": data.cut}
             runs = [*runs, run]
         case r.EvaluationCreated(run=run):
             runs = [n for n in runs if n != run]
         case r.RunFailed(run=run):
             runs = [n for n in runs if n != run]
             failed = {"attemptTime": data.attempt_time, "partialFailures": data.partial_failures}
-            told["attempts"] = [*_list(told, "attempts"), failed]
-    told["openRuns"] = runs
-    return told
+            fields["attempts"] = [*_list(fields, "attempts"), failed]
+    fields["openRuns"] = runs
+    return fields
 
 
 def kept(output: JsonObject | None) -> JsonObject:
@@ -121,6 +121,6 @@ def closes_last(data: Data, output: JsonObject | None) -> bool:
     return closes and isinstance(data, r.RunEvent) and not set(open_runs(output)) - {data.run}
 
 
-def _list(told: JsonObject, field: str) -> list[Any]:
-    found = told.get(field)
+def _list(fields: JsonObject, field: str) -> list[Any]:
+    found = fields.get(field)
     return found if isinstance(found, list) else []

@@ -68,12 +68,11 @@ class RunRule(Enum):
 
 
 class Rule(NamedTuple):
-    """The states that allow an event, and the state that it leads to (None: the state stays as it
-    was).
+    """The states that allow an event, and the state that it leads to.
 
     Attributes:
         after: The stages that allow it.
-        to: The stage that it leads to.
+        to: The stage that it leads to; None if the stage stays as it was.
         run: What it requires of its run, for an evaluation job.
         again: Further states that allow a report which begins a new attempt.
         named: Further states that allow a report which begins a new attempt that it names.

@@ -55,15 +55,14 @@ def in_thread(
 
 
 class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
-    """One ledger, opened for the tasks of one asyncio loop; it has the methods of `Ledger`, to be
-    awaited.
+    """One ledger, opened for the tasks of one asyncio loop: the methods of `Ledger`, with `await`.
 
     Commands and reports share commits, and `get` of a present job shares reads. All other methods
     run in the ledger's own threads, and block no task. The examples of the methods use `Ledger`:
     with `AsyncLedger` each call is awaited, and `scan` and `events` are iterated over with `async
     for`.
 
-    Example:
+    Examples:
         >>> import asyncio
         >>> from jobledger import AsyncLedger
         >>> async def main():
@@ -115,9 +114,10 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
             LedgerNotFoundError: The database has no ledger of that name.
             SchemaError: The ledger's schema is of another version.
             LoginRefusedError: The server refuses the user, the password or the database.
+            CancelledError: The task was cancelled; the ledger is closed once it is open.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> import asyncio
             >>> from jobledger import AsyncLedger
             >>> async def main():
@@ -191,7 +191,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
             InvalidFieldError: A value is not accepted.
             LedgerUnavailableError: When the block is entered: the server cannot be reached.
 
-        Example:
+        Examples:
             >>> import asyncio
             >>> from jobledger import AsyncLedger
             >>> async def main():
@@ -304,7 +304,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
             BeyondEndError: `after` is past the last position.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> import asyncio
             >>> from jobledger import AsyncLedger
             >>> async def main():
@@ -334,7 +334,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
             JobNotFoundError: The job has no events.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> import asyncio
             >>> from jobledger import AsyncLedger
             >>> async def main():

@@ -1,6 +1,6 @@
-"""Background workers: threads that work after writes, so that no reader has to wait for that work.
+"""Background workers: threads that work after writes, so that readers need not wait for that work.
 
-What a worker leaves undone, the next process that writes does, or whoever needs it.
+Unfinished work is done by the next process that writes, or by the reader that needs it.
 """
 
 import time
@@ -22,16 +22,16 @@ class Activity:
         self._last = -RECENT_SECONDS
 
     def note(self) -> None:
-        """It wrote just now."""
+        """Notes a write."""
         self._last = time.monotonic()
 
     def is_recent(self) -> bool:
-        """Whether it wrote within the last tenth of a second."""
+        """Whether the process wrote within the last tenth of a second."""
         return time.monotonic() - self._last < RECENT_SECONDS
 
 
 class BackgroundWorker:
-    """A thread that starts with the first write, and works after every series of them."""
+    """A thread that starts with the first write, and works after each series of writes."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class BackgroundWorker:
         self._thread: Thread | None = None
 
     def wake(self) -> None:
-        """Something was written."""
+        """Notes that something was written."""
         if self._written.is_set():
             return
         self._written.set()
@@ -65,7 +65,7 @@ class BackgroundWorker:
                 self._thread.start()
 
     def close(self) -> None:
-        """Ends once its present work is done, but does not wait for ever for a server that hangs."""
+        """Stops after the present work, or after a timeout if the server hangs."""
         self._closed.set()
         with self._starting:
             thread = self._thread

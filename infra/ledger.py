@@ -62,7 +62,7 @@ class Ledger(Verbs[Job]):
     moment on one of two clocks: valid time (`occurred_time`: when it happened) and transaction time
     (`recorded_time`: when the ledger stored it). All times are UTC.
 
-    Example:
+    Examples:
         >>> from jobledger import Ledger
         >>> with Ledger.open(dsn, ledger_name) as ledger:
         ...     _ = ledger.create("projects/demo/jobs/a")
@@ -121,7 +121,7 @@ class Ledger(Verbs[Job]):
             LoginRefusedError: The server refuses the user, the password or the database.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> from jobledger import Ledger
             >>> with Ledger.open(dsn, ledger_name) as ledger:
             ...     ledger.size()
@@ -142,7 +142,7 @@ class Ledger(Verbs[Job]):
     def close(self) -> None:
         """Commits the writes that wait, ends all feeds, and closes the connections.
 
-        Example:
+        Examples:
             >>> from jobledger import Ledger
             >>> ledger = Ledger.open(dsn, ledger_name)
             >>> ledger.close()
@@ -218,7 +218,7 @@ class Ledger(Verbs[Job]):
             InvalidFieldError: A value is not accepted.
             LedgerUnavailableError: When the block is entered: the server cannot be reached.
 
-        Example:
+        Examples:
             >>> with ledger.run("projects/demo/jobs/a", {"team": "vision"}) as run:
             ...     run.output = {"accuracy": 0.93}
             >>> job = ledger.get("projects/demo/jobs/a")
@@ -245,20 +245,32 @@ class Ledger(Verbs[Job]):
         actor: str | None = None,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> Callable[[Function], Function]:
-        """A decorator: each call of the function is a run of a job, as a block of `run` is.
+        """Returns a decorator: each call of the function is a run of a job, as a block of `run` is.
 
         Args:
-            name: The job's name; `{parameter}` in it is the value of the function's parameter.
-            labels: Labels of the job, if the call creates it.
-            spec: The job's spec, likewise. A job that begins within another names it in `parents`.
-            actor: Who runs it; the user and the machine, if not given.
-            heartbeat_seconds: Seconds between two heartbeats, 0 for none.
+            name: The job's resource name; `{parameter}` in it is the value of the function's
+                parameter.
+            labels: The labels of a new job.
+            spec: The configuration of a new job. A job that begins within another names it in
+                `parents`.
+            actor: The user or program that runs it; None is the user and the machine.
+            heartbeat_seconds: Seconds between two heartbeats, up to 3600; 0 sends none.
 
         Returns:
             The decorator. A dict that the function returns is the job's output.
 
         Raises:
-            InvalidFieldError: for a function of the other form, and for a name that cannot be.
+            InvalidFieldError: The function is of the other form (asyncio), or a value is not
+                accepted.
+
+        Examples:
+            >>> @ledger.job("projects/demo/jobs/train_{day}")
+            ... def train(day):
+            ...     return {"accuracy": 0.93}
+            >>> train("monday")
+            {'accuracy': 0.93}
+            >>> ledger.get("projects/demo/jobs/train_monday").state.name
+            'SUCCEEDED'
         """
         more = {"actor": actor, "heartbeat_seconds": heartbeat_seconds}
         return job_function(name, lambda found: self.run(found, labels, spec, **more))  # type: ignore[arg-type]
@@ -306,7 +318,7 @@ class Ledger(Verbs[Job]):
                 `earlier`.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.started("projects/demo/jobs/a")
             >>> [(c.path, c.before, c.after) for c in ledger.diff("projects/demo/jobs/a", "v1")][:1]
@@ -341,7 +353,7 @@ class Ledger(Verbs[Job]):
             InvalidFieldError: The filter or a moment is not accepted.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> ledger.diff_fleet("@0").appeared
             1
@@ -367,7 +379,7 @@ class Ledger(Verbs[Job]):
             InvalidFieldError: The moment cannot be parsed, or is in the future.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a", {"team": "vision"}, actor="ada")
             >>> [b.event.actor for b in ledger.blame("projects/demo/jobs/a") if b.field == "labels.team"]
             ['ada']
@@ -392,7 +404,7 @@ class Ledger(Verbs[Job]):
             InvalidFieldError: The moment cannot be parsed, or is in the future.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.failed("projects/demo/jobs/a", "out of memory")
             >>> [reason.event.type for reason in ledger.why("projects/demo/jobs/a").reasons]
@@ -401,7 +413,28 @@ class Ledger(Verbs[Job]):
         return why(self.reader, name, self.moment(as_of, clock, name))
 
     def tree(self, name: str, as_of: Given | None = None, clock: Clock | None = None) -> Tree:
-        """The job, and the jobs below it by `spec.parents`."""
+        """Returns a job with the jobs below it, by the parents that their configurations name.
+
+        Args:
+            name: The job's resource name (AIP-122).
+            as_of: A version (`v7`), a position (`@4711`), a time, or text such as `2h ago`; None is
+                now.
+            clock: The clock of times, as in `diff`.
+
+        Returns:
+            The tree of jobs; at most 10,000.
+
+        Raises:
+            JobNotFoundError: There was no such job at the moment, or it was deleted.
+            InvalidFieldError: The moment cannot be parsed, or is in the future.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Examples:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> _ = ledger.create("projects/demo/jobs/b", spec={"parents": ["projects/demo/jobs/a"]})
+            >>> [(depth, job.name) for depth, job in ledger.tree("projects/demo/jobs/a").walk()]
+            [(0, 'projects/demo/jobs/a'), (1, 'projects/demo/jobs/b')]
+        """
         return tree(self.reader, name, self.moment(as_of, clock, name))
 
     def replay(
@@ -429,7 +462,7 @@ class Ledger(Verbs[Job]):
             InvalidFieldError: The moment cannot be parsed, or is in the future.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> from jobledger.domain.events import Started
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> steps = ledger.replay("projects/demo/jobs/a", hypotheses=[Started()]).steps
@@ -464,7 +497,7 @@ class Ledger(Verbs[Job]):
             InvalidFieldError: The filter or a moment is not accepted.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.failed("projects/demo/jobs/a", "out of memory")
             >>> ledger.bisect("projects/demo/jobs/a", "state = FAILED").event.version
@@ -494,7 +527,7 @@ class Ledger(Verbs[Job]):
             InvalidFieldError: The condition or a moment is not accepted.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> for id in "abc":
             ...     _ = ledger.create(f"projects/demo/jobs/{id}")
             >>> ledger.bisect_count("queued > 1").moment.position
@@ -517,7 +550,7 @@ class Ledger(Verbs[Job]):
             ForkedError: The log does not extend the last signed checkpoint.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> ledger.checkpoint() is None  # This machine has no key of the log.
             True
@@ -527,8 +560,7 @@ class Ledger(Verbs[Job]):
     seal = checkpoint
 
     def receipt(self, name: str, version: int | None = None) -> Receipt:
-        """Returns a receipt: a proof, verifiable offline, that an event is in the log (C2SP
-        tlog-proof).
+        """Returns a receipt: an offline proof that an event is in the log (C2SP tlog-proof).
 
         A checkpoint is signed first if none covers the event yet.
 
@@ -544,7 +576,7 @@ class Ledger(Verbs[Job]):
             InvalidFieldError: The job has no such version.
             ProofError: No checkpoint covers the event, and none can be signed here.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> ledger.receipt("projects/demo/jobs/a")  # This machine has no key of the log.
             Traceback (most recent call last):
@@ -570,7 +602,7 @@ class Ledger(Verbs[Job]):
             InvalidFieldError: `subject` is not 1 to 256 printable characters.
             OwnerNeededError: The database user may not delete keys.
 
-        Example:
+        Examples:
             >>> spec = {"owner": {"@personal": {"subject": "ada", "value": "Ada L."}}}
             >>> _ = ledger.create("projects/demo/jobs/a", spec=spec)
             >>> ledger.erase("ada", actor="privacy-desk").position
@@ -600,7 +632,7 @@ class Ledger(Verbs[Job]):
             ForkedError: The log does not extend the last signed checkpoint.
             OwnerNeededError: The database user may not delete events.
 
-        Example:
+        Examples:
             >>> from datetime import UTC, datetime
             >>> from jobledger import Export
             >>> _ = ledger.create("projects/demo/jobs/a")

@@ -1,6 +1,6 @@
-"""What the environment says, in variables that begin with JOBLEDGER_.
+"""The settings: environment variables that begin with JOBLEDGER_.
 
-Read with the standard library alone: every command reads settings, also those that do nothing else.
+They are read with the standard library alone, because every command reads them.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ _FALSE: Final = frozenset({"0", "false", "f", "no", "n", "off"})
 
 
 def public_environment() -> dict[str, str]:
-    """The environment for programs of others that are started here: without what is secret in it."""
+    """Returns the environment for other programs, without secret settings."""
     secret = {_PREFIX + name for name in SECRETS}
     return {name: value for name, value in os.environ.items() if name.upper() not in secret}
 
 
 def _read(name: str) -> str | None:
-    """The variable JOBLEDGER_`name`, in upper or else in lower case; None where it is not set."""
+    """Returns the variable JOBLEDGER_`name`, in upper or lower case; None if it is not set."""
     whole = _PREFIX + name
     return os.environ.get(whole, os.environ.get(whole.lower()))
 
 
 def unknown_variables() -> list[str]:
-    """Variables of the environment that begin as ours do and that the program does not read.
+    """Returns the variables with our prefix that the program does not know.
 
-    Those that begin with JOBLEDGER_TEST_ are the test suite's.
+    Those that begin with JOBLEDGER_TEST_ belong to the test suite.
     """
     return sorted(
         name
@@ -66,12 +66,12 @@ def unknown_variables() -> list[str]:
 
 
 def given_text(name: str) -> str | None:
-    """What the environment has for the variable JOBLEDGER_`name`, as it is; None where it is not set."""
+    """Returns the text of the variable JOBLEDGER_`name`; None if it is not set."""
     return _read(name)
 
 
 def spool_folder() -> Path:
-    """Where runs are kept until they are recorded: JOBLEDGER_SPOOL, else under JOBLEDGER_HOME, else the user's own for state."""
+    """Returns the folder of the spool: JOBLEDGER_SPOOL, or under JOBLEDGER_HOME, or the user's own."""
     if (said := _read("SPOOL")) is not None:
         return Path(said).expanduser()
     if (home := _read("HOME")) is not None:
@@ -82,7 +82,7 @@ def spool_folder() -> Path:
 
 
 def _variable(name: str, default: Any, parse: Callable[[str], Any] = str) -> Callable[[], Any]:
-    """Reads what a variable says, else `default`."""
+    """Declares a setting that is read from a variable, or else is `default`."""
 
     def read() -> Any:
         said = _read(name)
@@ -99,10 +99,10 @@ def _flag(text: str) -> bool:
 
 
 class _Home:
-    """The folder that is given, else JOBLEDGER_HOME, else the user's own for data.
+    """The given folder, JOBLEDGER_HOME, or the user's data folder.
 
-    The last is looked up only when it is used: platformdirs takes long to import, and a program
-    that is given a DSN and signs nothing needs no folder.
+    The last is looked up only when it is needed: platformdirs takes long to import, and a program
+    with a DSN and without keys needs no folder.
     """
 
     @overload
@@ -127,9 +127,9 @@ class _Home:
 
 @dataclass(kw_only=True)
 class Settings:
-    """Read from the environment at each use; options given by hand win over it.
+    """The settings, read from the environment at each use; options of commands override them.
 
-    Raises InvalidFieldError for a variable that cannot be read.
+    Raises InvalidFieldError for a variable that is not valid.
     """
 
     dsn: str | None = field(default_factory=_variable("DSN", None), repr=False)

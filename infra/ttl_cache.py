@@ -8,9 +8,10 @@ MAX_VALUES: Final = 1_024
 
 
 class TtlCache(Generic[Value]):
-    """Values by key, each for some seconds; the oldest makes room. Any number of threads may use it.
+    """Values by key, each valid for some seconds; the oldest is removed when it is full.
 
-    `began` is when reading a value began: what changed since then is not in it.
+    Any number of threads may use it. `began` is when the reading of a value began: later changes
+    are not in it.
     """
 
     def __init__(self, seconds: float, max_values: int = MAX_VALUES) -> None:
@@ -21,7 +22,7 @@ class TtlCache(Generic[Value]):
         self._kept: dict[bytes, tuple[float, Value]] = {}
 
     def find(self, key: bytes, now: float) -> Value | None:
-        """The value, unless it is too old or was given up."""
+        """Returns the value, unless it expired or was removed."""
         with self._lock:
             kept = self._kept.get(key)
         return None if kept is None or now - kept[0] >= self._seconds else kept[1]

@@ -35,16 +35,16 @@ class Drawn(NamedTuple):
     person: int
 
 
-def read_answer(plan: Plan, said: Any) -> Truth:
+def read_answer(plan: Plan, value: Any) -> Truth:
     """Parses an answer, in the form of a ground truth or in the stored form; raises RejectedError."""
-    if plan.boxes and isinstance(said, list):
-        if not all(isinstance(box, dict) for box in said):
+    if plan.boxes and isinstance(value, list):
+        if not all(isinstance(box, dict) for box in value):
             raise RejectedError("a box is not {label, top_left: {x, y}, bottom_right: {x, y}}")
-        labels = [box.get("label") for box in said]
+        labels = [box.get("label") for box in value]
         # However the job's keys lead to them: as keys without paths they are found just as well.
         plan = plan._replace(keys={"label_json_key": "label", "bounding_box_json_key": "box"})
-        said = {"label": labels, "box": said}
-    truth = read_truth(plan, said)
+        value = {"label": labels, "box": value}
+    truth = read_truth(plan, value)
     if len(truth.boxes) > MAX_BOXES:
         raise RejectedError(f"there are {len(truth.boxes)} boxes, the limit is {MAX_BOXES}")
     return Truth(sorted(truth.labels), sorted(truth.boxes) or ())
@@ -57,12 +57,12 @@ def kept_answer(truth: Truth, *, boxes: bool, multi_label: bool) -> Any:
     return list(truth.labels) if multi_label else truth.labels[0]
 
 
-def read_kept(said: Any) -> Truth:
+def read_kept(value: Any) -> Truth:
     """Parses the stored form of an answer."""
-    if isinstance(said, str):
-        return Truth([said])
-    boxes = [_box(each) for each in said if isinstance(each, dict)]
-    return Truth([box.label for box in boxes], boxes) if boxes else Truth(list(said))
+    if isinstance(value, str):
+        return Truth([value])
+    boxes = [_box(each) for each in value if isinstance(each, dict)]
+    return Truth([box.label for box in boxes], boxes) if boxes else Truth(list(value))
 
 
 def agree(answers: Sequence[Truth], rule: Rule) -> Truth | None:
@@ -101,7 +101,7 @@ def _majority(answers: Sequence[Truth], *, multi_label: bool) -> Truth | None:
 
 
 def _agree_on_boxes(answers: Sequence[Truth], *, unanimous: bool) -> Truth | None:
-    drawn = [Drawn(box, person) for person, said in enumerate(answers) for box in said.boxes]
+    drawn = [Drawn(box, person) for person, value in enumerate(answers) for box in value.boxes]
     labels = sorted({each.box.label for each in drawn})
     things = [thing for label in labels for thing in _things(drawn, label)]
     if unanimous and any(len(thing) < len(answers) for thing in things):
@@ -111,10 +111,17 @@ def _agree_on_boxes(answers: Sequence[Truth], *, unanimous: bool) -> Truth | Non
 
 
 def _things(drawn: Sequence[Drawn], label: str) -> Iterator[list[Drawn]]:
-    """Groups boxes of a label by the thing that they are drawn around; an annotator draws a thing
-    once.
+    """Groups boxes of a label by the thing that they are drawn around.
 
-    The boxes that overlap most are grouped first, so the order of the answers does not matter.
+    An annotator draws a thing once. The boxes that overlap most are grouped first, so the order of
+    the answers does not matter.
+
+    Args:
+        drawn: The boxes of all annotators.
+        label: The label of the boxes.
+
+    Yields:
+        The boxes of one thing.
     """
     of_label = sorted(each for each in drawn if each.box.label == label)
     thing_of = [[place] for place in range(len(of_label))]
@@ -130,8 +137,7 @@ def _things(drawn: Sequence[Drawn], label: str) -> Iterator[list[Drawn]]:
 
 
 def _pairs(drawn: Sequence[Drawn]) -> Iterator[tuple[float, int, int]]:
-    """Yields pairs of boxes that two annotators may have drawn around one thing, with minus their
-    overlap.
+    """Yields pairs of boxes that may be of one thing, with minus their overlap.
 
     `drawn` is sorted: a box that begins right of another's middle covers less than half of it, and
     so do all boxes after it.
@@ -163,6 +169,6 @@ def _box_json(box: Box) -> dict[str, Any]:
     }
 
 
-def _box(said: Mapping[str, Any]) -> Box:
-    corners = (said["top_left"], said["bottom_right"])
-    return Box(said["label"], *(float(corner[axis]) for corner in corners for axis in "xy"))
+def _box(fields: Mapping[str, Any]) -> Box:
+    corners = (fields["top_left"], fields["bottom_right"])
+    return Box(fields["label"], *(float(corner[axis]) for corner in corners for axis in "xy"))

@@ -154,14 +154,14 @@ def check_numbers(config: JsonObject, at: str) -> None:
         _refuse(f"{at}exampleSamplePercentage", "is a fraction, 0 to 1")
     boxed = (config.get("evaluationConfig") or {}).get("boundingBoxEvaluationOptions") or {}
     alert = config.get("evaluationJobAlertConfig") or {}
-    for said, field in (
+    for value, field in (
         (boxed.get("iouThreshold"), "evaluationConfig.boundingBoxEvaluationOptions.iouThreshold"),
         (
             alert.get("minAcceptableMeanAveragePrecision"),
             "evaluationJobAlertConfig.minAcceptableMeanAveragePrecision",
         ),
     ):
-        if said is not None and (not isinstance(said, int | float) or not 0 <= said <= 1):
+        if value is not None and (not isinstance(value, int | float) or not 0 <= value <= 1):
             _refuse(f"{at}{field}", "is not from 0 to 1")
     if alert.get("email") and _EMAIL.fullmatch(alert["email"]) is None:
         _refuse(f"{at}evaluationJobAlertConfig.email", "is no mail address")
@@ -208,12 +208,16 @@ def _check_people(spec: JsonObject, config: JsonObject, at: str) -> None:
         _check_human(human, config["inputConfig"]["dataType"], f"{at}humanAnnotationConfig.")
     several = (config["inputConfig"].get("classificationMetadata") or {}).get("isMultiLabel", False)
     for field in ("imageClassificationConfig", "boundingPolyConfig", "textClassificationConfig"):
-        said = config.get(field) or {}
-        if said.get("annotationSpecSet", spec.get("annotationSpecSet")) != spec.get(
+        value = config.get(field) or {}
+        if value.get("annotationSpecSet", spec.get("annotationSpecSet")) != spec.get(
             "annotationSpecSet"
         ):
             _refuse(f"{at}{field}.annotationSpecSet", "is not the job's own annotationSpecSet")
-        if said and field != "boundingPolyConfig" and said.get("allowMultiLabel", False) != several:
+        if (
+            value
+            and field != "boundingPolyConfig"
+            and value.get("allowMultiLabel", False) != several
+        ):
             _refuse(f"{at}{field}.allowMultiLabel", "is not classificationMetadata.isMultiLabel")
 
 

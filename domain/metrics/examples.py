@@ -83,8 +83,14 @@ def key_digest(key: str) -> bytes:
 def is_sampled(job: str, digest: bytes, fraction: float) -> bool:
     """Whether an example is sampled; the answer for an example of a job never changes.
 
-    It is if the first 8 bytes of the SHA-256 of the job's name, a newline and the key's digest, as
-    a fraction of 2^64, are below `fraction`.
+    Args:
+        job: The job's name.
+        digest: The digest of the example's key.
+        fraction: The fraction of all examples that is sampled.
+
+    Returns:
+        Whether the first 8 bytes of the SHA-256 of the job's name, a newline and the digest, as a
+        fraction of 2^64, are below `fraction`.
     """
     if fraction >= 1:
         return True
@@ -92,25 +98,25 @@ def is_sampled(job: str, digest: bytes, fraction: float) -> bool:
     return int.from_bytes(first, "big") < fraction * 2**64
 
 
-def read_prediction(plan: Plan, said: Any) -> Predicted:
+def read_prediction(plan: Plan, value: Any) -> Predicted:
     """Parses a prediction's output; raises RejectedError with the missing key."""
-    labels = _labels(_wanted(plan, said, "label_json_key", "output"))
-    scores = _scores(_wanted(plan, said, "label_score_json_key", "output"))
+    labels = _labels(_wanted(plan, value, "label_json_key", "output"))
+    scores = _scores(_wanted(plan, value, "label_score_json_key", "output"))
     if len(labels) != len(scores):
         raise RejectedError(f"the output has {len(labels)} labels and {len(scores)} scores")
     if not plan.boxes:
         return Predicted(labels, scores)
-    return Predicted(labels, scores, _boxes(plan, said, labels, "output"))
+    return Predicted(labels, scores, _boxes(plan, value, labels, "output"))
 
 
-def read_truth(plan: Plan, said: Any) -> Truth:
+def read_truth(plan: Plan, value: Any) -> Truth:
     """Parses a ground truth: a label, a list of labels, or an object with the keys of an output."""
     if plan.boxes:
-        labels = _labels(_wanted(plan, said, "label_json_key", "truth"))
-        return Truth(labels, _boxes(plan, said, labels, "truth"))
-    if isinstance(said, dict):
-        said = _wanted(plan, said, "label_json_key", "truth")
-    labels = list(dict.fromkeys(_labels(said)))
+        labels = _labels(_wanted(plan, value, "label_json_key", "truth"))
+        return Truth(labels, _boxes(plan, value, labels, "truth"))
+    if isinstance(value, dict):
+        value = _wanted(plan, value, "label_json_key", "truth")
+    labels = list(dict.fromkeys(_labels(value)))
     if len(labels) != 1 and not plan.multi_label:
         raise RejectedError(f"the truth has {len(labels)} labels, and must have exactly one")
     return Truth(labels)
@@ -131,22 +137,22 @@ def check_labels(labels: Sequence[str], allowed: Sequence[str] | None) -> None:
             raise RejectedError(f"the label {label[:80]!r} is not in the annotation spec set")
 
 
-def _wanted(plan: Plan, said: Any, key: str, where: str) -> Any:
-    value = _found(said, plan.keys[key])
+def _wanted(plan: Plan, given: Any, key: str, where: str) -> Any:
+    value = _found(given, plan.keys[key])
     if value is None:
         raise RejectedError(f"the {where} has no {plan.keys[key]!r}")
     return value
 
 
-def _found(said: Any, key: str) -> Any:
+def _found(value: Any, key: str) -> Any:
     """Returns the value of a key, or at the end of a path of keys; None if there is none."""
-    if isinstance(said, dict) and key in said:
-        return said[key]
+    if isinstance(value, dict) and key in value:
+        return value[key]
     for part in key.split("/"):
-        if not isinstance(said, dict):
+        if not isinstance(value, dict):
             return None
-        said = said.get(part)
-    return said
+        value = value.get(part)
+    return value
 
 
 def _labels(value: Any) -> list[str]:
@@ -167,17 +173,17 @@ def _scores(value: Any) -> list[float]:
     return scores
 
 
-def _boxes(plan: Plan, said: Any, labels: Sequence[str], where: str) -> list[Box]:
-    value = _wanted(plan, said, "bounding_box_json_key", where)
+def _boxes(plan: Plan, given: Any, labels: Sequence[str], where: str) -> list[Box]:
+    value = _wanted(plan, given, "bounding_box_json_key", where)
     boxes = value if isinstance(value, list) else [value]
     if len(boxes) != len(labels):
         raise RejectedError(f"the {where} has {len(labels)} labels and {len(boxes)} boxes")
     return [_box(label, box) for label, box in zip(labels, boxes, strict=True)]
 
 
-def _box(label: str, said: Any) -> Box:
+def _box(label: str, value: Any) -> Box:
     places = [
-        _place(said, corner, axis) for corner in ("top_left", "bottom_right") for axis in "xy"
+        _place(value, corner, axis) for corner in ("top_left", "bottom_right") for axis in "xy"
     ]
     box = Box(label, *places)
     if box.x1 <= box.x0 or box.y1 <= box.y0:
@@ -185,8 +191,8 @@ def _box(label: str, said: Any) -> Box:
     return box
 
 
-def _place(said: Any, corner: str, axis: str) -> float:
-    at = said.get(corner) if isinstance(said, dict) else None
+def _place(value: Any, corner: str, axis: str) -> float:
+    at = value.get(corner) if isinstance(value, dict) else None
     place = at.get(axis) if isinstance(at, dict) else None
     if not _is_number(place):
         raise RejectedError("a box is not {top_left: {x, y}, bottom_right: {x, y}}")

@@ -36,8 +36,8 @@ def digest_of_samples(samples: Iterable[tuple[int, datetime, str, str, str | Non
 
 def digest_of_answers(answers: Iterable[tuple[int, str, Any]]) -> Digest:
     """Returns the digest of a labeling task: sample, annotator and answer, by sample and annotator."""
-    said = [list(answer) for answer in answers]
-    return Digest(hashlib.sha256(canonical.encode_any(said)).hexdigest(), len(said))
+    parts = [list(answer) for answer in answers]
+    return Digest(hashlib.sha256(canonical.encode_any(parts)).hexdigest(), len(parts))
 
 
 def digest_of_evaluations(text: bytes) -> str:

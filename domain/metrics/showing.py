@@ -29,11 +29,11 @@ class Display(NamedTuple):
 
 
 def show(plan: Plan, given: Any) -> Display:
-    """Returns the value of the job's data_json_key, else of its reference_json_key, else the whole
-    input.
+    """Returns what an annotator sees of an example.
 
-    Images are `{"b64": …}`, base64 text, data: URIs or https: URLs; anything else in place of an
-    image (such as a gs:// URI) is text.
+    That is the value of the job's data_json_key, else of its reference_json_key, else the whole
+    input. Images are `{"b64": …}`, base64 text, data: URIs or https: URLs; anything else in place
+    of an image (such as a gs:// URI) is text.
     """
     text = _found(plan, given)
     if ANNOTATIONS[plan.annotation] != "IMAGE":

@@ -46,7 +46,7 @@ def encode(value: Mapping[str, Any]) -> bytes:
     Raises:
         InvalidFieldError: JSON or PostgreSQL cannot represent a value.
 
-    Example:
+    Examples:
         >>> from jobledger.domain.values.canonical import encode
         >>> encode({"b": 1.0, "a": None})
         b'{"a":null,"b":1}'
@@ -105,10 +105,19 @@ def loads_exact(data: bytes | str) -> Any:
 
 
 def loads_given(data: bytes | str) -> Any:
-    """Parses a user's JSON with exact integers, however large; raises ValueError.
+    """Parses a user's JSON with exact integers, however large.
 
     Halves of surrogate pairs, NaN and infinities are accepted here: `encode` refuses them, and
     reports are mended.
+
+    Args:
+        data: The JSON.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: The text is not JSON.
     """
     try:
         return loads_exact(data)

@@ -129,7 +129,7 @@ def parse_filter(text: str) -> Filter:
     Raises:
         InvalidFieldError: The filter cannot be parsed; the message says where and why.
 
-    Example:
+    Examples:
         >>> from jobledger.domain.values.filters import parse_filter
         >>> parse_filter('labels.team = "a"').field
         ('labels', 'team')
@@ -205,7 +205,7 @@ def completion_at(text: str, caret: int) -> Completion:
         field = [str(token) for token in _field_before(tokens)]
         return Completion(begin, word, frozenset({"value"}), "".join(field))
     symbols = {"_AND": "AND", "_OR": "OR", "RPAR": ")", "COMPARATOR": "comparison"}
-    may_follow = {said for symbol, said in symbols.items() if symbol in accepted}
+    may_follow = {value for symbol, value in symbols.items() if symbol in accepted}
     if "_EVER" in accepted:
         may_follow.add("field")
     return Completion(begin, word, frozenset(may_follow))

@@ -42,7 +42,7 @@ def job_id(original: str) -> str:
     Raises:
         InvalidFieldError: The id is empty.
 
-    Example:
+    Examples:
         >>> from jobledger.names import job_id, original_id
         >>> job_id("array[7]")
         'array_x5B_7_x5D_'

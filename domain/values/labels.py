@@ -132,10 +132,10 @@ def nearest(key: str, value: str) -> tuple[str, str]:
 
 
 def google_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """Returns the labels in the form of Google's APIs: `app.kubernetes.io/name` is
-    `app_kubernetes_io_name`.
+    """Returns the labels in the form of Google's APIs.
 
-    If two labels get the same key, the one that has the key unchanged is used, else the first.
+    `app.kubernetes.io/name` is `app_kubernetes_io_name`. If two labels get the same key, the one
+    that has the key unchanged is used, else the first.
     """
     mapped = {key: value for key, value in labels.items() if _is_google_key(key)}
     for key in sorted(labels.keys() - mapped.keys()):
@@ -157,9 +157,7 @@ def google_value(value: str) -> str:
 
 
 def from_google(given: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
-    """Merges labels set through a Google API into a job's labels: a label that came back unchanged
-    stays.
-    """
+    """Merges labels set through a Google API into a job's: a label that came back unchanged stays."""
     shown = google_labels(labels)
     kept = {google_key(key): (key, value) for key, value in sorted(labels.items(), reverse=True)}
     kept |= {key: (key, value) for key, value in labels.items() if _is_google_key(key)}
@@ -192,5 +190,5 @@ def _has_label_letters(text: str) -> bool:
 
 
 def _letters(text: str, others: str) -> str:
-    """Returns the text with `_` for each character that is not a letter, a digit, or one of `others`."""
+    """Replaces each character by `_` that is not a letter, a digit, or one of `others`."""
     return "".join(c if c.isalnum() or c in others else "_" for c in text)

@@ -55,8 +55,17 @@ class Mender:
         self.marks.append({"path": path[:MAX_GIVEN], **done})
 
     def value(self, value: Any, path: str = "") -> Any:
-        """Returns the value as JSON; raises InvalidFieldError for a personal value that cannot be
-        encrypted.
+        """Returns the value as JSON.
+
+        Args:
+            value: Any value.
+            path: Its path in the event's data.
+
+        Returns:
+            JSON that can be stored.
+
+        Raises:
+            InvalidFieldError: A personal value is where it cannot be encrypted.
         """
         match value:
             case None | bool():

@@ -56,7 +56,7 @@ class Moment(NamedTuple):
         pruned_before: Jobs that ended before this time (UTC) were pruned, and are in no answer;
             None if no job was pruned.
 
-    Example:
+    Examples:
         >>> moment = ledger.moment()
         >>> ledger.moment(moment) == moment
         True
@@ -64,10 +64,8 @@ class Moment(NamedTuple):
 
     position: int
     time: datetime
-    """On the recorded clock when the event at `position` was recorded, or the time asked for."""
     clock: Clock
     pruned_before: datetime | None = None
-    """Jobs that were over by that time were pruned, and are in no answer; None: no job was."""
 
     @property
     def pruned_past(self) -> datetime | None:
@@ -120,18 +118,18 @@ def parse_as_of(text: str, clock: Clock | str | None, now: datetime) -> AsOf:
     Raises:
         InvalidFieldError: The text is not a moment.
 
-    Example:
+    Examples:
         >>> from datetime import UTC, datetime
         >>> from jobledger.domain.values.moments import parse_as_of
         >>> parse_as_of("v7", None, datetime.now(UTC))
         AtVersion(version=7)
     """
-    said, wanted = text.strip(), parse_clock(clock)
-    if re.fullmatch(r"v\d{1,9}", said):
-        return AtVersion(int(said[1:]))
-    if re.fullmatch(r"@\d{1,18}", said):
-        return AtPosition(int(said[1:]))
-    time_said, at, known = said.partition("@")
+    value, wanted = text.strip(), parse_clock(clock)
+    if re.fullmatch(r"v\d{1,9}", value):
+        return AtVersion(int(value[1:]))
+    if re.fullmatch(r"@\d{1,18}", value):
+        return AtPosition(int(value[1:]))
+    time_said, at, known = value.partition("@")
     if at and not re.fullmatch(r"\d{1,18}", known):
         raise InvalidFieldError("as_of", f"{text!r} is not a moment; write {WANTED}")
     if at and wanted is Clock.RECORDED:
@@ -162,23 +160,23 @@ def parse_clock(clock: Clock | str | None) -> Clock | None:
 
 
 def _time(text: str, now: datetime) -> datetime:
-    said = text.strip().lower()
+    message = text.strip().lower()
     try:
-        if said == "now":
+        if message == "now":
             return now
-        if ago := _AGO.fullmatch(said):
+        if ago := _AGO.fullmatch(message):
             return now - timedelta(**{_UNITS[ago["unit"][0]]: int(ago["count"])})
-        if day := _DAY.fullmatch(said):
+        if day := _DAY.fullmatch(message):
             at = time.fromisoformat(day["at"].rjust(5, "0")) if day["at"] else time()
             date = now.date() - timedelta(days=day["day"] == "yesterday")
             return datetime.combine(date, at, UTC)
-        if _ISO.fullmatch(said):
-            parsed = datetime.fromisoformat(_SPACE_BEFORE_ZONE.sub("", said.upper()))
+        if _ISO.fullmatch(message):
+            parsed = datetime.fromisoformat(_SPACE_BEFORE_ZONE.sub("", message.upper()))
             return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise InvalidFieldError(
             "as_of", f"{text!r} is not a time: {error}; write {WANTED}"
         ) from None
-    if re.fullmatch(r"\d{1,4}[/.]\d{1,2}[/.]\d{1,4}.*|\d{1,2}:\d\d.*", said):
+    if re.fullmatch(r"\d{1,4}[/.]\d{1,2}[/.]\d{1,4}.*|\d{1,2}:\d\d.*", message):
         raise InvalidFieldError("as_of", f"{text!r} is ambiguous; write {WANTED}")
     raise InvalidFieldError("as_of", f"{text!r} is not a moment; write {WANTED}")

@@ -203,35 +203,33 @@ def parse_schedule(text: str) -> Schedule:
         InvalidFieldError: The text is not a schedule, or is never due.
     """
     if len(text) > MAX_LENGTH:
-        raise _refused(text, f"has {len(text)} characters; the limit is {MAX_LENGTH}")
-    said = text.strip().lower()
-    if not said.isascii() or not said or "\0" in said:
-        raise _refused(text, f"is neither {WANTED}")
-    rule = _Crontab(fields) if (fields := _crontab(said)) else _english(text)
+        raise _refusal(text, f"has {len(text)} characters; the limit is {MAX_LENGTH}")
+    message = text.strip().lower()
+    if not message.isascii() or not message or "\0" in message:
+        raise _refusal(text, f"is neither {WANTED}")
+    rule = _Crontab(fields) if (fields := _crontab(message)) else _english(text)
     if isinstance(rule, _Interval):
         if rule.step > (DAY if rule.window else MAX_STEP):
             most = "a day, on a grid of each day" if rule.window else f"{MAX_STEP.days} days"
-            raise _refused(text, f"is too long an interval; the limit is {most}")
+            raise _refusal(text, f"is too long an interval; the limit is {most}")
         return Schedule(text, rule)
     try:
         fires = rule.next_after(datetime(2000, 1, 1, tzinfo=UTC)) is not None
     except CronSimError as error:
-        raise _refused(text, f"is never due: {str(error).lower()}") from None
+        raise _refusal(text, f"is never due: {str(error).lower()}") from None
     if not fires:
-        raise _refused(text, "is never due: there is no such day")
+        raise _refusal(text, "is never due: there is no such day")
     return Schedule(text, rule)
 
 
-def _crontab(said: str) -> str | None:
-    """Returns the five fields of a crontab; None if it is not one. App Engine's dates start with
-    digits too.
-    """
-    words = said.split()
-    if said.startswith("@"):
-        return _NICKNAMES.get(said)
+def _crontab(text: str) -> str | None:
+    """Returns the five fields of a crontab; None if it is not one."""
+    words = text.split()
+    if text.startswith("@"):
+        return _NICKNAMES.get(text)
     if set(words[0]) <= set("0123456789*/,-") and "of" not in words:
         if len(words) != 5:
-            raise _refused(said, f"has {len(words)} fields; a crontab has 5")
+            raise _refusal(text, f"has {len(words)} fields; a crontab has 5")
         return " ".join(words)
     return None
 
@@ -242,16 +240,16 @@ def _english(text: str) -> _Crontab | _Interval:
     except UnexpectedInput as error:
         at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
         if error.column == 1 and not at_end:
-            raise _refused(text, f"is neither {WANTED}") from None
+            raise _refusal(text, f"is neither {WANTED}") from None
         place = "at its end" if at_end else f"at column {error.column}"
         symbols = getattr(error, "accepts", None) or getattr(error, "allowed", None) or ()
         expected = " or ".join(sorted(EXPECTED[s] for s in symbols if s in EXPECTED))
         why = f"cannot be read {place}: {expected or 'nothing more'} was expected"
-        raise _refused(text, why) from None
+        raise _refusal(text, why) from None
     return rule
 
 
-def _refused(text: str, why: str) -> InvalidFieldError:
+def _refusal(text: str, why: str) -> InvalidFieldError:
     shown = text if len(text) <= 80 else text[:79] + "…"
     return InvalidFieldError("schedule", f"{shown!r} {why}")
 
@@ -299,8 +297,8 @@ class _Rules(Transformer[Token, Any]):
         return ",".join(name[:3] for name in parts) or "*"
 
 
-def _since_midnight(said: str) -> timedelta:
-    hours, minutes = said.split(":")
+def _since_midnight(text: str) -> timedelta:
+    hours, minutes = text.split(":")
     return timedelta(hours=int(hours), minutes=int(minutes))
 
 

@@ -1,7 +1,7 @@
-"""The role that each action takes: one table for HTTP, gRPC, Google's methods, batches, pages and streams.
+"""The role that each action needs: one table for HTTP, gRPC and Google's methods.
 
-An action is named by the verb of its route or method: `cancel`, `started`, `get`. An action that
-is not in the table cannot be offered.
+An action has the name of its route's or method's verb: `cancel`, `started`, `get`. An action that
+is not in the table cannot be served.
 """
 
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ _NONE: Final[Mapping[str, Role]] = {}
 
 
 def required_for_report(data: Data) -> Role:
-    """The role that a report takes: that of its type, or more for what it says."""
+    """Returns the role that a report needs: that of its type, or a higher one for certain fields."""
     type_ = reported_type(data)
     role = _OF_TYPE[type_]
     for field, needed in FIELDS.get(type_, _NONE).items():
@@ -74,5 +74,5 @@ def required_for_report(data: Data) -> Role:
 
 @cache
 def required_for_method(name: str) -> Role:
-    """The role that a method of Google's takes, by its name such as `ml.projects.jobs.get`."""
+    """Returns the role that a Google method needs, by a name such as `ml.projects.jobs.get`."""
     return REQUIRED[name.rpartition(".")[2]]

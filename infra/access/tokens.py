@@ -1,4 +1,4 @@
-"""Who may do what over the network: roles, bearer tokens, and the one check that every route makes."""
+"""Roles, bearer tokens, and the check that every route makes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SECRET: Final = re.compile(r"jlt_[A-Za-z0-9_-]{43}", re.ASCII)
 
 
 class Role(IntEnum):
-    """What a token is for; each may do what those before it may."""
+    """The role of a token; each role includes those before it."""
 
     READER = 1
     """Reads."""
@@ -50,7 +50,7 @@ class Role(IntEnum):
 
     @classmethod
     def parse(cls, text: str) -> Role:
-        """Raises InvalidFieldError for what is no role."""
+        """Parses a role; raises InvalidFieldError if there is no such role."""
         for role in cls:
             if str(role) == text:
                 return role
@@ -58,7 +58,7 @@ class Role(IntEnum):
 
 
 class Caller(NamedTuple):
-    """Who asks; without a name nobody was asked to say, for access is open."""
+    """Who sends a request; without a name if the server needs no tokens."""
 
     name: str | None
     """The actor of what it writes."""
@@ -67,11 +67,11 @@ class Caller(NamedTuple):
     """The only project it sees; None sees all."""
 
     def may(self, role: Role) -> bool:
-        """Whether it may do what takes that role."""
+        """Whether the caller's role includes the given one."""
         return self.role >= role
 
     def sees(self, name: str) -> bool:
-        """Whether it sees a project, or what has that resource name."""
+        """Whether the caller may see a project, or the job of that name."""
         project = project_of(name) if name.startswith("projects/") else name
         return self.project in (None, project)
 
@@ -81,10 +81,10 @@ ANYBODY: Final = Caller(None, Role.ADMIN)
 
 
 def check(caller: Caller, needed: Role, name: str | None = None) -> None:
-    """Raises PermissionDeniedError unless the caller has that role, and sees what is named.
+    """Checks that the caller has a role and may see a resource; raises PermissionDeniedError.
 
-    Nothing is said of projects where nothing is named: what reads many jobs keeps
-    to `caller.project` by its filter.
+    A request that names no resource is not checked here: reads of many jobs are restricted to
+    `caller.project` by their filter.
     """
     if not caller.may(needed):
         raise PermissionDeniedError(caller.name, role=str(needed))
@@ -93,7 +93,7 @@ def check(caller: Caller, needed: Role, name: str | None = None) -> None:
 
 
 class Token(NamedTuple):
-    """A token as it is kept: everything but its secret."""
+    """A token as it is stored: everything but its secret."""
 
     name: str
     role: Role
@@ -104,7 +104,7 @@ class Token(NamedTuple):
     revoke_time: datetime | None
 
     def caller(self, now: datetime) -> Caller:
-        """Who comes with it; raises UnauthenticatedError where it no longer serves."""
+        """Returns the token's caller; raises UnauthenticatedError if it is invalid."""
         if self.revoke_time is not None:
             raise UnauthenticatedError("revoked", self.name)
         if self.expire_time is not None and self.expire_time <= now:
@@ -113,7 +113,7 @@ class Token(NamedTuple):
 
 
 class Tokens:
-    """The tokens of one ledger, for any number of threads. `clock` tells seconds, for the remembering."""
+    """The tokens of one ledger; any number of threads may use it."""
 
     def __init__(
         self, pool: ConnectionPool[Connection], clock: Callable[[], float] = monotonic
@@ -133,9 +133,10 @@ class Tokens:
         expires: datetime | None = None,
         created_by: str | None = None,
     ) -> str:
-        """Makes a token and returns its secret, which nobody can read again.
+        """Creates a token and returns its secret, which is not stored.
 
-        Raises InvalidFieldError, and TokenExistsError for a name that was ever given out.
+        Raises InvalidFieldError for a value that is not accepted, and TokenExistsError for a name
+        that was ever used.
         """
         secret = f"jlt_{secrets.token_urlsafe(32)}"
         row = {
@@ -158,7 +159,7 @@ class Tokens:
         expires: datetime | None = None,
         created_by: str | None = None,
     ) -> tuple[str, str]:
-        """The same under the first name of `reader-1`, `reader-2` ... that is free: name and secret."""
+        """Creates a token with the first free name of `reader-1`, `reader-2`, …; returns name, secret."""
         while True:
             names = {token.name for token in self.list()}
             name = next(name for n in count(1) if (name := f"{role}-{n}") not in names)
@@ -167,14 +168,14 @@ class Tokens:
                 return name, self.create(name, role, project, expires, created_by)
 
     def list(self) -> list[Token]:
-        """All there ever were, oldest first."""
+        """Returns all tokens ever created, oldest first."""
         return [_token(row) for row in self._rows(LIST_TOKENS)]
 
     def revoke(self, name: str) -> Token:
-        """From now on the token does not serve: here at once, elsewhere within five seconds.
+        """Revokes a token: at once in this process, and within five seconds in others.
 
-        Returns it as it is now; one that was revoked before stays as it was. Raises
-        InvalidFieldError if there is none of that name.
+        Returns the token; a token that was revoked before stays as it was. Raises InvalidFieldError
+        if there is no token of that name.
         """
         with translated(), self._pool.connection() as connection:
             connection.execute(REVOKE_TOKEN, {"name": _parse_token_name(name)})
@@ -185,7 +186,7 @@ class Tokens:
         raise InvalidFieldError("name", f"there is no token {name!r}")
 
     def find(self, secret: str | None, now: datetime) -> Caller:
-        """Who comes with that secret; raises UnauthenticatedError if it is none, or not any more."""
+        """Returns the caller with that secret; raises UnauthenticatedError if the token is invalid."""
         if not secret:
             raise UnauthenticatedError("missing")
         token = self._remembered(_hash(secret)) if _SECRET.fullmatch(secret) else None
@@ -194,16 +195,16 @@ class Tokens:
         return token.caller(now)
 
     def admit(self, secret: str | None, now: datetime) -> Caller:
-        """The same; but where access is open anybody is let in, whatever secret they bring."""
+        """Returns the caller as `find` does, but accepts anybody while the server needs no tokens."""
         return ANYBODY if self.is_open() else self.find(secret, now)
 
     def configured(self) -> bool:
-        """Whether any token serves now."""
+        """Whether any token is valid now."""
         serves, _ = self._rows(READ_ACCESS)[0]
         return bool(serves)
 
     def is_open(self) -> bool:
-        """Whether there never was a token. Revoking the last one shuts everybody out, and opens nothing."""
+        """Whether no token was ever created; revoking the last one does not open the server again."""
         began = self._clock()
         ever = self._ever.find(b"", began)
         if ever is None:
@@ -212,7 +213,7 @@ class Tokens:
         return not ever
 
     def is_cached(self, secret: str) -> bool:
-        """Whether `admit` needs no look into the database."""
+        """Whether `admit` needs no database query."""
         now = self._clock()
         ever = self._ever.find(b"", now)
         if ever is None or not ever or _SECRET.fullmatch(secret) is None:
@@ -240,11 +241,10 @@ class Tokens:
 
 
 def _hash(secret: str) -> bytes:
-    """What a secret is known by, and looked up by.
+    """Returns the hash of a secret, by which its token is stored and found.
 
-    Without salt or many rounds, which are for secrets that can be guessed: this one
-    is 256 random bits. And without a comparison in constant time: what an index
-    tells by its timing is about a hash, and nobody can aim a secret at a hash.
+    Salt and many rounds protect secrets that can be guessed; this one is 256 random bits. The
+    comparison need not take constant time: its timing depends on the hash, which nobody can choose.
     """
     return hashlib.sha256(secret.encode()).digest()
 
@@ -264,18 +264,18 @@ def _parse_token_name(name: str) -> str:
 
 
 def _parse_project(project: str) -> str:
-    """An id, just as it stands in the names of jobs."""
+    """Validates a project's id, as it occurs in names of jobs."""
     try:
         if project_of(parse_name(f"projects/{project}/jobs/x")) == project:
             return project
     except InvalidFieldError:
         pass
-    raise InvalidFieldError("project", f"{project!r:.80} is not a project's id")
+    raise InvalidFieldError("project", f"{project!r:.80} is not a project's id, such as my-project")
 
 
 def _parse_expiry(time: datetime) -> datetime:
     if time.utcoffset() is None:
         raise InvalidFieldError("expires", f"{time} has no time zone")
     if time <= datetime.now(UTC):
-        raise InvalidFieldError("expires", f"{time.isoformat()} is past")
+        raise InvalidFieldError("expires", f"{time.isoformat()} is in the past")
     return time

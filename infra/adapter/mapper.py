@@ -99,15 +99,15 @@ def notification_of(row: Mapping[str, Any], id_type: str) -> Notification:
 def _event_of(stored: StoredEvent) -> Event:
     """A job's event; one that does not say when it occurred did so now."""
     now = datetime.now(UTC)
-    said = stored if isinstance(stored, StoredJobEvent) else None
+    value = stored if isinstance(stored, StoredJobEvent) else None
     return Event(
         name=parse_name(str(stored.originator_id)),
         version=stored.originator_version,
-        data=read_data(stored.topic, said.schema if said else 1, stored.state),
-        occurred_time=parse_time(said.occurred_time, now) if said else now,
-        actor=said.actor if said else None,
-        request_id=said.request_id if said else None,
-        trace_parent=said.trace_parent if said else None,
+        data=read_data(stored.topic, value.schema if value else 1, stored.state),
+        occurred_time=parse_time(value.occurred_time, now) if value else now,
+        actor=value.actor if value else None,
+        request_id=value.request_id if value else None,
+        trace_parent=value.trace_parent if value else None,
     )
 
 

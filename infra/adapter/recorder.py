@@ -168,7 +168,7 @@ class _TrackedWrite(DecidedWrite):
 
 
 class LedgerSubscription(persistence.ListenNotifySubscription[LedgerApplicationRecorder]):
-    """Looks for new events again and again, so that no writer waits to send anything."""
+    """Polls for new events, so that writers need not notify anybody."""
 
     def __init__(
         self, recorder: LedgerApplicationRecorder, gt: int | None = None, topics: Sequence[str] = ()

@@ -1,4 +1,4 @@
-"""What can be reported, and how it is asked of the database: in one snapshot, at a position it names."""
+"""The statistics over many jobs, and their queries, each in one snapshot."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ GONE: Final = 0
 
 
 class Kind(NamedTuple):
-    """One kind of report: its statement, and the columns after the time and the group."""
+    """One kind of statistic: its statement, and its columns after the time and the group."""
 
     statement: SQL
     columns: tuple[str, ...]
@@ -111,9 +111,16 @@ earlier, and a flag where either is a second or more.
 
 
 class Analysis(NamedTuple):
-    """What was asked, as of when it holds (events up to `moment.position`), and the answer.
+    """The result of a statistic.
 
-    `columns` name the values of each row, in camelCase; times are UTC, durations seconds.
+    Attributes:
+        name: The statistic.
+        moment: The moment as of which it holds: events up to its position count.
+        window: The window, and its buckets.
+        by: The field that rows are grouped by; "" if they are not.
+        state: The state that "concurrency" counted; None for other statistics, or grouped by state.
+        columns: The names of the values of each row, in camelCase.
+        rows: The rows; times are UTC, durations seconds.
     """
 
     name: str
@@ -121,19 +128,18 @@ class Analysis(NamedTuple):
     window: buckets.Window
     by: str
     state: str | None
-    """The one that concurrency counts jobs in; None of any other, or if it is grouped by state."""
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
 
     @property
     def pruned_past(self) -> datetime | None:
-        """Jobs that were over by that time were pruned, and are missing, where the window goes back before it."""
+        """The time (UTC) before which ended jobs were pruned, if the window begins earlier; else None."""
         before = self.moment.pruned_before
         return before if before is not None and self.window.begin < before else None
 
 
 class Question(NamedTuple):
-    """What is asked, as text; see `report`."""
+    """The arguments of `report`, as text."""
 
     name: str
     by: str = ""
@@ -145,12 +151,12 @@ class Question(NamedTuple):
     top: int | None = None
 
     def parsed(self) -> Asked:
-        """Raises InvalidFieldError for what is not accepted."""
+        """Validates the arguments; raises InvalidFieldError."""
         return _asked(self.name, self.by, self.filter, self.bucket, self.state, self.top)
 
 
 class Asked(NamedTuple):
-    """What is asked, parsed as far as that goes without the database."""
+    """The validated arguments, as far as that needs no database."""
 
     kind: Kind
     by: str
@@ -198,7 +204,7 @@ def report(
         InvalidFieldError: A value is not accepted.
         LedgerUnavailableError: The server cannot be reached.
 
-    Example:
+    Examples:
         >>> _ = ledger.create("projects/demo/jobs/a")
         >>> _ = ledger.failed("projects/demo/jobs/a", "out of memory")
         >>> found = ledger.analyze("failures")
@@ -218,7 +224,7 @@ def report(
 
 
 def answer(connection: Connection, question: Question, asked: Asked, moment: Moment) -> Analysis:
-    """What the rows that the connection sees say, as of that moment; its times may be relative to it."""
+    """Computes the statistic over the rows that the connection sees, as of that moment."""
     begin, end = question.begin, question.end
     start = None if begin is None else buckets.parse_instant("from", begin, moment.time)
     stop = None if end is None else buckets.parse_instant("to", end, moment.time)
@@ -237,32 +243,37 @@ def _asked(
 ) -> Asked:
     kind = REPORTS.get(name)
     if kind is None:
-        raise InvalidFieldError("report", f"there is no {name!r}; there are {', '.join(REPORTS)}")
+        raise InvalidFieldError("report", f"unknown report {name!r}; reports: {', '.join(REPORTS)}")
     if bucket is not None and not kind.bucketed:
         raise InvalidFieldError("bucket", f"{name} has no buckets")
     if top is not None and (name != "failures" or top < 1):
-        raise InvalidFieldError("top", "is a number of error messages, of the report failures")
+        raise InvalidFieldError("top", "is allowed for the report failures only, from 1")
     parameters = dict(kind.parameters)
     if name == "failures":
         parameters["top"] = top or TOP
     if name == "concurrency":
         parameters["states"] = _states(by, state)
     elif state is not None:
-        raise InvalidFieldError("state", "is asked of the report concurrency only")
+        raise InvalidFieldError("state", "is allowed for the report concurrency only")
     if by == "state" and kind.by_state is None:
-        raise InvalidFieldError("by", f"{name} says the state without being asked, or has but one")
+        raise InvalidFieldError(
+            "by",
+            f"{name} cannot be grouped by state; its rows have the state, or only one state counts",
+        )
     length = None if bucket is None else buckets.parse_bucket(bucket)
     return Asked(kind, by, parse_filter(filter), length, parameters)
 
 
 def _states(by: str, state: str | None) -> list[int]:
-    """Which states concurrency counts; of all of them those that jobs leave again."""
+    """Returns the states that concurrency counts; grouped by state, the states that jobs leave again."""
     if by == "state" and state is None:
         return sorted(LIVE)
     try:
         return [JobState[(state or "RUNNING").upper()]]
     except KeyError:
-        raise InvalidFieldError("state", f"there is no state {state!r}") from None
+        raise InvalidFieldError(
+            "state", f"unknown state {state!r}; states: {', '.join(JobState.__members__)}"
+        ) from None
 
 
 def _rows(
@@ -299,14 +310,14 @@ def _check_cells(
     condition: Composable,
     window: buckets.Window,
 ) -> None:
-    """Raises InvalidFieldError for more than MAX_CELLS buckets of groups."""
+    """Checks that there are at most MAX_CELLS buckets of groups; raises InvalidFieldError."""
     assert window.bucket is not None
     of_one = max(1, (window.end - window.begin) // window.bucket)
     most = MAX_CELLS // of_one
     counting = COUNT_GROUPS.format(group=field, condition=condition, most=Literal(most + 1))
     (groups,) = connection.execute(counting, rendering.parameters, prepare=False).fetchall()[0]
     if groups > most:
-        why = f"{of_one:,} buckets of more than {most:,} groups: the most is {MAX_CELLS:,} of both"
+        why = f"{of_one:,} buckets of more than {most:,} groups; the limit is {MAX_CELLS:,} cells"
         raise InvalidFieldError("bucket", f"{why}; take longer buckets, or a filter")
 
 
@@ -320,7 +331,7 @@ def _times(window: buckets.Window) -> dict[str, Any]:
 def _shaped(
     name: str, asked: Asked, moment: Moment, window: buckets.Window, rows: Sequence[tuple[Any, ...]]
 ) -> Analysis:
-    """The rows with a group only where one was asked for, and percentiles one by one."""
+    """Makes the result: with a group only if one was asked for, and percentiles in columns."""
     time = ("time",) if asked.kind.bucketed else ()
     group = ("group",) if asked.by else ()
     at = len(time)
@@ -335,5 +346,5 @@ def _shaped(
 
 
 def _spread(value: Any) -> list[Any]:
-    """Percentiles one by one, to the microsecond as times are."""
+    """Returns percentiles one by one, rounded to microseconds."""
     return [round(seconds, 6) for seconds in value] if isinstance(value, list) else [value]

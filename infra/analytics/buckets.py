@@ -1,4 +1,4 @@
-"""The time a report is about, and the buckets it is cut into; all in UTC."""
+"""The window of a statistic, and its buckets; all times are UTC."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from jobledger.infra.eventstore.json_view import time_text
 
 ORIGIN: Final = datetime(2001, 1, 1, tzinfo=UTC)
 """A Monday, so that weeks begin on one; all buckets are counted from it."""
-MOST: Final = 10_000
+MAX_BUCKETS: Final = 10_000
 """Buckets in one report."""
 LONGEST: Final = timedelta(weeks=520)
 USUAL: Final = tuple(
@@ -25,7 +25,7 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w":
 
 
 class Window(NamedTuple):
-    """From `begin` up to `end`, which is not in it; without a bucket it is one whole."""
+    """The time from `begin`, inclusive, to `end`, exclusive; without `bucket` it is not divided."""
 
     begin: datetime
     end: datetime
@@ -33,25 +33,25 @@ class Window(NamedTuple):
 
     @property
     def first(self) -> datetime:
-        """The first instant in it that buckets begin at."""
+        """The first beginning of a bucket in the window."""
         assert self.bucket is not None
         floor = floor_of(self.begin, self.bucket)
         return floor if floor == self.begin else floor + self.bucket
 
     @property
     def last(self) -> datetime:
-        """The last such instant, which may be its end."""
+        """The last beginning of a bucket, which may be the window's end."""
         assert self.bucket is not None
         return floor_of(self.end, self.bucket)
 
 
 def parse_bucket(text: str) -> timedelta:
-    """`15m`, `1h`, `1d`, `1w`: seconds, minutes, hours, days or weeks; raises InvalidFieldError."""
-    said = _BUCKET.fullmatch(text.strip().lower())
-    if said is None:
+    """Parses `15m`, `1h`, `1d` or `1w` (s, m, h, d, w); raises InvalidFieldError."""
+    message = _BUCKET.fullmatch(text.strip().lower())
+    if message is None:
         raise InvalidFieldError("bucket", f"{text!r} is not like 30s, 15m, 1h, 1d or 1w")
     try:
-        bucket = timedelta(**{_UNITS[said["unit"]]: int(said["count"])})
+        bucket = timedelta(**{_UNITS[message["unit"]]: int(message["count"])})
     except OverflowError:
         bucket = timedelta.max
     if bucket > LONGEST:
@@ -60,16 +60,18 @@ def parse_bucket(text: str) -> timedelta:
 
 
 def parse_instant(field: str, text: str, now: datetime) -> datetime:
-    """A time as `--as-of` takes it; raises InvalidFieldError, also for one that is not yet."""
+    """Parses a time as `--as-of` does; raises InvalidFieldError, also for a time in the future."""
     try:
-        said = parse_as_of(text, Clock.OCCURRED, now)
+        value = parse_as_of(text, Clock.OCCURRED, now)
     except InvalidFieldError as error:
         raise InvalidFieldError(field, error.why) from None
-    if not isinstance(said, AtTime) or said.known is not None:
+    if not isinstance(value, AtTime) or value.known is not None:
         raise InvalidFieldError(field, f"{text!r} is not a time")
-    if said.time > now:
-        raise InvalidFieldError(field, f"{time_text(said.time)} is not yet: it is {time_text(now)}")
-    return said.time
+    if value.time > now:
+        raise InvalidFieldError(
+            field, f"{time_text(value.time)} is in the future: it is {time_text(now)} now"
+        )
+    return value.time
 
 
 def window_of(
@@ -78,7 +80,7 @@ def window_of(
     happened: tuple[datetime | None, datetime | None],
     now: datetime,
 ) -> Window:
-    """What is asked for; where nobody says, all that happened. Raises InvalidFieldError."""
+    """Returns the window that was asked for; the default is all events. Raises InvalidFieldError."""
     first, last = happened
     start = begin or min(first or now, end or now)
     stop = end or max(min(now, (last or now) + timedelta(microseconds=1)), start)
@@ -92,16 +94,17 @@ def window_of(
 def cut(
     window: Window, bucket: timedelta | None, given: tuple[bool, bool], now: datetime
 ) -> Window:
-    """The window in buckets, of a usual length if nobody says; its ends go to theirs if not `given`.
+    """Divides the window into buckets, of a usual length by default.
 
-    Raises InvalidFieldError for more than 10,000 of them.
+    The ends of the window move to those of buckets unless they were given. Raises InvalidFieldError
+    for more than 10,000 buckets.
     """
     length = bucket or next(
         (usual for usual in USUAL if window.end - window.begin <= usual * FEW), USUAL[-1]
     )
-    if (window.end - window.begin) / length > MOST:
+    if (window.end - window.begin) / length > MAX_BUCKETS:
         raise InvalidFieldError(
-            "bucket", f"{length_text(length)} makes more than {MOST:,} buckets of this time"
+            "bucket", f"{length_text(length)} makes more than {MAX_BUCKETS:,} buckets of this time"
         )
     begin = window.begin if given[0] else floor_of(window.begin, length)
     end = window.end
@@ -111,12 +114,12 @@ def cut(
 
 
 def floor_of(time: datetime, bucket: timedelta) -> datetime:
-    """Where the bucket begins that a time is in."""
+    """Returns the beginning of the bucket that contains a time."""
     return time - (time - ORIGIN) % bucket
 
 
 def length_text(bucket: timedelta) -> str:
-    """`15m`, as parse_bucket reads it."""
+    """Returns the text of a length that `parse_bucket` parses: `15m`."""
     seconds = int(bucket.total_seconds())
     for unit, size in (("w", 604800), ("d", 86400), ("h", 3600), ("m", 60)):
         if seconds % size == 0:

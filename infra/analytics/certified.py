@@ -1,7 +1,7 @@
-"""Reports that name the checkpoint they were computed at, and can be computed again from just those events.
+"""Certified statistics: they name the checkpoint of their events, and can be recomputed from them.
 
-For both, jobs and intervals are made anew of the events that the checkpoint covers, by the code
-at hand: what stands in the rows that are shown has no say in it.
+To certify and to verify, jobs and intervals are folded again from the events under the checkpoint,
+by the present code: the stored rows of projections are not used.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ Shape = Callable[[Analysis], JsonObject]
 
 
 class Certified(NamedTuple):
-    """A report, the question it answers, and the signed checkpoint of the events it is made of."""
+    """A statistic, its question, and the signed checkpoint of the events it was computed from."""
 
     question: Question
     time: datetime
@@ -41,7 +41,7 @@ class Certified(NamedTuple):
     report: JsonObject
 
     def json(self) -> JsonObject:
-        """The file."""
+        """Returns the content of the file."""
         return {
             "jobledger": KIND,
             "version": VERSION,
@@ -61,17 +61,19 @@ def certify(
     shape: Shape,
     progress: Progress = lambda done, size: None,
 ) -> Certified:
-    """Signs a checkpoint of what there is, and reports on just that.
+    """Signs a checkpoint of the log, and computes the statistic from exactly its events.
 
-    Raises InvalidFieldError for a question that is not accepted, and ProofError where the log's
-    key is not here and nothing was signed.
+    Raises InvalidFieldError for a question that is not accepted, and ProofError if no checkpoint
+    can be signed here.
     """
     question.parsed()
     log.checkpoint()
     with reader.connection() as connection:
         note = read_kept(connection)
     if note is None:
-        raise ProofError("checkpoint", "nothing was signed yet: the log's key is not here")
+        raise ProofError(
+            "checkpoint", "nothing was signed yet, and the log's key is not on this machine"
+        )
     now = datetime.now(UTC)
     made = _compute(reader, question, Checkpoint.parse(note.text).size, now, shape, progress)
     return Certified(question, now, note, made)
@@ -84,10 +86,10 @@ def verify_certified(
     shape: Shape,
     progress: Progress = lambda done, size: None,
 ) -> Checkpoint:
-    """The checkpoint that the report in the file is true of.
+    """Verifies a certified statistic, and returns its checkpoint.
 
-    Raises ProofError unless a known key signed it, the log's events up to there are still those,
-    and the report made of them is the same.
+    Raises ProofError unless a known key signed the checkpoint, the log still has its events, and
+    the statistic computed from them is the same.
     """
     certified = _read(file)
     checkpoint = open_checkpoint(certified.note, keys)
@@ -96,7 +98,7 @@ def verify_certified(
     size = checkpoint.size
     again = _compute(reader, certified.question, size, certified.time, shape, progress)
     if canonical.encode(again) != canonical.encode(certified.report):
-        raise ProofError("report", f"is not what the {size} events of its checkpoint make")
+        raise ProofError("report", f"differs from the {size} events under its checkpoint")
     return checkpoint
 
 
@@ -128,5 +130,5 @@ def _read(file: bytes) -> Certified:
         question = Question(**read.asked)
         question.parsed()
     except (LedgerError, TypeError) as error:
-        raise ProofError("report", f"this is no certified report: {error}") from None
+        raise ProofError("report", f"it is not a certified report: {error}") from None
     return Certified(question, read.time.astimezone(UTC), Note.parse(read.checkpoint), read.report)

@@ -1,4 +1,4 @@
-"""Pictures of reports: a line of blocks for a terminal, a drawing for a file."""
+"""Pictures of statistics: lines of blocks for a terminal, drawings for files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Line = list[tuple[datetime, float]]
 
 
 def lines_of(report: Analysis) -> dict[str, Line]:
-    """What changes over time, by name, the largest first; of groups of durations the medians."""
+    """Returns the values over time by name, the largest first; for groups of durations the medians."""
     if "time" not in report.columns:
         return {}
     measures = [c for c in report.columns if c not in ("time", "group", "count", "ended")]
@@ -62,7 +62,7 @@ def lines_of(report: Analysis) -> dict[str, Line]:
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """A block for each value, from 0 to the largest; "" for none."""
+    """Returns a block for each value, from 0 to the largest; "" without values."""
     step = -(-len(values) // WIDTH) or 1
     most = [max(values[at : at + step]) for at in range(0, len(values), step)]
     top = max(most, default=0) or 1
@@ -70,10 +70,10 @@ def sparkline(values: Sequence[float]) -> str:
 
 
 def draw(report: Analysis, path: Path) -> None:
-    """Writes the picture; the same report makes the same file.
+    """Draws the statistic to a file; equal statistics make equal files.
 
-    Raises InvalidFieldError for a name that does not end in .svg or .png, for a file that
-    cannot be written, and where matplotlib is not installed.
+    Raises InvalidFieldError for a file name without .svg or .png, for a file that cannot be
+    written, and if matplotlib is not installed.
     """
     draw_picture(path, (10, 5), lambda axes: _fill(axes, report))
 
@@ -114,7 +114,7 @@ def _lines(axes: Axes, report: Analysis) -> None:
 
 
 def _bars(axes: Axes, report: Analysis) -> None:
-    """Failures by message, attempts by how many, or reporters; a bar's parts are stacked."""
+    """Returns the bars: failures by message, attempts by number, or reporters, in stacked parts."""
     labels = LABELS[report.name]
     amount = "jobs" if report.name == "attempts" else "count"
     bars: dict[tuple[Any, ...], dict[str, int]] = defaultdict(dict)
@@ -142,21 +142,21 @@ def _bars(axes: Axes, report: Analysis) -> None:
 
 
 def _whole(line: Line, report: Analysis) -> Line:
-    """With 0 where nothing ended; durations of nothing are left out."""
+    """Fills buckets without events with 0; durations of none stay empty."""
     bucket = report.window.bucket
     assert bucket is not None
     if report.name != "throughput":
         return line
-    said = dict(line)
-    time, whole = min(said), []
-    while time <= max(said):
-        whole.append((time, said.get(time, 0.0)))
+    fields = dict(line)
+    time, whole = min(fields), []
+    while time <= max(fields):
+        whole.append((time, fields.get(time, 0.0)))
         time += bucket
     return whole
 
 
 def time_unit(lines: Mapping[str, Iterable[tuple[Any, float]]]) -> tuple[int, str]:
-    """What durations in seconds are divided by to be read with ease, and what that makes them."""
+    """Returns the divisor and the name of a readable unit for durations in seconds."""
     top = max((value for line in lines.values() for _, value in line), default=0)
     for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
         if top >= 3 * size:

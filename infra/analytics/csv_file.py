@@ -1,4 +1,4 @@
-"""CSV (RFC 4180) that a spreadsheet shows and does not compute."""
+"""CSV (RFC 4180) without formulas for spreadsheets."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -13,14 +13,14 @@ _FULL_WIDTH: Final = str.maketrans("\uff1d\uff0b\uff0d\uff20", "=+-@")
 def write_csv(
     out: TextIO, columns: Sequence[str], rows: Iterable[Sequence[Any]], line_end: str = "\r\n"
 ) -> None:
-    """Writes the columns' names and the rows; text that would be a formula begins with `'`."""
+    """Writes the columns' names and the rows; text that would be a formula is prefixed with `'`."""
     writer = csv.writer(out, lineterminator=line_end)
     writer.writerow(map(as_text, columns))
     writer.writerows(map(as_text, row) for row in rows)
 
 
 def as_text(value: Any) -> Any:
-    """A cell; text is marked by a `'` before it if a spreadsheet would compute it."""
+    """Returns a cell; text that a spreadsheet would compute is prefixed with `'`."""
     return f"'{value}" if isinstance(value, str) and _is_computed(value) else value
 
 

@@ -1,4 +1,4 @@
-"""Drawings by matplotlib, as files; the same numbers make the same file."""
+"""Drawings by matplotlib, as files; equal values make equal files."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ENDINGS: Final = (".svg", ".png")
 
 
 def draw_picture(path: Path, inches: tuple[int, int], fill: Callable[[Axes], None]) -> None:
-    """Writes what `fill` draws.
+    """Writes a drawing that `fill` draws.
 
-    Raises InvalidFieldError for a name that does not end in .svg or .png, for a file that
-    cannot be written, and where matplotlib is not installed.
+    Raises InvalidFieldError for a file name without .svg or .png, for a file that cannot be
+    written, and if matplotlib is not installed.
     """
     ending = path.suffix.lower()
     if ending not in ENDINGS:

@@ -8,8 +8,10 @@ from jobledger.infra.bench.arena import Arena, Pair
 
 
 class Measure(NamedTuple):
-    """One figure. `ratio` is ours through the other's; `must` and `aim` are lower bounds of it,
-    upper ones where less is better.
+    """One figure.
+
+    `ratio` is our value divided by the other one's; `must` and `aim` are its lower bounds, or its
+    upper bounds if less is better.
     """
 
     id: str

@@ -39,7 +39,7 @@ def bench(
         ),
     ] = None,
 ) -> None:
-    """Measure the ledger beside its peers and limits, on this machine, in this run."""
+    """Measure the ledger and its peers on this machine."""
     # Not for every command: the peers' libraries take their time to import.
     from jobledger.infra.bench.arena import Arena
     from jobledger.infra.bench.catalogue import ALL, GROUPS, run
@@ -75,7 +75,7 @@ def _measured(measure: Measure, work: Callable[[], Pair]) -> dict[str, Any]:
         return _row(measure, work())
     except (LedgerError, ImportError, OSError) as error:
         ERR.print(f"{measure.id}: {error}")
-        return _said(measure) | {"error": str(error)}
+        return _description(measure) | {"error": str(error)}
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -99,10 +99,15 @@ def _row(measure: Measure, pair: Pair) -> dict[str, Any]:
     ours, theirs = pair
     ratio = ours / theirs
     met = ratio <= measure.must if measure.less_is_better else ratio >= measure.must
-    return _said(measure) | {"value": ours, "beside_value": theirs, "ratio": ratio, "met": met}
+    return _description(measure) | {
+        "value": ours,
+        "beside_value": theirs,
+        "ratio": ratio,
+        "met": met,
+    }
 
 
-def _said(measure: Measure) -> dict[str, Any]:
+def _description(measure: Measure) -> dict[str, Any]:
     names = ("id", "measure", "unit", "beside", "must", "aim")
     return {name: getattr(measure, name) for name in names}
 

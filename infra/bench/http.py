@@ -19,7 +19,7 @@ WRITERS: Final = 64
 JOB: Final = "projects/bench/jobs/j1"
 PATH: Final = f"/v1/{JOB}"
 HOST: Final = "127.0.0.1"
-PATIENCE: Final = 30.0
+TIMEOUT_SECONDS: Final = 30.0
 """Seconds for a server to start."""
 MODULE: Final = "jobledger.infra.bench"
 
@@ -115,8 +115,8 @@ def _peer(port: int) -> Iterator[int]:
 
     constant: Any = httpx.get(f"http://{HOST}:{port}{PATH}").json()
     peer = free_port()
-    said = orjson.dumps(constant).decode()
-    with running([sys.executable, "-m", f"{MODULE}.http_peer", str(peer), said], peer):
+    text = orjson.dumps(constant).decode()
+    with running([sys.executable, "-m", f"{MODULE}.http_peer", str(peer), text], peer):
         yield peer
 
 
@@ -125,7 +125,7 @@ def running(command: list[str], port: int) -> Iterator[None]:
     """A process, once it listens there."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             with suppress(OSError), socket.create_connection((HOST, port)):
                 break
@@ -155,6 +155,6 @@ def _start(port: int, what: str, connections: int, seconds: float) -> subprocess
 
 
 def _taken(process: subprocess.Popen[bytes], seconds: float) -> Taken:
-    said, _ = process.communicate()
-    answers, half, most = orjson.loads(said)
+    value, _ = process.communicate()
+    answers, half, most = orjson.loads(value)
     return Taken(answers / seconds, half, most)

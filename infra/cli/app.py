@@ -35,18 +35,19 @@ def which(
     dsn: Annotated[
         str | None,
         typer.Option(
-            help="libpq's connection string; else JOBLEDGER_DSN, else the embedded server."
+            help="libpq's connection string; default: JOBLEDGER_DSN, or the embedded server."
         ),
     ] = None,
     ledger: Annotated[
-        str | None, typer.Option(help="The ledger's name, or JOBLEDGER_LEDGER.")
+        str | None, typer.Option(help="The ledger's name; default: JOBLEDGER_LEDGER.")
     ] = None,
     project: Annotated[
-        str | None, typer.Option(help="The project of jobs named by id, or JOBLEDGER_PROJECT.")
+        str | None,
+        typer.Option(help="The project of jobs named by id; default: JOBLEDGER_PROJECT."),
     ] = None,
     local: Annotated[
         bool,
-        typer.Option("--local", help="Show times in tables in this machine's zone, or TZ's."),
+        typer.Option("--local", help="Show times in tables in the zone of TZ, or of this machine."),
     ] = False,
     version: Annotated[  # noqa: ARG001 - its callback ends the program
         bool,

@@ -22,55 +22,55 @@ class Entry(NamedTuple):
 
 
 TABLE: Final = """
-init           | cli.server.operate:init             | Make the ledger, or bring it up to date, its log, too; makes the key that is signed with, if there is none.
+init           | cli.server.operate:init             | Create the ledger and its log's key, or migrate the ledger to this version.
 doctor         | cli.diagnosis.doctor:doctor         | Check settings, server, schema, grants, clock, keys, checkpoint, spool, disk and ports; exits 1 if one is wrong.
-settings       | cli.diagnosis.settings:settings     | Show every environment variable that the program reads, its value now, and what it is for.
-status         | cli.server.embedded:status          | Show whether the embedded server runs, since when, and who uses it; exits 1 if it does not run.
-stop           | cli.server.embedded:stop            | Stop the embedded server, which also stops when its last user is gone.
-psql           | cli.server.embedded:psql            | Open psql on the ledger's schema; exits as psql does.
-list           | cli.jobs.list:list_jobs             | List jobs, newest first, as they are or were.
-count          | cli.jobs.read:count                 | Count jobs by state, or by another field, as they are or were.
-show           | cli.jobs.read:show                  | Show one job as it is, or was; in JSON, what it was as of, too.
-history        | cli.jobs.read:history               | Show all that happened to one job, oldest first.
-events         | cli.jobs.read:events                | Print the ledger's events in their order, one JSON document a line.
-diff           | cli.history.compare:diff            | Compare one job at two moments, two jobs, two attempts, or the fleet at two moments.
-blame          | cli.history.compare:blame           | Show for each field of a job which event set it, when, who, and by which request.
-bisect         | cli.history.compare:bisect          | Find the first event after which something was true; exits 1 if it never was.
+settings       | cli.diagnosis.settings:settings     | Show all settings: environment variables, their present values, and their meaning.
+status         | cli.server.embedded:status          | Show whether the embedded server runs, since when, and which processes use it; exits 1 if it does not run.
+stop           | cli.server.embedded:stop            | Stop the embedded server; it also stops when the last process that uses it ends.
+psql           | cli.server.embedded:psql            | Open psql on the ledger's schema; exits with psql's exit code.
+list           | cli.jobs.list:list_jobs             | List jobs, newest first, now or as of a moment.
+count          | cli.jobs.read:count                 | Count jobs by state or another field, now or as of a moment.
+show           | cli.jobs.read:show                  | Show one job, now or as of a moment; JSON includes the moment.
+history        | cli.jobs.read:history               | Show all events of one job, oldest first.
+events         | cli.jobs.read:events                | Print all events of the ledger in commit order, one JSON document per line.
+diff           | cli.history.compare:diff            | Compare one job at two moments, two jobs, two attempts, or all jobs at two moments.
+blame          | cli.history.compare:blame           | Show for each field of a job which event set it, when, by whom, and in which request.
+bisect         | cli.history.compare:bisect          | Find the first event after which a condition was true; exits 1 if it never was.
 tree           | cli.history.tree:tree                 | Show the jobs below a job, by the parents that they name.
-why            | cli.history.compare:why             | Tell how a job came to be as it is, or was.
-replay         | cli.history.replay:replay           | Step through all that happened to a job, and what would if more did.
-report         | cli.data.report:report              | Report on many jobs, deleted ones too, as it happened (UTC).
-verify-report  | cli.data.report:verify_report       | Compute a certified report again, from the events its checkpoint covers; exits 1 unless it is the same.
-export         | cli.data.export:export              | Export all events of jobs up to a moment: a history, or for other programs.
-record         | cli.jobs.write:record               | Report by hand what happened to a job. One that cannot be true is kept as Contradicted.
-run            | cli.jobs.run_command:run            | Run a command as a job, and exit as it does. Run again under its name, it is a new attempt.
-spool          | cli.jobs.spooled:spool              | Runs that are not recorded yet: list or send them.
-cancel         | cli.jobs.act:cancel                 | Ask for a job's end: a waiting or paused one is CANCELLED at once, others are CANCELLING.
-pause          | cli.jobs.act:pause                  | Stop a job so that it can be resumed.
-resume         | cli.jobs.act:resume                 | Let a paused job wait to run again.
-retry          | cli.jobs.act:retry                  | Begin a new attempt at a job that has ended.
-delete         | cli.jobs.act:delete                 | Take a job that has ended out of lists; its history is kept.
-labels         | cli.jobs.act:labels                 | Set labels of a job, or take them away; its other labels stay.
-comment        | cli.jobs.act:comment                | Add a note to a job's history, with its author; the job stays as it is.
-simulate       | cli.jobs.write:simulate             | Make up a small cluster's week: the first one of June 2026, unless you say its end.
-rebuild        | cli.server.operate:rebuild          | Make a projection's rows again from the events, while writers go on.
-verify         | cli.proof.verify:verify             | Replay every job and compare with what is shown of it; exits 1 if anything differs.
-receipt        | cli.proof.log:receipt               | Write a receipt: that an event of a job is in the log, to be checked offline (C2SP tlog-proof).
-verify-receipt | cli.proof.log:verify_receipt        | Check a receipt, without any database; exits 1 unless the log signed for just this event.
-witness        | cli.proof.witness:witness           | Serve a witness: it cosigns that logs only ever grow (C2SP tlog-witness). Needs no database.
-erase          | cli.data.forget:erase               | Make all personal data of a subject unreadable, for ever. Every proof still verifies.
-prune          | cli.data.forget:prune               | Take jobs that have ended or were deleted out of the ledger; the log says so, and proofs still verify.
-serve          | cli.server.serve:serve              | Serves the ledger: its own API under /ledger/v1 (described at /docs), and Google's three job APIs.
-serve-grpc     | cli.server.serve:serve_grpc         | Serves Google's Vertex AI and Data Labeling job APIs over gRPC, as their Python clients speak them.
-scheduler      | cli.evaluation.evaluate:scheduler   | Starts evaluation jobs' runs when they are due, and carries them on. Of several, one leads.
-evaluations    | cli.evaluation.evaluate:evaluations | What an evaluation job's runs found, one line a run; or one run's evaluation as a picture.
-bench          | bench.command:bench                 | Measure the ledger beside its peers and limits, on this machine, in this run.
+why            | cli.history.compare:why             | Explain how a job came to its state, now or as of a moment.
+replay         | cli.history.replay:replay           | Replay a job event by event, with hypothetical events after the recorded ones.
+report         | cli.data.report:report              | Compute a statistic over many jobs, including deleted ones, in valid time (UTC).
+verify-report  | cli.data.report:verify_report       | Verify a certified report: recompute it from the events under its checkpoint; exits 1 if it differs.
+export         | cli.data.export:export              | Export the events of jobs up to a moment, as a history or in other programs' formats.
+record         | cli.jobs.write:record               | Record a report on a job; one that the job's state does not allow is recorded as Contradicted.
+run            | cli.jobs.run_command:run            | Run a command as a job, and exit with its exit code; a second run under the same name is a new attempt.
+spool          | cli.jobs.spooled:spool              | List or send the runs in the spool, which are not recorded yet.
+cancel         | cli.jobs.act:cancel                 | Cancel a job: a QUEUED or PAUSED one is CANCELLED at once, others are CANCELLING until they end.
+pause          | cli.jobs.act:pause                  | Pause a job, so that it can be resumed.
+resume         | cli.jobs.act:resume                 | Resume a paused job: it is QUEUED again.
+retry          | cli.jobs.act:retry                  | Retry a job that has ended: begin a new attempt.
+delete         | cli.jobs.act:delete                 | Delete a job that has ended; its history is kept.
+labels         | cli.jobs.act:labels                 | Set or remove labels of a job; its other labels stay.
+comment        | cli.jobs.act:comment                | Add a note with an author to a job's history; the job stays as it is.
+simulate       | cli.jobs.write:simulate             | Write a simulated week of a small cluster: the first week of June 2026, or one with a given end.
+rebuild        | cli.server.operate:rebuild          | Rebuild a projection from the events, while writers continue.
+verify         | cli.proof.verify:verify             | Verify the ledger: replay all jobs and compare them with the stored rows; exits 1 if anything differs.
+receipt        | cli.proof.log:receipt               | Write a receipt: an offline proof that an event of a job is in the log (C2SP tlog-proof).
+verify-receipt | cli.proof.log:verify_receipt        | Verify a receipt without a database; exits 1 unless the log signed exactly this event.
+witness        | cli.proof.witness:witness           | Serve a witness, which cosigns checkpoints of logs that only grew (C2SP tlog-witness); needs no database.
+erase          | cli.data.forget:erase               | Erase all personal data of a subject, for ever; all proofs stay valid.
+prune          | cli.data.forget:prune               | Export old jobs and delete them from the ledger; the log records that, and proofs stay valid.
+serve          | cli.server.serve:serve              | Serve the ledger over HTTP: its own API under /ledger/v1 (described at /docs), and Google's three job APIs.
+serve-grpc     | cli.server.serve:serve_grpc         | Serve Google's Vertex AI and Data Labeling job APIs over gRPC, for their Python clients.
+scheduler      | cli.evaluation.evaluate:scheduler   | Start and continue the runs of evaluation jobs when they are due; of several schedulers one is active.
+evaluations    | cli.evaluation.evaluate:evaluations | Show the results of an evaluation job, one line per run, or draw one run's evaluation.
+bench          | bench.command:bench                 | Measure the ledger and its peers on this machine.
 attach         | cli.sources.attaching:attach         | Follow another system's PostgreSQL database: jobledger attach DSN --as airflow.
 detach         | cli.sources.attaching:detach         | Follow a database no more: remove the slot and the publication from it.
 import         | cli.sources.importing:importing     | Import histories from elsewhere: jobledger import MAPPING FILE.
-log            | cli.proof.log:log                   | The Merkle tree over all events: its name, its keys, its checkpoints.
-token          | cli.server.tokens:token             | Let others in: tokens for the server.
-label          | cli.evaluation.label:label          | What people are asked of an evaluation job's samples.
+log            | cli.proof.log:log                   | Manage the log over all events: its name, keys and checkpoints.
+token          | cli.server.tokens:token             | Manage the server's access tokens.
+label          | cli.evaluation.label:label          | Answer the labeling tasks of evaluation jobs.
 """
 """A command's name, where its function is, and its help, in the order in which `--help` lists them."""
 COMMANDS: Final = {

@@ -25,23 +25,24 @@ if TYPE_CHECKING:
 OUT: Final = Printer()
 ERR: Final = Printer(error=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsOf = Annotated[
     str | None,
     typer.Option(
         "--as-of",
         metavar="TIME|vN|@POSITION",
-        help="Back then: ISO 8601 (UTC if it names no zone), '2h ago', 'yesterday 14:00'.",
+        help="The moment: ISO 8601 (UTC without a zone), '2h ago', 'yesterday 14:00', vN or @POSITION.",
     ),
 ]
 OnClock = Annotated[
     Clock | None,
     typer.Option(
-        "--clock", help="Times: as it happened (occurred, the usual), or as we knew it (recorded)."
+        "--clock",
+        help="The clock of times: occurred (valid time, the default) or recorded (transaction time).",
     ),
 ]
 JobName = Annotated[
-    str, typer.Argument(metavar="NAME", help="projects/P/jobs/ID, or just ID in the project.")
+    str, typer.Argument(metavar="NAME", help="projects/P/jobs/ID, or ID in the project.")
 ]
 
 
@@ -139,7 +140,7 @@ def past_time(text: str, option: str) -> datetime:
     except InvalidFieldError as error:
         raise InvalidFieldError(option, error.why) from error
     if not isinstance(meant, AtTime):
-        raise InvalidFieldError(option, f"{text!r} is no time")
+        raise InvalidFieldError(option, f"{text!r} is not a time")
     if meant.time > now:
-        raise InvalidFieldError(option, f"{text!r} is not yet: it is {time_text(now)}")
+        raise InvalidFieldError(option, f"{text!r} is in the future: it is {time_text(now)} now")
     return meant.time

@@ -40,9 +40,7 @@ ColumnsOption = Annotated[
         help="Fields as in JSON, such as name,state,labels.team; for table, csv and tsv.",
     ),
 ]
-WideOption = Annotated[
-    bool, typer.Option("--wide", help="All columns whole, however wide the terminal is.")
-]
+WideOption = Annotated[bool, typer.Option("--wide", help="Show all columns in full width.")]
 
 
 def parse_columns(text: str | None, known: Sequence[str]) -> list[str] | None:
@@ -56,7 +54,7 @@ def parse_columns(text: str | None, known: Sequence[str]) -> list[str] | None:
                 "columns", f"there is no field {first!r}{did_you_mean(first, known)}"
             )
     if not fields:
-        raise InvalidFieldError("columns", "names no field")
+        raise InvalidFieldError("columns", "is empty; name a field")
     return fields
 
 

@@ -74,7 +74,7 @@ class Writer:
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> from jobledger.domain.commands import CancelJob, CreateJob
             >>> _ = ledger.command("projects/demo/jobs/a", CreateJob(labels={"team": "vision"}))
             >>> done = ledger.command("projects/demo/jobs/a", CancelJob(reason="quota"))
@@ -123,7 +123,7 @@ class Writer:
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> from jobledger.domain.events import Started
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> done = ledger.report("projects/demo/jobs/a", Started(), run_id="run-1")
@@ -166,7 +166,7 @@ class Writer:
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> from jobledger.domain.commands import CancelJob
             >>> names = ["projects/demo/jobs/a", "projects/demo/jobs/b"]
             >>> _ = [ledger.create(name) for name in names]
@@ -199,7 +199,7 @@ class Writer:
         Raises:
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> from jobledger import ReportedEvent
             >>> from jobledger.domain.events import Created, Started
             >>> outcomes = ledger.report_many([
@@ -230,7 +230,7 @@ class Writer:
             InvalidFieldError: An event's data cannot be encoded.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> from datetime import UTC, datetime
             >>> from jobledger import Event
             >>> from jobledger.domain.events import Created

@@ -1,7 +1,8 @@
-"""Bisect: the first event, or moment, after which something is true of a job, or of how many jobs.
+"""Bisect: the first moment at which a condition on a job, or on the number of jobs, was true.
 
-On the recorded clock each position is a moment. On the occurred clock each time is one, after all
-that occurred then: what was true only between two things of the same microsecond is never found.
+In transaction time each position is a moment. In valid time each time is a moment, after all events
+of that time: a condition that was true only between two events of the same microsecond is never
+found.
 """
 
 from datetime import timedelta
@@ -27,21 +28,26 @@ IS_SUPERSEDED: Final = sql.load(__package__, "is_superseded")
 
 
 class Found(NamedTuple):
-    """The first moment at which it was true, and how many jobs were counted then."""
+    """The first moment at which the condition was true.
+
+    Attributes:
+        moment: The moment.
+        event: The event that made it true; None if it was true already at the first moment.
+        jobs: How many jobs were counted then.
+    """
 
     moment: Moment
     event: RecordedEvent | None
-    """The event that made it true; None if it was true already at the first moment asked for."""
     jobs: int
 
     def json(self) -> JsonObject:
-        """The moment, the event and the number."""
+        """Returns the moment, the event and the number as JSON."""
         event = None if self.event is None else event_json(self.event)
         return moment_json(self.moment) | {"event": event, "count": self.jobs}
 
 
 def beginning(later: Moment) -> Moment:
-    """The moment before anything, on the clock of the other."""
+    """Returns the moment before all events, on the clock of the given one."""
     if later.clock is Clock.RECORDED:
         return Moment(0, EARLIEST, Clock.RECORDED)
     return Moment(later.position, EARLIEST - timedelta(microseconds=1), Clock.OCCURRED)
@@ -50,11 +56,12 @@ def beginning(later: Moment) -> Moment:
 def bisect_job(
     reader: Reader, name: str, filter: str, earlier: Moment, later: Moment
 ) -> Found | None:
-    """The first of two moments and all between them at which the filter was true of the job.
+    """Finds the first moment between two, inclusive, at which the filter matched the job.
 
-    Each event is looked at, so what was true for a while only is found, too: a job of n events
-    takes as long as n * n / 2 events take to fold, and n times that for an ever() beside other
-    terms that asks for more than states and error codes. Raises JobNotFoundError, InvalidFieldError.
+    Each event is checked, so a condition that was true only for a while is found too. For n events
+    the time is that of folding n * n / 2 events, and n times more for an ever() beside other terms
+    that asks for more than states and error codes. Raises JobNotFoundError, and InvalidFieldError
+    for the filter.
     """
     ordered(earlier, later)
     tree = parse_filter(filter)
@@ -74,10 +81,10 @@ def bisect_job(
 
 
 def bisect_count(reader: Reader, condition: str, earlier: Moment, later: Moment) -> Found | None:
-    """The first of two moments and all between them at which the condition was true of the fleet.
+    """Finds the first moment between two, inclusive, at which the condition on all jobs was true.
 
-    The number of jobs in a state, or of all, is a running sum of what `intervals` holds; for a
-    filter each event's job is looked at after it. Raises InvalidFieldError.
+    The number of jobs in a state, or of all jobs, is a running sum over `intervals`; for a filter,
+    each event's job is checked after it. Raises InvalidFieldError for the condition.
     """
     ordered(earlier, later)
     wanted, known = parse_condition(condition), _known(earlier, later)
@@ -96,7 +103,7 @@ def bisect_count(reader: Reader, condition: str, earlier: Moment, later: Moment)
 
 
 def _known(earlier: Moment, later: Moment) -> Moment:
-    """On the occurred clock, all is as far as was known at the later moment."""
+    """Returns the earlier moment as known at the later one, in valid time."""
     if earlier.clock is Clock.RECORDED:
         return earlier
     return earlier._replace(position=later.position)
@@ -112,7 +119,7 @@ def _count(reader: Reader, wanted: Condition, moment: Moment) -> int:
 
 
 def _is_told_by_intervals(connection: Connection, later: Moment) -> bool:
-    """Not, if things are known by now to have occurred in another order than was known then."""
+    """Whether `intervals` can answer: not if events recorded later changed the order in valid time."""
     if later.clock is Clock.RECORDED:
         return True
     row = connection.execute(IS_SUPERSEDED, (later.position,)).fetchone()

@@ -1,4 +1,4 @@
-"""Blame: for each field of a job, the event since which it is what it is."""
+"""Blame: for each field of a job, the event that set its value."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
@@ -19,14 +19,20 @@ _SAID: Final = ("position", "version", "type", "occurredTime", "recordedTime", "
 
 
 class Blamed(NamedTuple):
-    """A field, as filters name it, its present value, and the event that set it to that."""
+    """A field of a job, and the event that set it.
+
+    Attributes:
+        field: The field's name in filters, such as `labels.team`.
+        value: Its value.
+        event: The event that set it to this value.
+    """
 
     field: str
     value: Any
     event: RecordedEvent
 
     def json(self) -> JsonObject:
-        """The event without its data."""
+        """Returns the field, the value and the event without its data as JSON."""
         event = event_json(self.event)
         return {
             "field": self.field,
@@ -36,9 +42,9 @@ class Blamed(NamedTuple):
 
 
 def blame(reader: Reader, name: str, moment: Moment) -> list[Blamed]:
-    """All fields of the job as of the moment, deleted or not, in the order JSON has them.
+    """Returns all fields of the job as of the moment, also of a deleted job, in the order of its JSON.
 
-    A field that never held anything is null since the first event. Raises JobNotFoundError.
+    A field that never had a value is null since the first event. Raises JobNotFoundError.
     """
     steps = steps_as_of(reader, name, moment)
     if not steps:
@@ -54,7 +60,7 @@ def blame(reader: Reader, name: str, moment: Moment) -> list[Blamed]:
 
 
 def since(steps: Iterable[Step]) -> dict[str, int]:
-    """Which of these steps, from 1, each field was set by to what it is after the last of them."""
+    """Returns, for each field, the number (from 1) of the step that set its last value."""
     values: JsonObject = {}
     found: dict[str, int] = {}
     for number, step in enumerate(steps, 1):
@@ -68,12 +74,12 @@ def since(steps: Iterable[Step]) -> dict[str, int]:
 
 
 def _kept(blamed: Blamed | None, value: Any) -> Blamed | None:
-    """What is blamed already, unless the value is another one now."""
+    """Returns the blamed event, unless the value has changed."""
     return blamed if same(ABSENT if blamed is None else blamed.value, value) else None
 
 
 def _values(job: Job) -> JsonObject:
-    """The job's fields, and instead of labels and spec their keys, as long as there are any."""
+    """Returns the job's fields, with labels and spec divided into their keys, if they have any."""
     values: JsonObject = {}
     for field, value in fields_of(job).items():
         if field in ONE_BY_ONE and isinstance(value, Mapping) and value:

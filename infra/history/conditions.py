@@ -1,4 +1,4 @@
-"""Conditions on how many jobs there are: `running > 4000`, `jobs >= 10`, `count(FILTER) = 3`."""
+"""Conditions on the number of jobs: `running > 4000`, `jobs >= 10`, `count(FILTER) = 3`."""
 
 import operator
 import re
@@ -29,7 +29,7 @@ _CONDITION: Final = re.compile(
 
 
 class Condition(NamedTuple):
-    """How many jobs the filter is true of, compared with a number."""
+    """The number of jobs that a filter matches, compared with a number."""
 
     text: str
     """The filter as it was written."""
@@ -41,16 +41,16 @@ class Condition(NamedTuple):
 
     @property
     def comparison(self) -> SQL:
-        """The operator in SQL."""
+        """The comparison operator in SQL."""
         return SQL(COMPARATORS[self.comparator][0])
 
     def holds(self, jobs: int) -> bool:
-        """Whether it is true of so many."""
+        """Whether the condition is true of that number of jobs."""
         return COMPARATORS[self.comparator][1](jobs, self.number)
 
 
 def parse_condition(text: str) -> Condition:
-    """`running > 4000`, `jobs >= 10`, or `count(FILTER) > 3`; raises InvalidFieldError."""
+    """Parses `running > 4000`, `jobs >= 10` or `count(FILTER) > 3`; raises InvalidFieldError."""
     match = _CONDITION.fullmatch(text)
     if match is None:
         why = f"{text!r} is not like 'running > 4000', 'jobs > 10' or 'count(FILTER) > 10'"
@@ -63,6 +63,8 @@ def parse_condition(text: str) -> Condition:
         in_any = Restriction(("state",), "=", "*")
         return Condition("state = *", in_any, comparator, number, ALL_JOBS)
     if word not in JobState.__members__:
-        raise InvalidFieldError("count", f"there is no state {match['word']!r}")
+        raise InvalidFieldError(
+            "count", f"unknown state {match['word']!r}; states: {', '.join(JobState.__members__)}"
+        )
     of_state = Restriction(("state",), "=", word)
     return Condition(f"state = {word}", of_state, comparator, number, JobState[word].value)

@@ -1,4 +1,4 @@
-"""What differs: between two jobs, one job at two moments, or a whole fleet at two moments."""
+"""Differences between two jobs, one job at two moments, or all jobs at two moments."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,7 +32,7 @@ _PLAIN: Final = re.compile(r"[\w*@/+][\w*@/+\-]*")
 
 
 class Absent(Enum):
-    """Told apart from null: there is no such field, label or key."""
+    """The value of a field, label or key that does not exist; null is another value."""
 
     ABSENT = "absent"
 
@@ -41,31 +41,36 @@ ABSENT: Final = Absent.ABSENT
 
 
 class Change(NamedTuple):
-    """A field that is not the same; where it was, or is, not there at all it is ABSENT."""
+    """A field that differs.
+
+    Attributes:
+        keys: The path of the field in the job's JSON.
+        before: The earlier value; ABSENT if the field did not exist.
+        after: The later value; ABSENT if the field does not exist.
+    """
 
     keys: tuple[str, ...]
-    """The way to it through the job's JSON."""
     before: Any
     after: Any
 
     @property
     def path(self) -> str:
-        """As filters name it: `state`, `labels.team`, `spec.x.y`."""
+        """The path as filters write it: `state`, `labels.team`, `spec.x.y`."""
         return path_text(self.keys)
 
     def json(self) -> JsonObject:
-        """`before` and `after`, each only if it is there."""
-        said = {"path": self.path, "before": self.before, "after": self.after}
-        return {key: value for key, value in said.items() if value is not ABSENT}
+        """Returns the path with `before` and `after`, each only if it exists."""
+        fields = {"path": self.path, "before": self.before, "after": self.after}
+        return {key: value for key, value in fields.items() if value is not ABSENT}
 
 
 def diff_jobs(before: Job, after: Job) -> list[Change]:
-    """The fields of the one that differ in the other, as JSON shows them; a job at version 0 has none."""
+    """Returns the fields that differ in the JSON of two jobs; a job at version 0 has no fields."""
     return list(_differing((), fields_of(before), fields_of(after)))
 
 
 def fields_of(job: Job) -> JsonObject:
-    """The job as JSON; also when it was deleted, if it was. None of a job that is not there yet."""
+    """Returns the job as JSON, with `deleteTime` if it was deleted; empty before the job was created."""
     if job.version == 0:
         return {}
     deleted = {} if job.delete_time is None else {"deleteTime": time_text(job.delete_time)}
@@ -73,7 +78,7 @@ def fields_of(job: Job) -> JsonObject:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same JSON: 1 is 1.0, and not true."""
+    """Whether two values are equal as JSON: 1 equals 1.0, and not true."""
     if one is other or one is ABSENT or other is ABSENT:
         return one is other
     if one is None or other is None:
@@ -84,25 +89,25 @@ def same(one: Any, other: Any) -> bool:
 
 
 def path_text(parts: Iterable[str]) -> str:
-    """A path as filters write it: keys that are no plain words are quoted."""
+    """Returns a path as filters write it: keys that are not plain words are quoted."""
     return ".".join(p if _PLAIN.fullmatch(p) else orjson.dumps(p).decode() for p in parts)
 
 
 def diff_attempts(reader: Reader, name: str, attempts: tuple[int, int], as_of: Moment) -> list[Job]:
-    """The job at the end of each of the attempts: after the last event before the next one begins.
+    """Returns the job at the end of each attempt: after the last event before the next attempt.
 
-    Raises JobNotFoundError, and InvalidFieldError for an attempt there was not by then.
+    Raises JobNotFoundError, and InvalidFieldError for an attempt that had not begun by then.
     """
     ends = attempt_ends(steps_as_of(reader, name, as_of))
     for attempt in attempts:
         if attempt not in ends:
-            why = f"{name} has had {max(ends, default=0)}, and there is no attempt {attempt}"
+            why = f"{name} has had {max(ends, default=0)}, so there is no attempt {attempt}"
             raise InvalidFieldError("attempts", why)
     return [ends[attempt].after for attempt in attempts]
 
 
 class Turn(NamedTuple):
-    """How many jobs were in one state at the earlier moment and in another at the later one."""
+    """The jobs that were in one state at the earlier moment and in another at the later one."""
 
     before: str | None
     """None: not there yet."""
@@ -113,35 +118,40 @@ class Turn(NamedTuple):
 
 
 class FleetDiff(NamedTuple):
-    """Which jobs are not in the state they were in. A job may count as more than one of these."""
+    """The jobs that changed state between two moments; a job may count in several numbers.
+
+    Attributes:
+        earlier: The earlier moment.
+        later: The later moment.
+        turns: The changes of state, the most frequent first.
+    """
 
     earlier: Moment
     later: Moment
     turns: list[Turn]
-    """The most frequent first."""
 
     @property
     def appeared(self) -> int:
-        """Jobs that were not there, and are."""
+        """The number of jobs that were created."""
         return sum(t.jobs for t in self.turns if t.before is None and t.after != DELETED)
 
     @property
     def ended(self) -> int:
-        """Jobs that had not ended, and have."""
+        """The number of jobs that entered a terminal state."""
         return sum(t.jobs for t in self.turns if t.after in _ENDED and t.before not in _ENDED)
 
     @property
     def changed_state(self) -> int:
-        """Jobs there at both moments, in different states."""
+        """The number of jobs that existed at both moments, in different states."""
         return sum(t.jobs for t in self.turns if t.before is not None and t.after != DELETED)
 
     @property
     def deleted(self) -> int:
-        """Jobs that were deleted, also those that were not there before."""
+        """The number of jobs that were deleted, also of those created in between."""
         return sum(turn.jobs for turn in self.turns if turn.after == DELETED)
 
     def json(self) -> JsonObject:
-        """The counts, and each change of state with some of its jobs."""
+        """Returns the numbers, and each change of state with some of its jobs, as JSON."""
         return {
             "from": moment_json(self.earlier),
             "to": moment_json(self.later),
@@ -160,14 +170,14 @@ class FleetDiff(NamedTuple):
 def diff_fleet(
     reader: Reader, earlier: Moment, later: Moment, filter: str = "", limit: int = SHOWN
 ) -> FleetDiff:
-    """Compares the jobs that the filter is true of at either moment; names `limit` of each change.
+    """Compares the jobs that the filter matches at either moment; names `limit` jobs per change.
 
-    Only jobs that entered a state in between are looked at, each twice: 60,000 take 2 s.
-    Raises InvalidFieldError for a filter that cannot be read, or moments that cannot be compared.
+    Only jobs that entered a state in between are read, each twice: 60,000 take 2 s. Raises
+    InvalidFieldError for a filter that cannot be parsed, or moments that cannot be compared.
     """
     ordered(earlier, later)
     if limit < 0:
-        raise InvalidFieldError("limit", f"{limit} is negative")
+        raise InvalidFieldError("limit", f"{limit} is negative; give 0 or more")
     recorded = later.clock is Clock.RECORDED
     statement = CHANGES_BETWEEN if recorded else CHANGES_AS_THEY_HAPPENED
     tree = parse_filter(filter)

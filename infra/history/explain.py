@@ -1,4 +1,4 @@
-"""Why: the chain of events that led a job to its state, in sentences."""
+"""Explains how a job came to its state: the events that led to it, in sentences."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -64,23 +64,34 @@ VERBS: Final = {
 
 
 class Reason(NamedTuple):
-    """One event of the chain, and what it says."""
+    """One event of the explanation.
+
+    Attributes:
+        event: The event.
+        sentence: What happened, in a sentence.
+    """
 
     event: RecordedEvent
     sentence: str
 
 
 class Why(NamedTuple):
-    """How a job came to be as it is; the last sentence says how that is."""
+    """The explanation of a job's state.
+
+    Attributes:
+        job: The job.
+        reasons: The events that led to its state, in order.
+        conclusion: A sentence on the state.
+        clocks: The offsets of the clocks of actors and workers.
+    """
 
     job: Job
     reasons: list[Reason]
     conclusion: str
     clocks: list[ReporterClock] = []
-    """Those of actors, and of workers that reports name."""
 
     def json(self) -> JsonObject:
-        """The job, each event of the chain with its sentence, and what is known of reporters' clocks."""
+        """Returns the job, the events with their sentences, the conclusion and the clocks as JSON."""
         chain = [{"sentence": r.sentence, "event": event_json(r.event)} for r in self.reasons]
         clocks = [clock.json() for clock in self.clocks]
         job = job_json(self.job)
@@ -88,10 +99,10 @@ class Why(NamedTuple):
 
 
 def why(reader: Reader, name: str, moment: Moment) -> Why:
-    """The events that led to the job's state as of the moment, deleted or not, on its clock.
+    """Returns the events that led to the job's state as of the moment, also of a deleted job.
 
-    Reports that contradicted what was known are among them, and attempts; progress and labels
-    are not. Raises JobNotFoundError.
+    They include contradicted reports and attempts, and leave out progress and labels. Raises
+    JobNotFoundError.
     """
     steps = steps_as_of(reader, name, moment)
     if not steps:
@@ -102,27 +113,27 @@ def why(reader: Reader, name: str, moment: Moment) -> Why:
 
 
 def _reported(steps: list[Step]) -> Iterator[Reported]:
-    """When the events of each actor, and those of each worker, occurred and were recorded."""
+    """Yields when the events of each actor and each worker occurred and were recorded."""
     for event in sorted((step.event for step in steps), key=attrgetter("version")):
         data = event.json
-        said = data.get("data") if event.type == "Contradicted" else data
-        worker = said.get("worker") if isinstance(said, dict) else None
+        value = data.get("data") if event.type == "Contradicted" else data
+        worker = value.get("worker") if isinstance(value, dict) else None
         for reporter in {event.actor, worker}:
             if isinstance(reporter, str):
                 yield Reported(reporter, event.occurred_time, event.recorded_time)
 
 
 def elapsed(time: timedelta) -> str:
-    """`4 min`, `2 h 5 min`: the two greatest units, in whole numbers."""
+    """Returns a duration in its two largest units, as whole numbers: `4 min`, `2 h 5 min`."""
     left = int(abs(time).total_seconds())
-    said: list[str] = []
+    pieces: list[str] = []
     for seconds, unit in UNITS:
         count, left = divmod(left, seconds)
-        if count or said:
-            said.append(f"{count} {unit[:-1] if count == 1 and unit in _WORDS else unit}")
-        if len(said) == 2:
+        if count or pieces:
+            pieces.append(f"{count} {unit[:-1] if count == 1 and unit in _WORDS else unit}")
+        if len(pieces) == 2:
             break
-    parts = [part for part in said if not part.startswith("0 ")]
+    parts = [part for part in pieces if not part.startswith("0 ")]
     return " ".join(parts) or "less than 1 s"
 
 
@@ -140,7 +151,7 @@ def _reasons(steps: list[Step]) -> Iterator[Reason]:
 
 
 def _clauses(step: Step, cause: Step | None) -> Iterator[str]:
-    """What happened and when; then how long after what led to the state before, and what the clocks say."""
+    """Yields what happened and when, how long after the event before, and what the clocks show."""
     event, data = step.event, step.event.data
     consequence = _consequence(step, data)
     yield f"{_opening(event, data)}{consequence and f': {consequence}'}"
@@ -150,7 +161,7 @@ def _clauses(step: Step, cause: Step | None) -> Iterator[str]:
 
 
 def _of_clocks(step: Step) -> Iterator[str]:
-    """How late the report came, and what became of that; or that its reporter's clock runs ahead."""
+    """Yields how late the report was and where it was placed, or that its reporter's clock is ahead."""
     event = step.event
     offset = event.recorded_time - event.occurred_time
     if offset >= LATE:
@@ -176,7 +187,7 @@ def _opening(event: RecordedEvent, data: Data) -> str:
 
 
 def _attempt(data: e.Contradicted) -> str:
-    """The attempt that a report spoke of, if it named one."""
+    """Returns the attempt that a report names; "" if it names none."""
     for field, called in (("attempt", "attempt"), ("runId", "run")):
         if isinstance(named := data.data.get(field), str | int):
             return f" of {called} {named}"
@@ -184,7 +195,7 @@ def _attempt(data: e.Contradicted) -> str:
 
 
 def _consequence(step: Step, data: Data) -> str:
-    """What that meant for the job; "" where the verb says it all."""
+    """Returns what the event meant for the job; "" if the verb says it all."""
     match data:
         case e.Contradicted():
             return "it is kept as a contradiction and changed nothing else"
@@ -211,8 +222,8 @@ def _consequence(step: Step, data: Data) -> str:
         case e.Retried(reason=reason):
             return _and(f"attempt {step.after.attempt} waits in the queue", reason)
         case e.Failed() | e.Cancelled():
-            told = step.after.error or {}
-            return _detail(_status(str(told.get("message", "")), told.get("code")), data)
+            value = step.after.error or {}
+            return _detail(_status(str(value.get("message", "")), value.get("code")), data)
         case e.Paused(reason=reason) | e.Cancelling(reason=reason) | e.Expired(reason=reason):
             return reason or ""
         case e.Deleted():
@@ -223,7 +234,7 @@ def _consequence(step: Step, data: Data) -> str:
 
 
 def _of_run(data: Data) -> str:
-    """The same of what happens to an evaluation job's runs."""
+    """Returns the same for the events of an evaluation job's runs."""
     match data:
         case r.RunStarted(run=run, cut=cut):
             return f"run {run} takes the samples up to number {cut}"
@@ -249,40 +260,40 @@ def _status(message: str, code: Any) -> str:
     return f"{last} (code {code})" if last else f"code {code}"
 
 
-def _detail(said: str, data: Data) -> str:
-    """Beside it what the report tells of the worker and how the process ended, if it does."""
+def _detail(text: str, data: Data) -> str:
+    """Adds the worker and the exit code, if the report has them."""
     extra = data.model_extra or {}
-    told = [f"exit code {extra['exitCode']}"] if isinstance(extra.get("exitCode"), int) else []
+    value = [f"exit code {extra['exitCode']}"] if isinstance(extra.get("exitCode"), int) else []
     worker = extra.get("worker")
     where = f" on {worker}" if isinstance(worker, str) and worker else ""
-    return ", ".join([*told, said + where])
+    return ", ".join([*value, text + where])
 
 
-def _and(said: str, reason: str | None) -> str:
-    return said if reason is None else f"{said}, because: {reason}"
+def _and(text: str, reason: str | None) -> str:
+    return text if reason is None else f"{text}, because: {reason}"
 
 
 def _since(step: Step, cause: Step) -> str:
-    """How long after what it met; before it, where the report came late."""
+    """Returns how long after the event before it happened; or before it, for a late report."""
     between = step.event.occurred_time - cause.event.occurred_time
     order = "before" if between < timedelta() else "after"
     return f"{elapsed(between)} {order} it {VERBS[cause.event.type]}"
 
 
 def _conclusion(job: Job, steps: list[Step], clocks: Iterable[ReporterClock]) -> str:
-    """The state, since when, and what to know of the way there."""
-    said = [_state_since(job, steps)]
+    """Returns the state, since when, and the number of attempts, contradictions and wrong clocks."""
+    parts = [_state_since(job, steps)]
     if job.attempt > 1:
-        said.append(f"{job.attempt} attempts")
+        parts.append(f"{job.attempt} attempts")
     contradicted = sum(step.event.type == "Contradicted" for step in steps)
     if contradicted:
-        said.append(f"{contradicted} contradicted report{'s' * (contradicted > 1)}")
+        parts.append(f"{contradicted} contradicted report{'s' * (contradicted > 1)}")
     for clock in clocks:
         if clock.ahead >= TOLERANCE:
-            said.append(f"the clock of {clock.reporter} runs {elapsed(clock.ahead)} ahead")
+            parts.append(f"the clock of {clock.reporter} runs {elapsed(clock.ahead)} ahead")
         if clock.back >= TOLERANCE:
-            said.append(f"the clock of {clock.reporter} jumped back by {elapsed(clock.back)}")
-    return f"{'; '.join(said)}."
+            parts.append(f"the clock of {clock.reporter} jumped back by {elapsed(clock.back)}")
+    return f"{'; '.join(parts)}."
 
 
 def _state_since(job: Job, steps: list[Step]) -> str:

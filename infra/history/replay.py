@@ -1,6 +1,6 @@
-"""What-if: a job replayed step by step, with events that did not happen put after those that did.
+"""Replays a job step by step, with hypothetical events after the recorded ones.
 
-They are judged as reports are, and never recorded: nothing here writes.
+Hypothetical events are judged as reports, and never recorded: nothing here writes.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,32 +22,37 @@ from jobledger.infra.read.reader import Reader
 
 
 class Replayed(NamedTuple):
-    """One event, and the job after it."""
+    """One event, and the job after it.
+
+    Attributes:
+        event: The event.
+        recorded: The event as the ledger stores it; None if it is hypothetical.
+        job: The job after it.
+        changes: What it changed in the job.
+    """
 
     event: Event
     recorded: RecordedEvent | None
-    """The event as the ledger holds it; None if it is hypothetical."""
     job: Job
     changes: list[Change]
-    """From the job after the event before; from one that is not there yet for the first."""
 
     @property
     def hypothetical(self) -> bool:
-        """Whether it did not happen."""
+        """Whether the event is hypothetical."""
         return self.recorded is None
 
     @property
     def contradicted(self) -> bool:
-        """Whether the report could not be true of the job in its state."""
+        """Whether the job's state did not allow the report."""
         return self.event.type == "Contradicted"
 
     @property
     def recorded_time(self) -> datetime | None:
-        """When the ledger took it in; None if it is hypothetical."""
+        """When the event was recorded (UTC); None if it is hypothetical."""
         return None if self.recorded is None else self.recorded.recorded_time
 
     def json(self) -> JsonObject:
-        """The event as elsewhere; a hypothetical one has no position, request or recorded time."""
+        """Returns the step as JSON; a hypothetical event has no position, request id or recorded time."""
         return {
             "hypothetical": self.hypothetical,
             "contradicted": self.contradicted,
@@ -58,22 +63,28 @@ class Replayed(NamedTuple):
 
 
 class Replay(NamedTuple):
-    """A job's steps, in the order of the moment's clock; the hypothetical ones last."""
+    """The steps of a job, in the order of the moment's clock; hypothetical steps are last.
+
+    Attributes:
+        name: The job's resource name.
+        moment: The moment up to which events were replayed.
+        steps: The steps.
+    """
 
     name: str
     moment: Moment
     steps: list[Replayed]
 
     def json(self) -> JsonObject:
-        """All steps."""
+        """Returns all steps as JSON."""
         steps = [step.json() for step in self.steps]
         return moment_json(self.moment) | {"name": self.name, "steps": steps}
 
 
 def replay_job(reader: Reader, name: str, until: Moment, hypotheses: Iterable[Data] = ()) -> Replay:
-    """The job's events up to a moment, and then as if these had been reported at the last one's time.
+    """Replays the job's events up to a moment, and then hypotheses, at the time of the last event.
 
-    Raises JobNotFoundError for a job that was not there yet.
+    Raises JobNotFoundError for a job that did not exist at the moment.
     """
     steps = [
         Replayed(s.event.event, s.event, s.after, diff_jobs(s.before, s.after))
@@ -86,18 +97,18 @@ def replay_job(reader: Reader, name: str, until: Moment, hypotheses: Iterable[Da
 
 
 def parse_hypothesis(text: str) -> Data:
-    """`Failed={"error": "boom"}`, or `Started`; raises InvalidFieldError for what cannot be recorded."""
-    type_, given, said = text.partition("=")
+    """Parses `Failed={"error": "boom"}` or `Started`; raises InvalidFieldError."""
+    type_, given, message = text.partition("=")
     if not given:
-        said = "{}"
+        message = "{}"
     try:
-        data = parse_data(type_.strip(), canonical.decode_given(said))
+        data = parse_data(type_.strip(), canonical.decode_given(message))
         data.encode()
     except InvalidFieldError as error:
         # A field of its data, or its type, of all that may be supposed.
         raise InvalidFieldError("with", f"{text!r}: {error}") from None
     except UnicodeEncodeError:
-        raise InvalidFieldError("with", "is not UTF-8") from None
+        raise InvalidFieldError("with", "is not UTF-8 text") from None
     return data
 
 

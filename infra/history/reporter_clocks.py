@@ -1,4 +1,4 @@
-"""The clocks of those who reported on a job, beside the server's, which records the events."""
+"""The clocks of a job's reporters, compared with the server's clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ZERO: Final = timedelta()
 
 
 class Reported(NamedTuple):
-    """When an event occurred, as its reporter says, and when it was recorded."""
+    """When an event occurred, by its reporter's clock, and when it was recorded (UTC)."""
 
     reporter: str
     occurred_time: datetime
@@ -23,7 +23,7 @@ class Reported(NamedTuple):
 
 
 class ReporterClock(NamedTuple):
-    """What a reporter's events tell of its clock."""
+    """What a reporter's events show about its clock."""
 
     reporter: str
     reports: int
@@ -41,7 +41,7 @@ class ReporterClock(NamedTuple):
         return ", ".join(flag for flag, by in flags.items() if by >= TOLERANCE)
 
     def json(self) -> JsonObject:
-        """Times in seconds."""
+        """Returns the clock as JSON; durations are seconds."""
         return {
             "reporter": self.reporter,
             "reports": self.reports,
@@ -53,9 +53,9 @@ class ReporterClock(NamedTuple):
 
 
 def reporter_clocks(reported: Iterable[Reported]) -> list[ReporterClock]:
-    """The clock of each reporter, the flagged ones first; `reported` come in the order they were recorded.
+    """Returns the clock of each reporter, flagged ones first.
 
-    Events without a reporter tell of no clock.
+    `reported` is in the order of recording; events without a reporter do not count.
     """
     by: dict[str, list[Reported]] = {}
     for event in reported:

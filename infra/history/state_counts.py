@@ -1,6 +1,6 @@
-"""How many jobs were in each state over time: what a fleet's past looks like, on either clock.
+"""How many jobs were in each state over time, on either clock.
 
-Of the whole fleet from counts that are kept as events come in; of one project from its events.
+For all jobs from counts that are stored as events arrive; for one project from its events.
 """
 
 from collections import defaultdict
@@ -36,7 +36,7 @@ Rows = Iterable[tuple[int | None, str, int]]
 
 
 class Extent(NamedTuple):
-    """From a time up to another (UTC)."""
+    """The time from one moment to another (UTC)."""
 
     begin: datetime
     end: datetime
@@ -57,7 +57,7 @@ class Steps(NamedTuple):
 
 
 def extent(reader: Reader, moment: Moment, project: str | None = None) -> Extent | None:
-    """When the first and the last thing happened of what counts at the moment, on its clock."""
+    """Returns the times of the first and the last event that count at the moment, on its clock."""
     reader.follow(moment.position)
     with translated(), reader.connection() as connection:
         project = _apart(connection, project)
@@ -69,7 +69,7 @@ def extent(reader: Reader, moment: Moment, project: str | None = None) -> Extent
 
 
 def series(reader: Reader, known: Moment, window: Extent, project: str | None = None) -> Series:
-    """The fleet's states over the window, or a project's, as far as was known then, on its clock.
+    """Returns the states of all jobs, or of a project's, over the window, as known at the moment.
 
     Deleted jobs are in no state. Raises InvalidFieldError for a window that ends before it begins.
     """
@@ -84,9 +84,9 @@ def series(reader: Reader, known: Moment, window: Extent, project: str | None = 
 
 
 def steps(reader: Reader, moment: Moment, project: str | None = None) -> Steps:
-    """The moments before and after it at which a job came into another state.
+    """Returns the moments before and after the given one at which a job entered another state.
 
-    On the recorded clock these are the positions of the events before and after it.
+    In transaction time these are the positions of the events before and after it.
     """
     if project:
         return _steps_of_project(reader, moment, project)
@@ -117,7 +117,7 @@ def _steps_of_project(reader: Reader, moment: Moment, project: str) -> Steps:
 
 
 def _apart(connection: Connection, project: str | None) -> str | None:
-    """The project, if there are jobs of others: if there are none, what is kept of all is of this one."""
+    """Returns the project if other projects have jobs; else None, and the counts of all jobs are used."""
     if project is None:
         return None
     row = connection.execute(HAS_ALL_JOBS, project_names(project)).fetchone()
@@ -173,7 +173,7 @@ def position_recorded(connection: Connection, time: datetime) -> int:
 
 
 def _bucket(length: float, stretches: tuple[int, ...]) -> tuple[int, int]:
-    """The widest stretches that are not too wide (level 0: none are), and how wide a bucket is."""
+    """Returns the widest level that is not too wide (level 0: none is), and the width of a bucket."""
     wanted = length / POINTS
     level = sum(stretch <= wanted for stretch in stretches)
     unit = stretches[level - 1] if level else 1
@@ -181,7 +181,7 @@ def _bucket(length: float, stretches: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _summed(rows: Rows, first: int, last: int) -> dict[str, list[int]]:
-    """The changes added up: the first count is of what came before the first bucket."""
+    """Sums the changes up: the first count is of the events before the first bucket."""
     changes: dict[str, dict[int, int]] = defaultdict(dict)
     for bucket, state, change in rows:
         changes[state][first if bucket is None else bucket + 1] = change

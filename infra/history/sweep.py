@@ -1,4 +1,4 @@
-"""Goes through events one by one, and counts the jobs that a filter is true of after each."""
+"""Checks events one by one: counts the jobs that a filter matches after each."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,12 +14,12 @@ from psycopg.sql import SQL, Composable, Composed
 
 SWEEP: Final = sql.template(__package__, "sweep")
 SWEEP_AS_IT_HAPPENED: Final = sql.template(__package__, "sweep_as_it_happened")
-STRETCH: Final = 5_000
+BATCH_EVENTS: Final = 5_000
 """Events swept by one statement."""
 
 
 class Hit(NamedTuple):
-    """The event after which a number of jobs first compares as was asked, and the number."""
+    """The event after which the number of jobs first met the condition, and that number."""
 
     position: int
     jobs: int
@@ -27,15 +27,15 @@ class Hit(NamedTuple):
     """When it occurred; None on the recorded clock."""
 
     def is_by(self, moment: Moment) -> bool:
-        """Whether it was so by that moment."""
+        """Whether the condition was met by that moment."""
         return self.position <= moment.position if self.time is None else self.time <= moment.time
 
 
 class Sweep:
-    """A look at the jobs after each event, up to a moment: at all, or at one by name.
+    """Counts the jobs that match after each event, up to a moment: of all jobs, or of one.
 
-    On the occurred clock, at each time, after all that occurred then. Raises InvalidFieldError
-    for a field or value of the filter that there is not.
+    In valid time it counts at each time, after all events of that time. Raises InvalidFieldError
+    for an unknown field or value of the filter.
     """
 
     def __init__(self, condition: Condition, later: Moment, name: str | None = None) -> None:
@@ -46,25 +46,25 @@ class Sweep:
         self._parameters = rendering.parameters | {
             "name": name,
             "number": condition.number,
-            "most": STRETCH,
+            "most": BATCH_EVENTS,
             "to_position": later.position,
             "to_time": later.time,
         }
 
     def first(self, connection: Connection, earlier: Moment, start: int) -> Hit | None:
-        """The first event after a moment, at which there were `start`, after which it compares so."""
+        """Returns the first event after a moment, with `start` jobs, that meets the condition."""
         stretches = self._stretches(connection, earlier, self._later, start)
         return next((hit for _, hit in stretches if hit is not None), None)
 
     def count(self, connection: Connection, earlier: Moment, later: Moment) -> int:
-        """How many there are at a moment; at the earlier one there were none."""
+        """Returns the number of jobs at a moment; at the earlier one there were none."""
         counts = [jobs for jobs, _ in self._stretches(connection, earlier, later, 0)]
         return counts[-1] if counts else 0
 
     def _stretches(
         self, connection: Connection, earlier: Moment, later: Moment, start: int
     ) -> Iterator[tuple[int, Hit | None]]:
-        """The number after some events, the first hit among them, and so on."""
+        """Yields, batch by batch, the number after some events and the first hit among them."""
         after: Any = earlier.position if self._recorded else earlier.time
         upto = {"to_position": later.position} if self._recorded else {"to_time": later.time}
         while True:
@@ -90,13 +90,13 @@ def _statement(
 
 
 def is_told_by_events(term: Filter) -> bool:
-    """Whether each event by itself tells if it made that true, also between two of one time."""
+    """Whether each event by itself shows if it made the filter match."""
     asked = {part.field for part in parts_of(term) if isinstance(part, Restriction)}
     return asked <= OF_AN_EVENT
 
 
 class _AtEachStep(Rendering):
-    """Conditions on a job as of each row of `step`: its position, or its time as far as was known."""
+    """Conditions on a job as of each row of `step`: its position, or its time as known then."""
 
     def _ever(self, term: Filter) -> Composable:
         assert self._moment is not None

@@ -1,4 +1,4 @@
-"""A job step by step: each of its events in the order of a clock, and the job before and after it."""
+"""A job step by step: its events in the order of a clock, and the job before and after each."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -14,7 +14,7 @@ from jobledger.infra.read.reader import Reader
 
 
 class Step(NamedTuple):
-    """One event of a job; `before` is at version 0 if it is the first."""
+    """One event of a job; `before` is at version 0 for the first event."""
 
     event: RecordedEvent
     before: Job
@@ -22,17 +22,17 @@ class Step(NamedTuple):
 
     @property
     def effective_time(self) -> datetime:
-        """When the event took effect: when it occurred, or when the ones before it did."""
+        """When the event took effect (UTC): when it occurred, or when the events before it did."""
         at, last = self.event.bounded_time, self.before.last_effect
         is_late = last is not None and at < last and self.event.placed_after is None
         return last if last is not None and is_late else at
 
 
 def steps_as_of(reader: Reader, name: str, moment: Moment) -> list[Step]:
-    """What happened to the job up to the moment, deleted or not; nothing, if it was not there yet.
+    """Returns the job's events up to the moment, also of a deleted job; none before it was created.
 
-    In the order of its versions or, on the occurred clock, in the order in which things took effect.
-    Raises JobNotFoundError for one that was never there.
+    They are in the order of versions or, in valid time, in the order in which they took effect.
+    Raises JobNotFoundError for a job without events.
     """
     events = [reader.decrypted(event) for event in reader.history(name) if event.schema]
     if not events:
@@ -41,25 +41,25 @@ def steps_as_of(reader: Reader, name: str, moment: Moment) -> list[Step]:
 
 
 def job_as_of(reader: Reader, name: str, moment: Moment) -> Job:
-    """The job at that moment, also if it was deleted; at version 0 if it was not there yet."""
+    """Returns the job at that moment, also a deleted one; at version 0 before it was created."""
     steps = steps_as_of(reader, name, moment)
     return steps[-1].after if steps else Job(name=name)
 
 
 def attempt_ends(steps: Iterable[Step]) -> dict[int, Step]:
-    """The last step of each attempt."""
+    """Returns the last step of each attempt."""
     return {step.after.attempt: step for step in steps}
 
 
 class Span(NamedTuple):
-    """Two moments on one clock, neither of which knows more than a later one."""
+    """Two moments on one clock; the later one counts at least the events of the earlier one."""
 
     earlier: Moment
     later: Moment
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Those that statements about what lies between take."""
+        """The parameters of statements about the events in between."""
         moments = ("from", self.earlier), ("to", self.later)
         return {
             f"{end}_{part}": getattr(at, part)
@@ -71,9 +71,9 @@ class Span(NamedTuple):
 def span(
     reader: Reader, earlier: Given, later: Given | None, clock: Clock | None, name: str = ""
 ) -> Span:
-    """From one moment to another; None is now, on the clock of the earlier one.
+    """Returns two moments; None is now, on the clock of the earlier one.
 
-    Raises InvalidFieldError, of `from` or `to`, also where the later one comes first.
+    Raises InvalidFieldError for `from` or `to`, also if the later one is before the earlier one.
     """
     begin = moment_of(reader, "from", earlier, clock, name)
     end = moment_of(reader, "to", later, begin.clock if later is None else clock, name)
@@ -84,7 +84,7 @@ def span(
 
 
 def ordered(earlier: Moment, later: Moment) -> Span:
-    """Raises InvalidFieldError for moments that cannot be compared in that order."""
+    """Checks that two moments can be compared in that order; raises InvalidFieldError."""
     if earlier.clock is not later.clock:
         why = (
             f"is as it {_on(later)} and --from as it {_on(earlier)}: say --clock recorded for both"
@@ -99,7 +99,7 @@ def ordered(earlier: Moment, later: Moment) -> Span:
 def moment_of(
     reader: Reader, field: str, given: Given | None, clock: Clock | None, name: str = ""
 ) -> Moment:
-    """The moment meant, None being now; errors are said of the field it was given in."""
+    """Returns the moment, None being now; errors name the given field."""
     try:
         return reader.moment(given, clock, name)
     except InvalidFieldError as error:
@@ -108,9 +108,10 @@ def moment_of(
 
 
 def steps_of(job: Job, events: Iterable[RecordedEvent], clock: Clock) -> Iterator[Step]:
-    """The events one after the other in the order of a clock, from the job as it was before them.
+    """Yields the events in the order of a clock, with the job before and after each.
 
-    If late reports were put among them, they must be all events of the job up to the last one.
+    If late reports were placed among them, `events` must be all events of the job up to the last
+    one.
     """
     known: list[Event] = []
     for event in events:

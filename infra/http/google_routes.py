@@ -121,5 +121,5 @@ def _body(method: Method, body: bytes) -> Any:
     except ValueError as error:
         raise InvalidFieldError("body", f"is not JSON: {error}") from error
     if not isinstance(said, dict):
-        raise InvalidFieldError("body", "is no JSON object")
+        raise InvalidFieldError("body", "is not a JSON object")
     return said

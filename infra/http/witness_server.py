@@ -16,7 +16,7 @@ from jobledger.infra.serving.listening import Server, config
 LOG: Final = logging.getLogger("jobledger.witness")
 MAX_BODY: Final = MAX_NOTE + 4096
 """Bytes: a note, and before it 63 hashes."""
-PATIENCE: Final = 10.0
+REQUEST_TIMEOUT_SECONDS: Final = 10.0
 """Seconds for a body to come."""
 MAX_AT_ONCE: Final = 256
 """Requests that came whole; more are told to come back (503)."""
@@ -68,7 +68,7 @@ class Application:
         try:
             body = await _read(receive)
         except TimeoutError:
-            return Answer(408, f"the body did not come within {PATIENCE:g} s\n")
+            return Answer(408, f"the body did not come within {REQUEST_TIMEOUT_SECONDS:g} s\n")
         if len(body) > MAX_BODY:
             return Answer(413, f"the body is longer than {MAX_BODY} bytes\n")
         if self._at_once >= MAX_AT_ONCE:
@@ -108,7 +108,10 @@ class Application:
 def serve(witness: Witness, host: str, port: int) -> None:
     """Answers until SIGTERM or SIGINT; the log tells the address (port 0: any) and the public key."""
     logs.set_up("info")
-    how = {"http": limited_protocol(), "timeout_graceful_shutdown": int(PATIENCE) + 1}
+    how = {
+        "http": limited_protocol(),
+        "timeout_graceful_shutdown": int(REQUEST_TIMEOUT_SECONDS) + 1,
+    }
     options = config(Application(witness), host, port, **how)
     Server(options, LOG, {"key": str(witness.key.verifier)}).run()
 
@@ -116,7 +119,7 @@ def serve(witness: Witness, host: str, port: int) -> None:
 async def _read(receive: Receive) -> bytes:
     """The body, or as much as shows that it is too long; raises TimeoutError."""
     body = bytearray()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
         while len(body) <= MAX_BODY:
             message = await receive()
             body += message.get("body", b"")

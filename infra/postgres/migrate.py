@@ -37,6 +37,8 @@ class Right(StrEnum):
 
 
 class Migration(NamedTuple):
+    """One migration: its number, its name and its SQL statements."""
+
     number: int
     name: str
     statements: bytes

@@ -1,1 +1,1 @@
-"""Personal values: encrypted under a key of their subject, and unreadable once the key is destroyed."""
+"""Personal values, encrypted under a key of their subject; destroying the key makes them unreadable."""

@@ -1,16 +1,17 @@
-"""Personal values in an event's data: encrypted before it is stored, decrypted where it is shown.
+"""Personal values in an event's data: encrypted before they are stored, decrypted for display.
 
-A writer puts `{"@personal": {"subject": "user:alice", "value": any JSON}}` anywhere in the data.
-Stored is `{"@personal": {"key": id, "sealed": "siv." + base64 of the ciphertext}}`: AES-256-SIV (RFC
-5297) under a key that HKDF-SHA512 (RFC 5869) makes of the subject's key, whose id is the additional
-data. Shown is the value, or `{"@erased": {"key": id}}` once the key is destroyed (crypto-shredding).
+A writer puts `{"@personal": {"subject": "user:alice", "value": any JSON}}` anywhere in the data. It
+is stored as `{"@personal": {"key": id, "sealed": "siv." + base64 of the ciphertext}}`: AES-256-SIV
+(RFC 5297) under a key that HKDF-SHA512 (RFC 5869) derives from the subject's key; the key's id is
+the additional data. It is displayed as the value, or as `{"@erased": {"key": id}}` once the key is
+destroyed (crypto-shredding).
 
 SIV is deterministic, so that a repeated request writes the same bytes as the first. A reader of the
 table can therefore see that two values of one subject are equal, and nothing else: equal values of
-two subjects look different.
+two subjects differ.
 
-An earlier form is read as well: without "siv.", base64 of nonce || ciphertext || tag of AES-256-GCM
-(NIST SP 800-38D), the nonce being the beginning of HMAC-SHA256(key, plaintext).
+An earlier form is also read: without "siv.", base64 of nonce || ciphertext || tag of AES-256-GCM
+(NIST SP 800-38D), where the nonce is the beginning of HMAC-SHA256(key, plaintext).
 """
 
 import base64
@@ -43,39 +44,39 @@ _KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
 class NotEncryptedError(InvalidFieldError):
-    """Personal values that are about to be stored in the clear."""
+    """Personal values were about to be stored unencrypted; nothing was stored."""
 
     def __init__(self) -> None:
         super().__init__(PERSONAL, "must be encrypted before it is stored")
 
 
 class Key(NamedTuple):
-    """A subject's key: what it is called in the events, and its 32 bytes."""
+    """A subject's key: its id in the events, and its 32 bytes."""
 
     id: str
     value: bytes
 
 
 class Plain(NamedTuple):
-    """A personal part as a writer gives it."""
+    """A personal value as a writer gives it."""
 
     subject: str
     value: Any
 
 
 class Encrypted(NamedTuple):
-    """A personal value as it is stored; `sealed` is the text."""
+    """A personal value as it is stored; `sealed` is the ciphertext as text."""
 
     key: str
     sealed: str
 
     @property
     def json(self) -> JsonObject:
-        """As it stands in the data."""
+        """Returns it as it stands in the data."""
         return {PERSONAL: self._asdict()}
 
     def decrypt(self, key: bytes) -> Any:
-        """The value; raises BrokenLedgerError where this is not what was encrypted, or not its key."""
+        """Returns the value; raises BrokenLedgerError if the ciphertext or the key was changed."""
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -94,38 +95,38 @@ class Encrypted(NamedTuple):
 
 
 def encrypt(value: Any, key: Key) -> Encrypted:
-    """The value under that key; raises InvalidFieldError for what is no JSON."""
+    """Encrypts the value under that key; raises InvalidFieldError for a value that is not JSON."""
     ciphertext = _siv(key.value).encrypt(canonical.encode({"value": value}), [key.id.encode()])
     return Encrypted(key.id, SIV + base64.b64encode(ciphertext).decode())
 
 
 def beginning(key: str) -> bytes:
-    """How stored values under that key begin, which no text in stored JSON contains."""
+    """Returns the beginning of all values stored under that key, which no other text contains."""
     return canonical.encode({PERSONAL: {"key": key}})[1:-2] + b","
 
 
-def parse_marker(said: JsonObject) -> Plain | Encrypted:
-    """What an object with the key `@personal` is; raises InvalidFieldError for what is neither form."""
-    inner = said[PERSONAL]
-    if len(said) > 1:
-        raise InvalidFieldError(PERSONAL, "stands alone in its object")
+def parse_marker(fields: JsonObject) -> Plain | Encrypted:
+    """Parses an object with the key `@personal`; raises InvalidFieldError for neither form."""
+    inner = fields[PERSONAL]
+    if len(fields) > 1:
+        raise InvalidFieldError(PERSONAL, "must be the only key of its object")
     match inner:
         case {"subject": subject, "value": value, **rest} if not rest:
             if next(markers(value), None) is not None:
-                raise InvalidFieldError(PERSONAL, "holds another one")
+                raise InvalidFieldError(PERSONAL, "contains another personal value")
             name = parse_text(f"{PERSONAL}.subject", subject)
             if name is None:
                 raise InvalidFieldError(f"{PERSONAL}.subject", "is missing")
             return Plain(name, value)
         case {"key": str(key), "sealed": str(sealed), **rest} if not rest:
             if _KEY_ID.fullmatch(key) is None or not _may_be_encrypted(sealed):
-                raise InvalidFieldError(PERSONAL, "is not as it is encrypted here")
+                raise InvalidFieldError(PERSONAL, "is not a value that this ledger encrypted")
             return Encrypted(key, sealed)
     raise InvalidFieldError(PERSONAL, 'is not {"subject": …, "value": …}')
 
 
 def check_encrypted(encoded: bytes) -> bytes:
-    """The same canonical JSON; raises NotEncryptedError for personal parts in the clear, InvalidFieldError for odd ones."""
+    """Returns the canonical JSON; raises NotEncryptedError if a personal value is not encrypted."""
     if MARKER in encoded:
         found = [parse_marker(each) for each in markers(canonical.decode(encoded))]
         if any(isinstance(each, Plain) for each in found):
@@ -134,7 +135,7 @@ def check_encrypted(encoded: bytes) -> bytes:
 
 
 def markers(value: Any) -> Iterator[JsonObject]:
-    """The objects with the key `@personal`, the outermost ones."""
+    """Yields the outermost objects with the key `@personal`."""
     match value:
         case dict() if PERSONAL in value:
             yield value
@@ -147,7 +148,7 @@ def markers(value: Any) -> Iterator[JsonObject]:
 
 
 def replaced(value: Any, by: Callable[[JsonObject], Any]) -> Any:
-    """The value with something else in the place of each of them."""
+    """Returns the value with each of these objects replaced."""
     match value:
         case dict() if PERSONAL in value:
             return by(value)
@@ -159,19 +160,19 @@ def replaced(value: Any, by: Callable[[JsonObject], Any]) -> Any:
 
 
 def stored_parts(value: Any) -> Iterator[Encrypted]:
-    """The encrypted values in stored JSON; raises BrokenLedgerError for one that was changed."""
+    """Returns the encrypted values in stored JSON; raises BrokenLedgerError for a changed one."""
     for each in markers(value):
         if (part := _stored(each)) is not None:
             yield part
 
 
 def decrypted(value: Any, keys: Mapping[str, bytes | None]) -> Any:
-    """Stored JSON as it is shown; keys that are None are gone. Raises BrokenLedgerError."""
+    """Returns stored JSON for display; keys that are None were erased. Raises BrokenLedgerError."""
 
-    def show(said: JsonObject) -> Any:
-        part = _stored(said)
+    def show(fields: JsonObject) -> Any:
+        part = _stored(fields)
         if part is None:
-            return said
+            return fields
         key = keys[part.key]
         return {ERASED: {"key": part.key}} if key is None else part.decrypt(key)
 
@@ -179,7 +180,7 @@ def decrypted(value: Any, keys: Mapping[str, bytes | None]) -> Any:
 
 
 def is_repeated(mine: Any, stored: Any, keys: Mapping[str, bytes | None]) -> bool:
-    """Whether `mine` says what is stored, as far as that was not erased (its key is None): nobody can tell more."""
+    """Whether `mine` equals the stored data, as far as that was not erased (its key is None)."""
     match mine, stored:
         case {"@personal": _}, {"@personal": {"key": str(id_)}} if mine != stored:
             key = keys[id_]
@@ -196,14 +197,14 @@ def is_repeated(mine: Any, stored: Any, keys: Mapping[str, bytes | None]) -> boo
 
 
 def _are_equal(mine: Encrypted | None, stored: Encrypted | None, key: bytes) -> bool:
-    """Whether both hold one value under that key, in whichever form each is."""
+    """Whether both contain the same value under that key, in either form."""
     if mine is None or stored is None or mine.key != stored.key:
         return False
     return bool(mine.decrypt(key) == stored.decrypt(key))
 
 
 def _siv(key: bytes) -> "AESSIV":
-    """The cipher of a subject's key."""
+    """Returns the cipher of a subject's key."""
     # Here and in `decrypt`: cryptography takes long to import, and few ledgers hold personal values.
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
     from cryptography.hazmat.primitives.hashes import SHA512
@@ -212,13 +213,13 @@ def _siv(key: bytes) -> "AESSIV":
     return AESSIV(HKDF(SHA512(), _SIV_KEY_SIZE, None, _SIV_KEY_OF).derive(key))
 
 
-def _stored(said: JsonObject) -> Encrypted | None:
-    """An encrypted value; None for an object that only looks like one, from before there were any."""
-    inner = said[PERSONAL]
+def _stored(fields: JsonObject) -> Encrypted | None:
+    """Returns an encrypted value; None for an older object that only looks like one."""
+    inner = fields[PERSONAL]
     if not isinstance(inner, dict) or not inner.keys() & {"key", "sealed"}:
         return None
     try:
-        part = parse_marker(said)
+        part = parse_marker(fields)
     except InvalidFieldError:
         raise BrokenLedgerError("personal data", 0, "is not as it was encrypted") from None
     return part if isinstance(part, Encrypted) else None

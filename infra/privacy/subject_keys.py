@@ -1,4 +1,4 @@
-"""The keys of personal values: one for each subject, in a table of their own until it is destroyed."""
+"""The keys of personal values: one per subject, in their own table until they are destroyed."""
 
 import base64
 import hmac
@@ -34,18 +34,18 @@ Request = TypeVar("Request", Data, JobCommand, Data | JobCommand)
 
 
 class SubjectKeys:
-    """Encrypts and decrypts for one ledger, through a pool; any number of threads may use it."""
+    """Encrypts and decrypts for one ledger; any number of threads may use it."""
 
     def __init__(self, pool: ConnectionPool[Connection]) -> None:
         self._pool = pool
         self._keys = TtlCache[bytes](CACHE_SECONDS)
 
     def encrypt(self, value: JsonObject, made: dict[str, Key] | None = None) -> JsonObject:
-        """The data with all personal values encrypted, each under its subject's key of now.
+        """Returns the data with all personal values encrypted, each under its subject's present key.
 
-        The keys are looked up each time, but for those in `made`: one that was erased meanwhile
-        is used by nobody who begins after that. Raises InvalidFieldError for a part that is
-        malformed, or no longer the one it is said to be, and where the data would be no object.
+        Keys are looked up each time, except for those in `made`, so that no later writer uses an
+        erased key. Raises InvalidFieldError for a value that is malformed or changed, and if the
+        data would not be an object.
         """
         found = [envelope.parse_marker(each) for each in envelope.markers(value)]
         keys = {} if made is None else made
@@ -53,10 +53,10 @@ class SubjectKeys:
             if isinstance(part, Plain) and part.subject not in keys:
                 keys[part.subject] = self._find(part.subject)
         if not isinstance(self._plain(value), dict):
-            raise InvalidFieldError(PERSONAL, "stands where an object must")
+            raise InvalidFieldError(PERSONAL, "is allowed in an object only")
 
-        def encrypt(said: JsonObject) -> JsonObject:
-            part = envelope.parse_marker(said)
+        def encrypt(fields: JsonObject) -> JsonObject:
+            part = envelope.parse_marker(fields)
             if isinstance(part, Plain):
                 part = envelope.encrypt(part.value, keys[part.subject])
             return part.json
@@ -65,16 +65,16 @@ class SubjectKeys:
         return encrypted
 
     def encrypt_data(self, data: Data, made: dict[str, Key] | None = None) -> Data:
-        """The same of an event's data; raises InvalidFieldError where the values are not what it takes."""
-        said = data.json_object()
-        parse(type(data), self._plain(said), "data.")
-        return parse(type(data), self.encrypt(said, made), "data.")
+        """Encrypts an event's data; raises InvalidFieldError if the result is not valid."""
+        fields = data.json_object()
+        parse(type(data), self._plain(fields), "data.")
+        return parse(type(data), self.encrypt(fields, made), "data.")
 
     def encrypt_request(self, request: Request, job: str = "") -> Request:
-        """The same of a report or a command on a job.
+        """Encrypts a report or a command on a job.
 
-        A part that is encrypted already is of a key that is there, or of one that the job's events
-        name: it was erased since. Raises InvalidFieldError for any other.
+        A value that is encrypted already must be of an existing key, or of an erased one that the
+        job's events name. Raises InvalidFieldError for any other.
         """
         if isinstance(request, Data):
             self._check_keys(request.json_object(), job)
@@ -103,22 +103,22 @@ class SubjectKeys:
             raise InvalidFieldError(PERSONAL, why)
 
     def encrypt_event(self, event: Event, made: dict[str, Key]) -> Event:
-        """The same of an event."""
+        """Encrypts an event."""
         return event._replace(data=self.encrypt_data(event.data, made))
 
     def decrypt(self, value: Any) -> Any:
-        """JSON with its personal values decrypted; raises BrokenLedgerError for one that was changed."""
+        """Returns JSON with its personal values decrypted; raises BrokenLedgerError for a changed one."""
         wanted = {part.key for part in envelope.stored_parts(value)}
         return envelope.decrypted(value, self._read(wanted)) if wanted else value
 
     def decrypt_json(self, encoded: bytes) -> bytes:
-        """The same of JSON that is encoded already; the very same bytes where nothing is encrypted."""
+        """Decrypts encoded JSON; returns the same bytes if nothing in it is encrypted."""
         if MARKER not in encoded:
             return encoded
         return orjson.dumps(self.decrypt(canonical.loads(encoded)))
 
     def is_repeated(self, mine: bytes, stored: bytes) -> bool:
-        """Whether data that is to be written says what is stored, as far as that was not erased."""
+        """Whether data to be written equals the stored data, as far as that was not erased."""
         if mine == stored or MARKER not in mine or MARKER not in stored:
             return mine == stored
         value = canonical.decode(stored)
@@ -126,15 +126,15 @@ class SubjectKeys:
         return envelope.is_repeated(canonical.decode(mine), value, keys)
 
     def _plain(self, value: JsonObject) -> Any:
-        """What the data is shown as; raises InvalidFieldError for a false encrypted value."""
+        """Returns the data for display; raises InvalidFieldError for a forged encrypted value."""
         try:
             keys = self._read({part.key for part in envelope.stored_parts(value)})
             return envelope.decrypted(envelope.replaced(value, _value_of), keys)
         except BrokenLedgerError:
-            raise InvalidFieldError(PERSONAL, "was not encrypted here") from None
+            raise InvalidFieldError(PERSONAL, "was not encrypted by this ledger") from None
 
     def _find(self, subject: str) -> Key:
-        """The subject's key, made if there is none."""
+        """Returns the subject's key; creates it if there is none."""
         key = secrets.token_bytes(envelope.KEY_SIZE)
         made = (subject, _id_of(key, subject), key)
         with translated(), self._pool.connection() as connection:
@@ -143,7 +143,7 @@ class SubjectKeys:
         return Key(*row)
 
     def _read(self, ids: Iterable[str]) -> dict[str, bytes | None]:
-        """The keys of these ids, None where one is gone."""
+        """Returns the keys of these ids; None for an erased one."""
         began = time.monotonic()
         known = {id_: self._keys.find(id_.encode(), began) for id_ in ids}
         missing = [id_ for id_, key in known.items() if key is None]
@@ -158,12 +158,12 @@ class SubjectKeys:
 
 
 def is_key_of(id_: str, key: bytes, subject: str) -> bool:
-    """Whether a key is the one made for a subject under that id; true of earlier ids, which were random."""
+    """Whether a key was made for a subject under that id; always true of earlier, random ids."""
     return len(id_) != _ID_LENGTH or hmac.compare_digest(id_, _id_of(key, subject))
 
 
 def _id_of(key: bytes, subject: str) -> str:
-    """A key's id: it says nothing of the key or the subject, but whoever has both can tell that it is theirs."""
+    """Derives a key's id, which reveals neither key nor subject, but can be verified with both."""
     digest = hmac.digest(key, b"jobledger subject\n" + subject.encode(), "sha256")
     return base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")
 
@@ -171,6 +171,6 @@ def _id_of(key: bytes, subject: str) -> str:
 _ID_LENGTH: Final = 22
 
 
-def _value_of(said: JsonObject) -> Any:
-    part = envelope.parse_marker(said)
-    return part.value if isinstance(part, Plain) else said
+def _value_of(fields: JsonObject) -> Any:
+    part = envelope.parse_marker(fields)
+    return part.value if isinstance(part, Plain) else fields

@@ -1,1 +1,1 @@
-"""Programs that run as jobs: their reports, what is kept of them on disk, and their heartbeats."""
+"""Programs that run as jobs: their reports, their spool on disk, and their heartbeats."""

@@ -1,4 +1,4 @@
-"""Records a run in the ledger: its beginning, then its reports, each once and in their order."""
+"""Records a run in the ledger: its beginning, then its reports, each once and in order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ REFUSALS: Final = (
 
 
 class BusyError(LedgerError):
-    """The job runs in an attempt of somebody else, which a run that is over must not end."""
+    """The job runs in another attempt, which the end of this run must not end."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -39,12 +39,12 @@ class BusyError(LedgerError):
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether recording would fail again, at any time: it is about the run and not about the ledger."""
+    """Whether recording would always fail again: the error is about the run, and not about the server."""
     return isinstance(error, REFUSALS)
 
 
 class Delivery:
-    """Records one run, and goes on where it broke off; steps are known by their request ids."""
+    """Records one run, and continues after an interruption; request ids identify its steps."""
 
     def __init__(self, store: Store, record: RunRecord, *, late: bool = False) -> None:
         """`late`: the run is over, so that it does not begin an attempt while another one runs."""
@@ -60,34 +60,34 @@ class Delivery:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all there is so far was recorded."""
+        """Whether all reports so far were recorded."""
         return self._has_begun and self._done == len(self._record.reports)
 
     @property
     def missing(self) -> list[str]:
-        """The types of what was not recorded yet."""
+        """The types of the reports that were not recorded yet."""
         reports = [report.type for report in self._record.reports[self._done :]]
         return reports if self._has_begun else ["Created", *reports]
 
     def begin(self, *, once: bool = False) -> None:
-        """Creates the job, or begins a new attempt at it; with `once` one that exists is refused.
+        """Creates the job, or begins a new attempt; with `once` an existing job is refused.
 
         Raises what the writer raises, and BusyError.
         """
         record = self._record
-        said = {"labels": record.labels, "spec": storable(record.spec)}
+        fields = {"labels": record.labels, "spec": storable(record.spec)}
         try:
-            create = parse(CreateJob, said)
+            create = parse(CreateJob, fields)
             self._store.writer.command(record.name, create, **self._about("begin"))
             self.recorded.append("Created")
         except JobExistsError as error:
             if once:
                 raise
-            self._begin_again(error, said)
+            self._begin_again(error, fields)
         self._has_begun = True
 
     def deliver(self) -> None:
-        """Records all that is not recorded yet; raises what `begin` raises."""
+        """Records all reports that were not recorded yet; raises what `begin` raises."""
         if not self._has_begun:
             self.begin()
         while self._done < len(self._record.reports):
@@ -98,16 +98,16 @@ class Delivery:
             self.recorded.append(report.type)
 
     def report_lost(self, last_sign: datetime) -> None:
-        """Records that the run was left behind by who ran it, unless its end is known already.
+        """Records that the run's process was lost, unless its end is known already.
 
-        `last_sign` is when it was last heard of.
+        `last_sign` is the time of its last sign of life.
         """
         job = self._store.reader.get(self._record.name)
         report = lost(job, self._record.run_id, last_sign)
         if report is not None:
             self._report(report, type(report).__name__, lost_time(job, last_sign))
 
-    def _begin_again(self, error: JobExistsError, said: Mapping[str, Any]) -> None:
+    def _begin_again(self, error: JobExistsError, fields: Mapping[str, Any]) -> None:
         try:
             job = self._store.reader.get(self._record.name)
         except JobNotFoundError:
@@ -124,18 +124,18 @@ class Delivery:
         retried = parse_report("Retried", {"reason": "run again"})
         if self._report(retried, "Retried", self._record.time):
             self.recorded.append("Retried")
-            self._replace(job, said)
+            self._replace(job, fields)
 
-    def _replace(self, job: Job, said: Mapping[str, Any]) -> None:
-        """The configuration and the labels of the new attempt, beside those that are not given again."""
+    def _replace(self, job: Job, fields: Mapping[str, Any]) -> None:
+        """Replaces configuration and labels for a new attempt, where they are given."""
         write = self._store.writer.command
-        spec = parse(ChangeConfig, {"spec": job.spec | said["spec"]})
+        spec = parse(ChangeConfig, {"spec": job.spec | fields["spec"]})
         write(job.name, spec, **self._about("spec"))
-        labels = parse(ChangeLabels, {"labels": job.labels | said["labels"]})
+        labels = parse(ChangeLabels, {"labels": job.labels | fields["labels"]})
         write(job.name, labels, **self._about("labels"))
 
     def _report(self, data: Data, type_: str, time: datetime) -> bool:
-        """Whether it was recorded as it is, and does not contradict what is known."""
+        """Records a report; returns whether it was recorded as it is, and not as a contradiction."""
         about = self._about("end" if type_ in ENDINGS else type_, time)
         recorded = self._store.writer.report(
             self._record.name, data, run_id=self._record.run_id, **about

@@ -1,4 +1,4 @@
-"""The heartbeats of all runs of one process: one thread, which moves their leases on."""
+"""The heartbeats of all runs of one process: one thread that extends their leases."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Run = tuple[str, str]
 
 
 class Heartbeats:
-    """Reports for one ledger which runs live; any number of threads may use it."""
+    """Sends the heartbeats of runs to one ledger; any number of threads may use it."""
 
     def __init__(self, pool: ConnectionPool[Connection]) -> None:
         self._pool = pool
@@ -31,7 +31,7 @@ class Heartbeats:
         self._is_closed = False
 
     def begin(self, job: str, run_id: str, seconds: float) -> None:
-        """The first heartbeat, and then one every so many seconds; raises LedgerUnavailableError."""
+        """Sends the first heartbeat, and then one per interval; raises LedgerUnavailableError."""
         run = job, run_id
         self._beat(run, seconds)
         with self._changed:
@@ -42,18 +42,18 @@ class Heartbeats:
             self._changed.notify()
 
     def stop(self, job: str, run_id: str) -> None:
-        """No more heartbeats: the run ends; its lease stays until `end`, or runs out."""
+        """Stops a run's heartbeats; its lease stays until `end`, or expires."""
         with self._changed:
             self._runs.pop((job, run_id), None)
             self._due.pop((job, run_id), None)
 
     def end(self, job: str, run_id: str) -> None:
-        """The run's end is recorded; raises LedgerUnavailableError."""
+        """Removes a run's lease after its end was recorded; raises LedgerUnavailableError."""
         with translated(), self._pool.connection() as connection:
             end_lease(connection, job, run_id)
 
     def close(self) -> None:
-        """Ends the thread; leases of runs that go on run out."""
+        """Stops the thread; the leases of running runs expire."""
         with self._changed:
             self._is_closed = True
             self._changed.notify()
@@ -72,7 +72,7 @@ class Heartbeats:
                     self._due[run] = time.monotonic() + seconds
 
     def _next(self) -> Run | None:
-        """The run whose heartbeat is due, once one is; None when it is closed."""
+        """Waits for the next heartbeat that is due, and returns its run; None when closed."""
         with self._changed:
             while not self._is_closed:
                 run = min(self._due, key=self._due.__getitem__, default=None)

@@ -1,4 +1,4 @@
-"""Leases: rows that say until when a run counts as alive, moved on by its heartbeats."""
+"""Leases: rows that say until when a run counts as alive; heartbeats extend them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOG: Final = logging.getLogger("jobledger.leases")
 
 
 class EndedLease(NamedTuple):
-    """A run of which nothing was heard for too long."""
+    """A run whose lease expired."""
 
     job: str
     run_id: str
@@ -31,7 +31,7 @@ class EndedLease(NamedTuple):
 
 
 def keep_lease(connection: Connection, job: str, run_id: str, heartbeat_seconds: float) -> None:
-    """One heartbeat of a run that reports every so many seconds that it lives."""
+    """Records one heartbeat of a run that sends one per interval."""
     with translated():
         connection.execute(KEEP_LEASE, (job, run_id, lease_milliseconds(heartbeat_seconds)))
 
@@ -39,15 +39,15 @@ def keep_lease(connection: Connection, job: str, run_id: str, heartbeat_seconds:
 def end_lease(
     connection: Connection, job: str, run_id: str, unless_after: datetime | None = None
 ) -> None:
-    """The run is over, or known to be lost; `unless_after`: unless it was heard of after that."""
+    """Removes a run's lease, unless there was a heartbeat after `unless_after`."""
     with translated():
         connection.execute(END_LEASE, (job, run_id, unless_after))
 
 
 def expire_lost(store: Store, actor: str) -> int:
-    """Reports of each run whose lease has ended that it was lost; returns of how many.
+    """Reports each run with an expired lease as lost; returns their number.
 
-    Raises LedgerUnavailableError. One that cannot be reported keeps no other back.
+    A run that cannot be reported does not affect the others. Raises LedgerUnavailableError.
     """
     with _connected(store) as connection:
         ended = [EndedLease(*row) for row in connection.execute(READ_ENDED_LEASES)]
@@ -66,7 +66,7 @@ def _expired(store: Store, lease: EndedLease, actor: str) -> bool:
 
 
 def _reported(store: Store, lease: EndedLease, actor: str) -> bool:
-    """Whether the run was lost; where it is over, there is nothing to report."""
+    """Reports a run as lost; returns false if it has ended already."""
     try:
         job = store.reader.get(lease.job)
     except JobNotFoundError:

@@ -16,7 +16,7 @@ END_SECONDS: Final = 6.0
 
 
 class Opening:
-    """How the ledger of a run is opened; what is heavy is imported when that is done."""
+    """How the ledger of a run is opened; slow imports wait until then."""
 
     def __init__(
         self,

@@ -1,4 +1,7 @@
-"""Reports a run while its program runs: a thread that nobody waits for but at the end, and not for long."""
+"""Reports a run while its program runs, in a thread.
+
+Only the end of the program waits for the thread, and only briefly.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ SPOOL_SECONDS: Final = 0.5
 
 
 class Reporter:
-    """Records one run: in its file first, and then in the ledger."""
+    """Records one run: first in its file, then in the ledger."""
 
     def __init__(
         self, opening: Opening, record: RunRecord, heartbeat_seconds: float, *, once: bool = False
@@ -58,18 +61,21 @@ class Reporter:
         self._thread = Thread(target=self._serve, name="jobledger-reporter", daemon=True)
 
     def start(self) -> None:
-        """Begins to report."""
+        """Starts the thread."""
         self._thread.start()
 
     def add(self, report: RunReport, *, last: bool = False) -> None:
-        """Something happened; with `last` nothing more will."""
+        """Adds a report; `last` marks the end of the run."""
         with self._changed:
             self._new.append(report)
             self._is_ending = last
             self._changed.notify()
 
     def wait(self, seconds: float, gives_up: Callable[[], bool], *, begun: bool = False) -> None:
-        """Waits until all is recorded, or cannot be, or `gives_up` says so; `begun`: until the job is made."""
+        """Waits until all is recorded or cannot be, or `gives_up` is true.
+
+        With `begun` it waits only until the job exists.
+        """
         deadline = time.monotonic() + seconds
         while self._thread.is_alive() and not gives_up() and time.monotonic() < deadline:
             if begun and (self.has_begun or self.failure is not None):
@@ -78,17 +84,17 @@ class Reporter:
 
     @property
     def recorded(self) -> list[str]:
-        """The types of the events that were recorded."""
+        """The types of the recorded events."""
         return [] if self._delivery is None else list(self._delivery.recorded)
 
     @property
     def notes(self) -> list[str]:
-        """What to say of what was recorded."""
+        """Remarks about what was recorded, for the user."""
         return [] if self._delivery is None else list(self._delivery.notes)
 
     @property
     def missing(self) -> list[str]:
-        """The types of what is not known to be recorded."""
+        """The types of the reports that may not be recorded."""
         if self._delivery is None:
             return ["Created", *(report.type for report in (*self._record.reports, *self._new))]
         return self._delivery.missing
@@ -107,7 +113,7 @@ class Reporter:
         self._finish()
 
     def _finish(self) -> None:
-        """The last attempt, and what becomes of the file."""
+        """Makes the last attempt, and removes or keeps the file."""
         if self.failure is not None and time.monotonic() - self._tried > JUST_NOW_SECONDS:
             self._try()
         if self.failure is not None or self._store is None:
@@ -119,7 +125,7 @@ class Reporter:
                 self._store.close()
 
     def _end(self, store: RunStore) -> None:
-        """All is recorded: what is left to do serves others, and may fail."""
+        """Cleans up after all is recorded; failures here are harmless."""
         self._kept(RunFile.remove)
         self.is_recorded = True
         with suppress(Exception):  # A lease that stays runs out, and is found to be over.
@@ -176,7 +182,7 @@ class Reporter:
         return True
 
     def _pause(self) -> float | None:
-        """Seconds until something has to be done, if nothing happens before; None: nothing has."""
+        """Returns the seconds until the next heartbeat or attempt; None without any."""
         if self.failure is not None:
             return max(0.0, self._tried + AGAIN_SECONDS - time.monotonic())
         if not self._heartbeat_seconds:
@@ -184,7 +190,7 @@ class Reporter:
         return max(0.0, self._beat + self._heartbeat_seconds - time.monotonic())
 
     def _try(self) -> None:
-        """Records what is not recorded yet, after a heartbeat; `failure` says what went wrong."""
+        """Sends a heartbeat and records what is missing; `failure` is the error, if any."""
         self.failure = None
         self._kept(RunFile.touch)
         try:
@@ -223,7 +229,7 @@ class Reporter:
         return waits or not self._heartbeat_seconds
 
     def _send_others(self, goes_on: Callable[[], bool], only: str | None = None) -> None:
-        """Sends runs that were left behind; trouble with them is theirs, and not this run's."""
+        """Sends runs that other processes left in the spool; their errors do not affect this run."""
         if self._store is None or self._record.destination is None:
             return
         from jobledger.infra.programs.sending import Sender

@@ -1,4 +1,4 @@
-"""`with ledger.run(...)`: a block of Python that is a job while it runs."""
+"""`with ledger.run(...)`: a block of Python that runs as a job."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ InThread = Callable[[Callable[[], None]], Awaitable[None]]
 
 
 class Run:
-    """One run of a block; set `output` to what it made."""
+    """One run of a block; set `output` to what it produces."""
 
     def __init__(
         self, store: Store, heartbeats: Heartbeats, record: RunRecord, seconds: float
@@ -54,7 +54,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The job's name."""
+        """The job's resource name."""
         return self._record.name
 
     @staticmethod
@@ -69,15 +69,15 @@ class Run:
 
     @property
     def run_id(self) -> str:
-        """The id of this run, by which further reports name its attempt."""
+        """The id of this run; further reports name its attempt by it."""
         return self._record.run_id
 
     def begin(self) -> None:
-        """Creates the job, or begins a new attempt at it, and reports that it runs; raises as the writer."""
+        """Creates the job or a new attempt, and reports that it runs; raises as the writer does."""
         if self._seconds:
             self._heartbeats.begin(self.name, self.run_id, self._seconds)
-        said = {"host": os.uname().nodename, "pid": os.getpid(), "thread": get_ident()}
-        self._record.reports.append(RunReport("Started", said, datetime.now(UTC)))
+        fields = {"host": os.uname().nodename, "pid": os.getpid(), "thread": get_ident()}
+        self._record.reports.append(RunReport("Started", fields, datetime.now(UTC)))
         try:
             self._delivery.deliver()
         except BaseException:
@@ -87,19 +87,19 @@ class Run:
             LOG.warning("%s", note)
 
     def end(self, error: BaseException | None) -> None:
-        """Reports how it ended; what cannot be recorded is spooled, and logged."""
+        """Reports the end; if it cannot be recorded, it is spooled, and a warning is logged."""
         is_cancelled = isinstance(error, asyncio.CancelledError)
         type_, data = how_it_left(error, self.output, is_cancelled=is_cancelled)
         self._record.reports.append(RunReport(type_, data, datetime.now(UTC)))
         self._heartbeats.stop(self.name, self.run_id)
-        said = len(self._delivery.notes)
+        value = len(self._delivery.notes)
         try:
             self._delivery.deliver()
             if self._seconds:
                 self._heartbeats.end(self.name, self.run_id)
         except (LedgerError, psycopg.Error) as failure:
             self._spool(failure)
-        for note in self._delivery.notes[said:]:
+        for note in self._delivery.notes[value:]:
             LOG.warning("%s", note)
 
     def _spool(self, failure: Exception) -> None:
@@ -127,7 +127,7 @@ def new_run(
     actor: str | None = None,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> Run:
-    """A run that has not begun; raises InvalidFieldError."""
+    """Makes a run that has not begun; raises InvalidFieldError."""
     if not 0 <= heartbeat_seconds <= 3600:
         why = f"{heartbeat_seconds!r} is not from 0 (none) to 3600 seconds"
         raise InvalidFieldError("heartbeat_seconds", why)
@@ -153,7 +153,7 @@ def within_current(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def run_block(run: Run) -> Iterator[Run]:
-    """Reports that the block runs, and how it ended."""
+    """Reports the beginning and the end of a block."""
     run.begin()
     try:
         with _as_current(run):
@@ -175,7 +175,7 @@ def _as_current(run: Run) -> Iterator[None]:
 
 @asynccontextmanager
 async def run_async_block(run: Run, in_thread: InThread) -> AsyncIterator[Run]:
-    """The same in a task; a cancelled one reports its end before it is left."""
+    """Does the same in a task; a cancelled task reports its end before the block is left."""
     await in_thread(run.begin)
     try:
         with _as_current(run):

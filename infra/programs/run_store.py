@@ -1,4 +1,4 @@
-"""A ledger as a program that runs another one opens it: one connection, and nothing in the background."""
+"""A ledger for a program that runs another one: one connection, and no background work."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLACES: Final = (("host", "PGHOST"), ("hostaddr", "PGHOSTADDR"), ("port", "PGPOR
 
 
 class RunStore:
-    """One ledger, to read and to write; it serves one thread at a time."""
+    """One ledger, for reading and writing by one thread at a time."""
 
     def __init__(self, info: str, name: str, connection: Connection) -> None:
         """`connection` is one to the ledger's schema, and is closed with the store."""
@@ -60,16 +60,13 @@ class RunStore:
         return cls(info, ledger, connection)
 
     def connection(self) -> Connection:
-        """The connection, made anew if it broke; raises LedgerUnavailableError."""
+        """Returns the connection, reconnected if it broke; raises LedgerUnavailableError."""
         if self._connection.closed:
             self._connection = connect(self._info)
         return self._connection
 
     def checkpoint(self) -> None:
-        """Lets the log grow over what was written, and signs it, where this process does so.
-
-        Raises ProofError for settings of keys and witnesses that cannot be used.
-        """
+        """Signs a checkpoint, if this process signs; raises ProofError for unusable keys or witnesses."""
         settings = Settings()
         if not settings.seal:
             return
@@ -89,13 +86,13 @@ class RunStore:
 
 
 def destination(dsn: str | None, ledger: str) -> Destination:
-    """What a run's file says of where it is reported to: never a password, and no role's name."""
+    """Returns the ledger's address for a run's file, without a password or a role's name."""
     named = dsn or Settings().dsn
     return destination_of(named, ledger) if named else Destination(_embedded(), ledger)
 
 
 def destination_of(info: str, ledger: str) -> Destination:
-    """The same of a connection string."""
+    """Returns the same for a connection string."""
     given: dict[str, Any] = conninfo_to_dict(info)
     places = {key: given.get(key) or os.environ.get(variable) for key, variable in PLACES}
     if _is_embedded(str(places["host"])):
@@ -108,7 +105,7 @@ def _embedded() -> str:
 
 
 def _is_embedded(host: str) -> bool:
-    """Whether a host is a folder that the embedded server has its socket in."""
+    """Whether a host is the socket folder of the embedded server."""
     folder = Path(host)
     data = Settings().home.expanduser().resolve() / "postgres"
     return folder.is_absolute() and (folder == data or folder.name.startswith("jobledger-"))

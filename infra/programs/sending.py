@@ -1,4 +1,4 @@
-"""Sends runs that were left in the spool, oldest first."""
+"""Sends the runs in the spool, oldest first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOG: Final = logging.getLogger("jobledger.spool")
 
 @dataclass
 class Sent:
-    """What came of sending a spool: the jobs' names, and why others wait on."""
+    """The result of sending a spool: the names of recorded jobs, and why others were not."""
 
     sent: list[str] = field(default_factory=list)
     waiting: dict[str, str] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Sent:
 
 
 class Sender:
-    """Sends what is in a spool to one ledger."""
+    """Sends the runs of a spool to one ledger."""
 
     def __init__(
         self, store: Store, spool: Spool, destination: Destination | None, project: str
@@ -47,9 +47,9 @@ class Sender:
         self._project = project
 
     def send(self, *, only: str | None = None, goes_on: Callable[[], bool] = lambda: True) -> Sent:
-        """Sends runs, of one job only if `only` names it, while `goes_on` says so.
+        """Sends runs, only of the job `only` if given, while `goes_on` is true.
 
-        Raises what keeps the ledger from recording anything, such as LedgerUnavailableError.
+        Raises what prevents all recording, such as LedgerUnavailableError.
         """
         outcome = Sent()
         for file in self._spool.left_behind(of=only):
@@ -92,10 +92,7 @@ class Sender:
 
 
 def send_spool(store: Store, spool: Spool, destination: Destination, project: str) -> int:
-    """Sends what waits for this ledger, for a process that does so now and then; returns how many runs.
-
-    What keeps it from being sent is logged.
-    """
+    """Sends the runs for this ledger, and logs errors; returns the number of recorded runs."""
     try:
         outcome = Sender(store, spool, destination, project).send()
     except (LedgerError, psycopg.Error, OSError) as error:

@@ -1,8 +1,9 @@
 """The spool: runs that are not recorded yet, one file each, in a folder of this machine.
 
-A run is written to its file first and recorded in the ledger then; once all of it is recorded the
-file is removed. Whoever writes a file, or sends it, holds a lock on it: what nobody holds was left
-behind. The folder is its user's alone, because commands and error messages may hold secrets.
+A run is written to its file first, and then recorded in the ledger; the file is removed when all of
+it is recorded. The process that writes or sends a file holds a lock on it: a file without a lock
+was left behind. Only its user can read the folder, because commands and error messages may contain
+secrets.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ REFUSED: Final = ".refused"
 
 
 class SpoolFullError(OSError):
-    """There are too many runs in the spool to keep another one."""
+    """The spool is full; no further run can be kept."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(f"the spool {folder} is full ({MAX_RUNS} runs or {MAX_BYTES >> 20} MiB)")
@@ -67,7 +68,7 @@ class RunFile:
 
     @staticmethod
     def is_left_behind(path: Path) -> bool:
-        """Whether nobody writes or sends the file; False for one that is gone."""
+        """Whether no process writes or sends the file; false if it does not exist any more."""
         if (file := _open(path)) is None:
             return False
         os.close(file)
@@ -75,39 +76,39 @@ class RunFile:
 
     @property
     def last_sign(self) -> datetime:
-        """When its run was last known to live."""
+        """The time of the run's last sign of life (UTC)."""
         return datetime.fromtimestamp(os.fstat(self._file).st_mtime, UTC)
 
     def add(self, report: RunReport) -> None:
-        """Keeps a report; raises OSError."""
+        """Appends a report; raises OSError."""
         self._write(report_line(report))
 
     def aim(self, destination: Destination) -> None:
-        """Keeps which ledger the run is reported to; raises OSError."""
+        """Appends the ledger that the run is reported to; raises OSError."""
         self._write(destination_line(destination))
 
     def touch(self) -> None:
-        """Notes that the run lives."""
+        """Notes that the run is alive."""
         os.utime(self._file)
 
     def remove(self) -> None:
-        """All of the run is recorded."""
+        """Removes the file, after all of the run was recorded."""
         self.path.unlink(missing_ok=True)
         self.close()
 
     def refuse(self) -> Path:
-        """Sets the file aside: the ledger will not take it; returns its new path."""
+        """Sets the file aside, because the ledger refuses it; returns its new path."""
         aside = self.path.with_name(self.path.name + REFUSED)
         self.path.rename(aside)
         self.close()
         return aside
 
     def sync(self) -> None:
-        """Makes what was kept survive a loss of power."""
+        """Writes the file durably to disk."""
         os.fsync(self._file)
 
     def close(self) -> None:
-        """Lets others send it."""
+        """Unlocks the file, so that others can send it."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -119,13 +120,13 @@ class RunFile:
 
 
 class Spool:
-    """The runs in a folder, which is made when something is kept in it."""
+    """The runs in a folder, which is created when it is first needed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def begin(self, record: RunRecord) -> RunFile:
-        """A file for a run that begins; raises SpoolFullError and OSError."""
+        """Creates the file of a run that begins; raises SpoolFullError and OSError."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._check_room()
         path = self.folder / _file_name(record)
@@ -140,7 +141,7 @@ class Spool:
         return kept
 
     def keep(self, record: RunRecord) -> None:
-        """Keeps a whole run that was not recorded; raises SpoolFullError and OSError."""
+        """Writes a whole run that could not be recorded; raises SpoolFullError and OSError."""
         file = self.begin(record)
         try:
             if record.destination is not None:
@@ -190,17 +191,17 @@ class Spool:
 
 
 def _file_name(record: RunRecord) -> str:
-    """Runs are in the order of their files' names."""
+    """Returns a file name; names sort in the order of the runs."""
     return f"{record.time:%Y%m%dT%H%M%S%f}{_mark(record.name)}{record.run_id}{SUFFIX}"
 
 
 def _mark(name: str) -> str:
-    """What the names of files of one job have in common; the project may not be known yet."""
+    """Returns the part that the names of one job's files share; the project may be unknown."""
     return f"_{zlib.crc32(name.rpartition('/')[2].encode()):08x}_"
 
 
 def _open(path: Path) -> int | None:
-    """The file, locked; None if somebody else holds it, or it is gone."""
+    """Opens and locks the file; None if another process holds it, or it does not exist any more."""
     try:
         file = os.open(path, OLD)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Who runs a program."""
+"""The user who runs a program."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pwd
 
 
 def user_name() -> str:
-    """The name of the user whose rights the program has; `uid` and the number of one without a name."""
+    """Returns the name of the program's effective user; `uid` and the number without a name."""
     number = os.geteuid()
     try:
         return pwd.getpwuid(number).pw_name

@@ -1,4 +1,4 @@
-"""One HTTP request to somebody who may be slow, gone, or hostile."""
+"""One HTTP request to a server that may be slow, down or hostile."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ TEXT: Final = "text/plain; charset=utf-8"
 
 
 class Answer(NamedTuple):
-    """Whatever was answered, if the status is an error's too; no more than MAX_ANSWER bytes."""
+    """The answer, also with an error's status; at most MAX_ANSWER bytes."""
 
     status: int
     body: bytes
 
 
 def is_address(url: str) -> bool:
-    """Whether it is one that can be asked."""
+    """Whether the text is an http or https address."""
     return url.startswith(("http://", "https://"))
 
 
 def send(method: str, url: str, text: str, seconds: float) -> Answer:
-    """Sends a text, with at most so many seconds between two signs of life, and twice that in all.
+    """Sends a text; the timeout is that many seconds between two packets, and twice that in all.
 
-    Raises ProofError where there is no answer, or too much of one.
+    Raises ProofError if there is no answer, or it is too long.
     """
     from http.client import HTTPException
     from urllib.request import Request
@@ -57,7 +57,7 @@ def send(method: str, url: str, text: str, seconds: float) -> Answer:
 
 @cache
 def _opener() -> OpenerDirector:
-    """Follows no redirect and opens no file, for want of a handler: only what was named is asked."""
+    """Returns an opener that follows no redirect and opens no file."""
     from urllib import request
 
     opener = request.OpenerDirector()

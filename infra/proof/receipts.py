@@ -1,9 +1,9 @@
-"""Receipts: that one event is in the log, to be checked offline and for ever (C2SP tlog-proof).
+"""Receipts: offline proofs that one event is in the log (C2SP tlog-proof).
 
-The extra data of a receipt is the event's salt (32 bytes) and its entry (domain/proof/leaves.py). The
-entry says all of the event but its data, to which it commits: with the salt, whoever has the data
-can see that it is what was recorded. It is no secret that the entry tells: give receipts to those only who
-may know of the job.
+The extra data of a receipt is the event's salt (32 bytes) and its entry (domain/proof/leaves.py).
+The entry contains all of the event but its data, to which it commits: with the salt, anybody who
+has the data can verify it. The entry is readable, so give receipts only to those who may know of
+the job.
 """
 
 import base64
@@ -31,7 +31,15 @@ MAX_PROOF: Final = 63
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a receipt says; nothing of it is believed until it is verified. `str` is the file."""
+    """A receipt; its content proves nothing until it is verified. `str` is the file's content.
+
+    Attributes:
+        salt: The salt of the event's commitment (32 bytes).
+        entry: The event's leaf: all of the event but its data.
+        index: The leaf's index in the log, from 0.
+        proof: The inclusion proof (RFC 6962).
+        note: The signed checkpoint.
+    """
 
     salt: bytes
     entry: Entry
@@ -41,7 +49,17 @@ class Receipt:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises ProofError for what is no whole receipt of ours."""
+        """Parses a receipt.
+
+        Args:
+            text: The content of the file.
+
+        Returns:
+            The receipt.
+
+        Raises:
+            ProofError: The text is not a complete receipt of a job ledger.
+        """
         head, blank, note = text.partition("\n\n")
         lines = head.split("\n")
         if lines[0] != FIRST_LINE:
@@ -64,22 +82,36 @@ class Receipt:
 
     @property
     def position(self) -> int:
-        """The event's place in the ledger."""
+        """The event's position in the ledger, from 1."""
         return self.index + 1
 
     def verify(
         self, keys: Sequence[notes.VerifierKey]
     ) -> tuple[Checkpoint, list[notes.VerifierKey]]:
-        """The checkpoint it leads to, and whose known keys are under that, witnesses' too.
+        """Verifies that the log, by one of its known keys, signed for exactly this entry.
 
-        Raises ProofError unless the log, by one of its known keys, signed for just this entry.
+        Args:
+            keys: The public keys to trust, of the log and of witnesses.
+
+        Returns:
+            The checkpoint, and the known keys that signed it, also those of witnesses.
+
+        Raises:
+            ProofError: The receipt is not valid.
         """
         checkpoint = open_checkpoint(self.note, keys)
         self.check_inclusion(checkpoint)
         return checkpoint, [key for key, _ in self.note.signed_by(keys)]
 
     def check_inclusion(self, checkpoint: Checkpoint) -> None:
-        """Raises ProofError unless the entry is in the log of that checkpoint, whoever signed it."""
+        """Verifies that the entry is in the log of a checkpoint; signatures are not verified.
+
+        Args:
+            checkpoint: The checkpoint.
+
+        Raises:
+            ProofError: The entry is not in that log.
+        """
         leaf = merkle.hash_leaf(self.entry.encode())
         if not merkle.includes(leaf, self.index, checkpoint.size, self.proof, checkpoint.root):
             raise ProofError(
@@ -89,7 +121,14 @@ class Receipt:
             )
 
     def verify_event(self, event: RecordedEvent) -> None:
-        """Raises ProofError unless this is the event the receipt is for, to the last byte, at its place and in its state."""
+        """Verifies that an event is the receipt's, byte for byte, at its position and in its state.
+
+        Args:
+            event: An event of the ledger or of an export.
+
+        Raises:
+            ProofError: The event differs; the message names the field.
+        """
         led_to = entered_state(event.type, event.schema, event.stored)
         if event.position != self.position or led_to not in {None, event.state}:
             field = "position" if event.position != self.position else "state"
@@ -101,25 +140,25 @@ class Receipt:
             field = next(
                 name for name, a, b in zip(Entry._fields, self.entry, ours, strict=True) if a != b
             )
-            said = "data" if field == "commitment" else field.replace("_", " ")
+            value = "data" if field == "commitment" else field.replace("_", " ")
             raise ProofError(
-                "receipt", f"{event.name} v{event.version} is not as recorded: its {said}"
+                "receipt", f"{event.name} v{event.version} is not as recorded: its {value}"
             )
 
 
 def entry_of(event: RecordedEvent, salt: bytes) -> Entry:
-    """The entry of an event's leaf."""
-    told = {field: getattr(event, field) for field in Entry._fields if field != "commitment"}
-    return Entry(**told, commitment=leaves.commit(salt, event.stored))
+    """Returns the entry of an event's leaf."""
+    fields = {field: getattr(event, field) for field in Entry._fields if field != "commitment"}
+    return Entry(**fields, commitment=leaves.commit(salt, event.stored))
 
 
 def make_receipt(
     connection: Connection, tree: Tree, name: str, version: int | None = None
 ) -> Receipt:
-    """For a job's event, the last one if no version is said, under the last checkpoint.
+    """Makes the receipt of a job's event under the last checkpoint; None is the last version.
 
-    Raises JobNotFoundError, InvalidFieldError for a version there is not, and ProofError where
-    no checkpoint covers the event yet, or the event is not the one that was signed for.
+    Raises JobNotFoundError, InvalidFieldError for a version that does not exist, and ProofError if
+    no checkpoint covers the event, or the event was changed.
     """
     position = _find(connection, name, version)
     note = read_kept(connection)
@@ -134,7 +173,7 @@ def make_receipt(
         rows = list(copy_rows(connection, position, position))
     [tile] = read_tiles(connection, [(0, index // TILE)])
     if not rows or tile.key is None:
-        raise ProofError("receipt", f"the event at position {position} is not there any more")
+        raise ProofError("receipt", f"the event at position {position} was pruned")
     salt = leaves.salt_at(leaves.salts(tile.key), index)
     entry = Entry.decode(Stored.of(rows[0]).entry(salt))
     proof = tree.prove_inclusion(connection, index, checkpoint.size)
@@ -161,4 +200,4 @@ def _parse_extra(text: str) -> tuple[bytes, Entry]:
             raise ValueError
         return extra[:SALT_SIZE], Entry.decode(extra[SALT_SIZE:])
     except ValueError:
-        raise ProofError("receipt", "its extra line is no entry of a job ledger") from None
+        raise ProofError("receipt", "its extra line is not an entry of a job ledger") from None

@@ -1,11 +1,11 @@
-"""Writes the log as files that any server of files can publish: C2SP tlog-tiles.
+"""Exports the log as static files that any web server can publish: C2SP tlog-tiles.
 
     checkpoint                      the signed note
     tile/<level>/<number>[.p/<width>]
     tile/entries/<number>[.p/<width>]
 
-What is there never changes but for the checkpoint, which is written last: whoever reads it finds
-all it speaks of.
+Files never change, except for the checkpoint, which is written last: a reader of the checkpoint
+finds all files that it covers.
 """
 
 import os
@@ -33,12 +33,12 @@ MAX_ENTRY: Final = 0xFFFF
 _PATH: Final = re.compile(
     r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?", re.ASCII
 )
-STRETCH: Final = 64
+BATCH_TILES: Final = 64
 """Tiles that are read at once."""
 
 
 class Exported(NamedTuple):
-    """Files that one export added."""
+    """The files that one export added."""
 
     tiles: int
     bundles: int
@@ -47,11 +47,11 @@ class Exported(NamedTuple):
 
 
 def export_tiles(connection: Connection, tree: Tree, folder: Path, note: Note) -> Exported:
-    """Writes what the folder lacks of the tree whose signed checkpoint `note` is, and then the note.
+    """Writes the tiles that the folder lacks for the checkpoint `note`, and then the note.
 
-    The signatures are not looked at. Raises ForkedError where the log, or an event of it, is not
-    what the note or the folder's last checkpoint says, and ProofError for a note or a folder of
-    another log, and for files that cannot be written.
+    Signatures are not verified. Raises ForkedError if the log, or an event, differs from the note
+    or from the folder's last checkpoint; and ProofError for another log's note or folder, and for
+    files that cannot be written.
     """
     now, before = Checkpoint.parse(note.text), _published(folder)
     log = tree.log_state(connection)
@@ -76,7 +76,7 @@ def export_tiles(connection: Connection, tree: Tree, folder: Path, note: Note) -
 
 
 def read_file(connection: Connection, path: str) -> bytes | None:
-    """What would be in a file under `tile/`, also for whoever asks for it alone; None if there is no such one."""
+    """Returns the content of a file under `tile/`; None if there is no such file."""
     asked = _PATH.fullmatch(path)
     if asked is None:
         return None
@@ -93,7 +93,7 @@ def read_file(connection: Connection, path: str) -> bytes | None:
 
 
 def tile_path(level: int | str, number: int, width: int = TILE) -> str:
-    """Where a tile is, below the folder; as its level, `entries` says that it is one of entries."""
+    """Returns the path of a tile in the folder; the level `entries` is a bundle of entries."""
     groups = f"{number:,}".split(",")
     groups[0] = groups[0].zfill(3)
     path = "/".join([*(f"x{group}" for group in groups[:-1]), groups[-1]])
@@ -101,7 +101,7 @@ def tile_path(level: int | str, number: int, width: int = TILE) -> str:
 
 
 def _published(folder: Path) -> Checkpoint | None:
-    """What the folder was last written for; None for a new one."""
+    """Returns the checkpoint of the folder's last export; None for a new folder."""
     path = folder / CHECKPOINT
     if not path.exists():
         return None
@@ -125,16 +125,16 @@ def _export(connection: Connection, folder: Path, old_size: int, size: int) -> E
 
 
 def _added(connection: Connection, old_size: int, size: int) -> Iterator[Tile]:
-    """The tiles that a tree of `size` leaves has, and the one it grew from had not.
+    """Yields the tiles of a tree of `size` leaves that the smaller tree did not have.
 
-    They are as wide as in the tree of that size; the stored ones may have grown since.
+    They are as wide as in the tree of that size; the stored tiles may have grown since.
     """
     level = 0
     while now := size >> TILE_HEIGHT * level:
         before = old_size >> TILE_HEIGHT * level
         numbers = range(before // TILE, -(-now // TILE)) if before < now else range(0)
-        for at in range(0, len(numbers), STRETCH):
-            stretch = numbers[at : at + STRETCH]
+        for at in range(0, len(numbers), BATCH_TILES):
+            stretch = numbers[at : at + BATCH_TILES]
             found = read_tiles(connection, [(level, number) for number in stretch])
             stored = {tile.number: tile for tile in found}
             for number in stretch:
@@ -151,9 +151,9 @@ def _cut(tile: Tile | None, level: int, number: int, width: int) -> Tile:
 
 
 def _bundle(connection: Connection, tile: Tile) -> bytes | None:
-    """The entries, each behind its length in 2 bytes; None where they cannot be had or written.
+    """Returns the entries, each after its length in 2 bytes; None if one is pruned or too long.
 
-    Raises ForkedError for an event that is not the one in the tile.
+    Raises ForkedError for an event that differs from its tile.
     """
     first = tile.number * TILE + 1
     with translated():
@@ -175,7 +175,7 @@ def _bundle(connection: Connection, tile: Tile) -> bytes | None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Puts a whole file in its place; no reader sees half of it."""
+    """Replaces a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:

@@ -21,21 +21,34 @@ class TransparencyLog:
     def checkpoint(self) -> Note | None:
         """Signs the log as it is now (C2SP tlog-checkpoint).
 
-        Returns None if that was signed already, or no key of the log is here. Raises ForkedError
-        if the log is not the one that was signed before.
+        Returns:
+            The signed note, or None if this size was signed already or no key of the log is here.
+
+        Raises:
+            ForkedError: The log does not extend the last signed checkpoint.
         """
         return self._checkpointer.checkpoint()
 
     def checkpoint_if_possible(self) -> None:
-        """The same after something that is done already, and stays done; what goes wrong is logged."""
+        """Signs the log after a write; errors are logged, because the write is done already."""
         self._checkpointer.checkpoint_in_background(None)
 
     def receipt(self, name: str, version: int | None = None) -> Receipt:
-        """Proof that an event of a job is in the log, to be checked offline; of the last, if no version is given.
+        """Makes a receipt for an event of a job.
 
-        Signs a checkpoint if the event is not under one yet. Raises JobNotFoundError,
-        InvalidFieldError for a version that does not exist, and ProofError where nothing can be
-        signed.
+        A checkpoint is signed first if none covers the event yet.
+
+        Args:
+            name: The job's resource name.
+            version: The event's version; None is the last one.
+
+        Returns:
+            The receipt.
+
+        Raises:
+            JobNotFoundError: The job has no events.
+            InvalidFieldError: The job has no such version.
+            ProofError: No checkpoint covers the event, and none can be signed here.
         """
         parsed = names.parse_name(name)
         with translated(), self._pool.connection() as connection:

@@ -1,7 +1,7 @@
 """Reads for the tasks of one asyncio loop.
 
-One job as it is now is read on the loop, together with all that are asked for while a read is on
-its way. Every other read runs in a thread.
+Present jobs are read on the loop: all that are requested while one read runs share the next. Other
+reads run in threads.
 """
 
 import asyncio
@@ -37,13 +37,13 @@ class AsyncReader:
         self._closed = False
 
     async def run(self, read: Callable[[], Result]) -> Result:
-        """Runs what blocks a thread; raises LedgerUnavailableError once it is closed."""
+        """Runs a blocking function in a thread; raises LedgerClosedError after `close`."""
         if self._closed:
             raise LedgerClosedError
         return await self._threads.run(read)
 
     async def current(self, name: str) -> Job | None:
-        """The job as it is, also a deleted one; None if there is none."""
+        """Returns the job as it is now, also a deleted one; None if there is none."""
         if self._closed:
             raise LedgerClosedError
         loop = asyncio.get_running_loop()
@@ -54,7 +54,7 @@ class AsyncReader:
         return await found
 
     async def close(self) -> None:
-        """Ends the connection and the threads, once what they read is read."""
+        """Closes the connection and the threads, after the present reads."""
         self._closed = True
         await asyncio.to_thread(self._threads.shutdown)
         if self._reading is not None:
@@ -108,19 +108,19 @@ async def _jobs(connection: AsyncConnection, names: list[str]) -> dict[str, Job]
 
 
 class Chunks(Generic[Result]):
-    """An iteration of the database, whose parts are read by any threads, one after the other."""
+    """An iteration over rows whose chunks are read by any threads, one after the other."""
 
     def __init__(self, values: Iterator[Result]) -> None:
         self._values = values
         self._reading = Lock()
 
     def read(self) -> Sequence[Result]:
-        """The next values; none at the end."""
+        """Returns the next values; none at the end."""
         with self._reading:
             return [*islice(self._values, CHUNK)]
 
     def close(self) -> None:
-        """Ends it, once what is being read is read: its task may have been cancelled meanwhile."""
+        """Ends the iteration, after the present chunk."""
         with self._reading:
             if isinstance(self._values, Generator):
                 self._values.close()

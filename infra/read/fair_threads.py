@@ -1,7 +1,7 @@
-"""Threads for reads that block, shared fairly among those who ask.
+"""Threads for blocking reads, shared fairly among callers.
 
-A caller gets at most half of the threads that others leave free, so that the next caller always
-finds some. A read whose caller gave up is cancelled, in the database too.
+A caller gets at most half of the threads that others leave free, so the next caller always finds
+some. A read whose caller was cancelled is cancelled too, also in the database.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class FairThreads:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     async def run(self, read: Callable[[], Result]) -> Result:
-        """Runs it in a thread, once its caller may have one."""
+        """Runs a function in a thread, as soon as the caller may have one."""
         caller = ASKED_BY.get()
         await self._enter(caller)
         loop = asyncio.get_running_loop()
@@ -50,7 +50,7 @@ class FairThreads:
             raise
 
     def shutdown(self) -> None:
-        """Ends the threads, once what they read is read."""
+        """Ends the threads, after the present reads."""
         self._pool.shutdown()
         self._cancelling.shutdown()
 

@@ -1,4 +1,4 @@
-"""A filter's tree as SQL: columns from a closed table, operators from a closed table, values as parameters."""
+"""Filters as SQL: columns and operators from closed tables, values as parameters."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from psycopg.sql import SQL, Composable, Composed, Placeholder
 
 
 class Column(NamedTuple):
-    """What a field is in SQL, and how its values are read."""
+    """A field in SQL, and how its values are parsed."""
 
     expression: LiteralString
     read: Callable[[str, str], Any]
@@ -103,9 +103,9 @@ OPERATORS: Final[dict[str, LiteralString]] = {
 
 
 class Rendering:
-    """Makes conditions of filters for one statement, and gathers its parameters.
+    """Renders the filters of one statement, and collects its parameters.
 
-    They name the columns of `jobs`, as of `moment` (None: now) if they ask for the past of it.
+    Conditions name the columns of `jobs`, as of `moment` (None: now).
     """
 
     def __init__(self, moment: Moment | None = None) -> None:
@@ -113,13 +113,13 @@ class Rendering:
         self._moment = moment
 
     def parameter(self, value: Any) -> Placeholder:
-        """A place for that value."""
+        """Returns the placeholder of a value."""
         name = f"f{len(self.parameters)}"
         self.parameters[name] = value
         return Placeholder(name)
 
     def condition(self, tree: Filter) -> Composable:
-        """True of the jobs the filter is true of; raises InvalidFieldError for a field or value there is not."""
+        """Returns a filter's condition; raises InvalidFieldError for an unknown field or value."""
         match tree:
             case All(terms=()):
                 return SQL("true")
@@ -137,7 +137,7 @@ class Rendering:
                 assert_never(tree)
 
     def field(self, field: tuple[str, ...], asked_by: str = "filter") -> tuple[Composable, Column]:
-        """What a field is in SQL; raises InvalidFieldError."""
+        """Returns a field in SQL; raises InvalidFieldError."""
         found = self.json_field(field)
         if found is not None:
             return found.text, LABEL
@@ -149,7 +149,7 @@ class Rendering:
         return SQL("({})").format(SQL(column.expression)), column
 
     def json_field(self, field: tuple[str, ...]) -> JsonField | None:
-        """A value in a job's labels, spec or output; None for another field."""
+        """Returns a value in a job's labels, spec or output; None for another field."""
         match field:
             case ("labels" | "label", *key) if key:
                 # Keys of Kubernetes have dots, and labels nothing within them.
@@ -167,13 +167,13 @@ class Rendering:
         return None
 
     def order(self, text: str, asked_by: str) -> list[Composable]:
-        """What jobs are put in order by for a field; raises InvalidFieldError."""
+        """Returns the sort expression of a field; raises InvalidFieldError."""
         field = parse_field(text)
         found = self.json_field(field)
         return [self.field(field, asked_by)[0]] if found is None else ordered(found)
 
     def _presence(self, tree: Restriction) -> Composable | None:
-        """`labels:env`: whether there is such a key; None for what asks for something else."""
+        """Returns the test for a key (`labels:env`); None for another restriction."""
         if tree.comparator != ":" or len(tree.field) != 1 or any(tree.wildcards):
             return None
         name = {"label": "labels"}.get(tree.field[0], tree.field[0])
@@ -182,7 +182,7 @@ class Rendering:
         return self._restriction(Restriction((name, tree.value), ":", "*"))
 
     def _restriction(self, tree: Restriction) -> Composable:
-        """One comparison; an absent value is in no relation to anything."""
+        """Returns one comparison; a missing value matches none."""
         if (presence := self._presence(tree)) is not None:
             return presence
         if len(tree.field) == 1 and (found_list := LISTS.get(tree.field[0])) is not None:
@@ -206,9 +206,9 @@ class Rendering:
         return SQL("(({} {} {}) IS TRUE)").format(expression, operator, value)
 
     def _ever(self, term: Filter) -> Composable:
-        """True of jobs that the term was true of after one of their events, up to the moment."""
+        """Returns whether the term matched after one of the job's events, up to the moment."""
         if any(isinstance(part, Ever) for part in parts_of(term)):
-            raise InvalidFieldError("filter", "ever() of ever() says no more than one of them")
+            raise InvalidFieldError("filter", "ever() cannot contain ever(); write one of them")
         told_by_events = {part.field for part in parts_of(term) if isinstance(part, Restriction)}
         of_clock = "AT" if self._on_recorded else "AS_THEY_HAPPENED"
         steps = STEPS["ENTERED" if told_by_events <= OF_AN_EVENT else of_clock]
@@ -225,7 +225,7 @@ class Rendering:
 
     @property
     def _entered(self) -> SQL:
-        """The state that one of the `past` events led to, on this clock."""
+        """Returns the state that one of the `past` events led to, on this clock."""
         return SQL(
             "known_state(past.type, past.schema, past.data)"
             if self._on_recorded
@@ -238,7 +238,7 @@ class Rendering:
 
 
 def render(tree: Filter) -> tuple[Composable, dict[str, Any]]:
-    """The condition and its parameters; raises InvalidFieldError for a field or value there is not."""
+    """Returns the condition and its parameters; raises InvalidFieldError."""
     rendering = Rendering()
     return rendering.condition(tree), rendering.parameters
 
@@ -263,7 +263,7 @@ def _is_pattern(tree: Restriction, column: Column) -> bool:
 
 
 def _like(tree: Restriction) -> str:
-    """A LIKE pattern: a wildcard stands for anything, all else for itself."""
+    """Returns a LIKE pattern: a wildcard matches anything, all else itself."""
     start, end = tree.wildcards
     inner = tree.value[start : len(tree.value) - end]
     escaped = inner.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

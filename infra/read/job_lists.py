@@ -1,4 +1,4 @@
-"""Jobs of a whole ledger as of a moment: listed, paged through, and counted."""
+"""Lists, pages and counts of all jobs as of a moment."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PAGE: Final = sql.template(__package__, "jobs_page")
 
 
 class Query(NamedTuple):
-    """Which jobs, as of when. `moment` None: as they are just now."""
+    """Which jobs, as of which moment (None: now)."""
 
     filter: Filter
     moment: Moment | None
@@ -44,13 +44,13 @@ class Query(NamedTuple):
 
     @classmethod
     def parse(cls, filter: str | Filter, moment: Moment | None, order_by: str = "") -> Query:
-        """Raises InvalidFieldError."""
+        """Parses a filter; raises InvalidFieldError."""
         tree = parse_filter(filter) if isinstance(filter, str) else filter
         return cls(tree, moment, order_by)
 
 
 class JobLists:
-    """Reads through a pool; any number of threads may."""
+    """Reads lists of jobs; any number of threads may use it."""
 
     def __init__(self, pool: ConnectionPool[Connection]) -> None:
         self._pool = pool
@@ -60,9 +60,17 @@ class JobLists:
     def page(
         self, query: Query, limit: int, *, offset: int = 0, after: tuple[str, str] | None = None
     ) -> tuple[list[Job], bool]:
-        """So many jobs from an offset on or, in the usual order, after one created then of that name.
+        """Reads one page of jobs.
 
-        Fewer if they are large, but one at least; and whether more follow.
+        Args:
+            query: Which jobs, as of which moment.
+            limit: The most jobs to return; fewer are returned if they are large, but at least one.
+            offset: The number of jobs to skip.
+            after: The create time and name of the last job of the page before, for the default
+                order.
+
+        Returns:
+            The jobs, and whether more follow.
         """
         with translated(), self._pool.connection() as connection:
             whole, parameters = _listing(self._aware(query, connection), limit + 1, offset, after)
@@ -73,7 +81,7 @@ class JobLists:
         return [job_of(row[:-1]) for row in rows], bool(rows) and rows[0][-1] > len(rows)
 
     def scan(self, query: Query, limit: int | None) -> Iterator[Job]:
-        """The jobs one by one, without holding them all."""
+        """Yields the jobs one by one, without holding them all in memory."""
         with (
             translated(),
             self._pool.connection() as connection,
@@ -85,7 +93,7 @@ class JobLists:
             yield from map(job_of, cursor)
 
     def count(self, query: Query, by: str) -> dict[str | None, int]:
-        """How many jobs there are of each value of the field, the most frequent first."""
+        """Returns the number of jobs for each value of the field, the most frequent first."""
         rendering = Rendering(query.moment)
         key, _ = rendering.field(parse_field(by), "by")
         condition = rendering.condition(query.filter)
@@ -108,20 +116,23 @@ class JobLists:
         return _jobs(aware, SQL("name"), condition, SQL("")), _parameters(query, rendering)
 
     def states_at(self, position: int) -> dict[str | None, int]:
-        """How many jobs were in each state: a sum, however many there are. `intervals` must be there."""
+        """Returns the number of jobs in each state at a position; `intervals` must have reached it."""
         with translated(), self._pool.connection() as connection:
             rows = connection.execute(STATES_AT, {"position": position}).fetchall()
         return _most_first(rows)
 
     def states_as_they_happened(self, time: datetime) -> tuple[int, dict[str | None, int]]:
-        """The same as far as `intervals` has followed, and which position that is."""
+        """Returns the same at a time, as known at the position that `intervals` has reached."""
         with translated(), self._pool.connection() as connection:
             rows = connection.execute(STATES_AS_THEY_HAPPENED, {"time": time}).fetchall()
         states = [(state, jobs) for _, state, jobs in rows if state is not None]
         return rows[0][0], _most_first(states)
 
     def _aware(self, query: Query, connection: Connection) -> Query:
-        """The query, knowing whether there are late jobs: a statement for none is planned in half the time."""
+        """Returns the query with whether any reports were late.
+
+        Without late reports, planning the statement takes half the time.
+        """
         moment = query.moment
         if moment is None or moment.clock is Clock.RECORDED:
             return query
@@ -160,7 +171,7 @@ def _listing(
 
 
 def _jobs(query: Query, columns: Composable, condition: Composable, tail: Composable) -> Composed:
-    """The statement that reads jobs as of the query's moment."""
+    """Returns the statement that reads jobs as of the query's moment."""
     statement = NOW
     if query.moment is not None:
         statement = AT if query.moment.clock is Clock.RECORDED else AS_THEY_HAPPENED
@@ -179,7 +190,7 @@ def _parameters(query: Query, rendering: Rendering) -> dict[str, Any]:
 
 
 def _order(order_by: str, rendering: Rendering) -> list[tuple[Composable, bool]]:
-    """(expression, whether down) of each field, and at last of the name; raises InvalidFieldError."""
+    """Returns the sort expressions and directions, the name last; raises InvalidFieldError."""
     if not order_by.strip():
         return [(SQL("created"), True), (SQL("name"), False)]
     keys: list[tuple[Composable, bool]] = []

@@ -30,7 +30,7 @@ Parameter = Callable[[Any], Composable]
 
 
 class JsonField(NamedTuple):
-    """A value of a job's JSON: the value itself, None where it is always text, and its text."""
+    """A value in a job's JSON: as JSON (None if it is always text), and as text."""
 
     value: Composable | None
     text: Composable
@@ -39,7 +39,7 @@ class JsonField(NamedTuple):
 def compared(
     field: JsonField, comparator: LiteralString, literal: str, parameter: Parameter
 ) -> Composable:
-    """Whether the field is in that relation to what the filter says; null where it is in none."""
+    """Returns the comparison of the field with a filter's value; null if they cannot be compared."""
     number = Decimal(literal) if NUMBER.fullmatch(literal) else None
     time = read_instant(literal)
     by_text = SQL("({} {} {})").format(_c(field.text), SQL(comparator), parameter(literal))
@@ -92,7 +92,7 @@ def _of_text(
 
 
 def ordered(field: JsonField) -> list[Composable]:
-    """What puts values in order: numbers first, then times, then all else as text; absent ones are null."""
+    """Returns the sort order: numbers, then times, then all else as text; missing values are null."""
     is_number = SQL("{} ~ {}").format(field.text, SQL(_literal(PLAIN_NUMBER)))
     is_time = SQL("{} ~ {}").format(field.text, SQL(_literal(INSTANT)))
     if field.value is not None:
@@ -113,7 +113,7 @@ def ordered(field: JsonField) -> list[Composable]:
 
 
 def _as_time(text: Composable) -> Composable:
-    """Cut to microseconds: PostgreSQL would round."""
+    """Returns the time cut to microseconds, which PostgreSQL would round."""
     return SQL(r"regexp_replace({}, '(\.[0-9]{{6}})[0-9]+', '\1')::timestamptz").format(text)
 
 
@@ -122,5 +122,5 @@ def _c(text: Composable) -> Composable:
 
 
 def _literal(pattern: LiteralString) -> LiteralString:
-    """A pattern of this module as an SQL literal."""
+    """Returns a pattern of this module as an SQL literal."""
     return "'" + pattern + "'"

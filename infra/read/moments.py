@@ -1,4 +1,4 @@
-"""Finds the moment that is meant: the position up to which events count, and the time on the clock."""
+"""Resolves moments: to the position up to which events count, and the time on the clock."""
 
 import time
 from datetime import UTC, datetime
@@ -29,8 +29,8 @@ READ_NOW: Final = sql.load(__package__, "read_now")
 READ_PRUNED_BEFORE: Final = sql.load(__package__, "read_pruned_before")
 READ_RECORDED: Final = sql.load(__package__, "read_recorded")
 FIND_VERSION: Final = sql.load(__package__, "find_version")
-STRETCH: Final = 20_000
-"""Events folded in one transaction by who follows."""
+BATCH_EVENTS: Final = 20_000
+"""The events folded in one transaction."""
 STANDBY_WAIT_SECONDS: Final = 5.0
 """How long a reader of a hot standby waits for the primary to fold events, and for their replay."""
 STANDBY_PAUSE_SECONDS: Final = 0.1
@@ -40,7 +40,7 @@ Given = AsOf | Moment | datetime | str
 
 
 class Moments:
-    """Reads through a pool; any number of threads may."""
+    """Resolves the moments of one ledger; any number of threads may use it."""
 
     def __init__(self, pool: ConnectionPool[Connection]) -> None:
         self._pool = pool
@@ -48,11 +48,19 @@ class Moments:
         """How many prunings there were, and before which time."""
 
     def find(self, given: Given | None, clock: Clock | str | None, name: str = "") -> Moment:
-        """The moment meant; None is now, on the recorded clock unless the other one is said.
+        """Finds the moment that is meant.
 
-        Only a job's `name` makes sense of a version. As it happened, all counts that was recorded
-        until now, unless it is said up to which position. Raises InvalidFieldError for one that
-        is not yet, or cannot be read; one before the ledger began is position 0.
+        Args:
+            given: The moment, in any form; None is now.
+            clock: The clock; None is valid time for a time, and transaction time for now.
+            name: The job's name, if the moment may be a version.
+
+        Returns:
+            The moment; position 0 for a time before the ledger began. In valid time, events
+            recorded until now count, unless a position is given.
+
+        Raises:
+            InvalidFieldError: The moment is in the future, or cannot be parsed.
         """
         wanted = parse_clock(clock)
         now, size, prunings = self._row(READ_NOW)
@@ -60,11 +68,11 @@ class Moments:
         return found._replace(pruned_before=self._pruned_before(prunings))
 
     def pruned_before(self) -> datetime | None:
-        """Jobs that were over by that time were pruned; None: no job was."""
+        """Returns the time before which ended jobs were pruned (UTC); None if no job was."""
         return self._pruned_before(self._row(READ_NOW)[2])
 
     def _pruned_before(self, prunings: int | None) -> datetime | None:
-        """It is looked up only where there were more prunings since."""
+        """Looks the time up only if there were further prunings."""
         known, before = self._pruned
         if prunings != known:
             before = None if prunings is None else self._row(READ_PRUNED_BEFORE)[0]
@@ -87,10 +95,16 @@ class Moments:
                 return self._at_time(at, now, size)
 
     def follow(self, position: int) -> int:
-        """Lets `intervals` come as far as that position; returns how far it has come, maybe further.
+        """Catches up `intervals` to a position.
 
-        It comes no further than the ledger, whatever the position. Raises StandbyBehindError on a
-        hot standby that does not come so far within some seconds.
+        Args:
+            position: A position.
+
+        Returns:
+            The position that `intervals` has reached; at most the ledger's last one.
+
+        Raises:
+            StandbyBehindError: A hot standby did not reach the position within some seconds.
         """
         deadline = time.monotonic() + STANDBY_WAIT_SECONDS
         while True:
@@ -102,32 +116,32 @@ class Moments:
             time.sleep(STANDBY_PAUSE_SECONDS)
 
     def follow_if_possible(self, position: int) -> Followed:
-        """The same, but on a hot standby it returns at once how far that has come."""
+        """As `follow`, but a hot standby returns its present position at once."""
         before, (reached, writable) = -1, self._follow(position)
         while writable and before < reached < position:
             before, (reached, writable) = reached, self._follow(position)
         return Followed(reached, writable)
 
     def follow_all(self, closed: Signal) -> None:
-        """Lets `intervals` come as far as the ledger, unless that is closed meanwhile."""
+        """Catches `intervals` up with the ledger, until it is closed."""
         _, size, _ = self._row(READ_NOW)
         reached, writable = self._follow(size)
         while writable and reached < size and not closed.is_set():
             reached, writable = self._follow(size)
 
     def _follow(self, position: int) -> Followed:
-        """Some of the way, in one transaction; how far it has come then."""
-        return fold_next(self._row, INTERVALS.name, position, STRETCH)
+        """Folds one batch in one transaction; returns the position reached."""
+        return fold_next(self._row, INTERVALS.name, position, BATCH_EVENTS)
 
     def _followed(self, moment: Moment) -> Moment:
-        """The same moment, once it is known which jobs' reports came late."""
+        """Returns the moment, after catching up with late reports in valid time."""
         if moment.clock is Clock.OCCURRED:
             self.follow(moment.position)
         return moment
 
     def _at_time(self, at: AtTime, now: datetime, size: int) -> Moment:
         if at.time > now:
-            why = f"{time_text(at.time)} is not yet: it is {time_text(now)}"
+            why = f"{time_text(at.time)} is in the future: it is {time_text(now)} now"
             raise InvalidFieldError("as_of", why)
         if at.clock is Clock.RECORDED:
             return Moment(*pin_time(self._row, at.time), at.clock)
@@ -144,7 +158,10 @@ class Moments:
 
     def _position_of(self, name: str, version: int) -> int:
         if not name:
-            raise InvalidFieldError("as_of", f"v{version} is a moment of one job, not of all")
+            raise InvalidFieldError(
+                "as_of",
+                f"v{version} is a version of one job; give a position (@N) or a time for all jobs",
+            )
         position, last = self._row(FIND_VERSION, {"name": name, "version": version})
         if last is None:
             raise JobNotFoundError(name, pruned_before=self.pruned_before())
@@ -160,7 +177,7 @@ class Moments:
 
 
 def is_pinned(given: Given | None) -> bool:
-    """Whether a moment as it happened is given with the position up to which events count."""
+    """Whether the moment is a time with the position up to which events count."""
     if isinstance(given, AtTime):
         return given.known is not None
     return isinstance(given, Moment) or (isinstance(given, str) and "@" in given)
@@ -178,7 +195,7 @@ def _parsed(given: Given | None, clock: Clock | None, now: datetime) -> AsOf | M
     on_versions = isinstance(given, AtVersion | AtPosition)
     if clock is Clock.OCCURRED and on_versions:
         raise InvalidFieldError(
-            "clock", "versions and positions are moments of the recorded clock only"
+            "clock", "a version or position is transaction time (clock recorded)"
         )
     return given
 

@@ -1,4 +1,4 @@
-"""Page tokens (AIP-158): opaque, signed, and good for one query of one ledger at one moment."""
+"""Page tokens (AIP-158): opaque, signed, and valid for one query of one ledger at one moment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ READ_SECRET: Final = sql.load(__package__, "read_secret")
 
 
 class PageCursor(NamedTuple):
-    """Where a page begins: after so many jobs or, in the default order, after the one created then."""
+    """Where a page begins: at an offset or, in the default order, after the given job."""
 
     moment: Moment
     offset: int = 0
@@ -29,16 +29,16 @@ class PageCursor(NamedTuple):
 
 
 class PageTokens:
-    """Writes and reads the page tokens of one ledger."""
+    """Makes and reads the page tokens of one ledger."""
 
     def __init__(self, pool: ConnectionPool[Connection]) -> None:
         self._pool = pool
         self._signer: URLSafeSerializer | None = None
 
     def write(self, cursor: PageCursor, *query: str) -> str:
-        """The token of a cursor in that query."""
+        """Returns the token of a cursor in that query."""
         moment = cursor.moment
-        said = [
+        parts = [
             moment.position,
             moment.time.isoformat(),
             moment.clock,
@@ -46,11 +46,11 @@ class PageTokens:
             cursor.after,
             _digest(query),
         ]
-        token: bytes | str = self._signing().dumps(said)
+        token: bytes | str = self._signing().dumps(parts)
         return token.decode() if isinstance(token, bytes) else token
 
     def read(self, token: str, *query: str) -> PageCursor:
-        """Raises InvalidFieldError for one that was not made here, or not for that query."""
+        """Reads a token; raises InvalidFieldError for another ledger's or another query's token."""
         from itsdangerous import BadData
 
         try:
@@ -76,7 +76,7 @@ class PageTokens:
 
 
 def read_secret(pool: ConnectionPool[Connection]) -> bytes:
-    """What only the ledger knows: page tokens are signed with it, and ids are made of it."""
+    """Returns the ledger's secret, which signs page tokens and derives ids."""
     with translated(), pool.connection() as connection:
         row = connection.execute(READ_SECRET).fetchone()
     assert row is not None
@@ -84,7 +84,7 @@ def read_secret(pool: ConnectionPool[Connection]) -> bytes:
 
 
 class _Json:
-    """JSON as itsdangerous wants it."""
+    """JSON in the form that itsdangerous uses."""
 
     loads = staticmethod(orjson.loads)
 

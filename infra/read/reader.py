@@ -127,7 +127,7 @@ class Reader:
             LedgerClosedError: The ledger was closed.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> with ledger.connection() as connection:
             ...     connection.execute("SELECT name, type FROM job_events").fetchall()
@@ -147,7 +147,7 @@ class Reader:
         Raises:
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> ledger.size()
             1
@@ -164,7 +164,7 @@ class Reader:
         Raises:
             BeyondEndError: The position is after the last one.
 
-        Example:
+        Examples:
             >>> ledger.check_reached(0)
             >>> ledger.check_reached(1)
             Traceback (most recent call last):
@@ -185,7 +185,7 @@ class Reader:
         Raises:
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> ledger.pruned(0, ledger.size())
             []
@@ -193,9 +193,7 @@ class Reader:
         return self.feed.pruned(after, until)
 
     def missing(self, name: str) -> JobNotFoundError:
-        """Returns the error for a job without events; it mentions prunings that may have removed the
-        job.
-        """
+        """Returns the error for a job without events; it mentions prunings."""
         return JobNotFoundError(name, pruned_before=self._moments.pruned_before())
 
     def history(self, name: str, after: int = 0, until: int = LAST_VERSION) -> list[RecordedEvent]:
@@ -214,7 +212,7 @@ class Reader:
             InvalidFieldError: `name` is not a job's resource name.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.started("projects/demo/jobs/a", actor="node-7")
             >>> [(event.version, event.type, event.actor) for event in ledger.history("projects/demo/jobs/a")]
@@ -262,7 +260,7 @@ class Reader:
             LedgerClosedError: The ledger was closed.
             LedgerUnavailableError: When an event is read: the server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> [(event.position, event.type) for event in ledger.events(follow=False)]
             [(1, 'Created')]
@@ -290,7 +288,7 @@ class Reader:
             JobNotFoundError: `as_of` is a version, and the job has no events.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> moment = ledger.moment("@1")
             >>> moment.position, moment.clock
@@ -315,7 +313,7 @@ class Reader:
             StandbyBehindError: The server is a hot standby, and the primary has not folded them
                 for some seconds.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> ledger.follow(1)
             1
@@ -346,7 +344,7 @@ class Reader:
             InvalidFieldError: The moment is in the future, or cannot be parsed.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.started("projects/demo/jobs/a")
             >>> ledger.get("projects/demo/jobs/a").state.name
@@ -396,7 +394,7 @@ class Reader:
                 in the future.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a", {"team": "vision"})
             >>> _ = ledger.create("projects/demo/jobs/b", {"team": "speech"})
             >>> [job.name for job in ledger.list('labels.team = "vision"')]
@@ -433,13 +431,13 @@ class Reader:
                 in the future.
             LedgerUnavailableError: When a job is read: the server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> sum(1 for job in ledger.scan("state = QUEUED"))
             1
         """
         if limit is not None and limit < 0:
-            raise InvalidFieldError("limit", f"{limit} is negative")
+            raise InvalidFieldError("limit", f"{limit} is negative; give 0 or more")
         now = as_of is None and clock is None
         query = Query.parse(filter, None if now else self.moment(as_of, clock), order_by)
         return self._jobs.scan(query, limit)
@@ -477,7 +475,7 @@ class Reader:
                 arguments.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> for id in "abc":
             ...     _ = ledger.create(f"projects/demo/jobs/{id}")
             >>> page = ledger.page(page_size=2)
@@ -486,7 +484,7 @@ class Reader:
             (2, 1, '')
         """
         if page_size < 0:
-            raise InvalidFieldError("page_size", f"{page_size} is negative")
+            raise InvalidFieldError("page_size", f"{page_size} is negative; give 0 or more")
         if skip < 0 or (skip and page_token):
             raise InvalidFieldError("skip", f"{skip} is negative, or given beside a page token")
         size = min(page_size or USUAL_PAGE, MAX_PAGE)
@@ -537,7 +535,7 @@ class Reader:
                 the future.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> for id in "abc":
             ...     _ = ledger.create(f"projects/demo/jobs/{id}")
             >>> _ = ledger.started("projects/demo/jobs/a")
@@ -579,7 +577,7 @@ class Reader:
         Raises:
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> ledger.read_current("projects/demo/jobs/a") is None
             True
         """
@@ -598,7 +596,7 @@ class Reader:
         Raises:
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.started("projects/demo/jobs/a")
             >>> ledger.read_at("projects/demo/jobs/a", 1).state.name
@@ -618,7 +616,7 @@ class Reader:
         Raises:
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> ledger.event_at(1).type
             'Created'
@@ -643,7 +641,7 @@ class Reader:
         Raises:
             BrokenLedgerError: An encrypted value was changed after it was written.
 
-        Example:
+        Examples:
             >>> spec = {"owner": {"@personal": {"subject": "ada", "value": "Ada L."}}}
             >>> job = ledger.create("projects/demo/jobs/a", spec=spec)
             >>> ledger.decrypt(job.spec)
@@ -663,7 +661,7 @@ class Reader:
         Raises:
             BrokenLedgerError: An encrypted value was changed after it was written.
 
-        Example:
+        Examples:
             >>> ledger.decrypt_json(b'{"gpus":8}')
             b'{"gpus":8}'
         """
@@ -681,7 +679,7 @@ class Reader:
         Raises:
             BrokenLedgerError: An encrypted value was changed after it was written.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.decrypted(job) is job
             True

@@ -37,10 +37,17 @@ class Followed(NamedTuple):
 
 
 def pin_time(read: ReadRow, time: datetime) -> Pinned:
-    """The last position recorded by a time; on a primary, whatever comes is recorded after it.
+    """Returns the last position recorded by a time; on a primary, later events are recorded after it.
 
     A time that is more than a day ahead of this machine's clock is not pinned: recorded times would
     stay there if the server's clock was wrong.
+
+    Args:
+        read: Reads one row.
+        time: The time (UTC).
+
+    Returns:
+        The position, and the time.
     """
     if time > datetime.now(UTC) + MAX_AHEAD and (last := _last(read, time)) is not None:
         return last

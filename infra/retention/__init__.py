@@ -1,1 +1,1 @@
-"""Erasure of personal data, pruning of old jobs, and the archives they leave."""
+"""Retention: erasure of personal data, pruning of old jobs, and their archives."""

@@ -1,4 +1,7 @@
-"""Jobs whose time has come, and the export they go to: what leaves the ledger is in a file first, and was read back."""
+"""The jobs to prune, and their export.
+
+Events leave the ledger only after a file with them was read back.
+"""
 
 import hashlib
 import os
@@ -31,7 +34,7 @@ DERIVED: Final = "state"
 
 
 class Retired(NamedTuple):
-    """A job that is over: as many events as its version says, the last one at that position."""
+    """A job to prune: its number of events, and the position of the last one."""
 
     name: str
     version: int
@@ -39,7 +42,7 @@ class Retired(NamedTuple):
 
 
 class Source:
-    """Jobs that are over, and were by a time; on a connection of its own, as a context."""
+    """The jobs that ended by a time, on a connection of its own; a context manager."""
 
     def __init__(self, reader: Reader, before: datetime) -> None:
         at = reader.moment(before - timedelta(microseconds=1), Clock.RECORDED)
@@ -61,12 +64,12 @@ class Source:
         self._connection.close()
 
     def retired(self) -> list[Retired]:
-        """The jobs, in the order in which they were last heard of."""
+        """Returns the jobs, in the order of their last events."""
         with translated():
             return [Retired(*row) for row in self._connection.execute(READ_RETIRED)]
 
     def events(self) -> Iterator[RecordedEvent]:
-        """All events of theirs, by position."""
+        """Yields all their events, by position."""
         states: dict[str, JobState | None] = {}
         with (
             translated(),
@@ -81,22 +84,34 @@ class Source:
                     yield RecordedEvent._make((*row, state, None))
 
     def keep(self, counts: Counter[str]) -> None:
-        """Leaves out those that have other numbers of events than these."""
+        """Leaves out jobs that have other numbers of events than the given ones."""
         with translated():
             self._connection.execute(KEEP_RETIRED, (list(counts), list(counts.values())))
 
 
 class Export(NamedTuple):
-    """The file that the events go to, in the form of a jsonl export; or are in already."""
+    """The file that pruned events are written to, in the form of a jsonl export.
+
+    Attributes:
+        file: The file's path.
+        is_there: Whether the file holds the events already; else it is written.
+    """
 
     file: Path
     is_there: bool
 
     def secure(self, source: Source) -> str:
-        """The file's SHA-256 in hex, once it holds the events; jobs that it does not hold whole are left out.
+        """Writes or checks the file; jobs that it does not hold completely are left out.
 
-        Raises InvalidFieldError where a file would be written over, or cannot be written, and
-        InputError where it cannot be read back, or tells of an event otherwise than the ledger.
+        Args:
+            source: The jobs to prune.
+
+        Returns:
+            The file's SHA-256, in hex.
+
+        Raises:
+            InvalidFieldError: The file exists already, or cannot be written.
+            InputError: The file cannot be read back, or differs from the ledger.
         """
         if not self.is_there:
             self._write(source)
@@ -106,9 +121,7 @@ class Export(NamedTuple):
 
     def _write(self, source: Source) -> None:
         if self.file.exists():
-            why = (
-                f"{self.file} is there already; if a pruning was interrupted, go on with --exported"
-            )
+            why = f"{self.file} exists already; to continue an interrupted pruning, use --exported"
             raise InvalidFieldError("to", why)
         with whole(self.file, folder=False) as partial, partial.open("wb") as out:
             write_history(out, source.selection, source.events())
@@ -122,7 +135,7 @@ class Export(NamedTuple):
 
 
 def _found(file: Path, events: Iterable[RecordedEvent]) -> Counter[str]:
-    """How many of these events the file holds, of each job."""
+    """Returns the number of events that the file holds of each job."""
     counts = Counter[str]()
     lines = _lines(file)
     number, line = next(lines, (0, None))
@@ -144,7 +157,7 @@ def _stored(line: JsonObject) -> JsonObject:
 
 
 def _lines(file: Path) -> Iterator[tuple[int, Any]]:
-    """The events in the file, with the number of their line; raises InputError for no whole history."""
+    """Yields the file's events with their line numbers; raises InputError for an incomplete history."""
     number = events = 0
     ended = False
     for number, text in numbered_lines(file):
@@ -154,12 +167,12 @@ def _lines(file: Path) -> Iterator[tuple[int, Any]]:
         elif "end" in line:
             ended = line.get("events") == events
         elif ended or not isinstance(line.get("position"), int):
-            raise InputError(str(file), number, "is no event of an exported history")
+            raise InputError(str(file), number, "is not an event of an exported history")
         else:
             events += 1
             yield number, line
     if not ended:
-        raise InputError(str(file), number, "breaks off: the last line, the end, is missing")
+        raise InputError(str(file), number, "is incomplete: its last line, the end, is missing")
 
 
 def _object(file: Path, number: int, text: bytes) -> JsonObject:

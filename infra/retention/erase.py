@@ -1,11 +1,11 @@
-"""Erasing a subject: its key is destroyed, and an event says so. No other event changes, nor any proof.
+"""Erases a subject's personal data by destroying its key (crypto-shredding), and records that.
 
-Both happen in one transaction: there is no moment at which a key is gone and nothing says why, and
-after a crash it was done or it was not. Whoever reads shows the values no longer than two seconds
-more (subjects.SECONDS).
+No other event changes, and all proofs stay valid. Key and event are written in one transaction, so
+a crash leaves both or neither. Readers that cached the key may decrypt for two more seconds
+(subject_keys.SECONDS).
 
-The table is written anew, so that its file holds the key no more. Backups, replicas and archived
-write-ahead logs may: they forget when they are deleted.
+The table is rewritten, so that its file does not contain the key any more. Backups, replicas and
+archived write-ahead logs may contain it until they are deleted.
 """
 
 from contextlib import suppress
@@ -29,17 +29,32 @@ REWRITE: Final = sql.load(__package__, "rewrite_subject_keys")
 
 
 class Erasure(NamedTuple):
-    """What was erased: the key's id, as it stands in the events, and the position of the `Erased` event."""
+    """The result of an erasure.
+
+    Attributes:
+        key: The id of the destroyed key, as events contain it.
+        position: The position of the `Erased` event.
+    """
 
     key: str
     position: int
 
 
 def erase(store: Store, subject: str, actor: str | None = None) -> Erasure:
-    """Makes all personal data of the subject unreadable, for ever; `actor` asked for it.
+    """Erases all personal data of a subject, for ever.
 
-    Raises SubjectNotFoundError if there is none (or none any more), InvalidFieldError for what is
-    no subject, and OwnerNeededError for a role that only writes and reads.
+    Args:
+        store: The ledger.
+        subject: The subject.
+        actor: The user who asks for it.
+
+    Returns:
+        The id of the destroyed key, and the position of the `Erased` event.
+
+    Raises:
+        SubjectNotFoundError: The ledger has no personal data of the subject.
+        InvalidFieldError: The subject is not 1 to 256 printable characters.
+        OwnerNeededError: The database user may not delete keys.
     """
     check_subject(store.reader, subject)
     check_may_delete(store.reader.pool, ["subject_keys"], "to erase a subject")
@@ -54,7 +69,7 @@ def erase(store: Store, subject: str, actor: str | None = None) -> Erasure:
 
 
 def check_subject(reader: Reader, subject: str) -> None:
-    """Raises SubjectNotFoundError unless there is personal data of the subject."""
+    """Checks that there is personal data of the subject; raises SubjectNotFoundError."""
     parse_text("subject", subject)
     with translated(), reader.pool.connection() as connection:
         if connection.execute(FIND_SUBJECT, (subject,)).fetchone() is None:

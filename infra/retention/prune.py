@@ -1,9 +1,9 @@
-"""Retention: whole jobs that are over, and were by some time, are exported, and then taken out of the ledger.
+"""Prunes jobs that ended before a time: exports their events, and deletes them from the ledger.
 
-A batch of them goes in one transaction: an event says which positions were pruned and where they
-were exported to, the table `pruned` says it for who asks, and the rows are deleted. A crash leaves
-whole batches done and the others untouched; who runs it again, with the same export, goes on.
-What the log's tree has of the events stays: every proof still verifies.
+Each batch is one transaction: an event records which positions were pruned and the export's digest,
+the table `pruned` makes them known to readers, and the rows are deleted. After a crash, whole
+batches are pruned; run it again with the same export to continue. The log's tree keeps its hashes
+of the events, so every proof stays valid.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,7 +37,13 @@ FORGET_SALTS: Final = sql.load(__package__, "forget_salts")
 
 
 class Pruning(NamedTuple):
-    """What was pruned, and the positions of the events that say so."""
+    """The result of a pruning.
+
+    Attributes:
+        jobs: The number of pruned jobs.
+        events: The number of pruned events.
+        records: The positions of the `Pruned` events.
+    """
 
     jobs: int
     events: int
@@ -51,15 +57,26 @@ def prune(
     export: Export,
     actor: str | None = None,
 ) -> Pruning:
-    """Removes jobs that have ended or were deleted, and of which all was recorded before that time.
+    """Prunes jobs that have ended or were deleted, and whose events were all recorded before a time.
 
-    They are written to the export first, or found in it. Of events that are not in the log's
-    tree yet it is brought up to date. Raises InvalidFieldError for a time to come or without
-    zone, InputError for an export that does not hold what the ledger does, ForkedError where the
-    log is not what it was, and OwnerNeededError.
+    Args:
+        store: The ledger.
+        log: Its log, which is brought up to date first.
+        before: A time with a time zone, not in the future (transaction time).
+        export: The file that events are written to, or that holds them already.
+        actor: The user who asks for it.
+
+    Returns:
+        The numbers of jobs and events, and the positions of the `Pruned` events.
+
+    Raises:
+        InvalidFieldError: `before` is in the future or has no time zone.
+        InputError: The export does not hold what the ledger holds.
+        ForkedError: The log does not extend the last signed checkpoint.
+        OwnerNeededError: The database user may not delete events.
     """
     if before.tzinfo is None or before > datetime.now(UTC):
-        raise InvalidFieldError("before", f"{before} is not yet, or has no time zone")
+        raise InvalidFieldError("before", f"{before} is in the future, or has no time zone")
     check_may_delete(store.reader.pool, TABLES, "to prune")
     log.checkpoint()
     store.reader.follow(store.reader.size())

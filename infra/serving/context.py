@@ -93,7 +93,7 @@ class ServerContext:
     def check_stopping(self) -> None:
         """Raises OverloadedError if nothing new is begun."""
         if self.stopping.is_set():
-            raise OverloadedError("it is stopping")
+            raise OverloadedError("the server is stopping")
 
 
 class Writers:

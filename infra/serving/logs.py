@@ -28,12 +28,13 @@ def set_up(level: str) -> None:
 
 PAUSE: Final = 0.1
 """Seconds that a request's line may wait for others."""
-MOST: Final = 1_000
+MAX_LINES: Final = 1_000
 
 
 class RequestLog:
-    """A line for each request, in the form of the others; written some at once, for one by one they
-    would cost as much as the requests. Only the loop's thread writes to it.
+    """Writes a JSON line for each request, in batches; only the loop's thread writes to it.
+
+    Written one by one, the lines would cost as much as the requests.
     """
 
     def __init__(self, logger: str, stream: TextIO | None = None) -> None:
@@ -41,14 +42,14 @@ class RequestLog:
         self._stream = sys.stderr if stream is None else stream
         self._lines: list[bytes] = []
 
-    def write(self, level: str, said: dict[str, Any]) -> None:
+    def write(self, level: str, fields: dict[str, Any]) -> None:
         """`said` is what the line says beside its time and level."""
         head = {"level": level, "logger": self._logger, "message": "request"}
-        line = {**head, **said, "time": datetime.now(UTC)}
+        line = {**head, **fields, "time": datetime.now(UTC)}
         self._lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
         if len(self._lines) == 1:
             asyncio.get_running_loop().call_later(PAUSE, self.flush)
-        elif len(self._lines) >= MOST:
+        elif len(self._lines) >= MAX_LINES:
             self.flush()
 
     def flush(self) -> None:

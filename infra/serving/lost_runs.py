@@ -32,13 +32,13 @@ async def expiring_lost(
 
 
 async def _expire(ledger: AsyncLedger, pause_seconds: float) -> None:
-    said = None
+    value = None
     while True:
         try:
             await ledger.run(partial(expire_lost, ledger.ledger, ACTOR))
-            said = None
+            value = None
         except (LedgerError, psycopg.Error) as error:
-            if str(error) != said:
+            if str(error) != value:
                 LOG.warning("lost runs cannot be looked for: %s", error)
-            said = str(error)
+            value = str(error)
         await asyncio.sleep(pause_seconds)

@@ -1,1 +1,1 @@
-"""Histories in and out: importers, exports, certified files, simulated histories."""
+"""Imports and exports of histories, certified files, and simulated histories."""

@@ -1,4 +1,4 @@
-"""Checks an exported Parquet folder, or one file of it, against the ledger it names a checkpoint of."""
+"""Verifies an exported Parquet folder or file against the checkpoint that it names."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -29,9 +29,10 @@ def verify_parquet(
     keys: Sequence[VerifierKey],
     progress: Callable[[int, int], object] = lambda done, size: None,
 ) -> Checkpoint:
-    """The checkpoint that the files' events are under, once they were exported again and are the same.
+    """Exports the files' events again, and compares; returns their checkpoint.
 
-    Raises ProofError for files that name none, that no known key signed, or that hold other events.
+    Raises ProofError for files without a checkpoint, without a known signature, or with other
+    events.
     """
     files = sorted(given.glob(FILES)) if given.is_dir() else [given]
     if not files:
@@ -52,38 +53,36 @@ def verify_parquet(
 def _compare(files: Sequence[Path], again: Path, *, whole: bool) -> None:
     expected = {_place(file): file for file in again.glob(FILES)}
     if whole and expected.keys() != {_place(file) for file in files}:
-        raise ProofError("parquet", "it has other days than the events of its checkpoint make")
+        raise ProofError("parquet", "its days differ from those of the events under its checkpoint")
     for file in files:
         twin = expected.get(_place(file))
         if twin is None or not _read(file).equals(_read(twin), check_metadata=True):
-            raise ProofError(
-                "parquet", f"{file} does not hold what the events of its checkpoint make"
-            )
+            raise ProofError("parquet", f"{file} differs from the events under its checkpoint")
 
 
 def _selection(file: Path) -> Selection:
-    """What the file says it is of."""
+    """Returns the selection in the file's metadata."""
     try:
         metadata = pq.read_schema(file).metadata or {}
     except (OSError, pa.ArrowInvalid):
-        raise ProofError("parquet", f"{file} is no Parquet file that can be read") from None
-    said: dict[str, Any] = {
+        raise ProofError("parquet", f"{file} is not a readable Parquet file") from None
+    fields: dict[str, Any] = {
         key.decode().removeprefix(PREFIX): value.decode()
         for key, value in metadata.items()
         if key.startswith(PREFIX.encode())
     }
-    if not said.get("checkpoint"):
+    if not fields.get("checkpoint"):
         raise ProofError(
             "parquet", f"{file} names no checkpoint: it was exported without the log's key"
         )
     try:
         moment = Moment(
-            int(said["position"]), datetime.fromisoformat(said["asOf"]), Clock(said["clock"])
+            int(fields["position"]), datetime.fromisoformat(fields["asOf"]), Clock(fields["clock"])
         )
     except (KeyError, ValueError, LedgerError):
-        raise ProofError("parquet", f"{file} does not say what it is of") from None
-    names = {key: said.get(key, "") for key in ("name", "filter", "checkpoint")}
-    return Selection(said.get("ledger", ""), moment, **names)
+        raise ProofError("parquet", f"{file} has no metadata of an export") from None
+    names = {key: fields.get(key, "") for key in ("name", "filter", "checkpoint")}
+    return Selection(fields.get("ledger", ""), moment, **names)
 
 
 def _read(file: Path) -> Any:

@@ -1,8 +1,8 @@
-"""Events as CloudEvents 1.0 in JSON, one a line.
+"""Events as CloudEvents 1.0 in JSON, one per line.
 
-`type` is `jobledger.job.TYPE.vSCHEMA`, such as `jobledger.job.Started.v1`; `source` the ledger,
-`/ledgers/NAME`; `subject` the job; `time` when it occurred; `data` what was reported. `id` is
-`NAME/POSITION`, so that an event exported twice is known to be the same.
+`type` is `jobledger.job.TYPE.vSCHEMA`, such as `jobledger.job.Started.v1`; `source` is the ledger,
+`/ledgers/NAME`; `subject` the job; `time` when it occurred; `data` the event's data. `id` is
+`NAME/POSITION`, so that an event exported twice can be recognized.
 """
 
 from collections.abc import Iterable
@@ -17,16 +17,17 @@ from jobledger.infra.transfer.selection import Selection
 
 
 def write(out: BinaryIO, wanted: Selection, events: Iterable[RecordedEvent]) -> None:
-    """One event a line."""
+    """Writes one event per line."""
     form = JSONFormat()
     out.writelines(form.write(cloud_event(wanted.ledger, event)) + b"\n" for event in events)
 
 
 def cloud_event(ledger: str, event: RecordedEvent) -> CloudEvent:
-    """The event with the extensions recordedtime, position, version, and those of actor, requestid,
-    traceparent, and effectivetime (if it took effect at another time) that it has.
+    """Returns the event as a CloudEvent.
 
-    `position` is text: a CloudEvents integer ends at 2^31 - 1.
+    Its extensions are recordedtime, position, version and, where they have a value, actor,
+    requestid, traceparent, and effectivetime (if it took effect at another time). `position` is
+    text, because a CloudEvents integer ends at 2^31 - 1.
     """
     attributes: dict[str, Any] = {
         "specversion": "1.0",

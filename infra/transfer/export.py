@@ -1,8 +1,7 @@
-"""Exports the events of a job, of the jobs a filter matches, or of all jobs, as of a moment.
+"""Exports the events of a job, of the jobs that a filter matches, or of all jobs, as of a moment.
 
-What is written: jsonl is a history that opens again without a database (reading_back.py);
-page.py is for people without a server; cloud_events.py, perfetto.py and parquet.py are for other
-programs.
+jsonl is a history that can be read again without a database (read_export.py); html_page.py is for
+people without a server; cloud_events.py, perfetto.py and parquet.py are for other programs.
 """
 
 import shutil
@@ -32,7 +31,7 @@ Progress = Callable[[int], object]
 
 
 class Format(StrEnum):
-    """What an export is written as."""
+    """The format of an export."""
 
     JSONL = "jsonl"
     CLOUDEVENTS = "cloudevents"
@@ -42,7 +41,7 @@ class Format(StrEnum):
 
 
 class Form(NamedTuple):
-    """How one format is written: its events in that order, to a stream or into a folder."""
+    """How a format is written: the order of its events, and the function for a stream or folder."""
 
     order: Order
     to_stream: Write | None = None
@@ -78,7 +77,7 @@ def export(
         JobNotFoundError: `wanted` names a job that had no events at the moment.
         LedgerUnavailableError: The server cannot be reached.
 
-    Example:
+    Examples:
         >>> from jobledger import Format, Selection
         >>> _ = ledger.create("projects/demo/jobs/a")
         >>> wanted = Selection(ledger.name, ledger.moment())
@@ -94,13 +93,13 @@ def export(
         elif form.to_stream is not None:
             form.to_stream(to, wanted, events)
         else:
-            raise InvalidFieldError("to", f"{format_} is a folder of files: it needs a path")
+            raise InvalidFieldError("to", f"{format_} is a folder of files; give a path")
     progress(events.count)
     return events.count
 
 
 def form_of(format_: Format) -> Form:
-    """How that format is written; raises InvalidFieldError where its libraries are not installed."""
+    """Returns how a format is written; raises InvalidFieldError if a library is not installed."""
     try:
         match format_:
             case Format.JSONL:
@@ -128,9 +127,9 @@ def form_of(format_: Format) -> Form:
 
 
 def write_history(out: BinaryIO, wanted: Selection, events: Iterable[RecordedEvent]) -> None:
-    """A line that says what is here, a line for each event, and a last one that says it is whole.
+    """Writes a header line, a line for each event, and a last line that marks the end.
 
-    An event's `data` is the very bytes that are stored.
+    An event's `data` is exactly the stored bytes.
     """
     out.write(_line({"jobledger": "history", "version": HISTORY_VERSION} | wanted.json()))
     written = _Counted(iter(events))
@@ -139,7 +138,7 @@ def write_history(out: BinaryIO, wanted: Selection, events: Iterable[RecordedEve
 
 
 def history_json(event: RecordedEvent) -> JsonObject:
-    """An event as everywhere, with all else that is kept of it; its data as it is stored."""
+    """Returns an event as JSON with all stored fields; its data as it is stored."""
     return event_json(event) | {
         "data": orjson.Fragment(event.stored),
         "schema": event.schema,
@@ -149,16 +148,16 @@ def history_json(event: RecordedEvent) -> JsonObject:
 
 @contextmanager
 def whole(to: Path, *, folder: bool) -> Iterator[Path]:
-    """A path beside `to` to write to, which becomes `to` at the end, and is gone if that never comes.
+    """Yields a path beside `to` to write to, which replaces `to` at the end, or is removed on errors.
 
-    Raises InvalidFieldError where `to` is something else already, or cannot be written to.
+    Raises InvalidFieldError if `to` is something else, or cannot be written.
     """
     to = to.resolve()
     partial = to.with_name(f".{to.name}.{uuid4().hex[:8]}.partial")
     try:
         if to.exists() and not (_is_empty(to) if folder else to.is_file()):
             what = "an empty folder" if folder else "a file"
-            raise InvalidFieldError("to", f"{to} is there, and is not {what}")
+            raise InvalidFieldError("to", f"{to} exists and is not {what}")
         if folder:
             partial.mkdir()
         yield partial
@@ -181,7 +180,7 @@ def _write(form: Form, to: Path, wanted: Selection, events: Iterable[RecordedEve
 
 
 def _known(events: Iterator[RecordedEvent], wanted: Selection) -> Iterator[RecordedEvent]:
-    """The same events, once there is one if a job was named: nothing is written before."""
+    """Returns the events, after checking that a named job has any."""
     first = next(events, None)
     if first is None and wanted.name:
         raise JobNotFoundError(wanted.name)
@@ -189,7 +188,7 @@ def _known(events: Iterator[RecordedEvent], wanted: Selection) -> Iterator[Recor
 
 
 class _Counted:
-    """Events on their way, counted."""
+    """Counts events while they are iterated over."""
 
     def __init__(
         self, events: Iterator[RecordedEvent], progress: Progress = lambda done: None

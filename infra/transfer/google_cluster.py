@@ -1,7 +1,7 @@
-"""Google's cluster-usage traces, version 2 (clusterdata-2011-2): what each row means to the ledger.
+"""Google's cluster-usage traces, version 2 (clusterdata-2011-2): the events of each row.
 
-One row is one report of a scheduler on a job, or on a task, which the ledger
-takes for a job of its own. Which file, and how far it came, is known to import_trace.py.
+A row is a scheduler's report on a job, or on a task, which becomes a job of its own.
+import_trace.py keeps track of files.
 """
 
 import csv
@@ -25,7 +25,7 @@ LOST_DATA: Final = 15
 
 
 class Kind(StrEnum):
-    """Which of the trace's tables a file is part of."""
+    """The trace's table that a file is part of."""
 
     JOB = "job"
     TASK = "task"
@@ -66,11 +66,11 @@ class Row(NamedTuple):
 
 
 class BadRowError(ValueError):
-    """A row that cannot be read; its text says why."""
+    """A row cannot be read; the message says why."""
 
 
 def read_row(kind: Kind, project: str, line: bytes) -> Row | None:
-    """The report a line makes; None for one from after the trace. Raises BadRowError."""
+    """Parses a line; None for a row after the trace's end. Raises BadRowError."""
     if len(line) > MAX_LINE or b"\0" in line:
         raise BadRowError(f"holds a NUL character or more than {MAX_LINE} bytes")
     try:
@@ -89,10 +89,10 @@ def read_row(kind: Kind, project: str, line: bytes) -> Row | None:
         original = _job_id(kind, row)
         name = job_name(project, original)
     except (KeyError, ValueError, OverflowError) as error:
-        raise BadRowError(f"has no right time, job or event type ({error})") from None
-    said: JsonObject = {column: row.pop(column) for column in OF_THE_REPORT if column in row}
+        raise BadRowError(f"has no valid time, job or event type ({error})") from None
+    values: JsonObject = {column: row.pop(column) for column in OF_THE_REPORT if column in row}
     spec = {**row, **display_name(original)}
-    return Row(name, report, parse_time(time, datetime.now(UTC)), spec, said)
+    return Row(name, report, parse_time(time, datetime.now(UTC)), spec, values)
 
 
 def _job_id(kind: Kind, row: dict[str, str]) -> str:
@@ -101,12 +101,12 @@ def _job_id(kind: Kind, row: dict[str, str]) -> str:
 
 
 def facts(row: Row, job: Job) -> Iterator[Data]:
-    """What is recorded because of the row, given the job so far; never nothing."""
+    """Returns the data of the events that the row causes, at least one."""
     stage = job.stage
     if stage is ABSENT:
         inferred = row.report is not Report.SUBMIT
-        said = {} if inferred else row.said
-        yield e.parse_data("Created", {"spec": row.spec, "inferred": inferred, **said})
+        value = {} if inferred else row.said
+        yield e.parse_data("Created", {"spec": row.spec, "inferred": inferred, **value})
         if not inferred:
             return
         stage = JobState.QUEUED
@@ -124,7 +124,7 @@ def facts(row: Row, job: Job) -> Iterator[Data]:
 
 
 def _meaning(row: Row, stage: JobState | Outside) -> tuple[str, ...]:
-    """The events a report stands for in that state; none if it cannot be true."""
+    """Returns the events that a report stands for in that state; none if it cannot be true."""
     match row.report:
         case Report.SUBMIT:
             return tuple(event for event in ("Resumed", "Retried") if allowed(event, stage))
@@ -145,9 +145,10 @@ def _meaning(row: Row, stage: JobState | Outside) -> tuple[str, ...]:
 
 
 def report_of(type_: str, data: JsonObject) -> str | None:
-    """Which of the trace's reports an imported event was recorded for; None for one that goes with another.
+    """Returns the trace's report that an imported event was recorded for.
 
-    The reverse of `facts`, so that a row that was imported before is known again.
+    None if it only accompanies another event. It is the reverse of `facts`, so that an imported row
+    can be recognized.
     """
     match type_:
         case "Created":
@@ -173,7 +174,7 @@ _REPORTS: Final = {
 
 
 def _details(report: Report) -> JsonObject:
-    """What the event's own fields say."""
+    """Returns the event's own fields."""
     match report:
         case Report.EVICT:
             return {"reason": "evicted"}

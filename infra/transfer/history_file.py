@@ -1,4 +1,4 @@
-"""One job's history out of an exported file: the job as of any moment the file tells of."""
+"""One job's history from an exported file: the job as of any moment that the file covers."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from jobledger.infra.eventstore.stored_event import RecordedEvent, up_to
 
 
 class History(NamedTuple):
-    """A job's events, oldest first, as of the moment the file was exported for."""
+    """A job's events, oldest first, as of the moment of the export."""
 
     file: str
     ledger: str
@@ -27,11 +27,11 @@ class History(NamedTuple):
     events: list[RecordedEvent]
 
     def get(self, as_of: str | None = None, clock: Clock | str | None = None) -> tuple[Job, Moment]:
-        """The job as it was, and when that is; None is the moment of the file.
+        """Returns the job as of a moment, and the moment; None is the moment of the file.
 
-        `as_of` is text that parse_as_of reads. Raises JobNotFoundError as Ledger.get does, and
-        InvalidFieldError for a moment that the file does not tell of: one after its own or, of a
-        file on the occurred clock, one on the recorded clock.
+        `as_of` is text that parse_as_of parses. Raises JobNotFoundError as Ledger.get does, and
+        InvalidFieldError for a moment that the file does not cover: a later one or, in a file in
+        valid time, one in transaction time.
         """
         moment = self.moment if as_of is None else self._moment(as_of, clock)
         events = up_to(self.events, moment)
@@ -49,11 +49,11 @@ class History(NamedTuple):
             return self._as_it_happened(meant, now)
         if self.moment.clock is Clock.OCCURRED:
             raise InvalidFieldError(
-                "as_of", f"{self.file} tells of moments on the occurred clock only"
+                "as_of", f"{self.file} has only moments in valid time (clock occurred)"
             )
         if clock == Clock.OCCURRED:
             raise InvalidFieldError(
-                "clock", "versions and positions are moments of the recorded clock only"
+                "clock", "a version or position is transaction time (clock recorded)"
             )
         match meant:
             case AtVersion(version=version):

@@ -1,6 +1,7 @@
-"""One job's history as a page that needs no server: a single HTML file, with the data and all scripts in it.
+"""One job's history as a single HTML file with all data and scripts, which needs no server.
 
-It is the page that `jobledger serve` shows of a job. Data is as it is stored, personal parts sealed.
+It is the page of a job in `jobledger serve`. Data is as it is stored: personal values stay
+encrypted.
 """
 
 import base64
@@ -23,7 +24,7 @@ POLICY: Final = (
 
 
 def write(out: BinaryIO, wanted: Selection, events: Iterable[RecordedEvent]) -> None:
-    """The page of the one job that is wanted; `events` come in the order of their versions."""
+    """Writes the page of one job; `events` are in the order of versions."""
     known = [event for event in up_to(list(events), wanted.moment) if event.schema]
     clock = wanted.moment.clock
     outline = Outline(wanted.name, clock, wanted.moment.position, map(happened, known))
@@ -48,5 +49,5 @@ def write(out: BinaryIO, wanted: Selection, events: Iterable[RecordedEvent]) -> 
 
 
 def _hash(script: str) -> str:
-    """What a Content-Security-Policy calls it."""
+    """Returns a script's hash in the form of a Content-Security-Policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

@@ -1,9 +1,9 @@
-"""Imports a trace's files, and remembers how far each came, in the transaction that writes its events.
+"""Imports a trace's files; how far each was imported is written in the transaction of its events.
 
-A file is known by a digest of its rows, not by its name: importing it again adds
-nothing, and importing more of it (a download that broke off, say) adds the rest.
-A row of any other file is known by its job, time and report: so a file that was
-corrected adds what was corrected. Rows that cannot be read are named every time.
+A file is identified by a digest of its rows, not by its name: importing it again adds nothing, and
+importing more of it (after an interrupted download, for example) adds the rest. A row of another
+file is identified by its job, time and report, so a corrected file adds its corrections. Rows that
+cannot be read are named every time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ READ_PROGRESS: Final = sql.load(__package__, "read_progress")
 
 @dataclass
 class Summary:
-    """What became of a file's rows; `before`, `imported`, `after_the_trace` and the bad add up to `rows`."""
+    """The numbers of a file's rows.
+
+    `before`, `imported`, `after_the_trace` and the bad rows sum up to `rows`.
+    """
 
     file: str
     rows: int = 0
@@ -47,9 +50,9 @@ class Summary:
 
 
 class Importer:
-    """Writes traces into one project of a ledger; with `dry_run` it only counts what it would write.
+    """Imports traces into one project of a ledger; with `dry_run` it only counts.
 
-    A dry run compares each file with what is in the ledger, and not with the files before it.
+    A dry run compares each file with the ledger, and not with the files before it.
     """
 
     def __init__(self, store: Store, project: str, kind: Kind, *, dry_run: bool = False) -> None:
@@ -63,10 +66,10 @@ class Importer:
         """How often rows of this file were known again."""
 
     def run(self, file: Path, summary: Summary, progress: Progress = lambda read: None) -> None:
-        """Imports one file, gzip'd or not, counting in `summary`; bad rows are left out.
+        """Imports one file, plain or gzip, and counts in `summary`; bad rows are left out.
 
-        Raises InputError for a file that cannot be read to its end, once what could be is imported,
-        and for one of another kind, of which nothing is.
+        Raises InputError for a file that cannot be read completely, after importing what can be,
+        and for a file of another kind, of which nothing is imported.
         """
         check_kind(file, self._kind)
         self._known_until, self._met = self._store.reader.size(), Counter()
@@ -91,7 +94,7 @@ class Importer:
             raise broken
 
     def _resume(self, file: Path) -> tuple[int, hashlib._Hash]:
-        """How many of its rows were imported before, and the digest of those."""
+        """Returns how many of the file's rows were imported before, and their digest."""
         with self._store.reader.connection() as connection, translated():
             place = (self._project, self._kind)
             known = set(connection.execute(READ_PROGRESS, place).fetchall())
@@ -105,7 +108,7 @@ class Importer:
         return best
 
     def _rows(self, chunk: list[tuple[int, bytes]], summary: Summary) -> list[Row]:
-        """The reports of these lines; counts the lines, and names those that cannot be read."""
+        """Yields the reports of these lines; counts the lines, and notes bad ones."""
         rows: list[Row] = []
         for number, line in chunk:
             try:
@@ -137,7 +140,7 @@ class Importer:
         summary.contradicted += write.contradicted
 
     def _rehearse(self, write: RowsWrite, overlay: dict[str, Job]) -> None:
-        """Decides as if what was decided before had been written."""
+        """Decides rows as if the decisions before had been written."""
         with self._store.reader.connection() as connection, translated():
             names = [name for name in write.names if name not in overlay]
             jobs = {name: overlay.get(name) or Job(name=name) for name in write.names}

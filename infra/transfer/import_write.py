@@ -1,4 +1,4 @@
-"""Writes some rows of a trace in one transaction, but for those that were imported before."""
+"""Writes rows of a trace in one transaction, except for those imported before."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ Key = tuple[str, datetime, str]
 
 
 class RowsWrite(Pending):
-    """Some rows of a trace, decided on the jobs as they are when it is written."""
+    """Rows of a trace, decided on the jobs as they are in the transaction."""
 
     alone = True
 
@@ -52,7 +52,7 @@ class RowsWrite(Pending):
         self._imported: Counter[Key] = Counter()
 
     def plan(self, connection: Connection, jobs: dict[str, Job]) -> None:
-        """Looks for what was imported before, and decides on the rest; leaves the jobs as they would be in `jobs`."""
+        """Finds rows that were imported before, and decides the rest; updates `jobs`."""
         self._imported = self._find_imported(connection, jobs)
         self.decide(jobs)
 
@@ -81,13 +81,13 @@ class RowsWrite(Pending):
             appender.connection.execute(CLEAR_PROGRESS, (project, kind, mark))
             appender.connection.execute(WRITE_PROGRESS, (project, kind, new_mark, rows, file))
         except errors.UniqueViolation:
-            raise InputError(file, 0, "is being imported by somebody else just now") from None
+            raise InputError(file, 0, "is being imported by another process") from None
         return placed
 
     def _find_imported(self, connection: Connection, jobs: Mapping[str, Job]) -> Counter[Key]:
-        """How often rows like these were imported before, less those of this file met again already.
+        """Returns how often rows like these were imported before, less those found already.
 
-        Only a row that is not later than all of its job can have been.
+        Only rows that are not later than their job's last event can have been.
         """
         sought = [row for row in self._reports if _may_be_known(row, jobs[row.name])]
         if not sought:

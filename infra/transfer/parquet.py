@@ -1,6 +1,6 @@
 """Events as Parquet, partitioned by the day (UTC) they occurred: `day=2011-05-02/part-0.parquet`.
 
-They come sorted by day, so one file is open at a time, and a row group of it in memory.
+Events are sorted by day, so one file is open at a time, with one row group in memory.
 """
 
 from collections.abc import Iterable, Iterator
@@ -45,9 +45,9 @@ _MAY_BE_NULL: Final = frozenset({"state", "entered_state", "actor", "request_id"
 
 
 def write(folder: Path, wanted: Selection, events: Iterable[RecordedEvent]) -> None:
-    """A file for each day that has events, which must come sorted by day.
+    """Writes a file for each day with events, which must be sorted by day.
 
-    The files' metadata says under `jobledger.` which ledger they are of, and as of what.
+    The metadata under `jobledger.` names the ledger and the moment.
     """
     schema = schema_of(wanted)
     for day, of_day in groupby(events, key=lambda event: event.occurred_time.date()):
@@ -59,7 +59,7 @@ def write(folder: Path, wanted: Selection, events: Iterable[RecordedEvent]) -> N
 
 
 def schema_of(wanted: Selection) -> Any:
-    """The columns, and what the export is of."""
+    """Returns the columns, with the export's metadata."""
     fields = [pa.field(name, type_, name in _MAY_BE_NULL) for name, type_ in COLUMNS.items()]
     metadata = {f"jobledger.{key}": str(value) for key, value in wanted.json().items()}
     return pa.schema(fields, metadata)
@@ -84,7 +84,7 @@ def _table(rows: list[tuple[Any, ...]], schema: Any) -> Any:
 
 
 def _row(event: RecordedEvent) -> tuple[Any, ...]:
-    """Its values in the order of COLUMNS."""
+    """Returns the values in the order of COLUMNS."""
     entered = ENTERED.get(event.type)
     values = event._asdict() | {
         "project": project_of(event.name),

@@ -1,9 +1,9 @@
-"""Jobs as tracks of a trace: Trace Event JSON, which ui.perfetto.dev and chrome://tracing open.
+"""Jobs as tracks of a trace: Trace Event JSON, for ui.perfetto.dev and chrome://tracing.
 
-A process is a project and kind, a thread is a job. On it lie its attempts, on these the live
-states of each, and between attempts the end that a retry took back; the end that stands, and
-reports that contradict what is known, are instants. What is still open ends at the moment.
-Times are microseconds since 1970 on the occurred clock: those at which events took effect.
+A process is a project and kind, a thread is a job. A job's track has its attempts, and in them the
+live states; between attempts it has the end that was retried. The final end and contradicted
+reports are instants. What is still open ends at the moment. Times are microseconds since 1970 in
+valid time, when events took effect.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,10 +23,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Stretch(NamedTuple):
-    """The time a job was in one state, from the event that led there to the one that led on.
-
-    `end` is None where nothing led on.
-    """
+    """The time that a job was in one state; `end` is None if it still is."""
 
     state: JobState
     entered: RecordedEvent
@@ -34,7 +31,7 @@ class Stretch(NamedTuple):
 
 
 def write(out: BinaryIO, wanted: Selection, events: Iterable[RecordedEvent]) -> None:
-    """One JSON document, a line for each of its trace events; `events` come job by job."""
+    """Writes one JSON document, with a line per trace event; `events` are sorted by job."""
     out.write(b'{"traceEvents":[')
     separator = b"\n"
     for line in trace_events(events, wanted.moment.time):
@@ -45,7 +42,7 @@ def write(out: BinaryIO, wanted: Selection, events: Iterable[RecordedEvent]) -> 
 
 
 def trace_events(events: Iterable[RecordedEvent], moment: datetime) -> Iterator[JsonObject]:
-    """The trace events of all jobs, in the order of their names."""
+    """Yields the trace events of all jobs, in the order of their names."""
     processes: dict[str, int] = {}
     threads = count(1)
     for name, of_job in groupby(events, key=lambda event: event.name):
@@ -59,7 +56,7 @@ def trace_events(events: Iterable[RecordedEvent], moment: datetime) -> Iterator[
 
 
 def job_lines(events: list[RecordedEvent], moment: datetime) -> Iterator[JsonObject]:
-    """What lies on one job's track; `events` in the order in which they took effect."""
+    """Returns the content of one job's track; `events` are in the order of their effects."""
     # On the recorded clock an event may have been reported up to a day ahead.
     until = max(moment, events[-1].taken_time)
     for number, attempt in enumerate(attempts(events), start=1):
@@ -70,7 +67,7 @@ def job_lines(events: list[RecordedEvent], moment: datetime) -> Iterator[JsonObj
 
 
 def attempts(events: Iterable[RecordedEvent]) -> list[list[Stretch]]:
-    """The stretches of each attempt; a state that is entered again within an attempt goes on."""
+    """Returns the times in states of each attempt; a state that is entered again continues."""
     made: list[list[Stretch]] = []
     for event in events:
         state = ENTERED.get(event.type)

@@ -1,7 +1,6 @@
-"""Opens an exported history (jsonl, gzip'd or not) read-only, without a database.
+"""Reads an exported history (jsonl, plain or gzip) without a database.
 
-Nothing is believed that is not whole: a file that breaks off or was damaged is refused, with the
-line where that shows.
+An incomplete or damaged file is refused, and the error names the line.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ GZIP: Final = b"\x1f\x8b"
 
 
 def open_history(file: Path, name: str | None = None, *, exact: bool = False) -> History:
-    """The history of that job, or of the only one in the file.
+    """Returns the history of that job, or of the only job in the file.
 
-    `exact` refuses a field that no event has, which is left out otherwise.
-    Raises InputError for a file that cannot be read, is not whole, or holds nothing of the job,
-    and InvalidFieldError where it holds several and none is named.
+    `exact` refuses unknown fields, which are otherwise ignored. Raises InputError for a file that
+    is unreadable, incomplete or without the job, and InvalidFieldError if it has several jobs and
+    none is named.
     """
     reader = _Reader(str(file), name, exact=exact)
     for number, line in numbered_lines(file):
@@ -45,7 +44,7 @@ def open_history(file: Path, name: str | None = None, *, exact: bool = False) ->
 
 
 def numbered_lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file, gzip'd or not, from 1; raises InputError where it cannot be read on."""
+    """Yields the lines of a file, plain or gzip, from 1; raises InputError if it cannot be read."""
     number = 0
     try:
         with file.open("rb") as raw:
@@ -62,7 +61,7 @@ def numbered_lines(file: Path) -> Iterator[tuple[int, bytes]]:
 
 
 class _Reader:
-    """Takes the lines of a file one by one, and keeps the events of one job."""
+    """Reads the lines of a file one by one, and keeps the events of one job."""
 
     def __init__(self, file: str, name: str | None, *, exact: bool) -> None:
         self._file = file
@@ -76,14 +75,14 @@ class _Reader:
         """Whether the job is not named, and so must be the only one."""
 
     def take(self, number: int, line: bytes) -> None:
-        """Raises InputError, with the line's number."""
+        """Reads a line; raises InputError with its number."""
         self.lines = number
         try:
             value = _object(line)
             if self._head is None:
                 self._head = _head(value)
             elif self._ended:
-                raise _DamagedError("comes after the end")
+                raise _DamagedError("follows the last line")
             elif "end" in value:
                 self._end(parse(_End, value))
             else:
@@ -94,13 +93,13 @@ class _Reader:
             raise InputError(self._file, number, str(error)) from None
 
     def history(self) -> History:
-        """What was kept, once all is there."""
+        """Returns the history, after the last line."""
         if self._head is None or not self._ended:
             raise InputError(
-                self._file, self.lines, "breaks off: the last line, the end, is missing"
+                self._file, self.lines, "is incomplete: its last line, the end, is missing"
             )
         if not self._kept or self._name is None:
-            raise InputError(self._file, 0, f"holds nothing of {self._name or 'any job'}")
+            raise InputError(self._file, 0, f"has no events of {self._name or 'any job'}")
         moment = Moment(self._head.position, self._head.as_of, self._head.clock)
         return History(self._file, self._head.ledger, moment, self._name, self._kept)
 
@@ -124,7 +123,8 @@ class _Reader:
             self._keep(parse(_Line, value).event())
         elif self._only:
             raise _SeveralJobsError(
-                "name", f"{self._file} holds {self._name}, {place.name} and maybe more: name one"
+                "name",
+                f"{self._file} has several jobs, such as {self._name} and {place.name}; name one",
             )
 
     def _keep(self, event: RecordedEvent) -> None:
@@ -146,16 +146,18 @@ class _Reader:
 
     def _end(self, end: _End) -> None:
         if end.events != self._events:
-            raise _DamagedError(f"{end.events} events were written, and {self._events} are here")
+            raise _DamagedError(
+                f"{end.events} events were written, but the file has {self._events}"
+            )
         self._ended = True
 
 
 class _DamagedError(LedgerError):
-    """Something that no export writes."""
+    """The file has something that no export writes."""
 
 
 class _SeveralJobsError(InvalidFieldError):
-    """Several jobs, and none was named: nothing is wrong with the file."""
+    """The file has several jobs, and none was named."""
 
 
 Whole = ConfigDict(alias_generator=to_camel)
@@ -178,7 +180,7 @@ class _End(BaseModel):
 
 
 class _Place(BaseModel):
-    """What is looked at in the events of all jobs."""
+    """The fields that are checked in the events of all jobs."""
 
     model_config = Whole
 
@@ -199,7 +201,7 @@ class _Line(_Place):
     state: str | None
 
     def event(self) -> RecordedEvent:
-        """As the ledger holds it; raises LedgerError where it cannot."""
+        """Returns the event as the ledger stores it; raises LedgerError if it is not valid."""
         if self.state is not None and self.state not in JobState.__members__:
             raise InvalidFieldError("state", f"{self.state!r} is none")
         stored = canonical.encode(self.data)
@@ -222,7 +224,9 @@ def _head(value: JsonObject) -> _Head:
         raise _DamagedError("is not the first line of an exported history (--format jsonl)")
     head = parse(_Head, value)
     if head.version != HISTORY_VERSION:
-        raise _DamagedError(f"version {head.version} is not {HISTORY_VERSION}, which is read here")
+        raise _DamagedError(
+            f"version {head.version} is not supported; this program reads version {HISTORY_VERSION}"
+        )
     return head
 
 

@@ -1,4 +1,4 @@
-"""Which events an export is of, streamed from the server with the state after each."""
+"""The events of an export, streamed from the server with the state after each."""
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -25,7 +25,7 @@ MAX_STATES: Final = 100_000
 
 
 class Order(StrEnum):
-    """The order events come in; the server sorts."""
+    """The order of the events; the server sorts."""
 
     POSITION = "e.position"
     DAY = "(e.occurred_time AT TIME ZONE 'UTC')::date, e.position"
@@ -34,9 +34,18 @@ class Order(StrEnum):
 
 
 class Selection(NamedTuple):
-    """The events up to a moment: of the job named, else of the jobs that matched then, else of all.
+    """The events of an export: of one job, of the jobs that a filter matches, or of all jobs.
 
-    Filters match no deleted job, as in lists; without one, deleted jobs are there too.
+    A filter does not match deleted jobs, as in lists; without one, deleted jobs are included.
+
+    Attributes:
+        ledger: The ledger's name.
+        moment: The moment up to which events count.
+        name: One job's resource name; "" for several jobs.
+        filter: An AIP-160 filter; "" matches all jobs.
+        checkpoint: A signed checkpoint of the log that covers the events (C2SP tlog-checkpoint).
+        receipts: The receipts of the job's events, by version (C2SP tlog-proof).
+        keys: The verifier keys of the log.
     """
 
     ledger: str
@@ -44,14 +53,11 @@ class Selection(NamedTuple):
     name: str = ""
     filter: str = ""
     checkpoint: str = ""
-    """A signed checkpoint of the log that covers them (C2SP tlog-checkpoint)."""
     receipts: Mapping[int, str] = {}
-    """Of the named job's events, by version (C2SP tlog-proof)."""
     keys: Sequence[str] = ()
-    """Verifier keys of the log that signed those."""
 
     def json(self) -> JsonObject:
-        """What it is, for whoever reads the export."""
+        """Returns the selection as JSON, for readers of the export."""
         of = {
             key: value for key in ("name", "filter", "checkpoint") if (value := getattr(self, key))
         }
@@ -61,10 +67,10 @@ class Selection(NamedTuple):
 def select(
     reader: Reader, wanted: Selection, order: Order = Order.POSITION
 ) -> Generator[RecordedEvent, None, None]:
-    """The events one by one, without holding them all; raises InvalidFieldError for a bad filter.
+    """Yields the events one by one; raises InvalidFieldError for a filter that cannot be parsed.
 
-    The state after each is that of its place in the job, also where events before it are not
-    selected because they took effect after the moment.
+    The state after each is that of its place in the job, also if earlier events are left out
+    because they took effect after the moment.
     """
     # Which events took effect at another time than they occurred is known as far as that follows.
     reader.follow(wanted.moment.position)
@@ -101,29 +107,29 @@ def _statement(reader: Reader, wanted: Selection, order: Order) -> tuple[Compose
 
 
 class _States:
-    """Tells the state after each event: mostly from the one before it in its job, else the server."""
+    """Finds the state after each event: from the event before it, or else from the server."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._last: dict[str, tuple[int, JobState | None]] = {}
 
     def after(self, rows: list[tuple[Any, ...]]) -> Iterator[RecordedEvent]:
-        """The rows as events."""
+        """Yields the rows as events."""
         if len(self._last) > MAX_STATES:
             self._last.clear()
-        told = self._look_up(self._untold(rows))
+        value = self._look_up(self._untold(rows))
         make = RecordedEvent._make
         for row in rows:
             _, name, version, *_ = row
             state = _entered(row)
             if state is None:
                 last, before = self._last.get(name, (0, None))
-                state = before if last == version - 1 else told[name, version]
+                state = before if last == version - 1 else value[name, version]
             self._last[name] = version, state
             yield make((*row[:-1], state, row[-1]))
 
     def _untold(self, rows: Iterable[tuple[Any, ...]]) -> list[tuple[str, int]]:
-        """(name, version) of those that leave the state as it was, and do not follow one that is known."""
+        """Returns (name, version) of the events whose state must be looked up."""
         untold = []
         seen: dict[str, int] = {}
         for row in rows:
@@ -146,5 +152,5 @@ class _States:
 
 
 def _entered(row: tuple[Any, ...]) -> JobState | None:
-    """The state that the job of a row is known to be in because of it."""
+    """Returns the state that the row's event leads to, as far as the row shows it."""
     return entered_state(row[3], row[4], row[10])

@@ -1,4 +1,4 @@
-"""A small cluster's week, made up from a seed: legal histories, and some reports that come late or wrong."""
+"""A simulated week of a small cluster, from a seed: legal histories, and some late or wrong reports."""
 
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -78,8 +78,8 @@ def _attempt(random: Random) -> Generator[tuple[float, Data], None, bool]:
     worker = f"node-{random.randint(1, 40)}"
     yield random.expovariate(1 / 90), e.Started.model_validate({"worker": worker})
     for step in range(random.randint(0, 4)):
-        said = {"step": step * 1000, "loss": round(random.uniform(0.1, 4), 3)}
-        yield random.expovariate(1 / 1200), e.ProgressReported.model_validate(said)
+        fields = {"step": step * 1000, "loss": round(random.uniform(0.1, 4), 3)}
+        yield random.expovariate(1 / 1200), e.ProgressReported.model_validate(fields)
     ending = random.random()
     if ending < 0.04:
         return False  # The week ends before it does.

@@ -33,7 +33,7 @@ def check_kind(file: Path, kind: Kind) -> None:
             why = f"is a {other} event, and not a {kind} event: import the file with --kind {other}"
             raise InputError(str(file), 1, why)
     if len(first) == FIRST_ROWS:
-        why = f"is no {kind} event, and neither are the {FIRST_ROWS - 1} rows after it"
+        why = f"is not a {kind} event, and neither are the next {FIRST_ROWS - 1} rows"
         raise InputError(str(file), 1, why)
 
 

@@ -135,7 +135,7 @@ def test_the_command_prints_tables_json_and_csv(cli: Cli, busy: Ledger, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nothing"], "there is no 'nothing'"),
+        (["nothing"], "unknown report 'nothing'"),
         (["throughput", "--bucket", "x"], "is not like 30s"),
         (["throughput", "--plot", "x.gif"], "does not end in .svg or .png"),
     ],

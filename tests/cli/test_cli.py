@@ -185,7 +185,7 @@ def test_times_with_nanoseconds_are_cut_to_microseconds(cli: Cli) -> None:
     ("arguments", "wanted"),
     [
         (["record", "scheduled__2023-01-12T02:00:00+00:00", "Started"], "letters (A-Z, a-z)"),
-        (["record", "x", "succeeded"], "did you mean Succeeded?"),
+        (["record", "x", "succeeded"], "did you mean 'Succeeded'?"),
         (
             ["list", "--filter", "create_time > 2024-01-01T00:00:00Z"],
             'in quotes: "2024-01-01T00:00:00Z"',

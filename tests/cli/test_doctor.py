@@ -71,8 +71,8 @@ def test_a_healthy_ledger_has_no_problem(examined: Cli) -> None:
         ("JOBLEDGER_SEAL", "maybe", "'maybe' is not true or false"),
         ("JOBLEDGER_PROJECT", "no such", "cannot be used"),
         ("JOBLEDGER_POLICY", "/nowhere", "No such file"),
-        ("JOBLEDGER_PUBLISH", "ftp://x", "is no folder, http(s) address or exec:PROGRAM"),
-        ("JOBLEDGER_SCHEDULES", "often", "is none of daily, exact"),
+        ("JOBLEDGER_PUBLISH", "ftp://x", "is not a folder, http(s) address or exec:PROGRAM"),
+        ("JOBLEDGER_SCHEDULES", "often", "is not one of daily, exact"),
         ("JOBLEDGER_SMTP", "mail.example", "is not smtp://"),
     ],
 )

@@ -45,7 +45,7 @@ def test_jobs_are_not_pruned_after_an_export_to_standard_output(signing: Cli) ->
     refused = signing.run("prune", "--before", "now", "--to", "-")
 
     assert refused.returncode == 2
-    assert "takes a file that stays" in refused.stderr
+    assert "must be a file" in refused.stderr
     assert len(signing.json("list", "--json")) == 1
 
 

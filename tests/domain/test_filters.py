@@ -65,7 +65,7 @@ def test_a_filter_is_a_tree(text: str, tree: Filter) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("a" * (MAX_LENGTH + 1), f"is longer than {MAX_LENGTH} characters"),
+        ("a" * (MAX_LENGTH + 1), f"has 65537 characters; the limit is {MAX_LENGTH}"),
         ("a = \0", "has a NUL character or half a surrogate pair"),
         ('a = "\udfff"', "has a NUL character or half a surrogate pair"),
         ('a = "\ud800"', "has a NUL character or half a surrogate pair"),

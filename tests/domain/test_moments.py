@@ -83,14 +83,14 @@ WANTED = "vN, @POSITION, an ISO 8601 time, '2h ago', or 'yesterday 14:00'"
 @pytest.mark.parametrize(
     ("text", "clock", "why"),
     [
-        ("", None, f"'' is none of {WANTED}"),
-        ("tomorrow", None, f"'tomorrow' is none of {WANTED}"),
-        ("v", None, f"'v' is none of {WANTED}"),
-        ("V7", None, f"'V7' is none of {WANTED}"),
-        ("@x", None, f"'@x' is none of {WANTED}"),
-        ("now@x", None, f"'now@x' is none of {WANTED}"),
-        ("now@", None, f"'now@' is none of {WANTED}"),
-        ("now@1@2", None, f"'now@1@2' is none of {WANTED}"),
+        ("", None, f"'' is not a moment; write {WANTED}"),
+        ("tomorrow", None, f"'tomorrow' is not a moment; write {WANTED}"),
+        ("v", None, f"'v' is not a moment; write {WANTED}"),
+        ("V7", None, f"'V7' is not a moment; write {WANTED}"),
+        ("@x", None, f"'@x' is not a moment; write {WANTED}"),
+        ("now@x", None, f"'now@x' is not a moment; write {WANTED}"),
+        ("now@", None, f"'now@' is not a moment; write {WANTED}"),
+        ("now@1@2", None, f"'now@1@2' is not a moment; write {WANTED}"),
         (
             "now@7",
             "recorded",

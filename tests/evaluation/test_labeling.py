@@ -131,11 +131,11 @@ def test_boxes_of_three_people(ledger: Ledger) -> None:
         ({1: ["cat", "dog"]}, "answers.1", "2 labels"),
         ({1: 7}, "answers.1", "a label is not text"),
         ({1: "\0"}, "answers.1", "not in the annotation spec set"),
-        ({1: "cat", 99: "cat"}, "answers.99", "asks nothing of such a sample"),
-        ({3: "cat"}, "answers.3", "asks nothing of such a sample"),
-        ({0: "cat"}, "answers.0", "asks nothing"),
-        ({-(2**70): "cat"}, f"answers.-{2**70}", "asks nothing"),
-        ({2**31: "cat"}, f"answers.{2**31}", "asks nothing"),
+        ({1: "cat", 99: "cat"}, "answers.99", "has no question about this sample"),
+        ({3: "cat"}, "answers.3", "has no question about this sample"),
+        ({0: "cat"}, "answers.0", "has no question"),
+        ({-(2**70): "cat"}, f"answers.-{2**70}", "has no question"),
+        ({2**31: "cat"}, f"answers.{2**31}", "has no question"),
     ],
 )
 def test_what_is_no_answer_is_refused_and_nothing_is_kept(

@@ -82,7 +82,7 @@ def test_predictions_are_sampled_while_it_is_scheduled_or_running(ledger: Ledger
 def test_only_an_evaluation_job_that_says_how_samples_predictions(ledger: Ledger) -> None:
     ledger.create("projects/p/jobs/j")
     ledger.create("projects/p/evaluationJobs/bare", {}, {"description": "d"})
-    for name, why in (("jobs/j", "no evaluation job"), ("evaluationJobs/bare", "inputConfig")):
+    for name, why in (("jobs/j", "not an evaluation job"), ("evaluationJobs/bare", "inputConfig")):
         with pytest.raises(NotSamplingError, match=why):
             ledger.record_predictions(f"projects/p/{name}", told("a"))
     with pytest.raises(JobNotFoundError):

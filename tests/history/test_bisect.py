@@ -115,7 +115,7 @@ def test_the_first_is_the_one_a_walk_finds(
     dsn: str, written: list[list[tuple[Data, datetime]]], seed: int, stretch: int
 ) -> None:
     with fresh_ledger(dsn) as ledger, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sweeping, "STRETCH", stretch)
+        patched.setattr(sweeping, "BATCH_EVENTS", stretch)
         write(ledger, written, seed)
         events = list(ledger.events(follow=False))
         for clock in Clock:
@@ -265,12 +265,12 @@ def test_bisect_on_the_command_line(cli: Cli, ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "takes NAME and --filter, or --count"),
-        (["x"], "takes NAME and --filter"),
-        (["x", "--count", "running > 1"], "takes NAME and --filter"),
+        ([], "needs NAME and --filter, or --count"),
+        (["x"], "needs NAME and --filter"),
+        (["x", "--count", "running > 1"], "needs NAME and --filter"),
         (["nobody", "--filter", "state = FAILED"], "there is no job"),
         (["x", "--filter", "colour = red"], "no field 'colour'"),
-        (["--count", "much > 1"], "no state 'much'"),
+        (["--count", "much > 1"], "unknown state 'much'"),
         (["--count", "running > 1", "--from", "@2", "--to", "@1"], "is after"),
     ],
 )

@@ -105,7 +105,7 @@ def test_the_order_is_that_of_the_clock(cli: Cli, ledger: Ledger) -> None:
         (["nobody", "--with", "Started"], "there is no job"),
         (["x", "--until", "v9"], "until: there is no version 9"),
         (["x", "--until", "@0"], "there is no job"),
-        (["x", "--until", "soon"], "until: 'soon' is none of"),
+        (["x", "--until", "soon"], "until: 'soon' is not a moment"),
         (["x", "--with", "Exploded"], "unknown event type 'Exploded'"),
         (["x", "--with", "Failed={"], "is not JSON"),
         (["x", "--with", "Failed=[]"], "is not a JSON object"),

@@ -384,7 +384,7 @@ def test_only_all_positions_are_all(ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "why"),
     [
-        (-1, b"\2", "is not an entry of a version known here"),
+        (-1, b"\2", "is an entry of an unknown version"),
         (0, None, "is not an entry"),
         (1, b"\0" * 3, "is not an entry"),
         (1, None, "is not an entry"),

@@ -269,7 +269,7 @@ def test_witnesses_that_fail_are_logged_and_the_others_cosign(
     assert [signature.name for signature in found] == ["w0.example.com"]
     assert "Connection refused" in said_by(caplog, KEYS[1])
     assert "refused with 422: no" in said_by(caplog, KEYS[2])
-    assert "no http or https address" in said_by(caplog, KEYS[3])
+    assert "not an http or https address" in said_by(caplog, KEYS[3])
 
 
 def cosigned_by(key: SigningKey, note: Note, at: int = 1_800_000_000) -> bytes:
@@ -287,7 +287,7 @@ LIES: Final[dict[str, tuple[int, bytes, str]]] = {
     "of no time": (200, cosigned_by(KEYS[0], EIGHT, 2**63), "without a cosignature of its key"),
     "too much": (200, b"x" * (MAX_ANSWER + 1), "without end"),
     "a redirect": (302, cosigned_by(KEYS[0], EIGHT), "refused with 302"),
-    "no size": (409, b"many\n", "is no number"),
+    "no size": (409, b"many\n", "is not a number"),
     "a size that is never it": (409, b"5\n", "each time"),
     "more than there is": (409, b"9\n", "has seen 9 events of the log, and this one has 8"),
 }

@@ -190,7 +190,7 @@ def test_who_closes_while_the_tree_grows_leaves_nothing_undone(
         time.sleep(0.2)
         return grow(connection, size, to, rest)
 
-    monkeypatch.setattr(growing, "STRETCH", 10)
+    monkeypatch.setattr(growing, "BATCH_EVENTS", 10)
     monkeypatch.setattr(sealing, "grow", slow)
     with Ledger.open(dsn, ledger_name) as ledger:
         ledger.append_many(many(30))

@@ -444,7 +444,7 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> Non
 
 def test_what_is_no_witnesses_key_is_refused(tmp_path: Path) -> None:
     key, path = files(tmp_path, key=LOGS[0].key.secret)
-    with pytest.raises(ProofError, match="a log's key"):
+    with pytest.raises(ProofError, match="has the key of a log"):
         open_files(key, path, None)
     files(tmp_path, key="PRIVATE+KEY+x")
     with pytest.raises(ProofError, match="no private key"):

@@ -211,18 +211,18 @@ def test_moments_before_the_ledger_are_empty_and_those_to_come_are_refused(ledge
         assert ledger.count(as_of="1999-01-01", clock=clock).counts == {}
         with pytest.raises(JobNotFoundError):
             ledger.get(NAME, as_of="1999-01-01", clock=clock)
-        with pytest.raises(InvalidFieldError, match="is not yet: it is"):
+        with pytest.raises(InvalidFieldError, match="is in the future: it is"):
             ledger.list(as_of="2999-01-01", clock=clock)
     for moment in ("@2", Moment(2, AT, Clock.RECORDED), Moment(2, AT, Clock.OCCURRED)):
         with pytest.raises(InvalidFieldError, match="the ledger is at 1"):
             ledger.list(as_of=moment)
-    with pytest.raises(InvalidFieldError, match="of one job, not of all"):
+    with pytest.raises(InvalidFieldError, match="is a version of one job"):
         ledger.list(as_of="v1")
     with pytest.raises(InvalidFieldError, match="has no time zone"):
         ledger.list(as_of=datetime(2026, 1, 1))  # noqa: DTZ001 - just that
-    with pytest.raises(InvalidFieldError, match="recorded clock only"):
+    with pytest.raises(InvalidFieldError, match="transaction time"):
         ledger.list(as_of="@1", clock="occurred")
-    with pytest.raises(InvalidFieldError, match="neither recorded nor occurred"):
+    with pytest.raises(InvalidFieldError, match="not a clock"):
         ledger.list(clock="wall")
 
 

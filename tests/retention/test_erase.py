@@ -178,7 +178,7 @@ def test_the_command_line_erases(cli: Cli) -> None:
     cli("record", "a", "Created", "--data", json.dumps({"spec": {"who": of("Alice"), "n": 1}}))
     asked = cli.run("erase", "user:alice")
     assert (asked.returncode, asked.stderr) == (
-        2, "jobledger: yes: nobody can be asked here: say --yes\n"
+        2, "jobledger: yes: cannot be confirmed without a terminal; give --yes\n"
     )  # fmt: skip
     assert cli.json("show", "a", "--json")["spec"] == {"who": "Alice", "n": 1}
     erased = cli.json("erase", "user:alice", "--yes", "--json")

@@ -277,7 +277,7 @@ def test_a_file_of_the_other_kind_is_refused_at_its_first_row(
     assert caught.value.line == 1
     with pytest.raises(InputError, match="--kind job"):
         load(ledger, write(tmp_path / "b.gz", row(0, 7, 0)), Kind.TASK)
-    with pytest.raises(InputError, match="neither are the 99 rows after it"):
+    with pytest.raises(InputError, match="neither are the next 99 rows"):
         load(ledger, write(tmp_path / "c.gz", "{}\n" * 100))
     assert ledger.size() == 0
     assert load(ledger, file, Kind.TASK).imported == 30_000

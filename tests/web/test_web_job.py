@@ -445,7 +445,7 @@ def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> No
         f"{TOLD}?at=v99": "there is no version 99",
         f"{TOLD}?until=99999999": "is not yet",
         f"{TOLD}?until=x": "'x' is no position",
-        f"{TOLD}?clock=sun": "'sun' is not a clock",
+        f"{TOLD}?clock=sun": "not a clock",
         f"{TOLD}?at=soon": "'soon' is not a moment",
         f"{TOLD}?ledger=other": "the link is of the ledger 'other'",
         "nonsense": "is not of the form projects/PROJECT/jobs/ID",
@@ -557,4 +557,4 @@ def test_receipts_are_verified_in_the_browser(desk: Desk, visitor: Visitor) -> N
 
 def test_html_is_of_one_job(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     assert desk.run("export", "--format", "html") == 2
-    assert "name: html is a page of one job: name it" in capsys.readouterr().err
+    assert "name: html is a page of one job; give its NAME" in capsys.readouterr().err

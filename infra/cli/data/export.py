@@ -29,33 +29,38 @@ def export(
     context: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="One job; else all, or those of --filter."),
+        typer.Argument(metavar="[NAME]", help="One job; default: all jobs, or those of --filter."),
     ] = None,
     format_: Annotated[
-        Format, typer.Option("--format", help="jsonl opens again: show --from, history --from.")
+        Format,
+        typer.Option(
+            "--format",
+            help="The format; jsonl can be read again by show --from and history --from.",
+        ),
     ] = Format.JSONL,
     filter_: Annotated[
-        str, typer.Option("--filter", help="AIP-160, as for list: the jobs it matched then.")
+        str,
+        typer.Option("--filter", help="Only jobs that matched this AIP-160 filter at the moment."),
     ] = "",
     to: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="A file; for parquet a folder, new or empty."),
+        typer.Option(metavar="PATH", help="The file to write; for parquet a new or empty folder."),
     ] = None,
     as_of: AsOf = None,
     clock: OnClock = None,
 ) -> None:
-    """Export all events of jobs up to a moment: a history, or for other programs.
+    """Export the events of jobs up to a moment, as a history or in other programs' formats.
 
     Data is written as it is stored, personal parts sealed: so it can be checked and imported.
     """
     exporting.form_of(format_)
     to = None if to == STDOUT else to
     if to is None and format_ is Format.PARQUET:
-        raise InvalidFieldError("to", "parquet is a folder of files: --to PATH")
+        raise InvalidFieldError("to", "parquet is a folder of files; give --to PATH")
     if name is None and format_ is Format.HTML:
-        raise InvalidFieldError("name", "html is a page of one job: name it")
+        raise InvalidFieldError("name", "html is a page of one job; give its NAME")
     if name is not None and filter_:
-        raise InvalidFieldError("filter", "is for many jobs, and one is named")
+        raise InvalidFieldError("filter", "selects many jobs; leave out NAME or --filter")
     aim = target(context)
     job = "" if name is None else aim.name(name)
     with aim.open() as ledger:

@@ -17,12 +17,12 @@ from jobledger.infra.retention.erase import check_subject
 def erase(
     context: typer.Context,
     subject: Annotated[
-        str, typer.Argument(metavar="SUBJECT", help="As it was written, such as user:alice.")
+        str, typer.Argument(metavar="SUBJECT", help="The subject, such as user:alice.")
     ],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     json: Json = False,
 ) -> None:
-    """Make all personal data of a subject unreadable, for ever. Every proof still verifies."""
+    """Erase all personal data of a subject, for ever; all proofs stay valid."""
     with target(context).open() as ledger:
         if not yes:
             check_subject(ledger.reader, subject)
@@ -39,25 +39,28 @@ def prune(
     before: Annotated[
         str,
         typer.Option(
-            metavar="TIME", help="Jobs of which all was recorded before: ISO 8601, '400 days ago'."
+            metavar="TIME",
+            help="Prune jobs whose last event was recorded before: ISO 8601, '400 days ago'.",
         ),
     ],
     to: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Export them to it first: a new file, jsonl."),
+        typer.Option(metavar="FILE", help="Export the jobs to this new file (jsonl) first."),
     ] = None,
     exported: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Only those that an export (jsonl) holds whole."),
+        typer.Option(
+            metavar="FILE", help="Prune only jobs that this export (jsonl) contains completely."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Take jobs that have ended or were deleted out of the ledger; the log says so, and proofs still verify."""
+    """Export old jobs and delete them from the ledger; the log records that, and proofs stay valid."""
     file = to or exported
     if file is None or (to and exported):
-        raise InvalidFieldError("to", "takes --to FILE, or --exported FILE of an export there is")
+        raise InvalidFieldError("to", "is missing; give --to FILE, or --exported FILE")
     if to == STDOUT:
-        raise InvalidFieldError("to", "takes a file that stays, and standard output may be lost")
+        raise InvalidFieldError("to", "must be a file: standard output may be lost")
     time = past_time(before, "before")
     with target(context).open() as ledger:
         export = Export(file, is_there=exported is not None)
@@ -68,14 +71,14 @@ def prune(
             | {"records": pruned.records, "file": str(file) if pruned.jobs else None}
         )
     elif pruned.jobs:
-        said = f"{pruned.jobs} jobs with {pruned.events} events pruned; they are in {file}"
-        say(said)
+        text = f"{pruned.jobs} jobs with {pruned.events} events pruned; they are in {file}"
+        say(text)
     else:
         OUT.print("nothing to prune")
 
 
 def _ask(question: str) -> None:
     if not sys.stdin.isatty():
-        raise InvalidFieldError("yes", "nobody can be asked here: say --yes")
+        raise InvalidFieldError("yes", "cannot be confirmed without a terminal; give --yes")
     ERR.print(question, markup=False)
     typer.confirm("Erase?", abort=True, err=True)

@@ -60,28 +60,42 @@ Name = Annotated[
     ),
 ]
 By = Annotated[
-    str, typer.Option(metavar="FIELD", help="Group: state, kind, project, labels.KEY, spec.PATH")
+    str,
+    typer.Option(
+        metavar="FIELD", help="The field to group by: state, kind, project, labels.KEY, spec.PATH"
+    ),
 ]
 Filter = Annotated[
-    str, typer.Option("--filter", help="AIP-160: only jobs of which it is true now.")
+    str, typer.Option("--filter", help="Only jobs that match this AIP-160 filter now.")
 ]
-From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="As --as-of takes times.")]
-To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Up to then, and not at it.")]
+From = Annotated[
+    str | None,
+    typer.Option("--from", metavar="TIME", help="The beginning, in the forms of --as-of."),
+]
+To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="The end, exclusive.")]
 Bucket = Annotated[
-    str | None, typer.Option(metavar="LENGTH", help="15m, 1h, 1d, 1w; else a readable few.")
+    str | None,
+    typer.Option(
+        metavar="LENGTH",
+        help="The length of a bucket, such as 15m, 1h, 1d, 1w; default: a readable number of buckets.",
+    ),
 ]
 State = Annotated[
-    str | None, typer.Option(help="Of concurrency: jobs in that state, and not RUNNING.")
+    str | None, typer.Option(help="For concurrency: the state to count; default: RUNNING.")
 ]
-Top = Annotated[int | None, typer.Option(help="Of failures: so many error messages, and not 20.")]
+Top = Annotated[
+    int | None, typer.Option(help="For failures: the number of error messages; default: 20.")
+]
 Certify = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Write it as JSON with the checkpoint it is computed at, for verify-report.",
+        help="Write the report as JSON with its checkpoint, for verify-report.",
     ),
 ]
-Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it, too: .svg or .png.")]
+Plot = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Also draw it to a file: .svg or .png.")
+]
 
 
 def report(
@@ -99,7 +113,7 @@ def report(
     certify: Certify = None,
     json: Json = False,
 ) -> None:
-    """Report on many jobs, deleted ones too, as it happened (UTC).
+    """Compute a statistic over many jobs, including deleted ones, in valid time (UTC).
 
     throughput: jobs that ended, by how; one retried ends again.
 
@@ -139,17 +153,18 @@ def verify_report(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="What --certify wrote, or Parquet: a file, or all of a folder."
+            metavar="FILE", help="The output of --certify, or a Parquet file or folder."
         ),
     ],
     key: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="KEY|FILE", help="Public keys to trust, instead of the log's own here."
+            metavar="KEY|FILE",
+            help="Public keys to trust, instead of the log's own on this machine.",
         ),
     ] = None,
 ) -> None:
-    """Compute a certified report again, from the events its checkpoint covers; exits 1 unless it is the same."""
+    """Verify a certified report: recompute it from the events under its checkpoint; exits 1 if it differs."""
     with target(context).open() as ledger, moving("computing again") as move:
         with ledger.connection() as connection:
             origin = Tree().log_state(connection).origin

@@ -27,7 +27,7 @@ class Setting(NamedTuple):
 
 
 def settings(context: typer.Context, format_: FormOption = Form.TABLE, json: Json = False) -> None:
-    """Show every environment variable that the program reads, its value now, and what it is for."""
+    """Show all settings: environment variables, their present values, and their meaning."""
     found = list_settings(target(context), read_settings())
     form = Form.JSON if json else format_
     if form is not Form.TABLE:

@@ -66,4 +66,4 @@ def _unreadable(settings: Settings, ledger: str, project: str) -> Iterator[Check
 
 def _check_rule(rule: str) -> None:
     if rule not in RULES:
-        raise InvalidFieldError("schedules", f"{rule!r} is none of {', '.join(RULES)}")
+        raise InvalidFieldError("schedules", f"{rule!r} is not one of {', '.join(RULES)}")

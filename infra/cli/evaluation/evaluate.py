@@ -23,7 +23,7 @@ from rich.table import Table
 
 EvaluationJob = Annotated[
     str,
-    typer.Argument(metavar="NAME", help="projects/P/evaluationJobs/ID, or just ID in the project."),
+    typer.Argument(metavar="NAME", help="projects/P/evaluationJobs/ID, or ID in the project."),
 ]
 
 
@@ -37,10 +37,10 @@ class Chart(StrEnum):
 
 def scheduler(
     context: typer.Context,
-    once: Annotated[bool, typer.Option("--once", help="Do what is due now, and end.")] = False,
-    pause: Annotated[float, typer.Option(min=0.05, help="Seconds between two looks.")] = 5.0,
+    once: Annotated[bool, typer.Option("--once", help="Do what is due now, and exit.")] = False,
+    pause: Annotated[float, typer.Option(min=0.05, help="Seconds between two checks.")] = 5.0,
 ) -> None:
-    """Starts evaluation jobs' runs when they are due, and carries them on. Of several, one leads.
+    """Start and continue the runs of evaluation jobs when they are due; of several schedulers one is active.
 
     It also marks jobs as EXPIRED whose heartbeats stopped, and records runs from this machine's spool.
 
@@ -75,15 +75,15 @@ def evaluations(
     context: typer.Context,
     name: EvaluationJob,
     run: Annotated[
-        int | None, typer.Option(min=1, help="Of one run; the last, if not said.")
+        int | None, typer.Option(min=1, help="The number of one run; default: the last.")
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw it: .svg or .png.")
+        Path | None, typer.Option(metavar="FILE", help="Draw the result to a file: .svg or .png.")
     ] = None,
     chart: Annotated[Chart, typer.Option(help="What --plot draws.")] = Chart.PR_CURVE,
     json: Json = False,
 ) -> None:
-    """What an evaluation job's runs found, one line a run; or one run's evaluation as a picture."""
+    """Show the results of an evaluation job, one line per run, or draw one run's evaluation."""
     aim = target(context)
     with aim.open() as ledger:
         job = ledger.get(aim.evaluation_job(name))

@@ -24,26 +24,25 @@ from jobledger.infra.ledger import Ledger
 from rich.table import Table
 from rich.text import Text
 
-label = typer.Typer(
-    help="What people are asked of an evaluation job's samples.", no_args_is_help=True
-)
+label = typer.Typer(help="Answer the labeling tasks of evaluation jobs.", no_args_is_help=True)
 PAGE: Final = 500
 SHOWN: Final = 200
 """Characters of an example in a table."""
 
 JobName = Annotated[
     str,
-    typer.Argument(metavar="NAME", help="projects/P/evaluationJobs/ID, or just ID in the project."),
+    typer.Argument(metavar="NAME", help="projects/P/evaluationJobs/ID, or ID in the project."),
 ]
 Run = Annotated[
-    int | None, typer.Option("--run", min=1, help="Of that run; not needed if one task is open.")
+    int | None,
+    typer.Option("--run", min=1, help="The run's number; not needed if only one task is open."),
 ]
-Annotator = Annotated[str, typer.Option("--as", metavar="ANNOTATOR", help="Who answers.")]
+Annotator = Annotated[str, typer.Option("--as", metavar="ANNOTATOR", help="The annotator.")]
 
 
 @label.command()
 def tasks(context: typer.Context, name: JobName, json: Json = False) -> None:
-    """The job's tasks that wait for answers."""
+    """List the job's open tasks."""
     with target(context).open() as ledger:
         found = open_tasks(ledger.reader, target(context).evaluation_job(name))
     if json:
@@ -62,11 +61,14 @@ def show(
     name: JobName,
     run: Run = None,
     annotator: Annotated[
-        str | None, typer.Option("--as", metavar="ANNOTATOR", help="Without what they answered.")
+        str | None,
+        typer.Option(
+            "--as", metavar="ANNOTATOR", help="Leave out questions that this annotator answered."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """The questions that want an answer still."""
+    """List the questions without all their answers."""
     with target(context).open() as ledger:
         task = _task(ledger, target(context), name, run)
         if json:
@@ -95,10 +97,10 @@ def answer(
     """Keeps one person's answers: all of them, or none."""
     with target(context).open() as ledger:
         task = _task(ledger, target(context), name, run)
-        said = dict(_answer(task, text) for text in answers)
-        if len(said) < len(answers):
-            raise InvalidFieldError("answers", "a sample is named twice")
-        _say(keep_answers(ledger, task.job, task.run, annotator, said))
+        fields = dict(_answer(task, text) for text in answers)
+        if len(fields) < len(answers):
+            raise InvalidFieldError("answers", "a sample has two answers")
+        _say(keep_answers(ledger, task.job, task.run, annotator, fields))
 
 
 @label.command()
@@ -141,7 +143,7 @@ def _task(ledger: Ledger, aim: Target, name: str, run: int | None) -> Task:
     found = open_tasks(ledger.reader, job)
     if len(found) != 1:
         runs = ", ".join(str(task.run) for task in found) or "none"
-        raise InvalidFieldError("run", f"say which one; open for answers: {runs}")
+        raise InvalidFieldError("run", f"several tasks are open; choose one with --run: {runs}")
     return found[0]
 
 
@@ -154,18 +156,20 @@ def _all(ledger: Ledger, task: Task, annotator: str | None = None) -> Iterator[Q
 
 def _answer(task: Task, text: str) -> tuple[int, Any]:
     """What `3=cat,dog` says; commas part labels only where several may be true."""
-    sample, equals, said = text.partition("=")
+    sample, equals, value = text.partition("=")
     if not (equals and sample.isascii() and sample.isdigit() and len(sample) < 10):
         raise InvalidFieldError("answers", f"{text[:80]!r} is not SAMPLE=LABEL")
     number = int(sample)
     if task.boxes:
         try:
-            return number, orjson.loads(said)
+            return number, orjson.loads(value)
         except orjson.JSONDecodeError as error:
-            raise InvalidFieldError(f"answers.{number}", f"is no JSON of boxes: {error}") from error
-    if not task.multi_label or said in task.labels:
-        return number, [said]
-    return number, [each for each in said.split(",") if each]
+            raise InvalidFieldError(
+                f"answers.{number}", f"is not JSON of boxes: {error}"
+            ) from error
+    if not task.multi_label or value in task.labels:
+        return number, [value]
+    return number, [each for each in value.split(",") if each]
 
 
 def _read(file: Path) -> Any:

@@ -124,8 +124,8 @@ def print_found(
 ) -> None:
     """The event that made the condition true, of the job named or of the fleet; or that none did."""
     if json:
-        said = {"name": name or None, "condition": condition}
-        print_json(_between(moments) | said | {"found": None if found is None else found.json()})
+        fields = {"name": name or None, "condition": condition}
+        print_json(_between(moments) | fields | {"found": None if found is None else found.json()})
         return
     if found is None:
         ERR.print(f"it was never true that {condition}, up to {moments.later}", markup=False)

@@ -66,7 +66,7 @@ def diff(
     clock: OnClock = None,
     json: Json = False,
 ) -> None:
-    """Compare one job at two moments, two jobs, two attempts, or the fleet at two moments."""
+    """Compare one job at two moments, two jobs, two attempts, or all jobs at two moments."""
     aim = target(context)
     with aim.open() as ledger:
         if name is None:
@@ -118,7 +118,7 @@ def blame(
     format_: FormOption = Form.TABLE,
     json: Json = False,
 ) -> None:
-    """Show for each field of a job which event set it, when, who, and by which request."""
+    """Show for each field of a job which event set it, when, by whom, and in which request."""
     with _job_at(context, name, as_of, clock) as (ledger, job, moment):
         fields = blame_job(ledger.reader, job, moment)
     documents = [blamed.json() for blamed in fields]
@@ -149,14 +149,14 @@ def bisect(
     clock: OnClock = None,
     json: Json = False,
 ) -> None:
-    """Find the first event after which something was true; exits 1 if it never was.
+    """Find the first event after which a condition was true; exits 1 if it never was.
 
     In the order events were recorded, if neither moments nor --clock say otherwise.
     """
     aim = target(context)
     with aim.open() as ledger:
         if (name is None) is (count is None) or (name is None) is not (filter_ is None):
-            raise InvalidFieldError("bisect", "takes NAME and --filter, or --count")
+            raise InvalidFieldError("bisect", "needs NAME and --filter, or --count")
         job = "" if name is None else aim.name(name)
         moments = _bisected(ledger, from_, to, clock, job)
         if count is not None:
@@ -175,17 +175,17 @@ def why(
     clock: OnClock = None,
     json: Json = False,
 ) -> None:
-    """Tell how a job came to be as it is, or was."""
+    """Explain how a job came to its state, now or as of a moment."""
     with _job_at(context, name, as_of, clock) as (ledger, job, moment):
-        told = why_so(ledger.reader, job, moment)
+        value = why_so(ledger.reader, job, moment)
     if json:
-        print_json(moment_json(moment) | told.json())
+        print_json(moment_json(moment) | value.json())
         return
     print_moment(moment)
-    for reason in told.reasons:
+    for reason in value.reasons:
         contradicted = reason.event.type == "Contradicted"
         OUT.print(Text(reason.sentence, style="bold red" if contradicted else ""))
-    OUT.print(Text(told.conclusion, style="bold"))
+    OUT.print(Text(value.conclusion, style="bold"))
 
 
 @contextmanager
@@ -208,7 +208,7 @@ def _span(
     ledger: Ledger, from_: str | None, to: str | None, clock: Clock | None, name: str = ""
 ) -> Span:
     if from_ is None:
-        raise InvalidFieldError("from", "says since when; or name another job, or --attempts")
+        raise InvalidFieldError("from", "is missing; give --from, a second job, or --attempts")
     return span(ledger.reader, from_, to, clock, name)
 
 

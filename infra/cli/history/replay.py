@@ -54,7 +54,7 @@ def replay(
     clock: OnClock = None,
     json: Json = False,
 ) -> None:
-    """Step through all that happened to a job, and what would if more did."""
+    """Replay a job event by event, with hypothetical events after the recorded ones."""
     aim = target(context)
     hypotheses = [parse_hypothesis(text) for text in with_ or ()]
     with aim.open() as ledger:
@@ -149,8 +149,8 @@ def _clocks(step: Replayed) -> Text:
     recorded = time_text(step.recorded_time) or "never"
     position = "" if step.recorded is None else f" @{step.recorded.position}"
     actor = "" if step.event.actor is None else f", by {step.event.actor}"
-    said = shown(step.event.data.json_object())
-    return Text(f"occurred {occurred}, recorded {recorded}{position}{actor}\n{said}")
+    fields = shown(step.event.data.json_object())
+    return Text(f"occurred {occurred}, recorded {recorded}{position}{actor}\n{fields}")
 
 
 def _state_table(step: Replayed) -> Table:

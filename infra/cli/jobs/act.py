@@ -16,11 +16,13 @@ from jobledger.infra.programs.users import user_name
 if TYPE_CHECKING:
     from jobledger.infra.ledger import Ledger
 
-Reason = Annotated[str | None, typer.Option(help="Why, for its history.")]
-Actor = Annotated[str | None, typer.Option(metavar="NAME", help="Who asks; else the user's name.")]
+Reason = Annotated[str | None, typer.Option(help="The reason, for the job's history.")]
+Actor = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Who asks for it; default: the user's name.")
+]
 Labels = Annotated[
     list[str],
-    typer.Argument(metavar="K=V...", help="Set the label K to V; K= takes it away."),
+    typer.Argument(metavar="K=V...", help="Set the label K to V; K= removes it."),
 ]
 
 
@@ -31,7 +33,7 @@ def cancel(
     actor: Actor = None,
     json: Json = False,
 ) -> None:
-    """Ask for a job's end: a waiting or paused one is CANCELLED at once, others are CANCELLING."""
+    """Cancel a job: a QUEUED or PAUSED one is CANCELLED at once, others are CANCELLING until they end."""
     _act(context, name, lambda ledger, job: ledger.cancel(job, reason, actor=_by(actor)), json=json)
 
 
@@ -42,12 +44,12 @@ def pause(
     actor: Actor = None,
     json: Json = False,
 ) -> None:
-    """Stop a job so that it can be resumed."""
+    """Pause a job, so that it can be resumed."""
     _act(context, name, lambda ledger, job: ledger.pause(job, reason, actor=_by(actor)), json=json)
 
 
 def resume(context: typer.Context, name: JobName, actor: Actor = None, json: Json = False) -> None:
-    """Let a paused job wait to run again."""
+    """Resume a paused job: it is QUEUED again."""
     _act(context, name, lambda ledger, job: ledger.resume(job, actor=_by(actor)), json=json)
 
 
@@ -58,7 +60,7 @@ def retry(
     actor: Actor = None,
     json: Json = False,
 ) -> None:
-    """Begin a new attempt at a job that has ended."""
+    """Retry a job that has ended: begin a new attempt."""
     _act(context, name, lambda ledger, job: ledger.retry(job, reason, actor=_by(actor)), json=json)
 
 
@@ -66,12 +68,12 @@ def delete(
     context: typer.Context,
     name: JobName,
     stop: Annotated[
-        bool, typer.Option("--stop", help="Cancel it first, if it has not ended.")
+        bool, typer.Option("--stop", help="Cancel it first if it has not ended.")
     ] = False,
     actor: Actor = None,
     json: Json = False,
 ) -> None:
-    """Take a job that has ended out of lists; its history is kept."""
+    """Delete a job that has ended; its history is kept."""
     _act(
         context,
         name,
@@ -83,7 +85,7 @@ def delete(
 def labels(
     context: typer.Context, name: JobName, pairs: Labels, actor: Actor = None, json: Json = False
 ) -> None:
-    """Set labels of a job, or take them away; its other labels stay."""
+    """Set or remove labels of a job; its other labels stay."""
     given = dict(map(parse_pair, pairs))
 
     def change(ledger: Ledger, job: str) -> Job:
@@ -101,11 +103,16 @@ def comment(
     note: Annotated[str, typer.Argument(metavar="NOTE")],
     actor: Annotated[
         str | None,
-        typer.Option("--author", "--actor", metavar="NAME", help="Else the user's name."),
+        typer.Option(
+            "--author",
+            "--actor",
+            metavar="NAME",
+            help="The note's author; default: the user's name.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Add a note to a job's history, with its author; the job stays as it is."""
+    """Add a note with an author to a job's history; the job stays as it is."""
     if not note.strip():
         raise InvalidFieldError("note", "is empty")
     _act(

@@ -176,8 +176,8 @@ def _carry_out(
     """Runs the command and lets the reporter report it; its exit code, negative for a signal."""
 
     def started() -> None:
-        said = {"host": os.uname().nodename, "pid": command.process_id}
-        reporter.add(RunReport("Started", said, datetime.now(UTC)))
+        fields = {"host": os.uname().nodename, "pid": command.process_id}
+        reporter.add(RunReport("Started", fields, datetime.now(UTC)))
         if not is_running:
             reporter.start()
 

@@ -64,7 +64,8 @@ def list_jobs(
         str, typer.Option("--filter", help='AIP-160: state = FAILED AND labels.team = "ads"')
     ] = "",
     limit: Annotated[
-        int | None, typer.Option(min=0, help="At most so many; a table shows 50, jsonl all.")
+        int | None,
+        typer.Option(min=0, help="The most jobs to list; default: 50 in a table, all in jsonl."),
     ] = None,
     format_: FormOption = Form.TABLE,
     columns: ColumnsOption = None,
@@ -74,9 +75,13 @@ def list_jobs(
     ] = "",
     page_size: Annotated[
         int | None,
-        typer.Option(min=1, max=MAX_PAGE, help="Show one page, and the next one's token."),
+        typer.Option(
+            min=1, max=MAX_PAGE, help="Show one page of this size, and the next page's token."
+        ),
     ] = None,
-    page_token: Annotated[str, typer.Option(help="Show the page after: the same moment.")] = "",
+    page_token: Annotated[
+        str, typer.Option(help="Show the page of this token, as of the same moment.")
+    ] = "",
     as_of: AsOf = None,
     clock: OnClock = None,
     watch: Annotated[
@@ -84,7 +89,7 @@ def list_jobs(
     ] = False,
     json: Json = False,
 ) -> None:
-    """List jobs, newest first, as they are or were."""
+    """List jobs, newest first, now or as of a moment."""
     aim = target(context)
     form = Form.JSON if json else format_
     look = Look(form, aim.project, parse_columns(columns, FIELDS), wide, not watch)
@@ -134,8 +139,8 @@ def _enough(form: Form, limit: int | None) -> int | None:
 def _print_page(page: Page, look: Look) -> None:
     if look.form is Form.JSON:
         token = page.next_page_token
-        said = {"jobs": [*map(job_json, page.jobs)], "nextPageToken": token}
-        print_json(moment_json(page.moment) | said)
+        fields = {"jobs": [*map(job_json, page.jobs)], "nextPageToken": token}
+        print_json(moment_json(page.moment) | fields)
         return
     print_moment(page.moment)
     _print_jobs(page.jobs, look, len(page.jobs))

@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 MaybeJobName = Annotated[
     str | None,
     typer.Argument(
-        metavar="NAME", help="projects/P/jobs/ID, or just ID; not needed for a file of one job."
+        metavar="NAME", help="projects/P/jobs/ID or ID; not needed for a file with one job."
     ),
 ]
 From = Annotated[
     Path | None,
-    typer.Option("--from", metavar="FILE", help="Of an export (jsonl), without a database."),
+    typer.Option("--from", metavar="FILE", help="Read an export (jsonl) instead of a database."),
 ]
 
 
@@ -54,7 +54,7 @@ def count(
     format_: FormOption = Form.TABLE,
     json: Json = False,
 ) -> None:
-    """Count jobs by state, or by another field, as they are or were."""
+    """Count jobs by state or another field, now or as of a moment."""
     with target(context).read() as reader:
         counted = reader.count(by, filter_, as_of=as_of, clock=clock)
     counts = {"" if key is None else key: jobs for key, jobs in counted.counts.items()}
@@ -80,7 +80,7 @@ def show(
     format_: FormOption = Form.TABLE,
     json: Json = False,
 ) -> None:
-    """Show one job as it is, or was; in JSON, what it was as of, too."""
+    """Show one job, now or as of a moment; JSON includes the moment."""
     aim = target(context)
     moment: Moment | None
     if from_ is not None:
@@ -121,7 +121,7 @@ def history(
     wide: WideOption = False,
     json: Json = False,
 ) -> None:
-    """Show all that happened to one job, oldest first."""
+    """Show all events of one job, oldest first."""
     aim = target(context)
     chosen = parse_columns(columns, EVENT_FIELDS)
     if from_ is not None:
@@ -156,14 +156,14 @@ def _needed(name: str | None) -> str:
 
 def events(
     context: typer.Context,
-    after: Annotated[int, typer.Option(min=0, help="Begin after this position.")] = 0,
-    follow: Annotated[bool, typer.Option("--follow", help="Wait for more.")] = False,
+    after: Annotated[int, typer.Option(min=0, help="Print events after this position.")] = 0,
+    follow: Annotated[bool, typer.Option("--follow", help="Wait for further events.")] = False,
     format_: FormOption = Form.JSONL,
     json: Annotated[
-        bool, typer.Option("--json", help="As without it: one JSON document a line.")
+        bool, typer.Option("--json", help="No effect: output is always one JSON document per line.")
     ] = False,
 ) -> None:
-    """Print the ledger's events in their order, one JSON document a line."""
+    """Print all events of the ledger in commit order, one JSON document per line."""
     form = Form.JSONL if json else format_
     if follow and form in (Form.TABLE, Form.JSON):
         raise InvalidFieldError(

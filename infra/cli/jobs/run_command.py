@@ -15,20 +15,18 @@ def run(
     context: typer.Context,
     command: Annotated[list[str], typer.Argument(metavar="COMMAND...")],
     name: Annotated[
-        str | None, typer.Option(help="The job's name or id; else one is made up.")
+        str | None, typer.Option(help="The job's name or id; default: a generated one.")
     ] = None,
     label: Annotated[list[str] | None, typer.Option(metavar="K=V")] = None,
     once: Annotated[
-        bool, typer.Option("--once", help="Run nothing if there is such a job already.")
+        bool, typer.Option("--once", help="Run nothing if the job exists already.")
     ] = False,
     heartbeat: Annotated[
         float,
-        typer.Option(
-            min=0, max=3600, help="Seconds between two signs that it lives; 0: none are given."
-        ),
+        typer.Option(min=0, max=3600, help="Seconds between two heartbeats; 0 sends none."),
     ] = HEARTBEAT_SECONDS,
 ) -> None:
-    """Run a command as a job, and exit as it does. Run again under its name, it is a new attempt.
+    """Run a command as a job, and exit with its exit code; a second run under the same name is a new attempt.
 
     The command starts whatever is wrong with the ledger; what cannot be recorded is spooled on this
     machine, and sent by the next run, by `jobledger spool send` or by `jobledger scheduler`.

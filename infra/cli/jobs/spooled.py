@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 FIELDS: Final = ("file", "state", "name", "time", "reports", "server", "ledger", "why")
 """The fields of a spooled run in JSON."""
 
-spool = typer.Typer(no_args_is_help=True, help="Runs that are not recorded yet: list or send them.")
+spool = typer.Typer(
+    no_args_is_help=True, help="List or send the runs in the spool, which are not recorded yet."
+)
 
 
 @spool.command("list")
 def list_spooled(format_: FormOption = Form.TABLE, json: Json = False) -> None:
-    """List the runs in this machine's spool, oldest first: waiting, running now, or refused."""
+    """List the runs in this machine's spool, oldest first: waiting, running, or refused."""
     folder = Spool(spool_folder())
     found = [_shown(path, refused=False) for path in folder.paths()]
     found += [_shown(path, refused=True) for path in folder.paths(refused=True)]
@@ -46,14 +48,14 @@ def send(
     context: typer.Context,
     anywhere: Annotated[
         bool,
-        typer.Option("--anywhere", help="Also runs that were to be recorded in another ledger."),
+        typer.Option("--anywhere", help="Also send runs for another ledger."),
     ] = False,
     refused: Annotated[
-        bool, typer.Option("--refused", help="Try again those that the ledger refused.")
+        bool, typer.Option("--refused", help="Retry runs that the ledger refused.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Record the runs in this machine's spool in the ledger; exits 1 if any of them is not recorded then."""
+    """Record the runs in this machine's spool; exits 1 if one is still not recorded."""
     aim, folder = target(context), Spool(spool_folder())
     if refused:
         for path in folder.paths(refused=True):

@@ -21,25 +21,25 @@ from rich.progress import MofNCompleteColumn
 def record(
     context: typer.Context,
     name: JobName,
-    event: Annotated[str, typer.Argument(metavar="EVENT", help="Such as Started or Failed.")],
-    data: Annotated[str, typer.Option(metavar="JSON", help="What the event says.")] = "{}",
+    event: Annotated[
+        str, typer.Argument(metavar="EVENT", help="The event type, such as Started or Failed.")
+    ],
+    data: Annotated[str, typer.Option(metavar="JSON", help="The event's data.")] = "{}",
     time: Annotated[
-        str | None, typer.Option(metavar="TIME", help="When it happened (ISO 8601); else now.")
+        str | None, typer.Option(metavar="TIME", help="When it happened (ISO 8601); default: now.")
     ] = None,
     request_id: Annotated[
-        str | None, typer.Option(help="The same request is never written twice.")
+        str | None, typer.Option(help="A repeated request with the same id writes nothing.")
     ] = None,
     attempt: Annotated[
-        int | None, typer.Option(min=1, help="The number of the attempt it speaks of.")
+        int | None, typer.Option(min=1, help="The number of the attempt that the report is about.")
     ] = None,
-    run_id: Annotated[
-        str | None, typer.Option(help="Or an id that you gave to that attempt.")
-    ] = None,
+    run_id: Annotated[str | None, typer.Option(help="Or your own id of that attempt.")] = None,
     json: Json = False,
 ) -> None:
-    """Report by hand what happened to a job. One that cannot be true is kept as Contradicted."""
+    """Record a report on a job; one that the job's state does not allow is recorded as Contradicted."""
     aim = target(context)
-    said = parse_report(event, decode_given(data))
+    found = parse_report(event, decode_given(data))
     about = {
         "occurred_time": _time(time),
         "request_id": request_id,
@@ -49,7 +49,7 @@ def record(
     }
     given = {key: value for key, value in about.items() if value is not None}
     with aim.open() as ledger:
-        job, events = ledger.report(aim.name(name), said, **given)  # type: ignore[arg-type]
+        job, events = ledger.report(aim.name(name), found, **given)  # type: ignore[arg-type]
         job, events = ledger.opened(job), [*map(ledger.opened, events)]
     if json:
         print_json({"job": job_json(job), "events": [event_json(e) for e in events]})
@@ -63,8 +63,10 @@ def record(
 
 def simulate(
     context: typer.Context,
-    jobs: Annotated[int, typer.Option(min=1, help="How many jobs.")] = 1_000,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same histories.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="The number of jobs.")] = 1_000,
+    seed: Annotated[
+        int, typer.Option(help="The random seed; equal seeds make equal histories.")
+    ] = 1,
     end: Annotated[
         str,
         typer.Option(

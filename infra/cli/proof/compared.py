@@ -28,19 +28,19 @@ class Compared(NamedTuple):
     def sentences(self) -> list[str]:
         """What is covered, and what is not."""
         version = self.event.version
-        said = [f"version {version} is as {self.file} has it: data, times, actor and request"]
+        parts = [f"version {version} is as {self.file} has it: data, times, actor and request"]
         state = "none" if self.event.state is None else self.event.state.name
         if self.is_state_covered:
-            said.append(f"its state {state} is that event's")
+            parts.append(f"its state {state} is that event's")
         else:
-            said.append(f"its state {state} follows from versions before, which are not covered")
+            parts.append(f"its state {state} follows from versions before, which are not covered")
         if self.uncovered:
             numbers = ", ".join(map(str, self.uncovered))
-            said.append(
+            parts.append(
                 f"not covered: versions {numbers}, and the file's first line;"
                 f" jobledger receipt --version N makes a receipt for each"
             )
-        return said
+        return parts
 
 
 def compare_file(made: Receipt, file: Path) -> Compared:

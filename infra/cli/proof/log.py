@@ -27,7 +27,7 @@ from jobledger.infra.proof.tiles import export_tiles
 from jobledger.infra.settings import Settings
 
 log = typer.Typer(
-    help="The Merkle tree over all events: its name, its keys, its checkpoints.",
+    help="Manage the log over all events: its name, keys and checkpoints.",
     no_args_is_help=True,
 )
 Keys = Annotated[
@@ -44,11 +44,14 @@ def receipt(
     context: typer.Context,
     name: JobName,
     version: Annotated[
-        int | None, typer.Option(min=1, help="Of which event; else of the last one.")
+        int | None, typer.Option(min=1, help="The event's version; default: the last one.")
     ] = None,
-    to: Annotated[Path | None, typer.Option(metavar="FILE", help="Else it is printed.")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The file to write; default: standard output."),
+    ] = None,
 ) -> None:
-    """Write a receipt: that an event of a job is in the log, to be checked offline (C2SP tlog-proof).
+    """Write a receipt: an offline proof that an event of a job is in the log (C2SP tlog-proof).
 
     None is written that does not verify; its signatures are checked where the log's key is.
     """
@@ -67,20 +70,20 @@ def receipt(
 
 
 def verify_receipt(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `receipt` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The receipt's file.")],
     key: Keys,
     job: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="The job's exported history (jsonl): is the event the same?"
+            metavar="FILE", help="The job's exported history (jsonl), to compare the event with."
         ),
     ] = None,
     witnesses: Annotated[
-        int, typer.Option(min=0, help="So many of the known keys must be witnesses' that cosigned.")
+        int, typer.Option(min=0, help="The number of known witnesses that must have cosigned.")
     ] = 0,
     json: Json = False,
 ) -> None:
-    """Check a receipt, without any database; exits 1 unless the log signed for just this event."""
+    """Verify a receipt without a database; exits 1 unless the log signed exactly this event."""
     keys = read_verifiers(key)
     made = Receipt.parse(read_text(file, "receipt"))
     checkpoint, signed = made.verify(keys)
@@ -128,14 +131,14 @@ def _verified_json(
 
 @log.command("show")
 def show_log(context: typer.Context, json: Json = False) -> None:
-    """The log's name, how far it is sealed, its public keys, and its last checkpoint."""
+    """Show the log's name, its size, its public keys, and its last checkpoint."""
     with target(context).open() as ledger, ledger.connection() as connection:
         log = Tree().log_state(connection)
         note = read_kept(connection)
     keys = [str(key.verifier) for key in find_keys(Settings(), log.origin)]
     if json:
-        said = {"origin": log.origin, "events": log.events, "sealed": log.size}
-        print_json({**said, "keys": keys, "checkpoint": None if note is None else str(note)})
+        fields = {"origin": log.origin, "events": log.events, "sealed": log.size}
+        print_json({**fields, "keys": keys, "checkpoint": None if note is None else str(note)})
         return
     say(f"{log.origin}: {log.size} of {log.events} events sealed")
     for each in keys:
@@ -146,27 +149,31 @@ def show_log(context: typer.Context, json: Json = False) -> None:
 
 @log.command("seal")
 def seal(context: typer.Context) -> None:
-    """Seal all there is, now, and print the checkpoint; exits 1 where it cannot be signed."""
+    """Sign a checkpoint of all events now, and print it; exits 1 if it cannot be signed."""
     aim = target(context)
     with aim.open() as ledger, ledger.connection() as connection:
         ledger.seal()
         log, note = Tree().log_state(connection), read_kept(connection)
     if not find_keys(Settings(), log.origin):
-        raise ProofError("key", f"there is none of {log.origin} here: it is not signed")
+        raise ProofError(
+            "key", f"no key of {log.origin} is on this machine, so nothing can be signed"
+        )
     typer.echo(str(note), nl=False)
 
 
 @log.command("tiles")
 def tiles(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="A new one, or one to bring up to date.")],
+    folder: Annotated[Path, typer.Argument(help="A new folder, or one to update.")],
 ) -> None:
-    """Write the whole log as files for any server of files, and for others' tools (C2SP tlog-tiles)."""
+    """Export the log as static files for any web server and other tools (C2SP tlog-tiles)."""
     with target(context).open() as ledger, ledger.connection() as connection:
         ledger.seal()
         note = read_kept(connection)
         if note is None:
-            raise ProofError("checkpoint", "nothing was signed yet: the log's key is not here")
+            raise ProofError(
+                "checkpoint", "nothing was signed yet, and the log's key is not on this machine"
+            )
         added = export_tiles(connection, Tree(), folder, note)
     say(f"{added.tiles} tiles and {added.bundles} bundles of entries added to {folder}")
     if added.missing:
@@ -179,19 +186,19 @@ def tiles(
 def rotate_key(
     context: typer.Context,
     algorithm: Annotated[
-        str, typer.Option(metavar="ed25519|ml-dsa-44", help="What the new key signs with.")
+        str, typer.Option(metavar="ed25519|ml-dsa-44", help="The new key's algorithm.")
     ] = "ed25519",
 ) -> None:
-    """Make a new key: from now on both it and the old one sign. Hand its public half to who checks."""
+    """Create a new key, and sign with it and the old one from now on; give its public key to verifiers."""
     types = {each.name: type_ for type_, each in ALGORITHMS.items() if each.is_of_log}
     if algorithm not in types:
-        raise InvalidFieldError("algorithm", f"{algorithm!r} is none of {', '.join(types)}")
+        raise InvalidFieldError("algorithm", f"{algorithm!r} is not one of {', '.join(types)}")
     say(str(create_key(Settings(), _origin(context), types[algorithm]).verifier))
 
 
 @log.command("retire-key")
 def retire_key(context: typer.Context) -> None:
-    """Let only the newest key sign, once everybody who checks knows it."""
+    """Sign with the newest key only, once all verifiers know it."""
     for key in retire_keys(Settings(), _origin(context)):
         say(f"retired {key.verifier}")
 

@@ -22,40 +22,40 @@ def verify(
     proof: Annotated[
         bool,
         typer.Option(
-            "--proof", help="First hash every event again, and hold the log against checkpoints."
+            "--proof", help="First hash all events again, and compare the log with checkpoints."
         ),
     ] = False,
     checkpoint: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="With --proof: one from elsewhere or earlier; as often as you like.",
+            help="With --proof: a checkpoint from elsewhere or earlier; may be repeated.",
         ),
     ] = None,
     key: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KEY|FILE",
-            help="With --proof: public keys to trust, instead of the log's own here.",
+            help="With --proof: public keys to trust, instead of the log's own on this machine.",
         ),
     ] = None,
     since: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="With --proof: a checkpoint to trust; only events after it are read.",
+            help="With --proof: a checkpoint to trust; only events after it are verified.",
         ),
     ] = None,
     trust_first: Annotated[
         bool,
         typer.Option(
             "--trust-first",
-            help="With --proof: pass a log that there is no checkpoint of yet, and remember its name.",
+            help="With --proof: accept a log without any checkpoint, and pin its name.",
         ),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Replay every job and compare with what is shown of it; exits 1 if anything differs.
+    """Verify the ledger: replay all jobs and compare them with the stored rows; exits 1 if anything differs.
 
     With --proof, what kind of damage a finding is: changed, missing, inserted, reordered, cut
     tail, rolled back, forked, clock, extra, unsigned, unchecked, or projection out of step. A log
@@ -91,8 +91,8 @@ def _verify_proof(
         root = base64.b64encode(found.root).decode()
         findings = [finding._asdict() for finding in found.findings]
         records = [_record_json(record) for record in found.records]
-        said = {"ok": found.ok} | found._asdict()
-        print_json(said | {"root": root, "records": records, "findings": findings})
+        value = {"ok": found.ok} | found._asdict()
+        print_json(value | {"root": root, "records": records, "findings": findings})
     else:
         _print_findings(found.findings)
         for record in found.records:
@@ -128,8 +128,8 @@ def _verify_rows(ledger: Ledger, *, json: bool) -> None:
     with ledger.connection() as connection, moving("replaying") as move:
         verdict = verify_ledger(connection, move)
     if json:
-        said: dict[str, Any] = {"ok": verdict.ok, "events": verdict.events, "jobs": verdict.jobs}
-        print_json(said | {"findings": [finding._asdict() for finding in verdict.findings]})
+        fields: dict[str, Any] = {"ok": verdict.ok, "events": verdict.events, "jobs": verdict.jobs}
+        print_json(fields | {"findings": [finding._asdict() for finding in verdict.findings]})
     else:
         _print_findings(verdict.findings)
         outcome = "all as shown" if verdict.ok else f"{len(verdict.findings)} findings"

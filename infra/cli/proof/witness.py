@@ -13,27 +13,37 @@ from jobledger.infra.proof.witness.witness import Witness
 def witness(
     key: Annotated[
         Path,
-        typer.Option(metavar="FILE", help="Its private key; made, with --name, if not there."),
+        typer.Option(
+            metavar="FILE",
+            help="The file of its private key; created with --name if it does not exist.",
+        ),
     ],
     state: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="What it cosigned last; never lose or restore this."),
+        typer.Option(
+            metavar="FILE",
+            help="The file of its last cosigned checkpoints; never lose or restore it.",
+        ),
     ] = None,
     log: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY|FILE", help="A log's public key, or a file of them."),
     ] = None,
-    host: Annotated[str, typer.Option(help="Where it listens.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any that is free.")] = 8090,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The port to listen on; 0 picks a free one.")
+    ] = 8090,
     name: Annotated[
         str | None,
-        typer.Option(help="What a new key is called, such as witness.example.com/w1; for good."),
+        typer.Option(
+            help="The name of a new key, such as witness.example.com/w1; it cannot change."
+        ),
     ] = None,
     print_key: Annotated[
-        bool, typer.Option("--print-key", help="Only print its public key.")
+        bool, typer.Option("--print-key", help="Print its public key, and exit.")
     ] = False,
 ) -> None:
-    """Serve a witness: it cosigns that logs only ever grow (C2SP tlog-witness). Needs no database.
+    """Serve a witness, which cosigns checkpoints of logs that only grew (C2SP tlog-witness); needs no database.
 
     It is ready when it logs "listening", with its public key, and stops on SIGTERM.
     """
@@ -41,10 +51,10 @@ def witness(
         typer.echo(str(read_key(key).verifier))
         return
     if state is None:
-        raise InvalidFieldError("state", "a witness needs a file to remember in: --state FILE")
+        raise InvalidFieldError("state", "is missing; give --state FILE")
     logs = read_verifiers(log or ())
     if not logs:
-        raise InvalidFieldError("log", "a witness needs a log to witness: --log KEY")
+        raise InvalidFieldError("log", "is missing; give --log KEY")
     try:
         from jobledger.infra.http.witness_server import serve
     except ImportError as error:

@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 
 def status(context: typer.Context, json: Json = False) -> None:
-    """Show whether the embedded server runs, since when, and who uses it; exits 1 if it does not run."""
+    """Show whether the embedded server runs, since when, and which processes use it; exits 1 if it does not run."""
     _check_embedded(target(context))
     home = Settings().home
     running = find_running(home)
@@ -36,10 +36,10 @@ def status(context: typer.Context, json: Json = False) -> None:
 def stop(
     context: typer.Context,
     force: Annotated[
-        bool, typer.Option("--force", help="Also while other processes use it.")
+        bool, typer.Option("--force", help="Stop it even if other processes use it.")
     ] = False,
 ) -> None:
-    """Stop the embedded server, which also stops when its last user is gone."""
+    """Stop the embedded server; it also stops when the last process that uses it ends."""
     _check_embedded(target(context))
     stopped = stop_running(Settings().home, force=force)
     say("it was not running" if stopped is None else f"stopped (process {stopped.pid})")
@@ -48,13 +48,14 @@ def stop(
 def psql(
     context: typer.Context,
     command: Annotated[
-        str | None, typer.Option("--command", "-c", metavar="SQL", help="Run this, and exit.")
+        str | None,
+        typer.Option("--command", "-c", metavar="SQL", help="Run this statement, and exit."),
     ] = None,
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- ARGUMENT...]", help="For psql itself.")
+        list[str] | None, typer.Argument(metavar="[-- ARGUMENT...]", help="Arguments for psql.")
     ] = None,
 ) -> None:
-    """Open psql on the ledger's schema; exits as psql does."""
+    """Open psql on the ledger's schema; exits with psql's exit code."""
     aim = target(context)
     values = {k: str(v) for k, v in conninfo_to_dict(server(aim.dsn, aim.ledger)).items() if v}
     environment = public_environment()
@@ -110,7 +111,7 @@ def _print(running: RunningServer) -> None:
 
 def _json(running: RunningServer) -> dict[str, object]:
     users = [user._asdict() for user in running.users]
-    said = {"running": True, "pid": running.pid, "startTime": time_text(running.start_time)}
-    return said | {
+    fields = {"running": True, "pid": running.pid, "startTime": time_text(running.start_time)}
+    return fields | {
         "version": running.version, "data": str(running.data), "dsn": running.dsn, "users": users
     }  # fmt: skip

@@ -34,23 +34,21 @@ def init(
     ] = None,
     grant_to: Annotated[
         list[str] | None,
-        typer.Option(metavar="ROLE", help="Let this role append and read, and nothing else."),
+        typer.Option(metavar="ROLE", help="Let this role only append and read."),
     ] = None,
     sign_as: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="ROLE", help="Let this role append, read, make the log grow, and sign it."
-        ),
+        typer.Option(metavar="ROLE", help="Let this role append, read, and sign the log."),
     ] = None,
     origin: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="What its log is called in proofs, such as example.com/jobs; for good, once it is signed.",
+            help="The log's name in proofs, such as example.com/jobs; it cannot change once a checkpoint is signed.",
         ),
     ] = None,
 ) -> None:
-    """Make the ledger, or bring it up to date, its log, too; makes the key that is signed with, if there is none."""
+    """Create the ledger and its log's key, or migrate the ledger to this version."""
     aim = target(context)
     with aim.connect() as connection:
         changed = migrate.migrate(connection, aim.ledger, rebuild_projection)
@@ -70,14 +68,14 @@ def init(
 
 def rebuild(
     context: typer.Context,
-    projection: Annotated[str, typer.Argument(help="Which rows to make again.")] = "jobs",
+    projection: Annotated[str, typer.Argument(help="The projection to rebuild.")] = "jobs",
     rehearse: Annotated[
-        bool, typer.Option("--rehearse", help="Only tell which rows would change; change nothing.")
+        bool, typer.Option("--rehearse", help="Print which rows would change, and change nothing.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=0, help="Rows to tell of in a rehearsal.")] = 100,
+    limit: Annotated[int, typer.Option(min=0, help="The most rows to print in a rehearsal.")] = 100,
     json: Json = False,
 ) -> None:
-    """Make a projection's rows again from the events, while writers go on."""
+    """Rebuild a projection from the events, while writers continue."""
     found = {p.name: p for p in PROJECTIONS}.get(projection)
     if found is None:
         meant = did_you_mean(projection, (p.name for p in PROJECTIONS))

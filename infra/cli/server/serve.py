@@ -6,16 +6,22 @@ import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.cli.context import target
 
-Host = Annotated[str, typer.Option(help="Beyond loopback only once there are tokens.")]
-Port = Annotated[int, typer.Option(min=0, max=65_535, help="0: any that is free.")]
+Host = Annotated[
+    str, typer.Option(help="The address to listen on; beyond loopback it needs tokens.")
+]
+Port = Annotated[
+    int, typer.Option(min=0, max=65_535, help="The port to listen on; 0 picks a free one.")
+]
 LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
-MaxBody = Annotated[int, typer.Option(min=1024, help="Bytes of a request's body.")]
-MaxWaiting = Annotated[int, typer.Option(min=1, help="Requests in work before more are refused.")]
+MaxBody = Annotated[int, typer.Option(min=1024, help="The largest request body, in bytes.")]
+MaxWaiting = Annotated[
+    int, typer.Option(min=1, help="The most requests in work; further ones are refused.")
+]
 AllowHost = Annotated[
     list[str] | None,
-    typer.Option(help="A name to answer to without tokens, beside localhost; may be repeated."),
+    typer.Option(help="A host name to accept without tokens, besides localhost; may be repeated."),
 ]
-Deadline = Annotated[float, typer.Option(min=0.1, help="Seconds for an answer.")]
+Deadline = Annotated[float, typer.Option(min=0.1, help="The time limit for an answer, in seconds.")]
 THREADS: Final = 16
 """In which RPCs are answered: those that write commit together."""
 LEVELS: Final = ("debug", "info", "warning", "error")
@@ -31,7 +37,7 @@ def serve(
     deadline: Deadline = 30.0,
     allow_host: AllowHost = None,
 ) -> None:
-    """Serves the ledger: its own API under /ledger/v1 (described at /docs), and Google's three job APIs.
+    """Serve the ledger over HTTP: its own API under /ledger/v1 (described at /docs), and Google's three job APIs.
 
     It is ready when GET /readyz answers 200, and stops on SIGTERM, when all it took on is committed.
     """
@@ -56,7 +62,7 @@ def serve_grpc(
     max_waiting: MaxWaiting = 256,
     deadline: Deadline = 30.0,
 ) -> None:
-    """Serves Google's Vertex AI and Data Labeling job APIs over gRPC, as their Python clients speak them.
+    """Serve Google's Vertex AI and Data Labeling job APIs over gRPC, for their Python clients.
 
     It is ready when it logs "listening", and stops on SIGTERM, when all it took on is committed.
     """

@@ -19,7 +19,7 @@ from jobledger.infra.eventstore.json_view import time_text
 from rich.table import Table
 from rich.text import Text
 
-token = typer.Typer(no_args_is_help=True, help="Let others in: tokens for the server.")
+token = typer.Typer(no_args_is_help=True, help="Manage the server's access tokens.")
 FIELDS: Final = (
     "name", "role", "project", "state", "createTime", "createdBy", "expireTime", "revokeTime",
 )  # fmt: skip
@@ -33,23 +33,30 @@ def create(
     context: typer.Context,
     role: Annotated[
         str,
-        typer.Option(metavar="ROLE", help="reader, reporter, operator or admin: each may more."),
+        typer.Option(
+            metavar="ROLE",
+            help="reader, reporter, operator or admin; each includes those before it.",
+        ),
     ],
     name: Annotated[
         str | None,
-        typer.Argument(help="The actor of what is written with it; else such as reader-1."),
+        typer.Argument(
+            help="The token's name, and the actor of its writes; default: such as reader-1."
+        ),
     ] = None,
     project: Annotated[
-        str | None, typer.Option(help="The only project it serves for; else it serves for all.")
+        str | None,
+        typer.Option(help="The only project that it is valid for; default: all projects."),
     ] = None,
     expires: Annotated[
         str | None,
         typer.Option(
-            metavar="90d|TIME", help="After so long, or at a time (ISO 8601); else never."
+            metavar="90d|TIME",
+            help="Expire after this long, or at this time (ISO 8601); default: never.",
         ),
     ] = None,
 ) -> None:
-    """Make a token and print its secret: this once, for only its hash is kept."""
+    """Create a token and print its secret, which is not stored and cannot be printed again."""
     # The program moves --project before the command, where it says the project of any command.
     only = context.find_root().params.get("project") if project is None else project
     what = Role.parse(role)
@@ -69,7 +76,7 @@ def create(
 def list_tokens(
     context: typer.Context, format_: FormOption = Form.TABLE, json: Json = False
 ) -> None:
-    """List all tokens there ever were, without their secrets, oldest first."""
+    """List all tokens ever created, without secrets, oldest first."""
     now = datetime.now(UTC)
     with _tokens(context) as tokens:
         found = tokens.list()
@@ -84,7 +91,7 @@ def list_tokens(
 def revoke(
     context: typer.Context, name: Annotated[str, typer.Argument(help="The token's name.")]
 ) -> None:
-    """Revoke a token: servers refuse it within five seconds, and its name is never given out again."""
+    """Revoke a token: servers refuse it within five seconds, and its name cannot be used again."""
     with _tokens(context) as tokens:
         revoked = tokens.revoke(name)
     say(f"token {name!r} was revoked at {time_text(revoked.revoke_time)}")
@@ -95,11 +102,11 @@ def parse_expiry(text: str, now: datetime) -> datetime:
 
     Raises InvalidFieldError.
     """
-    said = text.strip()
+    message = text.strip()
     try:
-        if length := _LENGTH.fullmatch(said):
+        if length := _LENGTH.fullmatch(message):
             return now + timedelta(**{_UNITS[length["unit"]]: int(length["count"])})
-        time = datetime.fromisoformat(said)
+        time = datetime.fromisoformat(message)
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise InvalidFieldError("expires", f"{text!r:.80} is not like 90d or 2026-12-31") from error

@@ -18,9 +18,9 @@ from rich.progress import DownloadColumn
 def google_cluster_trace(
     context: typer.Context,
     files: Annotated[list[Path], typer.Argument(metavar="FILES...")],
-    kind: Annotated[Kind, typer.Option(help="Which table of the trace the files are of.")],
+    kind: Annotated[Kind, typer.Option(help="The table of the trace that the files are of.")],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Write nothing, and say what an import would do.")
+        bool, typer.Option("--dry-run", help="Write nothing, and print what an import would do.")
     ] = False,
     json: Json = False,
 ) -> None:

@@ -14,7 +14,7 @@ from pycocotools import coco, cocoeval
 
 THRESHOLDS: Final = tuple(hundredths / 100 for hundredths in range(50, 100, 5))
 """COCO's, of intersection over union."""
-MOST: Final = 100
+MAX_DETECTIONS: Final = 100
 """Of each label in each image COCO counts the best so many predictions, and no others."""
 
 
@@ -89,7 +89,7 @@ def _evaluate(
     params.imgIds = list(range(len(pictures)))
     params.catIds = list(range(len(labels)))
     params.iouThrs = np.array(thresholds)
-    params.maxDets = [MOST]
+    params.maxDets = [MAX_DETECTIONS]
     # No box is too small or too large to count.
     params.areaRng, params.areaRngLbl = [[0, float("inf")]], ["all"]
     evaluated.evaluate()
@@ -102,8 +102,8 @@ def _dataset(boxes: Iterable[Sequence[tuple[Box, float]]], labels: Sequence[str]
     places = {label: place for place, label in enumerate(labels)}
     found = [
         (image, places[box.label], *_extent(box), score)
-        for image, said in enumerate(boxes)
-        for box, score in said
+        for image, value in enumerate(boxes)
+        for box, score in value
         if box.label in places
     ]
     dataset = coco.COCO()

@@ -177,8 +177,8 @@ def _matrix(labels: Sequence[str], counts: Counts) -> JsonObject:
             {
                 "annotationSpec": _spec(labels, true),
                 "entries": [
-                    {"annotationSpec": _spec(labels, said), "itemCount": int(row[said])}
-                    for said in np.flatnonzero(row).tolist()
+                    {"annotationSpec": _spec(labels, value), "itemCount": int(row[value])}
+                    for value in np.flatnonzero(row).tolist()
                 ],
             }
             for true, row in enumerate(counts)

@@ -78,7 +78,7 @@ def evaluate(
 
 
 def _all_labels(pairs: Iterable[tuple[Predicted, Truth]], known: Sequence[str]) -> list[str]:
-    met = set(chain.from_iterable(said.labels for pair in pairs for said in pair))
+    met = set(chain.from_iterable(value.labels for pair in pairs for value in pair))
     return [*known, *sorted(met - set(known))]
 
 

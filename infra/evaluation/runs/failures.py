@@ -32,5 +32,5 @@ def record_failure(store: Store, name: str, error: Exception, actor: str) -> Non
     LOG.error("failed: %s", message, exc_info=None if known else error, extra={"job": name})
     failures = {"count": count + 1 if type(count) is int else 1, "message": message}
     rest = {field: value for field, value in output.items() if field not in OWN}
-    said = parse_data("ProgressReported", {"output": rest | {FIELD: failures}})
-    store.writer.report(name, said, actor=actor)
+    given = parse_data("ProgressReported", {"output": rest | {FIELD: failures}})
+    store.writer.report(name, given, actor=actor)

@@ -76,12 +76,12 @@ def carry_on(store: Store, name: str, number: int, now: datetime, actor: str) ->
 
 def _read(reader: Reader, name: str, number: int) -> Run:
     job = reader.get(name)
-    told = {
+    fields = {
         event.type: event.data
         for event in reader.history(name)
         if event.schema and getattr(event.data, "run", None) == number
     }
-    return Run(job, number, told)
+    return Run(job, number, fields)
 
 
 def _record(store: Store, name: str, facts: Facts, actor: str, etag: str | None = None) -> bool:

@@ -62,7 +62,7 @@ class Scheduler:
         `also`, which must not raise, is called at every look, whoever leads.
         """
         if rule not in RULES:
-            raise InvalidFieldError("schedules", f"{rule!r} is none of {', '.join(RULES)}")
+            raise InvalidFieldError("schedules", f"{rule!r} is not one of {', '.join(RULES)}")
         self._store = store
         self._due = RULES[rule]
         self._mailer = mailer

@@ -22,8 +22,8 @@ def read_page(reader: Reader, name: str, after: int, most: int) -> list[JsonObje
     rows = _rows(reader, READ_PAGE, (name, after, most, MAX_PAGE))
     return [
         {"number": number, "modelVersion": f"{model}/{version}", "time": time_text(time)}
-        | _said(*said)
-        for number, model, version, time, *said in rows
+        | _said(*value)
+        for number, model, version, time, *value in rows
     ]
 
 
@@ -31,8 +31,8 @@ def read_spoilt(reader: Reader, name: str, after: int, most: int) -> list[JsonOb
     """A job's predictions that could not be sampled, after a number."""
     rows = _rows(reader, READ_SPOILT, (name, after, most, MAX_PAGE))
     return [
-        {"number": number, "why": why, "time": time_text(time)} | _said(*said)
-        for number, why, time, *said in rows
+        {"number": number, "why": why, "time": time_text(time)} | _said(*value)
+        for number, why, time, *value in rows
     ]
 
 
@@ -65,5 +65,5 @@ def _rows(reader: Reader, statement: bytes, parameters: tuple[Any, ...]) -> list
 
 
 def _said(data: str, prediction: str, truth: str | None) -> JsonObject:
-    said = {"input": orjson.loads(data), "output": orjson.loads(prediction)}
-    return said if truth is None else said | {"groundTruth": orjson.loads(truth)}
+    fields = {"input": orjson.loads(data), "output": orjson.loads(prediction)}
+    return fields if truth is None else fields | {"groundTruth": orjson.loads(truth)}

@@ -107,7 +107,7 @@ def record_predictions(reader: Reader, name: str, predictions: Iterable[Predicti
     """
     given = list(predictions)
     if len(given) > MAX_PREDICTIONS:
-        why = f"{len(given)} of them, and {MAX_PREDICTIONS} is the most"
+        why = f"there are {len(given)} predictions; the limit is {MAX_PREDICTIONS}"
         raise InvalidFieldError("predictions", why)
     job, plan = _sampler(reader, name)
     with translated(), reader.pool.connection() as connection:
@@ -139,11 +139,13 @@ def record_truths(reader: Reader, name: str, truths: Sequence[tuple[str, Any]]) 
         LedgerUnavailableError: The server cannot be reached.
     """
     if len(truths) > MAX_PREDICTIONS:
-        raise InvalidFieldError("truths", f"{MAX_PREDICTIONS} is the most")
+        raise InvalidFieldError(
+            "truths", f"there are {len(truths)} truths; the limit is {MAX_PREDICTIONS}"
+        )
     job, plan = _sampler(reader, name)
     with translated(), reader.pool.connection() as connection:
         allowed = find_spec_set(connection, plan.spec_set)
-        texts = [_truth_text(plan, allowed, n, said) for n, (_, said) in enumerate(truths)]
+        texts = [_truth_text(plan, allowed, n, value) for n, (_, value) in enumerate(truths)]
         keys = [examples.key_digest(key) for key, _ in truths]
         row = connection.execute(RECORD_TRUTHS, (job.name, keys, texts)).fetchone()
     assert row is not None
@@ -174,7 +176,7 @@ def sampling(reader: Reader, name: str) -> JsonObject:
 def _sampler(reader: Reader, name: str) -> tuple[Job, Plan]:
     job = reader.get(parse_name(name))
     if job.kind != EVALUATION_JOBS:
-        raise NotSamplingError(job.name, "it is no evaluation job")
+        raise NotSamplingError(job.name, "it is not an evaluation job")
     try:
         return job, read_plan(job.spec)
     except InvalidFieldError as error:
@@ -185,7 +187,7 @@ def _refusal(name: str, state: str | None) -> Exception:
     if state is None:
         return JobNotFoundError(name)
     shown = {"CANCELLED": "STOPPED"}.get(state, state)
-    return NotSamplingError(name, f"it is {shown}, and has to be SCHEDULED or RUNNING")
+    return NotSamplingError(name, f"it is {shown}; it must be SCHEDULED or RUNNING")
 
 
 def _record(
@@ -260,7 +262,7 @@ def _check(first: int, given: Sequence[Prediction]) -> None:
     """Raises InvalidFieldError for what cannot be stored, with its place in the call."""
     for index, prediction in enumerate(given, first):
         if prediction.time.tzinfo is None:
-            raise InvalidFieldError(f"predictions[{index}].time", "names no time zone")
+            raise InvalidFieldError(f"predictions[{index}].time", "has no time zone")
     try:
         encoded = orjson.dumps([prediction[:2] for prediction in given])
         if len(encoded) <= examples.MAX_BYTES and MARKER not in encoded:
@@ -272,18 +274,18 @@ def _check(first: int, given: Sequence[Prediction]) -> None:
             _check_json(f"predictions[{index}].{field}", getattr(prediction, field))
 
 
-def _check_json(field: str, said: Any) -> None:
+def _check_json(field: str, value: Any) -> None:
     try:
-        encoded = orjson.dumps(said)
+        encoded = orjson.dumps(value)
     except orjson.JSONEncodeError as error:
         raise InvalidFieldError(field, f"is not JSON: {error}") from None
     if len(encoded) > examples.MAX_BYTES:
-        raise InvalidFieldError(
-            field, f"{len(encoded)} bytes, and {examples.MAX_BYTES} is the most"
-        )
+        raise InvalidFieldError(field, f"{len(encoded)} bytes; the limit is {examples.MAX_BYTES}")
     if MARKER in encoded:
         # A sample is no event: nobody could erase it with its subject's key.
-        raise InvalidFieldError(field, "has personal parts, which are not sampled")
+        raise InvalidFieldError(
+            field, "has personal values, which cannot be sampled; leave them out"
+        )
 
 
 def _checked(plan: Plan, allowed: Sequence[str] | None, prediction: Prediction) -> bytes:
@@ -295,9 +297,9 @@ def _checked(plan: Plan, allowed: Sequence[str] | None, prediction: Prediction) 
     return examples.key_digest(key)
 
 
-def _truth_text(plan: Plan, allowed: Sequence[str] | None, index: int, said: Any) -> str:
+def _truth_text(plan: Plan, allowed: Sequence[str] | None, index: int, value: Any) -> str:
     try:
-        examples.check_labels(examples.read_truth(plan, said).labels, allowed)
+        examples.check_labels(examples.read_truth(plan, value).labels, allowed)
     except examples.RejectedError as error:
         raise InvalidFieldError(f"truths[{index}].truth", str(error)) from None
-    return canonical.encode_any(said).decode()
+    return canonical.encode_any(value).decode()

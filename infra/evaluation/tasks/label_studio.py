@@ -67,14 +67,14 @@ def config(task: Task) -> str:
 
 
 def import_answers(
-    store: Store, name: str, run: int, said: Any, importer: str | None = None
+    store: Store, name: str, run: int, value: Any, importer: str | None = None
 ) -> Answered:
     """Keeps the answers of Label Studio's export (its JSON, parsed): all of them, or none.
 
     Who annotated is `completed_by`, behind `importer/` if that is said. Raises what `answer` does,
     InvalidFieldError with the task's place in the file.
     """
-    given = read_export(find_task(store.reader, name, run), said)
+    given = read_export(find_task(store.reader, name, run), value)
     prefix = f"{importer}/" if importer else ""
     answers = {f"{prefix}{who}": of_person for who, of_person in given.answers.items()}
     try:
@@ -86,12 +86,12 @@ def import_answers(
         raise InvalidFieldError(given.places[int(number)], error.why) from None
 
 
-def read_export(task: Task, said: Any) -> Given:
+def read_export(task: Task, value: Any) -> Given:
     """The answers in an export of this task; raises InvalidFieldError for what is no such export."""
-    if not isinstance(said, list):
-        raise InvalidFieldError("tasks", "is no JSON list of tasks, as Label Studio exports it")
+    if not isinstance(value, list):
+        raise InvalidFieldError("tasks", "is not a JSON list of tasks, as Label Studio exports it")
     answers, places = dict[str, dict[int, Any]](), dict[int, str]()
-    for number, item in enumerate(said):
+    for number, item in enumerate(value):
         place = f"tasks[{number}]"
         annotations = _field(item, place, "annotations", list)
         sample = _sample(task, item, place)
@@ -101,7 +101,7 @@ def read_export(task: Task, said: Any) -> Given:
             answer = _boxes(annotation, at) if task.boxes else _choices(annotation, at)
             if of_person.setdefault(sample, answer) != answer:
                 raise InvalidFieldError(
-                    at, f"sample {sample} has another answer of the same person"
+                    at, f"has a second answer of the same annotator for sample {sample}"
                 )
     return Given(answers, places)
 
@@ -123,7 +123,7 @@ def _finished(annotations: list[Any], place: str) -> Iterator[tuple[str, JsonObj
     for number, annotation in enumerate(annotations):
         at = f"{place}[{number}]"
         if not isinstance(annotation, dict):
-            raise InvalidFieldError(at, "is no JSON object")
+            raise InvalidFieldError(at, "is not a JSON object")
         if not annotation.get("was_cancelled"):
             yield at, annotation
 
@@ -134,7 +134,7 @@ def _annotator(annotation: JsonObject, place: str) -> str:
         who = who.get("email") or who.get("id")
     if (isinstance(who, str) and who) or type(who) is int:
         return str(who)
-    raise InvalidFieldError(f"{place}.completed_by", "names nobody")
+    raise InvalidFieldError(f"{place}.completed_by", "names no annotator")
 
 
 def _choices(annotation: JsonObject, place: str) -> list[Any]:
@@ -159,7 +159,7 @@ def _values(
     for number, region in enumerate(_field(annotation, place, "result", list)):
         at = f"{place}.result[{number}]"
         if not isinstance(region, dict):
-            raise InvalidFieldError(at, "is no JSON object")
+            raise InvalidFieldError(at, "is not a JSON object")
         if region.get("type") == type_:
             yield f"{at}.value", region, _field(region, at, "value", dict)
 
@@ -168,10 +168,10 @@ def _box(place: str, region: JsonObject, value: JsonObject) -> JsonObject:
     labels = _field(value, place, "rectanglelabels", list)
     if len(labels) != 1:
         raise InvalidFieldError(
-            f"{place}.rectanglelabels", f"{len(labels)} labels, and a box has one"
+            f"{place}.rectanglelabels", f"{len(labels)} labels; a box has exactly one"
         )
-    if any(said.get(field) for said in (region, value) for field in TURNED):
-        raise InvalidFieldError(place, "is turned, and boxes stand upright")
+    if any(given.get(field) for given in (region, value) for field in TURNED):
+        raise InvalidFieldError(place, "is rotated; boxes must not be")
     x, y, width, height = (_percent(value, place, of) for of in ("x", "y", "width", "height"))
     return {
         "label": labels[0],
@@ -181,10 +181,10 @@ def _box(place: str, region: JsonObject, value: JsonObject) -> JsonObject:
 
 
 def _percent(value: JsonObject, place: str, field: str) -> float:
-    said = value.get(field)
-    if type(said) not in {int, float}:
-        raise InvalidFieldError(f"{place}.{field}", "is no number")
-    return float(said)  # type: ignore[arg-type]
+    given = value.get(field)
+    if type(given) not in {int, float}:
+        raise InvalidFieldError(f"{place}.{field}", "is not a number")
+    return float(given)  # type: ignore[arg-type]
 
 
 def _part(percent: float) -> float:
@@ -192,13 +192,13 @@ def _part(percent: float) -> float:
     return min(max(percent / 100, 0.0), 1.0)
 
 
-def _field(said: Any, place: str, field: str, kind: type) -> Any:
+def _field(given: Any, place: str, field: str, kind: type) -> Any:
     """A field of a JSON object, of that type; raises InvalidFieldError."""
-    if not isinstance(said, dict):
-        raise InvalidFieldError(place, "is no JSON object")
-    value = said.get(field)
+    if not isinstance(given, dict):
+        raise InvalidFieldError(place, "is not a JSON object")
+    value = given.get(field)
     if type(value) is not kind:
-        why = "is missing" if field not in said else f"is no {_WORDS[kind]}"
+        why = "is missing" if field not in given else f"is no {_WORDS[kind]}"
         raise InvalidFieldError(f"{place}.{field}", why)
     return value
 

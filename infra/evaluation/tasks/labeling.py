@@ -60,12 +60,12 @@ def answer_all(store: Store, name: str, run: int, by_annotator: Mapping[str, Ans
     plan = read_plan(store.reader.get(name).spec)._replace(multi_label=task.multi_label)
     texts = {
         str(parse_text("annotator", annotator)): {
-            number: _text(task, plan, number, said) for number, said in answers.items()
+            number: _text(task, plan, number, value) for number, value in answers.items()
         }
         for annotator, answers in by_annotator.items()
     }
     with translated(), store.reader.pool.connection() as connection, connection.transaction():
-        _check_questions(connection, task, {number for said in texts.values() for number in said})
+        _check_questions(connection, task, {number for value in texts.values() for number in value})
         # In their order, so that two calls at once cannot wait for each other.
         outcomes = [
             outcome
@@ -90,19 +90,19 @@ def complete_if_answered(store: Store, task: Task) -> bool:
     )
     completed = LabelingCompleted(run=task.run, answer_count=count, digest=digest)
     # Whoever could foretell it could use it up, so that the task would never be completed.
-    told = f"{task.job} {task.run} labeled".encode()
-    request = hmac.new(read_secret(store.reader.pool), told, hashlib.sha256).hexdigest()
+    value = f"{task.job} {task.run} labeled".encode()
+    request = hmac.new(read_secret(store.reader.pool), value, hashlib.sha256).hexdigest()
     with suppress(IllegalTransitionError):  # The run was given up meanwhile.
         store.writer.command(task.job, StepRun(facts=(completed,)), request_id=request)
         return True
     return False
 
 
-def _text(task: Task, plan: Plan, number: int, said: Any) -> str:
+def _text(task: Task, plan: Plan, number: int, value: Any) -> str:
     """An answer as it is kept; raises InvalidFieldError for what is none."""
     field = f"answers.{number}"
     try:
-        truth = read_answer(plan, said)
+        truth = read_answer(plan, value)
         check_labels(truth.labels, task.labels or None)
         kept = kept_answer(truth, boxes=task.boxes, multi_label=task.multi_label)
         encoded = canonical.encode_any(kept)
@@ -111,7 +111,7 @@ def _text(task: Task, plan: Plan, number: int, said: Any) -> str:
     except InvalidFieldError as error:
         raise InvalidFieldError(field, error.why) from None
     if len(encoded) > MAX_BYTES:
-        raise InvalidFieldError(field, f"{len(encoded)} bytes, and {MAX_BYTES} is the most")
+        raise InvalidFieldError(field, f"{len(encoded)} bytes; the limit is {MAX_BYTES}")
     return encoded.decode()
 
 
@@ -122,7 +122,7 @@ def _check_questions(connection: Connection, task: Task, numbers: set[int]) -> N
     unknown = numbers - {number for (number,) in rows}
     if unknown:
         field = f"answers.{min(unknown)}"
-        raise InvalidFieldError(field, f"run {task.run} asks nothing of such a sample")
+        raise InvalidFieldError(field, f"run {task.run} has no question about this sample")
 
 
 def _record(
@@ -130,8 +130,8 @@ def _record(
 ) -> Sequence[str]:
     """What became of each; raises for the first that is not kept, or was not before."""
     numbers = sorted(texts)
-    said = [texts[number] for number in numbers]
-    given = (task.job, task.run, annotator, task.replica_count, numbers, said)
+    parts = [texts[number] for number in numbers]
+    given = (task.job, task.run, annotator, task.replica_count, numbers, parts)
     (outcomes,) = connection.execute(RECORD_ANSWERS, given).fetchall()[0]
     # Who did not hear that their last answer was kept gives it again.
     if not task.is_open and set(outcomes) != {"repeated"}:

@@ -52,7 +52,7 @@ class ChangeCommands(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.started(job.name)
             >>> ledger.update(job.name, {"gpus": 16}).state.name
@@ -101,7 +101,7 @@ class ChangeCommands(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.change_config(job.name, {"gpus": 4}, etag=job.etag).spec
             {'gpus': 4}
@@ -147,7 +147,7 @@ class ChangeCommands(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.change_labels(job.name, {"team": "speech"}).labels
             {'team': 'speech'}
@@ -193,7 +193,7 @@ class ChangeCommands(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.change_policy(job.name, {"bindings": []}).version
             2

@@ -49,7 +49,7 @@ class Commands(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a", {"team": "vision"}, {"gpus": 8})
             >>> job.state.name, job.version, job.labels
             ('QUEUED', 1, {'team': 'vision'})
@@ -94,7 +94,7 @@ class Commands(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.cancel(job.name, "wrong data set", actor="ada").state.name
             'CANCELLED'
@@ -137,7 +137,7 @@ class Commands(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.pause(job.name, "maintenance").state.name
             'PAUSED'
@@ -178,7 +178,7 @@ class Commands(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.pause(job.name)
             >>> ledger.resume(job.name).state.name
@@ -222,7 +222,7 @@ class Commands(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.failed(job.name, "out of memory")
             >>> job = ledger.retry(job.name, "more memory")
@@ -267,7 +267,7 @@ class Commands(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.delete(job.name, stop=True).delete_time is None
             False

@@ -50,7 +50,7 @@ class DetailReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.progress_reported(job.name, {"epoch": 3}).output
             {'epoch': 3}
@@ -98,7 +98,7 @@ class DetailReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.labels_changed(job.name, {"team": "speech"}).labels
             {'team': 'speech'}
@@ -146,7 +146,7 @@ class DetailReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.config_changed(job.name, {"gpus": 4}).spec
             {'gpus': 4}
@@ -194,7 +194,7 @@ class DetailReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.policy_changed(job.name, {"bindings": []}).version
             2
@@ -242,7 +242,7 @@ class DetailReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.commented(job.name, "node-7 was out of disk", actor="ada")
             >>> ledger.history(job.name)[-1].json

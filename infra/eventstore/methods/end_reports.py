@@ -49,7 +49,7 @@ class EndReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.cancelled(job.name, "quota").error_message
             'quota'
@@ -99,7 +99,7 @@ class EndReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.started(job.name)
             >>> ledger.succeeded(job.name, {"accuracy": 0.93}).output
@@ -148,7 +148,7 @@ class EndReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.partially_succeeded(job.name, {"rows": 7}).state.name
             'PARTIALLY_SUCCEEDED'
@@ -196,7 +196,7 @@ class EndReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.failed(job.name, {"code": 8, "message": "out of memory"}).error_message
             'out of memory'
@@ -244,7 +244,7 @@ class EndReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.expired(job.name, "1 h is over").state.name
             'EXPIRED'
@@ -292,7 +292,7 @@ class EndReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.failed(job.name)
             >>> ledger.retried(job.name).attempt
@@ -339,7 +339,7 @@ class EndReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.succeeded(job.name)
             >>> ledger.deleted(job.name).delete_time is None

@@ -51,7 +51,7 @@ class StateReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.queued(job.name, 3).state.name
             'QUEUED'
@@ -97,7 +97,7 @@ class StateReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.preparing(job.name, {"image": "train:7"}).state.name
             'PENDING'
@@ -145,7 +145,7 @@ class StateReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.started(job.name, {"worker": "node-7"}, actor="node-7").state.name
             'RUNNING'
@@ -190,7 +190,7 @@ class StateReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.started(job.name)
             >>> ledger.updating(job.name).state.name
@@ -243,7 +243,7 @@ class StateReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.started(job.name)
             >>> _ = ledger.update(job.name, {"gpus": 16})
@@ -293,7 +293,7 @@ class StateReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.paused(job.name, "preempted").state.name
             'PAUSED'
@@ -339,7 +339,7 @@ class StateReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> _ = ledger.paused(job.name)
             >>> ledger.resumed(job.name).state.name
@@ -387,7 +387,7 @@ class StateReports(Methods[Answer]):
             RequestReusedError: `request_id` was used before for something else.
             LedgerUnavailableError: The server cannot be reached.
 
-        Example:
+        Examples:
             >>> job = ledger.create("projects/demo/jobs/a")
             >>> ledger.cancelling(job.name, "quota").state.name
             'CANCELLING'

@@ -117,7 +117,7 @@ def resource(job: Job) -> JsonObject:
 def _unwrapped(body: object) -> object:
     """`{"job": …}`, as CreateEvaluationJobRequest is."""
     if not isinstance(body, dict):
-        raise errors.InvalidFieldError("body", "is no JSON object")
+        raise errors.InvalidFieldError("body", "is not a JSON object")
     for field in body:
         if field not in {"job", "parent"}:
             raise errors.InvalidFieldError(str(field)[:80], "there is no such field beside job")

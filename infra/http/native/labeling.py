@@ -160,7 +160,7 @@ def _answers(said: Any) -> dict[int, Any]:
         if not isinstance(item, dict) or item.keys() != {"sample", "answer"}:
             raise InvalidFieldError(place, 'is no {"sample": …, "answer": …}')
         if type(item["sample"]) is not int:
-            raise InvalidFieldError(f"{place}.sample", "is no number")
+            raise InvalidFieldError(f"{place}.sample", "is not a number")
         if item["sample"] in answers:
             raise InvalidFieldError(f"{place}.sample", "has an answer already in this call")
         answers[item["sample"]] = item["answer"]

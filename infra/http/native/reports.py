@@ -151,7 +151,7 @@ def _report(number: int, item: Any, caller: Caller, request: Request) -> Reporte
     """One of a batch; raises InvalidFieldError with its place."""
     place = f"reports[{number}]"
     if not isinstance(item, dict):
-        raise InvalidFieldError(place, "is no JSON object")
+        raise InvalidFieldError(place, "is not a JSON object")
     said = dict(item)
     name, verb = said.pop("name", None), said.pop("report", None)
     type_ = REPORTS.get(verb) if isinstance(verb, str) else None

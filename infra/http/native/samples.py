@@ -114,7 +114,7 @@ def _items(body: bytes, field: str, known: set[str]) -> Iterator[tuple[str, Json
     for number, item in enumerate(load_items(body, field)):
         place = f"{field}[{number}]"
         if not isinstance(item, dict):
-            raise InvalidFieldError(place, "is no JSON object")
+            raise InvalidFieldError(place, "is not a JSON object")
         if unknown := item.keys() - known:
             raise InvalidFieldError(f"{place}.{min(unknown)[:80]}", "there is no such field")
         yield place, item

@@ -1,1 +1,1 @@
-"""Verification of the log and of all rows, and the damage it names."""
+"""Verification of the log and of all rows; damage is named."""

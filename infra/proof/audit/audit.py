@@ -1,4 +1,4 @@
-"""The whole audit of a ledger: its log against all checkpoints at hand, and then its rows against its log."""
+"""The audit of a ledger: its log against all known checkpoints, and its rows against its log."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -31,7 +31,7 @@ Progress = Callable[[str, int, int], object]
 
 
 class Audit(NamedTuple):
-    """What was looked at, and what does not hold."""
+    """The extent of an audit, and its findings."""
 
     size: int
     """How many events the log's tree holds."""
@@ -48,7 +48,7 @@ class Audit(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether all holds."""
+        """Whether there are no findings."""
         return not self.findings
 
 
@@ -63,12 +63,11 @@ def audit(
     trust_first: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Audit:
-    """Verifies the schema and the log, and, if the log holds, that every row that is shown follows from it.
+    """Verifies the schema and the log, and, if the log is intact, that every row follows from it.
 
-    `keys` are whom to trust, the log's own where none are given. A log that there is nothing to
-    hold against does not pass, unless `trust_first`; one that passes may not be called otherwise
-    from then on. Raises ProofError for a checkpoint that is none, or of another log, or that no
-    known key signed.
+    `keys` are the public keys to trust; by default the log's own. A log without any checkpoint to
+    compare it with does not pass, unless `trust_first`; the name of a log that passes is pinned.
+    Raises ProofError for an invalid checkpoint, of another log, or without a known signature.
     """
     origin = Tree().log_state(connection).origin
     trusted = known_keys(settings, origin, keys)
@@ -91,7 +90,7 @@ def audit(
 
 
 class _Audit:
-    """What one verification takes."""
+    """The steps of one audit."""
 
     def __init__(
         self,
@@ -117,7 +116,7 @@ class _Audit:
         *,
         trust_first: bool,
     ) -> Audit:
-        """All but the definitions."""
+        """Runs all steps but the comparison of the schema."""
         connection, start = self._connection, self._start
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -163,7 +162,7 @@ def hold(
     source: str,
     progress: Callable[[int, int], object] = lambda done, size: None,
 ) -> None:
-    """Raises ProofError unless the log's events are those of a checkpoint, and all of them are still there."""
+    """Verifies that the log's events are those of a checkpoint, and all exist; raises ProofError."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         pruned = pruned_ranges(connection)

@@ -1,4 +1,4 @@
-"""Whether times can be right: nothing is recorded in the future, nor after the checkpoint that covers it was signed."""
+"""Checks that no event is recorded in the future, or after its checkpoint was signed."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ MAX_AHEAD: Final = timedelta(seconds=MAX_AHEAD_SECONDS)
 
 
 def check_clocks(connection: Connection, shown: Sequence[Shown], now: datetime) -> list[Finding]:
-    """What contradicts the clock of who verifies, or of who signed ("clock"); recorded times never run backwards."""
+    """Returns findings of the kind "clock": times that contradict the auditor's or the signer's clock."""
     findings = [*_in_future(connection, now)]
     for each in shown:
         if each.signed_time is None:
@@ -42,7 +42,7 @@ def _in_future(connection: Connection, now: datetime) -> list[Finding]:
 
 
 def _recorded_after(connection: Connection, shown: Shown, signed: datetime) -> list[Finding]:
-    """The last event that a checkpoint covers, if it was recorded only after that was signed."""
+    """Returns the last event under a checkpoint if it was recorded after the checkpoint was signed."""
     with translated():
         row = connection.execute(READ_LAST_RECORDED, {"size": shown.checkpoint.size}).fetchone()
     if row is None or row[1] <= signed + MAX_AHEAD:

@@ -1,7 +1,7 @@
-"""What became of a history that is not the one its tree was made of: which events, and how.
+"""Finds which events of a damaged history were changed, removed, added or moved.
 
-The tree says what was there, hash by hash; the events are what is there. They are walked side by
-side. Where they part, the next few tell whether something was left out, put in, or is another.
+The tree has the hashes of the original events. Events and hashes are compared in order. At a
+difference, the next few decide whether an event was removed, added or changed.
 """
 
 from collections import deque
@@ -16,7 +16,7 @@ LOOKED_AT: Final = 24
 """Events that tell whether those from some place on have moved."""
 MOVED: Final = 512
 """How far events are looked for that may have moved."""
-MOST: Final = 1_000
+MAX_FINDINGS: Final = 1_000
 """Damaged events that are told one by one."""
 
 Sealed = Callable[[int], tuple[bytes, bytes]]
@@ -26,7 +26,7 @@ Ranges = Sequence[tuple[int, int]]
 
 
 class Damage:
-    """Walks from a position at which all before is as it was."""
+    """Compares events with the tree, from a position up to which they are equal."""
 
     def __init__(
         self, rows: Iterator[bytes], sealed: Sealed, size: int, first: int, pruned: Ranges
@@ -46,8 +46,8 @@ class Damage:
         self.findings: list[Finding] = []
 
     def find(self) -> list[Finding]:
-        """What is wrong, by positions."""
-        while self._index < self._size and len(self.findings) + len(self._others) < MOST:
+        """Returns the findings, by positions."""
+        while self._index < self._size and len(self.findings) + len(self._others) < MAX_FINDINGS:
             if not self._look_ahead(1):
                 self._miss_the_rest()
                 break
@@ -76,7 +76,7 @@ class Damage:
         self.findings.append(Finding("inserted", event.position, event.name, detail))
 
     def _miss(self, count: int) -> None:
-        """There is no event at the next `count` positions."""
+        """Notes that the next `count` positions have no event."""
         last = self._position + count - 1
         for first, end in _without(self._position, last, self._pruned):
             self.findings.append(
@@ -107,7 +107,7 @@ class Damage:
         self._position -= moved
 
     def _is_elsewhere(self) -> bool:
-        """Whether what should be here is further on, alone: it changed places with others."""
+        """Whether the missing event is further on, alone: it was swapped with others."""
         count = self._look_ahead(MOVED)
         for place, event in enumerate(self._ahead):
             if place and self._is(event, self._index):
@@ -117,7 +117,7 @@ class Damage:
         return False
 
     def _moved(self) -> int:
-        """By how many places the events from here on have moved; 0 if they have not."""
+        """Returns by how many positions the following events were moved; 0 if they were not."""
         if self._position <= self._in_vain:
             return 0
         best, most = 0, self._matching(0, 0)
@@ -132,7 +132,7 @@ class Damage:
         return best
 
     def _matching(self, skipped: int, left_out: int) -> int:
-        """How many of the next events are in the tree, if so many were put in or left out."""
+        """Returns how many of the next events match the tree, if that many were added or removed."""
         some = islice(self._ahead, skipped, skipped + LOOKED_AT)
         return sum(
             self._is(event, self._index + left_out + place) for place, event in enumerate(some)
@@ -145,7 +145,7 @@ class Damage:
         return event.hash(salt) == hash_
 
     def _name_others(self) -> Iterator[Finding]:
-        """Those that were put in each other's places, and those that are simply not what they were."""
+        """Notes the events that were swapped, and those that were changed."""
         for event, index in self._others:
             at = next((other for _, other in self._others if self._is(event, other)), None)
             if at is None:
@@ -156,14 +156,14 @@ class Damage:
                 yield Finding("reordered", event.position, event.name, detail)
 
     def _look_ahead(self, count: int) -> int:
-        """Reads until there are so many ahead, or no more; how many there are."""
+        """Reads up to that many events ahead; returns how many there are."""
         while len(self._ahead) < count and (event := next(self._rows, None)) is not None:
             self._ahead.append(event)
         return len(self._ahead)
 
 
 def _without(first: int, last: int, pruned: Ranges) -> Iterator[tuple[int, int]]:
-    """The positions from first to last without those that were pruned, in ranges."""
+    """Yields the ranges of positions from first to last that were not pruned."""
     for begin, end in pruned:
         if end < first:
             continue

@@ -1,4 +1,4 @@
-"""Whether personal data that cannot be read was erased, and nothing else: each key that is gone has its `Erased` event."""
+"""Checks that unreadable personal data was erased on record: each missing key has its `Erased` event."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -16,12 +16,12 @@ READ_USED_KEYS: Final = sql.load(__package__, "read_used_keys")
 
 
 def erased_keys(connection: Connection) -> dict[str, int]:
-    """The ids of the keys that were erased, and the position of the event that says so."""
+    """Returns the ids of the erased keys, and the positions of their `Erased` events."""
     return _erased(read_records(connection))
 
 
 def erased_events(connection: Connection) -> int:
-    """How many events have personal parts that were erased. Reads all events, if any key was."""
+    """Returns how many events have erased personal data; reads all events if any key was erased."""
     erased = erased_keys(connection)
     if not erased:
         return 0
@@ -32,9 +32,9 @@ def erased_events(connection: Connection) -> int:
 
 
 def check_keys(connection: Connection) -> list[Finding]:
-    """Keys that are not there and were never erased ("missing"), are there again ("extra"), or are others ("changed").
+    """Finds keys that are missing without an erasure, exist again after one, or were changed.
 
-    A key of another ledger is missing, too, where events were imported from there. Reads all events.
+    A key of another ledger is missing too, if events were imported from there. Reads all events.
     """
     erased = erased_keys(connection)
     with translated():

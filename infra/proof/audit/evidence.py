@@ -1,4 +1,4 @@
-"""Checkpoints to hold a log against: from files, from what was signed here, from where it is published."""
+"""Collects checkpoints to compare a log with: from files, of this machine, and as published."""
 
 import hashlib
 import logging
@@ -29,22 +29,24 @@ ANSWERS_WITHIN: Final = 5.0
 
 
 class Gathered(NamedTuple):
-    """What was shown, and what is wrong with what the database itself keeps."""
+    """The collected checkpoints, and findings about those in the database."""
 
     shown: list[Shown]
     findings: list[Finding]
 
 
 def known_keys(settings: Settings, origin: str, given: Sequence[VerifierKey]) -> list[VerifierKey]:
-    """The keys that are given, else the log's own here; and those of the witnesses that the policy names."""
+    """Returns the given keys, or the log's own on this machine, and those of the policy's witnesses."""
     own = list(given) or [key.verifier for key in find_keys(settings, origin)]
     return [*own, *(witness.key for witness in _witnesses(settings))]
 
 
 def show(file: Path, keys: Sequence[VerifierKey]) -> Shown:
-    """A checkpoint in a file; raises ProofError unless a known key signed it."""
+    """Reads a checkpoint from a file; raises ProofError unless a known key signed it."""
     if not keys:
-        raise ProofError("key", "none is known here: name the log's public key with --key")
+        raise ProofError(
+            "key", "no key of the log is on this machine; give its public key with --key"
+        )
     note = Note.parse(read_text(file, "checkpoint"))
     # A file's time is that of the last tick of the system's clock, which may be some milliseconds ago.
     seen = datetime.fromtimestamp(file.stat().st_mtime + 0.01, UTC)
@@ -54,7 +56,7 @@ def show(file: Path, keys: Sequence[VerifierKey]) -> Shown:
 def gather(
     connection: Connection, settings: Settings, origin: str, keys: Sequence[VerifierKey]
 ) -> Gathered:
-    """All that is at hand without being named: what was signed last here, what is published, what is kept."""
+    """Collects the checkpoint last signed here, the published ones, and the stored one."""
     shown = [show(file, keys) for file in _files(settings, origin)] if keys else []
     shown += [
         _shown(note, f"the checkpoint of witness {witness.key.name}", keys, None)
@@ -75,7 +77,7 @@ def _witnesses(settings: Settings) -> list[Known]:
 
 
 def _ask(url: str, origin: str) -> Note | None:
-    """What a witness has seen last of the log; None if it has not, or does not answer."""
+    """Returns the last checkpoint that a witness cosigned; None if it has none or does not answer."""
     place = f"{url.rstrip('/')}/{hashlib.sha256(origin.encode()).hexdigest()}/checkpoint"
     try:
         status, body = send("GET", place, "", ANSWERS_WITHIN)
@@ -95,7 +97,7 @@ def _files(settings: Settings, origin: str) -> Iterator[Path]:
 
 
 def _shown(note: Note, source: str, keys: Sequence[VerifierKey], seen: datetime | None) -> Shown:
-    """With the time a known witness says it saw it, else the time of the file."""
+    """Returns the checkpoint with the time of a known witness's cosignature, or else of the file."""
     try:
         checkpoint = open_checkpoint(note, keys)
         signed = note.signed_by(keys)
@@ -107,7 +109,7 @@ def _shown(note: Note, source: str, keys: Sequence[VerifierKey], seen: datetime 
     of_log = [
         s.time for k, s in signed if k.algorithm.is_timed and k.signs_as_log(checkpoint.origin)
     ]
-    said = signed_time(note.text)
-    told = [*([] if said is None else [said]), *of_log]
-    signed_at = datetime.fromtimestamp(min(*told, LATEST), UTC) if told else None
+    value = signed_time(note.text)
+    parts = [*([] if value is None else [value]), *of_log]
+    signed_at = datetime.fromtimestamp(min(*parts, LATEST), UTC) if parts else None
     return Shown(checkpoint, source, time, signed_at)

@@ -1,4 +1,4 @@
-"""Goes over the leaves of the log's tree and the events they were made of, tile by tile."""
+"""Iterates over the leaves of the log's tree and their events, tile by tile."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -15,14 +15,14 @@ from jobledger.infra.proof.log.leaves import Stored, are_at, copy_rows, hash_row
 from jobledger.infra.proof.log.tree import Tile, read_tiles
 
 READ_LEAF_TILES: Final = sql.load(__package__, "read_leaf_tiles")
-STRETCH: Final = 64
+BATCH_TILES: Final = 64
 """Tiles read at once."""
 NO_KEY: Final = bytes(SALT_SIZE)
 """Of a tile whose events were all pruned, or that is not there: nothing can be hashed with it."""
 
 
 class Pair(NamedTuple):
-    """The leaves of a tile, from a position on: as they were sealed, and as the events make them now."""
+    """The leaves of a tile: as the tree has them, and as the events make them now."""
 
     first: int
     sealed: bytes
@@ -34,7 +34,7 @@ class Pair(NamedTuple):
 
 
 class Walk:
-    """Over a tree of `size` leaves, in a transaction that sees one moment."""
+    """Iterates over a tree of `size` leaves, in a transaction with one snapshot."""
 
     def __init__(self, connection: Connection, size: int, pruned: Ranges) -> None:
         self._connection = connection
@@ -43,9 +43,9 @@ class Walk:
         self._salted = lru_cache(maxsize=8)(self._read_tile)
 
     def pairs(self, first_tile: int) -> Iterator[Pair]:
-        """The tiles from that number on."""
-        for number in range(first_tile, -(-self._size // TILE), STRETCH):
-            begin, end = number * TILE + 1, min((number + STRETCH) * TILE, self._size)
+        """Yields the tiles from that number on."""
+        for number in range(first_tile, -(-self._size // TILE), BATCH_TILES):
+            begin, end = number * TILE + 1, min((number + BATCH_TILES) * TILE, self._size)
             tiles = self._tiles(number)
             rows = copy_rows(self._connection, begin, end)
             for first in range(begin, end + 1, TILE):
@@ -54,7 +54,7 @@ class Walk:
                 pass  # A copy must be read to its end.
 
     def leaf(self, index: int) -> tuple[bytes, bytes]:
-        """The hash in the tree at an index, and the salt of that leaf."""
+        """Returns the hash in the tree at an index, and the salt of that leaf."""
         hashes, salts = self._salted(index // TILE)
         at = index % TILE * HASH_SIZE
         return hashes[at : at + HASH_SIZE], salts[at : at + SALT_SIZE]
@@ -74,8 +74,8 @@ class Walk:
         return Pair(first, sealed, present, len(hashes) == count * HASH_SIZE)
 
     def _tiles(self, number: int) -> dict[int, Tile]:
-        said = {"first": number, "last": number + STRETCH - 1}
-        rows = self._connection.execute(READ_LEAF_TILES, said, binary=True)
+        fields = {"first": number, "last": number + BATCH_TILES - 1}
+        rows = self._connection.execute(READ_LEAF_TILES, fields, binary=True)
         return {tile.number: tile for tile in (Tile(*row) for row in rows)}
 
     def _read_tile(self, number: int) -> tuple[bytes, bytes]:
@@ -85,7 +85,7 @@ class Walk:
 
 
 def _with_holes(batch: list[bytes], salts: bytes, first: int, sealed: bytes) -> bytes:
-    """What the events make that are there; those that were pruned are as they were sealed."""
+    """Returns the leaves of the existing events; for pruned events, those of the tree."""
     hashes = bytearray(sealed)
     for stored in map(Stored.of, batch):
         at = (stored.position - first) * HASH_SIZE

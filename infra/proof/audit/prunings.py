@@ -1,4 +1,4 @@
-"""Whether what is said to be pruned was: each range of positions has its `Pruned` event, which vouches for it."""
+"""Checks that each range of pruned positions has its `Pruned` event."""
 
 from collections import defaultdict
 from typing import Final
@@ -13,22 +13,22 @@ READ_PRUNED: Final = sql.load(__package__, "read_pruned")
 
 
 def pruned_ranges(connection: Connection) -> list[tuple[int, int]]:
-    """The first and the last position of each range whose events were pruned, in their order."""
+    """Returns the first and the last position of each pruned range, in order."""
     return [(first, last) for first, last, _ in _ranges(connection)]
 
 
 def check_records(connection: Connection) -> list[Finding]:
-    """Ranges that no event says were pruned, or others than it says: somebody hides what they deleted ("missing")."""
-    told: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    """Finds pruned ranges without a matching `Pruned` event: events that were deleted without record."""
+    value: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     for first, last, record in _ranges(connection):
-        told[record].append((first, last))
+        value[record].append((first, last))
     digests = {
         record.position: _digest(record)
         for record in read_records(connection)
         if record.kind == "pruned"
     }
     findings = []
-    for record, ranges in sorted(told.items()):
+    for record, ranges in sorted(value.items()):
         if record not in digests:
             detail = f"positions from {ranges[0][0]} on are said to be pruned, and no event at {record} says so"
         elif digests[record] != digest_of_positions(ranges):
@@ -38,7 +38,7 @@ def check_records(connection: Connection) -> list[Finding]:
         else:
             continue
         findings.append(Finding("missing", ranges[0][0], "pruned", detail))
-    for record in sorted(digests.keys() - told.keys()):
+    for record in sorted(digests.keys() - value.keys()):
         detail = f"the positions that the event at {record} says were pruned are not there"
         findings.append(Finding("missing", record, "pruned", detail))
     return findings
@@ -50,6 +50,6 @@ def _ranges(connection: Connection) -> list[tuple[int, int, int]]:
 
 
 def _digest(record: Record) -> str | None:
-    """What an event says of its ranges; None, if somebody else wrote it."""
+    """Returns the digest in a `Pruned` event; None if the event is not valid."""
     digest = record.said.get("digest")
     return digest if isinstance(digest, str) else None

@@ -1,4 +1,4 @@
-"""What events of the ledger's own say that was erased or pruned, and whether a checkpoint vouches for them."""
+"""The ledger's own events about erasures and prunings, and whether a checkpoint covers them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ READ_PRUNINGS: Final = sql.load(__package__, "read_prunings")
 
 
 class Record(NamedTuple):
-    """An event that says that something was erased or pruned."""
+    """An event that records an erasure or a pruning."""
 
     kind: str
     """erased or pruned"""
@@ -27,7 +27,7 @@ class Record(NamedTuple):
 
 
 def read_records(connection: Connection) -> list[Record]:
-    """All of them, by position."""
+    """Returns all of them, by position."""
     found = []
     with translated():
         for kind, statement in (("erased", READ_ERASURES), ("pruned", READ_PRUNINGS)):
@@ -37,7 +37,7 @@ def read_records(connection: Connection) -> list[Record]:
 
 
 def check_signed(records: Sequence[Record], signed: int) -> list[Finding]:
-    """Those behind the first `signed` events: anybody who can write to the database may have put them there ("unsigned")."""
+    """Finds records after the first `signed` events: no signature covers them."""
     return [
         Finding(
             "unsigned",

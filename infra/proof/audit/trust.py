@@ -1,4 +1,4 @@
-"""Whether there was anything to hold the log against: what nobody vouches for is not called sound."""
+"""Checks that there was something to compare the log with: an unsigned log is not called intact."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -23,9 +23,9 @@ def check_trust(
     *,
     trust_first: bool,
 ) -> list[Finding]:
-    """What is wrong with what the log is held against: it is called otherwise than before ("forked"), or nothing vouches for it ("unchecked").
+    """Finds a log whose name differs from before ("forked"), or without any checkpoint ("unchecked").
 
-    `keys` are those that were given; `trust_first` takes a log that nothing vouches for yet.
+    `keys` are those that were given; `trust_first` accepts a log without a checkpoint.
     """
     pinned = pinned_origin(settings, connection)
     if pinned is not None and pinned != origin:
@@ -51,7 +51,7 @@ def check_trust(
 def _unheld(
     settings: Settings, origin: str, keys: Sequence[VerifierKey], *, is_pinned: bool
 ) -> set[str]:
-    """What other logs are called of which there are keys, as far as they can be this one under another name."""
+    """Returns the names of other logs with keys here that may be this log under another name."""
     given = {key.name for key in keys if key.algorithm.is_of_log}
     if given:
         return set() if origin in given else given

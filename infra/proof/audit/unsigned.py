@@ -1,4 +1,4 @@
-"""Since when events have not been under a checkpoint."""
+"""Finds since when events have not been under a checkpoint."""
 
 from typing import Final
 
@@ -9,6 +9,6 @@ UNSIGNED_SINCE: Final = sql.load(__package__, "unsigned_since")
 
 
 def unsigned_since(connection: Connection, size: int) -> float | None:
-    """When the first event after the first `size` was recorded (POSIX seconds); None if there is none."""
+    """Returns when the first event after `size` events was recorded (POSIX seconds); None without one."""
     row = connection.execute(UNSIGNED_SINCE, {"size": size}).fetchone()
     return None if row is None else float(row[0])

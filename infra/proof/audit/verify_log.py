@@ -1,8 +1,8 @@
-"""Verifies the proof: hashes every event again, and compares with the tree, and with checkpoints from elsewhere.
+"""Verifies the log: hashes every event again, and compares with the tree and with checkpoints.
 
-What the database says of itself proves little: who owns it can change all of it in keeping. So
-the tree that its events make is held against checkpoints, which were signed with a key that is not
-there and lie where its owner cannot change them.
+A database proves little about itself: its owner can change all of it consistently. So the tree of
+its events is compared with checkpoints, which were signed with a key that is not in the database,
+and are stored where its owner cannot change them.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ TILES: Final = "tiles"
 
 
 class Shown(NamedTuple):
-    """A checkpoint that was shown, its signature verified, and when it was signed or first seen (UTC)."""
+    """A checkpoint with a verified signature, and when it was signed or first seen (UTC)."""
 
     checkpoint: Checkpoint
     source: str
@@ -42,7 +42,7 @@ class Shown(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """How many events the tree holds, the root over them (empty if it is torn), and what does not hold."""
+    """The number of events in the tree, the root (empty for a damaged tree), and the findings."""
 
     size: int
     root: bytes
@@ -52,12 +52,12 @@ class Verdict(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether all holds."""
+        """Whether there are no findings."""
         return not self.findings
 
 
 class Extent(NamedTuple):
-    """How far the tree goes, how far the head says that events go, and where the last event is."""
+    """The sizes of the tree and of the head, and the position of the last event."""
 
     origin: str
     size: int
@@ -72,11 +72,11 @@ def verify_log(
     pruned: Ranges = (),
     progress: Progress = lambda done, size: None,
 ) -> Verdict:
-    """Compares all events with the tree, and the tree with what is shown; names what kind of damage there is.
+    """Compares all events with the tree, and the tree with the checkpoints; names the kind of damage.
 
-    With a trusted checkpoint (`since`) only the events after it are read, and the tree must have
-    grown out of it. The connection is in a transaction that sees one moment. Raises ProofError
-    for a checkpoint of another log.
+    With a trusted checkpoint (`since`) only the events after it are read, and the tree must extend
+    it. The connection is in a transaction with one snapshot. Raises ProofError for a checkpoint of
+    another log.
     """
     with translated():
         row = connection.execute(READ_EXTENT).fetchone()
@@ -125,7 +125,7 @@ class _Verification:
         return Verdict(extent.size, root, max(0, extent.last - extent.size), self._findings)
 
     def _compare(self, first_tile: int, progress: Progress) -> None:
-        """Events and leaves; what does not hold is found."""
+        """Compares events and leaves."""
         damaged, all_there = 0, True
         for pair in self._walk.pairs(first_tile):
             if not pair.whole:
@@ -152,7 +152,7 @@ class _Verification:
             self._findings += damage.find()
 
     def _are_events_as_signed(self) -> bool:
-        """Whether the last checkpoint is of the events that are there, and not of the tree's hashes."""
+        """Whether the last checkpoint is of the present events, and not of the tree's hashes."""
         known = [e.checkpoint for e in self._shown if 0 < e.checkpoint.size <= self._extent.size]
         if not known or self._present is None:
             return False
@@ -160,7 +160,7 @@ class _Verification:
         return self._present.at(last.size) == last.root != self._sealed.at(last.size)
 
     def _check_shown(self) -> None:
-        """Whether the tree grew out of each checkpoint that was shown."""
+        """Checks that the tree extends each checkpoint."""
         held = 0
         for each in self._shown:
             size, known = each.checkpoint.size, self._extent.size
@@ -182,9 +182,10 @@ class _Verification:
             return
 
     def _written_after(self, shown: Shown) -> int | None:
-        """Where events begin that came only after a checkpoint was signed, within its size.
+        """Returns the first event within a checkpoint's size that was recorded after it was signed.
 
-        Then the log was set back and went on; who rewrites it would leave the times as they were.
+        Then the log was rolled back and continued; an attacker who rewrites it would keep the
+        times.
         """
         if shown.time is None:
             return None
@@ -196,7 +197,7 @@ class _Verification:
         return {(tile.level, tile.number): tile.hashes for tile in (Tile(*row) for row in rows)}
 
     def _check_upper_tiles(self, upper: dict[tuple[int, int], bytes]) -> None:
-        """Whether the tree's inner hashes are those of its leaves."""
+        """Checks that the tree's inner hashes are those of its leaves."""
         made: dict[tuple[int, int], bytes] = {}
         level, hashes = 1, self._sealed.tiles
         while hashes:
@@ -211,13 +212,13 @@ class _Verification:
                 return
 
     def _check_beyond(self) -> None:
-        """Whether there are hashes behind the last leaf's, which would become those of events to come."""
+        """Checks that there are no hashes after the last leaf's, which later events would inherit."""
         for (number,) in self._connection.execute(READ_BEYOND):
             detail = f"tile {number} holds hashes behind those of the {self._extent.size} events in the tree"
             self._find("extra", self._extent.size + 1, TILES, detail)
 
     def _check_tail(self) -> None:
-        """Whether events end where the ledger says they do; those that are not sealed yet may be at stake."""
+        """Checks that events end where the head says, also those that are not in the tree yet."""
         _, size, head, last = self._extent
         if size <= last < head:
             detail = f"the ledger counted {head} events, and the last {head - last} are not there"

@@ -1,4 +1,4 @@
-"""Lets the tree grow over the events that were written: leaves into tiles, full tiles into the level above."""
+"""Grows the tree over new events: leaves into tiles, full tiles into the level above."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from jobledger.infra.proof.log.leaves import are_at, copy_rows, hash_rows, posit
 from jobledger.infra.proof.log.tree import FULL, TileIndex, read_tiles
 
 GROW_LOG: Final = sql.load(__package__, "grow_log")
-STRETCH: Final = 16 * 1024
+BATCH_EVENTS: Final = 16 * 1024
 """Events that come into the tree in one transaction, at most."""
 
 
@@ -28,7 +28,7 @@ class Edge(NamedTuple):
 
 
 class Growth:
-    """The right edge of a tree of some size, and the tiles that change as leaves come."""
+    """The right edge of a tree of some size, and the tiles that change with new leaves."""
 
     def __init__(self, connection: Connection, size: int) -> None:
         self.size = size
@@ -44,17 +44,17 @@ class Growth:
                 raise ForkedError("forked", size, f"tile {number} of level {level} is damaged")
 
     def room(self) -> int:
-        """How many leaves fit into the tile at hand."""
+        """How many leaves fit into the present tile."""
         return TILE - self.size % TILE
 
     def salts(self) -> bytes:
-        """Those of the leaves that fit there."""
+        """The salts of the leaves that fit."""
         key = self._edge(0, self.size // TILE).key
         assert key is not None
         return leaves.salts(key)[self.size % TILE * SALT_SIZE :]
 
     def add(self, hashes: bytes) -> None:
-        """The next leaves' hashes, no more of them than there is room for."""
+        """Adds leaf hashes, at most as many as fit."""
         level, number, added = 0, self.size, hashes
         while True:
             edge = self._edge(level, number // TILE)
@@ -67,7 +67,7 @@ class Growth:
         self.size += len(hashes) // HASH_SIZE
 
     def write(self, connection: Connection, old_size: int) -> bool:
-        """Stores the tiles; false where somebody else let the tree grow meanwhile."""
+        """Stores the tiles; returns false if another process grew the tree meanwhile."""
         tiles = sorted(self.changed.items())
         parameters: dict[str, Any] = {
             "old_size": old_size,
@@ -91,12 +91,12 @@ class Growth:
 def grow(
     connection: Connection, size: int, to: int, rest: Callable[[], object] | None = None
 ) -> int:
-    """Brings the events after `size` into the tree, as far as position `to` and at most so many.
+    """Grows the tree from `size` over the next events, at most to position `to`; returns its new size.
 
-    Returns how far it came: no further where somebody else is at it. `rest` is called now and
-    then. Raises ForkedError where the events are not as many as they should be.
+    It stops if another process grows the tree. `rest` is called now and then. Raises ForkedError if
+    events are missing.
     """
-    last = min(to, size + STRETCH)
+    last = min(to, size + BATCH_EVENTS)
     with translated():
         growth = Growth(connection, size)
         rows = copy_rows(connection, size + 1, last)
@@ -114,11 +114,11 @@ def grow(
 
 
 def _first_gap(rows: Sequence[bytes], first: int) -> int:
-    """The first position, from `first` on, at which none of these events is."""
+    """Returns the first position from `first` on without an event."""
     gaps = (at for at, row in enumerate(rows, first) if position_of(row) != at)
     return next(gaps, first + len(rows))
 
 
 def _edge(size: int) -> list[TileIndex]:
-    """Where the tiles would be into which the next leaf goes, and what it fills up."""
+    """Returns the indexes of the tiles that the next leaf and its full tiles go into."""
     return [(level, size >> 8 * (level + 1)) for level in range(8)]

@@ -1,4 +1,4 @@
-"""Leaves as they are read from the events: a row of binary COPY holds a leaf's content, see domain/proof/leaves.py."""
+"""Reads leaves from events: a row of binary COPY contains a leaf (see domain/proof/leaves.py)."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from psycopg.sql import Literal
 COPY_ENTRIES: Final = sql.template(__package__, "copy_entries")
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 END: Final = b"\xff\xff"
-STRETCH: Final = 4_096
+BATCH_ROWS: Final = 4_096
 """Rows held at once by `read_rows`."""
 _BEFORE: Final = b"\0" + VERSION
 """What stands before a leaf's fields when it is hashed."""
@@ -29,7 +29,7 @@ _DATA: Final = 18
 
 
 class Stored(NamedTuple):
-    """What the events table holds of one leaf."""
+    """The stored parts of one leaf."""
 
     position: int
     data: bytes
@@ -38,22 +38,22 @@ class Stored(NamedTuple):
 
     @classmethod
     def of(cls, row: bytes) -> Self:
-        """From a row as `copy_rows` reads it."""
+        """Parses a row of `copy_rows`."""
         # No event is without data; but who took the constraint away may have taken that, too.
         end = _DATA + max(0, _LENGTH.unpack_from(row)[0])
         return cls(position_of(row), row[_DATA:end], row[end:])
 
     def entry(self, salt: bytes) -> bytes:
-        """What is hashed into the leaf."""
+        """Returns the entry, the content of the leaf."""
         return VERSION + self.fields + commit(salt, self.data)
 
     def hash(self, salt: bytes) -> bytes:
-        """The leaf's hash."""
+        """Returns the leaf's hash."""
         return hash_leaf(self.entry(salt))
 
     @property
     def name(self) -> str:
-        """Whose event it is; empty where nobody can tell."""
+        """The job's name; empty if it cannot be read."""
         try:
             return Entry.decode(self.entry(bytes(SALT_SIZE))).name
         except ValueError:
@@ -61,9 +61,9 @@ class Stored(NamedTuple):
 
 
 def copy_rows(connection: Connection, first: int, last: int) -> Iterator[bytes]:
-    """The events at these positions, in their order, as `Stored.of` and `hash_rows` take them.
+    """Yields the rows of the events at these positions, for `Stored.of` and `hash_rows`.
 
-    The connection can be used for other things only when all are read.
+    The connection is busy until all are read.
     """
     pg = connection.pgconn
     began = pg.exec_(COPY_ENTRIES.format(first=Literal(first), last=Literal(last)).as_bytes())
@@ -94,13 +94,13 @@ def copy_rows(connection: Connection, first: int, last: int) -> Iterator[bytes]:
 
 
 def read_rows(connection: Connection, first: int, last: int) -> Iterator[bytes]:
-    """The same, with a connection that can be used for other things on the way."""
-    for begin in range(first, last + 1, STRETCH):
-        yield from list(copy_rows(connection, begin, min(begin + STRETCH - 1, last)))
+    """Yields the same in batches, between which the connection can be used."""
+    for begin in range(first, last + 1, BATCH_ROWS):
+        yield from list(copy_rows(connection, begin, min(begin + BATCH_ROWS - 1, last)))
 
 
 def hash_rows(rows: Sequence[bytes], salts: bytes) -> bytes:
-    """The leaves' hashes, one after the other; `salts` are theirs. The one loop that must be fast."""
+    """Returns the leaves' hashes, concatenated; `salts` are theirs. This loop must be fast."""
     sha256, length_of = hashlib.sha256, _LENGTH.unpack_from
     each = [salts[at : at + SALT_SIZE] for at in range(0, len(rows) * SALT_SIZE, SALT_SIZE)]
     return b"".join(
@@ -116,12 +116,12 @@ def hash_rows(rows: Sequence[bytes], salts: bytes) -> bytes:
 
 
 def are_at(rows: Sequence[bytes], first: int, last: int) -> bool:
-    """Whether these are the events at all positions from `first` to `last`; no two are at the same."""
+    """Whether the rows are the events at all positions from `first` to `last`."""
     if len(rows) != last - first + 1:
         return False
     return not rows or (position_of(rows[0]) == first and position_of(rows[-1]) == last)
 
 
 def position_of(row: bytes) -> int:
-    """Where the event is in the ledger."""
+    """Returns the event's position."""
     return int.from_bytes(row[_POSITION])

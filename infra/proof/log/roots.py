@@ -1,4 +1,4 @@
-"""Roots of a log at any of the sizes asked for, computed on the way over its leaves, without keeping those."""
+"""Computes the roots of a log at several sizes while its leaves are read once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jobledger.infra.proof.log.tree import TILE_HEIGHT, tile_of
 
 
 class Roots:
-    """Takes the leaves tile by tile; remembers a hash for each full tile, and the ends that are asked for."""
+    """Takes leaves tile by tile; keeps a hash for each full tile, and the requested ends."""
 
     def __init__(self, sizes: Iterable[int]) -> None:
         self._ends = {size // TILE for size in sizes if size % TILE}
@@ -20,17 +20,17 @@ class Roots:
 
     @property
     def tiles(self) -> list[bytes]:
-        """The hash over each full tile, so far."""
+        """The hash of each full tile so far."""
         return self._full
 
     def copy(self) -> Roots:
-        """Another that took in the same so far."""
+        """Returns a copy of the present state."""
         other = Roots(())
         other._ends, other._full, other._kept = self._ends, [*self._full], dict(self._kept)
         return other
 
     def add(self, hashes: bytes) -> None:
-        """The next tile's leaves; all tiles are full but the last."""
+        """Adds the next tile's leaves; only the last tile may not be full."""
         number = len(self._full)
         if number in self._ends:
             self._kept[number] = hashes
@@ -38,11 +38,11 @@ class Roots:
             self._full.append(merkle.root_of(hashes))
 
     def skip(self, full: Iterable[bytes]) -> None:
-        """The hashes over tiles that need not be looked into."""
+        """Adds the hashes of full tiles instead of their leaves."""
         self._full.extend(full)
 
     def at(self, size: int) -> bytes:
-        """The root over the first `size` leaves, of the sizes that were asked for."""
+        """Returns the root over the first `size` leaves, for a requested size."""
         return merkle.root(size, self._node)
 
     def _node(self, level: int, number: int) -> bytes:

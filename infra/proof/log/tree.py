@@ -1,7 +1,7 @@
-"""The log's Merkle tree as it is kept: tiles of 256 hashes (C2SP tlog-tiles), read for proofs.
+"""The stored Merkle tree of the log: tiles of 256 hashes (C2SP tlog-tiles), read for proofs.
 
-The nth tile of level 0 holds the hashes of the leaves from 256 n on; each hash in a tile of the
-level above is that over a full tile below. What lies between is hashed when it is asked for.
+Tile n of level 0 has the hashes of the leaves from 256 n on; each hash in a tile of the next level
+is that of a full tile below. The levels in between are computed when they are needed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class LogState(NamedTuple):
-    """How the log stands: its name, how many events its tree holds, and how many there are."""
+    """The log's name, the number of events in its tree, and the number of all events."""
 
     origin: str
     size: int
@@ -41,7 +41,7 @@ class LogState(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """A tile as it is stored; `key` is that of its leaves' salts, at level 0."""
+    """A stored tile; at level 0, `key` is the key of its leaves' salts."""
 
     level: int
     number: int
@@ -50,12 +50,12 @@ class Tile(NamedTuple):
 
     @property
     def width(self) -> int:
-        """How many hashes it has."""
+        """The number of its hashes."""
         return len(self.hashes) // HASH_SIZE
 
 
 class Layers(NamedTuple):
-    """A tile and what is between it and the next level: nine of them in a full one."""
+    """A tile and the levels between it and the next one: nine for a full tile."""
 
     all: list[bytes]
 
@@ -67,13 +67,13 @@ class Layers(NamedTuple):
         return cls(layers)
 
     def hash(self, height: int, number: int) -> bytes:
-        """The one over `2**height` hashes of the tile; empty where there are not so many."""
+        """Returns the hash over `2**height` hashes of the tile; empty if there are fewer."""
         at = number * HASH_SIZE
         return self.all[height][at : at + HASH_SIZE] if height < len(self.all) else b""
 
 
 class Tree:
-    """Reads one ledger's tree through any connection; any number of threads may."""
+    """Reads one ledger's tree; any number of threads may use it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -82,7 +82,7 @@ class Tree:
         """How large the log stood last."""
 
     def log_state(self, connection: Connection) -> LogState:
-        """How the log stands now."""
+        """Returns the log's present state."""
         with translated():
             row = connection.execute(READ_LOG).fetchone()
         if row is None:
@@ -95,7 +95,7 @@ class Tree:
         return log
 
     def root(self, connection: Connection, size: int) -> bytes:
-        """The root over the first `size` leaves."""
+        """Returns the root over the first `size` leaves."""
         return self._with_nodes(connection, lambda node: merkle.root(size, node))
 
     def prove_inclusion(self, connection: Connection, index: int, size: int) -> list[bytes]:
@@ -107,9 +107,9 @@ class Tree:
         return self._with_nodes(connection, lambda node: merkle.prove_consistency(old, size, node))
 
     def _with_nodes(self, connection: Connection, prove: Callable[[Node], T]) -> T:
-        """Goes through the proof twice: to see which tiles it takes, and with them.
+        """Makes a proof twice: to find the tiles that it needs, and with these tiles.
 
-        Raises ForkedError where one of them is not there, or not as full as it was.
+        Raises ForkedError if a tile is missing, or less full than before.
         """
         asked: set[TileIndex] = set()
 
@@ -153,12 +153,12 @@ class Tree:
 
 
 def tile_of(level: int, number: int) -> TileIndex:
-    """The tile in which the hash over `2**level` leaves is, or is hashed from."""
+    """Returns the index of the tile with the hash over `2**level` leaves."""
     return level // TILE_HEIGHT, number >> TILE_HEIGHT - level % TILE_HEIGHT
 
 
 def read_tiles(connection: Connection, places: Iterable[TileIndex]) -> list[Tile]:
-    """Those of the tiles that are there."""
+    """Returns the existing tiles of these indexes."""
     wanted = sorted(places)
     if not wanted:
         return []

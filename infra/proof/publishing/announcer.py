@@ -1,6 +1,6 @@
-"""Announces checkpoints: to witnesses, who cosign them, and then to wherever they are published.
+"""Sends checkpoints to witnesses, which cosign them, and then publishes them.
 
-It happens behind the sealer's back: what lies beyond the network never holds up the log.
+It runs in the background: slow or failing networks never stop the log.
 """
 
 import logging
@@ -24,7 +24,7 @@ AT_THE_END: Final = 10.0
 
 
 class Announcer:
-    """Announces one ledger's checkpoints, from a thread of its own; only the newest of those that wait."""
+    """Announces one ledger's checkpoints in its own thread; of waiting ones only the newest."""
 
     def __init__(self, info: str, settings: Settings) -> None:
         """Raises ProofError for a policy or places that cannot be read."""
@@ -38,7 +38,7 @@ class Announcer:
         self._thread: Thread | None = None
 
     def after(self, _connection: Connection, tree: Tree, note: Note) -> None:
-        """What a Sealer calls with each checkpoint it signed; returns at once."""
+        """Queues a signed checkpoint; returns at once."""
         if self._witnesses is None and not self._places:
             return
         with self._changed:
@@ -49,7 +49,7 @@ class Announcer:
                 self._thread.start()
 
     def close(self, seconds: float = AT_THE_END) -> None:
-        """Announces what still waits, if that takes no longer than so many seconds."""
+        """Announces the waiting checkpoint, within a number of seconds."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -59,9 +59,9 @@ class Announcer:
                 LOG.warning("the last checkpoint may not have been announced")
 
     def announce(self, note: Note, prove: Prove, kept: Callable[[Note], object]) -> Note:
-        """Announces a note here and now, and returns it with its cosignatures; so `kept` is given it.
+        """Announces a note now, and returns it with its cosignatures; errors are logged.
 
-        What goes wrong is logged, and whatever can still be done is done.
+        `kept` is called with the cosigned note.
         """
         cosigned = note.with_signatures(self._cosignatures(note, prove))
         if cosigned != note:
@@ -113,7 +113,7 @@ class Announcer:
                 LOG.exception("a checkpoint was not announced")
 
     def _next(self) -> tuple[Tree, Note] | None:
-        """The newest that waits, as soon as there is one; None at the end."""
+        """Waits for the newest checkpoint; None when closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waiting is not None)
             waiting, self._waiting = self._waiting, None

@@ -1,7 +1,7 @@
-"""Checkpoints: the log's tree grows over what was written, and the tree's head is signed.
+"""Makes checkpoints: grows the log's tree over new events, and signs its root.
 
-Any process that writes lets the tree grow; the one that has the log's key signs. A crash between
-the two, or before them, leaves work for the next process, and nothing to repair.
+Any process that writes grows the tree; the process with the log's key signs. A crash between the
+two, or before them, leaves work for the next process, and nothing to repair.
 """
 
 import logging
@@ -35,7 +35,7 @@ MAX_EVENTS_AT_END: Final = 100_000
 
 
 class Checkpointer:
-    """Makes checkpoints of one ledger; any number of threads may use it."""
+    """Makes the checkpoints of one ledger; any number of threads may use it."""
 
     def __init__(
         self, info: str, settings: Settings, is_busy: Callable[[], bool] = lambda: False
@@ -60,7 +60,7 @@ class Checkpointer:
         self._is_closed = False
 
     def checkpoint_in_background(self, closed: Signal | None) -> None:
-        """The same, but that errors are logged."""
+        """Makes a checkpoint, and logs errors."""
         try:
             self.checkpoint(closed)
         except LedgerUnavailableError:
@@ -71,10 +71,10 @@ class Checkpointer:
             LOG.exception("no checkpoint")
 
     def checkpoint(self, closed: Signal | None = None) -> Note | None:
-        """Signs a checkpoint of all events; returns None if there was nothing new to sign, no key, or no right to.
+        """Signs a checkpoint of all events; None without new events, a key, or the privilege.
 
-        Raises ForkedError where the log is not what was signed before, and ProofError for a key
-        that cannot be used.
+        Raises ForkedError if the log does not extend the last signed checkpoint, and ProofError for
+        a key that cannot be used.
         """
         with self._lock:
             connection = self._connected()
@@ -84,7 +84,7 @@ class Checkpointer:
             return self._sign(connection)
 
     def close(self) -> None:
-        """Closes its connection, once the last checkpoint is announced."""
+        """Closes its connection, after the last checkpoint was announced."""
         self._announcer.close()
         with self._lock:
             self._is_closed = True
@@ -92,7 +92,7 @@ class Checkpointer:
                 self._connection.close()
 
     def _may_grow(self, connection: Connection) -> bool:
-        """Whether this role may; one that may only append and read leaves it to others, whatever keys are here."""
+        """Whether the database user may grow the tree."""
         if self._is_allowed is None:
             is_allowed, is_standby = connection.execute(MAY_GROW).fetchone() or (False, False)
             if is_standby:  # It may be promoted later.

@@ -1,4 +1,4 @@
-"""Puts checkpoints where others find them: folders, web addresses, or whatever a program does with them."""
+"""Publishes checkpoints: to folders, web addresses or programs."""
 
 import logging
 import os
@@ -24,9 +24,9 @@ ENDS_WITHIN: Final = 30.0
 
 
 def parse_places(text: str) -> list[str]:
-    """The places that a setting names: one a line, or, in a single line, separated as a shell does.
+    """Parses the publish setting: one place per line, or separated as in a shell.
 
-    Raises ProofError for what is no place.
+    Raises ProofError for a place that is not valid.
     """
     try:
         places = [line.strip() for line in text.split("\n")] if "\n" in text else shlex.split(text)
@@ -38,7 +38,7 @@ def parse_places(text: str) -> list[str]:
 
 
 def publish(note_text: str, places: Sequence[str]) -> None:
-    """Puts a signed checkpoint to all places at once; what goes wrong at one is logged."""
+    """Publishes a signed checkpoint to all places at once; errors are logged."""
     checkpoint = Checkpoint.parse(Note.parse(note_text).text)
     threads = [
         Thread(target=_try, args=(note_text, checkpoint, place), daemon=True) for place in places
@@ -64,7 +64,7 @@ def _try(note_text: str, checkpoint: Checkpoint, place: str) -> None:
 
 
 def _write(folder: Path, note_text: str) -> None:
-    """Replaces the file whole: whoever reads it finds the old checkpoint or the new one."""
+    """Replaces the file atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder / f".{FILE}.{os.getpid()}"
     try:
@@ -81,8 +81,8 @@ def _write(folder: Path, note_text: str) -> None:
 def _put(url: str, note_text: str) -> None:
     status, body = send("PUT", url, note_text, ANSWERS_WITHIN)
     if not 200 <= status < 300:
-        said = body.decode("utf-8", "replace").strip()[:200]
-        raise ProofError(url, f"answered {status}{f': {said}' if said else ''}")
+        text = body.decode("utf-8", "replace").strip()[:200]
+        raise ProofError(url, f"answered {status}{f': {text}' if text else ''}")
 
 
 def _run(program: Sequence[str], note_text: str, checkpoint: Checkpoint) -> None:
@@ -100,8 +100,8 @@ def _run(program: Sequence[str], note_text: str, checkpoint: Checkpoint) -> None
     except subprocess.TimeoutExpired:
         raise ProofError(program[0], f"did not end within {ENDS_WITHIN:g} s") from None
     if ended.returncode:
-        said = ended.stderr.decode("utf-8", "replace").strip()[-200:]
-        raise ProofError(program[0], f"ended with {ended.returncode}{f': {said}' if said else ''}")
+        text = ended.stderr.decode("utf-8", "replace").strip()[-200:]
+        raise ProofError(program[0], f"ended with {ended.returncode}{f': {text}' if text else ''}")
 
 
 def _check(place: str) -> None:
@@ -109,4 +109,6 @@ def _check(place: str) -> None:
         if not shlex.split(place.removeprefix(PROGRAM)):
             raise ProofError("publish", f"{place!r} names no program")
     elif "://" in place and not is_address(place):
-        raise ProofError("publish", f"{place[:80]!r} is no folder, http(s) address or exec:PROGRAM")
+        raise ProofError(
+            "publish", f"{place[:80]!r} is not a folder, http(s) address or exec:PROGRAM"
+        )

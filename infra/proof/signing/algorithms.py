@@ -27,7 +27,7 @@ _SUBTREE: Final = b"subtree/v1\n\0"
 
 
 class Algorithm(NamedTuple):
-    """What a key of one type signs, and with what."""
+    """The algorithm of a type of key, and the bytes that it signs."""
 
     name: str
     public_size: int
@@ -75,7 +75,7 @@ def _timed_text(_name: str, time: int, text: str) -> bytes:
 
 
 def _subtree(name: str, time: int, text: str) -> bytes:
-    """The `cosigned_message` of tlog-cosignature, of a whole tree."""
+    """Returns the `cosigned_message` of tlog-cosignature for a whole tree."""
     origin, size, root, *_ = text.split("\n")
     try:
         hash_ = base64.b64decode(root, validate=True)
@@ -116,13 +116,13 @@ ALGORITHMS: Final = {
 
 
 def public_of(type_: int, seed: bytes) -> bytes:
-    """The public key of a private one."""
+    """Returns the public key of a private key."""
     public: bytes = ALGORITHMS[type_].private(seed).public_key().public_bytes_raw()
     return public
 
 
 def sign(type_: int, seed: bytes, name: str, time: int, text: str) -> bytes:
-    """A signature of a note's text as it stands in a note; raises ValueError for what this type cannot sign."""
+    """Signs a note's text, in the form of notes; raises ValueError for a text that cannot be signed."""
     algorithm = ALGORITHMS[type_]
     made: bytes = algorithm.private(seed).sign(algorithm.message(name, time, text))
     return time.to_bytes(_TIME_SIZE) + made if algorithm.is_timed else made

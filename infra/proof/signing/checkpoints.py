@@ -1,4 +1,4 @@
-"""Checkpoints: how a log stood, signed by it (C2SP tlog-checkpoint), and when that was."""
+"""Checkpoints: signed states of a log (C2SP tlog-checkpoint), with the time of signing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ _TIME: Final = "time "
 
 
 class Checkpoint(NamedTuple):
-    """How a log stood: its origin, how many leaves, and the root over them."""
+    """The state of a log.
+
+    Attributes:
+        origin: The log's name.
+        size: The number of leaves.
+        root: The root hash over them.
+    """
 
     origin: str
     size: int
@@ -27,7 +33,7 @@ class Checkpoint(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From a note's text; raises ProofError. Lines after the third are let be."""
+        """Parses a note's text; lines after the third are ignored. Raises ProofError."""
         lines = text.removesuffix("\n").split("\n")
         if len(lines) < 3 or not all(lines):
             raise ProofError("checkpoint", "has not the three lines origin, size and root")
@@ -37,16 +43,16 @@ class Checkpoint(NamedTuple):
 
     @property
     def text(self) -> str:
-        """What is signed."""
+        """The text that is signed."""
         return f"{self.origin}\n{self.size}\n{encode_base64(self.root)}\n"
 
     def text_at(self, time: int) -> str:
-        """The same with an extension line that says when it is signed (POSIX)."""
+        """Returns the text with an extension line for the time of signing (POSIX seconds)."""
         return f"{self.text}{_TIME}{time}\n"
 
 
 def signed_time(text: str) -> int | None:
-    """When a checkpoint says it was signed (POSIX); None for one without such a line."""
+    """Returns when a checkpoint was signed (POSIX seconds); None if it does not say."""
     for line in text.split("\n")[3:]:
         if line.startswith(_TIME) and NUMBER.fullmatch(line.removeprefix(_TIME)):
             return int(line.removeprefix(_TIME))
@@ -54,7 +60,7 @@ def signed_time(text: str) -> int | None:
 
 
 def open_checkpoint(note: Note, keys: Sequence[VerifierKey]) -> Checkpoint:
-    """What a log said in a note; raises ProofError unless one of its keys, which are among these, signed it."""
+    """Returns the note's checkpoint; raises ProofError unless a given key of its log signed it."""
     checkpoint = Checkpoint.parse(note.text)
     of_log = [key for key in keys if key.signs_as_log(checkpoint.origin)]
     if not of_log:

@@ -1,4 +1,4 @@
-"""The log's own keys: in a file that only its owner can read, or in JOBLEDGER_SIGNING_KEY; never in the database."""
+"""The log's own keys: in a file that only its owner can read, or in JOBLEDGER_SIGNING_KEY."""
 
 import os
 import re
@@ -15,25 +15,25 @@ from jobledger.infra.settings import Settings
 
 
 def keys_folder(settings: Settings) -> Path:
-    """Where key files are, and what was last signed with them."""
+    """Returns the folder of key files and of what was last signed with them."""
     return settings.home.expanduser() / "keys"
 
 
 def key_file(settings: Settings, origin: str) -> Path:
-    """The file of a log's keys, whether it is there or not."""
+    """Returns the path of a log's key file."""
     return keys_folder(settings) / f"{_plain(origin)}.key"
 
 
 def last_signed_file(settings: Settings, origin: str) -> Path:
-    """The file of a log's last checkpoint, which must outlive any restored database."""
+    """Returns the path of a log's last checkpoint, which must survive any restored database."""
     return keys_folder(settings) / f"{_plain(origin)}.checkpoint"
 
 
 def find_keys(settings: Settings, origin: str) -> list[SigningKey]:
-    """The keys a log is signed with, from the environment if it names one for it; none if there are none.
+    """Returns the keys that a log is signed with; those in the environment come first.
 
-    While one key takes over from another there are two: both sign. Raises ProofError for a
-    file that others can read, and for what is no key.
+    During a key rotation there are two, and both sign. Raises ProofError for a file that others can
+    read, and for a key that is not valid.
     """
     if settings.signing_key is not None:
         keys = _parse(settings.signing_key.split())
@@ -50,7 +50,7 @@ def find_keys(settings: Settings, origin: str) -> list[SigningKey]:
 
 
 def key_origins(settings: Settings) -> set[str]:
-    """What the logs are called whose keys are here; a file that cannot be read counts for none."""
+    """Returns the names of the logs with keys here; unreadable files are skipped."""
     if settings.signing_key is not None:
         return {key.verifier.name for key in _parse(settings.signing_key.split())}
     found: set[str] = set()
@@ -61,14 +61,14 @@ def key_origins(settings: Settings) -> set[str]:
 
 
 def create_key(settings: Settings, origin: str, type_: int = SIGNATURE) -> SigningKey:
-    """A new key of the log, kept beside those it has: until they are retired, all of them sign."""
+    """Creates a key of the log beside the present ones: all of them sign until they are retired."""
     keys = [*find_keys(settings, origin), SigningKey.generate(origin, type_)]
     _keep(settings, origin, keys)
     return keys[-1]
 
 
 def retire_keys(settings: Settings, origin: str) -> list[SigningKey]:
-    """Lets only the newest key sign from now on; returns the others, which are gone from the file."""
+    """Removes all keys but the newest, and returns the removed ones."""
     keys = find_keys(settings, origin)
     if len(keys) < 2:
         raise ProofError(
@@ -79,7 +79,7 @@ def retire_keys(settings: Settings, origin: str) -> list[SigningKey]:
 
 
 def read_verifiers(given: Sequence[str]) -> list[VerifierKey]:
-    """Public keys: each a vkey, or a file of them, one a line (`#` begins a comment). Raises ProofError."""
+    """Reads public keys: vkeys, or files with one per line (`#` begins a comment). Raises ProofError."""
     found: list[VerifierKey] = []
     for each in given:
         if _looks_like_key(each):
@@ -93,7 +93,7 @@ def read_verifiers(given: Sequence[str]) -> list[VerifierKey]:
 
 
 def read_text(path: Path, what: str) -> str:
-    """A small file; raises ProofError where it cannot be read as text."""
+    """Reads a small text file; raises ProofError if it cannot be read."""
     try:
         if path.stat().st_size > 1_000_000:
             raise ProofError(what, f"{path} is too long to be one")
@@ -105,7 +105,7 @@ def read_text(path: Path, what: str) -> str:
 
 
 def read_private(path: Path) -> str:
-    """A key's file; raises FileNotFoundError, and ProofError where others can read it or we cannot."""
+    """Reads a key file; raises FileNotFoundError, and ProofError if others can read it."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -118,7 +118,7 @@ def read_private(path: Path) -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replaces a file whole and for good, or not at all; only its owner can read it."""
+    """Replaces a file atomically and durably; only its owner can read it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}")
     try:
@@ -159,5 +159,5 @@ def _looks_like_key(text: str) -> bool:
 
 
 def _plain(origin: str) -> str:
-    """The origin as a file's name."""
+    """Returns the origin as a file name."""
     return re.sub(r"[^A-Za-z0-9.-]", "_", origin)

@@ -1,7 +1,8 @@
-"""Signed notes, the keys that sign them, checkpoints, and cosignatures: C2SP signed-note,
-tlog-checkpoint and tlog-cosignature, with the algorithms of algorithms.py.
+"""Signed notes and the keys that sign them, checkpoints and cosignatures.
 
-All that is parsed here comes from somewhere else, and is believed only as far as a known key signed it.
+The formats are C2SP signed-note, tlog-checkpoint and tlog-cosignature, with the algorithms of
+algorithms.py. Everything that is parsed here comes from elsewhere, and is trusted only as far as a
+known key signed it.
 """
 
 from __future__ import annotations
@@ -29,17 +30,34 @@ _DASH: Final = "\u2014 "
 
 
 class VerifierKey(NamedTuple):
-    """A public key as signed-note writes it (a vkey): whose it is, and what it signs."""
+    """A public key in signed-note's form (a vkey): its owner's name, and what it verifies.
+
+    Attributes:
+        name: The name of the log or witness.
+        id: 4 bytes that distinguish the keys of a name.
+        type: The algorithm and purpose.
+        public: The public key.
+    """
 
     name: str
     id: bytes
-    """4 bytes that tell the keys of a name apart."""
     type: int
     public: bytes
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises ProofError for what is no vkey, and UnknownAlgorithmError for one of no type known here."""
+        """Parses a vkey.
+
+        Args:
+            text: The vkey.
+
+        Returns:
+            The key.
+
+        Raises:
+            UnknownAlgorithmError: The key is of an unknown type.
+            ProofError: The text is not a vkey.
+        """
         name, *rest = text.strip().split("+", 2)
         try:
             id_, material = _id_of(rest[0]), decode_base64(rest[1])
@@ -56,7 +74,7 @@ class VerifierKey(NamedTuple):
 
     @classmethod
     def made(cls, name: str, type_: int, public: bytes) -> Self:
-        """The vkey of a public key."""
+        """Makes the vkey of a public key."""
         if _NAME.fullmatch(name) is None:
             raise ProofError("key", f"{name[:80]!r} is no key's name: no spaces and no +")
         digest = hashlib.sha256(name.encode() + b"\n" + bytes([type_]) + public).digest()
@@ -67,7 +85,7 @@ class VerifierKey(NamedTuple):
 
     @property
     def algorithm(self) -> Algorithm:
-        """What it signs with."""
+        """The signature algorithm."""
         return ALGORITHMS[self.type]
 
     def signs_as_log(self, origin: str) -> bool:
@@ -75,7 +93,7 @@ class VerifierKey(NamedTuple):
         return self.algorithm.is_of_log and self.name == origin
 
     def verifies(self, signature: bytes, text: str) -> bool:
-        """Whether it signed that text."""
+        """Whether the signature is this key's, of that text."""
         return algorithms.verifies(self.type, self.public, self.name, signature, text)
 
 
@@ -87,12 +105,12 @@ class SigningKey(NamedTuple):
 
     @classmethod
     def generate(cls, name: str, type_: int = SIGNATURE) -> Self:
-        """A new one."""
+        """Generates a key."""
         return cls._of(name, type_, secrets.token_bytes(SEED_SIZE))
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises ProofError, which does not repeat what is secret."""
+        """Parses a private key; raises ProofError, whose message does not contain the key."""
         parts = text.strip().split("+", 4)
         try:
             if parts[:2] != ["PRIVATE", "KEY"]:
@@ -113,7 +131,7 @@ class SigningKey(NamedTuple):
 
     @property
     def secret(self) -> str:
-        """Its text, to be kept."""
+        """The private key as text, to be stored."""
         verifier = self.verifier
         material = encode_base64(bytes([verifier.type]) + self.seed)
         return f"PRIVATE+KEY+{verifier.name}+{verifier.id.hex()}+{material}"
@@ -122,7 +140,7 @@ class SigningKey(NamedTuple):
         return f"SigningKey({self.verifier})"
 
     def sign(self, text: str, time: int = 0) -> Signature:
-        """Its signature under a note's text, at a POSIX time; raises ProofError for what it cannot sign."""
+        """Signs a note's text at a POSIX time; raises ProofError for a text that it cannot sign."""
         verifier = self.verifier
         try:
             made = algorithms.sign(verifier.type, self.seed, verifier.name, time, text)
@@ -134,7 +152,7 @@ class SigningKey(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """One line under a note."""
+    """One signature line of a note."""
 
     name: str
     key_id: bytes
@@ -145,28 +163,33 @@ class Signature(NamedTuple):
 
     @property
     def time(self) -> int:
-        """Of a cosignature: when it was made (POSIX)."""
+        """When a cosignature was made (POSIX seconds); None for another signature."""
         return int.from_bytes(self.made[:8])
 
 
 class Note(NamedTuple):
-    """A text with signatures, none of which is verified yet; `str` is what is sent and kept."""
+    """A text with signatures, none of which is verified; `str` is the note as it is sent and stored.
+
+    Attributes:
+        text: The signed text.
+        signatures: The signatures.
+    """
 
     text: str
     signatures: tuple[Signature, ...]
 
     @classmethod
     def parse(cls, note: str | bytes) -> Self:
-        """Raises ProofError for what is no signed note."""
+        """Parses a signed note; raises ProofError."""
         try:
-            said = (note if isinstance(note, bytes) else note.encode()).decode()
+            message = (note if isinstance(note, bytes) else note.encode()).decode()
         except UnicodeError:
-            raise ProofError("note", "is not UTF-8") from None
-        if len(said) > MAX_NOTE:
+            raise ProofError("note", "is not UTF-8 text") from None
+        if len(message) > MAX_NOTE:
             raise ProofError("note", f"is longer than {MAX_NOTE} characters")
-        if any(character < " " and character != "\n" for character in said):
+        if any(character < " " and character != "\n" for character in message):
             raise ProofError("note", "holds control characters")
-        text, blank, signatures = said.rpartition("\n\n")
+        text, blank, signatures = message.rpartition("\n\n")
         if not blank or not signatures.endswith("\n"):
             raise ProofError("note", "is no signed note, or is cut off")
         lines = signatures.removesuffix("\n").split("\n")
@@ -178,9 +201,9 @@ class Note(NamedTuple):
         return f"{self.text}\n{''.join(map(str, self.signatures))}"
 
     def signed_by(self, keys: Iterable[VerifierKey]) -> list[tuple[VerifierKey, Signature]]:
-        """Which of the keys signed it; those of others are not looked at.
+        """Verifies the signatures of known keys, and returns these keys; other signatures are ignored.
 
-        Raises ProofError where one of the keys is named and did not sign.
+        Raises ProofError if a known key's signature is not valid.
         """
         known = {(key.name, key.id): key for key in keys}
         found = []
@@ -194,13 +217,13 @@ class Note(NamedTuple):
         return found
 
     def with_signatures(self, more: Iterable[Signature]) -> Self:
-        """The same note with these signatures after its own, none twice from one key."""
+        """Returns the note with further signatures; each key signs once."""
         merged = {(each.name, each.key_id): each for each in (*self.signatures, *more)}
         return self._replace(signatures=tuple(merged.values()))
 
 
 def parse_signatures(lines: Iterable[str]) -> tuple[Signature, ...]:
-    """Lines of signatures, without their ends; raises ProofError."""
+    """Parses signature lines without line ends; raises ProofError."""
     return tuple(_parse_signature(line) for line in lines)
 
 
@@ -216,7 +239,7 @@ def _parse_signature(line: str) -> Signature:
 
 
 def decode_hash(line: str, what: str) -> bytes:
-    """A SHA-256 hash in base64; raises ProofError."""
+    """Decodes a SHA-256 hash in base64; raises ProofError."""
     try:
         decoded = decode_base64(line)
     except ValueError:
@@ -227,31 +250,31 @@ def decode_hash(line: str, what: str) -> bytes:
 
 
 def encode_hashes(hashes: Iterable[bytes]) -> str:
-    """A line each."""
+    """Returns one line per hash."""
     return "".join(f"{encode_base64(each)}\n" for each in hashes)
 
 
 def parse_number(text: str, what: str) -> int:
-    """A decimal without leading zeros; raises ProofError."""
+    """Parses a decimal number without leading zeros; raises ProofError."""
     if NUMBER.fullmatch(text) is None:
         raise ProofError(what, f"{text[:40]!r} is no number")
     return int(text)
 
 
 def _id_of(text: str) -> bytes:
-    """Raises ValueError."""
+    """Decodes a key's id; raises ValueError."""
     if _ID.fullmatch(text) is None:
         raise ValueError("is no key's id")
     return bytes.fromhex(text)
 
 
 def encode_base64(value: bytes) -> str:
-    """RFC 4648, section 4."""
+    """Encodes base64 (RFC 4648, section 4)."""
     return base64.b64encode(value).decode()
 
 
 def decode_base64(text: str) -> bytes:
-    """RFC 4648, section 4. Raises ValueError, also for what another base64 would have been written as."""
+    """Decodes base64 (RFC 4648, section 4); raises ValueError, also for a non-canonical encoding."""
     try:
         decoded = base64.b64decode(text, validate=True)
     except binascii.Error:

@@ -1,4 +1,4 @@
-"""Gives a log its name and its key, when its ledger is made."""
+"""Gives a log its name and its key, when its ledger is created."""
 
 from typing import Final
 
@@ -20,11 +20,11 @@ NAME_LOG: Final = sql.load(__package__, "name_log")
 def name_log(
     connection: Connection, settings: Settings, origin: str | None = None
 ) -> list[VerifierKey]:
-    """Its public keys; one is made if there is none. By its owner.
+    """Names the log, and creates a key if there is none; returns its public keys.
 
-    A log is called what is said, or what a key in the environment is of, until a checkpoint of
-    it is signed. Raises ProofError for a name it cannot have (any more), for one that is not
-    what it was called here before, and for a key that cannot be used.
+    The name is the given one, or that of a key in the environment, until a checkpoint is signed.
+    Raises ProofError for a name that is not valid or cannot be changed any more, and for a key that
+    cannot be used.
     """
     log = Tree().log_state(connection)
     wanted = origin or _named_by_key(settings) or log.origin

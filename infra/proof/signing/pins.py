@@ -1,6 +1,7 @@
-"""What the log of a ledger is called, kept outside its database: who owns that cannot call it otherwise unseen.
+"""The pinned name of a ledger's log.
 
-One file for each server, database and ledger, as they are connected to, in the folder of keys.
+It is stored outside the database, so that its owner cannot change it unnoticed. There is one file
+for each server, database and ledger, in the folder of keys.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ SUFFIX: Final = ".origin"
 
 
 def pin_file(settings: Settings, connection: Connection) -> Path:
-    """The file of the ledger that is connected to, whether it is there or not."""
+    """Returns the path of the connected ledger's file."""
     with translated():
         row = connection.execute(READ_SCHEMA).fetchone()
     info = connection.info
@@ -28,21 +29,21 @@ def pin_file(settings: Settings, connection: Connection) -> Path:
 
 
 def pinned_origin(settings: Settings, connection: Connection) -> str | None:
-    """What the log was called when it was last signed or trusted here; None if it never was."""
+    """Returns the log's name when it was last signed or trusted here; None if it never was."""
     file = pin_file(settings, connection)
     return _origin(file) if file.exists() else None
 
 
 def all_pinned(settings: Settings) -> set[str]:
-    """What the logs of all ledgers are called that were signed or trusted here."""
+    """Returns the names of all logs that were signed or trusted here."""
     folder = keys_folder(settings)
     return {_origin(file) for file in folder.glob(f"*{SUFFIX}")} if folder.is_dir() else set()
 
 
 def pin(settings: Settings, connection: Connection, origin: str, *, again: bool = False) -> None:
-    """Keeps what the log is called; `again` lets it be called otherwise than before.
+    """Pins the log's name; `again` allows another name than before.
 
-    Raises ProofError where it was called otherwise.
+    Raises ProofError if another name is pinned.
     """
     before = pinned_origin(settings, connection)
     if before is not None and before != origin and not again:
@@ -52,7 +53,7 @@ def pin(settings: Settings, connection: Connection, origin: str, *, again: bool 
 
 
 def renamed(before: str, origin: str, file: Path) -> str:
-    """What is wrong with a log that was called otherwise, and what to do where that is right."""
+    """Returns what is wrong with a renamed log, and what to do if that is right."""
     return (
         f"the log is called {origin!r}, and was {before!r} when it was last signed or trusted here;"
         f" if you replaced the ledger yourself, delete {file}"

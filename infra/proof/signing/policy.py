@@ -1,4 +1,4 @@
-"""Whose word is enough: logs, witnesses and their quorum, from a policy file (C2SP tlog-policy)."""
+"""Which signatures suffice: logs, witnesses and their quorum, from a policy file (C2SP tlog-policy)."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -18,21 +18,21 @@ _SPACE: Final = re.compile(r"[ \t]+")
 
 
 class Known(NamedTuple):
-    """A log or a witness: its public key, and where it answers, if that is said."""
+    """A log or a witness: its public key, and its address if it has one."""
 
     key: notes.VerifierKey
     url: str | None
 
 
 class Group(NamedTuple):
-    """Has seen a checkpoint if that many of its members have."""
+    """A group of witnesses, of which that many must cosign."""
 
     least: int
     members: tuple[str, ...]
 
 
 class Policy(NamedTuple):
-    """What makes a checkpoint good: one of the logs signed it, and the quorum cosigned it."""
+    """When a checkpoint is accepted: one of the logs signed it, and the quorum cosigned it."""
 
     logs: tuple[Known, ...]
     witnesses: dict[str, Known]
@@ -44,12 +44,12 @@ class Policy(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """From a file; raises ProofError."""
+        """Reads a policy file; raises ProofError."""
         return cls.parse(read_text(path, "policy"))
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From a file's text; raises ProofError, which names the line."""
+        """Parses a policy file's text; raises ProofError, which names the line."""
         reader = _Reader()
         lines = text.split("\n")
         for number, line in enumerate(lines, start=1):
@@ -64,7 +64,7 @@ class Policy(NamedTuple):
         return policy
 
     def _check_skipped(self, witnesses: Sequence[str], logs: Sequence[str]) -> None:
-        """Raises ProofError where what is left without keys of unknown algorithms can never be enough."""
+        """Raises ProofError if the quorum cannot be met without the keys of unknown algorithms."""
         is_met = self.is_met(witness.key for witness in self.witnesses.values())
         missing = [*([] if is_met else witnesses), *([] if self.logs else logs)]
         if missing:
@@ -73,7 +73,7 @@ class Policy(NamedTuple):
             raise ProofError("policy", why)
 
     def is_met(self, keys: Iterable[notes.VerifierKey]) -> bool:
-        """Whether the witnesses of these keys are a quorum; keys of others are let be."""
+        """Whether the witnesses of these keys are a quorum; other keys are ignored."""
         cosigned = set(keys)
         seen = {name for name, witness in self.witnesses.items() if witness.key in cosigned}
         for name, group in self.groups.items():
@@ -82,7 +82,7 @@ class Policy(NamedTuple):
         return self.quorum == NONE or self.quorum in seen
 
     def check(self, note: notes.Note) -> Checkpoint:
-        """What the note says; raises ProofError unless a log of these signed it and the quorum cosigned it."""
+        """Returns the note's checkpoint; raises ProofError unless the policy accepts its signatures."""
         checkpoint = open_checkpoint(note, [log.key for log in self.logs])
         signed = note.signed_by(witness.key for witness in self.witnesses.values())
         cosigned = {key for key, _ in signed}
@@ -94,7 +94,7 @@ class Policy(NamedTuple):
 
 
 class _Reader:
-    """What the lines so far said."""
+    """The lines that were read so far."""
 
     def __init__(self) -> None:
         self.logs: list[Known] = []
@@ -108,7 +108,7 @@ class _Reader:
         self._members: set[str] = set()
 
     def read(self, line: str) -> None:
-        """Takes in one more; raises ProofError."""
+        """Reads one more line; raises ProofError."""
         if _CONTROL.search(line):
             raise ProofError("policy", "holds a control character; only tabs may be there")
         words = [word for word in _SPACE.split(line) if word]
@@ -171,7 +171,7 @@ class _Reader:
 
 
 def _known(vkey: str, url: Sequence[str], others: Iterable[Known], *, is_log: bool) -> Known:
-    """A log's or a witness's line; `others` are those of its kind on lines before."""
+    """Parses a log's or a witness's line; `others` are the earlier lines of its kind."""
     key = notes.VerifierKey.parse(vkey)
     if not (key.algorithm.is_of_log if is_log else key.algorithm.is_of_witness):
         kinds = ("a witness's", "a log's") if is_log else ("a log's", "a witness's")

@@ -1,5 +1,7 @@
-"""Signs the log's tree, and never two histories: what was signed last is kept outside the database,
-and each checkpoint is proved to be consistent with it before it is signed.
+"""Signs the log's tree, and never two histories.
+
+What was signed last is stored outside the database, and each checkpoint is proved to be consistent
+with it before it is signed.
 """
 
 import fcntl
@@ -44,11 +46,10 @@ class Signer:
         self._clock = clock
 
     def sign(self, connection: Connection, tree: Tree) -> Note | None:
-        """Signs the tree as it is; None where that is signed and kept already, by these keys.
+        """Signs the tree as it is; returns None if that is signed and stored already by these keys.
 
-        Nothing is signed, and None returned, while an event in the tree is recorded as of a time that
-        is yet to come: its last is recorded last. That is logged.
-                Raises ForkedError where the tree is not what the last one signed has grown into.
+        While the last event in the tree has a recorded time in the future, nothing is signed; that
+        is logged. Raises ForkedError if the tree does not extend the one signed last.
         """
         with self._alone():
             log = tree.log_state(connection)
@@ -82,7 +83,7 @@ class Signer:
         return True
 
     def _last(self, connection: Connection) -> Note | None:
-        """What was signed last: as kept here, else (this machine never signed) as the database says."""
+        """Returns what was signed last: by this machine, or else as the database says."""
         verifiers = [key.verifier for key in self._keys]
         if self._path.exists():
             note = Note.parse(read_text(self._path, "checkpoint"))
@@ -100,7 +101,7 @@ class Signer:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keeps other processes with these keys from signing meanwhile."""
+        """Locks out other processes with these keys."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -111,7 +112,7 @@ class Signer:
 
 
 def check_growth(connection: Connection, tree: Tree, before: Checkpoint, now: Checkpoint) -> None:
-    """Raises ForkedError unless the tree that `before` tells of has grown into the one of now."""
+    """Raises ForkedError unless the present tree extends that of the checkpoint `before`."""
     if before.size > now.size:
         why = f"a checkpoint of {before.size} events was signed, and the log has {now.size}"
         raise ForkedError("rolled back", now.size, why)
@@ -122,21 +123,21 @@ def check_growth(connection: Connection, tree: Tree, before: Checkpoint, now: Ch
 
 
 def keep(connection: Connection, note: Note) -> None:
-    """Puts a checkpoint of the log into the database, for who asks there."""
+    """Stores a checkpoint of the log in the database."""
     size = Checkpoint.parse(note.text).size
     with translated():
         connection.execute(KEEP_CHECKPOINT, {"size": size, "note": str(note)})
 
 
 def is_kept(connection: Connection, note: Note) -> bool:
-    """Whether it is the last checkpoint in the database, whoever signed that."""
+    """Whether it is the last checkpoint in the database, by any signer."""
     with translated():
         row = connection.execute(READ_CHECKPOINT).fetchone()
     return row is not None and row[0].startswith(f"{note.text}\n")
 
 
 def read_kept(connection: Connection) -> Note | None:
-    """The last checkpoint in the database; nothing vouches for it but its signatures."""
+    """Returns the last checkpoint in the database; only its signatures make it trustworthy."""
     with translated():
         row = connection.execute(READ_CHECKPOINT).fetchone()
     return None if row is None else Note.parse(row[0])

@@ -1,6 +1,6 @@
-"""Asks witnesses to cosign a checkpoint: the log's side of C2SP tlog-witness.
+"""Requests cosignatures of a checkpoint from witnesses: the log's side of C2SP tlog-witness.
 
-Nothing that a witness does, or fails to do, stops the log: it is logged, and the others count.
+A witness that fails does not stop the log: the failure is logged, and the others count.
 """
 
 import logging
@@ -27,7 +27,7 @@ TOGETHER: Final = 20.0
 
 
 class Witnesses:
-    """Those of a policy that have an address, and how much of the log each has seen."""
+    """The witnesses of a policy that have an address, and the size that each cosigned last."""
 
     def __init__(self, policy: Policy) -> None:
         self._asked = [
@@ -37,13 +37,16 @@ class Witnesses:
         ]
 
     def cosign(self, note: notes.Note, prove: Prove) -> list[notes.Signature]:
-        """Their cosignatures, which hold; asks all at once. `prove` is called by one thread at a time."""
+        """Asks all witnesses at once, and returns the valid cosignatures.
+
+        `prove` is called by one thread at a time.
+        """
         proving, over, found = Lock(), Event(), list[notes.Signature]()
 
         def prove_alone(old: int) -> list[bytes]:
             with proving:
                 if over.is_set():
-                    raise ProofError("checkpoint", "it is too late for a proof")
+                    raise ProofError("checkpoint", "the proof came too late")
                 return prove(old)
 
         threads = [
@@ -62,7 +65,7 @@ class Witnesses:
 
 
 class _Asked:
-    """One witness; it is asked by one thread at a time."""
+    """One witness; one thread at a time asks it."""
 
     def __init__(self, key: notes.VerifierKey, url: str) -> None:
         self._key = key
@@ -71,7 +74,7 @@ class _Asked:
         self._busy = Lock()
 
     def ask(self, note: notes.Note, prove: Prove) -> list[notes.Signature]:
-        """Its cosignature, if it gives one."""
+        """Returns its cosignature; None if it gives none."""
         if not self._busy.acquire(blocking=False):
             LOG.warning("witness %s has not answered yet, and is left out", self._key.name)
             return []
@@ -87,7 +90,7 @@ class _Asked:
 
     def _cosignature(self, note: notes.Note, prove: Prove) -> notes.Signature:
         if not is_address(self._url):
-            raise ProofError(self._url, "is no http or https address")
+            raise ProofError(self._url, "is not an http or https address")
         size = Checkpoint.parse(note.text).size
         for _ in range(1 + ASKED_AGAIN):
             if self._seen > size:
@@ -101,17 +104,17 @@ class _Asked:
                 self._seen = size
                 return cosignature
             self._seen = self._told(body)
-        raise ProofError(self._url, "says each time that it has seen another size")
+        raise ProofError(self._url, "returns another size each time")
 
     def _told(self, body: bytes) -> int:
-        """The size that it cosigned last, it says."""
+        """Returns the size that the witness says it cosigned last."""
         return notes.parse_number(_text(body).removesuffix("\n"), self._url)
 
     def _opened(self, status: int, body: bytes, note: notes.Note) -> notes.Signature:
         text = _text(body)
         if status != 200:
-            said = f": {text.strip()[:200]}" if text.strip() else ""
-            raise ProofError(self._url, f"refused with {status}{said}")
+            message = f": {text.strip()[:200]}" if text.strip() else ""
+            raise ProofError(self._url, f"refused with {status}{message}")
         lines = text.removesuffix("\n").split("\n")
         for _, signature in note._replace(signatures=notes.parse_signatures(lines)).signed_by(
             [self._key]

@@ -1,4 +1,4 @@
-"""A witness's two files: its key, and what it cosigned last, which it must never forget or mix up."""
+"""A witness's two files: its key, and its last cosigned notes, which must never be lost or mixed up."""
 
 import fcntl
 import os
@@ -21,7 +21,7 @@ MAX_STATE: Final = 1_000_000
 
 
 class Memory:
-    """The last note cosigned for each log, in one JSON file: origin -> note, with the cosignature."""
+    """The last cosigned note of each log, in one JSON file: origin -> note."""
 
     def __init__(self, path: Path, key: notes.VerifierKey) -> None:
         """Raises ProofError for a file that is missing, damaged, or of another witness."""
@@ -31,7 +31,7 @@ class Memory:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keeps other threads and processes from changing it meanwhile; raises ProofError."""
+        """Locks the file against other threads and processes; raises ProofError."""
         path = self._path.with_name(f"{self._path.name}.lock")
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -44,16 +44,16 @@ class Memory:
             os.close(descriptor)
 
     def last(self, origin: str) -> notes.Note | None:
-        """The last note cosigned for a log; raises ProofError where that is not what was kept."""
-        said = self._read().get(origin)
-        return None if said is None else self._opened(origin, said)
+        """Returns the last note cosigned for a log; raises ProofError if the file was changed."""
+        value = self._read().get(origin)
+        return None if value is None else self._opened(origin, value)
 
     def all(self) -> dict[str, notes.Note]:
-        """The last note of each log; raises ProofError."""
-        return {origin: self._opened(origin, said) for origin, said in self._read().items()}
+        """Returns the last note of each log; raises ProofError."""
+        return {origin: self._opened(origin, value) for origin, value in self._read().items()}
 
     def keep(self, origin: str, note: notes.Note) -> None:
-        """Remembers it for good, `alone`; raises ProofError."""
+        """Stores the note durably, while locked; raises ProofError."""
         text = orjson.dumps(self._read() | {origin: str(note)}, option=orjson.OPT_INDENT_2)
         if len(text) >= MAX_STATE:
             raise ProofError("state", f"{self._path} would be longer than {MAX_STATE} bytes")
@@ -67,17 +67,19 @@ class Memory:
                 f" if it never cosigned, write {EMPTY.strip()} into it",
             )
         try:
-            said = orjson.loads(read_text(self._path, "state"))
+            fields = orjson.loads(read_text(self._path, "state"))
         except orjson.JSONDecodeError:
             raise ProofError("state", f"{self._path} is damaged: it is not JSON") from None
-        if not isinstance(said, dict):
-            raise ProofError("state", f"{self._path} is no witness's state: no JSON object")
-        return said
+        if not isinstance(fields, dict):
+            raise ProofError(
+                "state", f"{self._path} is not a witness's state: it is not a JSON object"
+            )
+        return fields
 
-    def _opened(self, origin: str, said: Any) -> notes.Note:
-        """The note, if this witness cosigned it for that log."""
+    def _opened(self, origin: str, value: Any) -> notes.Note:
+        """Parses the note, if this witness cosigned it for that log."""
         try:
-            note = notes.Note.parse(said if isinstance(said, str) else "")
+            note = notes.Note.parse(value if isinstance(value, str) else "")
             ours = note.signed_by([self._key]) and Checkpoint.parse(note.text).origin == origin
         except ProofError as error:
             why = f"{self._path} is damaged at {origin[:80]!r}: {error}"
@@ -89,20 +91,20 @@ class Memory:
 
 
 def read_key(path: Path) -> notes.SigningKey:
-    """A witness's key; raises ProofError where others can read it, or it is none."""
+    """Reads a witness's key; raises ProofError if others can read the file, or it is not valid."""
     try:
         key = notes.SigningKey.parse(read_private(path))
     except FileNotFoundError as error:
         raise ProofError("key", f"{path} cannot be read: {error.strerror}") from None
     if not key.verifier.algorithm.is_of_witness:
-        raise ProofError("key", f"{path} holds a log's key, not a witness's")
+        raise ProofError("key", f"{path} has the key of a log; a witness needs its own")
     return key
 
 
 def open_files(
     key_file: Path, state: Path, name: str | None, type_: int = COSIGNATURE
 ) -> tuple[notes.SigningKey, Memory]:
-    """A witness's key and memory, both made where there is no key yet; that takes a name for it.
+    """Opens a witness's key and memory; both are created if there is no key, which needs a name.
 
     Raises ProofError.
     """
@@ -112,7 +114,9 @@ def open_files(
             raise ProofError("key", f"{key_file} holds the key of {key.verifier.name!r}")
         return key, Memory(state, key.verifier)
     if name is None:
-        raise ProofError("key", f"{key_file} is not there; to make one, say the witness's --name")
+        raise ProofError(
+            "key", f"{key_file} does not exist; to create it, give the witness's --name"
+        )
     key = notes.SigningKey.generate(name, type_)
     # The key comes last: while there is none, nothing was cosigned and all can be made again.
     if not _is_there(state):

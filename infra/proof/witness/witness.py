@@ -1,6 +1,6 @@
-"""A witness: it cosigns that a log only ever grew, as far as it has seen (C2SP tlog-witness).
+"""A witness: it cosigns checkpoints of logs that only grew since it saw them last (C2SP tlog-witness).
 
-What is sent to it is decided on here, whatever way it came; `witness_http` is the way.
+Submissions are decided here, whatever transport they came by.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ class Reason(Enum):
 
 
 class RefusedError(ProofError):
-    """A checkpoint that is not cosigned; `size` is that of the last one that was, where it is STALE."""
+    """A checkpoint was not cosigned; for STALE, `size` is that of the last cosigned one."""
 
     def __init__(self, reason: Reason, why: str, size: int = 0) -> None:
         self.reason = reason
@@ -38,7 +38,7 @@ class RefusedError(ProofError):
 
 
 class Submission(NamedTuple):
-    """What a log asks to be cosigned: that it grew from a size to a checkpoint, and the proof."""
+    """A log's request: a checkpoint, the size that it grew from, and the consistency proof."""
 
     old: int
     proof: tuple[bytes, ...]
@@ -46,7 +46,7 @@ class Submission(NamedTuple):
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
-        """Raises RefusedError (MALFORMED)."""
+        """Parses a request; raises RefusedError (MALFORMED)."""
         head, blank, note = body.partition(b"\n\n")
         try:
             if not blank:
@@ -69,7 +69,7 @@ class Submission(NamedTuple):
 def check_growth(
     seen: Checkpoint | None, now: Checkpoint, old: int, proof: Sequence[bytes]
 ) -> None:
-    """Raises RefusedError unless the proof shows that the log grew from the last checkpoint seen into this one."""
+    """Verifies that the log grew from the last cosigned checkpoint; raises RefusedError."""
     size, root = (0, merkle.EMPTY_ROOT) if seen is None else (seen.size, seen.root)
     if old > now.size:
         raise RefusedError(Reason.MALFORMED, f"it has {now.size} leaves, and grew from {old}")
@@ -81,7 +81,7 @@ def check_growth(
 
 
 class Witness:
-    """Cosigns for the logs of these keys; any number of threads, and processes, may with one memory."""
+    """Cosigns for the logs of these keys; threads and processes may share one memory."""
 
     def __init__(
         self, key: notes.SigningKey, logs: Sequence[notes.VerifierKey], memory: Memory
@@ -95,9 +95,9 @@ class Witness:
         self._memory = memory
 
     def cosign(self, submission: Submission) -> notes.Signature:
-        """Its cosignature, once the checkpoint is remembered for good.
+        """Returns a cosignature, after the checkpoint was stored durably.
 
-        Raises RefusedError, and ProofError where the memory fails: then nothing is cosigned.
+        Raises RefusedError, and ProofError if the memory fails: then nothing is cosigned.
         """
         try:
             now = Checkpoint.parse(submission.note.text)
@@ -114,14 +114,14 @@ class Witness:
         return cosignature
 
     def latest(self, origin_hash: str) -> notes.Note | None:
-        """The last checkpoint cosigned of the log with that SHA-256 (hex) of its origin."""
+        """Returns the last cosigned checkpoint of the log with that SHA-256 (hex) of its origin."""
         for origin, note in self._memory.all().items():
             if hashlib.sha256(origin.encode()).hexdigest() == origin_hash:
                 return note
         return None
 
     def _verified(self, origin: str, note: notes.Note) -> list[notes.Signature]:
-        """The log's signatures."""
+        """Returns the log's verified signatures."""
         keys = [key for key in self._logs if key.name == origin]
         if not keys:
             raise RefusedError(Reason.UNKNOWN_LOG, f"there is no log {origin[:80]!r} here")
