@@ -141,7 +141,9 @@ class Settings:
     ledger: str = field(default_factory=_variable("LEDGER", DEFAULT_LEDGER))
     project: str = field(default_factory=_variable("PROJECT", "default"))
     server: str | None = field(default_factory=_variable("SERVER", None))
-    token: str | None = field(default_factory=_variable("TOKEN", None))
+    """The address of a server to ask instead of the database."""
+    token: str | None = field(default_factory=_variable("TOKEN", None), repr=False)
+    """The token that the server is asked with."""
     seal: bool = field(default_factory=_variable("SEAL", True, _flag))
     """Whether a process that writes lets the log's tree grow, and signs it where it has a key."""
     signing_key: str | None = field(default_factory=_variable("SIGNING_KEY", None), repr=False)

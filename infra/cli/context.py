@@ -59,7 +59,8 @@ class Target:
     def open(self) -> Ledger:
         """Raises SchemaError or LedgerUnavailableError."""
         if self.server is not None:
-            return self._remote()
+            remote: Ledger = self._remote()
+            return remote
         from jobledger.infra.ledger import Ledger  # What only reads starts faster without it.
 
         return Ledger.open(self.dsn, self.ledger)
@@ -67,7 +68,8 @@ class Target:
     def read(self) -> Reader:
         """The same, for reading only."""
         if self.server is not None:
-            return self._remote()
+            reader: Reader = self._remote()
+            return reader
         info = server(self.dsn, self.ledger)
         with connect(info) as connection:
             exists = migrate.exists(connection, self.ledger)

@@ -41,7 +41,7 @@ def pause_before(attempt: int, retry_after: str | None) -> float:
     """Seconds to wait before that attempt, from 1: as long as the server asks, else longer each time."""
     with suppress(TypeError, ValueError):
         return min(float(retry_after or ""), LONGEST_PAUSE_SECONDS)
-    longest = min(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
+    longest = min(FIRST_PAUSE_SECONDS * 2.0 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
     spread: float = random.uniform(0.5, 1)  # noqa: S311  so that many do not come at once
     return longest * spread
 

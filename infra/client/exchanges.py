@@ -9,6 +9,7 @@ from uuid import uuid4
 from jobledger.domain.commands import Command, JobCommand
 from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.events import Created
 from jobledger.domain.reports import encoded, reported_type
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.moments import Clock, Moment
@@ -59,6 +60,9 @@ def write(name: str, request: JobCommand | Data, about: About) -> Exchange[Recor
         type_ = reported_type(request)
         verb = type_[0].lower() + type_[1:]
         body = {"data": encoded(request)[0].json_object()}
+        if isinstance(request, Created):
+            # A server takes no report of it: to create is to ask.
+            verb, body = "create", body["data"]
     body |= _about(about)
     path = f"{ROOT}/{quote(parse_name(name))}:{verb}"
     return Exchange("POST", path, parsing.recorded_of, body=body)
