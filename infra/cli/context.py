@@ -82,6 +82,8 @@ class Target:
     def connect(self) -> Connection:
         """A connection to the ledger's schema, which may not exist yet."""
         if self.server is not None:
+            from jobledger.infra.cli.remote import database_needed
+
             raise database_needed()
         return connect(server(self.dsn, self.ledger))
 
@@ -104,11 +106,6 @@ class Target:
         return parse_name(
             given if "/" in given else f"projects/{self.project}/{collection}/{given}"
         )
-
-
-def database_needed() -> InvalidFieldError:
-    """The error of a command that cannot be done through a server."""
-    return InvalidFieldError("server", "this command needs the database itself: leave out --server")
 
 
 def target(context: typer.Context) -> Target:

@@ -8,7 +8,6 @@ from jobledger.domain.data import Data
 from jobledger.domain.errors import BeyondEndError, InvalidFieldError
 from jobledger.domain.job import Job
 from jobledger.domain.values.moments import Clock, Moment
-from jobledger.infra.cli.context import database_needed
 from jobledger.infra.client import exchanges, parsing
 from jobledger.infra.client.client import EVENTS_PAGE, Client
 from jobledger.infra.client.exchanges import Exchange, Given
@@ -46,7 +45,7 @@ class RemoteLedger(Client):
         if name is None:
             return super().moment(as_of, clock)
         asked = exchanges.job(name, as_of, clock)
-        return self._send(Exchange("GET", asked.path, parsing.moment_of, asked.query))
+        return self._exchange(Exchange("GET", asked.path, parsing.moment_of, asked.query))
 
     def size(self) -> int:
         """The last position."""
@@ -62,12 +61,17 @@ class RemoteLedger(Client):
         found: Ranges = []
         while after < until:
             query = {"after": str(after), "pageSize": str(EVENTS_PAGE)}
-            page: Any = self._send(Exchange("GET", f"{exchanges.ROOT}/events", dict, query))
+            page: Any = self._exchange(Exchange("GET", f"{exchanges.ROOT}/events", dict, query))
             found += [(first, last) for first, last in page.get("prunedPositions", ())]
             if page["lastPosition"] == after:
                 break
             after = page["lastPosition"]
         return found
+
+
+def database_needed() -> InvalidFieldError:
+    """The error of a command that cannot be done through a server."""
+    return InvalidFieldError("server", "this command needs the database itself: leave out --server")
 
 
 def _without_user(about: Any) -> Any:

@@ -69,20 +69,20 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
     # Write.
     @documented(Client.command)
     async def command(self, name: str, command: JobCommand, **about: Unpack[About]) -> Recorded:
-        return await self._send(exchanges.write(name, command, about))
+        return await self._exchange(exchanges.write(name, command, about))
 
     @documented(Client.report)
     async def report(self, name: str, data: Data, **about: Unpack[AboutReport]) -> Recorded:
-        return await self._send(exchanges.write(name, data, about))
+        return await self._exchange(exchanges.write(name, data, about))
 
     @documented(Client.report_batch)
     async def report_batch(self, reports: Iterable[JsonObject]) -> Results:
-        return await self._send(exchanges.reports(reports))
+        return await self._exchange(exchanges.reports(reports))
 
     # Read, now or as of a moment.
     @documented(Client.get)
     async def get(self, name: str, *, as_of: Given = None, clock: Clock | str | None = None) -> Job:
-        job: Job = await self._send(exchanges.job(name, as_of, clock))
+        job: Job = await self._exchange(exchanges.job(name, as_of, clock))
         return job
 
     @documented(Client.page)
@@ -96,7 +96,7 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
         as_of: Given = None,
         clock: Clock | str | None = None,
     ) -> Page:
-        return await self._send(
+        return await self._exchange(
             exchanges.page(filter, page_size, page_token, order_by, as_of, clock)
         )
 
@@ -144,17 +144,17 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
     async def count(
         self, by: str = "state", filter: str = "", *, as_of: Given = None, clock: Clock | str | None = None
     ) -> Counts:  # fmt: skip
-        return await self._send(exchanges.count(by, filter, as_of, clock))
+        return await self._exchange(exchanges.count(by, filter, as_of, clock))
 
     @documented(Client.moment)
     async def moment(self, as_of: Given = None, clock: Clock | str | None = None) -> Moment:
-        return await self._send(exchanges.moment(as_of, clock))
+        return await self._exchange(exchanges.moment(as_of, clock))
 
     @documented(Client.history)
     async def history(self, name: str) -> Events:
         found, after = Events(), 0
         while True:
-            events, following = await self._send(exchanges.history(name, after))
+            events, following = await self._exchange(exchanges.history(name, after))
             found += events
             if following is None:
                 return found
@@ -163,7 +163,7 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
     @documented(Client.events)
     async def events(self, after: int = 0, *, follow: bool = True) -> AsyncIterator[RecordedEvent]:
         while True:
-            events, last = await self._send(exchanges.events(after, EVENTS_PAGE))
+            events, last = await self._exchange(exchanges.events(after, EVENTS_PAGE))
             for event in events:
                 yield event
             if last == after:
@@ -207,9 +207,9 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
             raise error_of(status, content)
 
     async def _ask(self, name: str, make: Callable[[], JobCommand | Data], about: About) -> Job:
-        return (await self._send(exchanges.write(name, make(), about))).job
+        return (await self._exchange(exchanges.write(name, make(), about))).job
 
-    async def _send(self, exchange: Exchange[Answer]) -> Answer:
+    async def _exchange(self, exchange: Exchange[Answer]) -> Answer:
         """The answer, after as many tries as it takes."""
         attempt = 0
         while True:

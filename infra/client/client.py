@@ -94,20 +94,20 @@ class Client(Verbs[Job]):
     # Write.
     def command(self, name: str, command: JobCommand, **about: Unpack[About]) -> Recorded:
         """As Ledger.command."""
-        return self._send(exchanges.write(name, command, about))
+        return self._exchange(exchanges.write(name, command, about))
 
     def report(self, name: str, data: Data, **about: Unpack[AboutReport]) -> Recorded:
         """As Ledger.report."""
-        return self._send(exchanges.write(name, data, about))
+        return self._exchange(exchanges.write(name, data, about))
 
     def report_batch(self, reports: Iterable[JsonObject]) -> Results:
         """Up to 1,000 reports in one request, as `POST /ledger/v1/reports:batch` takes them, and what came of each."""
-        return self._send(exchanges.reports(reports))
+        return self._exchange(exchanges.reports(reports))
 
     # Read, now or as of a moment.
     def get(self, name: str, *, as_of: Given = None, clock: Clock | str | None = None) -> Job:
         """As Ledger.get."""
-        job: Job = self._send(exchanges.job(name, as_of, clock))
+        job: Job = self._exchange(exchanges.job(name, as_of, clock))
         return job
 
     def page(
@@ -121,7 +121,7 @@ class Client(Verbs[Job]):
         clock: Clock | str | None = None,
     ) -> Page:
         """As Ledger.page."""
-        return self._send(exchanges.page(filter, page_size, page_token, order_by, as_of, clock))
+        return self._exchange(exchanges.page(filter, page_size, page_token, order_by, as_of, clock))
 
     def scan(
         self,
@@ -165,17 +165,17 @@ class Client(Verbs[Job]):
         self, by: str = "state", filter: str = "", *, as_of: Given = None, clock: Clock | str | None = None
     ) -> Counts:  # fmt: skip
         """As Ledger.count."""
-        return self._send(exchanges.count(by, filter, as_of, clock))
+        return self._exchange(exchanges.count(by, filter, as_of, clock))
 
     def moment(self, as_of: Given = None, clock: Clock | str | None = None) -> Moment:
         """As Ledger.moment, of the whole ledger."""
-        return self._send(exchanges.moment(as_of, clock))
+        return self._exchange(exchanges.moment(as_of, clock))
 
     def history(self, name: str) -> Events:
         """As Ledger.history."""
         found, after = Events(), 0
         while True:
-            events, following = self._send(exchanges.history(name, after))
+            events, following = self._exchange(exchanges.history(name, after))
             found += events
             if following is None:
                 return found
@@ -184,7 +184,7 @@ class Client(Verbs[Job]):
     def events(self, after: int = 0, *, follow: bool = True) -> Iterator[RecordedEvent]:
         """As Ledger.events: none missing and none twice, also where the connection breaks off."""
         while True:
-            events, last = self._send(exchanges.events(after, EVENTS_PAGE))
+            events, last = self._exchange(exchanges.events(after, EVENTS_PAGE))
             yield from events
             if last == after:
                 break
@@ -226,9 +226,9 @@ class Client(Verbs[Job]):
             raise error_of(status, content)
 
     def _ask(self, name: str, make: Callable[[], JobCommand | Data], about: About) -> Job:
-        return self._send(exchanges.write(name, make(), about)).job
+        return self._exchange(exchanges.write(name, make(), about)).job
 
-    def _send(self, exchange: Exchange[Answer]) -> Answer:
+    def _exchange(self, exchange: Exchange[Answer]) -> Answer:
         """The answer, after as many tries as it takes."""
         attempt = 0
         while True:
