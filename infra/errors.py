@@ -20,6 +20,7 @@ LedgerError (domain)
 ├── DeadlineExceededError    the server did not answer in time: seconds
 ├── ProofError               a key, note, checkpoint or receipt is not valid: what, why
 │   ├── FileAccessError      its file cannot be read or written
+│   ├── LogFileNotFoundError  the log has no such tile or checkpoint: path
 │   └── UnknownAlgorithmError  a public key is of an unknown type
 ├── ForkedError              the log is not the one that was signed before: kind, position, why
 ├── SubjectNotFoundError     the ledger has no personal data of the subject: subject
@@ -274,6 +275,14 @@ class ProofError(LedgerError):
 
 class FileAccessError(ProofError):
     """The file of a key, checkpoint, receipt or report cannot be read or written."""
+
+
+class LogFileNotFoundError(ProofError):
+    """A tile, a bundle or a checkpoint that the log has not, or not under that path."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__("log", f"there is no {path[:80]!r}")
 
 
 class UnknownAlgorithmError(ProofError):

@@ -16,13 +16,15 @@ from jobledger.domain.errors import InvalidFieldError
 _PREFIX: Final = "JOBLEDGER_"
 DEFAULT_LEDGER: Final = "default"
 """The ledger that is meant where none is named; the embedded server makes it."""
-SECRETS: Final = frozenset({"DSN", "PUBLISH", "SIGNING_KEY", "SMTP"})
+SECRETS: Final = frozenset({"DSN", "PUBLISH", "SIGNING_KEY", "SMTP", "TOKEN"})
 """Variables, without their prefix, that may hold a key, a password or an address with one in it."""
 VARIABLES: Final = {
     "DSN": "libpq's connection string; without one the embedded server is used",
     "HOME": "where the embedded server keeps its data, and the log's keys are",
     "LEDGER": "the ledger's name",
     "PROJECT": "the project of jobs that are named by id",
+    "SERVER": "the address of a server to ask instead of the database",
+    "TOKEN": "the token that the server is asked with",
     "SEAL": "whether a process that writes lets the log grow, and signs it where it has a key",
     "SIGNING_KEY": "the log's private keys, instead of the files under JOBLEDGER_HOME",
     "POLICY": "the file that names the witnesses to ask (C2SP tlog-policy)",
@@ -138,6 +140,10 @@ class Settings:
     """Where the embedded server keeps its data, and the log's keys are."""
     ledger: str = field(default_factory=_variable("LEDGER", DEFAULT_LEDGER))
     project: str = field(default_factory=_variable("PROJECT", "default"))
+    server: str | None = field(default_factory=_variable("SERVER", None))
+    """The address of a server to ask instead of the database."""
+    token: str | None = field(default_factory=_variable("TOKEN", None), repr=False)
+    """The token that the server is asked with."""
     seal: bool = field(default_factory=_variable("SEAL", True, _flag))
     """Whether a process that writes lets the log's tree grow, and signs it where it has a key."""
     signing_key: str | None = field(default_factory=_variable("SIGNING_KEY", None), repr=False)

@@ -1,16 +1,19 @@
 """A ledger as eventsourcing's PostgreSQL recorder: PERSISTENCE_MODULE=jobledger.infra.recorder.
 
 Configured by the library's own POSTGRES_* settings. POSTGRES_SCHEMA names the
-ledger ("x" or "ledger_x"; "default" without one). Any aggregate's events can be
+ledger ("x" or "ledger_x"; "default" without one), and is another one for each application of a
+System (ORDERS_POSTGRES_SCHEMA for the application "orders"). Any aggregate's events can be
 written, beside those of jobs; with MAPPER_TOPIC=jobledger.infra.mapping:JobMapper
 an Application reads and writes jobs too. What views and snapshots need is kept by
 the library's own recorders, in tables of the ledger's schema.
 """
 
-from collections.abc import Iterator, Sequence
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event as Signal
-from threading import Thread
+from threading import Lock, Thread
 from types import TracebackType
 from typing import Any, Final
 from uuid import UUID
@@ -202,6 +205,48 @@ class LedgerSubscription(persistence.ListenNotifySubscription[LedgerApplicationR
             self.stop()
 
 
+class Applications:
+    """Which application uses each ledger in this process: a ledger is the log of one.
+
+    The stock recorder keeps the events of each application in tables of its own. A ledger has one log:
+    of two applications on it each would be notified of its own events as of the other's, for ever.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._names: dict[str, Counter[str]] = {}
+
+    def enter(self, ledger: str, name: str, schema: str) -> None:
+        """Notes one more recorder of that application; raises OSError where another one's is open."""
+        with self._lock:
+            names = self._names.setdefault(ledger, Counter())
+            other = next((each for each in names if each != name), None)
+            if other is not None:
+                raise OSError(_refusal(name, other, schema))
+            names[name] += 1
+
+    def leave(self, ledger: str, name: str) -> None:
+        """Forgets one recorder."""
+        with self._lock:
+            names = self._names[ledger]
+            names[name] -= 1
+            if names[name] == 0:
+                del names[name]
+
+
+def _refusal(name: str, other: str, schema: str) -> str:
+    names, key = sorted((name, other)), Factory.POSTGRES_SCHEMA
+    settings = " and ".join(f"{each.upper()}_{key}={each.lower()}" for each in names)
+    return (
+        f"the applications {names[0]!r} and {names[1]!r} are both configured to use the ledger"
+        f" {_ledger_of(schema)!r}, and would take each other's events for their own: name a ledger"
+        f" for each, such as {settings}"
+    )
+
+
+APPLICATIONS: Final = Applications()
+
+
 class Factory(postgres.PostgresFactory):
     """Makes the recorders of one environment; they share one committer.
 
@@ -218,9 +263,28 @@ class Factory(postgres.PostgresFactory):
             f"-c search_path={schema},public -c TimeZone=UTC -c jit=off"
         )
         self._committer = Committer(lambda: connect(_conninfo(self.datastore)))
+        self._entered: list[Callable[[], object]] = []
+
+    def _enter(self) -> None:
+        """Raises OSError where another application uses the ledger."""
+        kwargs = self.datastore.pool.kwargs
+        assert isinstance(kwargs, dict)
+        place = [str(kwargs.get(key)) for key in ("host", "port", "dbname")]
+        entered = "\0".join([*place, self.datastore.schema]), self.env.name
+        APPLICATIONS.enter(*entered, self.datastore.schema)
+        # Also where nobody closes it.
+        self._entered.append(weakref.finalize(self, APPLICATIONS.leave, *entered))
+
+    def _leave(self) -> None:
+        while self._entered:
+            self._entered.pop()()
 
     def application_recorder(self) -> persistence.ApplicationRecorder:
-        """Reads and writes the ledger; makes it unless CREATE_TABLE says no."""
+        """Reads and writes the ledger; makes it unless CREATE_TABLE says no.
+
+        Raises OSError where another application of this process uses the same ledger.
+        """
+        self._enter()
         recorder = LedgerApplicationRecorder(self.datastore, self._committer)
         if self.env_create_table():
             recorder.create_table()
@@ -228,6 +292,7 @@ class Factory(postgres.PostgresFactory):
 
     def process_recorder(self) -> persistence.ProcessRecorder:
         """The same, and tracks what is followed."""
+        self._enter()
         table = f"{self.env.name.lower() or 'notification'}_tracking"
         recorder = LedgerProcessRecorder(
             self.datastore, committer=self._committer, tracking_table_name=table
@@ -255,6 +320,7 @@ class Factory(postgres.PostgresFactory):
     def close(self) -> None:
         """Writes what still waits."""
         self._committer.close()
+        self._leave()
         super().close()
 
     def __exit__(
@@ -264,6 +330,7 @@ class Factory(postgres.PostgresFactory):
         exc_tb: TracebackType | None,
     ) -> None:
         self._committer.close()
+        self._leave()
         super().__exit__(exc_type, exc_val, exc_tb)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final, Never
 
 import typer
-from jobledger.domain.errors import LedgerError
+from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.infra.cli.lazy import LazyGroup
 
 app = typer.Typer(
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-SHARED_OPTIONS: Final = ("--dsn", "--ledger", "--project")
+SHARED_OPTIONS: Final = ("--dsn", "--ledger", "--project", "--server", "--token")
 DIAGNOSES: Final = ("doctor", "settings")
 """Commands that show settings, also those that cannot be read."""
 SHARED_FLAGS: Final = ("--local",)
@@ -45,6 +45,15 @@ def which(
         str | None,
         typer.Option(help="The project of jobs named by id; default: JOBLEDGER_PROJECT."),
     ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Ask this server instead of the database, or JOBLEDGER_SERVER."
+        ),
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(help="The token to ask it with; better JOBLEDGER_TOKEN.")
+    ] = None,
     local: Annotated[
         bool,
         typer.Option("--local", help="Show times in tables in the zone of TZ, or of this machine."),
@@ -61,6 +70,9 @@ def which(
         # It starts the command before it reads settings, which may be wrong.
         from jobledger.infra.cli.given import Given
 
+        if server is not None:
+            why = "`run` records in the database itself: leave out --server"
+            raise InvalidFieldError("server", why)
         context.obj = Given(dsn, ledger, project)
         return
     from jobledger.infra.cli.context import Target
@@ -70,7 +82,10 @@ def which(
     LOCAL.set(local)
     # These report what is wrong with settings, so they start with any.
     settings = Settings(seal=False) if context.invoked_subcommand in DIAGNOSES else Settings()
-    context.obj = Target(dsn, ledger or settings.ledger, project or settings.project)
+    context.obj = Target(
+        dsn, ledger or settings.ledger, project or settings.project,
+        server or (None if dsn else settings.server), token or settings.token,
+    )  # fmt: skip
 
 
 def main() -> None:

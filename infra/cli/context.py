@@ -53,15 +53,24 @@ class Target:
     dsn: str | None
     ledger: str
     project: str
+    server: str | None = None
+    """The address of a server that is asked instead of the database."""
+    token: str | None = None
 
     def open(self) -> Ledger:
         """Raises SchemaError or LedgerUnavailableError."""
+        if self.server is not None:
+            remote: Ledger = self._remote()
+            return remote
         from jobledger.infra.ledger import Ledger  # What only reads starts faster without it.
 
         return Ledger.open(self.dsn, self.ledger)
 
     def read(self) -> Reader:
         """The same, for reading only."""
+        if self.server is not None:
+            reader: Reader = self._remote()
+            return reader
         info = server(self.dsn, self.ledger)
         with connect(info) as connection:
             exists = migrate.exists(connection, self.ledger)
@@ -73,7 +82,18 @@ class Target:
 
     def connect(self) -> Connection:
         """A connection to the ledger's schema, which may not exist yet."""
+        if self.server is not None:
+            from jobledger.infra.cli.remote import database_needed
+
+            raise database_needed()
         return connect(server(self.dsn, self.ledger))
+
+    def _remote(self) -> Any:
+        """The ledger through its server: what commands use of a ledger, as far as a server has it."""
+        from jobledger.infra.cli.remote import RemoteLedger
+
+        assert self.server is not None
+        return RemoteLedger(self.server, self.token)
 
     def name(self, given: str) -> str:
         """A job's name, `given` whole or as an id in the project; raises InvalidFieldError."""

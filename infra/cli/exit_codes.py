@@ -43,6 +43,7 @@ EXIT_CODES: Final[dict[type[LedgerError], int]] = {
     infra.OwnerNeededError: REFUSED,
     infra.InputError: USAGE,
     infra.FileAccessError: USAGE,
+    infra.LogFileNotFoundError: NOT_FOUND,
     infra.ProofError: NO,
     infra.ForkedError: NO,
     infra.OverloadedError: UNREACHABLE,

@@ -1,6 +1,7 @@
 """The server's application: which paths go to which face, and which to the pages for people."""
 
 from fastapi import FastAPI
+from jobledger.infra.google.wire.calls import UnknownMethodError
 from jobledger.infra.http import docs_site
 from jobledger.infra.http import google_routes as google
 from jobledger.infra.http.middleware import RequestMiddleware
@@ -18,6 +19,9 @@ def create_app(server: ServerContext) -> RequestMiddleware:
     documents = docs_site.docs_site()
 
     async def faces(scope: Scope, receive: Receive, send: Send) -> None:
+        # The router's patterns end in `$`, which a line's end may follow: another name of the same.
+        if scope["type"] == "http" and scope["path"].endswith("\n"):
+            raise UnknownMethodError(scope["method"], scope["path"])
         if scope["type"] == "http" and scope["path"].startswith(google.PREFIXES):
             await google.answer(server, scope, send)
         elif (

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from jobledger.infra.errors import LedgerClosedError as LedgerClosedError
     from jobledger.infra.errors import LedgerNotFoundError as LedgerNotFoundError
     from jobledger.infra.errors import LedgerUnavailableError as LedgerUnavailableError
+    from jobledger.infra.errors import LogFileNotFoundError as LogFileNotFoundError
     from jobledger.infra.errors import LoginRefusedError as LoginRefusedError
     from jobledger.infra.errors import MissingGrantError as MissingGrantError
     from jobledger.infra.errors import OverloadedError as OverloadedError
@@ -104,7 +105,7 @@ _MODULES = {
     "jobledger.domain.states": "JobState",
     "jobledger.infra.analytics.analysis": "Analysis",
     "jobledger.infra.async_ledger": "AsyncLedger",
-    "jobledger.infra.errors": "BrokenLedgerError ClockError DeadlineExceededError FileAccessError ForeignRequestError ForkedError InputError LedgerBusyError LedgerClosedError LedgerNotFoundError LedgerUnavailableError LoginRefusedError MissingGrantError OverloadedError OwnerNeededError PermissionDeniedError PoolerError ProofError ReadOnlyServerError SchemaError ServerInUseError StandbyBehindError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
+    "jobledger.infra.errors": "BrokenLedgerError ClockError DeadlineExceededError FileAccessError ForeignRequestError ForkedError InputError LedgerBusyError LedgerClosedError LedgerNotFoundError LedgerUnavailableError LogFileNotFoundError LoginRefusedError MissingGrantError OverloadedError OwnerNeededError PermissionDeniedError PoolerError ProofError ReadOnlyServerError SchemaError ServerInUseError StandbyBehindError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
     "jobledger.infra.evaluation.errors": "AnsweredTwiceError EnoughAnswersError TaskClosedError TaskNotFoundError",
     "jobledger.infra.evaluation.samples.recording": "Prediction Sampled TruthOutcome",
     "jobledger.infra.eventstore.stored_event": "RecordedEvent",

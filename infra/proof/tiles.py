@@ -5,7 +5,8 @@
     tile/entries/<number>[.p/<width>]
 
 Files never change, except for the checkpoint, which is written last: a reader of the checkpoint
-finds all files that it covers.
+finds all files that it covers. An entry whose event was pruned, or is longer than the 65,535 bytes
+that a bundle allows, is empty in its bundle; the hash of its leaf stays in the tile.
 """
 
 import os
@@ -19,6 +20,7 @@ from jobledger.domain.proof import leaves, merkle
 from jobledger.domain.proof.leaves import TILE
 from jobledger.domain.proof.merkle import HASH_SIZE
 from jobledger.infra.errors import ForkedError, ProofError
+from jobledger.infra.eventstore.feed import READ_PRUNED
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.proof.log.leaves import Stored, copy_rows
 from jobledger.infra.proof.log.tree import TILE_HEIGHT, Tile, Tree, read_tiles
@@ -43,7 +45,9 @@ class Exported(NamedTuple):
     tiles: int
     bundles: int
     missing: int
-    """Bundles that are not there: an event of theirs was pruned, or is longer than a bundle takes."""
+    """Bundles that are not there: an event of theirs is gone, and no pruning says why."""
+    empty: int = 0
+    """Entries that have no bytes in their bundle: pruned, or longer than a bundle takes."""
 
 
 def export_tiles(connection: Connection, tree: Tree, folder: Path, note: Note) -> Exported:
@@ -78,7 +82,8 @@ def export_tiles(connection: Connection, tree: Tree, folder: Path, note: Note) -
 def read_file(connection: Connection, path: str) -> bytes | None:
     """Returns the content of a file under `tile/`; None if there is no such file."""
     asked = _PATH.fullmatch(path)
-    if asked is None:
+    # The number's groups may have zeros in front of them: only one path names a tile.
+    if asked is None or asked[2].startswith("x000/"):
         return None
     level, groups, width = asked.groups()
     number, wide = int(groups.replace("x", "").replace("/", "")), int(width or TILE)
@@ -89,7 +94,10 @@ def read_file(connection: Connection, path: str) -> bytes | None:
     if tile is None or tile.width < wide:
         return None
     tile = tile._replace(hashes=tile.hashes[: wide * HASH_SIZE])
-    return _bundle(connection, tile) if level == "entries" else tile.hashes
+    if level != "entries":
+        return tile.hashes
+    bundle = _bundle(connection, tile)
+    return None if bundle is None else bundle.content
 
 
 def tile_path(level: int | str, number: int, width: int = TILE) -> str:
@@ -109,7 +117,7 @@ def _published(folder: Path) -> Checkpoint | None:
 
 
 def _export(connection: Connection, folder: Path, old_size: int, size: int) -> Exported:
-    tiles = bundles = missing = 0
+    tiles = bundles = missing = empty = 0
     for tile in _added(connection, old_size, size):
         _write(folder / tile_path(tile.level, tile.number, tile.width), tile.hashes)
         tiles += 1
@@ -119,9 +127,10 @@ def _export(connection: Connection, folder: Path, old_size: int, size: int) -> E
         if bundle is None:
             missing += 1
         else:
-            _write(folder / tile_path("entries", tile.number, tile.width), bundle)
+            _write(folder / tile_path("entries", tile.number, tile.width), bundle.content)
             bundles += 1
-    return Exported(tiles, bundles, missing)
+            empty += bundle.empty
+    return Exported(tiles, bundles, missing, empty)
 
 
 def _added(connection: Connection, old_size: int, size: int) -> Iterator[Tile]:
@@ -150,28 +159,49 @@ def _cut(tile: Tile | None, level: int, number: int, width: int) -> Tile:
     return tile._replace(hashes=tile.hashes[: width * HASH_SIZE])
 
 
-def _bundle(connection: Connection, tile: Tile) -> bytes | None:
-    """Returns the entries, each after its length in 2 bytes; None if one is pruned or too long.
+class Bundle(NamedTuple):
+    """Entries, each after its length in 2 bytes."""
+
+    content: bytes
+    empty: int
+    """How many of them have no bytes: pruned, or longer than a bundle allows."""
+
+
+def _bundle(connection: Connection, tile: Tile) -> Bundle | None:
+    """Returns the entries of a tile's leaves; None if one is missing and was not pruned.
 
     Raises ForkedError for an event that differs from its tile.
     """
     first = tile.number * TILE + 1
+    last = first + tile.width - 1
     with translated():
-        events = [Stored.of(row) for row in copy_rows(connection, first, first + tile.width - 1)]
-    if tile.key is None or len(events) < tile.width:
+        rows = (Stored.of(row) for row in copy_rows(connection, first, last))
+        events = {event.position: event for event in rows}
+        asked = {"after": first - 1, "until": last, "limit": TILE}
+        ranges = (
+            connection.execute(READ_PRUNED, asked).fetchall() if len(events) < tile.width else []
+        )
+    pruned = {position for low, high in ranges for position in range(low, high + 1)}
+    if events.keys() | pruned < set(range(first, last + 1)) or (events and tile.key is None):
         return None
-    salts = leaves.salts(tile.key)
-    bundle = bytearray()
-    for place, event in enumerate(events):
-        entry = event.entry(leaves.salt_at(salts, place))
-        at = place * HASH_SIZE
-        if merkle.hash_leaf(entry) != tile.hashes[at : at + HASH_SIZE]:
-            why = f"the event at position {event.position} is not the one that is in the tree"
-            raise ForkedError("forked", event.position, why)
-        if len(entry) > MAX_ENTRY:
-            return None
+    salts = b"" if tile.key is None else leaves.salts(tile.key)
+    bundle, empty = bytearray(), 0
+    for place in range(tile.width):
+        event = events.get(first + place)
+        entry = b"" if event is None else _entry(event, tile, place, salts)
+        empty += not entry
         bundle += len(entry).to_bytes(2) + entry
-    return bytes(bundle)
+    return Bundle(bytes(bundle), empty)
+
+
+def _entry(event: Stored, tile: Tile, place: int, salts: bytes) -> bytes:
+    """An event's entry, checked against the tile; empty if a bundle cannot say its length."""
+    entry = event.entry(leaves.salt_at(salts, place))
+    at = place * HASH_SIZE
+    if merkle.hash_leaf(entry) != tile.hashes[at : at + HASH_SIZE]:
+        why = f"the event at position {event.position} is not the one that is in the tree"
+        raise ForkedError("forked", event.position, why)
+    return entry if len(entry) <= MAX_ENTRY else b""
 
 
 def _write(path: Path, content: bytes) -> None:

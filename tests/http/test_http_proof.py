@@ -23,6 +23,12 @@ from tests.clients import read_refusal
 from tests.ledgers import new_ledger
 from tests.servers import Server, serving
 
+NO_TILES = [
+    "0/001", "9/000", "0/000.p/256", "0/x000/000", "0/x000/000.p/1", "00/000", "0/000.p/01", "0/0",
+    "0/0000", "0/000.p/0", "0/000/", "0/000.p/", "0//000", "entries/x000/000.p/1", "entries/001", "data/000", "-1/000",
+    "0/X000/000", "64/000", "0/000.p/1/", "0/%30%30%30%00", "0/0%2e00", " 0/000", "0/000.P/1", "0/000.p/1%0A",
+]  # fmt: skip
+"""What is no tile of a small log, or is one under a path that is not its own."""
 ENDS = [
     ("v1", "jobs"),
     ("v1", "locations/r/customJobs"),
@@ -80,12 +86,10 @@ def test_a_receipt_of_what_is_not_there_is_refused(
             ("/ledger/v1/projects/p/jobs/b:receipt?version=9", "INVALID_ARGUMENT"),
             ("/v1/projects/p/jobs/b:receipt?version=9", "INVALID_ARGUMENT"),
             ("/v1/projects/p/jobs/b:receipt?version=x", "INVALID_ARGUMENT"),
-            ("/ledger/v1/log/tile/0/001", "INVALID_ARGUMENT"),
-            ("/ledger/v1/log/tile/0/../../x", "INVALID_ARGUMENT"),
-            ("/ledger/v1/log/tile/9/000", "INVALID_ARGUMENT"),
-            ("/ledger/v1/log/tile/0/000.p/256", "INVALID_ARGUMENT"),
+            *((f"/ledger/v1/log/tile/{path}", "NOT_FOUND") for path in NO_TILES),
         ):
             answer = client.get(path)
+            assert answer.status_code >= 400, path
             assert read_refusal(answer.status_code, answer.json())[1] == code, path
 
 
@@ -111,6 +115,13 @@ def test_the_log_can_be_read_and_checked_from_its_tiles_alone(
         ]
         [over] = [client.get("/ledger/v1/log/tile/1/000.p/1").raise_for_status().content]
         log = client.get("/ledger/v1/log").json()
+        caching = {
+            path: client.get(f"/ledger/v1/log/{path}").headers["cache-control"]
+            for path in ("tile/0/000", f"tile/0/{names[1]}", "tile/entries/000", "checkpoint")
+        }
+    # Full tiles never change; bundles do where events of theirs are pruned.
+    assert caching.pop("tile/0/000") == "public, max-age=31536000, immutable"
+    assert all("immutable" not in said and "no-cache" in said for said in caching.values())
     hashes = b"".join(leaves)
     assert b"".join(hashlib.sha256(b"\0" + entry).digest() for entry in _entries(bundles)) == hashes
     assert over == merkle.root_of(leaves[0])
@@ -136,10 +147,13 @@ def _entries(bundles: list[bytes]) -> Iterator[bytes]:
 def test_without_a_key_there_is_no_receipt_and_it_is_said(server: Server, project: str) -> None:
     with server.client() as client:
         client.post(f"/ledger/v1/projects/{project}/jobs/a:create").raise_for_status()
-        for path in (f"/ledger/v1/projects/{project}/jobs/a:receipt", "/ledger/v1/log/checkpoint"):
+        for path, code in (
+            (f"/ledger/v1/projects/{project}/jobs/a:receipt", "FAILED_PRECONDITION"),
+            ("/ledger/v1/log/checkpoint", "NOT_FOUND"),
+        ):
             answer = client.get(path)
             refused = read_refusal(answer.status_code, answer.json())
-            assert refused[1] == "FAILED_PRECONDITION"
+            assert refused[1] == code
         assert client.get("/ledger/v1/log").json()["keys"] == []
 
 

@@ -87,6 +87,27 @@ def test_who_is_not_in_the_policy_counts_for_nothing() -> None:
     assert policy.check(signed(LOG, stranger, WITNESSES["X1"])) == CHECKPOINT
 
 
+def test_octets_beyond_ascii_are_let_be_and_a_carriage_return_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "policy"
+    text = f"# NAME\nlog {LOG.verifier} https://x/NAME\nwitness NAME {X1}\nquorum NAME\n"
+    for name in (b"\xff\xfe", b"Z\xfcrich", "Zürich".encode(), b"\xc2\x85\xe2\x80\xa8", b"\x80"):
+        file.write_bytes(text.encode().replace(b"NAME", name))
+        policy = Policy.read(file)
+        assert policy.check(signed(LOG, WITNESSES["X1"])) == CHECKPOINT
+        assert list(policy.witnesses) == [name.decode("utf-8", "surrogateescape")]
+    file.write_bytes(text.encode().replace(b"\n", b"\r\n"))
+    with pytest.raises(ProofError, match="line 1: holds a control character"):
+        Policy.read(file)
+    # Names are octets: a Kelvin sign is no K.
+    file.write_bytes(f"witness K {X1}\nquorum \u212a\n".encode())
+    with pytest.raises(ProofError, match="line 2: no line before names"):
+        Policy.read(file)
+    # The name within a key is text, as signed notes have it.
+    file.write_bytes(f"log {LOG.verifier}\n".encode().replace(b"example", b"ex\xffample"))
+    with pytest.raises(ProofError, match="is no key's name"):
+        Policy.read(file)
+
+
 def test_the_quorum_none_takes_a_log_alone() -> None:
     policy = Policy.parse(f"log {LOG.verifier}\nquorum none")
     assert policy.check(signed(LOG)) == CHECKPOINT
@@ -185,7 +206,7 @@ def test_a_file_is_read_or_refused(tmp_path: Path) -> None:
     with pytest.raises(ProofError, match=r"policy: .*cannot be read"):
         Policy.read(path)
     path.write_bytes(b"quorum none # \xff\n")
-    with pytest.raises(ProofError, match="is not text"):
+    with pytest.raises(ProofError, match="is no line of a policy"):
         Policy.read(path)
     path.write_text(EXAMPLE)
     assert Policy.read(path) == Policy.parse(EXAMPLE)

@@ -178,8 +178,10 @@ def tiles(
     say(f"{added.tiles} tiles and {added.bundles} bundles of entries added to {folder}")
     if added.missing:
         OUT.print(
-            f"{added.missing} bundles are left out: events in them were pruned, or are too long"
+            f"{added.missing} bundles are left out: events in them are gone, and no pruning says why"
         )
+    if added.empty:
+        OUT.print(f"{added.empty} entries are empty: their events were pruned, or are too long")
 
 
 @log.command("rotate-key")

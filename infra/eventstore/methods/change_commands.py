@@ -27,12 +27,13 @@ class ChangeCommands(Methods[Answer]):
         """Begins a change of a running job's configuration; `updated` reports its outcome.
 
         The job is UPDATING, and keeps its present configuration until the outcome is reported. New
-        labels apply at once. Follows AIP-134; only a RUNNING job can be updated, as in Vertex AI.
+        labels apply once the update has succeeded. Follows AIP-134; only a RUNNING job can be
+        updated, as in Vertex AI.
 
         Args:
             name: The job's resource name (AIP-122), such as `projects/demo/jobs/train_1`.
             spec: The new configuration, as a whole JSON object.
-            labels: All labels of the job from now on; None keeps the present ones.
+            labels: All labels of the job once it has succeeded; None keeps the present ones.
             etag: The etag that the job must still have (AIP-154); None skips the check.
             occurred_time: When it happened (valid time): a time with a time zone, from 1970 to one
                 day ahead. None is now, by this machine's clock.

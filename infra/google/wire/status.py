@@ -68,6 +68,7 @@ ERRORS: Final[dict[type[LedgerError], str]] = {
     infra.ServerInUseError: "FAILED_PRECONDITION",
     infra.SchemaError: "FAILED_PRECONDITION",
     infra.BrokenLedgerError: "DATA_LOSS",
+    infra.LogFileNotFoundError: "NOT_FOUND",
     infra.ProofError: "FAILED_PRECONDITION",
     infra.ForkedError: "DATA_LOSS",
     infra.InputError: "INVALID_ARGUMENT",

@@ -3,11 +3,10 @@
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
-from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.required import READ
-from jobledger.infra.errors import PermissionDeniedError, ProofError
+from jobledger.infra.errors import LogFileNotFoundError, PermissionDeniedError, ProofError
 from jobledger.infra.http.native import answers
 from jobledger.infra.http.native.routes import Json, NativeRoutes
 from jobledger.infra.proof.log.tree import Tree
@@ -18,6 +17,8 @@ from jobledger.infra.settings import Settings
 
 NOTE: Final = "text/plain; charset=utf-8"
 TILE: Final = "application/octet-stream"
+IMMUTABLE: Final = "max-age=31536000, immutable"
+"""Of full tiles: their bytes never change. Bundles do when events of theirs are pruned."""
 Version = Annotated[
     int | None, Query(ge=1, lt=2**31, description="Of which event; else of the last.")
 ]
@@ -60,10 +61,11 @@ def _add_log(router: APIRouter, routes: NativeRoutes) -> None:
             with pool.connection() as connection:
                 note = read_kept(connection)
             if note is None:
-                raise ProofError("checkpoint", "nothing was signed yet")
+                raise LogFileNotFoundError("checkpoint")
             return str(note)
 
-        return Response(await ledger.run(read), headers={"content-type": NOTE})
+        headers = {"content-type": NOTE, "cache-control": "no-cache"}
+        return Response(await ledger.run(read), headers=headers)
 
     @router.get(
         "/log/tile/{path:path}",
@@ -80,10 +82,14 @@ def _add_log(router: APIRouter, routes: NativeRoutes) -> None:
             with pool.connection() as connection:
                 found = read_file(connection, f"tile/{path}")
             if found is None:
-                raise InvalidFieldError("path", f"there is no tile {path[:80]!r}")
+                raise LogFileNotFoundError(f"tile/{path}")
             return found
 
-        return Response(await ledger.run(read), headers={"content-type": TILE})
+        # What stands where tokens are needed is for no cache that others share.
+        shared = "private" if caller.name is not None else "public"
+        kept = "no-cache" if ".p/" in path or path.startswith("entries/") else IMMUTABLE
+        headers = {"content-type": TILE, "cache-control": f"{shared}, {kept}"}
+        return Response(await ledger.run(read), headers=headers)
 
 
 def _keys(origin: str) -> list[str]:

@@ -95,11 +95,18 @@ def read_verifiers(given: Sequence[str]) -> list[VerifierKey]:
 def read_text(path: Path, what: str) -> str:
     """Reads a small text file; raises ProofError if it cannot be read."""
     try:
-        if path.stat().st_size > 1_000_000:
-            raise ProofError(what, f"{path} is too long to be one")
-        return path.read_text("utf-8")
+        text = read_bytes(path, what).decode("utf-8")
     except UnicodeDecodeError:
         raise ProofError(what, f"{path} is not text") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_bytes(path: Path, what: str) -> bytes:
+    """A small file as it is; raises ProofError where it cannot be read."""
+    try:
+        if path.stat().st_size > 1_000_000:
+            raise ProofError(what, f"{path} is too long to be one")
+        return path.read_bytes()
     except OSError as error:
         raise FileAccessError(what, f"{path} cannot be read: {error.strerror or error}") from None
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Self
 from jobledger.infra.errors import ProofError, UnknownAlgorithmError
 from jobledger.infra.proof.signing import notes
 from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint
-from jobledger.infra.proof.signing.keys import read_text
+from jobledger.infra.proof.signing.keys import read_bytes
 
 NONE: Final = "none"
 """The quorum that takes no cosignature."""
@@ -44,8 +44,8 @@ class Policy(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Reads a policy file; raises ProofError."""
-        return cls.parse(read_text(path, "policy"))
+        """Reads a policy file of octets, of which those beyond ASCII mean nothing; raises ProofError."""
+        return cls.parse(read_bytes(path, "policy").decode("utf-8", "surrogateescape"))
 
     @classmethod
     def parse(cls, text: str) -> Self:

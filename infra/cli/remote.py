@@ -1,0 +1,84 @@
+"""The ledger behind `--server`: a client with what commands use of a ledger beside its verbs and reads."""
+
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar, Unpack
+
+from jobledger.domain.commands import JobCommand
+from jobledger.domain.data import Data
+from jobledger.domain.errors import BeyondEndError, InvalidFieldError
+from jobledger.domain.job import Job
+from jobledger.domain.values.moments import Clock, Moment
+from jobledger.infra.client import exchanges, parsing
+from jobledger.infra.client.client import EVENTS_PAGE, Client
+from jobledger.infra.client.exchanges import Exchange, Given
+from jobledger.infra.eventstore.feed import Ranges
+from jobledger.infra.eventstore.verbs import About, AboutReport
+from jobledger.infra.eventstore.write_path import Recorded
+from jobledger.infra.programs.users import user_name
+
+Shown = TypeVar("Shown")
+
+
+class RemoteLedger(Client):
+    """Raises InvalidFieldError for whatever takes the database itself."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise database_needed() if not name.startswith("_") else AttributeError(name)
+
+    def report(self, name: str, data: Data, **about: Unpack[AboutReport]) -> Recorded:
+        """As Client.report; the user's name is the token's business."""
+        return super().report(name, data, **_without_user(about))
+
+    def _ask(self, name: str, make: Callable[[], JobCommand | Data], about: About) -> Job:
+        return super()._ask(name, make, _without_user(about))
+
+    def decrypted(self, shown: Shown) -> Shown:
+        """The same: a server shows personal values as far as it can."""
+        return shown
+
+    opened = decrypted
+
+    def moment(
+        self, as_of: Given = None, clock: Clock | str | None = None, name: str | None = None
+    ) -> Moment:
+        """What a moment means; a version is one of the job of that name."""
+        if name is None:
+            return super().moment(as_of, clock)
+        asked = exchanges.job(name, as_of, clock)
+        return self._exchange(Exchange("GET", asked.path, parsing.moment_of, asked.query))
+
+    def size(self) -> int:
+        """The last position."""
+        return super().moment().position
+
+    def check_reached(self, position: int, field: str = "after") -> None:
+        """Raises BeyondEndError for a position after the last."""
+        if position > (size := self.size()):
+            raise BeyondEndError(field, position, size)
+
+    def pruned(self, after: int, until: int) -> Ranges:
+        """Ranges of positions after one and up to another whose events were pruned."""
+        found: Ranges = []
+        while after < until:
+            query = {"after": str(after), "pageSize": str(EVENTS_PAGE)}
+            page: Any = self._exchange(Exchange("GET", f"{exchanges.ROOT}/events", dict, query))
+            found += [(first, last) for first, last in page.get("prunedPositions", ())]
+            if page["lastPosition"] == after:
+                break
+            after = page["lastPosition"]
+        return found
+
+
+def database_needed() -> InvalidFieldError:
+    """The error of a command that cannot be done through a server."""
+    return InvalidFieldError("server", "this command needs the database itself: leave out --server")
+
+
+def _without_user(about: Any) -> Any:
+    """What is said of an event without the user's name; raises InvalidFieldError for another actor."""
+    actor = about.get("actor")
+    if actor not in {None, user_name()}:
+        raise InvalidFieldError(
+            "actor", "is the token's name where a server is asked: leave it out"
+        )
+    return {key: value for key, value in about.items() if key != "actor"}

@@ -1,0 +1,233 @@
+"""The client for asyncio: the same as for threads, with `await`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from typing import Any, Self, TypeVar, Unpack
+
+import httpx
+from jobledger.domain.commands import JobCommand
+from jobledger.domain.data import Data
+from jobledger.domain.errors import LedgerError
+from jobledger.domain.job import Job
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.moments import Clock, Moment
+from jobledger.infra.client import exchanges
+from jobledger.infra.client.client import (
+    EVENTS_PAGE,
+    RETRIES,
+    SILENCE_SECONDS,
+    TIMEOUT_SECONDS,
+    Client,
+    Events,
+    Jobs,
+    Results,
+    headers_of,
+    pause_before,
+    unavailable,
+)
+from jobledger.infra.client.exchanges import Exchange, Given
+from jobledger.infra.client.feed import Decoder
+from jobledger.infra.client.refusals import OK, RETRIED, error_of
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.eventstore.verbs import About, AboutReport, Verbs
+from jobledger.infra.eventstore.write_path import Recorded
+from jobledger.infra.forwarding import documented
+from jobledger.infra.read.reader import Counts, Page
+
+Answer = TypeVar("Answer")
+
+
+class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
+    """As Client, for the tasks of one asyncio loop."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        retries: int = RETRIES,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """As Client; `transport` is one for asyncio."""
+        self._retries = retries
+        self._http = httpx.AsyncClient(
+            base_url=url, headers=headers_of(token), timeout=timeout_seconds, transport=transport
+        )
+        super().__init__(self._ask)
+
+    async def close(self) -> None:
+        """Closes its connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # Write.
+    @documented(Client.command)
+    async def command(self, name: str, command: JobCommand, **about: Unpack[About]) -> Recorded:
+        return await self._exchange(exchanges.write(name, command, about))
+
+    @documented(Client.report)
+    async def report(self, name: str, data: Data, **about: Unpack[AboutReport]) -> Recorded:
+        return await self._exchange(exchanges.write(name, data, about))
+
+    @documented(Client.report_batch)
+    async def report_batch(self, reports: Iterable[JsonObject]) -> Results:
+        return await self._exchange(exchanges.reports(reports))
+
+    # Read, now or as of a moment.
+    @documented(Client.get)
+    async def get(self, name: str, *, as_of: Given = None, clock: Clock | str | None = None) -> Job:
+        job: Job = await self._exchange(exchanges.job(name, as_of, clock))
+        return job
+
+    @documented(Client.page)
+    async def page(
+        self,
+        filter: str = "",
+        *,
+        page_size: int = 0,
+        page_token: str = "",
+        order_by: str = "",
+        as_of: Given = None,
+        clock: Clock | str | None = None,
+    ) -> Page:
+        return await self._exchange(
+            exchanges.page(filter, page_size, page_token, order_by, as_of, clock)
+        )
+
+    @documented(Client.scan)
+    async def scan(
+        self,
+        filter: str = "",
+        *,
+        limit: int | None = None,
+        order_by: str = "",
+        as_of: Given = None,
+        clock: Clock | str | None = None,
+    ) -> AsyncIterator[Job]:
+        token, left = "", limit
+        while left is None or left > 0:
+            size = EVENTS_PAGE if left is None else min(left, EVENTS_PAGE)
+            page = await self.page(
+                filter,
+                page_size=size,
+                page_token=token,
+                order_by=order_by,
+                as_of=as_of,
+                clock=clock,
+            )
+            for job in page.jobs:
+                yield job
+            left, token = None if left is None else left - len(page.jobs), page.next_page_token
+            if not token:
+                return
+
+    @documented(Client.list)
+    async def list(
+        self,
+        filter: str = "",
+        *,
+        limit: int | None = None,
+        order_by: str = "",
+        as_of: Given = None,
+        clock: Clock | str | None = None,
+    ) -> Jobs:
+        scan = self.scan(filter, limit=limit, order_by=order_by, as_of=as_of, clock=clock)
+        return [job async for job in scan]
+
+    @documented(Client.count)
+    async def count(
+        self, by: str = "state", filter: str = "", *, as_of: Given = None, clock: Clock | str | None = None
+    ) -> Counts:  # fmt: skip
+        return await self._exchange(exchanges.count(by, filter, as_of, clock))
+
+    @documented(Client.moment)
+    async def moment(self, as_of: Given = None, clock: Clock | str | None = None) -> Moment:
+        return await self._exchange(exchanges.moment(as_of, clock))
+
+    @documented(Client.history)
+    async def history(self, name: str) -> Events:
+        found, after = Events(), 0
+        while True:
+            events, following = await self._exchange(exchanges.history(name, after))
+            found += events
+            if following is None:
+                return found
+            after = following
+
+    @documented(Client.events)
+    async def events(self, after: int = 0, *, follow: bool = True) -> AsyncIterator[RecordedEvent]:
+        while True:
+            events, last = await self._exchange(exchanges.events(after, EVENTS_PAGE))
+            for event in events:
+                yield event
+            if last == after:
+                break
+            after = last
+        if follow:
+            async for event in self._follow(after):
+                yield event
+
+    async def _follow(self, after: int) -> AsyncIterator[RecordedEvent]:
+        attempt = 0
+        while True:
+            retry_after = None
+            try:
+                async with self._stream(after) as answer:
+                    retry_after = answer.headers.get("retry-after")
+                    if answer.status_code != OK:
+                        self._check(answer.status_code, await answer.aread())
+                    decoder = Decoder()
+                    async for line in answer.aiter_lines():
+                        event = decoder.read(line)
+                        if event is not None:
+                            attempt, after = 0, event.position
+                            yield event
+            except httpx.TransportError as error:
+                if attempt >= self._retries:
+                    raise unavailable(error) from error
+            attempt += 1
+            await asyncio.sleep(pause_before(attempt, retry_after))
+
+    def _stream(self, after: int) -> Any:
+        timeout = httpx.Timeout(TIMEOUT_SECONDS, read=SILENCE_SECONDS)
+        query = {"after": str(after)}
+        return self._http.stream(
+            "GET", f"{exchanges.ROOT}/events:stream", params=query, timeout=timeout
+        )
+
+    def _check(self, status: int, content: bytes) -> None:
+        """Raises what was refused, unless it is worth another try."""
+        if status not in RETRIED:
+            raise error_of(status, content)
+
+    async def _ask(self, name: str, make: Callable[[], JobCommand | Data], about: About) -> Job:
+        return (await self._exchange(exchanges.write(name, make(), about))).job
+
+    async def _exchange(self, exchange: Exchange[Answer]) -> Answer:
+        """The answer, after as many tries as it takes."""
+        attempt = 0
+        while True:
+            retry_after, refusal = None, LedgerError()
+            try:
+                answer = await self._http.request(
+                    exchange.method, exchange.path, params=exchange.query, json=exchange.body
+                )
+            except httpx.TransportError as error:
+                refusal = unavailable(error)
+            else:
+                if answer.status_code == OK:
+                    return exchange.read(answer.json())
+                refusal = error_of(answer.status_code, answer.content)
+                if answer.status_code not in RETRIED:
+                    raise refusal
+                retry_after = answer.headers.get("retry-after")
+            if attempt >= self._retries:
+                raise refusal
+            attempt += 1
+            await asyncio.sleep(pause_before(attempt, retry_after))

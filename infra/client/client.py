@@ -1,0 +1,259 @@
+"""The client for threads."""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any, Final, Self, TypeVar, Unpack
+
+import httpx
+from jobledger.domain.commands import JobCommand
+from jobledger.domain.data import Data
+from jobledger.domain.errors import LedgerError
+from jobledger.domain.job import Job
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.moments import Clock, Moment
+from jobledger.infra.client import exchanges
+from jobledger.infra.client.exchanges import Exchange, Given
+from jobledger.infra.client.feed import Decoder
+from jobledger.infra.client.refusals import OK, RETRIED, error_of
+from jobledger.infra.errors import LedgerUnavailableError
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.eventstore.verbs import About, AboutReport, Verbs
+from jobledger.infra.eventstore.write_path import Recorded
+from jobledger.infra.read.reader import Counts, Page
+
+Answer = TypeVar("Answer")
+Jobs = list[Job]
+Events = list[RecordedEvent]
+Results = list[JsonObject]
+RETRIES: Final = 5
+FIRST_PAUSE_SECONDS: Final = 0.1
+LONGEST_PAUSE_SECONDS: Final = 5.0
+TIMEOUT_SECONDS: Final = 40.0
+"""Longer than a server's deadline, so that it is the server that says what took too long."""
+SILENCE_SECONDS: Final = 60.0
+"""A stream says every 15 seconds that it is still there."""
+EVENTS_PAGE: Final = 1_000
+
+
+def pause_before(attempt: int, retry_after: str | None) -> float:
+    """Seconds to wait before that attempt, from 1: as long as the server asks, else longer each time."""
+    with suppress(TypeError, ValueError):
+        return min(float(retry_after or ""), LONGEST_PAUSE_SECONDS)
+    longest = min(FIRST_PAUSE_SECONDS * 2.0 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
+    spread: float = random.uniform(0.5, 1)  # noqa: S311  so that many do not come at once
+    return longest * spread
+
+
+def headers_of(token: str | None) -> dict[str, str]:
+    """What every request says."""
+    said = {"accept": "application/json"}
+    return said if token is None else said | {"authorization": f"Bearer {token}"}
+
+
+class Client(Verbs[Job]):
+    """A ledger, asked through its server; any number of threads may use it.
+
+    The commands, reports and reads are those of `Ledger`, with its arguments, results and errors. A
+    request that gets no answer, or one of 408, 429, 502, 503 and 504, is sent again: writes carry a request id, so
+    that none is written twice. Who asks is the token's name; `actor` cannot be said. A server does
+    not tell a job's `run_ids` and `effective_time`, nor an event's `trace_parent`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        retries: int = RETRIES,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """`url` is the server's, such as http://127.0.0.1:8080, and `token` one of `jobledger token create`.
+
+        `retries` is how often a request is sent again, `timeout_seconds` how long each answer is
+        waited for, and `transport` what sends requests in httpx's stead.
+        """
+        self._retries = retries
+        self._http = httpx.Client(
+            base_url=url, headers=headers_of(token), timeout=timeout_seconds, transport=transport
+        )
+        super().__init__(self._ask)
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Write.
+    def command(self, name: str, command: JobCommand, **about: Unpack[About]) -> Recorded:
+        """As Ledger.command."""
+        return self._exchange(exchanges.write(name, command, about))
+
+    def report(self, name: str, data: Data, **about: Unpack[AboutReport]) -> Recorded:
+        """As Ledger.report."""
+        return self._exchange(exchanges.write(name, data, about))
+
+    def report_batch(self, reports: Iterable[JsonObject]) -> Results:
+        """Up to 1,000 reports in one request, as `POST /ledger/v1/reports:batch` takes them, and what came of each."""
+        return self._exchange(exchanges.reports(reports))
+
+    # Read, now or as of a moment.
+    def get(self, name: str, *, as_of: Given = None, clock: Clock | str | None = None) -> Job:
+        """As Ledger.get."""
+        job: Job = self._exchange(exchanges.job(name, as_of, clock))
+        return job
+
+    def page(
+        self,
+        filter: str = "",
+        *,
+        page_size: int = 0,
+        page_token: str = "",
+        order_by: str = "",
+        as_of: Given = None,
+        clock: Clock | str | None = None,
+    ) -> Page:
+        """As Ledger.page."""
+        return self._exchange(exchanges.page(filter, page_size, page_token, order_by, as_of, clock))
+
+    def scan(
+        self,
+        filter: str = "",
+        *,
+        limit: int | None = None,
+        order_by: str = "",
+        as_of: Given = None,
+        clock: Clock | str | None = None,
+    ) -> Iterator[Job]:
+        """As Ledger.scan: page by page, all of one moment."""
+        token, left = "", limit
+        while left is None or left > 0:
+            size = EVENTS_PAGE if left is None else min(left, EVENTS_PAGE)
+            page = self.page(
+                filter,
+                page_size=size,
+                page_token=token,
+                order_by=order_by,
+                as_of=as_of,
+                clock=clock,
+            )
+            yield from page.jobs
+            left, token = None if left is None else left - len(page.jobs), page.next_page_token
+            if not token:
+                return
+
+    def list(
+        self,
+        filter: str = "",
+        *,
+        limit: int | None = None,
+        order_by: str = "",
+        as_of: Given = None,
+        clock: Clock | str | None = None,
+    ) -> Jobs:
+        """As Ledger.list."""
+        return [*self.scan(filter, limit=limit, order_by=order_by, as_of=as_of, clock=clock)]
+
+    def count(
+        self, by: str = "state", filter: str = "", *, as_of: Given = None, clock: Clock | str | None = None
+    ) -> Counts:  # fmt: skip
+        """As Ledger.count."""
+        return self._exchange(exchanges.count(by, filter, as_of, clock))
+
+    def moment(self, as_of: Given = None, clock: Clock | str | None = None) -> Moment:
+        """As Ledger.moment, of the whole ledger."""
+        return self._exchange(exchanges.moment(as_of, clock))
+
+    def history(self, name: str) -> Events:
+        """As Ledger.history."""
+        found, after = Events(), 0
+        while True:
+            events, following = self._exchange(exchanges.history(name, after))
+            found += events
+            if following is None:
+                return found
+            after = following
+
+    def events(self, after: int = 0, *, follow: bool = True) -> Iterator[RecordedEvent]:
+        """As Ledger.events: none missing and none twice, also where the connection breaks off."""
+        while True:
+            events, last = self._exchange(exchanges.events(after, EVENTS_PAGE))
+            yield from events
+            if last == after:
+                break
+            after = last
+        if follow:
+            yield from self._follow(after)
+
+    def _follow(self, after: int) -> Iterator[RecordedEvent]:
+        attempt = 0
+        while True:
+            retry_after = None
+            try:
+                with self._stream(after) as answer:
+                    retry_after = answer.headers.get("retry-after")
+                    if answer.status_code != OK:
+                        self._check(answer.status_code, answer.read())
+                    decoder = Decoder()
+                    for line in answer.iter_lines():
+                        event = decoder.read(line)
+                        if event is not None:
+                            attempt, after = 0, event.position
+                            yield event
+            except httpx.TransportError as error:
+                if attempt >= self._retries:
+                    raise unavailable(error) from error
+            attempt += 1
+            time.sleep(pause_before(attempt, retry_after))
+
+    def _stream(self, after: int) -> Any:
+        timeout = httpx.Timeout(TIMEOUT_SECONDS, read=SILENCE_SECONDS)
+        query = {"after": str(after)}
+        return self._http.stream(
+            "GET", f"{exchanges.ROOT}/events:stream", params=query, timeout=timeout
+        )
+
+    def _check(self, status: int, content: bytes) -> None:
+        """Raises what was refused, unless it is worth another try."""
+        if status not in RETRIED:
+            raise error_of(status, content)
+
+    def _ask(self, name: str, make: Callable[[], JobCommand | Data], about: About) -> Job:
+        return self._exchange(exchanges.write(name, make(), about)).job
+
+    def _exchange(self, exchange: Exchange[Answer]) -> Answer:
+        """The answer, after as many tries as it takes."""
+        attempt = 0
+        while True:
+            retry_after, refusal = None, LedgerError()
+            try:
+                answer = self._http.request(
+                    exchange.method, exchange.path, params=exchange.query, json=exchange.body
+                )
+            except httpx.TransportError as error:
+                refusal = unavailable(error)
+            else:
+                if answer.status_code == OK:
+                    return exchange.read(answer.json())
+                refusal = error_of(answer.status_code, answer.content)
+                if answer.status_code not in RETRIED:
+                    raise refusal
+                retry_after = answer.headers.get("retry-after")
+            if attempt >= self._retries:
+                raise refusal
+            attempt += 1
+            time.sleep(pause_before(attempt, retry_after))
+
+
+def unavailable(error: httpx.TransportError) -> LedgerUnavailableError:
+    """The error of a request that got no answer."""
+    return LedgerUnavailableError(
+        f"the ledger's server gave no answer: {error or type(error).__name__}"
+    )

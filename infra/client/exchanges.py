@@ -1,0 +1,144 @@
+"""What is asked of a server, and how its answer is read; how it is sent is another's business."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+from urllib.parse import quote
+from uuid import uuid4
+
+from jobledger.domain.commands import Command, JobCommand
+from jobledger.domain.data import Data
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.events import Created
+from jobledger.domain.reports import encoded, reported_type
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.moments import Clock, Moment
+from jobledger.domain.values.names import parse_name
+from jobledger.infra.client import parsing
+from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.eventstore.verbs import About
+from jobledger.infra.eventstore.write_path import Recorded
+from jobledger.infra.read.reader import Counts, Page
+from pydantic.alias_generators import to_camel
+
+Answer = TypeVar("Answer")
+Given = str | datetime | Moment | None
+"""A moment, as `Ledger.get` takes it; None is now."""
+ROOT: Final = "/ledger/v1"
+COMMANDS: Final = {
+    "CreateJob": "create",
+    "CancelJob": "cancel",
+    "PauseJob": "pause",
+    "ResumeJob": "resume",
+    "UpdateJob": "update",
+    "ChangeConfig": "changeConfig",
+    "RetryJob": "retry",
+    "ChangeLabels": "changeLabels",
+    "ChangePolicy": "changePolicy",
+    "DeleteJob": "delete",
+}
+"""The verb of each command's route."""
+
+
+class Exchange(NamedTuple, Generic[Answer]):
+    """One request, and what its answer means."""
+
+    method: str
+    path: str
+    read: Callable[[Any], Answer]
+    query: Mapping[str, str] = {}
+    body: JsonObject | None = None
+
+
+def write(name: str, request: JobCommand | Data, about: About) -> Exchange[Recorded]:
+    """A command or a report. Sent twice it is written once: one without a request id is given one."""
+    if isinstance(request, Command):
+        verb = COMMANDS[type(request).__name__]
+        body = {to_camel(f): v for f, v in request.model_dump(exclude_defaults=True).items()}
+    else:
+        type_ = reported_type(request)
+        verb = type_[0].lower() + type_[1:]
+        body = {"data": encoded(request)[0].json_object()}
+        if isinstance(request, Created):
+            # A server takes no report of it: to create is to ask.
+            verb, body = "create", body["data"]
+    body |= _about(about)
+    path = f"{ROOT}/{quote(parse_name(name))}:{verb}"
+    return Exchange("POST", path, parsing.recorded_of, body=body)
+
+
+def _about(about: About) -> JsonObject:
+    """What is said beside the data; who says it is known from the token."""
+    rest: dict[str, Any] = {**about}
+    if rest.pop("actor", None) is not None:
+        raise InvalidFieldError(
+            "actor", "is the token's name where a server is asked: leave it out"
+        )
+    time = rest.pop("occurred_time", None)
+    if time is not None:
+        rest["occurred_time"] = time_text(time)
+    rest.setdefault("request_id", str(uuid4()))
+    return {to_camel(field): value for field, value in rest.items() if value is not None}
+
+
+def reports(items: Iterable[JsonObject]) -> Exchange[list[JsonObject]]:
+    """Reports by the batch, each with a request id of its own; what came of each, in their order."""
+    given = [{"requestId": str(uuid4()), **item} for item in items]
+    return Exchange(
+        "POST", f"{ROOT}/reports:batch", lambda said: list(said["results"]), body={"reports": given}
+    )
+
+
+def job(name: str, as_of: Given, clock: Clock | str | None) -> Exchange[Any]:
+    """A job, now or as of a moment."""
+    query = at(as_of, clock)
+    return Exchange("GET", f"{ROOT}/{quote(parse_name(name))}", parsing.job_of, query)
+
+
+def page(
+    filter: str, size: int, token: str, order_by: str, as_of: Given, clock: Clock | str | None
+) -> Exchange[Page]:
+    """Some jobs."""
+    query = {"filter": filter, "pageToken": token, "orderBy": order_by}
+    query |= {"pageSize": str(size)} if size else {}
+    return Exchange("GET", f"{ROOT}/jobs", parsing.page_of, query | at(as_of, clock))
+
+
+def count(by: str, filter: str, as_of: Given, clock: Clock | str | None) -> Exchange[Counts]:
+    """How many jobs there are of each value of a field."""
+    query = {"by": by, "filter": filter} | at(as_of, clock)
+    return Exchange("GET", f"{ROOT}/jobs:count", parsing.counts_of, query)
+
+
+def moment(as_of: Given, clock: Clock | str | None) -> Exchange[Moment]:
+    """What a moment means, pinned."""
+    return Exchange("GET", f"{ROOT}/moment", parsing.moment_of, at(as_of, clock))
+
+
+def history(name: str, after: int) -> Exchange[tuple[list[RecordedEvent], int | None]]:
+    """Events of a job after a version, and the version to go on after if there are more."""
+    path = f"{ROOT}/{quote(parse_name(name))}/events"
+    return Exchange(
+        "GET", path, lambda said: (parsing.events_of(said), said.get("nextAfter")), {"after": str(after)}
+    )  # fmt: skip
+
+
+def events(after: int, size: int) -> Exchange[tuple[list[RecordedEvent], int]]:
+    """Events of the feed after a position, and the last position that was looked at."""
+    query = {"after": str(after), "pageSize": str(size)}
+    return Exchange(
+        "GET", f"{ROOT}/events", lambda said: (parsing.events_of(said), said["lastPosition"]), query
+    )
+
+
+def at(as_of: Given, clock: Clock | str | None) -> dict[str, str]:
+    """The parameters of a moment."""
+    query: dict[str, str] = {}
+    if isinstance(as_of, datetime):
+        query["asOf"] = time_text(as_of) or ""
+    elif as_of is not None:
+        query["asOf"] = str(as_of)
+    if clock is not None:
+        query["clock"] = clock.value if isinstance(clock, Clock) else clock
+    return query

@@ -1,0 +1,23 @@
+"""Server-sent events as they come, line by line: which event each block of lines is."""
+
+import json
+
+from jobledger.infra.client.parsing import event_of
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+
+
+class Decoder:
+    """Reads the lines of one stream (WHATWG server-sent events)."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, str] = {}
+
+    def read(self, line: str) -> RecordedEvent | None:
+        """Takes in one line; the event that it ends, if it ends one of the ledger's."""
+        if line:
+            name, _, value = line.partition(":")
+            self._fields[name] = value.removeprefix(" ")
+            return None
+        fields, self._fields = self._fields, {}
+        # What was pruned has no id: it is no event.
+        return event_of(json.loads(fields["data"])) if "id" in fields and "data" in fields else None

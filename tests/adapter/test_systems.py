@@ -1,0 +1,137 @@
+"""Several applications of eventsourcing in one environment: a ledger for each, or a refusal in words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from eventsourcing.application import Application, ProcessingEvent
+from eventsourcing.dispatch import singledispatchmethod
+from eventsourcing.domain import Aggregate, event
+from eventsourcing.system import (
+    MultiThreadedRunner,
+    NewSingleThreadedRunner,
+    ProcessApplication,
+    SingleThreadedRunner,
+    System,
+)
+
+from tests.ledgers import new_ledger
+
+RUNNERS = [SingleThreadedRunner, NewSingleThreadedRunner, MultiThreadedRunner]
+
+
+class Order(Aggregate):
+    class Placed(Aggregate.Created):
+        item: str
+
+    class Paid(Aggregate.Event):
+        pass
+
+    @event(Placed)
+    def __init__(self, item: str) -> None:
+        self.item = item
+        self.is_paid = False
+
+    @event(Paid)
+    def pay(self) -> None:
+        self.is_paid = True
+
+
+class Payment(Aggregate):
+    class Taken(Aggregate.Created):
+        order: UUID
+
+    @event(Taken)
+    def __init__(self, order: UUID) -> None:
+        self.order = order
+
+
+class Orders(ProcessApplication[UUID]):
+    """Follows payments, and is followed by them: of its own events it may take none."""
+
+    name = "orders"
+
+    def place(self, item: str) -> UUID:
+        order = Order(item)
+        self.save(order)
+        return order.id
+
+    @singledispatchmethod
+    def policy(self, domain_event: Any, processing_event: ProcessingEvent[UUID]) -> None:  # noqa: ARG002
+        assert not isinstance(domain_event, Order.Placed | Order.Paid)
+
+    @policy.register
+    def _(self, domain_event: Payment.Taken, processing_event: ProcessingEvent[UUID]) -> None:
+        order: Order = self.repository.get(domain_event.order)
+        order.pay()
+        processing_event.collect_events(order)
+
+
+class Payments(ProcessApplication[UUID]):
+    name = "payments"
+
+    @singledispatchmethod
+    def policy(self, domain_event: Any, processing_event: ProcessingEvent[UUID]) -> None:  # noqa: ARG002
+        assert not isinstance(domain_event, Payment.Taken)
+
+    @policy.register
+    def _(self, domain_event: Order.Placed, processing_event: ProcessingEvent[UUID]) -> None:
+        processing_event.collect_events(Payment(domain_event.originator_id))
+
+
+@pytest.fixture
+def apart(dsn: str, env: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The environment with a ledger for each application."""
+    with new_ledger(dsn) as payments:
+        named = {
+            "ORDERS_POSTGRES_SCHEMA": env["POSTGRES_SCHEMA"],
+            "PAYMENTS_POSTGRES_SCHEMA": payments,
+        }
+        yield {key: value for key, value in env.items() if key != "POSTGRES_SCHEMA"} | named
+
+
+def until_paid(orders: Orders, ids: list[UUID]) -> list[bool]:
+    def paid() -> list[bool]:
+        return [orders.repository.get(each).is_paid for each in ids]
+
+    for _ in range(1_000):
+        if all(paid()):
+            break
+        time.sleep(0.02)
+    return paid()
+
+
+@pytest.mark.parametrize("runner", RUNNERS, ids=lambda runner: runner.__name__)
+def test_a_system_runs_on_a_ledger_for_each_application(apart: dict[str, str], runner: Any) -> None:
+    """No application is shown its own events, and each event of the other's once."""
+    system = System([[Orders, Payments, Orders]])
+    with runner(system, env=apart) as running:
+        orders, payments = running.get(Orders), running.get(Payments)
+        ids = [orders.place(f"item {n}") for n in range(5)]
+        assert until_paid(orders, ids) == [True] * 5
+        for app, events in ((payments, 5), (orders, 10)):
+            assert app.recorder.max_notification_id() == events
+
+
+@pytest.mark.parametrize("runner", RUNNERS, ids=lambda runner: runner.__name__)
+def test_a_system_on_one_ledger_is_refused_in_words(env: dict[str, str], runner: Any) -> None:
+    system = System([[Orders, Payments]])
+    with (
+        pytest.raises(OSError, match=r"'orders' and 'payments'.*PAYMENTS_POSTGRES_SCHEMA=payments"),
+        runner(system, env=env),
+    ):
+        pass
+
+
+def test_one_application_may_be_open_many_times_and_another_after_it(env: dict[str, str]) -> None:
+    class Others(Application[UUID]):
+        name = "others"
+
+    with Orders(env), Orders(env), pytest.raises(OSError, match="name a ledger for each"):
+        Others(env)
+    with Others(env) as others:
+        assert others.notification_log.select(start=1, limit=1) == []

@@ -1,0 +1,107 @@
+"""`--server URL --token`: commands through a server print what they print of the database itself."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from jobledger.infra.access.tokens import Role, Tokens
+
+from tests.command_line import Done, run_main
+from tests.servers import Server, new_server
+
+READS = [
+    ("show", "a"),
+    ("show", "a", "--as-of", "v2", "--json"),
+    ("history", "a"),
+    ("history", "a", "--json"),
+    ("list", "--filter", "project = PROJECT"),
+    ("list", "--filter", "project = PROJECT", "--format", "jsonl"),
+    ("list", "--filter", "project = PROJECT", "--page-size", "1", "--json"),
+    ("count", "--filter", "project = PROJECT", "--json"),
+    ("events", "--json"),
+]
+
+
+def ask(
+    server: Server, project: str, *arguments: str, through: bool, code: int = 0, token: str = ""
+) -> Done:
+    """A command through the server, with no database to be had, or on the database itself."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("JOBLEDGER_")}
+    environment |= {"JOBLEDGER_PROJECT": project, "NO_COLOR": "1"}
+    given = [word.replace("PROJECT", project) for word in arguments]
+    if through:
+        environment["JOBLEDGER_DSN"] = "host=127.0.0.1 port=1"
+        environment |= {"JOBLEDGER_TOKEN": token} if token else {}
+        done = run_main(environment, "--server", server.url, *given)
+    else:
+        environment |= {"JOBLEDGER_DSN": server.dsn, "JOBLEDGER_LEDGER": server.ledger.name}
+        done = run_main(environment, *given)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return done
+
+
+def test_commands_and_reports_need_no_database(server: Server, project: str) -> None:
+    name = f"projects/{project}/jobs/a"
+    for command in (
+        ("record", "a", "Created", "--data", '{"labels": {"team": "x"}}'),
+        ("record", "a", "Started"),
+        ("labels", "a", "team=y"),
+        ("comment", "a", "the disk was full"),
+        ("cancel", "a", "--reason", "too dear"),
+        ("record", "a", "Cancelled"),
+        ("retry", "a"),
+        ("pause", "a"),
+        ("resume", "a"),
+    ):
+        ask(server, project, *command, through=True)
+    types = [event.type for event in server.ledger.history(name)]
+    assert types == [
+        "Created", "Started", "LabelsChanged", "Commented", "Cancelling", "Cancelled", "Retried", "Paused",
+        "Resumed",
+    ]  # fmt: skip
+    assert server.ledger.get(name).labels == {"team": "y"}
+    for command, code in (
+        (("resume", "a"), 4),
+        (("cancel", "none"), 3),
+        (("list", "--filter", "("), 2),
+    ):
+        direct = ask(server, project, *command, through=False, code=code)
+        through = ask(server, project, *command, through=True, code=code)
+        assert through.stderr == direct.stderr
+
+
+@pytest.mark.parametrize("command", READS, ids=" ".join)
+def test_a_read_prints_the_same(server: Server, project: str, command: tuple[str, ...]) -> None:
+    for job in ("a", "b"):
+        name = f"projects/{project}/jobs/{job}"
+        server.ledger.create(name, {"team": "x"}, {"epochs": 9})
+        server.ledger.started(name, {"worker": "w"})
+        server.ledger.failed(name, {"code": 8, "message": "out of memory"})
+    direct = ask(server, project, *command, through=False)
+    through = ask(server, project, *command, through=True)
+    if "asOf" in direct.stdout:
+        # Asked a moment later: of another now, and with another token of the next page.
+        shown, other = json.loads(direct.stdout), json.loads(through.stdout)
+        for key in ("asOf", "nextPageToken"):
+            assert bool(shown.pop(key, None)) is bool(other.pop(key, None))
+        assert shown == other
+    else:
+        assert through.stdout == direct.stdout
+
+
+def test_a_token_is_given_and_what_needs_the_database_says_so(dsn: str) -> None:
+    with new_server(dsn) as server:
+        tokens = Tokens(server.ledger.pool)
+        server.ledger.create("projects/p/jobs/a")
+        secret = tokens.create("worker", Role.REPORTER)
+        ask(server, "p", "record", "a", "Started", through=True, token=secret)
+        assert server.ledger.history("projects/p/jobs/a")[-1].actor == "worker"
+        refused = ask(server, "p", "cancel", "a", through=True, token=secret, code=4)
+        assert "operator" in refused.stderr
+        for command in (("verify",), ("diff", "a", "--from", "v1"), ("run", "--", "true")):
+            done = ask(server, "p", *command, through=True, token=secret, code=2)
+            assert "leave out --server" in done.stderr, command
+        named = ask(server, "p", "comment", "a", "x", "--actor", "me", token=secret, through=True, code=2)  # fmt: skip
+        assert "is the token's name" in named.stderr

@@ -1,0 +1,301 @@
+"""`jobledger.client`: what `Ledger` does, asked of a server; nothing lost and nothing twice on a bad line."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import islice
+from threading import Thread
+from typing import Any, Self
+
+import httpx
+import pytest
+from jobledger import Ledger
+from jobledger.client import AsyncClient, Client, ServerRefusedError
+from jobledger.domain.errors import (
+    EtagMismatchError,
+    IllegalTransitionError,
+    InvalidFieldError,
+    JobExistsError,
+    JobNotFoundError,
+)
+from jobledger.domain.states import JobState as S
+from jobledger.infra.access.tokens import Role, Tokens
+from jobledger.infra.client.refusals import error_of
+from jobledger.infra.errors import (
+    LedgerUnavailableError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
+
+from tests.servers import Server, new_server
+
+READS = ["command", "count", "events", "get", "history", "list", "moment", "page", "report", "scan"]
+
+
+class Losing(httpx.BaseTransport):
+    """Sends every request, and loses the answers to some: `lost` says which, by their number."""
+
+    def __init__(self, lost: Callable[[int], bool]) -> None:
+        self._real = httpx.HTTPTransport()
+        self._lost = lost
+        self.sent = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.sent += 1
+        answer = self._real.handle_request(request)
+        if request.url.path.endswith(":stream"):
+            return httpx.Response(
+                answer.status_code, headers=answer.headers, stream=Breaking(answer, self.sent)
+            )
+        if self._lost(self.sent):
+            answer.read()
+            answer.close()
+            raise httpx.RemoteProtocolError("the answer was lost")
+        return answer
+
+    def close(self) -> None:
+        self._real.close()
+
+
+class Breaking(httpx.SyncByteStream):
+    """A stream that breaks off in the middle of its third chunk."""
+
+    def __init__(self, answer: httpx.Response, number: int) -> None:
+        self._answer = answer
+        self._number = number
+
+    def __iter__(self) -> Iterator[bytes]:
+        for number, chunk in enumerate(self._answer.iter_raw()):
+            if number == 3 and self._number < 30:
+                yield chunk[: len(chunk) // 2]
+                raise httpx.ReadError("the connection broke off")
+            yield chunk
+
+    def close(self) -> None:
+        self._answer.close()
+
+
+class Waited:
+    """An AsyncClient as if it were a Client: each call runs in a loop of its own thread."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._client = AsyncClient(*args, **options)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._run(self._client.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self, awaitable: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(awaitable, self._loop).result(60)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            answer = method(*args, **options)
+            return self._each(answer) if isinstance(answer, AsyncIterator) else self._run(answer)
+
+        return call
+
+    def _each(self, items: Any) -> Iterator[Any]:
+        try:
+            while True:
+                try:
+                    yield self._run(items.__anext__())
+                except StopAsyncIteration:
+                    return
+        finally:
+            self._run(items.aclose())
+
+
+@pytest.fixture(params=[Client, Waited], ids=["threads", "asyncio"])
+def client(request: pytest.FixtureRequest, server: Server) -> Iterator[Any]:
+    with request.param(server.url) as made:
+        yield made
+
+
+def plain(events: Any) -> list[tuple[Any, ...]]:
+    """Events as far as a server tells of them."""
+    return [
+        (e.position, e.name, e.version, e.type, e.occurred_time, e.recorded_time, e.actor, e.request_id,
+         e.stored, e.state)
+        for e in events
+    ]  # fmt: skip
+
+
+def test_a_life_through_the_server_is_the_ledgers(
+    client: Any, server: Server, project: str
+) -> None:
+    name, ledger = f"projects/{project}/jobs/a", server.ledger
+    made = client.create(name, {"team": "a"}, {"epochs": 9}, request_id="once")
+    assert (made.state, made.labels, made.spec) == (S.QUEUED, {"team": "a"}, {"epochs": 9})
+    assert client.create(name, {"team": "a"}, {"epochs": 9}, request_id="once").version == 1
+    client.started(name, {"worker": "node-7"}, attempt=1)
+    client.failed(name, {"code": 8, "message": "out of memory"})
+    job = client.retry(name, "more memory")
+    assert job == ledger.get(name)
+    assert job.etag == ledger.get(name).etag
+    client.succeeded(name, {"accuracy": 0.9}, attempt=2)
+    assert client.get(name) == ledger.get(name)
+    assert client.get(name, as_of="v3") == ledger.get(name, as_of="v3")
+    assert plain(client.history(name)) == plain(ledger.history(name))
+
+    filter_ = f"project = {project}"
+    for number in range(5):
+        client.create(f"projects/{project}/jobs/b{number}")
+    assert client.list(filter_) == ledger.list(filter_)
+    assert client.list(filter_, limit=2, order_by="name") == ledger.list(
+        filter_, limit=2, order_by="name"
+    )
+    page = client.page(filter_, page_size=4)
+    rest = client.page(filter_, page_size=4, page_token=page.next_page_token)
+    assert [*page.jobs, *rest.jobs] == ledger.list(filter_)
+    assert rest.next_page_token == ""
+    assert client.count("state", filter_).counts == ledger.count("state", filter_).counts
+    moment = client.moment(f"@{ledger.size()}")
+    assert moment == ledger.moment(f"@{ledger.size()}")
+    assert client.list(filter_, as_of=moment) == ledger.list(filter_, as_of=moment)
+
+
+def test_errors_are_those_of_the_ledger(client: Any, server: Server, project: str) -> None:
+    name = f"projects/{project}/jobs/a"
+    client.create(name)
+    wrong: list[tuple[type[Exception], Callable[[], Any]]] = [
+        (JobExistsError, lambda: client.create(name)),
+        (JobNotFoundError, lambda: client.get(f"{name}x")),
+        (JobNotFoundError, lambda: client.started(f"{name}x")),
+        (IllegalTransitionError, lambda: client.resume(name)),
+        (EtagMismatchError, lambda: client.change_labels(name, {}, etag="AAAA")),
+        (InvalidFieldError, lambda: client.list("state =")),
+        (InvalidFieldError, lambda: client.get("no name")),
+        (InvalidFieldError, lambda: client.cancel(name, actor="me")),
+    ]
+    for error, call in wrong:
+        with pytest.raises(error) as ours:
+            call()
+        assert type(ours.value) is error
+    with pytest.raises(JobNotFoundError) as caught:
+        client.get(f"{name}x")
+    with pytest.raises(JobNotFoundError) as native:
+        server.ledger.get(f"{name}x")
+    assert str(caught.value) == str(native.value)
+    assert caught.value.name == f"{name}x"
+
+
+@pytest.mark.parametrize("every", [2, 3])
+def test_a_lost_answer_is_asked_for_again_and_nothing_is_written_twice(
+    server: Server, project: str, every: int
+) -> None:
+    name = f"projects/{project}/jobs/a"
+    transport = Losing(lambda number: number % every != 0)
+    with Client(server.url, transport=transport) as client:
+        client.create(name)
+        client.started(name)
+        for step in range(5):
+            client.progress_reported(name, {"step": step})
+        client.succeeded(name)
+    events = server.ledger.history(name)
+    assert [e.type for e in events] == [
+        "Created",
+        "Started",
+        *["ProgressReported"] * 5,
+        "Succeeded",
+    ]
+    assert transport.sent > len(events)
+    assert len({e.request_id for e in events}) == len(events)
+
+
+def test_a_feed_that_breaks_off_is_taken_up_where_it_was(server: Server, project: str) -> None:
+    began, name = server.ledger.size(), f"projects/{project}/jobs/a"
+    server.ledger.create(name)
+
+    def write() -> None:
+        for step in range(60):
+            server.ledger.progress_reported(name, {"step": step})
+
+    writing = Thread(target=write)
+    with Client(server.url, transport=Losing(lambda _: False)) as client:
+        feed = client.events(began)
+        seen = [next(feed)]
+        writing.start()
+        seen += islice(feed, 60)
+        writing.join()
+    assert plain(seen) == plain(server.ledger.events(began, follow=False))
+
+
+def test_a_feed_ends_where_it_is_told_to(client: Any, server: Server, project: str) -> None:
+    began = server.ledger.size()
+    for number in range(3):
+        client.create(f"projects/{project}/jobs/j{number}")
+    assert [e.position for e in client.events(began, follow=False)] == [
+        began + 1, began + 2, began + 3,
+    ]  # fmt: skip
+    following = client.events(began)
+    assert [e.version for e in islice(following, 3)] == [1, 1, 1]
+    following.close()
+
+
+def test_a_worker_needs_a_token_and_no_password_of_a_database(dsn: str) -> None:
+    with new_server(dsn) as server:
+        tokens = Tokens(server.ledger.pool)
+        name = "projects/p/jobs/a"
+        server.ledger.create(name)
+        reporter = tokens.create("worker", Role.REPORTER)
+        with Client(server.url, reporter) as client:
+            client.started(name)
+            assert client.history(name)[-1].actor == "worker"
+            with pytest.raises(PermissionDeniedError):
+                client.cancel(name)
+            [done, refused] = client.report_batch(
+                [{"name": name, "report": "succeeded"}, {"name": "no", "report": "started"}]
+            )
+            assert (done["state"], refused["error"]["code"]) == ("SUCCEEDED", 3)
+        for token in (None, "wrong"):
+            with Client(server.url, token) as stranger, pytest.raises(UnauthenticatedError):
+                stranger.get(name)
+
+
+def test_a_server_that_is_away_is_tried_again_and_then_said_to_be(free: str) -> None:
+    with Client(free, retries=1) as client:
+        with pytest.raises(LedgerUnavailableError, match="gave no answer"):
+            client.get("projects/p/jobs/a")
+        with pytest.raises(LedgerUnavailableError):
+            next(client.events())
+
+
+@pytest.fixture
+def free() -> str:
+    """Where nobody listens."""
+    import socket
+
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+def test_what_is_no_ledgers_server_is_said_to_be_none(server: Server) -> None:
+    with Client(f"{server.url}/elsewhere") as client, pytest.raises(ServerRefusedError) as caught:
+        client.get("projects/p/jobs/a")
+    assert (caught.value.http, caught.value.code) == (404, "NOT_FOUND")
+    page = error_of(404, b"<html>not here</html>")
+    assert str(page) == "HTTP 404: <html>not here</html>"
+
+
+@pytest.mark.parametrize("method", READS)
+def test_methods_take_what_those_of_the_ledger_take(method: str) -> None:
+    """In both forms; a server gives no further choice of chunks."""
+    ledger = inspect.signature(getattr(Ledger, method)).parameters
+    for form in (Client, AsyncClient):
+        taken = inspect.signature(getattr(form, method)).parameters
+        assert set(taken) - {"about"} <= set(ledger), method
+        assert inspect.getdoc(getattr(form, method))
