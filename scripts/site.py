@@ -24,6 +24,7 @@ NAV = {
         "Find out what happened": "infra/guides/last-night.md",
         "Query it in SQL": "projections/README.md",
         "Reports, exports, imports": "infra/transfer/README.md",
+        "Histories from other systems": "infra/sources/README.md",
         "Write a projection": "infra/guides/projection.md",
         "Prove it to an auditor": "infra/guides/audit.md",
         "Erase a person's data": "infra/guides/erase.md",

@@ -1,5 +1,5 @@
 -- A week in SQL: open it in psql, DBeaver, or any notebook that speaks PostgreSQL.
--- Fill an empty ledger with an example first: jobledger simulate --jobs 200 --seed 3
+-- Fill an empty ledger with an example first: jobledger simulate --jobs 200 --seed 3 --end 2026-06-08
 
 -- 1. How did each day end?
 SELECT (end_time AT TIME ZONE 'UTC')::date AS day,
