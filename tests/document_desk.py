@@ -40,7 +40,9 @@ def open_desk(page: Path, folder: Path, server: str, programs: Path) -> Iterator
     if page.parent == EXAMPLES:
         shutil.copytree(EXAMPLES, folder, dirs_exist_ok=True)
     dsn = make_database(server, of := f"page_{os.getpid()}")
-    variables = clean_environment() | {
+    own = ("JOBLEDGER_", "PG")
+    given = {k: v for k, v in clean_environment().items() if not k.startswith(own)}
+    variables = given | {
         "JOBLEDGER_PROJECT": "demo",
         "JOBLEDGER_HOME": str(folder / "home"),
         "JOBLEDGER_DSN": dsn,
