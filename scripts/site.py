@@ -24,6 +24,7 @@ NAV = {
         "Find out what happened": "infra/guides/last-night.md",
         "Query it in SQL": "projections/README.md",
         "Reports, exports, imports": "infra/transfer/README.md",
+        "Histories from other systems": "infra/sources/README.md",
         "Write a projection": "infra/guides/projection.md",
         "Prove it to an auditor": "infra/guides/audit.md",
         "Erase a person's data": "infra/guides/erase.md",
@@ -63,7 +64,10 @@ NAV = {
 EXTENSIONS = (
     "attr_list", "md_in_html", "tables", "toc", "pymdownx.highlight", "pymdownx.superfences",
 )  # fmt: skip
-LINK = re.compile(r"(!?\[[^\]]*\]\()\.github/")
+FILES = (
+    "scripts/pictures/*.png", "domain/*.svg", "scripts/examples/*.py", "scripts/examples/*.sql",
+)  # fmt: skip
+"""Pictures and programs that pages link."""
 
 
 def main() -> int:
@@ -87,8 +91,9 @@ def prepare(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     for path in paths():
         copy(ROOT / path, folder / "docs" / visible(path))
-    for picture in [*ROOT.glob("scripts/pictures/*.png"), *ROOT.glob("domain/*.svg")]:
-        copy(picture, folder / "docs" / picture.relative_to(ROOT))
+    for pattern in FILES:
+        for file in ROOT.glob(pattern):
+            copy(file, folder / "docs" / file.relative_to(ROOT))
     (folder / "zensical.toml").write_text(configuration())
 
 

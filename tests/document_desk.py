@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,7 @@ import psycopg
 from jobledger.infra import Ledger
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.checkout import ROOT
 from tests.databases import drop_database, make_database
 from tests.project.installed import clean_environment
 from tests.servers import serving
@@ -22,6 +24,8 @@ TRACE = "{time},,6251812952,{event},user,0,job,logical\n"
 """A row of the trace's table of job events, as it is published."""
 ROLES = ("analyst", "worker")
 """Roles that documents make."""
+EXAMPLES = ROOT / "scripts" / "examples"
+"""Programs that stand beside their page."""
 RESTORED = "restored"
 """The database that a document restores a backup to."""
 
@@ -33,8 +37,12 @@ def open_desk(page: Path, folder: Path, server: str, programs: Path) -> Iterator
     A server of the ledger runs if the page names its address.
     """
     write_files(folder)
+    if page.parent == EXAMPLES:
+        shutil.copytree(EXAMPLES, folder, dirs_exist_ok=True)
     dsn = make_database(server, of := f"page_{os.getpid()}")
-    variables = clean_environment() | {
+    own = ("JOBLEDGER_", "PG")
+    given = {k: v for k, v in clean_environment().items() if not k.startswith(own)}
+    variables = given | {
         "JOBLEDGER_PROJECT": "demo",
         "JOBLEDGER_HOME": str(folder / "home"),
         "JOBLEDGER_DSN": dsn,
