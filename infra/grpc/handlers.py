@@ -94,16 +94,18 @@ class _Call:
         about = said_by(caller, self._trace_parent)
         server = self._server
         who = self._authorization.encode("latin-1", "replace") or None
-        server.working.take(who)
+        call = Call(server.ledger, *asked, about, server.queue, server.limits.deadline * WAITED)
+        is_read = wire.rpc.method.role is Role.READER
+        places = server.reads if is_read else server.writes
+        places.take(who)
         try:
-            call = Call(server.ledger, *asked, about, server.queue, server.limits.deadline * WAITED)
-            if wire.rpc.method.role is Role.READER:
+            if is_read:
                 server.writers.make_way()
                 return wire.write(await face(call))
             async with server.writers:
                 return wire.write(await face(call))
         finally:
-            server.working.give(who)
+            places.give(who)
 
     def refuse(self, error: Exception) -> grpc.Status:
         status = status_of(error)

@@ -78,7 +78,8 @@ def _server(context: ServerContext) -> grpc.aio.Server:
     return grpc.aio.server(
         handlers=(Answering(context),),
         options=options,
-        maximum_concurrent_rpcs=context.limits.max_waiting,
+        # Reads and writes have their own places; what is beyond both is refused at once.
+        maximum_concurrent_rpcs=2 * context.limits.max_waiting,
     )
 
 

@@ -26,6 +26,7 @@ STREAM: Final = "/ledger/v1/events:stream"
 NO_STATE: Final[dict[str, Any]] = {}
 CHALLENGE: Final = b'Bearer realm="jobledger"'
 """What a client without a token is told (RFC 6750); httplib2 raises where there is no realm."""
+READS: Final = frozenset({"GET", "HEAD"})
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 SENT_AS: Final = {
     "as_of": "asOf",
@@ -113,11 +114,12 @@ class RequestMiddleware:
             if scope["method"] == "GET":
                 scope["state"]["gone"] = deadline.abandon
             caller = headers.get(b"authorization")
-            server.working.take(caller)
+            places = server.reads if method in READS else server.writes
+            places.take(caller)
             try:
                 await self._app(scope, _once(scope, body, receive), answer)
             finally:
-                server.working.give(caller)
+                places.give(caller)
 
 
 class _Answer:

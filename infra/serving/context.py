@@ -34,7 +34,7 @@ class Limits:
 
     max_body: int = 4 * 1024 * 1024
     max_waiting: int = 256
-    """Requests in work at once; more are refused."""
+    """Reads in work at once, and as many writes; more are refused."""
     max_streams: int = 64
     """Followers of the feed, which wait without a thread."""
     deadline: float = 30.0
@@ -58,7 +58,9 @@ class ServerContext:
         self.queue = Queue(ledger.ledger.reader)
         self.stopping = asyncio.Event()
         """Set when the server is asked to stop: what is in work is finished, nothing new is begun."""
-        self.working = Shares(self.limits.max_waiting, "{} requests are in work")
+        self.reads = Shares(self.limits.max_waiting, "{} requests are in work")
+        self.writes = Shares(self.limits.max_waiting, "{} requests are in work")
+        """Apart from reads: writes that wait for the database take no places from them."""
         self.streams = Shares(self.limits.max_streams, "{} follow the feed already")
         self.bodies = Shares(BODIES * self.limits.max_body, "{} bytes of bodies are on their way")
         self.writers = Writers(self.limits)

@@ -393,7 +393,7 @@ def until(what: Callable[[], Any]) -> None:
 
 @pytest.fixture(scope="module")
 def small(dsn: str) -> Iterator[tuple[Server, Clients]]:
-    """A server that takes on two calls at once, for two seconds."""
+    """A server that takes on two reads and two writes at once, for two seconds."""
     with new_grpc_server(dsn, "--max-waiting", "2", "--deadline", "2") as started:
         yield started
 
@@ -416,7 +416,7 @@ def test_too_much_at_once_and_too_slow_is_refused(small: tuple[Server, Clients])
         slow = [threads.submit(refusal, "DeadlineExceeded", *each) for each in asked]
         until(lambda: _in_work(server) == 2)
         began = time.monotonic()
-        refusal("ResourceExhausted", third.jobs.get_custom_job, ASKED)
+        refusal("ServiceUnavailable", third.jobs.get_custom_job, ASKED)
         assert time.monotonic() - began < 1
         errors = [future.result() for future in slow]
         expected = ("DEADLINE_EXCEEDED", {"seconds": "2.0"})

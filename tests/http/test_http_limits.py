@@ -134,7 +134,8 @@ def test_more_at_once_than_it_takes_on_are_refused_and_those_it_took_on_are_not(
     tight: Server, project: str
 ) -> None:
     whole = '{"labels": {}}'
-    with tight.client() as client:
+    create = CREATES[0].format(project, "more")
+    with tight.client() as client, ThreadPoolExecutor(MAX_WAITING) as readers:
         with locked(tight):
             senders = [
                 Sender(tight, CREATES[0].format(project, f"j{n}"), f"content-length: {len(whole)}")
@@ -142,10 +143,12 @@ def test_more_at_once_than_it_takes_on_are_refused_and_those_it_took_on_are_not(
             ]
             for sender in senders:
                 sender.send(whole)
+            eventually(lambda: client.post("/ledger/v1/none", json={}).status_code == 503)
+            reads = [readers.submit(client.get, "/ledger/v1/jobs") for _ in range(MAX_WAITING)]
             eventually(lambda: client.get("/v1/nothing").status_code == 503)
             for answer in (
                 client.get("/ledger/v1/jobs"),
-                client.post(CREATES[0].format(project, "more")),
+                client.post(create),
                 client.get(f"/v1/projects/{project}/jobs"),
                 client.post("/ledger/v1/reports:batch", json={"reports": []}),
             ):
@@ -155,9 +158,35 @@ def test_more_at_once_than_it_takes_on_are_refused_and_those_it_took_on_are_not(
             for probe in ("/healthz", "/readyz"):
                 assert client.get(probe).status_code == 200
         assert [sender.answer().status_code for sender in senders] == [200] * MAX_WAITING
+        assert [read.result().status_code for read in reads] == [200] * MAX_WAITING
         assert client.post(CREATES[0].format(project, "after")).status_code == 200
     names = sorted(job.name.rpartition("/")[2] for job in tight.ledger.list(f"project = {project}"))
     assert names == ["after", *(f"j{n}" for n in range(MAX_WAITING))]
+
+
+def test_writes_that_wait_for_the_head_take_no_place_from_reads(
+    tight: Server, project: str
+) -> None:
+    tight.ledger.create(f"projects/{project}/jobs/there")
+    with tight.client() as client, tight.ledger.connection() as other:
+        with other.transaction():
+            other.execute("UPDATE head SET size = size")
+            senders = [
+                Sender(tight, CREATES[0].format(project, f"w{n}"), "content-length: 2")
+                for n in range(MAX_WAITING)
+            ]
+            for sender in senders:
+                sender.send("{}")
+            eventually(lambda: client.post("/ledger/v1/none", json={}).status_code == 503)
+            for path in (
+                f"/ledger/v1/projects/{project}/jobs/there",
+                "/ledger/v1/jobs",
+                f"/ledger/v1/projects/{project}/jobs/there/events",
+                f"/v1/projects/{project}/jobs",
+                "/",
+            ):
+                assert client.get(path).status_code == 200
+        assert [sender.answer().status_code for sender in senders] == [200] * MAX_WAITING
 
 
 def test_bodies_that_are_on_their_way_hold_no_place(tight: Server, project: str) -> None:

@@ -21,12 +21,20 @@ def weight_of_job(job: Job) -> int:
 
 
 def weight_of_data(data: Data) -> int:
-    """About how many bytes of memory an event with these data takes."""
+    """About how many bytes of memory an event with these data takes; less exact, and fast."""
     total = EVENT_BYTES
     for value in data.__dict__.values():
-        if type(value) is str:
+        kind = type(value)
+        if kind is str:
             total += len(value)
-        elif value and isinstance(value, _CONTAINERS):
+        elif kind is dict and value:
+            total += sum(map(len, value))
+            for held in value.values():
+                if type(held) is str:
+                    total += len(held)
+                elif isinstance(held, _CONTAINERS):
+                    total += _weight(held)
+        elif kind in _CONTAINERS and value:
             total += _weight(value)
     extra = data.__pydantic_extra__
     return total + _weight(extra) if extra else total
