@@ -659,12 +659,10 @@ class Ledger(Verbs[Job]):
         workers = []
         if catch_up:
             pause = CATCH_UP_PAUSE_SECONDS
-            workers.append(
-                BackgroundWorker("jobledger-catch-up", self._catch_up, pause_seconds=pause)
-            )
+            workers.append(BackgroundWorker(self._catch_up, pause_seconds=pause))
         if seal:
             work = self._checkpointer.checkpoint_in_background
-            workers.append(BackgroundWorker("jobledger-checkpointer", work, at_end=True))
+            workers.append(BackgroundWorker(work, at_end=True))
         return tuple(workers)
 
     def _catch_up(self, closed: Signal) -> None:

@@ -40,6 +40,8 @@ REFUSALS: Final = (
 """Parts of what a server says that refuses a login."""
 REFUSED_PARAMETER: Final = "unsupported startup parameter"
 """A part of what pgbouncer says that is not set to pass `options` over."""
+MAX_IDLE_SECONDS: Final = 60.0
+"""After which a connection that no reader uses is closed."""
 CLOCK: Final = "plausible_clock"
 """What `append` calls the rule that the server's clock is not far ahead of a writer's."""
 _LEDGER: Final = re.compile(r"[a-z][a-z0-9_]{0,54}", re.ASCII)
@@ -101,6 +103,7 @@ def pool_options(size: int) -> dict[str, Any]:
     """How a pool of readers' connections is made."""
     return {
         "min_size": 0, "max_size": size, "configure": set_up_reader, "open": True, "timeout": 30,
+        "num_workers": 1, "max_idle": MAX_IDLE_SECONDS,
     }  # fmt: skip
 
 

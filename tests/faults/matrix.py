@@ -38,9 +38,12 @@ class Load:
         log = self.folder / f"p{number}.jsonl"
         log.touch()
         arguments = [self.cluster.dsn, self.ledger, str(log), str(THREADS)]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.client", *arguments], stdin=subprocess.PIPE
-        )
+        with (self.folder / "stderr").open("ab") as noise:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.client", *arguments],
+                stdin=subprocess.PIPE,
+                stderr=noise,
+            )
         self.processes.append(process)
 
     def acknowledged(self) -> int:

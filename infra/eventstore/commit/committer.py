@@ -57,8 +57,8 @@ class Committer:
         # Who holds `_committing` owns the appender and may change the cache.
         self._appender: Appender | None = None
         self._closed = False
-        self._thread = Thread(target=self._serve, name="jobledger-committer", daemon=True)
-        self._thread.start()
+        self._starting = Lock()
+        self._thread: Thread | None = None
 
     def submit(self, writes: Sequence[Pending]) -> None:
         """Commits one caller's writes, with whatever else waits; returns once all are settled."""
@@ -71,6 +71,8 @@ class Committer:
         else:
             caller = _Caller(writes)
             self._queue.put(caller)
+            if self._thread is None:
+                self._start()
             if self._closed:
                 self._refuse_waiting()
             caller.wait()
@@ -84,12 +86,22 @@ class Committer:
     def close(self) -> None:
         """Commits what still waits, and ends; later writes are refused."""
         self._queue.put(None)
-        self._thread.join()
+        with self._starting:
+            thread = self._thread
+        if thread is not None:
+            thread.join()
         with self._committing:
             self._closed = True
             if self._appender is not None:
                 self._appender.close()
         self._refuse_waiting()
+
+    def _start(self) -> None:
+        """Starts the thread that commits for callers who wait; with one caller none is needed."""
+        with self._starting:
+            if self._thread is None:
+                self._thread = Thread(target=self._serve, name="jobledger-committer", daemon=True)
+                self._thread.start()
 
     def _serve(self) -> None:
         while (caller := self._queue.get()) is not None:
