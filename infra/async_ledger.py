@@ -440,6 +440,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     receipt = in_thread(Ledger.receipt)
     erase = in_thread(Ledger.erase)
     prune = in_thread(Ledger.prune)
+    compact = in_thread(Ledger.compact)
 
     # Evaluate.
     record_predictions = in_thread(Ledger.record_predictions)

@@ -20,6 +20,7 @@ from jobledger.infra.analytics import analysis
 from jobledger.infra.background import Activity, BackgroundWorker
 from jobledger.infra.evaluation.samples import recording
 from jobledger.infra.eventstore.commit.committer import Committer
+from jobledger.infra.eventstore.ledger_events import check_may_delete
 from jobledger.infra.eventstore.verbs import Verbs
 from jobledger.infra.eventstore.writer import Writer
 from jobledger.infra.forwarding import to_reader, to_writer
@@ -44,8 +45,9 @@ from jobledger.infra.proof.transparency_log import TransparencyLog
 from jobledger.infra.read.moments import Given
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.retention.archive import Export
+from jobledger.infra.retention.compact import Compaction, compact
 from jobledger.infra.retention.erase import Erasure, erase
-from jobledger.infra.retention.prune import Pruning, prune
+from jobledger.infra.retention.prune import TABLES, Pruning, prune
 from jobledger.infra.settings import DEFAULT_LEDGER, Settings
 from jobledger.infra.transfer.export import export
 from jobledger.infra.upkeep.rebuild import rebuild
@@ -641,6 +643,16 @@ class Ledger(Verbs[Job]):
             1
         """
         return prune(self, self.log, before, export, actor)
+
+    def compact(self) -> Compaction:
+        """Gives the disk of pruned events back to the system; readers and writers wait meanwhile.
+
+        Raises LedgerBusyError if a table is used all the time or the ledger is being rebuilt, and
+        OwnerNeededError.
+        """
+        check_may_delete(self.pool, TABLES, "to compact")
+        with self.connection() as connection:
+            return compact(connection, TABLES)
 
     # Evaluate.
     record_predictions = to_reader(recording.record_predictions)

@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from jobledger.infra.read.reader import Counts as Counts
     from jobledger.infra.read.reader import Page as Page
     from jobledger.infra.retention.archive import Export as Export
+    from jobledger.infra.retention.compact import Compaction as Compaction
     from jobledger.infra.retention.erase import Erasure as Erasure
     from jobledger.infra.retention.prune import Pruning as Pruning
     from jobledger.infra.transfer.export import Format as Format
@@ -124,6 +125,7 @@ _MODULES = {
     "jobledger.infra.proof.signing.notes": "Note SigningKey VerifierKey",
     "jobledger.infra.read.reader": "Counts Page",
     "jobledger.infra.retention.archive": "Export",
+    "jobledger.infra.retention.compact": "Compaction",
     "jobledger.infra.retention.erase": "Erasure",
     "jobledger.infra.retention.prune": "Pruning",
     "jobledger.infra.transfer.export": "Format",

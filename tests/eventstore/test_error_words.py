@@ -158,7 +158,7 @@ def unread(dsn: str) -> Iterator[Ledger]:
 
 NEED_NO_RIGHT = {"connection", "checkpoint", "seal", "follow"}
 """A connection is only made, nothing has to be followed, and who may not sign leaves that to others."""
-OF_OWNERS = {"prune"}
+OF_OWNERS = {"compact", "prune"}
 """Methods that say that they take the owner."""
 
 

@@ -53,6 +53,12 @@ def prune(
             metavar="FILE", help="Prune only jobs that this export (jsonl) contains completely."
         ),
     ] = None,
+    compact: Annotated[
+        bool,
+        typer.Option(
+            "--compact", help="Then give the disk back; all who use the ledger wait meanwhile."
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Export old jobs and delete them from the ledger; the log records that, and proofs stay valid."""
@@ -65,16 +71,20 @@ def prune(
     with target(context).open() as ledger:
         export = Export(file, is_there=exported is not None)
         pruned = ledger.prune(time, export, getpass.getuser())
+        compacted = ledger.compact() if compact else None
     if json:
         print_json(
             {"jobs": pruned.jobs, "events": pruned.events, "before": time_text(time)}
             | {"records": pruned.records, "file": str(file) if pruned.jobs else None}
+            | ({} if compacted is None else {"bytes": compacted._asdict()})
         )
     elif pruned.jobs:
         text = f"{pruned.jobs} jobs with {pruned.events} events pruned; they are in {file}"
         say(text)
     else:
         OUT.print("nothing to prune")
+    if compacted is not None and not json:
+        say(f"the tables take {compacted.after:,} bytes of disk, and took {compacted.before:,}")
 
 
 def _ask(question: str) -> None:
