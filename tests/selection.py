@@ -12,8 +12,8 @@ from tests.checkout import ROOT, TESTS
 _ROOMS: Final = (ROOT / "infra", ROOT)
 """Where the room is that a folder of tests is named after."""
 _SLOW_FIXTURES: Final = {"browser", "grpc_server", "trace_and_answers"}
-BESIDES_ROOMS: Final = {"faults", "project", "upgrade"}
-"""Folders that are not named after a room: the project, ledgers of earlier versions, and faults of a server."""
+BESIDES_ROOMS: Final = {"faults", "generated", "project", "upgrade"}
+"""Folders that are not named after a room, such as ledgers of earlier versions and faults of a server."""
 
 
 def mark_slow(items: list[pytest.Item]) -> None:
