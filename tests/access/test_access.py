@@ -112,7 +112,7 @@ def test_a_check_says_who_may_not_and_why() -> None:
     caller = Caller("ci", Role.REPORTER, "p")
     check(caller, Role.REPORTER, "projects/p/jobs/x")
     check(caller, Role.READER)
-    with pytest.raises(PermissionDeniedError, match=r"'ci' may not.* operator") as role:
+    with pytest.raises(PermissionDeniedError, match=r"'ci' does not permit.* operator") as role:
         check(caller, Role.OPERATOR, "projects/q/jobs/x")
     assert (role.value.name, role.value.role, role.value.project) == ("ci", "operator", None)
     with pytest.raises(PermissionDeniedError, match="project 'p' only") as project:
@@ -464,7 +464,7 @@ def test_tokens_are_listed_without_their_secrets(cli: Cli) -> None:
 
 
 def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
-    assert done.returncode == (4 if re.search("no name is given|denied", done.stderr) else 2)
+    assert done.returncode == (4 if re.search("never used|denied", done.stderr) else 2)
     assert done.stdout == ""
     assert done.stderr.startswith("jobledger: ")
     assert done.stderr.count("\n") == 1
@@ -479,7 +479,7 @@ def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
         (["create", "--role", "reader", "--project", "a b"], "project: 'a b'"),
         (["create", "--role", "reader", "--project", ""], "project: ''"),
         (["create", "--role", "reader", "--expires", "soon"], "expires: 'soon' is not like 90d"),
-        (["create", "--role", "reader", "--expires", "2020-01-01"], "is past"),
+        (["create", "--role", "reader", "--expires", "2020-01-01"], "is in the past"),
         (["create", "--role", "reader", "--expires", "999999999w"], "expires: "),
         (["revoke", "nobody"], "there is no token 'nobody'"),
         (["create", "taken", "--role", "reader"], "choose a name that was never used"),

@@ -170,7 +170,7 @@ def test_what_is_no_prediction_is_refused_whole(
     with pytest.raises(InvalidFieldError, match=field):
         ledger.record_predictions(name, [prediction])
     assert ledger.sampling(name)["sampled"] == 0
-    with pytest.raises(InvalidFieldError, match="10000 is the most"):
+    with pytest.raises(InvalidFieldError, match="the limit is 10000"):
         ledger.record_predictions(name, told("a") * 10_001)
 
 

@@ -317,7 +317,7 @@ def test_a_corrected_file_brings_in_what_was_bad(ledger: Ledger, tmp_path: Path)
         ({"times": {"zone": "Atlantis"}}, "there is no time zone 'Atlantis'"),
         (
             {"histories": [{"name": "{id}", "events": [{"event": "started", "time": "t"}]}]},
-            "did you mean 'Started'?",
+            "did you mean Started?",
         ),
     ],
 )

@@ -257,7 +257,7 @@ def encode_hashes(hashes: Iterable[bytes]) -> str:
 def parse_number(text: str, what: str) -> int:
     """Parses a decimal number without leading zeros; raises ProofError."""
     if NUMBER.fullmatch(text) is None:
-        raise ProofError(what, f"{text[:40]!r} is no number")
+        raise ProofError(what, f"{text[:40]!r} is not a number")
     return int(text)
 
 
