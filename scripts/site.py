@@ -21,6 +21,7 @@ NAV = {
         "Record from the shell": "infra/guides/record-shell.md",
         "Record over HTTP": "infra/guides/record-http.md",
         "Use it with eventsourcing": "infra/guides/eventsourcing.md",
+        "The eventsourcing adapter": "infra/adapter/README.md",
         "Find out what happened": "infra/guides/last-night.md",
         "Query it in SQL": "projections/README.md",
         "Reports, exports, imports": "infra/transfer/README.md",
