@@ -36,7 +36,7 @@ def job_of(said: JsonObject) -> Job:
 
 def event_of(said: JsonObject) -> RecordedEvent:
     """An event; its `stored` is its data's canonical JSON, with personal values as the server shows them."""
-    data, recorded = said["data"], datetime.fromisoformat(said["recordedTime"])
+    data = said["data"]
     schema = 0
     if data is not None and said["type"] in EVENT_TYPES:
         schema = EVENT_TYPES[said["type"]].schema_number + (PLACED if PLACED_KEY in data else 0)
@@ -46,8 +46,9 @@ def event_of(said: JsonObject) -> RecordedEvent:
         version=said["version"],
         type=said["type"],
         schema=schema,
-        occurred_time=_time(said["occurredTime"]) or recorded,
-        recorded_time=recorded,
+        # An event of another aggregate than a job has none.
+        occurred_time=_time(said["occurredTime"]),  # type: ignore[arg-type]
+        recorded_time=datetime.fromisoformat(said["recordedTime"]),
         actor=said["actor"],
         request_id=said["requestId"],
         trace_parent=None,

@@ -5,6 +5,7 @@ be committed, or a read of the database; whoever runs it waits in its own way an
 the read returned (`Writer` in a thread, `AsyncWriter` in an asyncio task).
 """
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +20,7 @@ from jobledger.domain.errors import (
     PastNeededError,
     RequestReusedError,
 )
-from jobledger.domain.events import Event
+from jobledger.domain.events import Event, Updated
 from jobledger.domain.job import Job, decide, fold, judge
 from jobledger.domain.observing import observe
 from jobledger.domain.reports import encoded, mended
@@ -162,8 +163,12 @@ class WritePath:
     ) -> Generator[Step, Any, list[Recorded | LedgerError]]:
         """Reports on any jobs, committed together; one that is refused keeps no other back."""
         given, jobs = list(reports), dict[str, Job]()
-        outcomes: list[JobWrite | LedgerError] = []
+        in_turn = _written_in_turn(given)
+        outcomes: list[JobWrite | LedgerError | None] = []
         for report in given:
+            if report.name in in_turn:
+                outcomes.append(None)
+                continue
             try:
                 data, about = with_attempt(report.data, report.about)
                 name, at = names.parse_name(report.name), _At.parse(about)
@@ -190,14 +195,14 @@ class WritePath:
         return answers
 
     def _answer(
-        self, report: ReportedEvent | ObservedEvent, write: JobWrite | LedgerError
+        self, report: ReportedEvent | ObservedEvent, write: JobWrite | LedgerError | None
     ) -> Generator[Step, Any, Recorded | LedgerError]:
         """What came of one of many reports."""
         if isinstance(write, LedgerError):
             return write
         try:
-            if isinstance(write.error, PastNeededError):
-                # It is late, and the others went before it.
+            if write is None or isinstance(write.error, PastNeededError):
+                # It is late and the others went before it, or it takes its turn.
                 return Recorded.by((yield from self.write(*report)))
             if write.used_for == write.name:
                 history = yield partial(self._feed.history, write.name)
@@ -252,6 +257,13 @@ def provenance_of(about: About) -> Provenance:
         request_id=names.parse_text("request_id", about.get("request_id")),
         trace_parent=names.parse_trace_parent(about.get("trace_parent")),
     )
+
+
+def _written_in_turn(reports: Sequence[ReportedEvent | ObservedEvent]) -> set[str]:
+    """Jobs with several reports, of which one ends an update: that needs the events before it."""
+    counted = Counter(report.name for report in reports)
+    ends = {report.name for report in reports if isinstance(report.data, Updated)}
+    return {name for name in ends if counted[name] > 1}
 
 
 def _checked(write: JobWrite) -> JobWrite:

@@ -23,7 +23,7 @@ from jobledger.infra.history.state_counts import (
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.reader import Reader
-from psycopg.sql import SQL, Composable, Composed
+from psycopg.sql import SQL, Composable, Composed, Placeholder
 
 ENDED_AS_IT_HAPPENED: Final = sql.load(__package__, "ended_as_it_happened")
 ENDED_AS_WE_KNEW_IT: Final = sql.load(__package__, "ended_as_we_knew_it")
@@ -98,7 +98,8 @@ def activity(reader: Reader, known: Moment, window: Extent, chosen: Chosen | Non
 
 def jobs_of_project(project: str) -> Chosen:
     """The jobs of a project, deleted ones among them."""
-    return NAMES_OF_PROJECT, project_names(project)
+    names = project_names(project)
+    return NAMES_OF_PROJECT.format(**{name: Placeholder(name) for name in names}), names
 
 
 def _as_it_happened(

@@ -1,2 +1,2 @@
 -- The names of a project's jobs, deleted ones among them.
-SELECT name FROM jobs WHERE name >= %(first)s AND name < %(beyond)s
+SELECT name FROM jobs WHERE name >= {first} AND name < {beyond}

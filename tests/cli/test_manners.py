@@ -77,7 +77,7 @@ def test_who_mistypes_a_ledger_is_told_which_there_are(cli: Cli, ledger: Ledger)
         (["list", "--filter", "stat = FAILED"], "did you mean state?"),
         (["list", "--order-by", "nam"], "did you mean name?"),
         (["list", "--columns", "labls.team"], "did you mean labels?"),
-        (["record", "x", "Creatd"], "did you mean Created?"),
+        (["record", "x", "Creatd"], "did you mean 'Created'?"),
         (["rebuild", "job"], "did you mean jobs?"),
     ],
 )

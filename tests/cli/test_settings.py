@@ -77,7 +77,7 @@ def test_an_option_is_shown_as_one() -> None:
 COMMON = {
     "list": ["list"], "count": ["count"], "show": ["show", "ID"], "history": ["history", "ID"],
     "events": ["events"], "diff": ["diff", "ID", "--from", "v1"], "blame": ["blame", "ID"],
-    "bisect": ["bisect", "ID", "--filter", "state = QUEUED"], "why": ["why", "ID"], "replay": ["replay", "ID"],
+    "bisect": ["bisect", "ID", "--filter", "state = QUEUED"], "why": ["why", "ID"], "tree": ["tree", "ID"], "replay": ["replay", "ID"],
     "report": ["report", "throughput"], "export": ["export", "ID"],
     "record": ["record", "ID", "Started"], "simulate": ["simulate", "--jobs", "1"],
     "rebuild": ["rebuild"], "verify": ["verify"], "receipt": ["receipt", "ID"],
@@ -93,7 +93,7 @@ COMMON = {
 """How each command that opens a ledger is called; ID and FILE stand for names."""
 ELSEWHERE = {
     "init", "doctor", "settings", "status", "stop", "psql", "run", "verify-report", "verify-receipt",
-    "witness", "bench", "spool",
+    "witness", "bench", "spool", "attach", "detach",
 }  # fmt: skip
 """Commands that make a ledger, need none, or go on without."""
 

@@ -61,7 +61,7 @@ OTHERS: dict[str, tuple[Any, ...]] = {
 """Arguments of methods whose parameters are none of those."""
 NEED_NO_SERVER = {
     "open", "close", "submit", "decrypt", "decrypt_json", "decrypted", "opened", "reveal", "reveal_text",
-    "run",
+    "run", "job",
 }  # fmt: skip
 """Methods that open or close, answer by another way, begin with a block, or only look at what they are given."""
 METHODS = sorted(

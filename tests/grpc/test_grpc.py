@@ -242,7 +242,7 @@ def test_pipelines_hold_free_json_and_have_ids_of_their_own(google: Clients, par
 
     asked = {"parent": parent, "pipeline_job": job, "pipeline_job_id": "mine"}
     error = refusal("AlreadyExists", pipelines.create_pipeline_job, asked)
-    told = {"name": made.name, "deleted": "False"}
+    told = {"name": made.name, "deleted": "false"}
     assert (error.reason, error.metadata) == ("JOB_EXISTS", told)
     asked["pipeline_job_id"] = "Not_Mine"
     assert refusal("InvalidArgument", pipelines.create_pipeline_job, asked).metadata["field"] == (

@@ -224,7 +224,10 @@ def test_what_a_jobs_state_does_not_allow_is_refused(
     served.ledger.started(job.name)
     error = refusal("FailedPrecondition", google.jobs.delete_batch_prediction_job, name=job.name)
     assert error.reason == "ILLEGAL_TRANSITION"
-    assert error.metadata == {"name": job.name, "state": "RUNNING", "event": "Deleted"}
+    allowed = '["SUCCEEDED","FAILED","CANCELLED","EXPIRED","PARTIALLY_SUCCEEDED"]'
+    assert error.metadata == {
+        "name": job.name, "state": "RUNNING", "event": "Deleted", "allowed": allowed,
+    }  # fmt: skip
     served.ledger.succeeded(job.name)
     refusal("FailedPrecondition", google.jobs.cancel_batch_prediction_job, name=job.name)
 
@@ -302,7 +305,7 @@ def test_each_method_takes_its_role_and_its_project(
     assert written["method"] == "/google.cloud.aiplatform.v1.JobService/CreateCustomJob"
     assert (written["code"], written["actor"]) == ("OK", "operator")
     denied = next(log for log in said if log["code"] == "PERMISSION_DENIED")
-    assert "token 'reader' may not" in denied["error"]
+    assert "token 'reader' does not permit" in denied["error"]
     assert not any(secret in str(server.logs) for secret in secrets.values())
 
 

@@ -36,6 +36,8 @@ VERBS: Mapping[Role, str] = {
     Role.ADMIN: "changePolicy policyChanged setIamPolicy",
 }
 """Who may do what; a path without a verb reads by GET, and takes an operator otherwise."""
+LINEAGE = {"/api/v1/lineage", "/api/v1/lineage/batch"}
+"""OpenLineage's paths, which report."""
 ROLE_OF = {verb: role for role, verbs in VERBS.items() for verb in verbs.split()}
 NEEDED: dict[str, Any] = {
     "changeConfig": {"spec": {}},
@@ -67,6 +69,8 @@ def role_of(method: str, path: str) -> Role:
     *_, verb = path.rpartition("/")[2].split(":")
     if ":" in path.rpartition("/")[2]:
         return ROLE_OF[verb]
+    if path in LINEAGE:
+        return Role.REPORTER
     return Role.READER if method == "GET" else Role.OPERATOR
 
 

@@ -161,7 +161,7 @@ def test_one_caller_does_not_get_all_places(dsn: str) -> None:
             with server.client(headers={"authorization": f"Bearer {mine}"}) as client:
                 eventually(lambda: client.get("/v1/nothing").status_code == 503)
                 error = refusal(client.get("/ledger/v1/jobs"), 503, "UNAVAILABLE", "OVERLOADED")
-                assert error["message"].endswith("all by this caller")
+                assert "all by this caller" in error["message"]
             answer = httpx.get(
                 f"{server.url}/v1/nothing", headers={"authorization": f"Bearer {yours}"}
             )

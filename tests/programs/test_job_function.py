@@ -11,6 +11,7 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 
+from tests import loops
 from tests.command_line import Cli
 
 NIGHT, STEP = "projects/p/jobs/night", "projects/p/jobs/step-{number}"
@@ -102,7 +103,7 @@ def test_coroutine_functions(ledger: Ledger, dsn: str, ledger_name: str) -> None
             with pytest.raises(InvalidFieldError, match=r"use Ledger\.job"):
                 opened.job("projects/p/jobs/x")(lambda: None)
 
-    asyncio.run(main())
+    loops.run(main())
     assert ledger.get("projects/p/jobs/fetch_2").state is JobState.SUCCEEDED
 
     async def later() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import inspect
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ def test_an_example_runs(
     test.globs = {"ledger": ledger, "dsn": dsn, "ledger_name": ledger_name, "folder": tmp_path}
     printed: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    runner.run(test, out=printed.append, clear_globs=False)
+    # In a thread: a browser of the same session has a running loop in this one.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(runner.run, test, out=printed.append, clear_globs=False).result()
     assert runner.failures == 0, "".join(printed)
 
 

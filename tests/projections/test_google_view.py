@@ -20,7 +20,7 @@ from jobledger.infra.transfer.simulation import BEGIN, simulate
 from tests.ledgers import odd_jobs
 
 TIMES: Final = {"createTime", "startTime", "endTime"}
-JOBS: Final = 60
+JOBS: Final = 120
 LABELS: Final = [
     {}, {"team": "a"}, {"app.kubernetes.io/Name": "V1.2", "app_kubernetes_io_name": "x"}, {"a.io/9x": "A.b", "b": "c"},
     {"x.y": "1", "x/y": "2", "größe": "ä"}, {f"{'p' * 60}.io/name": "long"},

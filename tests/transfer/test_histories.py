@@ -152,6 +152,6 @@ def test_one_of_several_jobs_must_be_named(past: Ledger, tmp_path: Path) -> None
     file = exported(past, tmp_path / "all")
     with pytest.raises(InvalidFieldError, match=B):
         open_history(file)
-    with pytest.raises(InputError, match="nothing of"):
+    with pytest.raises(InputError, match="has no events of"):
         open_history(file, "projects/p/jobs/other")
     assert open_history(file, B).events == past.history(B)

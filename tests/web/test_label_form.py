@@ -246,7 +246,7 @@ def test_with_tokens_it_asks_for_one_and_answers_in_its_name(browser: Browser, d
                 page.keyboard.press("1")
                 page.keyboard.press("Enter")
                 if given == reader:
-                    expect(page.get_by_role("alert")).to_contain_text("takes the role reporter")
+                    expect(page.get_by_role("alert")).to_contain_text("needs the role reporter")
             person.sees("This task is closed")
         with server.ledger.connection() as connection:
             [row] = connection.execute("SELECT annotator, answer FROM answers").fetchall()

@@ -87,7 +87,7 @@ def test_what_is_asked_is_asked_in_place(site: Server, visitor: Visitor) -> None
     page = visitor.page
     page.goto(f"{site.url}/reports")
     for label, wrong, sentence in (
-        ("By", "state", "by: throughput says the state"),
+        ("By", "state", "by: throughput cannot be grouped by state"),
         ("From", "someday", "from: 'someday' is not a moment"),
         ("Up to", "9001-01-01", "to: 9001-01-01T00:00:00.000000Z is in the future"),
         ("Bucket", "1s", "bucket: 1s makes more than"),

@@ -74,7 +74,7 @@ def simulate(
         ),
     ] = "today",
 ) -> None:
-    """Make up a small cluster's last week: the one that ended at midnight (UTC), unless you say its end."""
+    """Write a simulated week of a small cluster: the week that ended at midnight (UTC), or one with a given end."""
     aim = target(context)
     until = past_time(end, "end")
     events = partial(simulated, jobs, seed, aim.project, until)

@@ -183,7 +183,8 @@ class _LenientMessage(_Message):
             with suppress(Refused):
                 held[name] = check(item, room - 1)
         for group in self._oneofs:
-            for name in [name for name in held if name in group][1:]:
+            # The same one whatever the order in which they were given.
+            for name in sorted(group & held.keys())[1:]:
                 del held[name]
         return held
 

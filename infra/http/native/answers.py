@@ -50,6 +50,39 @@ class RecordedJson(TypedDict):
     events: list[EventJson]
 
 
+class LineageJson(TypedDict):
+    """What came of an OpenLineage event."""
+
+    job: Annotated[str, Field(description="The job's resource name.")]
+    events: Annotated[int, Field(description="How many events are recorded of it.")]
+
+
+class LineageSummaryJson(TypedDict):
+    """How many events of a batch were recorded."""
+
+    received: int
+    successful: int
+    failed: int
+    retriable: int
+    non_retriable: int
+
+
+class LineageFailureJson(TypedDict):
+    """An event of a batch that was refused."""
+
+    index: int
+    reason: str
+    retriable: bool
+
+
+class LineageBatchJson(TypedDict):
+    """What came of a batch of OpenLineage events, as its specification has it."""
+
+    status: Literal["success", "partial_success"]
+    summary: LineageSummaryJson
+    failed_events: list[LineageFailureJson]
+
+
 class ReportedJson(TypedDict):
     """The last event written for one report of a batch."""
 

@@ -13,7 +13,7 @@ from jobledger.infra.access.required import LINEAGE, REQUIRED
 from jobledger.infra.access.tokens import Caller, check
 from jobledger.infra.eventstore.write_path import ObservedEvent, Recorded
 from jobledger.infra.google.wire.status import status_of
-from jobledger.infra.http.native import bodies
+from jobledger.infra.http.native import answers, bodies
 from jobledger.infra.http.native.routes import Json, NativeRoutes
 from jobledger.infra.settings import Settings
 from jobledger.infra.sources.openlineage.event import LineageEvent, parse_event
@@ -54,8 +54,18 @@ def lineage_routes(routes: NativeRoutes) -> APIRouter:
         return await routes.json(_summary(await _record(routes, items)))
 
     schema = {"type": "array", "maxItems": MAX_EVENTS, "items": ANY_EVENT}
-    router.post("", name="lineage", openapi_extra=bodies.body_schema(ANY_EVENT))(lineage)
-    router.post("/batch", name="lineageBatch", openapi_extra=bodies.body_schema(schema))(batch)
+    router.post(
+        "",
+        name="lineage",
+        response_model=answers.LineageJson,
+        openapi_extra=bodies.body_schema(ANY_EVENT),
+    )(lineage)
+    router.post(
+        "/batch",
+        name="lineageBatch",
+        response_model=answers.LineageBatchJson,
+        openapi_extra=bodies.body_schema(schema),
+    )(batch)
     return router
 
 
