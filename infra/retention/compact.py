@@ -32,7 +32,8 @@ def compact(
 
     It needs room for a copy of the largest table. A table that somebody reads for long is tried
     again, for `timeout` seconds at most; then LedgerBusyError names who holds it. Raises
-    LedgerBusyError, too, while the ledger is being rebuilt.
+    LedgerBusyError, too, while the ledger is being rebuilt. Rows that a transaction of before still
+    sees are kept, and go the next time.
     """
     with translated():
         (schema,) = connection.execute("SELECT current_schema()").fetchone() or ("",)

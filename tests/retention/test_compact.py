@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,7 +42,12 @@ def test_the_disk_of_what_was_pruned_comes_back(
         "prune", "--before", "0s ago", "--to", str(tmp_path / "old.jsonl"), "--compact", "--json"
     )
     assert out["jobs"] == 900
-    assert out["bytes"]["after"] < 0.2 * out["bytes"]["before"]
+    before, after = out["bytes"]["before"], out["bytes"]["after"]
+    # Rows that an open snapshot sees, such as a background worker's, stay until the next time.
+    deadline = time.monotonic() + 30
+    while after >= 0.2 * before:
+        assert time.monotonic() < deadline, (before, after)
+        after = ledger.compact().after
     assert ledger.get("projects/p/jobs/live").version == 1
     assert ledger.started("projects/p/jobs/live").version == 2
     with ledger.connection() as connection:
