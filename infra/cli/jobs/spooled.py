@@ -117,7 +117,7 @@ def _of_record(record: RunRecord) -> JsonObject:
 def _table(found: list[JsonObject]) -> Table:
     table = Table(box=None)
     for column in ("state", "name", "since", "reports", "ledger", "file"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=True, overflow="ignore")
     for one in found:
         reports = " ".join(one.get("reports", ()))
         values = (one.get("name"), one.get("time"), reports, one.get("ledger"), one["file"])
