@@ -30,7 +30,7 @@ def record_failure(store: Store, name: str, error: Exception, actor: str) -> Non
         return
     known = isinstance(error, LedgerError)
     LOG.error("failed: %s", message, exc_info=None if known else error, extra={"job": name})
-    failures = {"count": count + 1 if type(count) is int else 1, "message": message}
+    failures = {"count": count + 1 if type(count) is int and count > 0 else 1, "message": message}
     rest = {field: value for field, value in output.items() if field not in OWN}
     given = parse_data("ProgressReported", {"output": rest | {FIELD: failures}})
     store.writer.report(name, given, actor=actor)
