@@ -25,6 +25,8 @@ LedgerError (domain)
 ├── ForkedError              the log is not the one that was signed before: kind, position, why
 ├── SubjectNotFoundError     the ledger has no personal data of the subject: subject
 ├── OwnerNeededError         the owner of the ledger's tables must do this: what
+├── AttachError              another system's database cannot be followed: what, why
+│   └── SourceUnavailableError  its server cannot be reached
 ├── InputError               a file cannot be read: file, line, why
 ├── TokenExistsError         the token's name is taken: name
 ├── UnauthenticatedError     the request has no valid token: reason, name
@@ -241,6 +243,27 @@ class OwnerNeededError(LedgerError):
     def __init__(self, what: str) -> None:
         self.what = what
         super().__init__(f"{what} takes the owner of the ledger's tables; connect as that role")
+
+
+class AttachError(LedgerError):
+    """Another system's database cannot be followed.
+
+    Attributes:
+        what: The part that is wrong, such as `wal_level`.
+        why: What is wrong with it, and what to do.
+    """
+
+    def __init__(self, what: str, why: str) -> None:
+        self.what = what
+        self.why = why
+        super().__init__(f"{what}: {why}")
+
+
+class SourceUnavailableError(AttachError):
+    """The server of a database that is followed cannot be reached; nothing is lost by that."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("source", f"its server cannot be reached: {reason}")
 
 
 class InputError(LedgerError):

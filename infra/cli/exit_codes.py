@@ -41,6 +41,8 @@ EXIT_CODES: Final[dict[type[LedgerError], int]] = {
     infra.BrokenLedgerError: NO,
     infra.SubjectNotFoundError: NOT_FOUND,
     infra.OwnerNeededError: REFUSED,
+    infra.AttachError: REFUSED,
+    infra.SourceUnavailableError: UNREACHABLE,
     infra.InputError: USAGE,
     infra.FileAccessError: USAGE,
     infra.LogFileNotFoundError: NOT_FOUND,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from jobledger.domain.values.moments import Moment as Moment
     from jobledger.infra.analytics.analysis import Analysis as Analysis
     from jobledger.infra.async_ledger import AsyncLedger as AsyncLedger
+    from jobledger.infra.errors import AttachError as AttachError
     from jobledger.infra.errors import BrokenLedgerError as BrokenLedgerError
     from jobledger.infra.errors import ClockError as ClockError
     from jobledger.infra.errors import DeadlineExceededError as DeadlineExceededError
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from jobledger.infra.errors import ReadOnlyServerError as ReadOnlyServerError
     from jobledger.infra.errors import SchemaError as SchemaError
     from jobledger.infra.errors import ServerInUseError as ServerInUseError
+    from jobledger.infra.errors import SourceUnavailableError as SourceUnavailableError
     from jobledger.infra.errors import StandbyBehindError as StandbyBehindError
     from jobledger.infra.errors import StorageFullError as StorageFullError
     from jobledger.infra.errors import SubjectNotFoundError as SubjectNotFoundError
@@ -106,7 +108,7 @@ _MODULES = {
     "jobledger.domain.states": "JobState",
     "jobledger.infra.analytics.analysis": "Analysis",
     "jobledger.infra.async_ledger": "AsyncLedger",
-    "jobledger.infra.errors": "BrokenLedgerError ClockError DeadlineExceededError FileAccessError ForeignRequestError ForkedError InputError LedgerBusyError LedgerClosedError LedgerNotFoundError LedgerUnavailableError LogFileNotFoundError LoginRefusedError MissingGrantError OverloadedError OwnerNeededError PermissionDeniedError PoolerError ProofError ReadOnlyServerError SchemaError ServerInUseError StandbyBehindError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
+    "jobledger.infra.errors": "AttachError BrokenLedgerError ClockError DeadlineExceededError FileAccessError ForeignRequestError ForkedError InputError LedgerBusyError LedgerClosedError LedgerNotFoundError LedgerUnavailableError LogFileNotFoundError LoginRefusedError MissingGrantError OverloadedError OwnerNeededError PermissionDeniedError PoolerError ProofError ReadOnlyServerError SchemaError ServerInUseError SourceUnavailableError StandbyBehindError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
     "jobledger.infra.evaluation.errors": "AnsweredTwiceError EnoughAnswersError TaskClosedError TaskNotFoundError",
     "jobledger.infra.evaluation.samples.recording": "Prediction Sampled TruthOutcome",
     "jobledger.infra.eventstore.stored_event": "RecordedEvent",

@@ -14,8 +14,9 @@ import pytest
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
+from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
 from jobledger.infra.sources.attach.follower import Follower, known_system, slot_name
-from jobledger.infra.sources.attach.slot import AttachError, Slot
+from jobledger.infra.sources.attach.slot import Slot
 from jobledger.infra.sources.mapping.model import ATTACHED, Mapping, read_mapping, shipped
 
 from tests.clusters import Cluster, new_cluster
@@ -314,6 +315,42 @@ def test_a_lost_slot_is_a_gap_that_is_recorded(ledger: Ledger, database: str) ->
     assert last.type == "Failed"
     assert last.json["error"]["message"].startswith("gap: ")
     assert last.json["gap"]["untilTime"]
+
+
+def test_nothing_is_lost_while_the_ledger_is_away(
+    ledger: Ledger, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(database, *ROWS["river"][0])
+    attached = follower(ledger, database, "river")
+    attached.begin()
+    run(database, *ROWS["river"][1])
+    with monkeypatch.context() as away:
+        # As report_many answers: an error for each report.
+        refused = LedgerUnavailableError("it is away")
+        away.setattr(ledger.writer, "report_many", lambda reports: [refused for _ in reports])
+        with pytest.raises(LedgerUnavailableError):
+            attached.carry_over()
+    assert attached.summary.unplaced_count == 0
+    carry_over(attached)
+    assert jobs(ledger) == {"river-1": (S.SUCCEEDED, 2)}
+
+
+def test_a_change_that_cannot_be_placed_is_noted(ledger: Ledger, database: str) -> None:
+    run(database, *ROWS["dagster"][0])
+    attached = follower(ledger, database, "dagster")
+    attached.begin()
+    run(database, "INSERT INTO runs (run_id, pipeline_name, status) VALUES ('a1', 'daily', 'NEW')")
+    attached.carry_over()
+    note = ledger.history("projects/p/jobs/attach.jobledger_test_dagster")[-1]
+    assert note.type == "Commented"
+    assert note.json["note"] == "1 changes could not be placed"
+    assert "'NEW' is none of" in note.json["reasons"][0]
+
+
+def test_a_source_that_is_away_is_said_to_be(ledger: Ledger) -> None:
+    attached = follower(ledger, "host=127.0.0.1 port=9 dbname=x", "river")
+    with pytest.raises(SourceUnavailableError, match="its server cannot be reached"):
+        attached.carry_over()
 
 
 def test_a_slot_never_fills_the_sources_disk(ledger: Ledger, database: str) -> None:

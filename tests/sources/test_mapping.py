@@ -223,7 +223,7 @@ EXAMPLES = {
 
 
 def importing(mapping: Mapping, file: Path | str) -> MappedImport:
-    return MappedImport(mapping.source, str(file), Histories(mapping, "p", "import test", NOW))
+    return MappedImport(mapping.source, str(file), Histories(mapping, "p", "import test"))
 
 
 def run(ledger: Ledger, mapping: Mapping, file: Path | str) -> ImportSummary:

@@ -83,7 +83,7 @@ def follow(
                 follower.follow(stop)
         finally:
             _print(follower.summary)
-    if follower.summary.unplaced:
+    if follower.summary.unplaced_count:
         raise typer.Exit(1)
 
 
@@ -135,5 +135,5 @@ def _print(summary: ImportSummary) -> None:
         ERR.print(why, markup=False)
     say(
         f"{summary.records} changes read, {summary.events} events recorded,"
-        f" {len(summary.unplaced)} could not be placed"
+        f" {summary.unplaced_count} could not be placed"
     )

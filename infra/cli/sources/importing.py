@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -77,7 +76,7 @@ def import_file(
     """
     aim, found = target(context), read_mapping(mapping)
     actor = f"import {Path(mapping).stem}"
-    histories = Histories(found, aim.project, actor, datetime.now(UTC))
+    histories = Histories(found, aim.project, actor)
     imports = [MappedImport(found.source, file, histories) for file in files]
     told: dict[str, list[Event]] = {}
     with progress_bar(DownloadColumn()) as progress:
@@ -97,7 +96,7 @@ def import_file(
         _print_histories(told, aim)
         for summary in summaries:
             _print(summary, dry_run=dry_run)
-    if any(summary.unplaced for summary in summaries):
+    if any(summary.unplaced_count for summary in summaries):
         raise typer.Exit(1)
 
 
@@ -112,14 +111,14 @@ def _print_histories(told: dict[str, list[Event]], aim: Target) -> None:
 def _print(summary: ImportSummary, *, dry_run: bool) -> None:
     for why in summary.unplaced[:SHOWN_UNPLACED]:
         ERR.print(f"{summary.source}, {why}", markup=False)
-    if len(summary.unplaced) > SHOWN_UNPLACED:
-        more = len(summary.unplaced) - SHOWN_UNPLACED
+    if summary.unplaced_count > SHOWN_UNPLACED:
+        more = summary.unplaced_count - SHOWN_UNPLACED
         ERR.print(f"{summary.source}: and {more} more", markup=False)
     did = "would write" if dry_run else "wrote"
     OUT.print(
         f"{summary.source}: {summary.records} records of {len(summary.jobs)} jobs;"
         f" {did} {summary.events} events ({summary.contradicted} contradicted),"
-        f" {summary.before} were recorded before, {len(summary.unplaced)} could not be placed",
+        f" {summary.before} were recorded before, {summary.unplaced_count} could not be placed",
         markup=False,
     )
 
@@ -133,5 +132,6 @@ def _json(summary: ImportSummary, *, dry_run: bool) -> dict[str, Any]:
         "recordedBefore": summary.before,
         "contradicted": summary.contradicted,
         "unplaced": summary.unplaced,
+        "unplacedCount": summary.unplaced_count,
         "dryRun": dry_run,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -12,16 +13,21 @@ from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.domain.observing import introduce
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.nearest import did_you_mean
+from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
 from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.read.store import Store
 from jobledger.infra.sources.attach.pgoutput import RowChange, Transaction
-from jobledger.infra.sources.attach.slot import LOST, AttachError, Slot
+from jobledger.infra.sources.attach.slot import LOST, Slot
 from jobledger.infra.sources.mapping.histories import Histories, plain
-from jobledger.infra.sources.mapping.importing import BATCH_EVENTS, ImportSummary
+from jobledger.infra.sources.mapping.importing import BATCH_EVENTS, ImportSummary, refusal
 from jobledger.infra.sources.mapping.model import Mapping
 
+LOG: Final = logging.getLogger("jobledger.attach")
 PAUSE_SECONDS: Final = 0.5
+RETRY_SECONDS: Final = 5.0
+NOTED_REASONS: Final = 20
+"""As many reasons as one note has of changes that could not be placed."""
 MAX_SLOT_BYTES: Final = 4 * 1024**3
 """As much of its log as the source keeps for us; more ends the attachment."""
 
@@ -43,7 +49,7 @@ class Follower:
         self._slot = slot
         self._mapping = mapping
         self._actor = f"attach {slot.name}"
-        self._histories = Histories(mapping, project, self._actor, datetime.now(UTC))
+        self._histories = Histories(mapping, project, self._actor)
         self._name = f"projects/{project}/jobs/attach.{slot.name}"
         self._max_bytes = max_bytes
         self.summary = ImportSummary(slot.name)
@@ -84,22 +90,34 @@ class Follower:
             )
 
     def follow(self, stop: Signal) -> None:
-        """Carries over what changes until `stop` is set; raises AttachError where that cannot go on."""
+        """Carries over what changes until `stop` is set; raises AttachError where that cannot go on.
+
+        While the source or the ledger cannot be reached, it tries again: the slot keeps what changes.
+        """
         while not stop.is_set():
-            if not self.carry_over():
+            try:
+                if self.carry_over():
+                    continue
                 self.check_size()
                 stop.wait(PAUSE_SECONDS)
+            except (SourceUnavailableError, LedgerUnavailableError) as error:
+                LOG.warning("%s; trying again in %s s", error, RETRY_SECONDS)
+                stop.wait(RETRY_SECONDS)
 
     def carry_over(self) -> int:
         """Carries over the next transactions; returns how many changes there were."""
         try:
             transactions = self._slot.peek()
+        except SourceUnavailableError:
+            raise
         except AttachError as error:
             self._gap(error.why)
             raise
         if not transactions:
             return 0
+        missed = self.summary.unplaced_count
         self._record(self._changed(transactions))
+        self._note_missed(self.summary.unplaced_count - missed)
         # Only now may the source forget them: recorded again they would be the same events.
         self._slot.advance(transactions[-1].commit_lsn)
         return sum(len(each.changes) for each in transactions) or 1
@@ -133,7 +151,7 @@ class Follower:
         try:
             return self._histories.observed(record)
         except InvalidFieldError as wrong:
-            self.summary.unplaced.append(f"{record['table']} {place}: {wrong}")
+            self.summary.miss(f"{record['table']} {place}", wrong)
             return []
 
     def _record(self, events: Iterable[ObservedEvent]) -> None:
@@ -142,9 +160,18 @@ class Follower:
             outcomes = self._store.writer.report_many(batch)
             for event, outcome in zip(batch, outcomes, strict=True):
                 if isinstance(outcome, LedgerError):
-                    self.summary.unplaced.append(f"{event.name}: {outcome}")
+                    self.summary.miss(event.name, refusal(outcome))
                 else:
                     self.summary.events += len(outcome.events)
+
+    def _note_missed(self, count: int) -> None:
+        """Records that changes could not be placed, and why, as far as the summary keeps the reasons."""
+        if count:
+            reasons = self.summary.unplaced[-min(count, NOTED_REASONS) :]
+            note = f"{count} changes could not be placed"
+            self._note("Commented", {"note": note, "reasons": reasons})
+            # So that there is room for the next ones.
+            del self.summary.unplaced[:-NOTED_REASONS]
 
     def _gap(self, why: str) -> None:
         """Records that changes may be missing: from where, until when, and why."""

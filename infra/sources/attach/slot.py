@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from typing import Any, Final, NamedTuple
 
 import psycopg
-from jobledger.domain.errors import LedgerError
+from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.sources.attach.pgoutput import Decoder, Transaction
@@ -19,15 +19,6 @@ STATUS: Final = sql.load(__package__, "status")
 REQUIREMENTS: Final = sql.load(__package__, "requirements")
 BATCH_CHANGES: Final = 5_000
 LOST: Final = frozenset({"lost", "unreserved"})
-
-
-class AttachError(LedgerError):
-    """A source cannot be followed; `what` names the part that is wrong, and `why` what to do."""
-
-    def __init__(self, what: str, why: str) -> None:
-        self.what = what
-        self.why = why
-        super().__init__(f"{what}: {why}")
 
 
 class SlotStatus(NamedTuple):
@@ -181,11 +172,14 @@ class Slot:
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-        with (
-            translated(),
-            closing(psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)) as found,
-        ):
-            yield found
+        try:
+            with (
+                translated(),
+                closing(psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)) as found,
+            ):
+                yield found
+        except LedgerUnavailableError as error:
+            raise SourceUnavailableError(error.reason) from None
 
 
 def _rows(

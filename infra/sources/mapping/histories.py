@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from jobledger.domain.errors import InvalidFieldError
@@ -38,12 +38,11 @@ MEANT: Final = frozenset({"error", "reason", "output"})
 class Histories:
     """Reads the histories of one mapping into one project."""
 
-    def __init__(self, mapping: MappingFile, project: str, actor: str, now: datetime) -> None:
-        """`actor` is who reports what names no other; no event may be later than a day after `now` (UTC)."""
+    def __init__(self, mapping: MappingFile, project: str, actor: str) -> None:
+        """`actor` is who reports what names no other."""
         self._mapping = mapping
         self._project = project
         self._actor = actor
-        self._now = now
 
     def observed(self, record: Record) -> list[ObservedEvent]:
         """What to record of a record, in this order; raises InvalidFieldError for a wrong value."""
@@ -126,7 +125,7 @@ class Histories:
         told = json.dumps([name, type_, time.isoformat(), said], sort_keys=True).encode()
         digest = hashlib.sha256(told).hexdigest()[:32]
         return AboutReport(
-            occurred_time=parse_time(time, self._now, "time"),
+            occurred_time=parse_time(time, datetime.now(UTC), "time"),
             request_id=f"import:{digest}",
             actor=actor or self._actor,
         )

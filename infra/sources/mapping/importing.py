@@ -12,6 +12,7 @@ from jobledger.domain.events import Event
 from jobledger.domain.job import Job, recorded
 from jobledger.infra.eventstore.attempts import with_attempt
 from jobledger.infra.eventstore.write_path import ObservedEvent, Recorded
+from jobledger.infra.programs.delivery import is_refusal
 from jobledger.infra.read.store import Store
 from jobledger.infra.sources.mapping.histories import Histories
 from jobledger.infra.sources.mapping.model import Source
@@ -19,6 +20,8 @@ from jobledger.infra.sources.mapping.records import read_records
 
 BATCH_EVENTS: Final = 2_000
 SHOWN_HISTORIES: Final = 10
+MAX_UNPLACED: Final = 1_000
+"""As many reasons as a summary keeps."""
 
 
 @dataclass
@@ -33,8 +36,23 @@ class ImportSummary:
     """Events that were recorded before."""
     contradicted: int = 0
     unplaced: list[str] = field(default_factory=list)
-    """Records, and events, that could not be recorded: where, and why."""
+    """The first records and events that could not be recorded: where, and why."""
+    unplaced_count: int = 0
+    """How many there were in all."""
     jobs: set[str] = field(default_factory=set)
+
+    def miss(self, place: str, why: object) -> None:
+        """Notes what could not be recorded."""
+        self.unplaced_count += 1
+        if len(self.unplaced) < MAX_UNPLACED:
+            self.unplaced.append(f"{place}: {why}")
+
+
+def refusal(error: LedgerError) -> LedgerError:
+    """The error, if the event would be refused again; raises any other, such as that of a server that is away."""
+    if not is_refusal(error):
+        raise error
+    return error
 
 
 class MappedImport:
@@ -51,12 +69,12 @@ class MappedImport:
         for place, record, error in read_records(self._source, self._where, moved):
             self.summary.records += 1
             if error is not None:
-                self.summary.unplaced.append(f"{place}: {error}")
+                self.summary.miss(place, error)
                 continue
             try:
                 yield from self._histories.observed(record)
             except InvalidFieldError as wrong:
-                self.summary.unplaced.append(f"{place}: {wrong}")
+                self.summary.miss(place, wrong)
 
     def record(self, store: Store, moved: Callable[[int], None]) -> ImportSummary:
         """Records them, in batches that are each committed whole. To import again adds nothing."""
@@ -73,7 +91,7 @@ class MappedImport:
         summary = self.summary
         summary.jobs.add(event.name)
         if isinstance(outcome, LedgerError):
-            summary.unplaced.append(f"{event.name}: {outcome}")
+            summary.miss(event.name, refusal(outcome))
             return last
         new = [each for each in outcome.events if each.position > last]
         summary.events += len(new)
@@ -103,7 +121,7 @@ class Rehearsal:
             try:
                 self._add(event)
             except LedgerError as error:
-                self._summary.unplaced.append(f"{event.name}: {error}")
+                self._summary.miss(event.name, error)
 
     def _add(self, observed: ObservedEvent) -> None:
         data, about = with_attempt(observed.data, observed.about)
