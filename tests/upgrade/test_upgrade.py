@@ -126,6 +126,7 @@ def test_there_is_a_fixture_of_the_first_upgrade() -> None:
     assert "0009" in {folder.name for folder in FIXTURES}
 
 
+@pytest.mark.unused_schema
 def test_its_schema_is_that_of_a_new_ledger(loaded: Loaded, ledger: Ledger) -> None:
     for of in STRUCTURE:
         found = structure(loaded.dsn, loaded.name, of)
