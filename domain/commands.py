@@ -2,7 +2,7 @@
 
 from jobledger.domain.data import Data, Labels
 from jobledger.domain.values.canonical import JsonObject
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Command(BaseModel):
@@ -20,8 +20,8 @@ class Command(BaseModel):
 class CreateJob(Command):
     """Create a job in the state QUEUED, or PENDING if `preparing` is true (AIP-133)."""
 
-    labels: Labels = {}
-    spec: JsonObject = {}
+    labels: Labels = Field(default_factory=dict)
+    spec: JsonObject = Field(default_factory=dict)
     preparing: bool = False
 
 
@@ -50,7 +50,7 @@ class UpdateJob(Command):
     New labels apply when the update has succeeded; an update that fails changes nothing.
     """
 
-    spec: JsonObject = {}
+    spec: JsonObject = Field(default_factory=dict)
     labels: Labels | None = None
 
 

@@ -70,7 +70,8 @@ class Data(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         cls._fields = tuple(
-            (name, field.alias or name, field.default) for name, field in cls.model_fields.items()
+            (name, field.alias or name, field.get_default(call_default_factory=True))
+            for name, field in cls.model_fields.items()
         )
 
     def json_object(self) -> JsonObject:

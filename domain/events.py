@@ -50,8 +50,8 @@ DECIDED: Final = frozenset({"attempts_begun", "inferred"})
 class Created(Data):
     """The job exists. `inferred`: this was not reported, but follows from another report."""
 
-    labels: Labels = {}
-    spec: JsonObject = {}
+    labels: Labels = Field(default_factory=dict)
+    spec: JsonObject = Field(default_factory=dict)
     inferred: bool = Field(default=False, strict=True)
 
 
@@ -175,7 +175,7 @@ class ProgressReported(Data):
 class LabelsChanged(Data):
     """All labels of the job were replaced by `labels`."""
 
-    labels: Labels = {}
+    labels: Labels = Field(default_factory=dict)
 
 
 class Contradicted(Data):
@@ -185,19 +185,19 @@ class Contradicted(Data):
 
     report: str
     state: str
-    data: JsonObject = {}
+    data: JsonObject = Field(default_factory=dict)
 
 
 class ConfigChanged(Data):
     """A live job's configuration was replaced, without an update of the running program."""
 
-    spec: JsonObject = {}
+    spec: JsonObject = Field(default_factory=dict)
 
 
 class PolicyChanged(Data):
     """The job's IAM policy (google.iam.v1.Policy) was replaced."""
 
-    policy: JsonObject = {}
+    policy: JsonObject = Field(default_factory=dict)
 
 
 class Commented(Data):

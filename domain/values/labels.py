@@ -23,6 +23,9 @@ MAX_LABELS: Final = 64
 MAX_LABEL_LENGTH: Final = 64
 MAX_PREFIX: Final = 253
 MAX_KUBERNETES: Final = 63
+MAX_KEY_LENGTH: Final = MAX_PREFIX + len("/") + MAX_KUBERNETES
+CACHED_TEXTS: Final = 4096
+"""Keys and values whose check is remembered: most events have labels that others had."""
 _PART: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _PREFIX: Final = re.compile(rf"{_PART}(?:\.{_PART})*", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", re.ASCII)
@@ -103,8 +106,11 @@ def parse_google_labels(labels: Mapping[str, str]) -> dict[str, str]:
 
 def is_key(key: object) -> bool:
     """Whether the text is a valid key of a label."""
-    if not isinstance(key, str):
-        return False
+    return isinstance(key, str) and len(key) <= MAX_KEY_LENGTH and _is_key(key)
+
+
+@lru_cache(CACHED_TEXTS)
+def _is_key(key: str) -> bool:
     prefix, slash, name = key.rpartition("/")
     if slash:
         return bool(
@@ -115,7 +121,12 @@ def is_key(key: object) -> bool:
 
 def is_value(value: object) -> bool:
     """Whether the text is a valid value of a label."""
-    return isinstance(value, str) and (_is_google_text(value) or bool(_NAME.fullmatch(value)))
+    return isinstance(value, str) and len(value) <= MAX_LABEL_LENGTH and _is_value(value)
+
+
+@lru_cache(CACHED_TEXTS)
+def _is_value(value: str) -> bool:
+    return _is_google_text(value) or _NAME.fullmatch(value) is not None
 
 
 def nearest(key: str, value: str) -> tuple[str, str]:
@@ -184,7 +195,7 @@ def _is_google_text(text: object) -> bool:
     return isinstance(text, str) and len(text) <= MAX_LABEL_LENGTH and _has_label_letters(text)
 
 
-@lru_cache(1024)
+@lru_cache(CACHED_TEXTS)
 def _has_label_letters(text: str) -> bool:
     return text == text.lower() and all(c in "_-" or c.isalnum() for c in text)
 

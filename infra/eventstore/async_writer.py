@@ -59,13 +59,10 @@ class AsyncWriter:
         answer = None
         try:
             while True:
-                answer = await self._wait(steps.send(answer))
+                step = steps.send(answer)
+                answer = await (
+                    self._run_read(step) if callable(step) else self.committer.submit(step)
+                )
         except StopIteration as end:
             result: Result = end.value
             return result
-
-    async def _wait(self, step: Step) -> Any:
-        if callable(step):
-            return await self._run_read(step)
-        await self.committer.submit(step)
-        return None

@@ -21,7 +21,7 @@ from jobledger.domain.errors import (
     RequestReusedError,
 )
 from jobledger.domain.events import Event, Updated
-from jobledger.domain.job import Job, decide, fold, judge
+from jobledger.domain.job import Job, decide, judge
 from jobledger.domain.observing import observe
 from jobledger.domain.reports import encoded, mended
 from jobledger.domain.values import names
@@ -116,27 +116,17 @@ class WritePath:
         if isinstance(request, Data):
             request, about = with_attempt(request, about)
         name, at = names.parse_name(name), _At.parse(about)
-        personal = _holds_personal(request)
-        intent = (
-            (yield self._encrypt(name, request, at, judge))
-            if personal
-            else _intent(request, at.given, judge)
-        )
         # 1. What is this job now, as far as this process knows?
         job = self._cache.find(name)
         # 2. Which events does the request make happen to it, and what are their bytes?
-        mend = None if personal else _mend_of(request, at, judge)
-        write = JobWrite(name, intent, at.provenance, encrypted=personal, mend=mend)
-        write.decide_ahead(job)
+        write = yield from self._decided(name, request, at, judge, job)
         # 3. Wait until a commit has taken it, with whatever else waits. On a job that was out of
         #    date, the committer decides again.
         yield [write]
         # 4. A late report is placed among the job's events; again, if somebody else wrote meanwhile.
         while isinstance(write.error, PastNeededError):
             history = yield partial(self._feed.history, name)
-            past = [event.event for event in history]
-            write = JobWrite(name, intent, at.provenance, encrypted=personal, past=past, mend=mend)
-            write.decide_ahead(fold(Job(name=name), past))
+            write = write.among([event.event for event in history])
             yield [write]
         # 5. Answer: what was written, now or by the same request before, or why it was not.
         if write.used_for == name:
@@ -175,16 +165,9 @@ class WritePath:
             except LedgerError as error:
                 outcomes.append(error)
                 continue
-            personal = _holds_personal(data)
             decide_on = report.judge if isinstance(report, ObservedEvent) else judge
-            intent = (
-                (yield self._encrypt(name, data, at, decide_on))
-                if personal
-                else _intent(data, at.given, decide_on)
-            )
-            mend = None if personal else _mend_of(data, at, decide_on)
-            write = JobWrite(name, intent, at.provenance, encrypted=personal, mend=mend)
-            write.decide_ahead(jobs.get(name) or self._cache.find(name))
+            job = jobs.get(name) or self._cache.find(name)
+            write = yield from self._decided(name, data, at, decide_on, job)
             if write.before is not None:
                 jobs[name] = write.after
             outcomes.append(write)
@@ -210,6 +193,20 @@ class WritePath:
             return Recorded.by(_checked(write))
         except LedgerError as error:
             return error
+
+    def _decided(
+        self, name: str, request: Data | JobCommand, at: _At, judge: Judge, job: Job | None
+    ) -> Generator[Step, Any, JobWrite]:
+        """Decides on the job as far as it is known; personal values are encrypted first."""
+        mend = _mend_of(request, at, judge)
+        write = JobWrite(name, _intent(request, at.given, judge), at.provenance, mend=mend)
+        write.decide_ahead(job)
+        # The bytes tell whether there are personal values; without any, the request does.
+        if write.is_plain or (not write.rows and _holds_personal(request)):
+            intent = yield self._encrypt(name, request, at, judge)
+            write = JobWrite(name, intent, at.provenance, encrypted=True)
+            write.decide_ahead(job)
+        return write
 
     def _encrypt(
         self, name: str, request: Data | JobCommand, at: _At, judge: Judge

@@ -42,19 +42,26 @@ class AsyncCommitter:
         self._appender: AsyncAppender | None = None
         self._closed = False
 
-    async def submit(self, writes: Sequence[Pending]) -> None:
-        """Commits one caller's writes, with whatever else waits; returns once all are settled.
+    def submit(self, writes: Sequence[Pending]) -> asyncio.Future[None]:
+        """Commits one caller's writes, with whatever else waits.
 
         A caller that is cancelled meanwhile does not learn what became of them.
+
+        Args:
+            writes: The writes.
+
+        Returns:
+            A future that is done once all are settled.
         """
+        caller = _Caller(writes)
         if self._closed:
             refuse_closed(writes)
-            return
-        caller = _Caller(writes)
+            caller.answer()
+            return caller.settled
         self._waiting.append(caller)
         if self._committing is None:
             self._committing = asyncio.get_running_loop().create_task(self._commit_all())
-        await caller.settled
+        return caller.settled
 
     async def close(self) -> None:
         """Commits what still waits, and ends; later writes are refused."""

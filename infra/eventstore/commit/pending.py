@@ -8,14 +8,13 @@ import operator
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError, LedgerError, RequestReusedError
 from jobledger.domain.events import Event
-from jobledger.domain.job import Job, fold, recorded
+from jobledger.domain.job import Job, absent, fold, recorded
 from jobledger.domain.values.names import project_of
 from jobledger.infra.eventstore.commit.appender import Appender
 from jobledger.infra.eventstore.stored_event import (
@@ -159,13 +158,28 @@ class JobWrite(Pending):
         self.before, self.after, self.rows = job, after, rows
         self.prepared = {self.name: change(job, after)} if rows else {}
 
+    def among(self, past: Sequence[Event]) -> Self:
+        """Returns the same write, decided on all events of its job: a late report is placed there."""
+        write = type(self)(
+            self.name,
+            self._intent,
+            self._provenance,
+            encrypted=self._encrypted,
+            past=past,
+            mend=self._mend,
+        )
+        write.decide_ahead(fold(Job(name=self.name), past))
+        return write
+
     def decide_ahead(self, job: Job | None) -> None:
         """Decides in its caller's time, on a job that may be out of date; None: it is taken for new.
 
         What is refused is decided again once it is known what the job is now.
         """
-        with suppress(LedgerError):
-            self.prepare(job or Job(name=self.name))
+        try:
+            self.prepare(job or absent(self.name))
+        except LedgerError:
+            return
         if job is None and self.before is not None:
             self.assumed_new = {self.name: self.before}
 
