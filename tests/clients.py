@@ -117,8 +117,8 @@ def path_of(api: str, project: str) -> str:
 
 def tell(server: Server, name: str, verb: str, **said: Any) -> None:
     """Reports of a job what a worker would."""
-    url = f"{server.url}/ledger/v1/{name}:{verb}"
-    answer = httpx.post(url, json=said, timeout=30, verify=False)
+    with server.client() as client:
+        answer = client.post(f"/ledger/v1/{name}:{verb}", json=said)
     assert answer.status_code == 200, answer.text
     assert answer.json()["events"][-1]["type"] != "Contradicted"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import psycopg
 from jobledger.infra.postgres import migrate
@@ -16,8 +17,8 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from tests.checkout import TESTS
 
-MAX_ROWS: Final = 2_000
-"""A schema that held more is dropped: its tables have grown, and to empty them takes longer."""
+MAX_ROWS: Final = 20_000
+"""A schema that held more, in all tests together, is dropped: its tables have grown."""
 READ_CATALOG: Final = (TESTS / "read_catalog.sql").read_bytes()
 READ_TABLES: Final = b"""
 SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r' ORDER BY 1
@@ -32,7 +33,8 @@ UPDATE {schema}.log SET origin = format('jobledger/%s/%s', {ledger},
 _numbers = count(1)
 
 
-class Schema(NamedTuple):
+@dataclass
+class Schema:
     """One that was made for tests."""
 
     ledger: str
@@ -40,6 +42,8 @@ class Schema(NamedTuple):
     """The statements that make it what it was before the test, in one transaction."""
     catalog: str
     """What defines it; another value after a test that changed more than rows."""
+    rows: int = 0
+    """How many it held so far."""
 
 
 class Schemas:
@@ -76,10 +80,9 @@ class Schemas:
             if _catalog(connection, schema.ledger) != schema.catalog:
                 return False
             done = connection.execute(schema.empty)
-            rows = done.rowcount
             while done.nextset():
-                rows += max(done.rowcount, 0)
-            return rows <= MAX_ROWS
+                schema.rows += max(done.rowcount, 0)
+            return schema.rows <= MAX_ROWS
 
 
 def make_ledger(dsn: str) -> str:

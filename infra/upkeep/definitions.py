@@ -22,35 +22,50 @@ Definitions = dict[tuple[str, str, str], set[str]]
 """By kind, relation and name: the texts, of which a grant has several."""
 
 
+class Installed(NamedTuple):
+    """What this version installs on one server, for callers that compare often."""
+
+    definitions: Definitions
+    placeholder: str
+    """What stands for the schema's name in their texts."""
+
+
 class _Difference(NamedTuple):
     kind: str
     what: str
     detail: str
 
 
-def check_definitions(connection: Connection) -> list[Finding]:
+def check_definitions(connection: Connection, installed: Installed | None = None) -> list[Finding]:
     """What differs from a new ledger: "missing", "changed" or "extra"; "unchecked", if this role may make no schema.
 
-    Tables that are not the ledger's own are let be. The connection is in no transaction.
+    Tables that are not the ledger's own are let be. The connection is in no transaction. `installed`
+    is what `install_definitions` returned, while the ledger was granted to the same roles; without
+    it the comparison installs a scratch schema of its own.
     """
-    placeholder = secrets.token_hex(16)
     with translated():
         schema = str(connection.execute("SELECT current_schema()").fetchone()[0])  # type: ignore[index]
         try:
-            with connection.transaction(force_rollback=True):
-                found = _read(connection, schema, placeholder)
-                wanted = _installed(connection, placeholder)
+            wanted = installed or install_definitions(connection)
+            found = _read(connection, schema, wanted.placeholder)
         except (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction) as error:
             why = f"its definitions were compared with nothing: {error.diag.message_primary}"
             return [Finding("unchecked", 0, "schema", why)]
     return [
-        Finding(kind, 0, what, detail.replace(placeholder, schema))
-        for kind, what, detail in _differences(found, wanted)
+        Finding(kind, 0, what, detail.replace(wanted.placeholder, schema))
+        for kind, what, detail in _differences(found, wanted.definitions)
     ]
 
 
+def install_definitions(connection: Connection) -> Installed:
+    """Installs a scratch schema, granted to whom the ledger is granted to; takes it back."""
+    placeholder = secrets.token_hex(16)
+    with connection.transaction(force_rollback=True):
+        return Installed(_installed(connection, placeholder), placeholder)
+
+
 def _installed(connection: Connection, placeholder: str) -> Definitions:
-    """What this version installs, granted to whom the ledger is granted to."""
+    """What is in a scratch schema, which is left in the transaction at hand."""
     roles = migrate.granted(connection)
     ledger = f"{SCRATCH}{secrets.token_hex(8)}"
     migrate.install(connection, ledger)

@@ -67,7 +67,7 @@ def test_ten_thousand_digits_are_sampled_labelled_and_evaluated(
     name = jobs.create(parent=f"projects/{project}", body={"job": spec}).execute()["name"]
     assert jobs.get(name=name).execute()["state"] == "SCHEDULED"
 
-    with httpx.Client(base_url=f"{server.url}/ledger/v1/", timeout=60) as http:
+    with server.client("/ledger/v1/", timeout=60) as http:
         for first in range(0, MANY, 2_000):
             given = [prediction(n, truth[n], scores[n]) for n in range(first, first + 2_000)]
             answer = http.post(f"{name}:recordPredictions", json={"predictions": given})

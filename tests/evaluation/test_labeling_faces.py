@@ -21,7 +21,7 @@ JSON = {"content-type": "application/json"}
 
 @pytest.fixture
 def http(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{server.url}/ledger/v1/", timeout=30) as client:
+    with server.client("/ledger/v1/") as client:
         yield client
 
 

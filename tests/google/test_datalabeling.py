@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-import httpx
 import pytest
 from googleapiclient.errors import HttpError
 from jobledger.domain.events import Event, ProgressReported
@@ -249,7 +248,7 @@ def test_a_deleted_job_was_stopped_the_moment_before(
     jobs.delete(name=name).execute()
     stopped, deleted = server.ledger.history(name)[-2:]
     assert (stopped.type, deleted.type) == ("Stopped", "Deleted")
-    with httpx.Client(base_url=server.url) as http:
+    with server.client() as http:
         then = {"readTime": f"@{stopped.position}"}
         assert http.get(f"/v1beta1/{name}", params=then).json()["state"] == "STOPPED"
         listed = http.get(f"/v1beta1/{parent}/evaluationJobs", params=then).json()

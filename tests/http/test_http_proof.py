@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.proof import merkle
@@ -182,7 +181,7 @@ def test_who_sees_one_project_gets_its_receipts_and_no_tiles(dsn: str, tmp_path:
                 ledger.create(f"projects/{project}/jobs/a")
             with serving(ledger, dsn) as server:
                 headers = {"authorization": f"Bearer {secret}"}
-                with httpx.Client(base_url=server.url, headers=headers) as client:
+                with server.client(headers=headers) as client:
                     said = {
                         path: client.get(f"/ledger/v1/{path}").status_code
                         for path in (

@@ -17,7 +17,7 @@ SAID = {"input": {"text": "a"}, "output": {"label": "cat", "score": 0.5}}
 
 @pytest.fixture
 def http(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{server.url}/ledger/v1/", timeout=30) as client:
+    with server.client("/ledger/v1/") as client:
         yield client
 
 

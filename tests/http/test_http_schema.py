@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import httpx
@@ -153,8 +154,13 @@ def knowing(said: dict[str, Any]) -> dict[str, Any]:
     return known
 
 
-def cases(said: dict[str, Any], surface: str) -> st.SearchStrategy[list[Case[Any]]]:
-    """Some requests of one surface: three that know what is there, one that does not, one that is wrong."""
+@cache
+def cases(document: str, surface: str) -> st.SearchStrategy[list[Case[Any]]]:
+    """Some requests of one surface: three that know what is there, one that does not, one that is wrong.
+
+    Made once for all tests: what Schemathesis makes of an operation takes longer than a request.
+    """
+    said = json.loads(document)
     good = of_surface(knowing(said), surface, GenerationMode.POSITIVE)
     wild = of_surface(said, surface, GenerationMode.POSITIVE)
     wrong = of_surface(said, surface, GenerationMode.NEGATIVE)
@@ -232,7 +238,7 @@ def test_whatever_is_asked_is_answered_or_refused_with_a_status(
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(cases(said, surface))
+        @given(cases(json.dumps(said), surface))
         def hold(some: list[Case[Any]]) -> None:
             for case in some:
                 answer = ask(client, case)
@@ -284,7 +290,7 @@ def test_whatever_a_role_asks_it_does_what_it_may_in_its_project(
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(cases(said, surface))
+        @given(cases(json.dumps(said), surface))
         def hold(some: list[Case[Any]]) -> None:
             nonlocal refused
             for case in some:

@@ -11,6 +11,7 @@ from jobledger.infra.evaluation.runs.scheduler import Scheduler
 from jobledger.infra.proof.audit.audit import audit
 from jobledger.infra.proof.signing.origin import name_log
 from jobledger.infra.settings import Settings
+from jobledger.infra.upkeep.definitions import Installed, install_definitions
 from jobledger.infra.upkeep.findings import Finding
 from psycopg.sql import SQL, Identifier
 
@@ -26,10 +27,12 @@ class Rich(NamedTuple):
 
     ledger: Ledger
     tables: list[str]
+    installed: Installed
+    """What its schema is compared with: installed once for all audits."""
 
     def findings(self) -> list[Finding]:
         with self.ledger.connection() as connection:
-            return audit(connection, Settings()).findings
+            return audit(connection, Settings(), installed=self.installed).findings
 
     def rows(self, table: str) -> int:
         with self.ledger.connection() as connection:
@@ -94,4 +97,5 @@ def make_rich(ledger: Ledger) -> Rich:
             "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
             " AND relkind = 'r' ORDER BY 1"
         ).fetchall()
-    return Rich(ledger, [name for (name,) in found])
+        installed = install_definitions(connection)
+    return Rich(ledger, [name for (name,) in found], installed)

@@ -13,19 +13,47 @@ from typing import Any, NamedTuple
 import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.errors import BrokenLedgerError, ForkedError, ProofError
-from jobledger.infra.postgres.connections import schema_of
+from jobledger.infra.postgres.connections import Connection, schema_of
 from jobledger.infra.proof.audit.audit import Audit, audit
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.signing.algorithms import COSIGNATURE
 from jobledger.infra.proof.signing.keys import last_signed_file
 from jobledger.infra.proof.signing.notes import Note, SigningKey
 from jobledger.infra.proof.signing.origin import name_log
+from jobledger.infra.proof.signing.pins import pin
 from jobledger.infra.settings import Settings
 from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.upkeep.definitions import Installed, install_definitions
 from jobledger.infra.upkeep.findings import Finding
+from psycopg.sql import SQL, Identifier
+
+from tests.ledgers import new_ledger
+from tests.schemas import READ_TABLES
 
 JOBS = 120
 numbers = count(1)
+
+
+class Template(NamedTuple):
+    """A ledger whose log is sealed, which each test gets a copy of."""
+
+    name: str
+    size: int
+    home: Path
+    """The folder of the log's key, and of what was signed with it."""
+    installed: Installed
+    """What its schema is compared with."""
+
+    def copy_to(self, connection: Connection) -> None:
+        """Replaces all rows of another ledger by those of this one."""
+        schema = schema_of(self.name)
+        with connection.transaction():
+            connection.execute("SET LOCAL session_replication_role = replica")
+            tables = connection.execute(READ_TABLES, (schema,)).fetchall()
+            for (table,) in tables:
+                connection.execute(SQL("DELETE FROM {}").format(Identifier(table)))
+                rows = SQL("INSERT INTO {} TABLE {}")
+                connection.execute(rows.format(Identifier(table), Identifier(schema, table)))
 
 
 class Victim(NamedTuple):
@@ -35,6 +63,7 @@ class Victim(NamedTuple):
     size: int
     folder: Path
     """Where checkpoints are kept that were handed out."""
+    installed: Installed
 
     def attack(self, *statements: str, **said: Any) -> None:
         """As a superuser with triggers off, in one transaction."""
@@ -45,7 +74,7 @@ class Victim(NamedTuple):
 
     def audit(self, *checkpoints: Path) -> Audit:
         with self.ledger.connection() as connection:
-            return audit(connection, Settings(), checkpoints)
+            return audit(connection, Settings(), checkpoints, installed=self.installed)
 
     def findings(self, *checkpoints: Path) -> list[Finding]:
         found = self.audit(*checkpoints)
@@ -73,18 +102,36 @@ class Victim(NamedTuple):
         return row[0]
 
 
+@pytest.fixture(scope="module")
+def template(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch, new_ledger(dsn) as name:
+        patch.setenv("JOBLEDGER_HOME", str(home))
+        with Ledger.open(dsn, name, catch_up=False) as ledger, ledger.connection() as connection:
+            name_log(connection, Settings())
+            size = ledger.append_many(simulate(JOBS, 2, "p"))
+            assert size > 2 * 256 + 100
+            ledger.seal()
+            assert audit(connection, Settings()).findings == []
+            yield Template(name, size, home, install_definitions(connection))
+
+
 @pytest.fixture
 def victim(
-    dsn: str, ledger_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    template: Template,
+    dsn: str,
+    ledger_name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Victim]:
+    shutil.copytree(template.home, tmp_path / "home")
     monkeypatch.setenv("JOBLEDGER_HOME", str(tmp_path / "home"))
     with Ledger.open(dsn, ledger_name) as ledger:
         with ledger.connection() as connection:
-            name_log(connection, Settings())
-        size = ledger.append_many(simulate(JOBS, 2, "p"))
-        assert size > 2 * 256 + 100
-        ledger.seal()
-        victim = Victim(ledger, size, tmp_path)
+            template.copy_to(connection)
+        victim = Victim(ledger, template.size, tmp_path, template.installed)
+        with ledger.connection() as connection:
+            pin(Settings(), connection, victim.origin)
         assert victim.findings() == []
         yield victim
 
@@ -439,12 +486,14 @@ def test_from_a_trusted_checkpoint_on_only_what_came_after_is_read(victim: Victi
         found = audit(
             connection, Settings(), (), (), trusted,
             lambda what, done, size: read.append(done) if what == "hashing" else None,
+            installed=victim.installed,
         )  # fmt: skip
     assert found.ok
     assert min(read) >= victim.size - 256
     victim.attack(f"UPDATE events SET actor = 'mallory' WHERE position = {victim.size + 5}")
     with victim.ledger.connection() as connection:
-        [finding] = audit(connection, Settings(), (), (), trusted).findings
+        found = audit(connection, Settings(), (), (), trusted, installed=victim.installed)
+    [finding] = found.findings
     assert (finding.kind, finding.position) == ("changed", victim.size + 5)
 
 

@@ -29,6 +29,8 @@ from jobledger.infra.proof.signing.notes import Note, SigningKey, VerifierKey, p
 from jobledger.infra.proof.witness.state_file import EMPTY, Memory, open_files, read_key
 from jobledger.infra.proof.witness.witness import Submission, Witness
 
+from tests.servers import new_client
+
 COMMAND: Final = [str(Path(sys.executable).parent / "jobledger"), "witness"]
 NAME: Final = "witness.example.com/w1"
 PATIENCE: Final = 30.0
@@ -72,7 +74,7 @@ class Running:
         said = self._await_listening()
         self.url: str = said["url"]
         self.key = VerifierKey.parse(said["key"])
-        self.client = httpx.Client(base_url=self.url, timeout=PATIENCE)
+        self.client = new_client(self.url, timeout=PATIENCE)
 
     @property
     def said(self) -> list[dict[str, Any]]:

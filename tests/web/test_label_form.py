@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import httpx
 import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.access.tokens import Role, Tokens
@@ -283,7 +282,7 @@ def luminance(colour: str) -> float:
 
 
 def test_the_page_holds_nothing_but_its_address_and_lets_nothing_else_in(server: Server) -> None:
-    with httpx.Client(base_url=server.url) as client:
+    with server.client() as client:
         page = client.get('/label/projects/p/evaluationJobs/"><script>alert(1)</script>/1')
         assert page.status_code == 200
         assert page.headers["content-type"] == "text/html; charset=utf-8"

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 from jobledger.domain.values.moments import Clock
 from jobledger.infra import Ledger
@@ -433,7 +432,7 @@ def test_with_tokens_it_asks_for_one_and_shows_what_that_may_see(
         visitor.sees("This cannot be shown")
         # The cookie only reads.
         cookie = {"jobledger_token": secret}
-        with httpx.Client(base_url=server.url, cookies=cookie) as client:
+        with server.client(cookies=cookie) as client:
             assert client.get("/ledger/v1/projects/a/jobs/mine").status_code == 200
             answer = client.post("/ledger/v1/projects/a/jobs/mine:started", json={})
             assert answer.status_code == 401

@@ -23,7 +23,7 @@ from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.notes import VerifierKey
 from jobledger.infra.proof.signing.pins import pin
 from jobledger.infra.settings import Settings
-from jobledger.infra.upkeep.definitions import check_definitions
+from jobledger.infra.upkeep.definitions import Installed, check_definitions
 from jobledger.infra.upkeep.findings import Finding
 from jobledger.infra.upkeep.verify import verify
 
@@ -62,18 +62,20 @@ def audit(
     *,
     trust_first: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    installed: Installed | None = None,
 ) -> Audit:
     """Verifies the schema and the log, and, if the log is intact, that every row follows from it.
 
     `keys` are the public keys to trust; by default the log's own. A log without any checkpoint to
     compare it with does not pass, unless `trust_first`; the name of a log that passes is pinned.
-    Raises ProofError for an invalid checkpoint, of another log, or without a known signature.
+    `installed` is what the schema is compared with, as for `check_definitions`. Raises ProofError
+    for an invalid checkpoint, of another log, or without a known signature.
     """
     origin = Tree().log_state(connection).origin
     trusted = known_keys(settings, origin, keys)
     given = [show(file, trusted) for file in checkpoints]
     start = None if since is None else show(since, trusted)
-    definitions = check_definitions(connection)
+    definitions = check_definitions(connection, installed)
     try:
         found = _Audit(connection, settings, origin, given, start, progress)
         audited = found.run(keys, trusted, now(), trust_first=trust_first)
