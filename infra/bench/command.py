@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 QUICK_SECONDS: Final = 0.4
 QUICK_PAIRS: Final = 3
+QUICK_LIMIT_SECONDS: Final = 110.0
+"""After which the quick form begins no other row."""
 
 
 def bench(
@@ -80,10 +82,10 @@ def bench(
     from jobledger.infra.bench.arena import Arena
     from jobledger.infra.bench.catalogue import select
     from jobledger.infra.bench.run import conditions, measure_rows, one_core_busy, read_rows
-    from jobledger.infra.bench.sizes import Sizes
+    from jobledger.infra.bench.sizes import QUICK, Sizes
 
     asked = select(ids or [], quick=quick)
-    sizes = Sizes().quick() if quick else Sizes()
+    sizes = QUICK if quick else Sizes()
     sizes = sizes if events is None else sizes._replace(grown=events)
     if listed:
         OUT.print(_list(asked, sizes))
@@ -91,12 +93,13 @@ def bench(
     earlier = read_rows(before) if before else {}
     length = seconds or (QUICK_SECONDS if quick else 2)
     arena = Arena(server_of(target(context).dsn), length, trace, sizes)
+    limit = QUICK_LIMIT_SECONDS if quick and not ids else None
     with closing(arena), one_core_busy(busy):
         pairs = times or (QUICK_PAIRS if quick else 5)
         under = conditions(arena, pairs, quick=quick, busy=busy)
         say(under.machine)
         rows = []
-        for row in measure_rows(asked, arena, under, json):
+        for row in measure_rows(asked, arena, under, json, limit):
             ERR.print(_line(row), style="dim")
             rows.append(row)
     _print(rows, earlier)

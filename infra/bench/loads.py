@@ -24,19 +24,26 @@ class Load:
     def __init__(self, arena: Arena, processes: list[subprocess.Popen[str]]) -> None:
         self._arena = arena
         self._processes = processes
-        for process in processes:
-            _read_line(process)
 
     def run(self) -> Reading:
         """Events a second of all together, and their CPU."""
+        self._tell(str(self._arena.seconds))
+        self._heard()
         with self._arena.meter() as meter:
-            for process in self._processes:
-                assert process.stdin is not None
-                process.stdin.write(f"{self._arena.seconds}\n")
-                process.stdin.flush()
-            done = [orjson.loads(_read_line(process)) for process in self._processes]
+            self._tell("go")
+            done = [orjson.loads(line) for line in self._heard()]
+        self._heard()
         rate = sum(events / seconds for events, seconds, _ in done)
         return meter.reading(rate, sum(each[0] for each in done), sum(each[2] for each in done))
+
+    def _tell(self, line: str) -> None:
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
+
+    def _heard(self) -> list[str]:
+        return [_read_line(process) for process in self._processes]
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -61,12 +62,20 @@ def measure_row(measure: Measure, arena: Arena, pairs: int) -> dict[str, Any]:
 
 
 def measure_rows(
-    measures: Sequence[Measure], arena: Arena, under: Conditions, file: Path | None
+    measures: Sequence[Measure],
+    arena: Arena,
+    under: Conditions,
+    file: Path | None = None,
+    limit: float | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Each row once it is measured, and written to the file."""
+    """Each row once it is measured, and written to the file; none is begun after `limit` seconds."""
     rows: list[dict[str, Any]] = []
+    begin = time.monotonic()
     for measure in measures:
-        rows.append(measure_row(measure, arena, under.pairs))
+        if limit is not None and time.monotonic() - begin > limit:
+            rows.append(measure.described(arena.sizes) | {"error": f"the {limit:g} s were over"})
+        else:
+            rows.append(measure_row(measure, arena, under.pairs))
         if file is not None:
             write_rows(file, under, rows)
         yield rows[-1]

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-QUICK_SHARE: Final = 20
-"""The quick form has a twentieth of everything."""
-MIN_SIZE: Final = 500
 MILLION: Final = 1_000_000
 
 
@@ -34,10 +31,6 @@ class Sizes(NamedTuple):
     source: int = 60_000
     """Changes of a source."""
 
-    def quick(self) -> Sizes:
-        """A twentieth of each, for figures before and after a change."""
-        return Sizes(*(max(size // QUICK_SHARE, MIN_SIZE) for size in self))
-
     def describe(self, text: str) -> str:
         """A row's text with its sizes filled in.
 
@@ -45,6 +38,22 @@ class Sizes(NamedTuple):
         'count, 2 million events'
         """
         return text.format_map({name: count(size) for name, size in self._asdict().items()})
+
+
+QUICK: Final = Sizes(
+    history=100_000,
+    events=40_000,
+    long_job=2_000,
+    page_job=1_000,
+    jobs=50_000,
+    predictions=5_000,
+    examples=10_000,
+    log=500,
+    grown=100_000,
+    young=10_000,
+    source=8_000,
+)
+"""For figures before and after a change."""
 
 
 def count(number: int) -> str:

@@ -1,7 +1,7 @@
 """Workloads on the ledger, one process each: `python -m jobledger.infra.bench.peers.load WHAT …`.
 
-The process prints a line once it is warm; then, for each line of its input that holds a number of
-seconds, it works for so long and prints what it did (see `turns`). A job is three durable appends of
+For each line of its input that holds a number of seconds it opens the ledger, warms up, and waits for
+another line; then it works for so long and prints what it did (see `turns`). A job is three durable appends of
 one event each: Created with two labels, Started by a worker, Succeeded with an output.
 """
 
@@ -10,8 +10,9 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from threading import Thread
 
@@ -33,7 +34,11 @@ SHARED_JOBS = 8
 """Jobs that all processes write to."""
 SHARED_EVERY = 4
 """One in so many writes is on a shared job."""
-WARM_SECONDS = 0.5
+WARM_SHARE = 0.25
+"""Of the seconds that are measured, before them."""
+
+NUMBERS = count()
+"""Of jobs: no turn makes one that another made."""
 
 Work = Callable[[float], int]
 """Works for so many seconds; returns how many events it appended."""
@@ -87,11 +92,10 @@ def append(
     if sealing == "sealed":
         with connect(server(dsn, name)) as connection:
             name_log(connection, Settings())
-    numbers = count()
     with Ledger.open(dsn, name, catch_up=following != "leave") as ledger:
 
         def step(caller: int) -> int:
-            return one_job(ledger, f"projects/bench/jobs/j-{os.getpid()}-{caller}-{next(numbers)}")
+            return one_job(ledger, f"projects/bench/jobs/j-{os.getpid()}-{caller}-{next(NUMBERS)}")
 
         def work(seconds: float) -> int:
             written = in_threads(int(threads), seconds, step)
@@ -105,12 +109,11 @@ def append(
 @contextmanager
 def shared(dsn: str, name: str, threads: str) -> Iterator[Work]:
     """As `append`, but a quarter of the writes report progress of jobs that all processes share."""
-    numbers = count()
     with Ledger.open(dsn, name) as ledger:
         jobs = [f"projects/bench/jobs/shared-{number}" for number in range(SHARED_JOBS)]
 
         def step(caller: int) -> int:
-            number = next(numbers)
+            number = next(NUMBERS)
             ledger.progress_reported(jobs[number % SHARED_JOBS], {"step": number})
             own = f"projects/bench/jobs/s-{os.getpid()}-{caller}-{number}"
             return 1 + one_job(ledger, own)
@@ -121,14 +124,13 @@ def shared(dsn: str, name: str, threads: str) -> Iterator[Work]:
 @contextmanager
 def append_async(dsn: str, name: str, tasks: str) -> Iterator[Work]:
     """Through `AsyncLedger`, of so many tasks of one loop."""
-    numbers = count()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         ledger: AsyncLedger = runner.run(AsyncLedger.open(dsn, name))
 
         async def call(stop: float) -> int:
             jobs = 0
             while time.monotonic() < stop:
-                job = f"projects/bench/jobs/a-{os.getpid()}-{next(numbers)}"
+                job = f"projects/bench/jobs/a-{os.getpid()}-{next(NUMBERS)}"
                 await ledger.create(job, LABELS)
                 await ledger.started(job, WORKER)
                 await ledger.succeeded(job, OUTPUT)
@@ -143,24 +145,31 @@ def append_async(dsn: str, name: str, tasks: str) -> Iterator[Work]:
         runner.run(ledger.close())
 
 
-def turns(work: Work) -> None:
-    """Warms up and says so; then works as long as each line of the input says, and prints what was done.
+def turns(workload: Callable[[], AbstractContextManager[Work]]) -> None:
+    """Takes turns until the input ends: between them nothing is open, and nothing works.
 
-    That is the number of events, and the seconds and CPU seconds that they took.
+    What is printed of a turn is the number of events, and the seconds and CPU seconds that they took.
     """
-    work(WARM_SECONDS)
-    print("ready", flush=True)
     for line in sys.stdin:
-        begin, cpu = time.monotonic(), time.process_time()
-        events = work(float(line))
-        taken = time.monotonic() - begin, time.process_time() - cpu
-        print(orjson.dumps([events, *taken]).decode(), flush=True)
+        seconds = float(line)
+        with workload() as work:
+            work(seconds * WARM_SHARE)
+            print("ready", flush=True)
+            sys.stdin.readline()
+            begin, cpu = time.monotonic(), time.process_time()
+            events = work(seconds)
+            taken = time.monotonic() - begin, time.process_time() - cpu
+            print(orjson.dumps([events, *taken]).decode(), flush=True)
+        print("over", flush=True)
 
 
-WORKLOADS = {"append": append, "shared": shared, "append_async": append_async}
+WORKLOADS: dict[str, Callable[..., AbstractContextManager[Work]]] = {
+    "append": append,
+    "shared": shared,
+    "append_async": append_async,
+}
 
 
 if __name__ == "__main__":
     what, *given = sys.argv[1:]
-    with WORKLOADS[what](*given) as working:
-        turns(working)
+    turns(partial(WORKLOADS[what], *given))

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from itertools import count
+from functools import partial
 from typing import Any
 
 from eventsourcing.application import Application
@@ -16,7 +16,15 @@ from eventsourcing.domain import Aggregate, event
 from eventsourcing.persistence import InternalError
 from eventsourcing.postgres import PostgresTrackingRecorder
 from eventsourcing.projection import Projection, ProjectionRunner
-from jobledger.infra.bench.peers.load import LABELS, OUTPUT, WORKER, Work, in_threads, turns
+from jobledger.infra.bench.peers.load import (
+    LABELS,
+    NUMBERS,
+    OUTPUT,
+    WORKER,
+    Work,
+    in_threads,
+    turns,
+)
 
 HISTORIES_AT_ONCE = 500
 SCHEMA = os.environ.get("POSTGRES_SCHEMA", "public")
@@ -70,11 +78,10 @@ def _stock_jobs() -> StockJobs:
 @contextmanager
 def append() -> Iterator[Work]:
     """One caller of the library's stock Application."""
-    numbers = count()
     with _stock_jobs() as jobs:
 
         def step(caller: int) -> int:
-            jobs.run(f"{os.getpid()}-{caller}-{next(numbers)}")
+            jobs.run(f"{os.getpid()}-{caller}-{next(NUMBERS)}")
             return 3
 
         yield lambda seconds: in_threads(1, seconds, step)
@@ -127,8 +134,8 @@ def projection(jobs: str) -> Iterator[Work]:
 def _save_histories(application: StockJobs, jobs: int) -> None:
     for first in range(0, jobs, HISTORIES_AT_ONCE):
         histories = []
-        for number in range(first, min(first + HISTORIES_AT_ONCE, jobs)):
-            job = StockJob(f"history-{number}", LABELS)
+        for _ in range(first, min(first + HISTORIES_AT_ONCE, jobs)):
+            job = StockJob(f"history-{os.getpid()}-{next(NUMBERS)}", LABELS)
             job.start(WORKER["worker"])
             job.succeed(OUTPUT)
             histories.append(job)
@@ -143,5 +150,4 @@ WORKLOADS: dict[str, Callable[..., AbstractContextManager[Work]]] = {
 
 if __name__ == "__main__":
     what, *given = sys.argv[1:]
-    with WORKLOADS[what](*given) as working:
-        turns(working)
+    turns(partial(WORKLOADS[what], *given))

@@ -20,8 +20,8 @@ from jobledger.projections.catalogue import PROJECTIONS
 
 JOB: Final = "projects/bench/jobs/ready_00000050"
 FEW_JOBS: Final = 1_000
-STOCK_JOBS_PER_SECOND: Final = 8_000
-"""More than the library's projection can catch up with in all turns."""
+STOCK_JOBS_PER_SECOND: Final = 2_000
+"""More than the library's projection can catch up with in one turn."""
 STOCK_TABLE: Final = """
 CREATE TABLE {schema}.stored_events (originator_id text NOT NULL, originator_version bigint NOT NULL,
     topic text, state bytea, notification_id bigserial, PRIMARY KEY (originator_id, originator_version));
