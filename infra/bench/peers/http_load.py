@@ -1,7 +1,8 @@
 """Load on an HTTP server, from a process of its own: connections that ask again as soon as they are answered.
 
-`python -m jobledger.infra.bench.http_load HOST PORT WHAT CONNECTIONS SECONDS` prints how many answers
-came, and after how many seconds half and 99 of 100 did. WHAT is a path to get, or `create` or `report`.
+`python -m jobledger.infra.bench.peers.http_load HOST PORT WHAT CONNECTIONS SECONDS` prints how many answers
+came, and after how many seconds half and 99 of 100 did. WHAT is a path to get, or `create`, `report`
+or `lineage`.
 """
 
 import asyncio
@@ -10,8 +11,10 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from itertools import count
-from typing import Final, cast
+from typing import Any, Final, cast
+from uuid import UUID
 
 import uvloop
 
@@ -94,6 +97,28 @@ def batches() -> Iterator[bytes]:
         yield request
 
 
+def lineage() -> Iterator[bytes]:
+    """Runs as OpenLineage's clients send them: each begins, and is complete."""
+    for number in count():
+        run = str(UUID(int=os.getpid() << 64 | number))
+        for kind in ("START", "COMPLETE"):
+            yield post("/api/v1/lineage", json.dumps(run_event(run, number, kind)).encode())
+
+
+def run_event(run: str, number: int, kind: str) -> dict[str, Any]:
+    """A RunEvent of spec 2-0-2 with an input and an output."""
+    return {
+        "eventType": kind,
+        "eventTime": datetime.now(UTC).isoformat(),
+        "producer": "https://example.com/bench",
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+        "run": {"runId": run, "facets": {}},
+        "job": {"namespace": "bench", "name": f"load_{number}", "facets": {}},
+        "inputs": [{"namespace": "warehouse", "name": "public.orders"}],
+        "outputs": [{"namespace": "warehouse", "name": "public.daily_orders"}],
+    }
+
+
 def post(path: str, body: bytes) -> bytes:
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
@@ -101,7 +126,9 @@ def post(path: str, body: bytes) -> bytes:
 
 async def load(host: str, port: int, what: str, connections: int, seconds: float) -> list[float]:
     """Seconds that each answer took."""
-    makers: dict[str, Callable[[], Iterator[bytes]]] = {"create": creates, "report": batches}
+    makers: dict[str, Callable[[], Iterator[bytes]]] = {
+        "create": creates, "report": batches, "lineage": lineage,
+    }  # fmt: skip
     requests = makers[what]() if what in makers else gets(what)
     taken: list[float] = []
     until = time.perf_counter() + seconds

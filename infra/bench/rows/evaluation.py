@@ -1,7 +1,8 @@
 """What evaluation jobs are measured by: recording predictions, and evaluating a hundred thousand of them."""
 
-import time
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -10,17 +11,20 @@ import orjson
 from jobledger.domain.job import Job
 from jobledger.domain.metrics.evaluation import CONFIG
 from jobledger.domain.metrics.examples import Truth
-from jobledger.infra.bench.arena import Arena, Pair
+from jobledger.infra.bench.arena import Arena
+from jobledger.infra.bench.meter import Reading
+from jobledger.infra.bench.pairs import Sides
 from jobledger.infra.evaluation.metrics.classification import Floats, Scored
 from jobledger.infra.evaluation.metrics.evaluate import evaluate
 from jobledger.infra.evaluation.samples.of_run import Sample
 from jobledger.infra.evaluation.samples.recording import Prediction
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.postgres.connections import Connection
 from sklearn.metrics import auc, average_precision_score, confusion_matrix, precision_recall_curve
 
 DIGITS: Final = 10
-RECORDED: Final = 50_000
 BATCH: Final = 1_000
-EVALUATED: Final = 100_000
+JOB: Final = "projects/p/evaluationJobs/"
 PAYLOAD: Final = "x" * 100
 INSERT: Final = "INSERT INTO plain VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 SPEC: Final[dict[str, Any]] = {
@@ -45,42 +49,62 @@ CERTAINTY: Final = 3.0
 """How much more the true digit weighs: some nine in ten are right then."""
 
 
-def recording(arena: Arena) -> Pair:
+@contextmanager
+def recording(arena: Arena) -> Iterator[Sides]:
     """Predictions a second, sampled all, beside INSERTs of the very same rows, as many a transaction."""
-    with arena.ledger() as made, arena.open(made) as ledger:
-        name = ledger.create("projects/p/evaluationJobs/1", {}, SPEC).name
-        batches = [_predictions(first) for first in range(0, RECORDED, BATCH)]
-        begin = time.monotonic()
-        for batch in batches:
-            ledger.record_predictions(name, batch)
-        ours = time.monotonic() - begin
-        with ledger.connection() as connection:
-            rows = connection.execute("SELECT * FROM samples ORDER BY number").fetchall()
+    recorded = arena.sizes.predictions
+    batches = [_predictions(first) for first in range(0, recorded, BATCH)]
+    count = BATCH * len(batches)
+    with arena.opened() as ledger, ledger.connection() as connection:
+        first = ledger.create(f"{JOB}first", {}, SPEC).name
+        _record(ledger, first, batches)
+        rows = connection.execute("SELECT * FROM samples ORDER BY number").fetchall()
+        assert len(rows) == count
+        numbers = itertools.count()
+
+        def ours() -> Reading:
+            name = ledger.create(f"{JOB}{next(numbers)}", {}, SPEC).name
+            return arena.once(lambda: _record(ledger, name, batches), count)
+
+        def theirs() -> Reading:
+            connection.execute("DROP TABLE IF EXISTS plain")
             connection.execute("CREATE TABLE plain (LIKE samples, PRIMARY KEY (job, number))")
-            begin = time.monotonic()
-            for first in range(0, RECORDED, BATCH):
-                with connection.transaction(), connection.cursor() as cursor:
-                    cursor.executemany(INSERT, rows[first : first + BATCH])
-            theirs = time.monotonic() - begin
-    assert len(rows) == RECORDED
-    return RECORDED / ours, RECORDED / theirs
+            return arena.once(lambda: _insert(connection, rows), count)
+
+        yield Sides(ours, theirs)
 
 
-def evaluating(arena: Arena) -> Pair:
+def _record(ledger: Ledger, name: str, batches: list[list[Prediction]]) -> None:
+    for batch in batches:
+        ledger.record_predictions(name, batch)
+
+
+def _insert(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+    for first in range(0, len(rows), BATCH):
+        with connection.transaction(), connection.cursor() as cursor:
+            cursor.executemany(INSERT, rows[first : first + BATCH])
+
+
+@contextmanager
+def evaluating(arena: Arena) -> Iterator[Sides]:
     """Seconds to evaluate predictions as they are stored, beside sklearn's alone on ready matrices."""
-    if "evaluated" not in arena.kept:
-        scored = digits(EVALUATED)
-        best = [among_best(scored, count) for count in (1, 5)]
-        arena.kept["evaluated"] = scored, best, *_stored(scored)
-    scored, best, samples, truths = arena.kept["evaluated"]
-    job, now = Job(name="projects/p/evaluationJobs/1", spec=SPEC), datetime.now(UTC)
-    begin = time.monotonic()
-    found = evaluate(job, 1, now, samples, truths, scored.labels, now.isoformat())
-    ours = time.monotonic() - begin
-    assert found.items == EVALUATED
-    begin = time.monotonic()
-    measures_peer(scored, best)
-    return ours, time.monotonic() - begin
+    scored = digits(arena.sizes.examples)
+    best = [among_best(scored, count) for count in (1, 5)]
+    samples, truths = _stored(scored)
+    job, now = Job(name=f"{JOB}1", spec=SPEC), datetime.now(UTC)
+
+    def ours() -> Reading:
+        with arena.meter() as meter:
+            found = evaluate(job, 1, now, samples, truths, scored.labels, now.isoformat())
+        assert found.items == arena.sizes.examples
+        return meter.reading(meter.seconds, found.items)
+
+    def theirs() -> Reading:
+        with arena.meter() as meter:
+            measures_peer(scored, best)
+        return meter.reading(meter.seconds, arena.sizes.examples)
+
+    yield Sides(ours, theirs)
 
 
 def _predictions(first: int) -> list[Prediction]:

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import gzip
+import re
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import count, islice
+from random import randrange
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
 import httpx
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import Created, Event, Started, Succeeded
-from jobledger.infra.bench.arena import Arena, Pair
-from jobledger.infra.bench.http import HOST, MODULE, free_port, running, served
-from jobledger.infra.bench.past import JOB, History, history, long_history
+from jobledger.infra.bench.arena import Arena
+from jobledger.infra.bench.meter import Reading
+from jobledger.infra.bench.pairs import Sides
+from jobledger.infra.bench.rows.past import FEWER, JOB, History, history, long_history
+from jobledger.infra.bench.serving import peer, served
 from jobledger.infra.eventstore.json_view import time_text
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-EVENTS: Final = 200_000
 SHORT: Final = "projects/bench/jobs/short"
-TIMES: Final = 9
-LONG: Final = 5_000
-JOBS: Final = 1_000_000
-MOVES: Final = 50
-"""Of the cursor, as one who drags it makes them: the first few find caches cold."""
+COMPRESSION: Final = 5
+WARM_MOVES: Final = 5
+MOVES: Final = 5
+"""Of the cursor in one turn, as one who drags it makes them."""
+FIRST_PLACE: Final = 20_000
+STEP: Final = 300
+WORDS: Final = 97
 HAPPENED: Final = """
 (entry) => new Promise((resolve) => {
   const found = () => performance.getEntriesByName(entry)[0];
@@ -76,87 +80,94 @@ SENT: Final = """
 """
 
 
-def first_paint(arena: Arena) -> Pair:
+@contextmanager
+def first_paint(arena: Arena) -> Iterator[Sides]:
     """Milliseconds to first contentful paint of the fleet page, beside the same page already written."""
     with _site(arena) as (url, _), _browser() as browser:
-        page = httpx.get(url).content
-        with _written(arena, page) as written:
-            # By turns, so that what slows one down slows down the other.
-            pairs = [
-                (_noted(browser, url, PAINTED), _noted(browser, written, PAINTED))
-                for _ in range(TIMES)
-            ]
-    return median(ours for ours, _ in pairs), median(theirs for _, theirs in pairs)
+        file = arena.scratch / "page.html.gz"
+        file.write_bytes(gzip.compress(httpx.get(url).content, COMPRESSION))
+        with peer("web_peer", str(file)) as written:
+            yield Sides(
+                lambda: Reading(_noted(browser, url, PAINTED)),
+                lambda: Reading(_noted(browser, f"{written.url}/", PAINTED)),
+            )
 
 
-def cursor_moved(arena: Arena) -> Pair:
+@contextmanager
+def cursor_moved(arena: Arena) -> Iterator[Sides]:
     """Milliseconds from the cursor's move to the list repainted, beside the API calls for the same jobs and counts."""
     with _site(arena) as (url, made), _browser() as browser:
         page = browser.new_page()
         page.goto(f"{url}?at={time_text(made.middle)}")
         page.evaluate(HAPPENED, PAINTED)
-        pairs = [_moved(page, 20_000 + 1_000 * n) for n in range(MOVES)]
-    return median(ours for ours, _ in pairs), median(theirs for _, theirs in pairs)
+        places = count(FIRST_PLACE, STEP)
+        for place in islice(places, WARM_MOVES):
+            page.evaluate(MOVED, place)
+        yield Sides(
+            lambda: Reading(median(page.evaluate(MOVED, n) for n in islice(places, MOVES))),
+            lambda: Reading(median(_asked(page) for _ in range(MOVES))),
+        )
 
 
-def long_job(arena: Arena) -> Pair:
-    """Milliseconds until the page of a job of 5,000 events answers keys, beside one of 3 events."""
-    with arena.ledger() as name, arena.open(name) as ledger:
-        begin = next(long_history()).occurred_time
-        ledger.append_many(islice(long_history(), LONG))
+@contextmanager
+def long_job(arena: Arena) -> Iterator[Sides]:
+    """Milliseconds until the page of a job of many events answers keys, beside one of 3 events."""
+    with arena.opened() as ledger:
+        begin = next(long_history(1)).occurred_time
+        ledger.append_many(long_history(arena.sizes.page_job))
         facts = (Created(labels={"team": "search"}), Started(), Succeeded())
         ledger.append_many(Event(SHORT, n, fact, begin) for n, fact in enumerate(facts, 1))
         ledger.follow(ledger.size())
-        with served(arena, name) as port, _browser() as browser:
-            url = f"http://{HOST}:{port}/jobs/"
-            pairs = [
-                (_noted(browser, url + JOB, READY), _noted(browser, url + SHORT, READY))
-                for _ in range(TIMES)
-            ]
-    return median(ours for ours, _ in pairs), median(theirs for _, theirs in pairs)
+        with served(arena, ledger.name) as server, _browser() as browser:
+            url = f"{server.url}/jobs/"
+            for job in (JOB, SHORT):
+                _noted(browser, url + job, READY)
+            yield Sides(
+                lambda: Reading(_noted(browser, url + JOB, READY)),
+                lambda: Reading(_noted(browser, url + SHORT, READY)),
+            )
 
 
-def first_load(arena: Arena) -> Pair:
-    """Kilobytes that the fleet page and all it needs are sent in, compressed, beside one."""
+@contextmanager
+def first_load(arena: Arena) -> Iterator[Sides]:
+    """Kilobytes that the fleet page and all it needs are sent in, compressed."""
     with _site(arena) as (url, _), _browser() as browser:
-        page = browser.new_page()
-        page.goto(url, wait_until="networkidle")
-        return page.evaluate(SENT) / 1_000, 1.0
+
+        def sent() -> Reading:
+            context = browser.new_context()
+            page = context.new_page()
+            page.goto(url, wait_until="networkidle")
+            kilobytes = page.evaluate(SENT) / 1_000
+            context.close()
+            return Reading(kilobytes)
+
+        yield Sides(sent)
 
 
-def search(arena: Arena) -> Pair:
-    """Milliseconds from a key in the search box to the list of what it finds, beside one."""
-    with arena.ledger() as name, arena.open(name) as ledger:
-        begin = next(long_history()).occurred_time
+@contextmanager
+def search(arena: Arena) -> Iterator[Sides]:
+    """Milliseconds from a key in the search box to the list of what it finds."""
+    jobs = arena.sizes.jobs
+    with arena.opened() as ledger:
+        begin = next(long_history(1)).occurred_time
         ledger.append_many(
-            Event(f"projects/bench/jobs/job_{n:07}", 1, Created(), begin) for n in range(JOBS)
+            Event(f"projects/bench/jobs/job_{n:07}", 1, Created(), begin) for n in range(jobs)
         )
         ledger.follow(ledger.size())
-        with served(arena, name) as port, _browser() as browser:
+        numbers = count(1, jobs // WORDS)
+        with served(arena, ledger.name) as server, _browser() as browser:
             page = browser.new_page()
-            page.goto(f"http://{HOST}:{port}/")
+            page.goto(f"{server.url}/")
             page.evaluate(HAPPENED, PAINTED)
-            words = [f"job_{n:07}" for n in range(1, JOBS, JOBS // TIMES)]
-            return median(float(page.evaluate(TYPED, word)) for word in words), 1.0
+            yield Sides(lambda: Reading(page.evaluate(TYPED, f"job_{next(numbers) % jobs:07}")))
 
 
 @contextmanager
 def _site(arena: Arena) -> Iterator[tuple[str, History]]:
-    made = history(arena, EVENTS)
-    with served(arena, made.ledger.name) as port:
-        url = f"http://{HOST}:{port}/"
-        httpx.get(url)  # The first one plans, and fills caches.
-        yield url, made
-
-
-@contextmanager
-def _written(arena: Arena, page: bytes) -> Iterator[str]:
-    file = arena.scratch / "page.html.gz"
-    file.write_bytes(gzip.compress(page, 5))
-    port = free_port()
-    command = [sys.executable, "-m", f"{MODULE}.web_peer", str(port), str(file)]
-    with running(command, port):
-        yield f"http://{HOST}:{port}/"
+    made = history(arena, arena.sizes.history // FEWER)
+    with served(arena, made.ledger.name) as server:
+        httpx.get(f"{server.url}/")  # The first one plans, and fills caches.
+        yield f"{server.url}/", made
 
 
 @contextmanager
@@ -185,10 +196,9 @@ def _noted(browser: Browser, url: str, entry: str) -> float:
     return took
 
 
-def _moved(page: Page, place: int) -> Pair:
-    ours = float(page.evaluate(MOVED, place))
+def _asked(page: Page) -> float:
+    """The API calls for a moment beside that of the list, so that nothing of the answer was made already."""
     at = page.locator("#list").get_attribute("data-at") or ""
-    # A moment beside it, so that nothing of the answer was made already.
-    moment = at.replace(":0", ":1", 1)
+    moment = re.sub(r":\d\d", f":{randrange(60):02}", at, count=1)  # noqa: S311
     calls = [f"/ledger/v1/{call}asOf={moment}" for call in ("jobs?pageSize=25&", "jobs:count?")]
-    return ours, float(page.evaluate(ASKED, calls))
+    return float(page.evaluate(ASKED, calls))

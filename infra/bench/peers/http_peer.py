@@ -20,6 +20,10 @@ def constant_app(constant: dict[str, Any]) -> FastAPI:
     async def create(project: str, job: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001
         return constant
 
+    @app.post("/api/v1/lineage")
+    async def lineage(event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001
+        return constant
+
     return app
 
 

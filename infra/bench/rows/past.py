@@ -4,28 +4,28 @@ The history is that of a trace of Google's, where its files are given (`bench --
 simulated one otherwise; either is repeated with other names until it is long enough.
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import count, islice
 from pathlib import Path
-from statistics import median
 from typing import Any, Final
 
 from jobledger.domain import events as e
 from jobledger.domain.events import Event
 from jobledger.infra.bench.arena import Arena
+from jobledger.infra.bench.loads import loading
+from jobledger.infra.bench.pairs import Sides
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.read.job_lists import JobLists, Query
 from jobledger.infra.transfer.google_cluster import Kind
 from jobledger.infra.transfer.import_trace import Importer, Summary
 from jobledger.infra.transfer.simulation import simulate
 
-MANY: Final = 2_000_000
-FEW: Final = MANY // 10
-LONG: Final = 7_000
-"""Events of the job with a long history."""
+SIMULATED_JOBS: Final = 25_000
+FEWER: Final = 10
+"""So many times fewer events has the history beside a long one."""
 RUNNING: Final = "state = RUNNING"
 JOB: Final = "projects/bench/jobs/long"
 NEWEST_BY_HAND: Final = b"""
@@ -64,9 +64,8 @@ class History:
         ledger.append_many(events)
         ledger.follow(ledger.size())
         with ledger.connection() as connection:
-            connection.execute("VACUUM (ANALYZE) events")
-            connection.execute("VACUUM (ANALYZE) jobs")
-            connection.execute("VACUUM (ANALYZE) intervals")
+            for table in ("events", "jobs", "intervals"):
+                connection.execute(f"VACUUM (ANALYZE) {table}".encode())
 
     @cached_property
     def middle(self) -> datetime:
@@ -86,12 +85,12 @@ class History:
 
 
 def history(arena: Arena, events: int) -> History:
-    """The history of so many events, made once a run."""
+    """The history of so many events, made once a run; nothing works in its background."""
     key = f"history {events}"
     if key not in arena.kept:
         if "base" not in arena.kept:
             arena.kept["base"] = _base(arena)
-        ledger = arena.stay(arena.open(arena.stay(arena.ledger())))
+        ledger = arena.stay(arena.open(arena.stay(arena.ledger()), catch_up=False))
         arena.kept[key] = History(ledger, islice(_repeated(arena.kept["base"]), events))
     made: History = arena.kept[key]
     return made
@@ -99,8 +98,9 @@ def history(arena: Arena, events: int) -> History:
 
 def _base(arena: Arena) -> list[Event]:
     if arena.trace is None:
-        return _as_they_came(list(simulate(25_000, seed=1, project="bench")))
-    with arena.ledger() as name, arena.open(name) as ledger:
+        jobs = min(SIMULATED_JOBS, arena.sizes.history // FEWER)
+        return _as_they_came(list(simulate(jobs, seed=1, project="bench")))
+    with arena.opened() as ledger:
         for file in sorted(Path(arena.trace).glob("*.csv.gz")):
             Importer(ledger, "bench", Kind.JOB).run(file, Summary(str(file)))
         return [event.event for event in ledger.events(follow=False)]
@@ -123,63 +123,59 @@ def _repeated(base: list[Event]) -> Iterator[Event]:
             yield event._replace(name=f"{event.name}_{copy}") if copy else event
 
 
-def per_second(call: Callable[[], object], times: int = 7) -> float:
-    """Calls a second, by the median of so many; the first is not counted."""
-    taken = []
-    for _ in range(times + 1):
-        begin = time.perf_counter()
-        call()
-        taken.append(time.perf_counter() - begin)
-    return 1 / median(taken[1:])
-
-
-def count_as_of(arena: Arena) -> tuple[float, float]:
+@contextmanager
+def count_as_of(arena: Arena) -> Iterator[Sides]:
     """Jobs by state at a time, beside SELECT DISTINCT ON over the events up to it."""
-    then = history(arena, MANY)
-    ours = per_second(lambda: then.ledger.count(as_of=then.middle), 50)
-    theirs = per_second(lambda: then.select(NEWEST_BY_HAND, then.middle), 2)
+    then = history(arena, arena.sizes.history)
     counted = then.ledger.count(as_of=then.middle).counts
     assert counted.items() <= dict(then.select(NEWEST_BY_HAND, then.middle)).items()
-    return ours, theirs
-
-
-def count_scale(arena: Arena) -> tuple[float, float]:
-    """Milliseconds for the same at ten times as many events, beside those at as many."""
-    many, few = history(arena, MANY), history(arena, FEW)
-    return (
-        1000 / per_second(lambda: many.ledger.count(as_of=many.middle), 50),
-        1000 / per_second(lambda: few.ledger.count(as_of=few.middle), 50),
+    yield Sides(
+        lambda: arena.repeated(lambda: then.ledger.count(as_of=then.middle)),
+        lambda: arena.repeated(lambda: then.select(NEWEST_BY_HAND, then.middle)),
     )
 
 
-def list_as_of(arena: Arena) -> tuple[float, float]:
+@contextmanager
+def count_scale(arena: Arena) -> Iterator[Sides]:
+    """Milliseconds for the same at ten times as many events, beside those at as many."""
+    many, few = (history(arena, arena.sizes.history // share) for share in (1, FEWER))
+    yield Sides(
+        lambda: arena.milliseconds(lambda: many.ledger.count(as_of=many.middle)),
+        lambda: arena.milliseconds(lambda: few.ledger.count(as_of=few.middle)),
+    )
+
+
+@contextmanager
+def list_as_of(arena: Arena) -> Iterator[Sides]:
     """Milliseconds for a second page of 100 jobs with a filter, as of then and as of now."""
-    many = history(arena, MANY)
+    many = history(arena, arena.sizes.history)
     query: dict[str, Any] = {"filter": RUNNING, "page_size": 100, "as_of": many.middle}
     token = many.ledger.page(**query).next_page_token
     assert len(many.ledger.page(**query, page_token=token).jobs) == 100
     current, fleet = Query.parse(RUNNING, None), JobLists(many.ledger.pool)
     last = fleet.page(current, 100)[0][-1]
     after = str(last.create_time), last.name
-    return (
-        1000 / per_second(lambda: many.ledger.page(**query, page_token=token), 20),
-        1000 / per_second(lambda: fleet.page(current, 100, after=after), 20),
+    yield Sides(
+        lambda: arena.milliseconds(lambda: many.ledger.page(**query, page_token=token)),
+        lambda: arena.milliseconds(lambda: fleet.page(current, 100, after=after)),
     )
 
 
-def version_as_of(arena: Arena) -> tuple[float, float]:
-    """Milliseconds for a job as of a version near its 7,000th, beside one select of its events."""
-    with arena.ledger() as name, arena.open(name) as ledger, ledger.connection() as connection:
-        ledger.append_many(long_history())
+@contextmanager
+def version_as_of(arena: Arena) -> Iterator[Sides]:
+    """Milliseconds for a job as of its last version but one, beside one select of its events."""
+    events = arena.sizes.long_job
+    statement = b"SELECT * FROM events WHERE name = %s ORDER BY version"
+    with arena.opened() as ledger, ledger.connection() as connection:
+        ledger.append_many(long_history(events))
         connection.execute("VACUUM (ANALYZE) events")
-        statement = b"SELECT * FROM events WHERE name = %s ORDER BY version"
-        return (
-            1000 / per_second(lambda: ledger.get(JOB, as_of=f"v{LONG - 1}"), 20),
-            1000 / per_second(lambda: connection.execute(statement, (JOB,)).fetchall(), 20),
+        yield Sides(
+            lambda: arena.milliseconds(lambda: ledger.get(JOB, as_of=f"v{events - 1}")),
+            lambda: arena.milliseconds(lambda: connection.execute(statement, (JOB,)).fetchall()),
         )
 
 
-def long_history() -> Iterator[Event]:
+def long_history(events: int) -> Iterator[Event]:
     """Tried again and again, with progress reported in between, as the longest of the trace was."""
     begin = datetime.fromisoformat("2026-06-01T00:00:00Z")
     cycle = (
@@ -189,21 +185,29 @@ def long_history() -> Iterator[Event]:
         e.Resumed(),
     )
     yield Event(JOB, 1, e.Created(labels={"team": "search"}), begin)
-    for version in range(2, LONG + 1):
+    for version in range(2, events + 1):
         yield Event(JOB, version, cycle[version % 4 - 2], begin + timedelta(seconds=version))
 
 
-def queue_time(arena: Arena) -> tuple[float, float]:
+@contextmanager
+def queue_time(arena: Arena) -> Iterator[Sides]:
     """Reports of queue time percentiles by day, beside the same by hand over events."""
-    many = history(arena, MANY)
+    many = history(arena, arena.sizes.history)
     shown = many.ledger.analyze("queue-time", bucket="1d").rows
     assert [row[1] for row in shown] == [row[1] for row in many.select(QUEUE_TIME_BY_HAND)]
-    return (
-        per_second(lambda: many.ledger.analyze("queue-time", bucket="1d"), 5),
-        per_second(lambda: many.select(QUEUE_TIME_BY_HAND), 1),
+    yield Sides(
+        lambda: arena.repeated(lambda: many.ledger.analyze("queue-time", bucket="1d")),
+        lambda: arena.repeated(lambda: many.select(QUEUE_TIME_BY_HAND)),
     )
 
 
-def intervals_cost(arena: Arena) -> tuple[float, float]:
+@contextmanager
+def intervals_cost(arena: Arena) -> Iterator[Sides]:
     """Appends of 64 callers with intervals brought up to date, beside appends without."""
-    return arena.append64("follow"), arena.append64("leave")
+    with arena.ledger() as following, arena.ledger() as leaving:
+        command = "load append", arena.dsn
+        with (
+            loading(arena, *command, following, "64", "follow") as ours,
+            loading(arena, *command, leaving, "64", "leave") as theirs,
+        ):
+            yield Sides(ours.run, theirs.run)

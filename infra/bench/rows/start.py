@@ -3,17 +3,16 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Mapping, Sequence
-from statistics import median
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
-from jobledger.infra.bench.arena import Arena, Pair
+from jobledger.infra.bench.arena import Arena
+from jobledger.infra.bench.pairs import Sides
 from jobledger.infra.postgres.server import server
 from jobledger.infra.transfer.simulation import simulate
 
 JOBS: Final = 200
-MIN_RUNS: Final = 5
 PEER: Final = """
 import sys, psycopg, pydantic
 with psycopg.connect(sys.argv[1]) as connection:
@@ -21,8 +20,9 @@ with psycopg.connect(sys.argv[1]) as connection:
 """
 
 
-def cli_list(arena: Arena) -> Pair:
-    """Medians in milliseconds of `jobledger list --limit 1` and the peer, run in turn."""
+@contextmanager
+def cli_list(arena: Arena) -> Iterator[Sides]:
+    """Milliseconds of `jobledger list --limit 1`, beside the peer."""
     with arena.ledger() as name:
         with arena.open(name) as ledger:
             ledger.append_many(simulate(JOBS, 1, "bench"))
@@ -30,13 +30,10 @@ def cli_list(arena: Arena) -> Pair:
         ours = [sys.executable, "-m", "jobledger", *options, "list", "--limit", "1"]
         theirs = [sys.executable, "-c", PEER, server(arena.dsn, name)]
         environment = _environment(arena)
-        for command in (ours, theirs):
-            _milliseconds(command, environment)
-        pairs: list[Pair] = []
-        end = time.monotonic() + arena.seconds
-        while len(pairs) < MIN_RUNS or time.monotonic() < end:
-            pairs.append((_milliseconds(ours, environment), _milliseconds(theirs, environment)))
-    return median(ours for ours, _ in pairs), median(theirs for _, theirs in pairs)
+        yield Sides(
+            lambda: arena.milliseconds(lambda: _run(ours, environment)),
+            lambda: arena.milliseconds(lambda: _run(theirs, environment)),
+        )
 
 
 def _environment(arena: Arena) -> Mapping[str, str]:
@@ -45,7 +42,5 @@ def _environment(arena: Arena) -> Mapping[str, str]:
     return given | {"PYTHONPYCACHEPREFIX": str(arena.scratch / "bytecode")}
 
 
-def _milliseconds(command: Sequence[str], environment: Mapping[str, str]) -> float:
-    begin = time.perf_counter()
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> None:
     subprocess.run(command, env=environment, check=True, capture_output=True)
-    return (time.perf_counter() - begin) * 1_000

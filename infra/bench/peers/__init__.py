@@ -1,0 +1,1 @@
+"""Programs that stand beside the ledger, and programs that load it: one process each."""

@@ -1,0 +1,1 @@
+"""What is measured: a function for each row, which makes what it needs and yields its two sides."""
