@@ -10,7 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from jobledger.domain import events as e
+from jobledger.domain.attempts import attempts_ahead, is_late
 from jobledger.domain.data import Data
+from jobledger.domain.errors import PastNeededError
 from jobledger.domain.job import Job, judge
 from jobledger.domain.states import ABSENT, TERMINAL, WAITING, state_after
 
@@ -41,6 +43,37 @@ def observe(
         if not isinstance(facts[0], e.Contradicted):
             return facts
     return (as_comment(report),)
+
+
+def catch_up(
+    report: Data, job: Job, at: datetime | None = None, past: Sequence[e.Event] | None = None
+) -> tuple[Data, ...]:
+    """Decides on what a row says that was found in another system, of which changes were seen before.
+
+    Args:
+        report: The data of the report.
+        job: The job before it.
+        at: When it occurred (UTC); None is now.
+        past: All events of the job, in the order of versions; None if they were not read.
+
+    Returns:
+        The data of the events; none if the history says so already.
+
+    Raises:
+        JobNotFoundError: The job was never created.
+        PastNeededError: `past` is needed, and is None.
+    """
+    if job.stage is ABSENT:
+        return observe(report, job, at, past)
+    if state_after(type(report).__name__) is job.state and attempts_ahead(report, job, at) == 0:
+        return ()
+    if is_late(job, at) or job.update_time == at:
+        if past is None:
+            raise PastNeededError(job.name)
+        if any(type(event.data) is type(report) and event.occurred_time == at for event in past):
+            return ()
+    facts = observe(report, job, at, past)
+    return () if isinstance(facts[0], e.Commented | e.Contradicted) else facts
 
 
 def is_known(report: Data, job: Job, at: datetime | None) -> bool:

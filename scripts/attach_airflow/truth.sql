@@ -1,5 +1,5 @@
 -- Notes each transition of Airflow's, by triggers: what an attached ledger must tell.
-CREATE TABLE truth (id bigserial, key text, op text, new text);
+CREATE TABLE truth (id bigserial, key text, op text, old text, new text);
 CREATE FUNCTION key_of(r jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws('/', r ->> 'dag_id', r ->> 'run_id', r ->> 'task_id', r ->> 'map_index')
 $$;
@@ -16,7 +16,8 @@ BEGIN
         INSERT INTO truth (key, op) VALUES (key_of(before), 'MAPPED');
     END IF;
     IF before ->> 'state' IS DISTINCT FROM after ->> 'state' THEN
-        INSERT INTO truth (key, op, new) VALUES (key_of(after), TG_OP, after ->> 'state');
+        INSERT INTO truth (key, op, old, new)
+        VALUES (key_of(after), TG_OP, before ->> 'state', after ->> 'state');
     END IF;
     RETURN NEW;
 END $$;

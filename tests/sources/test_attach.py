@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from itertools import islice
 from threading import Event as Signal
 from threading import Thread
 from typing import Any
@@ -60,6 +61,11 @@ def follower(ledger: Ledger, dsn: str, system: str, **more: Any) -> Follower:
 def carry_over(follower: Follower) -> None:
     while follower.carry_over():
         pass
+    assert follower.summary.unplaced == []
+
+
+def carry_over_once(follower: Follower) -> None:
+    assert follower.carry_over() > 0
     assert follower.summary.unplaced == []
 
 
@@ -256,6 +262,54 @@ def test_rows_of_other_systems(ledger: Ledger, database: str, system: str) -> No
 
 def test_every_system_is_tested() -> None:
     assert sorted([*ROWS, "procrastinate"]) == shipped(ATTACHED)
+
+
+def test_equal_changes_are_all_recorded_and_each_once(ledger: Ledger, database: str) -> None:
+    made, changed, _ = ROWS["airflow"]
+    run(database, *made)
+    attached = follower(ledger, database, "airflow")
+    attached.begin()
+    again = "UPDATE task_instance SET state = '{}' WHERE task_id = 'load'"
+    run(database, *changed[:5], *(again.format(state) for state in ("scheduled", "queued") * 2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attached._slot, "advance", lambda _: None)
+        carry_over_once(attached)
+    size = ledger.size()
+    carry_over(follower(ledger, database, "airflow"))
+    assert ledger.size() == size
+    history = ledger.history("projects/p/jobs/etl_x2F_r1_x2F_load_x2F_-1")
+    assert [event.type for event in history] == ["Created", *["Queued"] * 6]
+
+
+def test_an_interrupted_beginning_is_done_again(ledger: Ledger, database: str) -> None:
+    run(database, *ROWS["river"][0], *[ROWS["river"][1][0]] * 3)
+    attached = follower(ledger, database, "river")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attached, "_record", lambda events: list(islice(events, 2)) and 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            attached.begin()
+    run(database, ROWS["river"][1][0])
+    again = follower(ledger, database, "river")
+    assert again.must_begin()
+    again.begin()
+    assert not again.must_begin()
+    carry_over(again)
+    assert jobs(ledger) == {f"river-{n}": (S.QUEUED, 1) for n in (1, 2, 3, 4)}
+
+
+def test_rows_that_are_known_are_not_recorded_again(ledger: Ledger, database: str) -> None:
+    made, changed, expected = ROWS["airflow"]
+    run(database, *made)
+    attached = follower(ledger, database, "airflow")
+    attached.begin()
+    run(database, *changed)
+    carry_over(attached)
+    run(database, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+    size = ledger.size()
+    follower(ledger, database, "airflow").begin()
+    # Of the attachment itself: that it began, and that the rows were recorded.
+    assert ledger.size() == size + 2
+    assert jobs(ledger) == expected
 
 
 def test_it_follows_until_it_is_stopped(ledger: Ledger, database: str) -> None:

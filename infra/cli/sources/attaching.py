@@ -72,7 +72,7 @@ def follow(
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with aim.open() as ledger:
         follower = Follower(ledger, slot, mapping, aim.project, max_bytes=limit * MEBIBYTE)
-        if slot.status() is None:
+        if follower.must_begin():
             _announce(mapping, slot)
             follower.begin()
         try:

@@ -9,17 +9,18 @@ from itertools import islice
 from threading import Event as Signal
 from typing import Any, Final
 
-from jobledger.domain.errors import InvalidFieldError, LedgerError
-from jobledger.domain.observing import introduce
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerError
+from jobledger.domain.observing import catch_up, introduce, observe
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
 from jobledger.infra.eventstore.methods.request import AboutReport
-from jobledger.infra.eventstore.write_path import ObservedEvent
+from jobledger.infra.eventstore.write_path import Judge, ObservedEvent
 from jobledger.infra.read.store import Store
-from jobledger.infra.sources.attach.pgoutput import RowChange, Transaction
+from jobledger.infra.sources.attach.pgoutput import Transaction
+from jobledger.infra.sources.attach.records import record_of, snapshot_record
 from jobledger.infra.sources.attach.slot import LOST, Slot
-from jobledger.infra.sources.mapping.histories import Histories, plain
+from jobledger.infra.sources.mapping.histories import Histories
 from jobledger.infra.sources.mapping.importing import BATCH_EVENTS, ImportSummary, refusal
 from jobledger.infra.sources.mapping.model import Mapping
 
@@ -28,6 +29,8 @@ PAUSE_SECONDS: Final = 0.5
 RETRY_SECONDS: Final = 5.0
 NOTED_REASONS: Final = 20
 """As many reasons as one note has of changes that could not be placed."""
+BEGUN: Final = "begun"
+"""What a note says of rows that were there and may not all be recorded yet."""
 MAX_SLOT_BYTES: Final = 4 * 1024**3
 """As much of its log as the source keeps for us; more ends the attachment."""
 
@@ -65,18 +68,49 @@ class Follower:
         if missing := sorted(set(source.tables) - self._slot.tables(source.tables)):
             raise AttachError("tables", f"there is no {', '.join(missing)} in that database")
         self._check_version()
-        if self._slot.status() is not None:
+        if not self.must_begin():
             raise AttachError(
                 "slot", f"{self._slot.name!r} exists already: follow it, or detach it first"
             )
+        self._slot.drop()
+        judge = catch_up if self._notes() else observe
         with self._slot.create(source.tables, source.whole_rows, source.snapshot) as (lsn, rows):
-            self._note("Started", {"runId": lsn, "lsn": lsn})
+            self._note("Started", {"runId": lsn, "lsn": lsn, "snapshot": BEGUN})
             now = datetime.now(UTC)
             self._record(
                 event
                 for table, row in rows
-                for event in self._events(_snapshot_record(table, row, now), f"{table} {lsn}")
+                for event in self._observed(
+                    snapshot_record(table, row, now), f"{table} {lsn}", None, judge
+                )
             )
+            self._note("ProgressReported", {"runId": lsn, "snapshot": "recorded"})
+
+    def must_begin(self) -> bool:
+        """Whether there is no slot, or one whose beginning was interrupted.
+
+        A slot does not hold the rows that were there before it, so an interrupted beginning has to
+        be done again. Raises AttachError if this ledger knows nothing of the slot.
+        """
+        return self._slot.status() is None or not self._has_snapshot()
+
+    def _has_snapshot(self) -> bool:
+        """Whether all rows that were there when the slot was made were recorded."""
+        if not (notes := self._notes()):
+            raise AttachError(
+                "slot",
+                f"{self._slot.name!r} exists already, and this ledger did not make it: detach it first",
+            )
+        # Of slots that earlier versions made nothing is noted about that.
+        return notes[-1].get("snapshot") != BEGUN
+
+    def _notes(self) -> list[dict[str, Any]]:
+        """What was noted of the attachment's beginnings, oldest first."""
+        try:
+            noted = self._store.reader.history(self._name)
+        except JobNotFoundError:
+            return []
+        return [each.json for each in noted if each.type in ("Started", "ProgressReported")]
 
     def _check_version(self) -> None:
         source = self._mapping.source
@@ -143,15 +177,19 @@ class Follower:
     def _changed(self, transactions: Iterable[Transaction]) -> Iterator[ObservedEvent]:
         for transaction in transactions:
             for number, change in enumerate(transaction.changes):
-                record = _record_of(change, transaction.commit_time)
-                yield from self._events(record, f"{transaction.commit_lsn} #{number}")
+                record = record_of(change, transaction.commit_time)
+                # Its place is in the request ids, as two changes may be equal.
+                place = f"{transaction.commit_lsn} #{number}"
+                yield from self._observed(record, place, place)
 
-    def _events(self, record: dict[str, Any], place: str) -> list[ObservedEvent]:
+    def _observed(
+        self, record: dict[str, Any], where: str, place: str | None, judge: Judge = observe
+    ) -> list[ObservedEvent]:
         self.summary.records += 1
         try:
-            return self._histories.observed(record)
+            return self._histories.observed(record, place, judge)
         except InvalidFieldError as wrong:
-            self.summary.miss(f"{record['table']} {place}", wrong)
+            self.summary.miss(f"{record['table']} {where}", wrong)
             return []
 
     def _record(self, events: Iterable[ObservedEvent]) -> None:
@@ -192,31 +230,6 @@ class Follower:
                 ObservedEvent(self._name, parse_report(type_, said), about),
             ]
         )
-
-
-def _record_of(change: RowChange, time: datetime) -> dict[str, Any]:
-    """A change as a record: the new row's fields, the old row as `old`, and which fields changed."""
-    row = change.new or change.old
-    changed = [key for key, value in change.new.items() if change.old.get(key) != value]
-    about = {
-        "table": change.table,
-        "op": change.op,
-        "old": dict(change.old),
-        "changed": changed,
-        "commit_time": time.isoformat(),
-    }
-    return {**row, **about}
-
-
-def _snapshot_record(table: str, row: dict[str, Any], time: datetime) -> dict[str, Any]:
-    about = {
-        "table": table.rpartition(".")[2],
-        "op": "snapshot",
-        "old": {},
-        "changed": list(row),
-        "commit_time": time.isoformat(),
-    }
-    return {**plain(row), **about}
 
 
 def slot_name(ledger: str, system: str) -> str:

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import EVENT_TYPES
-from jobledger.domain.observing import introduce
+from jobledger.domain.observing import introduce, observe
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.job_ids import display_name, job_id
 from jobledger.domain.values.labels import nearest
 from jobledger.domain.values.names import parse_time
 from jobledger.infra.eventstore.methods.request import AboutReport
-from jobledger.infra.eventstore.write_path import ObservedEvent
+from jobledger.infra.eventstore.write_path import Judge, ObservedEvent
 from jobledger.infra.sources.mapping.model import EventRule, History, Lookup
 from jobledger.infra.sources.mapping.model import Mapping as MappingFile
 from jobledger.infra.sources.mapping.values import (
@@ -43,9 +43,18 @@ class Histories:
         self._mapping = mapping
         self._project = project
         self._actor = actor
+        self._place: str | None = None
+        self._judge: Judge = observe
 
-    def observed(self, record: Record) -> list[ObservedEvent]:
-        """What to record of a record, in this order; raises InvalidFieldError for a wrong value."""
+    def observed(
+        self, record: Record, place: str | None = None, judge: Judge = observe
+    ) -> list[ObservedEvent]:
+        """What to record of a record, in this order; raises InvalidFieldError for a wrong value.
+
+        `place` tells two records of the same content apart, where a source says the same twice and
+        means it; without one, the same content is recorded once. `judge` decides on each event.
+        """
+        self._place, self._judge = place, judge
         found: list[ObservedEvent] = []
         for history in self._mapping.histories:
             each = [record] if history.for_each is None else items(record, history.for_each)
@@ -111,7 +120,7 @@ class Histories:
             said["attempt"] = _attempt(attempt)
         actor = rule.actor and fill_text(rule.actor, record)
         about = self._about(name, type_, said, time, actor)
-        return ObservedEvent(name, parse_report(type_, said), about)
+        return ObservedEvent(name, parse_report(type_, said), about, self._judge)
 
     def _about(
         self,
@@ -121,8 +130,11 @@ class Histories:
         time: datetime,
         actor: str | None = None,
     ) -> AboutReport:
-        """The request id is that of the same event in any file, so that it is recorded once."""
-        told = json.dumps([name, type_, time.isoformat(), said], sort_keys=True).encode()
+        """The request id is that of the same event in any file, or at its place, so that it is recorded once."""
+        content = [name, type_, time.isoformat(), said]
+        if self._place is not None:
+            content.append(self._place)
+        told = json.dumps(content, sort_keys=True).encode()
         digest = hashlib.sha256(told).hexdigest()[:32]
         return AboutReport(
             occurred_time=parse_time(time, datetime.now(UTC), "time"),

@@ -1,0 +1,60 @@
+"""What the triggers noted of Airflow's rows, as the events that a ledger must have recorded of them."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+EVENTS = {
+    "scheduled": "Queued", "queued": "Queued", "running": "Started", "success": "Succeeded", "failed": "Failed",
+    "up_for_retry": "Failed", "up_for_reschedule": "Paused", "deferred": "Paused",
+    "skipped": "Cancelled", "upstream_failed": "Cancelled", "removed": "Cancelled",
+}  # fmt: skip
+"""The event that each of Airflow's states is recorded as."""
+PAUSED = frozenset({"up_for_reschedule", "deferred"})
+ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+
+
+class Compared(NamedTuple):
+    """How a ledger's histories differ from what was noted."""
+
+    missing: int
+    doubled: int
+    differing: list[str]
+    """Each history that differs: its key, what was noted, and what was recorded."""
+
+
+def wanted(noted: Iterable[Sequence[str | None]]) -> dict[str, list[str]]:
+    """The types of the events that each history must have, in order.
+
+    A mark by hand of what had ended is a new attempt and its end; what goes on after a pause is resumed.
+    """
+    found = defaultdict[str, list[str]](list)
+    for key, op, old, state in noted:
+        assert key is not None
+        if op == "DELETE":
+            found[key].append("Commented")
+        elif op == "MAPPED":
+            found[key].append("Cancelled")
+        elif state:
+            if old in ENDED and state in ENDED:
+                found[key].append("Retried")
+            if old in PAUSED and state in {"scheduled", "queued", "running", "success"}:
+                found[key].append("Resumed")
+            if old not in PAUSED or state != "scheduled":
+                found[key].append(EVENTS[state])
+    return dict(found)
+
+
+def compare(ledger: Any, noted: Iterable[Sequence[str | None]]) -> Compared:
+    """Compares each history of the ledger's project `p` with what was noted."""
+    from jobledger.domain.values.job_ids import job_id
+
+    missing, doubled, differing = 0, 0, list[str]()
+    for key, types in wanted(noted).items():
+        history = ledger.history(f"projects/p/jobs/{job_id(key)}")
+        found = [event.type for event in history[1:]]
+        missing += (Counter(types) - Counter(found)).total()
+        doubled += (Counter(found) - Counter(types)).total()
+        if found != types:
+            differing.append(f"{key}\n  noted:    {types}\n  recorded: {found}")
+    return Compared(missing, doubled, differing)

@@ -1,0 +1,98 @@
+"""A recorded life of Airflow: the changes that its database sent, beside what triggers noted of them.
+
+`scripts/attach-airflow --record` makes the file: 500 task instances with failures, retries, clears,
+marks by hand, a mapped task, sensors, a scheduler that was killed, and `airflow db clean`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import lzma
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jobledger.domain.job import Job, fold
+from jobledger.infra import Ledger
+from jobledger.infra.sources.attach.follower import Follower
+from jobledger.infra.sources.attach.pgoutput import Decoder, Transaction
+from jobledger.infra.sources.attach.slot import Slot
+from jobledger.infra.sources.mapping.model import ATTACHED, read_mapping
+
+from scripts.attach_airflow.truth import compare, wanted
+
+pytestmark = pytest.mark.slow
+RECORDED = Path(__file__).parent / "airflow_changes.xz"
+CHANGES = 500
+"""As many of the recorded changes as one batch has."""
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Any:
+    return json.loads(lzma.decompress(RECORDED.read_bytes()))
+
+
+class RecordedSlot(Slot):
+    """A slot whose messages are those of a file, from where it was advanced to."""
+
+    def __init__(self, messages: list[bytes]) -> None:
+        super().__init__("", "recorded")
+        decoder = Decoder()
+        self._left = [each for message in messages if (each := decoder.read(message))]
+
+    def peek(self) -> list[Transaction]:
+        """The next transactions, of about CHANGES changes."""
+        return list(self._batch())
+
+    def _batch(self) -> Iterator[Transaction]:
+        count = 0
+        for transaction in self._left:
+            yield transaction
+            count += len(transaction.changes)
+            if count >= CHANGES:
+                return
+
+    def advance(self, lsn: str) -> None:
+        """Forgets what was carried over."""
+        ends = [each.commit_lsn for each in self._left]
+        self._left = self._left[ends.index(lsn) + 1 :]
+
+
+def test_no_transition_is_missing_or_doubled(ledger: Ledger, recorded: Any) -> None:
+    messages = [base64.b85decode(each) for each in recorded["messages"]]
+    mapping = read_mapping("airflow", ATTACHED)
+    following = Follower(ledger, RecordedSlot(messages), mapping, "p")
+    while following.carry_over():
+        pass
+    assert following.summary.unplaced == []
+    assert sum(key.count("/") > 1 for key in wanted(recorded["noted"])) == 500
+    found = compare(ledger, recorded["noted"])
+    assert found.differing == []
+    assert (found.missing, found.doubled) == (0, 0)
+
+    # Each job is in the state that Airflow's row was in before it was cleaned.
+    ended = {
+        "success": "SUCCEEDED",
+        "failed": "FAILED",
+        "skipped": "CANCELLED",
+        "upstream_failed": "CANCELLED",
+    }
+    last = {key: new for key, op, _, new in recorded["noted"] if new}
+    states = Counter(ended[state] for state in last.values())
+    jobs = list(ledger.list('labels.dag = "etl"'))
+    mapped_away = sum(op == "MAPPED" for _, op, _, _ in recorded["noted"])
+    assert Counter(job.state.name for job in jobs if job.state) == states + Counter(
+        CANCELLED=mapped_away
+    )
+    for job in jobs:
+        assert fold(Job(name=job.name), [each.event for each in ledger.history(job.name)]) == job
+
+    # Read once more, as after a crash, they add nothing.
+    size = ledger.size()
+    again = Follower(ledger, RecordedSlot(messages), mapping, "p")
+    while again.carry_over():
+        pass
+    assert ledger.size() == size
