@@ -27,7 +27,7 @@ doctor         | cli.diagnosis.doctor:doctor         | Check settings, server, s
 settings       | cli.diagnosis.settings:settings     | Show all settings: environment variables, their present values, and their meaning.
 status         | cli.server.embedded:status          | Show whether the embedded server runs, since when, and which processes use it; exits 1 if it does not run.
 stop           | cli.server.embedded:stop            | Stop the embedded server; it also stops when the last process that uses it ends.
-psql           | cli.server.embedded:psql            | Open psql on the ledger's schema; exits with psql's exit code.
+psql           | cli.server.embedded:psql            | Open psql on the ledger's schema, with psql's own options; exits with psql's exit code.
 list           | cli.jobs.list:list_jobs             | List jobs, newest first, now or as of a moment.
 count          | cli.jobs.read:count                 | Count jobs by state or another field, now or as of a moment.
 show           | cli.jobs.read:show                  | Show one job, now or as of a moment; JSON includes the moment.
@@ -70,7 +70,7 @@ detach         | cli.sources.attaching:detach         | Follow a database no mor
 import         | cli.sources.importing:importing     | Import histories from elsewhere: jobledger import MAPPING FILE.
 log            | cli.proof.log:log                   | Manage the log over all events: its name, keys and checkpoints.
 token          | cli.server.tokens:token             | Manage the server's access tokens.
-label          | cli.evaluation.label:label          | Answer the labeling tasks of evaluation jobs.
+label          | cli.evaluation.label:label          | Set labels of a job (label NAME K=V), or answer the labeling tasks of evaluation jobs.
 """
 """A command's name, where its function is, and its help, in the order in which `--help` lists them."""
 COMMANDS: Final = {
@@ -78,3 +78,5 @@ COMMANDS: Final = {
     for name, source, help_ in (line.split(" | ") for line in TABLE.strip().splitlines())
 }
 """By name."""
+PASSING_ON: Final = ("psql",)
+"""Commands that pass on options that are not theirs to the program that they run."""

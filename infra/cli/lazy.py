@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 import typer
-from jobledger.infra.cli.commands import COMMANDS, Entry
+from jobledger.infra.cli.commands import COMMANDS, PASSING_ON, Entry
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
@@ -27,7 +27,8 @@ class Unloaded(TyperCommand):
         if isinstance(found, typer.Typer):
             holder.add_typer(found, name=self.name)
         else:
-            holder.command(self.name)(found)
+            settings = {"ignore_unknown_options": self.name in PASSING_ON}
+            holder.command(self.name, context_settings=settings)(found)
         group = get_command(holder)
         assert isinstance(group, TyperGroup)
         return group.commands[self.name]

@@ -87,6 +87,15 @@ def test_who_mistypes_a_name_is_told_which_was_meant(
     assert meant in cli.run(*arguments).stderr
 
 
+def test_label_sets_labels_as_labels_does(cli: Cli, ledger: Ledger) -> None:
+    ledger.create("projects/p/jobs/x", {"team": "a"})
+    for words in (["label"], ["label", "set"], ["labels"]):
+        cli(*words, "x", "team=", f"by={'-'.join(words)}", "--actor", "ann")
+        assert ledger.get("projects/p/jobs/x").labels == {"by": "-".join(words)}
+    assert cli.json("label", "--json", "x", "by=b")["labels"] == {"by": "b"}
+    assert "Did you mean 'tasks'?" in cli.run("label", "taks", "x").stderr
+
+
 def test_people_act_on_jobs(cli: Cli, ledger: Ledger) -> None:
     ledger.create("projects/p/jobs/x", {"team": "a", "env": "b"})
     assert cli("pause", "x", "--reason", "lunch") == "projects/p/jobs/x v2: PAUSED\n"

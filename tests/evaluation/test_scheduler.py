@@ -18,11 +18,13 @@ import pytest
 from aiosmtpd.controller import Controller
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.runs import last_run
+from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.evaluation.runs import runs
 from jobledger.infra.evaluation.runs.mail import Mailer
 from jobledger.infra.evaluation.runs.scheduler import Scheduler, leading
 from jobledger.infra.evaluation.samples.reading import read_evaluated, read_page
+from jobledger.infra.programs.leases import keep_lease
 from jobledger.infra.upkeep.verify import verify
 
 from tests.command_line import Cli, run_main
@@ -175,6 +177,55 @@ def test_it_goes_on_when_its_connection_breaks(ledger: Ledger) -> None:
     finally:
         stopping.set()
         serving.join()
+
+
+def test_one_that_does_not_evaluate_leaves_that_and_the_lead_to_one_that_does(
+    ledger: Ledger,
+) -> None:
+    name, clock, stopping = make_job(ledger, spec_of()), Clock(), Signal()
+    ledger.record_predictions(name, told("abc", truth="cat"))
+    clock.forward(hours=2)
+    without = Scheduler(ledger, clock=clock, evaluates=False)
+    assert without.do_due() == 0
+    assert [event.type for event in ledger.history(name)] == [
+        "Created",
+        "RunStarted",
+        "DatasetCreated",
+    ]
+    with_extra = Scheduler(ledger, clock=clock)
+    serving = [Thread(target=each.serve, args=(stopping, 0.02)) for each in (without, with_extra)]
+    for thread in serving:
+        thread.start()
+    try:
+        deadline = time.monotonic() + 20
+        while len(read_evaluated(ledger.reader, name)) == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        stopping.set()
+        for thread in serving:
+            thread.join()
+
+
+def test_without_the_extra_the_command_does_the_rest_and_says_what_not(
+    ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = make_job(ledger, spec_of())
+    ledger.record_predictions(name, told("abc", truth="cat"))
+    lost = "projects/p/jobs/lost"
+    ledger.started(lost)
+    with ledger.connection() as connection:
+        keep_lease(connection, lost, "1", 0.001)
+    # Python raises ImportError for a module that stands as None here.
+    monkeypatch.setitem(sys.modules, "jobledger.infra.evaluation.metrics.evaluate", None)
+    done = cli.run("scheduler", "--once")
+    assert done.returncode == 0
+    assert done.stderr.startswith(
+        "predictions are not evaluated here: pip install 'jobledger[evaluation]'"
+    )
+    assert done.stderr.count("\n") == 1
+    assert ledger.history(name)[-1].type == "DatasetCreated"
+    assert ledger.get(lost).state is JobState.EXPIRED
 
 
 class Inbox:

@@ -132,6 +132,12 @@ def test_psql_runs_on_the_ledgers_schema(dsn: str, ledger_name: str) -> None:
         [*command, "psql", "-c", "SHOW search_path", "--", "-At"], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (0, f"ledger_{ledger_name}\n"), done.stderr
+    done = subprocess.run(
+        [*command, "psql", "-Atc", "SELECT 1", "-c", "SELECT 2"],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "1\n2\n"), done.stderr
     script = "SELECT 1/0;"
     done = subprocess.run(
         [*command, "psql", "--", "-v", "ON_ERROR_STOP=1"],

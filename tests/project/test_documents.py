@@ -45,15 +45,16 @@ def test_files_that_a_page_names_are_there(page: Path) -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-def test_the_unit_file_is_valid(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["jobledger.service", "jobledger-scheduler.service"])
+def test_the_unit_file_is_valid(tmp_path: Path, name: str) -> None:
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("there is no systemd-analyze")
     page = ROOT / "infra" / "guides" / "operate.md"
-    (unit,) = (block for block in blocks(page) if block.file == "jobledger.service")
+    (unit,) = (block for block in blocks(page) if block.file == name)
     # The program and the user are those of the machine that it is for.
     text = unit.text.replace("/opt/jobledger/bin/jobledger", shutil.which("true") or "/bin/true")
-    file = tmp_path / "jobledger.service"
+    file = tmp_path / name
     file.write_text(text.replace("User=jobledger", f"User={getpass.getuser()}"))
     checked = subprocess.run([analyze, "verify", str(file)], capture_output=True, text=True)
     assert (checked.returncode, checked.stderr) == (0, "")

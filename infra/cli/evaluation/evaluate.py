@@ -12,7 +12,7 @@ import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.metrics.evaluation import CONFIG
 from jobledger.domain.values.canonical import JsonObject
-from jobledger.infra.cli.context import OUT, Json, print_json, say, target
+from jobledger.infra.cli.context import OUT, Json, aside, print_json, say, target
 from jobledger.infra.cli.out_files import STDOUT, write_picture
 from jobledger.infra.evaluation.samples import reading
 from jobledger.infra.programs.run_store import destination
@@ -43,16 +43,15 @@ def scheduler(
     """Start and continue the runs of evaluation jobs when they are due; of several schedulers one is active.
 
     It also marks jobs as EXPIRED whose heartbeats stopped, and records runs from this machine's spool.
+    Without the extra `evaluation` it does all of this but evaluate predictions, and says so.
 
     Runs are due as Google's are, at 10:00 UTC after whole days; with JOBLEDGER_SCHEDULES=exact just
     when the job's schedule says. Alerts are mailed where JOBLEDGER_SMTP names a server.
     """
-    try:
-        import sklearn  # noqa: F401
-        from jobledger.infra.evaluation.runs.mail import Mailer
-        from jobledger.infra.evaluation.runs.scheduler import Scheduler
-    except ImportError as error:
-        raise InvalidFieldError("scheduler", f"needs jobledger[evaluation] ({error})") from error
+    from jobledger.infra.evaluation.runs.mail import Mailer
+    from jobledger.infra.evaluation.runs.scheduler import Scheduler
+
+    evaluates = _can_evaluate()
     settings = Settings()
     mailer = Mailer.parse(settings.smtp, settings.mail_from) if settings.smtp else None
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -63,12 +62,22 @@ def scheduler(
     with aim.open() as ledger:
         to = destination(aim.dsn, aim.ledger)
         send = partial(send_spool, ledger, spool, to, aim.project)
-        work = Scheduler(ledger, settings.schedules, mailer, also=send)
+        work = Scheduler(ledger, settings.schedules, mailer, also=send, evaluates=evaluates)
         if once:
             send()
             work.do_due()
         else:
             work.serve(stopping, pause)
+
+
+def _can_evaluate() -> bool:
+    """Whether the extra `evaluation` is installed; says what is not done where it is not."""
+    try:
+        import jobledger.infra.evaluation.metrics.evaluate  # noqa: F401
+    except ImportError as error:
+        aside(f"predictions are not evaluated here: pip install 'jobledger[evaluation]' ({error})")
+        return False
+    return True
 
 
 def evaluations(

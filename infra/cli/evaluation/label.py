@@ -1,4 +1,4 @@
-"""`jobledger label`: labelling tasks of evaluation jobs, what they ask, and what people answer."""
+"""`jobledger label`: a job's labels, and labeling tasks of evaluation jobs with people's answers."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +8,7 @@ import orjson
 import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.cli.context import OUT, Json, Target, print_json, target
+from jobledger.infra.cli.jobs.act import labels
 from jobledger.infra.errors import InputError
 from jobledger.infra.evaluation.tasks.label_studio import config, exported, import_answers
 from jobledger.infra.evaluation.tasks.labeling import Answered
@@ -23,8 +24,25 @@ from jobledger.infra.evaluation.tasks.tasks import (
 from jobledger.infra.ledger import Ledger
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
 
-label = typer.Typer(help="Answer the labeling tasks of evaluation jobs.", no_args_is_help=True)
+
+class LabelGroup(TyperGroup):
+    """Takes `label NAME K=V...` as `label set NAME K=V...`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As any group, if the first word is a subcommand or no word is a label."""
+        words = [word for word in args if not word.startswith("-")]
+        is_set = words[:1] and words[0] not in self.commands and any("=" in w for w in words[1:])
+        return super().parse_args(ctx, ["set", *args] if is_set else args)
+
+
+label = typer.Typer(
+    cls=LabelGroup,
+    help="Set labels of a job (label NAME K=V), or answer the labeling tasks of evaluation jobs.",
+    no_args_is_help=True,
+)
+label.command("set")(labels)
 PAGE: Final = 500
 SHOWN: Final = 200
 """Characters of an example in a table."""

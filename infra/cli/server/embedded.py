@@ -10,6 +10,7 @@ import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.cli.context import Json, Target, print_json, say, target
 from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.embedded import data_folder
 from jobledger.infra.postgres.embedded_control import RunningServer, find_running, stop_running
 from jobledger.infra.postgres.server import server
@@ -47,21 +48,21 @@ def stop(
 
 def psql(
     context: typer.Context,
-    command: Annotated[
-        str | None,
-        typer.Option("--command", "-c", metavar="SQL", help="Run this statement, and exit."),
-    ] = None,
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- ARGUMENT...]", help="Arguments for psql.")
+        list[str] | None, typer.Argument(metavar="[ARGUMENT...]", help="Arguments for psql.")
     ] = None,
 ) -> None:
-    """Open psql on the ledger's schema; exits with psql's exit code."""
+    """Open psql on the ledger's schema, with psql's own options; exits with psql's exit code.
+
+    For example `jobledger psql -At -c 'SELECT count(*) FROM jobs'`; `--` may stand before psql's options.
+    """
     aim = target(context)
+    _check_ledger(aim)
     values = {k: str(v) for k, v in conninfo_to_dict(server(aim.dsn, aim.ledger)).items() if v}
     environment = public_environment()
     if password := values.pop("password", None):
         environment["PGPASSWORD"] = password  # Other users can read arguments.
-    words = [_find_psql(), make_conninfo(**values), *(["-c", command] if command else [])]
+    words = [_find_psql(), f"--dbname={make_conninfo(**values)}"]
     # Ctrl-C is for psql. This process stays a user of the server meanwhile.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -72,6 +73,14 @@ def psql(
     finally:
         signal.signal(signal.SIGINT, before)
     raise typer.Exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
+
+
+def _check_ledger(aim: Target) -> None:
+    """Makes the ledger where it may be made; else raises LedgerNotFoundError if there is none."""
+    with aim.connect() as connection:
+        exists = migrate.exists(connection, aim.ledger)
+    if not exists:
+        aim.open().close()
 
 
 def _find_psql() -> str:

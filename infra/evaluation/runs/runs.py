@@ -62,11 +62,16 @@ def start_run(store: Store, job: Job, due: datetime, actor: str) -> bool:
     return _record(store, job.name, (started,), actor)
 
 
-def carry_on(store: Store, name: str, number: int, now: datetime, actor: str) -> None:
-    """Takes all the steps of a run that can be taken now: to its end, or until people have to answer."""
+def carry_on(
+    store: Store, name: str, number: int, now: datetime, actor: str, *, evaluates: bool = True
+) -> None:
+    """Takes all the steps of a run that can be taken now: to its end, or until people have to answer.
+
+    Without `evaluates` the step that evaluates predictions is left for another process.
+    """
     while True:
         run = _read(store.reader, name, number)
-        facts = _next_step(store, run, now)
+        facts = _next_step(store, run, now, evaluates=evaluates)
         try:
             if not facts or not _record(store, name, facts, actor, run.job.etag):
                 return
@@ -92,8 +97,8 @@ def _record(store: Store, name: str, facts: Facts, actor: str, etag: str | None 
     return True
 
 
-def _next_step(store: Store, run: Run, now: datetime) -> Facts:
-    """What is to be recorded next; nothing if the run is over, or waits for people."""
+def _next_step(store: Store, run: Run, now: datetime, *, evaluates: bool) -> Facts:
+    """What is to be recorded next; nothing if the run is over, or waits for people or another process."""
     if run.number not in open_runs(run.job.output):
         return ()
     try:
@@ -107,7 +112,7 @@ def _next_step(store: Store, run: Run, now: datetime) -> Facts:
         if "LabelingRequested" in run.told and "LabelingCompleted" not in run.told:
             complete_if_answered(store, find_task(store.reader, run.job.name, run.number))
             return ()
-        return _evaluation(store.reader, run, plan, now)
+        return _evaluation(store.reader, run, plan, now) if evaluates else ()
     except errors.InvalidFieldError as error:
         return _failed(run, now, INVALID_ARGUMENT, str(error))
     except errors.LedgerError:

@@ -56,10 +56,14 @@ class Scheduler:
         mailer: Mailer | None = None,
         clock: Callable[[], datetime] = utc_now,
         also: Callable[[], object] = lambda: None,
+        *,
+        evaluates: bool = True,
     ) -> None:
         """`rule` is a key of RULES; without a `mailer` alerts are events and nothing more.
 
-        `also`, which must not raise, is called at every look, whoever leads.
+        `also`, which must not raise, is called at every look, whoever leads. Without `evaluates`
+        runs wait before their evaluation, and the lead is given up after each look, so that a
+        scheduler that evaluates takes it.
         """
         if rule not in RULES:
             raise InvalidFieldError("schedules", f"{rule!r} is not one of {', '.join(RULES)}")
@@ -68,6 +72,7 @@ class Scheduler:
         self._mailer = mailer
         self._clock = clock
         self._also = also
+        self._evaluates = evaluates
 
     def serve(self, stopping: Signal, pause: float) -> None:
         """Leads whenever nobody else does, looking every `pause` seconds, until it is stopped."""
@@ -75,14 +80,21 @@ class Scheduler:
             self._also()
             try:
                 with self._store.reader.connection() as connection, leading(connection) as leads:
-                    while leads and not stopping.wait(pause):
-                        with translated():  # Who lost the session leads no longer.
-                            connection.execute("SELECT 1")
-                        self.do_due()
-                        self._also()
+                    if leads:
+                        self._lead(connection, stopping, pause)
             except LedgerError as error:
                 LOG.warning("%s", error)
             stopping.wait(pause)
+
+    def _lead(self, connection: Connection, stopping: Signal, pause: float) -> None:
+        if not self._evaluates:
+            self.do_due()
+            return
+        while not stopping.wait(pause):
+            with translated():  # Who lost the session leads no longer.
+                connection.execute("SELECT 1")
+            self.do_due()
+            self._also()
 
     def do_due(self) -> int:
         """One look at everything: what cannot be done of one job keeps no other back.
@@ -123,7 +135,7 @@ class Scheduler:
             start_run(self._store, job, due, ACTOR)
             job = self._store.reader.get(name)
         for number in open_runs(job.output):
-            carry_on(self._store, name, number, now, ACTOR)
+            carry_on(self._store, name, number, now, ACTOR, evaluates=self._evaluates)
 
     def due(self, job: Job, now: datetime) -> datetime | None:
         """When the job's next run was due, if it is by now: the last time, if several were missed."""
