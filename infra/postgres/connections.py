@@ -23,6 +23,7 @@ from jobledger.infra.errors import (
     StorageFullError,
 )
 from jobledger.infra.postgres.abandoned import CancellablePool
+from jobledger.infra.postgres.ending import CONNECTIONS, STOPPING
 from jobledger.infra.postgres.session import set_async_session, set_session
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -139,7 +140,8 @@ def translated() -> Iterator[None]:
             raise PoolerError("the pooler refuses the parameter `options`", advice) from None
         if _is_refused(error):
             raise LoginRefusedError(_first_reason(error)) from None
-        raise LedgerUnavailableError(str(error)) from None
+        reason = STOPPING if CONNECTIONS.ended else str(error)
+        raise LedgerUnavailableError(reason) from None
 
 
 def _is_refused(error: psycopg.Error) -> bool:
