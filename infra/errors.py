@@ -49,11 +49,13 @@ class LedgerUnavailableError(LedgerError):
     Attributes:
         reason: The reason, in one line.
         written: False if nothing was recorded; None if that is not known.
+        lost: Whether a connection broke that was open, so that another may do better.
     """
 
-    def __init__(self, reason: str, *, written: bool | None = False) -> None:
+    def __init__(self, reason: str, *, written: bool | None = False, lost: bool = False) -> None:
         self.reason = " ".join(reason.split())
         self.written = written
+        self.lost = lost
         doubt = "" if written is False else "; whether this was recorded is not known"
         super().__init__(f"the ledger's server cannot be reached: {self.reason}{doubt}")
 

@@ -18,6 +18,7 @@ from weakref import WeakSet
 
 import psycopg
 from psycopg import pq
+from psycopg_pool import ConnectionPool
 
 CANCEL_SECONDS: Final = 1.0
 """How long a cancelled statement may take to end, before its connection is cut."""
@@ -35,6 +36,7 @@ class OpenConnections:
     def __init__(self) -> None:
         self._lock = Lock()
         self._open: WeakSet[psycopg.BaseConnection[Any]] = WeakSet()
+        self._pools: WeakSet[ConnectionPool[Any]] = WeakSet()
         self._ended = Event()
 
     @property
@@ -48,6 +50,11 @@ class OpenConnections:
         with self._lock:
             self._open.add(connection)
 
+    def add_pool(self, pool: ConnectionPool[Any]) -> None:
+        """Notes a pool: who waits for one of its connections then waits for a database, too."""
+        with self._lock:
+            self._pools.add(pool)
+
     def check(self) -> None:
         """Raises OperationalError once they are ended."""
         if self.ended:
@@ -58,6 +65,7 @@ class OpenConnections:
         self._ended.set()
         with self._lock:
             still_open = [each for each in self._open if not each.closed]
+            pools = [*self._pools]
         busy = [each for each in still_open if _is_busy(each)]
         cancelling = [Thread(target=_cancel, args=(each,), daemon=True) for each in busy]
         for thread in cancelling:
@@ -67,6 +75,8 @@ class OpenConnections:
             time.sleep(LOOK_SECONDS)
         for connection in still_open:
             _cut(connection)
+        for pool in pools:
+            pool.close(timeout=LOOK_SECONDS)
 
 
 CONNECTIONS: Final = OpenConnections()
