@@ -327,13 +327,21 @@ class ForkedError(LedgerError):
         kind: "rolled back" if events are missing, or "forked" if events differ.
         position: The last position that was signed or seen before.
         why: What differs.
+        what: The kind and what differs, without advice.
     """
 
-    def __init__(self, kind: Literal["rolled back", "forked"], position: int, why: str) -> None:
+    def __init__(
+        self,
+        kind: Literal["rolled back", "forked"],
+        position: int,
+        why: str,
+        advice: str = "",
+    ) -> None:
         self.kind = kind
         self.position = position
         self.why = why
-        super().__init__(f"the history is not the one that was vouched for ({kind}): {why}")
+        self.what = f"the history is not the one that was vouched for ({kind}): {why}"
+        super().__init__(f"{self.what}{advice}")
 
 
 class OverloadedError(LedgerError):
