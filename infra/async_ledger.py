@@ -439,6 +439,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     checkpoint = in_thread(Ledger.checkpoint)
     receipt = in_thread(Ledger.receipt)
     erase = in_thread(Ledger.erase)
+    resume_log = in_thread(Ledger.resume_log)
     prune = in_thread(Ledger.prune)
     compact = in_thread(Ledger.compact)
 

@@ -49,11 +49,13 @@ class LedgerUnavailableError(LedgerError):
     Attributes:
         reason: The reason, in one line.
         written: False if nothing was recorded; None if that is not known.
+        lost: Whether a connection broke that was open, so that another may do better.
     """
 
-    def __init__(self, reason: str, *, written: bool | None = False) -> None:
+    def __init__(self, reason: str, *, written: bool | None = False, lost: bool = False) -> None:
         self.reason = " ".join(reason.split())
         self.written = written
+        self.lost = lost
         doubt = "" if written is False else "; whether this was recorded is not known"
         super().__init__(f"the ledger's server cannot be reached: {self.reason}{doubt}")
 
@@ -325,13 +327,21 @@ class ForkedError(LedgerError):
         kind: "rolled back" if events are missing, or "forked" if events differ.
         position: The last position that was signed or seen before.
         why: What differs.
+        what: The kind and what differs, without advice.
     """
 
-    def __init__(self, kind: Literal["rolled back", "forked"], position: int, why: str) -> None:
+    def __init__(
+        self,
+        kind: Literal["rolled back", "forked"],
+        position: int,
+        why: str,
+        advice: str = "",
+    ) -> None:
         self.kind = kind
         self.position = position
         self.why = why
-        super().__init__(f"the history is not the one that was vouched for ({kind}): {why}")
+        self.what = f"the history is not the one that was vouched for ({kind}): {why}"
+        super().__init__(f"{self.what}{advice}")
 
 
 class OverloadedError(LedgerError):

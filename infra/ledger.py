@@ -39,6 +39,7 @@ from jobledger.infra.programs.job_function import Function, job_function
 from jobledger.infra.programs.run_block import Run, new_run, run_block
 from jobledger.infra.proof.publishing.checkpointer import Checkpointer
 from jobledger.infra.proof.receipts import Receipt
+from jobledger.infra.proof.resume import LogResumption, resume
 from jobledger.infra.proof.signing.notes import Note
 from jobledger.infra.proof.signing.origin import name_log
 from jobledger.infra.proof.transparency_log import TransparencyLog
@@ -560,6 +561,33 @@ class Ledger(Verbs[Job]):
         return self.log.checkpoint()
 
     seal = checkpoint
+
+    def resume_log(self, actor: str | None = None, *, new_key: bool = False) -> LogResumption:
+        """Accepts that events were lost that a checkpoint covered, so that the log is signed again.
+
+        After a failover to an asynchronous replica, or a restored backup. A statement that the
+        log's keys sign names the lost positions; it is recorded as an event.
+
+        Args:
+            actor: The user who accepts the loss: 1 to 256 printable characters.
+            new_key: Whether a new key of the log is made first, which then signs beside the others.
+
+        Returns:
+            What was lost, and the position of the `Resumed` event.
+
+        Raises:
+            ProofError: Nothing is lost, or no key of the log is on this machine.
+            ForkedError: The log does not extend the last checkpoint in the database either.
+            MissingGrantError: The database user may not write the ledger's own events.
+
+        Examples:
+            >>> ledger.resume_log()
+            Traceback (most recent call last):
+            jobledger.infra.errors.ProofError: key: no key of jobledger/… is on this machine, so nothing can be signed
+        """
+        resumption = resume(self, Settings(), actor, new_key=new_key)
+        self.log.checkpoint_if_possible()
+        return resumption
 
     def receipt(self, name: str, version: int | None = None) -> Receipt:
         """Returns a receipt: an offline proof that an event is in the log (C2SP tlog-proof).

@@ -55,8 +55,8 @@ comment        | cli.jobs.act:comment                | Add a note with an author
 simulate       | cli.jobs.write:simulate             | Write a simulated week of a small cluster: the week that ended at midnight (UTC), or one with a given end.
 rebuild        | cli.server.operate:rebuild          | Rebuild a projection from the events, while writers continue.
 verify         | cli.proof.verify:verify             | Verify the ledger: replay all jobs and compare them with the stored rows; exits 1 if anything differs.
-receipt        | cli.proof.log:receipt               | Write a receipt: an offline proof that an event of a job is in the log (C2SP tlog-proof).
-verify-receipt | cli.proof.log:verify_receipt        | Verify a receipt without a database; exits 1 unless the log signed exactly this event.
+receipt        | cli.proof.receipts:receipt          | Write a receipt: an offline proof that an event of a job is in the log (C2SP tlog-proof).
+verify-receipt | cli.proof.receipts:verify_receipt   | Verify a receipt without a database; exits 1 unless the log signed exactly this event.
 witness        | cli.proof.witness:witness           | Serve a witness, which cosigns checkpoints of logs that only grew (C2SP tlog-witness); needs no database.
 erase          | cli.data.forget:erase               | Erase all personal data of a subject, for ever; all proofs stay valid.
 prune          | cli.data.forget:prune               | Export old jobs and delete them from the ledger; the log records that, and proofs stay valid.

@@ -10,7 +10,7 @@ from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore.commit.appender import READ_HISTORY
 from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.connections import Connection, reading_again, translated
 from psycopg_pool import ConnectionPool
 
 READ_EVENTS: Final = sql.load(__package__, "read_events")
@@ -44,6 +44,7 @@ class Feed:
         self._pool = pool
         self._closed = closed
 
+    @reading_again
     def size(self) -> int:
         """How many events there are, which is the last position."""
         with translated(), self._pool.connection() as connection:
@@ -55,12 +56,14 @@ class Feed:
         if position > (size := self.size()):
             raise BeyondEndError(field, position, size)
 
+    @reading_again
     def pruned(self, after: int, until: int) -> Ranges:
         """Ranges of positions after one and up to another whose events were pruned, 1,000 at most."""
         place = {"after": after, "until": until, "limit": PAGE}
         with translated(), self._pool.connection() as connection:
             return connection.execute(READ_PRUNED, place).fetchall()
 
+    @reading_again
     def history(self, name: str, after: int = 0, until: int = LAST_VERSION) -> list[RecordedEvent]:
         """One job's events after a version, up to another, oldest first; none for an unknown job."""
         place = {"name": name, "after": after, "until": until}
@@ -68,6 +71,7 @@ class Feed:
             rows = connection.execute(READ_HISTORY, place, binary=True).fetchall()
         return list(_with_states(rows, self._states(rows, {})))
 
+    @reading_again
     def history_page(self, name: str, after: int, limit: int) -> tuple[list[RecordedEvent], bool]:
         """Some events of one job after a version, and whether more follow; of MAX_PAGE_BYTES at most, or one."""
         asked = {"name": name, "after": after, "limit": limit, "bytes": MAX_PAGE_BYTES}
@@ -77,6 +81,7 @@ class Feed:
         more = bool(found) and found[-1][-1] > found[-1][2]
         return list(_with_states(rows, self._states(rows, {}))), more
 
+    @reading_again
     def events_page(
         self, after: int, limit: int, *, is_reached: bool = False
     ) -> list[RecordedEvent]:
@@ -94,6 +99,7 @@ class Feed:
             self.check_reached(after)
         return list(_with_states(rows, self._states(rows, {})))
 
+    @reading_again
     def page(self, after: int, limit: int = PAGE) -> list[tuple[Any, ...]]:
         """Rows of the events after a position, in commit order."""
         with translated(), self._pool.connection() as connection:
@@ -137,6 +143,7 @@ class Feed:
                 self._closed.wait(pause)
                 pause = min(pause * 2, LATEST)
 
+    @reading_again
     def _states(
         self, rows: Iterable[tuple[Any, ...]], known: Mapping[str, JobState | None]
     ) -> dict[str, JobState | None]:

@@ -11,6 +11,7 @@ import grpc
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.grpc.handlers import Answering
+from jobledger.infra.postgres.ending import Ending
 from jobledger.infra.serving import logs
 from jobledger.infra.serving.context import Limits, ServerContext
 from jobledger.infra.serving.lost_runs import expiring_lost
@@ -29,7 +30,7 @@ ONLY_IDENTITY: Final = 1
 def serve(
     dsn: str | None, ledger: str, host: str, port: int, limits: Limits, log_level: str
 ) -> None:
-    """Answers until SIGTERM or SIGINT; what was accepted by then is committed and answered.
+    """Answers until SIGTERM or SIGINT; what was accepted by then is committed and answered, or refused.
 
     `dsn` and `ledger` are those of Ledger.open. Raises InvalidFieldError for a host beyond loopback
     while nobody needs a token, and for one, or a port, that cannot be listened on.
@@ -44,12 +45,12 @@ async def _serve(dsn: str | None, name: str, host: str, port: int, limits: Limit
         context = ServerContext(ledger, limits)
         await ledger.run(partial(context.check_host, host))
         server, url = _bound(context, host, port)
-        stopping = _stop_signal()
+        stopping = _stop_signal(Ending(limits.grace))
         await server.start()
         LOG.info("listening", extra={"url": url})
         async with expiring_lost(ledger):
             await stopping.wait()
-        await server.stop(limits.deadline + 1)
+        await server.stop(limits.answers_within)
 
 
 def _bound(context: ServerContext, host: str, port: int) -> tuple[grpc.aio.Server, str]:
@@ -83,12 +84,13 @@ def _server(context: ServerContext) -> grpc.aio.Server:
     )
 
 
-def _stop_signal() -> asyncio.Event:
+def _stop_signal(ending: Ending) -> asyncio.Event:
     """Set when the process is asked to end; asked again, it ends at once."""
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def stop(sig: int, _: object) -> None:
         signal.signal(sig, signal.SIG_DFL)
+        ending.begin()
         loop.call_soon_threadsafe(stopping.set)
 
     for sig in (signal.SIGTERM, signal.SIGINT):

@@ -21,7 +21,7 @@ from jobledger.infra.history.state_counts import (
     project_names,
 )
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.connections import Connection, reading_again, translated
 from jobledger.infra.read.reader import Reader
 from psycopg.sql import SQL, Composable, Composed, Placeholder
 
@@ -84,6 +84,7 @@ class _Grid(NamedTuple):
         return ends | {"width": self.width, "level": self.level}
 
 
+@reading_again
 def activity(reader: Reader, known: Moment, window: Extent, chosen: Chosen | None) -> Activity:
     """Of the chosen jobs, or of all, as far as was known at the moment and on its clock.
 

@@ -16,7 +16,7 @@ from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.eventstore.json_view import job_json, moment_json, time_text
 from jobledger.infra.history.timeline import Span, attempt_ends, ordered, steps_as_of
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import translated
+from jobledger.infra.postgres.connections import reading_again, translated
 from jobledger.infra.read.filter_sql import Rendering
 from jobledger.infra.read.reader import Reader
 
@@ -167,6 +167,7 @@ class FleetDiff(NamedTuple):
         }
 
 
+@reading_again
 def diff_fleet(
     reader: Reader, earlier: Moment, later: Moment, filter: str = "", limit: int = SHOWN
 ) -> FleetDiff:

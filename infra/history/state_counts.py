@@ -12,7 +12,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import JobState
 from jobledger.domain.values.moments import AtPosition, Clock, Moment
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.connections import Connection, reading_again, translated
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.read.standby import pin_time
 
@@ -56,6 +56,7 @@ class Steps(NamedTuple):
     after: Moment | None
 
 
+@reading_again
 def extent(reader: Reader, moment: Moment, project: str | None = None) -> Extent | None:
     """Returns the times of the first and the last event that count at the moment, on its clock."""
     reader.follow(moment.position)
@@ -68,6 +69,7 @@ def extent(reader: Reader, moment: Moment, project: str | None = None) -> Extent
     return None if begin is None or end is None else Extent(begin, end)
 
 
+@reading_again
 def series(reader: Reader, known: Moment, window: Extent, project: str | None = None) -> Series:
     """Returns the states of all jobs, or of a project's, over the window, as known at the moment.
 
@@ -83,6 +85,7 @@ def series(reader: Reader, known: Moment, window: Extent, project: str | None = 
         return _as_we_knew_it(connection, known, window, project)
 
 
+@reading_again
 def steps(reader: Reader, moment: Moment, project: str | None = None) -> Steps:
     """Returns the moments before and after the given one at which a job entered another state.
 
@@ -104,6 +107,7 @@ def steps(reader: Reader, moment: Moment, project: str | None = None) -> Steps:
     return Steps(before, after)
 
 
+@reading_again
 def _steps_of_project(reader: Reader, moment: Moment, project: str) -> Steps:
     reader.follow(moment.position)
     with translated(), reader.connection() as connection:

@@ -5,12 +5,14 @@ import gc
 import logging
 import sys
 from functools import partial
+from math import ceil
 from typing import Final
 
 import uvloop
 from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.http.app import create_app
 from jobledger.infra.http.protocol import limited_protocol
+from jobledger.infra.postgres.ending import Ending
 from jobledger.infra.serving import logs
 from jobledger.infra.serving.context import Limits, ServerContext
 from jobledger.infra.serving.listening import Server, config
@@ -26,7 +28,7 @@ SWITCH_INTERVAL_SECONDS: Final = 0.0005
 def serve(
     dsn: str | None, ledger: str, host: str, port: int, limits: Limits, log_level: str
 ) -> None:
-    """Answers until SIGTERM or SIGINT; what was accepted by then is committed and answered.
+    """Answers until SIGTERM or SIGINT; what was accepted by then is committed and answered, or refused.
 
     `dsn` and `ledger` are those of Ledger.open. Raises InvalidFieldError for a host beyond loopback
     while nobody needs a token.
@@ -47,14 +49,20 @@ async def _serve(dsn: str | None, name: str, host: str, port: int, limits: Limit
 
 async def _serve_app(server: ServerContext, host: str, port: int) -> None:
     app = create_app(server)
-    seconds = int(server.limits.deadline) + 1
+    seconds = ceil(server.limits.answers_within)
     how = {"date_header": False, "http": limited_protocol(), "backlog": 1_024}
     options = config(app, host, port, timeout_graceful_shutdown=seconds, **how)
     # What is there now stays; looking through it for garbage again and again would cost more than a request.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)
+    ending = Ending(server.limits.grace, app.close)
+
+    def stop() -> None:
+        server.stopping.set()
+        ending.begin()
+
     try:
-        await Server(options, LOG, on_stop=server.stopping.set).serve()
+        await Server(options, LOG, on_stop=stop).serve()
     finally:
         app.close()

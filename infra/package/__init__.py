@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from jobledger.infra.privacy.envelope import NotEncryptedError as NotEncryptedError
     from jobledger.infra.programs.run_block import Run as Run
     from jobledger.infra.proof.receipts import Receipt as Receipt
+    from jobledger.infra.proof.resume import LogResumption as LogResumption
     from jobledger.infra.proof.signing.checkpoints import Checkpoint as Checkpoint
     from jobledger.infra.proof.signing.notes import Note as Note
     from jobledger.infra.proof.signing.notes import SigningKey as SigningKey
@@ -129,6 +130,7 @@ _MODULES = {
     "jobledger.infra.retention.archive": "Export",
     "jobledger.infra.retention.compact": "Compaction",
     "jobledger.infra.retention.erase": "Erasure",
+    "jobledger.infra.proof.resume": "LogResumption",
     "jobledger.infra.retention.prune": "Pruning",
     "jobledger.infra.transfer.export": "Format",
     "jobledger.infra.transfer.selection": "Selection",

@@ -5,9 +5,10 @@ that says which ledger a statement means.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar
 
 import psycopg
 from jobledger.domain.errors import InvalidFieldError
@@ -23,11 +24,14 @@ from jobledger.infra.errors import (
     StorageFullError,
 )
 from jobledger.infra.postgres.abandoned import CancellablePool
+from jobledger.infra.postgres.ending import CONNECTIONS, STOPPING
 from jobledger.infra.postgres.session import set_async_session, set_session
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 Connection = psycopg.Connection[tuple[Any, ...]]
 AsyncConnection = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -38,6 +42,8 @@ REFUSALS: Final = (
     "no pg_hba.conf",
 )
 """Parts of what a server says that refuses a login."""
+ENDED: Final = {"57P01", "57P02", "57P05"}
+"""SQLSTATEs of a connection that the server ends: at its shutdown, its crash, or a timeout."""
 REFUSED_PARAMETER: Final = "unsupported startup parameter"
 """A part of what pgbouncer says that is not set to pass `options` over."""
 MAX_IDLE_SECONDS: Final = 60.0
@@ -96,7 +102,9 @@ async def connect_async(info: str) -> AsyncConnection:
 
 def open_pool(info: str, size: int) -> ConnectionPool[Connection]:
     """Connections for readers, made when first needed."""
-    return CancellablePool(info, **pool_options(size))
+    pool = CancellablePool(info, **pool_options(size))
+    CONNECTIONS.add_pool(pool)
+    return pool
 
 
 def pool_options(size: int) -> dict[str, Any]:
@@ -132,6 +140,8 @@ def translated() -> Iterator[None]:
     except errors.ReadOnlySqlTransaction:
         raise ReadOnlyServerError from None
     except PoolClosed:
+        if CONNECTIONS.ended:
+            raise LedgerUnavailableError(STOPPING) from None
         raise LedgerClosedError from None
     except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
         if REFUSED_PARAMETER in str(error):
@@ -139,7 +149,59 @@ def translated() -> Iterator[None]:
             raise PoolerError("the pooler refuses the parameter `options`", advice) from None
         if _is_refused(error):
             raise LoginRefusedError(_first_reason(error)) from None
-        raise LedgerUnavailableError(str(error)) from None
+        if CONNECTIONS.ended:
+            raise LedgerUnavailableError(STOPPING) from None
+        raise LedgerUnavailableError(str(error), lost=_is_lost(error)) from None
+
+
+def reading_again(
+    read: Callable[Parameters, Result],
+) -> Callable[Parameters, Result]:
+    """A read that is made once more if its connection broke meanwhile; the pool gives it another.
+
+    Only for what changes nothing, and raises PostgreSQL's errors as the ledger's.
+    """
+
+    @wraps(read)
+    def read_again(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        try:
+            return read(*args, **kwargs)
+        except LedgerUnavailableError as error:
+            if not error.lost:
+                raise
+        return read(*args, **kwargs)
+
+    return read_again
+
+
+def iterating_again(
+    read: Callable[Parameters, Iterator[Result]],
+) -> Callable[Parameters, Iterator[Result]]:
+    """The same for an iteration, as long as it has given nothing."""
+
+    @wraps(read)
+    def read_again(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Iterator[Result]:
+        has_given = is_again = False
+        while True:
+            try:
+                for value in read(*args, **kwargs):
+                    has_given = True
+                    yield value
+            except LedgerUnavailableError as error:
+                if has_given or is_again or not error.lost:
+                    raise
+                is_again = True
+            else:
+                return
+
+    return read_again
+
+
+def _is_lost(error: psycopg.Error) -> bool:
+    """Whether an open connection broke: the server ended it, or it said nothing to the last statement."""
+    if isinstance(error, PoolTimeout) or error.pgconn is not None:
+        return False  # No connection could be had.
+    return error.sqlstate is None or error.sqlstate in ENDED
 
 
 def _is_refused(error: psycopg.Error) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, Final
 import psycopg
 from jobledger.domain.values import canonical
 from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.ending import CONNECTIONS
 from jobledger.infra.postgres.pooler import check_pooler
 from psycopg.types.json import set_json_loads
 
@@ -20,6 +21,7 @@ def set_session(connection: psycopg.Connection[Any]) -> None:
 
     The ledger's schema is that of the connection string's options, which a pooler may ignore.
     """
+    CONNECTIONS.add(connection)
     connection.autocommit = True
     set_json_loads(canonical.loads, connection)
     row = connection.execute(SET_SESSION, _schema(connection)).fetchone()
@@ -30,6 +32,7 @@ def set_session(connection: psycopg.Connection[Any]) -> None:
 
 async def set_async_session(connection: psycopg.AsyncConnection[Any]) -> None:
     """The same on an asyncio loop; the pooler was checked by the ledger's first connection."""
+    CONNECTIONS.add(connection)
     set_json_loads(canonical.loads, connection)
     await connection.execute(SET_SESSION, _schema(connection))
 

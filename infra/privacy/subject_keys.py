@@ -17,7 +17,7 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.mending import PERSONAL
 from jobledger.infra.errors import BrokenLedgerError
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.connections import Connection, reading_again, translated
 from jobledger.infra.privacy import envelope
 from jobledger.infra.privacy.envelope import MARKER, Encrypted, Key, Plain
 from jobledger.infra.ttl_cache import TtlCache
@@ -142,6 +142,7 @@ class SubjectKeys:
         assert row is not None
         return Key(*row)
 
+    @reading_again
     def _read(self, ids: Iterable[str]) -> dict[str, bytes | None]:
         """Returns the keys of these ids; None for an erased one."""
         began = time.monotonic()

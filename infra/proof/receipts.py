@@ -21,7 +21,8 @@ from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.proof.log.leaves import Stored, copy_rows
 from jobledger.infra.proof.log.tree import Tree, read_tiles
 from jobledger.infra.proof.signing import notes
-from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint
+from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint, signed_time
+from jobledger.infra.proof.signing.resumption import Resumption
 from jobledger.infra.proof.signing.signer import read_kept
 
 FIND_EVENT: Final = sql.load(__package__, "find_event")
@@ -201,3 +202,14 @@ def _parse_extra(text: str) -> tuple[bytes, Entry]:
         return extra[:SALT_SIZE], Entry.decode(extra[SALT_SIZE:])
     except ValueError:
         raise ProofError("receipt", "its extra line is not an entry of a job ledger") from None
+
+
+def find_loss(
+    receipt: Receipt, checkpoint: Checkpoint, resumptions: Sequence[Resumption]
+) -> Resumption | None:
+    """Returns the statement that the receipt's event was lost, if one of them says so."""
+    signed = signed_time(receipt.note.text)
+    for each in resumptions:
+        if receipt.position > each.kept.size and each.covers(checkpoint, signed):
+            return each
+    return None

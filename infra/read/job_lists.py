@@ -11,7 +11,12 @@ from jobledger.domain.job import Job
 from jobledger.domain.values.filters import Filter, parse_field, parse_filter
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.connections import (
+    Connection,
+    iterating_again,
+    reading_again,
+    translated,
+)
 from jobledger.infra.read.filter_sql import Rendering
 from jobledger.projections.jobs import COLUMNS, job_of
 from psycopg.sql import SQL, Composable, Composed, Literal
@@ -57,6 +62,7 @@ class JobLists:
         self._in_order_until = -1
         """A position up to which no job's reports came late; later events do not change that."""
 
+    @reading_again
     def page(
         self, query: Query, limit: int, *, offset: int = 0, after: tuple[str, str] | None = None
     ) -> tuple[list[Job], bool]:
@@ -80,6 +86,7 @@ class JobLists:
             rows = connection.execute(bounded, parameters, binary=True).fetchall()
         return [job_of(row[:-1]) for row in rows], bool(rows) and rows[0][-1] > len(rows)
 
+    @iterating_again
     def scan(self, query: Query, limit: int | None) -> Iterator[Job]:
         """Yields the jobs one by one, without holding them all in memory."""
         with (
@@ -92,6 +99,7 @@ class JobLists:
             cursor.execute(*_listing(self._aware(query, connection), limit))
             yield from map(job_of, cursor)
 
+    @reading_again
     def count(self, query: Query, by: str) -> dict[str | None, int]:
         """Returns the number of jobs for each value of the field, the most frequent first."""
         rendering = Rendering(query.moment)
@@ -107,6 +115,7 @@ class JobLists:
             rows = connection.execute(counting.format(jobs), parameters, prepare=False)
             return {key: int(count) for key, count in rows}
 
+    @reading_again
     def names(self, query: Query) -> tuple[Composed, dict[str, Any]]:
         """A statement that reads the names of the jobs, with its parameters, to be part of another."""
         rendering = Rendering(query.moment)
@@ -115,12 +124,14 @@ class JobLists:
             aware = self._aware(query, connection)
         return _jobs(aware, SQL("name"), condition, SQL("")), _parameters(query, rendering)
 
+    @reading_again
     def states_at(self, position: int) -> dict[str | None, int]:
         """Returns the number of jobs in each state at a position; `intervals` must have reached it."""
         with translated(), self._pool.connection() as connection:
             rows = connection.execute(STATES_AT, {"position": position}).fetchall()
         return _most_first(rows)
 
+    @reading_again
     def states_as_they_happened(self, time: datetime) -> tuple[int, dict[str | None, int]]:
         """Returns the same at a time, as known at the position that `intervals` has reached."""
         with translated(), self._pool.connection() as connection:

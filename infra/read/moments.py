@@ -20,7 +20,7 @@ from jobledger.domain.values.names import EARLIEST
 from jobledger.infra.errors import StandbyBehindError
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.connections import Connection, reading_again, translated
 from jobledger.infra.read.standby import Followed, fold_next, pin_time
 from jobledger.projections.catalogue import INTERVALS
 from psycopg_pool import ConnectionPool
@@ -151,6 +151,7 @@ class Moments:
         _check_recorded(at.known, size)
         return self._followed(Moment(at.known, at.time, at.clock))
 
+    @reading_again
     def _at_position(self, position: int, now: datetime) -> Moment:
         with translated(), self._pool.connection() as connection:
             row = connection.execute(READ_RECORDED, (position,)).fetchone()
@@ -169,6 +170,7 @@ class Moments:
             raise InvalidFieldError("as_of", f"there is no version {version}: {name} is at v{last}")
         return int(position)
 
+    @reading_again
     def _row(self, statement: bytes, parameters: Any = None) -> tuple[Any, ...]:
         with translated(), self._pool.connection() as connection:
             row = connection.execute(statement, parameters).fetchone()

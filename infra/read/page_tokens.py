@@ -10,7 +10,7 @@ import orjson
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.connections import Connection, reading_again, translated
 from psycopg_pool import ConnectionPool
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class PageTokens:
         return self._signer
 
 
+@reading_again
 def read_secret(pool: ConnectionPool[Connection]) -> bytes:
     """Returns the ledger's secret, which signs page tokens and derives ids."""
     with translated(), pool.connection() as connection:

@@ -18,7 +18,13 @@ from jobledger.infra.eventstore.feed import LAST_VERSION, Feed, Ranges
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.abandoned import used_here
-from jobledger.infra.postgres.connections import Connection, connect, open_pool, translated
+from jobledger.infra.postgres.connections import (
+    Connection,
+    connect,
+    open_pool,
+    reading_again,
+    translated,
+)
 from jobledger.infra.privacy.envelope import MARKER
 from jobledger.infra.privacy.subject_keys import SubjectKeys
 from jobledger.infra.read.job_lists import JobLists, Query
@@ -690,6 +696,7 @@ class Reader:
             return shown._replace(stored=canonical.encode(self.decrypt(shown.json)))
         return shown.model_copy(update=self.decrypt(_parts(shown)))
 
+    @reading_again
     def _read(self, statement: bytes, parameters: tuple[Any, ...] | dict[str, Any]) -> Job | None:
         with translated(), self.pool.connection() as connection:
             row = connection.execute(statement, parameters, binary=True).fetchone()

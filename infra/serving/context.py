@@ -16,6 +16,7 @@ from jobledger.infra.access.tokens import Caller, Tokens
 from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.errors import OverloadedError
 from jobledger.infra.google.wire.queue import Queue
+from jobledger.infra.postgres.ending import CANCEL_SECONDS, GRACE_SECONDS
 from jobledger.infra.read.fair_threads import ASKED_BY
 from jobledger.infra.serving.shares import Shares
 
@@ -38,6 +39,8 @@ class Limits:
     max_streams: int = 64
     """Followers of the feed, which wait without a thread."""
     deadline: float = 30.0
+    grace: float = GRACE_SECONDS
+    """How long what is in work may wait for the database once the server is asked to stop."""
     writers: int = 24
     """Writes under way at once, which commit together: more wait."""
     writers_beside_readers: int = 1
@@ -46,6 +49,11 @@ class Limits:
     """For what blocks."""
     hosts: tuple[str, ...] = ()
     """Names that a server without tokens answers to, beside those of loopback."""
+
+    @property
+    def answers_within(self) -> float:
+        """How long after it was asked to stop a server has answered everything."""
+        return self.grace + CANCEL_SECONDS + 1.0
 
 
 class ServerContext:

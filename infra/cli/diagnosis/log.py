@@ -17,6 +17,10 @@ from jobledger.infra.proof.signing.signer import check_growth, read_kept
 from jobledger.infra.settings import Settings
 
 MAX_UNSIGNED_SECONDS: Final = 60.0
+GO_ON: Final = (
+    "jobledger verify --proof tells what was changed; after a failover or a restored backup,"
+    " jobledger log resume tells what was lost, and with --accept-loss goes on"
+)
 
 
 def check_keys(connection: Connection, settings: Settings) -> Check:
@@ -40,10 +44,10 @@ def check_checkpoint(connection: Connection, settings: Settings) -> Check:
     tree = Tree()
     log, note = tree.log_state(connection), read_kept(connection)
     try:
-        _check_last_signed(connection, tree, log, settings)
+        check_last_signed(connection, tree, log, settings)
         size = 0 if note is None else Checkpoint.parse(note.text).size
     except ForkedError as error:
-        return problem("checkpoint", str(error), "jobledger verify --proof tells what was changed")
+        return problem("checkpoint", error.what, GO_ON)
     except ProofError as error:
         return problem("checkpoint", str(error), "put back the file that was signed last")
     return _check_reach(connection, log, size)
@@ -62,7 +66,7 @@ def _check_reach(connection: Connection, log: LogState, size: int) -> Check:
     )
 
 
-def _check_last_signed(
+def check_last_signed(
     connection: Connection, tree: Tree, log: LogState, settings: Settings
 ) -> None:
     """Raises ForkedError if the log is not the one that was signed here."""

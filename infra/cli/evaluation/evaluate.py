@@ -2,6 +2,7 @@
 
 import logging
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.cli.context import OUT, Json, aside, print_json, say, target
 from jobledger.infra.cli.out_files import STDOUT, write_picture
 from jobledger.infra.evaluation.samples import reading
+from jobledger.infra.postgres.ending import GRACE_SECONDS, Ending
 from jobledger.infra.programs.run_store import destination
 from jobledger.infra.programs.sending import send_spool
 from jobledger.infra.programs.spool import Spool
@@ -55,19 +57,32 @@ def scheduler(
     settings = Settings()
     mailer = Mailer.parse(settings.smtp, settings.mail_from) if settings.smtp else None
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    stopping = Signal()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = stop_signal()
     aim, spool = target(context), Spool(spool_folder())
     with aim.open() as ledger:
         to = destination(aim.dsn, aim.ledger)
         send = partial(send_spool, ledger, spool, to, aim.project)
         work = Scheduler(ledger, settings.schedules, mailer, also=send, evaluates=evaluates)
-        if once:
-            send()
-            work.do_due()
-        else:
-            work.serve(stopping, pause)
+        with ThreadPoolExecutor(1, "jobledger-scheduler") as thread:
+            # Not in the main thread: there no signal would be noticed while it waits for a lock.
+            if once:
+                thread.submit(send).result()
+                thread.submit(work.do_due).result()
+            else:
+                thread.submit(work.serve, stopping, pause).result()
+
+
+def stop_signal() -> Signal:
+    """Set when the process is asked to stop, which ends within seconds then."""
+    stopping, ending = Signal(), Ending(GRACE_SECONDS)
+
+    def stop(*_: object) -> None:
+        stopping.set()
+        ending.begin()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    return stopping
 
 
 def _can_evaluate() -> bool:

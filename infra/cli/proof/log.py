@@ -1,25 +1,20 @@
-"""Commands for who must be sure, and for who makes them so: receipt, verify-receipt, and log."""
+"""The command group `log`: the log's name, keys and checkpoints, and how it goes on after a loss."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.values.canonical import JsonObject
-from jobledger.infra.cli.context import OUT, JobName, Json, aside, print_json, say, target
-from jobledger.infra.cli.out_files import STDOUT, write_file
-from jobledger.infra.cli.proof.compared import Compared, compare_file
-from jobledger.infra.errors import ProofError
-from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.cli.context import OUT, Json, aside, print_json, say, target
+from jobledger.infra.cli.diagnosis.log import check_last_signed
+from jobledger.infra.errors import ForkedError, ProofError
+from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.proof.log.tree import Tree
-from jobledger.infra.proof.receipts import Receipt
+from jobledger.infra.proof.resume import lost
 from jobledger.infra.proof.signing.algorithms import ALGORITHMS
-from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import (
     create_key,
     find_keys,
-    read_text,
-    read_verifiers,
     retire_keys,
 )
 from jobledger.infra.proof.signing.signer import read_kept
@@ -30,103 +25,6 @@ log = typer.Typer(
     help="Manage the log over all events: its name, keys and checkpoints.",
     no_args_is_help=True,
 )
-Keys = Annotated[
-    list[str],
-    typer.Option(
-        "--key",
-        metavar="KEY|FILE",
-        help="A public key of the log or of a witness, or a file of them.",
-    ),
-]
-
-
-def receipt(
-    context: typer.Context,
-    name: JobName,
-    version: Annotated[
-        int | None, typer.Option(min=1, help="The event's version; default: the last one.")
-    ] = None,
-    to: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The file to write; default: standard output."),
-    ] = None,
-) -> None:
-    """Write a receipt: an offline proof that an event of a job is in the log (C2SP tlog-proof).
-
-    None is written that does not verify; its signatures are checked where the log's key is.
-    """
-    aim = target(context)
-    with aim.open() as ledger:
-        made = ledger.receipt(aim.name(name), version)
-    if keys := find_keys(Settings(), Checkpoint.parse(made.note.text).origin):
-        made.verify([key.verifier for key in keys])
-    if to is None:
-        typer.echo(str(made), nl=False)
-        return
-    write_file(to, str(made).encode())
-    if to == STDOUT:
-        return
-    aside(f"a receipt for {made.entry.name} v{made.entry.version} in {to}")
-
-
-def verify_receipt(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The receipt's file.")],
-    key: Keys,
-    job: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="The job's exported history (jsonl), to compare the event with."
-        ),
-    ] = None,
-    witnesses: Annotated[
-        int, typer.Option(min=0, help="The number of known witnesses that must have cosigned.")
-    ] = 0,
-    json: Json = False,
-) -> None:
-    """Verify a receipt without a database; exits 1 unless the log signed exactly this event."""
-    keys = read_verifiers(key)
-    made = Receipt.parse(read_text(file, "receipt"))
-    checkpoint, signed = made.verify(keys)
-    cosigned = [each.name for each in signed if not each.signs_as_log(checkpoint.origin)]
-    if len(cosigned) < witnesses:
-        raise ProofError("receipt", f"{len(cosigned)} known witnesses cosigned, not {witnesses}")
-    compared = None if job is None else compare_file(made, job)
-    if json:
-        print_json(_verified_json(made, checkpoint, cosigned, compared))
-        return
-    entry = made.entry
-    say(
-        f"{entry.name} v{entry.version} {entry.type}, recorded {time_text(entry.recorded_time)}:"
-        f" in the log {checkpoint.origin} at position {made.position} of {checkpoint.size}"
-    )
-    if compared is not None:
-        for sentence in compared.sentences:
-            say(sentence)
-    if cosigned:
-        say(f"cosigned by {', '.join(cosigned)}")
-
-
-def _verified_json(
-    made: Receipt, checkpoint: Checkpoint, cosigned: list[str], compared: Compared | None
-) -> JsonObject:
-    entry = made.entry
-    return {
-        "ok": True,
-        "name": entry.name,
-        "version": entry.version,
-        "type": entry.type,
-        "position": made.position,
-        "occurredTime": time_text(entry.occurred_time),
-        "recordedTime": time_text(entry.recorded_time),
-        "actor": entry.actor,
-        "data": compared is not None,
-        "origin": checkpoint.origin,
-        "size": checkpoint.size,
-        "witnesses": cosigned,
-        "coveredVersions": [entry.version],
-        "uncoveredVersions": [] if compared is None else compared.uncovered,
-        "stateCovered": compared is not None and compared.is_state_covered,
-    }
 
 
 @log.command("show")
@@ -135,16 +33,36 @@ def show_log(context: typer.Context, json: Json = False) -> None:
     with target(context).open() as ledger, ledger.connection() as connection:
         log = Tree().log_state(connection)
         note = read_kept(connection)
+        stopped = _why_not_signed(connection)
     keys = [str(key.verifier) for key in find_keys(Settings(), log.origin)]
     if json:
         fields = {"origin": log.origin, "events": log.events, "sealed": log.size}
-        print_json({**fields, "keys": keys, "checkpoint": None if note is None else str(note)})
+        print_json(
+            {
+                **fields,
+                "keys": keys,
+                "checkpoint": None if note is None else str(note),
+                "stopped": stopped,
+            }
+        )
         return
     say(f"{log.origin}: {log.size} of {log.events} events sealed")
     for each in keys:
         say(f"key {each}")
+    if stopped is not None:
+        say(f"not signed any more: {stopped}")
     if note is not None:
         typer.echo(f"\n{note}", nl=False)
+
+
+def _why_not_signed(connection: Connection) -> str | None:
+    """Why the log's key on this machine signs nothing more; None while it does."""
+    tree = Tree()
+    try:
+        check_last_signed(connection, tree, tree.log_state(connection), Settings())
+    except ForkedError as error:
+        return str(error)
+    return None
 
 
 @log.command("seal")
@@ -159,6 +77,48 @@ def seal(context: typer.Context) -> None:
             "key", f"no key of {log.origin} is on this machine, so nothing can be signed"
         )
     typer.echo(str(note), nl=False)
+
+
+@log.command("resume")
+def resume_log(
+    context: typer.Context,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Go on without the lost events.")
+    ] = False,
+    rotate_key: Annotated[
+        bool,
+        typer.Option("--rotate-key", help="Make a new key first, which signs beside the others."),
+    ] = False,
+    actor: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The user who accepts the loss.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Go on with a log that lost events, after a failover or a restored backup; without --accept-loss, say what is lost.
+
+    A statement signed by the log's keys names the lost positions, and is recorded as an event. Exits
+    1 if nothing is lost, or if the loss is not accepted.
+    """
+    with target(context).open() as ledger:
+        if not accept_loss:
+            with ledger.connection() as connection:
+                resumption = lost(connection, Settings())
+            first, last = resumption.positions
+            say(
+                f"positions {first} to {last} may be lost: a checkpoint of {last} events was signed,"
+                f" and the log extends the one of {resumption.kept.size} events;"
+                " to go on without them: jobledger log resume --accept-loss"
+            )
+            raise typer.Exit(1)
+        resumed = ledger.resume_log(actor, new_key=rotate_key)
+    if json:
+        print_json(resumed._asdict())
+        return
+    aside(
+        f"positions {resumed.first} to {resumed.last} count as lost, as the event at position"
+        f" {resumed.record} says; send this statement to whoever holds receipts or checkpoints of them:"
+    )
+    typer.echo(resumed.statement, nl=False)
 
 
 @log.command("tiles")

@@ -11,6 +11,7 @@ from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.proof.audit.audit import Audit, audit
 from jobledger.infra.proof.audit.records import Record
+from jobledger.infra.proof.audit.resumptions import RESUMED
 from jobledger.infra.proof.signing.keys import read_verifiers
 from jobledger.infra.settings import Settings
 from jobledger.infra.upkeep.findings import Finding
@@ -97,9 +98,8 @@ def _verify_proof(
         _print_findings(found.findings)
         for record in found.records:
             by = f" by {record.actor}" if record.actor else ""
-            say(
-                f"{record.kind}, at position {record.position}, {time_text(record.recorded_time)}{by}"
-            )
+            place = f"{record.kind}, at position {record.position}"
+            say(f"{place}, {time_text(record.recorded_time)}{by}{_lost(record)}")
         say(_sentence(found))
     if not found.ok:
         raise typer.Exit(1)
@@ -110,6 +110,12 @@ def _record_json(record: Record) -> dict[str, Any]:
     return record._asdict() | {"recorded_time": time}
 
 
+def _lost(record: Record) -> str:
+    if record.kind != RESUMED or not isinstance(lost := record.said.get("lost"), dict):
+        return ""
+    return f": positions {lost.get('first')} to {lost.get('last')} were lost"
+
+
 def _sentence(found: Audit) -> str:
     held = f"{found.checkpoints} checkpoints" if found.checkpoints else "no checkpoint at all"
     outcome = "all as sealed" if found.ok else f"{len(found.findings)} findings"
@@ -118,6 +124,7 @@ def _sentence(found: Audit) -> str:
         (found.unsealed, "not sealed yet"),
         (found.erased, "with personal data that was erased"),
         (found.pruned, "pruned"),
+        (found.lost_checkpoints, "checkpoints of lost history left out"),
     ):
         if count:
             parts.append(f"{count} {what}")

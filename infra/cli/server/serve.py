@@ -22,6 +22,13 @@ AllowHost = Annotated[
     typer.Option(help="A host name to accept without tokens, besides localhost; may be repeated."),
 ]
 Deadline = Annotated[float, typer.Option(min=0.1, help="The time limit for an answer, in seconds.")]
+Grace = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        help="How long requests in work may wait for the database after SIGTERM, in seconds.",
+    ),
+]
 THREADS: Final = 16
 """In which RPCs are answered: those that write commit together."""
 LEVELS: Final = ("debug", "info", "warning", "error")
@@ -36,10 +43,12 @@ def serve(
     max_waiting: MaxWaiting = 256,
     deadline: Deadline = 30.0,
     allow_host: AllowHost = None,
+    grace: Grace = 5.0,
 ) -> None:
     """Serve the ledger over HTTP: its own API under /ledger/v1 (described at /docs), and Google's three job APIs.
 
-    It is ready when GET /readyz answers 200, and stops on SIGTERM, when all it took on is committed.
+    It is ready when GET /readyz answers 200, and stops on SIGTERM: what it took on is committed and
+    answered, or refused if the database does not answer within --grace.
     """
     try:
         from jobledger.infra.http.serve import serve as run
@@ -47,7 +56,7 @@ def serve(
     except ImportError as error:
         raise InvalidFieldError("serve", f"needs jobledger[server] ({error})") from error
     hosts = tuple(allow_host or ())
-    limits = Limits(max_body=max_body, max_waiting=max_waiting, deadline=deadline, hosts=hosts)
+    limits = Limits(max_body, max_waiting, deadline=deadline, grace=grace, hosts=hosts)
     _check_level(log_level)
     aim = target(context)
     run(aim.dsn, aim.ledger, host, port, limits, log_level)
@@ -61,10 +70,12 @@ def serve_grpc(
     max_body: MaxBody = 4 * 1024 * 1024,
     max_waiting: MaxWaiting = 256,
     deadline: Deadline = 30.0,
+    grace: Grace = 5.0,
 ) -> None:
     """Serve Google's Vertex AI and Data Labeling job APIs over gRPC, for their Python clients.
 
-    It is ready when it logs "listening", and stops on SIGTERM, when all it took on is committed.
+    It is ready when it logs "listening", and stops on SIGTERM: what it took on is committed and
+    answered, or refused if the database does not answer within --grace.
     """
     _check_level(log_level)
     try:
@@ -72,7 +83,7 @@ def serve_grpc(
         from jobledger.infra.serving.context import Limits
     except ImportError as error:
         raise InvalidFieldError("serve-grpc", f"needs jobledger[grpc] ({error})") from error
-    limits = Limits(max_body, max_waiting, deadline=deadline, threads=THREADS)
+    limits = Limits(max_body, max_waiting, deadline=deadline, grace=grace, threads=THREADS)
     aim = target(context)
     run(aim.dsn, aim.ledger, host, port, limits, log_level)
 

@@ -24,6 +24,7 @@ from jobledger.infra.eventstore.commit.batch import (
 )
 from jobledger.infra.eventstore.commit.committer import Committer
 from jobledger.infra.eventstore.commit.pending import Pending
+from jobledger.infra.postgres.ending import CONNECTIONS
 
 
 class AsyncCommitter:
@@ -153,6 +154,7 @@ class AsyncCommitter:
 
     async def _connected(self) -> AsyncAppender:
         """The connection to write on, made anew if it broke."""
+        CONNECTIONS.check()
         if self._appender is None or self._appender.broken:
             self._answer(len(self._settled))
             self._appender = None

@@ -28,6 +28,7 @@ from jobledger.infra.eventstore.commit.batch import (
 )
 from jobledger.infra.eventstore.commit.pending import Pending, first_versions
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.ending import CONNECTIONS
 from psycopg.errors import UniqueViolation
 
 RECONNECT_TIMEOUT_SECONDS: Final = 30.0
@@ -179,7 +180,7 @@ class Committer:
                 self._attempt(write, doubt=doubt)
             except Exception as error:
                 doubt = doubt or (self._appender is not None and self._appender.in_doubt)
-                if not self._is_lost() or time.monotonic() > deadline:
+                if CONNECTIONS.ended or not self._is_lost() or time.monotonic() > deadline:
                     write.error = _translated(error, written=None if doubt else False)
                     return
                 time.sleep(pause)
@@ -210,6 +211,7 @@ class Committer:
 
     def _connected(self) -> Appender:
         """The connection to write on, made anew if it broke."""
+        CONNECTIONS.check()
         if self._appender is None or self._appender.broken:
             self._appender = None
             self._appender = Appender(self._connect())

@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 import psycopg
 from jobledger.domain.errors import LedgerError
-from jobledger.infra.errors import ProofError
+from jobledger.infra.errors import ForkedError, ProofError
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.proof.audit.clocks import check_clocks
 from jobledger.infra.proof.audit.erasures import check_keys, erased_events
 from jobledger.infra.proof.audit.evidence import gather, known_keys, show
 from jobledger.infra.proof.audit.prunings import check_records, pruned_ranges
 from jobledger.infra.proof.audit.records import Record, check_signed, read_records
+from jobledger.infra.proof.audit.resumptions import resumed
 from jobledger.infra.proof.audit.trust import check_trust
 from jobledger.infra.proof.audit.verify_log import OUT_OF_STEP, Shown, verify_log
 from jobledger.infra.proof.log.tree import Tree
@@ -42,8 +43,11 @@ class Audit(NamedTuple):
     pruned: int
     """Events that were deleted because their time had come, as an event of the log says."""
     checkpoints: int
+    """How many the log was held against."""
+    lost_checkpoints: int
+    """Those of history that was lost, as a signed statement in the log says."""
     records: list[Record]
-    """The events that say what was erased and pruned."""
+    """The events that say what was erased, pruned and lost."""
     findings: list[Finding]
 
     @property
@@ -83,7 +87,7 @@ def audit(
         if not definitions:
             raise
         # Something of the schema that is not what it should be does not even answer.
-        return Audit(0, b"", 0, 0, 0, 0, [], definitions)
+        return Audit(0, b"", 0, 0, 0, 0, 0, [], definitions)
     audited = audited._replace(findings=[*audited.findings, *definitions])
     if audited.ok:
         with suppress(ProofError):  # Whoever verifies need not be able to write there.
@@ -123,9 +127,13 @@ class _Audit:
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             at_hand = gather(connection, self._settings, self._origin, trusted)
-            shown = [*self._given, *at_hand.shown]
-            held = [*shown, *([start] if start else [])]
             pruned, records = pruned_ranges(connection), read_records(connection)
+            resumptions = resumed(records, trusted)
+            if start is not None and resumptions.split([start], self._is_extended)[1]:
+                why = f"{start.source} is of history that was lost; name an earlier one, or a later one"
+                raise ProofError("checkpoint", why)
+            shown, lost = resumptions.split([*self._given, *at_hand.shown], self._is_extended)
+            held = [*shown, *([start] if start else [])]
             verdict = verify_log(connection, shown, start, pruned, self._on("hashing"))
             signed = max((each.checkpoint.size for each in held), default=0)
             findings = [
@@ -133,6 +141,7 @@ class _Audit:
                     connection, self._settings, self._origin, keys, held, trust_first=trust_first
                 ),
                 *at_hand.findings,
+                *resumptions.findings,
                 *verdict.findings,
                 *check_records(connection),
                 *check_signed(records, signed if held else verdict.size),
@@ -150,9 +159,20 @@ class _Audit:
             erased=erased,
             pruned=sum(last - first + 1 for first, last in pruned),
             checkpoints=len(held),
+            lost_checkpoints=len(lost),
             records=records,
             findings=findings,
         )
+
+    def _is_extended(self, checkpoint: Checkpoint) -> bool:
+        """Whether the stored tree has the checkpoint's root, as far as the tree can be read."""
+        tree = Tree()
+        if checkpoint.size > tree.log_state(self._connection).size:
+            return False
+        try:
+            return tree.root(self._connection, checkpoint.size) == checkpoint.root
+        except ForkedError:
+            return False
 
     def _on(self, what: str) -> Callable[[int, int], object]:
         return partial(self._progress, what)

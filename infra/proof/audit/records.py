@@ -1,4 +1,4 @@
-"""The ledger's own events about erasures and prunings, and whether a checkpoint covers them."""
+"""The ledger's own events about erasures, prunings and losses, and whether a checkpoint covers them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,13 +12,15 @@ from jobledger.infra.upkeep.findings import Finding
 
 READ_ERASURES: Final = sql.load(__package__, "read_erasures")
 READ_PRUNINGS: Final = sql.load(__package__, "read_prunings")
+READ_RESUMPTIONS: Final = sql.load(__package__, "read_resumptions")
+RECORDS: Final = {"erased": READ_ERASURES, "pruned": READ_PRUNINGS, "resumed": READ_RESUMPTIONS}
 
 
 class Record(NamedTuple):
-    """An event that records an erasure or a pruning."""
+    """An event that records an erasure, a pruning, or that the log went on after a loss."""
 
     kind: str
-    """erased or pruned"""
+    """erased, pruned or resumed"""
     position: int
     recorded_time: datetime
     actor: str | None
@@ -30,7 +32,7 @@ def read_records(connection: Connection) -> list[Record]:
     """Returns all of them, by position."""
     found = []
     with translated():
-        for kind, statement in (("erased", READ_ERASURES), ("pruned", READ_PRUNINGS)):
+        for kind, statement in RECORDS.items():
             for position, data, time, actor in connection.execute(statement):
                 found.append(Record(kind, position, time, actor, _decoded(data)))
     return sorted(found, key=lambda record: record.position)

@@ -133,8 +133,9 @@ class Checkpointer:
         if not self._is_pinned:
             pin(self._settings, connection, origin)
             self._is_pinned = True
-        signer = Signer(origin, keys, last_signed_file(self._settings, origin))
-        note = signer.sign(connection, self._tree)
+        note = Signer(origin, keys, last_signed_file(self._settings, origin)).sign(
+            connection, self._tree
+        )
         if note is not None:
             self._announcer.after(connection, self._tree, note)
         return note

@@ -1,5 +1,6 @@
 """The log's own keys: in a file that only its owner can read, or in JOBLEDGER_SIGNING_KEY."""
 
+import glob
 import os
 import re
 import stat
@@ -27,6 +28,16 @@ def key_file(settings: Settings, origin: str) -> Path:
 def last_signed_file(settings: Settings, origin: str) -> Path:
     """Returns the path of a log's last checkpoint, which must survive any restored database."""
     return keys_folder(settings) / f"{_plain(origin)}.checkpoint"
+
+
+def epoch_file(settings: Settings, origin: str, epoch: int) -> Path:
+    """Returns the path of a log's statement that it went on after a loss."""
+    return keys_folder(settings) / f"{_plain(origin)}.epoch-{epoch}"
+
+
+def epoch_files(settings: Settings, origin: str) -> list[Path]:
+    """Returns the paths of all such statements of a log on this machine."""
+    return sorted(keys_folder(settings).glob(f"{glob.escape(_plain(origin))}.epoch-*"))
 
 
 def find_keys(settings: Settings, origin: str) -> list[SigningKey]:

@@ -18,15 +18,19 @@ from jobledger.infra.errors import ForkedError, ProofError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.proof.log.tree import Tree
-from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint
+from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint, signed_time
 from jobledger.infra.proof.signing.keys import read_text, write_private
 from jobledger.infra.proof.signing.notes import Note, SigningKey
+from jobledger.infra.proof.signing.resumption import Resumption
 
 KEEP_CHECKPOINT: Final = sql.load(__package__, "keep_checkpoint")
 READ_CHECKPOINT: Final = sql.load(__package__, "read_checkpoint")
 READ_LAST_RECORDED: Final = sql.load(__package__, "read_last_recorded")
 MAX_AHEAD_SECONDS: Final = 60
 """How far recorded times may run ahead of a clock that they are compared with."""
+ADVICE: Final = (
+    "; after a failover or a restored backup, go on with: jobledger log resume --accept-loss"
+)
 LOG: Final = logging.getLogger("jobledger.proof")
 
 
@@ -74,6 +78,48 @@ class Signer:
             keep(connection, note)
             return note
 
+    @contextmanager
+    def resuming(self, connection: Connection, tree: Tree, epoch: int) -> Iterator[Resumption]:
+        """Signs a statement that the log goes on after a loss; nothing else is signed meanwhile.
+
+        It takes the place of the checkpoint that was signed last once the block has ended. Raises
+        ProofError if nothing is lost.
+        """
+        with self._alone():
+            resumption = self.statement(connection, tree, epoch)
+            yield resumption
+            write_private(self._path, str(resumption.note))
+
+    def statement(self, connection: Connection, tree: Tree, epoch: int) -> Resumption:
+        """Signs the same, and keeps it nowhere; raises ProofError if nothing is lost."""
+        log, last = tree.log_state(connection), self._last(connection)
+        if last is None:
+            raise ProofError("checkpoint", "none was signed before, so nothing can be lost")
+        before = Checkpoint.parse(last.text)
+        now = Checkpoint(self.origin, log.size, tree.root(connection, log.size))
+        try:
+            check_growth(connection, tree, before, now)
+        except ForkedError:
+            kept = self._kept(connection, tree, now)
+        else:
+            why = f"the log extends the one of {before.size} events that was signed last"
+            raise ProofError("checkpoint", f"{why}: nothing is lost")
+        if kept.size >= before.size:
+            why = f"the database has a checkpoint of {kept.size} events, and another one was signed"
+            raise ForkedError("forked", before.size, why)
+        # Later than what was lost, and not later than what follows.
+        time = max(int(self._clock()), (signed_time(last.text) or 0) + 1)
+        return Resumption.sign(epoch, kept, before, time, self._keys)
+
+    def _kept(self, connection: Connection, tree: Tree, now: Checkpoint) -> Checkpoint:
+        """The last checkpoint in the database, which the log extends; of no events without one."""
+        note = read_kept(connection)
+        if note is None:
+            return Checkpoint(self.origin, 0, tree.root(connection, 0))
+        kept = open_checkpoint(note, [key.verifier for key in self._keys])
+        check_growth(connection, tree, kept, now)
+        return kept
+
     def _is_ahead(self, connection: Connection, size: int) -> bool:
         with translated():
             row = connection.execute(READ_LAST_RECORDED, {"size": size}).fetchone()
@@ -115,11 +161,11 @@ def check_growth(connection: Connection, tree: Tree, before: Checkpoint, now: Ch
     """Raises ForkedError unless the present tree extends that of the checkpoint `before`."""
     if before.size > now.size:
         why = f"a checkpoint of {before.size} events was signed, and the log has {now.size}"
-        raise ForkedError("rolled back", now.size, why)
+        raise ForkedError("rolled back", now.size, why, ADVICE)
     proof = tree.prove_consistency(connection, before.size, now.size)
     if not merkle.is_consistent(before.size, now.size, before.root, now.root, proof):
         why = f"the first {before.size} events are not those of the checkpoint of that size"
-        raise ForkedError("forked", before.size, why)
+        raise ForkedError("forked", before.size, why, ADVICE)
 
 
 def keep(connection: Connection, note: Note) -> None:

@@ -1,0 +1,127 @@
+"""The end of a process that nothing may hold up: it lets go of the database, whatever that does.
+
+Who waits for a server that does not answer, or for a lock that somebody holds, is answered: a
+statement is cancelled first, so that a write is known not to be recorded; a connection on which
+even that has no effect is cut.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Event, Lock, Thread
+from typing import Any, Final
+from weakref import WeakSet
+
+import psycopg
+from psycopg import pq
+from psycopg_pool import ConnectionPool
+
+CANCEL_SECONDS: Final = 1.0
+"""How long a cancelled statement may take to end, before its connection is cut."""
+LOOK_SECONDS: Final = 0.02
+LEAST_SECONDS: Final = 3.0
+GRACE_SECONDS: Final = 5.0
+"""How long what waits for a database may go on once its process is asked to stop."""
+STOPPING: Final = "this process is stopping, and the database did not answer before"
+"""Why what still waits is refused."""
+
+
+class OpenConnections:
+    """All connections of a process to any database, so that it can let go of them at its end."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._open: WeakSet[psycopg.BaseConnection[Any]] = WeakSet()
+        self._pools: WeakSet[ConnectionPool[Any]] = WeakSet()
+        self._ended = Event()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing waits for a database any more: no connection is made, no write repeated."""
+        return self._ended.is_set()
+
+    def add(self, connection: psycopg.BaseConnection[Any]) -> None:
+        """Notes a new connection; raises OperationalError once they are ended."""
+        self.check()
+        with self._lock:
+            self._open.add(connection)
+
+    def add_pool(self, pool: ConnectionPool[Any]) -> None:
+        """Notes a pool: who waits for one of its connections then waits for a database, too."""
+        with self._lock:
+            self._pools.add(pool)
+
+    def check(self) -> None:
+        """Raises OperationalError once they are ended."""
+        if self.ended:
+            raise psycopg.OperationalError(STOPPING)
+
+    def end(self) -> None:
+        """Cancels the statements that run, and cuts what is still connected a second later."""
+        self._ended.set()
+        with self._lock:
+            still_open = [each for each in self._open if not each.closed]
+            pools = [*self._pools]
+        busy = [each for each in still_open if _is_busy(each)]
+        cancelling = [Thread(target=_cancel, args=(each,), daemon=True) for each in busy]
+        for thread in cancelling:
+            thread.start()
+        deadline = time.monotonic() + CANCEL_SECONDS
+        while time.monotonic() < deadline and any(map(_is_busy, busy)):
+            time.sleep(LOOK_SECONDS)
+        for connection in still_open:
+            _cut(connection)
+        for pool in pools:
+            pool.close(timeout=LOOK_SECONDS)
+
+
+CONNECTIONS: Final = OpenConnections()
+"""Those of this process."""
+
+
+class Ending:
+    """Ends this process in time, once it is asked to stop."""
+
+    def __init__(
+        self, grace_seconds: float, last_words: Callable[[], object] = lambda: None
+    ) -> None:
+        """`grace_seconds` is how long what waits for a database may still wait.
+
+        What is not over as long again after that, or three seconds, ends with the process, whose
+        exit code is 0 then: whatever was acknowledged is recorded. `last_words` is called before.
+        """
+        self._grace_seconds = grace_seconds
+        self._last_words = last_words
+        self._has_begun = Event()
+
+    def begin(self) -> None:
+        """Counts from now on; returns at once, and may be called in a signal handler and again."""
+        if not self._has_begun.is_set():
+            self._has_begun.set()
+            Thread(target=self._end, name="jobledger-ending", daemon=True).start()
+
+    def _end(self) -> None:
+        time.sleep(self._grace_seconds)
+        CONNECTIONS.end()
+        time.sleep(max(self._grace_seconds, LEAST_SECONDS))
+        self._last_words()
+        os._exit(0)
+
+
+def _is_busy(connection: psycopg.BaseConnection[Any]) -> bool:
+    return connection.pgconn.transaction_status == pq.TransactionStatus.ACTIVE
+
+
+def _cancel(connection: psycopg.BaseConnection[Any]) -> None:
+    with suppress(psycopg.Error):
+        connection.cancel()
+
+
+def _cut(connection: psycopg.BaseConnection[Any]) -> None:
+    """Ends the connection for whoever waits on it, in this thread or another."""
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)

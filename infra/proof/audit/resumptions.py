@@ -1,0 +1,50 @@
+"""Checks the events that say that the log went on after a loss: a key of the log must have signed each."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from jobledger.infra.errors import ProofError
+from jobledger.infra.proof.audit.records import Record
+from jobledger.infra.proof.audit.verify_log import Shown
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
+from jobledger.infra.proof.signing.notes import Note, VerifierKey
+from jobledger.infra.proof.signing.resumption import Resumption
+from jobledger.infra.upkeep.findings import Finding
+
+RESUMED: Final = "resumed"
+
+
+class Resumed(NamedTuple):
+    """The statements that known keys signed, and findings about the others."""
+
+    resumptions: list[Resumption]
+    findings: list[Finding]
+
+    def split(
+        self, shown: Sequence[Shown], is_extended: Callable[[Checkpoint], bool]
+    ) -> tuple[list[Shown], list[Shown]]:
+        """Divides checkpoints into those to hold the log against, and those of lost history.
+
+        `is_extended` tells whether the log extends a checkpoint, which is not of lost history then.
+        """
+        lost = [each for each in shown if self._is_lost(each) and not is_extended(each.checkpoint)]
+        return [each for each in shown if each not in lost], lost
+
+    def _is_lost(self, shown: Shown) -> bool:
+        signed = None if shown.signed_time is None else shown.signed_time.timestamp()
+        return any(each.covers(shown.checkpoint, signed) for each in self.resumptions)
+
+
+def resumed(records: Sequence[Record], keys: Sequence[VerifierKey]) -> Resumed:
+    """Verifies the statements in the events; without any key of a log they excuse nothing."""
+    found = Resumed([], [])
+    for record in records:
+        if record.kind != RESUMED:
+            continue
+        try:
+            statement = Note.parse(str(record.said.get("statement", "")))
+            found.resumptions.append(Resumption.open(statement, keys))
+        except ProofError as error:
+            detail = f"the statement that the log went on after a loss is not valid: {error.why}"
+            found.findings.append(Finding("forked", record.position, RESUMED, detail))
+    return found
