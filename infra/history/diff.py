@@ -21,10 +21,10 @@ from jobledger.infra.read.filter_sql import Rendering
 from jobledger.infra.read.reader import Reader
 
 CHANGES_BETWEEN: Final = sql.template(__package__, "changes_between")
-CHANGES_AS_THEY_HAPPENED: Final = sql.template(__package__, "changes_as_they_happened")
+CHANGES_VALID_TIME: Final = sql.template(__package__, "changes_valid_time")
 DELETED: Final = "DELETED"
 """What stands for the state of a job that is gone from lists."""
-SHOWN: Final = 100
+MAX_NAMED_JOBS: Final = 100
 """Jobs named for each change of state, if nobody says how many."""
 
 _ENDED: Final = frozenset(state.name for state in TERMINAL)
@@ -168,7 +168,7 @@ class FleetDiff(NamedTuple):
 
 
 def diff_fleet(
-    reader: Reader, earlier: Moment, later: Moment, filter: str = "", limit: int = SHOWN
+    reader: Reader, earlier: Moment, later: Moment, filter: str = "", limit: int = MAX_NAMED_JOBS
 ) -> FleetDiff:
     """Compares the jobs that the filter matches at either moment; names `limit` jobs per change.
 
@@ -179,7 +179,7 @@ def diff_fleet(
     if limit < 0:
         raise InvalidFieldError("limit", f"{limit} is negative; give 0 or more")
     recorded = later.clock is Clock.RECORDED
-    statement = CHANGES_BETWEEN if recorded else CHANGES_AS_THEY_HAPPENED
+    statement = CHANGES_BETWEEN if recorded else CHANGES_VALID_TIME
     tree = parse_filter(filter)
     before, after = Rendering(earlier), Rendering(later)
     was = before.condition(tree)

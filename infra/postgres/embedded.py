@@ -16,7 +16,7 @@ from typing import Final
 
 from jobledger.infra.errors import LedgerUnavailableError
 
-PATIENCE: Final = 60.0
+START_TIMEOUT_SECONDS: Final = 60.0
 """Seconds that a server may take to start: after a crash it first recovers."""
 
 # The wheel logs each command with the whole environment, which may hold anybody's secrets.
@@ -79,7 +79,7 @@ def _started(data: Path) -> str:
     from jobledger.infra.postgres.private_server import PrivateServer
     from psycopg.pq import PGconn, Ping
 
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
     known = PrivateServer._instances.get(data)  # noqa: SLF001 - as the wheel's get_server
     while True:
         try:

@@ -23,7 +23,7 @@ from jobledger.infra.transfer.selection import Order, Selection, select
 
 HISTORY_VERSION: Final = 1
 """Of the form of a jsonl export; one that older readers would misread has a greater one."""
-TOLD_EVERY: Final = 1_000
+PROGRESS_EVENTS: Final = 1_000
 
 Write = Callable[[BinaryIO, Selection, Iterable[RecordedEvent]], None]
 Progress = Callable[[int], object]
@@ -200,7 +200,7 @@ class _Counted:
     def __iter__(self) -> Iterator[RecordedEvent]:
         for event in self._events:
             self.count += 1
-            if self.count % TOLD_EVERY == 0:
+            if self.count % PROGRESS_EVENTS == 0:
                 self._progress(self.count)
             yield event
 

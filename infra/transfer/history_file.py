@@ -46,7 +46,7 @@ class History(NamedTuple):
         now = datetime.now(UTC)
         meant = parse_as_of(as_of, clock, now)
         if isinstance(meant, AtTime) and meant.clock is Clock.OCCURRED:
-            return self._as_it_happened(meant, now)
+            return self._in_valid_time(meant, now)
         if self.moment.clock is Clock.OCCURRED:
             raise InvalidFieldError(
                 "as_of", f"{self.file} has only moments in valid time (clock occurred)"
@@ -61,16 +61,16 @@ class History(NamedTuple):
             case AtPosition(position=position):
                 return self._at_position(position)
             case AtTime(time=time):
-                return self._as_it_was_known(time)
+                return self._in_transaction_time(time)
 
-    def _as_it_happened(self, meant: AtTime, now: datetime) -> Moment:
+    def _in_valid_time(self, meant: AtTime, now: datetime) -> Moment:
         position = self.moment.position if meant.known is None else meant.known
         latest = self.moment.time if self.moment.clock is Clock.OCCURRED else now
         if meant.time > latest or position > self.moment.position:
             raise self._unknown()
         return Moment(position, meant.time, Clock.OCCURRED)
 
-    def _as_it_was_known(self, time: datetime) -> Moment:
+    def _in_transaction_time(self, time: datetime) -> Moment:
         if time > self.moment.time:
             raise self._unknown()
         if time == self.moment.time:

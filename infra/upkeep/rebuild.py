@@ -21,7 +21,7 @@ LOCK_TIMEOUT_MILLISECONDS: Final = 250
 MAX_LOCKED_EVENTS: Final = 2_000
 """Events that may be left to fold while writers wait; if there are more, they are folded first."""
 FIRST_PAUSE_SECONDS: Final = 0.25
-LONGEST_PAUSE_SECONDS: Final = 5.0
+MAX_PAUSE_SECONDS: Final = 5.0
 SWAP_TIMEOUT_SECONDS: Final = 3_600.0
 """How long to wait for those who read the live rows in a long transaction."""
 
@@ -120,7 +120,7 @@ def _fold_and_swap(
             why = f"its rows could not be replaced within {swap_timeout:g} s"
             raise LedgerBusyError(f"rebuild of {projection.name}", why, _readers(connection, live))
         time.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
 
 def _try_swap(

@@ -12,7 +12,7 @@ from jobledger.domain.values.moments import Moment
 from jobledger.infra.eventstore.json_view import job_json
 from jobledger.infra.history.explain import elapsed
 from jobledger.infra.read.reader import Reader
-from jobledger.infra.web.links import LABEL, STATES, USUAL, FleetLink, most_recent
+from jobledger.infra.web.links import DEFAULT_COLUMNS, LABEL, STATES, FleetLink, most_recent
 from jobledger.infra.web.search import filter_of, labels_in, terms, without
 
 Scope = Callable[[str], Filter]
@@ -115,7 +115,11 @@ def _chips(link: FleetLink) -> list[Chip]:
 
 
 def _columns(link: FleetLink) -> tuple[str, ...]:
-    named = () if link.columns != USUAL else tuple(LABEL + key for key in labels_in(link.filter))
+    named = (
+        ()
+        if link.columns != DEFAULT_COLUMNS
+        else tuple(LABEL + key for key in labels_in(link.filter))
+    )
     return (*link.columns, *(name for name in named if name not in link.columns))
 
 

@@ -11,9 +11,9 @@ from jobledger.infra.read.reader import Reader
 from jobledger.infra.web.charts import Span
 from jobledger.infra.web.links import WINDOWS, FleetLink
 
-USUAL: Final = "24h"
-NARROWEST: Final = timedelta(seconds=1)
-AFTER: Final = 0.25
+DEFAULT_WINDOW: Final = "24h"
+MIN_LENGTH: Final = timedelta(seconds=1)
+SHARE_AFTER: Final = 0.25
 """The share of a window that is after a moment that is not in the last one."""
 
 
@@ -38,13 +38,13 @@ def window_of(link: FleetLink, whole: Extent, moment: Moment, now: datetime) -> 
     """
     if link.begin or link.end:
         return _said(link, whole)
-    length = WINDOWS[link.window or USUAL]
+    length = WINDOWS[link.window or DEFAULT_WINDOW]
     if length is None or whole.begin == EARLIEST:
         return _said(link, whole)
     last = whole.end + MICROSECOND
     end = now if now - last < length else last
     if link.at and not end - length <= moment.time <= end:
-        end = min(now, moment.time + length * AFTER)
+        end = min(now, moment.time + length * SHARE_AFTER)
     return Span(end - length, end)
 
 
@@ -53,4 +53,4 @@ def _said(link: FleetLink, whole: Extent) -> Span:
     end = datetime.fromisoformat(link.end) if link.end else whole.end + MICROSECOND
     if end < begin and link.begin and link.end:
         raise InvalidFieldError("from", f"{link.begin} is after {link.end}")
-    return Span(min(begin, end - NARROWEST), end)
+    return Span(min(begin, end - MIN_LENGTH), end)

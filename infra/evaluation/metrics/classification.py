@@ -19,7 +19,7 @@ Bools = NDArray[np.bool_]
 
 THRESHOLDS: Final = 101
 """0.00, 0.01 .. 1.00."""
-FEW: Final = 5
+TOP_FIVE: Final = 5
 CERTAIN: Final = 0.5
 """From this score on a label of several counts as predicted in a confusion matrix."""
 
@@ -70,7 +70,7 @@ def classification_evaluations(
     thresholds = np.arange(entries) / (entries - 1)
     scores = np.where(np.isnan(scored.scores), -np.inf, scored.scores)
     # Stable: of equals the earlier label.
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :FEW]
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :TOP_FIVE]
     true = np.count_nonzero(scored.truth, axis=0)
     all_labels = np.broadcast_to(np.arange(len(scored.labels)), scores.shape)
     by_label = [

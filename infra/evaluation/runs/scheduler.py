@@ -32,7 +32,7 @@ TRY_LEADING: Final = sql.load(__package__, "try_leading")
 LOG: Final = logging.getLogger("jobledger.scheduler")
 ACTOR: Final = "scheduler"
 _MAY_EXECUTE: Final = [state.name for state in sorted(MAY_EXECUTE)]
-MOST_MISSED: Final = 100_000
+MAX_MISSED: Final = 100_000
 """Intervals that are gone through to find the last one that was missed."""
 
 Due = Callable[[Schedule, datetime], datetime | None]
@@ -133,7 +133,7 @@ class Scheduler:
             return None
         last = last_run(job.output).run_time or job.create_time or now
         missed = None
-        for _ in range(MOST_MISSED):
+        for _ in range(MAX_MISSED):
             due = self._due(schedule, last)
             if due is None or due > now:
                 return missed

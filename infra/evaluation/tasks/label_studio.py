@@ -22,7 +22,7 @@ OBJECTS: Final = {
     "GENERAL_DATA": ("Text", "value"),
 }
 """The tag that shows data of a type, and where in a task's `data` that is."""
-TURNED: Final = ("rotation", "image_rotation")
+ROTATIONS: Final = ("rotation", "image_rotation")
 
 
 class Given(NamedTuple):
@@ -170,7 +170,7 @@ def _box(place: str, region: JsonObject, value: JsonObject) -> JsonObject:
         raise InvalidFieldError(
             f"{place}.rectanglelabels", f"{len(labels)} labels; a box has exactly one"
         )
-    if any(given.get(field) for given in (region, value) for field in TURNED):
+    if any(given.get(field) for given in (region, value) for field in ROTATIONS):
         raise InvalidFieldError(place, "is rotated; boxes must not be")
     x, y, width, height = (_percent(value, place, of) for of in ("x", "y", "width", "height"))
     return {

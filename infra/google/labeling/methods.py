@@ -24,9 +24,9 @@ from jobledger.infra.google.wire.resources import bare, given_fields, made_field
 
 API: Final = messages.load("datalabeling_v1beta1")
 MESSAGE: Final = "EvaluationJob"
-USUAL_PAGE: Final = 100
+DEFAULT_PAGE_SIZE: Final = 100
 MAX_PAGE: Final = 1_000
-TRIES: Final = 5
+MAX_TRIES: Final = 5
 PATCHED: Final = (
     (CONFIG, "humanAnnotationConfig", "instruction"),
     (CONFIG, "exampleCount"),
@@ -58,7 +58,7 @@ async def get(call: Call) -> JsonObject:
 
 async def list_jobs(call: Call) -> JsonObject:
     scope = dialects.collection_of(call.project, "evaluationJobs")
-    page = await page_of_jobs(call, scope, _translate, (USUAL_PAGE, MAX_PAGE))
+    page = await page_of_jobs(call, scope, _translate, (DEFAULT_PAGE_SIZE, MAX_PAGE))
     jobs = [resource(await call.ledger.decrypted(job)) for job in page.jobs]
     return bare({"evaluationJobs": jobs, "nextPageToken": page.next_page_token or None})
 
@@ -69,7 +69,7 @@ async def patch(call: Call) -> JsonObject:
     check_numbers(body.get(CONFIG) or {}, f"{CONFIG}.")
     paths = _patched(call, body)
     name = _name(call)
-    for _ in range(TRIES):
+    for _ in range(MAX_TRIES):
         job = await call.job(name)
         try:
             spec = merge(job.spec, body, paths)

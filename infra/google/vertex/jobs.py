@@ -21,10 +21,10 @@ from jobledger.infra.google.wire.paging import page_of_jobs
 from jobledger.infra.google.wire.resources import bare, check_display_name
 from jobledger.infra.read.filter_sql import GOOGLE_LABELS
 
-USUAL_PAGE: Final = 100
+DEFAULT_PAGE_SIZE: Final = 100
 MAX_PAGE: Final = 1_000
 ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,127}", re.ASCII)
-TRIES: Final = 5
+MAX_TRIES: Final = 5
 PATCHED: Final = frozenset(
     {
         "displayName",
@@ -101,7 +101,9 @@ class Face:
         check_fields(mask, self._api.fields(self.resource.message), "readMask")
         scope = collection_of(parent_of(call), self.resource.collection)
         order = self._order_by(call.query.get("orderBy", ""))
-        page = await page_of_jobs(call, scope, self._translate, (USUAL_PAGE, MAX_PAGE), order)
+        page = await page_of_jobs(
+            call, scope, self._translate, (DEFAULT_PAGE_SIZE, MAX_PAGE), order
+        )
         jobs = [select(await self._shown(call, job, listed=True), mask) for job in page.jobs]
         return bare({self.resource.collection: jobs, "nextPageToken": page.next_page_token or None})
 
@@ -135,7 +137,7 @@ class Face:
         check_display_name(body)
         paths = self._patched(call, body)
         name = self.name(call)
-        for _ in range(TRIES):
+        for _ in range(MAX_TRIES):
             try:
                 return await self._patch(call, await call.job(name), body, paths)
             except EtagMismatchError:

@@ -33,7 +33,7 @@ LISTED: Final = {
     "tabs": links.TABS,
     "windows": links.WINDOWS,
     "states": links.STATES,
-    "usual_states": links.SHOWN,
+    "default_states": links.DEFAULT_STATES,
     "job_address": links.job_address,
     "query_of": links.query_of,
 }
