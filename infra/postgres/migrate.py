@@ -81,6 +81,8 @@ def migrate(
         for projection in stale:
             _make(connection, projection, fold=rebuild if projection.name in made else None)
         if fresh or stale:
+            for projection in PROJECTIONS:
+                connection.execute(projection.comments)
             for role, right in granted(connection):
                 grant(connection, ledger, role, right)
         return bool(fresh or stale)
@@ -99,6 +101,7 @@ def install(connection: Connection, ledger: str) -> None:
     _apply(connection, migrations())
     for projection in PROJECTIONS:
         _make(connection, projection, fold=None)
+        connection.execute(projection.comments)
 
 
 def lock(connection: Connection) -> None:

@@ -82,6 +82,7 @@ def _make_beside(connection: Connection, projection: Projection, beside: str, li
         look_in(connection, beside, live)
         connection.execute("SET work_mem = '256MB'")  # One sort of a whole chunk, in memory.
         connection.execute(projection.schema)
+        connection.execute(projection.comments)
 
 
 def _drop_beside(connection: Connection, beside: str, live: str) -> None:
