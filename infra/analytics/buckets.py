@@ -96,10 +96,21 @@ def window_of(
 def cut(
     window: Window, bucket: timedelta | None, given: tuple[bool, bool], now: datetime
 ) -> Window:
-    """Divides the window into buckets, of a usual length by default.
+    """Divides the window into buckets.
 
-    The ends of the window move to those of buckets unless they were given. Raises InvalidFieldError
-    for more than 10,000 buckets.
+    The ends of the window move to ends of buckets, except for those that were given.
+
+    Args:
+        window: The first and the last time (UTC).
+        bucket: The length of a bucket; None for a default one that makes at most 60 buckets.
+        given: Whether the first and the last time were given.
+        now: The present time (UTC).
+
+    Returns:
+        The window with the length of its buckets.
+
+    Raises:
+        InvalidFieldError: There would be more than 10,000 buckets.
     """
     length = bucket or next(
         (

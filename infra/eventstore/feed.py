@@ -80,10 +80,18 @@ class Feed:
     def events_page(
         self, after: int, limit: int, *, is_reached: bool = False
     ) -> list[RecordedEvent]:
-        """Some events after a position, in commit order; of MAX_PAGE_BYTES at most, or one.
+        """Returns some events after a position, in commit order: of MAX_PAGE_BYTES at most, or one.
 
-        Raises BeyondEndError for a position after the last, unless it is known that the ledger has
-        reached it (`is_reached`).
+        Args:
+            after: The position; 0 for the first event.
+            limit: How many events at most.
+            is_reached: Whether the ledger is known to have reached the position.
+
+        Returns:
+            The events; none if there are none yet.
+
+        Raises:
+            BeyondEndError: The position is after the last event.
         """
         if after > MAX_POSITION:
             self.check_reached(after)
@@ -104,10 +112,19 @@ class Feed:
     def events(
         self, after: int, *, follow: bool, is_reached: bool = False
     ) -> Iterator[RecordedEvent]:
-        """Events after a position, in commit order; `follow`: waits for more, until the ledger is closed.
+        """Yields the events after a position, in commit order.
 
-        Raises BeyondEndError for a position after the last, unless it is known that the ledger has
-        reached it (`is_reached`).
+        Args:
+            after: The position; 0 for the first event.
+            follow: Wait for more, until the ledger is closed.
+            is_reached: Whether the ledger is known to have reached the position.
+
+        Yields:
+            The events.
+
+        Raises:
+            BeyondEndError: The position is after the last event.
+            LedgerUnavailableError: The server cannot be reached.
         """
         states: dict[str, JobState | None] = {}
         pause = MIN_PAUSE_SECONDS

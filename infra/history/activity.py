@@ -85,9 +85,19 @@ class _Grid(NamedTuple):
 
 
 def activity(reader: Reader, known: Moment, window: Extent, chosen: Chosen | None) -> Activity:
-    """Of the chosen jobs, or of all, as far as was known at the moment and on its clock.
+    """Counts changes of state over time.
 
-    Raises InvalidFieldError for a window that ends before it begins.
+    Args:
+        reader: The ledger.
+        known: As far as was known at this moment, and on its clock.
+        window: The first and the last time (UTC).
+        chosen: Which jobs; None for all.
+
+    Returns:
+        The counts by bucket of time.
+
+    Raises:
+        InvalidFieldError: The window ends before it begins.
     """
     reader.follow(known.position)
     with translated(), reader.connection() as connection:

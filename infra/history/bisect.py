@@ -59,9 +59,22 @@ def bisect_job(
     """Finds the first moment between two, inclusive, at which the filter matched the job.
 
     Each event is checked, so a condition that was true only for a while is found too. For n events
-    the time is that of folding n * n / 2 events, and n times more for an ever() beside other terms
-    that asks for more than states and error codes. Raises JobNotFoundError, and InvalidFieldError
-    for the filter.
+    this takes as long as folding n * n / 2 events, and n times longer for an ever() beside other
+    terms that needs more than states and error codes.
+
+    Args:
+        reader: The ledger.
+        name: The job's resource name.
+        filter: An AIP-160 filter.
+        earlier: The first moment.
+        later: The last moment, of the same clock.
+
+    Returns:
+        The moment with the job then; None if the filter never matched.
+
+    Raises:
+        JobNotFoundError: There is no such job.
+        InvalidFieldError: The filter cannot be parsed.
     """
     ordered(earlier, later)
     tree = parse_filter(filter)
@@ -81,10 +94,22 @@ def bisect_job(
 
 
 def bisect_count(reader: Reader, condition: str, earlier: Moment, later: Moment) -> Found | None:
-    """Finds the first moment between two, inclusive, at which the condition on all jobs was true.
+    """Finds the first moment between two, inclusive, at which a condition on all jobs was true.
 
     The number of jobs in a state, or of all jobs, is a running sum over `intervals`; for a filter,
-    each event's job is checked after it. Raises InvalidFieldError for the condition.
+    each event's job is checked after it.
+
+    Args:
+        reader: The ledger.
+        condition: Such as 'running > 4000', or 'count(FILTER) > 3'.
+        earlier: The first moment.
+        later: The last moment, of the same clock.
+
+    Returns:
+        The moment with the number then; None if the condition was never true.
+
+    Raises:
+        InvalidFieldError: The condition cannot be parsed.
     """
     ordered(earlier, later)
     wanted, known = parse_condition(condition), _known(earlier, later)

@@ -96,7 +96,18 @@ def path_text(parts: Iterable[str]) -> str:
 def diff_attempts(reader: Reader, name: str, attempts: tuple[int, int], as_of: Moment) -> list[Job]:
     """Returns the job at the end of each attempt: after the last event before the next attempt.
 
-    Raises JobNotFoundError, and InvalidFieldError for an attempt that had not begun by then.
+    Args:
+        reader: The ledger.
+        name: The job's resource name.
+        attempts: The numbers of the attempts, from 1.
+        as_of: The moment.
+
+    Returns:
+        The job, for each of the attempts.
+
+    Raises:
+        JobNotFoundError: There was no such job at the moment.
+        InvalidFieldError: An attempt had not begun at the moment.
     """
     ends = attempt_ends(steps_as_of(reader, name, as_of))
     for attempt in attempts:
@@ -170,10 +181,23 @@ class FleetDiff(NamedTuple):
 def diff_fleet(
     reader: Reader, earlier: Moment, later: Moment, filter: str = "", limit: int = MAX_NAMED_JOBS
 ) -> FleetDiff:
-    """Compares the jobs that the filter matches at either moment; names `limit` jobs per change.
+    """Compares the jobs that a filter matches at either of two moments.
 
-    Only jobs that entered a state in between are read, each twice: 60,000 take 2 s. Raises
-    InvalidFieldError for a filter that cannot be parsed, or moments that cannot be compared.
+    Only jobs that entered a state in between are read, each twice: 60,000 take 2 s.
+
+    Args:
+        reader: The ledger.
+        earlier: The first moment.
+        later: The last moment, of the same clock.
+        filter: An AIP-160 filter; "" for all jobs.
+        limit: How many jobs are named for each change.
+
+    Returns:
+        What changed.
+
+    Raises:
+        InvalidFieldError: The filter cannot be parsed, the moments cannot be compared, or the limit
+            is negative.
     """
     ordered(earlier, later)
     if limit < 0:

@@ -99,10 +99,20 @@ class Why(NamedTuple):
 
 
 def why(reader: Reader, name: str, moment: Moment) -> Why:
-    """Returns the events that led to the job's state as of the moment, also of a deleted job.
+    """Returns the events that led to the job's state as of a moment.
 
-    They include contradicted reports and attempts, and leave out progress and labels. Raises
-    JobNotFoundError.
+    They include contradicted reports and attempts, and leave out progress and labels.
+
+    Args:
+        reader: The ledger.
+        name: The job's resource name; it may be deleted.
+        moment: The moment.
+
+    Returns:
+        The events as sentences, and the conclusion.
+
+    Raises:
+        JobNotFoundError: There was no such job at the moment.
     """
     steps = steps_as_of(reader, name, moment)
     if not steps:

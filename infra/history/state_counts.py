@@ -72,9 +72,19 @@ def extent(reader: Reader, moment: Moment, project: str | None = None) -> Extent
 
 
 def series(reader: Reader, known: Moment, window: Extent, project: str | None = None) -> Series:
-    """Returns the states of all jobs, or of a project's, over the window, as known at the moment.
+    """Counts jobs by state over a window; deleted jobs are in no state.
 
-    Deleted jobs are in no state. Raises InvalidFieldError for a window that ends before it begins.
+    Args:
+        reader: The ledger.
+        known: As far as was known at this moment, and on its clock.
+        window: The first and the last time (UTC).
+        project: Only this project's jobs; None for all.
+
+    Returns:
+        The counts by bucket of time.
+
+    Raises:
+        InvalidFieldError: The window ends before it begins.
     """
     if window.end < window.begin:
         raise InvalidFieldError("from", f"{window.begin} is after {window.end}")

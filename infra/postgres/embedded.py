@@ -27,10 +27,18 @@ PREDECESSOR: Final = "pre-existing shared memory block"
 
 
 def server_dsn(home: Path) -> str:
-    """The connection string of the server under `home`, made and started if need be.
+    """Returns the connection string of the server under `home`, which is made and started if need be.
 
-    The server stops when the last process that asked for it ends. Raises
-    LedgerUnavailableError if it cannot be started or the wheel is not installed.
+    The server stops when the last process that uses it ends.
+
+    Args:
+        home: The folder.
+
+    Returns:
+        The connection string.
+
+    Raises:
+        LedgerUnavailableError: The server cannot be started, or the wheel is not installed.
     """
     data, wheel = data_folder(home), import_wheel()
     _make_folder(data)

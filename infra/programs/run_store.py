@@ -39,10 +39,19 @@ class RunStore:
 
     @classmethod
     def open(cls, dsn: str | None, ledger: str, make: Callable[[], object]) -> Self:
-        """Opens a ledger; `make` makes it on a server of our own, where there is none.
+        """Opens a ledger.
 
-        Raises LedgerUnavailableError if it cannot be reached within CONNECT_SECONDS, and
-        SchemaError if it is not one that this program can use.
+        Args:
+            dsn: The connection string; None for the embedded server.
+            ledger: The ledger's name.
+            make: Makes the ledger on the embedded server if there is none.
+
+        Returns:
+            The ledger.
+
+        Raises:
+            LedgerUnavailableError: It cannot be reached within CONNECT_SECONDS.
+            SchemaError: This program cannot use it.
         """
         info = make_conninfo(
             server(dsn, ledger),

@@ -148,9 +148,14 @@ def history_json(event: RecordedEvent) -> JsonObject:
 
 @contextmanager
 def whole(to: Path, *, folder: bool) -> Iterator[Path]:
-    """Yields a path beside `to` to write to, which replaces `to` at the end, or is removed on errors.
+    """Yields a path beside `to` to write to, which replaces `to` at the end and is removed after an error.
 
-    Raises InvalidFieldError if `to` is something else, or cannot be written.
+    Args:
+        to: The file or folder.
+        folder: Whether it is a folder.
+
+    Raises:
+        InvalidFieldError: `to` is something else, or cannot be written.
     """
     to = to.resolve()
     partial = to.with_name(f".{to.name}.{uuid4().hex[:8]}.partial")

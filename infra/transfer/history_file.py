@@ -27,11 +27,19 @@ class History(NamedTuple):
     events: list[RecordedEvent]
 
     def get(self, as_of: str | None = None, clock: Clock | str | None = None) -> tuple[Job, Moment]:
-        """Returns the job as of a moment, and the moment; None is the moment of the file.
+        """Returns the job as of a moment, and the moment.
 
-        `as_of` is text that parse_as_of parses. Raises JobNotFoundError as Ledger.get does, and
-        InvalidFieldError for a moment that the file does not cover: a later one or, in a file in
-        valid time, one in transaction time.
+        Args:
+            as_of: A moment as `parse_as_of` takes it; None is the moment of the file.
+            clock: The clock of a time: valid time or transaction time.
+
+        Returns:
+            The job and the moment.
+
+        Raises:
+            JobNotFoundError: The job did not exist at the moment, or was deleted.
+            InvalidFieldError: The file does not cover the moment: it is later than the file or, in a file
+                in valid time, in transaction time.
         """
         moment = self.moment if as_of is None else self._moment(as_of, clock)
         events = up_to(self.events, moment)

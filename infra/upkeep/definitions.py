@@ -29,9 +29,13 @@ class _Difference(NamedTuple):
 
 
 def check_definitions(connection: Connection) -> list[Finding]:
-    """What differs from a new ledger: "missing", "changed" or "extra"; "unchecked", if this role may make no schema.
+    """Compares the schema with that of a new ledger. Tables that are not the ledger's own are ignored.
 
-    Tables that are not the ledger's own are let be. The connection is in no transaction.
+    Args:
+        connection: A connection to the ledger's schema that is in no transaction.
+
+    Returns:
+        What is "missing", "changed" or "extra"; "unchecked" if this role may create no schema.
     """
     placeholder = secrets.token_hex(16)
     with translated():

@@ -38,12 +38,23 @@ def rebuild(
     *,
     swap_timeout: float = SWAP_TIMEOUT_SECONDS,
 ) -> int:
-    """Folds all events into new rows and puts them in the place of the live ones; returns how many events.
+    """Folds all events into new rows, and replaces the live rows by them.
 
     Writers wait only while the last few events are folded and the tables change places. If a long
-    transaction reads the live rows, the swap is tried again, for `swap_timeout` seconds at most.
-    Raises LedgerBusyError if another session rebuilds this ledger, or if the swap takes too long;
-    nothing has changed then.
+    transaction reads the live rows, the swap is tried again.
+
+    Args:
+        connection: A connection to the ledger's schema, in autocommit mode or in a transaction.
+        projection: The projection.
+        progress: Called with the number of events folded and their total.
+        swap_timeout: How long to try the swap, in seconds.
+
+    Returns:
+        How many events were folded.
+
+    Raises:
+        LedgerBusyError: Another session rebuilds this ledger, or the swap took too long. Nothing has
+            changed then.
     """
     live = _schema(connection)
     with only_rebuild(connection, live) as beside:
@@ -132,9 +143,21 @@ def _try_swap(
     done: int,
     progress: Progress,
 ) -> int | None:
-    """One attempt, in one transaction; None if writers were too far ahead.
+    """Tries once to swap the tables, in one transaction.
 
-    Raises LockNotAvailable if somebody held one of the locks for too long.
+    Args:
+        connection: A connection to the ledger's schema.
+        projection: The projection.
+        beside: The schema of the new tables.
+        live: The ledger's schema.
+        done: The position up to which the new rows are folded.
+        progress: Called with the number of events folded and their total.
+
+    Returns:
+        How many events were folded; None if writers were too far ahead.
+
+    Raises:
+        LockNotAvailable: Another session held one of the locks for too long.
     """
     with connection.transaction():
         connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MILLISECONDS}")

@@ -71,9 +71,19 @@ def read_moment(reader: Reader, link: FleetLink) -> Moment:
 
 
 def read_jobs(reader: Reader, link: FleetLink, scope: Scope, moment: Moment | None = None) -> Jobs:
-    """The list as of the link's moment; a filter that cannot be read is said, and shows no jobs.
+    """Reads the list of jobs of a page.
 
-    Raises InvalidFieldError for a moment, page or order that is not.
+    Args:
+        reader: The ledger.
+        link: The address of the page.
+        scope: Limits a filter to what the caller may see.
+        moment: The moment of the link, if it is known already.
+
+    Returns:
+        The list. For a filter that cannot be parsed it has no jobs, and says what is wrong.
+
+    Raises:
+        InvalidFieldError: The moment, page or order is not valid.
     """
     moment = moment or read_moment(reader, link)
     pinned = link.pinned(reader.name, moment)

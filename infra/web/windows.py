@@ -32,9 +32,19 @@ def find_window(
 
 
 def window_of(link: FleetLink, whole: Extent, moment: Moment, now: datetime) -> Span:
-    """The window that the link says; else the last 24 h that have events, or those around its moment.
+    """Returns the window of time that a chart shows.
 
-    Raises InvalidFieldError for a window that ends before it begins.
+    Args:
+        link: The address of the page.
+        whole: The time from the first event to the last.
+        moment: The moment of the link.
+        now: The present time (UTC).
+
+    Returns:
+        The link's window; by default the last 24 h that have events, or those around the moment.
+
+    Raises:
+        InvalidFieldError: The window ends before it begins.
     """
     if link.begin or link.end:
         return _said(link, whole)

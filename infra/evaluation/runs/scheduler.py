@@ -57,9 +57,17 @@ class Scheduler:
         clock: Callable[[], datetime] = utc_now,
         also: Callable[[], object] = lambda: None,
     ) -> None:
-        """`rule` is a key of RULES; without a `mailer` alerts are events and nothing more.
+        """Makes a scheduler.
 
-        `also`, which must not raise, is called at every look, whoever leads.
+        Args:
+            store: The ledger.
+            rule: When runs are due, a key of RULES.
+            mailer: Sends alerts; without one they are events only.
+            clock: The present time (UTC).
+            also: Called at every look, whether this scheduler leads or not; must not raise.
+
+        Raises:
+            InvalidFieldError: There is no such rule.
         """
         if rule not in RULES:
             raise InvalidFieldError("schedules", f"{rule!r} is not one of {', '.join(RULES)}")
@@ -85,9 +93,12 @@ class Scheduler:
             stopping.wait(pause)
 
     def do_due(self) -> int:
-        """One look at everything: what cannot be done of one job keeps no other back.
+        """Does once what is due now; a failure of one job does not affect the others.
 
-        Runs whose heartbeats stopped are reported as lost, too. Returns of how many jobs something could not be done; each has it in its output.
+        Runs whose heartbeats stopped are reported as lost, too.
+
+        Returns:
+            How many jobs failed to be scheduled; the output of each says why.
         """
         expire_lost(self._store, ACTOR)
         with translated(), self._store.reader.pool.connection() as connection:

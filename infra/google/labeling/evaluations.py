@@ -44,6 +44,7 @@ class Found(NamedTuple):
 
 
 def get(call: Call) -> JsonObject:
+    """Gets one evaluation (evaluations.get)."""
     return _find(call).evaluation
 
 

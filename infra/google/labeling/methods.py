@@ -51,12 +51,14 @@ async def create(call: Call) -> JsonObject:
 
 
 async def get(call: Call) -> JsonObject:
+    """Gets an evaluation job (evaluationJobs.get)."""
     as_of, clock = await moment_of(call)
     job = await call.job(_name(call), as_of, clock)
     return resource(await call.ledger.decrypted(job))
 
 
 async def list_jobs(call: Call) -> JsonObject:
+    """Lists evaluation jobs (evaluationJobs.list)."""
     scope = dialects.collection_of(call.project, "evaluationJobs")
     page = await page_of_jobs(call, scope, _translate, (DEFAULT_PAGE_SIZE, MAX_PAGE))
     jobs = [resource(await call.ledger.decrypted(job)) for job in page.jobs]
@@ -127,9 +129,16 @@ def _unwrapped(body: object) -> object:
 
 
 def _check(job: JsonObject, at: str) -> None:
-    """What the API's reference says of values; `at` is where in the body the job is.
+    """Checks values as the API's reference describes them.
 
-    Strict only of a job that says what it samples: others are kept as they always were, and cannot run.
+    Only a job that samples is checked strictly: other jobs are recorded as they are, and cannot run.
+
+    Args:
+        job: The job in the request.
+        at: The path of the job in the body, for the error.
+
+    Raises:
+        InvalidFieldError: A value is not accepted; the field is its path in the body.
     """
     check_job(job, at)
     if job.get("schedule") and (job.get(CONFIG) or {}).get("inputConfig"):

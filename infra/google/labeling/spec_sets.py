@@ -67,6 +67,7 @@ def create(call: Call) -> JsonObject:
 
 
 def get(call: Call) -> JsonObject:
+    """Gets an annotation spec set (annotationSpecSets.get)."""
     name = _name(call)
     with translated(), call.reader.pool.connection() as connection:
         row = connection.execute(READ_SPEC_SET, (name,)).fetchone()

@@ -53,6 +53,7 @@ async def create(call: Call) -> JsonObject:
 
 
 async def get(call: Call) -> JsonObject:
+    """Gets a job (ml.projects.jobs.get)."""
     as_of, clock = await moment_of(call)
     job = await call.job(_name(call), as_of, clock)
     places = await _positions(call, [job], as_of, clock)
@@ -60,6 +61,7 @@ async def get(call: Call) -> JsonObject:
 
 
 async def list_jobs(call: Call) -> JsonObject:
+    """Lists jobs (ml.projects.jobs.list)."""
     as_of, clock = await moment_of(call)
     scope = collection_of(call.project, "jobs")
     page = await page_of_jobs(call, scope, _translate, (DEFAULT_PAGE_SIZE, MAX_PAGE))
@@ -69,6 +71,7 @@ async def list_jobs(call: Call) -> JsonObject:
 
 
 async def patch(call: Call) -> JsonObject:
+    """Updates the labels of a job (ml.projects.jobs.patch)."""
     body = API.parse("Job", call.body)
     masked = _patched(call, body)
     etag = (body.get("etag") or None) if ("etag",) in masked else None
@@ -81,6 +84,7 @@ async def patch(call: Call) -> JsonObject:
 
 
 async def cancel(call: Call) -> JsonObject:
+    """Cancels a job (ml.projects.jobs.cancel)."""
     call.expect_no_fields()
     await call.ledger.cancel(_name(call), cancelled_by(call), **call.about)
     return {}

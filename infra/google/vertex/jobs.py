@@ -62,6 +62,7 @@ class Face:
         self._api = version.api
 
     async def create(self, call: Call) -> JsonObject:
+        """Creates a job; a notebookExecutionJob's answer is an operation."""
         job = await self._create(call)
         if self.resource.collection == "notebookExecutionJobs":
             return await operations.begun(call, job.name, "Create", self.version)
@@ -93,10 +94,12 @@ class Face:
         return given or None
 
     async def get(self, call: Call) -> JsonObject:
+        """Gets a job."""
         as_of, clock = await moment_of(call)
         return await self._shown(call, await call.job(self.name(call), as_of, clock))
 
     async def list_jobs(self, call: Call) -> JsonObject:
+        """Lists jobs, filtered, ordered and masked as requested."""
         mask = parse_mask(call.query.get("readMask", ""), "readMask")
         check_fields(mask, self._api.fields(self.resource.message), "readMask")
         scope = collection_of(parent_of(call), self.resource.collection)
@@ -108,16 +111,19 @@ class Face:
         return bare({self.resource.collection: jobs, "nextPageToken": page.next_page_token or None})
 
     async def cancel(self, call: Call) -> JsonObject:
+        """Cancels a job."""
         call.expect_no_fields()
         await call.ledger.cancel(self.name(call), cancelled_by(call), **call.about)
         return {}
 
     async def delete(self, call: Call) -> JsonObject:
+        """Deletes a job; the answer is an operation."""
         name = self.name(call)
         await call.ledger.delete(name, stop=self.resource.deleted_live, **call.about)
         return await operations.begun(call, name, "Delete", self.version)
 
     async def pause(self, call: Call) -> JsonObject:
+        """Pauses a job; a paused job stays as it is."""
         call.expect_no_fields()
         job = await call.job(self.name(call))
         if job.state is not JobState.PAUSED:

@@ -20,6 +20,7 @@ async def trial(version: Version, call: Call) -> JsonObject:
 
 
 async def trials(version: Version, call: Call) -> JsonObject:
+    """Lists the trials of a NAS job (nasTrialDetails.list)."""
     size, offset = (
         call.page_size(DEFAULT_PAGE_SIZE, MAX_PAGE),
         _offset(call.query.get("pageToken", "")),

@@ -35,6 +35,7 @@ PATHS: Final = ("v1", "v1beta1", "v1beta", "ui")
 
 
 async def get(call: Call) -> JsonObject:
+    """Gets an operation (operations.get)."""
     return operations.as_json(*await _find(call))
 
 

@@ -23,6 +23,7 @@ async def cancel(version: Version, call: Call) -> JsonObject:
 
 
 async def delete(version: Version, call: Call) -> JsonObject:
+    """Deletes several pipeline jobs (pipelineJobs.batchDelete)."""
     return await _together(version, call, "BatchDelete", DeleteJob())
 
 

@@ -18,6 +18,7 @@ DEFAULT_MASK: Final = "bindings"
 
 
 async def get_policy(call: Call) -> JsonObject:
+    """Gets the IAM policy of a job (getIamPolicy)."""
     if call.number("options.requestedPolicyVersion") not in VERSIONS:
         raise InvalidFieldError("options.requestedPolicyVersion", "is none of 0, 1 and 3")
     as_of, clock = await moment_of(call)
@@ -31,6 +32,7 @@ async def get_policy(call: Call) -> JsonObject:
 
 
 async def set_policy(call: Call) -> JsonObject:
+    """Replaces the IAM policy of a job (setIamPolicy)."""
     body = API.parse("SetIamPolicyRequest", call.body)
     name = _name(call)
     job = await call.job(name)
