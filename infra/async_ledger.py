@@ -37,7 +37,7 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 READ_THREADS: Final = 8
 FIRST_PAUSE_SECONDS: Final = 0.002
-LONGEST_PAUSE_SECONDS: Final = 0.05
+MAX_PAUSE_SECONDS: Final = 0.05
 
 
 def in_thread(
@@ -364,7 +364,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
                 return
             else:
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+                pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
     @documented(Ledger.scan)
     async def scan(

@@ -26,7 +26,7 @@ from jobledger.infra.eventstore.writer import Writer
 from jobledger.infra.forwarding import to_reader, to_writer
 from jobledger.infra.history.bisect import Found, beginning, bisect_count, bisect_job
 from jobledger.infra.history.blame import Blamed, blame
-from jobledger.infra.history.diff import SHOWN, Change, FleetDiff, diff_fleet, diff_jobs
+from jobledger.infra.history.diff import MAX_NAMED_JOBS, Change, FleetDiff, diff_fleet, diff_jobs
 from jobledger.infra.history.explain import Why, why
 from jobledger.infra.history.replay import Replay, replay_job
 from jobledger.infra.history.timeline import Span, job_as_of, span
@@ -338,7 +338,7 @@ class Ledger(Verbs[Job]):
         clock: Clock | None = None,
         *,
         filter: str = "",
-        limit: int = SHOWN,
+        limit: int = MAX_NAMED_JOBS,
     ) -> FleetDiff:
         """Counts the jobs that changed state between two moments.
 

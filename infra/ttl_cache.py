@@ -28,6 +28,7 @@ class TtlCache(Generic[Value]):
         return None if kept is None or now - kept[0] >= self._seconds else kept[1]
 
     def keep(self, key: bytes, value: Value, began: float) -> None:
+        """Keeps a value that was looked up at `began` (seconds of the monotonic clock)."""
         with self._lock:
             self._kept.pop(key, None)
             self._kept[key] = began, value
@@ -35,6 +36,7 @@ class TtlCache(Generic[Value]):
                 del self._kept[next(iter(self._kept))]
 
     def clear(self) -> None:
+        """Removes all values."""
         with self._lock:
             self._kept.clear()
 

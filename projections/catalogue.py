@@ -24,6 +24,11 @@ class Projection(NamedTuple):
         """Creates the empty tables in the first schema of the search_path."""
         return read(f"jobledger.projections.{self.name}", "schema").encode()
 
+    @property
+    def comments(self) -> bytes:
+        """Comments the tables and functions that the search_path finds first."""
+        return read(f"jobledger.projections.{self.name}", "comments").encode()
+
 
 JOBS: Final = Projection("jobs", 7, ("jobs",), jobs.functions(), follows=False)
 INTERVALS: Final = Projection(

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, 
 CHROMIUM = (
     os.environ.get("JOBLEDGER_TEST_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 )
-PATIENCE = 15_000
+TIMEOUT_MILLISECONDS = 15_000
 """Milliseconds after which a page that does not do what it should counts as broken."""
 SERIOUS = ("moderate", "serious", "critical")
 
@@ -60,7 +60,7 @@ def chromium() -> Iterator[Browser]:
 def visiting(browser: Browser, **options: Any) -> Iterator[Visitor]:
     context = browser.new_context(**options)
     page = context.new_page()
-    page.set_default_timeout(PATIENCE)
+    page.set_default_timeout(TIMEOUT_MILLISECONDS)
     errors: list[str] = []
 
     def hear(message: ConsoleMessage) -> None:

@@ -19,7 +19,7 @@ import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 """How long a server may take to start or to end."""
 OPTIONS = {"listen_addresses": "", "fsync": "off", "max_connections": "100"}
 """What each server is started with: no port of the machine, and no disk to outlive its power."""
@@ -64,7 +64,7 @@ class Cluster:
         settings = [
             part for name, value in self.options.items() for part in ("-c", f"{name}={value}")
         ]
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             with (self.folder / "log").open("ab") as log:
                 self.process = subprocess.Popen(
@@ -95,7 +95,7 @@ class Cluster:
     def kill_postmaster(self) -> None:
         assert self.process is not None
         self.process.kill()
-        self.process.wait(PATIENCE_SECONDS)
+        self.process.wait(TIMEOUT_SECONDS)
 
     def kill(self) -> None:
         """Kills all of it at once, as a machine without power does."""
@@ -106,7 +106,7 @@ class Cluster:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         self.kill_postmaster()
-        psutil.wait_procs(family, timeout=PATIENCE_SECONDS)
+        psutil.wait_procs(family, timeout=TIMEOUT_SECONDS)
 
     def stop(self) -> None:
         """Ends it at once; nothing happens if it has ended."""
@@ -127,7 +127,7 @@ class Cluster:
 
     def wait_for(self, size: int, schema: str) -> None:
         """Waits until a standby has replayed a ledger's events up to a position."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while self.execute(f"SELECT size FROM {schema}.head")[0][0] < size:
             assert time.monotonic() < deadline
             time.sleep(0.02)

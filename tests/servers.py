@@ -20,7 +20,7 @@ from jobledger.infra import Ledger
 
 from tests.ledgers import new_ledger
 
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 """Seconds after which a server that says nothing counts as broken."""
 _NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Without it each client loads the system's certificates, which takes 20 ms, and uses none."""
@@ -47,7 +47,7 @@ class Server(NamedTuple):
     def stop(self, sig: int = signal.SIGTERM) -> int:
         """Asks it to end, and waits; its exit code."""
         self.process.send_signal(sig)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT_SECONDS)
 
 
 def new_client(url: str, **options: Any) -> httpx.Client:
@@ -81,7 +81,7 @@ def serving(ledger: Ledger, dsn: str, *options: str, command: str = "serve") -> 
     reader = Thread(target=_read, args=(process, logs, urls), daemon=True)
     reader.start()
     try:
-        url = urls.get(timeout=PATIENCE)
+        url = urls.get(timeout=TIMEOUT_SECONDS)
         assert url, f"the server did not start: {logs}"
         if command == "serve":
             with new_client(url) as client:
@@ -91,7 +91,7 @@ def serving(ledger: Ledger, dsn: str, *options: str, command: str = "serve") -> 
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         try:
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT_SECONDS)
         finally:
             process.kill()
             process.wait()

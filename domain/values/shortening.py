@@ -14,9 +14,9 @@ from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.mending import PERSONAL, Mender, sha256, whole
 
-GAP: Final = " … "
+ELLIPSIS: Final = " … "
 """Stands for what was left out."""
-LEAST: Final = 64
+MIN_MEMBER_BYTES: Final = 64
 """Bytes that a member is worth: below that, members are left out instead."""
 MAX_KEY: Final = 512
 
@@ -49,7 +49,7 @@ class Shortener:
             case {"subject": subject, "value": value}:
                 shortener = Shortener(Mender())
                 self._mender.mark(path, truncated=True)
-                cut = shortener.fit(value, max(LEAST, room - size(subject) - 50), path)
+                cut = shortener.fit(value, max(MIN_MEMBER_BYTES, room - size(subject) - 50), path)
                 inner = {"subject": subject, "value": cut}
         return {PERSONAL: inner}
 
@@ -77,7 +77,7 @@ class Shortener:
         if len(key) <= MAX_KEY:
             return key
         self._mender.mark(f"{path}.{key[:20]}" if path else key[:20], truncated=whole(key))
-        return f"{key[: MAX_KEY // 2]}{GAP}{sha256(key)[:16]}"
+        return f"{key[: MAX_KEY // 2]}{ELLIPSIS}{sha256(key)[:16]}"
 
 
 def size(value: Any) -> int:
@@ -91,7 +91,7 @@ def _shares(sizes: list[int], overheads: list[int], room: int) -> tuple[int, int
     while kept:
         left = room - 2 - sum(overheads[:kept])
         share = _level(sorted(sizes[:kept]), left)
-        if share >= min(LEAST, max(sizes[:kept])):
+        if share >= min(MIN_MEMBER_BYTES, max(sizes[:kept])):
             return kept, share
         kept = kept * 3 // 4
     return 0, 0
@@ -109,7 +109,9 @@ def _level(sizes: list[int], room: int) -> int:
 
 def _cut(text: str, room: int) -> str:
     """Returns as many characters of the beginning and the end as fit."""
-    return _most(lambda n: text[: n - n // 2] + GAP + text[len(text) - n // 2 :], len(text), room)
+    return _most(
+        lambda n: text[: n - n // 2] + ELLIPSIS + text[len(text) - n // 2 :], len(text), room
+    )
 
 
 def _most(make: Callable[[int], str], limit: int, room: int) -> str:

@@ -81,10 +81,18 @@ ANYBODY: Final = Caller(None, Role.ADMIN)
 
 
 def check(caller: Caller, needed: Role, name: str | None = None) -> None:
-    """Checks that the caller has a role and may see a resource; raises PermissionDeniedError.
+    """Checks that the caller has a role and may see a resource.
 
     A request that names no resource is not checked here: reads of many jobs are restricted to
     `caller.project` by their filter.
+
+    Args:
+        caller: Who makes the request.
+        needed: The role that the request takes.
+        name: The resource that the request names; None if it names none.
+
+    Raises:
+        PermissionDeniedError: The caller has a lesser role, or a token of another project.
     """
     if not caller.may(needed):
         raise PermissionDeniedError(caller.name, role=str(needed))
@@ -133,10 +141,21 @@ class Tokens:
         expires: datetime | None = None,
         created_by: str | None = None,
     ) -> str:
-        """Creates a token and returns its secret, which is not stored.
+        """Creates a token.
 
-        Raises InvalidFieldError for a value that is not accepted, and TokenExistsError for a name
-        that was ever used.
+        Args:
+            name: The name of the token, which becomes the actor of events written with it.
+            role: What it permits.
+            project: The only project it is valid for; None for all.
+            expires: When it expires (with a time zone); None for never.
+            created_by: Who creates it, for the list of tokens.
+
+        Returns:
+            The secret, which is stored nowhere.
+
+        Raises:
+            InvalidFieldError: A value is not accepted.
+            TokenExistsError: The name was used before, even by a revoked token.
         """
         secret = f"jlt_{secrets.token_urlsafe(32)}"
         row = {
@@ -174,8 +193,14 @@ class Tokens:
     def revoke(self, name: str) -> Token:
         """Revokes a token: at once in this process, and within five seconds in others.
 
-        Returns the token; a token that was revoked before stays as it was. Raises InvalidFieldError
-        if there is no token of that name.
+        Args:
+            name: The name of the token.
+
+        Returns:
+            The token; one that was revoked before keeps its time.
+
+        Raises:
+            InvalidFieldError: There is no token of that name.
         """
         with translated(), self._pool.connection() as connection:
             connection.execute(REVOKE_TOKEN, {"name": _parse_token_name(name)})

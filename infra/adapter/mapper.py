@@ -58,10 +58,17 @@ class JobMapper(Mapper[Any]):
 
 
 def rows_of(stored_events: Sequence[StoredEvent]) -> tuple[list[Row], list[Event]]:
-    """What `append` takes for these events, and those of them that are a job's.
+    """Converts stored events of the library to rows.
 
-    Raises VersionConflictError where one aggregate's versions do not follow each
-    other, and InvalidFieldError for a job's event that is not a right one.
+    Args:
+        stored_events: The events, of jobs or other aggregates, in their order.
+
+    Returns:
+        The rows that `append` takes, and the events that are of jobs.
+
+    Raises:
+        VersionConflictError: Versions of one aggregate do not follow each other.
+        InvalidFieldError: An event of a job is not valid.
     """
     last: dict[UUID | str, int] = {}
     rows: list[Row] = []

@@ -280,9 +280,13 @@ class Factory(postgres.PostgresFactory):
             self._entered.pop()()
 
     def application_recorder(self) -> persistence.ApplicationRecorder:
-        """Reads and writes the ledger; makes it unless CREATE_TABLE says no.
+        """Creates the recorder that reads and writes the ledger; creates the ledger unless CREATE_TABLE says no.
 
-        Raises OSError where another application of this process uses the same ledger.
+        Returns:
+            The recorder.
+
+        Raises:
+            OSError: Another application of this process uses the same ledger.
         """
         self._enter()
         recorder = LedgerApplicationRecorder(self.datastore, self._committer)

@@ -36,14 +36,14 @@ CONCURRENCY: Final = sql.template(__package__, "concurrency")
 ATTEMPTS: Final = sql.template(__package__, "attempts")
 REPORTERS: Final = sql.template(__package__, "reporters")
 
-TOP: Final = 20
+DEFAULT_MESSAGES: Final = 20
 """Error messages in a report of failures, if nobody says how many."""
-TOLERANCE: Final = 1.0
+TOLERANCE_SECONDS: Final = 1.0
 """Seconds that a reporter's clock may run ahead or jump back without being flagged."""
 MAX_CELLS: Final = 100_000
 """Buckets times groups in one report."""
 MAX_REPORTERS: Final = 1_000
-GONE: Final = 0
+DELETED_STATE: Final = 0
 """The number of a deleted job's state in `intervals`."""
 
 
@@ -79,7 +79,7 @@ REPORTS: Final[dict[str, Kind]] = {
     "run-time": Kind(
         DURATIONS,
         SECONDS,
-        {"within": sorted(EXECUTING), "into": [GONE, *sorted(ANY - EXECUTING)]},
+        {"within": sorted(EXECUTING), "into": [DELETED_STATE, *sorted(ANY - EXECUTING)]},
         by_state="state_name(i.occurred_state)",
     ),
     "failures": Kind(
@@ -91,7 +91,7 @@ REPORTS: Final[dict[str, Kind]] = {
     "concurrency": Kind(CONCURRENCY, ("jobs",), by_state="state_name(change.state)"),
     "attempts": Kind(ATTEMPTS, ("attempts", "state", "jobs"), bucketed=False),
     "reporters": Kind(
-        REPORTERS, CLOCK, {"tolerance": TOLERANCE, "top": MAX_REPORTERS}, bucketed=False
+        REPORTERS, CLOCK, {"tolerance": TOLERANCE_SECONDS, "top": MAX_REPORTERS}, bucketed=False
     ),
 }
 """On the occurred clock, deleted jobs included; times are where buckets begin (UTC).
@@ -250,7 +250,7 @@ def _asked(
         raise InvalidFieldError("top", "is allowed for the report failures only, from 1")
     parameters = dict(kind.parameters)
     if name == "failures":
-        parameters["top"] = top or TOP
+        parameters["top"] = top or DEFAULT_MESSAGES
     if name == "concurrency":
         parameters["states"] = _states(by, state)
     elif state is not None:

@@ -12,12 +12,12 @@ ORIGIN: Final = datetime(2001, 1, 1, tzinfo=UTC)
 """A Monday, so that weeks begin on one; all buckets are counted from it."""
 MAX_BUCKETS: Final = 10_000
 """Buckets in one report."""
-LONGEST: Final = timedelta(weeks=520)
-USUAL: Final = tuple(
+MAX_BUCKET_LENGTH: Final = timedelta(weeks=520)
+DEFAULT_LENGTHS: Final = tuple(
     timedelta(seconds=seconds)
     for seconds in (1, 10, 60, 300, 900, 3600, 10800, 43200, 86400, 7 * 86400, 28 * 86400)
 )
-FEW: Final = 60
+MAX_DEFAULT_BUCKETS: Final = 60
 """Buckets at most, if nobody says how long each is."""
 
 _BUCKET: Final = re.compile(r"(?P<count>[1-9]\d{0,8})(?P<unit>[smhdw])")
@@ -54,8 +54,10 @@ def parse_bucket(text: str) -> timedelta:
         bucket = timedelta(**{_UNITS[message["unit"]]: int(message["count"])})
     except OverflowError:
         bucket = timedelta.max
-    if bucket > LONGEST:
-        raise InvalidFieldError("bucket", f"{text!r} is longer than {length_text(LONGEST)}")
+    if bucket > MAX_BUCKET_LENGTH:
+        raise InvalidFieldError(
+            "bucket", f"{text!r} is longer than {length_text(MAX_BUCKET_LENGTH)}"
+        )
     return bucket
 
 
@@ -94,13 +96,29 @@ def window_of(
 def cut(
     window: Window, bucket: timedelta | None, given: tuple[bool, bool], now: datetime
 ) -> Window:
-    """Divides the window into buckets, of a usual length by default.
+    """Divides the window into buckets.
 
-    The ends of the window move to those of buckets unless they were given. Raises InvalidFieldError
-    for more than 10,000 buckets.
+    The ends of the window move to ends of buckets, except for those that were given.
+
+    Args:
+        window: The first and the last time (UTC).
+        bucket: The length of a bucket; None for a default one that makes at most 60 buckets.
+        given: Whether the first and the last time were given.
+        now: The present time (UTC).
+
+    Returns:
+        The window with the length of its buckets.
+
+    Raises:
+        InvalidFieldError: There would be more than 10,000 buckets.
     """
     length = bucket or next(
-        (usual for usual in USUAL if window.end - window.begin <= usual * FEW), USUAL[-1]
+        (
+            usual
+            for usual in DEFAULT_LENGTHS
+            if window.end - window.begin <= usual * MAX_DEFAULT_BUCKETS
+        ),
+        DEFAULT_LENGTHS[-1],
     )
     if (window.end - window.begin) / length > MAX_BUCKETS:
         raise InvalidFieldError(

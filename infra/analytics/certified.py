@@ -63,8 +63,19 @@ def certify(
 ) -> Certified:
     """Signs a checkpoint of the log, and computes the statistic from exactly its events.
 
-    Raises InvalidFieldError for a question that is not accepted, and ProofError if no checkpoint
-    can be signed here.
+    Args:
+        reader: The ledger.
+        log: Its log.
+        question: What to compute.
+        shape: Gives the statistic the form that is certified.
+        progress: Called with the number of events verified and their total.
+
+    Returns:
+        The statistic with its checkpoint.
+
+    Raises:
+        InvalidFieldError: The question is not accepted.
+        ProofError: No checkpoint can be signed here.
     """
     question.parsed()
     log.checkpoint()
@@ -86,10 +97,21 @@ def verify_certified(
     shape: Shape,
     progress: Progress = lambda done, size: None,
 ) -> Checkpoint:
-    """Verifies a certified statistic, and returns its checkpoint.
+    """Verifies a certified statistic.
 
-    Raises ProofError unless a known key signed the checkpoint, the log still has its events, and
-    the statistic computed from them is the same.
+    Args:
+        reader: The ledger that it is of.
+        file: The certified statistic as it was written.
+        keys: The public keys to trust.
+        shape: As in `certify`.
+        progress: Called with the number of events verified and their total.
+
+    Returns:
+        Its checkpoint.
+
+    Raises:
+        ProofError: No trusted key signed the checkpoint, the log no longer has its events, or the
+            statistic computed from them differs.
     """
     certified = _read(file)
     checkpoint = open_checkpoint(certified.note, keys)

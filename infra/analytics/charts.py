@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 BLOCKS: Final = "▁▂▃▄▅▆▇█"
 WIDTH: Final = 60
 """Blocks in a line: of more buckets than that, each block shows the most of several."""
-MOST_LINES: Final = 10
-MOST_BARS: Final = 20
+MAX_LINES: Final = 10
+MAX_BARS: Final = 20
 UNITS: Final = {
     "throughput": "jobs that ended",
     "queue-time": "waited until it ran",
@@ -100,12 +100,12 @@ def _lines(axes: Axes, report: Analysis) -> None:
     median = "the median " if unit and report.by else ""
     measured = f"jobs {report.state}" if report.state else UNITS[report.name]
     axes.set_ylabel(f"{median}{measured}" + (f" ({unit})" if unit else ""))
-    for name, line in islice(lines.items(), MOST_LINES):
+    for name, line in islice(lines.items(), MAX_LINES):
         times = [_number(time) for time, _ in line]
         marker = "o" if len(line) < 3 else ""
         axes.plot(times, [value / size for _, value in line], label=name, marker=marker)
-    if len(lines) > MOST_LINES:
-        axes.set_title(f"{axes.get_title()}: the largest {MOST_LINES} of {len(lines)}")
+    if len(lines) > MAX_LINES:
+        axes.set_title(f"{axes.get_title()}: the largest {MAX_LINES} of {len(lines)}")
     locator = dates.AutoDateLocator()
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
@@ -122,7 +122,7 @@ def _bars(axes: Axes, report: Analysis) -> None:
         values = dict(zip(report.columns, row, strict=True))
         key = (values.get("group"), *(values[label] for label in labels))
         bars[key][values[PARTS.get(report.name, "state")]] = values[amount]
-    shown = list(islice(bars.items(), MOST_BARS))[::-1]
+    shown = list(islice(bars.items(), MAX_BARS))[::-1]
     names = [
         " · ".join(_shown(part)[:60] for part in key[0 if report.by else 1 :]) for key, _ in shown
     ]
@@ -135,8 +135,8 @@ def _bars(axes: Axes, report: Analysis) -> None:
     axes.set_ylabel("error message" if report.name == "failures" else " · ".join(labels))
     begin, end = (f"{time:%Y-%m-%d %H:%M}" for time in report.window[:2])
     axes.set_xlabel(f"{UNITS[report.name]}, {begin} to {end} UTC")
-    if len(bars) > MOST_BARS:
-        axes.set_title(f"{axes.get_title()}: the first {MOST_BARS} of {len(bars)}")
+    if len(bars) > MAX_BARS:
+        axes.set_title(f"{axes.get_title()}: the first {MAX_BARS} of {len(bars)}")
     if shown:
         axes.legend()
 

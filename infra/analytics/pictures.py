@@ -16,10 +16,16 @@ ENDINGS: Final = (".svg", ".png")
 
 
 def draw_picture(path: Path, inches: tuple[int, int], fill: Callable[[Axes], None]) -> None:
-    """Writes a drawing that `fill` draws.
+    """Writes a drawing to a file.
 
-    Raises InvalidFieldError for a file name without .svg or .png, for a file that cannot be
-    written, and if matplotlib is not installed.
+    Args:
+        path: The file; its name ends in .svg or .png.
+        inches: The width and the height.
+        fill: Draws on the given axes.
+
+    Raises:
+        InvalidFieldError: The name has another ending, the file cannot be written, or matplotlib is
+            not installed.
     """
     ending = path.suffix.lower()
     if ending not in ENDINGS:

@@ -150,9 +150,17 @@ def print_json_lines(values: Iterable[Any]) -> None:
 
 
 def past_time(text: str, option: str) -> datetime:
-    """The time that an option means: `90 days ago`, `yesterday`, ISO 8601 (UTC if it names no zone).
+    """Parses the time of an option, such as `90 days ago`, `yesterday` or ISO 8601 (UTC without a zone).
 
-    Raises InvalidFieldError for what is no time, and for a time that is not yet.
+    Args:
+        text: The value of the option.
+        option: Its name, for the error.
+
+    Returns:
+        The time (UTC).
+
+    Raises:
+        InvalidFieldError: The text is not a time, or the time is in the future.
     """
     now = datetime.now(UTC)
     try:

@@ -29,7 +29,7 @@ Events = list[RecordedEvent]
 Results = list[JsonObject]
 RETRIES: Final = 5
 FIRST_PAUSE_SECONDS: Final = 0.1
-LONGEST_PAUSE_SECONDS: Final = 5.0
+MAX_PAUSE_SECONDS: Final = 5.0
 TIMEOUT_SECONDS: Final = 40.0
 """Longer than a server's deadline, so that it is the server that says what took too long."""
 SILENCE_SECONDS: Final = 60.0
@@ -40,8 +40,8 @@ EVENTS_PAGE: Final = 1_000
 def pause_before(attempt: int, retry_after: str | None) -> float:
     """Seconds to wait before that attempt, from 1: as long as the server asks, else longer each time."""
     with suppress(TypeError, ValueError):
-        return min(float(retry_after or ""), LONGEST_PAUSE_SECONDS)
-    longest = min(FIRST_PAUSE_SECONDS * 2.0 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
+        return min(float(retry_after or ""), MAX_PAUSE_SECONDS)
+    longest = min(FIRST_PAUSE_SECONDS * 2.0 ** (attempt - 1), MAX_PAUSE_SECONDS)
     spread: float = random.uniform(0.5, 1)  # noqa: S311  so that many do not come at once
     return longest * spread
 

@@ -9,9 +9,17 @@ from jobledger.infra.eventstore.verbs import About
 
 
 def with_attempt(data: Data, about: About) -> tuple[Data, About]:
-    """The data with `attempt` and `runId`, where `about` has them, and what else `about` says.
+    """Moves `attempt` and `runId` from what is known about an event to its data.
 
-    Raises InvalidFieldError for a number that is no attempt's, and for an id that is no short text.
+    Args:
+        data: The data.
+        about: What the caller gave beside the data.
+
+    Returns:
+        The data with both fields, where given, and the rest of `about`.
+
+    Raises:
+        InvalidFieldError: The number or the id of the attempt is not valid.
     """
     if "attempt" not in about and "run_id" not in about:
         return data, about

@@ -20,7 +20,7 @@ READ_STATES: Final = sql.load(__package__, "read_states")
 READ_PRUNED: Final = sql.load(__package__, "read_pruned")
 READ_SIZE: Final = sql.load(__package__, "read_size")
 
-PAGE: Final = 1_000
+PAGE_EVENTS: Final = 1_000
 MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
 """Data of the events that one answer holds."""
 MAX_POSITION: Final = 2**63 - 1
@@ -28,8 +28,8 @@ MAX_POSITION: Final = 2**63 - 1
 Ranges = list[tuple[int, int]]
 """The first and the last position of each."""
 # Seconds until the next look for new events: soon after some came, later when none do.
-SOONEST: Final = 0.002
-LATEST: Final = 0.05
+MIN_PAUSE_SECONDS: Final = 0.002
+MAX_PAUSE_SECONDS: Final = 0.05
 MAX_STATES: Final = 100_000
 LAST_VERSION: Final = 2**31 - 1
 
@@ -59,7 +59,7 @@ class Feed:
     @reading_again
     def pruned(self, after: int, until: int) -> Ranges:
         """Ranges of positions after one and up to another whose events were pruned, 1,000 at most."""
-        place = {"after": after, "until": until, "limit": PAGE}
+        place = {"after": after, "until": until, "limit": PAGE_EVENTS}
         with translated(), self._pool.connection() as connection:
             return connection.execute(READ_PRUNED, place).fetchall()
 
@@ -85,10 +85,18 @@ class Feed:
     def events_page(
         self, after: int, limit: int, *, is_reached: bool = False
     ) -> list[RecordedEvent]:
-        """Some events after a position, in commit order; of MAX_PAGE_BYTES at most, or one.
+        """Returns some events after a position, in commit order: of MAX_PAGE_BYTES at most, or one.
 
-        Raises BeyondEndError for a position after the last, unless it is known that the ledger has
-        reached it (`is_reached`).
+        Args:
+            after: The position; 0 for the first event.
+            limit: How many events at most.
+            is_reached: Whether the ledger is known to have reached the position.
+
+        Returns:
+            The events; none if there are none yet.
+
+        Raises:
+            BeyondEndError: The position is after the last event.
         """
         if after > MAX_POSITION:
             self.check_reached(after)
@@ -100,7 +108,7 @@ class Feed:
         return list(_with_states(rows, self._states(rows, {})))
 
     @reading_again
-    def page(self, after: int, limit: int = PAGE) -> list[tuple[Any, ...]]:
+    def page(self, after: int, limit: int = PAGE_EVENTS) -> list[tuple[Any, ...]]:
         """Rows of the events after a position, in commit order."""
         with translated(), self._pool.connection() as connection:
             return connection.execute(
@@ -110,13 +118,22 @@ class Feed:
     def events(
         self, after: int, *, follow: bool, is_reached: bool = False
     ) -> Iterator[RecordedEvent]:
-        """Events after a position, in commit order; `follow`: waits for more, until the ledger is closed.
+        """Yields the events after a position, in commit order.
 
-        Raises BeyondEndError for a position after the last, unless it is known that the ledger has
-        reached it (`is_reached`).
+        Args:
+            after: The position; 0 for the first event.
+            follow: Wait for more, until the ledger is closed.
+            is_reached: Whether the ledger is known to have reached the position.
+
+        Yields:
+            The events.
+
+        Raises:
+            BeyondEndError: The position is after the last event.
+            LedgerUnavailableError: The server cannot be reached.
         """
         states: dict[str, JobState | None] = {}
-        pause = SOONEST
+        pause = MIN_PAUSE_SECONDS
         if after > MAX_POSITION:
             self.check_reached(after)
         is_checked = is_reached or after == 0
@@ -132,7 +149,7 @@ class Feed:
                     states.clear()
                 states.update(self._states(rows, states))
                 yield from _with_states(rows, states)
-                after, pause = rows[-1][0], SOONEST
+                after, pause = rows[-1][0], MIN_PAUSE_SECONDS
                 is_checked = True
             elif not is_checked:
                 self.check_reached(after)
@@ -141,7 +158,7 @@ class Feed:
                 return
             else:
                 self._closed.wait(pause)
-                pause = min(pause * 2, LATEST)
+                pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
     @reading_again
     def _states(

@@ -61,9 +61,13 @@ def event_json(event: RecordedEvent) -> JsonObject:
 
 
 def moment_json(moment: Moment) -> JsonObject:
-    """What an answer holds for: on the occurred clock, as far as was known at `position`.
+    """Returns a moment as answers contain it: its position and, in valid time, its time.
 
-    `prunedBefore` is there where jobs may be missing: those that were over by then were pruned.
+    Args:
+        moment: The moment.
+
+    Returns:
+        The JSON. `prunedBefore` (UTC) is present if jobs that had ended by then were pruned.
     """
     told: MomentJson = {
         "asOf": required_time(moment.time),

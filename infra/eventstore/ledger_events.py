@@ -43,6 +43,7 @@ class LedgerEventWrite(Pending):
         """Of no job."""
 
     def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
+        """Writes the event and does what it records, in one transaction; None if there is nothing to do."""
         self.decide(jobs)
         said = self.do(appender.connection)
         if said is None:

@@ -100,9 +100,15 @@ class RecordedEvent(NamedTuple):
 
 
 def up_to(events: Iterable[RecordedEvent], moment: Moment) -> list[RecordedEvent]:
-    """Those of a job's events that count at the moment, in the order of its clock.
+    """Returns those of a job's events that count at a moment, in the order of its clock.
 
-    That is the order of their versions, as they are given, or else the order in which they took effect.
+    Args:
+        events: The job's events, in the order of versions.
+        moment: The moment.
+
+    Returns:
+        The events: in transaction time in the order of versions, in valid time in the order in which
+        they took effect.
     """
     known = [event for event in events if event.position <= moment.position]
     if moment.clock is Clock.RECORDED:

@@ -52,6 +52,7 @@ class Rpc(NamedTuple):
 
     @property
     def path(self) -> str:
+        """The path of the RPC in HTTP/2 requests."""
         return f"/{self.types.service}/{self.name}"
 
 
@@ -65,9 +66,15 @@ def rpc_name(method: str) -> str:
 
 
 def client_types(packages: Iterable[str]) -> dict[tuple[str, str], Types]:
-    """Every RPC of those packages by its API and name, and of google.longrunning.Operations.
+    """Returns the RPCs of Google's client packages, and those of google.longrunning.Operations.
 
-    Google's client of each package is imported, which takes seconds for Vertex AI.
+    Each package is imported, which takes seconds for Vertex AI.
+
+    Args:
+        packages: The names of the packages.
+
+    Returns:
+        The types of request and answer, by API and name of the RPC.
     """
     found = {}
     for package in packages:

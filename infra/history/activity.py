@@ -12,10 +12,10 @@ from typing import Any, Final, NamedTuple
 from jobledger.domain.states import TERMINAL, JobState
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.history.state_counts import (
-    AS_IT_HAPPENED,
-    AS_WE_KNEW_IT,
     MICROSECOND,
     READ_TIMES,
+    SERIES_TRANSACTION_TIME,
+    SERIES_VALID_TIME,
     Extent,
     position_recorded,
     project_names,
@@ -25,10 +25,10 @@ from jobledger.infra.postgres.connections import Connection, reading_again, tran
 from jobledger.infra.read.reader import Reader
 from psycopg.sql import SQL, Composable, Composed, Placeholder
 
-ENDED_AS_IT_HAPPENED: Final = sql.load(__package__, "ended_as_it_happened")
-ENDED_AS_WE_KNEW_IT: Final = sql.load(__package__, "ended_as_we_knew_it")
-JOBS_AS_IT_HAPPENED: Final = sql.template(__package__, "jobs_over_time_as_it_happened")
-JOBS_AS_WE_KNEW_IT: Final = sql.template(__package__, "jobs_over_time_as_we_knew_it")
+ENDED_VALID_TIME: Final = sql.load(__package__, "ended_valid_time")
+ENDED_TRANSACTION_TIME: Final = sql.load(__package__, "ended_transaction_time")
+JOBS_AS_IT_HAPPENED: Final = sql.template(__package__, "jobs_over_valid_time")
+JOBS_AS_WE_KNEW_IT: Final = sql.template(__package__, "jobs_over_transaction_time")
 NAMES_OF_PROJECT: Final = sql.template(__package__, "names_of_project")
 MANY_IN_WINDOW: Final = sql.load(__package__, "many_in_window")
 
@@ -37,8 +37,8 @@ BUCKETS: Final = 340
 SAMPLES: Final = 30
 """Parts of a bucket at whose ends live jobs are counted."""
 MAX_CHANGES: Final = 200_000
-"""State changes of a window that are read one by one; more are read from counts of stretches."""
-STRETCHES: Final = (64, 4_096, 262_144)
+"""State changes of a window that are read one by one; more are read from counts of block_sizes."""
+BLOCK_SIZES: Final = (64, 4_096, 262_144)
 """Seconds that kept counts are of, level by level."""
 DAY: Final = 86_400
 WIDTHS: Final = (
@@ -86,15 +86,25 @@ class _Grid(NamedTuple):
 
 @reading_again
 def activity(reader: Reader, known: Moment, window: Extent, chosen: Chosen | None) -> Activity:
-    """Of the chosen jobs, or of all, as far as was known at the moment and on its clock.
+    """Counts changes of state over time.
 
-    Raises InvalidFieldError for a window that ends before it begins.
+    Args:
+        reader: The ledger.
+        known: As far as was known at this moment, and on its clock.
+        window: The first and the last time (UTC).
+        chosen: Which jobs; None for all.
+
+    Returns:
+        The counts by bucket of time.
+
+    Raises:
+        InvalidFieldError: The window ends before it begins.
     """
     reader.follow(known.position)
     with translated(), reader.connection() as connection:
         if known.clock is Clock.OCCURRED:
-            return _as_it_happened(connection, known, window, chosen)
-        return _as_we_knew_it(connection, known, window, chosen)
+            return _in_valid_time(connection, known, window, chosen)
+        return _in_transaction_time(connection, known, window, chosen)
 
 
 def jobs_of_project(project: str) -> Chosen:
@@ -103,7 +113,7 @@ def jobs_of_project(project: str) -> Chosen:
     return NAMES_OF_PROJECT.format(**{name: Placeholder(name) for name in names}), names
 
 
-def _as_it_happened(
+def _in_valid_time(
     connection: Connection, known: Moment, window: Extent, chosen: Chosen | None
 ) -> Activity:
     begin, end = window.begin.timestamp(), (window.end + MICROSECOND).timestamp()
@@ -112,16 +122,16 @@ def _as_it_happened(
     coarse = grid.parts * grid.width
     times = [datetime.fromtimestamp(n * coarse, UTC) for n in range(grid.first, grid.last + 1)]
     if chosen is None:
-        changes = connection.execute(AS_IT_HAPPENED, said).fetchall()
+        changes = connection.execute(SERIES_VALID_TIME, said).fetchall()
         ended = connection.execute(
-            ENDED_AS_IT_HAPPENED, said | _TERMINAL | {"width": coarse}
+            ENDED_VALID_TIME, said | _TERMINAL | {"width": coarse}
         ).fetchall()
         return _activity(times, grid, changes, ended)
     rows = _of_chosen(connection, JOBS_AS_IT_HAPPENED, chosen, said)
     return _activity(times, grid, rows, _entered(rows, grid))
 
 
-def _as_we_knew_it(
+def _in_transaction_time(
     connection: Connection, known: Moment, window: Extent, chosen: Chosen | None
 ) -> Activity:
     end = min(position_recorded(connection, window.end), known.position) + 1
@@ -136,9 +146,9 @@ def _as_we_knew_it(
     read = connection.execute(READ_TIMES, {"positions": ends})
     times = [time or window.begin for (time,) in read]
     if chosen is None:
-        changes = connection.execute(AS_WE_KNEW_IT, said).fetchall()
+        changes = connection.execute(SERIES_TRANSACTION_TIME, said).fetchall()
         ended = connection.execute(
-            ENDED_AS_WE_KNEW_IT, said | _TERMINAL | {"width": coarse}
+            ENDED_TRANSACTION_TIME, said | _TERMINAL | {"width": coarse}
         ).fetchall()
         return _activity(times, grid, changes, ended)
     rows = _of_chosen(connection, JOBS_AS_WE_KNEW_IT, chosen, said)
@@ -159,9 +169,9 @@ def _times(connection: Connection, begin: float, end: float, *, all_jobs: bool) 
     length = end - begin
     level, unit = 0, 1
     many = {"begin": begin, "end": end, "most": MAX_CHANGES}
-    if all_jobs and length > STRETCHES[0] * SAMPLES and _is(connection, MANY_IN_WINDOW, many):
-        level = max(1, sum(stretch * SAMPLES * BUCKETS <= length for stretch in STRETCHES))
-        unit = STRETCHES[level - 1]
+    if all_jobs and length > BLOCK_SIZES[0] * SAMPLES and _is(connection, MANY_IN_WINDOW, many):
+        level = max(1, sum(stretch * SAMPLES * BUCKETS <= length for stretch in BLOCK_SIZES))
+        unit = BLOCK_SIZES[level - 1]
     wanted = length / BUCKETS
     if level:
         coarse = -(-int(wanted + 1) // unit) * unit

@@ -16,14 +16,14 @@ from jobledger.domain.values.names import EARLIEST
 from jobledger.infra.eventstore.json_view import event_json, moment_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history.conditions import ALL_JOBS, Condition, parse_condition
-from jobledger.infra.history.sweep import Hit, Sweep, is_told_by_events
+from jobledger.infra.history.sweep import Hit, Sweep, is_decided_by_events
 from jobledger.infra.history.timeline import Span, ordered, steps_as_of
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.reader import Reader
 
 FIRST_COUNT: Final = sql.template(__package__, "first_count")
-FIRST_COUNT_AS_IT_HAPPENED: Final = sql.template(__package__, "first_count_as_it_happened")
+FIRST_COUNT_VALID_TIME: Final = sql.template(__package__, "first_count_valid_time")
 IS_SUPERSEDED: Final = sql.load(__package__, "is_superseded")
 
 
@@ -59,9 +59,22 @@ def bisect_job(
     """Finds the first moment between two, inclusive, at which the filter matched the job.
 
     Each event is checked, so a condition that was true only for a while is found too. For n events
-    the time is that of folding n * n / 2 events, and n times more for an ever() beside other terms
-    that asks for more than states and error codes. Raises JobNotFoundError, and InvalidFieldError
-    for the filter.
+    this takes as long as folding n * n / 2 events, and n times longer for an ever() beside other
+    terms that needs more than states and error codes.
+
+    Args:
+        reader: The ledger.
+        name: The job's resource name.
+        filter: An AIP-160 filter.
+        earlier: The first moment.
+        later: The last moment, of the same clock.
+
+    Returns:
+        The moment with the job then; None if the filter never matched.
+
+    Raises:
+        JobNotFoundError: There is no such job.
+        InvalidFieldError: The filter cannot be parsed.
     """
     ordered(earlier, later)
     tree = parse_filter(filter)
@@ -69,7 +82,7 @@ def bisect_job(
     steps_as_of(reader, name, later)  # Raises, if there is no such job.
     known = _known(earlier, later)
     with reader.connection() as connection:
-        if isinstance(tree, Ever) and not is_told_by_events(tree.term):
+        if isinstance(tree, Ever) and not is_decided_by_events(tree.term):
             # It is true from the first moment on at which its term is.
             sweep = Sweep(Condition(filter, tree.term, ">", 0), later, name)
             hit = sweep.first(connection, beginning(later), 0)
@@ -81,10 +94,22 @@ def bisect_job(
 
 
 def bisect_count(reader: Reader, condition: str, earlier: Moment, later: Moment) -> Found | None:
-    """Finds the first moment between two, inclusive, at which the condition on all jobs was true.
+    """Finds the first moment between two, inclusive, at which a condition on all jobs was true.
 
     The number of jobs in a state, or of all jobs, is a running sum over `intervals`; for a filter,
-    each event's job is checked after it. Raises InvalidFieldError for the condition.
+    each event's job is checked after it.
+
+    Args:
+        reader: The ledger.
+        condition: Such as 'running > 4000', or 'count(FILTER) > 3'.
+        earlier: The first moment.
+        later: The last moment, of the same clock.
+
+    Returns:
+        The moment with the number then; None if the condition was never true.
+
+    Raises:
+        InvalidFieldError: The condition cannot be parsed.
     """
     ordered(earlier, later)
     wanted, known = parse_condition(condition), _known(earlier, later)
@@ -95,7 +120,7 @@ def bisect_count(reader: Reader, condition: str, earlier: Moment, later: Moment)
     reader.follow(later.position)
     with reader.connection() as connection, translated(), connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        if wanted.state is not None and _is_told_by_intervals(connection, later):
+        if wanted.state is not None and _is_decided_by_intervals(connection, later):
             hit = _first_count(connection, wanted, (known, later), start)
         else:
             hit = sweep.first(connection, known, start)
@@ -118,7 +143,7 @@ def _count(reader: Reader, wanted: Condition, moment: Moment) -> int:
     return states.get(JobState(wanted.state).name, 0)
 
 
-def _is_told_by_intervals(connection: Connection, later: Moment) -> bool:
+def _is_decided_by_intervals(connection: Connection, later: Moment) -> bool:
     """Whether `intervals` can answer: not if events recorded later changed the order in valid time."""
     if later.clock is Clock.RECORDED:
         return True
@@ -130,7 +155,7 @@ def _first_count(
     connection: Connection, wanted: Condition, span: tuple[Moment, Moment], start: int
 ) -> Hit | None:
     recorded = span[1].clock is Clock.RECORDED
-    statement = FIRST_COUNT if recorded else FIRST_COUNT_AS_IT_HAPPENED
+    statement = FIRST_COUNT if recorded else FIRST_COUNT_VALID_TIME
     text = statement.format(comparison=wanted.comparison)
     asked = {"start": start, "state": wanted.state, "number": wanted.number}
     row = connection.execute(text, asked | Span(*span).parameters).fetchone()

@@ -42,9 +42,19 @@ class Blamed(NamedTuple):
 
 
 def blame(reader: Reader, name: str, moment: Moment) -> list[Blamed]:
-    """Returns all fields of the job as of the moment, also of a deleted job, in the order of its JSON.
+    """Returns all fields of a job as of a moment, each with the event that gave it its value.
 
-    A field that never had a value is null since the first event. Raises JobNotFoundError.
+    Args:
+        reader: The ledger.
+        name: The job's resource name; it may be deleted.
+        moment: The moment.
+
+    Returns:
+        The fields, in the order of the job's JSON. A field that never had a value is null since the
+        first event.
+
+    Raises:
+        JobNotFoundError: There was no such job at the moment.
     """
     steps = steps_as_of(reader, name, moment)
     if not steps:

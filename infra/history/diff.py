@@ -21,10 +21,10 @@ from jobledger.infra.read.filter_sql import Rendering
 from jobledger.infra.read.reader import Reader
 
 CHANGES_BETWEEN: Final = sql.template(__package__, "changes_between")
-CHANGES_AS_THEY_HAPPENED: Final = sql.template(__package__, "changes_as_they_happened")
+CHANGES_VALID_TIME: Final = sql.template(__package__, "changes_valid_time")
 DELETED: Final = "DELETED"
 """What stands for the state of a job that is gone from lists."""
-SHOWN: Final = 100
+MAX_NAMED_JOBS: Final = 100
 """Jobs named for each change of state, if nobody says how many."""
 
 _ENDED: Final = frozenset(state.name for state in TERMINAL)
@@ -96,7 +96,18 @@ def path_text(parts: Iterable[str]) -> str:
 def diff_attempts(reader: Reader, name: str, attempts: tuple[int, int], as_of: Moment) -> list[Job]:
     """Returns the job at the end of each attempt: after the last event before the next attempt.
 
-    Raises JobNotFoundError, and InvalidFieldError for an attempt that had not begun by then.
+    Args:
+        reader: The ledger.
+        name: The job's resource name.
+        attempts: The numbers of the attempts, from 1.
+        as_of: The moment.
+
+    Returns:
+        The job, for each of the attempts.
+
+    Raises:
+        JobNotFoundError: There was no such job at the moment.
+        InvalidFieldError: An attempt had not begun at the moment.
     """
     ends = attempt_ends(steps_as_of(reader, name, as_of))
     for attempt in attempts:
@@ -169,18 +180,31 @@ class FleetDiff(NamedTuple):
 
 @reading_again
 def diff_fleet(
-    reader: Reader, earlier: Moment, later: Moment, filter: str = "", limit: int = SHOWN
+    reader: Reader, earlier: Moment, later: Moment, filter: str = "", limit: int = MAX_NAMED_JOBS
 ) -> FleetDiff:
-    """Compares the jobs that the filter matches at either moment; names `limit` jobs per change.
+    """Compares the jobs that a filter matches at either of two moments.
 
-    Only jobs that entered a state in between are read, each twice: 60,000 take 2 s. Raises
-    InvalidFieldError for a filter that cannot be parsed, or moments that cannot be compared.
+    Only jobs that entered a state in between are read, each twice: 60,000 take 2 s.
+
+    Args:
+        reader: The ledger.
+        earlier: The first moment.
+        later: The last moment, of the same clock.
+        filter: An AIP-160 filter; "" for all jobs.
+        limit: How many jobs are named for each change.
+
+    Returns:
+        What changed.
+
+    Raises:
+        InvalidFieldError: The filter cannot be parsed, the moments cannot be compared, or the limit
+            is negative.
     """
     ordered(earlier, later)
     if limit < 0:
         raise InvalidFieldError("limit", f"{limit} is negative; give 0 or more")
     recorded = later.clock is Clock.RECORDED
-    statement = CHANGES_BETWEEN if recorded else CHANGES_AS_THEY_HAPPENED
+    statement = CHANGES_BETWEEN if recorded else CHANGES_VALID_TIME
     tree = parse_filter(filter)
     before, after = Rendering(earlier), Rendering(later)
     was = before.condition(tree)

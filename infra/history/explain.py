@@ -24,13 +24,13 @@ from jobledger.infra.history.timeline import Step, steps_as_of
 from jobledger.infra.read.reader import Reader
 
 UNITS: Final = ((365 * 86_400, "years"), (86_400, "days"), (3_600, "h"), (60, "min"), (1, "s"))
-LATE: Final = timedelta(minutes=1)
+LATE_AFTER: Final = timedelta(minutes=1)
 """A report recorded so long after it occurred is said to be late."""
-ASIDE: Final = frozenset(
+WITHOUT_STATE: Final = frozenset(
     {"ProgressReported", "LabelsChanged", "ConfigChanged", "PolicyChanged", "Commented"}
 )
 """Events that led to no state, and are no sign that somebody was wrong about it."""
-ASKED: Final = frozenset({"Created", "Cancelling", "Paused", "Resumed", "Retried", "Deleted"})
+COMMANDED: Final = frozenset({"Created", "Cancelling", "Paused", "Resumed", "Retried", "Deleted"})
 """Events that somebody does; the others somebody sees."""
 
 VERBS: Final = {
@@ -99,10 +99,20 @@ class Why(NamedTuple):
 
 
 def why(reader: Reader, name: str, moment: Moment) -> Why:
-    """Returns the events that led to the job's state as of the moment, also of a deleted job.
+    """Returns the events that led to the job's state as of a moment.
 
-    They include contradicted reports and attempts, and leave out progress and labels. Raises
-    JobNotFoundError.
+    They include contradicted reports and attempts, and leave out progress and labels.
+
+    Args:
+        reader: The ledger.
+        name: The job's resource name; it may be deleted.
+        moment: The moment.
+
+    Returns:
+        The events as sentences, and the conclusion.
+
+    Raises:
+        JobNotFoundError: There was no such job at the moment.
     """
     steps = steps_as_of(reader, name, moment)
     if not steps:
@@ -143,7 +153,7 @@ _WORDS: Final = frozenset({"years", "days"})
 def _reasons(steps: list[Step]) -> Iterator[Reason]:
     cause: Step | None = None
     for step in steps:
-        if step.event.type in ASIDE:
+        if step.event.type in WITHOUT_STATE:
             continue
         yield Reason(step.event, f"{'; '.join(_clauses(step, cause))}.")
         if step.event.type != "Contradicted":
@@ -164,7 +174,7 @@ def _of_clocks(step: Step) -> Iterator[str]:
     """Yields how late the report was and where it was placed, or that its reporter's clock is ahead."""
     event = step.event
     offset = event.recorded_time - event.occurred_time
-    if offset >= LATE:
+    if offset >= LATE_AFTER:
         yield f"recorded {elapsed(offset)} later"
     elif offset <= -TOLERANCE:
         yield f"recorded {elapsed(offset)} before that: its reporter's clock runs ahead"
@@ -181,7 +191,7 @@ def _opening(event: RecordedEvent, data: Data) -> str:
         return f"{data.report}{_attempt(data)} was reported{by} on {at}, though the job was {data.state}"
     verb = VERBS[event.type].removeprefix("was ")
     by = "" if event.actor is None else f" by {event.actor}"
-    if by and event.type not in ASKED:
+    if by and event.type not in COMMANDED:
         by = f", reported{by},"
     return f"{verb[0].upper()}{verb[1:]}{by} on {at}"
 

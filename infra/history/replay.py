@@ -84,7 +84,17 @@ class Replay(NamedTuple):
 def replay_job(reader: Reader, name: str, until: Moment, hypotheses: Iterable[Data] = ()) -> Replay:
     """Replays the job's events up to a moment, and then hypotheses, at the time of the last event.
 
-    Raises JobNotFoundError for a job that did not exist at the moment.
+    Args:
+        reader: The ledger.
+        name: The job's resource name.
+        until: The moment.
+        hypotheses: Reports to judge after the last event; they are not recorded.
+
+    Returns:
+        Each event with the job after it.
+
+    Raises:
+        JobNotFoundError: There was no such job at the moment.
     """
     steps = [
         Replayed(s.event.event, s.event, s.after, diff_jobs(s.before, s.after))

@@ -16,19 +16,22 @@ from jobledger.infra.postgres.connections import Connection, reading_again, tran
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.read.standby import pin_time
 
-AS_IT_HAPPENED: Final = sql.load(__package__, "series_as_it_happened")
-AS_WE_KNEW_IT: Final = sql.load(__package__, "series_as_we_knew_it")
+SERIES_VALID_TIME: Final = sql.load(__package__, "series_valid_time")
+SERIES_TRANSACTION_TIME: Final = sql.load(__package__, "series_transaction_time")
 READ_EXTENT: Final = sql.load(__package__, "read_extent")
 READ_TIMES: Final = sql.load(__package__, "read_times")
-STEP: Final = sql.load(__package__, "step_as_it_happened")
-PROJECT_AS_IT_HAPPENED: Final = sql.load(__package__, "project_as_it_happened")
-PROJECT_AS_WE_KNEW_IT: Final = sql.load(__package__, "project_as_we_knew_it")
+STEP_VALID_TIME: Final = sql.load(__package__, "step_valid_time")
+PROJECT_VALID_TIME: Final = sql.load(__package__, "project_valid_time")
+PROJECT_TRANSACTION_TIME: Final = sql.load(__package__, "project_transaction_time")
 HAS_ALL_JOBS: Final = sql.load(__package__, "has_all_jobs")
 READ_EXTENT_OF_PROJECT: Final = sql.load(__package__, "read_extent_of_project")
 STEP_OF_PROJECT: Final = sql.load(__package__, "step_of_project")
 POINTS: Final = 300
 """Buckets at most; as wide as that takes."""
-STRETCHES: Final = {Clock.OCCURRED: (64, 4_096, 262_144), Clock.RECORDED: (256, 16_384, 1_048_576)}
+BLOCK_SIZES: Final = {
+    Clock.OCCURRED: (64, 4_096, 262_144),
+    Clock.RECORDED: (256, 16_384, 1_048_576),
+}
 """What changes are counted in, level by level: seconds as things occurred, positions as recorded."""
 MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -71,9 +74,19 @@ def extent(reader: Reader, moment: Moment, project: str | None = None) -> Extent
 
 @reading_again
 def series(reader: Reader, known: Moment, window: Extent, project: str | None = None) -> Series:
-    """Returns the states of all jobs, or of a project's, over the window, as known at the moment.
+    """Counts jobs by state over a window; deleted jobs are in no state.
 
-    Deleted jobs are in no state. Raises InvalidFieldError for a window that ends before it begins.
+    Args:
+        reader: The ledger.
+        known: As far as was known at this moment, and on its clock.
+        window: The first and the last time (UTC).
+        project: Only this project's jobs; None for all.
+
+    Returns:
+        The counts by bucket of time.
+
+    Raises:
+        InvalidFieldError: The window ends before it begins.
     """
     if window.end < window.begin:
         raise InvalidFieldError("from", f"{window.begin} is after {window.end}")
@@ -81,8 +94,8 @@ def series(reader: Reader, known: Moment, window: Extent, project: str | None = 
     with translated(), reader.connection() as connection:
         project = _apart(connection, project)
         if known.clock is Clock.OCCURRED:
-            return _as_it_happened(connection, known, window, project)
-        return _as_we_knew_it(connection, known, window, project)
+            return _in_valid_time(connection, known, window, project)
+        return _in_transaction_time(connection, known, window, project)
 
 
 @reading_again
@@ -101,7 +114,7 @@ def steps(reader: Reader, moment: Moment, project: str | None = None) -> Steps:
         )
     reader.follow(moment.position)
     with translated(), reader.connection() as connection:
-        row = connection.execute(STEP, moment._asdict()).fetchone()
+        row = connection.execute(STEP_VALID_TIME, moment._asdict()).fetchone()
     assert row is not None
     before, after = (None if time is None else moment._replace(time=time) for time in row)
     return Steps(before, after)
@@ -134,30 +147,30 @@ def project_names(project: str | None) -> dict[str, str]:
     return {"first": f"projects/{project}/", "beyond": f"projects/{project}0"} if project else {}
 
 
-def _as_it_happened(
+def _in_valid_time(
     connection: Connection, known: Moment, window: Extent, project: str | None
 ) -> Series:
     begin, end = window.begin.timestamp(), (window.end + MICROSECOND).timestamp()
-    level, width = _bucket(end - begin, () if project else STRETCHES[Clock.OCCURRED])
+    level, width = _bucket(end - begin, () if project else BLOCK_SIZES[Clock.OCCURRED])
     first, last = int(begin // width), int(-(-end // width))
     parameters = {"begin": first * width, "end": last * width, "level": level, "width": width}
     rows = connection.execute(
-        PROJECT_AS_IT_HAPPENED if project else AS_IT_HAPPENED,
+        PROJECT_VALID_TIME if project else SERIES_VALID_TIME,
         parameters | {"position": known.position} | project_names(project),
     )
     times = [datetime.fromtimestamp(n * width, UTC) for n in range(first, last + 1)]
     return Series(times, _summed(rows, first, last))
 
 
-def _as_we_knew_it(
+def _in_transaction_time(
     connection: Connection, known: Moment, window: Extent, project: str | None
 ) -> Series:
     end = min(position_recorded(connection, window.end), known.position) + 1
     begin = min(position_recorded(connection, window.begin - MICROSECOND) + 1, end)
-    level, width = _bucket(end - begin, () if project else STRETCHES[Clock.RECORDED])
+    level, width = _bucket(end - begin, () if project else BLOCK_SIZES[Clock.RECORDED])
     first, last = begin // width, -(-end // width)
     parameters = {"begin": first * width, "end": end, "level": level, "width": width}
-    query = PROJECT_AS_WE_KNEW_IT if project else AS_WE_KNEW_IT
+    query = PROJECT_TRANSACTION_TIME if project else SERIES_TRANSACTION_TIME
     rows = connection.execute(query, parameters | project_names(project)).fetchall()
     ends = [min(n * width, end) - 1 for n in range(first, last + 1)]
     times = [time for (time,) in connection.execute(READ_TIMES, {"positions": ends})]
@@ -176,11 +189,11 @@ def position_recorded(connection: Connection, time: datetime) -> int:
     return pin_time(read, time).position
 
 
-def _bucket(length: float, stretches: tuple[int, ...]) -> tuple[int, int]:
+def _bucket(length: float, block_sizes: tuple[int, ...]) -> tuple[int, int]:
     """Returns the widest level that is not too wide (level 0: none is), and the width of a bucket."""
     wanted = length / POINTS
-    level = sum(stretch <= wanted for stretch in stretches)
-    unit = stretches[level - 1] if level else 1
+    level = sum(stretch <= wanted for stretch in block_sizes)
+    unit = block_sizes[level - 1] if level else 1
     return level, max(1, int(-(-wanted // unit))) * unit
 
 

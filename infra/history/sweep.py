@@ -13,7 +13,7 @@ from jobledger.infra.read.filter_sql import OF_AN_EVENT, STEPS, Rendering
 from psycopg.sql import SQL, Composable, Composed
 
 SWEEP: Final = sql.template(__package__, "sweep")
-SWEEP_AS_IT_HAPPENED: Final = sql.template(__package__, "sweep_as_it_happened")
+SWEEP_VALID_TIME: Final = sql.template(__package__, "sweep_valid_time")
 BATCH_EVENTS: Final = 5_000
 """Events swept by one statement."""
 
@@ -53,15 +53,15 @@ class Sweep:
 
     def first(self, connection: Connection, earlier: Moment, start: int) -> Hit | None:
         """Returns the first event after a moment, with `start` jobs, that meets the condition."""
-        stretches = self._stretches(connection, earlier, self._later, start)
-        return next((hit for _, hit in stretches if hit is not None), None)
+        block_sizes = self._batches(connection, earlier, self._later, start)
+        return next((hit for _, hit in block_sizes if hit is not None), None)
 
     def count(self, connection: Connection, earlier: Moment, later: Moment) -> int:
         """Returns the number of jobs at a moment; at the earlier one there were none."""
-        counts = [jobs for jobs, _ in self._stretches(connection, earlier, later, 0)]
+        counts = [jobs for jobs, _ in self._batches(connection, earlier, later, 0)]
         return counts[-1] if counts else 0
 
-    def _stretches(
+    def _batches(
         self, connection: Connection, earlier: Moment, later: Moment, start: int
     ) -> Iterator[tuple[int, Hit | None]]:
         """Yields, batch by batch, the number after some events and the first hit among them."""
@@ -81,7 +81,7 @@ class Sweep:
 def _statement(
     condition: Condition, rendering: Rendering, recorded: bool, name: str | None
 ) -> Composed:
-    statement = SWEEP if recorded else SWEEP_AS_IT_HAPPENED
+    statement = SWEEP if recorded else SWEEP_VALID_TIME
     return statement.format(
         which=SQL("true") if name is None else SQL("name = %(name)s"),
         condition=rendering.condition(condition.filter),
@@ -89,7 +89,7 @@ def _statement(
     )
 
 
-def is_told_by_events(term: Filter) -> bool:
+def is_decided_by_events(term: Filter) -> bool:
     """Whether each event by itself shows if it made the filter match."""
     asked = {part.field for part in parts_of(term) if isinstance(part, Restriction)}
     return asked <= OF_AN_EVENT
@@ -108,7 +108,7 @@ class _AtEachStep(Rendering):
             upto = SQL("(past.position + 0 <= {} AND past.occurred_time <= step.time)").format(
                 known
             )
-        of_clock = "AT" if self._on_recorded else "AS_THEY_HAPPENED"
-        steps = STEPS["ENTERED" if is_told_by_events(term) else of_clock]
+        of_clock = "AT" if self._on_recorded else "VALID_TIME"
+        steps = STEPS["ENTERED" if is_decided_by_events(term) else of_clock]
         parts = {"position": known, "upto": upto, "condition": self.condition(term)}
         return steps.format(**parts, entered=self._entered)

@@ -29,10 +29,19 @@ class Step(NamedTuple):
 
 
 def steps_as_of(reader: Reader, name: str, moment: Moment) -> list[Step]:
-    """Returns the job's events up to the moment, also of a deleted job; none before it was created.
+    """Returns the job's events up to a moment, each with the job after it.
 
-    They are in the order of versions or, in valid time, in the order in which they took effect.
-    Raises JobNotFoundError for a job without events.
+    Args:
+        reader: The ledger.
+        name: The job's resource name; it may be deleted.
+        moment: The moment.
+
+    Returns:
+        The steps, in the order of versions or, in valid time, in the order in which they took
+        effect; none before the job was created.
+
+    Raises:
+        JobNotFoundError: The job has no events.
     """
     events = [reader.decrypted(event) for event in reader.history(name) if event.schema]
     if not events:

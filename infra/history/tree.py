@@ -29,9 +29,18 @@ class Tree(NamedTuple):
 
 
 def tree(reader: Reader, name: str, moment: Moment) -> Tree:
-    """The tree below a job as of a moment; raises JobNotFoundError.
+    """Returns the tree of jobs below a job as of a moment.
 
-    A job with several parents is below the first of them that is found, once.
+    Args:
+        reader: The ledger.
+        name: The job's resource name.
+        moment: The moment.
+
+    Returns:
+        The tree. A job with several parents is below the first of them that is found, once.
+
+    Raises:
+        JobNotFoundError: There was no such job at the moment.
     """
     top = Tree(reader.get(name, as_of=moment), [])
     seen, level = {top.job.name: top}, [top]

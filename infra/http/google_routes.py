@@ -76,9 +76,16 @@ async def answer(server: ServerContext, scope: Scope, send: Send) -> None:
 
 
 async def _pruned(call: Call, path: str) -> list[tuple[bytes, bytes]]:
-    """The header that says of an answer about the past that jobs were pruned.
+    """Returns the header of an answer about the past from which jobs were pruned.
 
     Google's messages have no field for it.
+
+    Args:
+        call: The call.
+        path: Its path.
+
+    Returns:
+        The header; none if no jobs were pruned.
     """
     as_of, clock = await moment_of(call)
     _, _, name = path.strip("/").partition("/")

@@ -51,6 +51,7 @@ class RequestMiddleware:
         self._log = RequestLog(LOG.name) if LOG.isEnabledFor(logging.INFO) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -73,10 +73,16 @@ def check_site(method: str, headers: Mapping[bytes, bytes], hosts: Hosts) -> Non
 
 
 def check_content_type(headers: Mapping[bytes, bytes]) -> None:
-    """Raises InvalidFieldError for a body that is not said to be JSON.
+    """Checks that a body is declared as JSON.
 
-    A form's type, which curl gives to any data, is let through with an Authorization header: no
-    page of another site can send one.
+    A form's type, which curl gives to any data, is accepted with an Authorization header: no page
+    of another site can send one.
+
+    Args:
+        headers: The headers of the request, in lower case.
+
+    Raises:
+        InvalidFieldError: The Content-Type is another one.
     """
     given = headers.get(b"content-type", b"")
     if given == b"application/json":

@@ -62,11 +62,13 @@ class LimitedProtocol(HttpToolsProtocol):
         """Requests that have come whole and are not answered; -1 if one was answered before."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Registers the connection, so that it can be swept out."""
         super().connection_made(transport)
         self._open = self._swept.begin(self.loop)
         self._open.open(self, self.client[0] if self.client else "")
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Removes the connection, and tells a request that waits that its client is gone."""
         self._open.close(self)
         super().connection_lost(exc)
         if self.cycle is not None and not self.cycle.response_complete:
@@ -75,6 +77,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 gone()
 
     def data_received(self, data: bytes) -> None:
+        """Reads bytes; refuses a head that is too large."""
         if self.parser is None:  # It was closed meanwhile.
             return
         self._received += len(data)
@@ -83,10 +86,12 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse()
 
     def on_body(self, body: bytes) -> None:
+        """Counts the bytes of the body out of those of the head."""
         self._received -= len(body) * (1 + FRAMING)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        """Notes that the request was received whole."""
         self._received = 0
         self._whole += 1
         if self._whole > 0:
@@ -95,6 +100,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        """Notes that the client is waited for again; reads its next request."""
         self._whole -= 1
         if self._whole <= 0:
             self.waits_since = self.loop.time()

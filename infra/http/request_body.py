@@ -33,9 +33,20 @@ class BodyTooLargeError(InvalidFieldError):
 async def read_body(
     server: ServerContext, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
 ) -> bytes:
-    """The whole body; raises BodyTooLargeError, and InvalidFieldError for one that ends early.
+    """Reads the whole body. Only a caller who is known, or begins a session, is waited for.
 
-    Only a caller who is known, or begins a session, is waited for.
+    Args:
+        server: The server's limits and callers.
+        scope: The request.
+        headers: Its headers, in lower case.
+        receive: Receives the body.
+
+    Returns:
+        The body, decompressed.
+
+    Raises:
+        BodyTooLargeError: The body is larger than the server accepts.
+        InvalidFieldError: The body ends early, or is compressed in a way that is not accepted.
     """
     limit = MAX_FORM if scope["path"] in SESSION else server.limits.max_body
     said = headers.get(b"content-length", b"0")
@@ -52,10 +63,19 @@ async def read_body(
 
 
 def decompressed(body: bytes, encoding: bytes, limit: int) -> bytes:
-    """The body that was sent with that Content-Encoding.
+    """Returns the body that was sent with a Content-Encoding.
 
-    Raises InvalidFieldError for another encoding than gzip and for gzip that is cut off or broken,
-    and BodyTooLargeError for a body that would be larger than `limit` bytes.
+    Args:
+        body: The body as sent.
+        encoding: The Content-Encoding; b"" for none.
+        limit: The largest body to accept, in bytes.
+
+    Returns:
+        The decompressed body.
+
+    Raises:
+        InvalidFieldError: The encoding is not gzip, or the gzip is cut off or broken.
+        BodyTooLargeError: The decompressed body is larger than the limit.
     """
     if encoding.lower() in (b"", b"identity"):
         return body
@@ -108,9 +128,17 @@ def _check(message: Message, room: int, limit: int) -> None:
 
 
 def accept_body(scope: Scope, headers: Mapping[bytes, bytes], body: bytes) -> None:
-    """Checks what the body is said to be, and takes the method that is meant by the request.
+    """Checks the Content-Type of the body, and applies X-HTTP-Method-Override.
 
-    X-HTTP-Method-Override: as a GET, a form in the body is the query that was too long for the path.
+    With the method GET, a form in the body is the query that was too long for the path.
+
+    Args:
+        scope: The request; its method and query are changed.
+        headers: Its headers, in lower case.
+        body: Its body.
+
+    Raises:
+        InvalidFieldError: The method or the type is not accepted.
     """
     if headers.get(OVERRIDE) and scope["method"] == "POST":
         wanted = headers[OVERRIDE].decode("latin-1").upper()

@@ -48,6 +48,7 @@ class Application:
         self._at_once = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
         assert scope["type"] == "http"
         try:
             answer = await self._answer(scope, receive)

@@ -61,9 +61,19 @@ def schema_of(ledger: str) -> str:
 
 
 def conninfo(dsn: str, schema: str) -> str:
-    """The connection string for one schema of the database that `dsn` names; times come in UTC.
+    """Returns the connection string for one schema of a database; its sessions are in UTC.
 
-    Without JIT: before PostgreSQL 18 a plan that is kept to indexes looks dear enough to compile.
+    JIT is off: before PostgreSQL 18 a plan that is kept to indexes looks expensive enough to compile.
+
+    Args:
+        dsn: The connection string of the database.
+        schema: The schema.
+
+    Returns:
+        The connection string.
+
+    Raises:
+        InvalidFieldError: `dsn` is not a connection string.
     """
     try:
         given = conninfo_to_dict(dsn)

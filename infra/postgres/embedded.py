@@ -16,7 +16,7 @@ from typing import Final
 
 from jobledger.infra.errors import LedgerUnavailableError
 
-PATIENCE: Final = 60.0
+START_TIMEOUT_SECONDS: Final = 60.0
 """Seconds that a server may take to start: after a crash it first recovers."""
 
 # The wheel logs each command with the whole environment, which may hold anybody's secrets.
@@ -27,10 +27,18 @@ PREDECESSOR: Final = "pre-existing shared memory block"
 
 
 def server_dsn(home: Path) -> str:
-    """The connection string of the server under `home`, made and started if need be.
+    """Returns the connection string of the server under `home`, which is made and started if need be.
 
-    The server stops when the last process that asked for it ends. Raises
-    LedgerUnavailableError if it cannot be started or the wheel is not installed.
+    The server stops when the last process that uses it ends.
+
+    Args:
+        home: The folder.
+
+    Returns:
+        The connection string.
+
+    Raises:
+        LedgerUnavailableError: The server cannot be started, or the wheel is not installed.
     """
     data, wheel = data_folder(home), import_wheel()
     _make_folder(data)
@@ -79,7 +87,7 @@ def _started(data: Path) -> str:
     from jobledger.infra.postgres.private_server import PrivateServer
     from psycopg.pq import PGconn, Ping
 
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
     known = PrivateServer._instances.get(data)  # noqa: SLF001 - as the wheel's get_server
     while True:
         try:

@@ -55,9 +55,17 @@ def find_running(home: Path) -> RunningServer | None:
 
 
 def stop_running(home: Path, *, force: bool = False) -> RunningServer | None:
-    """Stops the server under `home`; None if it does not run.
+    """Stops the server under a folder.
 
-    Raises ServerInUseError while other processes use it, unless `force`.
+    Args:
+        home: The folder.
+        force: Stop it even if other processes use it.
+
+    Returns:
+        The server that was stopped; None if none ran.
+
+    Raises:
+        ServerInUseError: Other processes use it.
     """
     running = find_running(home)
     if running is None:

@@ -45,6 +45,7 @@ class Migration(NamedTuple):
 
     @property
     def checksum(self) -> str:
+        """SHA-256 of the statements, in hexadecimal."""
         return hashlib.sha256(self.statements).hexdigest()
 
 
@@ -61,11 +62,19 @@ def migrations() -> tuple[Migration, ...]:
 def migrate(
     connection: Connection, ledger: str, rebuild: Callable[[Connection, Projection], object]
 ) -> bool:
-    """Creates the ledger or brings it up to date; False if it was so already.
+    """Creates the ledger or brings it up to date. Processes may do so at the same time.
 
-    Safe to run many times at once. `rebuild` is called, in the same transaction,
-    for a projection whose version is not the one stored. Raises SchemaError for
-    a ledger that is newer than this program.
+    Args:
+        connection: A connection to the ledger's schema.
+        ledger: The ledger's name.
+        rebuild: Called in the same transaction for each projection whose stored version is another
+            one than this program's.
+
+    Returns:
+        Whether anything was changed.
+
+    Raises:
+        SchemaError: The ledger is newer than this program.
     """
     schema = schema_of(ledger)
     with translated(), connection.transaction():
@@ -81,6 +90,8 @@ def migrate(
         for projection in stale:
             _make(connection, projection, fold=rebuild if projection.name in made else None)
         if fresh or stale:
+            for projection in PROJECTIONS:
+                connection.execute(projection.comments)
             for role, right in granted(connection):
                 grant(connection, ledger, role, right)
         return bool(fresh or stale)
@@ -99,6 +110,7 @@ def install(connection: Connection, ledger: str) -> None:
     _apply(connection, migrations())
     for projection in PROJECTIONS:
         _make(connection, projection, fold=None)
+        connection.execute(projection.comments)
 
 
 def lock(connection: Connection) -> None:

@@ -20,9 +20,14 @@ _checked: set[str] = set()
 
 
 def check_pooler(connection: psycopg.Connection[Any], backend: int) -> None:
-    """Raises PoolerError if the pooler of this connection shares sessions between transactions.
+    """Checks that the pooler of a connection, if there is one, keeps sessions. Each pooler is checked once.
 
-    `backend` is the process that served the connection so far. Each pooler is checked once.
+    Args:
+        connection: The connection.
+        backend: The id of the server process that served the connection so far.
+
+    Raises:
+        PoolerError: The pooler shares sessions between transactions.
     """
     about = connection.info
     place = f"{about.host}:{about.port}/{about.dbname}?{about.user}"

@@ -28,7 +28,8 @@ class ServerUsers:
     def is_last(self) -> bool:
         """Whether there is no other user; then nobody becomes one until `leave`.
 
-        False in a child that was forked off: it shares the lock of its parent.
+        Returns:
+            The answer; False in a forked child, which shares the lock of its parent.
         """
         if os.getpid() != self._process:
             return False

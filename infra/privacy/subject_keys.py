@@ -41,11 +41,18 @@ class SubjectKeys:
         self._keys = TtlCache[bytes](CACHE_SECONDS)
 
     def encrypt(self, value: JsonObject, made: dict[str, Key] | None = None) -> JsonObject:
-        """Returns the data with all personal values encrypted, each under its subject's present key.
+        """Encrypts all personal values of some data, each under its subject's present key.
 
-        Keys are looked up each time, except for those in `made`, so that no later writer uses an
-        erased key. Raises InvalidFieldError for a value that is malformed or changed, and if the
-        data would not be an object.
+        Args:
+            value: The data.
+            made: Keys that were looked up before. Other keys are looked up each time, so that no later
+                writer uses an erased key.
+
+        Returns:
+            The data with its personal values encrypted.
+
+        Raises:
+            InvalidFieldError: A value is malformed or was changed, or the data would not be an object.
         """
         found = [envelope.parse_marker(each) for each in envelope.markers(value)]
         keys = {} if made is None else made
@@ -71,10 +78,18 @@ class SubjectKeys:
         return parse(type(data), self.encrypt(fields, made), "data.")
 
     def encrypt_request(self, request: Request, job: str = "") -> Request:
-        """Encrypts a report or a command on a job.
+        """Encrypts the personal values of a report or a command on a job.
 
-        A value that is encrypted already must be of an existing key, or of an erased one that the
-        job's events name. Raises InvalidFieldError for any other.
+        Args:
+            request: The report or command.
+            job: The job's resource name; "" if there is none yet.
+
+        Returns:
+            The request with its personal values encrypted.
+
+        Raises:
+            InvalidFieldError: A value is encrypted already under a key that does not exist, unless it was
+                erased and the job's events name it.
         """
         if isinstance(request, Data):
             self._check_keys(request.json_object(), job)

@@ -70,9 +70,15 @@ class Delivery:
         return reports if self._has_begun else ["Created", *reports]
 
     def begin(self, *, once: bool = False) -> None:
-        """Creates the job, or begins a new attempt; with `once` an existing job is refused.
+        """Creates the job, or begins a new attempt.
 
-        Raises what the writer raises, and BusyError.
+        Args:
+            once: Refuse a job that exists.
+
+        Raises:
+            JobExistsError: The job exists, and `once` is set.
+            BusyError: The ledger is busy.
+            LedgerError: Anything else that the writer raises.
         """
         record = self._record
         fields = {"labels": record.labels, "spec": storable(record.spec)}

@@ -18,9 +18,17 @@ AsyncBlock = Callable[[str], AbstractAsyncContextManager[Run]]
 
 
 def job_function(name: str, block: Block) -> Callable[[Function], Function]:
-    """A decorator for functions; `block` makes the block of a job's name.
+    """Makes a decorator that runs a function as a job.
 
-    Raises InvalidFieldError for a coroutine function.
+    Args:
+        name: The job's name, which may have the function's arguments as `{argument}`.
+        block: Makes the block of a job's name.
+
+    Returns:
+        The decorator.
+
+    Raises:
+        InvalidFieldError: The function is a coroutine function.
     """
 
     def decorate(function: Any) -> Any:

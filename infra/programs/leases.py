@@ -45,9 +45,17 @@ def end_lease(
 
 
 def expire_lost(store: Store, actor: str) -> int:
-    """Reports each run with an expired lease as lost; returns their number.
+    """Reports each run with an expired lease as lost; a failure of one run does not affect the others.
 
-    A run that cannot be reported does not affect the others. Raises LedgerUnavailableError.
+    Args:
+        store: The ledger.
+        actor: Who reports.
+
+    Returns:
+        How many runs were reported.
+
+    Raises:
+        LedgerUnavailableError: The server cannot be reached.
     """
     with _connected(store) as connection:
         ended = [EndedLease(*row) for row in connection.execute(READ_ENDED_LEASES)]

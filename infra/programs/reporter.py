@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from jobledger.infra.programs.delivery import Delivery
     from jobledger.infra.programs.run_store import RunStore
 
-AGAIN_SECONDS: Final = 15.0
+RETRY_SECONDS: Final = 15.0
 """How long after a failure the ledger is tried again, while the program runs."""
-JUST_NOW_SECONDS: Final = 1.0
+RECENT_SECONDS: Final = 1.0
 """What failed so recently is not tried again at the end."""
 SPOOL_SECONDS: Final = 0.5
 """How long the end of a program may wait for other runs to be sent."""
@@ -43,7 +43,7 @@ class Reporter:
         self._changed = Condition()
         self._new: list[RunReport] = []
         self._is_ending = False
-        self._tried = -AGAIN_SECONDS
+        self._tried = -RETRY_SECONDS
         self._beat = -heartbeat_seconds
         self._store: RunStore | None = None
         self._delivery: Delivery | None = None
@@ -114,7 +114,7 @@ class Reporter:
 
     def _finish(self) -> None:
         """Makes the last attempt, and removes or keeps the file."""
-        if self.failure is not None and time.monotonic() - self._tried > JUST_NOW_SECONDS:
+        if self.failure is not None and time.monotonic() - self._tried > RECENT_SECONDS:
             self._try()
         if self.failure is not None or self._store is None:
             self._kept(self._keep_for_others)
@@ -178,13 +178,13 @@ class Reporter:
     def _is_due(self) -> bool:
         now = time.monotonic()
         if self.failure is not None:
-            return now - self._tried >= AGAIN_SECONDS
+            return now - self._tried >= RETRY_SECONDS
         return True
 
     def _pause(self) -> float | None:
         """Returns the seconds until the next heartbeat or attempt; None without any."""
         if self.failure is not None:
-            return max(0.0, self._tried + AGAIN_SECONDS - time.monotonic())
+            return max(0.0, self._tried + RETRY_SECONDS - time.monotonic())
         if not self._heartbeat_seconds:
             return None
         return max(0.0, self._beat + self._heartbeat_seconds - time.monotonic())

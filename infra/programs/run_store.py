@@ -21,7 +21,7 @@ CONNECT_SECONDS: Final = 5
 UNANSWERED_MILLISECONDS: Final = 10_000
 """How long a server may leave what was sent to it unacknowledged."""
 RECONNECT_SECONDS: Final = 2.0
-PLACES: Final = (("host", "PGHOST"), ("hostaddr", "PGHOSTADDR"), ("port", "PGPORT"),
+ADDRESS_VARIABLES: Final = (("host", "PGHOST"), ("hostaddr", "PGHOSTADDR"), ("port", "PGPORT"),
                  ("dbname", "PGDATABASE"), ("service", "PGSERVICE"))  # fmt: skip
 """What says where a database is, in a connection string or in libpq's environment."""
 
@@ -39,10 +39,19 @@ class RunStore:
 
     @classmethod
     def open(cls, dsn: str | None, ledger: str, make: Callable[[], object]) -> Self:
-        """Opens a ledger; `make` makes it on a server of our own, where there is none.
+        """Opens a ledger.
 
-        Raises LedgerUnavailableError if it cannot be reached within CONNECT_SECONDS, and
-        SchemaError if it is not one that this program can use.
+        Args:
+            dsn: The connection string; None for the embedded server.
+            ledger: The ledger's name.
+            make: Makes the ledger on the embedded server if there is none.
+
+        Returns:
+            The ledger.
+
+        Raises:
+            LedgerUnavailableError: It cannot be reached within CONNECT_SECONDS.
+            SchemaError: This program cannot use it.
         """
         info = make_conninfo(
             server(dsn, ledger),
@@ -94,7 +103,9 @@ def destination(dsn: str | None, ledger: str) -> Destination:
 def destination_of(info: str, ledger: str) -> Destination:
     """Returns the same for a connection string."""
     given: dict[str, Any] = conninfo_to_dict(info)
-    places = {key: given.get(key) or os.environ.get(variable) for key, variable in PLACES}
+    places = {
+        key: given.get(key) or os.environ.get(variable) for key, variable in ADDRESS_VARIABLES
+    }
     if _is_embedded(str(places["host"])):
         return Destination(_embedded(), ledger)
     return Destination(" ".join(f"{k}={v}" for k, v in places.items() if v), ledger)

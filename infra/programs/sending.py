@@ -47,9 +47,17 @@ class Sender:
         self._project = project
 
     def send(self, *, only: str | None = None, goes_on: Callable[[], bool] = lambda: True) -> Sent:
-        """Sends runs, only of the job `only` if given, while `goes_on` is true.
+        """Sends runs of the spool.
 
-        Raises what prevents all recording, such as LedgerUnavailableError.
+        Args:
+            only: Send only runs of this job.
+            goes_on: Stops the sending when it returns false.
+
+        Returns:
+            How many runs were sent, refused and left.
+
+        Raises:
+            LedgerUnavailableError: The server cannot be reached.
         """
         outcome = Sent()
         for file in self._spool.left_behind(of=only):

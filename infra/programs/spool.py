@@ -52,9 +52,17 @@ class RunFile:
 
     @classmethod
     def take(cls, path: Path) -> Self | None:
-        """A file that was left behind; None if somebody holds it, or it is gone.
+        """Takes over a file that was left behind.
 
-        Raises ValueError for a file that is no run's, and OSError.
+        Args:
+            path: The file.
+
+        Returns:
+            The file; None if another process has locked it, or it is gone.
+
+        Raises:
+            ValueError: The file is not a run's.
+            OSError: The file cannot be read.
         """
         file = _open(path)
         if file is None:
@@ -153,9 +161,14 @@ class Spool:
             file.close()
 
     def paths(self, *, refused: bool = False, of: str | None = None) -> list[Path]:
-        """The files, oldest first: those that wait, or those that the ledger refused.
+        """Returns the files of the spool, oldest first.
 
-        `of` leaves out most files of other jobs than that of this name.
+        Args:
+            refused: Those that the ledger refused, instead of those that wait to be sent.
+            of: A job's resource name: leaves out most files of other jobs.
+
+        Returns:
+            The paths.
         """
         suffix = SUFFIX + REFUSED if refused else SUFFIX
         mark = "_" if of is None else _mark(of)
@@ -166,11 +179,16 @@ class Spool:
         return [self.folder / name for name in names if name.endswith(suffix) and mark in name]
 
     def left_behind(self, of: str | None = None) -> Iterator[RunFile]:
-        """Runs that nobody writes or sends, oldest first; each is closed when the next is taken.
+        """Yields the runs that no process writes or sends, oldest first. Other files are skipped.
 
-        `of` is as in `paths`.
+        Args:
+            of: As in `paths`.
 
-        Files that are no run's are passed over. Raises OSError where the folder cannot be read.
+        Yields:
+            Each run; it is closed when the next one is taken.
+
+        Raises:
+            OSError: The folder cannot be read.
         """
         for path in self.paths(of=of):
             with suppress(ValueError):

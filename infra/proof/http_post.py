@@ -29,9 +29,19 @@ def is_address(url: str) -> bool:
 
 
 def send(method: str, url: str, text: str, seconds: float) -> Answer:
-    """Sends a text; the timeout is that many seconds between two packets, and twice that in all.
+    """Sends a text over HTTP.
 
-    Raises ProofError if there is no answer, or it is too long.
+    Args:
+        method: The HTTP method.
+        url: Where to.
+        text: The body.
+        seconds: The timeout between two packets, in seconds; twice that in all.
+
+    Returns:
+        The status and the body of the answer.
+
+    Raises:
+        ProofError: There is no answer, or it is too long.
     """
     from http.client import HTTPException
     from urllib.request import Request

@@ -156,10 +156,21 @@ def entry_of(event: RecordedEvent, salt: bytes) -> Entry:
 def make_receipt(
     connection: Connection, tree: Tree, name: str, version: int | None = None
 ) -> Receipt:
-    """Makes the receipt of a job's event under the last checkpoint; None is the last version.
+    """Makes the receipt of a job's event under the last checkpoint.
 
-    Raises JobNotFoundError, InvalidFieldError for a version that does not exist, and ProofError if
-    no checkpoint covers the event, or the event was changed.
+    Args:
+        connection: A connection to the ledger's schema.
+        tree: The Merkle tree.
+        name: The job's resource name.
+        version: The version of the event; None for the last.
+
+    Returns:
+        The receipt.
+
+    Raises:
+        JobNotFoundError: There is no such job.
+        InvalidFieldError: The job has no such version.
+        ProofError: No checkpoint covers the event, or the event was changed or pruned.
     """
     position = _find(connection, name, version)
     note = read_kept(connection)

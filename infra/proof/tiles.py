@@ -51,11 +51,20 @@ class Exported(NamedTuple):
 
 
 def export_tiles(connection: Connection, tree: Tree, folder: Path, note: Note) -> Exported:
-    """Writes the tiles that the folder lacks for the checkpoint `note`, and then the note.
+    """Writes the tiles that a folder lacks for a checkpoint, and then the checkpoint.
 
-    Signatures are not verified. Raises ForkedError if the log, or an event, differs from the note
-    or from the folder's last checkpoint; and ProofError for another log's note or folder, and for
-    files that cannot be written.
+    Args:
+        connection: A connection to the ledger's schema.
+        tree: The Merkle tree.
+        folder: The folder.
+        note: The checkpoint; its signatures are not verified.
+
+    Returns:
+        How many files were written.
+
+    Raises:
+        ForkedError: The log, or an event, differs from the note or the folder's last checkpoint.
+        ProofError: The note or the folder is of another log, or a file cannot be written.
     """
     now, before = Checkpoint.parse(note.text), _published(folder)
     log = tree.log_state(connection)

@@ -210,7 +210,7 @@ class Rendering:
         if any(isinstance(part, Ever) for part in parts_of(term)):
             raise InvalidFieldError("filter", "ever() cannot contain ever(); write one of them")
         told_by_events = {part.field for part in parts_of(term) if isinstance(part, Restriction)}
-        of_clock = "AT" if self._on_recorded else "AS_THEY_HAPPENED"
+        of_clock = "AT" if self._on_recorded else "VALID_TIME"
         steps = STEPS["ENTERED" if told_by_events <= OF_AN_EVENT else of_clock]
         upto: Composable = SQL("true")
         position: Composable = SQL("NULL")
@@ -246,7 +246,7 @@ def render(tree: Filter) -> tuple[Composable, dict[str, Any]]:
 STEPS: Final = {
     "ENTERED": sql.template(__package__, "ever_entered"),
     "AT": sql.template(__package__, "ever_at"),
-    "AS_THEY_HAPPENED": sql.template(__package__, "ever_as_they_happened"),
+    "VALID_TIME": sql.template(__package__, "ever_valid_time"),
 }
 """Whether a condition was ever true of a job; how that is found out."""
 OF_AN_EVENT: Final = frozenset({("state",), ("error", "code")})

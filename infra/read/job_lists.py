@@ -22,19 +22,19 @@ from jobledger.projections.jobs import COLUMNS, job_of
 from psycopg.sql import SQL, Composable, Composed, Literal
 from psycopg_pool import ConnectionPool
 
-NOW: Final = sql.template(__package__, "jobs_now")
-AT: Final = sql.template(__package__, "jobs_at")
-AS_THEY_HAPPENED: Final = sql.template(__package__, "jobs_as_they_happened")
-LATE: Final = sql.template(__package__, "late_jobs_as_they_happened")
+JOBS_NOW: Final = sql.template(__package__, "jobs_now")
+JOBS_AT: Final = sql.template(__package__, "jobs_at")
+VALID_TIME: Final = sql.template(__package__, "jobs_valid_time")
+LATE_JOBS: Final = sql.template(__package__, "late_jobs_valid_time")
 IN_ORDER: Final = "NOT EXISTS (SELECT FROM late_jobs AS late WHERE late.name = j.name)"
 ANY_LATE: Final = sql.load(__package__, "any_late")
 STATES_AT: Final = sql.load(__package__, "states_at")
-STATES_AS_THEY_HAPPENED: Final = sql.load(__package__, "states_as_they_happened")
+STATES_VALID_TIME: Final = sql.load(__package__, "states_valid_time")
 
-ITSELF: Final = ", ".join(COLUMNS)
+JOB_COLUMNS: Final = ", ".join(COLUMNS)
 MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
 """Of what the jobs of one page say: their configurations, outputs, errors and labels."""
-PAGE: Final = sql.template(__package__, "jobs_page")
+JOBS_PAGE: Final = sql.template(__package__, "jobs_page")
 
 
 class Query(NamedTuple):
@@ -80,8 +80,11 @@ class JobLists:
         """
         with translated(), self._pool.connection() as connection:
             whole, parameters = _listing(self._aware(query, connection), limit + 1, offset, after)
-            bounded = PAGE.format(
-                columns=SQL(ITSELF), jobs=whole, limit=Literal(limit), bytes=Literal(MAX_PAGE_BYTES)
+            bounded = JOBS_PAGE.format(
+                columns=SQL(JOB_COLUMNS),
+                jobs=whole,
+                limit=Literal(limit),
+                bytes=Literal(MAX_PAGE_BYTES),
             )
             rows = connection.execute(bounded, parameters, binary=True).fetchall()
         return [job_of(row[:-1]) for row in rows], bool(rows) and rows[0][-1] > len(rows)
@@ -132,10 +135,10 @@ class JobLists:
         return _most_first(rows)
 
     @reading_again
-    def states_as_they_happened(self, time: datetime) -> tuple[int, dict[str | None, int]]:
+    def states_valid_time(self, time: datetime) -> tuple[int, dict[str | None, int]]:
         """Returns the same at a time, as known at the position that `intervals` has reached."""
         with translated(), self._pool.connection() as connection:
-            rows = connection.execute(STATES_AS_THEY_HAPPENED, {"time": time}).fetchall()
+            rows = connection.execute(STATES_VALID_TIME, {"time": time}).fetchall()
         states = [(state, jobs) for _, state, jobs in rows if state is not None]
         return rows[0][0], _most_first(states)
 
@@ -169,28 +172,28 @@ def _listing(
         condition = SQL(beyond).format(condition, c=created, n=name)
     keys = _order(query.order_by, rendering)
     sorted_by = [SQL("{} AS o{}").format(key, SQL(str(n))) for n, (key, _) in enumerate(keys)]
-    columns = SQL(", ").join([SQL(ITSELF).format(), *sorted_by])
+    columns = SQL(", ").join([SQL(JOB_COLUMNS).format(), *sorted_by])
     inner = _by(keys)
     outer = _by([(SQL(f"o{n}").format(), down) for n, (_, down) in enumerate(keys)])
     needed = None if limit is None else limit + offset
     tail = SQL("{} LIMIT {}").format(inner, Literal(needed))
     jobs = _jobs(query, columns, condition, tail)
     whole = SQL("SELECT {} FROM ({}) AS jobs {} LIMIT {} OFFSET {}").format(
-        SQL(ITSELF), jobs, outer, Literal(limit), Literal(offset)
+        SQL(JOB_COLUMNS), jobs, outer, Literal(limit), Literal(offset)
     )
     return whole, _parameters(query, rendering)
 
 
 def _jobs(query: Query, columns: Composable, condition: Composable, tail: Composable) -> Composed:
     """Returns the statement that reads jobs as of the query's moment."""
-    statement = NOW
+    statement = JOBS_NOW
     if query.moment is not None:
-        statement = AT if query.moment.clock is Clock.RECORDED else AS_THEY_HAPPENED
+        statement = JOBS_AT if query.moment.clock is Clock.RECORDED else VALID_TIME
     in_order = SQL(IN_ORDER if query.late else "true")
     parts = {"columns": columns, "condition": condition, "tail": tail, "in_order": in_order}
     jobs = statement.format(**parts)
-    if statement is AS_THEY_HAPPENED and query.late:
-        return SQL("({}) UNION ALL ({})").format(jobs, LATE.format(**parts))
+    if statement is VALID_TIME and query.late:
+        return SQL("({}) UNION ALL ({})").format(jobs, LATE_JOBS.format(**parts))
     return jobs
 
 

@@ -35,9 +35,9 @@ from psycopg.sql import Composed
 
 READ_JOB: Final = sql.load(__package__, "read_job")
 READ_JOB_AT: Final = sql.load(__package__, "read_job_at")
-READ_JOB_AS_IT_HAPPENED: Final = sql.load(__package__, "read_job_as_it_happened")
+READ_JOB_VALID_TIME: Final = sql.load(__package__, "read_job_valid_time")
 MAX_PAGE: Final = 1_000
-USUAL_PAGE: Final = 50
+DEFAULT_PAGE_SIZE: Final = 50
 MAX_CONNECTIONS: Final = 16
 EVERYTHING: Final = All(())
 """The filter that leaves nothing out."""
@@ -364,7 +364,7 @@ class Reader:
         else:
             moment = self.moment(as_of, clock, name)
             recorded = moment.clock is Clock.RECORDED
-            statement = READ_JOB_AT if recorded else READ_JOB_AS_IT_HAPPENED
+            statement = READ_JOB_AT if recorded else READ_JOB_VALID_TIME
             job = self._read(statement, parameters | moment._asdict())
         if job is None:
             raise self.missing(name)
@@ -452,7 +452,7 @@ class Reader:
         self,
         filter: str | Filter = "",
         *,
-        page_size: int = USUAL_PAGE,
+        page_size: int = DEFAULT_PAGE_SIZE,
         page_token: str = "",
         order_by: str = "",
         skip: int = 0,
@@ -493,7 +493,7 @@ class Reader:
             raise InvalidFieldError("page_size", f"{page_size} is negative; give 0 or more")
         if skip < 0 or (skip and page_token):
             raise InvalidFieldError("skip", f"{skip} is negative, or given beside a page token")
-        size = min(page_size or USUAL_PAGE, MAX_PAGE)
+        size = min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE)
         asked = (str(filter), order_by, str(as_of), str(clock))
         if page_token:
             cursor = self._tokens.read(page_token, *asked)
@@ -564,7 +564,7 @@ class Reader:
                 return Counts(moment, self._jobs.states_at(moment.position))
             # A hot standby that is behind: the rows of jobs tell it, too.
             return Counts(moment, self._jobs.count(Query.parse(IN_A_STATE, moment), "state"))
-        known, states = self._jobs.states_as_they_happened(moment.time)
+        known, states = self._jobs.states_valid_time(moment.time)
         if pinned and known != moment.position:
             # More was followed, which may say something else of that time.
             query = Query.parse(IN_A_STATE, moment)

@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 from jobledger.infra.errors import ReadOnlyServerError
 from jobledger.infra.postgres import sql
 
-SEAL: Final = sql.load(__package__, "seal")
-FOLLOW: Final = sql.load(__package__, "follow")
+PIN_TIME: Final = sql.load(__package__, "pin_time")
+FOLD_NEXT: Final = sql.load(__package__, "follow")
 READ_HEAD: Final = sql.load(__package__, "read_head")
 READ_FOLLOWED: Final = sql.load(__package__, "read_followed")
 
@@ -53,7 +53,7 @@ def pin_time(read: ReadRow, time: datetime) -> Pinned:
         return last
     while True:
         try:
-            return Pinned(int(read(SEAL, (time,))[0]), time)
+            return Pinned(int(read(PIN_TIME, (time,))[0]), time)
         except ReadOnlyServerError:
             if (last := _last(read, time)) is not None:
                 return last
@@ -69,6 +69,6 @@ def _last(read: ReadRow, time: datetime) -> Pinned | None:
 def fold_next(read: ReadRow, projection: str, position: int, most: int) -> Followed:
     """Folds some events into a projection that is behind `position`, if this server can write."""
     try:
-        return Followed(int(read(FOLLOW, (projection, position, most))[0]), writable=True)
+        return Followed(int(read(FOLD_NEXT, (projection, position, most))[0]), writable=True)
     except ReadOnlyServerError:
         return Followed(int(read(READ_FOLLOWED, (projection,))[0]), writable=False)

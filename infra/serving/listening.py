@@ -35,6 +35,7 @@ class Server(uvicorn.Server):
         self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listens, and logs the address."""
         await super().startup(sockets)
         for server in self.servers:
             for listening in server.sockets:

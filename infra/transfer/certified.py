@@ -29,10 +29,19 @@ def verify_parquet(
     keys: Sequence[VerifierKey],
     progress: Callable[[int, int], object] = lambda done, size: None,
 ) -> Checkpoint:
-    """Exports the files' events again, and compares; returns their checkpoint.
+    """Exports the events of certified Parquet files again, and compares them.
 
-    Raises ProofError for files without a checkpoint, without a known signature, or with other
-    events.
+    Args:
+        reader: The ledger that they are of.
+        given: The folder of the files.
+        keys: The public keys to trust.
+        progress: Called with the number of events done and their total.
+
+    Returns:
+        The checkpoint of the files.
+
+    Raises:
+        ProofError: The files have no checkpoint, no trusted key signed it, or their events differ.
     """
     files = sorted(given.glob(FILES)) if given.is_dir() else [given]
     if not files:

@@ -23,7 +23,7 @@ from jobledger.infra.transfer.selection import Order, Selection, select
 
 HISTORY_VERSION: Final = 1
 """Of the form of a jsonl export; one that older readers would misread has a greater one."""
-TOLD_EVERY: Final = 1_000
+PROGRESS_EVENTS: Final = 1_000
 
 Write = Callable[[BinaryIO, Selection, Iterable[RecordedEvent]], None]
 Progress = Callable[[int], object]
@@ -148,9 +148,14 @@ def history_json(event: RecordedEvent) -> JsonObject:
 
 @contextmanager
 def whole(to: Path, *, folder: bool) -> Iterator[Path]:
-    """Yields a path beside `to` to write to, which replaces `to` at the end, or is removed on errors.
+    """Yields a path beside `to` to write to, which replaces `to` at the end and is removed after an error.
 
-    Raises InvalidFieldError if `to` is something else, or cannot be written.
+    Args:
+        to: The file or folder.
+        folder: Whether it is a folder.
+
+    Raises:
+        InvalidFieldError: `to` is something else, or cannot be written.
     """
     to = to.resolve()
     partial = to.with_name(f".{to.name}.{uuid4().hex[:8]}.partial")
@@ -200,7 +205,7 @@ class _Counted:
     def __iter__(self) -> Iterator[RecordedEvent]:
         for event in self._events:
             self.count += 1
-            if self.count % TOLD_EVERY == 0:
+            if self.count % PROGRESS_EVENTS == 0:
                 self._progress(self.count)
             yield event
 

@@ -27,11 +27,19 @@ class History(NamedTuple):
     events: list[RecordedEvent]
 
     def get(self, as_of: str | None = None, clock: Clock | str | None = None) -> tuple[Job, Moment]:
-        """Returns the job as of a moment, and the moment; None is the moment of the file.
+        """Returns the job as of a moment, and the moment.
 
-        `as_of` is text that parse_as_of parses. Raises JobNotFoundError as Ledger.get does, and
-        InvalidFieldError for a moment that the file does not cover: a later one or, in a file in
-        valid time, one in transaction time.
+        Args:
+            as_of: A moment as `parse_as_of` takes it; None is the moment of the file.
+            clock: The clock of a time: valid time or transaction time.
+
+        Returns:
+            The job and the moment.
+
+        Raises:
+            JobNotFoundError: The job did not exist at the moment, or was deleted.
+            InvalidFieldError: The file does not cover the moment: it is later than the file or, in a file
+                in valid time, in transaction time.
         """
         moment = self.moment if as_of is None else self._moment(as_of, clock)
         events = up_to(self.events, moment)
@@ -46,7 +54,7 @@ class History(NamedTuple):
         now = datetime.now(UTC)
         meant = parse_as_of(as_of, clock, now)
         if isinstance(meant, AtTime) and meant.clock is Clock.OCCURRED:
-            return self._as_it_happened(meant, now)
+            return self._in_valid_time(meant, now)
         if self.moment.clock is Clock.OCCURRED:
             raise InvalidFieldError(
                 "as_of", f"{self.file} has only moments in valid time (clock occurred)"
@@ -61,16 +69,16 @@ class History(NamedTuple):
             case AtPosition(position=position):
                 return self._at_position(position)
             case AtTime(time=time):
-                return self._as_it_was_known(time)
+                return self._in_transaction_time(time)
 
-    def _as_it_happened(self, meant: AtTime, now: datetime) -> Moment:
+    def _in_valid_time(self, meant: AtTime, now: datetime) -> Moment:
         position = self.moment.position if meant.known is None else meant.known
         latest = self.moment.time if self.moment.clock is Clock.OCCURRED else now
         if meant.time > latest or position > self.moment.position:
             raise self._unknown()
         return Moment(position, meant.time, Clock.OCCURRED)
 
-    def _as_it_was_known(self, time: datetime) -> Moment:
+    def _in_transaction_time(self, time: datetime) -> Moment:
         if time > self.moment.time:
             raise self._unknown()
         if time == self.moment.time:

@@ -57,6 +57,7 @@ class RowsWrite(Pending):
         self.decide(jobs)
 
     def decide(self, jobs: dict[str, Job]) -> None:
+        """Decides which of the reports are events, on the jobs as they are; `jobs` become as they will be."""
         rows: list[EventRow] = []
         self.contradicted, self.known = 0, Counter()
         for report in self._reports:
@@ -74,6 +75,7 @@ class RowsWrite(Pending):
         self.rows = rows
 
     def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
+        """Writes the events, and how far the file was imported, in one transaction."""
         self._imported = self._find_imported(appender.connection, jobs)
         placed = super().write(appender, jobs)
         project, kind, mark, new_mark, rows, file = self._place

@@ -22,7 +22,7 @@ from jobledger.infra.transfer.selection import Selection
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-class Stretch(NamedTuple):
+class Stay(NamedTuple):
     """The time that a job was in one state; `end` is None if it still is."""
 
     state: JobState
@@ -66,9 +66,9 @@ def job_lines(events: list[RecordedEvent], moment: datetime) -> Iterator[JsonObj
             yield _instant(f"Contradicted: {event.json['report']}", event)
 
 
-def attempts(events: Iterable[RecordedEvent]) -> list[list[Stretch]]:
+def attempts(events: Iterable[RecordedEvent]) -> list[list[Stay]]:
     """Returns the times in states of each attempt; a state that is entered again continues."""
-    made: list[list[Stretch]] = []
+    made: list[list[Stay]] = []
     for event in events:
         state = ENTERED.get(event.type)
         begins = event.attempts_begun > 0
@@ -78,23 +78,23 @@ def attempts(events: Iterable[RecordedEvent]) -> list[list[Stretch]]:
             made[-1][-1] = made[-1][-1]._replace(end=event.taken_time)
         if begins or not made:
             made.append([])
-        made[-1].append(Stretch(state, event, None))
+        made[-1].append(Stay(state, event, None))
     return made
 
 
-def _attempt(number: int, attempt: list[Stretch], until: datetime) -> Iterator[JsonObject]:
-    live = [stretch for stretch in attempt if stretch.state in LIVE]
+def _attempt(number: int, attempt: list[Stay], until: datetime) -> Iterator[JsonObject]:
+    live = [stay for stay in attempt if stay.state in LIVE]
     if live:
         job = {"job": attempt[0].entered.name, "state": attempt[-1].state.name}
         end = live[-1].end or until
         yield _slice(f"attempt {number}", "attempt", attempt[0].entered.taken_time, end, job)
-    for stretch in attempt:
-        begin, end_ = stretch.entered.taken_time, stretch.end
-        if end_ is None and stretch.state not in LIVE:
-            yield _instant(stretch.state.name, stretch.entered)
+    for stay in attempt:
+        begin, end_ = stay.entered.taken_time, stay.end
+        if end_ is None and stay.state not in LIVE:
+            yield _instant(stay.state.name, stay.entered)
         else:
-            about = _about(stretch.entered)
-            yield _slice(stretch.state.name, "state", begin, end_ or until, about)
+            about = _about(stay.entered)
+            yield _slice(stay.state.name, "state", begin, end_ or until, about)
 
 
 def _slice(

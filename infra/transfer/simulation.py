@@ -25,9 +25,16 @@ ERRORS: Final = (
 
 
 def simulate(jobs: int, seed: int, project: str, end: datetime | None = None) -> Iterator[Event]:
-    """The events of that many jobs, job by job; the same for the same seed and end.
+    """Simulates a week of jobs.
 
-    With an `end` (UTC) the week is the one before it, and whatever would still run then expires.
+    Args:
+        jobs: How many.
+        seed: The same seed and end make the same events.
+        project: The project of the jobs.
+        end: When the week ends (UTC); jobs that would still run then expire.
+
+    Yields:
+        The events, job by job.
     """
     begin = BEGIN if end is None else end - WEEK
     for number in range(jobs):

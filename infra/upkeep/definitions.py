@@ -37,11 +37,15 @@ class _Difference(NamedTuple):
 
 
 def check_definitions(connection: Connection, installed: Installed | None = None) -> list[Finding]:
-    """What differs from a new ledger: "missing", "changed" or "extra"; "unchecked", if this role may make no schema.
+    """Compares the schema with that of a new ledger. Tables that are not the ledger's own are ignored.
 
-    Tables that are not the ledger's own are let be. The connection is in no transaction. `installed`
-    is what `install_definitions` returned, while the ledger was granted to the same roles; without
-    it the comparison installs a scratch schema of its own.
+    Args:
+        connection: A connection to the ledger's schema that is in no transaction.
+        installed: What `install_definitions` returned, while the ledger was granted to the same
+            roles; None installs a scratch schema to compare with.
+
+    Returns:
+        What is "missing", "changed" or "extra"; "unchecked" if this role may create no schema.
     """
     with translated():
         schema = str(connection.execute("SELECT current_schema()").fetchone()[0])  # type: ignore[index]

@@ -32,10 +32,16 @@ VERIFY_SAMPLING: Final = sql.load(__package__, "verify_sampling")
 
 
 def check_evaluations(connection: Connection) -> list[Finding]:
-    """What differs from the digests, and rows that no event speaks of.
+    """Compares what evaluation runs stored with the digests in their events, and finds rows that no event names.
 
-    Samples that no run took yet are under no digest. A job none of whose rows is there was imported:
-    its events came without them.
+    Samples that no run has taken are under no digest. A job without any rows was imported: its events
+    came without them.
+
+    Args:
+        connection: A connection to the ledger's schema.
+
+    Returns:
+        The differences.
     """
     rows = connection.execute(VERIFY_RUN_EVENTS, (list(TYPES),)).fetchall()
     events = [RecordedEvent(*row[1:]) for row in rows if row[0]]

@@ -21,7 +21,7 @@ LOCK_TIMEOUT_MILLISECONDS: Final = 250
 MAX_LOCKED_EVENTS: Final = 2_000
 """Events that may be left to fold while writers wait; if there are more, they are folded first."""
 FIRST_PAUSE_SECONDS: Final = 0.25
-LONGEST_PAUSE_SECONDS: Final = 5.0
+MAX_PAUSE_SECONDS: Final = 5.0
 SWAP_TIMEOUT_SECONDS: Final = 3_600.0
 """How long to wait for those who read the live rows in a long transaction."""
 
@@ -38,12 +38,23 @@ def rebuild(
     *,
     swap_timeout: float = SWAP_TIMEOUT_SECONDS,
 ) -> int:
-    """Folds all events into new rows and puts them in the place of the live ones; returns how many events.
+    """Folds all events into new rows, and replaces the live rows by them.
 
     Writers wait only while the last few events are folded and the tables change places. If a long
-    transaction reads the live rows, the swap is tried again, for `swap_timeout` seconds at most.
-    Raises LedgerBusyError if another session rebuilds this ledger, or if the swap takes too long;
-    nothing has changed then.
+    transaction reads the live rows, the swap is tried again.
+
+    Args:
+        connection: A connection to the ledger's schema, in autocommit mode or in a transaction.
+        projection: The projection.
+        progress: Called with the number of events folded and their total.
+        swap_timeout: How long to try the swap, in seconds.
+
+    Returns:
+        How many events were folded.
+
+    Raises:
+        LedgerBusyError: Another session rebuilds this ledger, or the swap took too long. Nothing has
+            changed then.
     """
     live = _schema(connection)
     with only_rebuild(connection, live) as beside:
@@ -82,6 +93,7 @@ def _make_beside(connection: Connection, projection: Projection, beside: str, li
         look_in(connection, beside, live)
         connection.execute("SET work_mem = '256MB'")  # One sort of a whole chunk, in memory.
         connection.execute(projection.schema)
+        connection.execute(projection.comments)
 
 
 def _drop_beside(connection: Connection, beside: str, live: str) -> None:
@@ -120,7 +132,7 @@ def _fold_and_swap(
             why = f"its rows could not be replaced within {swap_timeout:g} s"
             raise LedgerBusyError(f"rebuild of {projection.name}", why, _readers(connection, live))
         time.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
 
 def _try_swap(
@@ -131,9 +143,21 @@ def _try_swap(
     done: int,
     progress: Progress,
 ) -> int | None:
-    """One attempt, in one transaction; None if writers were too far ahead.
+    """Tries once to swap the tables, in one transaction.
 
-    Raises LockNotAvailable if somebody held one of the locks for too long.
+    Args:
+        connection: A connection to the ledger's schema.
+        projection: The projection.
+        beside: The schema of the new tables.
+        live: The ledger's schema.
+        done: The position up to which the new rows are folded.
+        progress: Called with the number of events folded and their total.
+
+    Returns:
+        How many events were folded; None if writers were too far ahead.
+
+    Raises:
+        LockNotAvailable: Another session held one of the locks for too long.
     """
     with connection.transaction():
         connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MILLISECONDS}")

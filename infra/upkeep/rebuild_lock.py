@@ -21,10 +21,17 @@ REBUILD: Final = 0x72656275
 
 @contextmanager
 def only_rebuild(connection: Connection, schema: str) -> Iterator[str]:
-    """Keeps other rebuilds of the ledger out; the schema to make the new rows in.
+    """Keeps other rebuilds of the ledger out.
 
-    It is named by the ledger's number, so it cannot be another ledger's. Raises LedgerBusyError,
-    which names the session that holds the lock.
+    Args:
+        connection: A connection to the ledger's schema.
+        schema: The ledger's schema.
+
+    Yields:
+        The schema to make the new rows in, named by the ledger's number.
+
+    Raises:
+        LedgerBusyError: The ledger is being rebuilt by another session, which the error names.
     """
     with translated():
         oid, taken = connection.execute(TRY_REBUILD_LOCK, (REBUILD, schema)).fetchone() or (

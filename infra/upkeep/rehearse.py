@@ -76,9 +76,16 @@ def folded(
     size: int | None = None,
     progress: Progress = lambda done, size: None,
 ) -> Iterator[Folded]:
-    """Rows made anew of the first `size` events, or of all, by the code at hand; names mean these rows.
+    """Folds events into new rows by the code at hand, in a transaction that is rolled back.
 
-    It happens in a transaction that sees one moment, and of which nothing stays.
+    Args:
+        connection: A connection to the ledger's schema.
+        projections: The projections.
+        size: Only the first events up to this position; None for all.
+        progress: Called with the number of events folded and their total.
+
+    Yields:
+        The schemas of the live and of the new rows; unqualified names mean the new rows.
     """
     tables = row_tables(connection)
     with translated(), _taken_back(connection):

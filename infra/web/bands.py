@@ -14,16 +14,16 @@ from jobledger.infra.web.charts import Tick
 from jobledger.infra.web.history import FAILURES, Happened, Outline, state_name
 from jobledger.infra.web.time_scale import Break, Scale, breakpoints, ticks
 
-NARROW: Final = 0.15
+NARROW_PERCENT: Final = 0.15
 """Percent: what is narrower is drawn together with what is beside it."""
-MOST_LATE: Final = 20
-BESIDE: Final = 4.0
+MAX_LATE_LINES: Final = 20
+NEAR_PERCENT: Final = 4.0
 """Percent: lines whose ends are nearer than that are drawn as one."""
-MOST_ATTEMPTS: Final = 100
-MOST_MARKS: Final = 200
-MOST_LANES: Final = 8
+MAX_ATTEMPTS: Final = 100
+MAX_MARKS: Final = 200
+MAX_LANES: Final = 8
 """Attempts with a lane of their own: the last ones; those before them share one."""
-DIFFERS: Final = timedelta(seconds=1)
+MIN_CLOCK_DIFFERENCE: Final = timedelta(seconds=1)
 """Reports on their way for less than that do not make the clocks differ."""
 _OCCUPIED: Final = frozenset(state.name for state in OCCUPIED)
 _TERMINAL: Final = frozenset(state.name for state in TERMINAL)
@@ -152,17 +152,17 @@ def _late(outline: Outline, late: Sequence[Happened], scale: Scale) -> list[Late
         places = (outline.effective[row.version], row.recorded_time)
         occurred, recorded = (round(scale.place(time), 3) for time in places)
         kept.setdefault(
-            (int(occurred / BESIDE), int(recorded / BESIDE)),
+            (int(occurred / NEAR_PERCENT), int(recorded / NEAR_PERCENT)),
             Late(occurred, recorded, row.version, row.type),
         )
     lines = [*kept.values()]
-    return lines[:: -(-len(lines) // MOST_LATE) or 1]
+    return lines[:: -(-len(lines) // MAX_LATE_LINES) or 1]
 
 
 def _differs(outline: Outline, row: Happened) -> bool:
     """Whether it was reported later than it happened, or took effect at another time."""
     happened = min(row.occurred_time, outline.effective[row.version])
-    return abs(row.recorded_time - happened) >= DIFFERS
+    return abs(row.recorded_time - happened) >= MIN_CLOCK_DIFFERENCE
 
 
 def _lanes(outline: Outline, marks: Sequence[Mark], scale: Scale) -> list[AttemptLane]:
@@ -170,7 +170,7 @@ def _lanes(outline: Outline, marks: Sequence[Mark], scale: Scale) -> list[Attemp
     numbers = attempt_numbers(outline)
     by_attempt: dict[int, list[Mark]] = {}
     count = max(numbers.values(), default=1)
-    first = 1 if count <= MOST_LANES else count - MOST_LANES + 2
+    first = 1 if count <= MAX_LANES else count - MAX_LANES + 2
     for mark in marks:
         by_attempt.setdefault(max(numbers[mark.version], first - 1), []).append(mark)
     faults = _faults(outline, numbers, scale)
@@ -204,7 +204,7 @@ def _faults(outline: Outline, numbers: dict[int, int], scale: Scale) -> list[Fau
             place, attempt = round(scale.place(time), 1), numbers[row.version]
             found[place, attempt] = Fault(place, row.type, row.version, attempt)
     faults = [*found.values()]
-    return faults[:: -(-len(faults) // MOST_MARKS) or 1]
+    return faults[:: -(-len(faults) // MAX_MARKS) or 1]
 
 
 def _marks(outline: Outline) -> list[Mark]:
@@ -249,7 +249,7 @@ def _segments(marks: Sequence[Mark], scale: Scale, until: datetime | None = None
     while first < len(entered):
         # Neighbours that are too narrow by themselves are one, named for the longest of them.
         last = first
-        while last + 1 < len(entered) and places[last + 1] - places[first] < NARROW:
+        while last + 1 < len(entered) and places[last + 1] - places[first] < NARROW_PERCENT:
             last += 1
         longest = max(range(first, last + 1), key=lambda n: places[n + 1] - places[n])
         end = entered[last + 1][0] if last + 1 < len(entered) else until
@@ -265,7 +265,7 @@ def _segments(marks: Sequence[Mark], scale: Scale, until: datetime | None = None
 def _attempts(outline: Outline, scale: Scale) -> list[Attempt]:
     ends = attempt_ends(outline)
     begins = [1, *(end + 1 for end in ends)]
-    stretches = list(zip(begins, ends, strict=False))[:MOST_ATTEMPTS]
+    stretches = list(zip(begins, ends, strict=False))[:MAX_ATTEMPTS]
     return [
         _attempt(outline, scale, number, first, last)
         for number, (first, last) in enumerate(stretches, 1)

@@ -86,7 +86,7 @@ def over_time(
     ordered = sorted(ended, key=lambda state: (FIRST.get(state, len(FIRST)), state))
     totals = [sum(counts) for counts in zip(*ended.values(), strict=True)] or [0]
     ticks, top = _counts(max(totals))
-    least = LEAST_BAR * top
+    least = MIN_BAR_HEIGHT * top
     below, shapes = [0] * len(totals), list[Shape]()
     edges = [span.place(time) for time in times]
     for state in ordered:
@@ -114,7 +114,7 @@ def _bars_path(
             continue
         left, right = (
             _inside(left),
-            _inside(max(right - (right - left) * GAP, left + NARROWEST_BAR)),
+            _inside(max(right - (right - left) * BAR_GAP_SHARE, left + MIN_BAR_WIDTH)),
         )
         top_of = max(high, least)
         corners = [(left, low), (left, top_of), (right, top_of), (right, low)]
@@ -122,10 +122,10 @@ def _bars_path(
     return "".join(drawn)
 
 
-GAP: Final = 0.15
+BAR_GAP_SHARE: Final = 0.15
 """The share of a bucket's width that is left free beside its bar."""
-NARROWEST_BAR: Final = 0.0015
-LEAST_BAR: Final = 0.06
+MIN_BAR_WIDTH: Final = 0.0015
+MIN_BAR_HEIGHT: Final = 0.06
 """The share of the height that the lowest bar has, so that a single failure is seen beside hundreds."""
 
 

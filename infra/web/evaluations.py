@@ -11,9 +11,9 @@ from jobledger.infra.web.charts import Chart, Span, curves, lines
 from jobledger.infra.web.job_list import Scope
 from jobledger.infra.web.reports import ReportLink, read_moment
 
-MOST_JOBS: Final = 100
-MOST_CURVES: Final = 10
-MOST_LABELS: Final = 40
+MAX_JOBS: Final = 100
+MAX_CURVES: Final = 10
+MAX_LABELS: Final = 40
 SHADES: Final = 9
 
 
@@ -53,7 +53,7 @@ def read_evaluations(reader: Reader, link: ReportLink, scope: Scope) -> Evaluati
     moment = read_moment(reader, link)
     pinned = link._replace(ledger=reader.name, at=str(moment))
     wanted = 'kind = "evaluationJobs"'
-    page = reader.page(scope(wanted), page_size=MOST_JOBS, as_of=moment)
+    page = reader.page(scope(wanted), page_size=MAX_JOBS, as_of=moment)
     jobs = [job.name for job in page.jobs]
     name = link.job or next(iter(jobs), "")
     if not name:
@@ -97,7 +97,7 @@ def _shown(link: ReportLink, jobs: list[str], found: dict[int, list[JsonObject]]
     metrics = [reading.metrics_of(said) for said in found[number]]
     labels, matrix = _matrix(metrics[0])
     points = _points(metrics[0]["prCurve"])
-    curve = curves({_label(each): [(r, p) for _, r, p in _points(each["prCurve"])] for each in metrics[:MOST_CURVES]})  # fmt: skip
+    curve = curves({_label(each): [(r, p) for _, r, p in _points(each["prCurve"])] for each in metrics[:MAX_CURVES]})  # fmt: skip
     return Evaluations(link, jobs, runs, over_time, curve, points, labels, matrix)
 
 
@@ -121,7 +121,7 @@ def _points(curve: JsonObject) -> list[tuple[float, float, float]]:
 
 def _matrix(metrics: JsonObject) -> tuple[list[str], list[tuple[str, list[Cell]]]]:
     """The labels across, and a row for each down; none where there is no matrix."""
-    rows = metrics.get("confusionMatrix", {}).get("row", [])[:MOST_LABELS]
+    rows = metrics.get("confusionMatrix", {}).get("row", [])[:MAX_LABELS]
     labels = [str(row["annotationSpec"]["displayName"]) for row in rows]
     return labels, [(label, _cells(row, labels)) for label, row in zip(labels, rows, strict=True)]
 

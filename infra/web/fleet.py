@@ -20,7 +20,7 @@ from jobledger.infra.web.job_list import Jobs, Scope, read_jobs, read_moment
 from jobledger.infra.web.lanes import Lanes, read_lanes
 from jobledger.infra.web.links import FleetLink
 from jobledger.infra.web.search import filter_of
-from jobledger.infra.web.sentence import MANY, Fact, facts, quick_facts
+from jobledger.infra.web.sentence import MAX_QUICK_JOBS, Fact, facts, quick_facts
 from jobledger.infra.web.windows import find_window
 
 READ_PROJECTS: Final = sql.load(__package__, "read_projects")
@@ -83,7 +83,7 @@ def read_facts(
     """The sentence: of all jobs that may be seen, whatever the filter; `at_once`: what is known soon."""
     counted = reader.count("state", scope(""), as_of=moment).counts
     counts = {state: count for state, count in counted.items() if state is not None}
-    if at_once and sum(counts.values()) > MANY:
+    if at_once and sum(counts.values()) > MAX_QUICK_JOBS:
         return quick_facts(counts)
     return facts(reader, moment, scope, counts, whole=project is None)
 

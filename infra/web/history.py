@@ -185,9 +185,15 @@ def read_steps(reader: Reader, outline: Outline, steps: Sequence[int]) -> list[J
 
 
 def said(event: RecordedEvent, effective: datetime) -> JsonObject:
-    """The event, whether it tells of something that went wrong, and its data's text if parts are sealed.
+    """Returns an event as JSON.
 
-    With when it took effect, if it occurred at another time.
+    Args:
+        event: The event.
+        effective: When it took effect (valid time).
+
+    Returns:
+        The event, whether it is a failure or a contradiction, when it took effect if that is not
+        when it occurred, and the stored text of its data if parts are encrypted.
     """
     shown = event_json(event) | {"schema": event.schema, "failed": event.type in FAILURES}
     if effective != event.occurred_time:

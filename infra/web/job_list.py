@@ -12,7 +12,7 @@ from jobledger.domain.values.moments import Moment
 from jobledger.infra.eventstore.json_view import job_json
 from jobledger.infra.history.explain import elapsed
 from jobledger.infra.read.reader import Reader
-from jobledger.infra.web.links import LABEL, STATES, USUAL, FleetLink, most_recent
+from jobledger.infra.web.links import DEFAULT_COLUMNS, LABEL, STATES, FleetLink, most_recent
 from jobledger.infra.web.search import filter_of, labels_in, terms, without
 
 Scope = Callable[[str], Filter]
@@ -71,9 +71,19 @@ def read_moment(reader: Reader, link: FleetLink) -> Moment:
 
 
 def read_jobs(reader: Reader, link: FleetLink, scope: Scope, moment: Moment | None = None) -> Jobs:
-    """The list as of the link's moment; a filter that cannot be read is said, and shows no jobs.
+    """Reads the list of jobs of a page.
 
-    Raises InvalidFieldError for a moment, page or order that is not.
+    Args:
+        reader: The ledger.
+        link: The address of the page.
+        scope: Limits a filter to what the caller may see.
+        moment: The moment of the link, if it is known already.
+
+    Returns:
+        The list. For a filter that cannot be parsed it has no jobs, and says what is wrong.
+
+    Raises:
+        InvalidFieldError: The moment, page or order is not valid.
     """
     moment = moment or read_moment(reader, link)
     pinned = link.pinned(reader.name, moment)
@@ -115,7 +125,11 @@ def _chips(link: FleetLink) -> list[Chip]:
 
 
 def _columns(link: FleetLink) -> tuple[str, ...]:
-    named = () if link.columns != USUAL else tuple(LABEL + key for key in labels_in(link.filter))
+    named = (
+        ()
+        if link.columns != DEFAULT_COLUMNS
+        else tuple(LABEL + key for key in labels_in(link.filter))
+    )
     return (*link.columns, *(name for name in named if name not in link.columns))
 
 

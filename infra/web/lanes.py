@@ -20,7 +20,7 @@ MAX_JOBS: Final = 1_000
 MAX_LANES: Final = 100
 MAX_IN_GROUP: Final = 12
 """Lanes of a group; its other jobs are drawn in one."""
-THIN: Final = 0.15
+MIN_BAR_PERCENT: Final = 0.15
 """Percent: no bar is narrower."""
 
 
@@ -119,7 +119,7 @@ def _bar(state: str, begin: datetime, end: datetime, span: Span, title: str) -> 
         return None
     left = max(0.0, 100 * span.place(begin))
     right = min(100.0, 100 * span.place(max(begin, end)))
-    shown = max(THIN, right - left)
+    shown = max(MIN_BAR_PERCENT, right - left)
     return Bar(state, round(left, 3), round(shown, 3), f"{title}, {elapsed(end - begin)}")
 
 

@@ -32,7 +32,7 @@ COLUMNS: Final = {
 """What a list of jobs may show beside their names."""
 LABEL: Final = "labels."
 """What the name of a column of one label begins with."""
-USUAL: Final = ("state", "when", "duration", "attempt", "errorMessage")
+DEFAULT_COLUMNS: Final = ("state", "when", "duration", "attempt", "errorMessage")
 SIZES: Final = (25, 50, 100, 200)
 WINDOWS: Final = {
     "1h": timedelta(hours=1),
@@ -59,7 +59,7 @@ ORDERS: Final = {
 MAX_SKIP: Final = 10_000_000
 _CLOCK_TIME: Final = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")
 STATES: Final = tuple(state.name for state in sorted(JobState))
-SHOWN: Final = tuple(state.name for state in sorted(LIVE))
+DEFAULT_STATES: Final = tuple(state.name for state in sorted(LIVE))
 """States of the chart, if nobody says which: jobs that ended only ever grow more."""
 
 
@@ -74,11 +74,11 @@ class FleetLink(NamedTuple):
     end: str = ""
     """The time that the chart shows, RFC 3339."""
     filter: str = ""
-    columns: tuple[str, ...] = USUAL
+    columns: tuple[str, ...] = DEFAULT_COLUMNS
     order: str = ""
     size: int = 25
     page: str = ""
-    states: tuple[str, ...] = SHOWN
+    states: tuple[str, ...] = DEFAULT_STATES
     project: str = ""
     """Whose jobs; "" are those of all projects."""
     window: str = ""
@@ -103,7 +103,7 @@ class FleetLink(NamedTuple):
             order=said.get("order", ""),
             size=_size(said.get("size", "")),
             page=said.get("page", ""),
-            states=_some("states", said.get("states"), STATES, SHOWN),
+            states=_some("states", said.get("states"), STATES, DEFAULT_STATES),
             project=said.get("project", ""),
             window=_one("window", said.get("window", ""), ("", *WINDOWS)),
             tab=_one("tab", said.get("tab") or "jobs", tuple(TABS)),
@@ -130,10 +130,10 @@ class FleetLink(NamedTuple):
             "from": link.begin,
             "to": link.end,
             "filter": link.filter,
-            "columns": "" if link.columns == USUAL else ",".join(link.columns) or "none",
+            "columns": "" if link.columns == DEFAULT_COLUMNS else ",".join(link.columns) or "none",
             "order": link.order,
             "size": "" if link.size == SIZES[0] else str(link.size),
-            "states": "" if link.states == SHOWN else ",".join(link.states) or "none",
+            "states": "" if link.states == DEFAULT_STATES else ",".join(link.states) or "none",
             "page": link.page,
             "project": link.project,
             "window": link.window,
@@ -231,7 +231,9 @@ def _columns(said: str | None) -> tuple[str, ...]:
     named = (said or "").split(",")
     labels = [name for name in named if name.startswith(LABEL) and len(name) > len(LABEL)]
     others = ",".join(name for name in named if name not in labels)
-    known = _some("columns", others or ("none" if labels else None), tuple(COLUMNS), USUAL)
+    known = _some(
+        "columns", others or ("none" if labels else None), tuple(COLUMNS), DEFAULT_COLUMNS
+    )
     return (*known, *dict.fromkeys(labels))
 
 

@@ -14,7 +14,7 @@ from jobledger.infra.read.list_items import LISTS
 from jobledger.infra.read.reader import Reader
 
 READ_LABELS: Final = sql.load(__package__, "read_labels")
-MOST: Final = 12
+MAX_OFFERS: Final = 12
 NAMES: Final = (*COLUMNS, *LISTS, "ever(", "NOT ")
 
 
@@ -42,7 +42,7 @@ def offers(reader: Reader, text: str, caret: int, project: str | None) -> list[O
         for offer in dict.fromkeys(_texts(place, known))
         if offer.lower().startswith(place.word.lower()) and offer.strip() != place.word
     ]
-    return found[:MOST]
+    return found[:MAX_OFFERS]
 
 
 def _texts(place: Completion, known: partial[dict[str, list[str]]]) -> Iterator[str]:

@@ -30,7 +30,7 @@ TITLES: Final = {
     "reporters": "Reporters' clocks",
     "evaluations": "Evaluations",
 }
-MOST_LINES: Final = 10
+MAX_LINES: Final = 10
 MAX_MESSAGE: Final = 1_000
 """Characters of an error message that a link has whole."""
 SHOWN_OF_MESSAGE: Final = 200
@@ -126,7 +126,7 @@ def read_report(reader: Reader, link: ReportLink, project: str | None) -> Report
     if found.window.bucket is None:
         return ReportPage(pinned, found, None, [], _bars(found, rows), UNITS[found.name], rows)
     span = Span(found.window.begin, found.window.end)
-    shown = dict(islice(lines_of(found).items(), MOST_LINES))
+    shown = dict(islice(lines_of(found).items(), MAX_LINES))
     hits = list(_hits(found, span, rows))
     size, unit = _unit(found, shown)
     scaled = {name: [(at, value / size) for at, value in line] for name, line in shown.items()}

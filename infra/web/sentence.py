@@ -14,11 +14,11 @@ from jobledger.infra.read.reader import Reader
 
 COUNT_FAILED: Final = sql.load(__package__, "count_failed")
 DAY: Final = timedelta(hours=24)
-LATE: Final = timedelta(minutes=15)
+LATE_AFTER: Final = timedelta(minutes=15)
 """A job that has waited for longer than that to run is late."""
 WAITING: Final = "(state = QUEUED OR state = PENDING)"
 FAILED: Final = "(state = FAILED OR state = EXPIRED)"
-MANY: Final = 50_000
+MAX_QUICK_JOBS: Final = 50_000
 """Of more jobs than that, the oldest that wait are not looked for before the page is sent."""
 Scope = Callable[[str], Filter]
 """Limits a filter to what the caller may see."""
@@ -65,10 +65,10 @@ def _facts(
     if counts.get("FAILED", 0) + counts.get("EXPIRED", 0):
         failed = _failed(reader, moment, scope(recent), whole)
     yield Fact(failed, "failed in 24 h", "FAILED", recent)
-    slow = f"{WAITING} AND update_time < {_quoted(moment, LATE)}"
+    slow = f"{WAITING} AND update_time < {_quoted(moment, LATE_AFTER)}"
     late = 0
-    if since is not None and moment.time - since > LATE:
-        known = sum(moment.time - time > LATE for time in oldest)
+    if since is not None and moment.time - since > LATE_AFTER:
+        known = sum(moment.time - time > LATE_AFTER for time in oldest)
         # Where all of those that were read are late, there may be more.
         late = known if known < len(oldest) or waiting == len(oldest) else _count(reader, moment, scope(slow))  # fmt: skip
     yield Fact(late, "late", "EXPIRED", slow, "waiting to run for over 15 min" if late else "")

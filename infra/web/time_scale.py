@@ -13,11 +13,11 @@ from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.history.explain import elapsed
 from jobledger.infra.web.charts import Tick
 
-IDLE: Final = 0.12
+MAX_IDLE_SHARE: Final = 0.12
 """The share of the band that one stretch may take in which nothing ran."""
-TAIL: Final = 0.02
+TAIL_SHARE: Final = 0.02
 """The share of the band that stands for the time after the last event."""
-TICK_GAP: Final = 11.0
+MIN_TICK_GAP_PERCENT: Final = 11.0
 """Percent between two ticks, at least."""
 
 
@@ -37,13 +37,13 @@ class Scale:
         lengths = [(b - a).total_seconds() for a, b in pairwise(self.times)]
         busy = [ran for _, ran in entries[:-1]]
         ran = sum(length for length, active in zip(lengths, busy, strict=True) if active)
-        longest = ran * IDLE if ran else sum(lengths)
+        longest = ran * MAX_IDLE_SHARE if ran else sum(lengths)
         cut = [
             length if active else min(length, longest)
             for length, active in zip(lengths, busy, strict=True)
         ]
         self.shortened = [was > now for was, now in zip(lengths, cut, strict=True)]
-        whole = sum(cut) * (1 + TAIL) or 1.0
+        whole = sum(cut) * (1 + TAIL_SHARE) or 1.0
         self.places = [100 * length / whole for length in accumulate(cut, initial=0.0)]
         self._known = dict(zip(self.times, self.places, strict=True))
 
@@ -68,9 +68,9 @@ class Scale:
 
 def ticks(scale: Scale) -> list[Tick]:
     """Times of events that are far enough from each other, the day with the first one of it."""
-    found, day, last = list[Tick](), "", -TICK_GAP
+    found, day, last = list[Tick](), "", -MIN_TICK_GAP_PERCENT
     for time, place in zip(scale.times, scale.places, strict=True):
-        if place - last >= TICK_GAP:
+        if place - last >= MIN_TICK_GAP_PERCENT:
             shown = f"{time:%d %b %H:%M}" if f"{time:%F}" != day else f"{time:%H:%M:%S}"
             found.append(Tick(round(place, 3), shown))
             day, last = f"{time:%F}", place

@@ -11,9 +11,9 @@ from jobledger.infra.read.reader import Reader
 from jobledger.infra.web.charts import Span
 from jobledger.infra.web.links import WINDOWS, FleetLink
 
-USUAL: Final = "24h"
-NARROWEST: Final = timedelta(seconds=1)
-AFTER: Final = 0.25
+DEFAULT_WINDOW: Final = "24h"
+MIN_LENGTH: Final = timedelta(seconds=1)
+SHARE_AFTER: Final = 0.25
 """The share of a window that is after a moment that is not in the last one."""
 
 
@@ -32,19 +32,29 @@ def find_window(
 
 
 def window_of(link: FleetLink, whole: Extent, moment: Moment, now: datetime) -> Span:
-    """The window that the link says; else the last 24 h that have events, or those around its moment.
+    """Returns the window of time that a chart shows.
 
-    Raises InvalidFieldError for a window that ends before it begins.
+    Args:
+        link: The address of the page.
+        whole: The time from the first event to the last.
+        moment: The moment of the link.
+        now: The present time (UTC).
+
+    Returns:
+        The link's window; by default the last 24 h that have events, or those around the moment.
+
+    Raises:
+        InvalidFieldError: The window ends before it begins.
     """
     if link.begin or link.end:
         return _said(link, whole)
-    length = WINDOWS[link.window or USUAL]
+    length = WINDOWS[link.window or DEFAULT_WINDOW]
     if length is None or whole.begin == EARLIEST:
         return _said(link, whole)
     last = whole.end + MICROSECOND
     end = now if now - last < length else last
     if link.at and not end - length <= moment.time <= end:
-        end = min(now, moment.time + length * AFTER)
+        end = min(now, moment.time + length * SHARE_AFTER)
     return Span(end - length, end)
 
 
@@ -53,4 +63,4 @@ def _said(link: FleetLink, whole: Extent) -> Span:
     end = datetime.fromisoformat(link.end) if link.end else whole.end + MICROSECOND
     if end < begin and link.begin and link.end:
         raise InvalidFieldError("from", f"{link.begin} is after {link.end}")
-    return Span(min(begin, end - NARROWEST), end)
+    return Span(min(begin, end - MIN_LENGTH), end)

@@ -11,7 +11,7 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, NotSamp
 from jobledger.domain.events import parse_data
 from jobledger.domain.metrics.examples import is_sampled, key_digest
 from jobledger.infra import Ledger
-from jobledger.infra.evaluation.samples.reading import read_page, read_spoilt
+from jobledger.infra.evaluation.samples.reading import read_page, read_rejected
 from jobledger.infra.evaluation.samples.recording import Prediction
 
 from tests.evaluation_jobs import BEGIN, make_job, spec_of, told
@@ -89,7 +89,7 @@ def test_only_an_evaluation_job_that_says_how_samples_predictions(ledger: Ledger
         ledger.record_predictions("projects/p/evaluationJobs/none", told("a"))
 
 
-SPOILT: list[tuple[Any, Any, Any, str]] = [
+REJECTED: list[tuple[Any, Any, Any, str]] = [
     ({"txt": "a"}, {"label": "x", "score": 1}, None, "the input has no 'text'"),
     ("a", {"label": "x", "score": 1}, None, "the input has no 'text'"),
     ({"text": "a"}, {"score": 1}, None, "the output has no 'label'"),
@@ -104,7 +104,7 @@ SPOILT: list[tuple[Any, Any, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("data", "output", "truth", "why"), SPOILT)
+@pytest.mark.parametrize(("data", "output", "truth", "why"), REJECTED)
 def test_what_lacks_the_keys_is_counted_kept_aside_and_named(
     ledger: Ledger, data: Any, output: Any, truth: Any, why: str
 ) -> None:
@@ -114,7 +114,7 @@ def test_what_lacks_the_keys_is_counted_kept_aside_and_named(
     assert sampled.sampled == 1
     assert [rejected.place for rejected in sampled.rejected] == [1]
     assert why in sampled.rejected[0].why
-    [kept] = read_spoilt(ledger.reader, name, 0, 10)
+    [kept] = read_rejected(ledger.reader, name, 0, 10)
     assert (kept["input"], kept["output"], kept["why"]) == (data, output, sampled.rejected[0].why)
     assert ledger.sampling(name)["spoilt"] == 1
 

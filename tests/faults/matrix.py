@@ -18,7 +18,7 @@ from tests.command_line import PROGRAM
 
 PROCESSES: Final = 2
 THREADS: Final = 4
-PATIENCE_SECONDS: Final = 120.0
+TIMEOUT_SECONDS: Final = 120.0
 
 
 class Load:
@@ -53,7 +53,7 @@ class Load:
 
     def wait_for_more(self, count: int = 20) -> None:
         """Waits until more is acknowledged: that the ledger is written to again."""
-        wanted, deadline = self.acknowledged() + count, time.monotonic() + PATIENCE_SECONDS
+        wanted, deadline = self.acknowledged() + count, time.monotonic() + TIMEOUT_SECONDS
         while self.acknowledged() < wanted:
             assert time.monotonic() < deadline, "the ledger is not written to any more"
             time.sleep(0.1)
@@ -71,7 +71,7 @@ class Load:
             assert process.stdin is not None
             process.stdin.close()
         for process in self.processes:
-            process.wait(PATIENCE_SECONDS)
+            process.wait(TIMEOUT_SECONDS)
 
     def kill(self) -> None:
         for process in self.processes:
@@ -145,7 +145,7 @@ def rebuild_at_once(load: Load) -> None:
     """Three rebuilds of each projection at once: one works, the others say who holds the lock."""
     for projection in ("jobs", "intervals"):
         commands = [load.command("rebuild", projection) for _ in range(3)]
-        said = [(command.communicate(timeout=PATIENCE_SECONDS)[0], command) for command in commands]
+        said = [(command.communicate(timeout=TIMEOUT_SECONDS)[0], command) for command in commands]
         codes = sorted(command.returncode for _, command in said)
         assert codes[0] == 0, said
         assert all("being rebuilt already" in text for text, command in said if command.returncode)
@@ -159,7 +159,7 @@ def rebuild_behind_reader(load: Load) -> None:
         load.wait_for_more(50)
         time.sleep(2)
         load.wait_for_more(50)
-    said, _ = command.communicate(timeout=PATIENCE_SECONDS)
+    said, _ = command.communicate(timeout=TIMEOUT_SECONDS)
     assert command.returncode == 0, said
 
 
@@ -167,7 +167,7 @@ def init_at_once(load: Load) -> None:
     """Four processes bring the ledger up to date at once."""
     commands = [load.command("init") for _ in range(4)]
     for command in commands:
-        said, _ = command.communicate(timeout=PATIENCE_SECONDS)
+        said, _ = command.communicate(timeout=TIMEOUT_SECONDS)
         assert command.returncode == 0, said
 
 

@@ -23,7 +23,7 @@ from tests.command_line import PROGRAM
 from tests.http.test_http import refusal
 from tests.http.test_http_stream import eventually
 from tests.ledgers import new_ledger
-from tests.servers import PATIENCE, Server, serving
+from tests.servers import TIMEOUT_SECONDS, Server, serving
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +53,7 @@ def stopped_backends(dsn: str) -> Iterator[None]:
         finally:
             for pid in backends:
                 os.kill(pid, signal.SIGCONT)
-        eventually(lambda: not of_program(connection), PATIENCE)
+        eventually(lambda: not of_program(connection), TIMEOUT_SECONDS)
 
 
 def of_program(connection: psycopg.Connection[Any]) -> list[int]:
@@ -84,13 +84,13 @@ def waiting_write(server: Server) -> Iterator[Future[httpx.Response]]:
 
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(write)
-        eventually(lambda: is_waiting(server.dsn), PATIENCE)
+        eventually(lambda: is_waiting(server.dsn), TIMEOUT_SECONDS)
         yield answer
 
 
 def refused(answer: Future[httpx.Response]) -> str:
     """The message of the answer, which says that the process is stopping."""
-    error = refusal(answer.result(PATIENCE), 503, "UNAVAILABLE", "LEDGER_UNAVAILABLE")
+    error = refusal(answer.result(TIMEOUT_SECONDS), 503, "UNAVAILABLE", "LEDGER_UNAVAILABLE")
     assert "this process is stopping" in error["message"]
     return str(error["message"])
 
@@ -138,7 +138,7 @@ def test_a_read_whose_backend_stands_still_is_refused(dsn: str, ledger: Ledger) 
     ):
         locking.execute(f"LOCK TABLE {schema_of(ledger.name)}.jobs".encode())
         answer = pool.submit(client.get, "/ledger/v1/jobs")
-        eventually(lambda: is_waiting(dsn), PATIENCE)
+        eventually(lambda: is_waiting(dsn), TIMEOUT_SECONDS)
         with stopped_backends(dsn):
             assert server.stop() == 0
             refused(answer)
@@ -155,9 +155,9 @@ def test_a_scheduler_that_waits_for_a_lock_ends(dsn: str, ledger: Ledger) -> Non
     with locked_head(dsn, ledger):
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         try:
-            eventually(lambda: is_waiting(dsn), PATIENCE)
+            eventually(lambda: is_waiting(dsn), TIMEOUT_SECONDS)
             process.send_signal(signal.SIGTERM)
-            _, said = process.communicate(timeout=PATIENCE)
+            _, said = process.communicate(timeout=TIMEOUT_SECONDS)
         finally:
             process.kill()
     assert process.returncode == 0, said

@@ -20,7 +20,7 @@ from jobledger.infra.serving.context import Limits
 
 from tests.grpc_clients import Clients, as_raw, connected, custom_job, new_grpc_server, refusal
 from tests.ledgers import fresh_ledger
-from tests.servers import PATIENCE, Server, serving
+from tests.servers import TIMEOUT_SECONDS, Server, serving
 
 pytestmark = pytest.mark.slow
 
@@ -356,7 +356,7 @@ def test_it_is_open_to_others_only_with_tokens_and_alone_on_its_port(
 
 def python(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=TIMEOUT_SECONDS
     )
 
 
@@ -388,7 +388,7 @@ def locked(ledger: Ledger) -> Iterator[None]:
 
 
 def until(what: Callable[[], Any]) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT_SECONDS
     while not what():
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -468,7 +468,7 @@ def test_it_stops_when_what_it_took_on_is_done(dsn: str) -> None:
             time.sleep(0.5)
             refusal("ServiceUnavailable", other.jobs.create_custom_job, asked, timeout=5)
             assert server.process.poll() is None
-        job = taken_on.result(PATIENCE)
-        assert server.process.wait(PATIENCE) == 0
+        job = taken_on.result(TIMEOUT_SECONDS)
+        assert server.process.wait(TIMEOUT_SECONDS) == 0
         assert server.ledger.get(job.name).state is JobState.QUEUED
         assert len(server.ledger.list()) == 3

@@ -20,7 +20,7 @@ from tests.http.test_http import native_routes, refusal
 from tests.http.test_http_batch import BATCH
 from tests.http.test_http_native import NEEDED as RUN_FIELDS
 from tests.http.test_http_stream import STREAM, eventually
-from tests.servers import PATIENCE, Server, new_server, serving
+from tests.servers import TIMEOUT_SECONDS, Server, new_server, serving
 
 OPEN = ["/healthz", "/readyz", "/openapi.json", "/docs", "/redoc"]
 """What anybody may see: that it is there, and how it can be asked."""
@@ -143,7 +143,9 @@ def run_server(dsn: str, ledger: Ledger, *options: str) -> subprocess.CompletedP
     """A server that is not to start."""
     program = str(Path(sys.executable).parent / "jobledger")
     words = [program, "--dsn", dsn, "--ledger", ledger.name, "serve", "--port", "0", *options]
-    return subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    return subprocess.run(
+        words, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
+    )
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ from tests.eventstore.test_crashes import kill, own_server, start_again
 from tests.http.test_http import refusal
 from tests.http.test_http_stream import eventually
 from tests.ledgers import new_ledger
-from tests.servers import PATIENCE, Server, new_server, serving
+from tests.servers import TIMEOUT_SECONDS, Server, new_server, serving
 
 pytestmark = pytest.mark.slow
 
@@ -73,7 +73,7 @@ def writing(server: Server) -> Iterator[Writing]:
         finally:
             written.over.set()
         for caller in callers:
-            caller.result(PATIENCE)
+            caller.result(TIMEOUT_SECONDS)
 
 
 def check_ledger(written: Writing) -> None:
@@ -225,6 +225,6 @@ def test_it_is_not_ready_while_postgresql_is_away_and_is_when_it_is_back(
         eventually(lambda: client.get("/readyz").status_code == 200)
         for path in ("/ledger/v1/projects/p/jobs/before", "/v1/projects/p/jobs"):
             # The pool tries again ever more seldom, the longer it was away.
-            eventually(lambda path=path: client.get(path).status_code == 200, PATIENCE)  # type: ignore[misc]
+            eventually(lambda path=path: client.get(path).status_code == 200, TIMEOUT_SECONDS)  # type: ignore[misc]
         client.post("/ledger/v1/projects/p/jobs/after:create").raise_for_status()
         assert server.stop() == 0

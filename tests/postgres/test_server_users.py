@@ -18,7 +18,7 @@ from jobledger.infra.postgres.server_users import ServerUsers, is_used
 
 from tests.command_line import run_main
 
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 USE = """
 import os, sys
 from pathlib import Path
@@ -47,7 +47,7 @@ def user(home: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def wait_until_stopped(home: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while find_running(home) is not None:
         assert time.monotonic() < deadline, "the server runs on without a user"
         time.sleep(0.05)
@@ -82,7 +82,7 @@ def test_the_server_stops_after_the_last_of_its_users_was_killed(tmp_path: Path)
 
 def test_a_child_that_was_forked_off_does_not_stop_it(tmp_path: Path) -> None:
     with user(tmp_path, "fork") as parent:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while b"Z" not in _states_of_children(parent.pid) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert find_running(tmp_path) is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Iterator
 
 import grimp
@@ -50,3 +52,20 @@ def test_nothing_is_loose_in_infra_but_what_everybody_uses() -> None:
 def test_each_room_says_in_one_sentence_what_is_in_it() -> None:
     for room in (ROOT / "infra").rglob("__init__.py"):
         assert room.read_text().startswith('"""'), room
+
+
+def layers() -> list[set[str]]:
+    """The rooms of infra in the contract of import-linter, the lowest first."""
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (contract,) = (c for c in linter["contracts"] if c.get("containers") == ["jobledger.infra"])
+    return [set(layer.split(" | ")) for layer in reversed(contract["layers"])]
+
+
+def test_the_table_of_rooms_has_all_in_the_order_in_which_they_may_import() -> None:
+    text = (ROOT / "infra" / "README.md").read_text()
+    cells = re.findall(r"^\| (`[^|]*) \|", text.split("## Rooms")[1].split("\n## ")[0], re.MULTILINE)
+    rooms = [room for cell in cells for room in re.findall(r"`(\w+)/?`", cell)]
+    level = {room: n for n, layer in enumerate(layers()) for room in layer}
+    # The names in users' configuration are described below the table.
+    assert sorted(rooms) == sorted(level.keys() - {"mapping", "recorder"})
+    assert [level[room] for room in rooms] == sorted(level[room] for room in rooms)

@@ -90,7 +90,7 @@ def test_nothing_is_followed_further_than_the_ledger_is(ledger: Ledger, other: C
 def test_a_count_is_of_the_moment_it_names_though_more_is_followed_meanwhile(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count = JobLists.states_as_they_happened
+    count = JobLists.states_valid_time
 
     def count_later(fleet: JobLists, time_: datetime) -> tuple[int, dict[str | None, int]]:
         some_jobs(ledger, ledger.size(), ledger.size() + 1)
@@ -99,7 +99,7 @@ def test_a_count_is_of_the_moment_it_names_though_more_is_followed_meanwhile(
 
     some_jobs(ledger, 0, 5)
     pinned = ledger.moment(AT)
-    monkeypatch.setattr(JobLists, "states_as_they_happened", count_later)
+    monkeypatch.setattr(JobLists, "states_valid_time", count_later)
     for again in (pinned, pinned.as_of, str(pinned)):
         assert ledger.count(as_of=again) == (pinned, {"QUEUED": 5})
     for as_of in (AT, AT.isoformat(), AtTime(AT)):

@@ -33,7 +33,7 @@ from tests.servers import new_client
 
 COMMAND: Final = [str(Path(sys.executable).parent / "jobledger"), "witness"]
 NAME: Final = "witness.example.com/w1"
-PATIENCE: Final = 30.0
+TIMEOUT_SECONDS: Final = 30.0
 SECRET: Final = 0o600
 
 
@@ -74,7 +74,7 @@ class Running:
         said = self._await_listening()
         self.url: str = said["url"]
         self.key = VerifierKey.parse(said["key"])
-        self.client = new_client(self.url, timeout=PATIENCE)
+        self.client = new_client(self.url, timeout=TIMEOUT_SECONDS)
 
     @property
     def said(self) -> list[dict[str, Any]]:
@@ -82,7 +82,7 @@ class Running:
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def _await_listening(self) -> dict[str, Any]:
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT_SECONDS
         while self.process.poll() is None and time.monotonic() < until:
             for record in self.said:
                 if record["message"] == "listening":
@@ -100,7 +100,7 @@ class Running:
     def stop(self, sig: int = signal.SIGTERM) -> int:
         self.client.close()
         self.process.send_signal(sig)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT_SECONDS)
 
 
 @contextmanager

@@ -273,7 +273,7 @@ def test_of_many_jobs_the_sentence_comes_in_two_parts(
     said = {fact.text: fact.number for fact in quick_facts(known)}
     assert said["running"] == counts.get("RUNNING", 0)
     assert said["failed in all"] == counts["FAILED"] + counts.get("EXPIRED", 0)
-    monkeypatch.setattr("jobledger.infra.web.fleet.MANY", 0)
+    monkeypatch.setattr("jobledger.infra.web.fleet.MAX_QUICK_JOBS", 0)
     moment = site.ledger.moment("now", "occurred")
     read = partial(read_facts, site.ledger.reader, moment, parse_filter, None)
     assert [fact.text for fact in read(at_once=True)] == [*said]

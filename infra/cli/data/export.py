@@ -21,7 +21,7 @@ from jobledger.infra.transfer import export as exporting
 from jobledger.infra.transfer.export import Format
 from jobledger.infra.transfer.selection import Selection
 
-MOST_RECEIPTS: Final = 1_000
+MAX_RECEIPTS: Final = 1_000
 """In a page: some 2 kB each."""
 
 
@@ -94,9 +94,7 @@ def _receipts(ledger: Ledger, job: str, moment: Moment) -> tuple[dict[int, str],
     """Of the job's last events, as many as a page has room for; none where nobody can sign here."""
     known = [event.version for event in ledger.history(job) if event.position <= moment.position]
     try:
-        receipts = {
-            version: str(ledger.receipt(job, version)) for version in known[-MOST_RECEIPTS:]
-        }
+        receipts = {version: str(ledger.receipt(job, version)) for version in known[-MAX_RECEIPTS:]}
     except ProofError:
         return {}, []
     with ledger.connection() as connection:

@@ -15,7 +15,7 @@ from jobledger.infra.analytics.analysis import report as ask
 from jobledger.infra.analytics.buckets import length_text
 from jobledger.infra.analytics.certified import certify as certify_report
 from jobledger.infra.analytics.certified import verify_certified
-from jobledger.infra.analytics.charts import MOST_LINES, draw, lines_of, sparkline
+from jobledger.infra.analytics.charts import MAX_LINES, draw, lines_of, sparkline
 from jobledger.infra.analytics.csv_file import write_csv
 from jobledger.infra.cli.context import (
     OUT,
@@ -231,7 +231,7 @@ def _print_csv(report: Analysis) -> None:
 
 
 def _print_table(report: Analysis) -> None:
-    for name, line in islice(lines_of(report).items(), MOST_LINES):
+    for name, line in islice(lines_of(report).items(), MAX_LINES):
         blocks = sparkline([value for _, value in line])
         OUT.print(Text(f"{blocks} {name}, at most {_cell(max(value for _, value in line))}"))
     table = Table(box=None)

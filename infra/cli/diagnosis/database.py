@@ -15,7 +15,7 @@ CONNECT_TIMEOUT_SECONDS: Final = 5
 OLDEST_SERVER: Final = 15
 MAX_SKEW_SECONDS: Final = 2.0
 """Job times that were taken here and there differ by as much."""
-SHOWN_RIGHTS: Final = 5
+MAX_NAMED_RIGHTS: Final = 5
 
 
 def connect_soon(info: str) -> Connection:
@@ -60,10 +60,14 @@ def check_grants(connection: Connection, ledger: str) -> Check:
     role = connection.info.user
     missing = [f"{right} on {name}" for name, right in rows if name not in migrate.SIGNING]
     if missing:
-        more = f" and {len(missing) - SHOWN_RIGHTS} more" if len(missing) > SHOWN_RIGHTS else ""
+        more = (
+            f" and {len(missing) - MAX_NAMED_RIGHTS} more"
+            if len(missing) > MAX_NAMED_RIGHTS
+            else ""
+        )
         return problem(
             "grants",
-            f"role {role} lacks {', '.join(missing[:SHOWN_RIGHTS])}{more}",
+            f"role {role} lacks {', '.join(missing[:MAX_NAMED_RIGHTS])}{more}",
             f"as the owner: jobledger --ledger {ledger} init --grant-to {role}",
         )
     signs = "" if not rows else "; it may not sign (init --sign-as grants that)"

@@ -10,7 +10,7 @@ from typing import Final
 from jobledger.infra.cli.diagnosis.check import Check, ok, problem
 from jobledger.infra.settings import Settings, spool_folder
 
-LEAST_FREE_BYTES: Final = 1024**3
+MIN_FREE_BYTES: Final = 1024**3
 PORTS: Final = {8080: "serve", 8081: "serve-grpc"}
 """Where the servers listen unless they are told otherwise, by their command."""
 ANSWER_TIMEOUT_SECONDS: Final = 2.0
@@ -62,7 +62,7 @@ def check_disk(settings: Settings) -> Check:
         return problem(
             "disk", f"{there} cannot be written to", "set JOBLEDGER_HOME to a folder of yours"
         )
-    if free < LEAST_FREE_BYTES:
+    if free < MIN_FREE_BYTES:
         return problem("disk", detail, "free 1 GiB, or set JOBLEDGER_HOME to another file system")
     return ok("disk", detail)
 

@@ -43,8 +43,8 @@ label = typer.Typer(
     no_args_is_help=True,
 )
 label.command("set")(labels)
-PAGE: Final = 500
-SHOWN: Final = 200
+PAGE_QUESTIONS: Final = 500
+MAX_EXAMPLE_CHARACTERS: Final = 200
 """Characters of an example in a table."""
 
 JobName = Annotated[
@@ -95,7 +95,7 @@ def show(
             return
         table = Table("sample", "example", box=None)
         for each in _all(ledger, task, annotator):
-            table.add_row(str(each.number), Text(each.shown.value[:SHOWN]))
+            table.add_row(str(each.number), Text(each.shown.value[:MAX_EXAMPLE_CHARACTERS]))
     OUT.print(table)
 
 
@@ -167,7 +167,7 @@ def _task(ledger: Ledger, aim: Target, name: str, run: int | None) -> Task:
 
 def _all(ledger: Ledger, task: Task, annotator: str | None = None) -> Iterator[Question]:
     after = 0
-    while page := questions(ledger.reader, task, annotator, after, PAGE):
+    while page := questions(ledger.reader, task, annotator, after, PAGE_QUESTIONS):
         yield from page
         after = page[-1].number
 

@@ -16,7 +16,7 @@ from jobledger.infra.history.timeline import Span
 from rich.table import Table
 from rich.text import Text
 
-NAMED: Final = 5
+MAX_NAMED_JOBS: Final = 5
 """Jobs of each change of state in a table."""
 
 
@@ -81,8 +81,8 @@ def print_fleet(fleet: FleetDiff, filter_: str, *, json: bool) -> None:
     table.add_column("jobs", justify="right")
     table.add_column("such as", overflow="fold")
     for turn in fleet.turns:
-        more = " …" if turn.jobs > NAMED else ""
-        named = Text(" ".join(turn.names[:NAMED]) + more)
+        more = " …" if turn.jobs > MAX_NAMED_JOBS else ""
+        named = Text(" ".join(turn.names[:MAX_NAMED_JOBS]) + more)
         table.add_row(turn.before or "", turn.after, f"{turn.jobs:,}", named)
     OUT.print(table)
 

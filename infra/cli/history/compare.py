@@ -22,7 +22,7 @@ from jobledger.infra.cli.history import changes
 from jobledger.infra.eventstore.json_view import moment_json
 from jobledger.infra.history.bisect import beginning, bisect_count, bisect_job
 from jobledger.infra.history.blame import blame as blame_job
-from jobledger.infra.history.diff import SHOWN, diff_attempts, diff_fleet
+from jobledger.infra.history.diff import MAX_NAMED_JOBS, diff_attempts, diff_fleet
 from jobledger.infra.history.explain import why as why_so
 from jobledger.infra.history.timeline import Span, job_as_of, moment_of, ordered, span
 from jobledger.infra.ledger import Ledger
@@ -62,7 +62,7 @@ def diff(
     ] = "",
     limit: Annotated[
         int, typer.Option(min=0, help="Of the fleet, jobs named for each change, in JSON.")
-    ] = SHOWN,
+    ] = MAX_NAMED_JOBS,
     clock: OnClock = None,
     json: Json = False,
 ) -> None:

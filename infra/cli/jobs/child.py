@@ -121,12 +121,22 @@ def run_as_job(
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
     is_named: bool = True,
 ) -> Outcome:
-    """Runs the command and reports it; the exit code is the command's, whatever became of the reports.
+    """Runs the command and reports it.
 
-    If there is such a job already, this run is a new attempt at it; with `once` it is refused: then
-    every LedgerError is raised before anything runs. `heartbeat_seconds` is the time between two
-    signs of life, 0 for none; `is_named`: whether the user gave the name, and need not be told it.
-    What was recorded and what was not is said on stderr, in one line.
+    If the job exists already, this run is a new attempt at it. What was recorded and what was not
+    is printed to stderr, in one line.
+
+    Args:
+        opening: Opens the ledger in the background.
+        name: The job's resource name.
+        labels: The labels of a new job.
+        command: What to run.
+        once: Refuse a job that exists. Then every LedgerError is raised before the command starts.
+        heartbeat_seconds: The time between two heartbeats; 0 sends none.
+        is_named: Whether the user gave the name; if not, it is printed.
+
+    Returns:
+        The exit code of the command, whatever became of the reports, and whether all were recorded.
     """
     with command.signals_passed_on():
         record = new_record(name, labels, command.words)

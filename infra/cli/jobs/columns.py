@@ -41,9 +41,16 @@ class JobCells(NamedTuple):
 def job_cells(
     jobs: Iterable[Job], project: str | None = None, width: int | None = None, *, wide: bool = False
 ) -> JobCells:
-    """The jobs' cells, fitted to a terminal of `width` characters if it is given.
+    """Returns the cells of a table of jobs.
 
-    Names in `project` are shown as ids. `wide` keeps names and errors whole.
+    Args:
+        jobs: The jobs, in the order of the table.
+        project: Names in this project are shown as ids.
+        width: The width of the terminal in characters; None does not fit the cells to it.
+        wide: Keep names and errors whole.
+
+    Returns:
+        The columns and the rows.
     """
     rows = [columns_of(job, None if wide else project, wide=wide) for job in jobs]
     kept = [*Columns._fields]

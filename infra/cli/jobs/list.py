@@ -29,7 +29,7 @@ from jobledger.infra.cli.forms import (
 )
 from jobledger.infra.cli.jobs.columns import plain_table
 from jobledger.infra.eventstore.json_view import job_json, moment_json
-from jobledger.infra.read.reader import MAX_PAGE, USUAL_PAGE, Page
+from jobledger.infra.read.reader import DEFAULT_PAGE_SIZE, MAX_PAGE, Page
 
 SHOWN = 50
 """Jobs in a table, if nobody says how many."""
@@ -97,7 +97,7 @@ def list_jobs(
         if page_size is not None or page_token:
             page = reader.page(
                 filter_,
-                page_size=page_size or USUAL_PAGE,
+                page_size=page_size or DEFAULT_PAGE_SIZE,
                 page_token=page_token,
                 order_by=order_by,
                 as_of=as_of,

@@ -52,9 +52,17 @@ class Runner:
 
 
 def _name(given: Given, name: str) -> str:
-    """The job's whole name; only its id where the project is set to something that is none.
+    """Returns the job's resource name, or only its id if JOBLEDGER_PROJECT is not a valid project.
 
-    Raises InvalidFieldError for a name, or a --project, that is not right.
+    Args:
+        given: The options before the command.
+        name: The name or id that the user gave.
+
+    Returns:
+        The name.
+
+    Raises:
+        InvalidFieldError: The name, or --project, is not valid.
     """
     if "/" in name:
         return parse_name(name)

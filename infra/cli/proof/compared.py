@@ -44,10 +44,18 @@ class Compared(NamedTuple):
 
 
 def compare_file(made: Receipt, file: Path) -> Compared:
-    """Holds the file's event against a receipt that was verified.
+    """Compares the event of a verified receipt with the same event in an export.
 
-    Raises ProofError where they differ in anything, where the event is not in the file, and for a
-    file that no export wrote; InputError where there is no such file.
+    Args:
+        made: The receipt.
+        file: A history that `export` wrote.
+
+    Returns:
+        The event, and the other versions that the file contains.
+
+    Raises:
+        ProofError: The events differ, the event is not in the file, or no export wrote the file.
+        InputError: The file cannot be read.
     """
     name, version = made.entry.name, made.entry.version
     events = _history_of(file, name).events

@@ -98,9 +98,18 @@ def revoke(
 
 
 def parse_expiry(text: str, now: datetime) -> datetime:
-    """`90d` (s, m, h, d or w) from now, or an ISO 8601 time, in UTC if it names no zone.
+    """Parses when a token expires.
 
-    Raises InvalidFieldError.
+    Args:
+        text: A time from now, such as `90d` (s, m, h, d or w), or an ISO 8601 time, in UTC if it
+            names no zone.
+        now: The present time (UTC).
+
+    Returns:
+        The time (UTC).
+
+    Raises:
+        InvalidFieldError: The text is neither.
     """
     message = text.strip()
     try:

@@ -36,16 +36,24 @@ class _Matched(NamedTuple):
 def box_evaluations(
     pictures: Sequence[Pictured], labels: Sequence[str], iou_threshold: float
 ) -> list[JsonObject]:
-    """The aggregate, `{"prCurve"}`, and for each label, in order, one that names it.
+    """Evaluates predicted boxes: over all labels first (`{"prCurve"}`), then for each label.
 
-    An entry says at one threshold of overlap (`confidenceThreshold`; COCO's and the one asked for)
-    how many of the predictions have a true box of their own (precision) and how many of the true
-    boxes are found (recall), 0 where there are none. The aggregate is over the boxes of all labels.
+    An entry says at one threshold of overlap (`confidenceThreshold`; COCO's and the given one)
+    how many of the predicted boxes match a true box of their own (precision) and how many of the
+    true boxes are found (recall), 0 where there are none. The aggregate is over all labels' boxes.
 
-    `areaUnderCurve` is COCO's average precision (at 101 recalls) at the threshold asked for; of
-    the aggregate, that over all labels' predictions in one order. `meanAveragePrecision` of a
-    label is the same, and of the aggregate the mean over labels that have a true box: the
-    others have nothing to recall. Boxes of labels that are not listed are left out.
+    `areaUnderCurve` is COCO's average precision (at 101 recalls) at the given threshold; in the
+    aggregate over all labels' predictions in one order. `meanAveragePrecision` of a label is the
+    same, and in the aggregate the mean over the labels that have a true box: the others have
+    nothing to recall. Boxes of labels that are not listed are left out.
+
+    Args:
+        pictures: The images with their true and predicted boxes.
+        labels: The labels, in the order of the result.
+        iou_threshold: The intersection over union from which boxes match, 0 to 1.
+
+    Returns:
+        The fields of Evaluation's metrics: of all labels, then of each label.
     """
     # What came as a 32-bit float is a hair off the one of COCO's that was meant.
     asked = round(iou_threshold, 6)
@@ -133,10 +141,16 @@ def _extent(box: Box) -> tuple[float, float, float, float]:
 
 
 def _pool(evaluated: Any) -> Any:
-    """The same matches summed up as if there were one label only.
+    """Sums up the same matches as if there were one label only.
 
-    They are put before COCOeval as those of other images, label after label, for to match them
-    again would take as long as all the rest, and this is how it finds what it has matched.
+    COCOeval gets them as matches of further images, label after label. To match them again would
+    take as long as all the rest, and COCOeval finds its matches by image.
+
+    Args:
+        evaluated: A COCOeval that has matched the boxes of each label.
+
+    Returns:
+        A COCOeval with one label.
     """
     pooled = cocoeval.COCOeval(iouType="bbox")
     params = pooled.params

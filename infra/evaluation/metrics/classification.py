@@ -19,7 +19,7 @@ Bools = NDArray[np.bool_]
 
 THRESHOLDS: Final = 101
 """0.00, 0.01 .. 1.00."""
-FEW: Final = 5
+TOP_FIVE: Final = 5
 CERTAIN: Final = 0.5
 """From this score on a label of several counts as predicted in a confusion matrix."""
 
@@ -45,32 +45,40 @@ class _Found(NamedTuple):
 def classification_evaluations(
     scored: Scored, *, multi_label: bool, entries: int = THRESHOLDS
 ) -> list[JsonObject]:
-    """The aggregate, `{"prCurve", "confusionMatrix"}`, and for each label, in order, `{"prCurve"}`.
+    """Evaluates predicted labels: over all labels first (`{"prCurve", "confusionMatrix"}`), then for each (`{"prCurve"}`).
 
     A label's curve names it (`annotationSpec`: `displayName` and `index`); the aggregate's names
     none, and is over all pairs of an example and a label (the micro average).
 
     - A label is predicted at a threshold if its score is no less. At 1 and at 5, only the best 1
-      and 5 labels of each example are (of equals the earlier); all that is true still counts.
+      and 5 labels of each example are predicted (of equal scores the earlier label).
     - Precision is 0 where nothing is predicted, recall where nothing is true, f1 where neither is.
-    - `areaUnderCurve` is by trapezoids under sklearn's curve, and 0 where nothing is true. A
-      score that is missing ranks below all that are there.
-    - `meanAveragePrecision` of a label is sklearn's average precision. Of the aggregate it is the
-      mean over the labels that are true of something: others have no recall to be precise at, and
-      would be 0 whatever was predicted.
+    - `areaUnderCurve` is the area under scikit-learn's curve by trapezoids, and 0 where nothing is
+      true. A missing score ranks below all others.
+    - `meanAveragePrecision` of a label is scikit-learn's average precision. In the aggregate it is
+      the mean over the labels that are true of some example: for others recall is undefined.
 
-    The confusion matrix has a row for each label. Of single labels, an example counts once, under
-    its true and its best label, and not at all where it has either not. Of several, each
-    pair of a true label and one predicted with at least 0.5 counts. Entries of 0 are left out.
+    The confusion matrix has a row for each label. With single labels, an example counts once, under
+    its true and its best label, and not at all if it has neither. With several, each pair of a true
+    label and a label predicted with at least 0.5 counts. Entries of 0 are left out.
 
-    All values are plain ints, floats and strings. Raises ValueError for infinite scores.
+    Args:
+        scored: The true labels and the scores of each example.
+        multi_label: Whether an example may have several labels.
+        entries: How many thresholds a curve has.
+
+    Returns:
+        The fields of Evaluation's metrics, of plain ints, floats and strings.
+
+    Raises:
+        ValueError: A score is infinite.
     """
     if np.isinf(scored.scores).any():
         raise ValueError("a score is infinite")
     thresholds = np.arange(entries) / (entries - 1)
     scores = np.where(np.isnan(scored.scores), -np.inf, scored.scores)
     # Stable: of equals the earlier label.
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :FEW]
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :TOP_FIVE]
     true = np.count_nonzero(scored.truth, axis=0)
     all_labels = np.broadcast_to(np.arange(len(scored.labels)), scores.shape)
     by_label = [

@@ -42,10 +42,20 @@ def evaluate(
     labels: Sequence[str] | None,
     create_time: str,
 ) -> Evaluated:
-    """Evaluates the samples of which the truth is known.
+    """Evaluates the samples of a run whose ground truth is known.
 
-    `labels` are those of the annotation spec set, None if it is not known; labels met beside
-    them come behind, in the order of the alphabet.
+    Args:
+        job: The evaluation job.
+        run: The number of the run.
+        run_time: When the run began (UTC).
+        samples: The samples of the run.
+        truths: The ground truth by the number of the sample.
+        labels: Those of the annotation spec set; None if it is not known. Other labels that occur
+            follow in alphabetical order.
+        create_time: The time to put into the evaluations, as RFC 3339.
+
+    Returns:
+        The evaluations, over all labels first.
     """
     plan = read_plan(job.spec)
     pairs = [

@@ -17,39 +17,41 @@ from jobledger.infra.analytics.pictures import dates_of_pictures, draw_picture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SIZE: Final = (8, 6)
+SIZE_INCHES: Final = (8, 6)
 """Inches."""
-MOST_CURVES: Final = 10
+MAX_CURVES: Final = 10
 """Labels' curves beside the aggregate's."""
-MOST_NUMBERED: Final = 20
+MAX_NUMBERED_LABELS: Final = 20
 """Labels up to which a matrix has its numbers written in."""
-MOST_NAMED: Final = 50
-SHORT: Final = 30
+MAX_NAMED_LABELS: Final = 50
+MAX_NAME_LETTERS: Final = 30
 """Letters of a name."""
 
 
 def draw_pr_curve(evaluations: list[JsonObject], path: Path) -> None:
     """Precision over recall, of each `{"prCurve"}`: the aggregate's as a thick line, labels' as thin."""
     curves = [each["prCurve"] for each in evaluations]
-    draw_picture(path, SIZE, lambda axes: _fill_curves(axes, curves))
+    draw_picture(path, SIZE_INCHES, lambda axes: _fill_curves(axes, curves))
 
 
 def draw_confusion(evaluation: JsonObject, path: Path) -> None:
     """What was predicted (across) for what is true (down), of one with a `confusionMatrix`."""
-    draw_picture(path, SIZE, lambda axes: _fill_matrix(axes, evaluation["confusionMatrix"]["row"]))
+    draw_picture(
+        path, SIZE_INCHES, lambda axes: _fill_matrix(axes, evaluation["confusionMatrix"]["row"])
+    )
 
 
 def draw_map_over_time(
     points: Sequence[tuple[datetime, float]], minimum: float | None, path: Path
 ) -> None:
     """Mean average precision of each run, at its time, and the least that is accepted."""
-    draw_picture(path, SIZE, lambda axes: _fill_times(axes, points, minimum))
+    draw_picture(path, SIZE_INCHES, lambda axes: _fill_times(axes, points, minimum))
 
 
 def _fill_curves(axes: Axes, curves: Sequence[JsonObject]) -> None:
     aggregates = [curve for curve in curves if "annotationSpec" not in curve]
     labels = [curve for curve in curves if "annotationSpec" in curve]
-    for curve in labels[:MOST_CURVES]:
+    for curve in labels[:MAX_CURVES]:
         name = _short(curve["annotationSpec"]["displayName"])
         label = f"{name} (AP {curve['meanAveragePrecision']:.3f})"
         axes.plot(*_line(curve), label=label, linewidth=1, marker=".", markersize=3)
@@ -57,8 +59,8 @@ def _fill_curves(axes: Axes, curves: Sequence[JsonObject]) -> None:
         label = f"all labels (mAP {curve['meanAveragePrecision']:.3f})"
         axes.plot(*_line(curve), label=label, linewidth=2.5, color="black")
     title = "Precision and recall"
-    if len(labels) > MOST_CURVES:
-        title += f": the first {MOST_CURVES} of {len(labels)} labels"
+    if len(labels) > MAX_CURVES:
+        title += f": the first {MAX_CURVES} of {len(labels)} labels"
     axes.set_title(title)
     axes.set_xlabel("recall")
     axes.set_ylabel("precision")
@@ -90,10 +92,10 @@ def _fill_matrix(axes: Axes, rows: Sequence[JsonObject]) -> None:
     # Shades are of each row's whole: a rare label's mistakes are to be seen as well.
     axes.imshow([[count / (sum(line) or 1) for count in line] for line in counts],
                 cmap="Blues", vmin=0, vmax=1)  # fmt: skip
-    if len(rows) <= MOST_NAMED:
+    if len(rows) <= MAX_NAMED_LABELS:
         axes.set_xticks(range(len(rows)), names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(rows)), names)
-    if len(rows) > MOST_NUMBERED:
+    if len(rows) > MAX_NUMBERED_LABELS:
         return
     for down, line in enumerate(counts):
         for across, count in enumerate(line):
@@ -125,4 +127,4 @@ def _fill_times(
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= SHORT else name[: SHORT - 1] + "…"
+    return name if len(name) <= MAX_NAME_LETTERS else name[: MAX_NAME_LETTERS - 1] + "…"

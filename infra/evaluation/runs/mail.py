@@ -20,7 +20,7 @@ from jobledger.infra.read.reader import Reader
 READ_MAILS: Final = sql.load(__package__, "read_mails")
 MAIL_SENT: Final = sql.load(__package__, "mail_sent")
 LOG: Final = logging.getLogger("jobledger.scheduler")
-TIMEOUT: Final = 10.0
+TIMEOUT_SECONDS: Final = 10.0
 """Seconds that the SMTP server may take for each of its answers."""
 PORTS: Final = {"smtp": 25, "smtps": 465}
 
@@ -92,10 +92,10 @@ class Mailer(NamedTuple):
         context = ssl.create_default_context()
         if self.scheme == "smtps":
             server: smtplib.SMTP = smtplib.SMTP_SSL(
-                self.host, self.port, timeout=TIMEOUT, context=context
+                self.host, self.port, timeout=TIMEOUT_SECONDS, context=context
             )
         else:
-            server = smtplib.SMTP(self.host, self.port, timeout=TIMEOUT)
+            server = smtplib.SMTP(self.host, self.port, timeout=TIMEOUT_SECONDS)
             server.ehlo()
             if server.has_extn("starttls"):
                 server.starttls(context=context)

@@ -32,7 +32,7 @@ TRY_LEADING: Final = sql.load(__package__, "try_leading")
 LOG: Final = logging.getLogger("jobledger.scheduler")
 ACTOR: Final = "scheduler"
 _MAY_EXECUTE: Final = [state.name for state in sorted(MAY_EXECUTE)]
-MOST_MISSED: Final = 100_000
+MAX_MISSED: Final = 100_000
 """Intervals that are gone through to find the last one that was missed."""
 
 Due = Callable[[Schedule, datetime], datetime | None]
@@ -59,11 +59,20 @@ class Scheduler:
         *,
         evaluates: bool = True,
     ) -> None:
-        """`rule` is a key of RULES; without a `mailer` alerts are events and nothing more.
+        """Makes a scheduler.
 
-        `also`, which must not raise, is called at every look, whoever leads. Without `evaluates`
-        runs wait before their evaluation, and the lead is given up after each look, so that a
-        scheduler that evaluates takes it.
+        Args:
+            store: The ledger.
+            rule: When runs are due, a key of RULES.
+            mailer: Sends alerts; without one they are events only.
+            clock: The present time (UTC).
+            also: Called at every look, whether this scheduler leads or not; must not raise.
+            evaluates: Whether it can evaluate predictions. If not, runs wait before their
+                evaluation, and the lead is given up after each look, so that a scheduler that
+                evaluates takes it.
+
+        Raises:
+            InvalidFieldError: There is no such rule.
         """
         if rule not in RULES:
             raise InvalidFieldError("schedules", f"{rule!r} is not one of {', '.join(RULES)}")
@@ -97,9 +106,12 @@ class Scheduler:
             self._also()
 
     def do_due(self) -> int:
-        """One look at everything: what cannot be done of one job keeps no other back.
+        """Does once what is due now; a failure of one job does not affect the others.
 
-        Runs whose heartbeats stopped are reported as lost, too. Returns of how many jobs something could not be done; each has it in its output.
+        Runs whose heartbeats stopped are reported as lost, too.
+
+        Returns:
+            How many jobs failed to be scheduled; the output of each says why.
         """
         expire_lost(self._store, ACTOR)
         with translated(), self._store.reader.pool.connection() as connection:
@@ -145,7 +157,7 @@ class Scheduler:
             return None
         last = last_run(job.output).run_time or job.create_time or now
         missed = None
-        for _ in range(MOST_MISSED):
+        for _ in range(MAX_MISSED):
             due = self._due(schedule, last)
             if due is None or due > now:
                 return missed

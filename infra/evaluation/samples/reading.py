@@ -13,7 +13,7 @@ from jobledger.infra.read.reader import Reader
 MAX_PAGE: Final = 4 * 1024 * 1024
 """Characters of JSON in one answer."""
 READ_PAGE: Final = sql.load(__package__, "read_page")
-READ_SPOILT: Final = sql.load(__package__, "read_spoilt")
+READ_REJECTED: Final = sql.load(__package__, "read_rejected")
 READ_EVALUATED: Final = sql.load(__package__, "read_evaluated")
 
 
@@ -27,9 +27,9 @@ def read_page(reader: Reader, name: str, after: int, most: int) -> list[JsonObje
     ]
 
 
-def read_spoilt(reader: Reader, name: str, after: int, most: int) -> list[JsonObject]:
+def read_rejected(reader: Reader, name: str, after: int, most: int) -> list[JsonObject]:
     """A job's predictions that could not be sampled, after a number."""
-    rows = _rows(reader, READ_SPOILT, (name, after, most, MAX_PAGE))
+    rows = _rows(reader, READ_REJECTED, (name, after, most, MAX_PAGE))
     return [
         {"number": number, "why": why, "time": time_text(time)} | _said(*value)
         for number, why, time, *value in rows

@@ -22,7 +22,7 @@ OBJECTS: Final = {
     "GENERAL_DATA": ("Text", "value"),
 }
 """The tag that shows data of a type, and where in a task's `data` that is."""
-TURNED: Final = ("rotation", "image_rotation")
+ROTATIONS: Final = ("rotation", "image_rotation")
 
 
 class Given(NamedTuple):
@@ -69,10 +69,25 @@ def config(task: Task) -> str:
 def import_answers(
     store: Store, name: str, run: int, value: Any, importer: str | None = None
 ) -> Answered:
-    """Keeps the answers of Label Studio's export (its JSON, parsed): all of them, or none.
+    """Records the answers of a Label Studio export: all of them, or none.
 
-    Who annotated is `completed_by`, behind `importer/` if that is said. Raises what `answer` does,
-    InvalidFieldError with the task's place in the file.
+    Args:
+        store: The ledger.
+        name: The evaluation job's resource name.
+        run: The number of its run.
+        value: The export, as parsed JSON.
+        importer: Who imports; annotators get this name and a slash before `completed_by`.
+
+    Returns:
+        How many answers were recorded, and whether they completed the task.
+
+    Raises:
+        InvalidFieldError: A task is not valid; the field is its place in the file.
+        JobNotFoundError: There is no such job.
+        TaskNotFoundError: The run asks nothing.
+        TaskClosedError: The task is complete.
+        AnsweredTwiceError: An annotator answered differently before.
+        EnoughAnswersError: Enough others have answered.
     """
     given = read_export(find_task(store.reader, name, run), value)
     prefix = f"{importer}/" if importer else ""
@@ -170,7 +185,7 @@ def _box(place: str, region: JsonObject, value: JsonObject) -> JsonObject:
         raise InvalidFieldError(
             f"{place}.rectanglelabels", f"{len(labels)} labels; a box has exactly one"
         )
-    if any(given.get(field) for given in (region, value) for field in TURNED):
+    if any(given.get(field) for given in (region, value) for field in ROTATIONS):
         raise InvalidFieldError(place, "is rotated; boxes must not be")
     x, y, width, height = (_percent(value, place, of) for of in ("x", "y", "width", "height"))
     return {

@@ -44,12 +44,26 @@ class Answered(NamedTuple):
 
 
 def answer(store: Store, name: str, run: int, annotator: str, answers: Answers) -> Answered:
-    """Keeps one person's answers: all of them, or none. Who is the last one completes the task.
+    """Records one annotator's answers: all of them, or none. The last answer needed completes the task.
 
-    An answer is a label, a list of labels, or what says boxes: a list of `{label, top_left,
-    bottom_right}`, or an object with the job's own keys. Raises InvalidFieldError with the field
-    `answers.12` for what cannot be an answer, JobNotFoundError, TaskNotFoundError, and
-    TaskClosedError, AnsweredTwiceError or EnoughAnswersError where it comes too late.
+    Args:
+        store: The ledger.
+        name: The evaluation job's resource name.
+        run: The number of its run.
+        annotator: Who answers.
+        answers: By the number of the question: a label, a list of labels, a list of boxes as
+            `{label, top_left, bottom_right}`, or an object with the job's own keys.
+
+    Returns:
+        How many answers were recorded, and whether they completed the task.
+
+    Raises:
+        InvalidFieldError: An answer is not valid; the field is `answers.12` for question 12.
+        JobNotFoundError: There is no such job.
+        TaskNotFoundError: The run asks nothing.
+        TaskClosedError: The task is complete.
+        AnsweredTwiceError: The annotator answered differently before.
+        EnoughAnswersError: Enough others have answered.
     """
     return answer_all(store, name, run, {annotator: answers})
 

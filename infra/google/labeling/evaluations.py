@@ -22,7 +22,7 @@ from psycopg.sql import Literal
 API: Final = messages.load("datalabeling_v1beta1")
 FIND_EVALUATED: Final = sql.load(__package__, "find_evaluated")
 SEARCH_EVALUATIONS: Final = sql.template(__package__, "search_evaluations")
-USUAL_PAGE: Final = 100
+DEFAULT_PAGE_SIZE: Final = 100
 MAX_PAGE: Final = 100
 """Of evaluations, whose curves are long."""
 MAX_COMPARISONS: Final = 1_000
@@ -44,13 +44,14 @@ class Found(NamedTuple):
 
 
 def get(call: Call) -> JsonObject:
+    """Gets one evaluation (evaluations.get)."""
     return _find(call).evaluation
 
 
 def search(call: Call) -> JsonObject:
     """Those over all labels, or those of the labels that the filter names (evaluation_filters.py)."""
     query = ("evaluations", call.project, call.query.get("filter", ""))
-    size = call.page_size(USUAL_PAGE, MAX_PAGE)
+    size = call.page_size(DEFAULT_PAGE_SIZE, MAX_PAGE)
     rows = _search(call, query[2], cursor_of(call, *query), size + 1)
     token = None
     if len(rows) > size:
@@ -64,7 +65,7 @@ def search_comparisons(call: Call) -> JsonObject:
     """The run's examples of which the truth is known, in the order they were sampled."""
     body = API.parse("SearchExampleComparisonsRequest", call.body or {})
     call = call._replace(query={field: str(value) for field, value in body.items()})
-    size = call.page_size(USUAL_PAGE, MAX_COMPARISONS)
+    size = call.page_size(DEFAULT_PAGE_SIZE, MAX_COMPARISONS)
     query = ("exampleComparisons", *call.ids)
     place = cursor_of(call, *query)
     run = _find(call).run

@@ -24,9 +24,9 @@ from jobledger.infra.google.wire.resources import bare, given_fields, made_field
 
 API: Final = messages.load("datalabeling_v1beta1")
 MESSAGE: Final = "EvaluationJob"
-USUAL_PAGE: Final = 100
+DEFAULT_PAGE_SIZE: Final = 100
 MAX_PAGE: Final = 1_000
-TRIES: Final = 5
+MAX_TRIES: Final = 5
 PATCHED: Final = (
     (CONFIG, "humanAnnotationConfig", "instruction"),
     (CONFIG, "exampleCount"),
@@ -51,14 +51,16 @@ async def create(call: Call) -> JsonObject:
 
 
 async def get(call: Call) -> JsonObject:
+    """Gets an evaluation job (evaluationJobs.get)."""
     as_of, clock = await moment_of(call)
     job = await call.job(_name(call), as_of, clock)
     return resource(await call.ledger.decrypted(job))
 
 
 async def list_jobs(call: Call) -> JsonObject:
+    """Lists evaluation jobs (evaluationJobs.list)."""
     scope = dialects.collection_of(call.project, "evaluationJobs")
-    page = await page_of_jobs(call, scope, _translate, (USUAL_PAGE, MAX_PAGE))
+    page = await page_of_jobs(call, scope, _translate, (DEFAULT_PAGE_SIZE, MAX_PAGE))
     jobs = [resource(await call.ledger.decrypted(job)) for job in page.jobs]
     return bare({"evaluationJobs": jobs, "nextPageToken": page.next_page_token or None})
 
@@ -69,7 +71,7 @@ async def patch(call: Call) -> JsonObject:
     check_numbers(body.get(CONFIG) or {}, f"{CONFIG}.")
     paths = _patched(call, body)
     name = _name(call)
-    for _ in range(TRIES):
+    for _ in range(MAX_TRIES):
         job = await call.job(name)
         try:
             spec = merge(job.spec, body, paths)
@@ -127,9 +129,16 @@ def _unwrapped(body: object) -> object:
 
 
 def _check(job: JsonObject, at: str) -> None:
-    """What the API's reference says of values; `at` is where in the body the job is.
+    """Checks values as the API's reference describes them.
 
-    Strict only of a job that says what it samples: others are kept as they always were, and cannot run.
+    Only a job that samples is checked strictly: other jobs are recorded as they are, and cannot run.
+
+    Args:
+        job: The job in the request.
+        at: The path of the job in the body, for the error.
+
+    Raises:
+        InvalidFieldError: A value is not accepted; the field is its path in the body.
     """
     check_job(job, at)
     if job.get("schedule") and (job.get(CONFIG) or {}).get("inputConfig"):

@@ -26,7 +26,7 @@ READ_BLOCKING: Final = sql.load(__package__, "read_blocking")
 API: Final = messages.load("datalabeling_v1beta1")
 REQUEST: Final = "CreateAnnotationSpecSetRequest"
 FIELD: Final = "annotationSpecSet"
-USUAL_PAGE: Final = 100
+DEFAULT_PAGE_SIZE: Final = 100
 MAX_PAGE: Final = 1_000
 MAX_DISPLAY_NAME: Final = 64
 MAX_DESCRIPTION: Final = 10_000
@@ -67,6 +67,7 @@ def create(call: Call) -> JsonObject:
 
 
 def get(call: Call) -> JsonObject:
+    """Gets an annotation spec set (annotationSpecSets.get)."""
     name = _name(call)
     with translated(), call.reader.pool.connection() as connection:
         row = connection.execute(READ_SPEC_SET, (name,)).fetchone()
@@ -81,7 +82,7 @@ def list_sets(call: Call) -> JsonObject:
     if call.query.get("filter"):
         raise errors.InvalidFieldError("filter", "is not supported: the API has none of these yet")
     collection = parse_name(f"{_collection(call)}/1").removesuffix("/1")
-    size = call.page_size(USUAL_PAGE, MAX_PAGE)
+    size = call.page_size(DEFAULT_PAGE_SIZE, MAX_PAGE)
     place = cursor_of(call, collection)
     time, behind = (None, "") if place is None or place.after is None else place.after
     given = {"parent": call.project, "time": time, "name": behind, "limit": size + 1}

@@ -33,7 +33,7 @@ from jobledger.infra.read.filter_sql import GOOGLE_LABELS
 from jobledger.infra.read.moments import Given
 
 API: Final = messages.load("ml_v1")
-USUAL_PAGE: Final = 20
+DEFAULT_PAGE_SIZE: Final = 20
 MAX_PAGE: Final = 100
 _ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}", re.ASCII)
 PATCHED: Final = {("labels",), ("etag",)}
@@ -53,6 +53,7 @@ async def create(call: Call) -> JsonObject:
 
 
 async def get(call: Call) -> JsonObject:
+    """Gets a job (ml.projects.jobs.get)."""
     as_of, clock = await moment_of(call)
     job = await call.job(_name(call), as_of, clock)
     places = await _positions(call, [job], as_of, clock)
@@ -60,15 +61,17 @@ async def get(call: Call) -> JsonObject:
 
 
 async def list_jobs(call: Call) -> JsonObject:
+    """Lists jobs (ml.projects.jobs.list)."""
     as_of, clock = await moment_of(call)
     scope = collection_of(call.project, "jobs")
-    page = await page_of_jobs(call, scope, _translate, (USUAL_PAGE, MAX_PAGE))
+    page = await page_of_jobs(call, scope, _translate, (DEFAULT_PAGE_SIZE, MAX_PAGE))
     places = await _positions(call, page.jobs, as_of, clock)
     jobs = [resource(await call.ledger.decrypted(j), places.get(j.name)) for j in page.jobs]
     return bare({"jobs": jobs, "nextPageToken": page.next_page_token or None})
 
 
 async def patch(call: Call) -> JsonObject:
+    """Updates the labels of a job (ml.projects.jobs.patch)."""
     body = API.parse("Job", call.body)
     masked = _patched(call, body)
     etag = (body.get("etag") or None) if ("etag",) in masked else None
@@ -81,6 +84,7 @@ async def patch(call: Call) -> JsonObject:
 
 
 async def cancel(call: Call) -> JsonObject:
+    """Cancels a job (ml.projects.jobs.cancel)."""
     call.expect_no_fields()
     await call.ledger.cancel(_name(call), cancelled_by(call), **call.about)
     return {}

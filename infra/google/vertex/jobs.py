@@ -21,10 +21,10 @@ from jobledger.infra.google.wire.paging import page_of_jobs
 from jobledger.infra.google.wire.resources import bare, check_display_name
 from jobledger.infra.read.filter_sql import GOOGLE_LABELS
 
-USUAL_PAGE: Final = 100
+DEFAULT_PAGE_SIZE: Final = 100
 MAX_PAGE: Final = 1_000
 ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,127}", re.ASCII)
-TRIES: Final = 5
+MAX_TRIES: Final = 5
 PATCHED: Final = frozenset(
     {
         "displayName",
@@ -62,6 +62,7 @@ class Face:
         self._api = version.api
 
     async def create(self, call: Call) -> JsonObject:
+        """Creates a job; a notebookExecutionJob's answer is an operation."""
         job = await self._create(call)
         if self.resource.collection == "notebookExecutionJobs":
             return await operations.begun(call, job.name, "Create", self.version)
@@ -93,29 +94,36 @@ class Face:
         return given or None
 
     async def get(self, call: Call) -> JsonObject:
+        """Gets a job."""
         as_of, clock = await moment_of(call)
         return await self._shown(call, await call.job(self.name(call), as_of, clock))
 
     async def list_jobs(self, call: Call) -> JsonObject:
+        """Lists jobs, filtered, ordered and masked as requested."""
         mask = parse_mask(call.query.get("readMask", ""), "readMask")
         check_fields(mask, self._api.fields(self.resource.message), "readMask")
         scope = collection_of(parent_of(call), self.resource.collection)
         order = self._order_by(call.query.get("orderBy", ""))
-        page = await page_of_jobs(call, scope, self._translate, (USUAL_PAGE, MAX_PAGE), order)
+        page = await page_of_jobs(
+            call, scope, self._translate, (DEFAULT_PAGE_SIZE, MAX_PAGE), order
+        )
         jobs = [select(await self._shown(call, job, listed=True), mask) for job in page.jobs]
         return bare({self.resource.collection: jobs, "nextPageToken": page.next_page_token or None})
 
     async def cancel(self, call: Call) -> JsonObject:
+        """Cancels a job."""
         call.expect_no_fields()
         await call.ledger.cancel(self.name(call), cancelled_by(call), **call.about)
         return {}
 
     async def delete(self, call: Call) -> JsonObject:
+        """Deletes a job; the answer is an operation."""
         name = self.name(call)
         await call.ledger.delete(name, stop=self.resource.deleted_live, **call.about)
         return await operations.begun(call, name, "Delete", self.version)
 
     async def pause(self, call: Call) -> JsonObject:
+        """Pauses a job; a paused job stays as it is."""
         call.expect_no_fields()
         job = await call.job(self.name(call))
         if job.state is not JobState.PAUSED:
@@ -135,7 +143,7 @@ class Face:
         check_display_name(body)
         paths = self._patched(call, body)
         name = self.name(call)
-        for _ in range(TRIES):
+        for _ in range(MAX_TRIES):
             try:
                 return await self._patch(call, await call.job(name), body, paths)
             except EtagMismatchError:

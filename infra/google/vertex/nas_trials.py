@@ -4,7 +4,7 @@ from typing import Any
 
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.values.canonical import JsonObject
-from jobledger.infra.google.vertex.jobs import MAX_PAGE, USUAL_PAGE, parent_of
+from jobledger.infra.google.vertex.jobs import DEFAULT_PAGE_SIZE, MAX_PAGE, parent_of
 from jobledger.infra.google.vertex.versions import Version
 from jobledger.infra.google.wire.calls import Call, moment_of
 from jobledger.infra.google.wire.resources import bare, reported_fields
@@ -20,7 +20,11 @@ async def trial(version: Version, call: Call) -> JsonObject:
 
 
 async def trials(version: Version, call: Call) -> JsonObject:
-    size, offset = call.page_size(USUAL_PAGE, MAX_PAGE), _offset(call.query.get("pageToken", ""))
+    """Lists the trials of a NAS job (nasTrialDetails.list)."""
+    size, offset = (
+        call.page_size(DEFAULT_PAGE_SIZE, MAX_PAGE),
+        _offset(call.query.get("pageToken", "")),
+    )
     found = await _trials(version, call)
     token = str(offset + size) if len(found) > offset + size else None
     return bare({"nasTrialDetails": found[offset : offset + size], "nextPageToken": token})

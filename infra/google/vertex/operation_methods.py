@@ -23,18 +23,19 @@ from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 
 READ_OPERATIONS: Final = sql.load(__package__, "read_operations")
-USUAL_PAGE: Final = 100
+DEFAULT_PAGE_SIZE: Final = 100
 MAX_PAGE: Final = 1_000
 TYPES: Final = ("Created", "Deleted", "Updating", "LabelsChanged")
 """The events that may begin an operation."""
 FIRST_PAUSE_SECONDS: Final = 0.05
-LONGEST_PAUSE_SECONDS: Final = 0.5
-USUAL_WAIT_SECONDS: Final = 10.0
+MAX_PAUSE_SECONDS: Final = 0.5
+DEFAULT_WAIT_SECONDS: Final = 10.0
 PATHS: Final = ("v1", "v1beta1", "v1beta", "ui")
 """Clients poll under all of these, whichever they call else."""
 
 
 async def get(call: Call) -> JsonObject:
+    """Gets an operation (operations.get)."""
     return operations.as_json(*await _find(call))
 
 
@@ -48,7 +49,7 @@ async def wait(call: Call) -> JsonObject:
         if found["done"] or left <= 0:
             return found
         await asyncio.sleep(min(pause, left))
-        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        pause = min(2 * pause, MAX_PAUSE_SECONDS)
 
 
 async def cancel(call: Call) -> JsonObject:
@@ -80,7 +81,7 @@ async def delete(call: Call) -> JsonObject:
 async def list_operations(version: Version, call: Call) -> JsonObject:
     """The last begun first."""
     tree = parse_operation_filter(call.query.get("filter", ""))
-    size = call.page_size(USUAL_PAGE, MAX_PAGE)
+    size = call.page_size(DEFAULT_PAGE_SIZE, MAX_PAGE)
     parent, job = _parent(call), _job(call)
     query = ("operations", job or parent, call.query.get("filter", ""))
     before = await call.ledger.run(partial(_before, call, query))
@@ -141,7 +142,7 @@ async def _find(call: Call) -> tuple[Operation, Histories]:
 def _timeout(call: Call) -> float:
     text = call.query.get("timeout")
     if text is None:
-        return USUAL_WAIT_SECONDS
+        return DEFAULT_WAIT_SECONDS
     try:
         seconds = float(str(duration(text, 0)).removesuffix("s"))
     except Refused as refused:

@@ -12,7 +12,7 @@ from jobledger.infra.google.vertex.jobs import parent_of
 from jobledger.infra.google.vertex.versions import Version
 from jobledger.infra.google.wire.calls import Call, Method
 
-MOST: Final = 32
+MAX_NAMES: Final = 32
 """As many names as the API takes at once."""
 
 
@@ -23,6 +23,7 @@ async def cancel(version: Version, call: Call) -> JsonObject:
 
 
 async def delete(version: Version, call: Call) -> JsonObject:
+    """Deletes several pipeline jobs (pipelineJobs.batchDelete)."""
     return await _together(version, call, "BatchDelete", DeleteJob())
 
 
@@ -38,8 +39,8 @@ def _names(call: Call) -> list[str]:
     names = body.get("names")
     if set(body) - {"names", "parent"}:
         raise InvalidFieldError(min(set(body) - {"names", "parent"})[:80], "there is no such field")
-    if not isinstance(names, list) or not 0 < len(names) <= MOST:
-        raise InvalidFieldError("names", f"1 to {MOST} names of pipeline jobs")
+    if not isinstance(names, list) or not 0 < len(names) <= MAX_NAMES:
+        raise InvalidFieldError("names", f"1 to {MAX_NAMES} names of pipeline jobs")
     for number, name in enumerate(names):
         if not isinstance(name, str) or not name.startswith(f"{parent_of(call)}/pipelineJobs/"):
             raise InvalidFieldError(f"names[{number}]", f"is no pipeline job of {parent_of(call)}")

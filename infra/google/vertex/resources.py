@@ -44,6 +44,7 @@ class Resource(NamedTuple):
 
     @property
     def service(self) -> str:
+        """The prefix of the ids of the resource's methods."""
         return f"aiplatform.projects.locations.{self.collection}"
 
 

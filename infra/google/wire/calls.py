@@ -81,9 +81,21 @@ class Call(NamedTuple):
         return f"projects/{self.ids[0]}"
 
     async def job(self, name: str, as_of: Given | None = None, clock: Clock | None = None) -> Job:
-        """The job, now or as of a moment; raises JobNotFoundError, also before it was in any state.
+        """Returns a job, now or as of a moment.
 
-        As it happened, a job may have been heard of before it was created. Google's have no such past.
+        In valid time a report may have come before the job was created; Google's jobs have no such
+        past, so the job does not exist then.
+
+        Args:
+            name: The job's resource name.
+            as_of: The moment; None is now.
+            clock: The clock of a time.
+
+        Returns:
+            The job.
+
+        Raises:
+            JobNotFoundError: There is no such job, or it was in no state yet.
         """
         job = await self.ledger.get(name, as_of=as_of, clock=clock)
         if job.state is None:
@@ -185,9 +197,15 @@ class Methods:
 
 
 def parse_path(path: str) -> Path | None:
-    """A path as it came, still percent-encoded; None for one that is no resource's.
+    """Parses the path of a request, which is still percent-encoded.
 
-    It is taken apart before it is decoded: an encoded slash would be part of an id, and no id has one.
+    It is split before it is decoded: an encoded slash is part of an id, and no id has one.
+
+    Args:
+        path: The path.
+
+    Returns:
+        Its shape and ids; None if it is no resource's.
     """
     version, *rest = path.removeprefix("/").split("/")
     if not rest or len(rest) > 12:
@@ -203,10 +221,14 @@ def parse_path(path: str) -> Path | None:
 
 
 async def moment_of(call: Call) -> tuple[Given | None, Clock | None]:
-    """The moment a GET or LIST asks for, and its clock, as `Ledger.get` takes them.
+    """Returns the moment that a GET or LIST asks for, and its clock, as `Ledger.get` takes them.
 
-    `readTime` alone is as it was known then, `validTime` as it happened; both together
-    are as it happened up to the one, as far as was known at the other.
+    Args:
+        call: `readTime` asks in transaction time, `validTime` in valid time. Both together ask for
+            the valid time as far as was known at the read time.
+
+    Returns:
+        The moment and the clock; None and None for now.
     """
     read = _moment(call, "readTime", Clock.RECORDED)
     valid = _moment(call, "validTime", Clock.OCCURRED)

@@ -13,11 +13,12 @@ from jobledger.infra.google.wire.masks import check_fields, merge, parse_mask
 API: Final = messages.load("ml_v1")
 VERSIONS: Final = {0, 1, 3}
 CHANGED: Final = "PolicyChanged"
-USUAL_MASK: Final = "bindings"
+DEFAULT_MASK: Final = "bindings"
 """What a request without a mask changes; its etag is compared in any case."""
 
 
 async def get_policy(call: Call) -> JsonObject:
+    """Gets the IAM policy of a job (getIamPolicy)."""
     if call.number("options.requestedPolicyVersion") not in VERSIONS:
         raise InvalidFieldError("options.requestedPolicyVersion", "is none of 0, 1 and 3")
     as_of, clock = await moment_of(call)
@@ -31,6 +32,7 @@ async def get_policy(call: Call) -> JsonObject:
 
 
 async def set_policy(call: Call) -> JsonObject:
+    """Replaces the IAM policy of a job (setIamPolicy)."""
     body = API.parse("SetIamPolicyRequest", call.body)
     name = _name(call)
     job = await call.job(name)
@@ -38,7 +40,7 @@ async def set_policy(call: Call) -> JsonObject:
     policy = body.get("policy", {})
     if (policy.get("etag") or before["etag"]) != before["etag"]:
         raise EtagMismatchError(name)
-    paths = parse_mask(body.get("updateMask") or USUAL_MASK, "updateMask")
+    paths = parse_mask(body.get("updateMask") or DEFAULT_MASK, "updateMask")
     check_fields(paths, API.fields("Policy"), "updateMask")
     # The version says how the bindings are to be read, so it comes with them.
     merged = policy if ("*",) in paths else merge(before, policy, (*paths, ("version",)))

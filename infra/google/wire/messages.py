@@ -39,10 +39,19 @@ class Api:
         self._checks: dict[tuple[str, bool, bool], Check] = {}
 
     def parse(self, message: str, body: Any, path: str = "", *, output: bool = False) -> JsonObject:
-        """The body with every name and value in its one normal form; raises InvalidFieldError.
+        """Parses a message, with every name and value in its one normal form.
 
-        A field that is output only is left out, unlooked at, unless `output`.
-        `path` is where the body was found, and begins the paths of its fields.
+        Args:
+            message: The name of the message.
+            body: The JSON.
+            path: Where the body was found; paths in errors begin with it.
+            output: Keep fields that are output only; otherwise they are ignored.
+
+        Returns:
+            The message.
+
+        Raises:
+            InvalidFieldError: A field is unknown, or its value is not of its type.
         """
         try:
             accepted: JsonObject = self.check(message, output=output)(body, nesting.MAX_DEPTH)
@@ -52,10 +61,17 @@ class Api:
         return accepted
 
     def read(self, message: str, said: Mapping[str, Any], *, output: bool) -> JsonObject:
-        """What of `said` the message can hold, at any depth; the rest is left out.
+        """Reads what the message can hold of some JSON, at any depth; the rest is left out.
 
-        What was said may be of another API, or of another version of this one. Fields that are
-        output only are left out unless `output`.
+        The JSON may be of another API, or of another version of this one.
+
+        Args:
+            message: The name of the message.
+            said: The JSON.
+            output: Keep fields that are output only.
+
+        Returns:
+            The message.
         """
         check = self.check(message, output=output, lenient=True)
         held: JsonObject = check(dict(said), nesting.MAX_DEPTH)

@@ -16,6 +16,7 @@ one of a list, or as an operation's, holds it a few levels down."""
 
 
 def check_room(room: int) -> None:
+    """Raises Refused if messages are nested too deeply; `room` is how many may still be nested."""
     if room < 1:
         raise Refused("is nested more deeply than Google's clients can read")
 

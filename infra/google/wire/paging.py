@@ -23,9 +23,17 @@ async def page_of_jobs(
 
 
 def cursor_of(call: Call, *query: str) -> PageCursor | None:
-    """Behind what the page that is asked for begins, None for the first; raises InvalidFieldError.
+    """Returns the cursor of the page that a call asks for.
 
-    `query` is all that the pages of one list have in common, its kind first.
+    Args:
+        call: The call; its pageToken says where the page begins.
+        query: What the pages of one list have in common, its kind first.
+
+    Returns:
+        The cursor; None for the first page.
+
+    Raises:
+        InvalidFieldError: The token is not one of this list's.
     """
     token = call.query.get("pageToken")
     return PageTokens(call.reader.pool).read(token, *query) if token else None

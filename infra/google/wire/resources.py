@@ -22,9 +22,17 @@ def time_text(time: datetime | None) -> str | None:
 
 
 def given_fields(api: Api, message: str, spec: Mapping[str, Any]) -> JsonObject:
-    """The fields of a job's spec that the message has; output-only fields are left out at any depth.
+    """Returns the fields of a job's spec that a message has.
 
     A job may have been created in another dialect, whose spec holds other fields.
+
+    Args:
+        api: The API of the message.
+        message: Its name.
+        spec: The job's configuration.
+
+    Returns:
+        The fields, without output-only ones at any depth.
     """
     among = api.fields(message).keys() - api.read_only(message)
     return api.read(message, {key: spec[key] for key in spec if key in among}, output=False)
@@ -45,9 +53,13 @@ def made_fields(api: Api, message: str, output: Mapping[str, Any] | None) -> Jso
 
 
 def error_of(job: Job) -> JsonObject | None:
-    """google.rpc.Status of a job that failed, was cancelled or expired.
+    """Returns the google.rpc.Status of a job that failed, was cancelled or expired.
 
-    Details are those that clients know, as far as they can be read.
+    Args:
+        job: The job.
+
+    Returns:
+        The status, with details of types that clients know; None for a job without an error.
     """
     if job.state is JobState.EXPIRED:
         return {"code": DEADLINE_EXCEEDED, "message": job.error_message or ""}

@@ -87,6 +87,7 @@ def string(value: Any, _: int) -> str:
 
 
 def boolean(value: Any, _: int) -> bool:
+    """Checks a bool."""
     if value is True or value is False:
         return value
     raise Refused(f"must be true or false, not {kind_of(value)}")
@@ -145,6 +146,7 @@ def _float(value: Any) -> float | str:
 
 
 def double(value: int) -> float:
+    """Converts an integer to a double; raises Refused if it is too large."""
     try:
         return float(value)
     except OverflowError:

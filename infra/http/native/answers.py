@@ -195,7 +195,7 @@ class SamplesJson(TypedDict):
     samples: list[SampleJson]
 
 
-class SpoiltJson(TypedDict):
+class RejectedPredictionJson(TypedDict):
     """A prediction that could not be sampled, with the reason."""
 
     number: int
@@ -206,10 +206,10 @@ class SpoiltJson(TypedDict):
     groundTruth: NotRequired[Json]
 
 
-class SpoiltPageJson(TypedDict):
+class RejectedPredictionsJson(TypedDict):
     """Predictions that could not be sampled, after a number."""
 
-    spoiltPredictions: list[SpoiltJson]
+    spoiltPredictions: list[RejectedPredictionJson]
 
 
 class TaskOfRunJson(TypedDict):

@@ -76,10 +76,19 @@ class NativeRoutes:
         """A context for writes that take a commit and nothing else."""
 
     async def admit(self, request: Request, action: str, name: str | None = None) -> Caller:
-        """Who calls; `action` is what they ask for, `name` the job it is about, None if it is about many.
+        """Checks that the caller may do what the request asks for.
 
-        Raises UnauthenticatedError, and PermissionDeniedError unless they have the role that the
-        action takes, and see the job.
+        Args:
+            request: The request.
+            action: What it asks for.
+            name: The job it is about; None if it is about many.
+
+        Returns:
+            The caller.
+
+        Raises:
+            UnauthenticatedError: The server takes tokens, and the request has no valid one.
+            PermissionDeniedError: The caller lacks the role for the action, or may not see the job.
         """
         caller = await self.server.admit(authorization_of(request))
         request.state.actor = caller.name
@@ -94,9 +103,18 @@ class NativeRoutes:
 
 
 def about_of(caller: Caller, request: Request, said: dict[str, Any]) -> About:
-    """What is known of an event besides its data: the token's name is its actor.
+    """Returns what is recorded of an event besides its data; the token's name is the actor.
 
-    Raises InvalidFieldError for what cannot be said.
+    Args:
+        caller: Who sends the request.
+        request: The request.
+        said: The fields of its body.
+
+    Returns:
+        The fields.
+
+    Raises:
+        InvalidFieldError: A field is not accepted.
     """
     about: About = {}
     if caller.name is not None:

@@ -10,7 +10,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.required import READ
-from jobledger.infra.evaluation.samples.reading import read_page, read_spoilt
+from jobledger.infra.evaluation.samples.reading import read_page, read_rejected
 from jobledger.infra.evaluation.samples.recording import Prediction, Sampled
 from jobledger.infra.http.native import answers
 from jobledger.infra.http.native.bodies import body_schema, load_items, object_schema, read_time
@@ -97,7 +97,7 @@ def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
         page = await routes.ledger.run(partial(read_page, routes.reader, name, after, limit))
         return await routes.json({"samples": page})
 
-    @router.get("/{name:path}/spoiltPredictions", response_model=answers.SpoiltPageJson)
+    @router.get("/{name:path}/spoiltPredictions", response_model=answers.RejectedPredictionsJson)
     async def rejected(
         request: Request, name: str, after: Position = 0, page_size: PageSize = DEFAULT_PAGE
     ) -> Json:
@@ -105,7 +105,7 @@ def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
         name = parse_name(name)
         await routes.admit(request, READ, name)
         limit = min(page_size or DEFAULT_PAGE, MAX_PAGE)
-        page = await routes.ledger.run(partial(read_spoilt, routes.reader, name, after, limit))
+        page = await routes.ledger.run(partial(read_rejected, routes.reader, name, after, limit))
         return await routes.json({"spoiltPredictions": page})
 
 

@@ -23,17 +23,17 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-PLACES: Final = ("/assets/", "/favicon.ico", "/fleet", "/jobs/", "/parts/", "/reports")
+PATHS: Final = ("/assets/", "/favicon.ico", "/fleet", "/jobs/", "/parts/", "/reports")
 READING: Final = frozenset({"GET", "HEAD"})
 SESSION: Final = ("/session", "/session:end")
-FOREVER: Final = "public, max-age=31536000, immutable"
+IMMUTABLE: Final = "public, max-age=31536000, immutable"
 
 
 def serves(method: str, path: str) -> bool:
     """Whether a page is asked for, or a file that pages need; what is no page is refused as elsewhere."""
     if method not in READING:
         return method == "POST" and path in SESSION
-    return path == "/" or path.startswith(PLACES)
+    return path == "/" or path.startswith(PATHS)
 
 
 def pages(server: ServerContext) -> Starlette:
@@ -94,7 +94,7 @@ async def asset(request: Request) -> Response:
         raise HTTPException(404)
     current = request.path_params["version"] == assets.version()
     headers = {
-        "cache-control": FOREVER if current else "no-cache",
+        "cache-control": IMMUTABLE if current else "no-cache",
         "x-content-type-options": "nosniff",
         "vary": "accept-encoding",
     }

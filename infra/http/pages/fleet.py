@@ -33,7 +33,7 @@ LISTED: Final = {
     "tabs": links.TABS,
     "windows": links.WINDOWS,
     "states": links.STATES,
-    "usual_states": links.SHOWN,
+    "default_states": links.DEFAULT_STATES,
     "job_address": links.job_address,
     "query_of": links.query_of,
 }
@@ -121,9 +121,13 @@ class FleetPage:
         return await self._routes.page(request, "fleet_facts.html", work)
 
     async def step(self, request: Request) -> Response:
-        """The moment of the event before (`by` -1) or after (1) the link's; `at` is null where there is none.
+        """Answers with the moment of the event before or after the link's.
 
-        With `failures=1` only events count at which a job failed or expired.
+        Args:
+            request: `by` is -1 or 1. With `failures=1` only events count at which a job failed or expired.
+
+        Returns:
+            `at` and `time`; `at` is null if there is no such event.
         """
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:

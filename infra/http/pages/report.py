@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-ASKED: Final = frozenset({"from", "to", "bucket", "by", "filter"})
+FORM_FIELDS: Final = frozenset({"from", "to", "bucket", "by", "filter"})
 """What the page has a field for, beside which it says what is wrong with it."""
 BUCKETED: Final = frozenset(name for name, kind in REPORTS.items() if kind.bucketed)
 
@@ -47,7 +47,7 @@ class ReportsPage:
             try:
                 found = read_report(self._reader, link, caller.project)
             except InvalidFieldError as error:
-                if error.field not in ASKED:
+                if error.field not in FORM_FIELDS:
                     raise
                 return usual | {"evaluations": None, "shown": None, "link": link, "problem": error}
             return usual | {"evaluations": None, "shown": found, "link": found.link}

@@ -70,9 +70,15 @@ class PageRoutes:
         return Response(content, 200, self.headers | said, media_type)
 
     async def refuse(self, request: Request, error: Exception, back: str | None = None) -> Response:
-        """What is wrong, in a sentence: on a page, or alone where a part of one was asked for.
+        """Answers with a sentence about an error: on a page, or as text if a part of one was requested.
 
-        `back` is where a token that is entered there leads to; None: to this address again.
+        Args:
+            request: The request.
+            error: The error.
+            back: Where a token that is entered on the page leads to; None for this address.
+
+        Returns:
+            The answer.
         """
         heading, sentence, status = "This cannot be shown", str(error), 404
         if isinstance(error, HTTPException):

@@ -70,10 +70,25 @@ def audit(
 ) -> Audit:
     """Verifies the schema and the log, and, if the log is intact, that every row follows from it.
 
-    `keys` are the public keys to trust; by default the log's own. A log without any checkpoint to
-    compare it with does not pass, unless `trust_first`; the name of a log that passes is pinned.
-    `installed` is what the schema is compared with, as for `check_definitions`. Raises ProofError
-    for an invalid checkpoint, of another log, or without a known signature.
+    Args:
+        connection: A connection to the ledger's schema.
+        settings: Where keys, pins and the last checkpoints are.
+        checkpoints: Files of checkpoints to compare the log with.
+        keys: The public keys to trust; by default the log's own.
+        since: The file of a checkpoint to trust: only events after it are verified.
+        progress: Called with the step, the number of events done and their total.
+        trust_first: Accept a log without any checkpoint to compare it with. The name of a log that
+            passes is pinned.
+        now: The present time (UTC).
+        installed: What the schema is compared with, as for `check_definitions`.
+
+    Returns:
+        What was verified, and the findings.
+
+    Raises:
+        ProofError: A checkpoint is not valid, is of another log, or has no trusted signature.
+        LedgerError: The ledger cannot be read.
+        Error: PostgreSQL failed for another reason than the schema.
     """
     origin = Tree().log_state(connection).origin
     trusted = known_keys(settings, origin, keys)

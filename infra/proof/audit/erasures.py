@@ -35,6 +35,12 @@ def check_keys(connection: Connection) -> list[Finding]:
     """Finds keys that are missing without an erasure, exist again after one, or were changed.
 
     A key of another ledger is missing too, if events were imported from there. Reads all events.
+
+    Args:
+        connection: A connection to the ledger's schema.
+
+    Returns:
+        The findings.
     """
     erased = erased_keys(connection)
     with translated():

@@ -23,9 +23,18 @@ def check_trust(
     *,
     trust_first: bool,
 ) -> list[Finding]:
-    """Finds a log whose name differs from before ("forked"), or without any checkpoint ("unchecked").
+    """Finds a log whose name differs from before ("forked"), or that has no checkpoint ("unchecked").
 
-    `keys` are those that were given; `trust_first` accepts a log without a checkpoint.
+    Args:
+        connection: A connection to the ledger's schema.
+        settings: Where keys and pins are.
+        origin: The name of the log.
+        keys: The public keys that were given.
+        held: The checkpoints to compare the log with.
+        trust_first: Accept a log without a checkpoint.
+
+    Returns:
+        The findings.
     """
     pinned = pinned_origin(settings, connection)
     if pinned is not None and pinned != origin:

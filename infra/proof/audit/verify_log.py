@@ -72,11 +72,21 @@ def verify_log(
     pruned: Ranges = (),
     progress: Progress = lambda done, size: None,
 ) -> Verdict:
-    """Compares all events with the tree, and the tree with the checkpoints; names the kind of damage.
+    """Compares all events with the tree, and the tree with checkpoints.
 
-    With a trusted checkpoint (`since`) only the events after it are read, and the tree must extend
-    it. The connection is in a transaction with one snapshot. Raises ProofError for a checkpoint of
-    another log.
+    Args:
+        connection: A connection in a transaction with one snapshot.
+        shown: The checkpoints.
+        since: A trusted checkpoint: only the events after it are read, and the tree must extend it.
+        pruned: Ranges of positions that were pruned.
+        progress: Called with the number of events done and their total.
+
+    Returns:
+        The findings, each with the kind of damage.
+
+    Raises:
+        ProofError: A checkpoint is of another log.
+        BrokenLedgerError: The log has no row.
     """
     with translated():
         row = connection.execute(READ_EXTENT).fetchone()

@@ -59,9 +59,15 @@ class Announcer:
                 LOG.warning("the last checkpoint may not have been announced")
 
     def announce(self, note: Note, prove: Prove, kept: Callable[[Note], object]) -> Note:
-        """Announces a note now, and returns it with its cosignatures; errors are logged.
+        """Announces a note now; errors are logged.
 
-        `kept` is called with the cosigned note.
+        Args:
+            note: The signed checkpoint.
+            prove: Makes consistency proofs for witnesses.
+            kept: Called with the cosigned note.
+
+        Returns:
+            The note with its cosignatures.
         """
         cosigned = note.with_signatures(self._cosignatures(note, prove))
         if cosigned != note:

@@ -71,10 +71,17 @@ class Checkpointer:
             LOG.exception("no checkpoint")
 
     def checkpoint(self, closed: Signal | None = None) -> Note | None:
-        """Signs a checkpoint of all events; None without new events, a key, or the privilege.
+        """Signs a checkpoint of all events.
 
-        Raises ForkedError if the log does not extend the last signed checkpoint, and ProofError for
-        a key that cannot be used.
+        Args:
+            closed: Stops the work early when it is set.
+
+        Returns:
+            The note; None without new events, a key, or the privilege.
+
+        Raises:
+            ForkedError: The log does not extend the last signed checkpoint.
+            ProofError: A key cannot be used.
         """
         with self._lock:
             connection = self._connected()

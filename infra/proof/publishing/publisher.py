@@ -24,9 +24,16 @@ ENDS_WITHIN: Final = 30.0
 
 
 def parse_places(text: str) -> list[str]:
-    """Parses the publish setting: one place per line, or separated as in a shell.
+    """Parses the publish setting.
 
-    Raises ProofError for a place that is not valid.
+    Args:
+        text: One destination per line, or separated as in a shell.
+
+    Returns:
+        The destinations.
+
+    Raises:
+        ProofError: A destination is not valid.
     """
     try:
         places = [line.strip() for line in text.split("\n")] if "\n" in text else shlex.split(text)

@@ -43,8 +43,17 @@ def epoch_files(settings: Settings, origin: str) -> list[Path]:
 def find_keys(settings: Settings, origin: str) -> list[SigningKey]:
     """Returns the keys that a log is signed with; those in the environment come first.
 
-    During a key rotation there are two, and both sign. Raises ProofError for a file that others can
-    read, and for a key that is not valid.
+    During a key rotation there are two, and both sign.
+
+    Args:
+        settings: Where the keys are.
+        origin: The name of the log.
+
+    Returns:
+        The keys; none if this machine has none.
+
+    Raises:
+        ProofError: A key is not valid, is of another log, or its file can be read by others.
     """
     if settings.signing_key is not None:
         keys = _parse(settings.signing_key.split())

@@ -201,9 +201,16 @@ class Note(NamedTuple):
         return f"{self.text}\n{''.join(map(str, self.signatures))}"
 
     def signed_by(self, keys: Iterable[VerifierKey]) -> list[tuple[VerifierKey, Signature]]:
-        """Verifies the signatures of known keys, and returns these keys; other signatures are ignored.
+        """Verifies the signatures of known keys; other signatures are ignored.
 
-        Raises ProofError if a known key's signature is not valid.
+        Args:
+            keys: The public keys.
+
+        Returns:
+            The keys that signed, each with its signature.
+
+        Raises:
+            ProofError: A known key's signature is not valid.
         """
         known = {(key.name, key.id): key for key in keys}
         found = []

@@ -20,11 +20,19 @@ NAME_LOG: Final = sql.load(__package__, "name_log")
 def name_log(
     connection: Connection, settings: Settings, origin: str | None = None
 ) -> list[VerifierKey]:
-    """Names the log, and creates a key if there is none; returns its public keys.
+    """Names the log, and creates a key if there is none.
 
-    The name is the given one, or that of a key in the environment, until a checkpoint is signed.
-    Raises ProofError for a name that is not valid or cannot be changed any more, and for a key that
-    cannot be used.
+    Args:
+        connection: A connection to the ledger's schema.
+        settings: Where the keys are.
+        origin: The name; None for that of a key in the environment. It can change until a checkpoint
+            is signed.
+
+    Returns:
+        The log's public keys.
+
+    Raises:
+        ProofError: The name is not valid or cannot be changed any more, or a key cannot be used.
     """
     log = Tree().log_state(connection)
     wanted = origin or _named_by_key(settings) or log.origin

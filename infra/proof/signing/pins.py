@@ -41,9 +41,16 @@ def all_pinned(settings: Settings) -> set[str]:
 
 
 def pin(settings: Settings, connection: Connection, origin: str, *, again: bool = False) -> None:
-    """Pins the log's name; `again` allows another name than before.
+    """Pins the log's name on this machine.
 
-    Raises ProofError if another name is pinned.
+    Args:
+        settings: Where pins are.
+        connection: A connection to the ledger's schema.
+        origin: The name.
+        again: Allow another name than the pinned one.
+
+    Raises:
+        ProofError: Another name is pinned.
     """
     before = pinned_origin(settings, connection)
     if before is not None and before != origin and not again:

@@ -50,10 +50,20 @@ class Signer:
         self._clock = clock
 
     def sign(self, connection: Connection, tree: Tree) -> Note | None:
-        """Signs the tree as it is; returns None if that is signed and stored already by these keys.
+        """Signs the tree as it is.
 
-        While the last event in the tree has a recorded time in the future, nothing is signed; that
-        is logged. Raises ForkedError if the tree does not extend the one signed last.
+        While the last event in the tree has a recorded time in the future, nothing is signed; that is
+        logged.
+
+        Args:
+            connection: A connection to the ledger's schema.
+            tree: The Merkle tree.
+
+        Returns:
+            The note; None if these keys have signed the tree already and that is stored.
+
+        Raises:
+            ForkedError: The tree does not extend the one that was signed last.
         """
         with self._alone():
             log = tree.log_state(connection)

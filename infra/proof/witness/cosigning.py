@@ -37,9 +37,14 @@ class Witnesses:
         ]
 
     def cosign(self, note: notes.Note, prove: Prove) -> list[notes.Signature]:
-        """Asks all witnesses at once, and returns the valid cosignatures.
+        """Asks all witnesses at once.
 
-        `prove` is called by one thread at a time.
+        Args:
+            note: The checkpoint.
+            prove: Makes a consistency proof from an earlier size; called by one thread at a time.
+
+        Returns:
+            The valid cosignatures.
         """
         proving, over, found = Lock(), Event(), list[notes.Signature]()
 

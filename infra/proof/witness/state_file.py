@@ -104,9 +104,19 @@ def read_key(path: Path) -> notes.SigningKey:
 def open_files(
     key_file: Path, state: Path, name: str | None, type_: int = COSIGNATURE
 ) -> tuple[notes.SigningKey, Memory]:
-    """Opens a witness's key and memory; both are created if there is no key, which needs a name.
+    """Opens a witness's key and memory; both are created if there is no key.
 
-    Raises ProofError.
+    Args:
+        key_file: The file of the private key.
+        state: The file of the last cosigned checkpoints.
+        name: The name of a new key.
+        type_: The algorithm of a new key.
+
+    Returns:
+        The key and the memory.
+
+    Raises:
+        ProofError: There is no key and no name, the key has another name, or a file cannot be used.
     """
     if _is_there(key_file):
         key = read_key(key_file)

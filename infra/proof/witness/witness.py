@@ -95,9 +95,17 @@ class Witness:
         self._memory = memory
 
     def cosign(self, submission: Submission) -> notes.Signature:
-        """Returns a cosignature, after the checkpoint was stored durably.
+        """Cosigns a checkpoint, after it was stored durably.
 
-        Raises RefusedError, and ProofError if the memory fails: then nothing is cosigned.
+        Args:
+            submission: The checkpoint with its consistency proof.
+
+        Returns:
+            The cosignature.
+
+        Raises:
+            RefusedError: The checkpoint is not accepted.
+            ProofError: The memory cannot be written; nothing is cosigned.
         """
         try:
             now = Checkpoint.parse(submission.note.text)

@@ -8,7 +8,7 @@ const ENDED = 0.34; // The share of the height that is of the bars,
 const LIVE = 0.62; // and of the areas.
 const LOWEST = ["FAILED", "EXPIRED", "CANCELLED"];
 const DRAGGED = 6;
-const FEWEST = 0.06; // The share of the bars' height that the lowest one has.
+const MIN_BAR_HEIGHT = 0.06; // The share of the bars' height that the lowest one has.
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -137,7 +137,7 @@ function stacked(states) {
 
 // A single failure beside hundreds is seen, too: no bar is lower than a few pixels.
 function visible(bars) {
-  const least = FEWEST * Math.max(1, ...(bars[0]?.[1] ?? [1]));
+  const least = MIN_BAR_HEIGHT * Math.max(1, ...(bars[0]?.[1] ?? [1]));
   return bars.map(([state, counts]) => [state, counts.map((count) => (count ? Math.max(count, least) : 0))]);
 }
 

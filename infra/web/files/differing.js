@@ -1,11 +1,11 @@
 // Two texts, line by line: what both have, what only the first has, and what only the second has.
 
-const LONG = 80;
-const MOST = 400;
+const MAX_LINE_LETTERS = 80;
+const MAX_LINES = 400;
 
 // Whether a value is better told by its lines.
 export function isLong(said) {
-  return typeof said === "string" ? said.length > LONG || said.includes("\n") : said !== null && typeof said === "object" && JSON.stringify(said).length > LONG;
+  return typeof said === "string" ? said.length > MAX_LINE_LETTERS || said.includes("\n") : said !== null && typeof said === "object" && JSON.stringify(said).length > MAX_LINE_LETTERS;
 }
 
 const linesOf = (said) => (typeof said === "string" ? said : JSON.stringify(said, null, 1)).split("\n");
@@ -14,7 +14,7 @@ const linesOf = (said) => (typeof said === "string" ? said : JSON.stringify(said
 export function lineDiff(before, after) {
   const [a, b] = [linesOf(before), linesOf(after)];
   // Very long texts are told whole: comparing them takes as long as their lines multiplied.
-  if (a.length > MOST || b.length > MOST) return [{ sign: "-", texts: a }, { sign: "+", texts: b }];
+  if (a.length > MAX_LINES || b.length > MAX_LINES) return [{ sign: "-", texts: a }, { sign: "+", texts: b }];
   const common = lengths(a, b);
   const found = [];
   let [i, j] = [0, 0];

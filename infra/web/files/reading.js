@@ -1,6 +1,6 @@
 // How pages ask for parts of themselves: the last question counts, and a server that is gone is asked again.
 
-const PATIENCE = 2000;
+const RETRY_MILLISECONDS = 2000;
 const gone = document.getElementById("gone");
 
 export class Refused extends Error {}
@@ -20,7 +20,7 @@ export class Part {
         if (asked.signal.aborted) return null;
         if (error instanceof Refused) throw error;
         tell("The server cannot be reached. It is tried again; what you see is what was there last.");
-        await new Promise((resolve) => setTimeout(resolve, PATIENCE));
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MILLISECONDS));
         if (asked.signal.aborted) return null;
       }
     }

@@ -5,7 +5,7 @@ import { path } from "jobledger/history";
 import { elapsed } from "jobledger/zones";
 import { isLong, lineDiff } from "jobledger/differing";
 
-const LONG = 2000;
+const MAX_SHOWN_LETTERS = 2000;
 const TIMES = ["createTime", "startTime", "endTime", "updateTime", "deleteTime"];
 
 // `2011-05-01 23:10:00.5`, of RFC 3339; nothing is cut but zeros at the end.
@@ -35,8 +35,8 @@ export function value(said) {
   if (text === undefined) return html`<span class="nothing">not there</span>`;
   // A value that names another job leads to it.
   if (typeof said === "string" && JOB.test(said) && location.protocol !== "file:") return html`<a href="/jobs/${said.split("/").map(encodeURIComponent).join("/")}">${said}</a>`;
-  if (text.length <= LONG) return visible(text);
-  return html`${visible(text.slice(0, LONG))}…<details><summary>all ${text.length.toLocaleString("en")} characters</summary>${visible(text)}</details>`;
+  if (text.length <= MAX_SHOWN_LETTERS) return visible(text);
+  return html`${visible(text.slice(0, MAX_SHOWN_LETTERS))}…<details><summary>all ${text.length.toLocaleString("en")} characters</summary>${visible(text)}</details>`;
 }
 
 // A job's fields: what an event changed is marked, and beside each is the event that set it.

@@ -1,0 +1,47 @@
+-- Comments of the table and the functions of jobs.
+
+COMMENT ON TABLE jobs IS 'The current state of each job, one row for each, deleted jobs included.';
+COMMENT ON COLUMN jobs.name IS 'The job, as projects/P/jobs/ID.';
+COMMENT ON COLUMN jobs.project IS 'The project in its name.';
+COMMENT ON COLUMN jobs.kind IS 'The collection in its name, such as jobs, customJobs or evaluationJobs.';
+COMMENT ON COLUMN jobs.state IS 'The state; null once the job is deleted.';
+COMMENT ON COLUMN jobs.version IS 'The number of its events.';
+COMMENT ON COLUMN jobs.attempt IS 'The number of its current attempt, from 1.';
+COMMENT ON COLUMN jobs.create_time IS 'When it was created (valid time).';
+COMMENT ON COLUMN jobs.start_time IS 'When it first started (valid time); a later attempt does not change it.';
+COMMENT ON COLUMN jobs.end_time IS 'When it ended (valid time); null while it is live, and again after a retry.';
+COMMENT ON COLUMN jobs.update_time IS 'When the last event that changed it occurred (valid time).';
+COMMENT ON COLUMN jobs.effective_time IS 'When its last event took effect (valid time); null if that is update_time.';
+COMMENT ON COLUMN jobs.delete_time IS 'When it was deleted (valid time); null if it was not.';
+COMMENT ON COLUMN jobs.error IS 'The google.rpc.Status that it ended with; null if it ended without an error.';
+COMMENT ON COLUMN jobs.error_message IS 'The message of the error, or the reason of its end; null if there is none.';
+COMMENT ON COLUMN jobs.labels IS 'Its labels, as an object of strings.';
+COMMENT ON COLUMN jobs.spec IS 'Its configuration.';
+COMMENT ON COLUMN jobs.output IS 'Its output, as far as it was reported; null if none was.';
+COMMENT ON COLUMN jobs.etag IS 'Changes with each version (AIP-154).';
+COMMENT ON COLUMN jobs.first_position IS 'The position of its first event.';
+COMMENT ON COLUMN jobs.last_position IS 'The position of its last event.';
+COMMENT ON COLUMN jobs.run_ids IS 'The ids of its runs, the newest first, null for one without an id; null if no run had one.';
+
+COMMENT ON FUNCTION attempts_begun IS 'How many attempts an event begins.';
+COMMENT ON FUNCTION begins_with_output IS 'Whether the data of an event begins with its output.';
+COMMENT ON FUNCTION bounded IS 'The earlier of a time and a bound; null if there is no time.';
+COMMENT ON FUNCTION etag IS 'The etag of a version of a job.';
+COMMENT ON FUNCTION fold_jobs IS 'Folds the events at a range of positions into jobs.';
+COMMENT ON FUNCTION fold_run_ids IS 'Adds run ids to a job''s run ids.';
+COMMENT ON FUNCTION fold_runs IS 'Folds events of evaluation runs into the job''s output.';
+COMMENT ON FUNCTION has_no_spec IS 'Whether the data of an event has no spec.';
+COMMENT ON FUNCTION is_placed IS 'Whether an event is a late report that takes effect where it occurred.';
+COMMENT ON FUNCTION job_effects IS 'A job''s events with the times at which they took effect.';
+COMMENT ON FUNCTION job_at IS 'A job as of a position, in transaction time, with its first columns; job_row_at has all.';
+COMMENT ON FUNCTION job_in_order IS 'A job as of a valid time, if each of its events took effect when it occurred, with its first columns; job_row_in_order has all.';
+COMMENT ON FUNCTION job_as_it_happened IS 'A job as of a valid time, as far as was known at a position, with its first columns; job_row_as_it_happened has all.';
+COMMENT ON FUNCTION job_row_at IS 'A job as of a position, in transaction time.';
+COMMENT ON FUNCTION job_row_in_order IS 'A job as of a valid time, if each of its events took effect when it occurred.';
+COMMENT ON FUNCTION job_row_as_it_happened IS 'A job as of a valid time, as far as was known at a position.';
+COMMENT ON FUNCTION known_state IS 'The state that an event shows a job to be in; null if it shows none.';
+COMMENT ON FUNCTION placed_after IS 'The version after which an event takes effect.';
+COMMENT ON FUNCTION read_json IS 'The data of an event as JSON.';
+COMMENT ON FUNCTION run_id IS 'The id of the run that an event names; null if it names none.';
+COMMENT ON FUNCTION state_after IS 'The state that an event of a type leads to; null if it changes none.';
+COMMENT ON FUNCTION write_jobs IS 'Writes rows of jobs; only append calls it.';
