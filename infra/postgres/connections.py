@@ -167,9 +167,13 @@ def translated() -> Iterator[None]:
 def reading_again(
     read: Callable[Parameters, Result],
 ) -> Callable[Parameters, Result]:
-    """A read that is made once more if its connection broke meanwhile; the pool gives it another.
+    """Makes a read that is tried once more, on another connection, if its connection broke.
 
-    Only for what changes nothing, and raises PostgreSQL's errors as the ledger's.
+    Args:
+        read: Reads, changes nothing, and raises PostgreSQL's errors as the ledger's.
+
+    Returns:
+        The read that is tried twice.
     """
 
     @wraps(read)

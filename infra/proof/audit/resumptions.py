@@ -25,7 +25,12 @@ class Resumed(NamedTuple):
     ) -> tuple[list[Shown], list[Shown]]:
         """Divides checkpoints into those to hold the log against, and those of lost history.
 
-        `is_extended` tells whether the log extends a checkpoint, which is not of lost history then.
+        Args:
+            shown: The checkpoints.
+            is_extended: Whether the log extends a checkpoint, which is not of lost history then.
+
+        Returns:
+            The checkpoints to hold the log against, and those of lost history.
         """
         lost = [each for each in shown if self._is_lost(each) and not is_extended(each.checkpoint)]
         return [each for each in shown if each not in lost], lost

@@ -66,7 +66,17 @@ class Resumption(NamedTuple):
 
     @classmethod
     def open(cls, note: Note, keys: Sequence[VerifierKey]) -> Self:
-        """Reads a statement; raises ProofError unless a given key of its log signed it.
+        """Reads a statement that a given key of its log signed.
+
+        Args:
+            note: The signed note.
+            keys: The keys to trust.
+
+        Returns:
+            The statement.
+
+        Raises:
+            ProofError: The note is not such a statement, or none of the keys signed it.
 
         Examples:
             >>> from jobledger.infra.proof.signing.checkpoints import Checkpoint

@@ -92,8 +92,18 @@ class Signer:
     def resuming(self, connection: Connection, tree: Tree, epoch: int) -> Iterator[Resumption]:
         """Signs a statement that the log goes on after a loss; nothing else is signed meanwhile.
 
-        It takes the place of the checkpoint that was signed last once the block has ended. Raises
-        ProofError if nothing is lost.
+        It takes the place of the checkpoint that was signed last once the block has ended.
+
+        Args:
+            connection: A connection to the ledger's schema.
+            tree: The log's tree.
+            epoch: The number of the epoch that begins.
+
+        Yields:
+            The signed statement.
+
+        Raises:
+            ProofError: Nothing is lost.
         """
         with self._alone():
             resumption = self.statement(connection, tree, epoch)
