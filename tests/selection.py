@@ -39,6 +39,11 @@ def keep_postgres(config: pytest.Config, items: list[pytest.Item]) -> None:
     items[:] = [item for item in items if item.get_closest_marker("postgres") is not None]
 
 
+def is_left_out(path: Path) -> bool:
+    """Whether a folder under tests/ holds no test that depends on PostgreSQL."""
+    return path.parent == TESTS and path.is_dir() and not has_statements(path.name)
+
+
 def put_long_files_first(items: list[pytest.Item]) -> None:
     """Lets no process begin with a long file when the others are done."""
     long = {item.path for item in items if item.get_closest_marker("slow") is not None}

@@ -63,7 +63,9 @@ def layers() -> list[set[str]]:
 
 def test_the_table_of_rooms_has_all_in_the_order_in_which_they_may_import() -> None:
     text = (ROOT / "infra" / "README.md").read_text()
-    cells = re.findall(r"^\| (`[^|]*) \|", text.split("## Rooms")[1].split("\n## ")[0], re.MULTILINE)
+    cells = re.findall(
+        r"^\| (`[^|]*) \|", text.split("## Rooms")[1].split("\n## ")[0], re.MULTILINE
+    )
     rooms = [room for cell in cells for room in re.findall(r"`(\w+)/?`", cell)]
     level = {room: n for n, layer in enumerate(layers()) for room in layer}
     # The names in users' configuration are described below the table.
