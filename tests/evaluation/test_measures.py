@@ -28,12 +28,7 @@ from jobledger.infra.evaluation.metrics.plots import (
     draw_pr_curve,
 )
 
-from tests.on_use import (
-    sklearn_datasets,
-    sklearn_linear_model,
-    sklearn_metrics,
-    sklearn_model_selection,
-)
+from tests.on_use import sklearn
 
 Curve = dict[str, Any]
 BEGIN = datetime(2020, 1, 1, 10, tzinfo=UTC)
@@ -63,11 +58,11 @@ def drawn(seed: int, examples: int, labels: int, missing: float = 0.0, ties: int
 @pytest.fixture(scope="module")
 def handwritten() -> Scored:
     """Sklearn's digits, as a logistic regression reads those that it has not seen."""
-    pixels, read = sklearn_datasets.load_digits(return_X_y=True)
-    seen, others, taught, truth = sklearn_model_selection.train_test_split(
+    pixels, read = sklearn("datasets").load_digits(return_X_y=True)
+    seen, others, taught, truth = sklearn("model_selection").train_test_split(
         pixels / 16, read, random_state=0
     )
-    model = sklearn_linear_model.LogisticRegression(max_iter=300).fit(seen, taught)
+    model = sklearn("linear_model").LogisticRegression(max_iter=300).fit(seen, taught)
     return Scored(names(10), np.eye(10, dtype=np.bool_)[truth], model.predict_proba(others))
 
 
@@ -107,10 +102,10 @@ def assert_under_curves(scored: Scored, curves: Sequence[Curve]) -> None:
         if not true.any():
             assert curve["areaUnderCurve"] == curve["meanAveragePrecision"] == 0
             continue
-        precision, recall, _ = sklearn_metrics.precision_recall_curve(true, score)
-        assert curve["areaUnderCurve"] == near(sklearn_metrics.auc(recall, precision))
+        precision, recall, _ = sklearn("metrics").precision_recall_curve(true, score)
+        assert curve["areaUnderCurve"] == near(sklearn("metrics").auc(recall, precision))
         if "annotationSpec" in curve:
-            averages.append(sklearn_metrics.average_precision_score(true, score))
+            averages.append(sklearn("metrics").average_precision_score(true, score))
             assert curve["meanAveragePrecision"] == near(averages[-1])
     assert curves[0]["meanAveragePrecision"] == near(np.mean(averages) if averages else 0)
 
@@ -120,10 +115,10 @@ def assert_entries(scored: Scored, curves: Sequence[Curve], step: int = 4) -> No
     for suffix, scores in kinds(scored.scores):
         for number in range(0, 101, step):
             predicted = scores >= number / 100
-            of_labels = sklearn_metrics.precision_recall_fscore_support(
+            of_labels = sklearn("metrics").precision_recall_fscore_support(
                 scored.truth, predicted, zero_division=0
             )
-            of_all = sklearn_metrics.precision_recall_fscore_support(
+            of_all = sklearn("metrics").precision_recall_fscore_support(
                 scored.truth, predicted, average="micro", zero_division=0
             )
             entries = [curve["confidenceMetricsEntries"][number] for curve in curves]
@@ -227,13 +222,13 @@ def test_small_cases_are_measured_as_sklearn_does(scored: Scored, numbers: set[i
         for curve, pair in zip(curves, columns, strict=True):
             entry = curve["confidenceMetricsEntries"][number]
             assert entry["precision" + suffix] == near(
-                sklearn_metrics.precision_score(*pair, zero_division=0)
+                sklearn("metrics").precision_score(*pair, zero_division=0)
             )
             assert entry["recall" + suffix] == near(
-                sklearn_metrics.recall_score(*pair, zero_division=0)
+                sklearn("metrics").recall_score(*pair, zero_division=0)
             )
             assert entry["f1Score" + suffix] == near(
-                sklearn_metrics.f1_score(*pair, zero_division=0)
+                sklearn("metrics").f1_score(*pair, zero_division=0)
             )
 
 
