@@ -29,7 +29,13 @@ from tests.forms import FORMS, Opener, opened
 from tests.grpc_clients import Clients, connected
 from tests.ledgers import new_ledger, odd_jobs
 from tests.loops import FACTORIES, Factory, run
-from tests.selection import keep_postgres, mark_postgres, mark_slow, put_long_files_first
+from tests.selection import (
+    is_left_out,
+    keep_postgres,
+    mark_postgres,
+    mark_slow,
+    put_long_files_first,
+)
 from tests.servers import Server, new_server, serving
 from tests.traces import Answer, drop_trace, opened_trace
 
@@ -212,6 +218,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     arguments = {name: given[name] for name in inspect.signature(pyfuncitem.obj).parameters}
     run(pyfuncitem.obj(**arguments), given.get("loop_factory", asyncio.new_event_loop))
     return True
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Spares each process of the second pass to load tests that it leaves out."""
+    left_out = config.getoption("--only-postgres") and is_left_out(collection_path)
+    return True if left_out else None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -11,6 +11,21 @@ from tests.checkout import ROOT, TESTS
 
 _ROOMS: Final = (ROOT / "infra", ROOT)
 """Where the room is that a folder of tests is named after."""
+LONGEST: Final = (
+    "project/test_readme_commands.py",
+    "http/test_http_schema.py",
+    "web/test_web_job.py",
+    "web/test_web_incident.py",
+    "http/test_http_origin.py",
+    "faults/test_matrix.py",
+    "proof/test_any_cell.py",
+    "http/test_http_stopping.py",
+    "http/test_http_access.py",
+    "read/test_clocks.py",
+    "transfer/test_import.py",
+    "evaluation/test_scheduler.py",
+)
+"""The files that take longest, 10 to 100 seconds of CPU, longest first."""
 _SLOW_FIXTURES: Final = {"browser", "grpc_server", "trace_and_answers"}
 BESIDES_ROOMS: Final = {"faults", "generated", "project", "upgrade"}
 """Folders that are not named after a room, such as ledgers of earlier versions and faults of a server."""
@@ -39,10 +54,16 @@ def keep_postgres(config: pytest.Config, items: list[pytest.Item]) -> None:
     items[:] = [item for item in items if item.get_closest_marker("postgres") is not None]
 
 
+def is_left_out(path: Path) -> bool:
+    """Whether a folder under tests/ holds no test that depends on PostgreSQL."""
+    return path.parent == TESTS and path.is_dir() and not has_statements(path.name)
+
+
 def put_long_files_first(items: list[pytest.Item]) -> None:
     """Lets no process begin with a long file when the others are done."""
-    long = {item.path for item in items if item.get_closest_marker("slow") is not None}
-    items.sort(key=lambda item: item.path not in long)
+    slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
+    longest = {TESTS / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (longest.get(item.path, len(longest)), item.path not in slow))
 
 
 def folder_of(item: pytest.Item) -> str:

@@ -10,14 +10,16 @@ from jobledger import AsyncLedger
 from jobledger.infra.eventstore.commit.appender import LOCK_HEAD
 from jobledger.infra.postgres.connections import AsyncConnection
 
-BLOCKED = """
-SELECT count(*) FROM pg_stat_activity
-WHERE wait_event_type = 'Lock' AND datname = current_database() AND query LIKE %s
+_OF_BLOCKED = """
+FROM pg_stat_activity AS a
+WHERE wait_event_type = 'Lock' AND datname = current_database() AND query LIKE %s AND EXISTS (
+    SELECT FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation
+    WHERE l.pid = a.pid AND l.database = (SELECT oid FROM pg_database WHERE datname = a.datname)
+      AND c.relnamespace = current_schema()::regnamespace)
 """
-END_BLOCKED = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE wait_event_type = 'Lock' AND datname = current_database() AND query LIKE %s
-"""
+"""Not those that wait in another ledger of the database, such as one that is emptied after a test."""
+BLOCKED = f"SELECT count(*) {_OF_BLOCKED}"
+END_BLOCKED = f"SELECT pg_terminate_backend(pid) {_OF_BLOCKED}"
 CONNECTED = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
 COMMITS = "SELECT count(*) FROM events GROUP BY xmin::text ORDER BY min(position)"
 

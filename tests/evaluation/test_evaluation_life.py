@@ -11,19 +11,11 @@ import numpy as np
 import pytest
 from jobledger.infra.evaluation.runs.scheduler import Scheduler
 from jobledger.infra.evaluation.samples.recording import Prediction
-from sklearn.datasets import load_digits
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import (
-    auc,
-    average_precision_score,
-    confusion_matrix,
-    precision_recall_curve,
-    precision_recall_fscore_support,
-)
 
 from tests.clients import discovered
 from tests.evaluation_jobs import Clock, spec_of
 from tests.grpc_clients import Clients
+from tests.on_use import sklearn
 from tests.servers import Server
 
 pytestmark = pytest.mark.slow
@@ -43,8 +35,10 @@ def client(server: Server) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def classified() -> tuple[Any, Any]:
     """The digits of noisy pictures, and what a classifier makes of them: (truth, a score for each digit)."""
-    pictures, digits = load_digits(return_X_y=True)
-    classifier = LogisticRegression(max_iter=200).fit(pictures[:900], digits[:900])
+    pictures, digits = sklearn("datasets").load_digits(return_X_y=True)
+    classifier = (
+        sklearn("linear_model").LogisticRegression(max_iter=200).fit(pictures[:900], digits[:900])
+    )
     random = np.random.default_rng(7)
     chosen = random.integers(900, len(digits), MANY)
     noisy = pictures[chosen] + random.normal(0, 3, (MANY, pictures.shape[1]))
@@ -90,7 +84,7 @@ def test_ten_thousand_digits_are_sampled_labelled_and_evaluated(
         [of_label] = search(client, project, name, f' AND annotation_spec.display_name = "{digit}"')
         curve = of_label["evaluationMetrics"]["classificationMetrics"]["prCurve"]
         true = truth == int(digit)
-        expected = average_precision_score(true, scores[:, int(digit)])
+        expected = sklearn("metrics").average_precision_score(true, scores[:, int(digit)])
         assert curve["meanAveragePrecision"] == pytest.approx(expected, abs=1e-6)
     page = (
         evaluations.exampleComparisons()
@@ -128,23 +122,25 @@ def answer_all(http: httpx.Client, name: str, truth: Any) -> None:
 def equal_to_sklearn(evaluation: dict[str, Any], truth: Any, scores: Any) -> None:
     metrics = evaluation["evaluationMetrics"]["classificationMetrics"]
     true = truth[:, None] == np.arange(10)
-    precision, recall, _ = precision_recall_curve(true.ravel(), scores.ravel())
+    precision, recall, _ = sklearn("metrics").precision_recall_curve(true.ravel(), scores.ravel())
     curve = metrics["prCurve"]
-    assert curve["areaUnderCurve"] == pytest.approx(auc(recall, precision), abs=1e-6)
-    expected = average_precision_score(true, scores, average="macro")
+    assert curve["areaUnderCurve"] == pytest.approx(
+        sklearn("metrics").auc(recall, precision), abs=1e-6
+    )
+    expected = sklearn("metrics").average_precision_score(true, scores, average="macro")
     assert curve["meanAveragePrecision"] == pytest.approx(expected, abs=1e-6)
     best = np.zeros_like(true)
     best[np.arange(len(truth)), scores.argmax(axis=1)] = True
     for entry in curve["confidenceMetricsEntries"][::10]:
         at = scores >= entry.get("confidenceThreshold", 0)
         for predicted, rank in ((at, ""), (at & best, "At1")):
-            found = precision_recall_fscore_support(
+            found = sklearn("metrics").precision_recall_fscore_support(
                 true.ravel(), predicted.ravel(), average="binary", zero_division=0
             )
             names = (f"precision{rank}", f"recall{rank}", f"f1Score{rank}")
             said = [entry.get(each, 0) for each in names]
             assert said == pytest.approx(found[:3], abs=1e-6)
-    counts = confusion_matrix(truth, scores.argmax(axis=1))
+    counts = sklearn("metrics").confusion_matrix(truth, scores.argmax(axis=1))
     for row, counted in zip(metrics["confusionMatrix"]["row"], counts, strict=True):
         entries = {e["annotationSpec"]["displayName"]: e["itemCount"] for e in row["entries"]}
         assert entries == {digit: n for digit, n in zip(DIGITS, counted.tolist(), strict=True) if n}
@@ -183,7 +179,7 @@ def test_the_same_life_over_grpc(
         name=found.name
     ).evaluation_metrics.classification_metrics.pr_curve
     true = truth[:, None] == np.arange(10)
-    expected = average_precision_score(true, scores, average="macro")
+    expected = sklearn("metrics").average_precision_score(true, scores, average="macro")
     assert curve.mean_average_precision == pytest.approx(expected, abs=1e-6)
     comparisons = client.search_example_comparisons(parent=found.name)
     assert next(iter(comparisons)).ground_truth_example.annotations

@@ -27,18 +27,8 @@ from jobledger.infra.evaluation.metrics.plots import (
     draw_map_over_time,
     draw_pr_curve,
 )
-from sklearn.datasets import load_digits
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import (
-    auc,
-    average_precision_score,
-    f1_score,
-    precision_recall_curve,
-    precision_recall_fscore_support,
-    precision_score,
-    recall_score,
-)
-from sklearn.model_selection import train_test_split
+
+from tests.on_use import sklearn
 
 Curve = dict[str, Any]
 BEGIN = datetime(2020, 1, 1, 10, tzinfo=UTC)
@@ -68,9 +58,11 @@ def drawn(seed: int, examples: int, labels: int, missing: float = 0.0, ties: int
 @pytest.fixture(scope="module")
 def handwritten() -> Scored:
     """Sklearn's digits, as a logistic regression reads those that it has not seen."""
-    pixels, read = load_digits(return_X_y=True)
-    seen, others, taught, truth = train_test_split(pixels / 16, read, random_state=0)
-    model = LogisticRegression(max_iter=300).fit(seen, taught)
+    pixels, read = sklearn("datasets").load_digits(return_X_y=True)
+    seen, others, taught, truth = sklearn("model_selection").train_test_split(
+        pixels / 16, read, random_state=0
+    )
+    model = sklearn("linear_model").LogisticRegression(max_iter=300).fit(seen, taught)
     return Scored(names(10), np.eye(10, dtype=np.bool_)[truth], model.predict_proba(others))
 
 
@@ -110,10 +102,10 @@ def assert_under_curves(scored: Scored, curves: Sequence[Curve]) -> None:
         if not true.any():
             assert curve["areaUnderCurve"] == curve["meanAveragePrecision"] == 0
             continue
-        precision, recall, _ = precision_recall_curve(true, score)
-        assert curve["areaUnderCurve"] == near(auc(recall, precision))
+        precision, recall, _ = sklearn("metrics").precision_recall_curve(true, score)
+        assert curve["areaUnderCurve"] == near(sklearn("metrics").auc(recall, precision))
         if "annotationSpec" in curve:
-            averages.append(average_precision_score(true, score))
+            averages.append(sklearn("metrics").average_precision_score(true, score))
             assert curve["meanAveragePrecision"] == near(averages[-1])
     assert curves[0]["meanAveragePrecision"] == near(np.mean(averages) if averages else 0)
 
@@ -123,8 +115,10 @@ def assert_entries(scored: Scored, curves: Sequence[Curve], step: int = 4) -> No
     for suffix, scores in kinds(scored.scores):
         for number in range(0, 101, step):
             predicted = scores >= number / 100
-            of_labels = precision_recall_fscore_support(scored.truth, predicted, zero_division=0)
-            of_all = precision_recall_fscore_support(
+            of_labels = sklearn("metrics").precision_recall_fscore_support(
+                scored.truth, predicted, zero_division=0
+            )
+            of_all = sklearn("metrics").precision_recall_fscore_support(
                 scored.truth, predicted, average="micro", zero_division=0
             )
             entries = [curve["confidenceMetricsEntries"][number] for curve in curves]
@@ -227,9 +221,15 @@ def test_small_cases_are_measured_as_sklearn_does(scored: Scored, numbers: set[i
         columns += zip(scored.truth.T, predicted.T, strict=True)
         for curve, pair in zip(curves, columns, strict=True):
             entry = curve["confidenceMetricsEntries"][number]
-            assert entry["precision" + suffix] == near(precision_score(*pair, zero_division=0))
-            assert entry["recall" + suffix] == near(recall_score(*pair, zero_division=0))
-            assert entry["f1Score" + suffix] == near(f1_score(*pair, zero_division=0))
+            assert entry["precision" + suffix] == near(
+                sklearn("metrics").precision_score(*pair, zero_division=0)
+            )
+            assert entry["recall" + suffix] == near(
+                sklearn("metrics").recall_score(*pair, zero_division=0)
+            )
+            assert entry["f1Score" + suffix] == near(
+                sklearn("metrics").f1_score(*pair, zero_division=0)
+            )
 
 
 def pairs_of(scored: Scored, *, multi_label: bool) -> Counter[tuple[str, str]]:

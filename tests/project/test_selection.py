@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.checkout import ROOT, TESTS
-from tests.selection import BESIDES_ROOMS, has_statements
+from tests.selection import BESIDES_ROOMS, LONGEST, has_statements, is_left_out
 
 ROOMS = {folder.name for folder in (ROOT / "infra").iterdir() if folder.is_dir()}
 
@@ -23,3 +23,14 @@ def test_each_folder_is_named_after_a_room() -> None:
 )  # fmt: skip
 def test_rooms_with_statements_depend_on_postgresql(room: str, expected: bool) -> None:
     assert has_statements(room) is expected
+
+
+def test_the_second_pass_loads_only_folders_whose_tests_depend_on_postgresql() -> None:
+    left_out = {folder.name for folder in TESTS.iterdir() if is_left_out(folder)}
+    assert {"domain", "http", "cli", "project"} <= left_out
+    assert not {"read", "proof", "upgrade", "projections"} & left_out
+    assert not is_left_out(TESTS / "read" / "test_past.py")
+
+
+def test_the_longest_files_are_there() -> None:
+    assert [name for name in LONGEST if not (TESTS / name).is_file()] == []
