@@ -8,13 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra.bench.sizes import Sizes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jobledger.infra.bench.arena import Arena
     from jobledger.infra.bench.pairs import Sides
-    from jobledger.infra.bench.sizes import Sizes
 
 
 class Measure(NamedTuple):

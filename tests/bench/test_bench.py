@@ -14,8 +14,9 @@ import pytest
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.bench import run
 from jobledger.infra.bench.catalogue import ALL, ASKED_FOR, Measure, select
+from jobledger.infra.bench.figures import row_of
 from jobledger.infra.bench.meter import Reading
-from jobledger.infra.bench.pairs import Pair, Sides, row_of, run_pairs
+from jobledger.infra.bench.pairs import Pair, Sides, run_pairs
 from jobledger.infra.bench.run import Conditions, measure_rows, read_rows
 from jobledger.infra.bench.sizes import Sizes
 from jobledger.infra.bench.table import cells, changed, markdown
