@@ -245,6 +245,20 @@ def _copied(job: Job) -> Job:
     return after
 
 
+def job_with(fields: dict[str, Any]) -> Job:
+    """Makes the job that has these values of all fields, as model_construct() does, in a tenth of the time.
+
+    Args:
+        fields: A value for each field of a job, which nothing else will change; they are not validated.
+
+    Returns:
+        The job.
+    """
+    job = _copied(_ABSENT)
+    _set(job, "__dict__", fields)
+    return job
+
+
 def absent(name: str) -> Job:
     """Returns a job that has no events yet, as Job(name=name) does, in half the time."""
     job = _copied(_ABSENT)

@@ -8,13 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra.bench.sizes import Sizes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jobledger.infra.bench.arena import Arena
     from jobledger.infra.bench.pairs import Sides
-    from jobledger.infra.bench.sizes import Sizes
 
 
 class Measure(NamedTuple):
@@ -81,7 +81,7 @@ reading    | feed               | reading.feed               | live feed read fr
 reading    | bytes_per_event    | reading.bytes_per_event    | on disk, indexes, projections and proof in | the same events in eventsourcing's table | bytes/event | <= | 1.2 | 1
 past       | count_as_of        | past.count_as_of           | count by state as of T, {history} events | SELECT DISTINCT ON over events up to T | calls/s | >= | 30 | 200
 past       | count_scale        | past.count_scale           | the same, at {history} events | at a tenth of them | ms | <= | 2 | 1.2
-past       | list_as_of         | past.list_as_of            | next page of 100 jobs with a filter as of T | the same on current rows | ms | <= | 2 | 1.3
+past       | list_as_of         | past.list_as_of            | next page of {page} jobs with a filter as of T | the same on current rows | ms | <= | 2 | 1.3
 past       | version_as_of      | past.version_as_of         | one job as of vN, {long_job}-event job | one select of its events by key | ms | <= | 2 | 1.1
 past       | queue_time         | past.queue_time            | queue time percentiles by day, {history} events | the same SQL by hand over events | reports/s | >= | 20 | 50
 past       | inclusion          | proof.inclusion            | inclusion proof, half of them, {history} events | the same at {log} events | ms | <= | 3 | 1.5
@@ -106,7 +106,7 @@ growth     | growth_append      | growth.append              | create of a job, 
 growth     | growth_get         | growth.get                 | get of a job, {grown} events | at {young} events | ms | <= | 1.5 | 1.1
 growth     | growth_history     | growth.history_of_job      | history of a job, {grown} events | at {young} events | ms | <= | 1.5 | 1.1
 growth     | growth_count       | growth.count_as_of         | count as of T, {grown} events | at {young} events | ms | <= | 1.5 | 1.1
-growth     | growth_list        | growth.list_as_of          | page of 100 as of T with a filter, {grown} events | at {young} events | ms | <= | 1.5 | 1.1
+growth     | growth_list        | growth.list_as_of          | page of {page} as of T with a filter, {grown} events | at {young} events | ms | <= | 1.5 | 1.1
 growth     | growth_inclusion   | growth.inclusion           | inclusion proof, {grown} events | at {young} events | ms | <= | 1.5 | 1.1
 growth     | growth_feed        | growth.feed                | last 10,000 events of the feed, {grown} events | at {young} events | ms | <= | 1.5 | 1.1
 growth     | growth_page        | growth.page                | fleet page, {grown} events | at {young} events | ms | <= | 1.5 | 1.1

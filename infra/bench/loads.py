@@ -67,13 +67,11 @@ def _process(command: list[str], environment: Mapping[str, str]) -> Iterator[sub
     try:
         yield process
     finally:
-        assert process.stdin is not None
-        process.stdin.close()
         try:
-            process.wait(END_SECONDS)
+            process.communicate(timeout=END_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+            process.communicate()
 
 
 def _read_line(process: subprocess.Popen[str]) -> str:

@@ -1,15 +1,11 @@
-"""One row: its two sides run in turn, and the median of the ratios of the pairs."""
+"""The two sides of a row, and the pairs of their runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from statistics import median
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from jobledger.infra.bench.meter import Reading
-
-if TYPE_CHECKING:
-    from jobledger.infra.bench.catalogue import Measure
 
 Side = Callable[[], Reading]
 
@@ -33,58 +29,8 @@ class Pair(NamedTuple):
         return None if self.theirs is None else self.ours.value / self.theirs.value
 
 
-DIGITS: Final = 6
-"""Of each figure that is kept."""
-
-
 def run_pairs(sides: Sides, count: int) -> list[Pair]:
     """So many pairs, one side after the other: what slows one down slows down its neighbour, too."""
     return [
         Pair(sides.ours(), None if sides.theirs is None else sides.theirs()) for _ in range(count)
     ]
-
-
-def row_of(measure: Measure, pairs: list[Pair]) -> dict[str, Any]:
-    """The row's figures: medians, the spread, the CPU of one operation, and every pair.
-
-    `low` and `high` are the smallest and the largest ratio (value, if nothing stands beside it).
-    """
-    ours = [pair.ours for pair in pairs]
-    theirs = [pair.theirs for pair in pairs if pair.theirs is not None]
-    ratios = [pair.ratio for pair in pairs if pair.ratio is not None]
-    judged = [each.value for each in ours] if measure.is_absolute else ratios
-    figures = {
-        "value": _middle(each.value for each in ours),
-        "beside_value": _middle(each.value for each in theirs),
-        "ratio": _middle(ratios),
-        "low": _short(min(ratios or judged)),
-        "high": _short(max(ratios or judged)),
-        "cpu_us": _cpu(ours),
-        "beside_cpu_us": _cpu(theirs),
-        "met": measure.is_met(median(judged)),
-        "aim_met": measure.is_met(median(judged), aim=True),
-        "pairs": [_values(pair) for pair in pairs],
-    }
-    return {key: value for key, value in figures.items() if value is not None}
-
-
-def _values(pair: Pair) -> list[float]:
-    return [_short(each.value) for each in pair if each is not None]
-
-
-def _cpu(readings: list[Reading]) -> dict[str, float] | None:
-    """Medians of the microseconds of our processes and of PostgreSQL's."""
-    found = {
-        "client": _middle(each.cpu for each in readings),
-        "server": _middle(each.server_cpu for each in readings),
-    }
-    return {key: value for key, value in found.items() if value is not None} or None
-
-
-def _middle(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return _short(median(known)) if known else None
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 import psycopg
 from jobledger.domain.errors import LedgerError
-from jobledger.infra.bench.pairs import row_of, run_pairs
+from jobledger.infra.bench.figures import row_of
+from jobledger.infra.bench.pairs import run_pairs
 
 if TYPE_CHECKING:
     from jobledger.infra.bench.arena import Arena

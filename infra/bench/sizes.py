@@ -30,6 +30,8 @@ class Sizes(NamedTuple):
     """Events of the ledger beside it."""
     source: int = 60_000
     """Changes of a source."""
+    page: int = 100
+    """Jobs on a page of a list."""
 
     def describe(self, text: str) -> str:
         """A row's text with its sizes filled in.

@@ -69,8 +69,7 @@ def ratio_text(row: Row) -> str:
 
 def spread(row: Row) -> str:
     """The smallest and the largest of what is bounded."""
-    low, high = row["low"], row["high"]
-    return f"{_short(low)} to {_short(high)}"
+    return f"{_short(row['low'])} to {_short(row['high'])}" if "low" in row else ""
 
 
 def beside_value(row: Row) -> str:

@@ -358,14 +358,14 @@ class Reader:
             >>> ledger.get("projects/demo/jobs/a", as_of="v1").state.name
             'QUEUED'
         """
-        parameters = {"name": parse_name(name)}
+        parsed = parse_name(name)
         if as_of is None and clock is None:
-            job = self.read_current(parse_name(name))
+            job = self.read_current(parsed)
         else:
             moment = self.moment(as_of, clock, name)
             recorded = moment.clock is Clock.RECORDED
             statement = READ_JOB_AT if recorded else READ_JOB_VALID_TIME
-            job = self._read(statement, parameters | moment._asdict())
+            job = self._read(statement, {"name": parsed} | moment._asdict())
         if job is None:
             raise self.missing(name)
         if job.delete_time is not None:

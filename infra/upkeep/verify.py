@@ -3,13 +3,15 @@
 Reads one moment of the ledger, in one pass: events by name and version, rows by name.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.events import Event
-from jobledger.domain.job import Job, evolve, fold
+from jobledger.domain.job import Job, absent, evolve, fold
 from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.postgres import sql
@@ -18,11 +20,17 @@ from jobledger.infra.upkeep.evaluations import check_evaluations
 from jobledger.infra.upkeep.findings import Finding
 from jobledger.infra.upkeep.rebuild_lock import lock_rows, row_tables
 from jobledger.projections.jobs import COLUMNS, job_of
+from psycopg import ServerCursor
 
 VERIFY_POSITIONS: Final = sql.load(__package__, "verify_positions")
 VERIFY_EVENTS: Final = sql.load(__package__, "verify_events")
 VERIFY_INTERVALS: Final = sql.load(__package__, "verify_intervals")
 VERIFY_JOBS: Final = sql.load(__package__, "verify_jobs")
+
+NAME: Final = itemgetter(1)
+"""Of a row of VERIFY_EVENTS."""
+FETCHED_ROWS: Final = 5_000
+PROGRESS_EVENTS: Final = 1_000
 
 Progress = Callable[[int, int], object]
 
@@ -49,19 +57,11 @@ def verify(connection: Connection, progress: Progress = lambda done, size: None)
         size = int(connection.execute(READ_SIZE).fetchone()[0])  # type: ignore[index]
         findings = [Finding(*row) for row in connection.execute(VERIFY_POSITIONS)]
         jobs = 0
-        with (
-            connection.cursor("verified_jobs") as rows,
-            connection.cursor("verified_events") as log,
-        ):
-            rows.itersize = log.itersize = 5_000
-            rows.execute(VERIFY_JOBS)
-            log.execute(VERIFY_EVENTS)
-            shown = (Shown(job_of(row[:-5]), *row[-5:]) for row in rows)
-            for finding in _compare(_replayed(log, progress, size), shown):
-                if isinstance(finding, Finding):
-                    findings.append(finding)
-                else:
-                    jobs += 1
+        for finding in _compared(connection, progress, size):
+            if isinstance(finding, Finding):
+                findings.append(finding)
+            else:
+                jobs += 1
         findings += [Finding(*row) for row in connection.execute(VERIFY_INTERVALS)]
         findings += check_evaluations(connection)
     return Verdict(size, jobs, findings)
@@ -78,35 +78,76 @@ class Shown(NamedTuple):
     last_position: int
 
 
+def _compared(connection: Connection, progress: Progress, size: int) -> Iterator[Shown | Finding]:
+    """Each job as its events make it, and what differs from its row."""
+    with (
+        connection.cursor("verified_jobs") as rows,
+        connection.cursor("verified_events") as log,
+        ThreadPoolExecutor(1) as fetching,
+    ):
+        rows.execute(VERIFY_JOBS)
+        log.execute(VERIFY_EVENTS)
+        shown = (Shown(job_of(row[:-5]), *row[-5:]) for row in _fetched(rows, fetching))
+        yield from _compare(_replayed(_fetched(log, fetching), progress, size), shown)
+
+
+def _fetched(
+    cursor: ServerCursor[tuple[Any, ...]], fetching: Executor
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of a cursor; the server sends the next ones while these are looked at."""
+    following = fetching.submit(cursor.fetchmany, FETCHED_ROWS)
+    while rows := following.result():
+        following = fetching.submit(cursor.fetchmany, FETCHED_ROWS)
+        yield from rows
+
+
 def _replayed(
     log: Iterable[tuple[Any, ...]], progress: Progress, size: int
 ) -> Iterator[Shown | Finding]:
     """Each job as its events make it, by name; and what is wrong with the events."""
-    done = 0
-    events = (RecordedEvent(*row) for row in log)
-    for name, history in groupby(events, key=lambda event: event.name):
-        job, first, last = Job(name=name), 0, 0
-        known: list[Event] = []
-        for event in history:
-            first, last = first or event.position, event.position
-            done += 1
-            if event.version != job.version + 1:
-                detail = f"version {event.version} follows version {job.version}"
-                yield Finding("gap", event.position, name, detail)
-            try:
-                known.append(event.event)
-                job = (
-                    evolve(job, known[-1])
-                    if event.placed_after is None
-                    else fold(Job(name=name), known)
-                )
-            except LedgerError as error:
-                yield Finding("unreadable", event.position, name, str(error))
-                job = job.model_copy(update={"version": event.version})
-            if done % 1_000 == 0:
-                progress(done, size)
-        yield Shown(job, *_place_of(name), job.etag, first, last)
+    done = noted = 0
+    for name, rows in groupby(log, key=NAME):
+        history = [RecordedEvent(*row) for row in rows]
+        try:
+            job = fold(absent(name), [event.event for event in history])
+        except LedgerError:
+            job = yield from _replayed_one_by_one(name, history)
+        else:
+            yield from _gaps(name, history)
+        yield Shown(job, *_place_of(name), job.etag, history[0].position, history[-1].position)
+        done += len(history)
+        if done - noted >= PROGRESS_EVENTS:
+            noted = done
+            progress(done, size)
     progress(size, size)
+
+
+def _gaps(name: str, history: Sequence[RecordedEvent]) -> Iterator[Finding]:
+    """Where versions do not follow each other."""
+    last = 0
+    for event in history:
+        if event.version != last + 1:
+            detail = f"version {event.version} follows version {last}"
+            yield Finding("gap", event.position, name, detail)
+        last = event.version
+
+
+def _replayed_one_by_one(
+    name: str, history: Sequence[RecordedEvent]
+) -> Generator[Finding, None, Job]:
+    """As far as events can be read; returns the job that these make."""
+    yield from _gaps(name, history)
+    job = absent(name)
+    known: list[Event] = []
+    for event in history:
+        try:
+            known.append(event.event)
+            late = event.placed_after is not None
+            job = fold(absent(name), known) if late else evolve(job, known[-1])
+        except LedgerError as error:
+            yield Finding("unreadable", event.position, name, str(error))
+            job = job.model_copy(update={"version": event.version})
+    return job
 
 
 def _place_of(name: str) -> tuple[str, str]:
@@ -140,6 +181,8 @@ def _compare(
 
 
 def _differences(replayed: Shown, row: Shown) -> Iterator[Finding]:
+    if replayed[1:] == row[1:] and replayed.job.__dict__ == row.job.__dict__:
+        return
     fields = [(name, getattr(replayed.job, name), getattr(row.job, name)) for name in COLUMNS]
     fields += zip(Shown._fields[1:], replayed[1:], row[1:], strict=True)
     for field, true, shown in fields:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import orjson
-from jobledger.domain.job import Job
+from jobledger.domain.job import Job, job_with
 from jobledger.domain.states import JobState
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
@@ -39,7 +39,7 @@ def job_of(row: tuple[Any, ...]) -> Job:
     values["state"] = STATES[values["state"]]
     values["run_ids"] = tuple(values["run_ids"] or ())
     # The row was made from a Job, so there is nothing to validate.
-    return Job.model_construct(**values)
+    return job_with(values)
 
 
 class Change(NamedTuple):

@@ -25,7 +25,7 @@ MODULES = sorted(
     module
     for room in ("infra", "projections")
     for module in (ROOT / room).rglob("*.py")
-    if "bench" not in module.parts  # Its peers are programs that take scripts.
+    if "bench" not in module.relative_to(ROOT).parts  # Its peers are programs that take scripts.
 )
 WITHOUT_TEXTS = re.compile(r"'[^']*'|--.*")
 

@@ -60,6 +60,7 @@ def in_threads(threads: int, seconds: float, step: Callable[[int], int]) -> int:
     stop = time.monotonic() + seconds
 
     def call(caller: int) -> None:
+        counts[caller] = step(caller)
         while time.monotonic() < stop:
             counts[caller] += step(caller)
 
@@ -129,7 +130,7 @@ def append_async(dsn: str, name: str, tasks: str) -> Iterator[Work]:
 
         async def call(stop: float) -> int:
             jobs = 0
-            while time.monotonic() < stop:
+            while not jobs or time.monotonic() < stop:
                 job = f"projects/bench/jobs/a-{os.getpid()}-{next(NUMBERS)}"
                 await ledger.create(job, LABELS)
                 await ledger.started(job, WORKER)

@@ -78,10 +78,10 @@ def count_as_of(arena: Arena) -> Iterator[Sides]:
 
 @contextmanager
 def list_as_of(arena: Arena) -> Iterator[Sides]:
-    """Milliseconds for a page of 100 running jobs as of a time in the middle."""
+    """Milliseconds for a page of running jobs as of a time in the middle."""
 
     def call(of: History) -> Callable[[], Any]:
-        return lambda: of.ledger.page(filter=RUNNING, page_size=100, as_of=of.middle)
+        return lambda: of.ledger.page(filter=RUNNING, page_size=arena.sizes.page, as_of=of.middle)
 
     with _both(arena, call) as sides:
         yield sides

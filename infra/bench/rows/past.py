@@ -147,17 +147,17 @@ def count_scale(arena: Arena) -> Iterator[Sides]:
 
 @contextmanager
 def list_as_of(arena: Arena) -> Iterator[Sides]:
-    """Milliseconds for a second page of 100 jobs with a filter, as of then and as of now."""
+    """Milliseconds for a second page of jobs with a filter, as of then and as of now."""
     many = history(arena, arena.sizes.history)
-    query: dict[str, Any] = {"filter": RUNNING, "page_size": 100, "as_of": many.middle}
+    query: dict[str, Any] = {"filter": RUNNING, "page_size": arena.sizes.page, "as_of": many.middle}
     token = many.ledger.page(**query).next_page_token
-    assert len(many.ledger.page(**query, page_token=token).jobs) == 100
+    assert len(many.ledger.page(**query, page_token=token).jobs) == arena.sizes.page
     current, fleet = Query.parse(RUNNING, None), JobLists(many.ledger.pool)
-    last = fleet.page(current, 100)[0][-1]
+    last = fleet.page(current, arena.sizes.page)[0][-1]
     after = str(last.create_time), last.name
     yield Sides(
         lambda: arena.milliseconds(lambda: many.ledger.page(**query, page_token=token)),
-        lambda: arena.milliseconds(lambda: fleet.page(current, 100, after=after)),
+        lambda: arena.milliseconds(lambda: fleet.page(current, arena.sizes.page, after=after)),
     )
 
 

@@ -79,7 +79,7 @@ def append_processes16(arena: Arena) -> Iterator[Sides]:
 @contextmanager
 def append_shared4(arena: Arena, processes: int = 4) -> Iterator[Sides]:
     """A quarter of the writes on 8 jobs that all share, beside one process of as many threads."""
-    with _with_shared_jobs(arena) as together, _with_shared_jobs(arena) as alone:
+    with with_shared_jobs(arena) as together, with_shared_jobs(arena) as alone:
         several = "load shared", arena.dsn, together, str(THREADS)
         one = "load shared", arena.dsn, alone, str(THREADS * processes)
         with loading(arena, *several, processes=processes) as ours, loading(arena, *one) as theirs:
@@ -151,7 +151,7 @@ def _pgbench(arena: Arena, options: str = "") -> Iterator[Side]:
 
 
 @contextmanager
-def _with_shared_jobs(arena: Arena) -> Iterator[str]:
+def with_shared_jobs(arena: Arena) -> Iterator[str]:
     """A fresh ledger with the jobs that all write to."""
     with arena.ledger() as name:
         with arena.open(name) as ledger:
