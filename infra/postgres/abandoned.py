@@ -112,6 +112,8 @@ class CancellablePool(ConnectionPool[psycopg.Connection[tuple[Any, ...]]]):
 
 def _is_alive(connection: psycopg.Connection[Any]) -> bool:
     """Whether an idle connection still is one: the server did not end it."""
+    if connection.closed:
+        return False
     polling = select.poll()
     polling.register(connection.fileno(), select.POLLIN)
     if not polling.poll(0):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final, LiteralString, NamedTuple, assert_never
 
+import orjson
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import JobState
 from jobledger.domain.values.filters import (
@@ -19,9 +20,9 @@ from jobledger.domain.values.filters import (
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.postgres import sql
-from jobledger.infra.read.json_values import JsonField, compared, ordered
+from jobledger.infra.read.json_values import JsonField, compared, compares_otherwise, ordered
 from jobledger.infra.read.list_items import LISTS, has_item
-from psycopg.sql import SQL, Composable, Composed, Placeholder
+from psycopg.sql import SQL, Composable, Composed, Literal, Placeholder
 
 
 class Column(NamedTuple):
@@ -187,6 +188,8 @@ class Rendering:
             return presence
         if len(tree.field) == 1 and (found_list := LISTS.get(tree.field[0])) is not None:
             return has_item(found_list, tree, _like(tree), self.parameter)
+        if (pair := _label_pair(tree)) is not None:
+            return pair
         expression, column = self.field(tree.field)
         if tree.is_presence:
             return SQL("({} IS NOT NULL)").format(expression)
@@ -252,6 +255,29 @@ STEPS: Final = {
 OF_AN_EVENT: Final = frozenset({("state",), ("error", "code")})
 """What the event that enters a state tells by itself."""
 LABEL: Final = Column("", _as_text)
+
+
+def asks_for_label(tree: Filter) -> bool:
+    """Whether all that the filter matches has a certain label, by which an index finds it."""
+    if isinstance(tree, All):
+        return any(map(asks_for_label, tree.terms))
+    return isinstance(tree, Restriction) and _label_pair(tree) is not None
+
+
+def _label_pair(tree: Restriction) -> Composable | None:
+    """Returns the test for a label's exact value, which an index finds; None for another restriction.
+
+    The value is no parameter, so that the planner knows how frequent it is: a rare one is looked up,
+    and a frequent one is met soon enough in the order of the list.
+    """
+    match tree.field:
+        case ("labels" | "label", *key) if key and tree.comparator in {"=", ":"}:
+            if tree.is_presence or any(tree.wildcards) or compares_otherwise(tree.value):
+                return None
+            # A percent sign would begin a parameter.
+            pair = orjson.dumps({".".join(key): tree.value}).decode().replace("%", "\\u0025")
+            return SQL("(labels @> {}::jsonb)").format(Literal(pair))
+    return None
 
 
 def _is_pattern(tree: Restriction, column: Column) -> bool:

@@ -60,6 +60,12 @@ def compared(
     )
 
 
+def compares_otherwise(literal: str) -> bool:
+    """Whether a filter's value is compared as a number or a time, too, or no JSON text can hold it."""
+    is_number = NUMBER.fullmatch(literal) is not None
+    return is_number or read_instant(literal) is not None or not literal.isprintable()
+
+
 def _of_number(
     text: Composable, comparator: LiteralString, number: Decimal | None, parameter: Parameter
 ) -> Composable:

@@ -1,1 +1,1 @@
-"""Projections made again from the events: rebuild, rehearsal of a new version, verification."""
+"""Upkeep of ledgers: projections made again from the events, verification, sizes, and capacity."""

@@ -28,3 +28,4 @@ CREATE TABLE jobs (
 ) WITH (fillfactor = 80);
 CREATE INDEX jobs_created ON jobs (coalesce(create_time, '-infinity') DESC, name);
 CREATE INDEX jobs_evaluating ON jobs (name) WHERE kind = 'evaluationJobs';
+CREATE INDEX jobs_labels ON jobs USING gin (labels jsonb_path_ops);

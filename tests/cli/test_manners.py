@@ -146,7 +146,7 @@ def test_a_list_has_five_forms(cli: Cli, ledger: Ledger) -> None:
 
 LISTING = (
     ("list",), ("history", "x"), ("show", "x"), ("blame", "x"), ("events",), ("count",),
-    ("spool", "list"), ("token", "list"), ("settings",), ("doctor",),
+    ("spool", "list"), ("token", "list"), ("ledgers", "list"), ("settings",), ("doctor",),
 )  # fmt: skip
 """Commands whose output has rows."""
 

@@ -93,7 +93,7 @@ COMMON = {
 """How each command that opens a ledger is called; ID and FILE stand for names."""
 ELSEWHERE = {
     "init", "doctor", "settings", "status", "stop", "psql", "run", "verify-report", "verify-receipt",
-    "witness", "bench", "spool", "attach", "detach",
+    "witness", "bench", "spool", "attach", "detach", "ledgers", "plan-capacity",
 }  # fmt: skip
 """Commands that make a ledger, need none, or go on without."""
 
