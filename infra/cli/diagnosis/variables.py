@@ -12,7 +12,7 @@ from jobledger.infra.evaluation.runs.scheduler import RULES
 from jobledger.infra.postgres.connections import conninfo, schema_of
 from jobledger.infra.proof.publishing.publisher import parse_places
 from jobledger.infra.proof.signing.policy import Policy
-from jobledger.infra.settings import VARIABLES, Settings, unknown_variables
+from jobledger.infra.settings import VARIABLES, Settings, query_milliseconds, unknown_variables
 
 NAME: Final = "settings"
 
@@ -52,6 +52,7 @@ def _unreadable(settings: Settings, ledger: str, project: str) -> Iterator[Check
         "PROJECT": lambda: parse_name(f"projects/{project}/jobs/x"),
         "POLICY": lambda: settings.policy and Policy.read(settings.policy),
         "PUBLISH": lambda: parse_places(settings.publish),
+        "QUERY_TIMEOUT": lambda: query_milliseconds(settings.query_timeout),
         "SCHEDULES": lambda: _check_rule(settings.schedules),
         "SMTP": lambda: settings.smtp and Mailer.parse(settings.smtp, settings.mail_from),
     }
