@@ -31,6 +31,7 @@ VARIABLES: Final = {
     "POLICY": "the file that names the witnesses to ask (C2SP tlog-policy)",
     "PUBLISH": "where checkpoints go, separated by spaces: folders, addresses, or exec:PROGRAM",
     "SPOOL": "the folder of runs that are not recorded yet, instead of JOBLEDGER_HOME/spool",
+    "EVALUATION_JOBS": "which evaluation jobs Google's API creates: strict, those with all required fields, or lenient",
     "QUERY_TIMEOUT": "seconds after which PostgreSQL ends a query that only reads; without it the server's statement_timeout counts",
     "SCHEDULES": "when evaluation jobs' runs are due: daily, as Google's are, or exact",
     "SMTP": "the server that alerts are mailed by: smtp://[USER:PASSWORD@]HOST[:PORT], or smtps",
@@ -156,6 +157,8 @@ class Settings:
     """The file that names the witnesses to ask (C2SP tlog-policy)."""
     publish: str = field(default_factory=_variable("PUBLISH", ""), repr=False)
     """Where checkpoints go, separated by spaces: folders, http(s) addresses, or `exec:PROGRAM`."""
+    evaluation_jobs: str = field(default_factory=_variable("EVALUATION_JOBS", "strict"))
+    """Which evaluation jobs Google's API creates: `strict`, as Google, or `lenient`."""
     query_timeout: str = field(default_factory=_variable("QUERY_TIMEOUT", "0"))
     """Seconds after which PostgreSQL ends a query of a reader; 0 for no limit of ours."""
     schedules: str = field(default_factory=_variable("SCHEDULES", "daily"))

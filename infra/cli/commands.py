@@ -52,7 +52,7 @@ retry          | cli.jobs.act:retry                  | Retry a job that has ende
 delete         | cli.jobs.act:delete                 | Delete a job that has ended; its history is kept.
 labels         | cli.jobs.act:labels                 | Set or remove labels of a job; its other labels stay.
 comment        | cli.jobs.act:comment                | Add a note with an author to a job's history; the job stays as it is.
-simulate       | cli.jobs.write:simulate             | Write a simulated week of a small cluster: the week that ended at midnight (UTC), or one with a given end.
+simulate       | cli.jobs.write:simulate             | Write a simulated week of a small cluster: the week that ends now, or one with a given end.
 rebuild        | cli.server.operate:rebuild          | Rebuild a projection from the events, while writers continue.
 verify         | cli.proof.verify:verify             | Verify the ledger: replay all jobs and compare them with the stored rows; exits 1 if anything differs.
 receipt        | cli.proof.receipts:receipt          | Write a receipt: an offline proof that an event of a job is in the log (C2SP tlog-proof).

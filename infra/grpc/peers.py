@@ -99,9 +99,13 @@ class Peers:
 
     @contextmanager
     def call(self, peer: str) -> Iterator[_Call]:
-        """While this holds, there is a call of `peer`, as the core writes it.
+        """While this holds, a client has a call; neither makes way once its message has come.
 
-        Once its message has come, neither the call nor its connection makes way for others.
+        Args:
+            peer: The client's address and port, as the core writes them.
+
+        Yields:
+            The call, which waits for its message.
         """
         address = _parse(peer)
         call = _Call(self._find(address))

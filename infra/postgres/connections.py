@@ -169,6 +169,8 @@ def translated() -> Iterator[None]:
             raise ClockError(error.diag.message_primary or "") from None
         raise
     except errors.QueryCanceled as error:
+        if CONNECTIONS.ended:
+            raise LedgerUnavailableError(STOPPING) from None
         raise QueryTimeoutError(error.diag.message_primary or str(error)) from None
     except errors.ReadOnlySqlTransaction:
         raise ReadOnlyServerError from None
