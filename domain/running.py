@@ -46,6 +46,11 @@ class Destination(NamedTuple):
     server: str
     ledger: str
 
+    @classmethod
+    def of_server(cls, address: str) -> Self:
+        """Returns that of a `jobledger serve`, whose ledger has no name for its callers."""
+        return cls(address.rstrip("/"), "")
+
 
 @dataclass
 class RunRecord:

@@ -5,6 +5,7 @@ LedgerError (domain)
 ├── LedgerUnavailableError   the server cannot be reached: reason, written
 │   ├── ClockError           the server's clock is far ahead of this machine's: reason
 │   ├── LedgerClosedError    the ledger was closed
+│   ├── QueryTimeoutError    the server ended the query, which took too long: reason
 │   ├── StandbyBehindError   a hot standby has not replayed what the answer needs: position, reached
 │   └── LoginRefusedError    the server refuses the login: reason
 ├── StorageFullError         the server's disk is full: reason
@@ -58,6 +59,13 @@ class LedgerUnavailableError(LedgerError):
         self.lost = lost
         doubt = "" if written is False else "; whether this was recorded is not known"
         super().__init__(f"the ledger's server cannot be reached: {self.reason}{doubt}")
+
+
+class QueryTimeoutError(LedgerUnavailableError):
+    """PostgreSQL ended the query (google.rpc DEADLINE_EXCEEDED).
+
+    It took longer than JOBLEDGER_QUERY_TIMEOUT or the server's statement_timeout, or it was cancelled.
+    """
 
 
 class LedgerClosedError(LedgerUnavailableError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from typing import Any, Final, overload
 
@@ -30,6 +31,8 @@ VARIABLES: Final = {
     "POLICY": "the file that names the witnesses to ask (C2SP tlog-policy)",
     "PUBLISH": "where checkpoints go, separated by spaces: folders, addresses, or exec:PROGRAM",
     "SPOOL": "the folder of runs that are not recorded yet, instead of JOBLEDGER_HOME/spool",
+    "EVALUATION_JOBS": "which evaluation jobs Google's API creates: strict, those with all required fields, or lenient",
+    "QUERY_TIMEOUT": "seconds after which PostgreSQL ends a query that only reads; without it the server's statement_timeout counts",
     "SCHEDULES": "when evaluation jobs' runs are due: daily, as Google's are, or exact",
     "SMTP": "the server that alerts are mailed by: smtp://[USER:PASSWORD@]HOST[:PORT], or smtps",
     "MAIL_FROM": "the sender of that mail",
@@ -37,6 +40,8 @@ VARIABLES: Final = {
     "PAGER": "the program for long output on a terminal, before PAGER; cat for none",
 }
 """What each variable is for, by its name without the prefix."""
+MAX_QUERY_MILLISECONDS: Final = 2**31 - 1
+"""What PostgreSQL's statement_timeout can hold."""
 _TRUE: Final = frozenset({"1", "true", "t", "yes", "y", "on"})
 _FALSE: Final = frozenset({"0", "false", "f", "no", "n", "off"})
 
@@ -152,6 +157,10 @@ class Settings:
     """The file that names the witnesses to ask (C2SP tlog-policy)."""
     publish: str = field(default_factory=_variable("PUBLISH", ""), repr=False)
     """Where checkpoints go, separated by spaces: folders, http(s) addresses, or `exec:PROGRAM`."""
+    evaluation_jobs: str = field(default_factory=_variable("EVALUATION_JOBS", "strict"))
+    """Which evaluation jobs Google's API creates: `strict`, as Google, or `lenient`."""
+    query_timeout: str = field(default_factory=_variable("QUERY_TIMEOUT", "0"))
+    """Seconds after which PostgreSQL ends a query of a reader; 0 for no limit of ours."""
     schedules: str = field(default_factory=_variable("SCHEDULES", "daily"))
     """When evaluation jobs' runs are due: `daily`, as Google's are, or `exact`."""
     smtp: str = field(default_factory=_variable("SMTP", ""), repr=False)
@@ -160,3 +169,17 @@ class Settings:
     """Whom that mail is from."""
     link_templates: str = field(default_factory=_variable("LINK_TEMPLATES", ""))
     """Links on jobs' pages: NAME=ADDRESS pairs, separated by spaces (see web/log_links.py)."""
+
+
+def query_milliseconds(text: str) -> int:
+    """Returns JOBLEDGER_QUERY_TIMEOUT in milliseconds; raises InvalidFieldError for what is no time."""
+    try:
+        milliseconds = ceil(float(text) * 1_000)
+    except (ValueError, OverflowError):
+        milliseconds = -1
+    if not 0 <= milliseconds <= MAX_QUERY_MILLISECONDS:
+        most = MAX_QUERY_MILLISECONDS // 1_000
+        raise InvalidFieldError(
+            "query_timeout", f"{text!r} is not a number of seconds, 0 to {most}"
+        )
+    return milliseconds

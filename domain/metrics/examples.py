@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeGuard
 
+import orjson
 from jobledger.domain.metrics.evaluation import Plan
 from jobledger.domain.values import canonical
 
@@ -70,9 +71,16 @@ def example_key(plan: Plan, given: Any) -> str:
         if plan.keys.get(key):
             value = _found(given, plan.keys[key])
             if value is not None:
-                return value if isinstance(value, str) else canonical.encode_any(value).decode()
+                return value if isinstance(value, str) else _key_text(value)
     wanted = plan.keys.get("data_json_key") or plan.keys.get("reference_json_key")
     raise RejectedError(f"the input has no {wanted!r}")
+
+
+def _key_text(value: Any) -> str:
+    """Returns a key that is no text; a number stays as it was sent, since 1.0 and 1 were always two keys."""
+    if isinstance(value, float) and math.isfinite(value):
+        return orjson.dumps(value).decode()
+    return canonical.encode_any(value).decode()
 
 
 def key_digest(key: str) -> bytes:

@@ -27,7 +27,7 @@ _OPTIONS: Final = (
 # Where orjson's bytes may not be the canonical ones: a number with a fraction or an
 # exponent, a null (its NaN), or a key beyond ASCII (sorted by UTF-16 there). What only
 # looks like one, in a string, costs time and nothing else.
-_DOUBTFUL: Final = re.compile(rb"[:\[,](?:-?[0-9]+[.eE]|null)")
+_DOUBTFUL: Final = re.compile(rb"(?:^|[:\[,])(?:-?[0-9]+[.eE]|null)")
 _LONG: Final = re.compile(rb"[:\[,] ?-?[0-9]{16}")
 _DIGITS: Final = re.compile(r"[0-9]{16}")
 _DIGITS_BYTES: Final = re.compile(rb"[0-9]{16}")

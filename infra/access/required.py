@@ -31,7 +31,15 @@ _READS: Final = (
     READ, "get", "list", "search", "wait", "receipt", "getIamPolicy", "testIamPermissions",
     "searchModelDeploymentMonitoringStatsAnomalies", "validateReinforcementTuningReward",
 )  # fmt: skip
-_CONTRIBUTIONS: Final = ("recordPredictions", "recordTruths", "answer", "import", "batch", LINEAGE)
+_CONTRIBUTIONS: Final = (
+    "recordPredictions",
+    "recordTruths",
+    "answer",
+    "import",
+    "batch",
+    LINEAGE,
+    "heartbeat",
+)
 _COMMANDS: Final = (
     "create", "cancel", "pause", "resume", "update", "patch", "changeConfig", "retry", "changeLabels",
     "delete", "batchCancel", "batchDelete", "rebaseTunedModel", "optimizePrompt", "processData",

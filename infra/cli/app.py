@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final, Never
 
 import typer
-from jobledger.domain.errors import InvalidFieldError, LedgerError
+from jobledger.domain.errors import LedgerError
 from jobledger.infra.cli.lazy import LazyGroup
 
 app = typer.Typer(
@@ -70,10 +70,7 @@ def which(
         # It starts the command before it reads settings, which may be wrong.
         from jobledger.infra.cli.given import Given
 
-        if server is not None:
-            why = "`run` records in the database itself: leave out --server"
-            raise InvalidFieldError("server", why)
-        context.obj = Given(dsn, ledger, project)
+        context.obj = Given(dsn, ledger, project, server, token)
         return
     from jobledger.infra.cli.context import Target
     from jobledger.infra.cli.times import LOCAL

@@ -52,7 +52,7 @@ retry          | cli.jobs.act:retry                  | Retry a job that has ende
 delete         | cli.jobs.act:delete                 | Delete a job that has ended; its history is kept.
 labels         | cli.jobs.act:labels                 | Set or remove labels of a job; its other labels stay.
 comment        | cli.jobs.act:comment                | Add a note with an author to a job's history; the job stays as it is.
-simulate       | cli.jobs.write:simulate             | Write a simulated week of a small cluster: the week that ended at midnight (UTC), or one with a given end.
+simulate       | cli.jobs.write:simulate             | Write a simulated week of a small cluster: the week that ends now, or one with a given end.
 ledgers        | cli.server.ledgers:ledgers          | List, create, describe and drop the ledgers of a database.
 plan-capacity  | cli.server.capacity:plan_capacity   | Plan the disk, memory and time that a ledger takes, from measured figures; needs no database.
 rebuild        | cli.server.operate:rebuild          | Rebuild a projection from the events, while writers continue.

@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 
 class Given(NamedTuple):
-    """`--dsn`, `--ledger` and `--project`; None for one that was not given."""
+    """The options that all commands share; None for one that was not given."""
 
     dsn: str | None
     ledger: str | None
     project: str | None
+    server: str | None = None
+    token: str | None = None

@@ -79,6 +79,13 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
     async def report_batch(self, reports: Iterable[JsonObject]) -> Results:
         return await self._exchange(exchanges.reports(reports))
 
+    async def heartbeat(self, name: str, run_id: str, seconds: float) -> None:
+        """Says that a run lives, and when the next heartbeat comes; 0 seconds say that none follows.
+
+        A run that misses four of them is reported as lost.
+        """
+        await self._exchange(exchanges.heartbeat(name, run_id, seconds))
+
     # Read, now or as of a moment.
     @documented(Client.get)
     async def get(self, name: str, *, as_of: Given = None, clock: Clock | str | None = None) -> Job:

@@ -49,7 +49,7 @@ def pause_before(attempt: int, retry_after: str | None) -> float:
 def headers_of(token: str | None) -> dict[str, str]:
     """What every request says."""
     said = {"accept": "application/json"}
-    return said if token is None else said | {"authorization": f"Bearer {token}"}
+    return said | {"authorization": f"Bearer {token}"} if token else said
 
 
 class Client(Verbs[Job]):
@@ -103,6 +103,13 @@ class Client(Verbs[Job]):
     def report_batch(self, reports: Iterable[JsonObject]) -> Results:
         """Up to 1,000 reports in one request, as `POST /ledger/v1/reports:batch` takes them, and what came of each."""
         return self._exchange(exchanges.reports(reports))
+
+    def heartbeat(self, name: str, run_id: str, seconds: float) -> None:
+        """Says that a run lives, and when the next heartbeat comes; 0 seconds say that none follows.
+
+        A run that misses four of them is reported as lost.
+        """
+        self._exchange(exchanges.heartbeat(name, run_id, seconds))
 
     # Read, now or as of a moment.
     def get(self, name: str, *, as_of: Given = None, clock: Clock | str | None = None) -> Job:

@@ -90,6 +90,13 @@ def reports(items: Iterable[JsonObject]) -> Exchange[list[JsonObject]]:
     )
 
 
+def heartbeat(name: str, run_id: str, seconds: float) -> Exchange[None]:
+    """A sign of life of a run; 0 seconds say that none follows."""
+    path = f"{ROOT}/{quote(parse_name(name))}:heartbeat"
+    body = {"runId": run_id, "heartbeatSeconds": seconds}
+    return Exchange("POST", path, lambda _: None, body=body)
+
+
 def job(name: str, as_of: Given, clock: Clock | str | None) -> Exchange[Any]:
     """A job, now or as of a moment."""
     query = at(as_of, clock)

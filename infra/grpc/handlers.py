@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import grpc
@@ -14,6 +14,7 @@ from jobledger.infra.access.tokens import Role
 from jobledger.infra.errors import DeadlineExceededError
 from jobledger.infra.google.wire.calls import Call, UnimplementedError, allowed, said_by
 from jobledger.infra.google.wire.status import DOMAIN, Status, status_of
+from jobledger.infra.grpc.peers import Peers
 from jobledger.infra.grpc.rpcs import RPCS, V1BETA1, beta_rpcs
 from jobledger.infra.grpc.wire import Wire
 from jobledger.infra.serving.context import ServerContext, trace_of
@@ -31,18 +32,23 @@ MAX_MESSAGE: Final = 1_000
 class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
     """All RPCs of a server, also those there are not."""
 
-    def __init__(self, server: ServerContext) -> None:
+    def __init__(self, server: ServerContext, peers: Peers) -> None:
         self._server = server
+        self._peers = peers
         self._wires = {path: Wire(rpc) for path, rpc in RPCS.items()}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         """Messages stay bytes until their caller is admitted."""
         path: str = handler_call_details.method
 
-        async def answer(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        async def answer(
+            messages: AsyncIterator[bytes], context: grpc.aio.ServicerContext
+        ) -> bytes:
             rpc = _Call(self._server, path, _headers(context))
             try:
-                return await rpc.answer(await self._wire(path, data), data)
+                with self._peers.call(context.peer()) as call:
+                    data = await call.message(messages)
+                    return await rpc.answer(await self._wire(path, data), data)
             except Exception as error:
                 refusal = rpc.refuse(error)
             finally:
@@ -50,7 +56,8 @@ class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
             await context.abort_with_status(refusal)
             raise AssertionError("unreachable")
 
-        return grpc.unary_unary_rpc_method_handler(answer)
+        # The same on the wire as a call with one message, for which the core would wait without end.
+        return grpc.stream_unary_rpc_method_handler(answer)
 
     async def _wire(self, path: str, data: bytes) -> Wire | None:
         """How that RPC's messages are read, None for one there is not; loads v1beta1 when it is first asked for."""

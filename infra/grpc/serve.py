@@ -11,8 +11,10 @@ import grpc
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.grpc.handlers import Answering
+from jobledger.infra.grpc.peers import Peers
 from jobledger.infra.postgres.ending import Ending
 from jobledger.infra.serving import logs
+from jobledger.infra.serving.connections import most_connections
 from jobledger.infra.serving.context import Limits, ServerContext
 from jobledger.infra.serving.lost_runs import expiring_lost
 
@@ -44,44 +46,45 @@ async def _serve(dsn: str | None, name: str, host: str, port: int, limits: Limit
     async with await AsyncLedger.open(dsn, name, threads=limits.threads) as ledger:
         context = ServerContext(ledger, limits)
         await ledger.run(partial(context.check_host, host))
-        server, url = _bound(context, host, port)
+        peers = Peers(4 * limits.max_waiting)
+        server, shown, bound = _bound(context, peers, host, port)
         stopping = _stop_signal(Ending(limits.grace))
         await server.start()
-        LOG.info("listening", extra={"url": url})
+        LOG.info("listening", extra={"url": f"grpc://{shown}:{bound}"})
+        sweeping = asyncio.create_task(peers.serve(bound))
         async with expiring_lost(ledger):
             await stopping.wait()
         await server.stop(limits.answers_within)
+        sweeping.cancel()
 
 
-def _bound(context: ServerContext, host: str, port: int) -> tuple[grpc.aio.Server, str]:
+def _bound(
+    context: ServerContext, peers: Peers, host: str, port: int
+) -> tuple[grpc.aio.Server, str, int]:
     """A server that has its port, and where that is."""
-    server, shown = _server(context), f"[{host}]" if ":" in host else host
+    server, shown = _server(context, peers), f"[{host}]" if ":" in host else host
     try:
         bound = server.add_insecure_port(f"{shown}:{port}")
     except RuntimeError as error:
         raise InvalidFieldError("port", f"{shown}:{port} cannot be listened on") from error
-    return server, f"grpc://{shown}:{bound}"
+    return server, shown, bound
 
 
-def _server(context: ServerContext) -> grpc.aio.Server:
+def _server(context: ServerContext, peers: Peers) -> grpc.aio.Server:
     options = (
         ("grpc.max_receive_message_length", context.limits.max_body),
         ("grpc.compression_enabled_algorithms_bitset", ONLY_IDENTITY),
         # What has not spoken HTTP/2 by then, or is used by nobody, is closed.
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_MILLISECONDS),
         ("grpc.max_connection_idle_ms", IDLE_MILLISECONDS),
+        ("grpc.max_allowed_incoming_connections", most_connections()),
         ("grpc.max_concurrent_streams", max(1, context.limits.max_waiting // 2)),
         ("grpc.max_metadata_size", MAX_METADATA),
         ("grpc.absolute_max_metadata_size", MAX_METADATA),
         # Another server on the same port is a mistake, and not to share its callers with.
         ("grpc.so_reuseport", 0),
     )
-    return grpc.aio.server(
-        handlers=(Answering(context),),
-        options=options,
-        # Reads and writes have their own places; what is beyond both is refused at once.
-        maximum_concurrent_rpcs=2 * context.limits.max_waiting,
-    )
+    return grpc.aio.server(handlers=(Answering(context, peers),), options=options)
 
 
 def _stop_signal(ending: Ending) -> asyncio.Event:

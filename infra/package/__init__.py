@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from jobledger.infra.errors import PermissionDeniedError as PermissionDeniedError
     from jobledger.infra.errors import PoolerError as PoolerError
     from jobledger.infra.errors import ProofError as ProofError
+    from jobledger.infra.errors import QueryTimeoutError as QueryTimeoutError
     from jobledger.infra.errors import ReadOnlyServerError as ReadOnlyServerError
     from jobledger.infra.errors import SchemaError as SchemaError
     from jobledger.infra.errors import ServerInUseError as ServerInUseError
@@ -109,7 +110,7 @@ _MODULES = {
     "jobledger.domain.states": "JobState",
     "jobledger.infra.analytics.analysis": "Analysis",
     "jobledger.infra.async_ledger": "AsyncLedger",
-    "jobledger.infra.errors": "AttachError BrokenLedgerError ClockError DeadlineExceededError FileAccessError ForeignRequestError ForkedError InputError LedgerBusyError LedgerClosedError LedgerNotFoundError LedgerUnavailableError LogFileNotFoundError LoginRefusedError MissingGrantError OverloadedError OwnerNeededError PermissionDeniedError PoolerError ProofError ReadOnlyServerError SchemaError ServerInUseError SourceUnavailableError StandbyBehindError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
+    "jobledger.infra.errors": "AttachError BrokenLedgerError ClockError DeadlineExceededError FileAccessError ForeignRequestError ForkedError InputError LedgerBusyError LedgerClosedError LedgerNotFoundError LedgerUnavailableError LogFileNotFoundError LoginRefusedError MissingGrantError OverloadedError OwnerNeededError PermissionDeniedError PoolerError ProofError QueryTimeoutError ReadOnlyServerError SchemaError ServerInUseError SourceUnavailableError StandbyBehindError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
     "jobledger.infra.evaluation.errors": "AnsweredTwiceError EnoughAnswersError TaskClosedError TaskNotFoundError",
     "jobledger.infra.evaluation.samples.recording": "Prediction Sampled TruthOutcome",
     "jobledger.infra.eventstore.stored_event": "RecordedEvent",

@@ -6,7 +6,7 @@ that says which ledger a statement means.
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -19,6 +19,7 @@ from jobledger.infra.errors import (
     LoginRefusedError,
     MissingGrantError,
     PoolerError,
+    QueryTimeoutError,
     ReadOnlyServerError,
     SchemaError,
     StorageFullError,
@@ -26,6 +27,7 @@ from jobledger.infra.errors import (
 from jobledger.infra.postgres.abandoned import CancellablePool
 from jobledger.infra.postgres.ending import CONNECTIONS, STOPPING
 from jobledger.infra.postgres.session import set_async_session, set_session
+from jobledger.infra.settings import Settings, query_milliseconds
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
@@ -46,6 +48,9 @@ ENDED: Final = {"57P01", "57P02", "57P05"}
 """SQLSTATEs of a connection that the server ends: at its shutdown, its crash, or a timeout."""
 REFUSED_PARAMETER: Final = "unsupported startup parameter"
 """A part of what pgbouncer says that is not set to pass `options` over."""
+LIMIT_QUERIES: Final = "SELECT set_config('statement_timeout', %s, false)"
+SEE_CLIENT_LEAVE: Final = "SET client_connection_check_interval = '1s'"
+"""While a query runs, PostgreSQL looks so often whether its client is still there, and ends it if not."""
 MAX_IDLE_SECONDS: Final = 60.0
 """After which a connection that no reader uses is closed."""
 CLOCK: Final = "plausible_clock"
@@ -111,7 +116,8 @@ async def connect_async(info: str) -> AsyncConnection:
 
 
 def open_pool(info: str, size: int) -> ConnectionPool[Connection]:
-    """Connections for readers, made when first needed."""
+    """Connections for readers, made when first needed; raises InvalidFieldError for a wrong setting."""
+    query_milliseconds(Settings().query_timeout)  # The pool would only log that it is wrong.
     pool = CancellablePool(info, **pool_options(size))
     CONNECTIONS.add_pool(pool)
     return pool
@@ -126,9 +132,24 @@ def pool_options(size: int) -> dict[str, Any]:
 
 
 def set_up_reader(connection: Connection) -> None:
-    """Planning a page of the past takes longer than reading it: it is planned once a connection."""
+    """Sets a connection that only reads; raises InvalidFieldError for a wrong JOBLEDGER_QUERY_TIMEOUT.
+
+    Planning a page of the past takes longer than reading it: it is planned once a connection.
+    """
     set_session(connection)
     connection.execute("SET plan_cache_mode = force_generic_plan")
+    if milliseconds := query_milliseconds(Settings().query_timeout):
+        connection.execute(LIMIT_QUERIES, (str(milliseconds),))
+    with suppress(errors.InvalidParameterValue):  # PostgreSQL cannot look on its platform.
+        connection.execute(SEE_CLIENT_LEAVE)
+
+
+async def set_up_async_reader(connection: AsyncConnection) -> None:
+    """The same limits for a connection on an asyncio loop."""
+    if milliseconds := query_milliseconds(Settings().query_timeout):
+        await connection.execute(LIMIT_QUERIES, (str(milliseconds),))
+    with suppress(errors.InvalidParameterValue):
+        await connection.execute(SEE_CLIENT_LEAVE)
 
 
 @contextmanager
@@ -147,6 +168,10 @@ def translated() -> Iterator[None]:
         if error.diag.constraint_name == CLOCK:
             raise ClockError(error.diag.message_primary or "") from None
         raise
+    except errors.QueryCanceled as error:
+        if CONNECTIONS.ended:
+            raise LedgerUnavailableError(STOPPING) from None
+        raise QueryTimeoutError(error.diag.message_primary or str(error)) from None
     except errors.ReadOnlySqlTransaction:
         raise ReadOnlyServerError from None
     except PoolClosed:

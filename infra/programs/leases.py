@@ -44,6 +44,18 @@ def end_lease(
         connection.execute(END_LEASE, (job, run_id, unless_after))
 
 
+def keep_lease_of(store: Store, job: str, run_id: str, heartbeat_seconds: float) -> None:
+    """Records one heartbeat, by a connection of the store's."""
+    with _connected(store) as connection:
+        keep_lease(connection, job, run_id, heartbeat_seconds)
+
+
+def end_lease_of(store: Store, job: str, run_id: str) -> None:
+    """Removes a run's lease, by a connection of the store's."""
+    with _connected(store) as connection:
+        end_lease(connection, job, run_id)
+
+
 def expire_lost(store: Store, actor: str) -> int:
     """Reports each run with an expired lease as lost; a failure of one run does not affect the others.
 

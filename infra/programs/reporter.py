@@ -137,9 +137,7 @@ class Reporter:
 
     def _end_lease(self, store: RunStore) -> None:
         if self._heartbeat_seconds:
-            from jobledger.infra.programs.leases import end_lease
-
-            end_lease(store.connection(), self._record.name, self._record.run_id)
+            store.end_lease(self._record.name, self._record.run_id)
 
     def _keep_for_others(self, file: RunFile) -> None:
         file.sync()
@@ -217,10 +215,8 @@ class Reporter:
 
     def _keep_lease(self, store: RunStore) -> None:
         if not self._has_time():
-            from jobledger.infra.programs.leases import keep_lease
-
             name, run_id = self._record.name, self._record.run_id
-            keep_lease(store.connection(), name, run_id, self._heartbeat_seconds)
+            store.keep_lease(name, run_id, self._heartbeat_seconds)
             self._beat = time.monotonic()
 
     def _has_time(self) -> bool:
@@ -237,9 +233,9 @@ class Reporter:
         with suppress(Exception):
             spool, destination = self._opening.spool(), self._record.destination
             if spool.paths(of=only):
-                Sender(self._store, spool, destination, self._opening.project).send(
-                    only=only, goes_on=goes_on
-                )
+                store, project = self._store, self._opening.project
+                sender = Sender(store, spool, destination, project, end_lease=store.end_lease)
+                sender.send(only=only, goes_on=goes_on)
 
 
 def _add(report: RunReport, file: RunFile) -> None:

@@ -13,6 +13,7 @@ from jobledger.infra.eventstore.writer import Writer
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import Connection, connect
 from jobledger.infra.postgres.server import server
+from jobledger.infra.programs.leases import end_lease, keep_lease
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.settings import Settings
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -73,6 +74,14 @@ class RunStore:
         if self._connection.closed:
             self._connection = connect(self._info)
         return self._connection
+
+    def keep_lease(self, name: str, run_id: str, heartbeat_seconds: float) -> None:
+        """Records one heartbeat of a run that sends one per interval."""
+        keep_lease(self.connection(), name, run_id, heartbeat_seconds)
+
+    def end_lease(self, name: str, run_id: str) -> None:
+        """Removes a run's lease."""
+        end_lease(self.connection(), name, run_id)
 
     def checkpoint(self) -> None:
         """Signs a checkpoint, if this process signs; raises ProofError for unusable keys or witnesses."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from jobledger.domain.errors import LedgerError
 from jobledger.domain.running import Destination
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.programs.delivery import BusyError, Delivery, is_refusal
-from jobledger.infra.programs.leases import end_lease
+from jobledger.infra.programs.leases import end_lease_of
 from jobledger.infra.programs.spool import RunFile, Spool
 from jobledger.infra.read.store import Store
 
@@ -35,12 +36,20 @@ class Sender:
     """Sends the runs of a spool to one ledger."""
 
     def __init__(
-        self, store: Store, spool: Spool, destination: Destination | None, project: str
+        self,
+        store: Store,
+        spool: Spool,
+        destination: Destination | None,
+        project: str,
+        *,
+        end_lease: Callable[[str, str], object] | None = None,
     ) -> None:
         """`destination`: only runs that were to go there, or nobody knows where, are sent; None: all.
 
-        `project` is that of runs of which only the job's id is known.
+        `project` is that of runs of which only the job's id is known. `end_lease` removes the lease
+        of a job's run; None does that by a connection of the store's.
         """
+        self._end_lease = partial(end_lease_of, store) if end_lease is None else end_lease
         self._store = store
         self._spool = spool
         self._destination = destination
@@ -90,13 +99,9 @@ class Sender:
             outcome.refused[file.refuse()] = str(error)
             LOG.warning("%s is refused, and set aside: %s", file.path, error)
         else:
-            self._end_lease(file)
+            self._end_lease(record.name, record.run_id)
             file.remove()
             outcome.sent.append(record.name)
-
-    def _end_lease(self, file: RunFile) -> None:
-        with self._store.reader.pool.connection() as connection:
-            end_lease(connection, file.record.name, file.record.run_id)
 
 
 def send_spool(store: Store, spool: Spool, destination: Destination, project: str) -> int:

@@ -15,7 +15,12 @@ import psycopg
 from jobledger.domain.job import Job
 from jobledger.infra.errors import LedgerClosedError
 from jobledger.infra.eventstore.commit.appender import READ_JOBS
-from jobledger.infra.postgres.connections import AsyncConnection, connect_async, translated
+from jobledger.infra.postgres.connections import (
+    AsyncConnection,
+    connect_async,
+    set_up_async_reader,
+    translated,
+)
 from jobledger.infra.read.fair_threads import FairThreads
 from jobledger.projections.jobs import job_of
 
@@ -99,6 +104,7 @@ class AsyncReader:
                 await self._connection.close()
             self._connection = None
             self._connection = await connect_async(self._info)
+            await set_up_async_reader(self._connection)
             return await _jobs(self._connection, names)
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from jobledger.infra import Ledger
@@ -308,6 +309,19 @@ def test_bad_input_gets_one_sentence(cli: Cli, arguments: list[str], sentence: s
     assert done.stderr.startswith("jobledger: ")
     assert done.stderr.count("\n") == 1
     assert json.loads(cli("list", "--json")) == []
+
+
+def test_the_simulated_week_ends_now_or_when_it_is_said(cli: Cli, ledger: Ledger) -> None:
+    before = datetime.now(UTC)
+    cli("simulate", "--jobs", "30")
+    cli("simulate", "--jobs", "30", "--seed", "2", "--date", "2026-06-08")
+    for seed, begin, end in (
+        (1, before - timedelta(days=7), datetime.now(UTC)),
+        (2, datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 6, 8, tzinfo=UTC)),
+    ):
+        times = [job.update_time for job in ledger.scan() if f"/sim_{seed}_" in job.name]
+        assert len(times) == 30
+        assert all(time is not None and begin <= time <= end for time in times)
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(cli: Cli) -> None:

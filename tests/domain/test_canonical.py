@@ -70,8 +70,20 @@ def test_lists_and_texts_have_canonical_bytes_too() -> None:
         ([1e21, 0.5], b"[1e+21,0.5]"),
         ("\u00fc", '"\u00fc"'.encode()),
         ([], b"[]"),
-    ):
+        (1.0, b"1"), (-0.0, b"0"), (1e21, b"1e+21"), (1e-7, b"1e-7"), (0.1, b"0.1"), (7, b"7"), (None, b"null"),
+    ):  # fmt: skip
         assert canonical.encode_any(value) == encoded
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_bare_number_that_json_has_not_is_refused(value: float) -> None:
+    with pytest.raises(InvalidFieldError, match="is not JSON"):
+        canonical.encode_any(value)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_bare_number_has_the_bytes_that_it_has_in_a_list(number: float) -> None:
+    assert b"[" + canonical.encode_any(number) + b"]" == canonical.encode_any([number])
 
 
 @pytest.mark.parametrize(

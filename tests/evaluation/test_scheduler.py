@@ -24,11 +24,11 @@ from jobledger.infra.evaluation.runs import runs
 from jobledger.infra.evaluation.runs.mail import Mailer
 from jobledger.infra.evaluation.runs.scheduler import Scheduler, leading
 from jobledger.infra.evaluation.samples.reading import read_evaluated, read_page
-from jobledger.infra.programs.leases import keep_lease
 from jobledger.infra.upkeep.verify import verify
 
 from tests.command_line import Cli, run_main
 from tests.evaluation_jobs import BEGIN, Clock, make_job, spec_of, told
+from tests.programs.test_leases import NAME, begin, run_out
 
 
 class CrashError(BaseException):
@@ -212,10 +212,8 @@ def test_without_the_extra_the_command_does_the_rest_and_says_what_not(
 ) -> None:
     name = make_job(ledger, spec_of())
     ledger.record_predictions(name, told("abc", truth="cat"))
-    lost = "projects/p/jobs/lost"
-    ledger.started(lost)
-    with ledger.connection() as connection:
-        keep_lease(connection, lost, "1", 0.001)
+    begin(ledger)
+    run_out(ledger)
     # Python raises ImportError for a module that stands as None here.
     monkeypatch.setitem(sys.modules, "jobledger.infra.evaluation.metrics.evaluate", None)
     done = cli.run("scheduler", "--once")
@@ -225,7 +223,7 @@ def test_without_the_extra_the_command_does_the_rest_and_says_what_not(
     )
     assert done.stderr.count("\n") == 1
     assert ledger.history(name)[-1].type == "DatasetCreated"
-    assert ledger.get(lost).state is JobState.EXPIRED
+    assert ledger.get(NAME).state is JobState.EXPIRED
 
 
 class Inbox:

@@ -14,7 +14,7 @@ from jobledger.domain.events import Event, ProgressReported
 from jobledger.domain.states import JobState as S
 
 from tests.clients import ENDED, EVERY_STATE, bring, discovered, refusal_of, tell
-from tests.servers import Server
+from tests.servers import Server, new_server
 
 SHOWN = {
     S.QUEUED: "SCHEDULED",
@@ -103,6 +103,45 @@ def test_a_job_is_scheduled_once_it_was_created(jobs: Any, parent: str) -> None:
     assert made == asked | {"state": "SCHEDULED"}
     shown = jobs.get(name=f"{collection}/{number}").execute()
     assert {field: shown[field] for field in made} == made
+
+
+def without(*path: str) -> dict[str, Any]:
+    """A whole job without one field."""
+    job = evaluation()
+    inside = job
+    for part in path[:-1]:
+        inside = inside[part]
+    del inside[path[-1]]
+    return job
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("description",), ("schedule",), ("modelVersion",), ("annotationSpecSet",), (CONFIG,), (CONFIG, "inputConfig"),
+        (CONFIG, "bigqueryImportKeys"), (CONFIG, "exampleCount"), (CONFIG, "exampleSamplePercentage"),
+    ],
+    ids=".".join,
+)  # fmt: skip
+def test_a_field_that_google_requires_is_required(
+    jobs: Any, parent: str, path: tuple[str, ...]
+) -> None:
+    refused = refusal_of(jobs.create(parent=parent, body={"job": without(*path)}))
+    assert refused[:3] == (400, "INVALID_ARGUMENT", "INVALID_FIELD")
+    # What the others say of a field may be wrong without it, and is found first.
+    assert path[-1] in refused.message
+
+
+@pytest.mark.slow
+def test_a_lenient_server_creates_a_job_of_any_fields(
+    dsn: str, parent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOBLEDGER_EVALUATION_JOBS", "lenient")
+    with new_server(dsn) as server, discovered("datalabeling", "v1beta1", server) as client:
+        create = client.projects().evaluationJobs().create
+        for job in ({}, {"description": "some"}, without("schedule"), without(CONFIG)):
+            made = create(parent=parent, body={"job": job}).execute()
+            assert made["state"] == "SCHEDULED"
 
 
 @pytest.mark.parametrize(

@@ -300,6 +300,7 @@ def test_the_life_of_an_evaluation_job(
         "description": "x",
         "schedule": "every 24 hours",
         "model_version": f"projects/{project}/models/m/versions/v",
+        "annotation_spec_set": f"projects/{project}/annotationSpecSets/1",
         "evaluation_job_config": {
             "example_count": 5,
             "example_sample_percentage": 0.1,

@@ -29,7 +29,7 @@ VERBS: Mapping[Role, str] = {
     " searchModelDeploymentMonitoringStatsAnomalies validateReinforcementTuningReward",
     Role.REPORTER: "batch recordPredictions recordTruths answer import queued preparing started updating"
     " updated paused resumed cancelling cancelled succeeded partiallySucceeded failed expired"
-    " progressReported commented",
+    " progressReported commented heartbeat",
     Role.OPERATOR: "create cancel pause resume update changeConfig retry changeLabels delete batchCancel"
     " batchDelete rebaseTunedModel optimizePrompt processData generateAccessToken reportEvent retried labelsChanged configChanged deleted runStarted datasetCreated"
     " labelingRequested labelingCompleted evaluationCreated runFailed alertRaised scheduled stopped",
@@ -43,6 +43,7 @@ NEEDED: dict[str, Any] = {
     "changeConfig": {"spec": {}},
     "changeLabels": {"labels": {}},
     "changePolicy": {"policy": {}},
+    "heartbeat": {"runId": "r"},
     **RUN_FIELDS,
 }
 """What these cannot do without."""

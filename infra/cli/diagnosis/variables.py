@@ -9,10 +9,11 @@ from jobledger.domain.values.nearest import nearest
 from jobledger.infra.cli.diagnosis.check import Check, ok, problem
 from jobledger.infra.evaluation.runs.mail import Mailer
 from jobledger.infra.evaluation.runs.scheduler import RULES
+from jobledger.infra.google.labeling.methods import check_strictness
 from jobledger.infra.postgres.connections import conninfo, schema_of
 from jobledger.infra.proof.publishing.publisher import parse_places
 from jobledger.infra.proof.signing.policy import Policy
-from jobledger.infra.settings import VARIABLES, Settings, unknown_variables
+from jobledger.infra.settings import VARIABLES, Settings, query_milliseconds, unknown_variables
 
 NAME: Final = "settings"
 
@@ -52,6 +53,8 @@ def _unreadable(settings: Settings, ledger: str, project: str) -> Iterator[Check
         "PROJECT": lambda: parse_name(f"projects/{project}/jobs/x"),
         "POLICY": lambda: settings.policy and Policy.read(settings.policy),
         "PUBLISH": lambda: parse_places(settings.publish),
+        "EVALUATION_JOBS": lambda: check_strictness(settings.evaluation_jobs),
+        "QUERY_TIMEOUT": lambda: query_milliseconds(settings.query_timeout),
         "SCHEDULES": lambda: _check_rule(settings.schedules),
         "SMTP": lambda: settings.smtp and Mailer.parse(settings.smtp, settings.mail_from),
     }

@@ -12,7 +12,7 @@ from jobledger.domain.running import HEARTBEAT_SECONDS
 from jobledger.infra.cli.given import Given
 from jobledger.infra.cli.jobs.run_options import RunOptions
 
-SHARED: Final = ("--dsn", "--ledger", "--project")
+SHARED: Final = ("--dsn", "--ledger", "--project", "--server", "--token")
 OF_RUN: Final = ("--name", "--label", "--heartbeat")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.running import Destination
 from jobledger.domain.values.labels import google_key, google_value, parse_labels, parse_pair
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.cli.given import Given
@@ -18,7 +19,6 @@ from jobledger.infra.programs.spool import Spool
 from jobledger.infra.settings import Settings, spool_folder
 
 if TYPE_CHECKING:
-    from jobledger.domain.running import Destination
     from jobledger.infra.programs.run_store import RunStore
 
 STARTING_SECONDS: Final = 65.0
@@ -79,14 +79,19 @@ def _opening(given: Given) -> Opening:
     """How the run's ledger is found and opened; what is wrong with it is raised when it is."""
 
     def destination() -> Destination:
+        if (server := _server(given)) is not None:
+            return Destination.of_server(server)
         from jobledger.infra.programs.run_store import destination
 
         return destination(given.dsn, _ledger(given))
 
     def store() -> RunStore:
+        _check_project(given.project or Settings().project)
+        if (server := _server(given)) is not None:
+            through: RunStore = remote(server, given.token)
+            return through
         from jobledger.infra.programs.run_store import RunStore
 
-        _check_project(given.project or Settings().project)
         return RunStore.open(given.dsn, _ledger(given), lambda: _make(given))
 
     project = given.project or "default"
@@ -94,10 +99,24 @@ def _opening(given: Given) -> Opening:
     return Opening(destination, store, project, lambda: Spool(spool_folder()), seconds)
 
 
+def remote(server: str, token: str | None) -> Any:
+    """What a run uses of a store, through a server; raises InvalidFieldError without the extra."""
+    try:
+        from jobledger.infra.cli.jobs.remote_store import RemoteStore
+    except ImportError as error:
+        raise InvalidFieldError("server", f"needs jobledger[client] ({error})") from error
+    return RemoteStore(server, token or Settings().token)
+
+
+def _server(given: Given) -> str | None:
+    """The address of the server that the run is reported to; None if it is the database."""
+    return given.server or (None if given.dsn else Settings().server)
+
+
 def _starts_server(given: Given) -> bool:
     """Whether it may start the embedded server, which must not be left half made."""
     try:
-        return not (given.dsn or Settings().dsn)
+        return not (given.dsn or Settings().dsn or _server(given))
     except InvalidFieldError:
         return False
 

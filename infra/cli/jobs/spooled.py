@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from jobledger.domain.running import RunRecord
+from jobledger.domain.running import Destination, RunRecord
 from jobledger.domain.values.canonical import JsonObject
-from jobledger.infra.cli.context import ERR, OUT, Json, print_json, say, target
+from jobledger.infra.cli.context import ERR, OUT, Json, Target, print_json, say, target
 from jobledger.infra.cli.forms import Form, FormOption, print_documents
+from jobledger.infra.cli.jobs.run import remote
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.programs.run_store import destination
-from jobledger.infra.programs.sending import Sender
+from jobledger.infra.programs.sending import Sender, Sent
 from jobledger.infra.programs.spool import RunFile, Spool
 from jobledger.infra.settings import spool_folder
 from rich.table import Table
@@ -60,9 +62,7 @@ def send(
     if refused:
         for path in folder.paths(refused=True):
             path.rename(path.with_suffix(""))
-    with aim.open() as ledger:
-        to = None if anywhere else destination(aim.dsn, aim.ledger)
-        outcome = Sender(ledger, folder, to, aim.project).send()
+    outcome = _send_all(aim, folder, anywhere=anywhere)
     others = [path for path in folder.paths() if RunFile.is_left_behind(path)]
     if json:
         print_json(
@@ -77,6 +77,16 @@ def send(
         _say(len(outcome.sent), outcome.waiting, outcome.refused, others)
     if outcome.refused or others:
         raise typer.Exit(1)
+
+
+def _send_all(aim: Target, folder: Spool, *, anywhere: bool) -> Sent:
+    if aim.server is not None:
+        to = None if anywhere else Destination.of_server(aim.server)
+        with closing(remote(aim.server, aim.token)) as store:
+            return Sender(store, folder, to, aim.project, end_lease=store.end_lease).send()
+    with aim.open() as ledger:
+        to = None if anywhere else destination(aim.dsn, aim.ledger)
+        return Sender(ledger, folder, to, aim.project).send()
 
 
 def _say(sent: int, waiting: dict[str, str], refused: dict[Path, str], others: list[Path]) -> None:

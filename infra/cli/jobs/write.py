@@ -70,11 +70,11 @@ def simulate(
     end: Annotated[
         str,
         typer.Option(
-            metavar="TIME", help="The end of the week, such as 'now': all jobs ended by then."
+            "--end", "--date", metavar="TIME", help="The end of the week: all jobs ended by then."
         ),
-    ] = "today",
+    ] = "now",
 ) -> None:
-    """Write a simulated week of a small cluster: the week that ended at midnight (UTC), or one with a given end."""
+    """Write a simulated week of a small cluster: the week that ends now, or one with a given end."""
     aim = target(context)
     until = past_time(end, "end")
     events = partial(simulated, jobs, seed, aim.project, until)

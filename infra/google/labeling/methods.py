@@ -21,12 +21,20 @@ from jobledger.infra.google.wire.calls import AS_OF, Call, Method, Methods, mome
 from jobledger.infra.google.wire.masks import Paths, camel, merge, parse_mask
 from jobledger.infra.google.wire.paging import page_of_jobs
 from jobledger.infra.google.wire.resources import bare, given_fields, made_fields, time_text
+from jobledger.infra.settings import Settings
 
 API: Final = messages.load("datalabeling_v1beta1")
 MESSAGE: Final = "EvaluationJob"
 DEFAULT_PAGE_SIZE: Final = 100
 MAX_PAGE: Final = 1_000
 MAX_TRIES: Final = 5
+STRICT: Final = "strict"
+LENIENT: Final = "lenient"
+UNSET_IS_FALSE: Final = frozenset({"labelMissingGroundTruth", "evaluationConfig"})
+"""Required fields that may be unset: false over gRPC, and options that only boxes have."""
+REQUIRED: Final = {"EvaluationJobConfig": frozenset({"inputConfig"})}
+"""What the API's description requires in words only."""
+NESTED: Final = {CONFIG: "EvaluationJobConfig"}
 PATCHED: Final = (
     (CONFIG, "humanAnnotationConfig", "instruction"),
     (CONFIG, "exampleCount"),
@@ -38,6 +46,8 @@ async def create(call: Call) -> JsonObject:
     """One job a model version: its ids follow from that, so that two of them cannot both be made."""
     body = API.parse(MESSAGE, _unwrapped(call.body), "job")
     _check(body, "job.")
+    if check_strictness(Settings().evaluation_jobs) == STRICT:
+        _check_whole(MESSAGE, body, "job.")
     model_version = body.get("modelVersion")
     for job_id in _ids(model_version):
         name = f"{call.project}/evaluationJobs/{job_id}"
@@ -146,6 +156,26 @@ def _check(job: JsonObject, at: str) -> None:
             parse_schedule(job["schedule"])
         except errors.InvalidFieldError as error:
             raise errors.InvalidFieldError(f"{at}{error.field}", error.why) from error
+
+
+def check_strictness(text: str) -> str:
+    """Returns JOBLEDGER_EVALUATION_JOBS; raises InvalidFieldError for what is neither of its values."""
+    if text not in {STRICT, LENIENT}:
+        raise errors.InvalidFieldError(
+            "evaluation_jobs", f"{text!r} is not one of {STRICT}, {LENIENT}"
+        )
+    return text
+
+
+def _check_whole(message: str, given: JsonObject, at: str) -> None:
+    """Raises InvalidFieldError for the first field missing that Google's documents call required."""
+    required = API.required(message) - UNSET_IS_FALSE | REQUIRED.get(message, frozenset())
+    for field in sorted(required):
+        if given.get(field) in (None, "", {}):
+            why = f"is missing; JOBLEDGER_EVALUATION_JOBS={LENIENT} accepts jobs without it"
+            raise errors.InvalidFieldError(f"{at}{field}", why)
+    for field in sorted(required & NESTED.keys()):
+        _check_whole(NESTED[field], given[field], f"{at}{field}.")
 
 
 def _ids(model_version: str | None) -> Iterator[str]:

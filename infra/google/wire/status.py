@@ -60,6 +60,7 @@ ERRORS: Final[dict[type[LedgerError], str]] = {
     domain.VersionConflictError: "ABORTED",
     domain.RequestReusedError: "ALREADY_EXISTS",
     infra.LedgerUnavailableError: "UNAVAILABLE",
+    infra.QueryTimeoutError: "DEADLINE_EXCEEDED",
     infra.MissingGrantError: "PERMISSION_DENIED",
     infra.StorageFullError: "RESOURCE_EXHAUSTED",
     infra.LedgerBusyError: "FAILED_PRECONDITION",

@@ -43,6 +43,10 @@ class Health(TypedDict):
     status: Annotated[str, Field(examples=["ok"])]
 
 
+class Nothing(TypedDict):
+    """There is nothing to say."""
+
+
 class RecordedJson(TypedDict):
     """What came of a command or a report: the job as it is now, and the events written for it."""
 

@@ -16,6 +16,7 @@ from jobledger.infra.google.wire.status import status_of
 from jobledger.infra.http.middleware import as_sent, encode, extra_headers
 from jobledger.infra.http.native.answers import Health
 from jobledger.infra.http.native.commands import command_routes
+from jobledger.infra.http.native.heartbeats import heartbeat_routes
 from jobledger.infra.http.native.jobs import job_routes
 from jobledger.infra.http.native.labeling import labeling_routes
 from jobledger.infra.http.native.lineage import lineage_routes
@@ -53,6 +54,7 @@ def create_native(server: ServerContext) -> FastAPI:
     _add_probes(app, server)
     for router in (
         report_routes(routes),
+        heartbeat_routes(routes),
         command_routes(routes),
         sample_routes(routes),
         labeling_routes(routes),

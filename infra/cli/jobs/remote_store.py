@@ -1,0 +1,64 @@
+"""The ledger of a run that is reported through a server: `jobledger run --server URL`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from jobledger.domain.job import Job
+from jobledger.infra.client.client import Client
+
+RETRIES: Final = 1
+ANSWER_SECONDS: Final = 5.0
+"""A run that is over waits little longer; what is not recorded then is spooled."""
+
+
+class RemoteStore:
+    """Reads and writes what a run needs; a store with a reader and a writer, and leases."""
+
+    def __init__(self, server: str, token: str | None) -> None:
+        """`server` is the address of `jobledger serve`, and `token` one for an operator."""
+        self._client = Client(server, token, retries=RETRIES, timeout_seconds=ANSWER_SECONDS)
+
+    @property
+    def reader(self) -> RemoteStore:
+        """Reads through the server."""
+        return self
+
+    @property
+    def writer(self) -> RemoteStore:
+        """Writes through the server."""
+        return self
+
+    def get(self, name: str) -> Job:
+        """The job, with the ids of its runs, which only its history tells."""
+        events = self._client.history(name)
+        ids = dict.fromkeys(event.json.get("runId") for event in events if event.stored)
+        known = tuple(id_ for id_ in ids if id_)
+        return self._client.get(name).model_copy(update={"run_ids": known})
+
+    def command(self, name: str, command: Any, **about: Any) -> Any:
+        """As Ledger.command; the actor is the token's name."""
+        return self._client.command(name, command, **_without_actor(about))
+
+    def report(self, name: str, data: Any, **about: Any) -> Any:
+        """As Ledger.report; the actor is the token's name."""
+        return self._client.report(name, data, **_without_actor(about))
+
+    def keep_lease(self, name: str, run_id: str, seconds: float) -> None:
+        """Sends a heartbeat."""
+        self._client.heartbeat(name, run_id, seconds)
+
+    def end_lease(self, name: str, run_id: str) -> None:
+        """Says that no further heartbeat comes."""
+        self.keep_lease(name, run_id, 0)
+
+    def checkpoint(self) -> None:
+        """Nothing: the server signs."""
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._client.close()
+
+
+def _without_actor(about: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in about.items() if key != "actor"}
