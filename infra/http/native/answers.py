@@ -53,8 +53,38 @@ class RecordedJson(TypedDict):
 class LineageJson(TypedDict):
     """What came of an OpenLineage event."""
 
-    job: Annotated[str, Field(description="The job's resource name.")]
+    job: NotRequired[Annotated[str, Field(description="The job's resource name.")]]
+    dataset: NotRequired[Annotated[str, Field(description="The stream of the dataset's facts.")]]
     events: Annotated[int, Field(description="How many events are recorded of it.")]
+
+
+class DatasetJson(TypedDict):
+    """A dataset, and what the last DatasetEvent said of it."""
+
+    namespace: str
+    name: str
+    eventTime: str
+    facets: dict[str, Any]
+    position: int
+    version: Annotated[int, Field(description="How many facts there are of it.")]
+    recordedTime: str
+
+
+class DatasetsJson(TypedDict):
+    """Datasets by namespace and name."""
+
+    datasets: list[DatasetJson]
+
+
+class ForwardingJson(TypedDict):
+    """What became of events that are sent on to another server, since this one started."""
+
+    enabled: bool
+    sent: int
+    waiting: int
+    retries: int
+    refused: Annotated[int, Field(description="The other server does not take them.")]
+    dropped: Annotated[int, Field(description="Too many waited.")]
 
 
 class LineageSummaryJson(TypedDict):
