@@ -50,6 +50,18 @@ class RecordedJson(TypedDict):
     events: list[EventJson]
 
 
+class TreeJson(JobJson):
+    """A job, and the jobs that name it as their parent, the oldest first."""
+
+    children: "list[TreeJson]"
+
+
+class TreeAtJson(MomentJson):
+    """A tree of jobs, with the moment it is shown as of."""
+
+    tree: TreeJson
+
+
 class LineageJson(TypedDict):
     """What came of an OpenLineage event."""
 
