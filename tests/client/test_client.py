@@ -31,7 +31,19 @@ from jobledger.infra.errors import (
 
 from tests.servers import Server, new_server
 
-READS = ["command", "count", "events", "get", "history", "list", "moment", "page", "report", "scan", "tree"]
+READS = [
+    "command",
+    "count",
+    "events",
+    "get",
+    "history",
+    "list",
+    "moment",
+    "page",
+    "report",
+    "scan",
+    "tree",
+]
 
 
 class Losing(httpx.BaseTransport):

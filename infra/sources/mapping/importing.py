@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -53,6 +54,18 @@ def refusal(error: LedgerError) -> LedgerError:
     if not is_refusal(error):
         raise error
     return error
+
+
+def in_rounds(events: Iterable[ObservedEvent]) -> Iterator[list[ObservedEvent]]:
+    """The events in lists that have one of each job, so that each is decided on what the one before did."""
+    rounds: list[list[ObservedEvent]] = []
+    counted: Counter[str] = Counter()
+    for event in events:
+        if counted[event.name] == len(rounds):
+            rounds.append([])
+        rounds[counted[event.name]].append(event)
+        counted[event.name] += 1
+    yield from rounds
 
 
 class MappedImport:
