@@ -153,6 +153,21 @@ def test_bad_bodies_say_what_is_wrong(
     assert reason in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_event_of_20_mb_is_refused_and_the_server_goes_on(
+    server: Server, secrets: dict[Role, str], packed: bool
+) -> None:
+    facets = {"big": {"text": "x" * 20_000_000}}
+    body = json.dumps(event("START", run_facets=facets)).encode()
+    size = server.ledger.size()
+    more = {"content-encoding": "gzip"} if packed else {}
+    answer = post(server, secrets[Role.REPORTER], gzip.compress(body) if packed else body, **more)
+    assert answer.status_code == 413
+    assert server.ledger.size() == size
+    with server.client() as client:
+        assert client.get("/healthz").status_code == 200
+
+
 def dataset_event(name: str, **facets: Any) -> dict[str, Any]:
     return {
         "eventTime": now(),

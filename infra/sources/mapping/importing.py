@@ -79,15 +79,22 @@ class MappedImport:
 
     def events(self, moved: Callable[[int], None]) -> Iterator[ObservedEvent]:
         """The events of all records; what cannot be read is noted in the summary."""
+        matched = False
         for place, record, error in read_records(self._source, self._where, moved):
             self.summary.records += 1
             if error is not None:
                 self.summary.miss(place, error)
                 continue
             try:
-                yield from self._histories.observed(record)
+                events = self._histories.observed(record)
             except InvalidFieldError as wrong:
                 self.summary.miss(place, wrong)
+                continue
+            matched = matched or bool(events)
+            yield from events
+        if self.summary.records and not matched and not self.summary.unplaced_count:
+            why = f"no record of {self.summary.records} has what it looks for: is it the right mapping?"
+            self.summary.miss("the mapping matches nothing", why)
 
     def record(self, store: Store, moved: Callable[[int], None]) -> ImportSummary:
         """Records them, in batches that are each committed whole. To import again adds nothing."""
