@@ -67,13 +67,19 @@ def catch_up(
         return observe(report, job, at, past)
     if state_after(type(report).__name__) is job.state and attempts_ahead(report, job, at) == 0:
         return ()
-    if is_late(job, at) or job.update_time == at:
+    if is_late(job, at):
         if past is None:
             raise PastNeededError(job.name)
-        if any(type(event.data) is type(report) and event.occurred_time == at for event in past):
+        if any(event.occurred_time == at and _is_same(event.data, report) for event in past):
             return ()
     facts = observe(report, job, at, past)
     return () if isinstance(facts[0], e.Commented | e.Contradicted) else facts
+
+
+def _is_same(data: Data, report: Data) -> bool:
+    """Whether a recorded event is of the report's type and names the same run."""
+    run_ids = (each.json_object().get("runId") for each in (data, report))
+    return type(data).__name__ == type(report).__name__ and next(run_ids) == next(run_ids)
 
 
 def is_known(report: Data, job: Job, at: datetime | None) -> bool:

@@ -434,6 +434,9 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     bisect_count = in_thread(Ledger.bisect_count)
     analyze = in_thread(Ledger.analyze)
     export = in_thread(Ledger.export)
+    import_history = in_thread(Ledger.import_history)
+    origins = in_thread(Ledger.origins)
+    export_origin = in_thread(Ledger.export_origin)
 
     # Prove and forget.
     checkpoint = in_thread(Ledger.checkpoint)

@@ -23,7 +23,7 @@ from jobledger.infra.eventstore.commit.committer import Committer
 from jobledger.infra.eventstore.ledger_events import check_may_delete
 from jobledger.infra.eventstore.verbs import Verbs
 from jobledger.infra.eventstore.writer import Writer
-from jobledger.infra.forwarding import to_reader, to_writer
+from jobledger.infra.forwarding import to_reader, to_store, to_writer
 from jobledger.infra.history.bisect import Found, beginning, bisect_count, bisect_job
 from jobledger.infra.history.blame import Blamed, blame
 from jobledger.infra.history.diff import MAX_NAMED_JOBS, Change, FleetDiff, diff_fleet, diff_jobs
@@ -51,6 +51,8 @@ from jobledger.infra.retention.erase import Erasure, erase
 from jobledger.infra.retention.prune import TABLES, Pruning, prune
 from jobledger.infra.settings import DEFAULT_LEDGER, Settings
 from jobledger.infra.transfer.export import export
+from jobledger.infra.transfer.import_history import import_history
+from jobledger.infra.transfer.origins import export_origin, origins
 from jobledger.infra.upkeep.rebuild import rebuild
 
 CATCH_UP_PAUSE_SECONDS: Final = 1.0
@@ -540,6 +542,9 @@ class Ledger(Verbs[Job]):
 
     analyze = to_reader(analysis.report)
     export = to_reader(export)
+    import_history = to_store(import_history)
+    origins = to_reader(origins)
+    export_origin = to_reader(export_origin)
 
     # Prove.
     def checkpoint(self) -> Note | None:

@@ -167,6 +167,14 @@ class Settings:
     """The server that alerts are mailed by: `smtp://[USER:PASSWORD@]HOST[:PORT]`, or smtps."""
     mail_from: str = field(default_factory=_variable("MAIL_FROM", "jobledger@localhost"))
     """Whom that mail is from."""
+    lineage_forward_url: str = field(
+        default_factory=_variable("LINEAGE_FORWARD_URL", ""), repr=False
+    )
+    """The address that accepted OpenLineage events are sent on to, such as Marquez's `/api/v1/lineage`."""
+    lineage_forward_key: str = field(
+        default_factory=_variable("LINEAGE_FORWARD_KEY", ""), repr=False
+    )
+    """The bearer token for that."""
     link_templates: str = field(default_factory=_variable("LINK_TEMPLATES", ""))
     """Links on jobs' pages: NAME=ADDRESS pairs, separated by spaces (see web/log_links.py)."""
 

@@ -68,8 +68,9 @@ scheduler      | cli.evaluation.evaluate:scheduler   | Start and continue the ru
 evaluations    | cli.evaluation.evaluate:evaluations | Show the results of an evaluation job, one line per run, or draw one run's evaluation.
 bench          | bench.command:bench                 | Measure the ledger and its peers on this machine.
 attach         | cli.sources.attaching:attach         | Follow another system's PostgreSQL database: jobledger attach DSN --as airflow.
+follow         | cli.sources.following:follow        | Follow a Kubernetes cluster: its Jobs, Pods and Events.
 detach         | cli.sources.attaching:detach         | Follow a database no more: remove the slot and the publication from it.
-import         | cli.sources.importing:importing     | Import histories from elsewhere: jobledger import MAPPING FILE.
+import         | cli.sources.importing:importing     | Import histories from elsewhere: jobledger import MAPPING FILE, or an EXPORT of a ledger.
 log            | cli.proof.log:log                   | Manage the log over all events: its name, keys and checkpoints.
 token          | cli.server.tokens:token             | Manage the server's access tokens.
 label          | cli.evaluation.label:label          | Set labels of a job (label NAME K=V), or answer the labeling tasks of evaluation jobs.

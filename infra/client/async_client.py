@@ -32,6 +32,7 @@ from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import About, AboutReport, Verbs
 from jobledger.infra.eventstore.write_path import Recorded
 from jobledger.infra.forwarding import documented
+from jobledger.infra.history.tree import Tree
 from jobledger.infra.read.reader import Counts, Page
 
 Answer = TypeVar("Answer")
@@ -166,6 +167,10 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
             if following is None:
                 return found
             after = following
+
+    @documented(Client.tree)
+    async def tree(self, name: str, as_of: Given = None, clock: Clock | str | None = None) -> Tree:
+        return await self._exchange(exchanges.tree(name, as_of, clock))
 
     @documented(Client.events)
     async def events(self, after: int = 0, *, follow: bool = True) -> AsyncIterator[RecordedEvent]:

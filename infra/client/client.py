@@ -21,6 +21,7 @@ from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import About, AboutReport, Verbs
 from jobledger.infra.eventstore.write_path import Recorded
+from jobledger.infra.history.tree import Tree
 from jobledger.infra.read.reader import Counts, Page
 
 Answer = TypeVar("Answer")
@@ -187,6 +188,10 @@ class Client(Verbs[Job]):
             if following is None:
                 return found
             after = following
+
+    def tree(self, name: str, as_of: Given = None, clock: Clock | str | None = None) -> Tree:
+        """As Ledger.tree; jobs of projects that the token does not permit are left out."""
+        return self._exchange(exchanges.tree(name, as_of, clock))
 
     def events(self, after: int = 0, *, follow: bool = True) -> Iterator[RecordedEvent]:
         """As Ledger.events: none missing and none twice, also where the connection breaks off."""

@@ -19,6 +19,7 @@ from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import About
 from jobledger.infra.eventstore.write_path import Recorded
+from jobledger.infra.history.tree import Tree
 from jobledger.infra.read.reader import Counts, Page
 from pydantic.alias_generators import to_camel
 
@@ -129,6 +130,14 @@ def history(name: str, after: int) -> Exchange[tuple[list[RecordedEvent], int | 
     return Exchange(
         "GET", path, lambda said: (parsing.events_of(said), said.get("nextAfter")), {"after": str(after)}
     )  # fmt: skip
+
+
+def tree(name: str, as_of: Given, clock: Clock | str | None) -> Exchange[Tree]:
+    """A job with the jobs below it."""
+    asked = job(name, as_of, clock)
+    return Exchange(
+        "GET", f"{asked.path}:tree", lambda said: parsing.tree_of(said["tree"]), asked.query
+    )
 
 
 def events(after: int, size: int) -> Exchange[tuple[list[RecordedEvent], int]]:

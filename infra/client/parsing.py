@@ -12,6 +12,7 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.write_path import Recorded
+from jobledger.infra.history.tree import Tree
 from jobledger.infra.read.reader import Counts, Page
 
 
@@ -32,6 +33,11 @@ def job_of(said: JsonObject) -> Job:
         spec=said["spec"],
         output=said["output"],
     )
+
+
+def tree_of(said: JsonObject) -> Tree:
+    """A job with the jobs below it."""
+    return Tree(job_of(said), [tree_of(child) for child in said["children"]])
 
 
 def event_of(said: JsonObject) -> RecordedEvent:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from jobledger.domain.job import Job
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.moments import Moment
+from jobledger.infra.eventstore.json_view import job_json
 from jobledger.infra.read.reader import Reader
 
 MAX_JOBS: Final = 10_000
 """As many jobs as a tree has at most; further ones are left out."""
+MAX_DEPTH: Final = 100
+"""As many levels below the job; deeper ones are left out."""
 NAMES_ASKED: Final = 100
 """How many parents one query asks for."""
 
@@ -44,13 +48,21 @@ def tree(reader: Reader, name: str, moment: Moment) -> Tree:
     """
     top = Tree(reader.get(name, as_of=moment), [])
     seen, level = {top.job.name: top}, [top]
-    while level and len(seen) < MAX_JOBS:
+    for _ in range(MAX_DEPTH):
+        if not level or len(seen) >= MAX_JOBS:
+            break
         level = [
             _placed(child, seen)
             for child in _children(reader, [each.job.name for each in level], moment)
             if child.name not in seen
         ][: MAX_JOBS - len(seen)]
     return top
+
+
+def tree_json(found: Tree, sees: Callable[[str], bool] = lambda name: True) -> JsonObject:
+    """The tree as JSON, without jobs that `sees` is false of and what is below them."""
+    children = [tree_json(child, sees) for child in found.children if sees(child.job.name)]
+    return job_json(found.job) | {"children": children}
 
 
 def _placed(child: Job, seen: dict[str, Tree]) -> Tree:

@@ -66,3 +66,5 @@ async def _serve_app(server: ServerContext, host: str, port: int) -> None:
         await Server(options, LOG, on_stop=stop).serve()
     finally:
         app.close()
+        if server.forwarder is not None:
+            await asyncio.to_thread(server.forwarder.close)

@@ -100,6 +100,8 @@ if TYPE_CHECKING:
     from jobledger.infra.retention.erase import Erasure as Erasure
     from jobledger.infra.retention.prune import Pruning as Pruning
     from jobledger.infra.transfer.export import Format as Format
+    from jobledger.infra.transfer.import_history import HistoryImport as HistoryImport
+    from jobledger.infra.transfer.origins import EventOrigin as EventOrigin
     from jobledger.infra.transfer.selection import Selection as Selection
 
 _MODULES = {
@@ -134,6 +136,8 @@ _MODULES = {
     "jobledger.infra.proof.resume": "LogResumption",
     "jobledger.infra.retention.prune": "Pruning",
     "jobledger.infra.transfer.export": "Format",
+    "jobledger.infra.transfer.import_history": "HistoryImport",
+    "jobledger.infra.transfer.origins": "EventOrigin",
     "jobledger.infra.transfer.selection": "Selection",
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -19,6 +19,8 @@ from jobledger.infra.google.wire.queue import Queue
 from jobledger.infra.postgres.ending import CANCEL_SECONDS, GRACE_SECONDS
 from jobledger.infra.read.fair_threads import ASKED_BY
 from jobledger.infra.serving.shares import Shares
+from jobledger.infra.settings import Settings
+from jobledger.infra.sources.openlineage.forwarder import Forwarder
 
 BEARER: Final = "bearer "
 STRANGER: Final = "\x00"
@@ -72,6 +74,10 @@ class ServerContext:
         self.streams = Shares(self.limits.max_streams, "{} follow the feed already")
         self.bodies = Shares(BODIES * self.limits.max_body, "{} bytes of bodies are on their way")
         self.writers = Writers(self.limits)
+        settings = Settings()
+        url, key = settings.lineage_forward_url, settings.lineage_forward_key
+        self.forwarder = Forwarder(url, key) if url else None
+        """Sends OpenLineage events on to another server, if one is set."""
 
     async def admit(self, authorization: str) -> Caller:
         """Who sends that Authorization header; raises UnauthenticatedError."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from datetime import UTC
 from pathlib import Path
 from typing import Final, Literal
@@ -43,7 +43,7 @@ def open_history(file: Path, name: str | None = None, *, exact: bool = False) ->
     return reader.history()
 
 
-def numbered_lines(file: Path) -> Iterator[tuple[int, bytes]]:
+def numbered_lines(file: Path) -> Generator[tuple[int, bytes], None, None]:
     """Yields the lines of a file, plain or gzip, from 1; raises InputError if it cannot be read."""
     number = 0
     try:
@@ -67,7 +67,7 @@ class _Reader:
         self._file = file
         self._exact = exact
         self._name = name
-        self._head: _Head | None = None
+        self._head: Head | None = None
         self._kept: list[RecordedEvent] = []
         self.lines = self._events = self._position = 0
         self._ended = False
@@ -78,13 +78,14 @@ class _Reader:
         """Reads a line; raises InputError with its number."""
         self.lines = number
         try:
-            value = _object(line)
+            value = parse_object(line)
             if self._head is None:
-                self._head = _head(value)
+                self._head = parse_head(value)
             elif self._ended:
-                raise _DamagedError("follows the last line")
+                raise DamagedError("follows the last line")
             elif "end" in value:
-                self._end(parse(_End, value))
+                parse_end(value, self._events)
+                self._ended = True
             else:
                 self._event(value)
         except _SeveralJobsError:
@@ -106,9 +107,9 @@ class _Reader:
     def _event(self, value: JsonObject) -> None:
         place = parse(_Place, value)
         if place.position <= self._position:
-            raise _DamagedError(f"position {place.position} comes after {self._position}")
+            raise DamagedError(f"position {place.position} comes after {self._position}")
         if self._head is not None and place.position > self._head.position:
-            raise _DamagedError(
+            raise DamagedError(
                 f"position {place.position} is after {self._head.position}, the last"
             )
         self._position = place.position
@@ -119,7 +120,7 @@ class _Reader:
         if place.name == self._name:
             unknown = sorted(value.keys() - _FIELDS) if self._exact else []
             if unknown:
-                raise _DamagedError(f"{unknown[0]!r} is a field that no event has")
+                raise DamagedError(f"{unknown[0]!r} is a field that no event has")
             self._keep(parse(_Line, value).event())
         elif self._only:
             raise _SeveralJobsError(
@@ -133,7 +134,7 @@ class _Reader:
         # On the occurred clock those that occurred later are not there.
         gap_allowed = self._head.clock is Clock.OCCURRED
         if event.version <= last or (event.version > last + 1 and not gap_allowed):
-            raise _DamagedError(f"version {event.version} of {event.name} comes after {last}")
+            raise DamagedError(f"version {event.version} of {event.name} comes after {last}")
         state = entered_state(event.type, event.schema, event.stored)
         if state is None and event.version == last + 1:
             state = self._kept[-1].state if self._kept else None
@@ -141,18 +142,11 @@ class _Reader:
             state = event.state  # What was left out before it may have led there.
         if event.state is not state:
             was = "none" if state is None else state.name
-            raise _DamagedError(f"state {event.state} is not {was}, which its events lead to")
+            raise DamagedError(f"state {event.state} is not {was}, which its events lead to")
         self._kept.append(event)
 
-    def _end(self, end: _End) -> None:
-        if end.events != self._events:
-            raise _DamagedError(
-                f"{end.events} events were written, but the file has {self._events}"
-            )
-        self._ended = True
 
-
-class _DamagedError(LedgerError):
+class DamagedError(LedgerError):
     """The file has something that no export writes."""
 
 
@@ -163,7 +157,9 @@ class _SeveralJobsError(InvalidFieldError):
 Whole = ConfigDict(alias_generator=to_camel)
 
 
-class _Head(BaseModel):
+class Head(BaseModel):
+    """The first line of an export."""
+
     model_config = Whole
 
     jobledger: Literal["history"]
@@ -172,6 +168,7 @@ class _Head(BaseModel):
     as_of: AwareDatetime
     clock: Clock
     position: int = Field(ge=0)
+    checkpoint: str = ""
 
 
 class _End(BaseModel):
@@ -219,23 +216,37 @@ _FIELDS: Final = frozenset(field.alias or name for name, field in _Line.model_fi
 """The fields of an event, as a line has them."""
 
 
-def _head(value: JsonObject) -> _Head:
+def parse_head(value: JsonObject) -> Head:
+    """Reads the first line; raises LedgerError if it is not an export's."""
     if value.get("jobledger") != "history":
-        raise _DamagedError("is not the first line of an exported history (--format jsonl)")
-    head = parse(_Head, value)
+        raise DamagedError("is not the first line of an exported history (--format jsonl)")
+    head = parse(Head, value)
     if head.version != HISTORY_VERSION:
-        raise _DamagedError(
+        raise DamagedError(
             f"version {head.version} is not supported; this program reads version {HISTORY_VERSION}"
         )
     return head
 
 
-def _object(line: bytes) -> JsonObject:
+def parse_line(value: JsonObject) -> RecordedEvent:
+    """Reads the line of an event; raises LedgerError if it is not valid."""
+    return parse(_Line, value).event()
+
+
+def parse_end(value: JsonObject, count: int) -> None:
+    """Reads the last line, after so many events; raises LedgerError if there were others."""
+    end = parse(_End, value)
+    if end.events != count:
+        raise DamagedError(f"{end.events} events were written, but the file has {count}")
+
+
+def parse_object(line: bytes) -> JsonObject:
+    """Reads the JSON object of a line; raises LedgerError if it is none."""
     try:
         value = canonical.loads(line)
     except ValueError as error:
         why = f"is not JSON: {error}" if line.endswith(b"\n") else "breaks off in the middle"
-        raise _DamagedError(why) from None
+        raise DamagedError(why) from None
     if not isinstance(value, dict):
-        raise _DamagedError("is not a JSON object")
+        raise DamagedError("is not a JSON object")
     return value

@@ -31,7 +31,19 @@ from jobledger.infra.errors import (
 
 from tests.servers import Server, new_server
 
-READS = ["command", "count", "events", "get", "history", "list", "moment", "page", "report", "scan"]
+READS = [
+    "command",
+    "count",
+    "events",
+    "get",
+    "history",
+    "list",
+    "moment",
+    "page",
+    "report",
+    "scan",
+    "tree",
+]
 
 
 class Losing(httpx.BaseTransport):
@@ -271,6 +283,38 @@ def test_a_server_that_is_away_is_tried_again_and_then_said_to_be(free: str) -> 
             client.get("projects/p/jobs/a")
         with pytest.raises(LedgerUnavailableError):
             next(client.events())
+
+
+def test_a_tree_through_the_server_is_the_ledgers(client: Any, server: Server) -> None:
+    top, below, deep, foreign = (
+        f"projects/{project}/jobs/tree_{type(client).__name__}_{name}"
+        for project, name in (("p", "top"), ("p", "below"), ("p", "deep"), ("other", "foreign"))
+    )
+    ledger = server.ledger
+    ledger.create(top)
+    early = ledger.moment()
+    for name, parent in ((below, top), (deep, below), (foreign, top)):
+        ledger.create(name, spec={"parents": [parent]})
+
+    def names(tree: Any) -> list[tuple[int, str]]:
+        return [(depth, job.name) for depth, job in tree.walk()]
+
+    assert names(client.tree(top)) == names(ledger.tree(top))
+    assert names(client.tree(top)) == [(0, top), (1, below), (2, deep), (1, foreign)]
+    assert names(client.tree(top, as_of=early)) == [(0, top)]
+    with pytest.raises(JobNotFoundError):
+        client.tree(below, as_of=early)
+
+
+def test_a_tree_has_what_its_reader_may_see(dsn: str) -> None:
+    with new_server(dsn) as own:
+        for project, parents in (("p", []), ("q", ["projects/p/jobs/a"])):
+            own.ledger.create(f"projects/{project}/jobs/a", spec={"parents": parents})
+        secret = Tokens(own.ledger.pool).create("reader", Role.READER, "p")
+        with Client(own.url, secret) as client:
+            assert client.tree("projects/p/jobs/a").children == []
+            with pytest.raises(PermissionDeniedError):
+                client.tree("projects/q/jobs/a")
 
 
 @pytest.fixture

@@ -28,10 +28,13 @@ from openlineage.client.facet_v2 import error_message_run, parent_run
 from openlineage.client.uuid import generate_new_uuid
 
 from tests.servers import Server, new_server
+from tests.sources.test_forwarder import Receiver, address, receiver
 from tests.sources.test_openlineage import event
 
 PRODUCER = "https://example.com/producer"
 PROJECT = "mine"
+__all__ = ["receiver"]
+JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -150,10 +153,86 @@ def test_bad_bodies_say_what_is_wrong(
     assert reason in answer.json()["error"]["message"]
 
 
-def test_a_dataset_alone_is_refused_in_words(server: Server, secrets: dict[Role, str]) -> None:
-    said = event("START")
-    alone = {key: said[key] for key in ("eventTime", "producer", "schemaURL")}
-    alone["dataset"] = {"namespace": "pg", "name": "public.orders"}
-    answer = post(server, secrets[Role.REPORTER], alone)
-    assert answer.status_code == 400
-    assert "belongs to no job's history" in answer.json()["error"]["message"]
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_event_of_20_mb_is_refused_and_the_server_goes_on(
+    server: Server, secrets: dict[Role, str], packed: bool
+) -> None:
+    facets = {"big": {"text": "x" * 20_000_000}}
+    body = json.dumps(event("START", run_facets=facets)).encode()
+    size = server.ledger.size()
+    more = {"content-encoding": "gzip"} if packed else {}
+    answer = post(server, secrets[Role.REPORTER], gzip.compress(body) if packed else body, **more)
+    assert answer.status_code == 413
+    assert server.ledger.size() == size
+    with server.client() as client:
+        assert client.get("/healthz").status_code == 200
+
+
+def dataset_event(name: str, **facets: Any) -> dict[str, Any]:
+    return {
+        "eventTime": now(),
+        "producer": PRODUCER,
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/DatasetEvent",
+        "dataset": {"namespace": "pg://shop", "name": name, "facets": facets},
+    }
+
+
+def test_facts_of_datasets_are_kept_once_and_found(
+    server: Server, secrets: dict[Role, str]
+) -> None:
+    headers = {"authorization": f"Bearer {secrets[Role.REPORTER]}"}
+    first = dataset_event("public.Orders", schema={"fields": [{"name": "id"}]})
+    second = dataset_event("public.Orders", ownership={"owners": []})
+    size = server.ledger.size()
+    with server.client(headers=headers) as client:
+        for expected in (1, 0):
+            done = client.post("/api/v1/lineage", json=first).json()
+            assert done["dataset"].startswith(f"datasets/{PROJECT}/")
+            assert done["events"] == expected
+        batch = [second, second, dataset_event("public.customers"), event("START")]
+        done = client.post("/api/v1/lineage/batch", json=batch).json()
+        assert done["summary"]["successful"] == 4
+        answer = client.get("/api/v1/lineage/datasets", params={"q": "orders"})
+        assert answer.status_code == 200, answer.text
+        found = answer.json()["datasets"]
+        assert [(each["name"], each["version"], each["facets"]) for each in found] == [
+            ("public.Orders", 2, {"ownership": {"owners": []}})
+        ]
+        both = client.get("/api/v1/lineage/datasets").json()["datasets"]
+        assert [each["name"] for each in both] == ["public.Orders", "public.customers"]
+        other = client.get("/api/v1/lineage/datasets", params={"project": "other"})
+        assert other.status_code == 403
+    assert server.ledger.size() == size + 3 + 2
+    assert not any("Orders" in job.name for job in server.ledger.list())
+
+
+def test_accepted_events_are_sent_on_unchanged(
+    dsn: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOBLEDGER_LINEAGE_FORWARD_URL", address(receiver))
+    monkeypatch.setenv("JOBLEDGER_LINEAGE_FORWARD_KEY", "the-other-key")
+    body = json.dumps(event("START"), indent=2).encode()
+    with new_server(dsn) as server, server.client() as client:
+        assert client.post("/api/v1/lineage", content=body, headers=JSON).status_code == 200
+        assert client.post("/api/v1/lineage", json={"eventTime": now()}).status_code == 400
+        batch = [event("RUNNING", 5), {"job": 1}, event("COMPLETE", 9)]
+        client.post("/api/v1/lineage/batch", json=batch)
+        server.stop()
+        assert [json.loads(body) for body, _ in receiver.got] == [
+            json.loads(body),
+            batch[0],
+            batch[2],
+        ]
+        assert receiver.got[0] == (body, "Bearer the-other-key")
+        assert "the-other-key" not in json.dumps(server.logs)
+
+
+def test_what_became_of_forwarded_events_is_counted(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOBLEDGER_LINEAGE_FORWARD_URL", "http://me:word@127.0.0.1:9/x")
+    with new_server(dsn) as server, server.client() as client:
+        assert client.post("/api/v1/lineage", json=event("START")).status_code == 200
+        counts = client.get("/api/v1/lineage/forwarding").json()
+        assert (counts["enabled"], counts["sent"], counts["waiting"]) == (True, 0, 1)
+        assert "word" not in json.dumps(server.logs)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from threading import Event as Signal
 from threading import Thread
+from time import monotonic, sleep
 from typing import Any
 
 import procrastinate
@@ -16,12 +19,15 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
+from jobledger.infra.sources.attach import follower as following
 from jobledger.infra.sources.attach.follower import Follower, known_system, slot_name
 from jobledger.infra.sources.attach.slot import Slot
 from jobledger.infra.sources.mapping.model import ATTACHED, Mapping, read_mapping, shipped
 
 from tests.clusters import Cluster, new_cluster
 from tests.command_line import Cli
+from tests.ledgers import new_ledger
+from tests.proxies import Proxy
 
 S = JobState
 pytestmark = pytest.mark.slow
@@ -431,3 +437,76 @@ def test_the_commands(cli: Cli, ledger: Ledger, database: str) -> None:
     assert "bytes behind" in cli("attach", "status", database, "--as", "river")
     assert "detached" in cli("detach", database, "--as", "river")
     assert cli.run("attach", "status", database, "--as", "river").returncode == 1
+
+
+def test_it_goes_on_after_the_source_and_the_ledger_were_away(
+    dsn: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "RETRY_SECONDS", 0.1)
+    run(database, *ROWS["river"][0])
+    stop = Signal()
+    with (
+        closing(Proxy(database)) as source,
+        closing(Proxy(dsn)) as way,
+        new_ledger(dsn) as name,
+        Ledger.open(way.dsn, name) as away,
+        Ledger.open(dsn, name) as ledger,
+    ):
+        monkeypatch.setattr(away.writer.committer, "_reconnect_timeout", 0.2)
+        attached = follower(away, source.dsn, "river")
+        attached.begin()
+        thread = Thread(target=attached.follow, args=(stop,))
+        thread.start()
+        try:
+            for number, one in enumerate((source, way, source), 1):
+                one.cut()
+                run(database, ROWS["river"][1][0])
+                sleep(0.5)
+                assert thread.is_alive()
+                one.mend()
+                deadline = monotonic() + 60
+                while f"river-{number}" not in jobs(ledger):
+                    assert monotonic() < deadline
+                    sleep(0.1)
+        finally:
+            stop.set()
+            thread.join(60)
+        assert attached.summary.unplaced == []
+        assert jobs(ledger) == {f"river-{n}": (S.QUEUED, 1) for n in (1, 2, 3)}
+
+
+def test_changes_may_be_days_old_and_a_clock_years_off_is_noted(
+    ledger: Ledger, database: str
+) -> None:
+    run(database, *ROWS["airflow"][0])
+    attached = follower(ledger, database, "airflow")
+    attached.begin()
+    later = "INSERT INTO task_instance (dag_id, run_id, task_id, state, try_number, scheduled_dttm, start_date) VALUES"
+    run(
+        database,
+        f"{later} ('d', 'r', 'old', 'running', 1, now() - interval '3 days', now() - interval '3 days')",
+        f"{later} ('d', 'r', 'ahead', 'running', 1, now() + interval '3 years', now() + interval '3 years')",
+        f"{later} ('d', 'r', 'now', 'running', 1, now(), now())",
+    )
+    attached.carry_over()
+    assert {name.split("_x2F_")[2] for name in jobs(ledger)} == {"old", "now"}
+    old = ledger.get("projects/p/jobs/d_x2F_r_x2F_old_x2F_-1")
+    assert (old.state, old.start_time < datetime.now(UTC) - timedelta(days=2)) == (S.RUNNING, True)  # type: ignore[operator]
+    note = ledger.history("projects/p/jobs/attach.jobledger_test_airflow")[-1]
+    assert note.json["note"] == "1 changes could not be placed"
+    assert "more than a day" in note.json["reasons"][0]
+
+
+def test_a_table_that_is_rewritten_or_emptied_or_changed(ledger: Ledger, database: str) -> None:
+    made, changed, expected = ROWS["river"]
+    run(database, *made)
+    attached = follower(ledger, database, "river")
+    attached.begin()
+    run(database, changed[0], "VACUUM FULL river_job", "CLUSTER river_job USING river_job_pkey")
+    run(
+        database,
+        "ALTER TABLE river_job ADD COLUMN more text DEFAULT 'x', ALTER kind TYPE varchar(90)",
+    )
+    run(database, *changed[1:], "TRUNCATE river_job")
+    carry_over(attached)
+    assert jobs(ledger) == expected

@@ -344,6 +344,38 @@ def test_files_that_cannot_be_read(ledger: Ledger, tmp_path: Path) -> None:
         read_mapping("slurm-sact")
 
 
+def test_a_file_that_grows_while_it_is_read(ledger: Ledger, tmp_path: Path) -> None:
+    file, mapping = tmp_path / "runs.csv", Mapping.model_validate(OWN)
+    row = "{},b,01.11.2026 10:00,01.11.2026 11:00,{}\n"
+    whole = HEADER + "".join(row.format(n, "ok") for n in range(2_000))
+    file.write_text(whole + row.format("last", "disk full")[:-6])
+    written = False
+
+    def moved(_: int) -> None:
+        nonlocal written
+        if not written:
+            with file.open("a") as more:
+                more.write(" ")
+            written = True
+
+    histories = Histories(mapping, "p", "import own")
+    summary = MappedImport(mapping.source, str(file), histories).record(ledger, moved)
+    assert summary.unplaced == [
+        "line 2002: is not finished, as the file is being written: import it again later"
+    ]
+    file.write_text(whole + row.format("last", "disk full"))
+    assert run(ledger, mapping, file).unplaced == []
+    assert ledger.get("projects/p/jobs/last").error_message == "disk full"
+
+
+def test_a_mapping_that_matches_nothing_says_so(cli: Cli, ledger: Ledger, tmp_path: Path) -> None:
+    (file := tmp_path / "pods.json").write_text(json.dumps({"items": [{"kind": "Pod"}] * 3}))
+    done = cli.run("import", "kubernetes-jobs", str(file))
+    assert done.returncode == 1
+    assert "matches nothing: no record of 3 has what it looks for" in done.stderr
+    assert ledger.size() == 0
+
+
 def test_rows_of_databases(ledger: Ledger, tmp_path: Path, dsn: str) -> None:
     query = "SELECT 'q' || n AS id, timestamptz '2026-11-01 10:00Z' AS begin FROM generate_series(1, 3) AS n (n)"
     said = OWN | {

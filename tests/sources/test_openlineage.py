@@ -232,3 +232,12 @@ def test_bodies_that_are_compressed() -> None:
         decompressed(body, b"br", 10_000)
     with pytest.raises(BodyTooLargeError):
         decompressed(gzip.compress(bytes(1_000_000)), b"gzip", 10_000)
+
+
+def test_a_run_id_that_two_jobs_use_is_a_run_of_each(ledger: Ledger) -> None:
+    other = JobKey("airflow", "etl.other")
+    record(ledger, event("START"), event("START", 1, key=other), event("FAIL", 5, key=other))
+    record(ledger, event("COMPLETE", 9))
+    assert ledger.get(NAME).state is JobState.SUCCEEDED
+    second = ledger.get(ledger_name(other, "p"))
+    assert (second.state, second.run_ids) == (JobState.FAILED, (RUN,))

@@ -23,6 +23,8 @@ from jobledger.infra.transfer.selection import Selection
 
 MAX_RECEIPTS: Final = 1_000
 """In a page: some 2 kB each."""
+SIGNED: Final = (Format.JSONL, Format.PARQUET)
+"""Formats that hold a checkpoint of the log, where one can be signed here."""
 
 
 def export(
@@ -65,7 +67,7 @@ def export(
     job = "" if name is None else aim.name(name)
     with aim.open() as ledger:
         moment = _pinned(ledger, as_of, clock, job)
-        signed = _checkpoint(ledger, moment) if format_ is Format.PARQUET else ""
+        signed = _checkpoint(ledger, moment) if format_ in SIGNED else ""
         wanted = Selection(ledger.name, moment, job, filter_, signed)
         if format_ is Format.HTML:
             receipts, keys = _receipts(ledger, job, moment)

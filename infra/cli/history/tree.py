@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import typer
 from jobledger.domain.job import Job
@@ -17,9 +17,9 @@ from jobledger.infra.cli.context import (
     target,
 )
 from jobledger.infra.cli.forms import one_line
-from jobledger.infra.eventstore.json_view import job_json, moment_json
-from jobledger.infra.history.tree import Tree
+from jobledger.infra.eventstore.json_view import moment_json
 from jobledger.infra.history.tree import tree as find_tree
+from jobledger.infra.history.tree import tree_json
 
 INDENT: Final = "  "
 
@@ -38,7 +38,7 @@ def tree(
         moment = reader.moment(as_of, clock, job)
         found = find_tree(reader, job, moment)
     if json:
-        print_json(moment_json(moment) | {"tree": _json(found)})
+        print_json(moment_json(moment) | {"tree": tree_json(found)})
         return
     print_moment(moment)
     for depth, each in found.walk():
@@ -49,7 +49,3 @@ def _line(job: Job, prefix: str) -> str:
     state = "" if job.state is None else job.state.name
     words = [job.name.removeprefix(prefix), state, one_line(job.error_message or "")]
     return "  ".join(word for word in words if word)
-
-
-def _json(found: Tree) -> dict[str, Any]:
-    return job_json(found.job) | {"children": [_json(child) for child in found.children]}

@@ -10,11 +10,13 @@ import typer
 from jobledger.domain.events import Event
 from jobledger.infra.cli.context import ERR, OUT, Json, Target, print_json, say, target
 from jobledger.infra.cli.progress import move, progress_bar
+from jobledger.infra.cli.sources.exported import import_history, origins
 from jobledger.infra.cli.sources.trace import google_cluster_trace
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.sources.mapping.histories import Histories
 from jobledger.infra.sources.mapping.importing import ImportSummary, MappedImport
 from jobledger.infra.sources.mapping.model import read_mapping, shipped
+from jobledger.infra.transfer.exported import is_export
 from rich.progress import DownloadColumn
 from typer.core import TyperGroup
 
@@ -25,18 +27,20 @@ class ImportGroup(TyperGroup):
     """A group whose first argument may be a mapping instead of a command."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """A name that is no command is a mapping: `import slurm-sacct FILE`."""
+        """What is no command is one of our own exports, or a mapping: `import slurm-sacct FILE`."""
         if args and args[0] not in self.commands and not args[0].startswith("-"):
-            args = ["file", *args]
+            args = ["history" if is_export(Path(args[0])) else "file", *args]
         return super().resolve_command(ctx, args)
 
 
 importing = typer.Typer(
     cls=ImportGroup,
     no_args_is_help=True,
-    help="Import histories from elsewhere: jobledger import MAPPING FILE.",
+    help="Import histories from elsewhere: jobledger import MAPPING FILE, or an EXPORT of a ledger.",
 )
 importing.command("google-cluster-trace")(google_cluster_trace)
+importing.command("history")(import_history)
+importing.command("origins")(origins)
 
 
 @importing.command("mappings")

@@ -54,11 +54,53 @@ class RecordedJson(TypedDict):
     events: list[EventJson]
 
 
+class TreeJson(JobJson):
+    """A job, and the jobs that name it as their parent, the oldest first."""
+
+    children: "list[TreeJson]"
+
+
+class TreeAtJson(MomentJson):
+    """A tree of jobs, with the moment it is shown as of."""
+
+    tree: TreeJson
+
+
 class LineageJson(TypedDict):
     """What came of an OpenLineage event."""
 
-    job: Annotated[str, Field(description="The job's resource name.")]
+    job: NotRequired[Annotated[str, Field(description="The job's resource name.")]]
+    dataset: NotRequired[Annotated[str, Field(description="The stream of the dataset's facts.")]]
     events: Annotated[int, Field(description="How many events are recorded of it.")]
+
+
+class DatasetJson(TypedDict):
+    """A dataset, and what the last DatasetEvent said of it."""
+
+    namespace: str
+    name: str
+    eventTime: str
+    facets: dict[str, Any]
+    position: int
+    version: Annotated[int, Field(description="How many facts there are of it.")]
+    recordedTime: str
+
+
+class DatasetsJson(TypedDict):
+    """Datasets by namespace and name."""
+
+    datasets: list[DatasetJson]
+
+
+class ForwardingJson(TypedDict):
+    """What became of events that are sent on to another server, since this one started."""
+
+    enabled: bool
+    sent: int
+    waiting: int
+    retries: int
+    refused: Annotated[int, Field(description="The other server does not take them.")]
+    dropped: Annotated[int, Field(description="Too many waited.")]
 
 
 class LineageSummaryJson(TypedDict):

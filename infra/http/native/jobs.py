@@ -1,5 +1,6 @@
 """Reading natively: a job, its events, lists and counts, now or as of any moment."""
 
+from functools import partial
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -11,6 +12,8 @@ from jobledger.infra.access.tokens import Caller
 from jobledger.infra.eventstore.feed import LAST_VERSION
 from jobledger.infra.eventstore.json_types import JobAtJson, MomentJson
 from jobledger.infra.eventstore.json_view import event_json, job_json, moment_json
+from jobledger.infra.history.tree import tree as find_tree
+from jobledger.infra.history.tree import tree_json
 from jobledger.infra.http.native import answers
 from jobledger.infra.http.native.routes import (
     AsOf,
@@ -119,6 +122,15 @@ def _add_job(router: APIRouter, routes: NativeRoutes) -> None:
         page, more = await ledger.history_page(name, min(after, LAST_VERSION), limit)
         following = {"nextAfter": page[-1].version} if more else {}
         return await routes.json({"events": [event_json(e) for e in page]} | following)
+
+    @router.get("/{name:path}:tree", response_model=answers.TreeAtJson)
+    async def tree(request: Request, name: str, as_of: AsOf = None, clock: Clock = None) -> Json:
+        """A job with the jobs below it, by the parents that they name: at most 10,000 and 100 levels."""
+        name = parse_name(name)
+        caller = await routes.admit(request, READ, name)
+        at = await ledger.moment(as_of, clock, name)
+        found = await ledger.run(partial(find_tree, routes.reader, name, at))
+        return await routes.json(moment_json(at) | {"tree": tree_json(found, caller.sees)})
 
     @router.get("/{name:path}", response_model=JobAtJson)
     async def job(request: Request, name: str, as_of: AsOf = None, clock: Clock = None) -> Json:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.domain.values.canonical import JsonObject
-from jobledger.infra.access.required import LINEAGE, REQUIRED
+from jobledger.infra.access.required import LINEAGE, READ, REQUIRED
 from jobledger.infra.access.tokens import Caller, check
 from jobledger.infra.eventstore.write_path import ObservedEvent, Recorded
 from jobledger.infra.google.wire.status import status_of
+from jobledger.infra.http.middleware import encode
 from jobledger.infra.http.native import answers, bodies
 from jobledger.infra.http.native.routes import Json, NativeRoutes
 from jobledger.infra.settings import Settings
+from jobledger.infra.sources.openlineage.datasets import DatasetFact, DatasetWrite, read_datasets
 from jobledger.infra.sources.openlineage.event import LineageEvent, parse_event
-from jobledger.infra.sources.openlineage.history import ledger_name, observed
+from jobledger.infra.sources.openlineage.forwarder import Forwarded
+from jobledger.infra.sources.openlineage.history import observed
 
 MAX_EVENTS: Final = 1_000
 RETRIABLE: Final = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED"})
@@ -27,8 +31,10 @@ Project = Annotated[
 ]
 ANY_EVENT: Final = {
     "type": "object",
-    "description": "A RunEvent or a JobEvent of OpenLineage 2-0-2.",
+    "description": "A RunEvent, a JobEvent or a DatasetEvent of OpenLineage 2-0-2.",
 }
+Item = list[ObservedEvent] | DatasetFact
+"""What is recorded of an event: reports on a job, or a fact of a dataset."""
 
 
 def lineage_routes(routes: NativeRoutes) -> APIRouter:
@@ -37,21 +43,45 @@ def lineage_routes(routes: NativeRoutes) -> APIRouter:
     usual = Settings().project
 
     async def lineage(request: Request, project: Project = None) -> Json:
-        """Records one event; answers with the job's name, and how many events were written for it."""
+        """Records one event; answers with the name of the job or of the dataset's stream, and how many events were written."""
         receiver = await _receiver(routes, request, project or usual)
-        event = receiver.parse(bodies.load(await request.body()))
-        (outcome,) = await _record(routes, [receiver.observed(event)])
+        body = await request.body()
+        item = receiver.item(receiver.parse(bodies.load(body)))
+        (outcome,) = await _record(routes, receiver, [item])
         if isinstance(outcome, LedgerError):
             raise outcome
-        assert event.job is not None
-        name = ledger_name(event.job, receiver.project)
-        return await routes.json({"job": name, "events": outcome})
+        _forward(routes, body)
+        name = item.stream if isinstance(item, DatasetFact) else item[0].name
+        kind = "dataset" if isinstance(item, DatasetFact) else "job"
+        return await routes.json({kind: name, "events": outcome})
 
     async def batch(request: Request, project: Project = None) -> Json:
         """Records up to 1,000 events in their order; one that is refused keeps no other back."""
         receiver = await _receiver(routes, request, project or usual)
-        items = [receiver.observed_or_error(each) for each in _items(await request.body())]
-        return await routes.json(_summary(await _record(routes, items)))
+        given = _items(await request.body())
+        items = [receiver.item_or_error(each) for each in given]
+        outcomes = await _record(routes, receiver, items)
+        for each, outcome in zip(given, outcomes, strict=True):
+            if not isinstance(outcome, LedgerError):
+                _forward(routes, encode(each))
+        return await routes.json(_summary(outcomes))
+
+    async def datasets(
+        request: Request,
+        project: Project = None,
+        q: Annotated[str, Query(description="A part of the namespace or the name.")] = "",
+    ) -> Json:
+        """Lists up to 1,000 datasets that DatasetEvents told of, with what the last one of each said."""
+        of = await _project(routes, request, project or usual, READ)
+        found = await routes.ledger.run(partial(read_datasets, routes.reader, of, q))
+        return await routes.json({"datasets": found})
+
+    async def forwarding(request: Request) -> Json:
+        """Tells how many events were sent on to another server since this one started."""
+        await routes.admit(request, READ)
+        forwarder = routes.server.forwarder
+        counts = Forwarded(0, 0, 0, 0, 0) if forwarder is None else forwarder.counts()
+        return await routes.json({"enabled": forwarder is not None} | counts._asdict())
 
     schema = {"type": "array", "maxItems": MAX_EVENTS, "items": ANY_EVENT}
     router.post(
@@ -66,6 +96,10 @@ def lineage_routes(routes: NativeRoutes) -> APIRouter:
         response_model=answers.LineageBatchJson,
         openapi_extra=bodies.body_schema(schema),
     )(batch)
+    router.get("/datasets", name="lineageDatasets", response_model=answers.DatasetsJson)(datasets)
+    router.get("/forwarding", name="lineageForwarding", response_model=answers.ForwardingJson)(
+        forwarding
+    )
     return router
 
 
@@ -73,51 +107,73 @@ class _Receiver:
     """Takes the events of one request."""
 
     def __init__(self, caller: Caller, project: str) -> None:
-        self._actor = caller.name or "openlineage"
+        self.actor = caller.name or "openlineage"
         self.project = project
         self._now = datetime.now(UTC)
 
     def parse(self, given: Any) -> LineageEvent:
         """The event; raises InvalidFieldError."""
-        event = parse_event(given, self._now)
+        return parse_event(given, self._now)
+
+    def item(self, event: LineageEvent) -> Item:
+        """What to record of it; raises InvalidFieldError."""
         if event.job is None:
-            raise InvalidFieldError(
-                "job", "is missing: an event of a dataset alone belongs to no job's history"
-            )
-        return event
+            return DatasetFact.of(event, self.project)
+        return observed(event, self.project, self.actor)
 
-    def observed(self, event: LineageEvent) -> list[ObservedEvent]:
-        """What to record of it."""
-        return observed(event, self.project, self._actor)
-
-    def observed_or_error(self, given: Any) -> list[ObservedEvent] | LedgerError:
+    def item_or_error(self, given: Any) -> Item | LedgerError:
         """The same of an event that may be malformed."""
         try:
-            return self.observed(self.parse(given))
+            return self.item(self.parse(given))
         except LedgerError as error:
             return error
 
 
 async def _receiver(routes: NativeRoutes, request: Request, project: str) -> _Receiver:
     caller = await routes.admit(request, LINEAGE)
+    return _Receiver(caller, _checked(caller, request, project, LINEAGE))
+
+
+async def _project(routes: NativeRoutes, request: Request, project: str, action: str) -> str:
+    caller = await routes.admit(request, action)
+    return _checked(caller, request, project, action)
+
+
+def _checked(caller: Caller, request: Request, project: str, action: str) -> str:
+    """The project, or that of the token; raises PermissionDeniedError."""
     if caller.project is not None and "project" not in request.query_params:
         project = caller.project
-    check(caller, REQUIRED[LINEAGE], f"projects/{project}/jobs/x")
-    return _Receiver(caller, project)
+    check(caller, REQUIRED[action], f"projects/{project}/jobs/x")
+    return project
+
+
+def _forward(routes: NativeRoutes, event: bytes) -> None:
+    if routes.server.forwarder is not None:
+        routes.server.forwarder.put(event)
 
 
 async def _record(
-    routes: NativeRoutes, items: Iterable[list[ObservedEvent] | LedgerError]
+    routes: NativeRoutes, receiver: _Receiver, items: Sequence[Item | LedgerError]
 ) -> list[int | LedgerError]:
     """Records all of them in one go; for each item, how many events were written, or what was wrong."""
-    items = list(items)
     reports = [report for item in items if isinstance(item, list) for report in item]
+    facts = [item for item in items if isinstance(item, DatasetFact)]
+    write = DatasetWrite(facts, receiver.actor)
     async with routes.writing:
-        outcomes = iter(await routes.ledger.report_many(reports))
-    return [
-        item if isinstance(item, LedgerError) else _total([next(outcomes) for _ in item])
-        for item in items
-    ]
+        outcomes = iter(await routes.ledger.report_many(reports) if reports else ())
+        if facts:
+            await routes.ledger.submit(write)
+    return [_outcome(item, outcomes, write) for item in items]
+
+
+def _outcome(
+    item: Item | LedgerError, outcomes: Iterator[Recorded | LedgerError], write: DatasetWrite
+) -> int | LedgerError:
+    if isinstance(item, LedgerError):
+        return item
+    if isinstance(item, DatasetFact):
+        return int(item in write.written)
+    return _total([next(outcomes) for _ in item])
 
 
 def _total(outcomes: list[Recorded | LedgerError]) -> int | LedgerError:

@@ -21,7 +21,12 @@ from jobledger.infra.sources.attach.pgoutput import Transaction
 from jobledger.infra.sources.attach.records import record_of, snapshot_record
 from jobledger.infra.sources.attach.slot import LOST, Slot
 from jobledger.infra.sources.mapping.histories import Histories
-from jobledger.infra.sources.mapping.importing import BATCH_EVENTS, ImportSummary, refusal
+from jobledger.infra.sources.mapping.importing import (
+    BATCH_EVENTS,
+    ImportSummary,
+    in_rounds,
+    refusal,
+)
 from jobledger.infra.sources.mapping.model import Mapping
 
 LOG: Final = logging.getLogger("jobledger.attach")
@@ -195,12 +200,16 @@ class Follower:
     def _record(self, events: Iterable[ObservedEvent]) -> None:
         rest = iter(events)
         while batch := list(islice(rest, BATCH_EVENTS)):
-            outcomes = self._store.writer.report_many(batch)
-            for event, outcome in zip(batch, outcomes, strict=True):
-                if isinstance(outcome, LedgerError):
-                    self.summary.miss(event.name, refusal(outcome))
-                else:
-                    self.summary.events += len(outcome.events)
+            is_careful = any(event.judge is catch_up for event in batch)
+            for part in in_rounds(batch) if is_careful else [batch]:
+                self._write(part)
+
+    def _write(self, events: list[ObservedEvent]) -> None:
+        for event, outcome in zip(events, self._store.writer.report_many(events), strict=True):
+            if isinstance(outcome, LedgerError):
+                self.summary.miss(event.name, refusal(outcome))
+            else:
+                self.summary.events += len(outcome.events)
 
     def _note_missed(self, count: int) -> None:
         """Records that changes could not be placed, and why, as far as the summary keeps the reasons."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -55,6 +56,18 @@ def refusal(error: LedgerError) -> LedgerError:
     return error
 
 
+def in_rounds(events: Iterable[ObservedEvent]) -> Iterator[list[ObservedEvent]]:
+    """The events in lists that have one of each job, so that each is decided on what the one before did."""
+    rounds: list[list[ObservedEvent]] = []
+    counted: Counter[str] = Counter()
+    for event in events:
+        if counted[event.name] == len(rounds):
+            rounds.append([])
+        rounds[counted[event.name]].append(event)
+        counted[event.name] += 1
+    yield from rounds
+
+
 class MappedImport:
     """Reads one source by a mapping."""
 
@@ -66,15 +79,22 @@ class MappedImport:
 
     def events(self, moved: Callable[[int], None]) -> Iterator[ObservedEvent]:
         """The events of all records; what cannot be read is noted in the summary."""
+        matched = False
         for place, record, error in read_records(self._source, self._where, moved):
             self.summary.records += 1
             if error is not None:
                 self.summary.miss(place, error)
                 continue
             try:
-                yield from self._histories.observed(record)
+                events = self._histories.observed(record)
             except InvalidFieldError as wrong:
                 self.summary.miss(place, wrong)
+                continue
+            matched = matched or bool(events)
+            yield from events
+        if self.summary.records and not matched and not self.summary.unplaced_count:
+            why = f"no record of {self.summary.records} has what it looks for: is it the right mapping?"
+            self.summary.miss("the mapping matches nothing", why)
 
     def record(self, store: Store, moved: Callable[[int], None]) -> ImportSummary:
         """Records them, in batches that are each committed whole. To import again adds nothing."""

@@ -6,9 +6,11 @@ import csv
 import gzip
 import io
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO
 
@@ -47,17 +49,23 @@ def read_records(source: Source, where: str, moved: Callable[[int], None]) -> It
         with path.open("rb") as raw:
             unpacked: Any = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
             text = io.TextIOWrapper(unpacked, "utf-8", errors="surrogateescape", newline="")
-            for found in _records(source, text):
+            size = os.fstat(raw.fileno()).st_size
+            for found in _records(source, text, lambda: os.fstat(raw.fileno()).st_size > size):
                 yield found
                 moved(raw.tell())
     except (OSError, EOFError) as error:
         raise InputError(where, 0, getattr(error, "strerror", None) or str(error)) from None
 
 
-def _records(source: Source, text: TextIO) -> Iterator[Found]:
+def _records(source: Source, text: TextIO, grows: Callable[[], bool]) -> Iterator[Found]:
+    """`grows` tells whether somebody still writes to the file."""
     if source.kind is Kind.JSON:
         return _documents(source, text)
-    lines = _Lines(source, text)
+    lines = _Lines(source, text, grows)
+    return chain(_of_lines(source, lines), _unfinished(lines))
+
+
+def _of_lines(source: Source, lines: _Lines) -> Iterator[Found]:
     match source.kind:
         case Kind.JSONL:
             return _json_lines(lines)
@@ -67,10 +75,18 @@ def _records(source: Source, text: TextIO) -> Iterator[Found]:
             return _table(source, lines)
 
 
+def _unfinished(lines: _Lines) -> Iterator[Found]:
+    """A last line that somebody is still writing."""
+    if lines.unfinished is not None:
+        yield lines.unfinished
+
+
 class _Lines:
     """The lines of a text that are no comments."""
 
-    def __init__(self, source: Source, text: TextIO) -> None:
+    def __init__(self, source: Source, text: TextIO, grows: Callable[[], bool]) -> None:
+        self._grows = grows
+        self.unfinished: Found | None = None
         self._comment = source.comment
         self._text = text
         self.number = 0
@@ -83,6 +99,9 @@ class _Lines:
                 said = _HEADER.match(line.removeprefix(self._comment).rstrip("\r\n"))
                 if said is not None:
                     self.header[said[1]] = said[2]
+            elif not line.endswith(("\n", "\r")) and self._grows():
+                why = "is not finished, as the file is being written: import it again later"
+                self.unfinished = self.found({}, why)
             elif line.strip():
                 yield line
 

@@ -44,6 +44,8 @@ class LineageEvent(NamedTuple):
     type: EventType | None = None
     job: JobKey | None = None
     run_id: str | None = None
+    dataset: JobKey | None = None
+    """The dataset of an event of a dataset alone."""
 
     def facets(self, of: str) -> JsonObject:
         """The facets of `job` or `run`; empty if there are none."""
@@ -69,8 +71,7 @@ def parse_event(given: Any, now: datetime) -> LineageEvent:
     time = _time(event.get("eventTime"), now)
     if "run" not in event and "job" not in event:
         if "dataset" in event:
-            _key(event["dataset"], "dataset")
-            return LineageEvent(time, event)
+            return LineageEvent(time, event, dataset=_key(event["dataset"], "dataset"))
         raise InvalidFieldError(
             "job", "is missing: an event has a run and a job, a job, or a dataset"
         )

@@ -1,0 +1,97 @@
+"""The commands that import our own exports, and show where imported events had been before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from jobledger.infra.cli.context import ERR, Json, print_json, say, target
+from jobledger.infra.cli.progress import moving
+from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.transfer.import_history import HistoryImport
+
+
+def import_history(
+    context: typer.Context,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="EXPORTS...", help="jsonl or CloudEvents (.gz too), or a Parquet folder."
+        ),
+    ],
+    json: Json = False,
+) -> None:
+    """Import exports of this or another ledger, unchanged: to merge, migrate or restore.
+
+    What is stored already, the same at the same version, is skipped. Exits 1 if a job forks:
+    another event is stored at a version, or events before the export's first one are missing.
+    """
+    aim = target(context)
+    with aim.open() as ledger:
+        done = []
+        for file in files:
+            with moving(file.name) as progress:
+                done.append(ledger.import_history(file, progress=progress))
+    if json:
+        print_json([_json(each) for each in done])
+    for each in done:
+        for name, why in each.forks.items():
+            ERR.print(f"{each.file}: {name} forks: {why}", markup=False)
+        if not json:
+            say(
+                f"{each.file}: {each.events} events of {each.jobs} jobs of the ledger {each.origin};"
+                f" wrote {each.written}, {each.repeated} were there already, {len(each.forks)} jobs fork"
+            )
+    if any(each.forks for each in done):
+        raise typer.Exit(1)
+
+
+def origins(
+    context: typer.Context,
+    job: Annotated[str, typer.Argument(help="The job's id or name.")],
+    ledger: Annotated[
+        str | None,
+        typer.Option("--of", metavar="LEDGER", help="Only what comes from that ledger."),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the events as that ledger would export them, to compare receipts of it with.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show where a job's imported events had been before: ledger, position, recorded time."""
+    aim = target(context)
+    name = aim.name(job)
+    with aim.open() as opened:
+        found = [each for each in opened.origins(name) if ledger in (None, each.ledger)]
+        if to is not None:
+            count = opened.export_origin(name, ledger or (found[0].ledger if found else ""), to)
+            say(f"{count} events in {to}")
+            return
+    if json:
+        print_json(
+            [each._asdict() | {"recorded_time": time_text(each.recorded_time)} for each in found]
+        )
+        return
+    for each in found:
+        signed = ", under a checkpoint" if each.checkpoint else ""
+        say(
+            f"v{each.version}  {each.ledger} @{each.position}"
+            f"  recorded {time_text(each.recorded_time)}{signed}"
+        )
+
+
+def _json(done: HistoryImport) -> dict[str, object]:
+    return {
+        "source": done.file,
+        "ledger": done.origin,
+        "events": done.events,
+        "jobs": done.jobs,
+        "written": done.written,
+        "recordedBefore": done.repeated,
+        "forks": done.forks,
+    }

@@ -1,0 +1,87 @@
+"""The command `follow kubernetes`: a cluster's Jobs, watched, or read from files."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from threading import Event as Signal
+from typing import Annotated
+
+import typer
+from jobledger.infra.cli.context import ERR, say, target
+from jobledger.infra.settings import Settings
+from jobledger.infra.sources.kubernetes.follower import ClusterFollower
+from jobledger.infra.sources.kubernetes.histories import Objects
+from jobledger.infra.sources.kubernetes.kubeconfig import connect
+from jobledger.infra.sources.kubernetes.watch import RESOURCES, Resource, read_file
+
+follow = typer.Typer(
+    no_args_is_help=True, help="Follow a Kubernetes cluster: its Jobs, Pods and Events."
+)
+
+
+@follow.callback()
+def _group() -> None:
+    """Keeps `kubernetes` a command of its own, as there may be others."""
+
+
+@follow.command("kubernetes")
+def kubernetes(
+    context: typer.Context,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Default: KUBECONFIG, or ~/.kube/config."),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--context", metavar="NAME", help="Default: the kubeconfig's current one."),
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Default: all namespaces.")
+    ] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="What `kubectl get -o json` printed, instead of a cluster.",
+        ),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Record what there is, and end.")] = False,
+) -> None:
+    """Record Jobs, Pods, Warning events and Kueue's Workloads, then each change, until interrupted.
+
+    Begun again, it goes on where it ended. It only reads: list and watch.
+    """
+    aim = target(context)
+    stop = Signal()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    objects = Objects(aim.project, "follow kubernetes", namespace)
+    if files:
+        with aim.open() as ledger:
+            follower = ClusterFollower(ledger, objects, "files")
+            for file in files:
+                follower.record(read_file(file))
+    else:
+        name, client = connect(kubeconfig, cluster)
+        place = f"{aim.ledger}-{aim.project}-{name}-{namespace or 'all'}".replace("/", "_")
+        memory = Settings().home / "kubernetes" / f"{place}.json"
+        with client, aim.open() as ledger:
+            resources = [Resource(client, *each, namespace) for each in RESOURCES]
+            follower = ClusterFollower(ledger, objects, name, memory)
+            try:
+                if once:
+                    follower.read_all(resources)
+                else:
+                    follower.follow(resources, stop)
+            except KeyboardInterrupt:
+                stop.set()
+    summary = follower.summary
+    for why in summary.unplaced[:20]:
+        ERR.print(why, markup=False)
+    say(
+        f"{summary.records} objects seen, {summary.events} events recorded,"
+        f" {summary.unplaced_count} could not be placed"
+    )
+    if summary.unplaced_count:
+        raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""Kubernetes: Jobs, their Pods, Events and Kueue's Workloads, watched or read from files."""

@@ -1,0 +1,167 @@
+"""A cluster that is followed: what is there, then each change, until it is stopped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event as Signal
+from threading import Thread
+from typing import Final
+
+import orjson
+from jobledger.domain.errors import InvalidFieldError, LedgerError
+from jobledger.infra.errors import LedgerUnavailableError, SourceUnavailableError
+from jobledger.infra.eventstore.write_path import ObservedEvent
+from jobledger.infra.read.store import Store
+from jobledger.infra.sources.kubernetes.histories import Objects, has_ended
+from jobledger.infra.sources.kubernetes.watch import GoneError, Resource, Seen
+from jobledger.infra.sources.mapping.importing import ImportSummary, in_rounds, refusal
+
+LOG: Final = logging.getLogger("jobledger.kubernetes")
+RETRY_SECONDS: Final = 5.0
+CLOSE_TIMEOUT_SECONDS: Final = 5.0
+BATCH_OBJECTS: Final = 200
+
+
+class ClusterFollower:
+    """Records objects of a cluster, and remembers in a file up to which version they were read."""
+
+    def __init__(
+        self, store: Store, objects: Objects, name: str, memory: Path | None = None
+    ) -> None:
+        """`memory` is the file of resource versions; without one everything is listed again."""
+        self._store = store
+        self._objects = objects
+        self._memory = memory
+        self.summary = ImportSummary(name)
+
+    def record(self, seen: Iterable[Seen]) -> None:
+        """Records objects, in batches that are each committed whole."""
+        batch: list[ObservedEvent] = []
+        for count, each in enumerate(seen, 1):
+            batch += self._observed(each)
+            if count % BATCH_OBJECTS == 0:
+                self._write(batch)
+                batch = []
+        self._write(batch)
+
+    def read_all(self, resources: Sequence[Resource]) -> None:
+        """Lists what has no known version: Jobs first, then what belongs to them."""
+        known = self._load()
+        for resource in resources:
+            # Which Pod is of which Job is known from the lists, also where a watch goes on.
+            if resource.kind in ("Job", "Pod") or resource.kind not in known:
+                self.record(resource.list())
+            resource.version = known.get(resource.kind, resource.version)
+        self._save(resources)
+        if not known:
+            self._note_lost()
+
+    def _note_lost(self) -> None:
+        """Records of live jobs that are not there any more that nobody saw their end."""
+        at = datetime.now(UTC)
+        self._write([self._objects.lost(name, at) for name in self._unseen()])
+
+    def _unseen(self) -> list[str]:
+        asked = self._objects.live_filter
+        return [
+            job.name for job in self._store.reader.scan(asked) if not self._objects.saw(job.name)
+        ]
+
+    def follow(self, resources: Sequence[Resource], stop: Signal) -> None:
+        """Lists and watches until `stop` is set; raises what no later try can mend."""
+        failed: list[LedgerError] = []
+
+        def work(resource: Resource) -> None:
+            try:
+                self._follow(resource, resources, stop)
+            except LedgerError as error:
+                failed.append(error)
+                stop.set()
+
+        self._until_reached(lambda: self.read_all(resources), stop)
+        threads = [Thread(target=work, args=(each,), daemon=True) for each in resources]
+        for thread in threads:
+            thread.start()
+        stop.wait()
+        for resource in resources:
+            resource.close()
+        for thread in threads:
+            thread.join(CLOSE_TIMEOUT_SECONDS)
+        self._save(resources)
+        if failed:
+            raise failed[0]
+
+    def _follow(self, resource: Resource, all_: Sequence[Resource], stop: Signal) -> None:
+        def read() -> None:
+            try:
+                if resource.version is None:
+                    self.record(resource.list())
+                for seen in resource.watch() if resource.version else ():
+                    self._record_pods_of(seen, all_)
+                    self.record([seen])
+                    if stop.is_set():
+                        return
+            except GoneError:
+                LOG.warning("%s: changes are gone (410), listing again", resource.kind)
+                resource.version = None
+            self._save(all_)
+            if resource.version is None:
+                stop.wait(RETRY_SECONDS / 10)
+
+        while not stop.is_set():
+            self._until_reached(read, stop)
+
+    def _record_pods_of(self, seen: Seen, resources: Sequence[Resource]) -> None:
+        """Records the Pods of a Job that has ended before its end: another watch tells of them."""
+        if not has_ended(seen.object):
+            return
+        pods = next(each for each in resources if each.kind == "Pod")
+        self.record(pods.list(f"job-name={seen.object['metadata']['name']}"))
+
+    def _until_reached(self, work: Callable[[], None], stop: Signal) -> None:
+        """Does it; while the cluster or the ledger cannot be reached, tries again."""
+        while not stop.is_set():
+            try:
+                work()
+            except (SourceUnavailableError, LedgerUnavailableError) as error:
+                if stop.is_set():
+                    return
+                LOG.warning("%s; trying again in %s s", error, RETRY_SECONDS)
+                stop.wait(RETRY_SECONDS)
+            else:
+                return
+
+    def _observed(self, seen: Seen) -> list[ObservedEvent]:
+        self.summary.records += 1
+        try:
+            return self._objects.observed(seen.object, deleted=seen.deleted)
+        except (InvalidFieldError, KeyError, TypeError, AttributeError) as wrong:
+            meta = seen.object.get("metadata")
+            name = meta.get("name") if isinstance(meta, dict) else None
+            self.summary.miss(f"{seen.object.get('kind')} {name}", wrong)
+            return []
+
+    def _write(self, batch: list[ObservedEvent]) -> None:
+        for events in in_rounds(batch):
+            last = self._store.reader.size()
+            for event, outcome in zip(events, self._store.writer.report_many(events), strict=True):
+                if isinstance(outcome, LedgerError):
+                    self.summary.miss(event.name, refusal(outcome))
+                else:
+                    self.summary.events += sum(each.position > last for each in outcome.events)
+
+    def _load(self) -> dict[str, str]:
+        with suppress(OSError, orjson.JSONDecodeError):
+            if self._memory is not None:
+                return dict(orjson.loads(self._memory.read_bytes()))
+        return {}
+
+    def _save(self, resources: Sequence[Resource]) -> None:
+        if self._memory is not None:
+            known = {each.kind: each.version for each in resources if each.version}
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            self._memory.write_bytes(orjson.dumps(known))

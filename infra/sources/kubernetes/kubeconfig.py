@@ -1,0 +1,108 @@
+"""A connection to a cluster's API by a kubeconfig: token, client certificate, or basic authentication."""
+
+from __future__ import annotations
+
+import base64
+import os
+import ssl
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra.errors import AttachError
+
+USUAL: Final = Path("~/.kube/config")
+CONNECT_TIMEOUT_SECONDS: Final = 10.0
+SILENCE_SECONDS: Final = 330.0
+"""A watch is ended by the server after five minutes."""
+
+
+def connect(file: Path | None = None, context: str | None = None) -> tuple[str, Any]:
+    """The name of a context, and an httpx client for its cluster.
+
+    `file` is the kubeconfig; None is KUBECONFIG, or ~/.kube/config. `context` None is the current one.
+    Raises AttachError if it cannot be read, or takes a program to log in (then use `kubectl proxy`).
+    """
+    import httpx
+
+    path = (file or Path(os.environ.get("KUBECONFIG") or USUAL)).expanduser()
+    config = _load(path)
+    name = context or config.get("current-context")
+    chosen = _named(config, "contexts", name, "context")
+    cluster = _named(config, "clusters", chosen.get("cluster"), "cluster")
+    user = _named(config, "users", chosen.get("user"), "user") if chosen.get("user") else {}
+    if "exec" in user or "auth-provider" in user:
+        raise AttachError(
+            "kubeconfig",
+            f"the user of {name} logs in by a program: run `kubectl proxy`, and name its address",
+        )
+    headers, auth = {}, None
+    if token := user.get("token") or _text(path, user.get("tokenFile")):
+        headers["authorization"] = f"Bearer {token.strip()}"
+    elif "username" in user:
+        auth = (user["username"], user.get("password", ""))
+    client = httpx.Client(
+        base_url=str(cluster.get("server")),
+        headers=headers,
+        auth=auth,
+        verify=_tls(path, cluster, user),
+        timeout=httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_TIMEOUT_SECONDS),
+    )
+    return str(name), client
+
+
+def _load(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise AttachError("kubeconfig", f"{path}: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise AttachError("kubeconfig", f"{path} is not YAML") from None
+    if not isinstance(found, dict):
+        raise AttachError("kubeconfig", f"{path} is no kubeconfig")
+    return found
+
+
+def _named(config: dict[str, Any], part: str, name: Any, what: str) -> dict[str, Any]:
+    for each in config.get(part) or ():
+        if each.get("name") == name:
+            return dict(each.get(what) or {})
+    known = ", ".join(str(each.get("name")) for each in config.get(part) or ())
+    raise InvalidFieldError(
+        what, f"there is no {name!r} in the kubeconfig; known are {known or 'none'}"
+    )
+
+
+def _tls(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext | bool:
+    if str(cluster.get("server")).startswith("http://"):
+        return False
+    if cluster.get("insecure-skip-tls-verify"):
+        return False
+    authority = _pem(path, cluster, "certificate-authority")
+    found = ssl.create_default_context(cadata=authority)
+    if certificate := _pem(path, user, "client-certificate"):
+        # ssl reads keys from files only.
+        with tempfile.NamedTemporaryFile("w", suffix=".pem") as both:
+            both.write(f"{certificate}\n{_pem(path, user, 'client-key')}\n")
+            both.flush()
+            found.load_cert_chain(both.name)
+    return found
+
+
+def _pem(path: Path, holder: dict[str, Any], key: str) -> str | None:
+    """A certificate or key: inline in base64 (`KEY-data`), or in a file."""
+    if data := holder.get(f"{key}-data"):
+        return base64.b64decode(data).decode()
+    return _text(path, holder.get(key))
+
+
+def _text(path: Path, file: str | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return (path.parent / file).read_text()
+    except OSError as error:
+        raise AttachError("kubeconfig", f"{file}: {error.strerror or error}") from None

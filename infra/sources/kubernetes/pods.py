@@ -1,0 +1,110 @@
+"""What a Pod says of the attempt that it is: scheduled, started, ended, restarted, evicted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.data import UNKNOWN
+from jobledger.domain.values.canonical import JsonObject
+
+ENDED: Final = frozenset({"Succeeded", "Failed"})
+
+
+class Fact(NamedTuple):
+    """An event of a job: its type, when, and its data."""
+
+    type: str
+    time: datetime
+    said: JsonObject
+
+
+def time_of(text: Any) -> datetime | None:
+    """A Kubernetes time; None for anything else."""
+    try:
+        return datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def condition(holder: JsonObject, type_: str, status: str = "True") -> JsonObject:
+    """The condition of that type and status in an object's status; empty if there is none."""
+    for each in holder.get("status", {}).get("conditions") or ():
+        if each.get("type") == type_ and each.get("status") == status:
+            return dict(each)
+    return {}
+
+
+def reason_of(said: JsonObject) -> str:
+    """`REASON: MESSAGE`, as far as an object has them."""
+    return ": ".join(part for part in (said.get("reason"), said.get("message")) if part)
+
+
+def pod_facts(pod: JsonObject, *, deleted: bool = False) -> Iterator[Fact]:
+    """What happened to a Pod, oldest first; each restart of its first container is an attempt, too."""
+    uid, status = pod["metadata"]["uid"], pod.get("status", {})
+    first: JsonObject = next(iter(status.get("containerStatuses") or ()), {})
+    restarts = first.get("restartCount", 0)
+    run_id = _run_id(uid, restarts)
+    if (scheduled := time_of(condition(pod, "PodScheduled").get("lastTransitionTime"))) is not None:
+        yield Fact("Preparing", scheduled, {"runId": _run_id(uid, 0)})
+    if before := first.get("lastState", {}).get("terminated"):
+        yield from _ran(before, pod, _run_id(uid, restarts - 1))
+    state = first.get("state", {})
+    if running := state.get("running"):
+        yield from _started(running, pod, run_id)
+    elif (terminated := state.get("terminated")) and status.get("phase") not in ENDED:
+        yield from _ran(terminated, pod, run_id)
+    if status.get("phase") in ENDED or deleted:
+        yield from _ended(pod, state.get("terminated") or {}, run_id)
+
+
+def _run_id(uid: str, restarts: int) -> str:
+    return uid if restarts <= 0 else f"{uid}/{restarts}"
+
+
+def _started(state: JsonObject, pod: JsonObject, run_id: str) -> Iterator[Fact]:
+    if (time := time_of(state.get("startedAt"))) is not None:
+        said = {"runId": run_id, "pod": pod["metadata"]["name"]}
+        if node := pod.get("spec", {}).get("nodeName"):
+            said["worker"] = node
+        yield Fact("Started", time, said)
+
+
+def _ran(terminated: JsonObject, pod: JsonObject, run_id: str) -> Iterator[Fact]:
+    """A container that ended, of a Pod that goes on."""
+    yield from _started(terminated, pod, run_id)
+    if (time := time_of(terminated.get("finishedAt"))) is not None and terminated.get("exitCode"):
+        yield Fact("Failed", time, {"runId": run_id} | _error(pod, terminated))
+
+
+def _ended(pod: JsonObject, terminated: JsonObject, run_id: str) -> Iterator[Fact]:
+    yield from _started(terminated, pod, run_id)
+    time = (
+        time_of(terminated.get("finishedAt"))
+        or time_of(condition(pod, "DisruptionTarget").get("lastTransitionTime"))
+        or time_of(pod["metadata"].get("deletionTimestamp"))
+        or time_of(condition(pod, "Ready", "False").get("lastTransitionTime"))
+        or time_of(pod.get("status", {}).get("startTime"))
+    )
+    if time is None:
+        return
+    if pod.get("status", {}).get("phase") == "Succeeded":
+        yield Fact("Succeeded", time, {"runId": run_id})
+    else:
+        yield Fact("Failed", time, {"runId": run_id} | _error(pod, terminated))
+
+
+def _error(pod: JsonObject, terminated: JsonObject) -> JsonObject:
+    """Why it failed: it was evicted or preempted, else its container's reason, else that it is gone."""
+    status = pod.get("status", {})
+    disrupted = condition(pod, "DisruptionTarget")
+    evicted = status if status.get("reason") else disrupted
+    why = reason_of(evicted) or reason_of(terminated) or "the Pod was deleted"
+    said: JsonObject = {"error": {"code": UNKNOWN, "message": why}}
+    if reason := evicted.get("reason") or terminated.get("reason"):
+        said["reason"] = reason
+    if (code := terminated.get("exitCode")) is not None:
+        said["exitCode"] = code
+    return said

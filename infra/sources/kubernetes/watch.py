@@ -1,0 +1,153 @@
+"""Lists and watches of Kubernetes' API, and the same from files of `kubectl get -o json [--watch]`.
+
+https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import orjson
+from jobledger.domain.values.canonical import JsonObject
+from jobledger.infra.errors import AttachError, SourceUnavailableError
+from jobledger.infra.sources.mapping.model import Source
+from jobledger.infra.sources.mapping.records import read_records
+
+if TYPE_CHECKING:
+    import httpx
+
+PAGE: Final = 500
+"""Objects to a page of a list."""
+WATCH_SECONDS: Final = 300
+RESOURCES: Final = (
+    ("Job", "/apis/batch/v1/{}jobs"),
+    ("Pod", "/api/v1/{}pods"),
+    ("Workload", "/apis/kueue.x-k8s.io/v1beta1/{}workloads"),
+    ("Event", "/api/v1/{}events"),
+)
+"""Kinds in the order in which they are listed; `{}` stands for a namespace."""
+OPTIONAL: Final = frozenset({"Workload"})
+"""Kinds that a cluster need not have."""
+
+
+class Seen(NamedTuple):
+    """An object, as it is now or when it was deleted."""
+
+    object: JsonObject
+    deleted: bool = False
+
+
+class GoneError(Exception):
+    """The server does not know changes since that version any more: list again (410)."""
+
+
+class Resource:
+    """One kind of objects of a cluster."""
+
+    def __init__(self, client: httpx.Client, kind: str, path: str, namespace: str | None) -> None:
+        """`namespace` None means all."""
+        self.kind = kind
+        self.version: str | None = None
+        """Up to where it was read; None: it has to be listed."""
+        self._client = client
+        self._path = path.format(f"namespaces/{namespace}/" if namespace else "")
+
+    def list(self, labels: str = "") -> Iterator[Seen]:
+        """All objects that there are; from then on `watch` goes on. Nothing if the cluster has no such kind.
+
+        `labels` is a selector: only those objects, and `watch` goes on where it was.
+        """
+        query: dict[str, Any] = {"limit": PAGE} | ({"labelSelector": labels} if labels else {})
+        while True:
+            with _translated():
+                answer = self._client.get(self._path, params=query)
+            if answer.status_code == HTTPStatus.NOT_FOUND and self.kind in OPTIONAL:
+                return
+            _check(answer.status_code, answer.content)
+            page = orjson.loads(answer.content)
+            for item in page.get("items") or ():
+                # Items of a list do not say what they are.
+                yield Seen(item | {"kind": self.kind})
+            meta = page.get("metadata", {})
+            if not meta.get("continue"):
+                if not labels:
+                    self.version = meta.get("resourceVersion")
+                return
+            query["continue"] = meta["continue"]
+
+    def watch(self, seconds: int = WATCH_SECONDS) -> Iterator[Seen]:
+        """Changes from where it was read up to, until the server ends the stream.
+
+        Raises GoneError if they have to be listed again.
+        """
+        query = {
+            "watch": "1", "resourceVersion": self.version, "allowWatchBookmarks": "true",
+            "timeoutSeconds": seconds,
+        }  # fmt: skip
+        with _translated(), self._client.stream("GET", self._path, params=query) as answer:
+            if answer.status_code != HTTPStatus.OK:
+                _check(answer.status_code, answer.read())
+            for line in answer.iter_lines():
+                if line:
+                    yield from self._read(orjson.loads(line))
+
+    def close(self) -> None:
+        """Ends its connection, and a watch in another thread with it."""
+        self._client.close()
+
+    def _read(self, event: JsonObject) -> Iterator[Seen]:
+        found = event["object"]
+        if event["type"] == "ERROR":
+            _check(found.get("code") or HTTPStatus.INTERNAL_SERVER_ERROR, orjson.dumps(found))
+        if event["type"] != "BOOKMARK":
+            yield Seen(found | {"kind": self.kind}, event["type"] == "DELETED")
+        # Only now: who reads it has recorded the object.
+        self.version = found.get("metadata", {}).get("resourceVersion") or self.version
+
+
+def _check(status: int, body: bytes) -> None:
+    """Raises what an answer that is not good means."""
+    if status == HTTPStatus.OK:
+        return
+    if status == HTTPStatus.GONE:
+        raise GoneError
+    try:
+        why = orjson.loads(body).get("message")
+    except (orjson.JSONDecodeError, AttributeError):
+        why = None
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise SourceUnavailableError(f"it answers {status}: {why}")
+    raise AttachError("kubernetes", f"the server answers {status}: {why}")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    import httpx
+
+    try:
+        yield
+    except (httpx.HTTPError, httpx.StreamError, RuntimeError, OSError) as error:
+        # Also where the connection was closed from elsewhere.
+        raise SourceUnavailableError(str(error) or type(error).__name__) from None
+    except orjson.JSONDecodeError:
+        raise SourceUnavailableError("its answer broke off") from None
+
+
+def read_file(file: Path) -> Iterator[Seen]:
+    """The objects in a file: a list, objects, or watch events, one after the other (.gz too).
+
+    Raises InputError for a file that cannot be read, or is not JSON.
+    """
+    source = Source.model_validate({"kind": "json", "records": "items"})
+    for _, record, error in read_records(source, str(file), lambda read: None):
+        if error is not None:
+            continue
+        if isinstance(found := record.get("object"), dict) and "type" in record:
+            if record["type"] in ("ADDED", "MODIFIED", "DELETED"):
+                yield Seen(found, record["type"] == "DELETED")
+        else:
+            yield Seen(dict(record))

@@ -1,0 +1,160 @@
+"""Sends accepted OpenLineage events on to another server, unchanged, beside the recording."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from http import HTTPStatus
+from threading import Condition, Thread
+from typing import Final, NamedTuple
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import (
+    BaseHandler,
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+)
+
+from jobledger.domain.errors import InvalidFieldError
+
+LOG: Final = logging.getLogger("jobledger.lineage")
+MAX_EVENTS: Final = 10_000
+MAX_BYTES: Final = 64 * 1024 * 1024
+"""Of events that wait; what comes while so many wait is dropped, and counted."""
+TIMEOUT_SECONDS: Final = 10.0
+FIRST_PAUSE_SECONDS: Final = 0.5
+LONGEST_PAUSE_SECONDS: Final = 60.0
+CLOSE_TIMEOUT_SECONDS: Final = 5.0
+_RETRIABLE: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+class Forwarded(NamedTuple):
+    """What became of events since the server started."""
+
+    sent: int
+    waiting: int
+    retries: int
+    refused: int
+    """The other server answered that it does not take them."""
+    dropped: int
+    """Too many waited, or the server stopped."""
+
+
+class Forwarder:
+    """Events for one address, in their order, sent by a thread of its own.
+
+    `put` never waits and never fails. An event that cannot be sent is tried again until it can, with
+    growing pauses; one that the other server refuses (4xx) is dropped, as it would be refused again.
+    """
+
+    def __init__(self, url: str, key: str = "", *, pause: float = FIRST_PAUSE_SECONDS) -> None:
+        """`key` is sent as a bearer token; `pause` is the first one before a retry, in seconds.
+
+        Raises InvalidFieldError unless `url` is an http or https address.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InvalidFieldError(
+                "lineage_forward_url",
+                "is not an http or https address, such as https://host/api/v1/lineage",
+            )
+        self._url, self._key, self._pause = url, key, pause
+        self.where = f"{parts.scheme}://{parts.hostname}{parts.path}"
+        """The address without a user, a password or a query."""
+        self._opener = _opener()
+        self._changed = Condition()
+        self._waiting = deque[bytes]()
+        self._bytes = 0
+        self._counts = dict.fromkeys(("sent", "retries", "refused", "dropped"), 0)
+        self._closing = False
+        self._thread: Thread | None = None
+
+    def put(self, event: bytes) -> None:
+        """Lets an event be sent; if too many wait, it is dropped and counted."""
+        with self._changed:
+            full = len(self._waiting) >= MAX_EVENTS or self._bytes + len(event) > MAX_BYTES
+            if full or self._closing:
+                self._counts["dropped"] += 1
+                return
+            self._waiting.append(event)
+            self._bytes += len(event)
+            if self._thread is None:
+                self._thread = Thread(target=self._send_all, name="jobledger-lineage", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def counts(self) -> Forwarded:
+        """What became of events so far."""
+        with self._changed:
+            return Forwarded(waiting=len(self._waiting), **self._counts)
+
+    def close(self) -> None:
+        """Sends what waits, for a few seconds at most; logs how many events are left."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join(CLOSE_TIMEOUT_SECONDS)
+        if left := self.counts().waiting:
+            LOG.warning("%d events were not forwarded to %s", left, self.where)
+
+    def _send_all(self) -> None:
+        pause, until = self._pause, 0.0
+        while True:
+            with self._changed:
+                while not self._waiting and not self._closing:
+                    self._changed.wait()
+                if not self._waiting:
+                    return
+                event = self._waiting[0]
+                if self._closing:
+                    until = until or time.monotonic() + CLOSE_TIMEOUT_SECONDS
+                    if time.monotonic() > until:
+                        return
+            outcome = self._send(event)
+            with self._changed:
+                self._counts[outcome] += 1
+                if outcome != "retries":
+                    self._waiting.popleft()
+                    self._bytes -= len(event)
+                    pause = self._pause
+                    continue
+                # Whoever closes wakes it.
+                self._changed.wait_for(lambda: self._closing, pause)
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    def _send(self, event: bytes) -> str:
+        """Sends one event; which count it belongs to."""
+        headers = {"Content-Type": "application/json"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        try:
+            request = Request(self._url, event, headers, method="POST")  # noqa: S310 - only HTTP has a handler
+            with self._opener.open(request, timeout=TIMEOUT_SECONDS):
+                return "sent"
+        except HTTPError as error:
+            error.close()
+            lasting = 400 <= error.code < 500 and error.code not in _RETRIABLE
+            LOG.warning("%s answers %d to a forwarded event", self.where, error.code)
+            return "refused" if lasting else "retries"
+        except Exception as error:
+            # Whatever it is, the recording goes on, and the next try may do.
+            LOG.warning("%s cannot be reached: %s", self.where, type(error).__name__)
+            return "retries"
+
+
+def _opener() -> OpenerDirector:
+    """Follows no redirect: a token goes to nobody else."""
+    opener = OpenerDirector()
+    handlers: tuple[type[BaseHandler], ...] = (
+        ProxyHandler, HTTPHandler, HTTPSHandler, HTTPErrorProcessor, HTTPDefaultErrorHandler,
+    )  # fmt: skip
+    for handler in handlers:
+        opener.add_handler(handler())
+    return opener

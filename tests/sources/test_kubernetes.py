@@ -1,0 +1,444 @@
+"""Kubernetes, followed through a real HTTP server that lists and watches as its API is documented to."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Condition, Thread
+from threading import Event as Signal
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import yaml
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.states import JobState as S
+from jobledger.infra import Ledger
+from jobledger.infra.errors import AttachError
+from jobledger.infra.sources.kubernetes import follower as following
+from jobledger.infra.sources.kubernetes.follower import ClusterFollower
+from jobledger.infra.sources.kubernetes.histories import Objects
+from jobledger.infra.sources.kubernetes.kubeconfig import connect
+from jobledger.infra.sources.kubernetes.watch import RESOURCES, Resource
+
+from tests.command_line import Cli
+
+pytestmark = pytest.mark.slow
+KINDS = {"jobs": "Job", "pods": "Pod", "events": "Event"}
+
+
+class Cluster(ThreadingHTTPServer):
+    """Objects with resource versions, and what happened to them since `oldest`."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Api)
+        self.changed = Condition()
+        self.version, self.oldest = 10, 10
+        self.objects: dict[tuple[str, str], dict[str, Any]] = {}
+        self.log: list[tuple[int, str, dict[str, Any]]] = []
+        self.asked: list[str] = []
+        self.ending = False
+        self.failures = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def put(self, given: dict[str, Any]) -> None:
+        with self.changed:
+            key = given["kind"], given["metadata"]["name"]
+            self._note("MODIFIED" if key in self.objects else "ADDED", given)
+            self.objects[key] = given
+
+    def delete(self, kind: str, name: str) -> None:
+        with self.changed:
+            self._note("DELETED", self.objects.pop((kind, name)))
+
+    def forget(self) -> None:
+        """Compacts what happened: watches from before get 410."""
+        with self.changed:
+            self.oldest = self.version + 3
+            self.version += 5
+            self.log.clear()
+            self.changed.notify_all()
+
+    def _note(self, type_: str, given: dict[str, Any]) -> None:
+        self.version += 1
+        given["metadata"]["resourceVersion"] = str(self.version)
+        self.log.append((self.version, type_, json.loads(json.dumps(given))))
+        self.changed.notify_all()
+
+
+class _Api(BaseHTTPRequestHandler):
+    server: Cluster
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        asked = urlsplit(self.path)
+        query = {key: value[0] for key, value in parse_qs(asked.query).items()}
+        resource = asked.path.rpartition("/")[2]
+        self.server.asked.append(self.path)
+        if self.headers["authorization"] != "Bearer my-token":
+            self._answer(401, {"kind": "Status", "code": 401, "message": "Unauthorized"})
+        elif self.server.failures:
+            self.server.failures -= 1
+            self._answer(503, {"message": "etcd is away"})
+        elif resource not in KINDS:
+            self._answer(404, {"message": "the server could not find the requested resource"})
+        elif "watch" in query:
+            self._watch(KINDS[resource], int(query["resourceVersion"]))
+        else:
+            self._list(KINDS[resource], query)
+
+    def _list(self, kind: str, query: dict[str, str]) -> None:
+        with self.server.changed:
+            found = [each for (of, _), each in self.server.objects.items() if of == kind]
+            start = int(query.get("continue", 0))
+            meta: dict[str, str] = {"resourceVersion": str(self.server.version)}
+            if start + 1 < len(found):
+                meta["continue"] = str(start + 1)
+            items = [
+                {k: v for k, v in each.items() if k != "kind"} for each in found[start : start + 1]
+            ]
+        self._answer(200, {"kind": f"{kind}List", "metadata": meta, "items": items})
+
+    def _watch(self, kind: str, after: int) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        while True:
+            with self.server.changed:
+                gone = after < self.server.oldest - 1
+                new = [each for each in self.server.log if each[0] > after]
+                if not new and not gone and not self.server.ending:
+                    self.server.changed.wait(5)
+                    continue
+                after = self.server.version
+            if gone:
+                self._chunk(
+                    {
+                        "type": "ERROR",
+                        "object": {"kind": "Status", "code": 410, "reason": "Expired"},
+                    }
+                )
+            for _, type_, found in new:
+                if found["kind"] == kind:
+                    self._chunk({"type": type_, "object": found})
+            self._chunk(
+                {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(after)}}}
+            )
+            if gone or self.server.ending:
+                self.wfile.write(b"0\r\n\r\n")
+                return
+
+    def _chunk(self, said: dict[str, Any]) -> None:
+        line = json.dumps(said).encode() + b"\n"
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))
+        self.wfile.flush()
+
+    def _answer(self, status: int, said: dict[str, Any]) -> None:
+        body = json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def handle(self) -> None:
+        """Who is followed no more hangs up."""
+        with suppress(ConnectionError):
+            super().handle()
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with Cluster() as made:
+        Thread(target=made.serve_forever, daemon=True).start()
+        yield made
+        with made.changed:
+            made.ending = True
+            made.changed.notify_all()
+        made.shutdown()
+
+
+@pytest.fixture
+def kubeconfig(cluster: Cluster, tmp_path: Path) -> Path:
+    config = {
+        "current-context": "trial",
+        "contexts": [{"name": "trial", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": cluster.url}}],
+        "users": [{"name": "u", "user": {"token": "my-token"}}],
+    }
+    (file := tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+    return file
+
+
+def at(minute: int) -> str:
+    return f"2026-06-01T10:{minute:02}:00Z"
+
+
+def meta(name: str, minute: int, owner: str | None = None, **more: Any) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "name": name,
+        "namespace": "ml",
+        "uid": f"uid-{name}",
+        "creationTimestamp": at(minute),
+    }
+    if owner:
+        said["ownerReferences"] = [{"kind": "Job", "name": owner, "controller": True}]
+    return said | more
+
+
+def conditions(*found: tuple[str, str, int, str]) -> list[dict[str, str]]:
+    return [
+        {
+            "type": type_,
+            "status": status,
+            "lastTransitionTime": at(minute),
+            "reason": reason,
+            "message": "m",
+        }
+        for type_, status, minute, reason in found
+    ]
+
+
+def job(
+    name: str, *found: tuple[str, str, int, str], minute: int = 0, **spec: Any
+) -> dict[str, Any]:
+    return {"kind": "Job", "metadata": meta(name, minute, labels={"team": "vision"}), "spec": spec,
+            "status": {"conditions": conditions(*found)}}  # fmt: skip
+
+
+def pod(
+    name: str, owner: str, phase: str, minute: int, state: dict[str, Any], **more: Any
+) -> dict[str, Any]:
+    container = {"name": "main", "restartCount": more.pop("restarts", 0), "state": state,
+                 "lastState": more.pop("before", {})}  # fmt: skip
+    status = {"phase": phase, "containerStatuses": [container],
+              "conditions": conditions(("PodScheduled", "True", minute, ""), *more.pop("found", ()))}  # fmt: skip
+    return {
+        "kind": "Pod",
+        "metadata": meta(name, minute, owner),
+        "spec": {"nodeName": "n1"},
+        "status": status | more,
+    }
+
+
+def running(minute: int) -> dict[str, Any]:
+    return {"running": {"startedAt": at(minute)}}
+
+
+def ended(start: int, end: int, code: int = 0, reason: str = "Completed") -> dict[str, Any]:
+    return {
+        "terminated": {
+            "startedAt": at(start),
+            "finishedAt": at(end),
+            "exitCode": code,
+            "reason": reason,
+        }
+    }
+
+
+def name(key: str) -> str:
+    return f"projects/p/jobs/{key.replace('/', '_x2F_')}"
+
+
+def types(ledger: Ledger, key: str) -> list[str]:
+    return [event.type for event in ledger.history(name(key))]
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def state_of(ledger: Ledger, key: str) -> S | None:
+    found = list(ledger.list(f'name = "{name(key)}"'))
+    return found[0].state if found else None
+
+
+def test_a_cluster_is_followed(
+    ledger: Ledger,
+    cluster: Cluster,
+    kubeconfig: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(following, "RETRY_SECONDS", 0.1)
+    cluster.failures = 2
+    cluster.put(job("train"))
+    cluster.put(pod("train-a", "train", "Running", 1, running(2)))
+    cluster.put(job("old", ("Complete", "True", 3, "")))
+    memory, stop = tmp_path / "memory.json", Signal()
+
+    def follow() -> Thread:
+        _, client = connect(kubeconfig)
+        found = ClusterFollower(ledger, Objects("p", "k"), "trial", memory)
+        resources = [Resource(client, *each, None) for each in RESOURCES]
+        thread = Thread(target=found.follow, args=(resources, stop), daemon=True)
+        thread.start()
+        return thread
+
+    first = follow()
+    wait_for(lambda: state_of(ledger, "ml/train") is S.RUNNING)
+    # Evicted, and tried again; the next one runs out of memory in place, and then works.
+    cluster.put(
+        pod(
+            "train-a",
+            "train",
+            "Failed",
+            1,
+            {},
+            reason="Evicted",
+            message="disk",
+            found=[("DisruptionTarget", "True", 4, "EvictionByEvictionAPI")],
+        )
+    )
+    wait_for(lambda: state_of(ledger, "ml/train") is S.FAILED)
+    cluster.put(pod("train-b", "train", "Running", 5, running(6)))
+    wait_for(lambda: state_of(ledger, "ml/train") is S.RUNNING)
+    listed = len(cluster.asked)
+    cluster.forget()
+    wait_for(lambda: any("pods" in path and "watch" not in path for path in cluster.asked[listed:]))
+    cluster.put(
+        pod(
+            "train-b",
+            "train",
+            "Running",
+            5,
+            running(8),
+            restarts=1,
+            before=ended(6, 7, 137, "OOMKilled"),
+        )
+    )
+    cluster.put({"kind": "Event", "metadata": meta("e1", 8), "type": "Warning", "reason": "BackOff", "message": "again",
+                 "lastTimestamp": at(8), "involvedObject": {"kind": "Pod", "namespace": "ml", "name": "train-b"}})  # fmt: skip
+    cluster.put(
+        pod(
+            "train-b",
+            "train",
+            "Succeeded",
+            5,
+            ended(8, 9),
+            restarts=1,
+            before=ended(6, 7, 137, "OOMKilled"),
+        )
+    )
+    cluster.put(job("train", ("Complete", "True", 9, "")))
+    wait_for(
+        lambda: (
+            state_of(ledger, "ml/train") is S.SUCCEEDED and "Commented" in types(ledger, "ml/train")
+        )
+    )
+    stop.set()
+    first.join(30)
+    assert not first.is_alive()
+
+    found = ledger.get(name("ml/train"))
+    assert (found.attempt, found.run_ids) == (3, ("uid-train-a", "uid-train-b", "uid-train-b/1"))
+    told = [event for event in ledger.history(name("ml/train")) if event.type == "Failed"]
+    assert [event.json["error"]["message"] for event in told] == ["Evicted: disk", "OOMKilled"]
+    assert told[1].json["exitCode"] == 137
+    assert "Contradicted" not in types(ledger, "ml/train")
+    assert found.labels == {"source": "kubernetes", "namespace": "ml", "team": "vision"}
+    assert state_of(ledger, "ml/old") is S.SUCCEEDED
+
+    # Begun again it goes on where it ended: a deletion meanwhile is seen, and nothing comes twice.
+    cluster.put(job("gone"))
+    cluster.delete("Job", "gone")
+    size, watched = ledger.size(), len(cluster.asked)
+    stop.clear()
+    second = follow()
+    wait_for(lambda: state_of(ledger, "ml/gone") is S.CANCELLED)
+    stop.set()
+    second.join(30)
+    assert ledger.size() == size + 2
+    assert any("watch=1" in path and "resourceVersion=" in path for path in cluster.asked[watched:])
+
+
+def test_a_job_of_many_pods_has_children(ledger: Ledger, tmp_path: Path, cli: Cli) -> None:
+    objects = {"kind": "List", "items": [
+        job("wide", ("Failed", "True", 9, "BackoffLimitExceeded"), parallelism=2, completions=2),
+        pod("wide-0", "wide", "Succeeded", 1, ended(2, 3)),
+        pod("wide-1", "wide", "Failed", 1, ended(2, 4, 1, "Error")),
+        {"kind": "ConfigMap", "metadata": {"name": "x", "namespace": "ml"}},
+        {"kind": "Job", "metadata": {"name": "broken"}},
+    ]}  # fmt: skip
+    watched = [
+        {"type": "ADDED", "object": job("waits", ("Suspended", "True", 0, "JobSuspended"), suspend=True)},
+        {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "7"}}},
+        {"type": "ADDED", "object": {"kind": "Workload", "metadata": meta("w", 0, "waits"), "status": {
+            "conditions": conditions(("QuotaReserved", "False", 1, "Pending"))}}},
+        {"type": "MODIFIED", "object": job("waits", ("Suspended", "False", 5, "JobResumed"))},
+    ]  # fmt: skip
+    (listed := tmp_path / "list.json").write_text(json.dumps(objects, indent=1))
+    (stream := tmp_path / "watch.json").write_text(
+        "\n".join(json.dumps(each, indent=1) for each in watched)
+    )
+    done = cli.run(
+        "--project", "p", "follow", "kubernetes", "--from", str(listed), "--from", str(stream)
+    )
+    assert done.returncode == 1
+    assert "Job broken: metadata.namespace: None is no namespace" in done.stderr
+    assert "8 objects seen" in done.stdout
+    states = {job.name.rpartition("/")[2].replace("_x2F_", "/"): job.state for job in ledger.list()}
+    assert states == {
+        "ml/wide": S.FAILED,
+        "ml/wide/wide-0": S.SUCCEEDED,
+        "ml/wide/wide-1": S.FAILED,
+        "ml/waits": S.QUEUED,
+    }
+    assert [child.job.name for child in ledger.tree(name("ml/wide")).children] == [
+        name("ml/wide/wide-0"),
+        name("ml/wide/wide-1"),
+    ]
+    assert ledger.get(name("ml/wide")).error_message == "BackoffLimitExceeded: m"
+    assert types(ledger, "ml/waits") == ["Created", "Paused", "Commented", "Resumed"]
+    assert ledger.history(name("ml/waits"))[2].json["note"] == "waiting: Pending: m"
+    size = ledger.size()
+    cli.run("--project", "p", "follow", "kubernetes", "--from", str(listed), "--from", str(stream))
+    assert ledger.size() == size
+
+
+def test_live_jobs_that_are_gone_are_lost(
+    ledger: Ledger, cluster: Cluster, kubeconfig: Path, tmp_path: Path
+) -> None:
+    cluster.put(job("a"))
+    cluster.put(pod("a-1", "a", "Running", 1, running(2)))
+    _, client = connect(kubeconfig)
+    for _ in range(2):
+        found = ClusterFollower(ledger, Objects("p", "k"), "trial")
+        found.read_all([Resource(client, *each, None) for each in RESOURCES])
+        if ("Job", "a") in cluster.objects:
+            cluster.delete("Job", "a")
+            cluster.delete("Pod", "a-1")
+    client.close()
+    assert state_of(ledger, "ml/a") is S.EXPIRED
+
+
+def test_a_cluster_that_refuses(ledger: Ledger, kubeconfig: Path, tmp_path: Path) -> None:
+    kubeconfig.write_text(kubeconfig.read_text().replace("my-token", "other"))
+    _, client = connect(kubeconfig)
+    found = ClusterFollower(ledger, Objects("p", "k"), "trial")
+    with pytest.raises(AttachError, match="the server answers 401: Unauthorized"):
+        found.read_all([Resource(client, *each, None) for each in RESOURCES])
+    with pytest.raises(
+        InvalidFieldError, match="there is no 'x' in the kubeconfig; known are trial"
+    ):
+        connect(kubeconfig, "x")
+    with pytest.raises(AttachError, match="No such file"):
+        connect(tmp_path / "missing")
+    kubeconfig.write_text(kubeconfig.read_text().replace("token: other", "exec: {command: aws}"))
+    with pytest.raises(AttachError, match="kubectl proxy"):
+        connect(kubeconfig)
+    client.close()
