@@ -44,7 +44,7 @@ class Crew:
 
     def __init__(self) -> None:
         self.changed = Condition()
-        """Held by whoever looks at the workers' times, or changes them."""
+        """Guards the workers' times."""
         self._due: list[tuple[float, int, BackgroundWorker]] = []
         self._order = count()
         self._idle = 0

@@ -15,7 +15,7 @@ from jobledger.domain.errors import InvalidFieldError
 
 _PREFIX: Final = "JOBLEDGER_"
 DEFAULT_LEDGER: Final = "default"
-"""The ledger that is meant where none is named; the embedded server makes it."""
+"""The default ledger, which the embedded server makes."""
 SECRETS: Final = frozenset({"DSN", "PUBLISH", "SIGNING_KEY", "SMTP", "TOKEN"})
 """Variables, without their prefix, that may hold a key, a password or an address with one in it."""
 VARIABLES: Final = {

@@ -50,7 +50,7 @@ class Plan(NamedTuple):
     fraction: float
     """Of all predictions that are sampled: exampleSamplePercentage is a fraction."""
     by_people: bool
-    """labelMissingGroundTruth: people label what nobody told the truth of."""
+    """labelMissingGroundTruth: human labelers answer for examples without ground truth."""
     instruction: str
     replica_count: int
     aggregation: str
@@ -148,7 +148,7 @@ def check_job(spec: JsonObject, at: str = "") -> None:
 def check_numbers(config: JsonObject, at: str) -> None:
     """Checks the numbers that are given, of whole configurations and of patches."""
     if config.get("exampleCount", 1) < 1:
-        _refuse(f"{at}exampleCount", "is no count of at least 1")
+        _refuse(f"{at}exampleCount", "is not a number of at least 1")
     sampled = config.get("exampleSamplePercentage", 0)
     if not isinstance(sampled, int | float) or not 0 <= sampled <= 1:
         _refuse(f"{at}exampleSamplePercentage", "is a fraction, 0 to 1")
@@ -164,13 +164,13 @@ def check_numbers(config: JsonObject, at: str) -> None:
         if value is not None and (not isinstance(value, int | float) or not 0 <= value <= 1):
             _refuse(f"{at}{field}", "is not from 0 to 1")
     if alert.get("email") and _EMAIL.fullmatch(alert["email"]) is None:
-        _refuse(f"{at}evaluationJobAlertConfig.email", "is no mail address")
+        _refuse(f"{at}evaluationJobAlertConfig.email", "is not a mail address")
 
 
 def _check_input(given: JsonObject, at: str) -> None:
     annotation = given.get("annotationType", "")
     if annotation not in ANNOTATIONS:
-        _refuse(f"{at}annotationType", f"is none of {', '.join(ANNOTATIONS)}")
+        _refuse(f"{at}annotationType", f"is not one of {', '.join(ANNOTATIONS)}")
     if given.get("dataType") != ANNOTATIONS[annotation]:
         _refuse(f"{at}dataType", f"is not {ANNOTATIONS[annotation]}, of which {annotation} is")
     if annotation != BOXES and given.get("classificationMetadata") is None:

@@ -37,7 +37,7 @@ ATTEMPTS: Final = sql.template(__package__, "attempts")
 REPORTERS: Final = sql.template(__package__, "reporters")
 
 DEFAULT_MESSAGES: Final = 20
-"""Error messages in a report of failures, if nobody says how many."""
+"""Error messages in a report of failures by default."""
 TOLERANCE_SECONDS: Final = 1.0
 """Seconds that a reporter's clock may run ahead or jump back without being flagged."""
 MAX_CELLS: Final = 100_000

@@ -37,7 +37,7 @@ BUCKETS: Final = 340
 SAMPLES: Final = 30
 """Parts of a bucket at whose ends live jobs are counted."""
 MAX_CHANGES: Final = 200_000
-"""State changes of a window that are read one by one; more are read from counts of block_sizes."""
+"""State changes of a window that are read one by one; more are read from counts of blocks."""
 BLOCK_SIZES: Final = (64, 4_096, 262_144)
 """Seconds that kept counts are of, level by level."""
 DAY: Final = 86_400

@@ -192,7 +192,7 @@ def position_recorded(connection: Connection, time: datetime) -> int:
 def _bucket(length: float, block_sizes: tuple[int, ...]) -> tuple[int, int]:
     """Returns the widest level that is not too wide (level 0: none is), and the width of a bucket."""
     wanted = length / POINTS
-    level = sum(stretch <= wanted for stretch in block_sizes)
+    level = sum(size <= wanted for size in block_sizes)
     unit = block_sizes[level - 1] if level else 1
     return level, max(1, int(-(-wanted // unit))) * unit
 

@@ -25,7 +25,7 @@ LOG: Final = logging.getLogger("jobledger.http")
 STREAM: Final = "/ledger/v1/events:stream"
 NO_STATE: Final[dict[str, Any]] = {}
 CHALLENGE: Final = b'Bearer realm="jobledger"'
-"""What a client without a token is told (RFC 6750); httplib2 raises where there is no realm."""
+"""The WWW-Authenticate header for a client without a token (RFC 6750); httplib2 needs a realm."""
 READS: Final = frozenset({"GET", "HEAD"})
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 SENT_AS: Final = {

@@ -107,7 +107,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.pipeline or self.transport.is_closing():
             super().on_response_complete()
             return
-        # As there, but without a timer for each answer: whoever waits is swept out.
+        # As in uvicorn, but without a timer for each answer: idle connections are swept out.
         self.server_state.total_requests += 1
         self.flow.resume_reading()
 

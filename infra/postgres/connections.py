@@ -41,11 +41,11 @@ REFUSALS: Final = (
     "does not exist",
     "no pg_hba.conf",
 )
-"""Parts of what a server says that refuses a login."""
+"""Parts of messages of a server that refuses a login."""
 ENDED: Final = {"57P01", "57P02", "57P05"}
 """SQLSTATEs of a connection that the server ends: at its shutdown, its crash, or a timeout."""
 REFUSED_PARAMETER: Final = "unsupported startup parameter"
-"""A part of what pgbouncer says that is not set to pass `options` over."""
+"""A part of pgbouncer's message if it does not pass `options` on."""
 MAX_IDLE_SECONDS: Final = 60.0
 """After which a connection that no reader uses is closed."""
 CLOCK: Final = "plausible_clock"
@@ -133,7 +133,7 @@ def set_up_reader(connection: Connection) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raises PostgreSQL's errors as the ledger's; told apart by SQLSTATE, never by message."""
+    """Raises PostgreSQL's errors as the ledger's, by SQLSTATE and not by message."""
     try:
         yield
     except (errors.DiskFull, errors.ConfigurationLimitExceeded) as error:

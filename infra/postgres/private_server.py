@@ -27,9 +27,9 @@ HBA: Final = f"# Written by jobledger at each start.\nlocal all all peer map={MA
 
 
 class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
-    """A server whose clients are told by the operating system who they are.
+    """A server whose clients are authenticated by the operating system.
 
-    Let in are root, whoever starts it, and the owner of the folder it is in, as any role.
+    Root, the user who starts it, and the owner of its folder may connect, as any role.
     """
 
     def __init__(self, data: Path) -> None:
@@ -68,7 +68,7 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
         return postmaster(self.pgdata)
 
     def _is_starting(self) -> bool:
-        """Whether somebody started it who did not wait until it was ready."""
+        """Whether another process has started it and it is not ready yet."""
         try:
             pid = int((self.pgdata / "postmaster.pid").read_text().split("\n")[0])
         except (OSError, ValueError):
@@ -87,7 +87,7 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
         raise subprocess.TimeoutExpired("pg_ctl", START_SECONDS)
 
     def _write_rules(self) -> bool:
-        """Who is let in; whether that was something else."""
+        """Writes the rules of authentication; returns whether they changed."""
         users = {pwd.getpwuid(uid).pw_name for uid in self._trusted()}
         # PostgreSQL 15 takes `all` for a role's name; 16 and later for any role.
         ident = "".join(f'{MAP} "{user}" {role}\n' for user in sorted(users) for role in ROLES)

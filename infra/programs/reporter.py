@@ -53,7 +53,7 @@ class Reporter:
         self.spool_failure: Exception | None = None
         """What keeps it from being spooled."""
         self.refused: Path | None = None
-        """The file that it is kept in if the ledger would refuse it for ever."""
+        """The file that keeps what the ledger refuses."""
         self.has_begun = False
         """Whether the job was created, or its new attempt begun."""
         self.is_recorded = False
@@ -130,7 +130,7 @@ class Reporter:
         self.is_recorded = True
         with suppress(Exception):  # A lease that stays runs out, and is found to be over.
             self._end_lease(store)
-        with suppress(Exception):  # Whoever writes next lets the log grow over this, too.
+        with suppress(Exception):  # The next writer adds these events to the log, too.
             store.checkpoint()
         until = time.monotonic() + SPOOL_SECONDS
         self._send_others(lambda: time.monotonic() < until)

@@ -37,7 +37,7 @@ class Sender:
     def __init__(
         self, store: Store, spool: Spool, destination: Destination | None, project: str
     ) -> None:
-        """`destination`: only runs that were to go there, or nobody knows where, are sent; None: all.
+        """`destination`: only runs for it, or without a destination, are sent; None: all.
 
         `project` is that of runs of which only the job's id is known.
         """

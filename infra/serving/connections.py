@@ -41,7 +41,7 @@ class Connections:
     """All connections of one server."""
 
     def __init__(self, clock: Callable[[], float], most: Callable[[], int] | None = None) -> None:
-        """`clock` tells seconds, and `most` how many connections there may be."""
+        """`clock` returns seconds; `most` is how many connections may be open."""
         self._clock = clock
         self._most = most_connections if most is None else most
         self._address: dict[Connection, str] = {}

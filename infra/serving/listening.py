@@ -1,4 +1,4 @@
-"""uvicorn as a process of ours runs it: says where it listens, and ends with 0 when it is told to stop."""
+"""uvicorn for the server commands: logs where it listens, and exits 0 on SIGTERM."""
 
 import logging
 import signal
@@ -28,7 +28,7 @@ class Server(uvicorn.Server):
         about: Mapping[str, str] = {},
         on_stop: Callable[[], object] = lambda: None,
     ) -> None:
-        """`on_stop` is called with the first signal to stop, while what is in work goes on."""
+        """`on_stop` is called at the first signal to stop, while requests in work continue."""
         super().__init__(config)
         self._log = log
         self._about = about

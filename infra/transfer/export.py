@@ -27,7 +27,7 @@ PROGRESS_EVENTS: Final = 1_000
 
 Write = Callable[[BinaryIO, Selection, Iterable[RecordedEvent]], None]
 Progress = Callable[[int], object]
-"""Told how many events were written so far, now and then."""
+"""Called now and then with the number of events written."""
 
 
 class Format(StrEnum):

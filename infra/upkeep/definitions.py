@@ -1,7 +1,7 @@
 """Whether the schema is what this version installs: compared with a scratch schema that it is installed into.
 
 A table that is another one, a view or a function that was replaced, a trigger that is off: each would
-let the database show something else than its rows say, or something else to whoever verifies.
+let the database show something else than its rows, or something else to a verifier.
 """
 
 import secrets
@@ -83,7 +83,7 @@ def _read(connection: Connection, schema: str, placeholder: str) -> Definitions:
         "schema": schema, "placeholder": placeholder, "secrets": list(migrate.SECRET_TABLES)
     }  # fmt: skip
     found: Definitions = {}
-    # So that every name is told with its schema, and nothing in the ledger's is found instead of PostgreSQL's.
+    # So that every name has its schema, and no name of the ledger's hides one of PostgreSQL's.
     with connection.transaction():
         before = connection.execute("SELECT current_setting('search_path')").fetchone()
         connection.execute("SET LOCAL search_path = pg_catalog")

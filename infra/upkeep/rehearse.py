@@ -1,4 +1,4 @@
-"""Rehearses a rebuild: folds all history with the code at hand and tells which rows would change, and how.
+"""Rehearses a rebuild: folds all history with the code at hand and returns which rows would change, and how.
 
 It happens in one transaction that sees one moment, and is taken back: nothing changes, nobody waits.
 """

@@ -54,7 +54,7 @@ def text(name: str) -> Markup:
 
 
 def address(name: str) -> str:
-    """Where a page finds it: another address for other content, so that it can be kept for ever."""
+    """The address of an asset: another one for other content, so that browsers can cache it permanently."""
     assert name in _names(), name
     return f"/assets/{version()}/{name}"
 

@@ -1,4 +1,4 @@
-"""Charts as SVG paths in a box of 1,000 by 1,000, which pages stretch to any width, and their ticks."""
+"""Charts as SVG paths in a box of 1,000 by 1,000, which pages scale to any width, and their ticks."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -132,7 +132,7 @@ MIN_BAR_HEIGHT: Final = 0.06
 def lines(
     span: Span, series: Mapping[str, Sequence[tuple[datetime, float]]], top: float | None = None
 ) -> Chart:
-    """A line for each series, from 0 up to a top; a round number above all, if none is said."""
+    """A line for each series, from 0 up to a top; by default a round number above all values."""
     most = max((value for line in series.values() for _, value in line), default=0)
     ticks, top = _counts(most) if top is None else _even(top)
     shapes = [

@@ -81,7 +81,7 @@ def rows_of(shown: Evaluations, of: str) -> tuple[list[str], list[tuple[Any, ...
         case "matrix":
             rows = [(label, *(cell.items for cell in cells)) for label, cells in shown.matrix]
             return ["true", *shown.labels], rows
-    raise InvalidFieldError("of", f"{of[:40]!r} is none of curve, runs, matrix")
+    raise InvalidFieldError("of", f"{of[:40]!r} is not curve, runs or matrix")
 
 
 def _shown(link: ReportLink, jobs: list[str], found: dict[int, list[JsonObject]]) -> Evaluations:

@@ -72,9 +72,9 @@ def read_fleet(reader: Reader, link: FleetLink, scope: Scope, project: str | Non
         moment = read_moment(reader, link)
     drawn, link = read_chart(reader, link, scope, project, moment)
     jobs = read_jobs(reader, link, scope, moment)
-    told = read_facts(reader, moment, scope, project, at_once=True)
+    found_facts = read_facts(reader, moment, scope, project, at_once=True)
     lanes, failures = read_tab(reader, jobs, scope, drawn.span)
-    return Fleet(jobs, drawn, told, _projects(reader, moment), lanes, failures, problem)
+    return Fleet(jobs, drawn, found_facts, _projects(reader, moment), lanes, failures, problem)
 
 
 def read_facts(
@@ -105,14 +105,14 @@ def read_tab(
 def read_chart(
     reader: Reader, link: FleetLink, scope: Scope, project: str | None, moment: Moment
 ) -> tuple[Drawn, FleetLink]:
-    """The chart of what the link's filter selects, and the link with the time that it shows."""
+    """The chart of the jobs that the link's filter selects, and the link with the window that it shows."""
     span, whole = find_window(reader, link, moment, project)
     now = reader.moment(None).time
     if moment.clock is Clock.RECORDED:
         # Later events are left out: the link shows the same when it is opened again.
         span = span._replace(end=min(span.end, now))
     cursor = 100 * span.place(moment.time)
-    # A link that names its moment shows the same for ever: what came later is not of it.
+    # A link that names its moment always shows the same: later events do not count.
     last = max(moment.time, whole.end) if moment.clock is Clock.OCCURRED else span.end
     after = 100 * span.place(last if link.at else now)
     begin, end = (str(time_text(time)) for time in span)

@@ -49,8 +49,8 @@ def read_page(reader: Reader, name: str, link: JobLink) -> JobPage:
 
 def page_of(ledger: str, outline: history.Outline, events: Iterable[RecordedEvent]) -> JobPage:
     """With all windows of steps, made of just these events, which the outline is of."""
-    told = {event.version: event for event in events}
-    ordered = [told[row.version] for row in outline.rows]
+    by_version = {event.version: event for event in events}
+    ordered = [by_version[row.version] for row in outline.rows]
     steps = list(steps_of(Job(name=outline.name), ordered, outline.clock))
     windows = {
         str(n): history.window_of(

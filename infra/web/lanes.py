@@ -25,7 +25,7 @@ MIN_BAR_PERCENT: Final = 0.15
 
 
 class Bar(NamedTuple):
-    """A stretch of a lane, in percent: waiting, or in the state that the job is in."""
+    """A part of a lane, in percent: waiting, or in the state that the job is in."""
 
     state: str
     left: float

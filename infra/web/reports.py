@@ -64,9 +64,11 @@ class ReportLink(NamedTuple):
         )  # fmt: skip
         wanted = said.get("report") or link.report
         if wanted not in TITLES:
-            raise InvalidFieldError("report", f"{wanted[:60]!r} is none of {', '.join(TITLES)}")
+            raise InvalidFieldError("report", f"{wanted[:60]!r} is not one of {', '.join(TITLES)}")
         if link.scale not in ("", "log"):
-            raise InvalidFieldError("scale", f"{link.scale[:20]!r} is not log")
+            raise InvalidFieldError(
+                "scale", f"{link.scale[:20]!r} is not a scale; the only one is log"
+            )
         return link._replace(report=wanted)
 
     def query(self, **changed: str) -> str:
@@ -231,7 +233,7 @@ def _bar(label: str, parts: list[tuple[str, int, str]], longest: int) -> Bar:
 
 
 def _jobs(link: ReportLink, found: Analysis, row: tuple[Any, ...]) -> str:
-    """The address of the fleet page that shows the jobs a row counts, as near as a filter tells them."""
+    """The address of the fleet page with the jobs that a row counts, as closely as a filter can select them."""
     values = dict(zip(found.columns, row, strict=True))
     terms = [link.filter and f"({link.filter})", *_group(found, values)]
     at = link.at
@@ -269,7 +271,7 @@ def _within(field: str, time: datetime, found: Analysis) -> list[str]:
 
 
 def _of_message(message: str) -> list[str]:
-    """Jobs with just that error message: of a long one its beginning is told, and its digest."""
+    """The filter for jobs with that error message; of a long one its beginning and its digest."""
     if not message:
         return ['(error_message = "" OR NOT error_message = *)']
     if len(message) <= MAX_MESSAGE:

@@ -42,7 +42,7 @@ def facts(
 
 
 def quick_facts(counts: Mapping[str, int]) -> list[Fact]:
-    """What the counts alone tell, for a page of many jobs, which asks for the rest afterwards."""
+    """The facts that follow from the counts alone; a page of many jobs loads the others afterwards."""
     waiting = counts.get("QUEUED", 0) + counts.get("PENDING", 0)
     return [
         Fact(counts.get("RUNNING", 0), "running", "RUNNING", "state = RUNNING"),

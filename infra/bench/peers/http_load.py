@@ -72,7 +72,7 @@ class Asking(asyncio.Protocol):
 
 
 def gets(path: str) -> Iterator[bytes]:
-    """The same request, for ever."""
+    """The same request, endlessly."""
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n".encode()
     while True:
         yield request

@@ -201,6 +201,6 @@ def _carry_out(
     type_, data = how_it_ended(code, stopped_by, command.last_words, command.failure)
     command.signal = None
     reporter.add(RunReport(type_, data, ended), last=True)
-    # A further signal means that nobody wants to wait.
+    # A second signal ends the wait.
     reporter.wait(end_seconds, lambda: command.signal is not None)
     return code

@@ -1,4 +1,4 @@
-"""Commands for who lets others in: token create, list, revoke."""
+"""Commands of access tokens: token create, list, revoke."""
 
 import getpass
 import re

@@ -55,7 +55,7 @@ def box_evaluations(
     Returns:
         The fields of Evaluation's metrics: of all labels, then of each label.
     """
-    # What came as a 32-bit float is a hair off the one of COCO's that was meant.
+    # A threshold that came as a 32-bit float differs slightly from COCO's.
     asked = round(iou_threshold, 6)
     thresholds = sorted({*THRESHOLDS, asked})
     place = thresholds.index(asked)
@@ -135,7 +135,7 @@ def _dataset(boxes: Iterable[Sequence[tuple[Box, float]]], labels: Sequence[str]
 
 
 def _extent(box: Box) -> tuple[float, float, float, float]:
-    """Left, top, width and height, whichever corner is said first."""
+    """Left, top, width and height, in either order of the corners."""
     (left, right), (top, bottom) = sorted((box.x0, box.x1)), sorted((box.y0, box.y1))
     return left, top, right - left, bottom - top
 
@@ -203,6 +203,6 @@ def _curve(
     }
 
 
-# It tells of every step. To redirect stdout would silence other threads as well, and two that
+# It prints every step. To redirect stdout would silence other threads as well, and two that
 # do so at a time may leave it redirected for good.
 coco.print = cocoeval.print = lambda *_: None

@@ -74,7 +74,7 @@ def classification_evaluations(
         ValueError: A score is infinite.
     """
     if np.isinf(scored.scores).any():
-        raise ValueError("a score is infinite")
+        raise ValueError("a score is infinite; scores are numbers from 0 to 1")
     thresholds = np.arange(entries) / (entries - 1)
     scores = np.where(np.isnan(scored.scores), -np.inf, scored.scores)
     # Stable: of equals the earlier label.

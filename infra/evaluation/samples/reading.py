@@ -1,4 +1,4 @@
-"""What evaluation jobs gathered, as JSON to be shown: samples, spoilt predictions, evaluations."""
+"""Samples, rejected predictions and evaluations of evaluation jobs, as JSON."""
 
 from datetime import datetime
 from typing import Any, Final

@@ -26,7 +26,7 @@ def agreed_truths(reader: Reader, task: Task) -> dict[int, Truth | None]:
 
 
 def agreed(connection: Connection, job: Job, run: int) -> dict[int, Truth]:
-    """The same of a job's run, without those on which people did not agree; nothing if nobody was asked."""
+    """The ground truth that labelers of a run agreed on; empty if the run has no labeling task."""
     row = connection.execute(READ_REQUESTED, (job.name, run)).fetchone()
     if row is None:
         return {}

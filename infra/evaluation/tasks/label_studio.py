@@ -102,7 +102,7 @@ def import_answers(
 
 
 def read_export(task: Task, value: Any) -> Given:
-    """The answers in an export of this task; raises InvalidFieldError for what is no such export."""
+    """The answers in an export of this task; raises InvalidFieldError for another JSON."""
     if not isinstance(value, list):
         raise InvalidFieldError("tasks", "is not a JSON list of tasks, as Label Studio exports it")
     answers, places = dict[str, dict[int, Any]](), dict[int, str]()
@@ -186,7 +186,7 @@ def _box(place: str, region: JsonObject, value: JsonObject) -> JsonObject:
             f"{place}.rectanglelabels", f"{len(labels)} labels; a box has exactly one"
         )
     if any(given.get(field) for given in (region, value) for field in ROTATIONS):
-        raise InvalidFieldError(place, "is rotated; boxes must not be")
+        raise InvalidFieldError(place, "is a rotated box; only boxes without rotation are accepted")
     x, y, width, height = (_percent(value, place, of) for of in ("x", "y", "width", "height"))
     return {
         "label": labels[0],

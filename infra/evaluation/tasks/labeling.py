@@ -103,7 +103,7 @@ def complete_if_answered(store: Store, task: Task) -> bool:
         (sample, annotator, orjson.loads(text)) for sample, annotator, text, _ in rows
     )
     completed = LabelingCompleted(run=task.run, answer_count=count, digest=digest)
-    # Whoever could foretell it could use it up, so that the task would never be completed.
+    # If it were predictable, a client could use it up, and the task would never be completed.
     value = f"{task.job} {task.run} labeled".encode()
     request = hmac.new(read_secret(store.reader.pool), value, hashlib.sha256).hexdigest()
     with suppress(IllegalTransitionError):  # The run was given up meanwhile.

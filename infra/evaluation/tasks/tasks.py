@@ -48,7 +48,7 @@ class Task(NamedTuple):
 
 
 class Question(NamedTuple):
-    """A sample whose truth is asked for; what the model said of it is not told."""
+    """A sample to label, without the model's prediction."""
 
     number: int
     data: Any
@@ -91,7 +91,7 @@ def questions(
 
 
 def progress(reader: Reader, task: Task, annotator: str | None) -> Progress:
-    """How far somebody has come; of nobody in particular, what is to be done at all."""
+    """How many questions an annotator has answered; without an annotator, how many are open at all."""
     with translated(), reader.pool.connection() as connection:
         asked = _asked(connection, task, annotator)
         answered, remaining = connection.execute(COUNT_FOR, asked).fetchall()[0]

@@ -1,6 +1,6 @@
 """Writes that one commit takes together, decided on jobs as this process last knew them.
 
-It waits for nothing itself: whoever commits looks up what `unknown_*` names, calls `decide`,
+It waits for nothing itself: the committer looks up what `unknown_*` names, calls `decide`,
 appends `rows`, and calls `settle`. Versions tell the database whether a job was out of date.
 """
 

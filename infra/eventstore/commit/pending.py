@@ -1,7 +1,7 @@
 """Appends that wait for a commit: a decision on one job or several, or events decided elsewhere.
 
 A pending write is settled once: it was written (`placed`), there was nothing to write, its request
-id was used before (`used_for`), or it failed (`error`). Whoever waits for it looks at these fields.
+id was used before (`used_for`), or it failed (`error`). Its caller reads these fields.
 """
 
 import operator

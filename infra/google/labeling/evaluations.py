@@ -29,7 +29,7 @@ MAX_COMPARISONS: Final = 1_000
 
 
 class EvaluationNotFoundError(JobNotFoundError):
-    """No such evaluation, or its run is not over yet."""
+    """The evaluation does not exist, or its run has not ended yet."""
 
     def __init__(self, name: str) -> None:
         LedgerError.__init__(self, f"there is no evaluation {name[:200]}")

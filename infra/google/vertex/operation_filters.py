@@ -38,7 +38,9 @@ def parse_operation_filter(text: str) -> Filter:
     tree = parse_filter(text)
     for part in parts_of(tree):
         if isinstance(part, Ever):
-            raise InvalidFieldError("filter", "operations have no past: there is no ever() of them")
+            raise InvalidFieldError(
+                "filter", "ever() is not supported: operations are not kept by time"
+            )
         if isinstance(part, Restriction):
             _holds(part, {})
     return tree
@@ -66,7 +68,7 @@ def _holds(restriction: Restriction, operation: JsonObject) -> bool:
         return path in operation
     if path not in FIELDS:
         known = ", ".join(FIELDS)
-        raise InvalidFieldError("filter", f"there is no field {path[:80]!r}; there are {known}")
+        raise InvalidFieldError("filter", f"there is no field {path[:80]!r}; fields: {known}")
     found = _at(operation, path)
     if path in TEXTS:
         return _text_holds(found, comparator, value)
@@ -79,7 +81,7 @@ def _holds(restriction: Restriction, operation: JsonObject) -> bool:
 
 def _text_holds(found: Any, comparator: str, value: str) -> bool:
     if comparator not in {"=", "!=", ":"}:
-        raise InvalidFieldError("filter", f"text has no order for {comparator}")
+        raise InvalidFieldError("filter", f"text cannot be compared with {comparator}; use = or !=")
     text, bare = str(found or ""), value.strip("*")
     if value.startswith("*") and value.endswith("*"):
         holds = bare in text and found is not None

@@ -67,7 +67,7 @@ async def cancel(call: Call) -> JsonObject:
 
 
 async def delete(call: Call) -> JsonObject:
-    """It is not found or listed from then on; what it does to its job goes on."""
+    """Deletes the operation; its effect on the job continues."""
     operation, _ = await _find(call)
     stream = f"{operation.parent}/operations/{operation.number}"
     own = await operations.records(call, stream)
@@ -148,7 +148,7 @@ def _timeout(call: Call) -> float:
     except Refused as refused:
         raise InvalidFieldError("timeout", refused.why) from None
     if seconds < 0:
-        raise InvalidFieldError("timeout", f"{text} is negative")
+        raise InvalidFieldError("timeout", f"{text} is negative; give 0s or more")
     return seconds
 
 

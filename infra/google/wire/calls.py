@@ -28,7 +28,7 @@ AS_OF: Final = frozenset({"readTime", "validTime"})
 
 
 class UnknownMethodError(LedgerError):
-    """The API has no such method, or no such resource."""
+    """The API has no method or resource of that name."""
 
     def __init__(self, http: str, path: str) -> None:
         self.method = http
@@ -53,7 +53,7 @@ class Path(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One call of a method, by whoever `about` names."""
+    """One call of a method; `about` names the caller."""
 
     ledger: AsyncLedger
     ids: tuple[str, ...]
@@ -112,7 +112,7 @@ class Call(NamedTuple):
         if not (text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= 11):
             raise InvalidFieldError(parameter, f"{text[:40]!r} is not a number")
         if not -(2**31) <= int(text) < 2**31:
-            raise InvalidFieldError(parameter, f"{text} is no 32-bit number")
+            raise InvalidFieldError(parameter, f"{text} is not a number of 32 bits")
         return int(text)
 
     def expect_no_fields(self) -> None:
@@ -126,7 +126,9 @@ class Call(NamedTuple):
         """AIP-158: what is asked for, the usual if nothing is, and never more than the most."""
         size = self.number("pageSize")
         if size < 0:
-            raise InvalidFieldError("pageSize", f"{size} is negative")
+            raise InvalidFieldError(
+                "pageSize", f"{size} is negative; give 0 for the default, or more"
+            )
         return min(size or usual, most)
 
 
@@ -243,7 +245,7 @@ async def moment_of(call: Call) -> tuple[Given | None, Clock | None]:
 
 
 def _moment(call: Call, parameter: str, clock: Clock) -> str | None:
-    """What is said there; raises InvalidFieldError for what cannot be read."""
+    """Parses the moment in a query parameter; raises InvalidFieldError."""
     text = call.query.get(parameter)
     if text is None:
         return None

@@ -34,8 +34,8 @@ from starlette.responses import JSONResponse, Response
 ABOUT: Final = """A ledger that never forgets what happened to a job.
 
 Beside `/ledger/v1` it answers Google's AI Platform `ml` v1 jobs, Vertex AI v1 jobs and Data Labeling
-v1beta1 evaluation jobs; every GET and LIST of those takes `readTime` (as we knew it then) and
-`validTime` (as it happened) too. Errors are google.rpc.Status with an ErrorInfo of domain `jobledger`.
+v1beta1 evaluation jobs; every GET and LIST of those takes `readTime` (transaction time) and
+`validTime` (valid time) too. Errors are google.rpc.Status with an ErrorInfo of domain `jobledger`.
 """
 
 
@@ -64,7 +64,7 @@ def create_native(server: ServerContext) -> FastAPI:
         job_routes(routes),
     ):
         app.include_router(router)
-    # The gate answers what is raised; FastAPI has answers of its own unless told otherwise.
+    # The middleware answers errors, instead of FastAPI.
     for error in (LedgerError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(error, partial(_refuse, routes))
     app.openapi = lambda: with_google(app)  # type: ignore[method-assign]

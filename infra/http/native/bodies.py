@@ -124,7 +124,7 @@ def load_items(body: bytes, field: str) -> list[Any]:
     said = load(body)
     items = said.get(field) if isinstance(said, dict) else None
     if not isinstance(items, list) or len(said) > 1:
-        raise InvalidFieldError("body", f'is no {{"{field}": [...]}}')
+        raise InvalidFieldError("body", f'is not of the form {{"{field}": [...]}}')
     return items
 
 

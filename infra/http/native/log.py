@@ -37,13 +37,18 @@ def _add_log(router: APIRouter, routes: NativeRoutes) -> None:
 
     @router.get("/log", response_model=answers.LogJson)
     async def log(request: Request) -> Json:
-        """What the log is called, how many of its events are sealed, and the public keys it is signed with here."""
+        """The log's name, how many of its events are in the tree, and the public keys that sign it here."""
         await routes.admit(request, READ)
 
         def read() -> JsonObject:
             with pool.connection() as connection:
                 log = Tree().log_state(connection)
-            said = {"origin": log.origin, "events": log.events, "sealed": log.size}
+            said = {
+                "origin": log.origin,
+                "events": log.events,
+                "size": log.size,
+                "sealed": log.size,
+            }
             return {**said, "keys": _keys(log.origin)}
 
         return await routes.json(await ledger.run(read))

@@ -25,7 +25,7 @@ AsOf = Annotated[
 Clock = Annotated[
     str | None,
     Query(
-        description="Of times: `occurred` (as it happened, the usual) or `recorded` (as we knew it)."
+        description="The clock of a time: `occurred` (valid time, the default) or `recorded` (transaction time)."
     ),
 ]
 PageSize = Annotated[int, Query(alias="pageSize", ge=0, description="At most 1,000; usually 50.")]
@@ -130,6 +130,6 @@ def about_of(caller: Caller, request: Request, said: dict[str, Any]) -> About:
 
 
 def recorded_json(recorded: Recorded) -> JsonObject:
-    """What came of a command or a report."""
+    """The result of a command or a report as JSON."""
     events = [event_json(event) for event in recorded.events]
     return {"job": job_json(recorded.job), "events": events}

@@ -62,7 +62,7 @@ def fleet_routes(routes: PageRoutes) -> list[Route]:
 
 
 class FleetPage:
-    """Answers for the fleet; who is limited to a project sees, and counts, its jobs only."""
+    """Answers for the fleet page; a caller limited to a project sees its jobs only."""
 
     def __init__(self, routes: PageRoutes) -> None:
         self._routes = routes

@@ -26,7 +26,7 @@ def report_routes(routes: PageRoutes) -> list[Route]:
 
 
 class ReportsPage:
-    """Answers with reports; who is limited to a project has its jobs counted only."""
+    """Answers with reports; a caller limited to a project has only its jobs counted."""
 
     def __init__(self, routes: PageRoutes) -> None:
         self._routes = routes

@@ -149,7 +149,7 @@ class Damage:
         for event, index in self._others:
             at = next((other for _, other in self._others if self._is(event, other)), None)
             if at is None:
-                detail = "is not what was sealed: its data, a time, its actor or another part"
+                detail = "is not what was recorded: its data, a time, its actor or another part"
                 yield Finding("changed", event.position, event.name, detail)
             else:
                 detail = f"was at position {event.position + at - index}"

@@ -80,7 +80,7 @@ def _subtree(name: str, time: int, text: str) -> bytes:
     try:
         hash_ = base64.b64decode(root, validate=True)
     except binascii.Error:
-        raise ValueError("is no checkpoint") from None
+        raise ValueError("is not a checkpoint") from None
     return b"".join(
         (
             _SUBTREE,

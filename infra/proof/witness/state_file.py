@@ -85,7 +85,7 @@ class Memory:
             why = f"{self._path} is damaged at {origin[:80]!r}: {error}"
             raise ProofError("state", why) from None
         if not ours:
-            why = f"what {self._path} has of {origin[:80]!r} was not cosigned by {self._key.name!r}"
+            why = f"the checkpoint of {origin[:80]!r} in {self._path} was not cosigned by {self._key.name!r}"
             raise ProofError("state", why)
         return note
 
