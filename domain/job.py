@@ -348,7 +348,7 @@ def _error(data: Data, before: str | None) -> tuple[JsonObject | None, str | Non
 
 
 def _apply_data(fields: dict[str, Any], data: Data, at: datetime) -> None:
-    """What changes because the event says so."""
+    """Applies the fields of the event's data."""
     match data:
         case e.Started(attempts_begun=0, run_id=None):
             pass

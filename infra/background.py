@@ -21,7 +21,7 @@ PAUSE_SECONDS: Final = 0.5
 CLOSE_TIMEOUT_SECONDS: Final = 30.0
 """How long closing waits for work that has begun."""
 MAX_THREADS: Final = 4
-"""Of a process, for the workers of all its ledgers."""
+"""Threads of a process for the workers of all its ledgers."""
 
 
 class Activity:

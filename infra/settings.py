@@ -36,7 +36,7 @@ VARIABLES: Final = {
     "LINK_TEMPLATES": "links on jobs' pages: NAME=ADDRESS, separated by spaces, with {name}, {project}, {id}, {start}, {end}",
     "PAGER": "the program for long output on a terminal, before PAGER; cat for none",
 }
-"""What each variable is for, by its name without the prefix."""
+"""The description of each variable, by its name without the prefix."""
 _TRUE: Final = frozenset({"1", "true", "t", "yes", "y", "on"})
 _FALSE: Final = frozenset({"0", "false", "f", "no", "n", "off"})
 
@@ -137,7 +137,7 @@ class Settings:
     dsn: str | None = field(default_factory=_variable("DSN", None), repr=False)
     """libpq's connection string; without one the embedded server is used."""
     home: _Home = _Home()
-    """Where the embedded server keeps its data, and the log's keys are."""
+    """The folder of the embedded server's data, and of the log's keys."""
     ledger: str = field(default_factory=_variable("LEDGER", DEFAULT_LEDGER))
     project: str = field(default_factory=_variable("PROJECT", "default"))
     server: str | None = field(default_factory=_variable("SERVER", None))
@@ -151,7 +151,7 @@ class Settings:
     policy: Path | None = field(default_factory=_variable("POLICY", None, Path))
     """The file that names the witnesses to ask (C2SP tlog-policy)."""
     publish: str = field(default_factory=_variable("PUBLISH", ""), repr=False)
-    """Where checkpoints go, separated by spaces: folders, http(s) addresses, or `exec:PROGRAM`."""
+    """Destinations of checkpoints, separated by spaces: folders, http(s) addresses, or `exec:PROGRAM`."""
     schedules: str = field(default_factory=_variable("SCHEDULES", "daily"))
     """When evaluation jobs' runs are due: `daily`, as Google's are, or `exact`."""
     smtp: str = field(default_factory=_variable("SMTP", ""), repr=False)

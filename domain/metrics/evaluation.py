@@ -20,7 +20,7 @@ ANNOTATIONS: Final = {
     "TEXT_CLASSIFICATION_ANNOTATION": "TEXT",
     "GENERAL_CLASSIFICATION_ANNOTATION": "GENERAL_DATA",
 }
-"""What can be evaluated, and the dataType that it is of."""
+"""The annotation types that can be evaluated, each with its dataType."""
 MAX_DESCRIPTION: Final = 25_000
 MAX_INPUT_URI: Final = 2_000
 MAX_DISPLAY_NAME: Final = 64
@@ -48,7 +48,7 @@ class Plan(NamedTuple):
     example_count: int
     """At most so many samples an interval."""
     fraction: float
-    """Of all predictions that are sampled: exampleSamplePercentage is a fraction."""
+    """The share of predictions that is sampled, 0 to 1 (exampleSamplePercentage)."""
     by_people: bool
     """labelMissingGroundTruth: human labelers answer for examples without ground truth."""
     instruction: str
@@ -116,7 +116,7 @@ class Names(NamedTuple):
 
     dataset: str
     evaluation: str
-    """Of that over all labels; those of a label have its index behind."""
+    """The name of the evaluation over all labels; that of a label has its index appended."""
 
 
 def names_of(job: str, run: int) -> Names:

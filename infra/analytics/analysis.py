@@ -55,7 +55,7 @@ class Kind(NamedTuple):
     parameters: dict[str, Any] = {}
     bucketed: bool = True
     by_state: LiteralString | None = None
-    """What `--by state` means in SQL; None: every row says it, or there is but one."""
+    """The column of `--by state` in SQL; None if each row has it anyway, or there is only one state."""
 
 
 SECONDS: Final = ("count", "p50Seconds", "p90Seconds", "p99Seconds")

@@ -47,7 +47,7 @@ def pause_before(attempt: int, retry_after: str | None) -> float:
 
 
 def headers_of(token: str | None) -> dict[str, str]:
-    """What every request says."""
+    """The headers of every request."""
     said = {"accept": "application/json"}
     return said if token is None else said | {"authorization": f"Bearer {token}"}
 

@@ -18,7 +18,7 @@ DETAILS: Final = error_details_pb2.DESCRIPTOR.name
 
 
 class Asked(NamedTuple):
-    """What a request says, in the terms of a Call."""
+    """The fields of a request that make a Call."""
 
     ids: tuple[str, ...]
     query: dict[str, str]
@@ -43,7 +43,7 @@ class Wire:
 
     @cached_property
     def name_path(self) -> tuple[str, ...]:
-        """Where that name is in the request: `name`, `parent`, or within the resource."""
+        """The path of that name in the request: `name`, `parent`, or within the resource."""
         for field in ("name", "parent"):
             if field in self._fields:
                 return (field,)

@@ -59,11 +59,11 @@ class Activity(NamedTuple):
 
     times: list[datetime]
     peaks: dict[str, list[int]]
-    """Of each state that is not terminal, the most jobs that were in it at once in each bucket."""
+    """By live state: the largest number of jobs in it at the same time, in each bucket."""
     ended: dict[str, list[int]]
-    """Of each terminal state, how many jobs came into it in each bucket."""
+    """By terminal state: how many jobs entered it in each bucket."""
     width: int
-    """Of a bucket, in seconds; on the recorded clock in positions."""
+    """The width of a bucket, in seconds; in transaction time in positions."""
     sample: int
     """The time between two counts of live jobs, in the same unit."""
 

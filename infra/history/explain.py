@@ -60,7 +60,7 @@ VERBS: Final = {
     "Scheduled": "had no open run left",
     "Stopped": "was stopped",
 }
-"""What happened to `it`; the sentence on the event begins with the last words of it."""
+"""The verb of each event type, after `it`; a sentence begins with its last words."""
 
 
 class Reason(NamedTuple):

@@ -32,7 +32,7 @@ BLOCK_SIZES: Final = {
     Clock.OCCURRED: (64, 4_096, 262_144),
     Clock.RECORDED: (256, 16_384, 1_048_576),
 }
-"""What changes are counted in, level by level: seconds as things occurred, positions as recorded."""
+"""The size of blocks by level: seconds in valid time, positions in transaction time."""
 MICROSECOND: Final = timedelta(microseconds=1)
 
 Rows = Iterable[tuple[int | None, str, int]]

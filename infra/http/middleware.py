@@ -172,7 +172,7 @@ def body_of(status: Status, http: int) -> dict[str, Any]:
 
 
 def extra_headers(status: Status) -> list[tuple[bytes, bytes]]:
-    """What a client is to do about the error, where HTTP has a header for it."""
+    """Headers that tell a client what to do about an error, such as Retry-After."""
     if status.code.name == "UNAVAILABLE":
         return [(b"retry-after", b"1")]
     if status.code.name == "UNAUTHENTICATED":

@@ -15,7 +15,7 @@ MAX_FORM: Final = 8 * 1024
 SESSION: Final = ("/session", "/session:end")
 ENCODING: Final = b"content-encoding"
 GZIP: Final = 16 + zlib.MAX_WBITS
-"""What zlib calls gzip."""
+"""The window bits by which zlib reads gzip."""
 OVERRIDE: Final = b"x-http-method-override"
 OVERRIDDEN: Final = frozenset({"GET", "PATCH", "DELETE", "PUT"})
 JSON: Final = b"application/json"

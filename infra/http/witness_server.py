@@ -33,7 +33,7 @@ _CHECKPOINT: Final = re.compile(r"/([0-9a-f]{64})/checkpoint")
 
 
 class Answer(NamedTuple):
-    """What is answered."""
+    """An answer: status, body and content type."""
 
     status: int
     body: str

@@ -16,7 +16,7 @@ _THIS: Final = local()
 
 
 class Work:
-    """What one thread does; entered in that thread, and abandoned from any."""
+    """The work of one thread; begun in that thread, and abandoned from any."""
 
     def __init__(self) -> None:
         self._lock = Lock()

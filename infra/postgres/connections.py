@@ -49,7 +49,7 @@ REFUSED_PARAMETER: Final = "unsupported startup parameter"
 MAX_IDLE_SECONDS: Final = 60.0
 """After which a connection that no reader uses is closed."""
 CLOCK: Final = "plausible_clock"
-"""What `append` calls the rule that the server's clock is not far ahead of a writer's."""
+"""The name in `append` of the rule that the server's clock is not far ahead of a writer's."""
 _LEDGER: Final = re.compile(r"[a-z][a-z0-9_]{0,54}", re.ASCII)
 
 

@@ -32,7 +32,7 @@ class RunningServer(NamedTuple):
     pid: int
     start_time: datetime
     version: str
-    """Of PostgreSQL."""
+    """The version of PostgreSQL."""
     data: Path
     dsn: str
     users: tuple[ServerUser, ...]

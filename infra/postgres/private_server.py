@@ -77,7 +77,7 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
         return psutil.pid_exists(pid) and (known is None or known.status == "starting")
 
     def _ready(self) -> Any:
-        """What is known of it, once it takes connections."""
+        """The server, once it accepts connections."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             found = self._known()
@@ -154,7 +154,7 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
 
 
 def postmaster(data: Path) -> Any:
-    """What the server's file says of it; None without one, and as long as the server still writes it."""
+    """Reads the server's pid file; None if there is none, or it is incomplete."""
     try:
         return PostmasterInfo.read_from_pgdata(data)
     except (AssertionError, ValueError):

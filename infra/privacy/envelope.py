@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ERASED: Final = "@erased"
 MARKER: Final = b'"@personal"'
-"""What canonical JSON has in it wherever there is a personal part, and hardly else."""
+"""Bytes in canonical JSON wherever it contains a personal value."""
 KEY_SIZE: Final = 32
 NONCE_SIZE: Final = 12
 TAG_SIZE: Final = 16

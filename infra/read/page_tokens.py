@@ -21,7 +21,7 @@ READ_SECRET: Final = sql.load(__package__, "read_secret")
 
 
 class PageCursor(NamedTuple):
-    """Where a page begins: at an offset or, in the default order, after the given job."""
+    """The beginning of a page: an offset or, in the default order, the job before it."""
 
     moment: Moment
     offset: int = 0

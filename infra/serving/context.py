@@ -1,4 +1,4 @@
-"""What the requests of a server process share: the ledger, its tokens, and limits."""
+"""The state of a server process: the ledger, its tokens, and limits."""
 
 import asyncio
 import ipaddress
@@ -31,7 +31,7 @@ MORE_READS_SECONDS: Final = 1.0
 
 @dataclass(frozen=True)
 class Limits:
-    """What a server takes on before it refuses; times in seconds, sizes in bytes."""
+    """Limits of a server; times in seconds, sizes in bytes."""
 
     max_body: int = 4 * 1024 * 1024
     max_waiting: int = 256
@@ -74,7 +74,7 @@ class ServerContext:
         self.writers = Writers(self.limits)
 
     async def admit(self, authorization: str) -> Caller:
-        """Who sends that Authorization header; raises UnauthenticatedError."""
+        """The caller of an Authorization header; raises UnauthenticatedError."""
         secret = authorization[len(BEARER) :].strip() if authorization[:7].lower() == BEARER else ""
         now = datetime.now(UTC)
         if self.tokens.is_cached(secret):

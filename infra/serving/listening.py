@@ -11,7 +11,7 @@ import uvicorn
 
 
 def config(app: Any, host: str, port: int, **more: Any) -> uvicorn.Config:
-    """What every server of ours asks of uvicorn: no log and no headers of its own."""
+    """The configuration of uvicorn in all servers: no log and no headers of its own."""
     return uvicorn.Config(
         app, host=host, port=port, log_config=None, access_log=False, server_header=False,
         lifespan="off", proxy_headers=False, **more,

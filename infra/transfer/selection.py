@@ -21,7 +21,7 @@ STATES_BEFORE: Final = sql.load(__package__, "states_before")
 BATCH: Final = 1_000
 """Events fetched at once."""
 MAX_STATES: Final = 100_000
-"""Of jobs whose state is remembered; those of more are looked up again."""
+"""Jobs whose state is remembered; the states of others are looked up again."""
 
 
 class Order(StrEnum):
@@ -30,7 +30,7 @@ class Order(StrEnum):
     POSITION = "e.position"
     DAY = "(e.occurred_time AT TIME ZONE 'UTC')::date, e.position"
     JOB = "e.name, coalesce(moved.effective, e.occurred_time), coalesce(moved.place, e.version), e.version"
-    """Of each job as they took effect."""
+    """By job, in the order in which events took effect."""
 
 
 class Selection(NamedTuple):

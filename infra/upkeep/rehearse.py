@@ -35,7 +35,7 @@ class RowChange(NamedTuple):
 
 
 class Rehearsal(NamedTuple):
-    """What a rebuild would change, of how many events and rows; `changes` are the first of `changed`."""
+    """The changes that a rebuild would make, with the number of events and rows; `changes` are the first of `changed`."""
 
     events: int
     rows: int

@@ -107,7 +107,7 @@ class AttemptLane(NamedTuple):
 
 
 class Bands(NamedTuple):
-    """What is drawn; `scale` is the breakpoints (RFC 3339 time, percent) between which time runs evenly."""
+    """The drawing of a job's states; `scale` is the breakpoints (RFC 3339 time, percent) between which time is linear."""
 
     clock: Clock
     """That the lanes are of; `other` is the band of the other one."""
@@ -124,7 +124,7 @@ class Bands(NamedTuple):
 
 
 def bands(outline: Outline) -> Bands:
-    """Of a job with at least one event."""
+    """Makes the bands of a job with at least one event."""
     late = [row for row in outline.recorded if _differs(outline, row)]
     occurred = _marks(outline)
     scale = Scale(_entries(occurred, outline.recorded))

@@ -1,4 +1,4 @@
-"""What the reports page shows of evaluation jobs: mean average precision over time, curves, confusion matrices."""
+"""Evaluation jobs on the reports page: mean average precision over time, curves, confusion matrices."""
 
 from typing import Any, Final, NamedTuple
 
@@ -43,7 +43,7 @@ class Evaluations(NamedTuple):
     over_time: Chart | None
     curve: Chart | None
     points: list[tuple[float, float, float]]
-    """Of the aggregate's curve: confidence threshold, recall, precision."""
+    """Points of the aggregate's curve: confidence threshold, recall, precision."""
     labels: list[str]
     matrix: list[tuple[str, list[Cell]]]
 

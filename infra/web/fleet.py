@@ -1,4 +1,4 @@
-"""What the fleet page shows: a sentence, live and ended jobs over time, and the jobs as of a moment."""
+"""The fleet page: a sentence, live and ended jobs over time, and the jobs as of a moment."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ from jobledger.infra.web.windows import find_window
 
 READ_PROJECTS: Final = sql.load(__package__, "read_projects")
 ROWS: Final = 60
-"""Of the chart's table, at most."""
+"""Rows of the chart's table at most."""
 
 
 class Drawn(NamedTuple):
@@ -34,7 +34,7 @@ class Drawn(NamedTuple):
     chart: ActivityChart | None
     span: Span
     cursor: float
-    """Where the moment is, in percent; below 0 or above 100 it is outside."""
+    """The place of the moment, in percent; below 0 or above 100 it is outside."""
     after: float
     """From where on the time has not come yet, in percent."""
     table: list[tuple[datetime, list[int]]]
@@ -42,7 +42,7 @@ class Drawn(NamedTuple):
     data: dict[str, Any]
     """The numbers as a script takes them: seconds since 1970, and counts by state."""
     selected: str
-    """What the chart counts, in words."""
+    """The description of what the chart counts."""
     bucket: str
     """How wide a bucket is, in words."""
 
@@ -57,7 +57,7 @@ class Fleet(NamedTuple):
     lanes: Lanes | None
     failures: Failures | None
     problem: str
-    """What is wrong with the moment; the page is of now then."""
+    """The error in the moment; the page then shows the present."""
 
 
 def read_fleet(reader: Reader, link: FleetLink, scope: Scope, project: str | None) -> Fleet:
@@ -91,7 +91,7 @@ def read_facts(
 def read_tab(
     reader: Reader, jobs: Jobs, scope: Scope, span: Span
 ) -> tuple[Lanes | None, Failures | None]:
-    """What the link's tab shows beside the list; nothing where the filter cannot be read."""
+    """The data of the link's tab beside the list; empty if the filter cannot be parsed."""
     if jobs.problem:
         return None, None
     selected, link = scope(filter_of(jobs.link.filter)), jobs.link

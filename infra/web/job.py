@@ -1,4 +1,4 @@
-"""What a job's page shows, as data: the same for a page that a server sends and for one in a file."""
+"""The data of a job's page, for a page that a server sends and for one in a file."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -31,7 +31,7 @@ class JobPage(NamedTuple):
     data: JsonObject
     deleted: bool
     clocks: list[str]
-    """What to know of the clocks of the job's actors that differ from the server's by a second or more."""
+    """Notes on clocks of the job's actors that differ from the server's by a second or more."""
     links: list[LogLink]
 
 

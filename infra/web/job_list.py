@@ -52,7 +52,7 @@ class Jobs(NamedTuple):
     total: int
     problem: str
     columns: tuple[str, ...]
-    """Those of the link, and the labels that the filter names."""
+    """The columns of the link, and the labels that the filter names."""
     chips: list[Chip]
 
     @property

@@ -1,4 +1,4 @@
-"""What an address of a page says: which ledger, what moment, on which clock, and what is shown of it.
+"""Addresses of pages: the ledger, the moment, the clock, and what is shown.
 
 An address with its `at` pinned always shows the same; `pinned` makes one of it.
 """
@@ -29,9 +29,9 @@ COLUMNS: Final = {
     "labels": "Labels",
     "displayName": "Display name",
 }
-"""What a list of jobs may show beside their names."""
+"""Columns of a list of jobs beside the name."""
 LABEL: Final = "labels."
-"""What the name of a column of one label begins with."""
+"""The prefix of the name of a column of one label."""
 DEFAULT_COLUMNS: Final = ("state", "when", "duration", "attempt", "errorMessage")
 SIZES: Final = (25, 50, 100, 200)
 WINDOWS: Final = {
@@ -55,7 +55,7 @@ ORDERS: Final = {
     "version": "version desc",
     "errorMessage": "error_message",
 }
-"""What a click on a column's heading orders the list by."""
+"""The order of the list after a click on a column's heading."""
 MAX_SKIP: Final = 10_000_000
 _CLOCK_TIME: Final = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")
 STATES: Final = tuple(state.name for state in sorted(JobState))
@@ -181,7 +181,7 @@ def most_recent(text: str, now: datetime) -> str:
 
 
 def job_address(name: str, **said: str) -> str:
-    """Where a job's page is."""
+    """The address of a job's page."""
     return f"/jobs/{quote(name)}{query_of(said)}"
 
 
@@ -216,7 +216,7 @@ def _time(field: str, text: str) -> str:
 def _some(
     field: str, said: str | None, known: tuple[str, ...], usual: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Those that are named, in their usual order; `none` is none."""
+    """The named values, in their default order; `none` is none."""
     if not said:
         return usual
     named = [] if said == "none" else said.split(",")
@@ -227,7 +227,7 @@ def _some(
 
 
 def _columns(said: str | None) -> tuple[str, ...]:
-    """Those that are named; after them those of labels, in the order in which they are named."""
+    """The named columns; after them those of labels, in the order in which they are named."""
     named = (said or "").split(",")
     labels = [name for name in named if name.startswith(LABEL) and len(name) > len(LABEL)]
     others = ",".join(name for name in named if name not in labels)

@@ -1,4 +1,4 @@
-"""What the reports page shows: one report as a chart, as a table, and the way from each number to its jobs."""
+"""The reports page: one report as a chart and a table, with links from each number to its jobs."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -49,7 +49,7 @@ class ReportLink(NamedTuple):
     by: str = ""
     filter: str = ""
     job: str = ""
-    """Of evaluations: whose."""
+    """The evaluation job of the report evaluations."""
     run: str = ""
     scale: str = ""
     """`log`: each step up the chart is ten times as much."""
@@ -77,7 +77,7 @@ class ReportLink(NamedTuple):
         return query_of({"from": said.pop("begin"), "to": said.pop("end")} | said)
 
     def question(self, project: str | None) -> Question:
-        """What is asked, of the jobs of one project; None: of all. Raises InvalidFieldError."""
+        """The question about the jobs of one project; None: of all. Raises InvalidFieldError."""
         parse_filter(self.filter)  # By itself: it must not end what limits it.
         asked = f"({self.filter})" if self.filter.strip() else ""
         limit = "" if project is None else f"project = {quoted(project)}"
@@ -121,7 +121,7 @@ class ReportPage(NamedTuple):
 
 
 def read_report(reader: Reader, link: ReportLink, project: str | None) -> ReportPage:
-    """Of the jobs of one project; None: of all. Raises InvalidFieldError for a question that is not accepted, or a moment that is not yet."""
+    """Reads the report on the jobs of one project; None: of all. Raises InvalidFieldError for a question that is not accepted, or a moment in the future."""
     found = _report(reader, link, link.question(project))
     pinned = link._replace(ledger=reader.name, at=str(found.moment))
     rows = [(_jobs(pinned, found, row), list(row)) for row in found.rows]
@@ -184,7 +184,7 @@ def read_moment(reader: Reader, link: ReportLink) -> Moment:
 def _unit(
     found: Analysis, shown: Mapping[str, Iterable[tuple[datetime, float]]]
 ) -> tuple[int, str]:
-    """What durations are divided by, and what the chart's numbers are."""
+    """The divisor of durations, and the unit of the chart's numbers."""
     if not found.name.endswith("-time"):
         return 1, f"jobs {found.state}" if found.state else UNITS[found.name]
     return time_unit(shown)

@@ -19,7 +19,7 @@ LATE_AFTER: Final = timedelta(minutes=15)
 WAITING: Final = "(state = QUEUED OR state = PENDING)"
 FAILED: Final = "(state = FAILED OR state = EXPIRED)"
 MAX_QUICK_JOBS: Final = 50_000
-"""Of more jobs than that, the oldest that wait are not looked for before the page is sent."""
+"""Jobs up to which the oldest waiting ones are read before the page is sent."""
 Scope = Callable[[str], Filter]
 """Limits a filter to what the caller may see."""
 

@@ -48,7 +48,7 @@ class Scale:
         self._known = dict(zip(self.times, self.places, strict=True))
 
     def place(self, time: datetime) -> float:
-        """Where a time is."""
+        """The place of a time, in percent."""
         if (known := self._known.get(time)) is not None:
             return known
         n = min(max(bisect_right(self.times, time) - 1, 0), len(self.times) - 2)

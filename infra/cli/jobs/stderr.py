@@ -15,7 +15,7 @@ CHUNK: Final = 64 * 1024
 
 
 class Stderr:
-    """What was written to it so far, as far as it is kept."""
+    """The last bytes written to it."""
 
     def __init__(self) -> None:
         self._kept = b""
@@ -43,5 +43,5 @@ class Stderr:
 
 
 def _shown(line: str) -> str:
-    """What is left of a line that was written over, as progress bars do."""
+    """The visible rest of a line with carriage returns, as progress bars write them."""
     return line.rstrip("\r").rpartition("\r")[2]

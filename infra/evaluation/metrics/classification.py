@@ -109,7 +109,7 @@ def classification_evaluations(
 
 
 def _found(thresholds: Floats, truth: Bools, scores: Floats, labels: Counts) -> _Found:
-    """What is predicted where of each example only these labels (n x any) may be."""
+    """The predictions if each example is limited to these labels (n x any)."""
     count, width = len(thresholds) + 1, scores.shape[1]
     reached = np.searchsorted(thresholds, np.take_along_axis(scores, labels, axis=1), side="right")
     # A label's numbers stand after the last one's, so that one count is of all labels.

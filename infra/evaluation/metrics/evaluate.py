@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 
 class Evaluated(NamedTuple):
-    """What a run found."""
+    """The result of a run."""
 
     evaluations: list[JsonObject]
     """Evaluation messages."""

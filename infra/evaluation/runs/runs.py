@@ -98,7 +98,7 @@ def _record(store: Store, name: str, facts: Facts, actor: str, etag: str | None 
 
 
 def _next_step(store: Store, run: Run, now: datetime, *, evaluates: bool) -> Facts:
-    """What is to be recorded next; nothing if the run is over, or waits for people or another process."""
+    """The events to record next; none if the run has ended, or waits for labelers or another process."""
     if run.number not in open_runs(run.job.output):
         return ()
     try:
@@ -200,7 +200,7 @@ def _evaluation(reader: Reader, run: Run, plan: Plan, now: datetime) -> Facts:
 
 
 def _kept(reader: Reader, run: Run) -> bytes | None:
-    """What was worked out before a crash."""
+    """The result that was stored before a crash."""
     with translated(), reader.pool.connection() as connection:
         row = connection.execute(READ_EVALUATIONS, (run.job.name, run.number)).fetchone()
     return None if row is None else row[0].encode()

@@ -44,7 +44,7 @@ class Prediction(NamedTuple):
     key: str | None = None
     """Identifies the example, if its data or reference does not."""
     truth: Any = None
-    """What is true of it, if that is known already: a label, labels, or an object like the output."""
+    """The ground truth, if it is known: a label, labels, or an object like the output."""
 
 
 class RejectedPrediction(NamedTuple):
@@ -60,7 +60,7 @@ class RejectedPrediction(NamedTuple):
 
 
 class Sampled(NamedTuple):
-    """What became of the predictions of one call; together they are all of them."""
+    """The outcomes of the predictions of one call; they sum up to all of them."""
 
     sampled: int
     repeated: int
@@ -79,7 +79,7 @@ class Sampled(NamedTuple):
 
 
 class TruthOutcome(NamedTuple):
-    """What became of each ground truth: told (recorded), repeated, unknown, taken or differs."""
+    """The outcome of each ground truth: told (recorded), repeated, unknown, taken or differs."""
 
     outcomes: Sequence[str]
 
@@ -218,7 +218,7 @@ class _Sorting:
         self._keys: set[bytes] = set()
 
     def sort(self, first: int, given: Sequence[Prediction]) -> tuple[Any, ...]:
-        """What `record_samples` takes for some of them; `first` is the place of the first one."""
+        """The parameters of `record_samples` for some predictions; `first` is the index of the first."""
         _check(first, given)
         ready, aside = list[JsonObject](), list[JsonObject]()
         passed_over, repeated = self.passed_over, 0

@@ -1,4 +1,4 @@
-"""What human labelers agreed on."""
+"""The agreement of human labelers."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -19,7 +19,7 @@ READ_REQUESTED: Final = sql.load(__package__, "read_requested")
 
 
 def agreed_truths(reader: Reader, task: Task) -> dict[int, Truth | None]:
-    """What people agreed on, by the numbers of samples that were answered; None where they did not agree."""
+    """The ground truth that labelers agreed on, by the number of the sample; None if they did not agree."""
     with translated(), reader.pool.connection() as connection:
         rule = Rule(task.aggregation, task.boxes, task.multi_label)
         return dict(_agreed(connection, task.job, task.run, rule))

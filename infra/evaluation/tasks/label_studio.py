@@ -26,12 +26,12 @@ ROTATIONS: Final = ("rotation", "image_rotation")
 
 
 class Given(NamedTuple):
-    """What an export holds, of annotations that were not skipped."""
+    """The annotations of an export that were not skipped."""
 
     answers: Mapping[str, Mapping[int, Any]]
     """By annotator and sample."""
     places: Mapping[int, str]
-    """Where in the file a sample's task is."""
+    """The place of each sample's task in the file."""
 
 
 def export_task(reader: Reader, task: Task, after: int = 0, limit: int = 1_000) -> JsonObject:
@@ -134,7 +134,7 @@ def _sample(task: Task, item: Any, place: str) -> int:
 
 
 def _finished(annotations: list[Any], place: str) -> Iterator[tuple[str, JsonObject]]:
-    """Those that were not skipped, each with its place."""
+    """The annotations that were not skipped, each with its place."""
     for number, annotation in enumerate(annotations):
         at = f"{place}[{number}]"
         if not isinstance(annotation, dict):
@@ -203,7 +203,7 @@ def _percent(value: JsonObject, place: str, field: str) -> float:
 
 
 def _part(percent: float) -> float:
-    """Of the image; what was drawn over its edge ends there."""
+    """A percentage of the image, cut off at its edges."""
     return min(max(percent / 100, 0.0), 1.0)
 
 

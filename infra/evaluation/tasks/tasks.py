@@ -27,7 +27,7 @@ COUNT_FOR: Final = sql.load(__package__, "count_for")
 
 
 class Task(NamedTuple):
-    """What people are asked of a run, as it was when they were asked."""
+    """The labeling task of a run, with the instruction of the time it was opened."""
 
     job: str
     run: int
@@ -43,7 +43,7 @@ class Task(NamedTuple):
     aggregation: str
     question_count: int
     answer_count: int
-    """Of all people; question_count times replica_count in the end."""
+    """Answers of all labelers; question_count times replica_count at the end."""
     is_open: bool
 
 
@@ -57,7 +57,7 @@ class Question(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Of one person."""
+    """Answers of one labeler."""
 
     answered: int
     remaining: int

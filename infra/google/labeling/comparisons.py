@@ -86,7 +86,7 @@ def _comparison(plan: Plan, dataset: str, compared: Compared) -> JsonObject:
 
 
 def _chosen(plan: Plan, predicted: examples.Predicted) -> examples.Truth:
-    """What a model's answer comes to."""
+    """The prediction of a model as annotations."""
     scored = list(zip(predicted.labels, predicted.scores, strict=True))
     if plan.boxes:
         return examples.Truth(predicted.labels, predicted.boxes)

@@ -27,7 +27,7 @@ from psycopg.sql import SQL, Composable
 _TIME: Final = re.compile(
     r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))"""
 )
-"""What is quoted, or a time that is not: the reference's example has none in quotes, and AIP-160 knows no other."""
+"""A quoted text, or an unquoted time as in the example of the API's reference."""
 _NANOSECONDS: Final = re.compile(r"(\.[0-9]{6})[0-9]+")
 _EQUAL: Final = frozenset({"=", ":", "!="})
 _BOUND: Final = frozenset({"=", ":", "<", "<=", ">", ">="})
@@ -39,7 +39,7 @@ BY_LABEL: Final = SQL(
     "SELECT n::integer AS place, one AS evaluation"
     " FROM json_array_elements(runs.evaluations::json) WITH ORDINALITY AS ones (one, n) WHERE n > 1"
 )
-"""What is looked at of a run: its evaluation over all labels, or those of each label."""
+"""The evaluations of a run that a filter is about: over all labels, or of each label."""
 
 
 class Found(NamedTuple):
@@ -104,7 +104,7 @@ COLUMNS: Final[dict[tuple[str, ...], Column]] = {
 
 
 class _Rendering(Rendering):
-    """Of the jobs whose evaluations are searched, and of these."""
+    """Renders conditions on jobs, and on their evaluations."""
 
     def field(self, field: tuple[str, ...], asked_by: str = "filter") -> tuple[Composable, Column]:
         column = COLUMNS.get(field)

@@ -111,7 +111,7 @@ def delete(call: Call) -> JsonObject:
 
 
 def _check(given: JsonObject) -> None:
-    """What the API's reference says of values."""
+    """Checks values as the API's reference describes them."""
     _check_named(given, FIELD)
     specs = given.get("annotationSpecs", [])
     field = f"{FIELD}.annotationSpecs"

@@ -30,7 +30,7 @@ ORDERS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 TIMES: Final = ("metadata.genericMetadata.createTime", "metadata.genericMetadata.updateTime")
 TEXTS: Final = ("name", "metadata.@type", "error.message")
 FIELDS: Final = ("done", "error.code", *TEXTS, *TIMES)
-"""What a filter may name, in camel or snake case; `error` and `response` only with `:*`."""
+"""Fields of filters, in camel or snake case; `error` and `response` only with `:*`."""
 
 
 def parse_operation_filter(text: str) -> Filter:
@@ -108,7 +108,7 @@ def _wanted(path: str, value: str) -> Any:
 
 
 def _at(operation: JsonObject, path: str) -> Any:
-    """What the operation has there; None for nothing."""
+    """The operation's value of the field; None if it has none."""
     value: Any = operation
     for step in path.split("."):
         value = value.get(step) if isinstance(value, dict) else None

@@ -171,7 +171,7 @@ def _of_collection(collection: str, face: Face) -> Face:
 
 
 def methods(version: Version, path: str) -> list[Method]:
-    """Those under one path; the version is that of the types in lists."""
+    """The methods of operations under one path; `version` is that of types in lists."""
     found = _methods("operations", f"{path}/projects/*/locations/*/operations", "", version)
     for resource in RESOURCES.values() if path != "ui" else ():
         if resource.has_operations:
@@ -196,6 +196,6 @@ def _methods(name: str, shape: str, collection: str, version: Version) -> list[M
 
 
 def all_methods(versions: Sequence[Version]) -> list[Method]:
-    """Those of every path that clients poll under."""
+    """The methods of operations under every path that clients poll."""
     by_path = {version.path: version for version in versions}
     return [m for path in PATHS for m in methods(by_path.get(path, V1), path)]

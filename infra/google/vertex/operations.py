@@ -57,7 +57,7 @@ class Operation(NamedTuple):
     names: tuple[str, ...]
     """The jobs it is about."""
     position: int
-    """Of the event that began it, or of the last event when it was recorded."""
+    """The position of the event that began it, or of the last event when it was recorded."""
     begin_time: datetime
     version: Version
     is_recorded: bool = False
@@ -241,7 +241,7 @@ async def record(call: Call, stream: str, version: int, type_: str, said: JsonOb
 
 
 async def records(call: Call, stream: str) -> list[RecordedEvent]:
-    """What was recorded of an operation itself; empty for most."""
+    """The events of the operation itself; empty for most."""
     return await call.ledger.run(partial(call.reader.feed.history, stream))
 
 

@@ -17,7 +17,7 @@ MAX_NAMES: Final = 32
 
 
 async def cancel(version: Version, call: Call) -> JsonObject:
-    """Those that have ended are skipped."""
+    """Cancels several pipeline jobs; jobs that have ended are skipped."""
     command = CancelJob(reason=cancelled_by(call), unless_ended=True)
     return await _together(version, call, "BatchCancel", command)
 

@@ -24,7 +24,7 @@ from jobledger.infra.read.moments import Given
 from jobledger.infra.read.reader import Reader
 
 AS_OF: Final = frozenset({"readTime", "validTime"})
-"""What every GET and LIST takes beside Google's own parameters."""
+"""Parameters of every GET and LIST beside Google's own."""
 
 
 class UnknownMethodError(LedgerError):
@@ -46,7 +46,7 @@ class UnimplementedError(LedgerError):
 
 
 class Path(NamedTuple):
-    """Where a call goes."""
+    """The target of a call: the shape of its path, and the ids in it."""
 
     shape: str
     ids: tuple[str, ...]
@@ -133,11 +133,11 @@ class Call(NamedTuple):
 
 
 Face = Callable[[Call], Awaitable[JsonObject]]
-"""What answers the calls of a method."""
+"""A coroutine function that answers the calls of a method."""
 
 
 def in_thread(answer: Callable[[Call], JsonObject]) -> Face:
-    """What answers calls by a function that blocks."""
+    """Makes a coroutine function of a blocking one, which runs in a thread."""
 
     async def face(call: Call) -> JsonObject:
         return await call.ledger.run(partial(answer, call))
@@ -146,7 +146,7 @@ def in_thread(answer: Callable[[Call], JsonObject]) -> Face:
 
 
 class Method(NamedTuple):
-    """What one shape and HTTP method means."""
+    """A method: the function and the role for one shape and HTTP method."""
 
     name: str
     """As Google's reference calls it, such as `ml.projects.jobs.get`."""

@@ -106,7 +106,7 @@ async def _refuse(routes: NativeRoutes, request: Request, error: Exception) -> R
 
 
 async def _known_to(routes: NativeRoutes, request: Request, error: LedgerError) -> LedgerError:
-    """What is wrong with a request is found before its caller is looked at, and no stranger's business."""
+    """Answers an invalid request; a caller without a token learns only that it needs one."""
     try:
         await routes.admit(request, READ)
     except LedgerError as stranger:
@@ -126,7 +126,7 @@ def _ours(request: Request, error: Exception) -> Exception:
 
 
 def _invalid(found: Any) -> InvalidFieldError:
-    """What is wrong with a request, without the place it was in: the body, the path, or the query."""
+    """The first error of a request, by the name of its field."""
     if found["type"] == "json_invalid":
         return InvalidFieldError("body", f"is not JSON: {found['ctx']['error']}")
     _, *path = found["loc"]

@@ -1,4 +1,4 @@
-"""What may be asked of jobs natively: `POST /ledger/v1/{name}:create`, `:cancel` and so on."""
+"""Routes of commands: `POST /ledger/v1/{name}:create`, `:cancel` and so on."""
 
 from typing import Any, Final
 

@@ -103,7 +103,7 @@ def _add_label_studio(router: APIRouter, routes: NativeRoutes) -> None:
     async def export(
         request: Request, name: str, run: str, after: Position = 0, page_size: PageSize = MAX_PAGE
     ) -> Json:
-        """What wants an answer still, as Label Studio's tasks, with its labelling configuration."""
+        """Open questions as Label Studio's tasks, with its labeling configuration."""
         await routes.admit(request, READ, parse_name(name))
 
         def read() -> JsonObject:

@@ -87,7 +87,7 @@ class _Receiver:
         return event
 
     def observed(self, event: LineageEvent) -> list[ObservedEvent]:
-        """What to record of it."""
+        """The events to record."""
         return observed(event, self.project, self._actor)
 
     def observed_or_error(self, given: Any) -> list[ObservedEvent] | LedgerError:

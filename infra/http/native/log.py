@@ -18,7 +18,7 @@ from jobledger.infra.settings import Settings
 NOTE: Final = "text/plain; charset=utf-8"
 TILE: Final = "application/octet-stream"
 IMMUTABLE: Final = "max-age=31536000, immutable"
-"""Of full tiles: their bytes never change. Bundles do when events of theirs are pruned."""
+"""The caching of full tiles, whose bytes never change; bundles change when events are pruned."""
 Version = Annotated[
     int | None, Query(ge=1, lt=2**31, description="Of which event; else of the last.")
 ]

@@ -1,4 +1,4 @@
-"""What schedulers and workers say: `POST /ledger/v1/{name}:started` and so on, one by one or many at once."""
+"""Routes of reports: `POST /ledger/v1/{name}:started` and so on, one by one or in batches."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -92,7 +92,7 @@ async def _completed(ledger: AsyncLedger, reports: Iterable[ReportedEvent]) -> l
 
 
 async def _asked(ledger: AsyncLedger, name: str, about: AboutEvent) -> JsonObject | None:
-    """What the update asked for that is under way, or was when the same request came first."""
+    """The configuration of the update in progress, or of the one when the request first came."""
     request_id, asked = about.get("request_id"), None
     with suppress(JobNotFoundError):
         for event in await ledger.history(name):
@@ -166,7 +166,7 @@ def _report(number: int, item: Any, caller: Caller, request: Request) -> Reporte
 
 
 def _result(result: Recorded | LedgerError) -> JsonObject:
-    """What was recorded of one report, or why nothing was."""
+    """The result of one report of a batch: what was recorded, or the error."""
     if isinstance(result, LedgerError):
         return {"error": status_of(result).json()}
     event = result.events[-1]

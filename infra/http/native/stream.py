@@ -124,7 +124,7 @@ def position_after(routes: NativeRoutes, name: str, version: int) -> int:
 
 
 class Wanted(NamedTuple):
-    """Who follows, and the job they follow; None is all they may see."""
+    """The caller and the job that they follow; None is every job that they may see."""
 
     caller: Caller
     name: str | None

@@ -54,7 +54,7 @@ class JobPage:
         return await self._routes.page(request, "job.html", work, name)
 
     async def part(self, read: Read, request: Request) -> Response:
-        """What a script of the page asks for."""
+        """Answers a script of the page."""
         name = parse_name(request.path_params["name"])
 
         def work(_: Caller, request: Request) -> Any:

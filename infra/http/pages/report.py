@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 FORM_FIELDS: Final = frozenset({"from", "to", "bucket", "by", "filter"})
-"""What the page has a field for, beside which it says what is wrong with it."""
+"""Fields of the form; an error is shown beside its field."""
 BUCKETED: Final = frozenset(name for name, kind in REPORTS.items() if kind.bucketed)
 
 

@@ -45,7 +45,7 @@ class Audit(NamedTuple):
     checkpoints: int
     """How many checkpoints the log was compared with."""
     lost_checkpoints: int
-    """Those of history that was lost, as a signed statement in the log says."""
+    """Checkpoints of history that was lost, by a signed statement in the log."""
     records: list[Record]
     """The events that say what was erased, pruned and lost."""
     findings: list[Finding]

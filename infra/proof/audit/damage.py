@@ -37,9 +37,9 @@ class Damage:
         self._size = size
         self._pruned = pruned
         self._position = first
-        """Where the next event must be."""
+        """The position at which the next event must be."""
         self._index = first - 1
-        """What the tree says of it: another place, once something was left out and the rest moved."""
+        """The index of its leaf: another one, once events were left out and the rest moved."""
         self._others: list[tuple[Stored, int]] = []
         self._in_vain = 0
         """The position up to which nothing was found to have moved."""

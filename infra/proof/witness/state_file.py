@@ -15,7 +15,7 @@ from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import read_private, read_text, write_private
 
 EMPTY: Final = "{}\n"
-"""What the memory of a witness that never cosigned holds."""
+"""The memory of a witness that never cosigned."""
 MAX_STATE: Final = 1_000_000
 """Bytes, as `read_text` takes no more: some two thousand logs."""
 
