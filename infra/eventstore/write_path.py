@@ -62,7 +62,9 @@ class Judge(Protocol):
 
     def __call__(
         self, report: Data, job: Job, /, *, at: datetime | None, past: Sequence[Event] | None
-    ) -> Sequence[Data]: ...
+    ) -> Sequence[Data]:
+        """Returns the data of the events."""
+        ...
 
 
 class ReportedEvent(NamedTuple):

@@ -156,9 +156,15 @@ class Batch:
         return changes(self._before, self.jobs, prepared)
 
     def settle(self, placed: Placed | None) -> list[Pending]:
-        """Tells each write where it was written, or why it was not; returns all that are settled now.
+        """Settles the writes: each gets where it was written, or its error.
 
-        Not before the commit: if that fails, the jobs were not as the refusals assume.
+        It is called after the commit: if that fails, the jobs were not as the refusals assume.
+
+        Args:
+            placed: Where the rows were written; None if there were none.
+
+        Returns:
+            The writes that are settled now.
         """
         for write, error in self._refused:
             write.error = error
