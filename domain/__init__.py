@@ -1,1 +1,1 @@
-"""What a job is and what may happen to it. No clock, no ids, no I/O."""
+"""The rules of a job: states, events and their fold. No clock, no ids, no I/O."""

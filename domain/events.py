@@ -277,7 +277,7 @@ def placement_of(data: Data) -> Placement | None:
 
 Upcaster = Callable[[JsonObject], JsonObject]
 WITHOUT_MEANING: Final = "ofSchema1"
-"""Where fields of older data are kept that had no meaning then, and whose names have one now."""
+"""The key under which fields of older data are kept whose names have a meaning only now."""
 
 
 def _set_aside(*names: str) -> Upcaster:

@@ -228,7 +228,7 @@ def evolve(job: Job, event: e.Event) -> Job:
 def replay(job: Job, events: Iterable[e.Event]) -> Job:
     """Applies events in the given order, which is the order in which they take effect."""
     after = _copied(job)
-    # Nobody else has seen it yet: its fields may still be set.
+    # It is not shared yet, so its fields may still be set.
     fields = after.__dict__
     for event in events:
         _apply(fields, event)
@@ -362,7 +362,7 @@ def _error(data: Data, before: str | None) -> tuple[JsonObject | None, str | Non
 
 
 def _apply_data(fields: dict[str, Any], data: Data, at: datetime) -> None:
-    """What changes because the event says so."""
+    """Applies the fields of the event's data."""
     match data:
         case e.Started(attempts_begun=0, run_id=None):
             pass
@@ -499,7 +499,7 @@ def _facts(command: JobCommand, job: Job) -> tuple[Data, ...]:
         case CancelJob(unless_ended=True) if job.state in TERMINAL:
             return ()
         case CancelJob(reason=reason) if job.state in {S.QUEUED, S.PAUSED}:
-            # Nobody runs it, so there is nobody to wait for.
+            # It does not run, so it ends at once.
             return (e.Cancelling(reason=reason), e.Cancelled(reason=reason))
         case CancelJob(reason=reason):
             return (e.Cancelling(reason=reason),)

@@ -1,4 +1,4 @@
-"""Reports of other systems, which tell the same thing more than once and in any order.
+"""Reports of other systems, which come more than once and in any order.
 
 A system that knows nothing of the ledger reports what it sees: that a run started, is running,
 and ended. `observe` records the first of such reports as it is. One that tells nothing new of the
@@ -106,7 +106,7 @@ def is_known(report: Data, job: Job, at: datetime | None) -> bool:
 
 
 def _begins_earlier(job: Job, at: datetime | None) -> bool:
-    """Whether a start at that time is earlier than the job's, which nobody may have reported itself."""
+    """Whether a start at that time is earlier than the job's start, which may be inferred."""
     return at is not None and (job.start_time is None or at < job.start_time)
 
 

@@ -20,11 +20,11 @@ FORMAT: Final = 1
 UNKNOWN: Final = 2
 """google.rpc.Code of an error of no other code."""
 ENDINGS: Final = frozenset({"Succeeded", "Failed", "Cancelled", "Expired"})
-"""What is reported of a run last."""
+"""The events that end a run."""
 STOPPING: Final = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM")
 """The signals that ask a program to end."""
 SIGNALLED: Final = 128
-"""What a shell adds to the number of the signal that ended a program, to make an exit code."""
+"""Exit code of a program ended by signal N is this number plus N, as in shells."""
 MAX_TRACEBACK: Final = 16_384
 """Characters of a traceback that are kept, its end."""
 HEARTBEAT_SECONDS: Final = 15.0

@@ -15,7 +15,7 @@ from jobledger.domain.states import EVALUATION, RunRule
 from jobledger.domain.values.canonical import JsonObject
 
 OWN: Final = ("attempts", "lastRun", "openRuns")
-"""What runs tell of themselves in the output."""
+"""The part of the output that run events write."""
 
 
 class LastRun(NamedTuple):

@@ -60,7 +60,7 @@ PRESUMED: Final = frozenset({S.EXPIRED})
 
 
 class RunRule(Enum):
-    """What an event requires of its run of an evaluation job."""
+    """The condition of an event on the open run of an evaluation job."""
 
     NEXT = "its number follows the last run's, and its cut is not before that run's"
     OPEN = "the run is open"

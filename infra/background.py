@@ -21,7 +21,7 @@ PAUSE_SECONDS: Final = 0.5
 CLOSE_TIMEOUT_SECONDS: Final = 30.0
 """How long closing waits for work that has begun."""
 MAX_THREADS: Final = 4
-"""Of a process, for the workers of all its ledgers."""
+"""Threads of a process for the workers of all its ledgers."""
 
 
 class Activity:
@@ -44,7 +44,7 @@ class Crew:
 
     def __init__(self) -> None:
         self.changed = Condition()
-        """Held by whoever looks at the workers' times, or changes them."""
+        """Guards the workers' times."""
         self._due: list[tuple[float, int, BackgroundWorker]] = []
         self._order = count()
         self._idle = 0

@@ -588,7 +588,7 @@ class Ledger(Verbs[Job]):
         Examples:
             >>> ledger.resume_log()
             Traceback (most recent call last):
-            jobledger.infra.errors.ProofError: key: no key of jobledger/… is on this machine, so nothing can be signed
+            jobledger.infra.errors.ProofError: key: no key of jobledger/... is on this machine, so nothing can be signed
         """
         resumption = resume(self, Settings(), actor, new_key=new_key)
         self.log.checkpoint_if_possible()
@@ -725,6 +725,6 @@ class Ledger(Verbs[Job]):
         return tuple(workers)
 
     def _catch_up(self, closed: Signal) -> None:
-        # Whoever writes or reads reports what is wrong with the server.
+        # Writes and reads report what is wrong with the server.
         with suppress(LedgerError):
             self.reader.catch_up(closed)

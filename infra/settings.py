@@ -16,7 +16,7 @@ from jobledger.domain.errors import InvalidFieldError
 
 _PREFIX: Final = "JOBLEDGER_"
 DEFAULT_LEDGER: Final = "default"
-"""The ledger that is meant where none is named; the embedded server makes it."""
+"""The default ledger, which the embedded server makes."""
 SECRETS: Final = frozenset({"DSN", "PUBLISH", "SIGNING_KEY", "SMTP", "TOKEN"})
 """Variables, without their prefix, that may hold a key, a password or an address with one in it."""
 VARIABLES: Final = {
@@ -39,9 +39,9 @@ VARIABLES: Final = {
     "LINK_TEMPLATES": "links on jobs' pages: NAME=ADDRESS, separated by spaces, with {name}, {project}, {id}, {start}, {end}",
     "PAGER": "the program for long output on a terminal, before PAGER; cat for none",
 }
-"""What each variable is for, by its name without the prefix."""
+"""The description of each variable, by its name without the prefix."""
 MAX_QUERY_MILLISECONDS: Final = 2**31 - 1
-"""What PostgreSQL's statement_timeout can hold."""
+"""The largest statement_timeout of PostgreSQL."""
 _TRUE: Final = frozenset({"1", "true", "t", "yes", "y", "on"})
 _FALSE: Final = frozenset({"0", "false", "f", "no", "n", "off"})
 
@@ -142,7 +142,7 @@ class Settings:
     dsn: str | None = field(default_factory=_variable("DSN", None), repr=False)
     """libpq's connection string; without one the embedded server is used."""
     home: _Home = _Home()
-    """Where the embedded server keeps its data, and the log's keys are."""
+    """The folder of the embedded server's data, and of the log's keys."""
     ledger: str = field(default_factory=_variable("LEDGER", DEFAULT_LEDGER))
     project: str = field(default_factory=_variable("PROJECT", "default"))
     server: str | None = field(default_factory=_variable("SERVER", None))
@@ -156,11 +156,11 @@ class Settings:
     policy: Path | None = field(default_factory=_variable("POLICY", None, Path))
     """The file that names the witnesses to ask (C2SP tlog-policy)."""
     publish: str = field(default_factory=_variable("PUBLISH", ""), repr=False)
-    """Where checkpoints go, separated by spaces: folders, http(s) addresses, or `exec:PROGRAM`."""
+    """Destinations of checkpoints, separated by spaces: folders, http(s) addresses, or `exec:PROGRAM`."""
     evaluation_jobs: str = field(default_factory=_variable("EVALUATION_JOBS", "strict"))
     """Which evaluation jobs Google's API creates: `strict`, as Google, or `lenient`."""
     query_timeout: str = field(default_factory=_variable("QUERY_TIMEOUT", "0"))
-    """Seconds after which PostgreSQL ends a query of a reader; 0 for no limit of ours."""
+    """Seconds after which PostgreSQL ends a reader's query; 0 for no limit."""
     schedules: str = field(default_factory=_variable("SCHEDULES", "daily"))
     """When evaluation jobs' runs are due: `daily`, as Google's are, or `exact`."""
     smtp: str = field(default_factory=_variable("SMTP", ""), repr=False)

@@ -20,7 +20,7 @@ ANNOTATIONS: Final = {
     "TEXT_CLASSIFICATION_ANNOTATION": "TEXT",
     "GENERAL_CLASSIFICATION_ANNOTATION": "GENERAL_DATA",
 }
-"""What can be evaluated, and the dataType that it is of."""
+"""The annotation types that can be evaluated, each with its dataType."""
 MAX_DESCRIPTION: Final = 25_000
 MAX_INPUT_URI: Final = 2_000
 MAX_DISPLAY_NAME: Final = 64
@@ -48,9 +48,9 @@ class Plan(NamedTuple):
     example_count: int
     """At most so many samples an interval."""
     fraction: float
-    """Of all predictions that are sampled: exampleSamplePercentage is a fraction."""
+    """The share of predictions that is sampled, 0 to 1 (exampleSamplePercentage)."""
     by_people: bool
-    """labelMissingGroundTruth: people label what nobody told the truth of."""
+    """labelMissingGroundTruth: human labelers answer for examples without ground truth."""
     instruction: str
     replica_count: int
     aggregation: str
@@ -116,7 +116,7 @@ class Names(NamedTuple):
 
     dataset: str
     evaluation: str
-    """Of that over all labels; those of a label have its index behind."""
+    """The name of the evaluation over all labels; that of a label has its index appended."""
 
 
 def names_of(job: str, run: int) -> Names:
@@ -148,7 +148,7 @@ def check_job(spec: JsonObject, at: str = "") -> None:
 def check_numbers(config: JsonObject, at: str) -> None:
     """Checks the numbers that are given, of whole configurations and of patches."""
     if config.get("exampleCount", 1) < 1:
-        _refuse(f"{at}exampleCount", "is no count of at least 1")
+        _refuse(f"{at}exampleCount", "is not a number of at least 1")
     sampled = config.get("exampleSamplePercentage", 0)
     if not isinstance(sampled, int | float) or not 0 <= sampled <= 1:
         _refuse(f"{at}exampleSamplePercentage", "is a fraction, 0 to 1")
@@ -164,13 +164,13 @@ def check_numbers(config: JsonObject, at: str) -> None:
         if value is not None and (not isinstance(value, int | float) or not 0 <= value <= 1):
             _refuse(f"{at}{field}", "is not from 0 to 1")
     if alert.get("email") and _EMAIL.fullmatch(alert["email"]) is None:
-        _refuse(f"{at}evaluationJobAlertConfig.email", "is no mail address")
+        _refuse(f"{at}evaluationJobAlertConfig.email", "is not a mail address")
 
 
 def _check_input(given: JsonObject, at: str) -> None:
     annotation = given.get("annotationType", "")
     if annotation not in ANNOTATIONS:
-        _refuse(f"{at}annotationType", f"is none of {', '.join(ANNOTATIONS)}")
+        _refuse(f"{at}annotationType", f"is not one of {', '.join(ANNOTATIONS)}")
     if given.get("dataType") != ANNOTATIONS[annotation]:
         _refuse(f"{at}dataType", f"is not {ANNOTATIONS[annotation]}, of which {annotation} is")
     if annotation != BOXES and given.get("classificationMetadata") is None:

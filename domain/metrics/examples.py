@@ -168,7 +168,8 @@ def _labels(value: Any) -> list[str]:
     if len(labels) > MAX_LABELS:
         raise RejectedError(f"there are {len(labels)} labels, the limit is {MAX_LABELS}")
     if not _TEXT.issuperset(map(type, labels)) or not all(labels):
-        raise RejectedError("a label is not text")
+        wrong = next(label for label in labels if type(label) is not str or not label)
+        raise RejectedError(f"the label {wrong!r:.80} is not a text of one character or more")
     return labels
 
 
@@ -177,7 +178,8 @@ def _scores(value: Any) -> list[float]:
     # Of just these types: True would be a number, too. And NaN lies between any two.
     numbers = _NUMBERS.issuperset(map(type, scores)) and math.isfinite(sum(scores))
     if not numbers or (scores and (min(scores) < 0 or max(scores) > 1)):
-        raise RejectedError("a score is not a number from 0 to 1")
+        wrong = next(each for each in scores if type(each) not in _NUMBERS or not 0 <= each <= 1)
+        raise RejectedError(f"the score {wrong!r:.80} is not a number from 0 to 1")
     return scores
 
 

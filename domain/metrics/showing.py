@@ -1,4 +1,4 @@
-"""What an annotator sees of an example: text, or an image that a browser displays."""
+"""The display of an example to annotators: text, or an image that a browser displays."""
 
 import base64
 import binascii

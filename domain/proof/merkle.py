@@ -104,7 +104,7 @@ def prove_consistency(old: int, size: int, node: Node) -> list[bytes]:
         else:
             path.append(_over(first, middle, node))
             first, whole = middle, False
-    # The old tree's root is known to who asks; else it must be told where it is no whole tree.
+    # The verifier knows the old root; it is left out if the old tree is a complete subtree.
     return ([] if whole else [_over(first, end, node)]) + path[::-1]
 
 

@@ -59,7 +59,7 @@ EXPECTED: Final = {
     "_AND": "AND",
     "_OR": "OR",
 }
-"""What the grammar's symbols are called in messages."""
+"""The names of the grammar's symbols in messages."""
 
 
 _WORD_AT_END: Final = re.compile(r"[\w*@/+\-.]*$")
@@ -176,7 +176,7 @@ def _hint(text: str, error: UnexpectedInput) -> str:
 
 
 class Completion(NamedTuple):
-    """What may be written at a place in a filter's text."""
+    """The possible continuations at a place in a filter's text."""
 
     begin: int
     """The index at which the word begins that is being written."""

@@ -11,7 +11,7 @@ from jobledger.domain.errors import InvalidFieldError
 class Clock(StrEnum):
     """The two clocks of a bitemporal ledger.
 
-    `OCCURRED` is valid time: as it happened, as far as is known now. `RECORDED` is transaction
+    `OCCURRED` is valid time: when it happened, as far as is known now. `RECORDED` is transaction
     time: as the ledger knew it then.
     """
 

@@ -103,7 +103,7 @@ EXPECTED: Final = {
     "_TO": "'to'",
     "_SYNCHRONIZED": "'synchronized'",
 }
-"""What the grammar's symbols are called in messages."""
+"""The names of the grammar's symbols in messages."""
 
 
 class _Crontab(NamedTuple):

@@ -1,1 +1,1 @@
-"""Who may do what: roles, and the tokens that carry them."""
+"""Access control: roles, and bearer tokens that carry them."""

@@ -26,7 +26,7 @@ REPORTS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The type of event that each report makes, by the report's verb."""
 LINEAGE: Final = "lineage"
-"""To record OpenLineage events, which also make the jobs that they tell of."""
+"""For OpenLineage events, which also create the jobs that they name."""
 _READS: Final = (
     READ, "get", "list", "search", "wait", "receipt", "getIamPolicy", "testIamPermissions",
     "searchModelDeploymentMonitoringStatsAnomalies", "validateReinforcementTuningReward",
@@ -48,7 +48,7 @@ _COMMANDS: Final = (
 _AS_COMMANDS: Final = ("ConfigChanged", "Deleted", "LabelsChanged", "Retried")
 """Reports that change a job as a command does."""
 _RUNS: Final = tuple(cls.__name__ for cls in RUN_EVENTS)
-"""Events that the scheduler writes; what runs tell of themselves decides what the scheduler does."""
+"""Events that the scheduler writes, and that decide what it does next."""
 _POLICIES: Final = ("changePolicy", "policyChanged", "setIamPolicy")
 
 REQUIRED: Final[Mapping[str, Role]] = MappingProxyType(

@@ -77,7 +77,7 @@ class Caller(NamedTuple):
 
 
 ANYBODY: Final = Caller(None, Role.ADMIN)
-"""Whoever comes where access is open."""
+"""The caller if the server needs no tokens."""
 
 
 def check(caller: Caller, needed: Role, name: str | None = None) -> None:
@@ -182,7 +182,7 @@ class Tokens:
         while True:
             names = {token.name for token in self.list()}
             name = next(name for n in count(1) if (name := f"{role}-{n}") not in names)
-            # Somebody else may take it first.
+            # Another process may take it first.
             with suppress(TokenExistsError):
                 return name, self.create(name, role, project, expires, created_by)
 

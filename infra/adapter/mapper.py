@@ -83,7 +83,9 @@ def rows_of(stored_events: Sequence[StoredEvent]) -> tuple[list[Row], list[Event
             continue
         event = _event_of(stored)
         if check_encrypted(event.data.encode()) != stored.state:
-            raise InvalidFieldError("state", "is not a job event's data in canonical JSON")
+            raise InvalidFieldError(
+                "state", "is not the data of a job's event in canonical JSON (RFC 8785)"
+            )
         events.append(event)
         rows.append(row_of(event, stored.state))
     return rows, events
@@ -133,7 +135,7 @@ def _particular(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _originator_id(name: str, id_type: str) -> UUID | str:
-    """A UUID where the library is told that ids are; a job's name stays one."""
+    """The id as a UUID if the library expects UUIDs; a job's name stays a name."""
     if id_type == "uuid" and "/" not in name:
         return UUID(name)
     return name

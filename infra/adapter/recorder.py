@@ -209,7 +209,7 @@ class Applications:
     """Which application uses each ledger in this process: a ledger is the log of one.
 
     The stock recorder keeps the events of each application in tables of its own. A ledger has one log:
-    of two applications on it each would be notified of its own events as of the other's, for ever.
+    of two applications on it each would be notified of its own events as of the other's, in an endless loop.
     """
 
     def __init__(self) -> None:
@@ -272,7 +272,7 @@ class Factory(postgres.PostgresFactory):
         place = [str(kwargs.get(key)) for key in ("host", "port", "dbname")]
         entered = "\0".join([*place, self.datastore.schema]), self.env.name
         APPLICATIONS.enter(*entered, self.datastore.schema)
-        # Also where nobody closes it.
+        # Also if the factory is never closed.
         self._entered.append(weakref.finalize(self, APPLICATIONS.leave, *entered))
 
     def _leave(self) -> None:

@@ -37,7 +37,7 @@ ATTEMPTS: Final = sql.template(__package__, "attempts")
 REPORTERS: Final = sql.template(__package__, "reporters")
 
 DEFAULT_MESSAGES: Final = 20
-"""Error messages in a report of failures, if nobody says how many."""
+"""Error messages in a report of failures by default."""
 TOLERANCE_SECONDS: Final = 1.0
 """Seconds that a reporter's clock may run ahead or jump back without being flagged."""
 MAX_CELLS: Final = 100_000
@@ -55,7 +55,7 @@ class Kind(NamedTuple):
     parameters: dict[str, Any] = {}
     bucketed: bool = True
     by_state: LiteralString | None = None
-    """What `--by state` means in SQL; None: every row says it, or there is but one."""
+    """The column of `--by state` in SQL; None if each row has it anyway, or there is only one state."""
 
 
 SECONDS: Final = ("count", "p50Seconds", "p90Seconds", "p99Seconds")

@@ -18,7 +18,7 @@ DEFAULT_LENGTHS: Final = tuple(
     for seconds in (1, 10, 60, 300, 900, 3600, 10800, 43200, 86400, 7 * 86400, 28 * 86400)
 )
 MAX_DEFAULT_BUCKETS: Final = 60
-"""Buckets at most, if nobody says how long each is."""
+"""Buckets at most, if no length is given."""
 
 _BUCKET: Final = re.compile(r"(?P<count>[1-9]\d{0,8})(?P<unit>[smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

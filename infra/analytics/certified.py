@@ -36,7 +36,7 @@ class Certified(NamedTuple):
 
     question: Question
     time: datetime
-    """What "now" meant (UTC)."""
+    """The time that "now" stood for (UTC)."""
     note: Note
     report: JsonObject
 

@@ -37,7 +37,7 @@ LABELS: Final = {
 }
 """The columns that name a bar, of reports without times."""
 PARTS: Final = {"reporters": "flag"}
-"""The column that tells a bar's parts apart, where it is not the state."""
+"""The column by which a bar is divided, if it is not the state."""
 
 Line = list[tuple[datetime, float]]
 

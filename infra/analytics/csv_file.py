@@ -6,7 +6,7 @@ from typing import Any, Final, TextIO
 
 _COMPUTED: Final = "=+-@"
 _SKIPPED: Final = "\t\r\n \x00\ufeff\xa0\u3000"
-"""What spreadsheets pass over before the first character of a formula."""
+"""Characters that spreadsheets skip before a formula."""
 _FULL_WIDTH: Final = str.maketrans("\uff1d\uff0b\uff0d\uff20", "=+-@")
 
 

@@ -2,7 +2,7 @@
 -- in seconds (the median, the least, and how it changes in a day), and how far it ran ahead of the
 -- server's clock and jumped back. Counted are reports that occurred or were recorded within the
 -- window, or on both sides of it. group and of_jobs are rendered.
-WITH told AS (
+WITH reported AS (
     SELECT {group} AS group_, i.position, i.recorded_time, i.occurred_time, coalesce(i.actor, '') AS actor,
            coalesce(said.worker, '') AS worker,
            extract(epoch FROM i.recorded_time - i.occurred_time)::double precision AS seconds
@@ -19,13 +19,13 @@ stepped AS (
     SELECT *, extract(epoch FROM max(occurred_time) OVER (
         PARTITION BY group_, actor, worker ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ) - occurred_time)::double precision AS back
-    FROM told
+    FROM reported
     WHERE actor <> '' OR worker <> ''
 ),
 measured AS (
     SELECT group_, actor, worker, count(*) AS reports, max(recorded_time) AS last_time,
            percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS median, min(seconds) AS least,
-           -- A shorter time tells of no trend.
+           -- A shorter time shows no trend.
            CASE WHEN max(recorded_time) - min(recorded_time) >= interval '1 hour'
                 THEN regr_slope(seconds, extract(epoch FROM recorded_time)::double precision / 86400) END AS trend,
            greatest(-min(seconds), 0) AS ahead, coalesce(greatest(max(back), 0), 0) AS back

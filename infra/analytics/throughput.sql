@@ -1,4 +1,4 @@
--- Jobs that ended, by how, in stretches of time. group and of_jobs are rendered.
+-- Jobs that ended, by state, in buckets of time. group and of_jobs are rendered.
 SELECT date_bin(%(bucket)s, i.occurred_from, %(origin)s) AS time, {group} AS group_, count(*),
        count(*) FILTER (WHERE i.occurred_state = %(succeeded)s),
        count(*) FILTER (WHERE i.occurred_state = %(partiallySucceeded)s),

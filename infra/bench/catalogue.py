@@ -136,10 +136,21 @@ MANY_PROCESSES: Final = frozenset({"append_processes16", "append_shared16", "app
 
 
 def select(patterns: Sequence[str], *, quick: bool = False) -> list[Measure]:
-    """The rows of ids, groups and globs, in the table's order; raises InvalidFieldError.
+    """Selects rows of the table.
 
-    >>> [measure.id for measure in select(["append_shared*", "web"])][:3]
-    ['append_shared4', 'append_shared16', 'first_paint']
+    Args:
+        patterns: Ids, groups and globs; none for the default rows.
+        quick: Only the core rows that start few processes, if there are no patterns.
+
+    Returns:
+        The rows, in the table's order.
+
+    Raises:
+        InvalidFieldError: A pattern matches no row.
+
+    Examples:
+        >>> [measure.id for measure in select(["append_shared*", "web"])][:3]
+        ['append_shared4', 'append_shared16', 'first_paint']
     """
     usual = (
         [m for m in ALL if m.group in CORE and m.id not in MANY_PROCESSES]

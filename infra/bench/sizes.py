@@ -34,10 +34,17 @@ class Sizes(NamedTuple):
     """Jobs on a page of a list."""
 
     def describe(self, text: str) -> str:
-        """A row's text with its sizes filled in.
+        """Fills the sizes into the text of a row.
 
-        >>> Sizes().describe("count, {history} events")
-        'count, 2 million events'
+        Args:
+            text: The text, with sizes as `{name}`.
+
+        Returns:
+            The text.
+
+        Examples:
+            >>> Sizes().describe("count, {history} events")
+            'count, 2 million events'
         """
         return text.format_map({name: count(size) for name, size in self._asdict().items()})
 

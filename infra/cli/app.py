@@ -1,4 +1,4 @@
-"""What all commands share: the options that say which ledger, and how errors end the program."""
+"""The root of the command line: options of all commands, and how errors end the program."""
 
 import sys
 from collections.abc import Sequence

@@ -60,7 +60,7 @@ verify         | cli.proof.verify:verify             | Verify the ledger: replay
 receipt        | cli.proof.receipts:receipt          | Write a receipt: an offline proof that an event of a job is in the log (C2SP tlog-proof).
 verify-receipt | cli.proof.receipts:verify_receipt   | Verify a receipt without a database; exits 1 unless the log signed exactly this event.
 witness        | cli.proof.witness:witness           | Serve a witness, which cosigns checkpoints of logs that only grew (C2SP tlog-witness); needs no database.
-erase          | cli.data.forget:erase               | Erase all personal data of a subject, for ever; all proofs stay valid.
+erase          | cli.data.forget:erase               | Erase all personal data of a subject permanently; all proofs stay valid.
 prune          | cli.data.forget:prune               | Export old jobs and delete them from the ledger; the log records that, and proofs stay valid.
 serve          | cli.server.serve:serve              | Serve the ledger over HTTP: its own API under /ledger/v1 (described at /docs), and Google's three job APIs.
 serve-grpc     | cli.server.serve:serve_grpc         | Serve Google's Vertex AI and Data Labeling job APIs over gRPC, for their Python clients.

@@ -127,7 +127,7 @@ def aside(text: str) -> None:
 
 def print_moment(moment: Moment) -> None:
     """Says beside the answer what it holds for, in words to ask for it again."""
-    how = "as it happened" if moment.clock is Clock.OCCURRED else "as it was known"
+    how = "valid time" if moment.clock is Clock.OCCURRED else "transaction time"
     aside(f"as of {time_text(moment.time)}, {how} (--as-of {moment})")
     print_pruned(moment.pruned_past)
 
@@ -168,7 +168,9 @@ def past_time(text: str, option: str) -> datetime:
     except InvalidFieldError as error:
         raise InvalidFieldError(option, error.why) from error
     if not isinstance(meant, AtTime):
-        raise InvalidFieldError(option, f"{text!r} is not a time")
+        raise InvalidFieldError(
+            option, f"{text!r} is not a time, such as '90 days ago', yesterday or 2026-12-31"
+        )
     if meant.time > now:
         raise InvalidFieldError(option, f"{text!r} is in the future: it is {time_text(now)} now")
     return meant.time

@@ -18,7 +18,7 @@ from jobledger.infra.analytics.csv_file import as_text
 from jobledger.infra.cli.context import OUT, print_json, print_json_lines
 
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-"""What would move the cursor or break the line."""
+"""Control characters that move the cursor or break the line."""
 
 
 class Form(StrEnum):

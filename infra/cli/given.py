@@ -1,4 +1,4 @@
-"""What the options before a command say, as they were given: nothing is read or checked yet."""
+"""The options before a command, as they were given: not yet checked."""
 
 from __future__ import annotations
 

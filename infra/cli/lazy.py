@@ -48,7 +48,7 @@ class LazyGroup(TyperGroup):
         return name, command.load() if isinstance(command, Unloaded) else command, rest
 
     def invoke(self, ctx: Any) -> Any:
-        """As any group; whoever reads the output may stop reading it."""
+        """Invokes the command; a reader that closes the output early is no error."""
         try:
             try:
                 return super().invoke(ctx)

@@ -1,4 +1,4 @@
-"""How commands print: with rich on a terminal, and as plain text where nobody watches."""
+"""How commands print: with rich on a terminal, and as plain text elsewhere."""
 
 from __future__ import annotations
 

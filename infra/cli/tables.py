@@ -139,7 +139,7 @@ def short(time: str | None) -> Text:
 
 
 def cell(value: object) -> Text:
-    """A value as JSON, but text as it is; nothing of what holds nothing."""
+    """A value as JSON, but text as it is; empty for an empty value."""
     if value is None or value == {}:
         return Text("")
     return Text(value if isinstance(value, str) else orjson.dumps(value).decode())

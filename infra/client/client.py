@@ -48,7 +48,7 @@ def pause_before(attempt: int, retry_after: str | None) -> float:
 
 
 def headers_of(token: str | None) -> dict[str, str]:
-    """What every request says."""
+    """The headers of every request."""
     said = {"accept": "application/json"}
     return said | {"authorization": f"Bearer {token}"} if token else said
 

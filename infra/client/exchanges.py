@@ -1,4 +1,4 @@
-"""What is asked of a server, and how its answer is read; how it is sent is another's business."""
+"""Requests to a server and the parsing of their answers, without the sending."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -70,7 +70,7 @@ def write(name: str, request: JobCommand | Data, about: About) -> Exchange[Recor
 
 
 def _about(about: About) -> JsonObject:
-    """What is said beside the data; who says it is known from the token."""
+    """The fields of a request beside the data; the actor follows from the token."""
     rest: dict[str, Any] = {**about}
     if rest.pop("actor", None) is not None:
         raise InvalidFieldError(
@@ -120,7 +120,7 @@ def count(by: str, filter: str, as_of: Given, clock: Clock | str | None) -> Exch
 
 
 def moment(as_of: Given, clock: Clock | str | None) -> Exchange[Moment]:
-    """What a moment means, pinned."""
+    """Asks for a moment, pinned to a position."""
     return Exchange("GET", f"{ROOT}/moment", parsing.moment_of, at(as_of, clock))
 
 

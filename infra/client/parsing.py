@@ -64,12 +64,12 @@ def event_of(said: JsonObject) -> RecordedEvent:
 
 
 def recorded_of(said: JsonObject) -> Recorded:
-    """What came of a command or a report."""
+    """Parses the result of a command or a report."""
     return Recorded(job_of(said["job"]), [event_of(event) for event in said["events"]])
 
 
 def moment_of(said: JsonObject) -> Moment:
-    """What an answer holds for."""
+    """Parses the moment of an answer."""
     time = datetime.fromisoformat(said["asOf"])
     return Moment(
         said["position"], time, Clock(said["clock"]), pruned_before=_time(said.get("prunedBefore"))

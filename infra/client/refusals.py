@@ -1,4 +1,4 @@
-"""What a server refused, as the error that `Ledger` would have raised; and what is worth another try."""
+"""Errors of a server as the errors that `Ledger` raises, and which of them can be retried."""
 
 import json
 from collections.abc import Mapping

@@ -166,11 +166,11 @@ class Feed:
     ) -> dict[str, JobState | None]:
         """The states before `rows` of the jobs whose first row does not tell its state itself."""
         wanted: dict[str, int] = {}
-        told: set[str] = set()
+        seen: set[str] = set()
         for row in rows:
             if _enters(row) is not None:
-                told.add(row[1])
-            elif row[4] and row[1] not in told and row[1] not in known:
+                seen.add(row[1])
+            elif row[4] and row[1] not in seen and row[1] not in known:
                 wanted.setdefault(row[1], row[2])
         if not wanted:
             return {}

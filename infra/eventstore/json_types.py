@@ -60,7 +60,7 @@ class EventJson(TypedDict):
 
 
 class MomentJson(TypedDict):
-    """What an answer holds for: on the occurred clock, as far as was known at `position`."""
+    """The moment of an answer: in valid time, as far as was known at `position`."""
 
     asOf: Time
     clock: Annotated[str, Field(examples=["occurred", "recorded"])]

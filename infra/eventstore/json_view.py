@@ -69,11 +69,11 @@ def moment_json(moment: Moment) -> JsonObject:
     Returns:
         The JSON. `prunedBefore` (UTC) is present if jobs that had ended by then were pruned.
     """
-    told: MomentJson = {
+    shown: MomentJson = {
         "asOf": required_time(moment.time),
         "clock": moment.clock.value,
         "position": moment.position,
     }
     if moment.pruned_past is not None:
-        told["prunedBefore"] = required_time(moment.pruned_past)
-    return cast("JsonObject", told)
+        shown["prunedBefore"] = required_time(moment.pruned_past)
+    return cast("JsonObject", shown)

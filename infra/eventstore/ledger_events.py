@@ -40,7 +40,7 @@ class LedgerEventWrite(Pending):
         """Does what takes the position of the record."""
 
     def decide(self, jobs: dict[str, Job]) -> None:
-        """Of no job."""
+        """Empty: the event is of no job."""
 
     def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
         """Writes the event and does what it records, in one transaction; None if there is nothing to do."""

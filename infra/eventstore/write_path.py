@@ -1,7 +1,7 @@
 """The write path: from "what is this job now" to the answer, for callers in threads and in tasks.
 
 A function of it is a generator. It yields what has to be waited for, a `Step`: writes that have to
-be committed, or a read of the database; whoever runs it waits in its own way and sends back what
+be committed, or a read of the database; its runner waits in its own way and sends back what
 the read returned (`Writer` in a thread, `AsyncWriter` in an asyncio task).
 """
 
@@ -62,7 +62,9 @@ class Judge(Protocol):
 
     def __call__(
         self, report: Data, job: Job, /, *, at: datetime | None, past: Sequence[Event] | None
-    ) -> Sequence[Data]: ...
+    ) -> Sequence[Data]:
+        """Returns the data of the events."""
+        ...
 
 
 class ReportedEvent(NamedTuple):
@@ -278,7 +280,7 @@ def _holds_personal(request: Data | JobCommand) -> bool:
     try:
         return bool(holders) and MARKER in orjson.dumps(holders, default=dict)
     except orjson.JSONEncodeError:
-        return True  # Whoever encrypts it says what is wrong.
+        return True  # The encryption raises the error.
 
 
 def _intent(request: Data | JobCommand, at: datetime | None, judge: Judge = judge) -> Intent:

@@ -140,6 +140,6 @@ def _wire_status(status: Status) -> grpc.Status:
 
 
 def _headers(context: grpc.aio.ServicerContext) -> dict[str, str]:
-    """What came as text; the names are in lower case."""
+    """The metadata of the call that are text, with names in lower case."""
     given = context.invocation_metadata() or ()
     return {key: value for key, value in given if isinstance(value, str)}

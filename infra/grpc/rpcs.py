@@ -20,7 +20,7 @@ from jobledger.infra.google.wire.calls import Method
 
 OF_ONE: Final = frozenset({"create", "get", "patch", "delete", "cancel", "pause", "resume", "wait"})
 OF_MANY: Final = frozenset({"list", "search", "batchCancel", "batchDelete"})
-"""Verbs that are followed by what they are of; another one says all there is to say."""
+"""Verbs that are followed by the name of a resource in plural."""
 
 _VERTEX_SERVICES: Final = ("JobService", "PipelineService", "GenAiTuningService", "NotebookService")
 V1: Final = "google.cloud.aiplatform.v1"

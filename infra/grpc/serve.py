@@ -1,4 +1,4 @@
-"""Runs the gRPC server: one process, until it is told to stop."""
+"""Runs the gRPC server: one process, until SIGTERM or SIGINT."""
 
 import asyncio
 import logging
@@ -74,7 +74,7 @@ def _server(context: ServerContext, peers: Peers) -> grpc.aio.Server:
     options = (
         ("grpc.max_receive_message_length", context.limits.max_body),
         ("grpc.compression_enabled_algorithms_bitset", ONLY_IDENTITY),
-        # What has not spoken HTTP/2 by then, or is used by nobody, is closed.
+        # A connection without an HTTP/2 preface by then, or that is idle, is closed.
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_MILLISECONDS),
         ("grpc.max_connection_idle_ms", IDLE_MILLISECONDS),
         ("grpc.max_allowed_incoming_connections", most_connections()),

@@ -18,7 +18,7 @@ DETAILS: Final = error_details_pb2.DESCRIPTOR.name
 
 
 class Asked(NamedTuple):
-    """What a request says, in the terms of a Call."""
+    """The fields of a request that make a Call."""
 
     ids: tuple[str, ...]
     query: dict[str, str]
@@ -37,13 +37,13 @@ class Wire:
 
     @cached_property
     def resource(self) -> str:
-        """The shape of the resource name that is asked with: its own, or that of what it is under."""
+        """The shape of the resource name in the request: the resource's own or its parent's."""
         _, _, shape = self.rpc.method.shape.partition("/")  # without the version
         return shape[: shape.rindex("*") + 1]
 
     @cached_property
     def name_path(self) -> tuple[str, ...]:
-        """Where that name is in the request: `name`, `parent`, or within the resource."""
+        """The path of that name in the request: `name`, `parent`, or within the resource."""
         for field in ("name", "parent"):
             if field in self._fields:
                 return (field,)
@@ -109,7 +109,7 @@ def _json(message: type[Message], data: bytes) -> JsonObject:
             if field.json_name in masks:
                 request.ClearField(field.name)
         said: JsonObject = json_format.MessageToDict(request)
-    # TypeError: an Any of a type that nobody here knows.
+    # TypeError: an Any of an unknown type.
     except (DecodeError, json_format.Error, TypeError, ValueError) as error:
         raise InvalidFieldError("request", f"cannot be read: {str(error)[:200]}") from error
     return said | masks

@@ -37,7 +37,7 @@ BUCKETS: Final = 340
 SAMPLES: Final = 30
 """Parts of a bucket at whose ends live jobs are counted."""
 MAX_CHANGES: Final = 200_000
-"""State changes of a window that are read one by one; more are read from counts of block_sizes."""
+"""State changes of a window that are read one by one; more are read from counts of blocks."""
 BLOCK_SIZES: Final = (64, 4_096, 262_144)
 """Seconds that kept counts are of, level by level."""
 DAY: Final = 86_400
@@ -59,11 +59,11 @@ class Activity(NamedTuple):
 
     times: list[datetime]
     peaks: dict[str, list[int]]
-    """Of each state that is not terminal, the most jobs that were in it at once in each bucket."""
+    """By live state: the largest number of jobs in it at the same time, in each bucket."""
     ended: dict[str, list[int]]
-    """Of each terminal state, how many jobs came into it in each bucket."""
+    """By terminal state: how many jobs entered it in each bucket."""
     width: int
-    """Of a bucket, in seconds; on the recorded clock in positions."""
+    """The width of a bucket, in seconds; in transaction time in positions."""
     sample: int
     """The time between two counts of live jobs, in the same unit."""
 

@@ -14,7 +14,7 @@ from jobledger.infra.history.timeline import Step, steps_as_of
 from jobledger.infra.read.reader import Reader
 
 ONE_BY_ONE: Final = frozenset({"labels", "spec"})
-"""Fields whose keys are told one by one."""
+"""Fields whose keys are listed one by one."""
 _SAID: Final = ("position", "version", "type", "occurredTime", "recordedTime", "actor", "requestId")
 
 

@@ -1,4 +1,4 @@
--- How many jobs went from which state to which between two times, as it happened and as far as was
+-- How many jobs went from which state to which between two valid times, as far as was
 -- known at a position each, and the first of their names. Only jobs that entered a state in between,
 -- or of which that became known in between, can have. was and now are rendered: whether the filter
 -- was true of a job, at the earlier moment and at the later one.

@@ -23,9 +23,9 @@ from jobledger.infra.read.reader import Reader
 CHANGES_BETWEEN: Final = sql.template(__package__, "changes_between")
 CHANGES_VALID_TIME: Final = sql.template(__package__, "changes_valid_time")
 DELETED: Final = "DELETED"
-"""What stands for the state of a job that is gone from lists."""
+"""Stands for the state of a deleted job."""
 MAX_NAMED_JOBS: Final = 100
-"""Jobs named for each change of state, if nobody says how many."""
+"""Jobs named for each change of state by default."""
 
 _ENDED: Final = frozenset(state.name for state in TERMINAL)
 _PLAIN: Final = re.compile(r"[\w*@/+][\w*@/+\-]*")

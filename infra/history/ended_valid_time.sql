@@ -1,4 +1,4 @@
--- How many jobs entered each terminal state in buckets of time as it happened, as far as was known at a position.
+-- How many jobs entered each terminal state in buckets of valid time, as far as was known at a position.
 WITH followed AS (
     SELECT position FROM projections WHERE name = 'intervals'
 ),

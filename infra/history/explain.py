@@ -25,13 +25,13 @@ from jobledger.infra.read.reader import Reader
 
 UNITS: Final = ((365 * 86_400, "years"), (86_400, "days"), (3_600, "h"), (60, "min"), (1, "s"))
 LATE_AFTER: Final = timedelta(minutes=1)
-"""A report recorded so long after it occurred is said to be late."""
+"""A report recorded that long after it occurred is late."""
 WITHOUT_STATE: Final = frozenset(
     {"ProgressReported", "LabelsChanged", "ConfigChanged", "PolicyChanged", "Commented"}
 )
-"""Events that led to no state, and are no sign that somebody was wrong about it."""
+"""Events that lead to no state, and contradict none."""
 COMMANDED: Final = frozenset({"Created", "Cancelling", "Paused", "Resumed", "Retried", "Deleted"})
-"""Events that somebody does; the others somebody sees."""
+"""Events that somebody commands; the others are observed."""
 
 VERBS: Final = {
     "Created": "was created",
@@ -60,7 +60,7 @@ VERBS: Final = {
     "Scheduled": "had no open run left",
     "Stopped": "was stopped",
 }
-"""What happened to `it`; the sentence on the event begins with the last words of it."""
+"""The verb of each event type, after `it`; a sentence begins with its last words."""
 
 
 class Reason(NamedTuple):

@@ -1,5 +1,5 @@
 -- The first time between two at which a number of jobs in a state, or of all for state 0, compares
--- so, as it happened; the last event of then that changed the number; and the number. A moment on
+-- so, in valid time; the last event of then that changed the number; and the number. A moment on
 -- this clock is after all that occurred then. start is how many there were at the first; comparison
 -- is rendered.
 WITH entered AS (

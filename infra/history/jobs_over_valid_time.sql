@@ -1,4 +1,4 @@
--- The state changes of chosen jobs in buckets of time as it happened, as far as was known at a position:
+-- The state changes of chosen jobs in buckets of valid time, as far as was known at a position:
 -- how many jobs came into each state less those that left it, and how many came into it.
 -- Bucket null is everything before the first. The statement of the jobs' names is rendered.
 WITH chosen AS MATERIALIZED ({chosen}),

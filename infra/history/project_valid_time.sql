@@ -5,8 +5,8 @@ WITH late AS (
     FROM late_jobs AS l JOIN events AS e ON e.name = l.name JOIN intervals AS i ON i.position = e.position
     WHERE l.name >= %(first)s AND l.name < %(beyond)s AND e.position <= %(position)s
 ),
--- Late jobs are told again: where their events are by now may not be where they were known to be.
-told AS (
+-- Late jobs are folded again: their events may be placed elsewhere now than they were at the position.
+steps AS (
     SELECT occurred_from, state,
            lag(state) OVER (PARTITION BY name ORDER BY occurred_from, place, version) AS before
     FROM (
@@ -28,7 +28,7 @@ counted AS (
         UNION ALL
         SELECT occurred_from, occurred_state, occurred_before, -1 FROM late
         UNION ALL
-        SELECT occurred_from, state, before, 1 FROM told
+        SELECT occurred_from, state, before, 1 FROM steps
     ) AS all_of_it
     WHERE occurred_from < to_timestamp(%(end)s)
     GROUP BY bin, state, before

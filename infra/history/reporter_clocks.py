@@ -23,7 +23,7 @@ class Reported(NamedTuple):
 
 
 class ReporterClock(NamedTuple):
-    """What a reporter's events show about its clock."""
+    """The offset of a reporter's clock, as its events show it."""
 
     reporter: str
     reports: int

@@ -1,4 +1,4 @@
--- How many jobs came into each state, less those that left it, in buckets of time as it happened:
+-- How many jobs came into each state, less those that left it, in buckets of valid time:
 -- as far as was known at a position. Bucket null is whatever came before the first.
 WITH followed AS (
     SELECT position FROM projections WHERE name = 'intervals'
@@ -9,7 +9,7 @@ late AS (
     FROM late_jobs AS l JOIN events AS e ON e.name = l.name JOIN intervals AS i ON i.position = e.position
     WHERE (SELECT position FROM followed) > %(position)s
 ),
-told AS (
+steps AS (
     SELECT occurred_from, state,
            lag(state) OVER (PARTITION BY name ORDER BY occurred_from, place, version) AS before
     FROM (
@@ -33,7 +33,7 @@ corrected AS (
             UNION ALL
             SELECT occurred_from, occurred_state, occurred_before, -1 FROM late WHERE position <= %(position)s
             UNION ALL
-            SELECT occurred_from, state, before, 1 FROM told
+            SELECT occurred_from, state, before, 1 FROM steps
         ) AS all_of_it
         WHERE occurred_from < to_timestamp(%(end)s)
         GROUP BY bin, state, before

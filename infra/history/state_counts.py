@@ -32,7 +32,7 @@ BLOCK_SIZES: Final = {
     Clock.OCCURRED: (64, 4_096, 262_144),
     Clock.RECORDED: (256, 16_384, 1_048_576),
 }
-"""What changes are counted in, level by level: seconds as things occurred, positions as recorded."""
+"""The size of blocks by level: seconds in valid time, positions in transaction time."""
 MICROSECOND: Final = timedelta(microseconds=1)
 
 Rows = Iterable[tuple[int | None, str, int]]
@@ -192,7 +192,7 @@ def position_recorded(connection: Connection, time: datetime) -> int:
 def _bucket(length: float, block_sizes: tuple[int, ...]) -> tuple[int, int]:
     """Returns the widest level that is not too wide (level 0: none is), and the width of a bucket."""
     wanted = length / POINTS
-    level = sum(stretch <= wanted for stretch in block_sizes)
+    level = sum(size <= wanted for size in block_sizes)
     unit = block_sizes[level - 1] if level else 1
     return level, max(1, int(-(-wanted // unit))) * unit
 

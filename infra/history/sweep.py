@@ -53,8 +53,8 @@ class Sweep:
 
     def first(self, connection: Connection, earlier: Moment, start: int) -> Hit | None:
         """Returns the first event after a moment, with `start` jobs, that meets the condition."""
-        block_sizes = self._batches(connection, earlier, self._later, start)
-        return next((hit for _, hit in block_sizes if hit is not None), None)
+        batches = self._batches(connection, earlier, self._later, start)
+        return next((hit for _, hit in batches if hit is not None), None)
 
     def count(self, connection: Connection, earlier: Moment, later: Moment) -> int:
         """Returns the number of jobs at a moment; at the earlier one there were none."""

@@ -7,7 +7,7 @@ WITH swept AS MATERIALIZED (
     ORDER BY position
     LIMIT %(most)s
 ),
-told AS MATERIALIZED (
+steps AS MATERIALIZED (
     SELECT step.position, step.name, (
         SELECT delete_time IS NULL AND {condition}
         FROM (SELECT j.name, j.project, j.kind, etag(j.name, at.version) AS etag, at.*
@@ -26,7 +26,7 @@ changes AS (
                     FROM jobs AS j, job_row_at(t.name, step.position) AS at WHERE j.name = t.name
                 ) AS jobs
              ) END, false)::integer AS change
-    FROM told AS t
+    FROM steps AS t
     WINDOW job AS (PARTITION BY name ORDER BY position)
 ),
 counted AS (

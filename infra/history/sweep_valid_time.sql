@@ -19,7 +19,7 @@ WITH swept AS MATERIALIZED (
     ) AS e
     GROUP BY name, time
 ),
-told AS MATERIALIZED (
+steps AS MATERIALIZED (
     SELECT step.position, step.time, step.name, (
         SELECT delete_time IS NULL AND {condition}
         FROM (SELECT j.name, j.project, j.kind, etag(j.name, at.version) AS etag, at.*
@@ -40,7 +40,7 @@ changes AS (
                     WHERE j.name = t.name
                 ) AS jobs
              ) END, false)::integer AS change
-    FROM told AS t
+    FROM steps AS t
     WINDOW job AS (PARTITION BY name ORDER BY time)
 ),
 counted AS (

@@ -1,4 +1,4 @@
-"""What Google's methods answer, for the OpenAPI document: made of the tables that answers are checked with."""
+"""Schemas of the answers of Google's methods for the OpenAPI document, made of the tables of messages."""
 
 import re
 from typing import Any, Final

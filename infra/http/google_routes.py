@@ -107,7 +107,7 @@ def _query(method: Method, text: bytes) -> tuple[dict[str, str], str]:
     query, fields = dict[str, str](), ""
     for key, value in pairs:
         if key in {"alt", "$alt"} and _ALT.fullmatch(value) is None:
-            raise InvalidFieldError(key, f"{value[:40]!r}: only json is spoken here")
+            raise InvalidFieldError(key, f"{value[:40]!r} is not supported; the format is json")
         if key == "fields":
             fields = value
         if key in IGNORED:

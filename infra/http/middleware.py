@@ -25,7 +25,7 @@ LOG: Final = logging.getLogger("jobledger.http")
 STREAM: Final = "/ledger/v1/events:stream"
 NO_STATE: Final[dict[str, Any]] = {}
 CHALLENGE: Final = b'Bearer realm="jobledger"'
-"""What a client without a token is told (RFC 6750); httplib2 raises where there is no realm."""
+"""The WWW-Authenticate header for a client without a token (RFC 6750); httplib2 needs a realm."""
 READS: Final = frozenset({"GET", "HEAD"})
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 SENT_AS: Final = {
@@ -172,7 +172,7 @@ def body_of(status: Status, http: int) -> dict[str, Any]:
 
 
 def extra_headers(status: Status) -> list[tuple[bytes, bytes]]:
-    """What a client is to do about the error, where HTTP has a header for it."""
+    """Headers that tell a client what to do about an error, such as Retry-After."""
     if status.code.name == "UNAVAILABLE":
         return [(b"retry-after", b"1")]
     if status.code.name == "UNAUTHENTICATED":

@@ -72,7 +72,7 @@ def with_google(app: FastAPI) -> dict[str, Any]:
 
 
 def _complete(path: str, operation: dict[str, Any]) -> None:
-    """What FastAPI does not know of a native route."""
+    """Adds what FastAPI leaves out of a native route."""
     operation["responses"].pop("422", None)
     operation["responses"]["default"] = ERROR
     if path in OPEN_PATHS:

@@ -19,12 +19,12 @@ GUARD_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
 )  # fmt: skip
-"""What every answer says that has no policy of its own: it is data, for no browser to run or frame."""
+"""Headers of answers without a policy of their own: browsers must not run or frame them."""
 _RAW_GUARDS: Final = b"".join(name + b": " + value + b"\r\n" for name, value in GUARD_HEADERS)
 
 
 def limited_protocol() -> Callable[..., asyncio.Protocol]:
-    """What uvicorn makes a server's connections with."""
+    """Makes the protocol class for uvicorn."""
     return partial(LimitedProtocol, _Swept())
 
 
@@ -107,7 +107,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.pipeline or self.transport.is_closing():
             super().on_response_complete()
             return
-        # As there, but without a timer for each answer: whoever waits is swept out.
+        # As in uvicorn, but without a timer for each answer: idle connections are swept out.
         self.server_state.total_requests += 1
         self.flow.resume_reading()
 
@@ -121,7 +121,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """What cannot be read is answered without an application."""
+        """Answers a request that cannot be parsed."""
         self._answer(b"400 Bad Request", msg)
 
     def _refuse(self) -> None:

@@ -15,7 +15,7 @@ MAX_FORM: Final = 8 * 1024
 SESSION: Final = ("/session", "/session:end")
 ENCODING: Final = b"content-encoding"
 GZIP: Final = 16 + zlib.MAX_WBITS
-"""What zlib calls gzip."""
+"""The window bits by which zlib reads gzip."""
 OVERRIDE: Final = b"x-http-method-override"
 OVERRIDDEN: Final = frozenset({"GET", "PATCH", "DELETE", "PUT"})
 JSON: Final = b"application/json"
@@ -122,7 +122,7 @@ async def _rest(
 
 def _check(message: Message, room: int, limit: int) -> None:
     if message["type"] == "http.disconnect":
-        raise InvalidFieldError("body", "ended before it was whole")
+        raise InvalidFieldError("body", "ended before it was complete")
     if len(message.get("body", b"")) > room:
         raise BodyTooLargeError(limit)
 
@@ -143,7 +143,10 @@ def accept_body(scope: Scope, headers: Mapping[bytes, bytes], body: bytes) -> No
     if headers.get(OVERRIDE) and scope["method"] == "POST":
         wanted = headers[OVERRIDE].decode("latin-1").upper()
         if wanted not in OVERRIDDEN:
-            raise InvalidFieldError("X-HTTP-Method-Override", f"{wanted[:40]!r} cannot be meant")
+            raise InvalidFieldError(
+                "X-HTTP-Method-Override",
+                f"{wanted[:40]!r} is not supported; a POST can stand for GET",
+            )
         scope["method"] = wanted
         if wanted == "GET":
             if headers.get(b"content-type", b"").startswith(FORM):

@@ -1,4 +1,4 @@
-"""Runs the server: one process, until it is told to stop."""
+"""Runs the HTTP server: one process, until SIGTERM or SIGINT."""
 
 import asyncio
 import gc
@@ -52,7 +52,7 @@ async def _serve_app(server: ServerContext, host: str, port: int) -> None:
     seconds = ceil(server.limits.answers_within)
     how = {"date_header": False, "http": limited_protocol(), "backlog": 1_024}
     options = config(app, host, port, timeout_graceful_shutdown=seconds, **how)
-    # What is there now stays; looking through it for garbage again and again would cost more than a request.
+    # Objects made until now stay; scanning them for garbage repeatedly would cost more than a request.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)

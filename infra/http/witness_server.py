@@ -19,7 +19,7 @@ MAX_BODY: Final = MAX_NOTE + 4096
 REQUEST_TIMEOUT_SECONDS: Final = 10.0
 """Seconds for a body to come."""
 MAX_AT_ONCE: Final = 256
-"""Requests that came whole; more are told to come back (503)."""
+"""Requests served at the same time; more get 503."""
 STATUS: Final = {
     Reason.MALFORMED: 400,
     Reason.UNSIGNED: 403,
@@ -33,7 +33,7 @@ _CHECKPOINT: Final = re.compile(r"/([0-9a-f]{64})/checkpoint")
 
 
 class Answer(NamedTuple):
-    """What is answered."""
+    """An answer: status, body and content type."""
 
     status: int
     body: str
@@ -88,7 +88,7 @@ class Application:
             status = STATUS[error.reason]
             said: dict[str, object] = {"status": status, "why": error.why}
             if error.reason is Reason.INCONSISTENT:
-                # The log signed it: it may be the proof that it tells two histories.
+                # The log signed it: it may prove that the log is forked.
                 LOG.warning("refused", extra={**said, "submission": str(submission)})
             else:
                 LOG.info("refused", extra=said)
@@ -107,7 +107,7 @@ class Application:
 
 
 def serve(witness: Witness, host: str, port: int) -> None:
-    """Answers until SIGTERM or SIGINT; the log tells the address (port 0: any) and the public key."""
+    """Serves until SIGTERM or SIGINT; logs the address (port 0: any free one) and the public key."""
     logs.set_up("info")
     how = {
         "http": limited_protocol(),

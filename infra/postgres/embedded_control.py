@@ -32,7 +32,7 @@ class RunningServer(NamedTuple):
     pid: int
     start_time: datetime
     version: str
-    """Of PostgreSQL."""
+    """The version of PostgreSQL."""
     data: Path
     dsn: str
     users: tuple[ServerUser, ...]
@@ -94,7 +94,7 @@ def _run_as_owner(command: list[str], data: Path) -> None:
 
 @contextmanager
 def _alone(data: Path) -> Iterator[bool]:
-    """Whether nobody uses the server; if so, nobody begins to meanwhile."""
+    """Yields whether the server has no users; if so, none can begin to use it meanwhile."""
     lock = os.open(users_file(data), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -122,6 +122,6 @@ def _cancel(connection: psycopg.BaseConnection[Any]) -> None:
 
 
 def _cut(connection: psycopg.BaseConnection[Any]) -> None:
-    """Ends the connection for whoever waits on it, in this thread or another."""
+    """Ends the connection for a thread that waits on it."""
     with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as end:
         end.shutdown(socket.SHUT_RDWR)

@@ -176,7 +176,7 @@ def grant(connection: Connection, ledger: str, role: str, right: Right = Right.A
 
 
 def _applied(connection: Connection, schema: str) -> list[tuple[int, str]]:
-    """(number, checksum) of what was applied; empty where there is no such ledger."""
+    """The number and checksum of each applied migration; empty if the ledger does not exist."""
     found = connection.execute("SELECT to_regclass(%s)", (f"{schema}.migrations",)).fetchone()
     if found is None or found[0] is None:
         return []

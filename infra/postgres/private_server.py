@@ -27,9 +27,9 @@ HBA: Final = f"# Written by jobledger at each start.\nlocal all all peer map={MA
 
 
 class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
-    """A server whose clients are told by the operating system who they are.
+    """A server whose clients are authenticated by the operating system.
 
-    Let in are root, whoever starts it, and the owner of the folder it is in, as any role.
+    Root, the user who starts it, and the owner of its folder may connect, as any role.
     """
 
     def __init__(self, data: Path) -> None:
@@ -68,7 +68,7 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
         return postmaster(self.pgdata)
 
     def _is_starting(self) -> bool:
-        """Whether somebody started it who did not wait until it was ready."""
+        """Whether another process has started it and it is not ready yet."""
         try:
             pid = int((self.pgdata / "postmaster.pid").read_text().split("\n")[0])
         except (OSError, ValueError):
@@ -77,7 +77,7 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
         return psutil.pid_exists(pid) and (known is None or known.status == "starting")
 
     def _ready(self) -> Any:
-        """What is known of it, once it takes connections."""
+        """The server, once it accepts connections."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             found = self._known()
@@ -87,7 +87,7 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
         raise subprocess.TimeoutExpired("pg_ctl", START_SECONDS)
 
     def _write_rules(self) -> bool:
-        """Who is let in; whether that was something else."""
+        """Writes the rules of authentication; returns whether they changed."""
         users = {pwd.getpwuid(uid).pw_name for uid in self._trusted()}
         # PostgreSQL 15 takes `all` for a role's name; 16 and later for any role.
         ident = "".join(f'{MAP} "{user}" {role}\n' for user in sorted(users) for role in ROLES)
@@ -154,7 +154,7 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
 
 
 def postmaster(data: Path) -> Any:
-    """What the server's file says of it; None without one, and as long as the server still writes it."""
+    """Reads the server's pid file; None if there is none, or it is incomplete."""
     try:
         return PostmasterInfo.read_from_pgdata(data)
     except (AssertionError, ValueError):

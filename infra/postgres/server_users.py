@@ -53,7 +53,7 @@ class ServerUsers:
         words = [str(self.file), str(folder or ""), user or "", *stop]
         program = [sys.executable, "-I", "-S", str(WATCHER), *words]
         nothing = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_RDWR, 0) for stream in range(3)]
-        # Nobody waits for it: it outlives this process. Without it, the last user still stops the server.
+        # It is not waited for: it outlives this process. Without it, the last user still stops the server.
         with suppress(OSError):
             os.posix_spawn(program[0], program, public_environment(), file_actions=nothing)
 

@@ -1,4 +1,4 @@
-"""What each session is set to, so that no setting of a role or a pooler undoes what is promised."""
+"""Settings of each session, so that settings of a role or a pooler cannot break guarantees."""
 
 import re
 from typing import Any, Final

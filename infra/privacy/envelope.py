@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 ERASED: Final = "@erased"
 MARKER: Final = b'"@personal"'
-"""What canonical JSON has in it wherever there is a personal part, and hardly else."""
+"""Bytes in canonical JSON wherever it contains a personal value."""
 KEY_SIZE: Final = 32
 NONCE_SIZE: Final = 12
 TAG_SIZE: Final = 16
 SIV: Final = "siv."
-"""What a sealed value begins with that is encrypted with AES-SIV."""
+"""The prefix of values that are encrypted with AES-SIV."""
 _SIV_KEY_SIZE: Final = 64
 _SIV_KEY_OF: Final = b"jobledger personal values AES-256-SIV"
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)

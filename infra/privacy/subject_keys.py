@@ -114,7 +114,7 @@ class SubjectKeys:
             rows = connection.execute(FIND_PARTS, (list(parts), job), binary=True).fetchall()
         unknown = set(missing) - {parts[bytes(part)] for (part,) in rows}
         if unknown:
-            why = f"is encrypted under {min(unknown)!r}, which is no key of this ledger"
+            why = f"is encrypted under {min(unknown)!r}, which is not a key of this ledger"
             raise InvalidFieldError(PERSONAL, why)
 
     def encrypt_event(self, event: Event, made: dict[str, Key]) -> Event:

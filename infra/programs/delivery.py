@@ -54,9 +54,9 @@ class Delivery:
         self._has_begun = False
         self._done = 0
         self.recorded: list[str] = []
-        """The types of what was recorded."""
+        """The types of the recorded events."""
         self.notes: list[str] = []
-        """What whoever runs it should know about what was recorded."""
+        """Notes for the user about what was recorded."""
 
     @property
     def is_complete(self) -> bool:

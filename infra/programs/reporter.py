@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RETRY_SECONDS: Final = 15.0
 """How long after a failure the ledger is tried again, while the program runs."""
 RECENT_SECONDS: Final = 1.0
-"""What failed so recently is not tried again at the end."""
+"""Seconds after a failure within which the end does not try again."""
 SPOOL_SECONDS: Final = 0.5
 """How long the end of a program may wait for other runs to be sent."""
 
@@ -49,11 +49,11 @@ class Reporter:
         self._delivery: Delivery | None = None
         self.file: RunFile | None = None
         self.failure: Exception | None = None
-        """What keeps the run from being recorded; None if nothing does."""
+        """The error that keeps the run from being recorded; None if there is none."""
         self.spool_failure: Exception | None = None
-        """What keeps it from being spooled."""
+        """The error that keeps it from being spooled."""
         self.refused: Path | None = None
-        """The file that it is kept in if the ledger would refuse it for ever."""
+        """The file that keeps what the ledger refuses."""
         self.has_begun = False
         """Whether the job was created, or its new attempt begun."""
         self.is_recorded = False
@@ -130,7 +130,7 @@ class Reporter:
         self.is_recorded = True
         with suppress(Exception):  # A lease that stays runs out, and is found to be over.
             self._end_lease(store)
-        with suppress(Exception):  # Whoever writes next lets the log grow over this, too.
+        with suppress(Exception):  # The next writer adds these events to the log, too.
             store.checkpoint()
         until = time.monotonic() + SPOOL_SECONDS
         self._send_others(lambda: time.monotonic() < until)

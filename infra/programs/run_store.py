@@ -24,7 +24,7 @@ UNANSWERED_MILLISECONDS: Final = 10_000
 RECONNECT_SECONDS: Final = 2.0
 ADDRESS_VARIABLES: Final = (("host", "PGHOST"), ("hostaddr", "PGHOSTADDR"), ("port", "PGPORT"),
                  ("dbname", "PGDATABASE"), ("service", "PGSERVICE"))  # fmt: skip
-"""What says where a database is, in a connection string or in libpq's environment."""
+"""Keys of a database's address in a connection string, and libpq's variables."""
 
 
 class RunStore:

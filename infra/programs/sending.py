@@ -44,7 +44,7 @@ class Sender:
         *,
         end_lease: Callable[[str, str], object] | None = None,
     ) -> None:
-        """`destination`: only runs that were to go there, or nobody knows where, are sent; None: all.
+        """`destination`: only runs for it, or without a destination, are sent; None: all.
 
         `project` is that of runs of which only the job's id is known. `end_lease` removes the lease
         of a job's run; None does that by a connection of the store's.

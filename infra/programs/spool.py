@@ -27,12 +27,12 @@ from jobledger.domain.running import (
 
 MAX_RUNS: Final = 10_000
 MAX_BYTES: Final = 256 * 1024 * 1024
-"""Of all files together; a run is spooled only while there are fewer."""
+"""Bytes of all files; a run is spooled only while there are fewer."""
 SUFFIX: Final = ".jsonl"
 NEW: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 OLD: Final = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 REFUSED: Final = ".refused"
-"""What is added to the name of a run's file that the ledger refused."""
+"""The suffix of a run's file that the ledger refused."""
 
 
 class SpoolFullError(OSError):

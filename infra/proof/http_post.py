@@ -56,13 +56,13 @@ def send(method: str, url: str, text: str, seconds: float) -> Answer:
             while chunk := answer.read1(MAX_ANSWER):
                 body += chunk
                 if len(body) > MAX_ANSWER or time.monotonic() > until:
-                    raise ProofError(url, "answers without end")
+                    raise ProofError(url, f"its answer is longer than {MAX_ANSWER} bytes")
             return Answer(answer.status, body)
     except TimeoutError:
         raise ProofError(url, f"no answer within {seconds:g} s") from None
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise ProofError(url, f"cannot be asked: {reason or type(error).__name__}") from None
+        raise ProofError(url, f"cannot be reached: {reason or type(error).__name__}") from None
 
 
 @cache

@@ -66,9 +66,9 @@ class Receipt:
         if lines[0] != FIRST_LINE:
             raise ProofError("receipt", f"does not begin with the line {FIRST_LINE}")
         if not blank or len(lines) < 3:
-            raise ProofError("receipt", "breaks off")
+            raise ProofError("receipt", "is incomplete: it ends before the checkpoint")
         if not lines[1].startswith("extra ") or not lines[2].startswith("index "):
-            raise ProofError("receipt", "has not the lines extra and index")
+            raise ProofError("receipt", "lacks the lines extra and index")
         salt, entry = _parse_extra(lines[1].removeprefix("extra "))
         index = notes.parse_number(lines[2].removeprefix("index "), "receipt")
         if len(lines) - 3 > MAX_PROOF:
@@ -176,7 +176,7 @@ def make_receipt(
     note = read_kept(connection)
     checkpoint = None if note is None else Checkpoint.parse(note.text)
     if note is None or checkpoint is None or checkpoint.size < position:
-        why = "nothing was signed yet" if note is None else "its event is not sealed yet"
+        why = "nothing was signed yet" if note is None else "no checkpoint covers its event yet"
         raise ProofError(
             "receipt", f"{why}; the process that has the log's key signs within a second"
         )

@@ -1,6 +1,6 @@
 """Goes on with a log that lost its last events: after a failover to an asynchronous replica, or a restored backup.
 
-A signed statement names what was lost. It is stored in an event, so that whoever verifies finds it,
+A signed statement names what was lost. It is stored in an event, so that a verification finds it,
 and takes the place of the last signed checkpoint. After a crash, run it again: it makes the
 statement anew.
 """
@@ -37,7 +37,7 @@ class LogResumption(NamedTuple):
         first: The first position whose event may be gone or another one.
         last: The last such position, which a checkpoint was signed for.
         record: The position of the `Resumed` event.
-        statement: The signed statement, for whoever holds receipts or checkpoints of the lost events.
+        statement: The signed statement, for all who hold receipts or checkpoints of the lost events.
     """
 
     epoch: int

@@ -163,7 +163,7 @@ def _added(connection: Connection, old_size: int, size: int) -> Iterator[Tile]:
 
 def _cut(tile: Tile | None, level: int, number: int, width: int) -> Tile:
     if tile is None or tile.width < width:
-        why = f"of tile {number} at level {level} not all is there"
+        why = f"tile {number} at level {level} is incomplete"
         raise ForkedError("forked", number * TILE << TILE_HEIGHT * level, why)
     return tile._replace(hashes=tile.hashes[: width * HASH_SIZE])
 

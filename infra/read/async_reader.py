@@ -74,7 +74,7 @@ class AsyncReader:
                 wanted, self._wanted = self._wanted, {}
                 await self._answer(wanted)
         except BaseException:
-            # The loop is ending: nobody is left to read.
+            # The loop is ending: no task waits for the read.
             for found in chain(*wanted.values(), *self._wanted.values()):
                 found.cancel()
             self._wanted = {}
@@ -98,7 +98,7 @@ class AsyncReader:
     async def _read(self, names: list[str]) -> dict[str, Job]:
         with translated():
             if self._connection is not None:
-                # It may have broken since: reading again harms nobody.
+                # The connection may have broken since; the read can be repeated.
                 with suppress(psycopg.OperationalError):
                     return await _jobs(self._connection, names)
                 await self._connection.close()

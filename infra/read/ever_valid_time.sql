@@ -1,4 +1,4 @@
--- Whether a condition was ever true of a job after one of its events, as it happened.
+-- Whether a condition was ever true of a job after one of its events, in valid time.
 -- upto and condition are rendered (see filtering.py).
 EXISTS (
     SELECT FROM (

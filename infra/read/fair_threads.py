@@ -16,7 +16,7 @@ from jobledger.infra.postgres.abandoned import Work
 
 Result = TypeVar("Result")
 ASKED_BY: Final[ContextVar[str]] = ContextVar("ASKED_BY", default="")
-"""Who asks, in a server; "" where callers are not told apart, who may have all threads."""
+"""The caller of a server's work; "" if callers are not distinguished, who may use all threads."""
 
 
 class FairThreads:
@@ -100,7 +100,7 @@ class FairThreads:
         self._running[caller] -= 1
         if not self._running[caller]:
             del self._running[caller]
-        # Whoever has least goes first, among equals whoever waits longest.
+        # The caller with the fewest threads goes first, among equals the one that waits longest.
         for waiting in sorted(self._waiting, key=lambda each: self._running.get(each, 0)):
             self._let_in(waiting)
 

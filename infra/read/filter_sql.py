@@ -52,14 +52,18 @@ def _as_number(field: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise InvalidFieldError("filter", f"{field} is a number, not {text!r}") from None
+        raise InvalidFieldError(
+            "filter", f"{field} is compared with a number, not with {text!r}"
+        ) from None
 
 
 def _as_time(field: str, text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise InvalidFieldError("filter", f"{field} is an RFC 3339 time, not {text!r}") from None
+        raise InvalidFieldError(
+            "filter", f"{field} is compared with an RFC 3339 time, not with {text!r}"
+        ) from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
@@ -211,7 +215,7 @@ class Rendering:
     def _ever(self, term: Filter) -> Composable:
         """Returns whether the term matched after one of the job's events, up to the moment."""
         if any(isinstance(part, Ever) for part in parts_of(term)):
-            raise InvalidFieldError("filter", "ever() cannot contain ever(); write one of them")
+            raise InvalidFieldError("filter", "ever() cannot contain ever()")
         told_by_events = {part.field for part in parts_of(term) if isinstance(part, Restriction)}
         of_clock = "AT" if self._on_recorded else "VALID_TIME"
         steps = STEPS["ENTERED" if told_by_events <= OF_AN_EVENT else of_clock]
@@ -253,7 +257,7 @@ STEPS: Final = {
 }
 """Whether a condition was ever true of a job; how that is found out."""
 OF_AN_EVENT: Final = frozenset({("state",), ("error", "code")})
-"""What the event that enters a state tells by itself."""
+"""Fields that the event that enters a state has itself."""
 LABEL: Final = Column("", _as_text)
 
 

@@ -37,7 +37,7 @@ STATES_VALID_TIME: Final = sql.load(__package__, "states_valid_time")
 
 JOB_COLUMNS: Final = ", ".join(COLUMNS)
 MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
-"""Of what the jobs of one page say: their configurations, outputs, errors and labels."""
+"""Bytes of the configurations, outputs, errors and labels of one page."""
 JOBS_PAGE: Final = sql.template(__package__, "jobs_page")
 
 

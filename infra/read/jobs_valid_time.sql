@@ -1,4 +1,4 @@
--- Jobs as it happened up to a time, as far as was known at a position, but for those whose reports
+-- Jobs as of a valid time, as far as was known at a position, but for those whose reports
 -- came late. One that nothing happened to since is as its row says; the others are folded from
 -- their events. columns, condition and tail are rendered; so is in_order, that it
 -- is none of those, where there are any.

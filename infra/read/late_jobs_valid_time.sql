@@ -1,4 +1,4 @@
--- Jobs whose reports came late, as it happened up to a time, as far as was known at a position:
+-- Jobs whose reports came late as of a valid time, as far as was known at a position:
 -- all of them are folded, as their order is another one. columns and condition are rendered.
 SELECT {columns}
 FROM (

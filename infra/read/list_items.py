@@ -16,7 +16,7 @@ HAS_ITEM: Final = sql.template(__package__, "list_items")
 
 
 class ListField(NamedTuple):
-    """Where a list is: a column, and a key in it."""
+    """A list in a row: a column, and a key in it."""
 
     column: LiteralString
     key: LiteralString

@@ -192,7 +192,7 @@ def _parsed(given: Given | None, clock: Clock | None, now: datetime) -> AsOf | M
         given = parse_as_of(given, clock, now)
     elif isinstance(given, datetime):
         if given.utcoffset() is None:
-            raise InvalidFieldError("as_of", f"{given} has no time zone")
+            raise InvalidFieldError("as_of", f"{given} has no time zone; give one, such as UTC")
         given = AtTime(given.astimezone(UTC), clock or Clock.OCCURRED)
     on_versions = isinstance(given, AtVersion | AtPosition)
     if clock is Clock.OCCURRED and on_versions:
@@ -204,5 +204,5 @@ def _parsed(given: Given | None, clock: Clock | None, now: datetime) -> AsOf | M
 
 def _check_recorded(position: int, size: int) -> None:
     if position > size:
-        why = f"position {position} is not yet: the ledger is at {size}"
+        why = f"there is no position {position} yet: the ledger ends at {size}"
         raise InvalidFieldError("as_of", why)

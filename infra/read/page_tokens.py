@@ -21,7 +21,7 @@ READ_SECRET: Final = sql.load(__package__, "read_secret")
 
 
 class PageCursor(NamedTuple):
-    """Where a page begins: at an offset or, in the default order, after the given job."""
+    """The beginning of a page: an offset or, in the default order, the job before it."""
 
     moment: Moment
     offset: int = 0
@@ -56,9 +56,14 @@ class PageTokens:
         try:
             position, time, clock, offset, after, digest = self._signing().loads(token)
         except (BadData, ValueError):
-            raise InvalidFieldError("page_token", "is not one that this ledger made") from None
+            raise InvalidFieldError(
+                "page_token", "is not a token of this ledger; leave it out for the first page"
+            ) from None
         if digest != _digest(query):
-            raise InvalidFieldError("page_token", "belongs to another query")
+            raise InvalidFieldError(
+                "page_token",
+                "belongs to another query; repeat the query of the page before, or leave it out",
+            )
         moment = Moment(position, datetime.fromisoformat(time), Clock(clock))
         return PageCursor(moment, offset, None if after is None else (after[0], after[1]))
 

@@ -339,7 +339,7 @@ class Reader:
             name: The job's resource name (AIP-122).
             as_of: A version (`v7`), a position (`@4711`), a time, or text such as `2h ago`; None is
                 now.
-            clock: "occurred" (valid time: as it happened) or "recorded" (transaction time: as the
+            clock: "occurred" (valid time: when it happened) or "recorded" (transaction time: as the
                 ledger knew it); None is "occurred" for a time, and "recorded" for now.
 
         Returns:
@@ -562,7 +562,7 @@ class Reader:
         if moment.clock is Clock.RECORDED:
             if self._moments.follow_if_possible(moment.position).position >= moment.position:
                 return Counts(moment, self._jobs.states_at(moment.position))
-            # A hot standby that is behind: the rows of jobs tell it, too.
+            # On a hot standby that is behind, the rows of jobs are up to date.
             return Counts(moment, self._jobs.count(Query.parse(IN_A_STATE, moment), "state"))
         known, states = self._jobs.states_valid_time(moment.time)
         if pinned and known != moment.position:

@@ -1,4 +1,4 @@
-"""What a function takes that both reads and writes a ledger; `Ledger` is one."""
+"""The interface of functions that read and write a ledger; `Ledger` implements it."""
 
 from typing import Protocol
 

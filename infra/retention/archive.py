@@ -30,7 +30,7 @@ READ_RETIRED: Final = sql.load(__package__, "read_retired")
 READ_RETIRED_EVENTS: Final = sql.load(__package__, "read_retired_events")
 KEEP_RETIRED: Final = sql.load(__package__, "keep_retired")
 DERIVED: Final = "state"
-"""What an export tells of an event that is not stored of it."""
+"""Fields of an exported event that are derived, not stored."""
 
 
 class Retired(NamedTuple):

@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Identifier
 
 READ_TABLE_BYTES: Final = sql.load(__package__, "read_table_bytes")
 LOCK_TIMEOUT_MILLISECONDS: Final = 250
-"""How long one attempt waits for a table; whoever uses the table waits behind it."""
+"""How long one attempt waits for a table; other users of the table wait behind it."""
 COMPACT_TIMEOUT_SECONDS: Final = 600.0
 PAUSE_SECONDS: Final = 2.0
 
@@ -28,12 +28,22 @@ class Compaction(NamedTuple):
 def compact(
     connection: Connection, tables: Sequence[str], timeout: float = COMPACT_TIMEOUT_SECONDS
 ) -> Compaction:
-    """Rewrites the tables without the rows that were deleted; nobody reads or writes one meanwhile.
+    """Rewrites tables without the rows that were deleted; a table is not readable meanwhile.
 
-    It needs room for a copy of the largest table. A table that somebody reads for long is tried
-    again, for `timeout` seconds at most; then LedgerBusyError names who holds it. Raises
-    LedgerBusyError, too, while the ledger is being rebuilt. Rows that a transaction of before still
-    sees are kept, and go the next time.
+    It needs room for a copy of the largest table. A table that is in use is tried again. Rows that an
+    earlier transaction still sees are kept until the next time.
+
+    Args:
+        connection: A connection to the ledger's schema.
+        tables: The tables.
+        timeout: How long to try each table, in seconds.
+
+    Returns:
+        The bytes of the tables before and after.
+
+    Raises:
+        LedgerBusyError: A table was in use all the time, by the session that the error names, or the
+            ledger is being rebuilt.
     """
     with translated():
         (schema,) = connection.execute("SELECT current_schema()").fetchone() or ("",)

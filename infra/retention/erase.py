@@ -41,7 +41,7 @@ class Erasure(NamedTuple):
 
 
 def erase(store: Store, subject: str, actor: str | None = None) -> Erasure:
-    """Erases all personal data of a subject, for ever.
+    """Erases all personal data of a subject permanently.
 
     Args:
         store: The ledger.
@@ -62,7 +62,7 @@ def erase(store: Store, subject: str, actor: str | None = None) -> Erasure:
     store.writer.submit(write)
     assert write.placed is not None
     with store.reader.connection() as connection, suppress(psycopg.Error):
-        # Whoever reads keys for long may stand in its way; the next erasure does it again.
+        # A long read of keys may block it; the next erasure does it again.
         connection.execute("SET lock_timeout = '2s'")
         connection.execute(REWRITE)
     return Erasure(write.key, write.placed.first_position)

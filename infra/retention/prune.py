@@ -92,7 +92,7 @@ def prune(
             if write.placed is not None:
                 records.append(write.placed.first_position)
                 jobs, events = jobs + write.jobs, events + write.events
-    # Else whoever verifies now finds that nobody vouches for what was deleted.
+    # Otherwise a verification now would find deleted events without a record.
     log.checkpoint_if_possible()
     return Pruning(jobs, events, records)
 

@@ -1,1 +1,1 @@
-"""What all servers share: the log, listening and shutdown, callers, limits."""
+"""The base of all servers: logs, listening and shutdown, callers, limits."""

@@ -41,13 +41,13 @@ class Connections:
     """All connections of one server."""
 
     def __init__(self, clock: Callable[[], float], most: Callable[[], int] | None = None) -> None:
-        """`clock` tells seconds, and `most` how many connections there may be."""
+        """`clock` returns seconds; `most` is how many connections may be open."""
         self._clock = clock
         self._most = most_connections if most is None else most
         self._address: dict[Connection, str] = {}
         self._of: dict[str, int] = {}
         self._oldest: dict[str, list[tuple[float, Connection]]] = {}
-        """Of an address, those that waited when they were last sorted; the longest waiting is the last."""
+        """By address: the connections that waited when they were last sorted, the longest waiting last."""
 
     def __len__(self) -> int:
         return len(self._address)
@@ -127,7 +127,7 @@ def most_connections() -> int:
 
 
 def _network(address: str) -> str:
-    """What counts as one address: of IPv6 the first 64 bits, which one subscriber has."""
+    """The address by which connections are counted: of IPv6 the first 64 bits, which one subscriber has."""
     if ":" not in address:
         return address
     try:

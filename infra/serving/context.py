@@ -1,4 +1,4 @@
-"""What the requests of a server process share: the ledger, its tokens, and limits."""
+"""The state of a server process: the ledger, its tokens, and limits."""
 
 import asyncio
 import ipaddress
@@ -24,7 +24,7 @@ from jobledger.infra.sources.openlineage.forwarder import Forwarder
 
 BEARER: Final = "bearer "
 STRANGER: Final = "\x00"
-"""Asks for the reads that tell who somebody is: no token is called that."""
+"""The share of reads that identify callers; no token has that name."""
 BODIES: Final = 16
 """Bodies of the greatest size that may be on their way at once; smaller ones are more."""
 MORE_READS_SECONDS: Final = 1.0
@@ -33,7 +33,7 @@ MORE_READS_SECONDS: Final = 1.0
 
 @dataclass(frozen=True)
 class Limits:
-    """What a server takes on before it refuses; times in seconds, sizes in bytes."""
+    """Limits of a server; times in seconds, sizes in bytes."""
 
     max_body: int = 4 * 1024 * 1024
     max_waiting: int = 256
@@ -46,7 +46,7 @@ class Limits:
     writers: int = 24
     """Writes under way at once, which commit together: more wait."""
     writers_beside_readers: int = 1
-    """The same while somebody reads, so that readers find a gap between them."""
+    """The same while reads are waiting, so that they get a turn."""
     threads: int = 8
     """For what blocks."""
     hosts: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class ServerContext:
         """Sends OpenLineage events on to another server, if one is set."""
 
     async def admit(self, authorization: str) -> Caller:
-        """Who sends that Authorization header; raises UnauthenticatedError."""
+        """The caller of an Authorization header; raises UnauthenticatedError."""
         secret = authorization[len(BEARER) :].strip() if authorization[:7].lower() == BEARER else ""
         now = datetime.now(UTC)
         if self.tokens.is_cached(secret):
@@ -92,13 +92,13 @@ class ServerContext:
         return caller
 
     async def is_open(self) -> bool:
-        """Whether nobody needs a token."""
+        """Whether requests need no token."""
         if self.tokens.is_cached(""):
             return self.tokens.is_open()
         return await self.ledger.run(self.tokens.is_open)
 
     def check_host(self, host: str) -> None:
-        """Raises InvalidFieldError for one beyond loopback while nobody needs a token."""
+        """Raises InvalidFieldError for an address beyond loopback while requests need no token."""
         if not is_loopback(host) and not self.tokens.configured():
             raise InvalidFieldError(
                 "host",
@@ -113,7 +113,7 @@ class ServerContext:
 
 
 class Writers:
-    """Lets writes in, one by one: many at once, and few while somebody reads."""
+    """Limits the writes at the same time: many, and few while reads are waiting."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -122,7 +122,7 @@ class Writers:
         self._last_read = -MORE_READS_SECONDS
 
     def make_way(self) -> None:
-        """Somebody reads."""
+        """Gives way to a read."""
         self._last_read = time.monotonic()
 
     async def __aenter__(self) -> None:

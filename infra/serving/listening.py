@@ -1,4 +1,4 @@
-"""uvicorn as a process of ours runs it: says where it listens, and ends with 0 when it is told to stop."""
+"""uvicorn for the server commands: logs where it listens, and exits 0 on SIGTERM."""
 
 import logging
 import signal
@@ -11,7 +11,7 @@ import uvicorn
 
 
 def config(app: Any, host: str, port: int, **more: Any) -> uvicorn.Config:
-    """What every server of ours asks of uvicorn: no log and no headers of its own."""
+    """The configuration of uvicorn in all servers: no log and no headers of its own."""
     return uvicorn.Config(
         app, host=host, port=port, log_config=None, access_log=False, server_header=False,
         lifespan="off", proxy_headers=False, **more,
@@ -28,7 +28,7 @@ class Server(uvicorn.Server):
         about: Mapping[str, str] = {},
         on_stop: Callable[[], object] = lambda: None,
     ) -> None:
-        """`on_stop` is called with the first signal to stop, while what is in work goes on."""
+        """`on_stop` is called at the first signal to stop, while requests in work continue."""
         super().__init__(config)
         self._log = log
         self._about = about

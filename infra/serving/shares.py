@@ -1,4 +1,4 @@
-"""Something that a server has only so much of, and of which nobody gets all."""
+"""A limited resource of a server, of which no caller gets all."""
 
 from typing import Final
 
@@ -20,7 +20,7 @@ class Shares:
         self._of: dict[bytes, int] = {}
 
     def take(self, caller: bytes | None, amount: int = 1) -> None:
-        """Raises OverloadedError for what would be too much; None is whoever is told apart by nothing."""
+        """Takes a share; raises OverloadedError if the caller has too many. None: callers are not distinguished."""
         taken = self.taken + amount
         if caller is not None:
             mine = self._of.get(caller, 0) + amount

@@ -22,12 +22,12 @@ from jobledger.infra.read.reader import Reader
 from jobledger.infra.transfer.selection import Order, Selection, select
 
 HISTORY_VERSION: Final = 1
-"""Of the form of a jsonl export; one that older readers would misread has a greater one."""
+"""The version of the form of a jsonl export; it grows if older readers would misread it."""
 PROGRESS_EVENTS: Final = 1_000
 
 Write = Callable[[BinaryIO, Selection, Iterable[RecordedEvent]], None]
 Progress = Callable[[int], object]
-"""Told how many events were written so far, now and then."""
+"""Called now and then with the number of events written."""
 
 
 class Format(StrEnum):

@@ -52,7 +52,7 @@ _TASK: Final = (
 )
 COLUMNS: Final = {Kind.JOB: _JOB.split(), Kind.TASK: _TASK.split()}
 OF_THE_REPORT: Final = ("missingInfo", "machineId")
-"""Columns that tell of one report; all others, but the time and type, describe the job."""
+"""Columns that describe one report; all others, but the time and type, describe the job."""
 
 
 class Row(NamedTuple):

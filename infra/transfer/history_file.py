@@ -103,5 +103,5 @@ class History(NamedTuple):
 
     def _unknown(self) -> InvalidFieldError:
         return InvalidFieldError(
-            "as_of", f"is after what {self.file} tells of, which is as of {self.moment}"
+            "as_of", f"is after the moment of {self.file}, which is {self.moment}"
         )

@@ -17,7 +17,7 @@ from jobledger.infra.transfer.selection import Selection
 
 ROW_GROUP: Final = 50_000
 GROUP_BYTES: Final = 64 * 2**20
-"""Of data in a row group: of few large events it holds fewer."""
+"""Bytes of data in a row group, which holds fewer events if they are large."""
 _TIME: Final = pa.timestamp("us", tz="UTC")
 COLUMNS: Final = {
     "position": pa.int64(),

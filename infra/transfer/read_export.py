@@ -54,7 +54,7 @@ def numbered_lines(file: Path) -> Generator[tuple[int, bytes], None, None]:
             for number, line in enumerate(lines, start=1):
                 yield number, line
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        why = f"the gzip is broken off or damaged: {error}"
+        why = f"the gzip is cut off or damaged: {error}"
         raise InputError(str(file), number + 1, why) from None
     except OSError as error:
         raise InputError(str(file), 0, error.strerror or str(error)) from None
@@ -120,7 +120,7 @@ class _Reader:
         if place.name == self._name:
             unknown = sorted(value.keys() - _FIELDS) if self._exact else []
             if unknown:
-                raise DamagedError(f"{unknown[0]!r} is a field that no event has")
+                raise DamagedError(f"{unknown[0]!r} is not a field of an event")
             self._keep(parse(_Line, value).event())
         elif self._only:
             raise _SeveralJobsError(
@@ -200,7 +200,7 @@ class _Line(_Place):
     def event(self) -> RecordedEvent:
         """Returns the event as the ledger stores it; raises LedgerError if it is not valid."""
         if self.state is not None and self.state not in JobState.__members__:
-            raise InvalidFieldError("state", f"{self.state!r} is none")
+            raise InvalidFieldError("state", f"{self.state!r} is not a job state")
         stored = canonical.encode(self.data)
         read_data(self.type, self.schema_number, stored)
         given = self.model_dump(exclude={"schema_number", "data"})
@@ -245,7 +245,7 @@ def parse_object(line: bytes) -> JsonObject:
     try:
         value = canonical.loads(line)
     except ValueError as error:
-        why = f"is not JSON: {error}" if line.endswith(b"\n") else "breaks off in the middle"
+        why = f"is not JSON: {error}" if line.endswith(b"\n") else "is cut off"
         raise DamagedError(why) from None
     if not isinstance(value, dict):
         raise DamagedError("is not a JSON object")

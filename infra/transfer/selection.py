@@ -21,7 +21,7 @@ STATES_BEFORE: Final = sql.load(__package__, "states_before")
 BATCH: Final = 1_000
 """Events fetched at once."""
 MAX_STATES: Final = 100_000
-"""Of jobs whose state is remembered; those of more are looked up again."""
+"""Jobs whose state is remembered; the states of others are looked up again."""
 
 
 class Order(StrEnum):
@@ -30,7 +30,7 @@ class Order(StrEnum):
     POSITION = "e.position"
     DAY = "(e.occurred_time AT TIME ZONE 'UTC')::date, e.position"
     JOB = "e.name, coalesce(moved.effective, e.occurred_time), coalesce(moved.place, e.version), e.version"
-    """Of each job as they took effect."""
+    """By job, in the order in which events took effect."""
 
 
 class Selection(NamedTuple):
@@ -117,7 +117,7 @@ class _States:
         """Yields the rows as events."""
         if len(self._last) > MAX_STATES:
             self._last.clear()
-        value = self._look_up(self._untold(rows))
+        value = self._look_up(self._unknown(rows))
         make = RecordedEvent._make
         for row in rows:
             _, name, version, *_ = row
@@ -128,18 +128,18 @@ class _States:
             self._last[name] = version, state
             yield make((*row[:-1], state, row[-1]))
 
-    def _untold(self, rows: Iterable[tuple[Any, ...]]) -> list[tuple[str, int]]:
+    def _unknown(self, rows: Iterable[tuple[Any, ...]]) -> list[tuple[str, int]]:
         """Returns (name, version) of the events whose state must be looked up."""
-        untold = []
+        unknown = []
         seen: dict[str, int] = {}
         for row in rows:
             _, name, version, *_ = row
             if _entered(row) is None:
                 last = seen[name] if name in seen else self._last.get(name, (0, None))[0]
                 if last != version - 1:
-                    untold.append((name, version))
+                    unknown.append((name, version))
             seen[name] = version
-        return untold
+        return unknown
 
     def _look_up(self, places: list[tuple[str, int]]) -> dict[tuple[str, int], JobState | None]:
         if not places:

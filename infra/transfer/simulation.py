@@ -60,7 +60,7 @@ def _history(name: str, random: Random, begin: datetime, end: datetime | None) -
 
 
 def _reports(random: Random, team: str) -> Iterator[tuple[float, Data]]:
-    """What is reported of one job: seconds since the report before it, and the report."""
+    """The reports of one job, each with the seconds since the one before it."""
     labels = {"team": team, "env": random.choice(("prod", "dev"))}
     spec = {
         "displayName": f"{team} training",

@@ -18,7 +18,7 @@ FIRST_ROWS: Final = 100
 """So many rows, none of which can be read, are a file of something else."""
 
 Progress = Callable[[int], object]
-"""Told how many bytes of the file were read."""
+"""Called with the number of bytes read."""
 
 
 def check_kind(file: Path, kind: Kind) -> None:

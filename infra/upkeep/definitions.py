@@ -1,7 +1,7 @@
 """Whether the schema is what this version installs: compared with a scratch schema that it is installed into.
 
 A table that is another one, a view or a function that was replaced, a trigger that is off: each would
-let the database show something else than its rows say, or something else to whoever verifies.
+let the database show something else than its rows, or something else to a verifier.
 """
 
 import secrets
@@ -14,7 +14,7 @@ from psycopg import errors
 
 READ_DEFINITIONS: Final = sql.load(__package__, "read_definitions")
 SCRATCH: Final = "scratch_"
-"""What the names of scratch ledgers begin with; each is gone when its transaction ends."""
+"""The prefix of the names of scratch ledgers; each is gone when its transaction ends."""
 PLAIN_TABLE: Final = "r "
 """How the text of a table's definition begins."""
 
@@ -23,11 +23,11 @@ Definitions = dict[tuple[str, str, str], set[str]]
 
 
 class Installed(NamedTuple):
-    """What this version installs on one server, for callers that compare often."""
+    """The definitions that this version installs on one server, for callers that compare often."""
 
     definitions: Definitions
     placeholder: str
-    """What stands for the schema's name in their texts."""
+    """The placeholder of the schema's name in their texts."""
 
 
 class _Difference(NamedTuple):
@@ -69,7 +69,7 @@ def install_definitions(connection: Connection) -> Installed:
 
 
 def _installed(connection: Connection, placeholder: str) -> Definitions:
-    """What is in a scratch schema, which is left in the transaction at hand."""
+    """The definitions of a scratch schema, which is left in the transaction at hand."""
     roles = migrate.granted(connection)
     ledger = f"{SCRATCH}{secrets.token_hex(8)}"
     migrate.install(connection, ledger)
@@ -83,7 +83,7 @@ def _read(connection: Connection, schema: str, placeholder: str) -> Definitions:
         "schema": schema, "placeholder": placeholder, "secrets": list(migrate.SECRET_TABLES)
     }  # fmt: skip
     found: Definitions = {}
-    # So that every name is told with its schema, and nothing in the ledger's is found instead of PostgreSQL's.
+    # So that every name has its schema, and no name of the ledger's hides one of PostgreSQL's.
     with connection.transaction():
         before = connection.execute("SELECT current_setting('search_path')").fetchone()
         connection.execute("SET LOCAL search_path = pg_catalog")

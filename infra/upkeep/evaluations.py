@@ -62,7 +62,7 @@ class _Runs:
         self._datasets: dict[int, str] = {}
 
     def check(self, history: Iterator[RecordedEvent]) -> Iterator[Finding]:
-        """What is not as these events have it."""
+        """Differences from these events."""
         for event in history:
             try:
                 why = self._wrong(event.event.data)

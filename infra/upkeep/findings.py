@@ -1,4 +1,4 @@
-"""What verification finds."""
+"""Findings of verification."""
 
 from typing import NamedTuple
 

@@ -69,7 +69,7 @@ definitions (kind, relation, name, text) AS (
     SELECT 'owner', relation, name, 'another role than the schema''s owner'
     FROM rights WHERE owner <> (SELECT nspowner FROM pg_namespace WHERE oid = %(schema)s::text::regnamespace)
     UNION ALL
-    -- Who reads the ledger changes nothing: what is listed is who may write, and who may read secrets.
+    -- A right to read the ledger is harmless: listed are the rights to write, and to read secrets.
     SELECT 'grant', g.relation, concat_ws(' ', g.kind, g.name), format('%%s to %%s%%s', x.privilege_type,
            CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE x.grantee::regrole::text END, CASE WHEN x.is_grantable THEN ', grantable' END)
     FROM rights AS g, aclexplode(g.acl) AS x

@@ -1,4 +1,4 @@
-"""Rehearses a rebuild: folds all history with the code at hand and tells which rows would change, and how.
+"""Rehearses a rebuild: folds all history with the code at hand and returns which rows would change, and how.
 
 It happens in one transaction that sees one moment, and is taken back: nothing changes, nobody waits.
 """
@@ -35,7 +35,7 @@ class RowChange(NamedTuple):
 
 
 class Rehearsal(NamedTuple):
-    """What a rebuild would change, of how many events and rows; `changes` are the first of `changed`."""
+    """The changes that a rebuild would make, with the number of events and rows; `changes` are the first of `changed`."""
 
     events: int
     rows: int

@@ -1,4 +1,4 @@
-"""What a role lacks of the rights that `init --grant-to` gives."""
+"""Rights of `init --grant-to` that a role lacks."""
 
 from typing import Final
 

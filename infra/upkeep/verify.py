@@ -36,7 +36,7 @@ Progress = Callable[[int, int], object]
 
 
 class Verdict(NamedTuple):
-    """What was looked at, and what does not hold."""
+    """How much was verified, and the findings."""
 
     events: int
     jobs: int

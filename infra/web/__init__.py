@@ -1,1 +1,1 @@
-"""What people see in a browser: the data of pages, their templates, scripts and styles."""
+"""The pages: their data, templates, scripts and styles."""

@@ -54,14 +54,14 @@ def text(name: str) -> Markup:
 
 
 def address(name: str) -> str:
-    """Where a page finds it: another address for other content, so that it can be kept for ever."""
+    """The address of an asset: another one for other content, so that browsers can cache it permanently."""
     assert name in _names(), name
     return f"/assets/{version()}/{name}"
 
 
 @cache
 def version() -> str:
-    """Of the content of all files together."""
+    """A digest of the content of all files."""
     digest = hashlib.sha256()
     for name in _names():
         digest.update(_FOLDER.joinpath(name).read_bytes())
@@ -70,7 +70,7 @@ def version() -> str:
 
 @cache
 def import_map() -> Markup:
-    """Where modules are, for pages that a server sends."""
+    """The import map of pages that a server sends."""
     return _map(address, dict(_modules()))
 
 
@@ -82,7 +82,7 @@ def import_map_within(module: str) -> Markup:
 
 @cache
 def import_map_hash() -> str:
-    """What a Content-Security-Policy calls `import_map`."""
+    """The hash of `import_map` for a Content-Security-Policy."""
     digest = hashlib.sha256(import_map().encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 

@@ -1,4 +1,4 @@
-"""The life of a job as bands of its states over time, a lane an attempt: idle stretches made short, late reports joined.
+"""The life of a job as bands of its states over time, a lane for each attempt: idle intervals are shortened, late reports joined.
 
 Places are percent of the band's width.
 """
@@ -22,7 +22,7 @@ NEAR_PERCENT: Final = 4.0
 MAX_ATTEMPTS: Final = 100
 MAX_MARKS: Final = 200
 MAX_LANES: Final = 8
-"""Attempts with a lane of their own: the last ones; those before them share one."""
+"""Attempts with lanes of their own: the last ones; earlier ones share a lane."""
 MIN_CLOCK_DIFFERENCE: Final = timedelta(seconds=1)
 """Reports on their way for less than that do not make the clocks differ."""
 _OCCUPIED: Final = frozenset(state.name for state in OCCUPIED)
@@ -30,7 +30,7 @@ _TERMINAL: Final = frozenset(state.name for state in TERMINAL)
 
 
 class Segment(NamedTuple):
-    """A stretch in one state, or in several that are too narrow to tell apart (`states` says how many)."""
+    """An interval in one state, or in several that are too narrow to distinguish (`states` says how many)."""
 
     state: str
     left: float
@@ -49,7 +49,7 @@ class Segment(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What is said of it."""
+        """Its tooltip."""
         if self.end is None:
             return f"{self.state} since {_shown(self.begin)}"
         lasted = elapsed(self.end - self.begin)
@@ -75,7 +75,7 @@ class Late(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """An event that tells of something that went wrong: a failure, or a report that could not be true."""
+    """A failure, or a contradicted report."""
 
     place: float
     type: str
@@ -84,7 +84,7 @@ class Fault(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """One attempt: its number, last step and stretch, and how it stood at its end."""
+    """One attempt: its number, its last step and interval, and its state at the end."""
 
     number: int
     last: int
@@ -99,7 +99,7 @@ class Attempt(NamedTuple):
 
 
 class AttemptLane(NamedTuple):
-    """The states of one attempt, or of all before the ones that have lanes of their own."""
+    """The states of one attempt, or of all attempts that share a lane."""
 
     label: str
     segments: list[Segment]
@@ -107,7 +107,7 @@ class AttemptLane(NamedTuple):
 
 
 class Bands(NamedTuple):
-    """What is drawn; `scale` is the breakpoints (RFC 3339 time, percent) between which time runs evenly."""
+    """The drawing of a job's states; `scale` is the breakpoints (RFC 3339 time, percent) between which time is linear."""
 
     clock: Clock
     """That the lanes are of; `other` is the band of the other one."""
@@ -124,7 +124,7 @@ class Bands(NamedTuple):
 
 
 def bands(outline: Outline) -> Bands:
-    """Of a job with at least one event."""
+    """Makes the bands of a job with at least one event."""
     late = [row for row in outline.recorded if _differs(outline, row)]
     occurred = _marks(outline)
     scale = Scale(_entries(occurred, outline.recorded))

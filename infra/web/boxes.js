@@ -8,7 +8,7 @@ const MOVES = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP
 const within = (part) => Math.min(Math.max(part, 0), 1);
 
 export class Boxes {
-  // `label()` is the label of what is drawn next, null if none is chosen; `complain` says what is wrong.
+  // `label()` is the label of the next box, null if none is chosen; `complain` shows an error.
   constructor(canvas, image, list, label, complain) {
     Object.assign(this, { canvas, image, list, label, complain });
     this.clear();
@@ -35,7 +35,7 @@ export class Boxes {
     }));
   }
 
-  // A box in the middle, for who does not drag.
+  // A box in the middle, for users who do not drag.
   add() {
     const label = this.label();
     if (label === null) return this.complain("Choose a label for the box first.");

@@ -1,4 +1,4 @@
-"""Charts as SVG paths in a box of 1,000 by 1,000, which pages stretch to any width, and their ticks."""
+"""Charts as SVG paths in a box of 1,000 by 1,000, which pages scale to any width, and their ticks."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ class Shape(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """What a page draws: the shapes from the back to the front, and both axes' ticks."""
+    """A chart: the shapes from the back to the front, and the ticks of both axes."""
 
     shapes: list[Shape]
     across: list[Tick]
@@ -49,7 +49,7 @@ class Span(NamedTuple):
     end: datetime
 
     def place(self, time: datetime) -> float:
-        """Where a time is, from 0 to 1; beyond them, if it is not shown."""
+        """The place of a time, from 0 to 1; outside of them if it is not shown."""
         whole = (self.end - self.begin).total_seconds()
         return (time - self.begin).total_seconds() / whole if whole else 0.5
 
@@ -80,7 +80,7 @@ def over_time(
     live: Mapping[str, Sequence[int]],
     ended: Mapping[str, Sequence[int]],
 ) -> ActivityChart:
-    """Of counts of buckets, of which `times` are the edges; failures are the lowest bars."""
+    """Makes the chart of counts in buckets, of which `times` are the edges; failures are the lowest bars."""
     held = {state: [*counts, counts[-1] if counts else 0] for state, counts in live.items()}
     areas = stacked(span, times, held) if held else Chart([], time_ticks(span), _counts(1)[0])
     ordered = sorted(ended, key=lambda state: (FIRST.get(state, len(FIRST)), state))
@@ -132,7 +132,7 @@ MIN_BAR_HEIGHT: Final = 0.06
 def lines(
     span: Span, series: Mapping[str, Sequence[tuple[datetime, float]]], top: float | None = None
 ) -> Chart:
-    """A line for each series, from 0 up to a top; a round number above all, if none is said."""
+    """A line for each series, from 0 up to a top; by default a round number above all values."""
     most = max((value for line in series.values() for _, value in line), default=0)
     ticks, top = _counts(most) if top is None else _even(top)
     shapes = [
@@ -219,7 +219,7 @@ def _held(across: Sequence[float], counts: Sequence[int], top: float) -> list[st
 
 
 def _line(points: Sequence[tuple[float, float]]) -> str:
-    """Of a single point a short dash, so that it is seen."""
+    """A line through points; a single point is a short dash, so that it is seen."""
     if len(points) == 1:
         ((across, up),) = points
         points = [(max(0.0, across - 0.005), up), (min(1.0, across + 0.005), up)]

@@ -1,4 +1,4 @@
-"""What the reports page shows of evaluation jobs: mean average precision over time, curves, confusion matrices."""
+"""Evaluation jobs on the reports page: mean average precision over time, curves, confusion matrices."""
 
 from typing import Any, Final, NamedTuple
 
@@ -43,7 +43,7 @@ class Evaluations(NamedTuple):
     over_time: Chart | None
     curve: Chart | None
     points: list[tuple[float, float, float]]
-    """Of the aggregate's curve: confidence threshold, recall, precision."""
+    """Points of the aggregate's curve: confidence threshold, recall, precision."""
     labels: list[str]
     matrix: list[tuple[str, list[Cell]]]
 
@@ -81,7 +81,7 @@ def rows_of(shown: Evaluations, of: str) -> tuple[list[str], list[tuple[Any, ...
         case "matrix":
             rows = [(label, *(cell.items for cell in cells)) for label, cells in shown.matrix]
             return ["true", *shown.labels], rows
-    raise InvalidFieldError("of", f"{of[:40]!r} is none of curve, runs, matrix")
+    raise InvalidFieldError("of", f"{of[:40]!r} is not curve, runs or matrix")
 
 
 def _shown(link: ReportLink, jobs: list[str], found: dict[int, list[JsonObject]]) -> Evaluations:

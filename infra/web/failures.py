@@ -40,9 +40,9 @@ class Group(NamedTuple):
     shared: list[str]
     """Labels that most of them have, as `team=vision (12 of 14)`."""
     address: str
-    """Of the list of just these jobs."""
+    """The address of the list of these jobs."""
     share: float
-    """Of the largest group, in percent."""
+    """The size in percent of the largest group's."""
 
 
 class Failures(NamedTuple):
@@ -56,7 +56,7 @@ class Failures(NamedTuple):
 def read_failures(
     reader: Reader, link: FleetLink, scope: Callable[[str], Filter], moment: Moment, span: Span
 ) -> Failures:
-    """Of the jobs that the link's filter selects as of the moment."""
+    """Reads the failures of the jobs that the link's filter selects as of the moment."""
     begin, end = (quoted(str(time_text(time))) for time in span)
     within = f"{FAILED} AND end_time >= {begin} AND end_time <= {end}"
     asked = filter_of(link.filter)

@@ -1,4 +1,4 @@
-"""What the fleet page shows: a sentence, live and ended jobs over time, and the jobs as of a moment."""
+"""The fleet page: a sentence, live and ended jobs over time, and the jobs as of a moment."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ from jobledger.infra.web.windows import find_window
 
 READ_PROJECTS: Final = sql.load(__package__, "read_projects")
 ROWS: Final = 60
-"""Of the chart's table, at most."""
+"""Rows of the chart's table at most."""
 
 
 class Drawn(NamedTuple):
@@ -34,7 +34,7 @@ class Drawn(NamedTuple):
     chart: ActivityChart | None
     span: Span
     cursor: float
-    """Where the moment is, in percent; below 0 or above 100 it is outside."""
+    """The place of the moment, in percent; below 0 or above 100 it is outside."""
     after: float
     """From where on the time has not come yet, in percent."""
     table: list[tuple[datetime, list[int]]]
@@ -42,7 +42,7 @@ class Drawn(NamedTuple):
     data: dict[str, Any]
     """The numbers as a script takes them: seconds since 1970, and counts by state."""
     selected: str
-    """What the chart counts, in words."""
+    """The description of what the chart counts."""
     bucket: str
     """How wide a bucket is, in words."""
 
@@ -57,7 +57,7 @@ class Fleet(NamedTuple):
     lanes: Lanes | None
     failures: Failures | None
     problem: str
-    """What is wrong with the moment; the page is of now then."""
+    """The error in the moment; the page then shows the present."""
 
 
 def read_fleet(reader: Reader, link: FleetLink, scope: Scope, project: str | None) -> Fleet:
@@ -72,9 +72,9 @@ def read_fleet(reader: Reader, link: FleetLink, scope: Scope, project: str | Non
         moment = read_moment(reader, link)
     drawn, link = read_chart(reader, link, scope, project, moment)
     jobs = read_jobs(reader, link, scope, moment)
-    told = read_facts(reader, moment, scope, project, at_once=True)
+    found_facts = read_facts(reader, moment, scope, project, at_once=True)
     lanes, failures = read_tab(reader, jobs, scope, drawn.span)
-    return Fleet(jobs, drawn, told, _projects(reader, moment), lanes, failures, problem)
+    return Fleet(jobs, drawn, found_facts, _projects(reader, moment), lanes, failures, problem)
 
 
 def read_facts(
@@ -91,7 +91,7 @@ def read_facts(
 def read_tab(
     reader: Reader, jobs: Jobs, scope: Scope, span: Span
 ) -> tuple[Lanes | None, Failures | None]:
-    """What the link's tab shows beside the list; nothing where the filter cannot be read."""
+    """The data of the link's tab beside the list; empty if the filter cannot be parsed."""
     if jobs.problem:
         return None, None
     selected, link = scope(filter_of(jobs.link.filter)), jobs.link
@@ -105,14 +105,14 @@ def read_tab(
 def read_chart(
     reader: Reader, link: FleetLink, scope: Scope, project: str | None, moment: Moment
 ) -> tuple[Drawn, FleetLink]:
-    """The chart of what the link's filter selects, and the link with the time that it shows."""
+    """The chart of the jobs that the link's filter selects, and the link with the window that it shows."""
     span, whole = find_window(reader, link, moment, project)
     now = reader.moment(None).time
     if moment.clock is Clock.RECORDED:
         # Later events are left out: the link shows the same when it is opened again.
         span = span._replace(end=min(span.end, now))
     cursor = 100 * span.place(moment.time)
-    # A link that names its moment shows the same for ever: what came later is not of it.
+    # A link that names its moment always shows the same: later events do not count.
     last = max(moment.time, whole.end) if moment.clock is Clock.OCCURRED else span.end
     after = 100 * span.place(last if link.at else now)
     begin, end = (str(time_text(time)) for time in span)

@@ -30,7 +30,7 @@ READ_OUTLINE: Final = sql.load(__package__, "read_outline")
 WINDOW: Final = 200
 """Steps in a window."""
 FAILURES: Final = frozenset({"Failed", "Expired", "RunFailed", "Contradicted"})
-"""Events that tell of something that went wrong."""
+"""Events of failures and contradictions."""
 
 
 class Happened(NamedTuple):
@@ -119,7 +119,9 @@ def read_outline(reader: Reader, name: str, clock: Clock, until: int | None) -> 
     """Raises JobNotFoundError where nothing of the job was known, and InvalidFieldError for what is not yet."""
     size = reader.size()
     if until is not None and until > size:
-        raise InvalidFieldError("until", f"@{until} is not yet: the ledger ends at {size}")
+        raise InvalidFieldError(
+            "until", f"there is no position {until} yet: the ledger ends at {size}"
+        )
     known = size if until is None else until
     with translated(), reader.connection() as connection:
         asked = {"name": name, "until": known}
@@ -130,7 +132,7 @@ def read_outline(reader: Reader, name: str, clock: Clock, until: int | None) -> 
 
 
 def step_meant(reader: Reader, outline: Outline, at: str) -> int:
-    """Which step a moment is, 0 being before the first; the last one, if none is said."""
+    """The number of the step at a moment, 0 before the first; by default the last one."""
     if not at:
         return len(outline.rows)
     now = reader.moment(None)
@@ -152,7 +154,7 @@ def read_window(reader: Reader, outline: Outline, number: int) -> JsonObject:
     """The steps from `number * WINDOW` on: what the job was before them, and of each what it changed."""
     first = number * WINDOW
     if not 0 <= first < max(1, len(outline.rows)):
-        raise InvalidFieldError("window", f"there is no {number}")
+        raise InvalidFieldError("window", f"there is no window {number}")
     return window_of(_steps(reader, outline, first, first + WINDOW), first)
 
 

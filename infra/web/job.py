@@ -1,4 +1,4 @@
-"""What a job's page shows, as data: the same for a page that a server sends and for one in a file."""
+"""The data of a job's page, for a page that a server sends and for one in a file."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -31,7 +31,7 @@ class JobPage(NamedTuple):
     data: JsonObject
     deleted: bool
     clocks: list[str]
-    """What to know of the clocks of the job's actors that differ from the server's by a second or more."""
+    """Notes on clocks of the job's actors that differ from the server's by a second or more."""
     links: list[LogLink]
 
 
@@ -49,8 +49,8 @@ def read_page(reader: Reader, name: str, link: JobLink) -> JobPage:
 
 def page_of(ledger: str, outline: history.Outline, events: Iterable[RecordedEvent]) -> JobPage:
     """With all windows of steps, made of just these events, which the outline is of."""
-    told = {event.version: event for event in events}
-    ordered = [told[row.version] for row in outline.rows]
+    by_version = {event.version: event for event in events}
+    ordered = [by_version[row.version] for row in outline.rows]
     steps = list(steps_of(Job(name=outline.name), ordered, outline.clock))
     windows = {
         str(n): history.window_of(

@@ -52,7 +52,7 @@ class Jobs(NamedTuple):
     total: int
     problem: str
     columns: tuple[str, ...]
-    """Those of the link, and the labels that the filter names."""
+    """The columns of the link, and the labels that the filter names."""
     chips: list[Chip]
 
     @property
@@ -62,7 +62,7 @@ class Jobs(NamedTuple):
 
 
 def read_moment(reader: Reader, link: FleetLink) -> Moment:
-    """The moment meant; where nobody says one, all that happened by now."""
+    """The moment of the link; by default now."""
     if link.at:
         of_itself = "@" in link.at or link.at.startswith("v")
         at = most_recent(link.at, reader.moment(None).time) if ":" in link.at[:3] else link.at

@@ -25,7 +25,7 @@ MIN_BAR_PERCENT: Final = 0.15
 
 
 class Bar(NamedTuple):
-    """A stretch of a lane, in percent: waiting, or in the state that the job is in."""
+    """A part of a lane, in percent: waiting, or in the state that the job is in."""
 
     state: str
     left: float
@@ -66,7 +66,7 @@ class Lanes(NamedTuple):
 def read_lanes(
     reader: Reader, link: FleetLink, selected: Filter, moment: Moment, span: Span
 ) -> Lanes:
-    """Of the selected jobs that were there in the window, as of the moment."""
+    """Reads the lanes of the selected jobs that existed in the window, as of the moment."""
     begin, end = (time_text(time) for time in span)
     there = parse_filter(f'create_time <= "{end}" AND (NOT end_time = * OR end_time >= "{begin}")')
     page = reader.page(All((there, selected)), page_size=MAX_JOBS, as_of=moment)

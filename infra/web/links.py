@@ -1,6 +1,6 @@
-"""What an address of a page says: which ledger, what moment, on which clock, and what is shown of it.
+"""Addresses of pages: the ledger, the moment, the clock, and what is shown.
 
-An address with its `at` pinned shows the same for ever; `pinned` makes one of it.
+An address with its `at` pinned always shows the same; `pinned` makes one of it.
 """
 
 import re
@@ -29,9 +29,9 @@ COLUMNS: Final = {
     "labels": "Labels",
     "displayName": "Display name",
 }
-"""What a list of jobs may show beside their names."""
+"""Columns of a list of jobs beside the name."""
 LABEL: Final = "labels."
-"""What the name of a column of one label begins with."""
+"""The prefix of the name of a column of one label."""
 DEFAULT_COLUMNS: Final = ("state", "when", "duration", "attempt", "errorMessage")
 SIZES: Final = (25, 50, 100, 200)
 WINDOWS: Final = {
@@ -55,16 +55,16 @@ ORDERS: Final = {
     "version": "version desc",
     "errorMessage": "error_message",
 }
-"""What a click on a column's heading orders the list by."""
+"""The order of the list after a click on a column's heading."""
 MAX_SKIP: Final = 10_000_000
 _CLOCK_TIME: Final = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")
 STATES: Final = tuple(state.name for state in sorted(JobState))
 DEFAULT_STATES: Final = tuple(state.name for state in sorted(LIVE))
-"""States of the chart, if nobody says which: jobs that ended only ever grow more."""
+"""States of the chart by default: the live ones, as the number of ended jobs only grows."""
 
 
 class FleetLink(NamedTuple):
-    """An address of the fleet page; "" is what is usual."""
+    """An address of the fleet page; "" is the default."""
 
     ledger: str = ""
     at: str = ""
@@ -82,7 +82,7 @@ class FleetLink(NamedTuple):
     project: str = ""
     """Whose jobs; "" are those of all projects."""
     window: str = ""
-    """A key of WINDOWS: how long a time the chart shows, unless it is said from when to when."""
+    """A key of WINDOWS: the length of time that the chart shows, unless both ends are given."""
     tab: str = "jobs"
     skip: int = 0
     """How many jobs of the list come before its first one."""
@@ -160,7 +160,7 @@ class JobLink(NamedTuple):
         at = said.get("at", "").strip()
         until = said.get("until", "").removeprefix("@")
         if until and not (until.isascii() and until.isdigit() and len(until) <= 18):
-            raise InvalidFieldError("until", f"{until[:40]!r} is no position")
+            raise InvalidFieldError("until", f"{until[:40]!r} is not a position, such as 4711")
         clock = parse_clock(said.get("clock") or None) or Clock.OCCURRED
         _, _, known = at.partition("@")
         if not until and clock is Clock.OCCURRED and known.isdigit():
@@ -181,12 +181,12 @@ def most_recent(text: str, now: datetime) -> str:
 
 
 def job_address(name: str, **said: str) -> str:
-    """Where a job's page is."""
+    """The address of a job's page."""
     return f"/jobs/{quote(name)}{query_of(said)}"
 
 
 def query_of(said: Mapping[str, str]) -> str:
-    """An address's query, of what is not empty."""
+    """The query of an address, without empty values."""
     query = urlencode({key: value for key, value in said.items() if value})
     return f"?{query}" if query else ""
 
@@ -205,7 +205,7 @@ def parse_instant(field: str, text: str) -> datetime:
     except ValueError:
         raise InvalidFieldError(field, f"{text[:60]!r} is not an RFC 3339 time") from None
     if time.tzinfo is None:
-        raise InvalidFieldError(field, f"{text[:60]!r} names no time zone")
+        raise InvalidFieldError(field, f"{text[:60]!r} has no time zone; add Z or an offset")
     return time
 
 
@@ -216,18 +216,18 @@ def _time(field: str, text: str) -> str:
 def _some(
     field: str, said: str | None, known: tuple[str, ...], usual: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Those that are named, in their usual order; `none` is none."""
+    """The named values, in their default order; `none` is none."""
     if not said:
         return usual
     named = [] if said == "none" else said.split(",")
     for name in named:
         if name not in known:
-            raise InvalidFieldError(field, f"{name[:60]!r} is none of {', '.join(known)}")
+            raise InvalidFieldError(field, f"{name[:60]!r} is not one of {', '.join(known)}")
     return tuple(name for name in known if name in named)
 
 
 def _columns(said: str | None) -> tuple[str, ...]:
-    """Those that are named; after them those of labels, in the order in which they are named."""
+    """The named columns; after them those of labels, in the order in which they are named."""
     named = (said or "").split(",")
     labels = [name for name in named if name.startswith(LABEL) and len(name) > len(LABEL)]
     others = ",".join(name for name in named if name not in labels)
@@ -239,17 +239,19 @@ def _columns(said: str | None) -> tuple[str, ...]:
 
 def _one(field: str, said: str, known: tuple[str, ...]) -> str:
     if said not in known:
-        raise InvalidFieldError(field, f"{said[:60]!r} is none of {', '.join(filter(None, known))}")
+        raise InvalidFieldError(
+            field, f"{said[:60]!r} is not one of {', '.join(filter(None, known))}"
+        )
     return said
 
 
 def _number(field: str, said: str) -> int:
     if said and not (said.isascii() and said.isdigit() and int(said[:9]) <= MAX_SKIP):
-        raise InvalidFieldError(field, f"{said[:20]!r} is no number up to {MAX_SKIP:,}")
+        raise InvalidFieldError(field, f"{said[:20]!r} is not a number from 0 to {MAX_SKIP:,}")
     return int(said[:9] or 0)
 
 
 def _size(said: str) -> int:
     if said in ("", *map(str, SIZES)):
         return int(said or SIZES[0])
-    raise InvalidFieldError("size", f"{said[:20]!r} is none of {', '.join(map(str, SIZES))}")
+    raise InvalidFieldError("size", f"{said[:20]!r} is not one of {', '.join(map(str, SIZES))}")

@@ -17,7 +17,7 @@ SCHEMES: Final = ("https://", "http://")
 
 
 class LogLink(NamedTuple):
-    """What a link is called, and its address."""
+    """A link's text and its address."""
 
     title: str
     address: str

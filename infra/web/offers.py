@@ -1,4 +1,4 @@
-"""What may follow in a filter that somebody is writing: fields, comparisons, values."""
+"""Completions of a filter that is being typed: fields, comparisons, values."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -31,7 +31,7 @@ class Offer(NamedTuple):
 
 
 def offers(reader: Reader, text: str, caret: int, project: str | None) -> list[Offer]:
-    """At most 12, those that begin with the word at the caret; `project`: whose labels may be told, None all."""
+    """At most 12 completions, those that begin with the word at the caret; `project`: only its labels, None all."""
     if len(text) > MAX_LENGTH:
         raise InvalidFieldError("filter", f"is longer than {MAX_LENGTH} characters")
     place = completion_at(text, min(max(caret, 0), len(text)))

@@ -1,4 +1,4 @@
-"""What the reports page shows: one report as a chart, as a table, and the way from each number to its jobs."""
+"""The reports page: one report as a chart and a table, with links from each number to its jobs."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -49,7 +49,7 @@ class ReportLink(NamedTuple):
     by: str = ""
     filter: str = ""
     job: str = ""
-    """Of evaluations: whose."""
+    """The evaluation job of the report evaluations."""
     run: str = ""
     scale: str = ""
     """`log`: each step up the chart is ten times as much."""
@@ -64,9 +64,11 @@ class ReportLink(NamedTuple):
         )  # fmt: skip
         wanted = said.get("report") or link.report
         if wanted not in TITLES:
-            raise InvalidFieldError("report", f"{wanted[:60]!r} is none of {', '.join(TITLES)}")
+            raise InvalidFieldError("report", f"{wanted[:60]!r} is not one of {', '.join(TITLES)}")
         if link.scale not in ("", "log"):
-            raise InvalidFieldError("scale", f"{link.scale[:20]!r} is not log")
+            raise InvalidFieldError(
+                "scale", f"{link.scale[:20]!r} is not a scale; the only one is log"
+            )
         return link._replace(report=wanted)
 
     def query(self, **changed: str) -> str:
@@ -75,7 +77,7 @@ class ReportLink(NamedTuple):
         return query_of({"from": said.pop("begin"), "to": said.pop("end")} | said)
 
     def question(self, project: str | None) -> Question:
-        """What is asked, of the jobs of one project; None: of all. Raises InvalidFieldError."""
+        """The question about the jobs of one project; None: of all. Raises InvalidFieldError."""
         parse_filter(self.filter)  # By itself: it must not end what limits it.
         asked = f"({self.filter})" if self.filter.strip() else ""
         limit = "" if project is None else f"project = {quoted(project)}"
@@ -119,7 +121,7 @@ class ReportPage(NamedTuple):
 
 
 def read_report(reader: Reader, link: ReportLink, project: str | None) -> ReportPage:
-    """Of the jobs of one project; None: of all. Raises InvalidFieldError for a question that is not accepted, or a moment that is not yet."""
+    """Reads the report on the jobs of one project; None: of all. Raises InvalidFieldError for a question that is not accepted, or a moment in the future."""
     found = _report(reader, link, link.question(project))
     pinned = link._replace(ledger=reader.name, at=str(found.moment))
     rows = [(_jobs(pinned, found, row), list(row)) for row in found.rows]
@@ -182,7 +184,7 @@ def read_moment(reader: Reader, link: ReportLink) -> Moment:
 def _unit(
     found: Analysis, shown: Mapping[str, Iterable[tuple[datetime, float]]]
 ) -> tuple[int, str]:
-    """What durations are divided by, and what the chart's numbers are."""
+    """The divisor of durations, and the unit of the chart's numbers."""
     if not found.name.endswith("-time"):
         return 1, f"jobs {found.state}" if found.state else UNITS[found.name]
     return time_unit(shown)
@@ -231,7 +233,7 @@ def _bar(label: str, parts: list[tuple[str, int, str]], longest: int) -> Bar:
 
 
 def _jobs(link: ReportLink, found: Analysis, row: tuple[Any, ...]) -> str:
-    """The address of the fleet page that shows the jobs a row counts, as near as a filter tells them."""
+    """The address of the fleet page with the jobs that a row counts, as closely as a filter can select them."""
     values = dict(zip(found.columns, row, strict=True))
     terms = [link.filter and f"({link.filter})", *_group(found, values)]
     at = link.at
@@ -269,7 +271,7 @@ def _within(field: str, time: datetime, found: Analysis) -> list[str]:
 
 
 def _of_message(message: str) -> list[str]:
-    """Jobs with just that error message: of a long one its beginning is told, and its digest."""
+    """The filter for jobs with that error message; of a long one its beginning and its digest."""
     if not message:
         return ['(error_message = "" OR NOT error_message = *)']
     if len(message) <= MAX_MESSAGE:

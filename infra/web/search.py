@@ -1,4 +1,4 @@
-"""What is typed into the search box: plain words, or a filter (AIP-160), and the terms either consists of."""
+"""The search box: plain words, or a filter (AIP-160), and their terms."""
 
 import re
 from typing import Final
@@ -9,7 +9,7 @@ from jobledger.domain.values.filters import Restriction, parse_filter, parts_of
 _OPERATORS: Final = re.compile(r"[=<>:()!\"']|\b(?:AND|OR|NOT)\b|(?:^|\s)-\w")
 _TOKEN: Final = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[()]|\bAND\b", re.DOTALL)
 FIELDS: Final = ("name", "error_message", "spec.displayName")
-"""What plain words are looked for in."""
+"""Fields that plain words are searched in."""
 
 
 def is_plain(text: str) -> bool:

@@ -19,7 +19,7 @@ LATE_AFTER: Final = timedelta(minutes=15)
 WAITING: Final = "(state = QUEUED OR state = PENDING)"
 FAILED: Final = "(state = FAILED OR state = EXPIRED)"
 MAX_QUICK_JOBS: Final = 50_000
-"""Of more jobs than that, the oldest that wait are not looked for before the page is sent."""
+"""Jobs up to which the oldest waiting ones are read before the page is sent."""
 Scope = Callable[[str], Filter]
 """Limits a filter to what the caller may see."""
 
@@ -42,7 +42,7 @@ def facts(
 
 
 def quick_facts(counts: Mapping[str, int]) -> list[Fact]:
-    """What the counts alone tell, for a page of many jobs, which asks for the rest afterwards."""
+    """The facts that follow from the counts alone; a page of many jobs loads the others afterwards."""
     waiting = counts.get("QUEUED", 0) + counts.get("PENDING", 0)
     return [
         Fact(counts.get("RUNNING", 0), "running", "RUNNING", "state = RUNNING"),

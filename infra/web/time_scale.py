@@ -1,4 +1,4 @@
-"""Time along a job's bands: evenly, but that stretches in which nothing ran are cut short.
+"""Time along a job's bands: linear, but intervals in which nothing ran are shortened.
 
 Places are percent of the bands' width.
 """
@@ -14,7 +14,7 @@ from jobledger.infra.history.explain import elapsed
 from jobledger.infra.web.charts import Tick
 
 MAX_IDLE_SHARE: Final = 0.12
-"""The share of the band that one stretch may take in which nothing ran."""
+"""The share of the band that one interval in which nothing ran may take."""
 TAIL_SHARE: Final = 0.02
 """The share of the band that stands for the time after the last event."""
 MIN_TICK_GAP_PERCENT: Final = 11.0
@@ -22,14 +22,14 @@ MIN_TICK_GAP_PERCENT: Final = 11.0
 
 
 class Break(NamedTuple):
-    """A stretch that is drawn shorter than it was."""
+    """An interval that is drawn shorter than it was."""
 
     place: float
     said: str
 
 
 class Scale:
-    """Time along a band: evenly, but that stretches in which nothing ran are cut short."""
+    """Time along a band: linear, but intervals in which nothing ran are shortened."""
 
     def __init__(self, entries: Sequence[tuple[datetime, bool]]) -> None:
         """`entries`: times in order, and whether something ran from there on."""
@@ -48,7 +48,7 @@ class Scale:
         self._known = dict(zip(self.times, self.places, strict=True))
 
     def place(self, time: datetime) -> float:
-        """Where a time is."""
+        """The place of a time, in percent."""
         if (known := self._known.get(time)) is not None:
             return known
         n = min(max(bisect_right(self.times, time) - 1, 0), len(self.times) - 2)
@@ -59,7 +59,7 @@ class Scale:
         return self.places[n] + min(1.0, max(0.0, share)) * (self.places[n + 1] - self.places[n])
 
     def breaks(self) -> Iterator[Break]:
-        """The stretches that were cut short."""
+        """The intervals that are shortened."""
         for n, short in enumerate(self.shortened):
             if short:
                 middle = (self.places[n] + self.places[n + 1]) / 2

@@ -1,4 +1,4 @@
-"""Which stretch of time the fleet's chart shows."""
+"""The window of time that the fleet's chart shows."""
 
 from datetime import datetime, timedelta
 from typing import Final

@@ -117,7 +117,7 @@ PRESENT: Final = {
     "events": "events",
     "which": "position BETWEEN first AND last AND name <> ALL (replaced)",
     "place": "version",
-    # A job that begins here has no row yet: nobody need look.
+    # A job that begins here has no row yet, so none is read.
     "before": "old.name = CASE WHEN first_version > 1 THEN delta.name END",
     "kept": "MATERIALIZED",
 }

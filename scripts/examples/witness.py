@@ -57,7 +57,7 @@ def main() -> None:
         policy = Path(folder) / "policy"
         policy.write_text(f"log {log_key}\nwitness w {key} {url}\nquorum w\n")
         jobledger("record", "projects/demo/jobs/witnessed", "Created", JOBLEDGER_POLICY=str(policy))
-        checkpoint = jobledger("log", "seal", JOBLEDGER_POLICY=str(policy))
+        checkpoint = jobledger("log", "checkpoint", JOBLEDGER_POLICY=str(policy))
         signers = [line.split()[1] for line in checkpoint.splitlines() if line.startswith("— ")]
         print("signed by", *sorted(signers))
 

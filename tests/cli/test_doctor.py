@@ -142,7 +142,7 @@ def test_events_that_nobody_signs(
         examine(examined)["checkpoint"][0]["detail"] == "the last checkpoint covers 1 of 2 events"
     )
     monkeypatch.setattr("jobledger.infra.cli.diagnosis.log.MAX_UNSIGNED_SECONDS", -1.0)
-    assert "jobledger log seal" in problem(examined, "checkpoint")
+    assert "jobledger log checkpoint" in problem(examined, "checkpoint")
 
 
 def test_runs_that_wait_to_be_recorded(examined: Cli) -> None:

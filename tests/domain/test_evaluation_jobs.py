@@ -56,7 +56,7 @@ SEVERAL = spec_of(TEXT, multi_label=True)
 REFUSED = [
     (TEXT_JOB, "description", "x" * 25_001, "is longer than 25000 characters"),
     (TEXT_JOB, "modelVersion", "projects/p/models/m", "is not projects/P/models/M/versions/V"),
-    (TEXT_JOB, f"{CONFIG}.exampleCount", 0, "is no count of at least 1"),
+    (TEXT_JOB, f"{CONFIG}.exampleCount", 0, "is not a number of at least 1"),
     (TEXT_JOB, f"{CONFIG}.exampleCount", MISSING, "is missing"),
     *(
         (TEXT_JOB, f"{CONFIG}.exampleSamplePercentage", value, "is a fraction, 0 to 1")
@@ -68,8 +68,8 @@ REFUSED = [
         for path in (IOU, PRECISION)
         for value in (-0.001, 1.001, 2, "1")
     ),
-    (TEXT_JOB, EMAIL, "ana", "is no mail address"),
-    (TEXT_JOB, EMAIL, "ana@b c", "is no mail address"),
+    (TEXT_JOB, EMAIL, "ana", "is not a mail address"),
+    (TEXT_JOB, EMAIL, "ana@b c", "is not a mail address"),
     (TEXT_JOB, f"{INPUT}.dataType", "IMAGE", f"is not TEXT, of which {TEXT} is"),
     (TEXT_JOB, f"{INPUT}.dataType", MISSING, f"is not TEXT, of which {TEXT} is"),
     (TEXT_JOB, f"{INPUT}.classificationMetadata", MISSING, f"is missing, and {TEXT} needs it"),
@@ -153,7 +153,7 @@ def test_what_the_api_refuses_is_named_by_its_path(at: str) -> None:
 
 
 def test_an_unknown_annotation_is_told_which_there_are() -> None:
-    why = f"is none of {IMAGE}, {BOXES}, {TEXT}, GENERAL_CLASSIFICATION_ANNOTATION"
+    why = f"is not one of {IMAGE}, {BOXES}, {TEXT}, GENERAL_CLASSIFICATION_ANNOTATION"
     for value in ("VIDEO", MISSING):
         with pytest.raises(InvalidFieldError) as caught:
             check_job(changed(TEXT_JOB, f"{INPUT}.annotationType", value), "job.")

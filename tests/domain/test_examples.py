@@ -32,7 +32,7 @@ ONE, SEVERAL = read_plan(spec_of(TEXT)), read_plan(spec_of(TEXT, multi_label=Tru
 BOXED = read_plan(spec_of("IMAGE_BOUNDING_BOX_ANNOTATION"))
 IMAGES = read_plan(spec_of("IMAGE_CLASSIFICATION_ANNOTATION"))
 NO_BOX = "a box is not {top_left: {x, y}, bottom_right: {x, y}}"
-NO_SCORE, NO_LABEL = "a score is not a number from 0 to 1", "a label is not text"
+NO_SCORE, NO_LABEL = "is not a number from 0 to 1", "is not a text of one character or more"
 
 
 def corners(x0: Any, y0: Any, x1: Any, y1: Any) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def test_a_prediction_that_does_not_say_enough_is_told_why(
     said = {"label": ["cat"], "score": [0.5], "box": [corners(0, 0, 1, 1)]} | change
     with pytest.raises(RejectedError) as caught:
         read_prediction(BOXED, said)
-    assert str(caught.value) == why
+    assert str(caught.value).endswith(why)
 
 
 def test_a_truth_is_a_label_or_several_once_each() -> None:
@@ -120,7 +120,7 @@ def test_a_truth_is_a_label_or_several_once_each() -> None:
 def test_a_truth_that_does_not_say_enough_is_told_why(plan: Plan, said: Any, why: str) -> None:
     with pytest.raises(RejectedError) as caught:
         read_truth(plan, said)
-    assert str(caught.value) == why
+    assert str(caught.value).endswith(why)
 
 
 @pytest.mark.parametrize(

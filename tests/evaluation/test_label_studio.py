@@ -185,7 +185,7 @@ def test_a_broken_file_is_refused_and_nothing_is_kept(
         ({"width": 0}, "no area"),
         ({"x": float("nan")}, "area|box"),
         ({"rectanglelabels": ["cat", "dog"]}, "2 labels"),
-        ({"rectanglelabels": [7]}, "not text"),
+        ({"rectanglelabels": [7]}, "not a text"),
         ({"rectanglelabels": "cat"}, "no list"),
     ],
 )

@@ -129,7 +129,7 @@ def test_boxes_of_three_people(ledger: Ledger) -> None:
     [
         ({1: "cat", 2: "horse"}, "answers.2", "'horse' is not in the annotation spec set"),
         ({1: ["cat", "dog"]}, "answers.1", "2 labels"),
-        ({1: 7}, "answers.1", "a label is not text"),
+        ({1: 7}, "answers.1", "the label 7 is not a text of one character or more"),
         ({1: "\0"}, "answers.1", "not in the annotation spec set"),
         ({1: "cat", 99: "cat"}, "answers.99", "has no question about this sample"),
         ({3: "cat"}, "answers.3", "has no question about this sample"),

@@ -102,7 +102,7 @@ def test_a_run_without_any_truth_fails_and_its_samples_are_in_no_other(ledger: L
     ledger.record_predictions(name, told("d", truth="cat"))
     scheduler.do_due()
     messages = [a["partialFailures"][0]["message"] for a in ledger.get(name).output["attempts"]]  # type: ignore[index]
-    assert messages == ["of none of the 3 examples is the truth known"]
+    assert messages == ["none of the 3 examples has ground truth"]
     counts = [e.json["exampleCount"] for e in ledger.history(name) if e.type == "DatasetCreated"]
     assert counts == [3, 1]
 

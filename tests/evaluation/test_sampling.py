@@ -31,7 +31,7 @@ def test_each_example_is_sampled_once(ledger: Ledger) -> None:
     assert [sample["number"] for sample in samples] == [1, 2, 3, 4]
     assert [sample["input"]["text"] for sample in samples] == ["a", "b", "c", "d"]
     assert ledger.sampling(name) == {
-        "sampled": 4, "repeated": 3, "passedOver": 0, "beyondCount": 0, "spoilt": 0,
+        "sampled": 4, "repeated": 3, "passedOver": 0, "beyondCount": 0, "rejected": 0, "spoilt": 0,
     }  # fmt: skip
 
 
@@ -95,9 +95,24 @@ REJECTED: list[tuple[Any, Any, Any, str]] = [
     ({"text": "a"}, {"score": 1}, None, "the output has no 'label'"),
     ({"text": "a"}, {"label": "x"}, None, "the output has no 'score'"),
     ({"text": "a"}, {"label": ["x", "y"], "score": [1]}, None, "2 labels and 1 scores"),
-    ({"text": "a"}, {"label": "x", "score": 1.5}, None, "a score is not a number from 0 to 1"),
-    ({"text": "a"}, {"label": "x", "score": True}, None, "a score is not a number from 0 to 1"),
-    ({"text": "a"}, {"label": 7, "score": 1}, None, "a label is not text"),
+    (
+        {"text": "a"},
+        {"label": "x", "score": 1.5},
+        None,
+        "the score 1.5 is not a number from 0 to 1",
+    ),
+    (
+        {"text": "a"},
+        {"label": "x", "score": True},
+        None,
+        "the score True is not a number from 0 to 1",
+    ),
+    (
+        {"text": "a"},
+        {"label": 7, "score": 1},
+        None,
+        "the label 7 is not a text of one character or more",
+    ),
     ({"text": "a"}, None, None, "the output has no 'label'"),
     ({"text": "a"}, {"label": "x", "score": 1}, ["x", "y"], "the truth has 2 labels"),
     ({"text": "a"}, {"label": "x", "score": 1}, {"lable": "x"}, "the truth has no 'label'"),
@@ -116,7 +131,7 @@ def test_what_lacks_the_keys_is_counted_kept_aside_and_named(
     assert why in sampled.rejected[0].why
     [kept] = read_rejected(ledger.reader, name, 0, 10)
     assert (kept["input"], kept["output"], kept["why"]) == (data, output, sampled.rejected[0].why)
-    assert ledger.sampling(name)["spoilt"] == 1
+    assert ledger.sampling(name)["rejected"] == 1
 
 
 def test_truth_outside_the_annotation_spec_set_is_not_taken(ledger: Ledger) -> None:

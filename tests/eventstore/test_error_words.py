@@ -186,7 +186,7 @@ def test_a_job_that_is_there_already_is_said_in_one_line(
         (lambda ledger: ledger.create("x"), "projects/PROJECT/jobs/ID"),
         (lambda ledger: ledger.list("state = "), "cannot be read at its end"),
         (lambda ledger: ledger.list("create_time > soon"), "RFC 3339"),
-        (lambda ledger: ledger.list("attempt > many"), "is a number"),
+        (lambda ledger: ledger.list("attempt > many"), "is compared with a number"),
         (lambda ledger: ledger.list("nothing = 1"), "there is no field"),
         (lambda ledger: ledger.get(NAME, as_of="soon"), "ISO 8601"),
         (lambda ledger: ledger.get(NAME, as_of="2026-13-01"), "as_of"),

@@ -328,7 +328,7 @@ def test_diff_on_the_command_line(cli: Cli, ledger: Ledger) -> None:
         (["diff", "x"], "from: "),
         (["diff", "x", "--from", "v2", "--to", "v1"], "from: @2 is after @1"),
         (["diff", "--from", "@2", "--to", "@1"], "from: @2 is after @1"),
-        (["diff", "--from", "@99"], "from: position 99 is not yet"),
+        (["diff", "--from", "@99"], "there is no position 99 yet"),
         (["diff", "--from", "@1", "--to", "1h ago"], "say --clock recorded"),
         (["diff", "--from", "1h ago", "--to", "2h ago"], "is after"),
         (["diff", "--from", "@0", "--filter", "colour = red"], "no field 'colour'"),

@@ -150,7 +150,7 @@ def test_a_thousand_reports_are_recorded_at_once_and_one_more_is_not(batches: Ba
     assert [event["data"] for event in batches.history("a")[1:]] == [{"n": n} for n in range(1_000)]
 
     error = refusal(batches.send(*many, many[0]), 400, "INVALID_ARGUMENT")
-    assert error["message"] == "reports: 1001 of them, and 1000 is the most"
+    assert error["message"] == "reports: has 1001 reports; send at most 1000"
     assert len(batches.history("a")) == 1_001
     assert batches.results() == []
 

@@ -34,18 +34,18 @@ def test_predictions_are_sampled_counted_and_read(http: httpx.Client, name: str)
         {"input": {"txt": "b"}, "output": {}},
     ]
     answer = http.post(f"{name}:recordPredictions", json={"predictions": given})
-    assert answer.json() == {
-        "sampled": 2, "repeated": 1, "passedOver": 0, "beyondCount": 0,
-        "spoilt": [{"index": 3, "why": "the input has no 'text'"}],
-    }  # fmt: skip
-    counts = {"sampled": 2, "repeated": 1, "passedOver": 0, "beyondCount": 0, "spoilt": 1}
-    assert http.get(f"{name}/sampling").json() == counts
+    counts = {"sampled": 2, "repeated": 1, "passedOver": 0, "beyondCount": 0}
+    rejected = [{"index": 3, "why": "the input has no 'text'"}]
+    assert answer.json() == counts | {"rejected": rejected, "spoilt": rejected}
+    assert http.get(f"{name}/sampling").json() == counts | {"rejected": 1, "spoilt": 1}
     first, second = http.get(f"{name}/samples").json()["samples"]
     assert (first["time"], first["groundTruth"]) == ("2026-06-01T08:00:00.000000Z", "dog")
     assert first["input"] == second["input"] == {"text": "a"}
     assert http.get(f"{name}/samples", params={"after": 1}).json()["samples"] == [second]
-    [spoilt] = http.get(f"{name}/spoiltPredictions").json()["spoiltPredictions"]
-    assert (spoilt["input"], spoilt["why"]) == ({"txt": "b"}, "the input has no 'text'")
+    page = http.get(f"{name}/rejectedPredictions").json()
+    [found] = page["rejectedPredictions"]
+    assert (found["input"], found["why"]) == ({"txt": "b"}, "the input has no 'text'")
+    assert http.get(f"{name}/spoiltPredictions").json() == {"spoiltPredictions": [found]}
     truths = [{"key": "another", "groundTruth": "cat"}, {"key": "none", "groundTruth": "cat"}]
     told = http.post(f"{name}:recordTruths", json={"truths": truths})
     assert told.json() == {"outcomes": ["told", "unknown"]}

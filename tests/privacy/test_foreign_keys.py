@@ -27,7 +27,7 @@ def test_a_part_under_a_key_that_never_was_is_refused(ledger: Ledger, way: str) 
     # What looks like one is text here, and makes no key known.
     ledger.progress_reported(JOB, {"text": '"@personal":{"key":"nosuchkey",', "key": "nosuchkey"})
     size = ledger.size()
-    with pytest.raises(InvalidFieldError, match="'nosuchkey', which is no key of this ledger"):
+    with pytest.raises(InvalidFieldError, match="'nosuchkey', which is not a key of this ledger"):
         WAYS[way](ledger, FALSE)
     assert ledger.size() == size
 

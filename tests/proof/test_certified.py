@@ -66,7 +66,7 @@ def test_it_says_what_the_report_says_that_is_not_certified(
     [
         ("rows", "differs from the"),
         ("asked", "differs from the"),
-        ("checkpoint", "does not hold"),
+        ("checkpoint", "is not valid"),
         ("kind", "not a certified report"),
         ("cut", "not a certified report"),
     ],

@@ -298,7 +298,7 @@ def test_a_tile_is_cut_to_the_width_of_the_tree() -> None:
             _cut(found, 1, 2, 6)
         error = caught.value
         assert (error.kind, error.position) == ("forked", 2 * TILE * TILE)
-        assert error.why == "of tile 2 at level 1 not all is there"
+        assert error.why == "tile 2 at level 1 is incomplete"
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

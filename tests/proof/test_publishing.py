@@ -178,11 +178,11 @@ def test_places_that_fail_are_logged_and_the_others_get_it(
             nowhere: "Connection refused",
             f"{server.url}/refused": "answered 403: not you",
             f"{server.url}/moved": "answered 302",
-            f"{server.url}/endless": "answers without end",
+            f"{server.url}/endless": "its answer is longer than",
             program("import sys; sys.exit('no such bucket')"): "ended with 1: no such bucket",
             program("import time; time.sleep(60)"): "did not end within 0.5 s",
             "exec:/no/such/program": "No such file",
-            "http://[": "cannot be asked",
+            "http://[": "cannot be reached",
         }
         publish(NOTE, [*failing, str(tmp_path / "works")])
     assert [asked.path for asked in server.asked if asked.path == "/elsewhere"] == []
@@ -198,7 +198,7 @@ def test_places_that_fail_are_logged_and_the_others_get_it(
 def test_only_web_addresses_are_asked(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("secret")
     for url in (f"file://{tmp_path}/file", "data:,x", "ftp://127.0.0.1/x"):
-        with pytest.raises(ProofError, match="cannot be asked"):
+        with pytest.raises(ProofError, match="cannot be reached"):
             send("GET", url, "", 1)
 
 
@@ -279,13 +279,13 @@ def cosigned_by(key: SigningKey, note: Note, at: int = 1_800_000_000) -> bytes:
 EIGHT: Final = LOG.note(8)
 STRANGER: Final = SigningKey.generate(KEYS[0].verifier.name, COSIGNATURE)
 LIES: Final[dict[str, tuple[int, bytes, str]]] = {
-    "nothing": (200, b"", "is no signature"),
-    "no text": (200, b"\xff\n", "is no signature"),
+    "nothing": (200, b"", "is not a signature"),
+    "no text": (200, b"\xff\n", "is not a signature"),
     "another's": (200, cosigned_by(STRANGER, EIGHT), "without a cosignature of its key"),
-    "of another note": (200, cosigned_by(KEYS[0], LOG.note(7)), "does not hold"),
+    "of another note": (200, cosigned_by(KEYS[0], LOG.note(7)), "is not valid"),
     "without a time": (200, cosigned_by(KEYS[0], EIGHT, 0), "without a cosignature of its key"),
     "of no time": (200, cosigned_by(KEYS[0], EIGHT, 2**63), "without a cosignature of its key"),
-    "too much": (200, b"x" * (MAX_ANSWER + 1), "without end"),
+    "too much": (200, b"x" * (MAX_ANSWER + 1), "longer than"),
     "a redirect": (302, cosigned_by(KEYS[0], EIGHT), "refused with 302"),
     "no size": (409, b"many\n", "is not a number"),
     "a size that is never it": (409, b"5\n", "each time"),

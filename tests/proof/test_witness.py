@@ -449,12 +449,12 @@ def test_what_is_no_witnesses_key_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ProofError, match="has the key of a log"):
         open_files(key, path, None)
     files(tmp_path, key="PRIVATE+KEY+x")
-    with pytest.raises(ProofError, match="no private key"):
+    with pytest.raises(ProofError, match="is not a private key"):
         open_files(key, path, None)
     files(tmp_path)
     with pytest.raises(ProofError, match="holds the key of"):
         open_files(key, path, "witness.example.com/w2")
-    with pytest.raises(ProofError, match="witness's, not a log's"):
+    with pytest.raises(ProofError, match="of a witness, not of a log"):
         Witness(WITNESS, [WITNESS.verifier], Memory(path, WITNESS.verifier))
     key.unlink()
     with pytest.raises(ProofError, match="--name"):
@@ -482,7 +482,7 @@ def test_a_witness_that_lacks_something_says_what(tmp_path: Path) -> None:
         (
             lambda: witnessing.witness(key, path, [str(WITNESS.verifier)]),
             ProofError,
-            "witness's, not a log's",
+            "of a witness, not of a log",
         ),
     ]
     for act, error, why in cases:

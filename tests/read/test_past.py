@@ -214,7 +214,7 @@ def test_moments_before_the_ledger_are_empty_and_those_to_come_are_refused(ledge
         with pytest.raises(InvalidFieldError, match="is in the future: it is"):
             ledger.list(as_of="2999-01-01", clock=clock)
     for moment in ("@2", Moment(2, AT, Clock.RECORDED), Moment(2, AT, Clock.OCCURRED)):
-        with pytest.raises(InvalidFieldError, match="the ledger is at 1"):
+        with pytest.raises(InvalidFieldError, match="the ledger ends at 1"):
             ledger.list(as_of=moment)
     with pytest.raises(InvalidFieldError, match="is a version of one job"):
         ledger.list(as_of="v1")

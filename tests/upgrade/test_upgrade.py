@@ -210,7 +210,7 @@ def test_it_goes_on(loaded: Loaded, tmp_path: Path) -> None:
     assert loaded.run("erase", "user:alice", "--yes")[0] == 0
     erased = loaded.json("show", "projects/p/jobs/personal_kept")["spec"]["owner"]
     assert erased == {"@erased": {"key": shown["owner"]["@personal"]["key"]}}
-    code, printed = loaded.run("log", "seal")
+    code, printed = loaded.run("log", "checkpoint")
     assert code == 0
     grown = Checkpoint.parse(Note.parse(printed).text)
     assert grown.size > old.size

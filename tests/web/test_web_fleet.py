@@ -257,11 +257,11 @@ def test_the_same_time_on_the_other_clock(site: Server, visitor: Visitor) -> Non
     page = visitor.page
     page.goto(f"{site.url}/?at={MAY_3}")
     with page.expect_navigation():
-        page.get_by_label("as we knew it").check()
+        page.get_by_label("transaction time").check()
     visitor.sees("0 jobs at 2011-05-03 12:00:00 UTC")
     page.goto(f"{site.url}/?at=@1000")
     expect(page.locator("#list")).to_have_attribute("data-position", "1000")
-    expect(page.get_by_label("as we knew it")).to_be_checked()
+    expect(page.get_by_label("transaction time")).to_be_checked()
     page.keyboard.press("ArrowRight")
     expect(page.locator("#list")).to_have_attribute("data-position", "1001")
     visitor.is_content()
@@ -298,15 +298,15 @@ def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> No
     for said, why in {
         "ledger=other": "the link is of the ledger 'other'",
         "at=@999999999": "999999999",
-        "window=2h": "'2h' is none of 1h, 24h, 7d, all",
-        "tab=nope": "'nope' is none of",
-        "skip=-1": "'-1' is no number",
+        "window=2h": "'2h' is not one of 1h, 24h, 7d, all",
+        "tab=nope": "'nope' is not one of",
+        "skip=-1": "'-1' is not a number",
         "clock=wall": "'wall' is not a clock; the clocks are recorded and occurred",
         "from=yesterday": "'yesterday' is not an RFC 3339 time",
         "from=2011-05-03T00:00:00Z&to=2011-05-02T00:00:00Z": "is after",
-        "columns=nope": "'nope' is none of",
-        "states=nope": "'nope' is none of",
-        "size=7": "'7' is none of",
+        "columns=nope": "'nope' is not one of",
+        "states=nope": "'nope' is not one of",
+        "size=7": "'7' is not one of",
         "page=xyz": "token",
         "order=nope": "there is no field",
         "filter=%00": "has a NUL character",

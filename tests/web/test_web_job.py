@@ -220,7 +220,7 @@ def test_a_report_that_is_late_by_seconds_makes_the_clocks_differ(
         server.ledger.create("projects/p/jobs/later", occurred_time=late)
         visitor.page.goto(f"{server.url}/jobs/projects/p/jobs/later")
         expect(visitor.page.locator("#band .late")).to_have_count(1)
-        visitor.sees("as we knew it")
+        visitor.sees("transaction time")
         expect(visitor.page.locator("#events")).to_contain_text("recorded 20 s later")
         visitor.page.goto(f"{server.url}/jobs/{name}")
         expect(visitor.page.locator("#now")).to_contain_text("event 1 of 1")
@@ -268,7 +268,7 @@ def test_late_events_join_the_two_clocks(site: Server, visitor: Visitor) -> None
     # As it happened, nothing comes before the job was created.
     expect(page.locator(".feed li").first).to_contain_text("Created")
     with page.expect_navigation():
-        page.get_by_label("as we knew it").check()
+        page.get_by_label("transaction time").check()
     expect(page.locator(".feed li").first).to_contain_text("Created")
     visitor.is_content()
 
@@ -443,8 +443,8 @@ def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> No
     for path, why in {
         "projects/p/jobs/none": "there is no job",
         f"{TOLD}?at=v99": "there is no version 99",
-        f"{TOLD}?until=99999999": "is not yet",
-        f"{TOLD}?until=x": "'x' is no position",
+        f"{TOLD}?until=99999999": "there is no position 99999999 yet",
+        f"{TOLD}?until=x": "'x' is not a position",
         f"{TOLD}?clock=sun": "not a clock",
         f"{TOLD}?at=soon": "'soon' is not a moment",
         f"{TOLD}?ledger=other": "the link is of the ledger 'other'",

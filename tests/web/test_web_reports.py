@@ -150,7 +150,7 @@ def test_a_link_shows_the_same_bytes_later(dsn: str, name: str) -> None:
 
 def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> None:
     for said, why in {
-        "report=nothing": "'nothing' is none of",
+        "report=nothing": "'nothing' is not one of",
         "from=soon": "soon",
         "bucket=1x": "'1x' is not like",
         "bucket=1s": "more than 10,000 buckets",

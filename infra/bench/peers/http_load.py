@@ -43,10 +43,12 @@ class Asking(asyncio.Protocol):
         self._needed = -1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Sends the first request."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is of no such class.
         self._ask()
 
     def data_received(self, data: bytes) -> None:
+        """Reads an answer, notes its time, and sends the next request until the end."""
         self._received += data
         if self._needed < 0 and (end := self._received.find(b"\r\n\r\n")) >= 0:
             head = self._received[:end].lower()
@@ -62,6 +64,7 @@ class Asking(asyncio.Protocol):
                 self._ask()
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002
+        """Ends the measurement of the connection."""
         if not self.done.done():
             self.done.set_result(None)
 
@@ -72,7 +75,7 @@ class Asking(asyncio.Protocol):
 
 
 def gets(path: str) -> Iterator[bytes]:
-    """The same request, for ever."""
+    """The same request, endlessly."""
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n".encode()
     while True:
         yield request
@@ -120,6 +123,7 @@ def run_event(run: str, number: int, kind: str) -> dict[str, Any]:
 
 
 def post(path: str, body: bytes) -> bytes:
+    """Returns the bytes of a POST of JSON."""
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
@@ -142,6 +146,7 @@ async def load(host: str, port: int, what: str, connections: int, seconds: float
 
 
 def main() -> None:
+    """Puts load on a server; prints the number of answers, and the median and 99th percentile of their seconds."""
     host, port, what, connections, seconds = sys.argv[1:]
     loading = load(host, int(port), what, int(connections), float(seconds))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -84,9 +84,18 @@ def one_job(ledger: Ledger, name: str) -> int:
 def append(
     dsn: str, name: str, threads: str, following: str = "", sealing: str = "", home: str = ""
 ) -> Iterator[Work]:
-    """Through `Ledger`; `following`: "leave" lets no projection follow, "follow" waits until they have.
+    """Appends through `Ledger`.
 
-    `sealing`: "sealed" signs with a key of its own under `home`, "unsealed" lets no tree grow.
+    Args:
+        dsn: The connection string.
+        name: The ledger's name.
+        threads: How many callers.
+        following: "leave" lets no projection catch up, "follow" waits until they have.
+        sealing: "sealed" signs with a key of its own under `home`, "unsealed" lets no tree grow.
+        home: The folder of keys.
+
+    Yields:
+        The work, which returns the number of events for a number of seconds.
     """
     if sealing:
         os.environ |= {"JOBLEDGER_SEAL": str(sealing == "sealed"), "JOBLEDGER_HOME": home}

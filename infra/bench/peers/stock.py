@@ -45,10 +45,12 @@ class StockJob(Aggregate):
 
     @event("Started")
     def start(self, worker: str) -> None:
+        """Starts the job."""
         self.worker = worker
 
     @event("Succeeded")
     def succeed(self, output: dict[str, str]) -> None:
+        """Ends the job."""
         self.output = output
 
 

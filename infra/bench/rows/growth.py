@@ -91,8 +91,8 @@ def list_as_of(arena: Arena) -> Iterator[Sides]:
 def inclusion(arena: Arena) -> Iterator[Sides]:
     """Milliseconds to prove that some event is in the log."""
     ours, theirs = (each.ledger for each in grown(arena))
-    ours.seal()
-    theirs.seal()
+    ours.checkpoint()
+    theirs.checkpoint()
     yield Sides(lambda: proofs(arena, ours), lambda: proofs(arena, theirs))
 
 

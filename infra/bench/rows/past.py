@@ -69,6 +69,7 @@ class History:
 
     @cached_property
     def middle(self) -> datetime:
+        """The median of the occurred times."""
         with self.ledger.connection() as connection:
             row = connection.execute(
                 "SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY occurred_time) FROM events"

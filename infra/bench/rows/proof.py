@@ -42,7 +42,7 @@ def append_sealed(arena: Arena) -> Iterator[Sides]:
 
 @contextmanager
 def verify_proof(arena: Arena) -> Iterator[Sides]:
-    """All events hashed again and held against a checkpoint, beside one hash over the same bytes as COPY sends them."""
+    """All events hashed again and compared with a checkpoint, beside one hash over the same bytes as COPY sends them."""
     ledger = written(arena)
     checkpoint, size = _signed(arena, ledger), ledger.size()
 
@@ -65,10 +65,10 @@ def verify_proof(arena: Arena) -> Iterator[Sides]:
 def inclusion(arena: Arena) -> Iterator[Sides]:
     """Milliseconds of half the proofs that some event is in a long log, and in a short one."""
     many = history(arena, arena.sizes.history).ledger
-    many.seal()
+    many.checkpoint()
     with arena.opened() as few:
         few.append_many(ready_events(arena.sizes.log // 3))
-        few.seal()
+        few.checkpoint()
         yield Sides(lambda: proofs(arena, many), lambda: proofs(arena, few))
 
 
@@ -95,7 +95,7 @@ def proofs(arena: Arena, ledger: Ledger) -> Reading:
 
 def _signed(arena: Arena, ledger: Ledger) -> Checkpoint:
     """The checkpoint of all that is written, signed with a key that nobody keeps."""
-    ledger.seal()
+    ledger.checkpoint()
     tree = Tree()
     with ledger.connection() as connection:
         origin = tree.log_state(connection).origin

@@ -41,7 +41,7 @@ def written(arena: Arena) -> Ledger:
         ledger = arena.stay(arena.open(arena.stay(arena.ledger()), catch_up=False))
         ledger.append_many(ready_events(arena.sizes.events // 3))
         ledger.follow(ledger.size())
-        ledger.seal()
+        ledger.checkpoint()
         for table in ("events", "jobs", "intervals"):
             arena.execute(f"VACUUM (ANALYZE) {schema_of(ledger.name)}.{table}")
         arena.kept["written"] = ledger
@@ -135,7 +135,7 @@ def bytes_per_event(arena: Arena) -> Iterator[Sides]:
     with arena.schema() as schema, arena.opened() as ledger:
         ledger.append_many(ready_events(arena.sizes.events // 3))
         ledger.follow(ledger.size())
-        ledger.seal()
+        ledger.checkpoint()
         arena.execute(STOCK_TABLE.format(schema=schema))
         arena.execute(STOCK_ROWS.format(schema=schema, ledger=schema_of(ledger.name)))
         ours, size = schema_of(ledger.name), ledger.size()

@@ -53,7 +53,7 @@ def export(
 ) -> None:
     """Export the events of jobs up to a moment, as a history or in other programs' formats.
 
-    Data is written as it is stored, personal parts sealed: so it can be checked and imported.
+    Data is written as it is stored, with personal values encrypted, so that it can be verified and imported.
     """
     exporting.form_of(format_)
     to = None if to == STDOUT else to
@@ -84,8 +84,8 @@ def export(
 
 
 def _checkpoint(ledger: Ledger, moment: Moment) -> str:
-    """One that covers the moment, so that the files can be verified; none where nobody can sign it here."""
-    ledger.seal()
+    """A checkpoint that covers the moment, so that the files can be verified; None if none can be signed here."""
+    ledger.checkpoint()
     with ledger.connection() as connection:
         kept = read_kept(connection)
     covers = kept is not None and Checkpoint.parse(kept.text).size >= moment.position
@@ -93,7 +93,7 @@ def _checkpoint(ledger: Ledger, moment: Moment) -> str:
 
 
 def _receipts(ledger: Ledger, job: str, moment: Moment) -> tuple[dict[int, str], list[str]]:
-    """Of the job's last events, as many as a page has room for; none where nobody can sign here."""
+    """Receipts of the job's last events, at most MAX_RECEIPTS; none if no checkpoint can be signed here."""
     known = [event.version for event in ledger.history(job) if event.position <= moment.position]
     try:
         receipts = {version: str(ledger.receipt(job, version)) for version in known[-MAX_RECEIPTS:]}
@@ -105,7 +105,7 @@ def _receipts(ledger: Ledger, job: str, moment: Moment) -> tuple[dict[int, str],
 
 
 def _pinned(ledger: Ledger, as_of: str | None, clock: Clock | None, job: str) -> Moment:
-    """The moment meant; now is sealed, so that nothing more will ever be recorded by that time."""
+    """The moment; the present is pinned, so that no event is recorded by that time later."""
     if as_of:
         return ledger.moment(as_of, clock, job)
     return ledger.moment("now", clock or Clock.RECORDED)

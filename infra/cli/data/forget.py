@@ -22,7 +22,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     json: Json = False,
 ) -> None:
-    """Erase all personal data of a subject, for ever; all proofs stay valid."""
+    """Erase all personal data of a subject permanently; all proofs stay valid."""
     with target(context).open() as ledger:
         if not yes:
             check_subject(ledger.reader, subject)

@@ -40,7 +40,7 @@ def check_keys(connection: Connection, settings: Settings) -> Check:
 
 
 def check_checkpoint(connection: Connection, settings: Settings) -> Check:
-    """Whether the log goes on from what was signed last, and is signed up to a minute ago."""
+    """Whether the log extends the last checkpoint, and all events older than a minute are signed."""
     tree = Tree()
     log, note = tree.log_state(connection), read_kept(connection)
     try:
@@ -62,7 +62,7 @@ def _check_reach(connection: Connection, log: LogState, size: int) -> Check:
     return problem(
         "checkpoint",
         f"{reach}; the first that is not was recorded at {since}",
-        "where the key is: jobledger log seal, or run a writer without JOBLEDGER_SEAL=false",
+        "where the key is: jobledger log checkpoint, or run a writer without JOBLEDGER_SEAL=false",
     )
 
 

@@ -12,10 +12,10 @@ from jobledger.infra.settings import Settings, spool_folder
 
 MIN_FREE_BYTES: Final = 1024**3
 PORTS: Final = {8080: "serve", 8081: "serve-grpc"}
-"""Where the servers listen unless they are told otherwise, by their command."""
+"""The default port of each server command."""
 ANSWER_TIMEOUT_SECONDS: Final = 2.0
 HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
-"""What a client of HTTP/2 sends first: the preface and empty SETTINGS."""
+"""The first bytes of an HTTP/2 client: the preface and empty SETTINGS."""
 SETTINGS_FRAME: Final = 4
 
 

@@ -23,7 +23,7 @@ class Setting(NamedTuple):
     source: str
     """`option`, `environment` or `default`."""
     meaning: str
-    """What it is for."""
+    """The description of the setting."""
 
 
 def settings(context: typer.Context, format_: FormOption = Form.TABLE, json: Json = False) -> None:

@@ -30,7 +30,7 @@ EvaluationJob = Annotated[
 
 
 class Chart(StrEnum):
-    """What of a job's evaluations is drawn."""
+    """The chart of a job's evaluations to draw."""
 
     PR_CURVE = "pr-curve"
     CONFUSION = "confusion-matrix"

@@ -173,7 +173,7 @@ def _all(ledger: Ledger, task: Task, annotator: str | None = None) -> Iterator[Q
 
 
 def _answer(task: Task, text: str) -> tuple[int, Any]:
-    """What `3=cat,dog` says; commas part labels only where several may be true."""
+    """Parses an answer such as `3=cat,dog`; commas separate labels only if several are allowed."""
     sample, equals, value = text.partition("=")
     if not (equals and sample.isascii() and sample.isdigit() and len(sample) < 10):
         raise InvalidFieldError("answers", f"{text[:80]!r} is not SAMPLE=LABEL")

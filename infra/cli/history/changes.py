@@ -58,7 +58,7 @@ def changes_table(changes: list[Change]) -> Table:
 
 
 def shown(value: Any) -> str:
-    """A value as people read it: null told apart from nothing."""
+    """A value as text; null differs from an absent value."""
     if value is ABSENT:
         return ""
     return value if isinstance(value, str) else orjson.dumps(value).decode()

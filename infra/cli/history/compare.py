@@ -39,7 +39,7 @@ From = Annotated[
 ]
 To = Annotated[
     str | None,
-    typer.Option("--to", metavar="TIME|vN|@POSITION", help="The later moment; now, if not said."),
+    typer.Option("--to", metavar="TIME|vN|@POSITION", help="The later moment; by default now."),
 ]
 
 

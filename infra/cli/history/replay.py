@@ -29,7 +29,7 @@ KEYS: Final[dict[str, Callable[[int, int], int]]] = {
     **dict.fromkeys(["g", "\x1b[H", "\x1bOH", "\x1b[1~", "\x1b[7~"], lambda at, last: 0),
     **dict.fromkeys(["G", "\x1b[F", "\x1bOF", "\x1b[4~", "\x1b[8~"], lambda at, last: last),
 }
-"""Where each key leads, from a step of so many."""
+"""The step that each key leads to, from a step and their number."""
 QUITS: Final = frozenset({"q", "\x1b", "\x03", "\x04"})
 ESCAPE: Final = 0.1
 """Seconds to wait for what follows an escape, which alone is a key, too."""
@@ -41,7 +41,7 @@ def replay(
     name: JobName,
     until: Annotated[
         str | None,
-        typer.Option(metavar="TIME|vN|@POSITION", help="Up to then; now, if not said."),
+        typer.Option(metavar="TIME|vN|@POSITION", help="Up to then; by default now."),
     ] = None,
     with_: Annotated[
         list[str] | None,

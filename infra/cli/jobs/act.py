@@ -114,7 +114,7 @@ def comment(
 ) -> None:
     """Add a note with an author to a job's history; the job stays as it is."""
     if not note.strip():
-        raise InvalidFieldError("note", "is empty")
+        raise InvalidFieldError("note", "is empty; give its text")
     _act(
         context, name, lambda ledger, job: ledger.commented(job, note, actor=_by(actor)), json=json
     )

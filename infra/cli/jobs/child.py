@@ -33,7 +33,7 @@ from jobledger.infra.settings import public_environment
 
 NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
-"""What a shell answers for a command it cannot run."""
+"""Exit codes of shells for a command that they cannot run."""
 OPENING_SECONDS: Final = 60.0
 """How long --once waits for the ledger before the command."""
 
@@ -154,7 +154,7 @@ def run_as_job(
 
 
 def new_record(name: str, labels: Mapping[str, str], words: Sequence[str]) -> RunRecord:
-    """What is known of a run before it begins."""
+    """Makes the record of a run before it begins."""
     spec: dict[str, Any] = {"command": list(words)}
     with suppress(OSError):  # The directory was removed.
         spec["directory"] = str(Path.cwd())
@@ -201,6 +201,6 @@ def _carry_out(
     type_, data = how_it_ended(code, stopped_by, command.last_words, command.failure)
     command.signal = None
     reporter.add(RunReport(type_, data, ended), last=True)
-    # A further signal means that nobody wants to wait.
+    # A second signal ends the wait.
     reporter.wait(end_seconds, lambda: command.signal is not None)
     return code

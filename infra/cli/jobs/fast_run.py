@@ -17,7 +17,7 @@ OF_RUN: Final = ("--name", "--label", "--heartbeat")
 
 
 def parse_run(arguments: Sequence[str]) -> tuple[Given, RunOptions] | None:
-    """What the program's arguments say if they are a plain `run`, else None."""
+    """Parses the program's arguments if they are a plain `run`; otherwise returns None."""
     rest, is_run = list(arguments), False
     fields: dict[str, list[str]] = {option: [] for option in (*SHARED, *OF_RUN)}
     while rest and (rest[0].startswith("--") or not is_run):

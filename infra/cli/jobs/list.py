@@ -32,7 +32,7 @@ from jobledger.infra.eventstore.json_view import job_json, moment_json
 from jobledger.infra.read.reader import DEFAULT_PAGE_SIZE, MAX_PAGE, Page
 
 SHOWN = 50
-"""Jobs in a table, if nobody says how many."""
+"""Jobs in a table by default."""
 
 
 FIELDS: Final = (

@@ -1,4 +1,4 @@
-"""What `jobledger run` says of a run that was not recorded, or not all of it: one true line."""
+"""The line that `jobledger run` prints if a run was not recorded, or only in part."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def summary(reporter: Reporter, name: str) -> str:
-    """What was recorded of the run, what was not and why, and what becomes of the rest."""
+    """Says what was recorded, what was not and why, and where the rest is kept."""
     if reporter.failure is None:
         how, why = "not known to be recorded", "the ledger has not answered yet"
     else:
@@ -24,7 +24,7 @@ def summary(reporter: Reporter, name: str) -> str:
 
 
 def failure_text(error: Exception) -> str:
-    """What went wrong, in one line."""
+    """An error in one line."""
     psycopg = sys.modules.get("psycopg")
     if psycopg is not None and isinstance(error, psycopg.Error):
         return f"PostgreSQL: {error.diag.message_primary or ' '.join(str(error).split())}"

@@ -145,7 +145,7 @@ def _make(given: Given) -> None:
 
 
 def _say_how_google_shows(labels: Mapping[str, str]) -> None:
-    """Google's APIs have stricter labels: what they show of the others is said."""
+    """Prints how Google's APIs show labels that they do not allow."""
     for key, value in labels.items():
         shown = google_key(key), google_value(value)
         if shown != (key, value):

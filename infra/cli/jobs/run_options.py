@@ -1,4 +1,4 @@
-"""What the options of `jobledger run` say."""
+"""The options of `jobledger run`."""
 
 from __future__ import annotations
 

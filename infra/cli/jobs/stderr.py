@@ -15,7 +15,7 @@ CHUNK: Final = 64 * 1024
 
 
 class Stderr:
-    """What was written to it so far, as far as it is kept."""
+    """The last bytes written to it."""
 
     def __init__(self) -> None:
         self._kept = b""
@@ -25,7 +25,7 @@ class Stderr:
         with stderr:
             while chunk := os.read(stderr.fileno(), CHUNK):
                 self.add(chunk)
-                # If nobody reads ours any more, the command must not wait for that.
+                # If our own stderr is closed, the command must not block on it.
                 with suppress(OSError):
                     sys.stderr.buffer.write(chunk)
                     sys.stderr.buffer.flush()
@@ -36,12 +36,12 @@ class Stderr:
 
     @property
     def last_lines(self) -> str:
-        """The last lines as a terminal shows them: of what a carriage return writes over, the last."""
+        """The last lines as a terminal shows them, after carriage returns."""
         text = self._kept.decode(errors="replace").replace("\r\n", "\n").replace("\0", "")
         lines = [_shown(line) for line in text.split("\n")]
         return "\n".join(lines[-LAST_LINES - 1 :])[-LAST_CHARACTERS:].strip()
 
 
 def _shown(line: str) -> str:
-    """What is left of a line that was written over, as progress bars do."""
+    """The visible rest of a line with carriage returns, as progress bars write them."""
     return line.rstrip("\r").rpartition("\r")[2]

@@ -26,7 +26,7 @@ class Compared(NamedTuple):
 
     @property
     def sentences(self) -> list[str]:
-        """What is covered, and what is not."""
+        """Sentences on what the receipt covers, and what it does not."""
         version = self.event.version
         parts = [f"version {version} is as {self.file} has it: data, times, actor and request"]
         state = "none" if self.event.state is None else self.event.state.name

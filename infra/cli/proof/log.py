@@ -36,7 +36,8 @@ def show_log(context: typer.Context, json: Json = False) -> None:
         stopped = _why_not_signed(connection)
     keys = [str(key.verifier) for key in find_keys(Settings(), log.origin)]
     if json:
-        fields = {"origin": log.origin, "events": log.events, "sealed": log.size}
+        fields = {"origin": log.origin, "events": log.events, "size": log.size}
+        fields["sealed"] = log.size  # The former name of size.
         print_json(
             {
                 **fields,
@@ -46,7 +47,7 @@ def show_log(context: typer.Context, json: Json = False) -> None:
             }
         )
         return
-    say(f"{log.origin}: {log.size} of {log.events} events sealed")
+    say(f"{log.origin}: {log.size} of {log.events} events in the tree")
     for each in keys:
         say(f"key {each}")
     if stopped is not None:
@@ -65,18 +66,24 @@ def _why_not_signed(connection: Connection) -> str | None:
     return None
 
 
-@log.command("seal")
-def seal(context: typer.Context) -> None:
+@log.command("checkpoint")
+def checkpoint(context: typer.Context) -> None:
     """Sign a checkpoint of all events now, and print it; exits 1 if it cannot be signed."""
     aim = target(context)
     with aim.open() as ledger, ledger.connection() as connection:
-        ledger.seal()
+        ledger.checkpoint()
         log, note = Tree().log_state(connection), read_kept(connection)
     if not find_keys(Settings(), log.origin):
         raise ProofError(
             "key", f"no key of {log.origin} is on this machine, so nothing can be signed"
         )
     typer.echo(str(note), nl=False)
+
+
+@log.command("seal", deprecated=True, hidden=True)
+def seal(context: typer.Context) -> None:
+    """The former name of `jobledger log checkpoint`."""
+    checkpoint(context)
 
 
 @log.command("resume")
@@ -116,7 +123,7 @@ def resume_log(
         return
     aside(
         f"positions {resumed.first} to {resumed.last} count as lost, as the event at position"
-        f" {resumed.record} says; send this statement to whoever holds receipts or checkpoints of them:"
+        f" {resumed.record} says; send this statement to all who hold receipts or checkpoints of them:"
     )
     typer.echo(resumed.statement, nl=False)
 
@@ -128,7 +135,7 @@ def tiles(
 ) -> None:
     """Export the log as static files for any web server and other tools (C2SP tlog-tiles)."""
     with target(context).open() as ledger, ledger.connection() as connection:
-        ledger.seal()
+        ledger.checkpoint()
         note = read_kept(connection)
         if note is None:
             raise ProofError(

@@ -63,7 +63,7 @@ def verify(
     that there is no checkpoint of to hold it against is unchecked.
     """
     if not proof and (checkpoint or key or since or trust_first):
-        raise typer.BadParameter("--checkpoint, --key, --since and --trust-first are of --proof")
+        raise typer.BadParameter("--checkpoint, --key, --since and --trust-first need --proof")
     with target(context).open() as ledger:
         if proof:
             _verify_proof(
@@ -117,11 +117,11 @@ def _lost(record: Record) -> str:
 
 
 def _sentence(found: Audit) -> str:
-    held = f"{found.checkpoints} checkpoints" if found.checkpoints else "no checkpoint at all"
-    outcome = "all as sealed" if found.ok else f"{len(found.findings)} findings"
-    parts = [f"{found.size} events hashed again and held against {held}: {outcome}"]
+    checkpoints = f"{found.checkpoints} checkpoints" if found.checkpoints else "no checkpoint"
+    outcome = "all unchanged" if found.ok else f"{len(found.findings)} findings"
+    parts = [f"{found.size} events hashed again and compared with {checkpoints}: {outcome}"]
     for count, what in (
-        (found.unsealed, "not sealed yet"),
+        (found.unsealed, "not in the log's tree yet"),
         (found.erased, "with personal data that was erased"),
         (found.pruned, "pruned"),
         (found.lost_checkpoints, "checkpoints of lost history left out"),

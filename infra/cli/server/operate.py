@@ -1,4 +1,4 @@
-"""Commands for who keeps a ledger: init and rebuild."""
+"""Commands of operators: init and rebuild."""
 
 from contextlib import closing
 from typing import Annotated, Any

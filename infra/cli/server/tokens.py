@@ -1,4 +1,4 @@
-"""Commands for who lets others in: token create, list, revoke."""
+"""Commands of access tokens: token create, list, revoke."""
 
 import getpass
 import re
@@ -168,7 +168,7 @@ def _tokens(context: typer.Context) -> Iterator[Tokens]:
 
 
 def _user() -> str | None:
-    """Who runs the program; None where the system has no name for them, as in some containers."""
+    """The operating system user; None if the user has no name, as in some containers."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):

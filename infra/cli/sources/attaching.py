@@ -32,7 +32,7 @@ class AttachGroup(TyperGroup):
     """A group whose first argument may be a connection string instead of a command."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """What is no command is a source: `attach DSN --as airflow`."""
+        """Takes a word that is not a command as a source: `attach DSN --as airflow`."""
         if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
             args = ["follow", *args]
         return super().resolve_command(ctx, args)

@@ -15,18 +15,18 @@ from pycocotools import coco, cocoeval
 THRESHOLDS: Final = tuple(hundredths / 100 for hundredths in range(50, 100, 5))
 """COCO's, of intersection over union."""
 MAX_DETECTIONS: Final = 100
-"""Of each label in each image COCO counts the best so many predictions, and no others."""
+"""The best predictions of a label in an image that COCO counts."""
 
 
 class Pictured(NamedTuple):
-    """What is to be seen in one image, and what was predicted, each with its score."""
+    """The true boxes of one image, and the predicted ones with their scores."""
 
     truth: Sequence[Box]
     predicted: Sequence[tuple[Box, float]]
 
 
 class _Matched(NamedTuple):
-    """Of one label, or of all: at each threshold, how many predictions have a true box."""
+    """For one label, or all: how many predictions match a true box at each threshold."""
 
     hits: NDArray[np.int64]
     predicted: int
@@ -55,7 +55,7 @@ def box_evaluations(
     Returns:
         The fields of Evaluation's metrics: of all labels, then of each label.
     """
-    # What came as a 32-bit float is a hair off the one of COCO's that was meant.
+    # A threshold that came as a 32-bit float differs slightly from COCO's.
     asked = round(iou_threshold, 6)
     thresholds = sorted({*THRESHOLDS, asked})
     place = thresholds.index(asked)
@@ -135,7 +135,7 @@ def _dataset(boxes: Iterable[Sequence[tuple[Box, float]]], labels: Sequence[str]
 
 
 def _extent(box: Box) -> tuple[float, float, float, float]:
-    """Left, top, width and height, whichever corner is said first."""
+    """Left, top, width and height, in either order of the corners."""
     (left, right), (top, bottom) = sorted((box.x0, box.x1)), sorted((box.y0, box.y1))
     return left, top, right - left, bottom - top
 
@@ -170,7 +170,7 @@ def _averages(evaluated: Any, place: int, labels: int) -> list[float]:
 
 
 def _matched(matches: Sequence[Any], thresholds: int) -> _Matched:
-    """Of images, or None where neither is anything to see nor predicted."""
+    """The matches of the images, or None if there are neither true nor predicted boxes."""
     some = [each for each in matches if each is not None]
     hits = np.zeros(thresholds, np.int64)
     for each in some:
@@ -203,6 +203,6 @@ def _curve(
     }
 
 
-# It tells of every step. To redirect stdout would silence other threads as well, and two that
+# It prints every step. To redirect stdout would silence other threads as well, and two that
 # do so at a time may leave it redirected for good.
 coco.print = cocoeval.print = lambda *_: None

@@ -74,7 +74,7 @@ def classification_evaluations(
         ValueError: A score is infinite.
     """
     if np.isinf(scored.scores).any():
-        raise ValueError("a score is infinite")
+        raise ValueError("a score is infinite; scores are numbers from 0 to 1")
     thresholds = np.arange(entries) / (entries - 1)
     scores = np.where(np.isnan(scored.scores), -np.inf, scored.scores)
     # Stable: of equals the earlier label.
@@ -109,7 +109,7 @@ def classification_evaluations(
 
 
 def _found(thresholds: Floats, truth: Bools, scores: Floats, labels: Counts) -> _Found:
-    """What is predicted where of each example only these labels (n x any) may be."""
+    """The predictions if each example is limited to these labels (n x any)."""
     count, width = len(thresholds) + 1, scores.shape[1]
     reached = np.searchsorted(thresholds, np.take_along_axis(scores, labels, axis=1), side="right")
     # A label's numbers stand after the last one's, so that one count is of all labels.

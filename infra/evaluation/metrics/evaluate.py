@@ -1,4 +1,4 @@
-"""Makes a run's Evaluations: predictions held against truth, in the shape of Data Labeling's API.
+"""Makes a run's Evaluations: predictions compared with ground truth, in the form of Data Labeling's API.
 
 google.cloud.datalabeling.v1beta1.Evaluation: the first is over all labels, each further one is
 about one label.
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 
 class Evaluated(NamedTuple):
-    """What a run found."""
+    """The result of a run."""
 
     evaluations: list[JsonObject]
     """Evaluation messages."""

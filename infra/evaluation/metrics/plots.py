@@ -35,7 +35,7 @@ def draw_pr_curve(evaluations: list[JsonObject], path: Path) -> None:
 
 
 def draw_confusion(evaluation: JsonObject, path: Path) -> None:
-    """What was predicted (across) for what is true (down), of one with a `confusionMatrix`."""
+    """Draws a confusion matrix: true labels down, predicted labels across."""
     draw_picture(
         path, SIZE_INCHES, lambda axes: _fill_matrix(axes, evaluation["confusionMatrix"]["row"])
     )

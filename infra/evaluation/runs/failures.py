@@ -1,4 +1,4 @@
-"""What the scheduler could not do of a job, recorded on the job and counted there."""
+"""Failures of the scheduler, recorded and counted on the job."""
 
 import logging
 from typing import Any, Final
@@ -10,7 +10,7 @@ from jobledger.infra.read.store import Store
 
 LOG: Final = logging.getLogger("jobledger.scheduler")
 FIELD: Final = "schedulerFailures"
-"""Of the job's output: how often something failed, and why the last time."""
+"""The field of the job's output with the number of failures, and the last reason."""
 MAX_MESSAGE: Final = 500
 
 

@@ -1,4 +1,4 @@
-"""Tells by mail that an evaluation fell short of evaluationJobAlertConfig.minAcceptableMeanAveragePrecision."""
+"""Alert mails about evaluations below evaluationJobAlertConfig.minAcceptableMeanAveragePrecision."""
 
 import logging
 import smtplib

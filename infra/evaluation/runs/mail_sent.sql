@@ -1,2 +1,2 @@
--- An alert was told of.
+-- Records that the mail of an alert was sent.
 SELECT mail_sent(%s, %s)

@@ -1,7 +1,7 @@
 """An evaluation job's runs, carried on from wherever they stand.
 
 Each step is one write to the job. What a run has done so far is in the job's history, so that
-whoever takes over after a crash goes on with the next step: nothing is done twice, no sample is lost.
+after a crash another scheduler continues with the next step: nothing is done twice, and no sample is lost.
 """
 
 from collections.abc import Iterable, Mapping
@@ -41,20 +41,20 @@ Facts = tuple[Data, ...]
 
 
 class Run(NamedTuple):
-    """A run, and what was told of it so far, by the type of event."""
+    """A run, and its events so far by type."""
 
     job: Job
     number: int
-    told: Mapping[str, Any]
+    events: Mapping[str, Any]
 
     @property
     def time(self) -> datetime:
         """The moment it was due, UTC."""
-        return datetime.fromisoformat(self.told["RunStarted"].run_time)
+        return datetime.fromisoformat(self.events["RunStarted"].run_time)
 
 
 def start_run(store: Store, job: Job, due: datetime, actor: str) -> bool:
-    """Opens the job's next run, on all that was sampled up to now; False if somebody else did, or it may not."""
+    """Starts the job's next run, on all samples so far; False if another scheduler did, or the job may not run."""
     with translated(), store.reader.pool.connection() as connection:
         cut = int(connection.execute(SETTLE_SAMPLES, (job.name,)).fetchone()[0])  # type: ignore[index]
     last = last_run(job.output)
@@ -98,18 +98,18 @@ def _record(store: Store, name: str, facts: Facts, actor: str, etag: str | None 
 
 
 def _next_step(store: Store, run: Run, now: datetime, *, evaluates: bool) -> Facts:
-    """What is to be recorded next; nothing if the run is over, or waits for people or another process."""
+    """The events to record next; none if the run has ended, or waits for labelers or another process."""
     if run.number not in open_runs(run.job.output):
         return ()
     try:
         plan = read_plan(run.job.spec)
-        if "DatasetCreated" not in run.told:
+        if "DatasetCreated" not in run.events:
             return _dataset(store.reader, run, now)
-        if plan.by_people and "LabelingRequested" not in run.told:
+        if plan.by_people and "LabelingRequested" not in run.events:
             requested = _request(store.reader, run, plan)
             if requested:
                 return requested
-        if "LabelingRequested" in run.told and "LabelingCompleted" not in run.told:
+        if "LabelingRequested" in run.events and "LabelingCompleted" not in run.events:
             complete_if_answered(store, find_task(store.reader, run.job.name, run.number))
             return ()
         return _evaluation(store.reader, run, plan, now) if evaluates else ()
@@ -122,7 +122,7 @@ def _next_step(store: Store, run: Run, now: datetime, *, evaluates: bool) -> Fac
 
 
 def _dataset(reader: Reader, run: Run, now: datetime) -> Facts:
-    """The run's samples, as they will stay: nobody tells truths of what a run has taken."""
+    """The run's samples, which no longer change: no ground truth is recorded for a sample that a run has taken."""
     with translated(), reader.pool.connection() as connection:
         connection.execute(SETTLE_SAMPLES, (run.job.name,))
         first, last = run_range(connection, run.job.name, run.number)
@@ -163,16 +163,18 @@ def _check_parts(plan: Plan, samples: Iterable[Sample]) -> None:
     for sample in samples:
         for box in read_prediction(plan, orjson.loads(sample.raw_prediction)).boxes:
             if max(box.x1, box.y1) > 1:
-                why = "boxes are in pixels, and what people draw is in parts of the image, 0 to 1"
+                why = (
+                    "its boxes are in pixels; labelers draw boxes in fractions of the image, 0 to 1"
+                )
                 raise errors.InvalidFieldError(f"sample {sample.number}", why)
 
 
 def _evaluation(reader: Reader, run: Run, plan: Plan, now: datetime) -> Facts:
-    """Holds predictions against truths; what comes of it is kept before it is told of."""
+    """Compares predictions with ground truth; the result is stored before its event is recorded."""
     found = _kept(reader, run) or _worked_out(reader, run, plan, now)
     if found is None:
-        count = run.told["DatasetCreated"].example_count
-        why = f"of none of the {count} examples is the truth known"
+        count = run.events["DatasetCreated"].example_count
+        why = f"none of the {count} examples has ground truth"
         return _failed(run, now, FAILED_PRECONDITION, why)
     first = orjson.loads(found)[0]
     (metrics,) = first["evaluationMetrics"].values()
@@ -198,7 +200,7 @@ def _evaluation(reader: Reader, run: Run, plan: Plan, now: datetime) -> Facts:
 
 
 def _kept(reader: Reader, run: Run) -> bytes | None:
-    """What was worked out before a crash."""
+    """The result that was stored before a crash."""
     with translated(), reader.pool.connection() as connection:
         row = connection.execute(READ_EVALUATIONS, (run.job.name, run.number)).fetchone()
     return None if row is None else row[0].encode()

@@ -42,7 +42,7 @@ RULES: Final[dict[str, Due]] = {"daily": due_daily, "exact": due_exactly}
 
 
 def utc_now() -> datetime:
-    """The clock of whoever is given no other."""
+    """The default clock."""
     return datetime.now(UTC)
 
 
@@ -84,7 +84,7 @@ class Scheduler:
         self._evaluates = evaluates
 
     def serve(self, stopping: Signal, pause: float) -> None:
-        """Leads whenever nobody else does, looking every `pause` seconds, until it is stopped."""
+        """Does what is due every `pause` seconds while no other scheduler leads, until it is stopped."""
         while not stopping.is_set():
             self._also()
             try:

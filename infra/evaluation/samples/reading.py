@@ -1,4 +1,4 @@
-"""What evaluation jobs gathered, as JSON to be shown: samples, spoilt predictions, evaluations."""
+"""Samples, rejected predictions and evaluations of evaluation jobs, as JSON."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -37,7 +37,7 @@ def read_rejected(reader: Reader, name: str, after: int, most: int) -> list[Json
 
 
 def read_evaluated(reader: Reader, name: str) -> dict[int, list[JsonObject]]:
-    """What each run of a job found: Evaluation messages, by the run's number."""
+    """The Evaluation messages of a job, by the number of their run."""
     rows = _rows(reader, READ_EVALUATED, (name,))
     return {run: orjson.loads(evaluations) for run, evaluations in rows}
 

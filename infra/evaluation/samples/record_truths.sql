@@ -1,2 +1,2 @@
--- Tells what is true of samples, by their keys.
+-- Records the ground truth of samples, by their keys.
 SELECT record_truths(%s, %s::bytea[], %s::text[])

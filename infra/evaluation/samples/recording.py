@@ -42,9 +42,9 @@ class Prediction(NamedTuple):
     time: datetime
     """With a time zone."""
     key: str | None = None
-    """What tells the example from others, if its data or reference does not."""
+    """Identifies the example, if its data or reference does not."""
     truth: Any = None
-    """What is true of it, if that is known already: a label, labels, or an object like the output."""
+    """The ground truth, if it is known: a label, labels, or an object like the output."""
 
 
 class RejectedPrediction(NamedTuple):
@@ -60,7 +60,7 @@ class RejectedPrediction(NamedTuple):
 
 
 class Sampled(NamedTuple):
-    """What became of the predictions of one call; together they are all of them."""
+    """The outcomes of the predictions of one call; they sum up to all of them."""
 
     sampled: int
     repeated: int
@@ -79,7 +79,7 @@ class Sampled(NamedTuple):
 
 
 class TruthOutcome(NamedTuple):
-    """What became of each truth that was told: told, repeated, unknown, taken or differs."""
+    """The outcome of each ground truth: told (recorded), repeated, unknown, taken or differs."""
 
     outcomes: Sequence[str]
 
@@ -129,7 +129,7 @@ def record_truths(reader: Reader, name: str, truths: Sequence[tuple[str, Any]]) 
         truths: At most 10,000 pairs of an example's key and its ground truth as JSON.
 
     Returns:
-        The outcome of each: told, repeated, unknown, taken or differs.
+        The outcome of each: told (recorded), repeated, unknown, taken or differs.
 
     Raises:
         JobNotFoundError: There is no such job.
@@ -160,7 +160,8 @@ def sampling(reader: Reader, name: str) -> JsonObject:
         name: The evaluation job's resource name.
 
     Returns:
-        The numbers `sampled`, `repeated`, `passedOver`, `beyondCount` and `spoilt` (rejected).
+        The numbers `sampled`, `repeated`, `passedOver`, `beyondCount` and `rejected`; `spoilt` is
+        the former name of `rejected`.
 
     Raises:
         JobNotFoundError: There is no such job.
@@ -169,8 +170,8 @@ def sampling(reader: Reader, name: str) -> JsonObject:
     job = reader.get(name)
     with translated(), reader.pool.connection() as connection:
         row = connection.execute(READ_SAMPLING, (job.name,)).fetchone() or (0, 0, 0, 0, 0)
-    fields = ("sampled", "repeated", "passedOver", "beyondCount", "spoilt")
-    return dict(zip(fields, row, strict=True))
+    fields = ("sampled", "repeated", "passedOver", "beyondCount", "rejected")
+    return dict(zip(fields, row, strict=True)) | {"spoilt": row[-1]}
 
 
 def _sampler(reader: Reader, name: str) -> tuple[Job, Plan]:
@@ -205,7 +206,7 @@ def _record(
 
 
 class _Sorting:
-    """Tells the predictions of one call apart by what is to become of them."""
+    """Sorts the predictions of one call by what becomes of them."""
 
     def __init__(self, name: str, plan: Plan, allowed: Sequence[str] | None) -> None:
         """`allowed` are the labels of the job's annotation spec set, None if it is not known."""
@@ -217,7 +218,7 @@ class _Sorting:
         self._keys: set[bytes] = set()
 
     def sort(self, first: int, given: Sequence[Prediction]) -> tuple[Any, ...]:
-        """What `record_samples` takes for some of them; `first` is the place of the first one."""
+        """The parameters of `record_samples` for some predictions; `first` is the index of the first."""
         _check(first, given)
         ready, aside = list[JsonObject](), list[JsonObject]()
         passed_over, repeated = self.passed_over, 0
@@ -282,7 +283,7 @@ def _check_json(field: str, value: Any) -> None:
     if len(encoded) > examples.MAX_BYTES:
         raise InvalidFieldError(field, f"{len(encoded)} bytes; the limit is {examples.MAX_BYTES}")
     if MARKER in encoded:
-        # A sample is no event: nobody could erase it with its subject's key.
+        # A sample is not an event, so it could not be erased with a subject's key.
         raise InvalidFieldError(
             field, "has personal values, which cannot be sampled; leave them out"
         )

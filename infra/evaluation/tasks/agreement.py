@@ -1,4 +1,4 @@
-"""What human labelers agreed on."""
+"""The agreement of human labelers."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -19,14 +19,14 @@ READ_REQUESTED: Final = sql.load(__package__, "read_requested")
 
 
 def agreed_truths(reader: Reader, task: Task) -> dict[int, Truth | None]:
-    """What people agreed on, by the numbers of samples that were answered; None where they did not agree."""
+    """The ground truth that labelers agreed on, by the number of the sample; None if they did not agree."""
     with translated(), reader.pool.connection() as connection:
         rule = Rule(task.aggregation, task.boxes, task.multi_label)
         return dict(_agreed(connection, task.job, task.run, rule))
 
 
 def agreed(connection: Connection, job: Job, run: int) -> dict[int, Truth]:
-    """The same of a job's run, without those on which people did not agree; nothing if nobody was asked."""
+    """The ground truth that labelers of a run agreed on; empty if the run has no labeling task."""
     row = connection.execute(READ_REQUESTED, (job.name, run)).fetchone()
     if row is None:
         return {}

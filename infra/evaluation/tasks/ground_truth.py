@@ -10,7 +10,7 @@ from jobledger.infra.postgres.connections import Connection
 
 
 def run_truths(connection: Connection, job: Job, run: int) -> dict[int, Truth]:
-    """What is true of a run's samples, by their numbers; those of which nothing is known are left out."""
+    """The known ground truth of a run's samples, by their numbers."""
     plan = read_plan(job.spec)
     truths = {
         sample.number: read_truth(plan, orjson.loads(sample.groundtruth))

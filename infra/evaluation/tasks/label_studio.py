@@ -26,12 +26,12 @@ ROTATIONS: Final = ("rotation", "image_rotation")
 
 
 class Given(NamedTuple):
-    """What an export holds, of annotations that were not skipped."""
+    """The annotations of an export that were not skipped."""
 
     answers: Mapping[str, Mapping[int, Any]]
     """By annotator and sample."""
     places: Mapping[int, str]
-    """Where in the file a sample's task is."""
+    """The place of each sample's task in the file."""
 
 
 def export_task(reader: Reader, task: Task, after: int = 0, limit: int = 1_000) -> JsonObject:
@@ -102,7 +102,7 @@ def import_answers(
 
 
 def read_export(task: Task, value: Any) -> Given:
-    """The answers in an export of this task; raises InvalidFieldError for what is no such export."""
+    """The answers in an export of this task; raises InvalidFieldError for another JSON."""
     if not isinstance(value, list):
         raise InvalidFieldError("tasks", "is not a JSON list of tasks, as Label Studio exports it")
     answers, places = dict[str, dict[int, Any]](), dict[int, str]()
@@ -134,7 +134,7 @@ def _sample(task: Task, item: Any, place: str) -> int:
 
 
 def _finished(annotations: list[Any], place: str) -> Iterator[tuple[str, JsonObject]]:
-    """Those that were not skipped, each with its place."""
+    """The annotations that were not skipped, each with its place."""
     for number, annotation in enumerate(annotations):
         at = f"{place}[{number}]"
         if not isinstance(annotation, dict):
@@ -186,7 +186,7 @@ def _box(place: str, region: JsonObject, value: JsonObject) -> JsonObject:
             f"{place}.rectanglelabels", f"{len(labels)} labels; a box has exactly one"
         )
     if any(given.get(field) for given in (region, value) for field in ROTATIONS):
-        raise InvalidFieldError(place, "is rotated; boxes must not be")
+        raise InvalidFieldError(place, "is a rotated box; only boxes without rotation are accepted")
     x, y, width, height = (_percent(value, place, of) for of in ("x", "y", "width", "height"))
     return {
         "label": labels[0],
@@ -203,7 +203,7 @@ def _percent(value: JsonObject, place: str, field: str) -> float:
 
 
 def _part(percent: float) -> float:
-    """Of the image; what was drawn over its edge ends there."""
+    """A percentage of the image, cut off at its edges."""
     return min(max(percent / 100, 0.0), 1.0)
 
 

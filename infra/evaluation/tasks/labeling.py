@@ -1,4 +1,4 @@
-"""What people answer of a run's samples: kept, once each, until the task is complete, and what they agree on."""
+"""Answers of labelers to a run's samples, recorded once each until the task is complete."""
 
 import hashlib
 import hmac
@@ -34,7 +34,7 @@ Answers = Mapping[int, Any]
 
 
 class Answered(NamedTuple):
-    """What became of the answers of one call."""
+    """The outcome of the answers of one call."""
 
     kept: int
     repeated: int
@@ -103,7 +103,7 @@ def complete_if_answered(store: Store, task: Task) -> bool:
         (sample, annotator, orjson.loads(text)) for sample, annotator, text, _ in rows
     )
     completed = LabelingCompleted(run=task.run, answer_count=count, digest=digest)
-    # Whoever could foretell it could use it up, so that the task would never be completed.
+    # If it were predictable, a client could use it up, and the task would never be completed.
     value = f"{task.job} {task.run} labeled".encode()
     request = hmac.new(read_secret(store.reader.pool), value, hashlib.sha256).hexdigest()
     with suppress(IllegalTransitionError):  # The run was given up meanwhile.
@@ -142,7 +142,7 @@ def _check_questions(connection: Connection, task: Task, numbers: set[int]) -> N
 def _record(
     connection: Connection, task: Task, annotator: str, texts: Mapping[int, str]
 ) -> Sequence[str]:
-    """What became of each; raises for the first that is not kept, or was not before."""
+    """The outcome of each answer; raises an error for the first that is not accepted."""
     numbers = sorted(texts)
     parts = [texts[number] for number in numbers]
     given = (task.job, task.run, annotator, task.replica_count, numbers, parts)

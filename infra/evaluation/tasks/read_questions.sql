@@ -1,4 +1,4 @@
--- Samples whose truth is not known and that want an answer still, of somebody other than the annotator;
+-- Samples without ground truth that still need an answer of another annotator than this one;
 -- of so many characters at most, but one at least.
 SELECT number, raw_data
 FROM (

@@ -27,7 +27,7 @@ COUNT_FOR: Final = sql.load(__package__, "count_for")
 
 
 class Task(NamedTuple):
-    """What people are asked of a run, as it was when they were asked."""
+    """The labeling task of a run, with the instruction of the time it was opened."""
 
     job: str
     run: int
@@ -43,12 +43,12 @@ class Task(NamedTuple):
     aggregation: str
     question_count: int
     answer_count: int
-    """Of all people; question_count times replica_count in the end."""
+    """Answers of all labelers; question_count times replica_count at the end."""
     is_open: bool
 
 
 class Question(NamedTuple):
-    """A sample whose truth is asked for; what the model said of it is not told."""
+    """A sample to label, without the model's prediction."""
 
     number: int
     data: Any
@@ -57,7 +57,7 @@ class Question(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Of one person."""
+    """Answers of one labeler."""
 
     answered: int
     remaining: int
@@ -91,7 +91,7 @@ def questions(
 
 
 def progress(reader: Reader, task: Task, annotator: str | None) -> Progress:
-    """How far somebody has come; of nobody in particular, what is to be done at all."""
+    """How many questions an annotator has answered; without an annotator, how many are open at all."""
     with translated(), reader.pool.connection() as connection:
         asked = _asked(connection, task, annotator)
         answered, remaining = connection.execute(COUNT_FOR, asked).fetchall()[0]

@@ -110,9 +110,18 @@ class Appender:
     def append(
         self, rows: Sequence[Row], request_ids: Sequence[str], changes: Iterable[Change]
     ) -> Placed:
-        """Writes the rows and what they make of their jobs; all of it or nothing.
+        """Writes rows and what follows for their jobs: all of it, or nothing.
 
-        Raises psycopg.Error: UniqueViolation or SerializationFailure if somebody else wrote first.
+        Args:
+            rows: The events.
+            request_ids: Their request ids; "" for none.
+            changes: The changes of the jobs.
+
+        Returns:
+            The position of the first event, and the transaction time of all.
+
+        Raises:
+            psycopg.Error: UniqueViolation or SerializationFailure if another writer was first.
         """
         parameters = append_parameters(rows, request_ids, changes)
         self.in_doubt = True

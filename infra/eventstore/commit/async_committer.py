@@ -68,7 +68,7 @@ class AsyncCommitter:
         """Commits what still waits, and ends; later writes are refused."""
         self._closed = True
         if self._committing is not None:
-            # Not awaited itself: whoever gives up closing must not end the commit.
+            # Not awaited itself: a caller that gives up closing must not end the commit.
             await asyncio.wait([self._committing])
         if self._appender is not None:
             await self._appender.close()

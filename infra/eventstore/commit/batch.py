@@ -1,6 +1,6 @@
 """Writes that one commit takes together, decided on jobs as this process last knew them.
 
-It waits for nothing itself: whoever commits looks up what `unknown_*` names, calls `decide`,
+It waits for nothing itself: the committer looks up what `unknown_*` names, calls `decide`,
 appends `rows`, and calls `settle`. Versions tell the database whether a job was out of date.
 """
 
@@ -156,9 +156,15 @@ class Batch:
         return changes(self._before, self.jobs, prepared)
 
     def settle(self, placed: Placed | None) -> list[Pending]:
-        """Tells each write where it was written, or why it was not; returns all that are settled now.
+        """Settles the writes: each gets where it was written, or its error.
 
-        Not before the commit: if that fails, the jobs were not as the refusals assume.
+        It is called after the commit: if that fails, the jobs were not as the refusals assume.
+
+        Args:
+            placed: Where the rows were written; None if there were none.
+
+        Returns:
+            The writes that are settled now.
         """
         for write, error in self._refused:
             write.error = error

@@ -114,9 +114,14 @@ class BulkWrite(Pending):
 
 
 def bulk_writes(events: Iterable[Event], encrypt: Encrypt) -> Iterator[BulkWrite]:
-    """The events in writes of BATCH_EVENTS or BATCH_BYTES each, in their order, each prepared while the one before is written.
+    """Divides events into writes of BATCH_EVENTS or BATCH_BYTES each; one is prepared while the one before is written.
 
-    `encrypt` is called with those that have personal values, and with the keys it used for the write.
+    Args:
+        events: The events, in their order.
+        encrypt: Called with events that have personal values, and with the keys used for the write.
+
+    Yields:
+        The writes.
     """
     source = iter(events)
     write: BulkWrite | None = None

@@ -112,7 +112,7 @@ class Committer:
                 wake(callers)
 
     def _refuse_waiting(self) -> None:
-        """Wakes those who came while it was closed; whoever comes later does so itself."""
+        """Wakes callers that came while it was closed; later callers do so themselves."""
         with suppress(Empty):
             while True:
                 caller = self._queue.get_nowait()

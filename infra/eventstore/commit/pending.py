@@ -1,7 +1,7 @@
 """Appends that wait for a commit: a decision on one job or several, or events decided elsewhere.
 
 A pending write is settled once: it was written (`placed`), there was nothing to write, its request
-id was used before (`used_for`), or it failed (`error`). Whoever waits for it looks at these fields.
+id was used before (`used_for`), or it failed (`error`). Its caller reads these fields.
 """
 
 import operator
@@ -34,7 +34,9 @@ class Intent(Protocol):
     Raises LedgerError where none may happen, and PastNeededError to ask for the job's events.
     """
 
-    def __call__(self, job: Job, *, past: Sequence[Event] | None) -> Sequence[Data]: ...
+    def __call__(self, job: Job, *, past: Sequence[Event] | None) -> Sequence[Data]:
+        """Returns the data of the events."""
+        ...
 
 
 class Provenance(NamedTuple):
@@ -85,9 +87,14 @@ class Pending(ABC):
         """
 
     def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
-        """Writes it on `jobs` as they are, in a transaction that keeps other writers out.
+        """Writes the events on `jobs` as they are, in a transaction that keeps other writers out.
 
-        Leaves the jobs as they will be in `jobs`; None if there was nothing to write.
+        Args:
+            appender: Writes in the transaction.
+            jobs: The jobs; left as they will be.
+
+        Returns:
+            Where the events were written; None if there was nothing to write.
         """
         before = dict(jobs)
         self.pasts = {name: appender.history(name) for name in self.past_names}
@@ -199,8 +206,12 @@ class JobWrite(Pending):
     ) -> None:
         """Answers with what the same request wrote before.
 
-        `is_repeated` compares the data of this write with what is stored. Raises
-        RequestReusedError unless this intent, on the job as it was then, decides the same.
+        Args:
+            history: The job's events.
+            is_repeated: Compares the data of this write with stored data.
+
+        Raises:
+            RequestReusedError: This intent, on the job as it was then, decides something else.
         """
         stored = [event for event in history if event.request_id == self.request_id]
         first, last = stored[0].version, stored[-1].version

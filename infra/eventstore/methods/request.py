@@ -1,4 +1,4 @@
-"""What the methods for commands and reports have in common: how a request is sent, and its metadata."""
+"""The base of the methods for commands and reports: sending a request with its metadata."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime

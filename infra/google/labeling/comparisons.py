@@ -86,7 +86,7 @@ def _comparison(plan: Plan, dataset: str, compared: Compared) -> JsonObject:
 
 
 def _chosen(plan: Plan, predicted: examples.Predicted) -> examples.Truth:
-    """What a model's answer comes to."""
+    """The prediction of a model as annotations."""
     scored = list(zip(predicted.labels, predicted.scores, strict=True))
     if plan.boxes:
         return examples.Truth(predicted.labels, predicted.boxes)
@@ -113,17 +113,17 @@ def _said(plan: Plan, key: str, given: Any) -> str | None:
         return None
 
 
-def _annotations(plan: Plan, told: examples.Truth, *, in_pixels: bool) -> Iterator[JsonObject]:
+def _annotations(plan: Plan, truth: examples.Truth, *, in_pixels: bool) -> Iterator[JsonObject]:
     """Annotation messages: a box each, or a label each."""
     if plan.boxes:
         values: Iterable[Mapping[str, Any]] = (
             {"imageBoundingPolyAnnotation": {**_spec(box.label), **_poly(box, in_pixels=in_pixels)}}
-            for box in told.boxes
+            for box in truth.boxes
         )
     else:
         image = ANNOTATIONS[plan.annotation] == "IMAGE"
         field = "imageClassificationAnnotation" if image else "textClassificationAnnotation"
-        values = ({field: _spec(label)} for label in told.labels)
+        values = ({field: _spec(label)} for label in truth.labels)
     return ({"annotationValue": value} for value in values)
 
 

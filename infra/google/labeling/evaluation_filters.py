@@ -27,7 +27,7 @@ from psycopg.sql import SQL, Composable
 _TIME: Final = re.compile(
     r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))"""
 )
-"""What is quoted, or a time that is not: the reference's example has none in quotes, and AIP-160 knows no other."""
+"""A quoted text, or an unquoted time as in the example of the API's reference."""
 _NANOSECONDS: Final = re.compile(r"(\.[0-9]{6})[0-9]+")
 _EQUAL: Final = frozenset({"=", ":", "!="})
 _BOUND: Final = frozenset({"=", ":", "<", "<=", ">", ">="})
@@ -39,11 +39,11 @@ BY_LABEL: Final = SQL(
     "SELECT n::integer AS place, one AS evaluation"
     " FROM json_array_elements(runs.evaluations::json) WITH ORDINALITY AS ones (one, n) WHERE n > 1"
 )
-"""What is looked at of a run: its evaluation over all labels, or those of each label."""
+"""The evaluations of a run that a filter is about: over all labels, or of each label."""
 
 
 class Found(NamedTuple):
-    """What a filter means: of what it is to be true, the condition, and its parameters."""
+    """A filter in SQL: the rows it is about, the condition, and its parameters."""
 
     listed: SQL
     condition: Composable
@@ -63,7 +63,7 @@ def render(text: str) -> Found:
 def of_model(restriction: Restriction) -> Restriction:
     """A comparison with a model's id, as one of model versions; raises InvalidFieldError."""
     if restriction.comparator not in _EQUAL:
-        raise InvalidFieldError("filter", "model ids have no order")
+        raise InvalidFieldError("filter", "model ids cannot be ordered; compare them with =")
     versions = f"*/models/{restriction.value.replace('*', '')}/versions/*"
     return restriction._replace(field=("spec", "modelVersion"), value=versions)
 
@@ -104,7 +104,7 @@ COLUMNS: Final[dict[tuple[str, ...], Column]] = {
 
 
 class _Rendering(Rendering):
-    """Of the jobs whose evaluations are searched, and of these."""
+    """Renders conditions on jobs, and on their evaluations."""
 
     def field(self, field: tuple[str, ...], asked_by: str = "filter") -> tuple[Composable, Column]:
         column = COLUMNS.get(field)
@@ -113,7 +113,7 @@ class _Rendering(Rendering):
         return SQL("({})").format(SQL(column.expression)), column
 
     def _ever(self, _: Filter) -> Composable:
-        raise InvalidFieldError("filter", "evaluations never change: of them there is no ever()")
+        raise InvalidFieldError("filter", "ever() is not supported: evaluations never change")
 
 
 def _translate(restriction: Restriction) -> Filter:
@@ -135,12 +135,16 @@ def _translate(restriction: Restriction) -> Filter:
 
 def _compared(restriction: Restriction, field: tuple[str, ...]) -> Filter:
     if restriction.comparator not in _EQUAL:
-        raise InvalidFieldError("filter", f"{'.'.join(restriction.field)} has no order")
+        raise InvalidFieldError(
+            "filter", f"{'.'.join(restriction.field)} cannot be ordered; compare it with ="
+        )
     return restriction._replace(field=field)
 
 
 def _bound(restriction: Restriction, comparator: str) -> Filter:
     """`start = T` as the API says it, and `start >= T` as one might, are the same bound."""
     if restriction.comparator not in _BOUND:
-        raise InvalidFieldError("filter", f"{'.'.join(restriction.field)} is a bound, with =")
+        raise InvalidFieldError(
+            "filter", f"{'.'.join(restriction.field)} is a bound already; compare it with ="
+        )
     return Restriction(RUN_TIME, comparator, restriction.value)

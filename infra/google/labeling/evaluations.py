@@ -24,12 +24,12 @@ FIND_EVALUATED: Final = sql.load(__package__, "find_evaluated")
 SEARCH_EVALUATIONS: Final = sql.template(__package__, "search_evaluations")
 DEFAULT_PAGE_SIZE: Final = 100
 MAX_PAGE: Final = 100
-"""Of evaluations, whose curves are long."""
+"""Evaluations in one page; their curves are long."""
 MAX_COMPARISONS: Final = 1_000
 
 
 class EvaluationNotFoundError(JobNotFoundError):
-    """No such evaluation, or its run is not over yet."""
+    """The evaluation does not exist, or its run has not ended yet."""
 
     def __init__(self, name: str) -> None:
         LedgerError.__init__(self, f"there is no evaluation {name[:200]}")
@@ -49,7 +49,7 @@ def get(call: Call) -> JsonObject:
 
 
 def search(call: Call) -> JsonObject:
-    """Those over all labels, or those of the labels that the filter names (evaluation_filters.py)."""
+    """Searches evaluations: over all labels, or of the labels that the filter names."""
     query = ("evaluations", call.project, call.query.get("filter", ""))
     size = call.page_size(DEFAULT_PAGE_SIZE, MAX_PAGE)
     rows = _search(call, query[2], cursor_of(call, *query), size + 1)

@@ -132,7 +132,9 @@ def _unwrapped(body: object) -> object:
         raise errors.InvalidFieldError("body", "is not a JSON object")
     for field in body:
         if field not in {"job", "parent"}:
-            raise errors.InvalidFieldError(str(field)[:80], "there is no such field beside job")
+            raise errors.InvalidFieldError(
+                str(field)[:80], "is not a field of the request; it has the field job"
+            )
     if "job" not in body:
         raise errors.InvalidFieldError("job", "is missing")
     return body["job"]

@@ -1,6 +1,6 @@
 -- A project's evaluations, of runs that are over, the newest first: those behind a place, if one is
 -- given. `listed` is one of the two below, condition and limit are rendered (see evaluation_filters.py).
--- Runs are put in order before anything is read of what they found, so that a page reads no more than it shows.
+-- Runs are ordered before their results are read, so that a page reads no more than it shows.
 SELECT evaluation, create_time, run, dataset, place
 FROM (
     SELECT e.create_time, e.run, e.dataset, e.evaluations, j.name, j.state, j.version, j.spec

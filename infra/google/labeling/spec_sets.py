@@ -34,7 +34,7 @@ MAX_LABELS: Final = 2_000
 
 
 class SpecSetNotFoundError(errors.JobNotFoundError):
-    """No such annotation spec set, or it was deleted."""
+    """The annotation spec set does not exist, or was deleted."""
 
     def __init__(self, name: str) -> None:
         errors.LedgerError.__init__(self, f"there is no annotation spec set {name}")
@@ -80,7 +80,9 @@ def get(call: Call) -> JsonObject:
 def list_sets(call: Call) -> JsonObject:
     """The newest first."""
     if call.query.get("filter"):
-        raise errors.InvalidFieldError("filter", "is not supported: the API has none of these yet")
+        raise errors.InvalidFieldError(
+            "filter", "is not supported: the API defines no filters of annotation spec sets"
+        )
     collection = parse_name(f"{_collection(call)}/1").removesuffix("/1")
     size = call.page_size(DEFAULT_PAGE_SIZE, MAX_PAGE)
     place = cursor_of(call, collection)
@@ -109,7 +111,7 @@ def delete(call: Call) -> JsonObject:
 
 
 def _check(given: JsonObject) -> None:
-    """What the API's reference says of values."""
+    """Checks values as the API's reference describes them."""
     _check_named(given, FIELD)
     specs = given.get("annotationSpecs", [])
     field = f"{FIELD}.annotationSpecs"

@@ -119,12 +119,12 @@ def resource(job: Job, position: int | None = None) -> JsonObject:
 
 
 def _output(job: Job, spec: JsonObject) -> JsonObject:
-    """What reports told of its output: either of the two fields, or what is in the one that fits the input."""
+    """The reported output: either of the two fields, or what belongs into the one that fits the input."""
     output = job.output or {}
-    told = made_fields(API, "Job", {k: output[k] for k in OUTPUTS.values() if k in output})
+    reported = made_fields(API, "Job", {k: output[k] for k in OUTPUTS.values() if k in output})
     fitting = next((OUTPUTS[field] for field in OUTPUTS if field in spec), None)
-    if told or fitting is None:
-        return told
+    if reported or fitting is None:
+        return reported
     message = API.fields("Job")[fitting]
     within = reported_fields(API, message, output)
     return {fitting: within} if within else {}
@@ -157,7 +157,7 @@ def _parse_id(job_id: Any) -> str:
 
 
 def _patched(call: Call, body: JsonObject) -> Paths:
-    """The mask; without one the labels are meant, if any were sent."""
+    """The mask; by default the labels, if any were sent."""
     text = call.query.get("updateMask", "")
     paths = parse_mask(text, "updateMask") if text.strip() else (("labels",),) * ("labels" in body)
     if not paths:

@@ -1,4 +1,4 @@
-"""What a call of a Vertex AI method means for one resource's jobs."""
+"""The methods of Vertex AI on the jobs of one resource."""
 
 import re
 import secrets
@@ -37,7 +37,7 @@ PATCHED: Final = frozenset(
         "modelDeploymentMonitoringObjectiveConfigs",
     }
 )
-"""What a patch of a monitoring job may name; of the last also `.objectiveConfig.…` within."""
+"""Fields of a monitoring job that can be patched; of the last also `.objectiveConfig.…`."""
 TIMES: Final = frozenset({"createTime", "updateTime", "startTime", "endTime"})
 ELSEWHERE: Final[dict[str, tuple[str, ...]]] = {
     "modelDisplayName": ("spec", "model"),

@@ -1,4 +1,4 @@
-"""Trials of NAS jobs, as far as reports told of them."""
+"""Trials of NAS jobs, as far as they were reported."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from jobledger.infra.google.wire.resources import bare, reported_fields
 
 
 async def trial(version: Version, call: Call) -> JsonObject:
-    """One of the trials that reports of a NAS job told of."""
+    """Gets one reported trial of a NAS job (nasTrialDetails.get)."""
     wanted = f"{_nas_job(call)}/nasTrialDetails/{call.ids[3]}"
     found = next((t for t in await _trials(version, call) if t.get("name") == wanted), None)
     if found is None:
@@ -33,20 +33,22 @@ async def trials(version: Version, call: Call) -> JsonObject:
 async def _trials(version: Version, call: Call) -> list[JsonObject]:
     as_of, clock = await moment_of(call)
     job = await call.ledger.decrypted(await call.job(_nas_job(call), as_of, clock))
-    told: Any = (job.output or {}).get("nasTrialDetails")
+    reported: Any = (job.output or {}).get("nasTrialDetails")
     return [
         {
             **reported_fields(version.api, "NasTrialDetail", one),
             "name": f"{job.name}/nasTrialDetails/{one.get('id', number)}",
         }
-        for number, one in enumerate(told if isinstance(told, list) else ())
+        for number, one in enumerate(reported if isinstance(reported, list) else ())
         if isinstance(one, dict)
     ]
 
 
 def _offset(token: str) -> int:
     if token and not (token.isascii() and token.isdecimal() and len(token) <= 9):
-        raise InvalidFieldError("pageToken", "is not one that this ledger made")
+        raise InvalidFieldError(
+            "pageToken", "is not a token of this ledger; leave it out for the first page"
+        )
     return int(token or 0)
 
 

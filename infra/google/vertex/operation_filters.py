@@ -30,7 +30,7 @@ ORDERS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 TIMES: Final = ("metadata.genericMetadata.createTime", "metadata.genericMetadata.updateTime")
 TEXTS: Final = ("name", "metadata.@type", "error.message")
 FIELDS: Final = ("done", "error.code", *TEXTS, *TIMES)
-"""What a filter may name, in camel or snake case; `error` and `response` only with `:*`."""
+"""Fields of filters, in camel or snake case; `error` and `response` only with `:*`."""
 
 
 def parse_operation_filter(text: str) -> Filter:
@@ -38,7 +38,9 @@ def parse_operation_filter(text: str) -> Filter:
     tree = parse_filter(text)
     for part in parts_of(tree):
         if isinstance(part, Ever):
-            raise InvalidFieldError("filter", "operations have no past: there is no ever() of them")
+            raise InvalidFieldError(
+                "filter", "ever() is not supported: operations are not kept by time"
+            )
         if isinstance(part, Restriction):
             _holds(part, {})
     return tree
@@ -66,7 +68,7 @@ def _holds(restriction: Restriction, operation: JsonObject) -> bool:
         return path in operation
     if path not in FIELDS:
         known = ", ".join(FIELDS)
-        raise InvalidFieldError("filter", f"there is no field {path[:80]!r}; there are {known}")
+        raise InvalidFieldError("filter", f"there is no field {path[:80]!r}; fields: {known}")
     found = _at(operation, path)
     if path in TEXTS:
         return _text_holds(found, comparator, value)
@@ -79,7 +81,7 @@ def _holds(restriction: Restriction, operation: JsonObject) -> bool:
 
 def _text_holds(found: Any, comparator: str, value: str) -> bool:
     if comparator not in {"=", "!=", ":"}:
-        raise InvalidFieldError("filter", f"text has no order for {comparator}")
+        raise InvalidFieldError("filter", f"text cannot be compared with {comparator}; use = or !=")
     text, bare = str(found or ""), value.strip("*")
     if value.startswith("*") and value.endswith("*"):
         holds = bare in text and found is not None
@@ -106,7 +108,7 @@ def _wanted(path: str, value: str) -> Any:
 
 
 def _at(operation: JsonObject, path: str) -> Any:
-    """What the operation has there; None for nothing."""
+    """The operation's value of the field; None if it has none."""
     value: Any = operation
     for step in path.split("."):
         value = value.get(step) if isinstance(value, dict) else None

@@ -67,7 +67,7 @@ async def cancel(call: Call) -> JsonObject:
 
 
 async def delete(call: Call) -> JsonObject:
-    """It is not found or listed from then on; what it does to its job goes on."""
+    """Deletes the operation; its effect on the job continues."""
     operation, _ = await _find(call)
     stream = f"{operation.parent}/operations/{operation.number}"
     own = await operations.records(call, stream)
@@ -148,7 +148,7 @@ def _timeout(call: Call) -> float:
     except Refused as refused:
         raise InvalidFieldError("timeout", refused.why) from None
     if seconds < 0:
-        raise InvalidFieldError("timeout", f"{text} is negative")
+        raise InvalidFieldError("timeout", f"{text} is negative; give 0s or more")
     return seconds
 
 
@@ -171,7 +171,7 @@ def _of_collection(collection: str, face: Face) -> Face:
 
 
 def methods(version: Version, path: str) -> list[Method]:
-    """Those under one path; the version is that of the types in lists."""
+    """The methods of operations under one path; `version` is that of types in lists."""
     found = _methods("operations", f"{path}/projects/*/locations/*/operations", "", version)
     for resource in RESOURCES.values() if path != "ui" else ():
         if resource.has_operations:
@@ -196,6 +196,6 @@ def _methods(name: str, shape: str, collection: str, version: Version) -> list[M
 
 
 def all_methods(versions: Sequence[Version]) -> list[Method]:
-    """Those of every path that clients poll under."""
+    """The methods of operations under every path that clients poll."""
     by_path = {version.path: version for version in versions}
     return [m for path in PATHS for m in methods(by_path.get(path, V1), path)]

@@ -1,4 +1,4 @@
-"""Long-running operations: what began each, and what came of it.
+"""Long-running operations: what began each, and its result.
 
 Most operations are an event of their job: its deletion, the begin of an update, a change of the
 labels of a resource that can be patched, the creation of a notebook execution. Such an operation is
@@ -39,7 +39,7 @@ Histories = Mapping[str, Sequence[RecordedEvent]]
 
 
 class OperationNotFoundError(JobNotFoundError):
-    """No such operation, or it was deleted."""
+    """The operation does not exist, or was deleted."""
 
     def __init__(self, name: str) -> None:
         LedgerError.__init__(self, f"there is no operation {name}")
@@ -57,7 +57,7 @@ class Operation(NamedTuple):
     names: tuple[str, ...]
     """The jobs it is about."""
     position: int
-    """Of the event that began it, or of the last event when it was recorded."""
+    """The position of the event that began it, or of the last event when it was recorded."""
     begin_time: datetime
     version: Version
     is_recorded: bool = False
@@ -72,7 +72,7 @@ class Operation(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of an operation: `said` is `response` or `error`; None while it is not done."""
+    """The result of an operation: `said` is `response` or `error`; None while it is not done."""
 
     said: JsonObject | None
     time: datetime
@@ -128,7 +128,7 @@ def _resource_of(name: str) -> Resource | None:
 
 
 def _follows_update(event: RecordedEvent, history: Sequence[RecordedEvent]) -> bool:
-    """Whether the labels are those of an update that succeeded then, and not a patch of their own."""
+    """Whether a change of labels belongs to an update that succeeded then, and is not a patch of its own."""
     before = next((e for e in history if e.version == event.version - 1), None)
     return (
         before is not None
@@ -164,7 +164,7 @@ def _metadata(operation: Operation) -> str:
 
 
 def outcome_of(operation: Operation, histories: Histories) -> Outcome:
-    """What came of the operation so far."""
+    """The result of the operation so far."""
     position, time = operation.position, operation.begin_time
     match operation.verb:
         case "Delete":
@@ -232,7 +232,7 @@ async def without_event(
 
 
 async def record(call: Call, stream: str, version: int, type_: str, said: JsonObject) -> None:
-    """Writes an event of an operation; raises VersionConflictError if somebody else did."""
+    """Writes an event of an operation; raises VersionConflictError if another writer was first."""
     row = foreign_row(stream, version, type_, canonical.encode(said), call.about.get("actor"))
     write = DecidedWrite([row], [])
     await call.ledger.writer.committer.submit([write])
@@ -241,7 +241,7 @@ async def record(call: Call, stream: str, version: int, type_: str, said: JsonOb
 
 
 async def records(call: Call, stream: str) -> list[RecordedEvent]:
-    """What was recorded of an operation itself; empty for most."""
+    """The events of the operation itself; empty for most."""
     return await call.ledger.run(partial(call.reader.feed.history, stream))
 
 

@@ -17,7 +17,7 @@ MAX_NAMES: Final = 32
 
 
 async def cancel(version: Version, call: Call) -> JsonObject:
-    """Those that have ended are skipped."""
+    """Cancels several pipeline jobs; jobs that have ended are skipped."""
     command = CancelJob(reason=cancelled_by(call), unless_ended=True)
     return await _together(version, call, "BatchCancel", command)
 
@@ -38,12 +38,19 @@ def _names(call: Call) -> list[str]:
     body: Any = call.body if isinstance(call.body, dict) else {}
     names = body.get("names")
     if set(body) - {"names", "parent"}:
-        raise InvalidFieldError(min(set(body) - {"names", "parent"})[:80], "there is no such field")
+        raise InvalidFieldError(
+            min(set(body) - {"names", "parent"})[:80],
+            "is not a field of the request; it has the field names",
+        )
     if not isinstance(names, list) or not 0 < len(names) <= MAX_NAMES:
-        raise InvalidFieldError("names", f"1 to {MAX_NAMES} names of pipeline jobs")
+        raise InvalidFieldError(
+            "names", f"must be a list of 1 to {MAX_NAMES} names of pipeline jobs"
+        )
     for number, name in enumerate(names):
         if not isinstance(name, str) or not name.startswith(f"{parent_of(call)}/pipelineJobs/"):
-            raise InvalidFieldError(f"names[{number}]", f"is no pipeline job of {parent_of(call)}")
+            raise InvalidFieldError(
+                f"names[{number}]", f"is not the name of a pipeline job of {parent_of(call)}"
+            )
     return names
 
 

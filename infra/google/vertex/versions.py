@@ -19,7 +19,7 @@ class Version(NamedTuple):
 
     @property
     def type_prefix(self) -> str:
-        """What the `@type` of each of its messages begins with."""
+        """The prefix of the `@type` of its messages."""
         return f"{PREFIX}{self.package}."
 
 

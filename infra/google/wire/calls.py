@@ -24,11 +24,11 @@ from jobledger.infra.read.moments import Given
 from jobledger.infra.read.reader import Reader
 
 AS_OF: Final = frozenset({"readTime", "validTime"})
-"""What every GET and LIST takes beside Google's own parameters."""
+"""Parameters of every GET and LIST beside Google's own."""
 
 
 class UnknownMethodError(LedgerError):
-    """The API has no such method, or no such resource."""
+    """The API has no method or resource of that name."""
 
     def __init__(self, http: str, path: str) -> None:
         self.method = http
@@ -46,14 +46,14 @@ class UnimplementedError(LedgerError):
 
 
 class Path(NamedTuple):
-    """Where a call goes."""
+    """The target of a call: the shape of its path, and the ids in it."""
 
     shape: str
     ids: tuple[str, ...]
 
 
 class Call(NamedTuple):
-    """One call of a method, by whoever `about` names."""
+    """One call of a method; `about` names the caller."""
 
     ledger: AsyncLedger
     ids: tuple[str, ...]
@@ -112,7 +112,7 @@ class Call(NamedTuple):
         if not (text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= 11):
             raise InvalidFieldError(parameter, f"{text[:40]!r} is not a number")
         if not -(2**31) <= int(text) < 2**31:
-            raise InvalidFieldError(parameter, f"{text} is no 32-bit number")
+            raise InvalidFieldError(parameter, f"{text} is not a number of 32 bits")
         return int(text)
 
     def expect_no_fields(self) -> None:
@@ -126,16 +126,18 @@ class Call(NamedTuple):
         """AIP-158: what is asked for, the usual if nothing is, and never more than the most."""
         size = self.number("pageSize")
         if size < 0:
-            raise InvalidFieldError("pageSize", f"{size} is negative")
+            raise InvalidFieldError(
+                "pageSize", f"{size} is negative; give 0 for the default, or more"
+            )
         return min(size or usual, most)
 
 
 Face = Callable[[Call], Awaitable[JsonObject]]
-"""What answers the calls of a method."""
+"""A coroutine function that answers the calls of a method."""
 
 
 def in_thread(answer: Callable[[Call], JsonObject]) -> Face:
-    """What answers calls by a function that blocks."""
+    """Makes a coroutine function of a blocking one, which runs in a thread."""
 
     async def face(call: Call) -> JsonObject:
         return await call.ledger.run(partial(answer, call))
@@ -144,7 +146,7 @@ def in_thread(answer: Callable[[Call], JsonObject]) -> Face:
 
 
 class Method(NamedTuple):
-    """What one shape and HTTP method means."""
+    """A method: the function and the role for one shape and HTTP method."""
 
     name: str
     """As Google's reference calls it, such as `ml.projects.jobs.get`."""
@@ -243,7 +245,7 @@ async def moment_of(call: Call) -> tuple[Given | None, Clock | None]:
 
 
 def _moment(call: Call, parameter: str, clock: Clock) -> str | None:
-    """What is said there; raises InvalidFieldError for what cannot be read."""
+    """Parses the moment in a query parameter; raises InvalidFieldError."""
     text = call.query.get(parameter)
     if text is None:
         return None

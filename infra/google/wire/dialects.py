@@ -63,7 +63,9 @@ def in_states(restriction: Restriction, states: States) -> Filter:
     """A comparison with a dialect's name of a state; `*` is a wildcard at its ends."""
     comparator, value = restriction.comparator, restriction.value
     if comparator not in {"=", "!=", ":"}:
-        raise InvalidFieldError("filter", f"states have no order for {comparator}")
+        raise InvalidFieldError(
+            "filter", f"states cannot be compared with {comparator}; use = or !="
+        )
     pattern = value.replace("[", "[[]").replace("?", "[?]")  # Only `*` is wild.
     meant = [state for state in S if fnmatchcase(states[state], pattern)]
     if not meant and value not in set(states.values()) and "*" not in value:

@@ -20,7 +20,7 @@ DEFAULT_MASK: Final = "bindings"
 async def get_policy(call: Call) -> JsonObject:
     """Gets the IAM policy of a job (getIamPolicy)."""
     if call.number("options.requestedPolicyVersion") not in VERSIONS:
-        raise InvalidFieldError("options.requestedPolicyVersion", "is none of 0, 1 and 3")
+        raise InvalidFieldError("options.requestedPolicyVersion", "must be 0, 1 or 3")
     as_of, clock = await moment_of(call)
     name = _name(call)
     if as_of is None:
@@ -45,7 +45,7 @@ async def set_policy(call: Call) -> JsonObject:
     # The version says how the bindings are to be read, so it comes with them.
     merged = policy if ("*",) in paths else merge(before, policy, (*paths, ("version",)))
     said = {key: value for key, value in merged.items() if key != "etag"}
-    # With the job's etag: nobody else's policy is overwritten unseen.
+    # With the job's etag, so that a concurrent policy is not overwritten.
     await call.ledger.change_policy(name, said, job.etag, **call.about)
     return _policy(await call.ledger.history(name))
 

@@ -178,7 +178,7 @@ class _Message:
         if field is None:
             raise Refused(f"there is no such field in {self._name}{_perhaps(key, self._fields)}")
         if field[0] in value:
-            raise Refused(f"is given twice: as {field[0]}, too")
+            raise Refused(f"is given twice; the other name is {field[0]}")
         return field
 
 

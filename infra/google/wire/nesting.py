@@ -22,7 +22,7 @@ def check_room(room: int) -> None:
 
 
 def repeated(check: Check) -> Check:
-    """A list of what the check accepts."""
+    """A check of lists whose items pass another check."""
 
     def check_all(value: Any, room: int) -> list[Any]:
         if not isinstance(value, list):
@@ -40,7 +40,7 @@ def repeated(check: Check) -> Check:
 
 
 def mapping(check: Check) -> Check:
-    """An object with whatever keys, of what the check accepts. An entry of it is a message, too."""
+    """A check of maps whose values pass another check; an entry counts as a nested message."""
 
     def check_all(value: Any, room: int) -> dict[str, Any]:
         if not isinstance(value, dict):

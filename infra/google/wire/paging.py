@@ -1,4 +1,4 @@
-"""Pages (AIP-158): of jobs, and of what is no job, where each goes on behind what the last one showed."""
+"""Pages (AIP-158) of jobs and of other resources; each begins after the last item of the one before."""
 
 from jobledger.domain.values.filters import Filter
 from jobledger.infra.google.wire.calls import Call, moment_of

@@ -27,7 +27,7 @@ READ_QUEUE: Final = sql.load(__package__, "read_queue")
 COLLECTION: Final = "jobs"
 PAGE: Final = 1_000
 LAST: Final = datetime.max.replace(tzinfo=UTC)
-"""When a job was created of which only later reports came: nobody knows."""
+"""The create time of a job that was reported without Created: unknown."""
 
 
 class Rank(NamedTuple):
@@ -94,8 +94,8 @@ class Queue:
         position = self._position
         page = list(islice(self._reader.events(position, follow=False), PAGE))
         if page:
-            told = [event for event in page if _tells(event)]
-            last = {event.name: event for event in told}
+            relevant = [event for event in page if _is_relevant(event)]
+            last = {event.name: event for event in relevant}
             # What a job was created with stands in the event; else its row says why it waits, and where.
             may_wait = (None, JobState.QUEUED)
             unknown = sorted(
@@ -146,7 +146,7 @@ class Queue:
             del line[bisect_left(line, rank)]
 
 
-def _tells(event: RecordedEvent) -> bool:
+def _is_relevant(event: RecordedEvent) -> bool:
     """Whether it may change who waits, or in which order."""
     of_ours = event.schema > 0 and event.name.split("/")[-2] == COLLECTION
     return of_ours and (state_after(event.type) is not None or event.type == "ConfigChanged")

@@ -45,7 +45,7 @@ def reported_fields(api: Api, message: str, reported: Mapping[str, Any]) -> Json
 
 
 def made_fields(api: Api, message: str, output: Mapping[str, Any] | None) -> JsonObject:
-    """The output-only fields that reports told of."""
+    """The output-only fields that were reported."""
     if not output:
         return {}
     made = api.read_only(message)

@@ -1,4 +1,4 @@
-"""What went wrong, as google.rpc.Status: one table of the ledger's errors, for every face and transport.
+"""Errors as google.rpc.Status: one table of the ledger's errors, for every API and transport.
 
 `details` hold a google.rpc.ErrorInfo (AIP-193): over HTTP, clients cannot tell two codes of
 one status line apart without it.

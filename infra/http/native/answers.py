@@ -48,7 +48,7 @@ class Nothing(TypedDict):
 
 
 class RecordedJson(TypedDict):
-    """What came of a command or a report: the job as it is now, and the events written for it."""
+    """The result of a command or a report: the job as it is now, and the events written for it."""
 
     job: JobJson
     events: list[EventJson]
@@ -67,7 +67,7 @@ class TreeAtJson(MomentJson):
 
 
 class LineageJson(TypedDict):
-    """What came of an OpenLineage event."""
+    """The result of an OpenLineage event."""
 
     job: NotRequired[Annotated[str, Field(description="The job's resource name.")]]
     dataset: NotRequired[Annotated[str, Field(description="The stream of the dataset's facts.")]]
@@ -122,7 +122,7 @@ class LineageFailureJson(TypedDict):
 
 
 class LineageBatchJson(TypedDict):
-    """What came of a batch of OpenLineage events, as its specification has it."""
+    """The result of a batch of OpenLineage events, as its specification defines it."""
 
     status: Literal["success", "partial_success"]
     summary: LineageSummaryJson
@@ -146,7 +146,7 @@ class RefusedJson(TypedDict):
 
 
 class BatchJson(TypedDict):
-    """What came of each report, in their order."""
+    """The result of each report, in their order."""
 
     results: list[ReportedJson | RefusedJson]
 
@@ -199,27 +199,29 @@ class RejectedJson(TypedDict):
 
 
 class SamplingJson(TypedDict):
-    """How many predictions became what."""
+    """How many predictions became what; `spoilt` is the former name of `rejected`."""
 
     sampled: int
     repeated: int
     passedOver: int
     beyondCount: int
+    rejected: int
     spoilt: int
 
 
 class SampledJson(TypedDict):
-    """How many of a request's predictions became what, and those that could not be sampled."""
+    """How many of a request's predictions became what; `spoilt` is the former name of `rejected`."""
 
     sampled: int
     repeated: int
     passedOver: int
     beyondCount: int
+    rejected: list[RejectedJson]
     spoilt: list[RejectedJson]
 
 
 class OutcomesJson(TypedDict):
-    """What became of each truth: told, repeated, unknown, taken or differs."""
+    """What became of each ground truth: told (recorded), repeated, unknown, taken or differs."""
 
     outcomes: list[str]
 
@@ -254,6 +256,12 @@ class RejectedPredictionJson(TypedDict):
 
 class RejectedPredictionsJson(TypedDict):
     """Predictions that could not be sampled, after a number."""
+
+    rejectedPredictions: list[RejectedPredictionJson]
+
+
+class SpoiltPredictionsJson(TypedDict):
+    """Rejected predictions under their former name."""
 
     spoiltPredictions: list[RejectedPredictionJson]
 
@@ -330,10 +338,11 @@ class LabelStudioJson(TypedDict):
 
 
 class LogJson(TypedDict):
-    """What the log is called, how much of it is sealed, and the public keys it is signed with here."""
+    """The log's name, how many of its events are in the tree (`size`; `sealed` is its former name), and the public keys that sign it here."""
 
     origin: Annotated[str | None, Field(description="Null where the log was not named yet.")]
     events: int
+    size: int
     sealed: int
     keys: list[str]
 

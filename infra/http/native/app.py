@@ -35,8 +35,8 @@ from starlette.responses import JSONResponse, Response
 ABOUT: Final = """A ledger that never forgets what happened to a job.
 
 Beside `/ledger/v1` it answers Google's AI Platform `ml` v1 jobs, Vertex AI v1 jobs and Data Labeling
-v1beta1 evaluation jobs; every GET and LIST of those takes `readTime` (as we knew it then) and
-`validTime` (as it happened) too. Errors are google.rpc.Status with an ErrorInfo of domain `jobledger`.
+v1beta1 evaluation jobs; every GET and LIST of those takes `readTime` (transaction time) and
+`validTime` (valid time) too. Errors are google.rpc.Status with an ErrorInfo of domain `jobledger`.
 """
 
 
@@ -66,7 +66,7 @@ def create_native(server: ServerContext) -> FastAPI:
         job_routes(routes),
     ):
         app.include_router(router)
-    # The gate answers what is raised; FastAPI has answers of its own unless told otherwise.
+    # The middleware answers errors, instead of FastAPI.
     for error in (LedgerError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(error, partial(_refuse, routes))
     app.openapi = lambda: with_google(app)  # type: ignore[method-assign]
@@ -108,7 +108,7 @@ async def _refuse(routes: NativeRoutes, request: Request, error: Exception) -> R
 
 
 async def _known_to(routes: NativeRoutes, request: Request, error: LedgerError) -> LedgerError:
-    """What is wrong with a request is found before its caller is looked at, and no stranger's business."""
+    """Answers an invalid request; a caller without a token learns only that it needs one."""
     try:
         await routes.admit(request, READ)
     except LedgerError as stranger:
@@ -128,7 +128,7 @@ def _ours(request: Request, error: Exception) -> Exception:
 
 
 def _invalid(found: Any) -> InvalidFieldError:
-    """What is wrong with a request, without the place it was in: the body, the path, or the query."""
+    """The first error of a request, by the name of its field."""
     if found["type"] == "json_invalid":
         return InvalidFieldError("body", f"is not JSON: {found['ctx']['error']}")
     _, *path = found["loc"]

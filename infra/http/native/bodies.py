@@ -34,7 +34,7 @@ def read_time(text: Any) -> datetime:
 
 
 class About(BaseModel):
-    """What can be said of any event besides its data; who says so is known from the token."""
+    """Fields of any event besides its data; the actor follows from the token."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -45,7 +45,7 @@ class About(BaseModel):
     )
 
     occurred_time: Annotated[AwareDatetime, BeforeValidator(read_time)] | None = Field(
-        default=None, description="When it happened: from 1970 to a day ahead; now, if not said."
+        default=None, description="When it happened, from 1970 to a day ahead; by default now."
     )
     request_id: str | None = Field(
         default=None,
@@ -67,7 +67,7 @@ def as_given(value: Any, accept: ValidatorFunctionWrapHandler) -> Any:
 
 
 class Further(About):
-    """What any report may say beside its fields."""
+    """Fields of any report beside those of its data."""
 
     attempt: int | None = Field(
         default=None,
@@ -90,7 +90,7 @@ Body = TypeVar("Body", bound=About)
 
 
 def body_model(name: str, cls: type[BaseModel], base: type[Body]) -> type[Body]:
-    """What `base` has, and the fields of an event's data or of a command."""
+    """Makes a model of `base` and the fields of an event's data or of a command."""
     return create_model(name, __base__=base, __doc__=cls.__doc__, **_fields_of(cls, base))
 
 
@@ -124,7 +124,7 @@ def load_items(body: bytes, field: str) -> list[Any]:
     said = load(body)
     items = said.get(field) if isinstance(said, dict) else None
     if not isinstance(items, list) or len(said) > 1:
-        raise InvalidFieldError("body", f'is no {{"{field}": [...]}}')
+        raise InvalidFieldError("body", f'is not of the form {{"{field}": [...]}}')
     return items
 
 

@@ -1,4 +1,4 @@
-"""What may be asked of jobs natively: `POST /ledger/v1/{name}:create`, `:cancel` and so on."""
+"""Routes of commands: `POST /ledger/v1/{name}:create`, `:cancel` and so on."""
 
 from typing import Any, Final
 
@@ -56,7 +56,7 @@ def _add(router: APIRouter, routes: NativeRoutes, verb: str, cls: type[Command])
 
 
 def _taken_apart(body: About | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is asked, and what is said about it."""
+    """Splits a body into the command and what is recorded beside it."""
     said = {} if body is None else {f: getattr(body, f) for f in body.model_fields_set}
     about = {field: said.pop(field) for field in About.model_fields if field in said}
     return said, about

@@ -103,7 +103,7 @@ def _add_label_studio(router: APIRouter, routes: NativeRoutes) -> None:
     async def export(
         request: Request, name: str, run: str, after: Position = 0, page_size: PageSize = MAX_PAGE
     ) -> Json:
-        """What wants an answer still, as Label Studio's tasks, with its labelling configuration."""
+        """Open questions as Label Studio's tasks, with its labeling configuration."""
         await routes.admit(request, READ, parse_name(name))
 
         def read() -> JsonObject:
@@ -145,20 +145,20 @@ def _became(answered: Answered) -> JsonObject:
 def _number(run: str) -> int:
     if run.isascii() and run.isdigit() and len(run) < 10:
         return int(run)
-    raise InvalidFieldError("run", f"{run[:40]!r} is no number of a run")
+    raise InvalidFieldError("run", f"{run[:40]!r} is not the number of a run, such as 1")
 
 
 def _answers(said: Any) -> dict[int, Any]:
     items = said.get("answers") if isinstance(said, dict) else None
     if not isinstance(items, list) or said.keys() - {"answers", "annotator"}:
-        raise InvalidFieldError("body", 'is no {"annotator": …, "answers": [...]}')
+        raise InvalidFieldError("body", 'is not of the form {"annotator": …, "answers": [...]}')
     if len(items) > MAX_ANSWERS:
-        raise InvalidFieldError("answers", f"{len(items)} of them, and {MAX_ANSWERS} is the most")
+        raise InvalidFieldError("answers", f"has {len(items)} answers; send at most {MAX_ANSWERS}")
     answers = dict[int, Any]()
     for number, item in enumerate(items):
         place = f"answers[{number}]"
         if not isinstance(item, dict) or item.keys() != {"sample", "answer"}:
-            raise InvalidFieldError(place, 'is no {"sample": …, "answer": …}')
+            raise InvalidFieldError(place, 'is not of the form {"sample": …, "answer": …}')
         if type(item["sample"]) is not int:
             raise InvalidFieldError(f"{place}.sample", "is not a number")
         if item["sample"] in answers:
@@ -170,10 +170,12 @@ def _answers(said: Any) -> dict[int, Any]:
 def _annotator(caller: Caller, said: JsonObject) -> str:
     named = parse_text("annotator", said.get("annotator"))
     if caller.name is not None and named not in {None, caller.name}:
-        raise InvalidFieldError("annotator", f"is {caller.name!r}, as the token is called")
+        raise InvalidFieldError(
+            "annotator", f"must be {caller.name!r}, the name of the token, or left out"
+        )
     who = caller.name or named
     if who is None:
-        raise InvalidFieldError("annotator", "is missing: who answers?")
+        raise InvalidFieldError("annotator", "is missing; give the name of who answers")
     return who
 
 

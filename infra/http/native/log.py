@@ -18,7 +18,7 @@ from jobledger.infra.settings import Settings
 NOTE: Final = "text/plain; charset=utf-8"
 TILE: Final = "application/octet-stream"
 IMMUTABLE: Final = "max-age=31536000, immutable"
-"""Of full tiles: their bytes never change. Bundles do when events of theirs are pruned."""
+"""The caching of full tiles, whose bytes never change; bundles change when events are pruned."""
 Version = Annotated[
     int | None, Query(ge=1, lt=2**31, description="Of which event; else of the last.")
 ]
@@ -37,13 +37,18 @@ def _add_log(router: APIRouter, routes: NativeRoutes) -> None:
 
     @router.get("/log", response_model=answers.LogJson)
     async def log(request: Request) -> Json:
-        """What the log is called, how many of its events are sealed, and the public keys it is signed with here."""
+        """The log's name, how many of its events are in the tree, and the public keys that sign it here."""
         await routes.admit(request, READ)
 
         def read() -> JsonObject:
             with pool.connection() as connection:
                 log = Tree().log_state(connection)
-            said = {"origin": log.origin, "events": log.events, "sealed": log.size}
+            said = {
+                "origin": log.origin,
+                "events": log.events,
+                "size": log.size,
+                "sealed": log.size,
+            }
             return {**said, "keys": _keys(log.origin)}
 
         return await routes.json(await ledger.run(read))

@@ -1,4 +1,4 @@
-"""What schedulers and workers say: `POST /ledger/v1/{name}:started` and so on, one by one or many at once."""
+"""Routes of reports: `POST /ledger/v1/{name}:started` and so on, one by one or in batches."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -77,7 +77,7 @@ def _seen(
 
 
 async def _completed(ledger: AsyncLedger, reports: Iterable[ReportedEvent]) -> list[ReportedEvent]:
-    """The reports; an update that is said to be over, and nothing else, did what was asked for."""
+    """The reports; an update that only reports its end has the requested configuration."""
     completed: list[ReportedEvent] = []
     begun: dict[str, JsonObject | None] = {}
     for name, data, about in reports:
@@ -92,7 +92,7 @@ async def _completed(ledger: AsyncLedger, reports: Iterable[ReportedEvent]) -> l
 
 
 async def _asked(ledger: AsyncLedger, name: str, about: AboutEvent) -> JsonObject | None:
-    """What the update asked for that is under way, or was when the same request came first."""
+    """The configuration of the update in progress, or of the one when the request first came."""
     request_id, asked = about.get("request_id"), None
     with suppress(JobNotFoundError):
         for event in await ledger.history(name):
@@ -133,7 +133,7 @@ def _add_batch(router: APIRouter, routes: NativeRoutes) -> None:
 def _items(body: bytes) -> list[Any]:
     items = bodies.load_items(body, "reports")
     if len(items) > MAX_REPORTS:
-        raise InvalidFieldError("reports", f"{len(items)} of them, and {MAX_REPORTS} is the most")
+        raise InvalidFieldError("reports", f"has {len(items)} reports; send at most {MAX_REPORTS}")
     return items
 
 
@@ -158,7 +158,7 @@ def _report(number: int, item: Any, caller: Caller, request: Request) -> Reporte
     if type_ is None:
         raise InvalidFieldError(f"{place}.report", f"{str(verb)[:60]!r} is no report")
     if not isinstance(name, str):
-        raise InvalidFieldError(f"{place}.name", "is no string")
+        raise InvalidFieldError(f"{place}.name", "is not a string")
     try:
         return _seen(name, type_, parse(MODELS[type_], said), caller, request)
     except InvalidFieldError as error:
@@ -166,7 +166,7 @@ def _report(number: int, item: Any, caller: Caller, request: Request) -> Reporte
 
 
 def _result(result: Recorded | LedgerError) -> JsonObject:
-    """What was recorded of one report, or why nothing was."""
+    """The result of one report of a batch: what was recorded, or the error."""
     if isinstance(result, LedgerError):
         return {"error": status_of(result).json()}
     event = result.events[-1]

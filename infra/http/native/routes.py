@@ -1,4 +1,4 @@
-"""What all native routes share: parameters, admission of callers, answers in JSON."""
+"""The base of native routes: parameters, admission of callers, answers in JSON."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -25,12 +25,14 @@ AsOf = Annotated[
 Clock = Annotated[
     str | None,
     Query(
-        description="Of times: `occurred` (as it happened, the usual) or `recorded` (as we knew it)."
+        description="The clock of a time: `occurred` (valid time, the default) or `recorded` (transaction time)."
     ),
 ]
-PageSize = Annotated[int, Query(alias="pageSize", ge=0, description="At most 1,000; usually 50.")]
+PageSize = Annotated[
+    int, Query(alias="pageSize", ge=0, description="At most 1,000; 50 by default.")
+]
 NO_NUL: Final = r"^[^\x00]*$"
-"""What PostgreSQL takes as text."""
+"""The pattern of text that PostgreSQL can store."""
 OrderBy = Annotated[
     str,
     Query(alias="orderBy", pattern=NO_NUL, description="AIP-132, such as `create_time desc`."),
@@ -44,7 +46,7 @@ Filter = Annotated[str, Query(description="AIP-160, such as `state = FAILED AND 
 
 
 COOKIE: Final = "jobledger_token"
-"""Where a browser keeps a token; only pages, and what they read, take it from there."""
+"""The cookie of a browser's token; only pages, and what they read, accept it."""
 
 
 def authorization_of(request: Request) -> str:
@@ -63,7 +65,7 @@ class Json(Response):
 
 
 class NativeRoutes:
-    """What native routes need: the ledger, who calls, and answers in JSON."""
+    """The ledger, the admission of callers, and answers in JSON, for native routes."""
 
     def __init__(self, server: ServerContext) -> None:
         self.server = server
@@ -130,6 +132,6 @@ def about_of(caller: Caller, request: Request, said: dict[str, Any]) -> About:
 
 
 def recorded_json(recorded: Recorded) -> JsonObject:
-    """What came of a command or a report."""
+    """The result of a command or a report as JSON."""
     events = [event_json(event) for event in recorded.events]
     return {"job": job_json(recorded.job), "events": events}

@@ -1,4 +1,4 @@
-"""Predictions of evaluation jobs: recorded, told the truth of, and read again."""
+"""Routes of predictions of evaluation jobs, and of their ground truth."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -34,10 +34,10 @@ def sample_routes(routes: NativeRoutes) -> APIRouter:
 
 def _add_predictions(router: APIRouter, routes: NativeRoutes) -> None:
     async def record_predictions(request: Request, name: str) -> Json:
-        """Samples up to 10,000 predictions of the job's model version; says what became of them.
+        """Samples up to 10,000 predictions of the job's model version, and counts the outcomes.
 
-        Each example is sampled once at most. One whose JSON lacks what the job's bigqueryImportKeys
-        name is kept aside, and named here with the reason.
+        Each example is sampled at most once. A prediction whose JSON lacks a field that the job's
+        bigqueryImportKeys name is rejected by itself, with the reason.
         """
         body = await request.body()
         await routes.admit(request, "recordPredictions", parse_name(name))
@@ -60,7 +60,7 @@ def _add_predictions(router: APIRouter, routes: NativeRoutes) -> None:
 
 def _add_truths(router: APIRouter, routes: NativeRoutes) -> None:
     async def record_truths(request: Request, name: str) -> Json:
-        """Tells what is true of examples, by their keys; each outcome is told, repeated, unknown, taken or differs."""
+        """Records the ground truth of examples by their keys; each outcome is told (recorded), repeated, unknown, taken or differs."""
         body = await request.body()
         await routes.admit(request, "recordTruths", parse_name(name))
         items = [item for _, item in _items(body, "truths", TRUTH)]
@@ -68,8 +68,8 @@ def _add_truths(router: APIRouter, routes: NativeRoutes) -> None:
             (_text(f"truths[{n}].key", t.get("key")), t.get("groundTruth"))
             for n, t in enumerate(items)
         ]
-        told = await routes.ledger.record_truths(name, truths)
-        return await routes.json({"outcomes": told.outcomes})
+        recorded = await routes.ledger.record_truths(name, truths)
+        return await routes.json({"outcomes": recorded.outcomes})
 
     router.post(
         "/{name:path}:recordTruths",
@@ -82,7 +82,7 @@ def _add_truths(router: APIRouter, routes: NativeRoutes) -> None:
 def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
     @router.get("/{name:path}/sampling", response_model=answers.SamplingJson)
     async def counts(request: Request, name: str) -> Json:
-        """How many predictions of the job became what, since it was made."""
+        """Counts what became of the job's predictions since it was created."""
         await routes.admit(request, READ, parse_name(name))
         return await routes.json(await routes.ledger.sampling(name))
 
@@ -90,22 +90,39 @@ def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
     async def samples(
         request: Request, name: str, after: Position = 0, page_size: PageSize = DEFAULT_PAGE
     ) -> Json:
-        """The job's samples after a number, in the order they were sampled."""
+        """The job's samples after a number, in the order in which they were sampled."""
         name = parse_name(name)
         await routes.admit(request, READ, name)
         limit = min(page_size or DEFAULT_PAGE, MAX_PAGE)
         page = await routes.ledger.run(partial(read_page, routes.reader, name, after, limit))
         return await routes.json({"samples": page})
 
-    @router.get("/{name:path}/spoiltPredictions", response_model=answers.RejectedPredictionsJson)
     async def rejected(
-        request: Request, name: str, after: Position = 0, page_size: PageSize = DEFAULT_PAGE
-    ) -> Json:
-        """Predictions that could not be sampled, each with the reason."""
+        request: Request, name: str, after: Position, page_size: PageSize
+    ) -> list[JsonObject]:
         name = parse_name(name)
         await routes.admit(request, READ, name)
         limit = min(page_size or DEFAULT_PAGE, MAX_PAGE)
-        page = await routes.ledger.run(partial(read_rejected, routes.reader, name, after, limit))
+        return await routes.ledger.run(partial(read_rejected, routes.reader, name, after, limit))
+
+    @router.get("/{name:path}/rejectedPredictions", response_model=answers.RejectedPredictionsJson)
+    async def rejected_predictions(
+        request: Request, name: str, after: Position = 0, page_size: PageSize = DEFAULT_PAGE
+    ) -> Json:
+        """Predictions that could not be sampled, after a number, each with the reason."""
+        page = await rejected(request, name, after, page_size)
+        return await routes.json({"rejectedPredictions": page})
+
+    @router.get(
+        "/{name:path}/spoiltPredictions",
+        response_model=answers.SpoiltPredictionsJson,
+        deprecated=True,
+    )
+    async def spoilt_predictions(
+        request: Request, name: str, after: Position = 0, page_size: PageSize = DEFAULT_PAGE
+    ) -> Json:
+        """The former name of rejectedPredictions."""
+        page = await rejected(request, name, after, page_size)
         return await routes.json({"spoiltPredictions": page})
 
 
@@ -143,17 +160,19 @@ def _time(field: str, said: Any) -> datetime:
 
 def _text(field: str, said: Any) -> str:
     if not isinstance(said, str) or not said:
-        raise InvalidFieldError(field, "is no text")
+        raise InvalidFieldError(field, f"{said!r:.80} is not a text of one character or more")
     return said
 
 
 def _shown(sampled: Sampled) -> JsonObject:
+    rejected = [{"index": each.place, "why": each.why} for each in sampled.rejected]
     return {
         "sampled": sampled.sampled,
         "repeated": sampled.repeated,
         "passedOver": sampled.passed_over,
         "beyondCount": sampled.beyond_count,
-        "spoilt": [{"index": rejected.place, "why": rejected.why} for rejected in sampled.rejected],
+        "rejected": rejected,
+        "spoilt": rejected,
     }
 
 

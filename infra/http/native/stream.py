@@ -30,7 +30,7 @@ RECONNECT_MILLISECONDS: Final = 1_000
 
 
 class Tail:
-    """Knows how far the ledger is; looks only while somebody waits."""
+    """Knows the last position; polls only while a client waits."""
 
     def __init__(self, server: ServerContext) -> None:
         self._server = server
@@ -124,13 +124,13 @@ def position_after(routes: NativeRoutes, name: str, version: int) -> int:
 
 
 class Wanted(NamedTuple):
-    """Who follows, and the job they follow; None is all they may see."""
+    """The caller and the job that they follow; None is every job that they may see."""
 
     caller: Caller
     name: str | None
 
     def has(self, event: RecordedEvent) -> bool:
-        """Whether they are told of it."""
+        """Whether the client asked for the event."""
         return self.name in (None, event.name) and self.caller.sees(event.name)
 
 
@@ -163,7 +163,7 @@ async def _events(
                 seen = [await ledger.decrypted(event) for event in page if wanted.has(event)]
                 yield b"".join(map(_shown, seen))
     except LedgerError:
-        return  # The client comes again where it was, and is told what is wrong.
+        return  # The client connects again from where it was, and gets the error.
     finally:
         server.streams.give(follower)
 
@@ -180,5 +180,5 @@ def _one_line(value: Any) -> str:
 
 def _position(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 18):
-        raise InvalidFieldError("Last-Event-ID", f"{text[:40]!r} is no position")
+        raise InvalidFieldError("Last-Event-ID", f"{text[:40]!r} is not a position, such as 4711")
     return int(text)

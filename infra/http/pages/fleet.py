@@ -40,7 +40,7 @@ LISTED: Final = {
 
 
 class Asked(NamedTuple):
-    """What a request is about: its link, and whose jobs its caller may see and wants to."""
+    """A request for the fleet page: its link, and the project that its caller sees."""
 
     link: links.FleetLink
     scope: Scope
@@ -62,7 +62,7 @@ def fleet_routes(routes: PageRoutes) -> list[Route]:
 
 
 class FleetPage:
-    """Answers for the fleet; who is limited to a project sees, and counts, its jobs only."""
+    """Answers for the fleet page; a caller limited to a project sees its jobs only."""
 
     def __init__(self, routes: PageRoutes) -> None:
         self._routes = routes
@@ -147,7 +147,7 @@ class FleetPage:
         return await self._routes.json(request, work)
 
     async def offers(self, request: Request) -> Response:
-        """What may follow in a filter at a caret."""
+        """Completions of a filter at a caret."""
 
         def work(caller: Caller, request: Request) -> Any:
             text = request.query_params.get("filter", "")

@@ -54,7 +54,7 @@ class JobPage:
         return await self._routes.page(request, "job.html", work, name)
 
     async def part(self, read: Read, request: Request) -> Response:
-        """What a script of the page asks for."""
+        """Answers a script of the page."""
         name = parse_name(request.path_params["name"])
 
         def work(_: Caller, request: Request) -> Any:
@@ -75,7 +75,7 @@ class JobPage:
         """Since which step each field was what it was before those."""
         number = _number(request, "window")
         if number * history.WINDOW > len(outline.rows):
-            raise InvalidFieldError("window", f"there is no {number}")
+            raise InvalidFieldError("window", f"there is no window {number}")
         return {"since": history.read_blame(self._reader, outline, number)}
 
     def steps(self, outline: history.Outline, request: Request) -> JsonObject:
@@ -122,5 +122,5 @@ class JobPage:
 def _number(request: Request, field: str) -> int:
     said = request.query_params.get(field, "0")
     if not (said.isascii() and said.isdigit() and len(said) <= 9):
-        raise InvalidFieldError(field, f"{said[:40]!r} is no number")
+        raise InvalidFieldError(field, f"{said[:40]!r} is not a number")
     return int(said)

@@ -1,6 +1,6 @@
 """The page on which people answer a labelling task: `/label/{job}/{run}`, and the files it needs.
 
-It holds nothing of the ledger: what is asked it reads by `/ledger/v1`, as whoever opens it.
+It holds no data: it reads questions from `/ledger/v1` with the user's own token.
 """
 
 import html
@@ -29,14 +29,14 @@ FILES: Final = {
 
 
 def label_page() -> APIRouter:
-    """The page's routes; the OpenAPI document does not tell of them, for nobody programs against them."""
+    """The page's routes, which the OpenAPI document leaves out."""
     router = APIRouter()
     for name, kind in FILES.items():
         _add_file(router, name, kind)
     page = Template(_text("label.html"))
 
     async def form(request: Request) -> Response:
-        # None of what is filled in is read as HTML.
+        # Values that are filled in are escaped.
         said = {key: html.escape(str(request.path_params[key])) for key in ("name", "run")}
         return Response(page.substitute(said), media_type="text/html", headers=HEADERS)
 

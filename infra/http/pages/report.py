@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 FORM_FIELDS: Final = frozenset({"from", "to", "bucket", "by", "filter"})
-"""What the page has a field for, beside which it says what is wrong with it."""
+"""Fields of the form; an error is shown beside its field."""
 BUCKETED: Final = frozenset(name for name, kind in REPORTS.items() if kind.bucketed)
 
 
@@ -26,7 +26,7 @@ def report_routes(routes: PageRoutes) -> list[Route]:
 
 
 class ReportsPage:
-    """Answers with reports; who is limited to a project has its jobs counted only."""
+    """Answers with reports; a caller limited to a project has only its jobs counted."""
 
     def __init__(self, routes: PageRoutes) -> None:
         self._routes = routes

@@ -1,4 +1,4 @@
-"""What every page does: admits the caller, reads in a thread, answers HTML; what is wrong is a page, too."""
+"""The base of pages: admits the caller, reads in a thread, answers HTML, also for errors."""
 
 from collections.abc import Callable
 from typing import Any, Final

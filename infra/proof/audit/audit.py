@@ -43,9 +43,9 @@ class Audit(NamedTuple):
     pruned: int
     """Events that were deleted because their time had come, as an event of the log says."""
     checkpoints: int
-    """How many the log was held against."""
+    """How many checkpoints the log was compared with."""
     lost_checkpoints: int
-    """Those of history that was lost, as a signed statement in the log says."""
+    """Checkpoints of history that was lost, by a signed statement in the log."""
     records: list[Record]
     """The events that say what was erased, pruned and lost."""
     findings: list[Finding]
@@ -105,7 +105,7 @@ def audit(
         return Audit(0, b"", 0, 0, 0, 0, 0, [], definitions)
     audited = audited._replace(findings=[*audited.findings, *definitions])
     if audited.ok:
-        with suppress(ProofError):  # Whoever verifies need not be able to write there.
+        with suppress(ProofError):  # A verifier need not be able to write there.
             pin(settings, connection, origin)
     return audited
 
@@ -204,9 +204,9 @@ def hold(
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         pruned = pruned_ranges(connection)
         if pruned and pruned[0][0] <= checkpoint.size:
-            why = f"of the events that {source} is of some were pruned: nothing can be computed of them again"
+            why = f"some of the events under {source} were pruned, so its root cannot be computed again"
             raise ProofError("checkpoint", why)
         verdict = verify_log(connection, [Shown(checkpoint, source)], None, (), progress)
     for finding in verdict.findings:
-        why = f"the log does not hold: {finding.kind} at position {finding.position}, {finding.detail}"
+        why = f"the log is not intact: {finding.kind} at position {finding.position}, {finding.detail}"
         raise ProofError("checkpoint", why)

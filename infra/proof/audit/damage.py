@@ -37,9 +37,9 @@ class Damage:
         self._size = size
         self._pruned = pruned
         self._position = first
-        """Where the next event must be."""
+        """The position at which the next event must be."""
         self._index = first - 1
-        """What the tree says of it: another place, once something was left out and the rest moved."""
+        """The index of its leaf: another one, once events were left out and the rest moved."""
         self._others: list[tuple[Stored, int]] = []
         self._in_vain = 0
         """The position up to which nothing was found to have moved."""
@@ -149,7 +149,7 @@ class Damage:
         for event, index in self._others:
             at = next((other for _, other in self._others if self._is(event, other)), None)
             if at is None:
-                detail = "is not what was sealed: its data, a time, its actor or another part"
+                detail = "is not what was recorded: its data, a time, its actor or another part"
                 yield Finding("changed", event.position, event.name, detail)
             else:
                 detail = f"was at position {event.position + at - index}"

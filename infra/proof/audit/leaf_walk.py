@@ -18,7 +18,7 @@ READ_LEAF_TILES: Final = sql.load(__package__, "read_leaf_tiles")
 BATCH_TILES: Final = 64
 """Tiles read at once."""
 NO_KEY: Final = bytes(SALT_SIZE)
-"""Of a tile whose events were all pruned, or that is not there: nothing can be hashed with it."""
+"""The key of a tile whose events were all pruned, or that is missing: no leaf can be hashed."""
 
 
 class Pair(NamedTuple):

@@ -46,11 +46,11 @@ def check_trust(
     others = sorted(_unheld(settings, origin, keys, is_pinned=pinned is not None))
     if others:
         names = ", ".join(map(repr, others))
-        detail = f"is called {origin!r}, and the keys at hand are of {names}: nothing was held against them"
+        detail = f"is called {origin!r}, and the keys at hand are of {names}: it was compared with none of them"
         findings.append(Finding("unchecked", 0, LOG, detail))
     if not held:
         detail = (
-            "was held against nothing: no checkpoint of it that a known key signed is at hand;"
+            "was compared with nothing: there is no checkpoint of it that a known key signed;"
             " name one with --checkpoint and --key, or trust it as it is with --trust-first"
         )
         findings.append(Finding("unchecked", 0, LOG, detail))

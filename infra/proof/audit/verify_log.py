@@ -109,7 +109,7 @@ class _Verification:
         sizes = [extent.size, *(each.checkpoint.size for each in shown)]
         self._sealed = Roots(sizes)
         self._present: Roots | None = None
-        """Of the events as they are, once they are not as sealed."""
+        """The root over the events as they are now, if they differ from the tree."""
         self._findings: list[Finding] = []
         self._torn = False
         """Whether the tree lacks leaves, so that it has no root."""

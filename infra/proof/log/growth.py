@@ -91,10 +91,19 @@ class Growth:
 def grow(
     connection: Connection, size: int, to: int, rest: Callable[[], object] | None = None
 ) -> int:
-    """Grows the tree from `size` over the next events, at most to position `to`; returns its new size.
+    """Grows the tree over the next events. It stops if another process grows the tree.
 
-    It stops if another process grows the tree. `rest` is called now and then. Raises ForkedError if
-    events are missing.
+    Args:
+        connection: A connection to the ledger's schema.
+        size: The size of the tree.
+        to: The last position to add.
+        rest: Called now and then.
+
+    Returns:
+        The new size of the tree.
+
+    Raises:
+        ForkedError: Events are missing.
     """
     last = min(to, size + BATCH_EVENTS)
     with translated():

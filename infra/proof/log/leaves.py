@@ -19,13 +19,13 @@ END: Final = b"\xff\xff"
 BATCH_ROWS: Final = 4_096
 """Rows held at once by `read_rows`."""
 _BEFORE: Final = b"\0" + VERSION
-"""What stands before a leaf's fields when it is hashed."""
+"""The prefix of a leaf's fields when it is hashed."""
 _COLUMNS: Final = (11).to_bytes(2)
 _POSITION: Final = slice(6, 14)
-"""Where the position is in a row: behind the number of fields, and its own length."""
+"""The offset of the position in a row: after the number of fields, and its own length."""
 _LENGTH: Final = Struct(">14xi")
 _DATA: Final = 18
-"""Where the data begins, behind its length; behind it is what is in the leaf."""
+"""The offset of the data, after its length; the leaf's other fields follow."""
 
 
 class Stored(NamedTuple):

@@ -61,6 +61,7 @@ class Layers(NamedTuple):
 
     @classmethod
     def of(cls, hashes: bytes) -> Layers:
+        """Hashes a tile's hashes up to its root, layer by layer."""
         layers = [hashes]
         while len(layers[-1]) > HASH_SIZE:
             layers.append(merkle.hash_pairs(layers[-1]))
@@ -109,7 +110,15 @@ class Tree:
     def _with_nodes(self, connection: Connection, prove: Callable[[Node], T]) -> T:
         """Makes a proof twice: to find the tiles that it needs, and with these tiles.
 
-        Raises ForkedError if a tile is missing, or less full than before.
+        Args:
+            connection: A connection to the ledger's schema.
+            prove: Makes the proof from a function that returns the hash of a node.
+
+        Returns:
+            The proof.
+
+        Raises:
+            ForkedError: A tile is missing, or less full than before.
         """
         asked: set[TileIndex] = set()
 

@@ -36,7 +36,7 @@ class Algorithm(NamedTuple):
     is_timed: bool
     """Whether the signature begins with the time it was made."""
     message: Callable[[str, int, str], bytes]
-    """What is signed, of the signer's name, a POSIX time and a note's text; raises ValueError."""
+    """The bytes that are signed, made of the signer's name, a POSIX time and a note's text; raises ValueError."""
     private: Callable[[bytes], Any]
     public: Callable[[bytes], Any]
 
@@ -80,7 +80,7 @@ def _subtree(name: str, time: int, text: str) -> bytes:
     try:
         hash_ = base64.b64decode(root, validate=True)
     except binascii.Error:
-        raise ValueError("is no checkpoint") from None
+        raise ValueError("is not a checkpoint") from None
     return b"".join(
         (
             _SUBTREE,

@@ -36,9 +36,9 @@ class Checkpoint(NamedTuple):
         """Parses a note's text; lines after the third are ignored. Raises ProofError."""
         lines = text.removesuffix("\n").split("\n")
         if len(lines) < 3 or not all(lines):
-            raise ProofError("checkpoint", "has not the three lines origin, size and root")
+            raise ProofError("checkpoint", "lacks the three lines origin, size and root")
         if NUMBER.fullmatch(lines[1]) is None:
-            raise ProofError("checkpoint", f"{lines[1][:40]!r} is no size")
+            raise ProofError("checkpoint", f"{lines[1][:40]!r} is not a size")
         return cls(lines[0], int(lines[1]), decode_hash(lines[2], "checkpoint"))
 
     @property

@@ -108,7 +108,7 @@ def read_verifiers(given: Sequence[str]) -> list[VerifierKey]:
         lines = [line.strip() for line in read_text(Path(each), "key").splitlines()]
         found += [VerifierKey.parse(line) for line in lines if line and not line.startswith("#")]
         if not lines:
-            raise ProofError("key", f"{each} holds no key")
+            raise ProofError("key", f"{each} contains no key")
     return found
 
 
@@ -140,7 +140,7 @@ def read_private(path: Path) -> str:
     except OSError as error:
         raise FileAccessError("key", f"{path} cannot be read: {error.strerror}") from None
     if stat.S_IMODE(mode) & 0o077:
-        raise ProofError("key", f"{path} can be read by others; make it yours alone: chmod 600")
+        raise ProofError("key", f"{path} can be read by others; restrict it with: chmod 600")
     return read_text(path, "key")
 
 

@@ -62,21 +62,23 @@ class VerifierKey(NamedTuple):
         try:
             id_, material = _id_of(rest[0]), decode_base64(rest[1])
         except (IndexError, ValueError):
-            raise ProofError("key", f"{text[:80]!r} is no key (NAME+ID+BASE64)") from None
+            raise ProofError("key", f"{text[:80]!r} is not a public key (NAME+ID+BASE64)") from None
         if not material or material[0] not in ALGORITHMS:
             raise UnknownAlgorithmError(name)
         if len(material) != 1 + ALGORITHMS[material[0]].public_size:
             raise ProofError("key", f"{name[:80]!r} is not as long as a key of its type")
         key = cls.made(name, material[0], material[1:])
         if key.id != id_:
-            raise ProofError("key", f"{name[:80]!r} is damaged: its id is not the one of its key")
+            raise ProofError("key", f"{name[:80]!r} is damaged: its id is not that of its key")
         return key
 
     @classmethod
     def made(cls, name: str, type_: int, public: bytes) -> Self:
         """Makes the vkey of a public key."""
         if _NAME.fullmatch(name) is None:
-            raise ProofError("key", f"{name[:80]!r} is no key's name: no spaces and no +")
+            raise ProofError(
+                "key", f"{name[:80]!r} is not the name of a key: it must have no spaces and no +"
+            )
         digest = hashlib.sha256(name.encode() + b"\n" + bytes([type_]) + public).digest()
         return cls(name, digest[:4], type_, public)
 
@@ -119,7 +121,7 @@ class SigningKey(NamedTuple):
             if len(material) != 1 + SEED_SIZE or material[0] not in ALGORITHMS:
                 raise ValueError
         except (IndexError, ValueError):
-            raise ProofError("key", "this is no private key (PRIVATE+KEY+NAME+ID+BASE64)") from None
+            raise ProofError("key", "is not a private key (PRIVATE+KEY+NAME+ID+BASE64)") from None
         key = cls._of(name, material[0], material[1:])
         if key.verifier.id != id_:
             raise ProofError("key", "the private key is damaged: its id is not the one of its key")
@@ -191,7 +193,7 @@ class Note(NamedTuple):
             raise ProofError("note", "holds control characters")
         text, blank, signatures = message.rpartition("\n\n")
         if not blank or not signatures.endswith("\n"):
-            raise ProofError("note", "is no signed note, or is cut off")
+            raise ProofError("note", "is not a signed note, or is cut off")
         lines = signatures.removesuffix("\n").split("\n")
         if len(lines) > MAX_SIGNATURES:
             raise ProofError("note", f"has more than {MAX_SIGNATURES} signatures")
@@ -219,7 +221,7 @@ class Note(NamedTuple):
             if key is None:
                 continue
             if not key.verifies(signature.made, self.text):
-                raise ProofError("signature", f"the one of {key.name!r} does not hold")
+                raise ProofError("signature", f"the signature of {key.name!r} is not valid")
             found.append((key, signature))
         return found
 
@@ -241,7 +243,7 @@ def _parse_signature(line: str) -> Signature:
     except ValueError:
         made = b""
     if not line.startswith(_DASH) or _NAME.fullmatch(name) is None or len(made) < 5:
-        raise ProofError("note", f"{line[:60]!r} is no signature")
+        raise ProofError("note", f"{line[:60]!r} is not a signature")
     return Signature(name, made[:4], made[4:])
 
 
@@ -252,7 +254,7 @@ def decode_hash(line: str, what: str) -> bytes:
     except ValueError:
         decoded = b""
     if len(decoded) != HASH_SIZE:
-        raise ProofError(what, f"{line[:60]!r} is no SHA-256 hash in base64")
+        raise ProofError(what, f"{line[:60]!r} is not a SHA-256 hash in base64")
     return decoded
 
 
@@ -271,7 +273,7 @@ def parse_number(text: str, what: str) -> int:
 def _id_of(text: str) -> bytes:
     """Decodes a key's id; raises ValueError."""
     if _ID.fullmatch(text) is None:
-        raise ValueError("is no key's id")
+        raise ValueError("is not the id of a key")
     return bytes.fromhex(text)
 
 
@@ -287,5 +289,5 @@ def decode_base64(text: str) -> bytes:
     except binascii.Error:
         raise ValueError("is not base64") from None
     if encode_base64(decoded) != text:
-        raise ValueError("is not base64 as it would be written")
+        raise ValueError("is not canonical base64")
     return decoded

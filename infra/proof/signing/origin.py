@@ -42,7 +42,7 @@ def name_log(
             with translated():
                 connection.execute(NAME_LOG, {"origin": wanted})
         except errors.RestrictViolation:
-            why = f"the log is called {log.origin!r}, and checkpoints of it were signed"
+            why = f"checkpoints of the log were signed under its name {log.origin!r}, which cannot change any more"
             raise ProofError("origin", why) from None
     pin(settings, connection, wanted, again=origin is not None or log.events == 0)
     keys = find_keys(settings, wanted)

@@ -58,7 +58,7 @@ class Policy(NamedTuple):
             except ProofError as error:
                 raise ProofError("policy", f"line {number}: {error.why}") from None
         if reader.quorum is None:
-            raise ProofError("policy", f"line {len(lines)}: it ends, and no line says the quorum")
+            raise ProofError("policy", f"line {len(lines)}: the policy ends without a quorum line")
         policy = cls(tuple(reader.logs), reader.witnesses, reader.groups, reader.quorum)
         policy._check_skipped(reader.skipped, reader.skipped_logs)
         return policy
@@ -110,7 +110,7 @@ class _Reader:
     def read(self, line: str) -> None:
         """Reads one more line; raises ProofError."""
         if _CONTROL.search(line):
-            raise ProofError("policy", "holds a control character; only tabs may be there")
+            raise ProofError("policy", "contains a control character; only tabs are allowed")
         words = [word for word in _SPACE.split(line) if word]
         if not words or words[0].startswith("#"):
             return
@@ -126,7 +126,10 @@ class _Reader:
             case ["quorum", name]:
                 self._set_quorum(name)
             case _:
-                raise ProofError("policy", f"{line.strip()[:60]!r} is no line of a policy")
+                raise ProofError(
+                    "policy",
+                    f"{line.strip()[:60]!r} is not a line of a policy: log, witness, group or quorum",
+                )
 
     def _add_log(self, vkey: str, url: Sequence[str]) -> None:
         try:
@@ -142,9 +145,9 @@ class _Reader:
 
     def _check_new(self, name: str) -> None:
         if name == NONE:
-            raise ProofError("policy", f"{NONE!r} is no name to give: it means no witness at all")
+            raise ProofError("policy", f"the name {NONE!r} is reserved: it means no witness")
         if self._is_defined(name):
-            raise ProofError("policy", f"the name {name[:80]!r} is taken")
+            raise ProofError("policy", f"the name {name[:80]!r} is defined already")
 
     def _is_defined(self, name: str) -> bool:
         return name in self.witnesses or name in self.groups or name in self.skipped
@@ -152,21 +155,23 @@ class _Reader:
     def _group(self, least: str, members: Sequence[str]) -> Group:
         for member in members:
             if not self._is_defined(member):
-                raise ProofError("policy", f"no line before names {member[:80]!r}")
+                raise ProofError("policy", f"{member[:80]!r} is not defined by a line before")
             if member in self._members:
                 raise ProofError("policy", f"{member[:80]!r} is in a group already")
             self._members.add(member)
         shorthands = {"any": 1, "all": len(members)}
         count = shorthands[least] if least in shorthands else notes.parse_number(least, "policy")
         if not 1 <= count <= len(members):
-            raise ProofError("policy", f"it takes 1 to {len(members)} of the group, not {count}")
+            raise ProofError(
+                "policy", f"the group needs 1 to {len(members)} of its members, not {count}"
+            )
         return Group(count, tuple(members))
 
     def _set_quorum(self, name: str) -> None:
         if self.quorum is not None:
-            raise ProofError("policy", "says the quorum again")
+            raise ProofError("policy", "has a second quorum line")
         if name != NONE and not self._is_defined(name):
-            raise ProofError("policy", f"no line before names {name[:80]!r}")
+            raise ProofError("policy", f"{name[:80]!r} is not defined by a line before")
         self.quorum = name
 
 
@@ -177,5 +182,5 @@ def _known(vkey: str, url: Sequence[str], others: Iterable[Known], *, is_log: bo
         kinds = ("a witness's", "a log's") if is_log else ("a log's", "a witness's")
         raise ProofError("policy", f"the key of {key.name[:80]!r} is {kinds[0]}, not {kinds[1]}")
     if any(other.key.public == key.public for other in others):
-        raise ProofError("policy", f"the key of {key.name[:80]!r} is there already")
+        raise ProofError("policy", f"the key of {key.name[:80]!r} is given twice")
     return Known(key, url[0] if url else None)

@@ -77,7 +77,7 @@ class Signer:
                 if before == now and self._all_signed(last):
                     if is_kept(connection, last):
                         return None
-                    # Whoever signed it came no further: it is neither kept there nor published.
+                    # The signer got no further: it is neither stored in the database nor published.
                     keep(connection, last)
                     return last
             seconds = int(self._clock())

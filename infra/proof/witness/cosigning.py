@@ -23,7 +23,7 @@ SECONDS: Final = 5.0
 """For each request."""
 ASKED_AGAIN: Final = 2
 TOGETHER: Final = 20.0
-"""Seconds after which whoever has not cosigned is left out."""
+"""Seconds after which a witness that has not cosigned is left out."""
 
 
 class Witnesses:
@@ -109,7 +109,7 @@ class _Asked:
                 self._seen = size
                 return cosignature
             self._seen = self._told(body)
-        raise ProofError(self._url, "returns another size each time")
+        raise ProofError(self._url, "answered with a different size each time")
 
     def _told(self, body: bytes) -> int:
         """Returns the size that the witness says it cosigned last."""

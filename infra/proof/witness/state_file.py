@@ -15,7 +15,7 @@ from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import read_private, read_text, write_private
 
 EMPTY: Final = "{}\n"
-"""What the memory of a witness that never cosigned holds."""
+"""The memory of a witness that never cosigned."""
 MAX_STATE: Final = 1_000_000
 """Bytes, as `read_text` takes no more: some two thousand logs."""
 
@@ -85,7 +85,7 @@ class Memory:
             why = f"{self._path} is damaged at {origin[:80]!r}: {error}"
             raise ProofError("state", why) from None
         if not ours:
-            why = f"what {self._path} has of {origin[:80]!r} was not cosigned by {self._key.name!r}"
+            why = f"the checkpoint of {origin[:80]!r} in {self._path} was not cosigned by {self._key.name!r}"
             raise ProofError("state", why)
         return note
 

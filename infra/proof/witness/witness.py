@@ -50,10 +50,10 @@ class Submission(NamedTuple):
         head, blank, note = body.partition(b"\n\n")
         try:
             if not blank:
-                raise ProofError("checkpoint", "there is none after an empty line")
+                raise ProofError("checkpoint", "is missing after the empty line")
             lines = head.decode().split("\n")
             if not lines[0].startswith("old "):
-                raise ProofError("request", "does not begin with the line old")
+                raise ProofError("request", "must begin with a line old SIZE")
             if len(lines) - 1 > MAX_PROOF:
                 raise ProofError("request", f"has more than {MAX_PROOF} hashes")
             old = notes.parse_number(lines[0].removeprefix("old "), "request")
@@ -89,7 +89,7 @@ class Witness:
         """Raises ProofError for a key that is no log's."""
         for log in logs:
             if not log.algorithm.is_of_log:
-                raise ProofError("key", f"the one of {log.name!r} is a witness's, not a log's")
+                raise ProofError("key", f"the key of {log.name!r} is of a witness, not of a log")
         self.key = key
         self._logs = tuple(logs)
         self._memory = memory

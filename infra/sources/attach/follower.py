@@ -65,8 +65,8 @@ class Follower:
     def begin(self) -> None:
         """Makes the publication and the slot, and records the rows that are there.
 
-        Raises AttachError if the source cannot be followed, is of an unknown version, or is
-        attached already.
+        Raises:
+            AttachError: The source cannot be followed, is of an unknown version, or is attached already.
         """
         source = self._mapping.source
         self._slot.check()
@@ -94,8 +94,14 @@ class Follower:
     def must_begin(self) -> bool:
         """Whether there is no slot, or one whose beginning was interrupted.
 
-        A slot does not hold the rows that were there before it, so an interrupted beginning has to
-        be done again. Raises AttachError if this ledger knows nothing of the slot.
+        A slot does not hold the rows that were there before it, so an interrupted beginning has to be done
+        again.
+
+        Returns:
+            The answer.
+
+        Raises:
+            AttachError: This ledger has no record of the slot.
         """
         return self._slot.status() is None or not self._has_snapshot()
 

@@ -75,10 +75,18 @@ class Slot:
     ) -> Iterator[Snapshot]:
         """Makes the publication and the slot, and reads the rows that are there.
 
-        `whole_rows` are the tables whose old rows are needed: their replica identity becomes FULL.
-        `queries` give the rows of some tables; of the others all columns are read.
-        The rows are those of the moment at which the slot begins, so that nothing is missed and
-        nothing comes twice. Raises AttachError if a slot of that name exists.
+        The rows are those of the moment at which the slot begins, so that none is missed or comes twice.
+
+        Args:
+            tables: The tables to follow.
+            whole_rows: The tables whose old rows are needed: their replica identity becomes FULL.
+            queries: Queries for the rows of some tables; of the others all columns are read.
+
+        Yields:
+            The moment and the rows.
+
+        Raises:
+            AttachError: A slot of that name exists.
         """
         with self._connection() as connection:
             for table in whole_rows:
@@ -111,9 +119,13 @@ class Slot:
         return lsn.decode(), snapshot.decode()
 
     def peek(self) -> list[Transaction]:
-        """The next transactions, up to about 5,000 changes; they stay until `advance`.
+        """Returns the next transactions, up to about 5,000 changes; they stay until `advance`.
 
-        Raises AttachError if the slot is missing, or the server's log for it is gone.
+        Returns:
+            The transactions, in the order of their commits.
+
+        Raises:
+            AttachError: The slot is missing, or the server's log for it is gone.
         """
         decoder, found = Decoder(), list[Transaction]()
         with self._connection() as connection:

@@ -49,10 +49,19 @@ class Histories:
     def observed(
         self, record: Record, place: str | None = None, judge: Judge = observe
     ) -> list[ObservedEvent]:
-        """What to record of a record, in this order; raises InvalidFieldError for a wrong value.
+        """Returns the events of a record, in order.
 
-        `place` tells two records of the same content apart, where a source says the same twice and
-        means it; without one, the same content is recorded once. `judge` decides on each event.
+        Args:
+            record: The record.
+            place: Distinguishes two records of the same content, if the source repeats itself on purpose;
+                without it, the same content is recorded once.
+            judge: Decides on each event.
+
+        Returns:
+            What to record.
+
+        Raises:
+            InvalidFieldError: A value of the record is not valid.
         """
         self._place, self._judge = place, judge
         found: list[ObservedEvent] = []

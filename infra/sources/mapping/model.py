@@ -170,9 +170,17 @@ class Mapping(Part):
 
 
 def read_mapping(name: str, folder: str = SHIPPED) -> Mapping:
-    """The mapping in a file, or the one of that name which comes with the program in `folder`.
+    """Reads a mapping.
 
-    Raises InvalidFieldError if there is none, or with the field that is wrong.
+    Args:
+        name: A file, or the name of a mapping that comes with the program.
+        folder: The package of those mappings.
+
+    Returns:
+        The mapping.
+
+    Raises:
+        InvalidFieldError: There is no such mapping, or a field of it is not valid.
     """
     import yaml
 

@@ -36,10 +36,18 @@ class Found(NamedTuple):
 
 
 def read_records(source: Source, where: str, moved: Callable[[int], None]) -> Iterator[Found]:
-    """The records in a file (gzip, if its name ends in .gz), or in a database.
+    """Yields the records in a file (gzip, if its name ends in .gz), or in a database.
 
-    `moved` is told how many bytes were read. Raises InputError for a file that cannot be read, or
-    is cut off or broken.
+    Args:
+        source: How records are read.
+        where: The file, or the connection string.
+        moved: Called with the number of bytes read.
+
+    Yields:
+        Each record, with its place.
+
+    Raises:
+        InputError: The file cannot be read, or is cut off or broken.
     """
     if source.kind is Kind.SQL:
         yield from _rows(source, where)

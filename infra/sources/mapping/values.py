@@ -21,9 +21,14 @@ Record = Mapping[str, Any]
 
 
 def find(record: Record, path: str) -> Any:
-    """The value at a path such as `status.conditions`; None if there is none.
+    """Returns the value at a path such as `status.conditions`.
 
-    A key that holds dots is found whole, too; a number is the place in a list.
+    Args:
+        record: The record.
+        path: Keys joined by dots; a key with dots is found whole, and a number is an index in a list.
+
+    Returns:
+        The value; None if there is none.
     """
     if path in record:
         return record[path]
@@ -52,9 +57,14 @@ def _fields(value: Any) -> Record:
 
 
 def fill(template: Any, record: Record) -> Any:
-    """The template with its fields filled in; a template of one field alone is the field's value.
+    """Fills the fields of a record into a template.
 
-    Nothing is left of an object's keys, or a list's items, whose fields are empty.
+    Args:
+        template: Any JSON; a text that is one field alone becomes the field's value.
+        record: The record.
+
+    Returns:
+        The filled template, without keys of objects and items of lists whose fields are empty.
     """
     if isinstance(template, str):
         whole = _FIELD.fullmatch(template)
@@ -120,10 +130,18 @@ def matches(text: str, patterns: Iterable[str]) -> str | None:
 
 
 def time_at(fields: str | Sequence[str], record: Record, times: Times) -> datetime | None:
-    """The time in a field, or seconds after it; None if there is none.
+    """Returns the time in a field, or a time some seconds after it.
 
-    Of `FIELD | FIELD`, the first that has a time is taken.
-    Raises InvalidFieldError for what is no time, and for a time without a zone where none is said.
+    Args:
+        fields: A field; of `FIELD | FIELD`, the first that has a time.
+        record: The record.
+        times: The form of times, and the zone of those without one.
+
+    Returns:
+        The time (UTC); None if there is none.
+
+    Raises:
+        InvalidFieldError: The value is not a time, or has no zone and none is configured.
     """
     first, *more = (fields,) if isinstance(fields, str) else fields
     first = _first_time(first, record, times)

@@ -60,11 +60,18 @@ class LineageEvent(NamedTuple):
 
 
 def parse_event(given: Any, now: datetime) -> LineageEvent:
-    """The event in a JSON value, received at `now` (UTC).
+    """Parses an OpenLineage event.
 
-    Raises InvalidFieldError with the field that is wrong: an event of an unknown version of the
-    specification, without a job, with a run but without its id, or with a time that is not an
-    RFC 3339 time with a zone.
+    Args:
+        given: The JSON.
+        now: When it was received (UTC).
+
+    Returns:
+        The event.
+
+    Raises:
+        InvalidFieldError: The version of the specification is unknown, the job or the id of a run is
+            missing, or a time is not an RFC 3339 time with a zone.
     """
     event = _object(given, "event")
     _check_version(event.get("schemaURL"))

@@ -1,4 +1,4 @@
-// The band of a job's states: where its cursor is, and the moment somebody points at.
+// The band of a job's states: its cursor, and the moment under the pointer.
 
 import { timeOf } from "jobledger/history";
 

@@ -1,4 +1,4 @@
-// The fleet's chart: bars of what ended over areas of what was live, with a crosshair, and a drag that zooms.
+// The fleet's chart: bars of jobs that ended over areas of live jobs, with a crosshair; dragging zooms.
 
 import uPlot from "uplot";
 import { chosenZone } from "jobledger/page";

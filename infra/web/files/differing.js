@@ -3,17 +3,17 @@
 const MAX_LINE_LETTERS = 80;
 const MAX_LINES = 400;
 
-// Whether a value is better told by its lines.
+// Whether a value is better compared line by line.
 export function isLong(said) {
   return typeof said === "string" ? said.length > MAX_LINE_LETTERS || said.includes("\n") : said !== null && typeof said === "object" && JSON.stringify(said).length > MAX_LINE_LETTERS;
 }
 
 const linesOf = (said) => (typeof said === "string" ? said : JSON.stringify(said, null, 1)).split("\n");
 
-// Stretches of lines, each with its sign: "-" only before, "+" only after, " " both.
+// Runs of lines, each with its sign: "-" only before, "+" only after, " " both.
 export function lineDiff(before, after) {
   const [a, b] = [linesOf(before), linesOf(after)];
-  // Very long texts are told whole: comparing them takes as long as their lines multiplied.
+  // Very long texts are shown whole: comparing them takes time proportional to the product of their lines.
   if (a.length > MAX_LINES || b.length > MAX_LINES) return [{ sign: "-", texts: a }, { sign: "+", texts: b }];
   const common = lengths(a, b);
   const found = [];

@@ -41,7 +41,7 @@ function named(how) {
   search = location.search;
 }
 
-// From now on the page shows one moment, until it is told otherwise.
+// From now on the page shows one moment, until the user chooses another.
 function pause() {
   if (!live) return;
   live = false;
@@ -144,7 +144,7 @@ function draw() {
   for (const side of ["x1", "x2"]) line.setAttribute(side, `${cursor().value / 1000}%`);
 }
 
-// A time as the ledger takes it: as it happened, as far as is known where the page is.
+// A time as the ledger takes it: in valid time, as far as is known at the page's moment.
 function moment(time) {
   const { clock, position } = shown();
   return clock === "occurred" ? `${new Date(time).toISOString()}@${position}` : new Date(time).toISOString();
@@ -252,7 +252,7 @@ writeTimes();
 // Of very many jobs the sentence comes in two parts.
 if (part("facts")?.hasAttribute("data-partial")) summarize();
 
-// A live page asks again and again, while somebody sees it.
+// A live page polls while it is visible.
 setInterval(async () => {
   if (!live || document.hidden || asking || document.activeElement?.closest("#asked, #when")) return;
   await show({});

@@ -117,7 +117,7 @@ const BY_KEY = ["labels", "spec"];
 function blameOn(since, changes, step) {
   for (const { keys } of changes) {
     since.set(path(BY_KEY.includes(keys[0]) ? keys.slice(0, 2) : keys.slice(0, 1)), step);
-    // An object that comes whole tells of each of its keys.
+    // An object that comes whole is a change of each of its keys.
     if (BY_KEY.includes(keys[0]) && keys.length === 1) since.set(`${keys[0]}.*`, step);
   }
 }

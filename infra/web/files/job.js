@@ -107,7 +107,7 @@ async function readFamily() {
   drawFamily((await history_.at(now.step)).job);
 }
 
-// The first line of what went wrong, where everybody sees it.
+// The first line of the error, at the top of the page.
 function drawError(job) {
   const text = job.errorMessage?.trim().split("\n")[0] ?? "";
   part("error").hidden = !text;
@@ -119,7 +119,7 @@ function drawJob(job, last, since = null) {
   render(shown, part("job"));
 }
 
-// The very JSON, for who looks.
+// The JSON itself, folded.
 async function exactly() {
   if (!part("exact").open) return;
   const { job, step } = await history_.at(now.step);

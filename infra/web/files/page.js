@@ -61,7 +61,7 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => (button.textContent = before), 1500);
 });
 
-// A link that leads to the same page in another form gets the focus back there, for who goes by keys.
+// A link that leads to the same page in another form gets the focus back there, for keyboard users.
 const FORMS = ".segments, .tabs, .legend, .chips, .counts, .facts, .pages, thead, .bar-end";
 const worded = (link) => link.textContent.replace(/[^\p{L}\p{N} ]/gu, "").trim();
 

@@ -39,7 +39,7 @@ async function checked(place, data, event, online, address) {
 async function verified(data, event, receipt) {
   const log = await keysOf(data);
   const said = await verifyReceipt(receipt, log);
-  // What is shown opened was recorded sealed.
+  // What is shown decrypted was recorded encrypted.
   const sealed = event.stored !== undefined;
   await verifyEvent(said, sealed ? { ...event, data: JSON.parse(event.stored) } : event);
   return { ...said, sealed };
@@ -52,7 +52,7 @@ async function keysOf(data) {
 }
 
 function right({ position, size, origin, signedBy, sealed: isSealed }) {
-  const sealed = isSealed ? " Its personal parts were compared as they are sealed." : "";
+  const sealed = isSealed ? " Its personal values were compared encrypted." : "";
   return html`<b class="right">✓ Verified in this browser.</b> Event ${position} of the ${size} that ${origin} signed for; signed by ${signedBy.join(", ")}.${sealed}
     <span class="quiet">The key is the one this server names: hold it against the one you were given.</span>`;
 }

@@ -28,7 +28,7 @@ export class Part {
 }
 
 async function answered(address, signal) {
-  // Kept by nobody: the next question is another one.
+  // Not cached: the next request is another one.
   const answer = await fetch(address, { headers: { "x-part": "1" }, cache: "no-store", signal });
   const text = await answer.text();
   if (answer.status >= 502) throw new TypeError(answer.statusText);
@@ -51,7 +51,7 @@ export function tell(text) {
   gone.hidden = !text;
 }
 
-// Waits until nobody has called for so long.
+// Waits until there was no call for that long.
 export function settled(milliseconds, work) {
   let timer;
   return (...said) => {

@@ -1,4 +1,4 @@
-// What happens to a job while somebody looks: said, and shown when they want it.
+// Announces events of a job while its page is open, and shows them on request.
 
 import { html, render } from "lit-html";
 import { tell } from "jobledger/reading";

@@ -1,4 +1,4 @@
-// Receipts of events, checked by whoever holds the log's public keys and the event. No server is asked.
+// Verifies receipts of events with the log's public keys and the event alone, without a server.
 //
 // What infra/proof/receipts.py accepts is accepted here, and nothing else. The formats are C2SP's
 // tlog-proof, signed-note, tlog-checkpoint and tlog-cosignature; domain/leaves.py describes the entry.
@@ -73,14 +73,14 @@ export async function verifyEvent(receipt, event) {
 
 // Personal values that are shown opened look like any others: to let them pass would be to let everything
 // pass, so they are refused. An erased one says of itself that it is not what was stored; so could
-// somebody who changed the data, which is why "sealed" says nothing of it.
+// somebody who changed the data, which "sealed" does not exclude.
 async function checkData(receipt, data) {
   const stored = new TextEncoder().encode(canonical(data ?? null));
   const commitment = toBase64(await sha256(fromBase64(receipt.salt), stored));
   if (commitment === receipt.entry.commitment) return "checked";
   must(
     holdsErased(data),
-    changed(receipt, "data; or it holds personal values, of which only what is sealed was recorded"),
+    changed(receipt, "data; or it holds personal values, which are recorded encrypted only"),
   );
   return "sealed";
 }
@@ -235,7 +235,7 @@ async function parseKey(text) {
   return { name, id, type: said[0], bytes: said.subarray(1) };
 }
 
-// What the log says in the note, if one of its own keys signed it. Lines after the third are let be.
+// The checkpoint in the note, if one of the log's own keys signed it. Lines after the third are ignored.
 async function openCheckpoint(note, keys) {
   const lines = note.text.slice(0, -1).split("\n");
   must(lines.length >= 3 && lines.every(Boolean), "The checkpoint has not the three lines origin, size and root.");
@@ -305,7 +305,7 @@ async function importKey(algorithm, bytes) {
   }
 }
 
-// Browsers have it only where nobody could have changed the page on its way.
+// Browsers have it in secure contexts only.
 function subtle() {
   must(globalThis.crypto?.subtle, "This browser checks receipts only on pages sent over https, or by this machine.");
   return crypto.subtle;

@@ -1,0 +1,73 @@
+"""Words: the glossary is in order and in use, and words that the glossary replaced stay away."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import Final
+
+from tests.checkout import ROOT
+from tests.documents import pages
+
+GLOSSARY: Final = ROOT / "domain" / "README.md"
+REPLACED: Final = {
+    r"\b[Ss]poilt\b": "rejected",
+    r"\b(PATIENCE|STRETCH|STRETCHES|MOST)(_[A-Z_]+)?\b *(:|=)": "a constant with its unit",
+    r"\b[Aa]s (it|they) happened\b": "valid time",
+    r"\b[Aa]s (we|they) knew it\b": "transaction time",
+    r"\b[Ww]hoever\b": "a noun, such as caller, client or process",
+    r"\bheld against\b": "compared with",
+    r"\bfor ever\b": "permanently, or always",
+}
+"""What is written no more, and what is written instead."""
+KEPT: Final = {
+    "domain/README.md": "says what the clocks are also called",
+    "tests/project/test_words.py": "lists them",
+    "infra/evaluation/samples/recording.py": "keeps a former name",
+    "infra/http/native/answers.py": "keeps a former name",
+    "infra/http/native/samples.py": "keeps a former name",
+    "infra/package/reference.md": "keeps a former name",
+    "infra/evaluation/samples/read_sampling.sql": "reads a stored column",
+    "infra/upkeep/verify_sampling.sql": "reads a stored column",
+}
+STORED: Final = ("infra/postgres/migrations/", "projections/", "infra/web/files/lit-html.js")
+"""What is stored in ledgers by its bytes, and what is not our own."""
+READ: Final = (".py", ".sql", ".js", ".html", ".css", ".md")
+
+
+def terms() -> list[str]:
+    text = GLOSSARY.read_text().split("| term | meaning |")[1].split("\n\n")[0]
+    return re.findall(r"^\| ([^|-][^|]*) \|", text, re.MULTILINE)
+
+
+def test_the_glossary_is_in_order_and_each_of_its_terms_is_used() -> None:
+    found = terms()
+    assert len(found) > 40
+    assert found == sorted(found, key=str.lower)
+    others = [page.read_text() for page in pages() if page != GLOSSARY]
+    above = GLOSSARY.read_text().split("## Glossary")[0]
+    text = "\n".join([*others, above]).lower().replace("_", " ")
+    assert [term for term in found if not re.search(rf"\b{re.escape(term)}", text)] == []
+
+
+def written() -> list[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "domain", "projections", "infra"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    names = [name for name in listed.stdout.splitlines() if name.endswith(READ)]
+    return [name for name in names if not name.startswith(STORED) and name not in KEPT]
+
+
+def test_words_that_were_replaced_are_written_no_more() -> None:
+    names = written()
+    assert len(names) > 500
+    lines = [
+        f"{name}:{number}: {line.strip()}"
+        for name in names
+        for number, line in enumerate((ROOT / name).read_text().splitlines(), 1)
+        if re.search("|".join(REPLACED), line)
+    ]
+    assert lines == []
