@@ -15,9 +15,15 @@ DIGITS: Final = 6
 
 
 def row_of(measure: Measure, pairs: list[Pair]) -> dict[str, Any]:
-    """The row's figures: medians, the spread, the CPU of one operation, and every pair.
+    """Computes the figures of a row.
 
-    `low` and `high` are the smallest and the largest ratio (value, if nothing stands beside it).
+    Args:
+        measure: The row.
+        pairs: Its pairs of measurements.
+
+    Returns:
+        Medians, the smallest and the largest ratio (or value, without a peer), the CPU of one
+        operation, and every pair.
     """
     ours = [pair.ours for pair in pairs]
     theirs = [pair.theirs for pair in pairs if pair.theirs is not None]

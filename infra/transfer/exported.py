@@ -68,7 +68,14 @@ def is_export(path: Path) -> bool:
 def open_export(path: Path) -> Exported:
     """Opens an export; its events are read, and checked, while they are iterated over.
 
-    Raises InputError for a file that no export wrote, or that is cut off or damaged.
+    Args:
+        path: A jsonl or CloudEvents file (.gz too), a Parquet file, or a folder of those.
+
+    Returns:
+        The export.
+
+    Raises:
+        InputError: The file is not an export, or it is cut off or damaged.
     """
     if path.is_dir() or path.suffix == ".parquet":
         return _parquet(path)

@@ -58,9 +58,17 @@ class Objects:
         """The ledger's job of each Pod, by NAMESPACE/NAME."""
 
     def observed(self, given: JsonObject, *, deleted: bool = False) -> list[ObservedEvent]:
-        """What to record of an object, in this order; nothing of objects of no Job.
+        """Decides what to record of an object.
 
-        Raises InvalidFieldError for an object without a kind, a name or a namespace.
+        Args:
+            given: The object, as Kubernetes' API writes it.
+            deleted: Whether the cluster deleted it.
+
+        Returns:
+            The events, in the order in which they are recorded; none if it belongs to no Job.
+
+        Raises:
+            InvalidFieldError: The object has no kind, name or namespace.
         """
         read = {
             "Job": self._job,

@@ -19,10 +19,17 @@ SILENCE_SECONDS: Final = 330.0
 
 
 def connect(file: Path | None = None, context: str | None = None) -> tuple[str, Any]:
-    """The name of a context, and an httpx client for its cluster.
+    """Makes an HTTP client for the cluster of a context.
 
-    `file` is the kubeconfig; None is KUBECONFIG, or ~/.kube/config. `context` None is the current one.
-    Raises AttachError if it cannot be read, or takes a program to log in (then use `kubectl proxy`).
+    Args:
+        file: The kubeconfig; None is KUBECONFIG, or ~/.kube/config.
+        context: The context's name; None is the current one.
+
+    Returns:
+        The context's name, and an httpx client.
+
+    Raises:
+        AttachError: The file cannot be read, or its user logs in by a program: use `kubectl proxy`.
     """
     import httpx
 

@@ -57,9 +57,13 @@ class Resource:
         self._path = path.format(f"namespaces/{namespace}/" if namespace else "")
 
     def list(self, labels: str = "") -> Iterator[Seen]:
-        """All objects that there are; from then on `watch` goes on. Nothing if the cluster has no such kind.
+        """Lists the present objects; `watch` continues from there.
 
-        `labels` is a selector: only those objects, and `watch` goes on where it was.
+        Args:
+            labels: A label selector; with one, `watch` continues where it was before.
+
+        Yields:
+            The objects; none if the cluster does not have this kind.
         """
         query: dict[str, Any] = {"limit": PAGE} | ({"labelSelector": labels} if labels else {})
         while True:
@@ -80,9 +84,16 @@ class Resource:
             query["continue"] = meta["continue"]
 
     def watch(self, seconds: int = WATCH_SECONDS) -> Iterator[Seen]:
-        """Changes from where it was read up to, until the server ends the stream.
+        """Reads the changes since the last object that was read, until the server ends the stream.
 
-        Raises GoneError if they have to be listed again.
+        Args:
+            seconds: After so many seconds the server ends the stream.
+
+        Yields:
+            The changed objects.
+
+        Raises:
+            GoneError: The server no longer has these changes: list the objects again.
         """
         query = {
             "watch": "1", "resourceVersion": self.version, "allowWatchBookmarks": "true",
@@ -138,9 +149,16 @@ def _translated() -> Iterator[None]:
 
 
 def read_file(file: Path) -> Iterator[Seen]:
-    """The objects in a file: a list, objects, or watch events, one after the other (.gz too).
+    """Reads the objects in a file: a list, single objects, or watch events.
 
-    Raises InputError for a file that cannot be read, or is not JSON.
+    Args:
+        file: The file, which may be compressed (.gz).
+
+    Yields:
+        The objects, in the order of the file.
+
+    Raises:
+        InputError: The file cannot be read, or is not JSON.
     """
     source = Source.model_validate({"kind": "json", "records": "items"})
     for _, record, error in read_records(source, str(file), lambda read: None):

@@ -64,9 +64,10 @@ class DatasetWrite(Pending):
         self.written: set[DatasetFact] = set()
 
     def decide(self, jobs: dict[str, Job]) -> None:
-        """Of no job."""
+        """Changes no job."""
 
     def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
+        """Writes the facts that are not stored yet; None if there are none."""
         self.decide(jobs)
         streams, data = [each.stream for each in self._facts], [each.data for each in self._facts]
         connection = appender.connection

@@ -54,9 +54,15 @@ class Forwarder:
     """
 
     def __init__(self, url: str, key: str = "", *, pause: float = FIRST_PAUSE_SECONDS) -> None:
-        """`key` is sent as a bearer token; `pause` is the first one before a retry, in seconds.
+        """Makes a forwarder; its thread starts with the first event.
 
-        Raises InvalidFieldError unless `url` is an http or https address.
+        Args:
+            url: The http or https address to send to.
+            key: A bearer token; empty for none.
+            pause: Seconds before the first retry.
+
+        Raises:
+            InvalidFieldError: `url` is not an http or https address.
         """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
