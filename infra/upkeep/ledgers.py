@@ -12,7 +12,7 @@ READ_SIZES: Final = sql.load(__package__, "read_ledger_sizes")
 READ_EXTENT: Final = sql.load(__package__, "read_ledger_extent")
 READ_USERS: Final = sql.load(__package__, "read_ledger_users")
 LOCK_TIMEOUT_MILLISECONDS: Final = 2_000
-"""How long dropping a ledger waits for whoever uses it."""
+"""How long dropping a ledger waits for its users."""
 
 
 class LedgerSize(NamedTuple):
@@ -50,7 +50,7 @@ def describe(connection: Connection, ledger: str) -> LedgerSize:
 
 
 def drop(connection: Connection, ledger: str) -> LedgerSize:
-    """Drops a ledger with its whole history, for ever, and returns what it held.
+    """Drops a ledger with its whole history, permanently, and returns what it held.
 
     Keys and the last checkpoint of its log are files, and stay.
 

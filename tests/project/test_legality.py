@@ -32,6 +32,9 @@ from tests.checkout import ROOT
 from tests.evaluation_jobs import make_job, spec_of, told
 
 EXPLAINED: Final = {
+    "infra/sources/attach/follower.py": "the notes that a follower writes on its own job",
+    "infra/sources/kubernetes/histories.py": "conditions of Kubernetes' Jobs, and the ledger's jobs that a cluster may have deleted meanwhile",
+    "infra/sources/kubernetes/pods.py": "phases of Kubernetes' Pods",
     "infra/sources/openlineage/history.py": "types of OpenLineage's events, one of which is called RUNNING",
     "infra/access/required.py": "which reports change a job as a command does, and which nobody makes; test_http_access.py compares it with the routes",
     "infra/bench/rows/past.py": "the statement that somebody would write by hand, and the questions asked beside it",

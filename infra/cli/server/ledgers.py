@@ -73,7 +73,7 @@ def drop_ledger(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: Json = False,
 ) -> None:
-    """Drop a ledger with its whole history, for ever; keys and the last checkpoint of its log stay as files."""
+    """Drop a ledger with its whole history, permanently; keys and the last checkpoint of its log stay as files."""
     with _connected(context) as connection:
         held = describe(connection, name)
         if not yes:
@@ -92,7 +92,7 @@ def _row(found: LedgerSize) -> dict[str, Any]:
 def _ask(held: LedgerSize) -> None:
     if not sys.stdin.isatty():
         raise InvalidFieldError("yes", "cannot be confirmed without a terminal; give --yes")
-    ERR.print(f"{held.events:,} events of the ledger {held.name!r} would be gone for ever")
+    ERR.print(f"{held.events:,} events of the ledger {held.name!r} would be deleted permanently")
     typer.confirm("Drop?", abort=True, err=True)
 
 

@@ -131,7 +131,7 @@ class Forwarder:
                     self._bytes -= len(event)
                     pause = self._pause
                     continue
-                # Whoever closes wakes it.
+                # `close` wakes it.
                 self._changed.wait_for(lambda: self._closing, pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
