@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from jobledger.infra import Ledger
 from jobledger.infra.proof.signing.origin import name_log
 from jobledger.infra.settings import Settings
@@ -38,6 +39,12 @@ from tests.selection import (
 )
 from tests.servers import Server, new_server, serving
 from tests.traces import Answer, drop_trace, opened_trace
+
+# On a busy machine an example may take as long as it likes; all else is as Hypothesis has it, here or in CI.
+settings.register_profile(
+    "patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 _projects = count(1)
 
