@@ -68,7 +68,7 @@ def ratio_text(row: Row) -> str:
 
 
 def spread(row: Row) -> str:
-    """The smallest and the largest of what is bounded."""
+    """The smallest and the largest ratio, or value where nothing stands beside it."""
     return f"{_short(row['low'])} to {_short(row['high'])}" if "low" in row else ""
 
 
