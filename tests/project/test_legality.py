@@ -32,7 +32,6 @@ from tests.checkout import ROOT
 from tests.evaluation_jobs import make_job, spec_of, told
 
 EXPLAINED: Final = {
-    "infra/sources/attach/follower.py": "the notes that a follower writes on its own job",
     "infra/sources/kubernetes/histories.py": "conditions of Kubernetes' Jobs, and the ledger's jobs that a cluster may have deleted meanwhile",
     "infra/sources/kubernetes/pods.py": "phases of Kubernetes' Pods",
     "infra/sources/openlineage/history.py": "types of OpenLineage's events, one of which is called RUNNING",

@@ -121,7 +121,7 @@ class Follower:
             noted = self._store.reader.history(self._name)
         except JobNotFoundError:
             return []
-        return [each.json for each in noted if each.type in ("Started", "ProgressReported")]
+        return [each.json for each in noted if "runId" in each.json]
 
     def _check_version(self) -> None:
         source = self._mapping.source

@@ -25,6 +25,7 @@ from jobledger.domain.data import UNKNOWN
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.observing import catch_up, introduce, observe
 from jobledger.domain.reports import parse_report
+from jobledger.domain.states import TERMINAL, JobState
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.job_ids import job_id
 from jobledger.domain.values.labels import MAX_LABELS, nearest
@@ -45,9 +46,9 @@ class Objects:
         """`actor` is who reports; `namespace` the only one whose objects are seen, None for all."""
         self._seen: set[str] = set()
         within = f' AND labels.namespace = "{namespace}"' if namespace else ""
+        live = " OR ".join(f"state = {each.name}" for each in JobState if each not in TERMINAL)
         self.live_filter = (
-            f'project = "{project}" AND labels.source = "kubernetes" AND (state = QUEUED OR'
-            f" state = PENDING OR state = RUNNING OR state = PAUSED){within}"
+            f'project = "{project}" AND labels.source = "kubernetes" AND ({live}){within}'
         )
         """A filter for the jobs that a full list has to have objects of."""
         self._project = project

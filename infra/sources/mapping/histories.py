@@ -31,6 +31,7 @@ from jobledger.infra.sources.mapping.values import (
     time_at,
 )
 
+_encode: Final = json.JSONEncoder(sort_keys=True).encode
 MEANT: Final = frozenset({"error", "reason", "output"})
 """Fields of data that one rule may give for events of several types."""
 
@@ -143,7 +144,7 @@ class Histories:
         content = [name, type_, time.isoformat(), said]
         if self._place is not None:
             content.append(self._place)
-        told = json.dumps(content, sort_keys=True).encode()
+        told = _encode(content).encode()
         digest = hashlib.sha256(told).hexdigest()[:32]
         return AboutReport(
             occurred_time=parse_time(time, datetime.now(UTC), "time"),

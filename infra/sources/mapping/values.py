@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -67,9 +68,9 @@ def fill(template: Any, record: Record) -> Any:
         The filled template, without keys of objects and items of lists whose fields are empty.
     """
     if isinstance(template, str):
-        whole = _FIELD.fullmatch(template)
-        if whole is not None:
-            return _nothing_if_empty(find(record, whole[1]))
+        parts = _parts(template)
+        if len(parts) == 3 and not parts[0] and not parts[2]:
+            return _nothing_if_empty(find(record, parts[1]))
         return fill_text(template, record)
     if isinstance(template, Mapping):
         filled = {key: fill(part, record) for key, part in template.items()}
@@ -81,16 +82,19 @@ def fill(template: Any, record: Record) -> Any:
 
 def fill_text(template: str, record: Record) -> str | None:
     """The text with its fields filled in; None if one of them is empty."""
-    empty = False
+    texts, *rest = _parts(template)
+    for field, text in zip(rest[::2], rest[1::2], strict=True):
+        value = _nothing_if_empty(find(record, field))
+        if value is None:
+            return None
+        texts += text_of(value) + text
+    return texts
 
-    def value(field: re.Match[str]) -> str:
-        nonlocal empty
-        found = _nothing_if_empty(find(record, field[1]))
-        empty = empty or found is None
-        return "" if found is None else text_of(found)
 
-    filled = _FIELD.sub(value, template)
-    return None if empty else filled
+@lru_cache(maxsize=4096)
+def _parts(template: str) -> tuple[str, ...]:
+    """Texts and fields of a template in turns, a text first and last."""
+    return tuple(_FIELD.split(template))
 
 
 def text_of(value: Any) -> str:

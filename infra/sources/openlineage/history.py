@@ -36,6 +36,7 @@ from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.sources.openlineage.event import EventType, JobKey, LineageEvent
 
+_encode: Final = json.JSONEncoder(sort_keys=True).encode
 DATASETS: Final = ("inputs", "outputs")
 _JOB_TYPE: Final = {
     "integration": "integration",
@@ -58,9 +59,9 @@ def ledger_name(job: JobKey, project: str) -> str:
 def observed(event: LineageEvent, project: str, actor: str | None) -> list[ObservedEvent]:
     """What to record of an event of a run or of a job, in this order."""
     assert event.job is not None
-    name = ledger_name(event.job, project)
+    name, request = ledger_name(event.job, project), _request(event)
     return [
-        ObservedEvent(name, data, _about(event, part, actor), judge)
+        ObservedEvent(name, data, _about(event, f"{request}:{part}", part, actor), judge)
         for part, (data, judge) in enumerate(_reports(event, project))
     ]
 
@@ -232,14 +233,17 @@ def _kept(event: LineageEvent) -> JsonObject:
     return {key: value for key, value in kept.items() if value}
 
 
-def _about(event: LineageEvent, part: int, actor: str | None) -> AboutReport:
-    """When, by whom, and the request id: the same event sent again is recorded once."""
+def _request(event: LineageEvent) -> str:
+    """The beginning of the request ids: the same event sent again is recorded once."""
+    return f"openlineage:{hashlib.sha256(_encode(event.given).encode()).hexdigest()[:32]}"
+
+
+def _about(event: LineageEvent, request_id: str, part: int, actor: str | None) -> AboutReport:
+    """When, by whom, and the request id; a job that is not made by a START began before it."""
     time = event.time
     if part == 0 and event.type not in (None, EventType.START):
         time = min(time, _begun(event.run_id) or time)
-    said = json.dumps(event.given, sort_keys=True).encode()
-    digest = hashlib.sha256(said).hexdigest()[:32]
-    about = AboutReport(occurred_time=time, request_id=f"openlineage:{digest}:{part}")
+    about = AboutReport(occurred_time=time, request_id=request_id)
     if actor is not None:
         about["actor"] = actor
     return about
