@@ -25,7 +25,7 @@ from tests.servers import TIMEOUT_SECONDS, Server, new_server, serving
 OPEN = ["/healthz", "/readyz", "/openapi.json", "/docs", "/redoc"]
 """What anybody may see: that it is there, and how it can be asked."""
 VERBS: Mapping[Role, str] = {
-    Role.READER: "receipt export stream count getIamPolicy testIamPermissions wait search"
+    Role.READER: "receipt export stream count tree getIamPolicy testIamPermissions wait search"
     " searchModelDeploymentMonitoringStatsAnomalies validateReinforcementTuningReward",
     Role.REPORTER: "batch recordPredictions recordTruths answer import queued preparing started updating"
     " updated paused resumed cancelling cancelled succeeded partiallySucceeded failed expired"
