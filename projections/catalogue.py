@@ -33,7 +33,7 @@ class Projection(NamedTuple):
 JOBS: Final = Projection("jobs", 8, ("jobs",), jobs.functions(), follows=False)
 INTERVALS: Final = Projection(
     "intervals",
-    2,
+    3,
     ("intervals", "state_changes", "late_jobs"),
     intervals.functions(),
     follows=True,

@@ -55,20 +55,28 @@ BEGIN
     INSERT INTO late_jobs (name)
     SELECT DISTINCT name
     FROM (
-        SELECT e.name, e.version, e.type, e.schema, e.occurred_time, e.recorded_time,
-               max(e.occurred_time) FILTER (WHERE e.type <> 'Contradicted' OR e.version = 1) OVER (
-                   PARTITION BY e.name ORDER BY e.version ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-               ) AS before
-        FROM events AS e WHERE e.position BETWEEN first AND last AND e.schema > 0
+        -- Of a job, only the first of these events looks at the events before them.
+        SELECT *, coalesce(before, max(looked_up) OVER (PARTITION BY name)) AS latest
+        FROM (
+            SELECT *, CASE WHEN leads AND version > 1 THEN (
+                SELECT p.occurred_time FROM events AS p
+                WHERE p.name = read.name AND p.version < read.version AND (p.type <> 'Contradicted' OR p.version = 1)
+                ORDER BY p.version DESC LIMIT 1
+            ) END AS looked_up
+            FROM (
+                SELECT e.name, e.version, e.type, e.schema, e.occurred_time, e.recorded_time,
+                       max(e.occurred_time) FILTER (WHERE e.type <> 'Contradicted' OR e.version = 1) OVER (
+                           PARTITION BY e.name ORDER BY e.version ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+                       ) AS before,
+                       lag(e.version) OVER (PARTITION BY e.name ORDER BY e.version) IS NULL AS leads
+                FROM events AS e WHERE e.position BETWEEN first AND last AND e.schema > 0
+            ) AS read
+        ) AS looked
     ) AS e
     WHERE CASE
         WHEN is_placed(schema) OR occurred_time > recorded_time THEN true
         WHEN version = 1 THEN type <> 'Created'
-        ELSE occurred_time < coalesce(before, (
-            SELECT p.occurred_time FROM events AS p
-            WHERE p.name = e.name AND p.version < e.version AND (p.type <> 'Contradicted' OR p.version = 1)
-            ORDER BY p.version DESC LIMIT 1
-        ))
+        ELSE occurred_time < latest
     END
     ON CONFLICT (name) DO NOTHING;
 
@@ -94,9 +102,9 @@ BEGIN
         FROM ordered AS o LEFT JOIN LATERAL (
             SELECT i.position, i.state, i.occurred_before, i.occurred_from, i.phase_from
             FROM events AS e JOIN intervals AS i ON i.position = e.position
-            WHERE e.name = o.name AND e.version < o.version
+            WHERE o.leads AND o.version > 1 AND e.name = o.name AND e.version < o.version
             ORDER BY e.version DESC LIMIT 1
-        ) AS previous ON o.leads AND o.version > 1
+        ) AS previous ON true
     ),
     closed AS (
         UPDATE intervals AS i SET to_position = l.position, occurred_to = l.occurred_time
@@ -163,19 +171,19 @@ BEGIN
         WINDOW versions AS (PARTITION BY name ORDER BY version)
     ),
     entered AS MATERIALIZED (SELECT * FROM timed WHERE state IS NOT NULL),
-    -- What was known once a late report was there: the state that was entered last by then.
+    -- What was known at each version: the state that was entered last by then.
     latest AS (
-        SELECT DISTINCT ON (e.position) e.position, k.state
-        FROM entered AS e JOIN entered AS k ON k.name = e.name AND k.version <= e.version
-        WHERE e.is_placed
-        ORDER BY e.position, k.effective DESC, k.place DESC, k.version DESC
+        SELECT *, (max(ARRAY[(extract(epoch FROM effective) * 1000000)::bigint, place, version, state]) OVER (
+            PARTITION BY name ORDER BY version
+        ))[4]::smallint AS latest_state
+        FROM entered
     ),
     ordered AS (
         SELECT e.name, e.version, e.position, e.effective, e.place, lead(e.effective) OVER happened AS until,
                CASE WHEN min(e.state) OVER (happened ROWS UNBOUNDED PRECEDING) = 0 THEN 0::smallint ELSE e.state END AS state,
                CASE WHEN min(e.state) OVER (known ROWS UNBOUNDED PRECEDING) = 0 THEN 0::smallint
-                    ELSE coalesce(l.state, e.state) END AS known_state
-        FROM entered AS e LEFT JOIN latest AS l ON l.position = e.position
+                    WHEN e.is_placed THEN e.latest_state ELSE e.state END AS known_state
+        FROM latest AS e
         WINDOW happened AS (PARTITION BY e.name ORDER BY e.effective, e.place, e.version),
                known AS (PARTITION BY e.name ORDER BY e.version)
     ),
