@@ -48,6 +48,7 @@ ARGUMENTS: dict[str, Any] = {
     "command": CancelJob(), "names": [NAME], "data": Started(), "after": 0, "until": 1,
     "events": [Event(NAME, 1, Started(), AT)], "reports": [ReportedEvent(NAME, Started())],
     "before": AT, "export": lambda *_: None, "predictions": [], "truths": [("1", "x")], "note": "a note",
+    "ledger": "other", "to": Path("none.jsonl"), "file": Path("none.jsonl"),
 }  # fmt: skip
 """What a method is given for a parameter that has no default."""
 OTHERS: dict[str, tuple[Any, ...]] = {
@@ -158,7 +159,7 @@ def unread(dsn: str) -> Iterator[Ledger]:
 
 NEED_NO_RIGHT = {"connection", "checkpoint", "seal", "follow"}
 """A connection is only made, nothing has to be followed, and who may not sign leaves that to others."""
-OF_OWNERS = {"compact", "prune"}
+OF_OWNERS = {"compact", "import_history", "prune"}
 """Methods that say that they take the owner."""
 
 

@@ -117,6 +117,9 @@ class AsyncCommitter:
         together = [write for write in writes if not write.alone]
         for start in range(0, len(together), MAX_BATCH_WRITES):
             waiting: Sequence[Pending] = together[start : start + MAX_BATCH_WRITES]
+            if self._careful.contention.affects(waiting):
+                await self._settle_carefully(waiting, doubt=False)
+                continue
             try:
                 while waiting:
                     waiting = await self._commit_together(waiting)

@@ -89,19 +89,19 @@ class JobCache:
 class Batch:
     """Some writes, in the order in which their callers came."""
 
-    def __init__(self, cache: JobCache, writes: Sequence[Pending]) -> None:
+    def __init__(self, cache: JobCache | None, writes: Sequence[Pending]) -> None:
+        """Makes a batch.
+
+        Args:
+            cache: The jobs as this process last knew them; None if all are to be read.
+            writes: The writes.
+        """
         self._writes = writes
         self._known: dict[str, Job] = {}
-        for write in writes:
-            self._known.update(write.assumed_new)
         self.unknown_jobs: list[str] = []
         """Jobs to read before anything is decided."""
-        for write in writes:
-            for name in write.names:
-                if (job := cache.find(name)) is not None:
-                    self._known[name] = job
-                elif name not in self._known:
-                    self.unknown_jobs.append(name)
+        if cache is not None:
+            self._find_jobs(cache)
         self.unknown_requests = [w.request_key for w in writes if w.request_key]
         """Request ids to look up: each may have been used before."""
         self.jobs: dict[str, Job] = {}
@@ -111,6 +111,16 @@ class Batch:
         self._granted: list[Pending] = []
         self._refused: list[tuple[Pending, LedgerError | None]] = []
         self._requests: set[str] = set()
+
+    def _find_jobs(self, cache: JobCache) -> None:
+        for write in self._writes:
+            self._known.update(write.assumed_new)
+        for write in self._writes:
+            for name in write.names:
+                if (job := cache.find(name)) is not None:
+                    self._known[name] = job
+                elif name not in self._known:
+                    self.unknown_jobs.append(name)
 
     def decide(self, used: Mapping[str, str], read: Mapping[str, Job]) -> None:
         """Decides all writes; `used` names the job each known request was made of."""

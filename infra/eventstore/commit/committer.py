@@ -1,9 +1,10 @@
 """The group commit for callers in threads: they queue up, and each commit takes all that wait.
 
 The common path is one round trip: `append` locks the head, writes the batch with the job rows it
-makes, and commits. Whatever goes wrong (another process wrote first, the connection broke, one
-caller's data is refused) sends each write of the batch down the careful path by itself: under the
-head's lock, on jobs read there, and after finding out whether it was written already.
+makes, and commits. If another process wrote to one of the jobs, the batch is decided again under
+the head's lock, on jobs read there; for the next second, batches with such a job begin with that.
+If anything else goes wrong (the connection broke, one caller's data is refused), each write of the
+batch takes the careful path by itself: the same, after finding out whether it was written already.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from jobledger.infra.eventstore.commit.batch import (
     encoded_bytes,
     refuse_closed,
 )
+from jobledger.infra.eventstore.commit.contention import Contention, names_of
 from jobledger.infra.eventstore.commit.pending import Pending, first_versions
+from jobledger.infra.eventstore.stored_event import Placed
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.postgres.ending import CONNECTIONS
-from psycopg.errors import UniqueViolation
+from psycopg.errors import SerializationFailure, UniqueViolation
 
 RECONNECT_TIMEOUT_SECONDS: Final = 30.0
 FIRST_PAUSE_SECONDS: Final = 0.01
@@ -50,6 +53,7 @@ class Committer:
         `reconnect_timeout`: seconds to wait for a server that went away.
         """
         self.cache = JobCache()
+        self.contention = Contention()
         self.written = written
         self._connect = connect
         self._reconnect_timeout = reconnect_timeout
@@ -79,10 +83,13 @@ class Committer:
             caller.wait()
 
     def commit_carefully(self, writes: Sequence[Pending], *, doubt: bool) -> None:
-        """Settles writes one by one; `doubt`: they may have been written already."""
+        """Settles writes under the head's lock; `doubt`: they may have been written already."""
         with self._committing:
-            for write in writes:
-                self._commit_carefully(write, doubt=doubt)
+            if doubt or any(write.alone for write in writes):
+                self._commit_each(writes, doubt=doubt)
+                return
+            while writes:
+                writes = self._commit_locked(writes)
 
     def close(self) -> None:
         """Commits what still waits, and ends; later writes are refused."""
@@ -152,24 +159,52 @@ class Committer:
 
     def _commit_together(self, writes: Sequence[Pending]) -> Sequence[Pending]:
         """Commits a batch; returns those that have to be decided again."""
+        if self.contention.affects(writes):
+            return self._commit_locked(writes)
         try:
             appender = self._connected()
             batch = Batch(self.cache, writes)
             batch.decide(
                 appender.find_requests(batch.unknown_requests), appender.load(batch.unknown_jobs)
             )
-            rows = batch.rows
-            placed = appender.append(rows, batch.requests, batch.changes) if rows else None
+            placed = _appended(appender, batch)
+        except (UniqueViolation, SerializationFailure):
+            return self._commit_locked(writes)
         except Exception:
-            doubt = self._appender is not None and self._appender.in_doubt
-            for write in writes:
-                self._commit_carefully(write, doubt=doubt)
+            self._commit_each(writes, doubt=self._is_in_doubt())
             return ()
+        return self._settled(batch, placed)
+
+    def _commit_locked(self, writes: Sequence[Pending]) -> Sequence[Pending]:
+        """Commits a batch decided on jobs as they are, while other processes wait; returns the same."""
+        names = names_of(writes)
+        known = {name: self.cache.find(name) for name in names}
+        self.cache.forget(names)
+        try:
+            appender = self._connected()
+            with appender.transaction():
+                appender.lock()
+                batch = Batch(None, writes)
+                read = appender.load(names)
+                batch.decide(appender.find_requests(batch.unknown_requests), read)
+                placed = _appended(appender, batch)
+        except Exception:
+            self._commit_each(writes, doubt=self._is_in_doubt())
+            return ()
+        self.contention.note(known, read)
+        return self._settled(batch, placed)
+
+    def _settled(self, batch: Batch, placed: Placed | None) -> Sequence[Pending]:
+        """Tells the writes what was written; returns those that have to be decided again."""
         self.cache.keep(batch.jobs.values(), placed, batch.added_bytes)
         batch.settle(placed)
         for write in batch.retry_alone:
             self.cache.forget(write.names)
         return batch.retry_alone
+
+    def _commit_each(self, writes: Sequence[Pending], *, doubt: bool) -> None:
+        for write in writes:
+            self._commit_carefully(write, doubt=doubt)
 
     def _commit_carefully(self, write: Pending, *, doubt: bool) -> None:
         """Settles one write, whatever it takes."""
@@ -179,7 +214,7 @@ class Committer:
             try:
                 self._attempt(write, doubt=doubt)
             except Exception as error:
-                doubt = doubt or (self._appender is not None and self._appender.in_doubt)
+                doubt = doubt or self._is_in_doubt()
                 if CONNECTIONS.ended or not self._is_lost() or time.monotonic() > deadline:
                     write.error = _translated(error, written=None if doubt else False)
                     return
@@ -216,6 +251,9 @@ class Committer:
             self._appender = None
             self._appender = Appender(self._connect())
         return self._appender
+
+    def _is_in_doubt(self) -> bool:
+        return self._appender is not None and self._appender.in_doubt
 
     def _is_lost(self) -> bool:
         return self._appender is None or self._appender.broken
@@ -264,6 +302,12 @@ def wake(callers: Sequence[_Caller]) -> None:
     for caller, following in pairwise(callers):
         caller.following = following
     callers[0].wake()
+
+
+def _appended(appender: Appender, batch: Batch) -> Placed | None:
+    """Writes what the batch decided; None if that is nothing."""
+    rows = batch.rows
+    return appender.append(rows, batch.requests, batch.changes) if rows else None
 
 
 def _translated(error: Exception, *, written: bool | None) -> Exception:

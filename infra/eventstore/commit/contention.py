@@ -1,0 +1,42 @@
+"""Jobs that several processes write to: what a process believes of them is often out of date."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from jobledger.domain.job import Job
+from jobledger.infra.eventstore.commit.pending import Pending
+
+CONTENDED_SECONDS: Final = 1.0
+"""How long a job counts as contended after another process wrote to it."""
+MAX_CONTENDED: Final = 10_000
+
+
+class Contention:
+    """Which jobs another process wrote to a moment ago; one thread notes them, and any may ask."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+        """The time (`time.monotonic`) up to which each job counts as contended."""
+
+    def affects(self, writes: Iterable[Pending]) -> bool:
+        """Whether some of the writes are on such a job."""
+        if not self._until:
+            return False
+        now = time.monotonic()
+        return any(self._until.get(name, 0) > now for write in writes for name in write.names)
+
+    def note(self, known: Mapping[str, Job | None], read: Mapping[str, Job]) -> None:
+        """Notes the jobs that were read at another version than the process knew."""
+        now = time.monotonic()
+        if len(self._until) > MAX_CONTENDED:
+            self._until = {name: until for name, until in self._until.items() if until > now}
+        for name, job in read.items():
+            before = known.get(name)
+            if before is not None and before.version != job.version:
+                self._until[name] = now + CONTENDED_SECONDS
+
+
+def names_of(writes: Sequence[Pending]) -> list[str]:
+    """The jobs of the writes, each once."""
+    return list(dict.fromkeys(name for write in writes for name in write.names))

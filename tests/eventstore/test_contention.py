@@ -1,0 +1,71 @@
+"""Several processes that write to the same jobs: nothing is lost, doubled or judged on an old state."""
+
+import multiprocessing
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from jobledger.infra import Ledger
+from jobledger.infra.errors import LedgerError
+from jobledger.infra.upkeep.verify import verify
+
+NAMES = [f"projects/p/jobs/shared{n}" for n in range(4)]
+PROCESSES, THREADS, ROUNDS = 3, 6, 15
+
+
+def write(dsn: str, ledger_name: str, process: int) -> None:
+    """Reports progress of shared jobs and creates jobs, in several threads."""
+
+    def one(thread: int) -> None:
+        for n in range(ROUNDS):
+            mine = f"{process}-{thread}-{n}"
+            ledger.progress_reported(NAMES[n % len(NAMES)], {mine: 1}, request_id=mine)
+            ledger.create(f"projects/p/jobs/own-{mine}")
+
+    with Ledger.open(dsn, ledger_name) as ledger, ThreadPoolExecutor(THREADS) as threads:
+        list(threads.map(one, range(THREADS)))
+
+
+def test_processes_that_share_jobs_write_each_report_once(ledger: Ledger, dsn: str) -> None:
+    for name in NAMES:
+        ledger.create(name)
+        ledger.started(name)
+    spawn = multiprocessing.get_context("spawn")
+    processes = [
+        spawn.Process(target=write, args=(dsn, ledger.name, process))
+        for process in range(PROCESSES)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    written = Counter(event.request_id for name in NAMES for event in ledger.history(name)[2:])
+    assert len(written) == PROCESSES * THREADS * ROUNDS
+    assert set(written.values()) == {1}
+    assert ledger.size() == 2 * len(NAMES) + 2 * PROCESSES * THREADS * ROUNDS
+    with ledger.connection() as connection:
+        assert verify(connection).findings == []
+
+
+@pytest.mark.both_forms
+def test_a_batch_on_a_job_that_another_wrote_to_settles_each_write_by_itself(
+    ledger: Ledger, dsn: str
+) -> None:
+    shared, fresh = NAMES[0], NAMES[1]
+    ledger.create(shared)
+    with Ledger.open(dsn, ledger.name) as other:
+        other.started(shared)
+        with ThreadPoolExecutor(4) as threads, other.connection() as connection:
+            with connection.transaction():
+                connection.execute("SELECT FROM head FOR UPDATE")
+                answers = [
+                    threads.submit(ledger.succeeded, shared),
+                    threads.submit(ledger.create, shared),
+                    threads.submit(ledger.create, fresh),
+                    threads.submit(ledger.cancel, "projects/p/jobs/none"),
+                ]
+            outcomes = [answer.exception() for answer in answers]
+    assert [isinstance(error, LedgerError) for error in outcomes] == [False, True, False, True]
+    assert [event.type for event in ledger.history(shared)] == ["Created", "Started", "Succeeded"]
+    assert ledger.get(fresh).version == 1
