@@ -17,7 +17,17 @@ from jobledger.domain.errors import InvalidFieldError
 _PREFIX: Final = "JOBLEDGER_"
 DEFAULT_LEDGER: Final = "default"
 """The default ledger, which the embedded server makes."""
-SECRETS: Final = frozenset({"DSN", "PUBLISH", "SIGNING_KEY", "SMTP", "TOKEN"})
+SECRETS: Final = frozenset(
+    {
+        "DSN",
+        "LINEAGE_FORWARD_KEY",
+        "LINEAGE_FORWARD_URL",
+        "PUBLISH",
+        "SIGNING_KEY",
+        "SMTP",
+        "TOKEN",
+    }
+)
 """Variables, without their prefix, that may hold a key, a password or an address with one in it."""
 VARIABLES: Final = {
     "DSN": "libpq's connection string; without one the embedded server is used",
@@ -36,6 +46,8 @@ VARIABLES: Final = {
     "SCHEDULES": "when evaluation jobs' runs are due: daily, as Google's are, or exact",
     "SMTP": "the server that alerts are mailed by: smtp://[USER:PASSWORD@]HOST[:PORT], or smtps",
     "MAIL_FROM": "the sender of that mail",
+    "LINEAGE_FORWARD_URL": "the address that accepted OpenLineage events are sent on to",
+    "LINEAGE_FORWARD_KEY": "the bearer token for that address",
     "LINK_TEMPLATES": "links on jobs' pages: NAME=ADDRESS, separated by spaces, with {name}, {project}, {id}, {start}, {end}",
     "PAGER": "the program for long output on a terminal, before PAGER; cat for none",
 }

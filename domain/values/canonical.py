@@ -28,7 +28,7 @@ _OPTIONS: Final = (
 # exponent, a null (its NaN), or a key beyond ASCII (sorted by UTF-16 there). What only
 # looks like one, in a string, costs time and nothing else.
 _DOUBTFUL: Final = re.compile(rb"(?:^|[:\[,])(?:-?[0-9]+[.eE]|null)")
-_LONG: Final = re.compile(rb"[:\[,] ?-?[0-9]{16}")
+_LONG: Final = re.compile(rb"(?:^|[:\[,] ?)-?[0-9]{16}")
 _DIGITS: Final = re.compile(r"[0-9]{16}")
 _DIGITS_BYTES: Final = re.compile(rb"[0-9]{16}")
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")

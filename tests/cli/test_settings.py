@@ -88,7 +88,7 @@ COMMON = {
     "log": ["log", "show"], "token": ["token", "list"], "label": ["label", "tasks", "ID"],
     "cancel": ["cancel", "ID"], "pause": ["pause", "ID"], "resume": ["resume", "ID"],
     "retry": ["retry", "ID"], "delete": ["delete", "ID"], "comment": ["comment", "ID", "a note"],
-    "labels": ["labels", "ID", "a=b"],
+    "labels": ["labels", "ID", "a=b"], "follow": ["follow", "kubernetes", "--from", "FILE"],
 }  # fmt: skip
 """How each command that opens a ledger is called; ID and FILE stand for names."""
 ELSEWHERE = {

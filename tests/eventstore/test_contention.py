@@ -5,8 +5,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from jobledger import LedgerError
 from jobledger.infra import Ledger
-from jobledger.infra.errors import LedgerError
 from jobledger.infra.upkeep.verify import verify
 
 NAMES = [f"projects/p/jobs/shared{n}" for n in range(4)]

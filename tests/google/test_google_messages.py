@@ -308,7 +308,7 @@ def test_a_field_there_is_not_is_refused_with_the_one_that_was_perhaps_meant() -
 def test_a_field_may_have_either_of_its_names_but_not_both() -> None:
     assert EVERY.parse("Every", {"left_hand": "x"}) == {"leftHand": "x"}
     for body in ({"left_hand": "x", "leftHand": "x"}, {"leftHand": "x", "left_hand": None}):
-        why = "is given twice: as leftHand, too"
+        why = "is given twice; the other name is leftHand"
         assert refusal(EVERY, "Every", body) == ("left_hand", why)
 
 

@@ -16,6 +16,7 @@ from jobledger.infra.google.vertex.resources import RESOURCES, shown
 from jobledger.infra.google.vertex.versions import V1, V1BETA1
 from jobledger.infra.google.wire.messages import Api
 
+from tests.evaluation_jobs import spec_of
 from tests.servers import Server
 
 MARK = "set by the client"
@@ -167,7 +168,7 @@ def test_every_message_has_output_only_fields_some_of_them_within_others() -> No
 
 def created(client: httpx.Client, root: Root, project: str, body: Any) -> str:
     """The name of a job that the dialect's own create makes of the body."""
-    wrapped_body = {"Job": {"jobId": "own_1", **body}, "EvaluationJob": {"job": body}}
+    wrapped_body = {"Job": {"jobId": "own_1", **body}, "EvaluationJob": {"job": spec_of() | body}}
     parent = root.parent.replace("/P", f"/{project}")
     answer = client.post(
         f"/{root.version}/{parent}/{root.collection}", json=wrapped_body.get(root.message, body)

@@ -13,6 +13,7 @@ import pytest
 from jobledger.infra.upkeep.verify import verify
 
 from tests.clients import LOCATION, Refusal, path_of, read_refusal, refused
+from tests.evaluation_jobs import spec_of
 from tests.servers import Server
 
 LONG = "x" * 10_000
@@ -144,9 +145,9 @@ def test_parameters_that_any_method_may_carry_are_ignored(http: httpx.Client, pr
 
 
 def test_a_token_of_another_list_is_refused(http: httpx.Client, project: str) -> None:
-    for api, body in (("ml", {"jobId": "a"}), ("vertex", {}), ("labeling", {"job": {}})):
-        http.post(path_of(api, project), json=body)
-        http.post(path_of(api, project), json=body | ({"jobId": "b"} if api == "ml" else {}))
+    for id_ in ("a", "b"):
+        for api, body in (("ml", {"jobId": id_}), ("vertex", {}), ("labeling", {"job": spec_of()})):
+            http.post(path_of(api, project), json=body)
     tokens = {}
     for api in ("ml", "vertex", "labeling"):
         page = http.get(path_of(api, project), params={"pageSize": 1}).json()
@@ -218,7 +219,7 @@ def test_of_all_who_take_an_id_at_once_exactly_one_wins(
         path, body = path_of(api, project), {
             "ml": {"jobId": f"j{n}"},
             "pipelines": {},
-            "labeling": {"job": {"modelVersion": f"projects/{project}/models/m/versions/{n}"}},
+            "labeling": {"job": spec_of() | {"modelVersion": f"projects/{project}/models/m/versions/{n}"}},
         }[api]  # fmt: skip
         query = {"pipelineJobId": f"p{n}"} if api == "pipelines" else {}
         with ThreadPoolExecutor(8) as threads:

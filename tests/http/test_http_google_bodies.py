@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.clients import CREATE, path_of, read_refusal, refused
+from tests.evaluation_jobs import KEYS, spec_of
 from tests.servers import Server
 
 EVERY_API = pytest.mark.parametrize("api", CREATE)
@@ -73,7 +74,7 @@ def test_a_job_that_no_event_can_hold_is_refused(
     for api, body in (
         ("ml", {"jobId": "j", "trainingInput": {"args": ["x" * 300_000]}}),
         ("vertex", {"jobSpec": {"experiment": "x" * 300_000}}),
-        ("labeling", {"job": {"schedule": "x" * 300_000}}),
+        ("labeling", {"job": spec_of(bigqueryImportKeys=KEYS | {"more": "x" * 300_000})}),
     ):
         answer = refused(http.post(path_of(api, project), json=body))
         assert answer[:3] == (400, "INVALID_ARGUMENT", "DATA_TOO_LARGE")

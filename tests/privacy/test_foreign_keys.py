@@ -45,5 +45,5 @@ def test_a_part_whose_key_was_destroyed_may_be_said_again_of_its_own_job_only(
         fresh.change_config(JOB, {"who": part, "more": 1})
         assert fresh.get(JOB).spec == {"who": part, "more": 1}
         fresh.create("projects/p/jobs/third")
-        with pytest.raises(InvalidFieldError, match="no key of this ledger"):
+        with pytest.raises(InvalidFieldError, match="not a key of this ledger"):
             fresh.change_config("projects/p/jobs/third", {"who": part})

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.values.canonical import encode_any
+from jobledger.domain.values.canonical import encode_any, loads
 from jobledger.domain.values.filter_text import quoted
 from jobledger.domain.values.filters import Restriction, parse_filter
 from jobledger.domain.values.times import read_instant
@@ -116,7 +116,7 @@ def test_values_are_put_in_order_as_what_they_are(ledger: Ledger, values: list[A
     statement = SQL("SELECT v::text FROM unnest(%s::json[]) AS v ORDER BY {}").format(order)
     with ledger.pool.connection() as connection:
         rows = connection.execute(statement, ([encode_any(v).decode() for v in values],)).fetchall()
-    assert [place(orjson.loads(row[0])) for row in rows] == sorted(map(place, values))
+    assert [place(loads(row[0])) for row in rows] == sorted(map(place, values))
 
 
 def place(value: Any) -> tuple[int, Any, bytes]:

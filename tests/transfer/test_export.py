@@ -65,7 +65,7 @@ def test_an_export_that_fails_leaves_nothing(
         assert list(tmp_path.iterdir())  # It is under way.
         raise RuntimeError
 
-    monkeypatch.setattr(exporting, "TOLD_EVERY", 2)
+    monkeypatch.setattr(exporting, "PROGRESS_EVENTS", 2)
     with pytest.raises(RuntimeError):
         export(past.reader, selection(past), format_, tmp_path / "out", fail)
     assert not list(tmp_path.iterdir())

@@ -139,7 +139,7 @@ def test_its_own_export_restores_a_ledger_and_notes_nothing(past: Ledger, tmp_pa
 @pytest.mark.parametrize(
     ("edit", "why"),
     [
-        (lambda text: text[: len(text) // 2], "breaks off in the middle|is incomplete"),
+        (lambda text: text[: len(text) // 2], "is cut off|is incomplete"),
         (lambda text: text.rsplit("\n", 2)[0] + "\n", "is incomplete"),
         (lambda text: text.replace('"schema":2', '"schema":99', 1), "schema 99"),
         (lambda text: text.replace('"Started"', '"Begun"', 1), "Begun"),
@@ -162,7 +162,7 @@ def test_half_a_gzip_is_refused_with_the_line(past: Ledger, dsn: str, tmp_path: 
     file = write_export(past, tmp_path, Format.JSONL)
     packed = gzip.compress(file.read_bytes())
     (half := tmp_path / "half.jsonl.gz").write_bytes(packed[: len(packed) // 2])
-    with fresh_ledger(dsn) as other, pytest.raises(InputError, match="gzip is broken off"):
+    with fresh_ledger(dsn) as other, pytest.raises(InputError, match="gzip is cut off"):
         other.import_history(half)
 
 

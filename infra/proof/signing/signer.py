@@ -26,6 +26,7 @@ from jobledger.infra.proof.signing.resumption import Resumption
 KEEP_CHECKPOINT: Final = sql.load(__package__, "keep_checkpoint")
 READ_CHECKPOINT: Final = sql.load(__package__, "read_checkpoint")
 READ_LAST_RECORDED: Final = sql.load(__package__, "read_last_recorded")
+MAX_WAIT_SECONDS: Final = 1.0
 MAX_AHEAD_SECONDS: Final = 60
 """How far recorded times may run ahead of a clock that they are compared with."""
 ADVICE: Final = (
@@ -108,6 +109,9 @@ class Signer:
         with self._alone():
             resumption = self.statement(connection, tree, epoch)
             yield resumption
+            # What is signed next is not dated before the statement, which may be a second ahead.
+            ahead = resumption.time - self._clock()
+            time.sleep(min(max(ahead, 0), MAX_WAIT_SECONDS))
             write_private(self._path, str(resumption.note))
 
     def statement(self, connection: Connection, tree: Tree, epoch: int) -> Resumption:
@@ -128,8 +132,8 @@ class Signer:
             why = f"the database has a checkpoint of {kept.size} events, and another one was signed"
             raise ForkedError("forked", before.size, why)
         # Later than what was lost, and not later than what follows.
-        time = max(int(self._clock()), (signed_time(last.text) or 0) + 1)
-        return Resumption.sign(epoch, kept, before, time, self._keys)
+        at = max(int(self._clock()), (signed_time(last.text) or 0) + 1)
+        return Resumption.sign(epoch, kept, before, at, self._keys)
 
     def _kept(self, connection: Connection, tree: Tree, now: Checkpoint) -> Checkpoint:
         """The last checkpoint in the database, which the log extends; of no events without one."""
