@@ -163,8 +163,9 @@ def google(grpc_server: Server) -> Iterator[Clients]:
         yield clients
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A browser, which runs an event loop in the tests' thread as long as it is open."""
     with chromium() as started:
         yield started
 

@@ -17,12 +17,16 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from tests.checkout import TESTS
 
-MAX_ROWS: Final = 20_000
-"""A schema that held more, in all tests together, is dropped: its tables have grown."""
+MAX_ROWS: Final = 1_000
+"""When so many rows were deleted, the tables get new files: nothing takes dead rows away from them."""
 READ_CATALOG: Final = (TESTS / "read_catalog.sql").read_bytes()
 READ_TABLES: Final = b"""
 SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r' ORDER BY 1
 """
+READ_ANALYZED: Final = b"""
+SELECT FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r' AND reltuples >= 0 LIMIT 1
+"""
+"""A table whose size was noted, by VACUUM or ANALYZE: what the planner believes of it holds for no other test."""
 RANDOM_VALUES: Final = """
 UPDATE {schema}.secrets SET value = sha256(convert_to(gen_random_uuid()::text, 'UTF8'));
 UPDATE {schema}.log SET origin = format('jobledger/%s/%s', {ledger},
@@ -40,10 +44,12 @@ class Schema:
     ledger: str
     empty: bytes
     """The statements that make it what it was before the test, in one transaction."""
+    truncate: bytes
+    """The same with new files for all tables, which takes longer if they had few rows."""
     catalog: str
     """What defines it; another value after a test that changed more than rows."""
     rows: int = 0
-    """How many it held so far."""
+    """How many were deleted since the tables have their files."""
 
 
 class Schemas:
@@ -72,7 +78,8 @@ class Schemas:
             _stop_autovacuum(connection, ledger)
             catalog = _catalog(connection, ledger)
             assert catalog is not None
-            return Schema(ledger, _emptying(connection, ledger), catalog)
+            empty, truncate = (_emptying(connection, ledger, anew=anew) for anew in (False, True))
+            return Schema(ledger, empty, truncate, catalog)
 
     def _emptied(self, schema: Schema) -> bool:
         """Empties it; False for one that is not as good as new afterwards."""
@@ -82,7 +89,11 @@ class Schemas:
             done = connection.execute(schema.empty)
             while done.nextset():
                 schema.rows += max(done.rowcount, 0)
-            return schema.rows <= MAX_ROWS
+            analyzed = connection.execute(READ_ANALYZED, (schema_of(schema.ledger),)).fetchone()
+            if schema.rows > MAX_ROWS or analyzed is not None:
+                connection.execute(schema.truncate)
+                schema.rows = 0
+            return True
 
 
 def make_ledger(dsn: str) -> str:
@@ -120,17 +131,22 @@ def _catalog(connection: psycopg.Connection[Any], ledger: str) -> str | None:
     return str(row[0])
 
 
-def _emptying(connection: psycopg.Connection[Any], ledger: str) -> bytes:
-    """The statements that delete all rows, past all triggers, and insert those of a new ledger."""
+def _emptying(connection: psycopg.Connection[Any], ledger: str, *, anew: bool) -> bytes:
+    """The statements that empty the tables, past all triggers, and insert the rows of a new ledger.
+
+    `anew` gives each table new files.
+    """
     schema = schema_of(ledger)
     names = [name for (name,) in connection.execute(READ_TABLES, (schema,))]
     tables = [Identifier(schema, name) for name in names]
+    every = SQL(", ").join(tables)
+    deletions = [SQL("DELETE FROM {}").format(table) for table in tables]
     random_values = SQL(RANDOM_VALUES).format(schema=Identifier(schema), ledger=Literal(ledger))
     statements = [
         SQL("SET LOCAL session_replication_role = replica"),
         # Waits for whatever a process that was killed had begun to write.
-        SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(SQL(", ").join(tables)),
-        *(SQL("DELETE FROM {}").format(table) for table in tables),
+        SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(every),
+        *([SQL("TRUNCATE {}").format(every)] if anew else deletions),
         *(_insertion(connection, table) for table in tables),
         random_values,
     ]
