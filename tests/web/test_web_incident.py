@@ -25,7 +25,8 @@ from tests.browsing import Visitor, visiting
 from tests.servers import Server, new_server
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-BURST = NOW - timedelta(hours=50)
+BURST = (NOW - timedelta(hours=50)).replace(minute=10)
+"""In the middle of a bucket, so that all of it counts there."""
 MESSAGE = "shard store is unreachable\nconnect timed out"
 
 

@@ -19,12 +19,16 @@ export function offer(field, list, changed) {
   }
 
   function draw(found) {
+    const kept = offers[chosen]?.text;
     offers = document.activeElement === field ? found : [];
     chosen = -1;
     list.replaceChildren(...offers.map(option));
     list.hidden = !offers.length;
     field.setAttribute("aria-expanded", String(!!offers.length));
     field.removeAttribute("aria-activedescendant");
+    // An answer that comes late does not take back what was chosen.
+    const again = offers.findIndex(({ text }) => text === kept);
+    if (again >= 0) choose(again);
   }
 
   function option({ text }, n) {
@@ -49,7 +53,8 @@ export function offer(field, list, changed) {
 
   function take(n) {
     const { from, to, text } = offers[n];
-    field.setRangeText(text, from, to, "end");
+    // More of the word may have been typed since it was offered.
+    field.setRangeText(text, from, Math.max(to, field.selectionStart), "end");
     draw([]);
     changed();
     look();
