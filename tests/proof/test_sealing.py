@@ -27,6 +27,7 @@ from jobledger.infra.errors import ForkedError, ProofError
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.postgres.migrate import Right
 from jobledger.infra.proof.log import growth as growing
+from jobledger.infra.proof.log.leaves import copy_rows
 from jobledger.infra.proof.log.tree import LogState, Tree
 from jobledger.infra.proof.publishing import checkpointer as sealing
 from jobledger.infra.proof.publishing.checkpointer import Checkpointer
@@ -197,6 +198,15 @@ def test_who_closes_while_the_tree_grows_leaves_nothing_undone(
         assert began.wait(10)
     with Ledger.open(dsn, ledger_name) as ledger:
         assert_sealed(ledger)
+
+
+def test_rows_that_are_not_read_to_their_end_leave_the_transaction_as_it_is(quiet: Ledger) -> None:
+    quiet.append_many(many(6_000))
+    with quiet.connection() as connection, connection.transaction():
+        rows = copy_rows(connection, 1, 6_000)
+        next(rows)
+        rows.close()  # type: ignore[attr-defined]
+        assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 @pytest.mark.parametrize(

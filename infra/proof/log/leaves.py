@@ -83,10 +83,9 @@ def copy_rows(connection: Connection, first: int, last: int) -> Iterator[bytes]:
             yield row
         length = 0
     finally:
-        if length:
-            pg.get_cancel().cancel()
-            while read(0)[0] > 0:
-                pass
+        # Read to its end: to cancel it would abort the transaction that it is part of.
+        while length and read(0)[0] > 0:
+            pass
         ended = list(iter(pg.get_result, None))
     for result in ended:
         if result.status != ExecStatus.COMMAND_OK:
