@@ -55,7 +55,7 @@ def _history(name: str, random: Random, begin: datetime, end: datetime | None) -
             job = evolve(job, event)
             yield event
     if end is not None and job.state not in TERMINAL:
-        expired = e.Expired(reason="its time was over at the end of the week")
+        expired = e.Expired(reason="the simulated week ended before the job")
         yield Event(name, job.version + 1, expired, end, "scheduler")
 
 

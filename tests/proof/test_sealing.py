@@ -205,7 +205,7 @@ def test_rows_that_are_not_read_to_their_end_leave_the_transaction_as_it_is(quie
     with quiet.connection() as connection, connection.transaction():
         rows = copy_rows(connection, 1, 6_000)
         next(rows)
-        rows.close()  # type: ignore[attr-defined]
+        rows.close()
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 

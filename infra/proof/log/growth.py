@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -108,13 +109,13 @@ def grow(
     last = min(to, size + BATCH_EVENTS)
     with translated():
         growth = Growth(connection, size)
-        rows = copy_rows(connection, size + 1, last)
-        while batch := list(islice(rows, growth.room())):
-            if not are_at(batch, growth.size + 1, growth.size + len(batch)):
-                break
-            growth.add(hash_rows(batch, growth.salts()))
-            if rest is not None:
-                rest()
+        with closing(copy_rows(connection, size + 1, last)) as rows:
+            while batch := list(islice(rows, growth.room())):
+                if not are_at(batch, growth.size + 1, growth.size + len(batch)):
+                    break
+                growth.add(hash_rows(batch, growth.salts()))
+                if rest is not None:
+                    rest()
         if growth.size < last:
             missing = _first_gap(batch, growth.size + 1)
             why = f"there is no event at position {missing}, and the ledger has {to}"

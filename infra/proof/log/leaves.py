@@ -1,7 +1,7 @@
 """Reads leaves from events: a row of binary COPY contains a leaf (see domain/proof/leaves.py)."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from struct import Struct
 from typing import Final, NamedTuple, Self
 
@@ -60,10 +60,10 @@ class Stored(NamedTuple):
             return ""
 
 
-def copy_rows(connection: Connection, first: int, last: int) -> Iterator[bytes]:
+def copy_rows(connection: Connection, first: int, last: int) -> Generator[bytes, None, None]:
     """Yields the rows of the events at these positions, for `Stored.of` and `hash_rows`.
 
-    The connection is busy until all are read.
+    The connection is busy until all are read, or the generator is closed.
     """
     pg = connection.pgconn
     began = pg.exec_(COPY_ENTRIES.format(first=Literal(first), last=Literal(last)).as_bytes())
