@@ -30,7 +30,7 @@ from jobledger.infra.proof.log import growth as growing
 from jobledger.infra.proof.log.leaves import copy_rows
 from jobledger.infra.proof.log.tree import LogState, Tree
 from jobledger.infra.proof.publishing import checkpointer as sealing
-from jobledger.infra.proof.publishing.checkpointer import Checkpointer
+from jobledger.infra.proof.publishing.checkpointer import GROWTH, WAIT_FOR_GROWTH, Checkpointer
 from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint
 from jobledger.infra.proof.signing.keys import create_key, key_file, last_signed_file, retire_keys
 from jobledger.infra.proof.signing.notes import Note, SigningKey, VerifierKey
@@ -304,6 +304,27 @@ def test_sealers_that_race_do_no_damage(quiet: Ledger) -> None:
     seal(quiet)
     assert_sealed(quiet, key.verifier)
     assert_one_history(quiet, notes)
+
+
+def test_a_process_waits_for_another_that_makes_the_tree_grow(quiet: Ledger) -> None:
+    """Otherwise each would read and hash the same events, and only one could store the tiles."""
+    new_key(quiet)
+    quiet.create(NAME)
+    with (
+        closing(Checkpointer(quiet.conninfo, Settings())) as second,
+        ThreadPoolExecutor(1) as threads,
+        quiet.connection() as first,
+    ):
+        with first.transaction():
+            first.execute(WAIT_FOR_GROWTH, (GROWTH,))
+            note = threads.submit(second.checkpoint)
+            waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND pid <> pg_backend_pid()"
+            while first.execute(waiting).fetchone() == (0,):
+                assert not note.done(), "it did not wait"
+                time.sleep(0.01)
+            assert log_state(quiet)[1:] == (0, 1)
+        assert note.result(30) is not None
+    assert log_state(quiet)[1:] == (1, 1)
 
 
 def assert_one_history(ledger: Ledger, notes: list[Note]) -> None:

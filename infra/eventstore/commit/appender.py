@@ -21,6 +21,7 @@ from psycopg import pq
 
 APPEND: Final = sql.load(__package__, "append")
 LOCK_HEAD: Final = sql.load(__package__, "lock_head")
+BEGIN_LOCKED: Final = sql.load(__package__, "begin_locked")
 READ_JOBS: Final = sql.load(__package__, "read_jobs")
 READ_VERSIONS: Final = sql.load(__package__, "read_versions")
 FIND_REQUESTS: Final = sql.load(__package__, "find_requests")
@@ -68,6 +69,23 @@ class Appender:
     def lock(self) -> None:
         """Keeps other writers out until the transaction ends."""
         self.connection.execute(LOCK_HEAD)
+
+    @contextmanager
+    def locked(self, names: Sequence[str]) -> Iterator[dict[str, Job]]:
+        """A transaction that keeps other writers out; yields each of these jobs as it is then."""
+        cursor = psycopg.ClientCursor(self.connection)
+        self.in_doubt = False
+        try:
+            cursor.execute(BEGIN_LOCKED, (list(names),))
+            while cursor.nextset():
+                pass
+            yield jobs_by_name(names, cursor)
+            self._check(self._pg.exec_(b"COMMIT"))
+        except BaseException:
+            if not self.broken:
+                self._pg.exec_(b"ROLLBACK")
+            raise
+        self.in_doubt = False
 
     def load(self, names: Sequence[str]) -> dict[str, Job]:
         """Each of these jobs as it is; one that does not exist at version 0."""

@@ -23,6 +23,7 @@ from jobledger.infra.eventstore.commit.batch import (
     refuse_closed,
 )
 from jobledger.infra.eventstore.commit.committer import Committer
+from jobledger.infra.eventstore.commit.gathering import Gathering
 from jobledger.infra.eventstore.commit.pending import Pending
 from jobledger.infra.postgres.ending import CONNECTIONS
 
@@ -33,6 +34,7 @@ class AsyncCommitter:
     def __init__(self, info: str, careful: Committer) -> None:
         """`info` is the connection string, and `careful` settles what the common path cannot."""
         self.cache = JobCache()
+        self._gathering = Gathering()
         self._info = info
         self._careful = careful
         self._thread = ThreadPoolExecutor(1, "jobledger-careful")
@@ -78,8 +80,10 @@ class AsyncCommitter:
         callers: list[_Caller] = []
         try:
             while self._waiting:
+                await self._gather()
                 callers = self._next_callers()
                 await self._settle([write for caller in callers for write in caller.writes])
+                self._gathering.expect(len(callers) + len(self._waiting))
                 self._careful.written()
                 self._settled.extend(callers)
                 if not self._waiting:
@@ -97,6 +101,13 @@ class AsyncCommitter:
         finally:
             self._answer(len(self._settled))
             self._committing = None
+
+    async def _gather(self) -> None:
+        """Waits for more callers while other processes write."""
+        for seconds in self._gathering.pauses(lambda: len(self._waiting)):
+            # Those that were answered may write again.
+            self._answer(len(self._settled))
+            await asyncio.sleep(seconds)
 
     def _answer(self, count: int) -> None:
         for _ in range(count):
@@ -117,7 +128,7 @@ class AsyncCommitter:
         together = [write for write in writes if not write.alone]
         for start in range(0, len(together), MAX_BATCH_WRITES):
             waiting: Sequence[Pending] = together[start : start + MAX_BATCH_WRITES]
-            if self._careful.contention.affects(waiting):
+            if self._careful.contention.among(waiting):
                 await self._settle_carefully(waiting, doubt=False)
                 continue
             try:
@@ -141,6 +152,7 @@ class AsyncCommitter:
             appender.send(rows, batch.requests, batch.changes)
             self._answer(len(self._settled))
             placed = await appender.placed(len(rows))
+            self._gathering.note(placed, len(rows))
         self.cache.keep(batch.jobs.values(), placed, batch.added_bytes)
         batch.settle(placed)
         for write in batch.retry_alone:

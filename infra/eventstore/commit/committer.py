@@ -28,6 +28,7 @@ from jobledger.infra.eventstore.commit.batch import (
     refuse_closed,
 )
 from jobledger.infra.eventstore.commit.contention import Contention, names_of
+from jobledger.infra.eventstore.commit.gathering import Gathering
 from jobledger.infra.eventstore.commit.pending import Pending, first_versions
 from jobledger.infra.eventstore.stored_event import Placed
 from jobledger.infra.postgres.connections import Connection, translated
@@ -54,6 +55,7 @@ class Committer:
         """
         self.cache = JobCache()
         self.contention = Contention()
+        self.gathering = Gathering()
         self.written = written
         self._connect = connect
         self._reconnect_timeout = reconnect_timeout
@@ -67,7 +69,11 @@ class Committer:
 
     def submit(self, writes: Sequence[Pending]) -> None:
         """Commits one caller's writes, with whatever else waits; returns once all are settled."""
-        if self._queue.empty() and self._committing.acquire(blocking=False):
+        if (
+            self._queue.empty()
+            and not self.gathering.waits
+            and self._committing.acquire(blocking=False)
+        ):
             # Nobody else commits, so no thread need be woken for it.
             try:
                 self._commit_all(writes)
@@ -89,7 +95,7 @@ class Committer:
                 self._commit_each(writes, doubt=doubt)
                 return
             while writes:
-                writes = self._commit_locked(writes)
+                writes = self._commit_again(writes)
 
     def close(self) -> None:
         """Commits what still waits, and ends; later writes are refused."""
@@ -114,8 +120,11 @@ class Committer:
     def _serve(self) -> None:
         while (caller := self._queue.get()) is not None:
             with self._committing:
+                for seconds in self.gathering.pauses(lambda: 1 + self._queue.qsize()):
+                    time.sleep(seconds)
                 callers = self._with_waiting(caller)
                 self._commit_all([write for each in callers for write in each.writes])
+                self.gathering.expect(len(callers) + self._queue.qsize())
                 wake(callers)
 
     def _refuse_waiting(self) -> None:
@@ -159,43 +168,51 @@ class Committer:
 
     def _commit_together(self, writes: Sequence[Pending]) -> Sequence[Pending]:
         """Commits a batch; returns those that have to be decided again."""
-        if self.contention.affects(writes):
-            return self._commit_locked(writes)
+        contended = self.contention.among(writes)
         try:
-            appender = self._connected()
-            batch = Batch(self.cache, writes)
-            batch.decide(
-                appender.find_requests(batch.unknown_requests), appender.load(batch.unknown_jobs)
-            )
-            placed = _appended(appender, batch)
+            return self._commit_locked(writes, contended) if contended else self._commit(writes)
         except (UniqueViolation, SerializationFailure):
-            return self._commit_locked(writes)
+            return self._commit_again(writes)
         except Exception:
             self._commit_each(writes, doubt=self._is_in_doubt())
             return ()
-        return self._settled(batch, placed)
 
-    def _commit_locked(self, writes: Sequence[Pending]) -> Sequence[Pending]:
-        """Commits a batch decided on jobs as they are, while other processes wait; returns the same."""
-        names = names_of(writes)
+    def _commit(self, writes: Sequence[Pending]) -> Sequence[Pending]:
+        """Commits a batch decided on jobs as this process knows them; returns the same."""
+        appender = self._connected()
+        batch = Batch(self.cache, writes)
+        batch.decide(
+            appender.find_requests(batch.unknown_requests), appender.load(batch.unknown_jobs)
+        )
+        return self._settled(batch, _appended(appender, batch))
+
+    def _commit_locked(self, writes: Sequence[Pending], names: Sequence[str]) -> Sequence[Pending]:
+        """Commits a batch while other processes wait, with these jobs as they are then."""
         known = {name: self.cache.find(name) for name in names}
         self.cache.forget(names)
-        try:
-            appender = self._connected()
-            with appender.transaction():
-                appender.lock()
-                batch = Batch(None, writes)
-                read = appender.load(names)
-                batch.decide(appender.find_requests(batch.unknown_requests), read)
-                placed = _appended(appender, batch)
-        except Exception:
-            self._commit_each(writes, doubt=self._is_in_doubt())
-            return ()
+        appender = self._connected()
+        with appender.locked(names) as read:
+            batch = Batch(self.cache, writes)
+            unknown = [name for name in batch.unknown_jobs if name not in read]
+            batch.decide(
+                appender.find_requests(batch.unknown_requests), read | appender.load(unknown)
+            )
+            placed = _appended(appender, batch)
         self.contention.note(known, read)
         return self._settled(batch, placed)
 
+    def _commit_again(self, writes: Sequence[Pending]) -> Sequence[Pending]:
+        """Commits a batch while other processes wait, with all jobs as they are then."""
+        try:
+            return self._commit_locked(writes, names_of(writes))
+        except Exception:
+            self._commit_each(writes, doubt=self._is_in_doubt())
+            return ()
+
     def _settled(self, batch: Batch, placed: Placed | None) -> Sequence[Pending]:
         """Tells the writes what was written; returns those that have to be decided again."""
+        if placed is not None:
+            self.gathering.note(placed, len(batch.rows))
         self.cache.keep(batch.jobs.values(), placed, batch.added_bytes)
         batch.settle(placed)
         for write in batch.retry_alone:

@@ -1,7 +1,7 @@
 """Jobs that several processes write to: what a process believes of them is often out of date."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from jobledger.domain.job import Job
@@ -19,12 +19,12 @@ class Contention:
         self._until: dict[str, float] = {}
         """The time (`time.monotonic`) up to which each job counts as contended."""
 
-    def affects(self, writes: Iterable[Pending]) -> bool:
-        """Whether some of the writes are on such a job."""
+    def among(self, writes: Iterable[Pending]) -> list[str]:
+        """Those of the writes' jobs that are contended."""
         if not self._until:
-            return False
+            return []
         now = time.monotonic()
-        return any(self._until.get(name, 0) > now for write in writes for name in write.names)
+        return [name for name in names_of(writes) if self._until.get(name, 0) > now]
 
     def note(self, known: Mapping[str, Job | None], read: Mapping[str, Job]) -> None:
         """Notes the jobs that were read at another version than the process knew."""
@@ -37,6 +37,6 @@ class Contention:
                 self._until[name] = now + CONTENDED_SECONDS
 
 
-def names_of(writes: Sequence[Pending]) -> list[str]:
+def names_of(writes: Iterable[Pending]) -> list[str]:
     """The jobs of the writes, each once."""
     return list(dict.fromkeys(name for write in writes for name in write.names))

@@ -15,7 +15,7 @@ import psycopg
 from jobledger.domain.errors import LedgerError
 from jobledger.infra.errors import LedgerClosedError, LedgerUnavailableError
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, connect
+from jobledger.infra.postgres.connections import Connection, connect, translated
 from jobledger.infra.proof.log.growth import grow
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.publishing.announcer import Announcer
@@ -27,6 +27,9 @@ from jobledger.infra.settings import Settings
 
 LOG: Final = logging.getLogger("jobledger.proof")
 MAY_GROW: Final = sql.load(__package__, "may_grow")
+WAIT_FOR_GROWTH: Final = sql.load(__package__, "wait_for_growth")
+GROWTH: Final = 0x67726F77
+"""The first key of the lock ("grow"); the second is the schema's number."""
 BUSY_SHARE: Final = 10
 """While others write, growing takes one part in so many of the interpreter's time. That keeps up
 with single events; a bulk import is caught up with when it is over."""
@@ -119,8 +122,13 @@ class Checkpointer:
         size = log.size
         while size < log.events:
             rest = None if closed is None or ending else self._rest
-            self._went_on = time.monotonic()
-            reached = grow(connection, size, log.events, rest)
+            with translated(), connection.transaction():
+                if not ending:
+                    # Otherwise each process that writes would read and hash the same events.
+                    connection.execute(WAIT_FOR_GROWTH, (GROWTH,))
+                    size = self._tree.log_state(connection).size
+                self._went_on = time.monotonic()
+                reached = grow(connection, size, log.events, rest) if size < log.events else size
             # Where somebody else was faster, it goes on from where they came.
             size = reached if reached > size else self._tree.log_state(connection).size
             if closed is not None and closed.is_set() and not ending:
