@@ -94,9 +94,13 @@ class RecordedEvent(NamedTuple):
     @property
     def event(self) -> Event:
         """The domain's event, to fold."""
+        return self.event_with(self.data)
+
+    def event_with(self, data: Data) -> Event:
+        """Returns the same with its data, which was read already."""
         about = self.actor, self.request_id, self.trace_parent
         bound = self.recorded_time if self.recorded_time < self.occurred_time else None
-        return Event(self.name, self.version, self.data, self.occurred_time, *about, bound)
+        return Event(self.name, self.version, data, self.occurred_time, *about, bound)
 
 
 def up_to(events: Iterable[RecordedEvent], moment: Moment) -> list[RecordedEvent]:

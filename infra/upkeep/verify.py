@@ -1,16 +1,19 @@
 """Replays every job from its events with the domain's fold, and compares with what is shown of it.
 
-Reads one moment of the ledger, in one pass: events by name and version, rows by name.
+Reads one moment of the ledger, in one pass: events by name and version, rows by name. Intervals are
+compared in the database, on a second connection at the same time if there is one.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+from jobledger.domain.data import Data
 from jobledger.domain.errors import LedgerError
-from jobledger.domain.events import Event
+from jobledger.domain.events import Event, read_data
 from jobledger.domain.job import Job, absent, evolve, fold
 from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.eventstore.stored_event import RecordedEvent
@@ -21,7 +24,9 @@ from jobledger.infra.upkeep.findings import Finding
 from jobledger.infra.upkeep.rebuild_lock import lock_rows, row_tables
 from jobledger.projections.jobs import COLUMNS, job_of
 from psycopg import ServerCursor
+from psycopg.sql import SQL, Literal
 
+EXPORT_SNAPSHOT: Final = sql.load(__package__, "export_snapshot")
 VERIFY_POSITIONS: Final = sql.load(__package__, "verify_positions")
 VERIFY_EVENTS: Final = sql.load(__package__, "verify_events")
 VERIFY_INTERVALS: Final = sql.load(__package__, "verify_intervals")
@@ -30,6 +35,10 @@ VERIFY_JOBS: Final = sql.load(__package__, "verify_jobs")
 NAME: Final = itemgetter(1)
 """Of a row of VERIFY_EVENTS."""
 FETCHED_ROWS: Final = 5_000
+SHORT_BYTES: Final = 128
+MAX_KNOWN_DATA: Final = 10_000
+"""Data of events that is remembered while it is verified, as many events have the same short data."""
+SORT_MEMORY: Final = "64MB"
 PROGRESS_EVENTS: Final = 1_000
 
 Progress = Callable[[int, int], object]
@@ -48,13 +57,28 @@ class Verdict(NamedTuple):
         return not self.findings
 
 
-def verify(connection: Connection, progress: Progress = lambda done, size: None) -> Verdict:
-    """Checks positions, versions and recorded times for gaps and order, every row of `jobs`, and intervals."""
+def verify(
+    connection: Connection,
+    progress: Progress = lambda done, size: None,
+    beside: Connection | None = None,
+) -> Verdict:
+    """Checks positions, versions and recorded times for gaps and order, every row of `jobs`, and intervals.
+
+    Args:
+        connection: A connection to the ledger's schema.
+        progress: Called with the number of events done and their total.
+        beside: Another one, on which intervals are checked at the same time.
+
+    Returns:
+        The findings.
+    """
     tables = row_tables(connection)
-    with translated(), connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        lock_rows(connection, tables)
+    with translated(), _one_moment(connection, tables), ThreadPoolExecutor(1) as second:
         size = int(connection.execute(READ_SIZE).fetchone()[0])  # type: ignore[index]
+        intervals: Future[list[Finding]] | None = None
+        if beside is not None:
+            (snapshot,) = connection.execute(EXPORT_SNAPSHOT).fetchone() or ("",)
+            intervals = second.submit(_verify_intervals_beside, beside, tables, snapshot)
         findings = [Finding(*row) for row in connection.execute(VERIFY_POSITIONS)]
         jobs = 0
         for finding in _compared(connection, progress, size):
@@ -62,9 +86,34 @@ def verify(connection: Connection, progress: Progress = lambda done, size: None)
                 findings.append(finding)
             else:
                 jobs += 1
-        findings += [Finding(*row) for row in connection.execute(VERIFY_INTERVALS)]
+        findings += _verify_intervals(connection) if intervals is None else intervals.result()
         findings += check_evaluations(connection)
     return Verdict(size, jobs, findings)
+
+
+@contextmanager
+def _one_moment(
+    connection: Connection, tables: Iterable[str], snapshot: str = ""
+) -> Iterator[None]:
+    """A transaction that reads one moment; `snapshot` is that of another session."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        if snapshot:
+            connection.execute(SQL("SET TRANSACTION SNAPSHOT {}").format(Literal(snapshot)))
+        lock_rows(connection, tables)
+        yield
+
+
+def _verify_intervals_beside(
+    connection: Connection, tables: Sequence[str], snapshot: str
+) -> list[Finding]:
+    with _one_moment(connection, tables, snapshot):
+        return _verify_intervals(connection)
+
+
+def _verify_intervals(connection: Connection) -> list[Finding]:
+    connection.execute(SQL("SET LOCAL work_mem = {}").format(Literal(SORT_MEMORY)))
+    return [Finding(*row) for row in connection.execute(VERIFY_INTERVALS)]
 
 
 class Shown(NamedTuple):
@@ -106,10 +155,11 @@ def _replayed(
 ) -> Iterator[Shown | Finding]:
     """Each job as its events make it, by name; and what is wrong with the events."""
     done = noted = 0
+    known = _KnownData()
     for name, rows in groupby(log, key=NAME):
         history = [RecordedEvent(*row) for row in rows]
         try:
-            job = fold(absent(name), [event.event for event in history])
+            job = fold(absent(name), [event.event_with(known.read(event)) for event in history])
         except LedgerError:
             job = yield from _replayed_one_by_one(name, history)
         else:
@@ -120,6 +170,25 @@ def _replayed(
             noted = done
             progress(done, size)
     progress(size, size)
+
+
+class _KnownData:
+    """Short data that was read before: to read it again takes longer than all else."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int, bytes], Data] = {}
+
+    def read(self, event: RecordedEvent) -> Data:
+        """As `event.data`."""
+        if len(event.stored) > SHORT_BYTES:
+            return event.data
+        key = event.type, event.schema, event.stored
+        data = self._known.get(key)
+        if data is None:
+            if len(self._known) == MAX_KNOWN_DATA:
+                self._known.clear()
+            data = self._known[key] = read_data(*key)
+        return data
 
 
 def _gaps(name: str, history: Sequence[RecordedEvent]) -> Iterator[Finding]:

@@ -49,13 +49,16 @@ UNION ALL
 SELECT 'differs', 0, '', format('the count of changes to state %s in stretch %s of level %s, clock %s is not what intervals make it',
        coalesce(e.state, c.state), coalesce(e.stretch, c.stretch), coalesce(e.level, c.level), coalesce(e.clock, c.clock))
 FROM (
-    SELECT p.clock, l.level, p.place >> l.shift AS stretch, s.state, sum(s.change) AS change
-    FROM intervals AS i, LATERAL (VALUES
-        (1, i.position, i.state, i.state_before),
-        (2, floor(extract(epoch FROM i.occurred_from))::bigint, i.occurred_state, i.occurred_before)
-    ) AS p (clock, place, entered, was), LATERAL (VALUES (p.entered, 1), (p.was, -1)) AS s (state, change),
-    LATERAL (VALUES (1, 8 - 2 * (p.clock - 1)), (2, 14 - 2 * (p.clock - 1)), (3, 20 - 2 * (p.clock - 1))) AS l (level, shift)
-    WHERE s.state IS NOT NULL
+    SELECT clock, level, stretch >> 6 * (level - 1) AS stretch, state, sum(change) AS change
+    FROM (
+        SELECT p.clock, p.place >> 8 - 2 * (p.clock - 1) AS stretch, s.state, sum(s.change) AS change
+        FROM intervals AS i, LATERAL (VALUES
+            (1, i.position, i.state, i.state_before),
+            (2, floor(extract(epoch FROM i.occurred_from))::bigint, i.occurred_state, i.occurred_before)
+        ) AS p (clock, place, entered, was), LATERAL (VALUES (p.entered, 1), (p.was, -1)) AS s (state, change)
+        WHERE s.state IS NOT NULL
+        GROUP BY 1, 2, 3
+    ) AS stretches, generate_series(1, 3) AS level
     GROUP BY 1, 2, 3, 4
 ) AS e FULL JOIN state_changes AS c USING (clock, level, stretch, state)
 WHERE coalesce(e.change, 0) <> coalesce(c.change, 0)

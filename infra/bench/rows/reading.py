@@ -78,8 +78,8 @@ def verify_rows(arena: Arena) -> Iterator[Sides]:
     ledger = written(arena)
 
     def ours() -> Reading:
-        with ledger.connection() as connection:
-            return arena.once(lambda: verify(connection), ledger.size())
+        with ledger.connection() as connection, ledger.connection() as beside:
+            return arena.once(lambda: verify(connection, beside=beside), ledger.size())
 
     with ledger.connection() as connection:
         yield Sides(ours, lambda: _rebuilt(arena, connection, ledger))

@@ -132,8 +132,12 @@ def _sentence(found: Audit) -> str:
 
 
 def _verify_rows(ledger: Ledger, *, json: bool) -> None:
-    with ledger.connection() as connection, moving("replaying") as move:
-        verdict = verify_ledger(connection, move)
+    with (
+        ledger.connection() as connection,
+        ledger.connection() as beside,
+        moving("replaying") as move,
+    ):
+        verdict = verify_ledger(connection, move, beside)
     if json:
         fields: dict[str, Any] = {"ok": verdict.ok, "events": verdict.events, "jobs": verdict.jobs}
         print_json(fields | {"findings": [finding._asdict() for finding in verdict.findings]})
