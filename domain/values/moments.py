@@ -125,10 +125,8 @@ def parse_as_of(text: str, clock: Clock | str | None, now: datetime) -> AsOf:
         AtVersion(version=7)
     """
     value, wanted = text.strip(), parse_clock(clock)
-    if re.fullmatch(r"v\d{1,9}", value):
-        return AtVersion(int(value[1:]))
-    if re.fullmatch(r"@\d{1,18}", value):
-        return AtPosition(int(value[1:]))
+    if (place := parse_place(value)) is not None:
+        return place
     time_said, at, known = value.partition("@")
     if at and not re.fullmatch(r"\d{1,18}", known):
         raise InvalidFieldError("as_of", f"{text!r} is not a moment; write {WANTED}")
@@ -138,6 +136,16 @@ def parse_as_of(text: str, clock: Clock | str | None, now: datetime) -> AsOf:
             f"{text!r} has a position and a time, which is valid time; it cannot be read on the clock recorded",
         )
     return AtTime(_time(time_said, now), wanted or Clock.OCCURRED, int(known) if at else None)
+
+
+def parse_place(text: str) -> AtVersion | AtPosition | None:
+    """Parses a version (`v7`) or a position (`@4711`); None for any other text."""
+    value = text.strip()
+    if re.fullmatch(r"v\d{1,9}", value):
+        return AtVersion(int(value[1:]))
+    if re.fullmatch(r"@\d{1,18}", value):
+        return AtPosition(int(value[1:]))
+    return None
 
 
 def parse_clock(clock: Clock | str | None) -> Clock | None:

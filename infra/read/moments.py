@@ -15,6 +15,7 @@ from jobledger.domain.values.moments import (
     Moment,
     parse_as_of,
     parse_clock,
+    parse_place,
 )
 from jobledger.domain.values.names import EARLIEST
 from jobledger.infra.errors import StandbyBehindError
@@ -27,8 +28,7 @@ from psycopg_pool import ConnectionPool
 
 READ_NOW: Final = sql.load(__package__, "read_now")
 READ_PRUNED_BEFORE: Final = sql.load(__package__, "read_pruned_before")
-READ_RECORDED: Final = sql.load(__package__, "read_recorded")
-FIND_VERSION: Final = sql.load(__package__, "find_version")
+READ_PLACE: Final = sql.load(__package__, "read_place")
 BATCH_EVENTS: Final = 20_000
 """The events folded in one transaction."""
 STANDBY_WAIT_SECONDS: Final = 5.0
@@ -63,8 +63,10 @@ class Moments:
             InvalidFieldError: The moment is in the future, or cannot be parsed.
         """
         wanted = parse_clock(clock)
+        if (place := _place_of(given, wanted)) is not None:
+            return self._at_place(place, name)
         now, size, prunings = self._row(READ_NOW)
-        found = self._find(_parsed(given, wanted, now), name, now, size)
+        found = self._find(_parsed(given, wanted, now), now, size)
         return found._replace(pruned_before=self._pruned_before(prunings))
 
     def pruned_before(self) -> datetime | None:
@@ -79,18 +81,13 @@ class Moments:
             self._pruned = prunings, before
         return before
 
-    def _find(self, meant: AsOf | Moment | None, name: str, now: datetime, size: int) -> Moment:
+    def _find(self, meant: AtTime | Moment | None, now: datetime, size: int) -> Moment:
         match meant:
             case None:
                 return Moment(size, now, Clock.RECORDED)
             case Moment() as moment:
                 _check_recorded(moment.position, size)
                 return self._followed(moment)
-            case AtVersion(version=version):
-                return self._at_position(self._position_of(name, version), now)
-            case AtPosition(position=position):
-                _check_recorded(position, size)
-                return self._at_position(position, now)
             case AtTime() as at:
                 return self._at_time(at, now, size)
 
@@ -151,24 +148,27 @@ class Moments:
         _check_recorded(at.known, size)
         return self._followed(Moment(at.known, at.time, at.clock))
 
-    @reading_again
-    def _at_position(self, position: int, now: datetime) -> Moment:
-        with translated(), self._pool.connection() as connection:
-            row = connection.execute(READ_RECORDED, (position,)).fetchone()
-        return Moment(position, min(row[0], now) if row else EARLIEST, Clock.RECORDED)
-
-    def _position_of(self, name: str, version: int) -> int:
-        if not name:
-            raise InvalidFieldError(
-                "as_of",
-                f"v{version} is a version of one job; give a position (@N) or a time for all jobs",
-            )
-        position, last = self._row(FIND_VERSION, {"name": name, "version": version})
-        if last is None:
-            raise JobNotFoundError(name, pruned_before=self.pruned_before())
-        if position is None:
-            raise InvalidFieldError("as_of", f"there is no version {version}: {name} is at v{last}")
-        return int(position)
+    def _at_place(self, place: AtVersion | AtPosition, name: str) -> Moment:
+        """Finds a position, or a version of the job, in one round trip."""
+        version, position = None, None
+        if isinstance(place, AtPosition):
+            position = place.position
+        else:
+            version = place.version
+            if not name:
+                why = f"v{version} is a version of one job; give a position (@N) or a time for all jobs"
+                raise InvalidFieldError("as_of", why)
+        asked = {"position": position, "name": name, "version": version}
+        now, size, prunings, found, last, recorded = self._row(READ_PLACE, asked)
+        if version is not None and last is None:
+            raise JobNotFoundError(name, pruned_before=self._pruned_before(prunings))
+        if found is None:
+            why = f"there is no version {version}: {name} is at v{last}"
+            raise InvalidFieldError("as_of", why)
+        _check_recorded(found, size)
+        time_ = EARLIEST if recorded is None else min(recorded, now)
+        before = self._pruned_before(prunings)
+        return Moment(found, time_, Clock.RECORDED, pruned_before=before)
 
     @reading_again
     def _row(self, statement: bytes, parameters: Any = None) -> tuple[Any, ...]:
@@ -185,20 +185,29 @@ def is_pinned(given: Given | None) -> bool:
     return isinstance(given, Moment) or (isinstance(given, str) and "@" in given)
 
 
-def _parsed(given: Given | None, clock: Clock | None, now: datetime) -> AsOf | Moment | None:
-    if given is None and clock is Clock.OCCURRED:
-        return AtTime(now, clock)
+def _place_of(given: Given | None, clock: Clock | None) -> AtVersion | AtPosition | None:
+    """The version or the position that is meant; None if it is a time, or now."""
+    place = parse_place(given) if isinstance(given, str) else given
+    if not isinstance(place, AtVersion | AtPosition):
+        return None
+    if clock is Clock.OCCURRED:
+        raise InvalidFieldError(
+            "clock", "a version or position is transaction time (clock recorded)"
+        )
+    return place
+
+
+def _parsed(given: Given | None, clock: Clock | None, now: datetime) -> AtTime | Moment | None:
+    """The time that is meant."""
+    if given is None:
+        return AtTime(now, clock) if clock is Clock.OCCURRED else None
     if isinstance(given, str):
         given = parse_as_of(given, clock, now)
     elif isinstance(given, datetime):
         if given.utcoffset() is None:
             raise InvalidFieldError("as_of", f"{given} has no time zone; give one, such as UTC")
         given = AtTime(given.astimezone(UTC), clock or Clock.OCCURRED)
-    on_versions = isinstance(given, AtVersion | AtPosition)
-    if clock is Clock.OCCURRED and on_versions:
-        raise InvalidFieldError(
-            "clock", "a version or position is transaction time (clock recorded)"
-        )
+    assert isinstance(given, AtTime | Moment), "places are found before"
     return given
 
 
