@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from threading import Lock, local
 from typing import Any, Final, Self
 from weakref import WeakKeyDictionary
@@ -85,6 +85,17 @@ class CancellablePool(ConnectionPool[psycopg.Connection[tuple[Any, ...]]]):
             self._made_after[connection] = losses
 
         super().__init__(info, configure=note, **options)
+
+    @contextmanager
+    def connection(
+        self, timeout: float | None = None
+    ) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+        """As ConnectionPool.connection, without a transaction around the block: all are autocommit."""
+        connection = self.getconn(timeout)
+        try:
+            yield connection
+        finally:
+            self.putconn(connection)
 
     def getconn(self, timeout: float | None = None) -> psycopg.Connection[tuple[Any, ...]]:
         """As ConnectionPool.getconn; raises QueryCanceled in work that was abandoned."""
