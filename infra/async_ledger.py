@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
 from functools import partial, wraps
+from operator import attrgetter
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, overload
 
 from jobledger.domain.commands import JobCommand
 from jobledger.domain.data import Data
-from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
 from jobledger.domain.running import HEARTBEAT_SECONDS
-from jobledger.domain.values.moments import Clock
-from jobledger.domain.values.names import parse_name
 from jobledger.infra.eventstore.async_writer import AsyncWriter
 from jobledger.infra.eventstore.commit.async_committer import AsyncCommitter
-from jobledger.infra.eventstore.methods.request import About, about_command, about_report
-from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.eventstore.methods.request import About
 from jobledger.infra.eventstore.verbs import Verbs
-from jobledger.infra.eventstore.write_path import ObservedEvent, Recorded, ReportedEvent
-from jobledger.infra.forwarding import documented, of_self
+from jobledger.infra.forwarding import documented, of_self, to_part
 from jobledger.infra.ledger import Ledger
-from jobledger.infra.postgres.connections import AsyncConnection, connect_async
-from jobledger.infra.privacy.envelope import MARKER
 from jobledger.infra.programs.job_function import Function, async_job_function
 from jobledger.infra.programs.run_block import Run, new_run, run_async_block
-from jobledger.infra.read.async_reader import CHUNK, AsyncReader, Chunks
-from jobledger.infra.read.moments import Given
-from jobledger.infra.read.reader import Shown, holds_encrypted
+from jobledger.infra.read.async_reader import AsyncReader
+from jobledger.infra.read.async_reads import AsyncReads
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 READ_THREADS: Final = 8
-FIRST_PAUSE_SECONDS: Final = 0.002
-MAX_PAUSE_SECONDS: Final = 0.05
+_reads: Final = attrgetter("reads")
+_writer: Final = attrgetter("writer")
 
 
 def in_thread(
@@ -87,6 +79,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
         self.writer = AsyncWriter(
             committer, ledger.reader.feed, ledger.reader.keys, self.reader.run
         )
+        self.reads = AsyncReads(ledger.reader, self.reader)
         super().__init__(self._ask)
 
     @classmethod
@@ -204,8 +197,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
         """
         if callable(name):
             return self.reader.run(name)
-        heartbeats = self.ledger._heartbeats  # noqa: SLF001 - one thread for both forms
-        run = new_run(self.ledger, heartbeats, name, labels, spec, **more)
+        run = new_run(self.ledger, self.ledger.heartbeats, name, labels, spec, **more)
         return run_async_block(run, self.reader.run)
 
     @documented(Ledger.job)
@@ -222,172 +214,25 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
         return async_job_function(name, lambda found: self.run(found, labels, spec, **more))  # type: ignore[arg-type]
 
     # Write.
-    @documented(Ledger.command)
-    async def command(
-        self,
-        name: str,
-        command: JobCommand,
-        *,
-        occurred_time: datetime | None = None,
-        actor: str | None = None,
-        request_id: str | None = None,
-        trace_parent: str | None = None,
-    ) -> Recorded:
-        about = about_command(occurred_time, actor, request_id, trace_parent)
-        return Recorded.by(await self.writer.write(name, command, about))
-
-    @documented(Ledger.report)
-    async def report(
-        self,
-        name: str,
-        data: Data,
-        *,
-        occurred_time: datetime | None = None,
-        actor: str | None = None,
-        request_id: str | None = None,
-        trace_parent: str | None = None,
-        attempt: int | None = None,
-        run_id: str | None = None,
-    ) -> Recorded:
-        about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
-        return Recorded.by(await self.writer.write(name, data, about))
-
-    @documented(Ledger.command_all)
-    async def command_all(
-        self,
-        names: Iterable[str],
-        command: JobCommand,
-        *,
-        occurred_time: datetime | None = None,
-        actor: str | None = None,
-        request_id: str | None = None,
-        trace_parent: str | None = None,
-    ) -> tuple[list[Job], int]:
-        about = about_command(occurred_time, actor, request_id, trace_parent)
-        return await self.writer.write_all(names, command, about)
-
-    @documented(Ledger.report_many)
-    async def report_many(
-        self, reports: Iterable[ReportedEvent | ObservedEvent]
-    ) -> list[Recorded | LedgerError]:
-        return await self.writer.report_many(reports)
-
+    command = to_part(_writer, AsyncWriter.command)
+    report = to_part(_writer, AsyncWriter.report)
+    command_all = to_part(_writer, AsyncWriter.command_all)
+    report_many = to_part(_writer, AsyncWriter.report_many)
     append_many = in_thread(Ledger.append_many)
     submit = in_thread(Ledger.submit)
 
-    # Read, now or as of a moment.
-    @documented(Ledger.get)
-    async def get(
-        self, name: str, *, as_of: Given | None = None, clock: Clock | str | None = None
-    ) -> Job:
-        if as_of is None and clock is None:
-            job = await self.reader.current(parse_name(name))
-            if job is not None and job.delete_time is None:
-                return job
-            # Why there is none is found in a thread.
-        return await self.run(partial(self.ledger.get, name, as_of=as_of, clock=clock))
+    # Read on the loop, or piece by piece.
+    get = to_part(_reads, AsyncReads.get)
+    read_current = to_part(_reads, AsyncReads.read_current)
+    scan = to_part(_reads, AsyncReads.scan)
+    events = to_part(_reads, AsyncReads.events)
+    events_after = to_part(_reads, AsyncReads.events_after)
+    history_page = to_part(_reads, AsyncReads.history_page)
+    decrypted = to_part(_reads, AsyncReads.decrypted)
+    decrypt_json = to_part(_reads, AsyncReads.decrypt_json)
+    connection = to_part(_reads, AsyncReads.connection)
 
-    async def events_after(
-        self, after: int, limit: int, *, is_reached: bool = False
-    ) -> Sequence[RecordedEvent]:
-        """Returns some events after a position, in commit order.
-
-        Args:
-            after: Events after this position; 0 is the beginning.
-            limit: The most events to return; fewer are returned at the end, or if they are large.
-            is_reached: Whether the ledger is known to have reached `after`; skips the check.
-
-        Returns:
-            The events, oldest first.
-
-        Raises:
-            BeyondEndError: `after` is past the last position.
-            LedgerUnavailableError: The server cannot be reached.
-
-        Examples:
-            >>> import asyncio
-            >>> from jobledger import AsyncLedger
-            >>> async def main():
-            ...     async with await AsyncLedger.open(dsn, ledger_name) as ledger:
-            ...         await ledger.create("projects/demo/jobs/a")
-            ...         return [event.type for event in await ledger.events_after(0, 100)]
-            >>> asyncio.run(main())
-            ['Created']
-        """
-        page = partial(self.ledger.reader.feed.events_page, after, limit, is_reached=is_reached)
-        return await self.run(page)
-
-    async def history_page(
-        self, name: str, after: int, limit: int
-    ) -> tuple[list[RecordedEvent], bool]:
-        """Returns some events of a job in the order of versions, and whether more follow.
-
-        Args:
-            name: The job's resource name (AIP-122).
-            after: Events after this version, from 0.
-            limit: The most events to return; fewer are returned if they are large.
-
-        Returns:
-            The events, oldest first, and whether more follow.
-
-        Raises:
-            JobNotFoundError: The job has no events.
-            LedgerUnavailableError: The server cannot be reached.
-
-        Examples:
-            >>> import asyncio
-            >>> from jobledger import AsyncLedger
-            >>> async def main():
-            ...     async with await AsyncLedger.open(dsn, ledger_name) as ledger:
-            ...         await ledger.create("projects/demo/jobs/a")
-            ...         events, more = await ledger.history_page("projects/demo/jobs/a", 0, 100)
-            ...         return len(events), more
-            >>> asyncio.run(main())
-            (1, False)
-        """
-        return await self.run(partial(self.ledger.reader.history_page, name, after, limit))
-
-    @documented(Ledger.events)
-    async def events(
-        self, after: int = 0, *, follow: bool = True
-    ) -> AsyncGenerator[RecordedEvent, None]:
-        self.ledger.reader.check_open()
-        pause, is_reached = FIRST_PAUSE_SECONDS, False
-        while not self.ledger.reader.closed.is_set():
-            page = await self.events_after(after, CHUNK, is_reached=is_reached)
-            is_reached = True
-            for event in page:
-                yield event
-            if page:
-                after, pause = page[-1].position, FIRST_PAUSE_SECONDS
-            elif not follow:
-                return
-            else:
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, MAX_PAUSE_SECONDS)
-
-    @documented(Ledger.scan)
-    async def scan(
-        self,
-        filter: str = "",
-        *,
-        limit: int | None = None,
-        order_by: str = "",
-        as_of: Given | None = None,
-        clock: Clock | str | None = None,
-    ) -> AsyncGenerator[Job, None]:
-        scan = partial(
-            self.ledger.scan, filter, limit=limit, order_by=order_by, as_of=as_of, clock=clock
-        )
-        jobs = Chunks(await self.run(scan))
-        try:
-            while chunk := await self.run(jobs.read):
-                for job in chunk:
-                    yield job
-        finally:
-            # Not in the ledger's threads: they may be busy, or closed.
-            await asyncio.to_thread(jobs.close)
-
+    # Read in threads, now or as of a moment.
     list = in_thread(Ledger.list)
     page = in_thread(Ledger.page)
     count = in_thread(Ledger.count)
@@ -399,29 +244,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     follow = in_thread(Ledger.follow)
     read_at = in_thread(Ledger.read_at)
     event_at = in_thread(Ledger.event_at)
-
-    @documented(Ledger.read_current)
-    async def read_current(self, name: str) -> Job | None:
-        return await self.reader.current(name)
-
-    @documented(Ledger.decrypt_json)
-    async def decrypt_json(self, encoded: bytes) -> bytes:
-        if MARKER not in encoded:
-            return encoded
-        return await self.run(partial(self.ledger.decrypt_json, encoded))
-
     decrypt = in_thread(Ledger.decrypt)
-
-    @documented(Ledger.connection)
-    async def connection(self) -> AsyncConnection:
-        self.ledger.reader.check_open()
-        return await connect_async(self.ledger.conninfo)
-
-    @documented(Ledger.decrypted)
-    async def decrypted(self, shown: Shown) -> Shown:
-        if not holds_encrypted(shown):
-            return shown
-        return await self.run(partial(self.ledger.decrypted, shown))
 
     # Take apart what happened.
     diff = in_thread(Ledger.diff)

@@ -1,4 +1,4 @@
-"""Methods that hand a part of a ledger to a function: typed, and with the function's documentation."""
+"""Methods that hand a part of an object to a function: typed, and with the function's documentation."""
 
 import inspect
 import re
@@ -6,46 +6,40 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from jobledger.infra.eventstore.writer import Writer
-from jobledger.infra.read.reader import Reader
-from jobledger.infra.read.store import Store
-
+Owner = TypeVar("Owner")
+Part = TypeVar("Part")
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def to_reader(
-    function: Callable[Concatenate[Reader, Parameters], Result],
-) -> Callable[Concatenate[Store, Parameters], Result]:
-    """A method of `Ledger` that calls the function with its reader."""
+def to_part(
+    part: Callable[[Owner], Part], function: Callable[Concatenate[Part, Parameters], Result]
+) -> Callable[Concatenate[Owner, Parameters], Result]:
+    """Makes a method that calls a function with a part of the object.
+
+    Args:
+        part: Returns the part, such as `attrgetter("reader")`.
+        function: The function, or a method of the part's class.
+
+    Returns:
+        The method, with the function's signature and documentation.
+    """
 
     @wraps(function)
-    def method(self: Store, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        return function(self.reader, *args, **kwargs)
+    def method(self: Owner, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        return function(part(self), *args, **kwargs)
 
     return of_self(method)
 
 
-def to_writer(
-    function: Callable[Concatenate[Writer, Parameters], Result],
-) -> Callable[Concatenate[Store, Parameters], Result]:
-    """A method of `Ledger` that calls the function with its writer."""
+def to_self(
+    function: Callable[Concatenate[Owner, Parameters], Result],
+) -> Callable[Concatenate[Owner, Parameters], Result]:
+    """Makes a method that calls a function with the object itself."""
 
     @wraps(function)
-    def method(self: Store, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        return function(self.writer, *args, **kwargs)
-
-    return of_self(method)
-
-
-def to_store(
-    function: Callable[Concatenate[Store, Parameters], Result],
-) -> Callable[Concatenate[Store, Parameters], Result]:
-    """A method of `Ledger` that calls the function with the ledger."""
-
-    @wraps(function)
-    def method(self: Store, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+    def method(self: Owner, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         return function(self, *args, **kwargs)
 
     return of_self(method)

@@ -240,11 +240,13 @@ def _refusal(name: str, other: str, schema: str) -> str:
     return (
         f"the applications {names[0]!r} and {names[1]!r} are both configured to use the ledger"
         f" {_ledger_of(schema)!r}, and would take each other's events for their own: name a ledger"
-        f" for each, such as {settings}"
+        f" for each, such as {settings}, or {key}={APPLICATION} for all of them"
     )
 
 
 APPLICATIONS: Final = Applications()
+APPLICATION: Final = "{application}"
+"""In POSTGRES_SCHEMA, it stands for the application's name in lower case."""
 
 
 class Factory(postgres.PostgresFactory):
@@ -255,7 +257,8 @@ class Factory(postgres.PostgresFactory):
 
     def __init__(self, env: Environment | EnvType | None) -> None:
         super().__init__(env)
-        schema = schema_of(_ledger_of(self.env.get(self.POSTGRES_SCHEMA) or "default"))
+        named = self.env.get(self.POSTGRES_SCHEMA) or "default"
+        schema = schema_of(_ledger_of(named.replace(APPLICATION, self.env.name.lower())))
         self.datastore.schema = schema
         # The ledger's statements are unqualified; the application's own tables may be in public.
         assert isinstance(self.datastore.pool.kwargs, dict)

@@ -33,7 +33,7 @@ from jobledger.infra.eventstore.verbs import About, AboutReport, Verbs
 from jobledger.infra.eventstore.write_path import Recorded
 from jobledger.infra.forwarding import documented
 from jobledger.infra.history.tree import Tree
-from jobledger.infra.read.reader import Counts, Page
+from jobledger.infra.read.answers import Counts, Page
 
 Answer = TypeVar("Answer")
 

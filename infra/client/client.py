@@ -22,7 +22,7 @@ from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import About, AboutReport, Verbs
 from jobledger.infra.eventstore.write_path import Recorded
 from jobledger.infra.history.tree import Tree
-from jobledger.infra.read.reader import Counts, Page
+from jobledger.infra.read.answers import Counts, Page
 
 Answer = TypeVar("Answer")
 Jobs = list[Job]

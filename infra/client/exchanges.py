@@ -20,7 +20,7 @@ from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import About
 from jobledger.infra.eventstore.write_path import Recorded
 from jobledger.infra.history.tree import Tree
-from jobledger.infra.read.reader import Counts, Page
+from jobledger.infra.read.answers import Counts, Page
 from pydantic.alias_generators import to_camel
 
 Answer = TypeVar("Answer")

@@ -13,7 +13,7 @@ from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.write_path import Recorded
 from jobledger.infra.history.tree import Tree
-from jobledger.infra.read.reader import Counts, Page
+from jobledger.infra.read.answers import Counts, Page
 
 
 def job_of(said: JsonObject) -> Job:

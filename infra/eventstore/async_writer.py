@@ -1,6 +1,7 @@
 """Writes for the tasks of one asyncio loop."""
 
 from collections.abc import Awaitable, Callable, Generator, Iterable
+from datetime import datetime
 from typing import Any, TypeVar
 
 from jobledger.domain.commands import JobCommand
@@ -10,7 +11,7 @@ from jobledger.domain.job import Job
 from jobledger.infra.eventstore.commit.async_committer import AsyncCommitter
 from jobledger.infra.eventstore.commit.pending import JobWrite
 from jobledger.infra.eventstore.feed import Feed
-from jobledger.infra.eventstore.verbs import About
+from jobledger.infra.eventstore.methods.request import About, about_command, about_report
 from jobledger.infra.eventstore.write_path import (
     ObservedEvent,
     Recorded,
@@ -18,6 +19,8 @@ from jobledger.infra.eventstore.write_path import (
     Step,
     WritePath,
 )
+from jobledger.infra.eventstore.writer import Writer
+from jobledger.infra.forwarding import documented
 from jobledger.infra.privacy.subject_keys import SubjectKeys
 
 Result = TypeVar("Result")
@@ -43,16 +46,60 @@ class AsyncWriter:
         """As Writer.write."""
         return await self._run(self._path.write(name, request, about))
 
+    @documented(Writer.command)
+    async def command(
+        self,
+        name: str,
+        command: JobCommand,
+        *,
+        occurred_time: datetime | None = None,
+        actor: str | None = None,
+        request_id: str | None = None,
+        trace_parent: str | None = None,
+    ) -> Recorded:
+        about = about_command(occurred_time, actor, request_id, trace_parent)
+        return Recorded.by(await self.write(name, command, about))
+
+    @documented(Writer.report)
+    async def report(
+        self,
+        name: str,
+        data: Data,
+        *,
+        occurred_time: datetime | None = None,
+        actor: str | None = None,
+        request_id: str | None = None,
+        trace_parent: str | None = None,
+        attempt: int | None = None,
+        run_id: str | None = None,
+    ) -> Recorded:
+        about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
+        return Recorded.by(await self.write(name, data, about))
+
+    @documented(Writer.command_all)
+    async def command_all(
+        self,
+        names: Iterable[str],
+        command: JobCommand,
+        *,
+        occurred_time: datetime | None = None,
+        actor: str | None = None,
+        request_id: str | None = None,
+        trace_parent: str | None = None,
+    ) -> tuple[list[Job], int]:
+        about = about_command(occurred_time, actor, request_id, trace_parent)
+        return await self.write_all(names, command, about)
+
     async def write_all(
         self, names: Iterable[str], command: JobCommand, about: About
     ) -> tuple[list[Job], int]:
         """As Writer.write_all."""
         return await self._run(self._path.write_all(names, command, about))
 
+    @documented(Writer.report_many)
     async def report_many(
         self, reports: Iterable[ReportedEvent | ObservedEvent]
     ) -> list[Recorded | LedgerError]:
-        """As Writer.report_many."""
         return await self._run(self._path.write_many(reports))
 
     async def _run(self, steps: Generator[Step, Any, Result]) -> Result:

@@ -21,7 +21,9 @@ from jobledger.domain.errors import (
     RequestReusedError,
 )
 from jobledger.domain.events import Event, Updated
-from jobledger.domain.job import Job, decide, judge
+from jobledger.domain.job.deciding import decide
+from jobledger.domain.job.job import Job
+from jobledger.domain.job.judging import judge
 from jobledger.domain.observing import observe
 from jobledger.domain.reports import encoded, mended
 from jobledger.domain.values import names

@@ -93,8 +93,8 @@ if TYPE_CHECKING:
     from jobledger.infra.proof.signing.notes import Note as Note
     from jobledger.infra.proof.signing.notes import SigningKey as SigningKey
     from jobledger.infra.proof.signing.notes import VerifierKey as VerifierKey
-    from jobledger.infra.read.reader import Counts as Counts
-    from jobledger.infra.read.reader import Page as Page
+    from jobledger.infra.read.answers import Counts as Counts
+    from jobledger.infra.read.answers import Page as Page
     from jobledger.infra.retention.archive import Export as Export
     from jobledger.infra.retention.compact import Compaction as Compaction
     from jobledger.infra.retention.erase import Erasure as Erasure
@@ -129,7 +129,7 @@ _MODULES = {
     "jobledger.infra.proof.receipts": "Receipt",
     "jobledger.infra.proof.signing.checkpoints": "Checkpoint",
     "jobledger.infra.proof.signing.notes": "Note SigningKey VerifierKey",
-    "jobledger.infra.read.reader": "Counts Page",
+    "jobledger.infra.read.answers": "Counts Page",
     "jobledger.infra.retention.archive": "Export",
     "jobledger.infra.retention.compact": "Compaction",
     "jobledger.infra.retention.erase": "Erasure",

@@ -19,13 +19,20 @@ class TransparencyLog:
         self._tree = Tree()
 
     def checkpoint(self) -> Note | None:
-        """Signs the log as it is now (C2SP tlog-checkpoint).
+        """Signs a checkpoint of the log as it is now (C2SP tlog-checkpoint).
 
         Returns:
-            The signed note, or None if this size was signed already or no key of the log is here.
+            The signed note, or None if this size was signed already or the log's key is not on this
+            machine.
 
         Raises:
             ForkedError: The log does not extend the last signed checkpoint.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Examples:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> ledger.checkpoint() is None  # This machine has no key of the log.
+            True
         """
         return self._checkpointer.checkpoint()
 
@@ -34,21 +41,27 @@ class TransparencyLog:
         self._checkpointer.checkpoint_in_background(None)
 
     def receipt(self, name: str, version: int | None = None) -> Receipt:
-        """Makes a receipt for an event of a job.
+        """Returns a receipt: an offline proof that an event is in the log (C2SP tlog-proof).
 
         A checkpoint is signed first if none covers the event yet.
 
         Args:
-            name: The job's resource name.
-            version: The event's version; None is the last one.
+            name: The job's resource name (AIP-122).
+            version: The event's version in its job, from 1; None is the last one.
 
         Returns:
-            The receipt.
+            The receipt; `str(receipt)` is the file.
 
         Raises:
             JobNotFoundError: The job has no events.
             InvalidFieldError: The job has no such version.
             ProofError: No checkpoint covers the event, and none can be signed here.
+
+        Examples:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> ledger.receipt("projects/demo/jobs/a")  # This machine has no key of the log.
+            Traceback (most recent call last):
+            jobledger.infra.errors.proof.ProofError: receipt: nothing was signed yet; the process that has the log's key signs within a second
         """
         parsed = names.parse_name(name)
         with translated(), self._pool.connection() as connection:

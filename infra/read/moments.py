@@ -47,26 +47,39 @@ class Moments:
         self._pruned: tuple[int | None, datetime | None] = None, None
         """How many prunings there were, and before which time."""
 
-    def find(self, given: Given | None, clock: Clock | str | None, name: str = "") -> Moment:
-        """Finds the moment that is meant.
+    def find(
+        self, as_of: Given | None = None, clock: Clock | str | None = None, name: str = ""
+    ) -> Moment:
+        """Pins a moment: the same question as of the result always has the same answer.
 
         Args:
-            given: The moment, in any form; None is now.
-            clock: The clock; None is valid time for a time, and transaction time for now.
-            name: The job's name, if the moment may be a version.
+            as_of: A version of the job `name` (`v7`), a position (`@4711`), a time, or text such as
+                `2h ago`; None is now.
+            clock: "occurred" (valid time) or "recorded" (transaction time), for times; None is
+                "occurred" for a time, and "recorded" for now.
+            name: The job's resource name, if `as_of` may be a version.
 
         Returns:
-            The moment; position 0 for a time before the ledger began. In valid time, events
-            recorded until now count, unless a position is given.
+            The position up to which events count, and the time (UTC).
 
         Raises:
             InvalidFieldError: The moment is in the future, or cannot be parsed.
+            JobNotFoundError: `as_of` is a version, and the job has no events.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Examples:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> moment = ledger.moment("@1")
+            >>> moment.position, moment.clock
+            (1, <Clock.RECORDED: 'recorded'>)
+            >>> ledger.get("projects/demo/jobs/a", as_of=moment).version
+            1
         """
         wanted = parse_clock(clock)
-        if (place := _place_of(given, wanted)) is not None:
+        if (place := _place_of(as_of, wanted)) is not None:
             return self._at_place(place, name)
         now, size, prunings = self._row(READ_NOW)
-        found = self._find(_parsed(given, wanted, now), now, size)
+        found = self._find(_parsed(as_of, wanted, now), now, size)
         return found._replace(pruned_before=self._pruned_before(prunings))
 
     def pruned_before(self) -> datetime | None:
@@ -92,16 +105,24 @@ class Moments:
                 return self._at_time(at, now, size)
 
     def follow(self, position: int) -> int:
-        """Catches up `intervals` to a position.
+        """Catches up the projections that are folded after the commit, such as `intervals`.
 
         Args:
-            position: A position.
+            position: The position that they must reach.
 
         Returns:
-            The position that `intervals` has reached; at most the ledger's last one.
+            The position that they have reached: at least the lower of `position` and the ledger's
+            last one.
 
         Raises:
-            StandbyBehindError: A hot standby did not reach the position within some seconds.
+            LedgerUnavailableError: The server cannot be reached.
+            StandbyBehindError: The server is a hot standby, and the primary has not folded them
+                for some seconds.
+
+        Examples:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> ledger.follow(1)
+            1
         """
         deadline = time.monotonic() + STANDBY_WAIT_SECONDS
         while True:

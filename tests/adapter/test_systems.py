@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from eventsourcing.application import Application, ProcessingEvent
 from eventsourcing.dispatch import singledispatchmethod
@@ -18,6 +19,8 @@ from eventsourcing.system import (
     SingleThreadedRunner,
     System,
 )
+from jobledger.infra.postgres.connections import schema_of
+from psycopg.sql import SQL, Identifier
 
 from tests.ledgers import new_ledger
 
@@ -117,11 +120,37 @@ def test_a_system_runs_on_a_ledger_for_each_application(apart: dict[str, str], r
             assert app.recorder.max_notification_id() == events
 
 
+@pytest.fixture
+def one_for_each(env: dict[str, str], dsn: str) -> Iterator[dict[str, str]]:
+    """One environment, in which each application has a ledger of its own."""
+    prefix = f"each_{env['POSTGRES_SCHEMA']}"
+    yield env | {"POSTGRES_SCHEMA": f"{prefix}_{{application}}"}
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for application in ("orders", "payments"):
+            schema = Identifier(schema_of(f"{prefix}_{application}"))
+            connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(schema))
+
+
+@pytest.mark.parametrize("runner", RUNNERS, ids=lambda runner: runner.__name__)
+def test_one_environment_gives_each_application_a_ledger(
+    one_for_each: dict[str, str], runner: Any
+) -> None:
+    system = System([[Orders, Payments, Orders]])
+    with runner(system, env=one_for_each) as running:
+        orders, payments = running.get(Orders), running.get(Payments)
+        assert until_paid(orders, [orders.place("item")]) == [True]
+        assert orders.recorder.max_notification_id() == 2
+        assert payments.recorder.max_notification_id() == 1
+
+
 @pytest.mark.parametrize("runner", RUNNERS, ids=lambda runner: runner.__name__)
 def test_a_system_on_one_ledger_is_refused_in_words(env: dict[str, str], runner: Any) -> None:
     system = System([[Orders, Payments]])
     with (
-        pytest.raises(OSError, match=r"'orders' and 'payments'.*PAYMENTS_POSTGRES_SCHEMA=payments"),
+        pytest.raises(
+            OSError,
+            match=r"'orders' and 'payments'.*PAYMENTS_POSTGRES_SCHEMA=payments, or POSTGRES_SCHEMA=\{application\}",
+        ),
         runner(system, env=env),
     ):
         pass

@@ -13,7 +13,7 @@ from jobledger.domain.events import Created, Event, Started
 from jobledger.infra import Ledger
 from jobledger.infra.eventstore.commit.appender import FIND_REQUESTS, READ_HISTORY, READ_JOBS
 from jobledger.infra.eventstore.feed import READ_EVENTS
-from jobledger.infra.read.reader import READ_JOB
+from jobledger.infra.read.one_job import READ_JOB
 
 from tests.checkout import ROOT
 

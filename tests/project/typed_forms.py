@@ -16,7 +16,7 @@ from jobledger.infra.history.explain import Why
 from jobledger.infra.postgres.connections import AsyncConnection, Connection
 from jobledger.infra.proof.receipts import Receipt
 from jobledger.infra.proof.signing.notes import Note
-from jobledger.infra.read.reader import Counts, Page
+from jobledger.infra.read.answers import Counts, Page
 
 NAME = "projects/p/jobs/a"
 

@@ -29,7 +29,8 @@ from jobledger.infra.cli.forms import (
 )
 from jobledger.infra.cli.jobs.columns import plain_table
 from jobledger.infra.eventstore.json_view import job_json, moment_json
-from jobledger.infra.read.reader import DEFAULT_PAGE_SIZE, MAX_PAGE, Page
+from jobledger.infra.read.answers import Page
+from jobledger.infra.read.many_jobs import DEFAULT_PAGE_SIZE, MAX_PAGE
 
 SHOWN = 50
 """Jobs in a table by default."""

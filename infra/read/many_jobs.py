@@ -1,0 +1,236 @@
+"""Reads the jobs that a filter matches, now or as of a moment: lists, pages and counts."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.job import Job
+from jobledger.domain.values.filters import All, Filter
+from jobledger.domain.values.moments import Clock, Moment
+from jobledger.infra.postgres.connections import Connection
+from jobledger.infra.read.answers import Counts, Page
+from jobledger.infra.read.job_lists import JobLists, Query
+from jobledger.infra.read.moments import Given, Moments, is_pinned
+from jobledger.infra.read.page_tokens import PageCursor, PageTokens
+from psycopg.sql import Composed
+from psycopg_pool import ConnectionPool
+
+MAX_PAGE: Final = 1_000
+DEFAULT_PAGE_SIZE: Final = 50
+EVERYTHING: Final = All(())
+"""The filter that leaves nothing out."""
+IN_A_STATE: Final = 'state : "*"'
+
+
+class ManyJobs:
+    """Reads lists, pages and counts of jobs; any number of threads may use it."""
+
+    def __init__(self, pool: ConnectionPool[Connection], moments: Moments) -> None:
+        self._moments = moments
+        self._jobs = JobLists(pool)
+        self._tokens = PageTokens(pool)
+
+    def list(
+        self,
+        filter: str = "",
+        *,
+        limit: int | None = None,
+        order_by: str = "",
+        as_of: Given | None = None,
+        clock: Clock | str | None = None,
+    ) -> list[Job]:
+        """Returns the jobs that a filter matches (AIP-132); deleted jobs are left out.
+
+        Args:
+            filter: An AIP-160 filter, such as `state = FAILED AND labels.team = "vision"`; ""
+                matches all jobs.
+            limit: The most jobs to return; None returns all.
+            order_by: Fields separated by commas, each with `desc` or not (AIP-132); "" is newest
+                first.
+            as_of: A position (`@4711`), a time, or text such as `2h ago`; None is now.
+            clock: "occurred" (valid time) or "recorded" (transaction time); see `get`.
+
+        Returns:
+            The jobs, all as of one moment.
+
+        Raises:
+            InvalidFieldError: The filter cannot be parsed, names an unknown field, or the moment is
+                in the future.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Examples:
+            >>> _ = ledger.create("projects/demo/jobs/a", {"team": "vision"})
+            >>> _ = ledger.create("projects/demo/jobs/b", {"team": "speech"})
+            >>> [job.name for job in ledger.list('labels.team = "vision"')]
+            ['projects/demo/jobs/a']
+        """
+        return [*self.scan(filter, limit=limit, order_by=order_by, as_of=as_of, clock=clock)]
+
+    def scan(
+        self,
+        filter: str = "",
+        *,
+        limit: int | None = None,
+        order_by: str = "",
+        as_of: Given | None = None,
+        clock: Clock | str | None = None,
+    ) -> Iterator[Job]:
+        """Iterates over the jobs that a filter matches, without holding them all in memory.
+
+        All jobs are as of the moment at which the iteration begins, however long it takes.
+
+        Args:
+            filter: An AIP-160 filter; "" matches all jobs.
+            limit: The most jobs to return; None returns all.
+            order_by: Fields separated by commas, each with `desc` or not (AIP-132); "" is newest
+                first.
+            as_of: A position (`@4711`), a time, or text such as `2h ago`; None is now.
+            clock: "occurred" (valid time) or "recorded" (transaction time); see `get`.
+
+        Returns:
+            An iterator of jobs.
+
+        Raises:
+            InvalidFieldError: The filter cannot be parsed, names an unknown field, or the moment is
+                in the future.
+            LedgerUnavailableError: When a job is read: the server cannot be reached.
+
+        Examples:
+            >>> _ = ledger.create("projects/demo/jobs/a")
+            >>> sum(1 for job in ledger.scan("state = QUEUED"))
+            1
+        """
+        if limit is not None and limit < 0:
+            raise InvalidFieldError("limit", f"{limit} is negative; give 0 or more")
+        now = as_of is None and clock is None
+        query = Query.parse(filter, None if now else self._moments.find(as_of, clock), order_by)
+        return self._jobs.scan(query, limit)
+
+    def page(
+        self,
+        filter: str | Filter = "",
+        *,
+        page_size: int = DEFAULT_PAGE_SIZE,
+        page_token: str = "",
+        order_by: str = "",
+        skip: int = 0,
+        as_of: Given | None = None,
+        clock: Clock | str | None = None,
+    ) -> Page:
+        """Returns one page of the jobs that a filter matches (AIP-158).
+
+        All pages are as of the moment of the first one.
+
+        Args:
+            filter: An AIP-160 filter; "" matches all jobs.
+            page_size: The most jobs of the page, up to 1,000; 0 is 50.
+            page_token: `next_page_token` of the page before; "" is the first page.
+            skip: How many jobs to leave out before the page; not together with `page_token`.
+            order_by: Fields separated by commas, each with `desc` or not (AIP-132); "" is newest
+                first.
+            as_of: A position (`@4711`), a time, or text such as `2h ago`; None is now.
+            clock: "occurred" (valid time) or "recorded" (transaction time); see `get`.
+
+        Returns:
+            The jobs, their moment, and the token of the next page.
+
+        Raises:
+            InvalidFieldError: A value is not accepted, or the token is not of this ledger and these
+                arguments.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Examples:
+            >>> for id in "abc":
+            ...     _ = ledger.create(f"projects/demo/jobs/{id}")
+            >>> page = ledger.page(page_size=2)
+            >>> rest = ledger.page(page_size=2, page_token=page.next_page_token)
+            >>> len(page.jobs), len(rest.jobs), rest.next_page_token
+            (2, 1, '')
+        """
+        if page_size < 0:
+            raise InvalidFieldError("page_size", f"{page_size} is negative; give 0 or more")
+        if skip < 0 or (skip and page_token):
+            raise InvalidFieldError("skip", f"{skip} is negative, or given beside a page token")
+        size = min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE)
+        asked = (str(filter), order_by, str(as_of), str(clock))
+        if page_token:
+            cursor = self._tokens.read(page_token, *asked)
+            cursor = cursor._replace(moment=self._moments.find(cursor.moment))
+        else:
+            cursor = PageCursor(self._moments.find(as_of, clock), skip)
+        query = Query.parse(filter, cursor.moment, order_by)
+        jobs, more = self._jobs.page(query, size, offset=cursor.offset, after=cursor.after)
+        token = ""
+        if more:
+            last = jobs[-1]
+            after = (_created(last), last.name)
+            following = (
+                PageCursor(cursor.moment, cursor.offset + len(jobs))
+                if order_by.strip() or skip
+                else PageCursor(cursor.moment, after=after)
+            )
+            token = self._tokens.write(following, *asked)
+        return Page(jobs, cursor.moment, token)
+
+    def count(
+        self,
+        by: str = "state",
+        filter: str | Filter = "",
+        *,
+        as_of: Given | None = None,
+        clock: Clock | str | None = None,
+    ) -> Counts:
+        """Counts the jobs that a filter matches, by the value of a field.
+
+        Counting by state without a filter takes the same time for any number of jobs, unless
+        `as_of` is a time in valid time as known at an earlier position.
+
+        Args:
+            by: A field of filters, such as `state`, `kind` or `labels.team`.
+            filter: An AIP-160 filter; "" matches all jobs.
+            as_of: A position (`@4711`), a time, or text such as `2h ago`; None is now.
+            clock: "occurred" (valid time) or "recorded" (transaction time); see `get`.
+
+        Returns:
+            The number of jobs by value, the most frequent first, and their moment.
+
+        Raises:
+            InvalidFieldError: The filter cannot be parsed, a field is unknown, or the moment is in
+                the future.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Examples:
+            >>> for id in "abc":
+            ...     _ = ledger.create(f"projects/demo/jobs/{id}")
+            >>> _ = ledger.started("projects/demo/jobs/a")
+            >>> ledger.count().counts
+            {'QUEUED': 2, 'RUNNING': 1}
+        """
+        moment = self._moments.find(as_of, clock)
+        query = Query.parse(filter, moment)
+        if by == "state" and query.filter == EVERYTHING:
+            return self._count_states(moment, pinned=is_pinned(as_of))
+        return Counts(moment, self._jobs.count(query, by))
+
+    def names_statement(self, filter: Filter, moment: Moment) -> tuple[Composed, dict[str, Any]]:
+        """A statement that reads the names of the jobs as of the moment, with its parameters."""
+        return self._jobs.names(Query.parse(filter, moment))
+
+    def _count_states(self, moment: Moment, *, pinned: bool) -> Counts:
+        if moment.clock is Clock.RECORDED:
+            if self._moments.follow_if_possible(moment.position).position >= moment.position:
+                return Counts(moment, self._jobs.states_at(moment.position))
+            # On a hot standby that is behind, the rows of jobs are up to date.
+            return Counts(moment, self._jobs.count(Query.parse(IN_A_STATE, moment), "state"))
+        known, states = self._jobs.states_valid_time(moment.time)
+        if pinned and known != moment.position:
+            # More was followed, which may say something else of that time.
+            query = Query.parse(IN_A_STATE, moment)
+            return Counts(moment, self._jobs.count(query, "state"))
+        return Counts(moment._replace(position=known), states)
+
+
+def _created(job: Job) -> str:
+    created = datetime.min.replace(tzinfo=UTC) if job.create_time is None else job.create_time
+    return "-infinity" if job.create_time is None else created.isoformat()

@@ -1,0 +1,102 @@
+"""The methods of a ledger that remove what it stores: personal data, old jobs, free space."""
+
+from datetime import datetime
+
+from jobledger.infra.eventstore.ledger_events import check_may_delete
+from jobledger.infra.proof.logged_store import LoggedStore
+from jobledger.infra.read.store import Store
+from jobledger.infra.retention import compact as compacting
+from jobledger.infra.retention import erase as erasing
+from jobledger.infra.retention import prune as pruning
+from jobledger.infra.retention.archive import Export
+from jobledger.infra.retention.compact import Compaction
+from jobledger.infra.retention.erase import Erasure
+from jobledger.infra.retention.prune import TABLES, Pruning
+
+
+def erase(ledger: LoggedStore, subject: str, actor: str | None = None) -> Erasure:
+    """Erases a person's data: destroys the key of their personal values (crypto-shredding).
+
+    Events and proofs stay as they are; the values can no longer be decrypted.
+
+    Args:
+        ledger: The ledger.
+        subject: The subject of the personal values, as in `{"@personal": {"subject": …}}`.
+        actor: The user who asks for it: 1 to 256 printable characters.
+
+    Returns:
+        The id of the destroyed key, and the position of the `Erased` event.
+
+    Raises:
+        SubjectNotFoundError: The ledger has no personal data of the subject.
+        InvalidFieldError: `subject` is not 1 to 256 printable characters.
+        OwnerNeededError: The database user may not delete keys.
+
+    Examples:
+        >>> spec = {"owner": {"@personal": {"subject": "ada", "value": "Ada L."}}}
+        >>> _ = ledger.create("projects/demo/jobs/a", spec=spec)
+        >>> ledger.erase("ada", actor="privacy-desk").position
+        2
+    """
+    erasure = erasing.erase(ledger, subject, actor)
+    ledger.log.checkpoint_if_possible()
+    return erasure
+
+
+def prune(
+    ledger: LoggedStore, before: datetime, export: Export, actor: str | None = None
+) -> Pruning:
+    """Removes jobs that ended before a time, after writing them to an export.
+
+    A pruned job's events are deleted; proofs of the other events stay valid.
+
+    Args:
+        ledger: The ledger.
+        before: A time with a time zone (transaction time), not in the future: all events of a
+            pruned job were recorded before it.
+        export: The file that the events are written to, or that already holds them.
+        actor: The user who asks for it: 1 to 256 printable characters.
+
+    Returns:
+        The numbers of pruned jobs and events, and the positions of the `Pruned` events.
+
+    Raises:
+        InvalidFieldError: `before` is in the future or has no time zone, or the file exists.
+        InputError: The export does not hold what the ledger holds.
+        ForkedError: The log does not extend the last signed checkpoint.
+        OwnerNeededError: The database user may not delete events.
+
+    Examples:
+        >>> from datetime import UTC, datetime
+        >>> from jobledger import Export
+        >>> _ = ledger.create("projects/demo/jobs/a")
+        >>> _ = ledger.succeeded("projects/demo/jobs/a")
+        >>> ledger.prune(datetime.now(UTC), Export(folder / "old.jsonl", False)).jobs
+        1
+    """
+    return pruning.prune(ledger, ledger.log, before, export, actor)
+
+
+def compact(ledger: Store) -> Compaction:
+    """Gives the disk of pruned events back to the file system.
+
+    Each table is rewritten without the rows that were deleted; nobody reads or writes it
+    meanwhile, and there must be room for a copy of the largest one.
+
+    Returns:
+        The bytes that the tables took before and after.
+
+    Raises:
+        LedgerBusyError: A table is in use all the time, or the ledger is being rebuilt.
+        OwnerNeededError: The database user does not own the ledger's tables.
+        LedgerUnavailableError: The server cannot be reached.
+
+    Examples:
+        >>> _ = ledger.create("projects/demo/jobs/a")
+        >>> before, after = ledger.compact()
+        >>> after <= before
+        True
+    """
+    check_may_delete(ledger.reader.pool, TABLES, "to compact")
+    with ledger.reader.connection() as connection:
+        return compacting.compact(connection, TABLES)
