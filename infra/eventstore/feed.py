@@ -1,9 +1,11 @@
 """Reading events in order: one job's history, and the live feed of the whole ledger."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from threading import Event as Signal
 from typing import Any, Final
 
+from jobledger.domain.data import PLACED
 from jobledger.domain.errors import BeyondEndError
 from jobledger.domain.states import EVALUATION, JobState, state_after
 from jobledger.infra.errors import LedgerUnavailableError
@@ -69,7 +71,7 @@ class Feed:
         place = {"name": name, "after": after, "until": until}
         with translated(), self._pool.connection() as connection:
             rows = connection.execute(READ_HISTORY, place, binary=True).fetchall()
-        return list(_with_states(rows, self._states(rows, {})))
+        return list(self._with_states(rows, {}))
 
     @reading_again
     def history_page(self, name: str, after: int, limit: int) -> tuple[list[RecordedEvent], bool]:
@@ -79,7 +81,7 @@ class Feed:
             found = connection.execute(READ_HISTORY_PAGE, asked, binary=True).fetchall()
         rows = [row[:-1] for row in found]
         more = bool(found) and found[-1][-1] > found[-1][2]
-        return list(_with_states(rows, self._states(rows, {}))), more
+        return list(self._with_states(rows, {})), more
 
     @reading_again
     def events_page(
@@ -105,7 +107,7 @@ class Feed:
             rows = connection.execute(READ_EVENTS_PAGE, asked, binary=True).fetchall()
         if not rows and after and not is_reached:
             self.check_reached(after)
-        return list(_with_states(rows, self._states(rows, {})))
+        return list(self._with_states(rows, {}))
 
     @reading_again
     def page(self, after: int, limit: int = PAGE_EVENTS) -> list[tuple[Any, ...]]:
@@ -147,8 +149,7 @@ class Feed:
             if rows:
                 if len(states) > MAX_STATES:
                     states.clear()
-                states.update(self._states(rows, states))
-                yield from _with_states(rows, states)
+                yield from self._with_states(rows, states)
                 after, pause = rows[-1][0], MIN_PAUSE_SECONDS
                 is_checked = True
             elif not is_checked:
@@ -160,15 +161,29 @@ class Feed:
                 self._closed.wait(pause)
                 pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
+    def _with_states(
+        self, rows: Sequence[tuple[Any, ...]], states: dict[str, JobState | None]
+    ) -> Iterator[RecordedEvent]:
+        """The rows as events with the state after each; `states` holds those before, and is kept."""
+        entered = list(map(_enters, rows))
+        states.update(self._states(rows, entered, states))
+        for row, state in zip(rows, entered, strict=True):
+            name = row[1]
+            after = states[name] = state or states.get(name)
+            yield _make_event((*row, after, None))
+
     @reading_again
     def _states(
-        self, rows: Iterable[tuple[Any, ...]], known: Mapping[str, JobState | None]
+        self,
+        rows: Iterable[tuple[Any, ...]],
+        entered: Iterable[JobState | None],
+        known: Mapping[str, JobState | None],
     ) -> dict[str, JobState | None]:
         """The states before `rows` of the jobs whose first row does not tell its state itself."""
         wanted: dict[str, int] = {}
         seen: set[str] = set()
-        for row in rows:
-            if _enters(row) is not None:
+        for row, state in zip(rows, entered, strict=True):
+            if state is not None:
                 seen.add(row[1])
             elif row[4] and row[1] not in seen and row[1] not in known:
                 wanted.setdefault(row[1], row[2])
@@ -180,17 +195,11 @@ class Feed:
         return {name: JobState[state] if state else None for name, state in found}
 
 
-def _with_states(
-    rows: Iterable[tuple[Any, ...]], states: dict[str, JobState | None]
-) -> Iterator[RecordedEvent]:
-    """The rows as events with the state after each; `states` holds those before, and is kept."""
-    make = RecordedEvent._make
-    for row in rows:
-        name = row[1]
-        state = states[name] = _enters(row) or states.get(name)
-        yield make((*row, state, None))
+_make_event: Final = partial(tuple.__new__, RecordedEvent)
+"""As RecordedEvent._make, in half the time: every event that is read comes through here."""
 
 
 def _enters(row: tuple[Any, ...]) -> JobState | None:
     """The state that the job of a row is in because of it."""
-    return entered_state(row[3], row[4], row[10])
+    type_, schema = row[3:5]
+    return ENTERED.get(type_) if schema <= PLACED else entered_state(type_, schema, row[10])
