@@ -23,9 +23,10 @@ from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.transfer.export import HISTORY_VERSION, history_json, whole, write_history
 from jobledger.infra.transfer.read_export import numbered_lines
-from jobledger.infra.transfer.selection import BATCH, Selection
+from jobledger.infra.transfer.selection import BATCH, PLAN_FOR_ALL, Selection
 
 FIND_RETIRED: Final = sql.load(__package__, "find_retired")
+ANALYZE_RETIRED: Final = sql.load(__package__, "analyze_retired")
 READ_RETIRED: Final = sql.load(__package__, "read_retired")
 READ_RETIRED_EVENTS: Final = sql.load(__package__, "read_retired_events")
 KEEP_RETIRED: Final = sql.load(__package__, "keep_retired")
@@ -55,6 +56,7 @@ class Source:
         try:
             with translated():
                 self._connection.execute(FIND_RETIRED, {"ended": ended, "position": position})
+                self._connection.execute(ANALYZE_RETIRED)
         except BaseException:
             self._connection.close()
             raise
@@ -76,6 +78,7 @@ class Source:
             self._connection.transaction(),
             self._connection.cursor("retired_events") as cursor,
         ):
+            self._connection.execute(PLAN_FOR_ALL)
             cursor.execute(READ_RETIRED_EVENTS, binary=True)
             while rows := cursor.fetchmany(BATCH):
                 for row in rows:
