@@ -23,7 +23,9 @@ READ_TILES: Final = sql.load(__package__, "read_tiles")
 TILE_HEIGHT: Final = 8
 FULL: Final = TILE * HASH_SIZE
 KEPT: Final = 256
-"""Full tiles that are remembered, hashed through: 16 KiB each. They never change."""
+"""Full tiles of leaves that are remembered, hashed through: 16 KiB each. They never change."""
+KEPT_ABOVE: Final = 1_024
+"""Full tiles of all levels above: those of 67 million leaves."""
 
 NO_ROW: Final = "its row, or the ledger's head, is not there"
 
@@ -79,6 +81,9 @@ class Tree:
     def __init__(self) -> None:
         self._lock = Lock()
         self._kept: OrderedDict[TileIndex, Layers] = OrderedDict()
+        self._above: OrderedDict[TileIndex, Layers] = OrderedDict()
+        self._edges: dict[int, Layers] = {}
+        """The last tile of each level that was read and not full."""
         self._size = 0
         """How large the log stood last."""
 
@@ -92,6 +97,7 @@ class Tree:
         with self._lock:
             if log.size < self._size:  # A backup was restored: what was full may grow otherwise.
                 self._kept.clear()
+                self._above.clear()
             self._size = log.size
         return log
 
@@ -143,22 +149,38 @@ class Tree:
         return prove(node)
 
     def _find(self, connection: Connection, places: set[TileIndex]) -> dict[TileIndex, Layers]:
+        found = {}
         with self._lock:
-            found = {place: self._kept[place] for place in places if place in self._kept}
-            for place in found:
-                self._kept.move_to_end(place)
+            for place in places:
+                kept = self._cache_of(place)
+                if place in kept:
+                    found[place] = kept[place]
+                    kept.move_to_end(place)
         missing = places - found.keys()
         for tile in read_tiles(connection, missing):
-            layers = found[tile.level, tile.number] = Layers.of(tile.hashes)
-            if len(tile.hashes) == FULL:
-                self._keep((tile.level, tile.number), layers)
+            place = tile.level, tile.number
+            found[place] = self._keep(place, tile.hashes)
         return found
 
-    def _keep(self, place: TileIndex, layers: Layers) -> None:
+    def _keep(self, place: TileIndex, hashes: bytes) -> Layers:
+        """Hashes a tile through, unless it is at its level's end and did not grow."""
+        level, _ = place
+        layers = self._edges.get(level)
+        if layers is None or layers.all[0] != hashes:
+            layers = Layers.of(hashes)
+        if len(hashes) != FULL:
+            self._edges[level] = layers
+            return layers
         with self._lock:
-            self._kept[place] = layers
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            kept = self._cache_of(place)
+            kept[place] = layers
+            while len(kept) > (KEPT_ABOVE if level else KEPT):
+                kept.popitem(last=False)
+        return layers
+
+    def _cache_of(self, place: TileIndex) -> OrderedDict[TileIndex, Layers]:
+        level, _ = place
+        return self._above if level else self._kept
 
 
 def tile_of(level: int, number: int) -> TileIndex:
