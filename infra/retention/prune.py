@@ -8,7 +8,7 @@ of the events, so every proof stays valid.
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.proof.leaves import digest_of_positions
@@ -27,6 +27,7 @@ TABLES: Final = ("events", "jobs", "intervals", "state_changes", "late_jobs")
 BATCH: Final = 5_000
 """Events in one transaction, or those of one job if it has more; writers wait meanwhile."""
 LOCK_FOLLOWED: Final = sql.load(__package__, "lock_followed")
+FIND_UNCHANGED: Final = sql.load(__package__, "find_unchanged")
 READ_RANGES: Final = sql.load(__package__, "read_ranges")
 WRITE_PRUNED: Final = sql.load(__package__, "write_pruned")
 PRUNE_INTERVALS: Final = sql.load(__package__, "prune_intervals")
@@ -127,11 +128,11 @@ class _Prune(LedgerEventWrite):
         positions = [job.last_position for job in self._batch]
         # What was written to since is not over. Who follows locks in this order, too.
         connection.execute(LOCK_FOLLOWED)
-        rows: list[Any] = connection.execute(READ_RANGES, (names, positions)).fetchall()
-        if not rows:
+        found = connection.execute(FIND_UNCHANGED, (names, positions)).fetchall()
+        if not found:
             return None
-        self._ranges = [(first, last) for first, last, _ in rows]
-        self._names = rows[0][2]
+        self._names = [name for (name,) in found]
+        self._ranges = connection.execute(READ_RANGES, (self._names,)).fetchall()
         self.jobs = len(self._names)
         self.events = sum(last - first + 1 for first, last in self._ranges)
         count: JsonObject = {"jobs": self.jobs, "events": self.events}

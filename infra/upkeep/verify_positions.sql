@@ -8,7 +8,7 @@ WITH ordered AS (
 SELECT 'gap', position, name, format('position %s follows position %s', position, position_before)
 FROM ordered WHERE position <> position_before + 1 AND position - position_before - 1 <> (
     SELECT coalesce(sum(p.last - p.first + 1), 0) FROM pruned AS p
-    WHERE p.first > position_before AND p.last < position
+    WHERE p.first > position_before AND p.first < position AND p.last < position
 )
 UNION ALL
 SELECT 'clock', position, name, format('recorded at %s, after one at %s', recorded_time, time_before)

@@ -4,9 +4,11 @@ The tree has the hashes of the original events. Events and hashes are compared i
 difference, the next few decide whether an event was removed, added or changed.
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, takewhile
+from operator import itemgetter
 from typing import Final
 
 from jobledger.infra.proof.log.leaves import Stored
@@ -164,16 +166,19 @@ class Damage:
 
 def _without(first: int, last: int, pruned: Ranges) -> Iterator[tuple[int, int]]:
     """Yields the ranges of positions from first to last that were not pruned."""
-    for begin, end in pruned:
-        if end < first:
-            continue
-        if begin > last:
-            break
+    for begin, end in overlapping(pruned, first, last):
         if begin > first:
             yield first, begin - 1
         first = end + 1
     if first <= last:
         yield first, last
+
+
+def overlapping(ranges: Ranges, first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Returns the ranges that have a position from first to last; found by halves."""
+    at = bisect_left(ranges, first, key=itemgetter(1))
+    behind = (ranges[index] for index in range(at, len(ranges)))
+    return takewhile(lambda each: each[0] <= last, behind)
 
 
 def _span(verb: str, first: int, last: int, what: str) -> str:

@@ -10,7 +10,7 @@ from jobledger.domain.proof.leaves import SALT_SIZE, TILE
 from jobledger.domain.proof.merkle import HASH_SIZE
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
-from jobledger.infra.proof.audit.damage import Ranges
+from jobledger.infra.proof.audit.damage import Ranges, overlapping
 from jobledger.infra.proof.log.leaves import Stored, are_at, copy_rows, hash_rows
 from jobledger.infra.proof.log.tree import Tile, read_tiles
 
@@ -65,7 +65,8 @@ class Walk:
         sealed = hashes.ljust(count * HASH_SIZE, b"\0")
         salts = leaves.salts(NO_KEY if tile is None or tile.key is None else tile.key)
         last = first + count - 1
-        gone = sum(max(0, min(b, last) - max(a, first) + 1) for a, b in self._pruned)
+        holes = overlapping(self._pruned, first, last)
+        gone = sum(min(b, last) - max(a, first) + 1 for a, b in holes)
         batch = list(islice(rows, count - gone))
         if gone:
             present = _with_holes(batch, salts, first, sealed)
