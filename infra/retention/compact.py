@@ -1,21 +1,36 @@
-"""Gives the disk of deleted rows back to the system, by rewriting the tables they were in."""
+"""Gives the disk of deleted rows back to the system, while the ledger is read and written.
+
+Events move from the end of their table to free pages, VACUUM cuts the end off, and the indexes are
+made anew beside the old ones. Rows that are derived from events are made anew by `rebuild`.
+"""
 
 import time
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from jobledger.infra.errors import LedgerBusyError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.retention.moving import move_rows, move_values
+from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.infra.upkeep.rebuild_lock import only_rebuild, readers_of
+from jobledger.projections.catalogue import PROJECTIONS
 from psycopg.errors import LockNotAvailable
 from psycopg.sql import SQL, Identifier
 
+TABLES: Final = (
+    "events",
+    *(table for projection in PROJECTIONS for table in projection.tables),
+)
+"""The tables that pruning deletes rows from."""
 READ_TABLE_BYTES: Final = sql.load(__package__, "read_table_bytes")
-LOCK_TIMEOUT_MILLISECONDS: Final = 250
-"""How long one attempt waits for a table; other users of the table wait behind it."""
+READ_SNAPSHOTS: Final = sql.load(__package__, "read_snapshots")
+READ_INDEXES: Final = sql.load(__package__, "read_indexes")
+READ_INVALID_INDEXES: Final = sql.load(__package__, "read_invalid_indexes")
+VACUUM: Final = b"VACUUM (ANALYZE, INDEX_CLEANUP ON, TRUNCATE ON) events"
 COMPACT_TIMEOUT_SECONDS: Final = 600.0
-PAUSE_SECONDS: Final = 2.0
+PAUSE_SECONDS: Final = 0.5
+MAX_ROUNDS: Final = 3
+"""How often rows are moved: writers may fill pages at the end meanwhile."""
 
 
 class Compaction(NamedTuple):
@@ -25,58 +40,90 @@ class Compaction(NamedTuple):
     after: int
 
 
-def compact(
-    connection: Connection, tables: Sequence[str], timeout: float = COMPACT_TIMEOUT_SECONDS
-) -> Compaction:
-    """Rewrites tables without the rows that were deleted; a table is not readable meanwhile.
-
-    It needs room for a copy of the largest table. A table that is in use is tried again. Rows that an
-    earlier transaction still sees are kept until the next time.
+def compact(connection: Connection, timeout: float = COMPACT_TIMEOUT_SECONDS) -> Compaction:
+    """Gives the disk of pruned rows back, in short transactions; writers never wait for a second.
 
     Args:
-        connection: A connection to the ledger's schema.
-        tables: The tables.
-        timeout: How long to try each table, in seconds.
+        connection: A connection to the ledger's schema, in autocommit mode, of the tables' owner.
+        timeout: How long to wait for those who still see deleted rows, in seconds, and then for
+            those who use a table that is replaced.
 
     Returns:
         The bytes of the tables before and after.
 
     Raises:
-        LedgerBusyError: A table was in use all the time, by the session that the error names, or the
-            ledger is being rebuilt.
+        LedgerBusyError: The ledger is being rebuilt or compacted by another session, a table was in
+            use all the time, or deleted events may still be seen. The error names the sessions.
     """
     with translated():
         (schema,) = connection.execute("SELECT current_schema()").fetchone() or ("",)
     with only_rebuild(connection, schema):
-        before = _bytes(connection, tables)
-        with translated():
-            connection.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MILLISECONDS}")
+        before = _bytes(connection)
+        held_by = _shrink_events(connection, time.monotonic() + timeout)
+        if not held_by:
+            _rebuild_indexes(connection, schema, timeout)
+        for projection in PROJECTIONS:
+            rebuild(connection, projection, swap_timeout=timeout)
+        if held_by:
+            why = "the disk of events that a session may still see cannot be given back yet"
+            raise LedgerBusyError("compacting", why, held_by)
+        return Compaction(before, _bytes(connection))
+
+
+def _shrink_events(connection: Connection, deadline: float) -> str:
+    """Moves events to free pages and cuts the others off; returns who still sees deleted ones."""
+    held_by = _vacuum(connection, deadline)
+    for number in range(MAX_ROUNDS):
+        if held_by or not (move_rows(connection) + (0 if number else move_values(connection))):
+            break
+        held_by = _vacuum(connection, deadline)
+    return held_by
+
+
+def _vacuum(connection: Connection, deadline: float) -> str:
+    """Frees the space of deleted rows, once nobody sees them; returns who still does at the deadline."""
+    with translated():
+        row = connection.execute("SELECT pg_current_xact_id()::xid::text").fetchone()
+    assert row is not None
+    while (held_by := _holders(connection, row[0])) and time.monotonic() < deadline:
+        time.sleep(PAUSE_SECONDS)
+    with translated():
+        connection.execute(VACUUM)
+    return held_by
+
+
+def _holders(connection: Connection, deleted: str) -> str:
+    with translated():
+        found = connection.execute(READ_SNAPSHOTS, {"deleted": deleted}).fetchall()
+    return ", ".join(holder for (holder,) in found)
+
+
+def _rebuild_indexes(connection: Connection, schema: str, timeout: float) -> None:
+    """Makes the indexes of events anew, each beside the old one."""
+    with translated():
+        connection.execute(f"SET lock_timeout = {max(1, round(timeout * 1_000))}")
         try:
-            with translated():
-                for table in tables:
-                    _rewrite(connection, table, schema, time.monotonic() + timeout)
+            _drop_invalid(connection)
+            for (name,) in connection.execute(READ_INDEXES).fetchall():
+                index = Identifier(schema, name)
+                connection.execute(SQL("REINDEX INDEX CONCURRENTLY {}").format(index))
+        except LockNotAvailable:
+            why = "a session used the table of events all the time"
+            raise LedgerBusyError("compacting", why, readers_of(connection, schema)) from None
         finally:
             if not connection.closed:
+                _drop_invalid(connection)
                 connection.execute("RESET lock_timeout")
-        return Compaction(before, _bytes(connection, tables))
 
 
-def _rewrite(connection: Connection, table: str, schema: str, deadline: float) -> None:
-    statement = SQL("VACUUM (FULL, ANALYZE) {}").format(Identifier(table))
-    while True:
-        try:
-            connection.execute(statement)
-        except LockNotAvailable:
-            if time.monotonic() > deadline:
-                why = f"the table {table} is used all the time"
-                raise LedgerBusyError("compacting", why, readers_of(connection, schema)) from None
-            time.sleep(PAUSE_SECONDS)
-        else:
-            return
+def _drop_invalid(connection: Connection) -> None:
+    """Drops what a rebuild of an index that failed left behind, which writers would keep up to date."""
+    for (name,) in connection.execute(READ_INVALID_INDEXES).fetchall():
+        connection.execute(SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(Identifier(name)))
 
 
-def _bytes(connection: Connection, tables: Sequence[str]) -> int:
+def _bytes(connection: Connection) -> int:
     with translated():
-        row = connection.execute(READ_TABLE_BYTES, (list(tables),)).fetchone()
+        row = connection.execute(READ_TABLE_BYTES, (list(TABLES),)).fetchone()
     assert row is not None
     return int(row[0])

@@ -20,10 +20,10 @@ from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.proof.transparency_log import TransparencyLog
 from jobledger.infra.read.store import Store
 from jobledger.infra.retention.archive import Export, Retired, Source
+from jobledger.infra.retention.compact import TABLES
 
 STREAM: Final = "ledger/prunings"
 PRUNED: Final = "Pruned"
-TABLES: Final = ("events", "jobs", "intervals", "state_changes", "late_jobs")
 BATCH: Final = 5_000
 """Events in one transaction, or those of one job if it has more; writers wait meanwhile."""
 LOCK_FOLLOWED: Final = sql.load(__package__, "lock_followed")

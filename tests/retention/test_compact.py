@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
+from threading import Event as Signal
 
 import psycopg
 import pytest
 from jobledger import Export, Ledger, LedgerBusyError, OwnerNeededError
 from jobledger.domain.events import Created, Event, Succeeded
-from jobledger.infra.retention import compact as compacting
+from jobledger.infra.proof.audit.prunings import pruned_ranges
+from jobledger.infra.proof.audit.verify_log import verify_log
 from jobledger.infra.retention.compact import compact
-from jobledger.infra.retention.prune import TABLES
 from jobledger.infra.upkeep.verify import verify
 
 from tests.command_line import Cli
@@ -54,20 +58,100 @@ def test_the_disk_of_what_was_pruned_comes_back(
         assert verify(connection).findings == []
 
 
-def test_a_table_that_is_read_all_the_time_is_left_and_its_reader_named(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("length", [10, 2_000, 9_000])
+def test_what_stays_is_as_it_was_while_writers_go_on(
+    ledger: Ledger, tmp_path: Path, length: int
 ) -> None:
-    monkeypatch.setattr(compacting, "PAUSE_SECONDS", 0.0)
+    random = Random(length)
+    ledger.append_many(
+        event
+        for number in range(300)
+        for event in _life(number, random.randbytes(length).hex(), ends=number % 10 > 0)
+    )
+    ledger.prune(datetime.now(UTC), Export(tmp_path / "old.jsonl", is_there=False), "me")
+    ledger.checkpoint()
+    before = [(event.position, event.stored) for event in ledger.events(follow=False)]
+    with ThreadPoolExecutor(1) as pool:
+        done = Signal()
+        written = pool.submit(_write_until, ledger, done)
+        sizes = ledger.compact()
+        done.set()
+        assert written.result() > 0
+    if length > 2_000:
+        assert sizes.after < 0.6 * sizes.before
+    kept = [(event.position, event.stored) for event in ledger.events(follow=False)]
+    assert kept[: len(before)] == before
+    assert ledger.compact().after <= sizes.after + 200_000
+    ledger.follow(ledger.size())
+    with ledger.connection() as connection:
+        assert verify(connection).findings == []
+        pruned = pruned_ranges(connection)
+        with connection.transaction():
+            assert verify_log(connection, pruned=pruned).findings == []
+        invalid = connection.execute("SELECT count(*) FROM pg_index WHERE NOT indisvalid")
+        assert invalid.fetchone() == (0,)
+
+
+def _life(number: int, spec: str, *, ends: bool) -> Iterator[Event]:
+    name = f"projects/p/jobs/j{number}"
+    yield Event(name, 1, Created(spec={"x": spec}), AT)
+    if ends:
+        yield Event(name, 2, Succeeded(), AT)
+
+
+def _write_until(ledger: Ledger, done: Signal) -> int:
+    count = 0
+    while not done.is_set() or not count:
+        ledger.create(f"projects/p/jobs/new{count}", spec={"x": "y" * 500})
+        count += 1
+    return count
+
+
+def test_an_event_can_be_written_as_it_is_and_not_otherwise(ledger: Ledger) -> None:
+    fill(ledger, 1)
+    with ledger.connection() as connection:
+        connection.execute("UPDATE events SET position = position, data = data || ''::bytea")
+        columns = connection.execute(
+            "SELECT attname FROM pg_attribute WHERE attrelid = 'events'::regclass AND attnum > 0"
+        ).fetchall()
+        others = {"position": "99", "version": "99", "schema": "9", "data": "data || ' '"}
+        for (column,) in columns:
+            is_time = column.endswith("_time")
+            other = others.get(column, "now()" if is_time else "'other'")
+            with pytest.raises(psycopg.errors.RestrictViolation):
+                connection.execute(f"UPDATE events SET {column} = {other} WHERE position = 1")
+
+
+def test_a_table_that_is_read_all_the_time_is_left_and_its_reader_named(
+    ledger: Ledger, tmp_path: Path
+) -> None:
     fill(ledger, 3)
     ledger.prune(datetime.now(UTC), Export(tmp_path / "old.jsonl", is_there=False), "me")
     with psycopg.connect(ledger.conninfo) as reader, ledger.connection() as connection:
         reader.execute("SELECT count(*) FROM jobs")
         pid = reader.info.backend_pid
         with pytest.raises(LedgerBusyError, match=f"server process {pid} of user"):
-            compact(connection, TABLES, timeout=0)
+            compact(connection, timeout=0.1)
         # Writers go on beside both.
         assert ledger.started("projects/p/jobs/live").version == 2
         assert connection.execute("SHOW lock_timeout").fetchone() == ("0",)
+
+
+def test_who_still_sees_pruned_events_is_named_and_the_rest_is_done(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    fill(ledger, 900)
+    with psycopg.connect(ledger.conninfo) as reader, ledger.connection() as connection:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        reader.execute("SELECT 1")
+        pid = reader.info.backend_pid
+        ledger.prune(datetime.now(UTC), Export(tmp_path / "old.jsonl", is_there=False), "me")
+        with pytest.raises(LedgerBusyError, match=f"may still see .* server process {pid} of user"):
+            compact(connection, timeout=0.1)
+        reader.rollback()
+        before, after = compact(connection)
+    assert after < 0.6 * before
+    assert ledger.get("projects/p/jobs/live").version == 1
 
 
 def test_it_takes_the_owner(ledger: Ledger, dsn: str) -> None:

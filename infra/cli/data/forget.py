@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.cli.context import ERR, OUT, Json, past_time, print_json, say, target
 from jobledger.infra.cli.out_files import STDOUT
 from jobledger.infra.eventstore.json_view import time_text
@@ -56,7 +57,7 @@ def prune(
     compact: Annotated[
         bool,
         typer.Option(
-            "--compact", help="Then give the disk back; all who use the ledger wait meanwhile."
+            "--compact", help="Then give the disk back, while others read and write the ledger."
         ),
     ] = False,
     json: Json = False,
@@ -71,20 +72,31 @@ def prune(
     with target(context).open() as ledger:
         export = Export(file, is_there=exported is not None)
         pruned = ledger.prune(time, export, getpass.getuser())
-        compacted = ledger.compact() if compact else None
+        result: JsonObject = {
+            "jobs": pruned.jobs,
+            "events": pruned.events,
+            "before": time_text(time),
+        }
+        result |= {"records": pruned.records, "file": str(file) if pruned.jobs else None}
+        try:
+            if compact:
+                result["bytes"] = ledger.compact()._asdict()
+        finally:  # What was pruned is known also if no disk came back.
+            _print_pruned(result, json=json)
+
+
+def _print_pruned(result: JsonObject, *, json: bool) -> None:
     if json:
-        print_json(
-            {"jobs": pruned.jobs, "events": pruned.events, "before": time_text(time)}
-            | {"records": pruned.records, "file": str(file) if pruned.jobs else None}
-            | ({} if compacted is None else {"bytes": compacted._asdict()})
-        )
-    elif pruned.jobs:
-        text = f"{pruned.jobs} jobs with {pruned.events} events pruned; they are in {file}"
-        say(text)
+        print_json(result)
+        return
+    if result["jobs"]:
+        say("{jobs} jobs with {events} events pruned; they are in {file}".format(**result))
     else:
         OUT.print("nothing to prune")
-    if compacted is not None and not json:
-        say(f"the tables take {compacted.after:,} bytes of disk, and took {compacted.before:,}")
+    if "bytes" in result:
+        say(
+            "the tables take {after:,} bytes of disk, and took {before:,}".format(**result["bytes"])
+        )
 
 
 def _ask(question: str) -> None:

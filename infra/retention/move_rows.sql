@@ -1,0 +1,11 @@
+-- Writes the events of some pages anew, unchanged; how many of them are before these pages then, and how many behind.
+WITH moved AS (
+    UPDATE events AS e SET position = e.position
+    FROM (
+        SELECT ctid AS place FROM events
+        WHERE ctid >= format('(%%s,0)', %(first)s::bigint)::tid AND ctid < format('(%%s,0)', %(end)s::bigint)::tid
+    ) AS here
+    WHERE e.ctid = here.place
+    RETURNING (e.ctid::text::point)[0]::bigint AS page
+)
+SELECT count(*), count(*) FILTER (WHERE page < %(first)s), count(*) FILTER (WHERE page >= %(end)s) FROM moved
