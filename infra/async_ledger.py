@@ -268,6 +268,13 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     resume_log = in_thread(Ledger.resume_log)
     prune = in_thread(Ledger.prune)
     compact = in_thread(Ledger.compact)
+    hold = in_thread(Ledger.hold)
+    release = in_thread(Ledger.release)
+    holds = in_thread(Ledger.holds)
+    retention_rules = in_thread(Ledger.retention_rules)
+    set_retention_rule = in_thread(Ledger.set_retention_rule)
+    drop_retention_rule = in_thread(Ledger.drop_retention_rule)
+    apply_retention = in_thread(Ledger.apply_retention)
 
     # Evaluate.
     record_predictions = in_thread(Ledger.record_predictions)

@@ -32,6 +32,12 @@ from jobledger.infra.proof.transparency_log import TransparencyLog
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.read.store import to_reader, to_writer
 from jobledger.infra.retention import methods as retention
+from jobledger.infra.retention.holds import hold, holds, release
+from jobledger.infra.retention.rules import (
+    drop_retention_rule,
+    retention_rules,
+    set_retention_rule,
+)
 from jobledger.infra.settings import DEFAULT_LEDGER, Settings
 from jobledger.infra.transfer.export import export
 from jobledger.infra.transfer.import_history import import_history
@@ -224,6 +230,13 @@ class Ledger(Verbs[Job]):
     erase = to_self(retention.erase)
     prune = to_self(retention.prune)
     compact = to_self(retention.compact)
+    hold = to_self(hold)
+    release = to_self(release)
+    holds = to_reader(holds)
+    retention_rules = to_reader(retention_rules)
+    set_retention_rule = to_self(set_retention_rule)
+    drop_retention_rule = to_self(drop_retention_rule)
+    apply_retention = to_self(retention.apply_retention)
 
     # Evaluate.
     record_predictions = to_reader(recording.record_predictions)

@@ -41,6 +41,7 @@ VARIABLES: Final = {
     "POLICY": "the file that names the witnesses to ask (C2SP tlog-policy)",
     "PUBLISH": "where checkpoints go, separated by spaces: folders, addresses, or exec:PROGRAM",
     "SPOOL": "the folder of runs that are not recorded yet, instead of JOBLEDGER_HOME/spool",
+    "ARCHIVES": "the folder that retention rules export pruned jobs to, instead of JOBLEDGER_HOME/archives",
     "EVALUATION_JOBS": "which evaluation jobs Google's API creates: strict, those with all required fields, or lenient",
     "QUERY_TIMEOUT": "seconds after which PostgreSQL ends a query that only reads; without it the server's statement_timeout counts",
     "SCHEDULES": "when evaluation jobs' runs are due: daily, as Google's are, or exact",
@@ -98,6 +99,12 @@ def spool_folder() -> Path:
     from platformdirs import user_state_path
 
     return user_state_path("jobledger") / "spool"
+
+
+def archive_folder() -> Path:
+    """Returns the folder of pruned jobs' exports: JOBLEDGER_ARCHIVES, or archives in the home folder."""
+    said = _read("ARCHIVES")
+    return Settings().home / "archives" if said is None else Path(said).expanduser()
 
 
 def _variable(name: str, default: Any, parse: Callable[[str], Any] = str) -> Callable[[], Any]:

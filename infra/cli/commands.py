@@ -62,6 +62,9 @@ verify-receipt | cli.proof.receipts:verify_receipt   | Verify a receipt without 
 witness        | cli.proof.witness:witness           | Serve a witness, which cosigns checkpoints of logs that only grew (C2SP tlog-witness); needs no database.
 erase          | cli.data.forget:erase               | Erase all personal data of a subject permanently; all proofs stay valid.
 prune          | cli.data.forget:prune               | Export old jobs and delete them from the ledger; the log records that, and proofs stay valid.
+retention      | cli.data.retention:retention        | List, set, drop and apply rules of how long jobs are kept.
+hold           | cli.data.retention:hold             | Place a legal hold on a job, or pin it: nobody can prune it until that is released.
+release        | cli.data.retention:release          | Release a job's legal hold, or its pin.
 serve          | cli.server.serve:serve              | Serve the ledger over HTTP: its own API under /ledger/v1 (described at /docs), and Google's three job APIs.
 serve-grpc     | cli.server.serve:serve_grpc         | Serve Google's Vertex AI and Data Labeling job APIs over gRPC, for their Python clients.
 scheduler      | cli.evaluation.evaluate:scheduler   | Start and continue the runs of evaluation jobs when they are due; of several schedulers one is active.

@@ -41,6 +41,7 @@ EXIT_CODES: Final[dict[type[LedgerError], int]] = {
     infra.BrokenLedgerError: NO,
     infra.SubjectNotFoundError: NOT_FOUND,
     infra.OwnerNeededError: REFUSED,
+    infra.JobHeldError: REFUSED,
     infra.AttachError: REFUSED,
     infra.SourceUnavailableError: UNREACHABLE,
     infra.InputError: USAGE,

@@ -25,6 +25,7 @@ LedgerError (domain)
 │   └── UnknownAlgorithmError  a public key is of an unknown type
 ├── ForkedError              the log is not the one that was signed before: kind, position, why
 ├── SubjectNotFoundError     the ledger has no personal data of the subject: subject
+├── JobHeldError             a job that was to be pruned is held or pinned: name, how, others
 ├── OwnerNeededError         the owner of the ledger's tables must do this: what
 ├── AttachError              another system's database cannot be followed: what, why
 │   └── SourceUnavailableError  its server cannot be reached
@@ -72,6 +73,7 @@ from jobledger.infra.errors.server import (
 )
 from jobledger.infra.errors.stored import (
     BrokenLedgerError,
+    JobHeldError,
     LedgerBusyError,
     LedgerNotFoundError,
     SchemaError,
@@ -87,6 +89,7 @@ __all__ = [
     "ForeignRequestError",
     "ForkedError",
     "InputError",
+    "JobHeldError",
     "LedgerBusyError",
     "LedgerClosedError",
     "LedgerNotFoundError",

@@ -78,3 +78,22 @@ class SubjectNotFoundError(LedgerError):
         super().__init__(
             f"the ledger has no personal data of {subject!r}: it never had any, or it was erased"
         )
+
+
+class JobHeldError(LedgerError):
+    """A job that was to be pruned is under a legal hold or pinned; nothing was pruned.
+
+    Attributes:
+        name: The job's resource name.
+        how: Its hold in words: since when, by whom, and why.
+        others: How many other jobs among those to be pruned are held or pinned, too.
+    """
+
+    def __init__(self, name: str, how: str, others: int = 0) -> None:
+        self.name = name
+        self.how = how
+        self.others = others
+        more = f", and {others} more jobs are held" if others else ""
+        super().__init__(
+            f"{name} is {how}{more}; nothing was pruned: release it, or leave held jobs out (--skip-held)"
+        )

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from jobledger.infra.errors import ForeignRequestError as ForeignRequestError
     from jobledger.infra.errors import ForkedError as ForkedError
     from jobledger.infra.errors import InputError as InputError
+    from jobledger.infra.errors import JobHeldError as JobHeldError
     from jobledger.infra.errors import LedgerBusyError as LedgerBusyError
     from jobledger.infra.errors import LedgerClosedError as LedgerClosedError
     from jobledger.infra.errors import LedgerNotFoundError as LedgerNotFoundError
@@ -95,10 +96,14 @@ if TYPE_CHECKING:
     from jobledger.infra.proof.signing.notes import VerifierKey as VerifierKey
     from jobledger.infra.read.answers import Counts as Counts
     from jobledger.infra.read.answers import Page as Page
+    from jobledger.infra.retention.apply import RetentionRun as RetentionRun
+    from jobledger.infra.retention.apply import RuleOutcome as RuleOutcome
     from jobledger.infra.retention.archive import Export as Export
     from jobledger.infra.retention.compact import Compaction as Compaction
     from jobledger.infra.retention.erase import Erasure as Erasure
+    from jobledger.infra.retention.holds import Hold as Hold
     from jobledger.infra.retention.prune import Pruning as Pruning
+    from jobledger.infra.retention.rules import RetentionRule as RetentionRule
     from jobledger.infra.transfer.export import Format as Format
     from jobledger.infra.transfer.import_history import HistoryImport as HistoryImport
     from jobledger.infra.transfer.origins import EventOrigin as EventOrigin
@@ -112,7 +117,7 @@ _MODULES = {
     "jobledger.domain.states": "JobState",
     "jobledger.infra.analytics.analysis": "Analysis",
     "jobledger.infra.async_ledger": "AsyncLedger",
-    "jobledger.infra.errors": "AttachError BrokenLedgerError ClockError DeadlineExceededError FileAccessError ForeignRequestError ForkedError InputError LedgerBusyError LedgerClosedError LedgerNotFoundError LedgerUnavailableError LogFileNotFoundError LoginRefusedError MissingGrantError OverloadedError OwnerNeededError PermissionDeniedError PoolerError ProofError QueryTimeoutError ReadOnlyServerError SchemaError ServerInUseError SourceUnavailableError StandbyBehindError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
+    "jobledger.infra.errors": "AttachError BrokenLedgerError ClockError DeadlineExceededError FileAccessError ForeignRequestError ForkedError InputError JobHeldError LedgerBusyError LedgerClosedError LedgerNotFoundError LedgerUnavailableError LogFileNotFoundError LoginRefusedError MissingGrantError OverloadedError OwnerNeededError PermissionDeniedError PoolerError ProofError QueryTimeoutError ReadOnlyServerError SchemaError ServerInUseError SourceUnavailableError StandbyBehindError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
     "jobledger.infra.evaluation.errors": "AnsweredTwiceError EnoughAnswersError TaskClosedError TaskNotFoundError",
     "jobledger.infra.evaluation.samples.recording": "Prediction Sampled TruthOutcome",
     "jobledger.infra.eventstore.stored_event": "RecordedEvent",
@@ -131,10 +136,13 @@ _MODULES = {
     "jobledger.infra.proof.signing.notes": "Note SigningKey VerifierKey",
     "jobledger.infra.read.answers": "Counts Page",
     "jobledger.infra.retention.archive": "Export",
+    "jobledger.infra.retention.apply": "RetentionRun RuleOutcome",
     "jobledger.infra.retention.compact": "Compaction",
+    "jobledger.infra.retention.holds": "Hold",
     "jobledger.infra.retention.erase": "Erasure",
     "jobledger.infra.proof.resume": "LogResumption",
     "jobledger.infra.retention.prune": "Pruning",
+    "jobledger.infra.retention.rules": "RetentionRule",
     "jobledger.infra.transfer.export": "Format",
     "jobledger.infra.transfer.import_history": "HistoryImport",
     "jobledger.infra.transfer.origins": "EventOrigin",

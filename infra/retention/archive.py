@@ -6,9 +6,10 @@ Events leave the ledger only after a file with them was read back.
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Self
 
 import orjson
@@ -21,14 +22,17 @@ from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.reader import Reader
+from jobledger.infra.retention.holds import Hold, read_holds
 from jobledger.infra.transfer.export import HISTORY_VERSION, history_json, whole, write_history
 from jobledger.infra.transfer.read_export import numbered_lines
 from jobledger.infra.transfer.selection import BATCH, PLAN_FOR_ALL, Selection
+from psycopg.sql import SQL, Composable
 
-FIND_RETIRED: Final = sql.load(__package__, "find_retired")
+FIND_RETIRED: Final = sql.template(__package__, "find_retired")
 ANALYZE_RETIRED: Final = sql.load(__package__, "analyze_retired")
 READ_RETIRED: Final = sql.load(__package__, "read_retired")
 READ_RETIRED_EVENTS: Final = sql.load(__package__, "read_retired_events")
+KEEP_HELD: Final = sql.load(__package__, "keep_held")
 KEEP_RETIRED: Final = sql.load(__package__, "keep_retired")
 DERIVED: Final = "state"
 """Fields of an exported event that are derived, not stored."""
@@ -42,20 +46,33 @@ class Retired(NamedTuple):
     last_position: int
 
 
-class Source:
-    """The jobs that ended by a time, on a connection of its own; a context manager."""
+class Condition(NamedTuple):
+    """A condition on rows of `jobs` in SQL, and its parameters."""
 
-    def __init__(self, reader: Reader, before: datetime) -> None:
+    text: Composable = SQL("true")
+    parameters: Mapping[str, Any] = MappingProxyType({})
+
+
+ANY: Final = Condition()
+
+
+class Source:
+    """The jobs that ended by a time and match a condition, on a connection of its own; a context manager."""
+
+    def __init__(self, reader: Reader, before: datetime, condition: Condition = ANY) -> None:
         at = reader.moment(before - timedelta(microseconds=1), Clock.RECORDED)
         self.selection = Selection(reader.name, Moment(at.position, before, Clock.RECORDED))
+        self._condition = condition
         self._connection = reader.connection()
 
     def __enter__(self) -> Self:
         ended = [state.name for state in TERMINAL]
         position = self.selection.moment.position
+        parameters = {"ended": ended, "position": position} | dict(self._condition.parameters)
         try:
             with translated():
-                self._connection.execute(FIND_RETIRED, {"ended": ended, "position": position})
+                find = FIND_RETIRED.format(condition=self._condition.text)
+                self._connection.execute(find, parameters)
                 self._connection.execute(ANALYZE_RETIRED)
         except BaseException:
             self._connection.close()
@@ -69,6 +86,14 @@ class Source:
         """Returns the jobs, in the order of their last events."""
         with translated():
             return [Retired(*row) for row in self._connection.execute(READ_RETIRED)]
+
+    def leave_held(self) -> list[Hold]:
+        """Leaves out the jobs that are held or pinned; returns the holds on jobs that were found."""
+        with translated():
+            held = read_holds(self._connection)
+            rows = self._connection.execute(KEEP_HELD, ([each.name for each in held],)).fetchall()
+        names = {name for (name,) in rows}
+        return [each for each in held if each.name in names]
 
     def events(self) -> Iterator[RecordedEvent]:
         """Yields all their events, by position."""

@@ -21,6 +21,7 @@ from jobledger.infra.proof.transparency_log import TransparencyLog
 from jobledger.infra.read.store import Store
 from jobledger.infra.retention.archive import Export, Retired, Source
 from jobledger.infra.retention.compact import TABLES
+from jobledger.infra.retention.holds import check_free, read_holds
 
 STREAM: Final = "ledger/prunings"
 PRUNED: Final = "Pruned"
@@ -57,6 +58,8 @@ def prune(
     before: datetime,
     export: Export,
     actor: str | None = None,
+    *,
+    skip_held: bool = False,
 ) -> Pruning:
     """Prunes jobs that have ended or were deleted, and whose events were all recorded before a time.
 
@@ -66,35 +69,66 @@ def prune(
         before: A time with a time zone, not in the future (transaction time).
         export: The file that events are written to, or that holds them already.
         actor: The user who asks for it.
+        skip_held: Whether jobs that are held or pinned are left out; else nothing is pruned if
+            there are any.
 
     Returns:
         The numbers of jobs and events, and the positions of the `Pruned` events.
 
     Raises:
         InvalidFieldError: `before` is in the future or has no time zone.
+        JobHeldError: One of the jobs is held or pinned, and `skip_held` is false.
         InputError: The export does not hold what the ledger holds.
         ForkedError: The log does not extend the last signed checkpoint.
         OwnerNeededError: The database user may not delete events.
     """
     if before.tzinfo is None or before > datetime.now(UTC):
         raise InvalidFieldError("before", f"{before} is in the future, or has no time zone")
+    prepare(store, log)
+    with Source(store.reader, before) as source:
+        held = source.leave_held()
+        if not skip_held:
+            check_free(held)
+        pruning = prune_source(store, source, export, {"before": time_text(before)}, actor)
+    if pruning.records:
+        # Otherwise a verification now would find deleted events without a record.
+        log.checkpoint_if_possible()
+    return pruning
+
+
+def prepare(store: Store, log: TransparencyLog) -> None:
+    """Brings the log and the projections up to date; raises OwnerNeededError unless this role may prune."""
     check_may_delete(store.reader.pool, TABLES, "to prune")
     log.checkpoint()
     store.reader.follow(store.reader.size())
+
+
+def prune_source(
+    store: Store, source: Source, export: Export, said: JsonObject, actor: str | None
+) -> Pruning:
+    """Exports the jobs of a source and prunes them; the log is signed by the caller.
+
+    Args:
+        store: The ledger.
+        source: The jobs.
+        export: The file that events are written to, or that holds them already.
+        said: What the `Pruned` events say beside the export: at least `before`.
+        actor: The user who asks for it.
+
+    Returns:
+        The numbers of jobs and events, and the positions of the `Pruned` events.
+    """
     jobs = events = 0
     records: list[int] = []
-    with Source(store.reader, before) as source:
-        if not source.retired():
-            return Pruning(0, 0, [])
-        digest = export.secure(source)
-        for batch in _batches(source.retired()):
-            write = _Prune(batch, before, digest, actor)
-            store.writer.submit(write)
-            if write.placed is not None:
-                records.append(write.placed.first_position)
-                jobs, events = jobs + write.jobs, events + write.events
-    # Otherwise a verification now would find deleted events without a record.
-    log.checkpoint_if_possible()
+    if not source.retired():
+        return Pruning(0, 0, [])
+    said |= {"export": {"sha256": export.secure(source)}}
+    for batch in _batches(source.retired()):
+        write = _Prune(batch, said, actor)
+        store.writer.submit(write)
+        if write.placed is not None:
+            records.append(write.placed.first_position)
+            jobs, events = jobs + write.jobs, events + write.events
     return Pruning(jobs, events, records)
 
 
@@ -113,14 +147,12 @@ class _Prune(LedgerEventWrite):
     stream = STREAM
     type = PRUNED
 
-    def __init__(
-        self, batch: Sequence[Retired], before: datetime, digest: str, actor: str | None
-    ) -> None:
+    def __init__(self, batch: Sequence[Retired], said: JsonObject, actor: str | None) -> None:
         super().__init__(actor)
         self.jobs = self.events = 0
         self.touches = [job.name for job in batch]
         self._batch = batch
-        self._said = {"before": time_text(before), "export": {"sha256": digest}}
+        self._said = said
         self._ranges: list[tuple[int, int]] = []
 
     def do(self, connection: Connection) -> JsonObject | None:
@@ -129,9 +161,10 @@ class _Prune(LedgerEventWrite):
         # What was written to since is not over. Who follows locks in this order, too.
         connection.execute(LOCK_FOLLOWED)
         found = connection.execute(FIND_UNCHANGED, (names, positions)).fetchall()
-        if not found:
+        held = {each.name for each in read_holds(connection, names)}
+        self._names = [name for (name,) in found if name not in held]
+        if not self._names:
             return None
-        self._names = [name for (name,) in found]
         self._ranges = connection.execute(READ_RANGES, (self._names,)).fetchall()
         self.jobs = len(self._names)
         self.events = sum(last - first + 1 for first, last in self._ranges)

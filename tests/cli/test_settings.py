@@ -18,7 +18,7 @@ from tests.command_line import Cli, run_main
 
 GIVEN_TO_PROGRAMS = {"ORIGIN", "SIZE"}
 """Variables that the program sets for others, and does not read."""
-NOT_A_FIELD = {"SPOOL", "PAGER"}
+NOT_A_FIELD = {"SPOOL", "ARCHIVES", "PAGER"}
 DOCUMENTED = (ROOT / "infra" / "cli" / "README.md").read_text()
 
 
@@ -88,6 +88,8 @@ COMMON = {
     "log": ["log", "show"], "token": ["token", "list"], "label": ["label", "tasks", "ID"],
     "cancel": ["cancel", "ID"], "pause": ["pause", "ID"], "resume": ["resume", "ID"],
     "retry": ["retry", "ID"], "delete": ["delete", "ID"], "comment": ["comment", "ID", "a note"],
+    "retention": ["retention", "list"], "hold": ["hold", "ID", "--reason", "x"],
+    "release": ["release", "ID"],
     "labels": ["labels", "ID", "a=b"], "follow": ["follow", "kubernetes", "--from", "FILE"],
 }  # fmt: skip
 """How each command that opens a ledger is called; ID and FILE stand for names."""

@@ -60,6 +60,9 @@ def prune(
             "--compact", help="Then give the disk back, while others read and write the ledger."
         ),
     ] = False,
+    skip_held: Annotated[
+        bool, typer.Option("--skip-held", help="Leave out jobs that are held or pinned.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Export old jobs and delete them from the ledger; the log records that, and proofs stay valid."""
@@ -71,7 +74,7 @@ def prune(
     time = past_time(before, "before")
     with target(context).open() as ledger:
         export = Export(file, is_there=exported is not None)
-        pruned = ledger.prune(time, export, getpass.getuser())
+        pruned = ledger.prune(time, export, getpass.getuser(), skip_held=skip_held)
         result: JsonObject = {
             "jobs": pruned.jobs,
             "events": pruned.events,

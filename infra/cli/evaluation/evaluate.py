@@ -20,7 +20,8 @@ from jobledger.infra.postgres.ending import GRACE_SECONDS, Ending
 from jobledger.infra.programs.run_store import destination
 from jobledger.infra.programs.sending import send_spool
 from jobledger.infra.programs.spool import Spool
-from jobledger.infra.settings import Settings, spool_folder
+from jobledger.infra.retention.apply import keep_applying
+from jobledger.infra.settings import Settings, archive_folder, spool_folder
 from rich.table import Table
 
 EvaluationJob = Annotated[
@@ -44,7 +45,8 @@ def scheduler(
 ) -> None:
     """Start and continue the runs of evaluation jobs when they are due; of several schedulers one is active.
 
-    It also marks jobs as EXPIRED whose heartbeats stopped, and records runs from this machine's spool.
+    It also marks jobs as EXPIRED whose heartbeats stopped, records runs from this machine's spool, and
+    applies the retention rules every hour.
     Without the extra `evaluation` it does all of this but evaluate predictions, and says so.
 
     Runs are due as Google's are, at 10:00 UTC after whole days; with JOBLEDGER_SCHEDULES=exact just
@@ -63,13 +65,20 @@ def scheduler(
         to = destination(aim.dsn, aim.ledger)
         send = partial(send_spool, ledger, spool, to, aim.project)
         work = Scheduler(ledger, settings.schedules, mailer, also=send, evaluates=evaluates)
-        with ThreadPoolExecutor(1, "jobledger-scheduler") as thread:
+        keep = partial(keep_applying, ledger, ledger.log, archive_folder(), stopping)
+        with ThreadPoolExecutor(2, "jobledger-scheduler") as threads:
             # Not in the main thread: there no signal would be noticed while it waits for a lock.
             if once:
-                thread.submit(send).result()
-                thread.submit(work.do_due).result()
+                threads.submit(send).result()
+                threads.submit(work.do_due).result()
+                threads.submit(keep, once=True).result()
             else:
-                thread.submit(work.serve, stopping, pause).result()
+                keeping = threads.submit(keep)
+                try:
+                    threads.submit(work.serve, stopping, pause).result()
+                finally:
+                    stopping.set()
+                    keeping.result()
 
 
 def stop_signal() -> Signal:

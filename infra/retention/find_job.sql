@@ -1,0 +1,2 @@
+-- Whether there is a job, deleted or not.
+SELECT FROM jobs WHERE name = %s
