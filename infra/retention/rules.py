@@ -167,9 +167,10 @@ def _stored(connection: Connection) -> list[StoredRule]:
 def _decoded(said: JsonObject) -> RetentionRule:
     states = tuple(map(str, said.get("states") or ()))
     texts = {key: str(said.get(key) or "") for key in ("kind", "filter")}
-    # A rule whose event lacks this is not valid, and so is not applied.
-    keep = float(said.get("keepSeconds", math.nan))
-    return RetentionRule(str(said["name"]), keep, states, **texts)
+    # A rule whose event says no number here is not valid, and so is not applied.
+    keep = said.get("keepSeconds")
+    seconds = float(keep) if isinstance(keep, int | float) else math.nan
+    return RetentionRule(str(said.get("name")), seconds, states, **texts)
 
 
 def _record(store: Store, write: "_RuleWrite") -> int:

@@ -46,7 +46,7 @@ def fill(ledger: Ledger, random: Random, jobs: int) -> None:
         end = NOW - timedelta(days=random.random() * 20)
         first = Created(labels={"team": random.choice("ab")})
         made = [Event(name, 1, first, end), Event(name, 2, Started(), end)]
-        if ended := random.choice([Succeeded(), Failed(error="x"), None]):
+        if ended := random.choice([Succeeded(), Failed(), None]):
             made.append(Event(name, 3, ended, end))
             if random.random() < 0.2:
                 made.append(Event(name, 4, Deleted(), end + timedelta(days=1)))
@@ -151,7 +151,7 @@ def test_nobody_prunes_a_job_that_is_held(ledger: Ledger, tmp_path: Path, pin: b
     assert not (tmp_path / "x").exists()
     kept = ledger.prune(datetime.now(UTC), Export(tmp_path / "x", is_there=False), skip_held=True)
     assert kept.jobs == 1
-    with pytest.raises(InvalidFieldError, match="already, since .*: case 4711"):
+    with pytest.raises(InvalidFieldError, match=r"already, since .*: case 4711"):
         ledger.hold(NAME, "again", pin=pin)
     with pytest.raises(InvalidFieldError, match="is not"):
         ledger.release(NAME, pin=not pin)
