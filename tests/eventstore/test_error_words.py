@@ -24,6 +24,7 @@ from jobledger import (
     LedgerUnavailableError,
     LoginRefusedError,
     MissingGrantError,
+    RetentionRule,
     SchemaError,
 )
 from jobledger.domain.commands import CancelJob
@@ -48,6 +49,7 @@ ARGUMENTS: dict[str, Any] = {
     "command": CancelJob(), "names": [NAME], "data": Started(), "after": 0, "until": 1,
     "events": [Event(NAME, 1, Started(), AT)], "reports": [ReportedEvent(NAME, Started())],
     "before": AT, "export": lambda *_: None, "predictions": [], "truths": [("1", "x")], "note": "a note",
+    "reason": "case 7", "rule": RetentionRule("old", 1.0),
     "ledger": "other", "to": Path("none.jsonl"), "file": Path("none.jsonl"),
 }  # fmt: skip
 """What a method is given for a parameter that has no default."""
@@ -159,7 +161,9 @@ def unread(dsn: str) -> Iterator[Ledger]:
 
 NEED_NO_RIGHT = {"connection", "checkpoint", "seal", "follow"}
 """A connection is only made, nothing has to be followed, and who may not sign leaves that to others."""
-OF_OWNERS = {"compact", "import_history", "prune"}
+OF_OWNERS = {
+    "compact", "drop_retention_rule", "hold", "import_history", "prune", "release", "set_retention_rule",
+}  # fmt: skip
 """Methods that say that they take the owner."""
 
 

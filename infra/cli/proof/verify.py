@@ -99,7 +99,7 @@ def _verify_proof(
         for record in found.records:
             by = f" by {record.actor}" if record.actor else ""
             place = f"{record.kind}, at position {record.position}"
-            say(f"{place}, {time_text(record.recorded_time)}{by}{_lost(record)}")
+            say(f"{place}, {time_text(record.recorded_time)}{by}{_by_rule(record)}{_lost(record)}")
         say(_sentence(found))
     if not found.ok:
         raise typer.Exit(1)
@@ -108,6 +108,11 @@ def _verify_proof(
 def _record_json(record: Record) -> dict[str, Any]:
     time = time_text(record.recorded_time)
     return record._asdict() | {"recorded_time": time}
+
+
+def _by_rule(record: Record) -> str:
+    rule = record.said.get("rule")
+    return f" by the rule {rule.get('name')}" if isinstance(rule, dict) else ""
 
 
 def _lost(record: Record) -> str:
