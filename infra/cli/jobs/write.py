@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from functools import partial
 from typing import Annotated
 
 import typer
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.events import Event
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.canonical import decode_given
 from jobledger.infra.cli.context import ERR, OUT, JobName, Json, past_time, print_json, target
@@ -77,11 +78,19 @@ def simulate(
     """Write a simulated week of a small cluster: the week that ends now, or one with a given end."""
     aim = target(context)
     until = past_time(end, "end")
-    events = partial(simulated, jobs, seed, aim.project, until)
+    events = simulated(jobs, seed, aim.project, until)
     with aim.open() as ledger, progress_bar(MofNCompleteColumn()) as progress:
-        bar = progress.add_task("simulating", total=sum(1 for _ in events()))
-        written = ledger.append_many(progress.track(events(), task_id=bar))
+        bar = progress.add_task("simulating jobs", total=jobs)
+        written = ledger.append_many(_shown(events, lambda: progress.advance(bar)))
     OUT.print(f"{jobs} jobs, {written} events")
+
+
+def _shown(events: Iterable[Event], advance: Callable[[], None]) -> Iterator[Event]:
+    """Yields the events, and advances at each job's first one."""
+    for event in events:
+        if event.version == 1:
+            advance()
+        yield event
 
 
 def _time(text: str | None) -> datetime | None:
