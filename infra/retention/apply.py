@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.domain.values.filters import parse_filter
-from jobledger.infra.errors import LedgerBusyError, LedgerUnavailableError
+from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
@@ -121,7 +121,9 @@ def _compacted(store: Store, outcomes: list[RuleOutcome], pruned: int) -> Retent
             return RetentionRun(outcomes)
         try:
             return RetentionRun(outcomes, compact(connection, COMPACT_TIMEOUT_SECONDS))
-        except LedgerBusyError as error:
+        except LedgerUnavailableError:
+            raise
+        except LedgerError as error:  # What was pruned is known all the same.
             return RetentionRun(outcomes, error=str(error))
 
 

@@ -4,6 +4,7 @@ WITH moved AS (
     FROM (
         SELECT ctid AS place FROM events
         WHERE ctid >= format('(%%s,0)', %(first)s::bigint)::tid AND ctid < format('(%%s,0)', %(end)s::bigint)::tid
+        FOR UPDATE SKIP LOCKED  -- It never waits for those who prune, so it cannot deadlock with them.
     ) AS here
     WHERE e.ctid = here.place
     RETURNING (e.ctid::text::point)[0]::bigint AS page

@@ -3,6 +3,7 @@
 WITH long AS MATERIALIZED (
     SELECT position FROM events
     WHERE position < %(before)s AND octet_length(data) >= %(length)s ORDER BY position DESC LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
 )
 UPDATE events AS e SET data = e.data || ''::bytea FROM long WHERE e.position = long.position
 RETURNING e.position, pg_column_size(e.data)
