@@ -25,7 +25,7 @@ from jobledger.infra.retention.holds import check_free, read_holds
 
 STREAM: Final = "ledger/prunings"
 PRUNED: Final = "Pruned"
-BATCH: Final = 5_000
+BATCH: Final = 2_000
 """Events in one transaction, or those of one job if it has more; writers wait meanwhile."""
 LOCK_FOLLOWED: Final = sql.load(__package__, "lock_followed")
 FIND_UNCHANGED: Final = sql.load(__package__, "find_unchanged")
