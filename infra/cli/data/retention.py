@@ -82,7 +82,7 @@ def apply(
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only count what would be pruned.")
+        bool, typer.Option("--dry-run", help="Only count what each rule selects.")
     ] = False,
     json: Json = False,
 ) -> None:
