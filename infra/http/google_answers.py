@@ -4,7 +4,7 @@ import re
 from typing import Any, Final
 
 from jobledger.infra.google.labeling.methods import API as LABELING
-from jobledger.infra.google.ml.methods import API as ML
+from jobledger.infra.google.ml.job_fields import API as ML
 from jobledger.infra.google.vertex.resources import RESOURCES
 from jobledger.infra.google.vertex.versions import V1, V1BETA1
 from jobledger.infra.google.wire.calls import Method

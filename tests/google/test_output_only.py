@@ -11,7 +11,7 @@ import pytest
 from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
 from jobledger.infra.google.labeling import methods as labeling
-from jobledger.infra.google.ml import methods as ml
+from jobledger.infra.google.ml import job_fields as ml
 from jobledger.infra.google.vertex.resources import RESOURCES, shown
 from jobledger.infra.google.vertex.versions import V1, V1BETA1
 from jobledger.infra.google.wire.messages import Api

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from random import Random
@@ -11,7 +12,7 @@ from typing import Any, Final
 import pytest
 from jobledger.domain.job import Job
 from jobledger.infra import Ledger
-from jobledger.infra.google.ml.methods import API, OUTPUTS, resource
+from jobledger.infra.google.ml.job_fields import API, COLUMNS, OUTPUTS, resource, view_query
 from jobledger.infra.google.wire.queue import Queue
 from jobledger.infra.google.wire.resources import time_text
 from jobledger.infra.postgres.connections import connect, schema_of
@@ -127,6 +128,27 @@ def test_the_view_shows_simulated_jobs_as_the_api_does(ledger: Ledger) -> None:
     ledger.append_many(odd_jobs())
     api, view = shown_by_api(ledger), shown_by_view(ledger)
     assert {key: as_api(row) for key, row in view.items()} == api
+
+
+def test_the_newest_migration_has_the_view_that_the_table_of_fields_makes(ledger: Ledger) -> None:
+    """Both are made from one table: after a change of it, a new migration must replace the function."""
+    with connect(ledger.conninfo) as connection:
+        row = connection.execute(
+            "SELECT prosrc, pg_get_function_result(oid) FROM pg_proc WHERE oid = 'google_ml_job_rows'::regproc"
+        ).fetchone()
+        made = view_query(schema_of(ledger.name)).as_string(connection)
+    assert row is not None
+    stored, columns = row
+    query = "\n".join(line for line in made.splitlines() if not line.startswith("--"))
+    assert plain(stored) == plain(query)
+    of_table = [(column.name, column.type) for column in COLUMNS]
+    long_names = columns.replace("timestamp with time zone", "timestamptz")
+    assert re.findall(r'"?(\w+)"? (\w+)[,)]', long_names) == of_table
+
+
+def plain(query: str) -> str:
+    """A query without what only its layout is made of, and without needless quotes."""
+    return " ".join(re.sub(r"([(),])", r" \1 ", query.replace('"', "")).split())
 
 
 @pytest.mark.parametrize(("input_", "output"), OUTPUTS.items())

@@ -14,9 +14,10 @@ from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.filters import Filter, Restriction
-from jobledger.domain.values.labels import from_google, google_labels, parse_google_labels
+from jobledger.domain.values.labels import from_google, parse_google_labels
 from jobledger.domain.values.moments import Clock
-from jobledger.infra.google.wire import iam, messages
+from jobledger.infra.google.ml.job_fields import API, resource
+from jobledger.infra.google.wire import iam
 from jobledger.infra.google.wire.calls import AS_OF, Call, Method, Methods, moment_of
 from jobledger.infra.google.wire.dialects import ML_STATES, collection_of, in_states
 from jobledger.infra.google.wire.masks import Paths, camel, parse_mask
@@ -24,22 +25,14 @@ from jobledger.infra.google.wire.paging import page_of_jobs
 from jobledger.infra.google.wire.queue import past_places
 from jobledger.infra.google.wire.resources import (
     bare,
-    given_fields,
-    made_fields,
-    reported_fields,
-    time_text,
 )
 from jobledger.infra.read.filter_sql import GOOGLE_LABELS
 from jobledger.infra.read.moments import Given
 
-API: Final = messages.load("ml_v1")
 DEFAULT_PAGE_SIZE: Final = 20
 MAX_PAGE: Final = 100
 _ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}", re.ASCII)
 PATCHED: Final = {("labels",), ("etag",)}
-EXPLAINED: Final = {"FAILED", "CANCELLING", "CANCELLED"}
-"""The states whose reason errorMessage says."""
-OUTPUTS: Final = {"trainingInput": "trainingOutput", "predictionInput": "predictionOutput"}
 
 
 async def create(call: Call) -> JsonObject:
@@ -94,40 +87,6 @@ def cancelled_by(call: Call) -> str:
     """Why a job that was cancelled over the API was: Google's clients give no reason."""
     actor = call.about.get("actor")
     return "cancelled on request" if actor is None else f"cancelled on request of {actor}"
-
-
-def resource(job: Job, position: int | None = None) -> JsonObject:
-    """The Job message; `position` is its place in the queue."""
-    assert job.state is not None
-    state = ML_STATES[job.state]
-    spec = given_fields(API, "Job", job.spec)
-    return bare(
-        {
-            **spec,
-            **_output(job, spec),
-            "jobId": job.name.rpartition("/")[2],
-            "labels": google_labels(job.labels),
-            "state": state,
-            "createTime": time_text(job.create_time),
-            "startTime": time_text(job.start_time),
-            "endTime": time_text(job.end_time),
-            "errorMessage": job.error_message if state in EXPLAINED else None,
-            "jobPosition": None if position is None else str(position),
-            "etag": job.etag,
-        }
-    )
-
-
-def _output(job: Job, spec: JsonObject) -> JsonObject:
-    """The reported output: either of the two fields, or what belongs into the one that fits the input."""
-    output = job.output or {}
-    reported = made_fields(API, "Job", {k: output[k] for k in OUTPUTS.values() if k in output})
-    fitting = next((OUTPUTS[field] for field in OUTPUTS if field in spec), None)
-    if reported or fitting is None:
-        return reported
-    message = API.fields("Job")[fitting]
-    within = reported_fields(API, message, output)
-    return {fitting: within} if within else {}
 
 
 async def _positions(

@@ -12,14 +12,15 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import JobState as S
 from jobledger.domain.values.filters import All, Ever, Filter, Not, Restriction, Some, parse_filter
 
-ML_STATES: Final = {
-    **{state: state.name for state in S},
+ML_RENAMED: Final = {
     S.PENDING: "PREPARING",
     S.PAUSED: "QUEUED",
-    S.EXPIRED: "CANCELLED",
     S.UPDATING: "RUNNING",
     S.PARTIALLY_SUCCEEDED: "SUCCEEDED",
+    S.EXPIRED: "CANCELLED",
 }
+"""The states that ml v1 lacks, and the nearest that it has."""
+ML_STATES: Final = {state: ML_RENAMED.get(state, state.name) for state in S}
 JOB_STATES: Final = {state: f"JOB_STATE_{state.name}" for state in S}
 PIPELINE_STATES: Final = {
     **{state: f"PIPELINE_STATE_{state.name}" for state in S},
