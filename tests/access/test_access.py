@@ -103,12 +103,12 @@ def test_roles_are_read_as_they_are_written() -> None:
      ("projects/p/locations/l/customJobs/1", True), ("projects/q/jobs/p", False),
      ("projects/-", False), ("projects/pp/jobs/x", False), ("projects/", False), ("projects", False)],
 )  # fmt: skip
-def test_who_has_a_project_sees_what_is_in_it(name: str, seen: bool) -> None:
+def test_a_token_of_a_project_shows_only_that_project(name: str, seen: bool) -> None:
     assert Caller("a", Role.ADMIN, "p").sees(name) is seen
     assert Caller("a", Role.READER).sees(name)
 
 
-def test_a_check_says_who_may_not_and_why() -> None:
+def test_a_refused_check_names_the_token_and_the_reason() -> None:
     caller = Caller("ci", Role.REPORTER, "p")
     check(caller, Role.REPORTER, "projects/p/jobs/x")
     check(caller, Role.READER)
@@ -124,7 +124,7 @@ def test_a_check_says_who_may_not_and_why() -> None:
 # Making tokens
 
 
-def test_a_secret_finds_who_it_was_made_for(tokens: Tokens) -> None:
+def test_a_secret_finds_its_token(tokens: Tokens) -> None:
     reader = tokens.create("dash.board@example-1_x", Role.READER)
     worker = tokens.create("worker", Role.REPORTER, "p")
     assert len({reader, worker}) == 2
@@ -208,7 +208,9 @@ def test_a_time_that_is_past_or_has_no_zone_is_refused(tokens: Tokens, time: dat
 
 
 @pytest.mark.parametrize("secret", [None, ""])
-def test_who_brings_none_is_told_that_it_is_missing(tokens: Tokens, secret: str | None) -> None:
+def test_a_request_without_a_token_is_refused_as_missing(
+    tokens: Tokens, secret: str | None
+) -> None:
     tokens.create("a", Role.READER)
     assert refused(tokens, secret) == "missing"
 
@@ -216,7 +218,7 @@ def test_who_brings_none_is_told_that_it_is_missing(tokens: Tokens, secret: str 
 @pytest.mark.parametrize(
     "secret", [UNKNOWN, UNKNOWN[:-1], "x", "jlt_ü", "\udcff", "\0", "a" * 100_000, UNKNOWN + "\n"]
 )
-def test_another_secret_finds_nobody(tokens: Tokens, secret: str) -> None:
+def test_an_unknown_secret_finds_no_token(tokens: Tokens, secret: str) -> None:
     real = tokens.create("a", Role.READER)
     assert refused(tokens, secret) == "unknown"
     assert refused(tokens, real[:-1]) == "unknown"
@@ -494,7 +496,7 @@ def test_what_is_refused_is_said_in_a_sentence(
     assert len(tokens.list()) == 1
 
 
-def test_an_application_is_told_that_it_may_make_none(
+def test_the_application_role_may_not_create_or_revoke_tokens(
     dsn: str, ledger: Ledger, tokens: Tokens
 ) -> None:
     with application_of(dsn, ledger) as application:

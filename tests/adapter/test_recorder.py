@@ -205,7 +205,7 @@ def test_an_application_reads_and_writes_jobs(
             application.recorder.insert_events([StoredEvent(name, 3, "Started", b'{ "x":1}')])
 
 
-def test_a_consumer_that_is_ahead_of_the_ledger_is_told_where_it_ends(
+def test_a_consumer_ahead_of_the_ledger_gets_its_last_position(
     env: dict[str, str], dsn: str, ledger_name: str
 ) -> None:
     with Ledger.open(dsn, ledger_name) as ledger:

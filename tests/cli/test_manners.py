@@ -64,7 +64,7 @@ def test_commands_exit_by_kind(cli: Cli, arguments: list[str], code: int) -> Non
     assert cli.run(*arguments).returncode == code
 
 
-def test_who_mistypes_a_ledger_is_told_which_there_are(cli: Cli, ledger: Ledger) -> None:
+def test_an_unknown_ledger_name_lists_the_ledgers(cli: Cli, ledger: Ledger) -> None:
     done = cli.run("--ledger", "typo", "list")
 
     assert "make it with: jobledger --ledger typo init; there are: " in done.stderr
@@ -81,9 +81,7 @@ def test_who_mistypes_a_ledger_is_told_which_there_are(cli: Cli, ledger: Ledger)
         (["rebuild", "job"], "did you mean jobs?"),
     ],
 )
-def test_who_mistypes_a_name_is_told_which_was_meant(
-    cli: Cli, arguments: list[str], meant: str
-) -> None:
+def test_a_mistyped_name_suggests_the_right_one(cli: Cli, arguments: list[str], meant: str) -> None:
     assert meant in cli.run(*arguments).stderr
 
 

@@ -123,7 +123,7 @@ def test_a_job_that_is_being_cancelled_says_what_is_kept_of_a_run(
 
 
 @pytest.mark.parametrize("case", [str.upper, str.lower])
-def test_what_is_started_is_told_no_secret_of_ours(
+def test_a_started_command_gets_no_secrets_in_its_environment(
     run: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: Callable[[str], str]
 ) -> None:
     for name in SECRETS:

@@ -131,7 +131,7 @@ def test_a_role_without_rights_keeps_nothing_from_running(cli: Cli, dsn: str) ->
     assert shown(cli)["state"] == "SUCCEEDED"
 
 
-def test_what_can_be_neither_recorded_nor_spooled_is_said_to_be_lost(
+def test_a_report_that_is_neither_recorded_nor_spooled_is_named_as_lost(
     cli: Cli, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -287,7 +287,7 @@ def test_an_actor_is_a_user_also_without_variables(cli: Cli) -> None:
     assert actor == f"{pwd.getpwuid(os.geteuid()).pw_name}@{os.uname().nodename}"
 
 
-def test_stderr_comes_as_it_is_bytes_without_an_end(cli: Cli) -> None:
+def test_stderr_is_passed_on_unchanged_also_without_a_last_newline(cli: Cli) -> None:
     said = bytes(range(256)) * 3 + b"no end"
     code = f"import sys; sys.stderr.buffer.write({said!r}); sys.exit(3)"
     words = [*cli.command, "run", "--name", "j", "--", sys.executable, "-c", code]

@@ -146,7 +146,7 @@ def test_the_table_says_what_the_command_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_who_mistypes_a_command_is_told_which_was_meant(name: str) -> None:
+def test_a_mistyped_command_suggests_the_right_one(name: str) -> None:
     mistyped = f"{name[:-1]}_"
     answer = CliRunner().invoke(app, [mistyped])
 

@@ -245,7 +245,7 @@ def test_a_feed_that_breaks_off_is_taken_up_where_it_was(server: Server, project
     assert plain(seen) == plain(server.ledger.events(began, follow=False))
 
 
-def test_a_feed_ends_where_it_is_told_to(client: Any, server: Server, project: str) -> None:
+def test_a_feed_ends_at_the_position_asked_for(client: Any, server: Server, project: str) -> None:
     began = server.ledger.size()
     for number in range(3):
         client.create(f"projects/{project}/jobs/j{number}")
@@ -277,7 +277,7 @@ def test_a_worker_needs_a_token_and_no_password_of_a_database(dsn: str) -> None:
                 stranger.get(name)
 
 
-def test_a_server_that_is_away_is_tried_again_and_then_said_to_be(free: str) -> None:
+def test_an_unreachable_server_is_tried_again_and_then_named_in_the_error(free: str) -> None:
     with Client(free, retries=1) as client:
         with pytest.raises(LedgerUnavailableError, match="gave no answer"):
             client.get("projects/p/jobs/a")
@@ -327,7 +327,7 @@ def free() -> str:
         return f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
-def test_what_is_no_ledgers_server_is_said_to_be_none(server: Server) -> None:
+def test_a_server_that_is_not_a_ledgers_is_named_in_the_error(server: Server) -> None:
     with Client(f"{server.url}/elsewhere") as client, pytest.raises(ServerRefusedError) as caught:
         client.get("projects/p/jobs/a")
     assert (caught.value.http, caught.value.code) == (404, "NOT_FOUND")

@@ -188,7 +188,7 @@ def test_what_is_no_answer_is_refused(annotation: str, said: Any) -> None:
         read_answer(read_plan(spec_of(annotation)), said)
 
 
-def test_a_box_that_no_answer_can_be_is_told_why() -> None:
+def test_an_invalid_box_is_refused_with_the_reason() -> None:
     plan = read_plan(spec_of(BOXES))
     for said in ([7], [box("cat", 0.1, 0.1, 0.2, 0.2), "cat"]):
         with pytest.raises(RejectedError) as caught:

@@ -57,7 +57,7 @@ def test_an_integer_that_is_too_large_is_named(value: Any, why: str) -> None:
 @pytest.mark.parametrize(
     "value", [{"a": float("nan")}, [float("inf")], {"a": object()}, nested(101), keyed(101)]
 )
-def test_what_else_is_no_json_is_told_so(value: Any) -> None:
+def test_other_values_that_are_not_json_are_refused(value: Any) -> None:
     with pytest.raises(InvalidFieldError) as caught:
         canonical.encode_any(value)
     assert caught.value.field == "data"

@@ -204,7 +204,7 @@ def named(report: type[Data], **fields: Any) -> Data:
         (named(Failed, runId="r2"), 1, "r2"),
     ],
 )
-def test_a_report_on_an_attempt_nobody_began_is_preceded_by_its_beginning(
+def test_a_report_on_an_attempt_that_has_not_begun_infers_its_beginning(
     report: Data, begun: int, run_id: str | None
 ) -> None:
     for past in ([NEW, Started(run_id="r1")], [NEW, Started(run_id="r1"), Failed()]):
@@ -232,7 +232,7 @@ def test_a_report_on_a_deleted_job_is_contradicted_by_that() -> None:
     assert fact == Contradicted(report="Succeeded", state="DELETED", data={"output": {"x": 1}})
 
 
-def test_a_report_on_nobodys_job_names_it() -> None:
+def test_a_report_on_an_unknown_job_names_it() -> None:
     with pytest.raises(JobNotFoundError, match="create it first") as caught:
         judge(Succeeded(), Job(name=NAME))
     assert (caught.value.name, caught.value.deleted) == (NAME, False)
@@ -262,7 +262,7 @@ def test_a_contradicted_report_that_is_cut_took_effect_with_the_last_event() -> 
     assert earlier.last_effect == BEGIN + HOUR
 
 
-def test_evolve_leaves_the_job_before_as_it_was() -> None:
+def test_evolve_does_not_change_the_job_it_is_given() -> None:
     job, _ = lived(NEW)
     before = job.model_copy()
     after = evolve(job, Event(NAME, 2, Started(), BEGIN + HOUR))

@@ -80,7 +80,7 @@ def test_nothing_can_be_asked_of_a_job_that_is_not_there(command: JobCommand) ->
 
 
 @pytest.mark.parametrize("past", [(Created(),), (Created(), Paused())])
-def test_a_cancel_while_nobody_runs_it_needs_no_worker(past: tuple[Created, ...]) -> None:
+def test_cancelling_a_waiting_job_ends_it_at_once(past: tuple[Created, ...]) -> None:
     job = (
         given(*past)
         .when(CancelJob(reason="typo"))
@@ -178,7 +178,7 @@ def test_a_report_on_a_deleted_job_is_kept() -> None:
     assert job.state is JobState.SUCCEEDED
 
 
-def test_a_report_on_a_job_nobody_created_is_refused() -> None:
+def test_a_report_on_a_job_that_was_never_created_is_refused() -> None:
     given().when(Started()).refused(JobNotFoundError)
     given().when(Created(inferred=True)).then(Created(inferred=True))
 

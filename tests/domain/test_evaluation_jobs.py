@@ -152,7 +152,7 @@ def test_what_the_api_refuses_is_named_by_its_path(at: str) -> None:
         assert (caught.value.field, caught.value.why) == (at + named, why), (path, value)
 
 
-def test_an_unknown_annotation_is_told_which_there_are() -> None:
+def test_an_unknown_annotation_type_lists_the_known_ones() -> None:
     why = f"is not one of {IMAGE}, {BOXES}, {TEXT}, GENERAL_CLASSIFICATION_ANNOTATION"
     for value in ("VIDEO", MISSING):
         with pytest.raises(InvalidFieldError) as caught:

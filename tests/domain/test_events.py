@@ -203,7 +203,7 @@ def test_a_report_cannot_place_itself() -> None:
     )  # fmt: skip
 
 
-def test_stored_data_that_cannot_be_is_told_by_its_field_or_type() -> None:
+def test_invalid_stored_data_is_reported_with_its_field_or_type() -> None:
     with pytest.raises(InvalidFieldError) as caught:
         read_data("Queued", 2, b'{"queuePosition":"first"}')
     assert caught.value.field == "data.queuePosition"

@@ -89,7 +89,7 @@ def test_boxes_are_read_one_a_label() -> None:
         ({"box": corners(0, 0, 1, float("inf"))}, NO_BOX),
     ],
 )  # fmt: skip
-def test_a_prediction_that_does_not_say_enough_is_told_why(
+def test_an_incomplete_prediction_is_refused_with_the_reason(
     change: dict[str, Any], why: str
 ) -> None:
     said = {"label": ["cat"], "score": [0.5], "box": [corners(0, 0, 1, 1)]} | change
@@ -117,7 +117,9 @@ def test_a_truth_is_a_label_or_several_once_each() -> None:
         (BOXED, {"label": "cat", "box": []}, "the truth has 1 labels and 0 boxes"),
     ],
 )
-def test_a_truth_that_does_not_say_enough_is_told_why(plan: Plan, said: Any, why: str) -> None:
+def test_an_incomplete_ground_truth_is_refused_with_the_reason(
+    plan: Plan, said: Any, why: str
+) -> None:
     with pytest.raises(RejectedError) as caught:
         read_truth(plan, said)
     assert str(caught.value).endswith(why)
@@ -148,7 +150,9 @@ def test_examples_are_told_apart_by_their_reference_or_their_data(
         ({"data_json_key": "text", "reference_json_key": "uri"}, "'text'"),
     ],
 )
-def test_an_input_without_its_keys_is_told_which(keys: dict[str, str], wanted: str) -> None:
+def test_an_input_without_its_keys_is_refused_with_their_names(
+    keys: dict[str, str], wanted: str
+) -> None:
     for said in ({}, {"other": 1}, "text", {"text": None}, {"uri": None}):
         with pytest.raises(RejectedError) as caught:
             example_key(keyed(**keys), said)

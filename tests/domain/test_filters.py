@@ -76,7 +76,7 @@ def test_a_filter_is_a_tree(text: str, tree: Filter) -> None:
         ("a = b)", "cannot be read at column 6"),
     ],
 )
-def test_a_filter_that_cannot_be_read_is_told_where(text: str, why: str) -> None:
+def test_a_filter_that_cannot_be_parsed_is_refused_with_the_place(text: str, why: str) -> None:
     with pytest.raises(InvalidFieldError) as caught:
         parse_filter(text)
     assert caught.value.field == "filter"

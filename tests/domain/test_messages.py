@@ -33,12 +33,12 @@ def test_an_event_type_like_no_other_is_answered_with_all() -> None:
 
 
 @pytest.mark.parametrize("labels", [{"Team": "a"}, {"app/kubernetes/name": "a"}, {"a": "A b"}])
-def test_a_label_is_told_its_letters(labels: dict[str, str]) -> None:
+def test_an_invalid_label_is_refused_with_the_allowed_letters(labels: dict[str, str]) -> None:
     with pytest.raises(InvalidFieldError, match="lowercase letters, digits, _"):
         parse_labels(labels)
 
 
-def test_a_name_is_told_its_letters() -> None:
+def test_an_invalid_name_is_refused_with_the_allowed_letters() -> None:
     with pytest.raises(InvalidFieldError, match=r"letters .*digits.* first, 2048 characters"):
         parse_name("projects/p/jobs/scheduled__2023-01-12T02:00:00+00:00")
 
@@ -53,7 +53,7 @@ def test_a_name_is_told_its_letters() -> None:
         ("labels.image = a/b:c", '; a value .* in quotes: "a/b:c"'),
     ],
 )
-def test_a_filter_is_told_what_is_often_meant(text: str, hint: str) -> None:
+def test_a_common_mistake_in_a_filter_suggests_the_right_form(text: str, hint: str) -> None:
     with pytest.raises(InvalidFieldError, match=hint):
         parse_filter(text)
 
@@ -73,7 +73,7 @@ def test_a_state_in_other_letters_is_answered_with_its_name(ledger: Ledger) -> N
         ledger.list("state = lost")
 
 
-def test_a_report_on_nobodys_job_says_to_create_it(ledger: Ledger) -> None:
+def test_a_report_on_an_unknown_job_says_to_create_it(ledger: Ledger) -> None:
     with pytest.raises(JobNotFoundError, match=f"^there is no job {NAME}$"):
         ledger.get(NAME)
     with pytest.raises(JobNotFoundError, match="create it first, or report that it is Created"):

@@ -101,7 +101,9 @@ WANTED = "vN, @POSITION, an ISO 8601 time, '2h ago', or 'yesterday 14:00'"
         ("10:00", None, f"'10:00' is ambiguous; write {WANTED}"),
     ],
 )
-def test_what_is_no_moment_is_told_what_is(text: str, clock: str | None, why: str) -> None:
+def test_an_invalid_moment_is_refused_with_valid_forms(
+    text: str, clock: str | None, why: str
+) -> None:
     with pytest.raises(InvalidFieldError) as caught:
         parse_as_of(text, clock, NOW)
     assert (caught.value.field, caught.value.why) == ("as_of", why)

@@ -50,7 +50,7 @@ def test_a_program_that_a_signal_killed_ended_by_that_signal(number: signal.Sign
 
 
 @pytest.mark.parametrize("code", [0, 3, 137, -9, -15])
-def test_a_program_that_was_told_to_stop_was_cancelled(code: int) -> None:
+def test_a_program_ended_by_a_stop_signal_is_recorded_as_cancelled(code: int) -> None:
     type_, said = how_it_ended(code, "SIGHUP", "")
     assert (type_, said["reason"]) == ("Cancelled", "stopped by SIGHUP")
 

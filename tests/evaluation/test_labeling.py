@@ -163,13 +163,13 @@ def test_samples_with_a_truth_or_of_another_run_are_not_asked_about(ledger: Ledg
 
 
 @pytest.mark.parametrize("annotator", ["", "a\nb", "x" * 257, "\ud800"])
-def test_who_answers_has_a_name(ledger: Ledger, annotator: str) -> None:
+def test_a_labeler_must_give_a_name(ledger: Ledger, annotator: str) -> None:
     name = ask_people(ledger, "a")
     with pytest.raises(InvalidFieldError, match="annotator"):
         answer(ledger, name, 1, annotator, {1: "cat"})
 
 
-def test_without_a_known_set_any_label_may_be_said(ledger: Ledger) -> None:
+def test_without_an_annotation_spec_set_any_label_is_accepted(ledger: Ledger) -> None:
     name = ask_people(ledger, "a", labels=())
     answer(ledger, name, 1, "ann", {1: "horse"})
     assert agreed_truths(ledger.reader, find_task(ledger.reader, name, 1)) == {1: Truth(["horse"])}
@@ -209,7 +209,7 @@ def test_a_task_is_closed_once_its_run_goes_on(ledger: Ledger, over: str) -> Non
     assert not complete_if_answered(ledger, find_task(ledger.reader, name, 1))
 
 
-def test_a_stopped_or_deleted_job_asks_nobody(ledger: Ledger) -> None:
+def test_a_stopped_or_deleted_job_has_no_labeling_tasks(ledger: Ledger) -> None:
     stopped, deleted = ask_people(ledger, "a"), ask_people(ledger, "a")
     ledger.cancel(stopped)
     assert open_tasks(ledger.reader, stopped) == []

@@ -105,7 +105,7 @@ def test_a_failure_is_recorded_once_until_something_else_happens(ledger: Ledger)
 
 @pytest.mark.parametrize("report", ["ProgressReported", "Succeeded", "PartiallySucceeded"])
 @pytest.mark.parametrize("field", OWN)
-def test_what_runs_tell_of_themselves_is_told_by_nobody_else(
+def test_fields_of_runs_are_refused_in_other_reports(
     ledger: Ledger, report: str, field: str
 ) -> None:
     name = make_job(ledger, spec_of())

@@ -119,7 +119,7 @@ def test_a_new_attempt_has_no_output_and_keeps_the_first_start() -> None:
     assert again.start_time == job.start_time
 
 
-def test_what_the_ledger_decides_is_not_believed_of_a_reporter() -> None:
+def test_fields_that_the_ledger_decides_are_corrected_in_reports() -> None:
     job = after(e.Started())
     (queued,) = judge(said("Queued", attemptsBegun=7), job)
     assert queued.json_object() == {"attempt": 2, "attemptsBegun": 1}

@@ -52,7 +52,7 @@ def test_a_job_is_queued_once_it_was_created(jobs: Any, parent: str) -> None:
     assert shown == made | {"jobPosition": "1"}
 
 
-def test_what_only_the_service_says_is_not_believed_of_a_caller(jobs: Any, parent: str) -> None:
+def test_output_only_fields_in_a_body_are_ignored(jobs: Any, parent: str) -> None:
     said = {"state": "SUCCEEDED", "endTime": "2020-01-01T00:00:00Z", "errorMessage": "no",
             "jobPosition": "9", "etag": "AAAA", "trainingOutput": {"consumedMLUnits": 3}}  # fmt: skip
     made = jobs.create(parent=parent, body={"jobId": "j", **said}).execute()

@@ -129,9 +129,7 @@ def test_a_start_is_never_rewritten_and_an_end_is(vertex: Vertex, parent: str) -
     assert vertex.get(CUSTOM, name).end_time > first.end_time
 
 
-def test_what_only_the_service_says_is_not_believed_of_a_caller(
-    vertex: Vertex, parent: str
-) -> None:
+def test_output_only_fields_in_a_body_are_ignored(vertex: Vertex, parent: str) -> None:
     fields = {"name": "x", "state": "JOB_STATE_FAILED", "error": {"code": 3, "message": "no"},
               "web_access_uris": {"a": "b"}, "start_time": "2020-01-01T00:00:00Z"}  # fmt: skip
     made = vertex.create(CUSTOM, parent, **fields)
