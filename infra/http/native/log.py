@@ -28,6 +28,8 @@ def log_routes(routes: NativeRoutes) -> APIRouter:
     """The routes of auditors."""
     router = APIRouter(prefix="/ledger/v1", tags=["proof"])
     _add_log(router, routes)
+    _add_checkpoint(router, routes)
+    _add_tile(router, routes)
     _add_receipt(router, routes)
     return router
 
@@ -53,6 +55,10 @@ def _add_log(router: APIRouter, routes: NativeRoutes) -> None:
 
         return await routes.json(await ledger.run(read))
 
+
+def _add_checkpoint(router: APIRouter, routes: NativeRoutes) -> None:
+    ledger, pool = routes.ledger, routes.reader.pool
+
     @router.get(
         "/log/checkpoint",
         response_class=Response,
@@ -71,6 +77,10 @@ def _add_log(router: APIRouter, routes: NativeRoutes) -> None:
 
         headers = {"content-type": NOTE, "cache-control": "no-cache"}
         return Response(await ledger.run(read), headers=headers)
+
+
+def _add_tile(router: APIRouter, routes: NativeRoutes) -> None:
+    ledger, pool = routes.ledger, routes.reader.pool
 
     @router.get(
         "/log/tile/{path:path}",
