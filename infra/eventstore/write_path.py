@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, NamedTuple, Protocol, Self
+from typing import Any, Final, NamedTuple, Self
 
 import orjson
 from jobledger.domain.commands import JobCommand
@@ -20,7 +20,7 @@ from jobledger.domain.errors import (
     PastNeededError,
     RequestReusedError,
 )
-from jobledger.domain.events import Event, Updated
+from jobledger.domain.events import Updated
 from jobledger.domain.job.deciding import decide
 from jobledger.domain.job.job import Job
 from jobledger.domain.job.judging import judge
@@ -29,6 +29,7 @@ from jobledger.domain.reports import encoded, mended
 from jobledger.domain.values import names
 from jobledger.infra.eventstore.attempts import with_attempt
 from jobledger.infra.eventstore.commit.batch import JobCache
+from jobledger.infra.eventstore.commit.observations import Judge
 from jobledger.infra.eventstore.commit.pending import (
     Intent,
     JobsWrite,
@@ -57,16 +58,6 @@ class Recorded(NamedTuple):
     def by(cls, write: JobWrite) -> Self:
         """What a settled write did."""
         return cls(write.result, write.recorded())
-
-
-class Judge(Protocol):
-    """Decides what is recorded of a report; `past` are all events of the job, if it asked for them."""
-
-    def __call__(
-        self, report: Data, job: Job, /, *, at: datetime | None, past: Sequence[Event] | None
-    ) -> Sequence[Data]:
-        """Returns the data of the events."""
-        ...
 
 
 class ReportedEvent(NamedTuple):

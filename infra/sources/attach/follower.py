@@ -5,28 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import islice
 from threading import Event as Signal
 from typing import Any, Final
 
-from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerError
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.observing import catch_up, introduce, observe
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
 from jobledger.infra.eventstore.methods.request import AboutReport
+from jobledger.infra.eventstore.observing import observe_many
 from jobledger.infra.eventstore.write_path import Judge, ObservedEvent
 from jobledger.infra.read.store import Store
 from jobledger.infra.sources.attach.pgoutput import Transaction
 from jobledger.infra.sources.attach.records import record_of, snapshot_record
 from jobledger.infra.sources.attach.slot import LOST, Slot
 from jobledger.infra.sources.mapping.histories import Histories
-from jobledger.infra.sources.mapping.importing import (
-    BATCH_EVENTS,
-    ImportSummary,
-    in_rounds,
-    refusal,
-)
+from jobledger.infra.sources.mapping.importing import ImportSummary, refusal
 from jobledger.infra.sources.mapping.model import Mapping
 
 LOG: Final = logging.getLogger("jobledger.attach")
@@ -161,7 +156,7 @@ class Follower:
         if not transactions:
             return 0
         missed = self.summary.unplaced_count
-        self._record(self._changed(transactions))
+        self._record(self._changed(transactions), ahead=True)
         self._note_missed(self.summary.unplaced_count - missed)
         # Only now may the source forget them: recorded again they would be the same events.
         self._slot.advance(transactions[-1].commit_lsn)
@@ -203,19 +198,12 @@ class Follower:
             self.summary.miss(f"{record['table']} {where}", wrong)
             return []
 
-    def _record(self, events: Iterable[ObservedEvent]) -> None:
-        rest = iter(events)
-        while batch := list(islice(rest, BATCH_EVENTS)):
-            is_careful = any(event.judge is catch_up for event in batch)
-            for part in in_rounds(batch) if is_careful else [batch]:
-                self._write(part)
-
-    def _write(self, events: list[ObservedEvent]) -> None:
-        for event, outcome in zip(events, self._store.writer.report_many(events), strict=True):
-            if isinstance(outcome, LedgerError):
-                self.summary.miss(event.name, refusal(outcome))
+    def _record(self, events: Iterable[ObservedEvent], *, ahead: bool = False) -> None:
+        for event, outcome in observe_many(self._store.writer, events, ahead=ahead):
+            if outcome.error is not None:
+                self.summary.miss(event.name, refusal(outcome.error))
             else:
-                self.summary.events += len(outcome.events)
+                self.summary.events += len(outcome.events) + outcome.before
 
     def _note_missed(self, count: int) -> None:
         """Records that changes could not be placed, and why, as far as the summary keeps the reasons."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -12,14 +11,15 @@ from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job, recorded
 from jobledger.infra.eventstore.attempts import with_attempt
-from jobledger.infra.eventstore.write_path import ObservedEvent, Recorded
+from jobledger.infra.eventstore.commit.observations import Observed
+from jobledger.infra.eventstore.observing import observe_many
+from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.programs.delivery import is_refusal
 from jobledger.infra.read.store import Store
 from jobledger.infra.sources.mapping.histories import Histories
-from jobledger.infra.sources.mapping.model import Source
+from jobledger.infra.sources.mapping.model import Kind, Source
 from jobledger.infra.sources.mapping.records import read_records
 
-BATCH_EVENTS: Final = 2_000
 SHOWN_HISTORIES: Final = 10
 MAX_UNPLACED: Final = 1_000
 """As many reasons as a summary keeps."""
@@ -56,18 +56,6 @@ def refusal(error: LedgerError) -> LedgerError:
     return error
 
 
-def in_rounds(events: Iterable[ObservedEvent]) -> Iterator[list[ObservedEvent]]:
-    """The events in lists that have one of each job, so that each is decided on what the one before did."""
-    rounds: list[list[ObservedEvent]] = []
-    counted: Counter[str] = Counter()
-    for event in events:
-        if counted[event.name] == len(rounds):
-            rounds.append([])
-        rounds[counted[event.name]].append(event)
-        counted[event.name] += 1
-    yield from rounds
-
-
 class MappedImport:
     """Reads one source by a mapping."""
 
@@ -98,26 +86,20 @@ class MappedImport:
 
     def record(self, store: Store, moved: Callable[[int], None]) -> ImportSummary:
         """Records them, in batches that are each committed whole. To import again adds nothing."""
-        last = store.reader.size()
-        events = self.events(moved)
-        while batch := list(islice(events, BATCH_EVENTS)):
-            outcomes = store.writer.report_many(batch)
-            for event, outcome in zip(batch, outcomes, strict=True):
-                last = max(last, self._count(event, outcome, last))
+        is_file = self._source.kind is not Kind.SQL
+        for event, outcome in observe_many(store.writer, self.events(moved), ahead=is_file):
+            self._count(event, outcome)
         return self.summary
 
-    def _count(self, event: ObservedEvent, outcome: Recorded | LedgerError, last: int) -> int:
-        """Counts what was written after the position `last`; returns the position of the end of that."""
+    def _count(self, event: ObservedEvent, outcome: Observed) -> None:
         summary = self.summary
         summary.jobs.add(event.name)
-        if isinstance(outcome, LedgerError):
-            summary.miss(event.name, refusal(outcome))
-            return last
-        new = [each for each in outcome.events if each.position > last]
-        summary.events += len(new)
-        summary.before += len(outcome.events) - len(new)
-        summary.contradicted += sum(each.type == "Contradicted" for each in new)
-        return new[-1].position if new else last
+        if outcome.error is not None:
+            summary.miss(event.name, refusal(outcome.error))
+            return
+        summary.events += len(outcome.events)
+        summary.before += outcome.before
+        summary.contradicted += sum(each.type == "Contradicted" for each in outcome.events)
 
     def rehearse(self, moved: Callable[[int], None]) -> dict[str, list[Event]]:
         """The first histories that an import into an empty ledger would write; writes nothing."""
