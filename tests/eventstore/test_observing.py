@@ -32,7 +32,7 @@ def event(name: str, type_: str, minute: float, request: str, **said: Any) -> Ob
     judge = introduce if type_ == "Created" else observe
     about = {"occurred_time": START + timedelta(minutes=minute), "request_id": request}
     data = parse_report(type_, {**DATA.get(type_, {}), **said})
-    return ObservedEvent(name, data, {**about, "actor": "test"}, judge)  # type: ignore[typeddict-item]
+    return ObservedEvent(name, data, {**about, "actor": "test"}, judge)  # type: ignore[arg-type]
 
 
 def story(random: Random, count: int) -> Iterator[ObservedEvent]:

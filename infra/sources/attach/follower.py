@@ -13,9 +13,10 @@ from jobledger.domain.observing import catch_up, introduce, observe
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
+from jobledger.infra.eventstore.commit.observations import Judge
 from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.observing import observe_many
-from jobledger.infra.eventstore.write_path import Judge, ObservedEvent
+from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.read.store import Store
 from jobledger.infra.sources.attach.pgoutput import Transaction
 from jobledger.infra.sources.attach.records import record_of, snapshot_record
