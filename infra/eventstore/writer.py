@@ -11,6 +11,7 @@ from jobledger.domain.events import Event
 from jobledger.domain.job import Job
 from jobledger.infra.eventstore.commit.bulk import BulkWrite, bulk_writes
 from jobledger.infra.eventstore.commit.committer import Committer
+from jobledger.infra.eventstore.commit.observations import Introduction
 from jobledger.infra.eventstore.commit.observed_write import ObservedWrite
 from jobledger.infra.eventstore.commit.pending import JobWrite, Pending
 from jobledger.infra.eventstore.commit.resumed import ResumedWrite
@@ -253,13 +254,18 @@ class Writer:
         return len(write)
 
     def observed_write(
-        self, observed: Sequence[ObservedEvent], meanwhile: Callable[[], None]
+        self,
+        observed: Sequence[ObservedEvent | Introduction],
+        meanwhile: Callable[[], None],
+        *,
+        new: bool = False,
     ) -> ObservedWrite:
         """Decides on what other systems report, so that it can be submitted.
 
         Args:
             observed: The reports, in their order.
             meanwhile: Called while the server works.
+            new: Whether nobody recorded them before, unless their jobs changed since they were known.
 
         Returns:
             The write.
@@ -268,7 +274,7 @@ class Writer:
             NotEncryptedError: A report holds personal values.
         """
         return ObservedWrite(
-            observed, self._keys.encrypt_event, self.committer.cache.find, meanwhile
+            observed, self._keys.encrypt_event, self.committer.cache.find, meanwhile, new=new
         )
 
     def size(self) -> int:

@@ -1,8 +1,8 @@
 """Deciding what thousands of reports of other systems make happen, in memory and in their order."""
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from jobledger.domain.data import Data
 from jobledger.domain.errors import (
@@ -51,6 +51,14 @@ class Observation(Protocol):
         """Decides on it."""
 
 
+class Introduction(NamedTuple):
+    """The report that makes a job, which is worked out only where there is none."""
+
+    name: str
+    make: Callable[[], Observation]
+    """Raises InvalidFieldError."""
+
+
 class Observed(NamedTuple):
     """What came of one report."""
 
@@ -60,6 +68,9 @@ class Observed(NamedTuple):
     """How many events the same request wrote earlier."""
     error: LedgerError | None = None
     """Why it was refused."""
+
+
+NOTHING: Final = Observed()
 
 
 class Made(NamedTuple):
@@ -100,8 +111,10 @@ class Decisions:
         self._requests = dict(requests)
         self._pasts = {name: list(past) for name, past in pasts.items()}
         self._now = datetime.now(UTC)
+        self._actor: str | None = None
+        """The last one, which was checked."""
 
-    def decide(self, observed: Observation) -> None:
+    def decide(self, observed: Observation | Introduction) -> None:
         """Adds what a report makes happen to its outcomes.
 
         Args:
@@ -120,13 +133,17 @@ class Decisions:
         except LedgerError as error:
             self.outcomes.append(Observed(error=error))
 
-    def _outcome(self, observed: Observation) -> Observed:
+    def _outcome(self, observed: Observation | Introduction) -> Observed:
         name = observed.name
         if name in self.past_needed:
             raise PastNeededError(name)
-        data, about = with_attempt(observed.data, observed.about)
         if (job := self.jobs.get(name)) is None:
             job = absent(names.parse_name(name))
+        if isinstance(observed, Introduction):
+            if job.version:
+                return NOTHING
+            observed = observed.make()
+        data, about = with_attempt(observed.data, observed.about)
         request_id = names.parse_text("request_id", about.get("request_id"))
         key = None if request_id is None else f"{project_of(name)}/{request_id}"
         if key is not None and (known := self._requests.get(key)) is not None:
@@ -136,7 +153,8 @@ class Decisions:
         occurred = about.get("occurred_time")
         at = None if occurred is None else names.parse_time(occurred, self._now)
         past = self._pasts.get(name)
-        actor = names.parse_text("actor", about.get("actor"))
+        if (actor := about.get("actor")) is not self._actor:
+            self._actor = names.parse_text("actor", actor)
         trace = names.parse_trace_parent(about.get("trace_parent"))
         place = (at or self._now, actor, request_id, trace)
         events = self._events(observed.judge, data, job, at, past, place)

@@ -10,6 +10,7 @@ from jobledger.infra.eventstore.commit.appender import Appender
 from jobledger.infra.eventstore.commit.bulk import BulkWrite, Encrypt, values_of
 from jobledger.infra.eventstore.commit.observations import (
     Decisions,
+    Introduction,
     Observation,
     Observed,
     Request,
@@ -31,10 +32,12 @@ class ObservedWrite(BulkWrite):
 
     def __init__(
         self,
-        observed: Sequence[Observation],
+        observed: Sequence[Observation | Introduction],
         encrypt: Encrypt,
         find: Callable[[str], Job | None],
         meanwhile: Callable[[], None],
+        *,
+        new: bool = False,
     ) -> None:
         """Decides the reports.
 
@@ -43,6 +46,7 @@ class ObservedWrite(BulkWrite):
             encrypt: What encrypts personal values, which these reports do not have.
             find: Finds a job as this process knows it; None for one that it does not know.
             meanwhile: Called while the server folds.
+            new: Whether nobody recorded them before, unless their jobs changed since they were known.
 
         Raises:
             NotEncryptedError: A report holds personal values.
@@ -50,6 +54,7 @@ class ObservedWrite(BulkWrite):
         super().__init__([], encrypt)
         self._observed = observed
         self._meanwhile = meanwhile
+        self._new = new
         self.names = self.touches = tuple({each.name: None for each in observed})
         self._known = {
             name: job for name in self.names if (job := find(name)) is not None and job.version
@@ -94,7 +99,7 @@ class ObservedWrite(BulkWrite):
 
     def _holds(self, appender: Appender, decided: Decisions) -> bool:
         """Whether it was decided on what is stored, as far as the versions that it writes do not tell."""
-        if decided.past_needed or self._made(appender, self._known):
+        if decided.past_needed or (not self._new and self._made(appender, self._known)):
             return False
         silent = list({*self.touches} - {each.event.name for each in decided.made})
         return not silent or appender.versions(silent) == {
@@ -123,7 +128,9 @@ class ObservedWrite(BulkWrite):
         keys = [
             f"{each.name.split('/', 2)[1]}/{request}"
             for each in self._observed
-            if each.name in known and (request := each.about.get("request_id"))
+            if each.name in known
+            and not isinstance(each, Introduction)
+            and (request := each.about.get("request_id"))
         ]
         if not keys:
             return {}

@@ -15,7 +15,7 @@ from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
 from jobledger.infra.eventstore.commit.observations import Judge
 from jobledger.infra.eventstore.methods.request import AboutReport
-from jobledger.infra.eventstore.observing import observe_many
+from jobledger.infra.eventstore.observing import Reported, observe_many
 from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.read.store import Store
 from jobledger.infra.sources.attach.pgoutput import Transaction
@@ -56,6 +56,8 @@ class Follower:
         self._histories = Histories(mapping, project, self._actor)
         self._name = f"projects/{project}/jobs/attach.{slot.name}"
         self._max_bytes = max_bytes
+        self._new_after: int | None = None
+        """Nobody recorded what the source's log has after this place; None if that is not known."""
         self.summary = ImportSummary(slot.name)
 
     def begin(self) -> None:
@@ -157,10 +159,15 @@ class Follower:
         if not transactions:
             return 0
         missed = self.summary.unplaced_count
-        self._record(self._changed(transactions), ahead=True)
+        known, self._new_after = self._new_after, None
+        new = known is not None and lsn_number(transactions[0].commit_lsn) > known
+        repeats, written = self._record(self._changed(transactions), ahead=True, new=new)
         self._note_missed(self.summary.unplaced_count - missed)
         # Only now may the source forget them: recorded again they would be the same events.
         self._slot.advance(transactions[-1].commit_lsn)
+        # A source that crashed may give what it had forgotten again; all of that was recorded.
+        if not repeats and (written or known is not None):
+            self._new_after = lsn_number(transactions[-1].commit_lsn)
         return sum(len(each.changes) for each in transactions) or 1
 
     def check_size(self) -> None:
@@ -181,7 +188,7 @@ class Follower:
         self._slot.drop()
         self._note("Succeeded", {})
 
-    def _changed(self, transactions: Iterable[Transaction]) -> Iterator[ObservedEvent]:
+    def _changed(self, transactions: Iterable[Transaction]) -> Iterator[Reported]:
         for transaction in transactions:
             for number, change in enumerate(transaction.changes):
                 record = record_of(change, transaction.commit_time)
@@ -191,7 +198,7 @@ class Follower:
 
     def _observed(
         self, record: dict[str, Any], where: str, place: str | None, judge: Judge = observe
-    ) -> list[ObservedEvent]:
+    ) -> list[Reported]:
         self.summary.records += 1
         try:
             return self._histories.observed(record, place, judge)
@@ -199,12 +206,18 @@ class Follower:
             self.summary.miss(f"{record['table']} {where}", wrong)
             return []
 
-    def _record(self, events: Iterable[ObservedEvent], *, ahead: bool = False) -> None:
-        for event, outcome in observe_many(self._store.writer, events, ahead=ahead):
+    def _record(
+        self, events: Iterable[Reported], *, ahead: bool = False, new: bool = False
+    ) -> tuple[int, int]:
+        """Records them; returns how many events were recorded before, and how many are new."""
+        before = written = 0
+        for event, outcome in observe_many(self._store.writer, events, ahead=ahead, new=new):
             if outcome.error is not None:
                 self.summary.miss(event.name, refusal(outcome.error))
-            else:
-                self.summary.events += len(outcome.events) + outcome.before
+            before += outcome.before
+            written += len(outcome.events)
+        self.summary.events += before + written
+        return before, written
 
     def _note_missed(self, count: int) -> None:
         """Records that changes could not be placed, and why, as far as the summary keeps the reasons."""
@@ -234,6 +247,12 @@ class Follower:
                 ObservedEvent(self._name, parse_report(type_, said), about),
             ]
         )
+
+
+def lsn_number(lsn: str) -> int:
+    """A place in the log, written as `16/B374D848`, as a number."""
+    high, low = lsn.split("/")
+    return int(high, 16) << 32 | int(low, 16)
 
 
 def slot_name(ledger: str, system: str) -> str:

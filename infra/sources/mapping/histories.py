@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.data import Data
@@ -16,8 +17,9 @@ from jobledger.domain.reports import parse_report
 from jobledger.domain.values.job_ids import display_name, job_id
 from jobledger.domain.values.labels import nearest
 from jobledger.domain.values.names import parse_time
-from jobledger.infra.eventstore.commit.observations import Judge
+from jobledger.infra.eventstore.commit.observations import Introduction, Judge
 from jobledger.infra.eventstore.methods.request import AboutReport
+from jobledger.infra.eventstore.observing import Reported
 from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.sources.mapping.model import EventRule, History, Lookup, Times
 from jobledger.infra.sources.mapping.model import Mapping as MappingFile
@@ -56,7 +58,7 @@ class Histories:
 
     def observed(
         self, record: Record, place: str | None = None, judge: Judge = observe
-    ) -> list[ObservedEvent]:
+    ) -> list[Reported]:
         """Returns the events of a record, in order.
 
         Args:
@@ -71,7 +73,7 @@ class Histories:
         Raises:
             InvalidFieldError: A value of the record is not valid.
         """
-        found: list[ObservedEvent] = []
+        found: list[Reported] = []
         at = Place(place, judge)
         for history in self._histories:
             history.add(record, at, found)
@@ -127,13 +129,13 @@ class _History:
         self._created = history.created and time_of(history.created, to.times)
         self._rules = [_Rule(rule, to) for rule in history.events]
 
-    def add(self, record: Record, at: Place, found: list[ObservedEvent]) -> None:
+    def add(self, record: Record, at: Place, found: list[Reported]) -> None:
         """Adds the events of a record to those that were found."""
         for context in (record,) if self._for_each is None else items(record, self._for_each):
             if self._holds is None or self._holds(context):
                 self._add(context, at, found)
 
-    def _add(self, record: Record, at: Place, found: list[ObservedEvent]) -> None:
+    def _add(self, record: Record, at: Place, found: list[Reported]) -> None:
         original = self._name(record)
         if original is None:
             raise InvalidFieldError("name", f"{self._template} has an empty field")
@@ -145,7 +147,9 @@ class _History:
             return
         # Nothing happens to a job before it was created.
         created = min([created, *times] if created is not None else times)
-        found.append(self._introduced(name, original, record, created, at))
+        make = partial(self._introduced, name, original, record, created, at)
+        # What has no place of its own may come again, and is counted then.
+        found.append(make() if at.id is None else Introduction(name, make))
         found += events
 
     def _introduced(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from typing import Final, cast
 
 from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job, recorded
 from jobledger.infra.eventstore.attempts import with_attempt
-from jobledger.infra.eventstore.commit.observations import Observed
-from jobledger.infra.eventstore.observing import observe_many
+from jobledger.infra.eventstore.commit.observations import Introduction, Observed
+from jobledger.infra.eventstore.observing import Reported, observe_many
 from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.programs.delivery import is_refusal
 from jobledger.infra.read.store import Store
@@ -65,7 +65,7 @@ class MappedImport:
         self._histories = histories
         self.summary = ImportSummary(where)
 
-    def events(self, moved: Callable[[int], None]) -> Iterator[ObservedEvent]:
+    def events(self, moved: Callable[[int], None]) -> Iterator[Reported]:
         """The events of all records; what cannot be read is noted in the summary."""
         matched = False
         for place, record, error in read_records(self._source, self._where, moved):
@@ -91,7 +91,7 @@ class MappedImport:
             self._count(event, outcome)
         return self.summary
 
-    def _count(self, event: ObservedEvent, outcome: Observed) -> None:
+    def _count(self, event: Reported, outcome: Observed) -> None:
         summary = self.summary
         summary.jobs.add(event.name)
         if outcome.error is not None:
@@ -117,7 +117,7 @@ class Rehearsal:
         self._requests: set[str] = set()
         self.histories: dict[str, list[Event]] = {}
 
-    def take(self, events: Iterable[ObservedEvent]) -> None:
+    def take(self, events: Iterable[Reported]) -> None:
         """Adds what would be written for these events."""
         for event in events:
             try:
@@ -125,7 +125,9 @@ class Rehearsal:
             except LedgerError as error:
                 self._summary.miss(event.name, error)
 
-    def _add(self, observed: ObservedEvent) -> None:
+    def _add(self, observed: Reported) -> None:
+        if isinstance(observed, Introduction):
+            observed = cast("ObservedEvent", observed.make())
         data, about = with_attempt(observed.data, observed.about)
         if about["request_id"] in self._requests:
             self._summary.before += 1

@@ -172,19 +172,30 @@ def holds(when: Conditions, unless: Conditions) -> Test | None:
     wanted = [_is_like(*each) for each in when.items()]
     refused = [_is_like(*each) for each in unless.items()]
     if not refused:
-        if len(wanted) == 1:
-            return wanted[0]
-        return (lambda record: all(test(record) for test in wanted)) if wanted else None
+        return _all(wanted)
     return lambda record: (
         all(test(record) for test in wanted) and not any(test(record) for test in refused)
     )
 
 
+def _all(tests: Sequence[Test]) -> Test | None:
+    """Returns what tells whether all of the tests hold; None if there are none."""
+    if not tests:
+        return None
+    first, *rest = tests
+    if (following := _all(rest)) is None:
+        return first
+    return lambda record: first(record) and following(record)
+
+
 def _is_like(path: str, patterns: Iterable[str]) -> Test:
     read, match = field(path), matcher(patterns)
+    exact = frozenset(patterns) - {""}
 
     def test(record: Record) -> bool:
         value = read(record)
+        if type(value) is str and value in exact:
+            return True
         if isinstance(value, list):
             return any(match(text_of(each)) is not None for each in value)
         value = _nothing_if_empty(value)
