@@ -125,6 +125,8 @@ class _History:
         self._display_name = history.display_name and filled_text(history.display_name)
         self._labels = [(key, filled(value)) for key, value in history.labels.items()]
         self._parents = [filled_text(parent) for parent in history.parents]
+        self._root = history.root and filled_text(history.root)
+        self._trigger = history.triggered_by and filled_text(history.triggered_by)
         self._spec = filled(history.spec)
         self._created = history.created and time_of(history.created, to.times)
         self._rules = [_Rule(rule, to) for rule in history.events]
@@ -166,10 +168,19 @@ class _History:
             **({"displayName": shown} if shown else {}),
             **(self._spec(record) or {}),
         }
-        if named := [self._to.name(each) for read in self._parents if (each := read(record))]:
-            spec["parents"] = named
-        said = {"labels": labels, "spec": spec}
+        said = {"labels": labels, "spec": spec, **self._related(record)}
         return self._to.event(name, parse_report("Created", said), ("Created", said, time), at)
+
+    def _related(self, record: Record) -> dict[str, Any]:
+        """The jobs that it belongs to, and what began it."""
+        parents = [self._to.name(each) for read in self._parents if (each := read(record))]
+        root = self._root(record) if self._root else None
+        trigger = self._trigger(record) if self._trigger else None
+        return {
+            **({"parents": parents} if parents else {}),
+            **({"root": self._to.name(root)} if root else {}),
+            **({"triggeredBy": trigger} if trigger else {}),
+        }
 
 
 class _Rule:
