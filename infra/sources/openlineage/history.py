@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -56,18 +56,38 @@ def ledger_name(job: JobKey, project: str) -> str:
     return f"projects/{project}/jobs/{ledger_id(job)}"
 
 
-def observed(event: LineageEvent, project: str, actor: str | None) -> list[ObservedEvent]:
-    """What to record of an event of a run or of a job, in this order."""
+def observed(
+    event: LineageEvent,
+    project: str,
+    actor: str | None,
+    is_known: Callable[[str], bool] = lambda name: False,
+) -> list[ObservedEvent]:
+    """Returns what to record of an event of a run or of a job, in this order.
+
+    Args:
+        event: The event.
+        project: The project of the job.
+        actor: Who reports it.
+        is_known: Whether a job of that name exists, so that an event that does not begin a run need not
+            make it.
+
+    Returns:
+        The reports.
+    """
     assert event.job is not None
     name, request = ledger_name(event.job, project), _request(event)
-    return [
+    reports = enumerate(_reports(event, project), 1)
+    found = [
         ObservedEvent(name, data, _about(event, f"{request}:{part}", part, actor), judge)
-        for part, (data, judge) in enumerate(_reports(event, project))
+        for part, (data, judge) in reports
     ]
+    if event.type not in (None, EventType.START) and is_known(name):
+        return found
+    about = _about(event, f"{request}:0", 0, actor)
+    return [ObservedEvent(name, _created(event, project), about, introduce), *found]
 
 
 def _reports(event: LineageEvent, project: str) -> Iterator[tuple[Data, Any]]:
-    yield _created(event, project), introduce
     if event.type is None:
         said = {"note": "OpenLineage JobEvent", "openLineage": _kept(event)}
         yield parse_report("Commented", said), observe
