@@ -109,7 +109,7 @@ def _locked(path: Path) -> TextIO | None:
 
 
 def _database(path: Path | str) -> sqlite3.Connection:
-    # Whoever uses the queue lets one thread do so at a time.
+    # One thread at a time uses it, under a lock of the owner.
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     database.executescript(SCHEMA)
     if isinstance(path, Path):
