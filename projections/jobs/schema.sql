@@ -31,5 +31,6 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_created ON jobs (coalesce(create_time, '-infinity') DESC, name);
 CREATE INDEX jobs_evaluating ON jobs (name) WHERE kind = 'evaluationJobs';
 -- Without it in lineage, a spec may name parents.
-CREATE INDEX jobs_parents ON jobs USING gin (coalesce(lineage -> 'parents', (spec -> 'parents')::jsonb) jsonb_path_ops);
+CREATE INDEX jobs_parents ON jobs USING gin (coalesce(lineage -> 'parents', (spec -> 'parents')::jsonb) jsonb_path_ops)
+    WHERE coalesce(lineage -> 'parents', (spec -> 'parents')::jsonb) IS NOT NULL;
 CREATE INDEX jobs_labels ON jobs USING gin (labels jsonb_path_ops);
