@@ -43,16 +43,38 @@ AttemptsBegun = Annotated[int, Field(ge=0, le=MAX_ATTEMPT)]
 RunId = Annotated[
     Annotated[str, Field(min_length=1, max_length=MAX_RUN_ID)] | None, BeforeValidator(_as_text)
 ]
+MAX_PARENTS: Final = 1_000
+MAX_RELATIVE: Final = 4_096
+Relative = Annotated[str, Field(min_length=1, max_length=MAX_RELATIVE)] | None
+"""The name of a job, or of a person or program that began it; None if nothing is said of it."""
+Parents = (
+    Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=MAX_RELATIVE)]],
+        Field(max_length=MAX_PARENTS),
+    ]
+    | None
+)
+"""The names of the jobs that a job is part of; None if nothing is said of them."""
 DECIDED: Final = frozenset({"attempts_begun", "inferred"})
 """Fields that the ledger fills in, and no reporter."""
 
 
 class Created(Data):
-    """The job exists. `inferred`: this was not reported, but follows from another report."""
+    """The job exists. `inferred`: this was not reported, but follows from another report.
+
+    In this event, Queued, Preparing, Started and Retried, `parents` are the jobs that it is part of,
+    `root` is the first of their parents, and `triggered_by` is what began it. Each that is given
+    replaces what was known of it.
+    """
+
+    schema_number: ClassVar[int] = 2
 
     labels: Labels = Field(default_factory=dict)
     spec: JsonObject = Field(default_factory=dict)
     inferred: bool = Field(default=False, strict=True)
+    parents: Parents = None
+    root: Relative = None
+    triggered_by: Relative = None
 
 
 class Queued(Data):
@@ -62,30 +84,39 @@ class Queued(Data):
     the event begins, as the ledger decides, and `run_id` is the reporter's id of the attempt.
     """
 
-    schema_number: ClassVar[int] = 2
+    schema_number: ClassVar[int] = 3
 
     queue_position: int | None = Field(default=None, ge=0, strict=True)
     attempts_begun: AttemptsBegun = 0
     run_id: RunId = None
+    parents: Parents = None
+    root: Relative = None
+    triggered_by: Relative = None
 
 
 class Preparing(Data):
     """Resources are being prepared for the job."""
 
-    schema_number: ClassVar[int] = 2
+    schema_number: ClassVar[int] = 3
 
     attempts_begun: AttemptsBegun = 0
     run_id: RunId = None
+    parents: Parents = None
+    root: Relative = None
+    triggered_by: Relative = None
 
 
 class Started(Data):
     """The job runs. `inferred`: this was not reported, but follows from a report on that attempt."""
 
-    schema_number: ClassVar[int] = 2
+    schema_number: ClassVar[int] = 3
 
     attempts_begun: AttemptsBegun = 0
     run_id: RunId = None
     inferred: bool = Field(default=False, strict=True)
+    parents: Parents = None
+    root: Relative = None
+    triggered_by: Relative = None
 
 
 class Updating(Data):
@@ -159,11 +190,14 @@ class Expired(Data):
 class Retried(Data):
     """A new attempt began at a job that had ended."""
 
-    schema_number: ClassVar[int] = 2
+    schema_number: ClassVar[int] = 3
 
     reason: str | None = None
     attempts_begun: AttemptsBegun = 1
     run_id: RunId = None
+    parents: Parents = None
+    root: Relative = None
+    triggered_by: Relative = None
 
 
 class ProgressReported(Data):
@@ -286,12 +320,24 @@ def _set_aside(*names: str) -> Upcaster:
     def upcast(data: JsonObject) -> JsonObject:
         found = {name: data[name] for name in names if name in data}
         rest = {name: value for name, value in data.items() if name not in found}
-        return rest | {WITHOUT_MEANING: found} if found else data
+        if not found:
+            return data
+        before = rest.get(WITHOUT_MEANING)
+        return rest | {WITHOUT_MEANING: {**(before if isinstance(before, dict) else {}), **found}}
 
     return upcast
 
 
+LINEAGE: Final = ("parents", "root", "triggered_by")
+"""What an event says of the jobs that its job belongs to, as attributes of its data."""
+LINEAGE_KEYS: Final = ("parents", "root", "triggeredBy")
+"""The same in JSON."""
 UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
+    ("Created", 1): _set_aside(*LINEAGE_KEYS),
+    ("Queued", 2): _set_aside(*LINEAGE_KEYS),
+    ("Preparing", 2): _set_aside(*LINEAGE_KEYS),
+    ("Started", 2): _set_aside(*LINEAGE_KEYS),
+    ("Retried", 2): _set_aside(*LINEAGE_KEYS),
     ("Queued", 1): _set_aside("attemptsBegun", "runId"),
     ("Preparing", 1): _set_aside("attemptsBegun", "runId"),
     ("Started", 1): _set_aside("attemptsBegun", "runId", "inferred"),

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from jobledger.domain.data import CODES, MAX_DATA_BYTES, UNKNOWN, Data
 from jobledger.domain.errors import InvalidFieldError, UnknownEventTypeError
-from jobledger.domain.events import EVENT_TYPES, parse_data
+from jobledger.domain.events import EVENT_TYPES, MAX_PARENTS, MAX_RELATIVE, parse_data
 from jobledger.domain.values import canonical, labels
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.mending import MARKS, PERSONAL, Mender
@@ -161,6 +161,10 @@ class _Fields:
                 self._object(field, value)
             case "reason" | "note" | "report" | "state" if not isinstance(value, str | None):
                 self._put(field, self._mender.as_text(value, field))
+            case "parents" if not _are_names(value):
+                self._beside(field, value)
+            case "root" | "triggeredBy" if value is not None and not _is_name(value):
+                self._beside(field, value)
             case "queuePosition":
                 self._put(field, self._count(field, value))
             case "inferred" | "lost" if not isinstance(value, bool):
@@ -238,6 +242,16 @@ class _Fields:
         elif code is not None:
             self._said.setdefault("reason", code if isinstance(code, str) else _plain(code))
         return UNKNOWN
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_RELATIVE
+
+
+def _are_names(value: Any) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, list) and len(value) <= MAX_PARENTS and all(map(_is_name, value))
 
 
 def _code_of(given: Any) -> Any:

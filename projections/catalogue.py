@@ -30,7 +30,7 @@ class Projection(NamedTuple):
         return read(f"jobledger.projections.{self.name}", "comments").encode()
 
 
-JOBS: Final = Projection("jobs", 8, ("jobs",), jobs.functions(), follows=False)
+JOBS: Final = Projection("jobs", 9, ("jobs",), jobs.functions(), follows=False)
 INTERVALS: Final = Projection(
     "intervals",
     3,

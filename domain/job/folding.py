@@ -7,11 +7,11 @@ It accepts any history and refuses nothing. It takes events in the order in whic
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 from jobledger.domain import events as e
 from jobledger.domain import run_events as r
-from jobledger.domain.attempts import Beginning, remembered
+from jobledger.domain.attempts import BEGINNINGS, Beginning, remembered
 from jobledger.domain.data import CANCELLED, UNKNOWN, Data, Status
 from jobledger.domain.errors import PastNeededError
 from jobledger.domain.job.job import Job, copied
@@ -20,6 +20,9 @@ from jobledger.domain.runs import fold_run, kept
 from jobledger.domain.states import ENDINGS, EVALUATION_JOBS, JobState, state_after
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import kind_of
+
+RELATING: Final = frozenset({"Created", *(cls.__name__ for cls in BEGINNINGS)})
+"""The events that may say which jobs their job belongs to."""
 
 
 def evolve(job: Job, event: e.Event) -> Job:
@@ -120,6 +123,20 @@ def _apply(fields: dict[str, Any], event: e.Event) -> None:
             fields["start_time"] = at
         fields["error"], fields["error_message"] = _error(data, fields["error_message"])
     _apply_data(fields, data, at)
+    if type_ in RELATING:
+        _relate(fields, data)
+
+
+def _relate(fields: dict[str, Any], data: Data) -> None:
+    """Notes what the event says of the jobs that its job belongs to."""
+    values = data.__dict__
+    told = {
+        key: value
+        for name, key in zip(e.LINEAGE, e.LINEAGE_KEYS, strict=True)
+        if (value := values[name]) is not None
+    }
+    if told:
+        fields["lineage"] = {**(fields["lineage"] or {}), **told}
 
 
 def _take_effect(fields: dict[str, Any], type_: str, at: datetime) -> None:

@@ -49,6 +49,7 @@ class Job(BaseModel):
         spec: The configuration, a JSON object.
         output: What it produced, a JSON object.
         run_ids: The reporters' ids of its attempts; the last is the current attempt's, or None.
+        lineage: What was reported of the jobs it belongs to: `parents`, `root`, `triggeredBy`.
 
     Examples:
         >>> job = ledger.create("projects/demo/jobs/a", {"team": "vision"})
@@ -74,6 +75,29 @@ class Job(BaseModel):
     spec: JsonObject = Field(default_factory=dict)
     output: JsonObject | None = None
     run_ids: RunIds = ()
+    lineage: JsonObject | None = None
+
+    @property
+    def parents(self) -> list[str]:
+        """The names of the jobs that it is part of: as reported, or else those that its spec names."""
+        found = self._related("parents")
+        return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
+
+    @property
+    def root(self) -> str | None:
+        """The name of the first of its parents' parents; None if it is not known."""
+        found = self._related("root")
+        return found if isinstance(found, str) else None
+
+    @property
+    def triggered_by(self) -> str | None:
+        """The job, person or program that began it; None if it is not known."""
+        found = self._related("triggeredBy")
+        return found if isinstance(found, str) else None
+
+    def _related(self, key: str) -> Any:
+        known = (self.lineage or {}).get(key)
+        return self.spec.get(key) if known is None else known
 
     @property
     def id(self) -> str:

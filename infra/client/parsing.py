@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from jobledger.domain.data import PLACED, PLACED_KEY
-from jobledger.domain.events import EVENT_TYPES
+from jobledger.domain.events import EVENT_TYPES, LINEAGE_KEYS
 from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
 from jobledger.domain.values import canonical
@@ -31,8 +31,15 @@ def job_of(said: JsonObject) -> Job:
         error_message=said["errorMessage"],
         labels=said["labels"],
         spec=said["spec"],
+        lineage=_lineage(said),
         output=said["output"],
     )
+
+
+def _lineage(said: JsonObject) -> JsonObject | None:
+    """What was reported of the jobs it belongs to, beside what its spec names."""
+    told = {key: said[key] for key in LINEAGE_KEYS if key in said}
+    return {key: value for key, value in told.items() if value != said["spec"].get(key)} or None
 
 
 def tree_of(said: JsonObject) -> Tree:

@@ -42,6 +42,11 @@ class AsyncWriter:
         self._run_read = run_read
         self._path = WritePath(committer.cache, feed, keys)
 
+    def is_known(self, name: str) -> bool:
+        """Whether a job exists, as far as this process knows; it may have been removed since."""
+        job = self.committer.cache.find(name)
+        return job is not None and job.version > 0
+
     async def write(self, name: str, request: Data | JobCommand, about: About) -> JobWrite:
         """As Writer.write."""
         return await self._run(self._path.write(name, request, about))

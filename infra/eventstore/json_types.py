@@ -40,6 +40,13 @@ class JobJson(TypedDict):
     etag: str
     spec: Object
     output: Object | None
+    parents: NotRequired[
+        Annotated[list[str], Field(description="The jobs that it is part of, if any are known.")]
+    ]
+    root: NotRequired[Annotated[str, Field(description="The first of its parents' parents.")]]
+    triggeredBy: NotRequired[
+        Annotated[str, Field(description="The job, person or program that began it.")]
+    ]
 
 
 class EventJson(TypedDict):

@@ -21,7 +21,7 @@ def required_time(time: datetime) -> str:
 
 
 def job_json(job: Job) -> JsonObject:
-    """A job; fields that hold nothing are null."""
+    """A job; fields that hold nothing are null, and what it belongs to is left out if it is not known."""
     shown: JobJson = {
         "name": job.name,
         "project": job.project,
@@ -40,6 +40,12 @@ def job_json(job: Job) -> JsonObject:
         "spec": job.spec,
         "output": job.output,
     }
+    if job.parents:
+        shown["parents"] = job.parents
+    if job.root is not None:
+        shown["root"] = job.root
+    if job.triggered_by is not None:
+        shown["triggeredBy"] = job.triggered_by
     return cast("JsonObject", shown)
 
 

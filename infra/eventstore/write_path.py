@@ -6,10 +6,10 @@ the read returned (`Writer` in a thread, `AsyncWriter` in an asyncio task).
 """
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, NamedTuple, Protocol, Self
+from typing import Any, Final, NamedTuple, Self
 
 import orjson
 from jobledger.domain.commands import JobCommand
@@ -20,7 +20,7 @@ from jobledger.domain.errors import (
     PastNeededError,
     RequestReusedError,
 )
-from jobledger.domain.events import Event, Updated
+from jobledger.domain.events import Updated
 from jobledger.domain.job.deciding import decide
 from jobledger.domain.job.job import Job
 from jobledger.domain.job.judging import judge
@@ -29,6 +29,7 @@ from jobledger.domain.reports import encoded, mended
 from jobledger.domain.values import names
 from jobledger.infra.eventstore.attempts import with_attempt
 from jobledger.infra.eventstore.commit.batch import JobCache
+from jobledger.infra.eventstore.commit.observations import Judge
 from jobledger.infra.eventstore.commit.pending import (
     Intent,
     JobsWrite,
@@ -57,16 +58,6 @@ class Recorded(NamedTuple):
     def by(cls, write: JobWrite) -> Self:
         """What a settled write did."""
         return cls(write.result, write.recorded())
-
-
-class Judge(Protocol):
-    """Decides what is recorded of a report; `past` are all events of the job, if it asked for them."""
-
-    def __call__(
-        self, report: Data, job: Job, /, *, at: datetime | None, past: Sequence[Event] | None
-    ) -> Sequence[Data]:
-        """Returns the data of the events."""
-        ...
 
 
 class ReportedEvent(NamedTuple):
@@ -157,7 +148,8 @@ class WritePath:
     ) -> Generator[Step, Any, list[Recorded | LedgerError]]:
         """Reports on any jobs, committed together; one that is refused keeps no other back."""
         given, jobs = list(reports), dict[str, Job]()
-        in_turn = _written_in_turn(given)
+        counted = Counter(report.name for report in given)
+        in_turn = _written_in_turn(given, counted)
         outcomes: list[JobWrite | LedgerError | None] = []
         for report in given:
             if report.name in in_turn:
@@ -171,7 +163,8 @@ class WritePath:
                 continue
             decide_on = report.judge if isinstance(report, ObservedEvent) else judge
             job = jobs.get(name) or self._cache.find(name)
-            write = yield from self._decided(name, data, at, decide_on, job)
+            many = counted[report.name] > 1
+            write = yield from self._decided(name, data, at, decide_on, job, many=many)
             if write.before is not None:
                 jobs[name] = write.after
             outcomes.append(write)
@@ -199,11 +192,18 @@ class WritePath:
             return error
 
     def _decided(
-        self, name: str, request: Data | JobCommand, at: _At, judge: Judge, job: Job | None
+        self,
+        name: str,
+        request: Data | JobCommand,
+        at: _At,
+        judge: Judge,
+        job: Job | None,
+        *,
+        many: bool = False,
     ) -> Generator[Step, Any, JobWrite]:
         """Decides on the job as far as it is known; personal values are encrypted first."""
-        mend = _mend_of(request, at, judge)
-        write = JobWrite(name, _intent(request, at.given, judge), at.provenance, mend=mend)
+        intent, mend = _intent(request, at.given, judge), _mend_of(request, at, judge)
+        write = JobWrite(name, intent, at.provenance, mend=mend, is_one_of_many=many)
         write.decide_ahead(job)
         # The bytes tell whether there are personal values; without any, the request does.
         if write.is_plain or (not write.rows and _holds_personal(request)):
@@ -260,9 +260,10 @@ def provenance_of(about: About) -> Provenance:
     )
 
 
-def _written_in_turn(reports: Sequence[ReportedEvent | ObservedEvent]) -> set[str]:
+def _written_in_turn(
+    reports: Sequence[ReportedEvent | ObservedEvent], counted: Mapping[str, int]
+) -> set[str]:
     """Jobs with several reports, of which one ends an update: that needs the events before it."""
-    counted = Counter(report.name for report in reports)
     ends = {report.name for report in reports if isinstance(report.data, Updated)}
     return {name for name in ends if counted[name] > 1}
 

@@ -1,6 +1,6 @@
 """Writes for callers in threads."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -11,6 +11,8 @@ from jobledger.domain.events import Event
 from jobledger.domain.job import Job
 from jobledger.infra.eventstore.commit.bulk import BulkWrite, bulk_writes
 from jobledger.infra.eventstore.commit.committer import Committer
+from jobledger.infra.eventstore.commit.observations import Introduction
+from jobledger.infra.eventstore.commit.observed_write import ObservedWrite
 from jobledger.infra.eventstore.commit.pending import JobWrite, Pending
 from jobledger.infra.eventstore.commit.resumed import ResumedWrite
 from jobledger.infra.eventstore.feed import Feed
@@ -33,6 +35,7 @@ class Writer:
     def __init__(self, committer: Committer, feed: Feed, keys: SubjectKeys) -> None:
         self.committer = committer
         self._keys = keys
+        self._feed = feed
         self._path = WritePath(committer.cache, feed, keys)
 
     def write(self, name: str, request: Data | JobCommand, about: About) -> JobWrite:
@@ -249,6 +252,34 @@ class Writer:
             write = ResumedWrite(write, self._keys.is_repeated)
             self.submit(write)
         return len(write)
+
+    def observed_write(
+        self,
+        observed: Sequence[ObservedEvent | Introduction],
+        meanwhile: Callable[[], None],
+        *,
+        new: bool = False,
+    ) -> ObservedWrite:
+        """Decides on what other systems report, so that it can be submitted.
+
+        Args:
+            observed: The reports, in their order.
+            meanwhile: Called while the server works.
+            new: Whether nobody recorded them before, unless their jobs changed since they were known.
+
+        Returns:
+            The write.
+
+        Raises:
+            NotEncryptedError: A report holds personal values.
+        """
+        return ObservedWrite(
+            observed, self._keys.encrypt_event, self.committer.cache.find, meanwhile, new=new
+        )
+
+    def size(self) -> int:
+        """How many events there are, which is the last position."""
+        return self._feed.size()
 
     def submit(self, write: Pending) -> None:
         """Writes something that is no command or report on a job, and returns once it is durable.

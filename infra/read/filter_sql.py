@@ -85,7 +85,8 @@ COLUMNS: Final[dict[str, Column]] = {
         "encode(sha256(convert_to(error_message, 'UTF8')), 'hex')", _as_text
     ),
     "etag": Column("etag", _as_text),
-    "root": Column("spec ->> 'root'", _as_text),
+    "root": Column("coalesce(lineage ->> 'root', spec ->> 'root')", _as_text),
+    "triggered_by": Column("coalesce(lineage ->> 'triggeredBy', spec ->> 'triggeredBy')", _as_text),
     "display_name": Column("spec ->> 'displayName'", _as_text),
 }
 """The fields a filter may name, in snake or camel case; beside them `labels.KEY`, `spec.PATH` and `output.PATH`."""

@@ -6,13 +6,13 @@ SELECT {columns}
 FROM (
     SELECT name, project, kind, coalesce(create_time, '-infinity') AS created, etag,
            state, version, attempt, create_time, start_time, end_time, update_time, effective_time,
-           delete_time, error, error_message, labels, spec, output, run_ids, last_position
+           delete_time, error, error_message, labels, spec, output, run_ids, lineage, last_position
     FROM jobs
     UNION ALL
     SELECT j.name, j.project, j.kind, coalesce(j.create_time, '-infinity'),
            etag(j.name, was.version) COLLATE "C", was.state COLLATE "C", was.version, was.attempt,
            was.create_time, was.start_time, was.end_time, was.update_time, was.effective_time,
-           was.delete_time, was.error, was.error_message, was.labels, was.spec, was.output, was.run_ids,
+           was.delete_time, was.error, was.error_message, was.labels, was.spec, was.output, was.run_ids, was.lineage,
            0::bigint
     FROM (SELECT DISTINCT name FROM events WHERE position > {position} AND schema > 0) AS later
     JOIN jobs AS j USING (name), LATERAL job_row_at(j.name, {position}) AS was

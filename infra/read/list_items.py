@@ -1,31 +1,38 @@
-"""Fields of a filter that are lists in a job's JSON: `parent`, `inputs` and `outputs`.
+"""Fields of a filter that are lists: `parent`, `inputs` and `outputs`.
 
 `inputs : "orders"` is true of a job that has an input dataset of that name; `parent = "night"` of a
-job whose `spec.parents` name the job `night`.
+job whose parents include the job `night`: those that were reported, or else those that its
+spec names. A parent's whole name is found through an index.
 """
 
 from collections.abc import Callable
 from typing import Any, Final, LiteralString, NamedTuple
 
+import orjson
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.filters import Restriction
 from jobledger.infra.postgres import sql
 from psycopg.sql import SQL, Composable, Literal
 
+_WHOLE: Final = "projects/"
+"""What a job's whole name begins with."""
 HAS_ITEM: Final = sql.template(__package__, "list_items")
 
 
 class ListField(NamedTuple):
-    """A list in a row: a column, and a key in it."""
+    """A list in a row of jobs."""
 
-    column: LiteralString
-    key: LiteralString
+    items: LiteralString
+    """A JSON array in SQL, or anything else where there is no list."""
+    indexed: LiteralString | None = None
+    """The same as an index has it."""
 
 
+_PARENTS: Final = "coalesce(lineage -> 'parents', (spec -> 'parents')::jsonb)"
 LISTS: Final[dict[str, ListField]] = {
-    "parent": ListField("spec", "parents"),
-    "inputs": ListField("output", "inputs"),
-    "outputs": ListField("output", "outputs"),
+    "parent": ListField(f"({_PARENTS})::json", _PARENTS),
+    "inputs": ListField("output -> 'inputs'"),
+    "outputs": ListField("output -> 'outputs'"),
 }
 """By the name that a filter has for it."""
 
@@ -39,6 +46,10 @@ def has_item(
         raise InvalidFieldError(
             "filter", f"{field} is a list and has no order: ask {field} = NAME, or {field} : NAME"
         )
-    parts = {"column": SQL(found.column), "key": Literal(found.key), "pattern": parameter(pattern)}
-    condition = HAS_ITEM.format(**parts)
-    return SQL("(NOT {})").format(condition) if tree.comparator == "!=" else condition
+    if found.indexed is not None and tree.value.startswith(_WHOLE) and not any(tree.wildcards):
+        # A percent sign would begin a parameter.
+        name = Literal(orjson.dumps([tree.value]).decode().replace("%", "\\u0025"))
+        condition: Composable = SQL("({} @> {}::jsonb)").format(SQL(found.indexed), name)
+    else:
+        condition = HAS_ITEM.format(items=SQL(found.items), pattern=parameter(pattern))
+    return SQL("({} IS NOT TRUE)").format(condition) if tree.comparator == "!=" else condition

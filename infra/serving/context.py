@@ -19,7 +19,7 @@ from jobledger.infra.google.wire.queue import Queue
 from jobledger.infra.postgres.ending import CANCEL_SECONDS, GRACE_SECONDS
 from jobledger.infra.read.fair_threads import ASKED_BY
 from jobledger.infra.serving.shares import Shares
-from jobledger.infra.settings import Settings
+from jobledger.infra.settings import Settings, spool_folder
 from jobledger.infra.sources.openlineage.forwarder import Forwarder
 
 BEARER: Final = "bearer "
@@ -76,7 +76,8 @@ class ServerContext:
         self.writers = Writers(self.limits)
         settings = Settings()
         url, key = settings.lineage_forward_url, settings.lineage_forward_key
-        self.forwarder = Forwarder(url, key) if url else None
+        folder = spool_folder() / "lineage"
+        self.forwarder = Forwarder(url, key, folder=folder) if url else None
         """Sends OpenLineage events on to another server, if one is set."""
 
     async def admit(self, authorization: str) -> Caller:

@@ -29,6 +29,7 @@ COLUMNS: Final = (
     "spec",
     "output",
     "run_ids",
+    "lineage",
 )
 """The columns a Job is read from; project, kind and etag follow from the name and version."""
 
@@ -78,6 +79,8 @@ def change(before: Job, after: Job) -> Change:
         row["output"] = _json(after.output)
     if after.run_ids and after.run_ids is not before.run_ids:
         row["run_ids"] = after.run_ids
+    if after.lineage is not None and after.lineage is not before.lineage:
+        row["lineage"] = after.lineage
     return Change(before, after, orjson.dumps(row)[:-1])
 
 

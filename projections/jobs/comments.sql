@@ -22,12 +22,15 @@ COMMENT ON COLUMN jobs.etag IS 'Changes with each version (AIP-154).';
 COMMENT ON COLUMN jobs.first_position IS 'The position of its first event.';
 COMMENT ON COLUMN jobs.last_position IS 'The position of its last event.';
 COMMENT ON COLUMN jobs.run_ids IS 'The ids of its runs, the newest first, null for one without an id; null if no run had one.';
+COMMENT ON COLUMN jobs.lineage IS 'What was reported of the jobs it belongs to: parents, root and triggeredBy; null if nothing was.';
 
 COMMENT ON FUNCTION attempts_begun IS 'How many attempts an event begins.';
 COMMENT ON FUNCTION begins_with_output IS 'Whether the data of an event begins with its output.';
 COMMENT ON FUNCTION bounded IS 'The earlier of a time and a bound; null if there is no time.';
 COMMENT ON FUNCTION etag IS 'The etag of a version of a job.';
 COMMENT ON FUNCTION fold_jobs IS 'Folds the events at a range of positions into jobs.';
+COMMENT ON FUNCTION fold_lineage IS 'Adds what events say of the jobs that a job belongs to.';
+COMMENT ON FUNCTION has_lineage IS 'Whether an event may say which jobs its job belongs to.';
 COMMENT ON FUNCTION fold_run_ids IS 'Adds run ids to a job''s run ids.';
 COMMENT ON FUNCTION fold_runs IS 'Folds events of evaluation runs into the job''s output.';
 COMMENT ON FUNCTION has_no_spec IS 'Whether the data of an event has no spec.';

@@ -76,6 +76,22 @@ IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN (
     HAVING count(*) > 0
 );
 
+-- Whether an event may say which jobs its job belongs to; data of earlier schemas says nothing of that.
+CREATE OR REPLACE FUNCTION has_lineage(type text, schema smallint, data bytea) RETURNS boolean
+IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
+    CASE WHEN (type = 'Created' AND schema % 100 > 1) OR (type IN ('Started', 'Queued', 'Preparing', 'Retried') AND schema % 100 > 2)
+         THEN position('"parents":'::bytea IN data) > 0 OR position('"root":'::bytea IN data) > 0
+              OR position('"triggeredBy":'::bytea IN data) > 0
+         ELSE false END;
+
+-- What is known of the jobs that a job belongs to once these events, the newest first, were recorded.
+CREATE OR REPLACE FUNCTION fold_lineage(before jsonb, told bytea[]) RETURNS jsonb
+IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN (
+    SELECT nullif(coalesce(before, '{{}}') || coalesce(jsonb_object_agg(key, value ORDER BY place DESC), '{{}}'), '{{}}')
+    FROM unnest(told) WITH ORDINALITY AS each (data, place), jsonb_each(convert_from(data, 'UTF8')::jsonb)
+    WHERE key IN ('parents', 'root', 'triggeredBy') AND value <> 'null'
+);
+
 -- An evaluation job's output once these were told, the newest first: what events say of its runs
 -- has their type before it. See domain/runs.py.
 CREATE OR REPLACE FUNCTION fold_runs(before json, told bytea[]) RETURNS json
@@ -172,16 +188,16 @@ BEGIN
             create_time = new.create_time, start_time = new.start_time, end_time = new.end_time,
             update_time = new.update_time, effective_time = new.effective_time, delete_time = new.delete_time, error = new.error,
             error_message = new.error_message, labels = new.labels, spec = new.spec,
-            output = new.output, run_ids = new.run_ids, etag = etag(new.name, new.version), last_position = new.last_position
+            output = new.output, run_ids = new.run_ids, lineage = new.lineage, etag = etag(new.name, new.version), last_position = new.last_position
         FROM merged AS new WHERE new.known AND jobs.name = new.name
     )
     INSERT INTO jobs (
         name, project, kind, state, version, attempt, create_time, start_time, end_time,
-        update_time, effective_time, delete_time, error, error_message, labels, spec, output, run_ids, etag,
+        update_time, effective_time, delete_time, error, error_message, labels, spec, output, run_ids, lineage, etag,
         first_position, last_position
     )
     SELECT name, project, kind, state, version, attempt, create_time, start_time, end_time,
-           update_time, effective_time, delete_time, error, error_message, labels, spec, output, run_ids, etag(name, version),
+           update_time, effective_time, delete_time, error, error_message, labels, spec, output, run_ids, lineage, etag(name, version),
            first_position, last_position
     FROM merged WHERE NOT known;
     IF replaced <> '{{}}' THEN
@@ -189,11 +205,11 @@ BEGIN
         {replaced}
         INSERT INTO jobs (
             name, project, kind, state, version, attempt, create_time, start_time, end_time,
-            update_time, effective_time, delete_time, error, error_message, labels, spec, output, run_ids, etag,
+            update_time, effective_time, delete_time, error, error_message, labels, spec, output, run_ids, lineage, etag,
             first_position, last_position
         )
         SELECT name, project, kind, state, version, attempt, create_time, start_time, end_time,
-               update_time, effective_time, delete_time, error, error_message, labels, spec, output, run_ids, etag(name, version),
+               update_time, effective_time, delete_time, error, error_message, labels, spec, output, run_ids, lineage, etag(name, version),
                first_position, last_position
         FROM merged;
     END IF;

@@ -3,7 +3,7 @@
 -- The fold in domain/job.py is the meaning, this one is the speed; they are held equal by tests
 -- and by `jobledger verify`.
 WITH fresh AS (
-    SELECT position, name, version, type, least(occurred_time, recorded_time) AS happened, data, {place} AS place,
+    SELECT position, name, version, type, schema, least(occurred_time, recorded_time) AS happened, data, {place} AS place,
            state_after(type) AS state,
            -- Data is looked into only where its type may say what is asked.
            CASE WHEN type IN ('Cancelling', 'Cancelled', 'Expired') THEN read_json(data) ->> 'reason'
@@ -29,6 +29,7 @@ delta AS (
            min(position) AS first_position,
            max(position) AS last_position,
            sum(begun)::integer AS begun,
+           array_agg(data ORDER BY place DESC) FILTER (WHERE has_lineage(type, schema, data)) AS lineages,
            array_agg(run_id ORDER BY place DESC) FILTER (WHERE begun > 0 OR run_id IS NOT NULL) AS run_ids,
            max(happened) AS update_time,
            max(happened) FILTER (WHERE type <> 'Contradicted' OR version = 1) AS effective_time,
@@ -86,6 +87,7 @@ merged AS {kept} (
                 WHEN split_part(delta.name, '/', -2) = 'evaluationJobs' THEN fold_runs(old.output, outputs)
                 ELSE read_json(outputs[1]) -> 'output' END AS output,
            CASE WHEN delta.run_ids IS NULL THEN old.run_ids ELSE fold_run_ids(old.run_ids, delta.run_ids) END AS run_ids,
+           CASE WHEN lineages IS NULL THEN old.lineage ELSE fold_lineage(old.lineage, lineages) END AS lineage,
            coalesce(old.first_position, delta.first_position) AS first_position,
            delta.last_position
     FROM delta LEFT JOIN jobs AS old ON {before},

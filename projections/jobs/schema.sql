@@ -24,8 +24,13 @@ CREATE TABLE jobs (
     first_position bigint NOT NULL,
     last_position bigint NOT NULL,
     -- Text and nulls; see Job.run_ids. Null where no attempt was ever named.
-    run_ids json
+    run_ids json,
+    -- What was reported of the jobs it belongs to; null if nothing was.
+    lineage jsonb
 ) WITH (fillfactor = 80);
 CREATE INDEX jobs_created ON jobs (coalesce(create_time, '-infinity') DESC, name);
 CREATE INDEX jobs_evaluating ON jobs (name) WHERE kind = 'evaluationJobs';
+-- Without it in lineage, a spec may name parents.
+CREATE INDEX jobs_parents ON jobs USING gin (coalesce(lineage -> 'parents', (spec -> 'parents')::jsonb) jsonb_path_ops)
+    WHERE coalesce(lineage -> 'parents', (spec -> 'parents')::jsonb) IS NOT NULL;
 CREATE INDEX jobs_labels ON jobs USING gin (labels jsonb_path_ops);

@@ -73,8 +73,8 @@ def test_data_of_older_schemas_is_upcast_step_by_step(monkeypatch: pytest.Monkey
 
 
 def test_a_schema_of_the_future_is_refused() -> None:
-    with pytest.raises(UnknownEventTypeError, match=r"schema 3"):
-        read_data("Started", 3, b"{}")
+    with pytest.raises(UnknownEventTypeError, match=r"schema 4"):
+        read_data("Started", 4, b"{}")
 
 
 def test_fields_that_meant_nothing_in_an_older_schema_mean_nothing_now() -> None:
@@ -182,7 +182,7 @@ def test_unknown_fields_are_kept_and_defaults_are_not_stored() -> None:
 def test_a_placed_event_is_stored_under_a_schema_of_its_own() -> None:
     placement = Placement(after=3, latest=True)
     placed = place(Started(worker="w"), placement)
-    assert (placed.schema_number, type(placed).__name__) == (PLACED + 2, "Started")
+    assert (placed.schema_number, type(placed).__name__) == (PLACED + 3, "Started")
     assert placed.json_object() == {"worker": "w", "@placed": {"after": 3, "latest": True}}
     assert placement_of(placed) == placement
     assert placement_of(Started()) is None
@@ -211,7 +211,7 @@ def test_invalid_stored_data_is_reported_with_its_field_or_type() -> None:
         ("Exploded", 1, "'Exploded'"),
         ("Exploded", PLACED + 1, "'Exploded'"),
         ("Started", PLACED, "'Started (schema 100)'"),
-        ("Started", PLACED + 3, "'Started (schema 103)'"),
+        ("Started", PLACED + 4, "'Started (schema 104)'"),
     ):
         with pytest.raises(UnknownEventTypeError) as unknown:
             read_data(type_, schema, b"{}")

@@ -1,5 +1,6 @@
 """Attempts: which report begins one, which speaks of an earlier one, and what the ledger keeps of both."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -210,7 +211,8 @@ def test_data_stored_under_the_first_schema_folds_as_it_did(ledger: Ledger) -> N
         data = e.read_data(type_, 1, b'{"attempt":3,"attemptsBegun":5,"runId":"x"}')
         event = Event(NAME, version, data, BEGIN + timedelta(minutes=version))
         row = row_of(event, said("ProgressReported", **odd).encode())
-        rows.append(Row(NAME, version, row.json.replace(b'"schema":2', b'"schema":1')))
+        first = re.sub(rb'"schema":\d', b'"schema":1', row.json)
+        rows.append(Row(NAME, version, first))
         events.append(event)
     ledger.submit(DecidedWrite(rows, events))
 

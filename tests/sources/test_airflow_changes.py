@@ -96,3 +96,9 @@ def test_no_transition_is_missing_or_doubled(ledger: Ledger, recorded: Any) -> N
     while again.carry_over():
         pass
     assert ledger.size() == size
+
+    # So does a source that crashed, and gives its follower what it had forgotten.
+    again._slot = RecordedSlot(messages)
+    while again.carry_over():
+        pass
+    assert ledger.size() == size

@@ -19,6 +19,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
+from jobledger.infra.eventstore.commit.pending import Pending
 from jobledger.infra.sources.attach import follower as following
 from jobledger.infra.sources.attach.follower import Follower, known_system, slot_name
 from jobledger.infra.sources.attach.slot import Slot
@@ -385,9 +386,11 @@ def test_nothing_is_lost_while_the_ledger_is_away(
     attached.begin()
     run(database, *ROWS["river"][1])
     with monkeypatch.context() as away:
-        # As report_many answers: an error for each report.
-        refused = LedgerUnavailableError("it is away")
-        away.setattr(ledger.writer, "report_many", lambda reports: [refused for _ in reports])
+
+        def refuse(_: Pending) -> None:
+            raise LedgerUnavailableError("it is away")
+
+        away.setattr(ledger.writer, "submit", refuse)
         with pytest.raises(LedgerUnavailableError):
             attached.carry_over()
     assert attached.summary.unplaced_count == 0

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -115,6 +116,46 @@ def test_a_server_that_is_away_delays_nobody(
     assert forwarder.counts().retries > 0
     assert "5 events were not forwarded to http://127.0.0.1/x" in caplog.text
     assert not any(secret in caplog.text for secret in ("secret-key", "pass", "token=t"))
+
+
+def test_what_waits_outlives_the_process(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forwarding, "CLOSE_TIMEOUT_SECONDS", 0.05)
+    receiver.answers = [503] * 10_000
+    first = Forwarder(address(receiver), folder=tmp_path, pause=0.01)
+    second = Forwarder(address(receiver), folder=tmp_path, pause=0.01)
+    other = Forwarder("http://127.0.0.1:9/x", folder=tmp_path, pause=0.01)
+    for number in range(3):
+        first.put(b"%d" % number)
+        second.put(b"%d" % (number + 3))
+        other.put(b"x")
+    first.close()
+    # A process that is killed closes nothing: the system unlocks its files.
+    second._queue.close()
+    second._closed = True
+    other.close()
+    receiver.answers = []
+    again = Forwarder(address(receiver), folder=tmp_path, pause=0.01)
+    assert wait_for(again, sent=6) == Forwarded(6, 0, 0, 0, 0)
+    assert [body for body, _ in receiver.got] == [b"%d" % number for number in range(6)]
+    again.put(b"6")
+    assert wait_for(again, sent=7).sent == 7
+    again.close()
+    last = Forwarder(address(receiver), folder=tmp_path, pause=0.01)
+    assert last.counts() == Forwarded(0, 0, 0, 0, 0)
+    last.close()
+
+
+def test_a_folder_that_cannot_be_written_to_costs_only_that(
+    receiver: Receiver, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    forwarder = Forwarder(address(receiver), folder=tmp_path / "file", pause=0.01)
+    forwarder.put(b"{}")
+    assert wait_for(forwarder, sent=1).sent == 1
+    forwarder.close()
+    assert "wait in memory" in caplog.text
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "marquez", "http://", "ftp://x/y"])

@@ -18,7 +18,7 @@ import yaml
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import JobState as S
 from jobledger.infra import Ledger
-from jobledger.infra.errors import AttachError
+from jobledger.infra.errors import AttachError, SourceUnavailableError
 from jobledger.infra.sources.kubernetes import follower as following
 from jobledger.infra.sources.kubernetes.follower import ClusterFollower
 from jobledger.infra.sources.kubernetes.histories import Objects
@@ -438,7 +438,84 @@ def test_a_cluster_that_refuses(ledger: Ledger, kubeconfig: Path, tmp_path: Path
         connect(kubeconfig, "x")
     with pytest.raises(AttachError, match="No such file"):
         connect(tmp_path / "missing")
-    kubeconfig.write_text(kubeconfig.read_text().replace("token: other", "exec: {command: aws}"))
-    with pytest.raises(AttachError, match="kubectl proxy"):
-        connect(kubeconfig)
     client.close()
+
+
+PROGRAM = """#!/bin/sh
+echo "$KUBERNETES_EXEC_INFO" >> "$(dirname "$0")/asked"
+n=$(wc -l < "$(dirname "$0")/asked")
+echo '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+       "status": {"token": "'"$(eval echo $TOKENS | cut -d, -f$n)"'"'$MORE'}}'
+"""
+
+
+def login(kubeconfig: Path, program: str = PROGRAM, **asked: Any) -> Path:
+    """Lets the kubeconfig's user log in by a program beside it."""
+    (file := kubeconfig.parent / "login").write_text(program)
+    file.chmod(0o700)
+    config = yaml.safe_load(kubeconfig.read_text())
+    version = "client.authentication.k8s.io/v1"
+    config["users"][0]["user"] = {
+        "exec": {"apiVersion": version, "command": "./login", "interactiveMode": "Never"} | asked
+    }
+    kubeconfig.write_text(yaml.safe_dump(config))
+    return kubeconfig
+
+
+def env(**variables: str) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in variables.items()]
+
+
+def test_a_user_logs_in_by_a_program(ledger: Ledger, kubeconfig: Path) -> None:
+    # The first token is refused, and the second one is not.
+    login(kubeconfig, env=env(TOKENS="old,my-token", MORE=""), provideClusterInfo=True)
+    _, client = connect(kubeconfig)
+    for _ in range(2):
+        found = ClusterFollower(ledger, Objects("p", "k"), "trial")
+        found.read_all([Resource(client, *each, None) for each in RESOURCES])
+    client.close()
+    asked = [json.loads(each) for each in (kubeconfig.parent / "asked").read_text().splitlines()]
+    assert len(asked) == 2
+    assert asked[0]["kind"] == "ExecCredential"
+    assert asked[0]["spec"]["interactive"] is False
+    assert asked[0]["spec"]["cluster"]["server"].startswith("http://")
+
+
+def test_a_token_that_has_expired_is_renewed(ledger: Ledger, kubeconfig: Path) -> None:
+    more = ',"expirationTimestamp":"2026-01-01T00:00:00Z"'
+    login(
+        kubeconfig,
+        env=env(TOKENS="my-token,my-token,my-token,my-token,my-token,my-token", MORE=more),
+    )
+    _, client = connect(kubeconfig)
+    found = ClusterFollower(ledger, Objects("p", "k"), "trial")
+    found.read_all([Resource(client, *each, None) for each in RESOURCES])
+    assert len((kubeconfig.parent / "asked").read_text().splitlines()) == 1 + len(RESOURCES)
+    # While it cannot be renewed, the follower tries again.
+    (kubeconfig.parent / "login").write_text("#!/bin/sh\necho the session is over >&2\nexit 3\n")
+    with pytest.raises(SourceUnavailableError, match="exits with 3: the session is over"):
+        found.read_all([Resource(client, *each, None) for each in RESOURCES])
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("program", "asked", "why"),
+    [
+        ("#!/bin/sh\nexit 0", {"command": "no-such-program"}, "'no-such-program' cannot be run: No such file"),
+        ("#!/bin/sh\nexit 0", {"command": "./none", "installHint": "get it\nthere"}, "No such file or directory; get it there"),
+        ("#!/bin/sh\necho denied >&2; exit 1", {}, "'./login' exits with 1: denied"),
+        ("#!/bin/sh\nexit 1", {}, "exits with 1: it says nothing"),
+        ("#!/bin/sh\necho hello", {}, "does not answer with JSON"),
+        ("#!/bin/sh\necho '[]'", {}, "answers with None instead of an ExecCredential"),
+        ("#!/bin/sh\necho '{\"kind\": \"Token\"}'", {}, r"answers with \('Token', None\) instead of"),
+        (PROGRAM.replace('"token"', '"other"'), {"env": env(TOKENS="a", MORE="")}, "gives neither a token"),
+        (PROGRAM, {"env": env(TOKENS="a", MORE=',"expirationTimestamp":"soon"')}, "expirationTimestamp 'soon'"),
+        (PROGRAM, {"apiVersion": "client.authentication.k8s.io/v1alpha1"}, "v1alpha1'; known are"),
+        (PROGRAM, {"interactiveMode": "Always"}, "needs a terminal"),
+    ],
+)  # fmt: skip
+def test_a_program_that_does_not_log_in(
+    kubeconfig: Path, program: str, asked: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(AttachError, match=why):
+        connect(login(kubeconfig, program, **asked))

@@ -160,7 +160,7 @@ def test_facets_are_kept_and_searched(ledger: Ledger) -> None:
     assert job.spec["description"] == "Loads orders."
     assert job.spec["owners"] == [{"name": "team:data", "type": "OWNER"}]
     parent, root = (ledger_name(JobKey("airflow", name), "p") for name in ("etl", "nightly"))
-    assert (job.spec["parents"], job.spec["root"]) == ([parent], root)
+    assert (job.parents, job.root) == ([parent], root)
     assert job.output == {
         "inputs": [{"namespace": "postgres://db:5432", "name": "shop.public.orders"}],
         "outputs": [daily],

@@ -105,11 +105,13 @@ class Appender:
             return {}
         return dict(self.connection.execute(FIND_REQUESTS, (list(request_ids),)).fetchall())
 
+    def versions(self, names: Sequence[str]) -> dict[str, int]:
+        """The last version of each of these names that has events."""
+        return dict(self.connection.execute(READ_VERSIONS, (list(names),)).fetchall())
+
     def check_versions(self, first: Mapping[str, int]) -> None:
         """Raises VersionConflictError unless each name's first version follows what is stored of it."""
-        stored: dict[str, int] = dict(
-            self.connection.execute(READ_VERSIONS, (list(first),)).fetchall()
-        )
+        stored = self.versions(list(first))
         for name, version in first.items():
             if name not in stored and version <= 1:
                 continue

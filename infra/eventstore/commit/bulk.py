@@ -51,6 +51,12 @@ class BulkWrite(Pending):
         self._first: dict[str, int] = {}
         self._values: list[tuple[Any, ...]] = []
 
+    def while_folding(self) -> None:
+        """Makes what will be written next ready; what is wrong with it is said in its turn."""
+        if self.following is not None:
+            with suppress(LedgerError):
+                self.following.prepare()
+
     def __len__(self) -> int:
         return len(self.events)
 
@@ -62,7 +68,7 @@ class BulkWrite(Pending):
         if not self._values:
             self._first = _first_versions(self.events)
             self.touches = list(self._first)
-            self._values = [_values(event) for event in self.events]
+            self._values = [values_of(event, event.data.encode()) for event in self.events]
             self._encrypt_personal()
 
     def keep(self, events: list[Event]) -> None:
@@ -76,7 +82,8 @@ class BulkWrite(Pending):
         for n, values in enumerate(self._values):
             if MARKER in values[DATA]:
                 self.events[n] = self.encrypt(self.events[n], made)
-                self._values[n] = _values(self.events[n])
+                event = self.events[n]
+                self._values[n] = values_of(event, event.data.encode())
 
     @cached_property
     def rows(self) -> Sequence[Row]:  # type: ignore[override]
@@ -106,10 +113,8 @@ class BulkWrite(Pending):
         last = placed.first_position + len(self.events) - 1
         with connection.pipeline():
             connection.execute(FOLD_JOBS, (placed.first_position, last))
-            if self.following is not None:
-                # The server folds: there is time for it. What is wrong with it is said in its turn.
-                with suppress(LedgerError):
-                    self.following.prepare()
+            # The server folds: there is time for it.
+            self.while_folding()
         return placed
 
 
@@ -155,8 +160,8 @@ def _next_events(source: Iterator[Event]) -> list[Event]:
     return events
 
 
-def _values(event: Event) -> tuple[Any, ...]:
-    """What is copied of an event, but for its position and recorded time."""
+def values_of(event: Event, encoded: bytes) -> tuple[Any, ...]:
+    """What is copied of an event, but for its position and recorded time; `encoded` is its data."""
     name, version, data, occurred, actor, request_id, trace_parent, _ = event
     return (
         _microseconds(occurred),
@@ -164,7 +169,7 @@ def _values(event: Event) -> tuple[Any, ...]:
         data.schema_number,
         type(data).__name__,
         name,
-        data.encode(),
+        encoded,
         actor,
         request_id,
         trace_parent,

@@ -125,8 +125,11 @@ class JobWrite(Pending):
         encrypted: bool = False,
         past: Sequence[Event] | None = None,
         mend: Callable[[], Intent] | None = None,
+        is_one_of_many: bool = False,
     ) -> None:
-        """`encrypted`: whether personal values in what is intended are encrypted, if there are any.
+        """`is_one_of_many`: whether its job's row is made from several writes, so that this one makes none.
+
+        `encrypted`: whether personal values in what is intended are encrypted, if there are any.
 
         `mend` makes the intent of what can be stored, where `intent` makes events that cannot.
         `past` are all events of the job, where a late report has to be placed among them.
@@ -143,6 +146,7 @@ class JobWrite(Pending):
         self._mend = mend
         self._provenance = provenance
         self._encrypted = encrypted
+        self._is_one_of_many = is_one_of_many
         self._encoded: list[bytes]
 
     @property
@@ -163,7 +167,8 @@ class JobWrite(Pending):
         self.events, self._encoded = events, encodings
         self.is_plain = not self._encrypted and MARKER in b"".join(encodings)
         self.before, self.after, self.rows = job, after, rows
-        self.prepared = {self.name: change(job, after)} if rows else {}
+        is_prepared = rows and not self._is_one_of_many
+        self.prepared = {self.name: change(job, after)} if is_prepared else {}
 
     def among(self, past: Sequence[Event]) -> Self:
         """Returns the same write, decided on all events of its job: a late report is placed there."""

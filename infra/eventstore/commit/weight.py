@@ -23,7 +23,8 @@ def weight_of_job(job: Job) -> int:
 def weight_of_data(data: Data) -> int:
     """About how many bytes of memory an event with these data takes; less exact, and fast."""
     total = EVENT_BYTES
-    for value in data.__dict__.values():
+    extra = data.__pydantic_extra__
+    for value in (*data.__dict__.values(), extra) if extra else data.__dict__.values():
         kind = type(value)
         if kind is str:
             total += len(value)
@@ -36,8 +37,7 @@ def weight_of_data(data: Data) -> int:
                     total += _weight(held)
         elif kind in _CONTAINERS and value:
             total += _weight(value)
-    extra = data.__pydantic_extra__
-    return total + _weight(extra) if extra else total
+    return total
 
 
 def _weight(value: Any) -> int:

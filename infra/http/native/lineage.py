@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
-from jobledger.domain.errors import InvalidFieldError, LedgerError
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.access.required import LINEAGE, READ, REQUIRED
 from jobledger.infra.access.tokens import Caller, check
@@ -33,6 +33,7 @@ ANY_EVENT: Final = {
     "type": "object",
     "description": "A RunEvent, a JobEvent or a DatasetEvent of OpenLineage 2-0-2.",
 }
+IsKnown = Callable[[str], bool]
 Item = list[ObservedEvent] | DatasetFact
 """What is recorded of an event: reports on a job, or a fact of a dataset."""
 
@@ -46,8 +47,12 @@ def lineage_routes(routes: NativeRoutes) -> APIRouter:
         """Records one event; answers with the name of the job or of the dataset's stream, and how many events were written."""
         receiver = await _receiver(routes, request, project or usual)
         body = await request.body()
-        item = receiver.item(receiver.parse(bodies.load(body)))
+        event = receiver.parse(bodies.load(body))
+        item = receiver.item(event, routes.ledger.writer.is_known)
         (outcome,) = await _record(routes, receiver, [item])
+        if isinstance(outcome, JobNotFoundError):
+            # It was there, and was removed since.
+            (outcome,) = await _record(routes, receiver, [receiver.item(event)])
         if isinstance(outcome, LedgerError):
             raise outcome
         _forward(routes, body)
@@ -115,11 +120,11 @@ class _Receiver:
         """The event; raises InvalidFieldError."""
         return parse_event(given, self._now)
 
-    def item(self, event: LineageEvent) -> Item:
-        """What to record of it; raises InvalidFieldError."""
+    def item(self, event: LineageEvent, is_known: IsKnown = lambda name: False) -> Item:
+        """What to record of it, but not that its job was made if that is known; raises InvalidFieldError."""
         if event.job is None:
             return DatasetFact.of(event, self.project)
-        return observed(event, self.project, self.actor)
+        return observed(event, self.project, self.actor, is_known)
 
     def item_or_error(self, given: Any) -> Item | LedgerError:
         """The same of an event that may be malformed."""

@@ -5,28 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import islice
 from threading import Event as Signal
 from typing import Any, Final
 
-from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerError
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.observing import catch_up, introduce, observe
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
+from jobledger.infra.eventstore.commit.observations import Judge
 from jobledger.infra.eventstore.methods.request import AboutReport
-from jobledger.infra.eventstore.write_path import Judge, ObservedEvent
+from jobledger.infra.eventstore.observing import Reported, observe_many
+from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.read.store import Store
 from jobledger.infra.sources.attach.pgoutput import Transaction
 from jobledger.infra.sources.attach.records import record_of, snapshot_record
 from jobledger.infra.sources.attach.slot import LOST, Slot
 from jobledger.infra.sources.mapping.histories import Histories
-from jobledger.infra.sources.mapping.importing import (
-    BATCH_EVENTS,
-    ImportSummary,
-    in_rounds,
-    refusal,
-)
+from jobledger.infra.sources.mapping.importing import ImportSummary, refusal
 from jobledger.infra.sources.mapping.model import Mapping
 
 LOG: Final = logging.getLogger("jobledger.attach")
@@ -60,6 +56,8 @@ class Follower:
         self._histories = Histories(mapping, project, self._actor)
         self._name = f"projects/{project}/jobs/attach.{slot.name}"
         self._max_bytes = max_bytes
+        self._new_after: int | None = None
+        """Nobody recorded what the source's log has after this place; None if that is not known."""
         self.summary = ImportSummary(slot.name)
 
     def begin(self) -> None:
@@ -161,10 +159,15 @@ class Follower:
         if not transactions:
             return 0
         missed = self.summary.unplaced_count
-        self._record(self._changed(transactions))
+        known, self._new_after = self._new_after, None
+        new = known is not None and lsn_number(transactions[0].commit_lsn) > known
+        repeats, written = self._record(self._changed(transactions), ahead=True, new=new)
         self._note_missed(self.summary.unplaced_count - missed)
         # Only now may the source forget them: recorded again they would be the same events.
         self._slot.advance(transactions[-1].commit_lsn)
+        # A source that crashed may give what it had forgotten again; all of that was recorded.
+        if not repeats and (written or known is not None):
+            self._new_after = lsn_number(transactions[-1].commit_lsn)
         return sum(len(each.changes) for each in transactions) or 1
 
     def check_size(self) -> None:
@@ -185,7 +188,7 @@ class Follower:
         self._slot.drop()
         self._note("Succeeded", {})
 
-    def _changed(self, transactions: Iterable[Transaction]) -> Iterator[ObservedEvent]:
+    def _changed(self, transactions: Iterable[Transaction]) -> Iterator[Reported]:
         for transaction in transactions:
             for number, change in enumerate(transaction.changes):
                 record = record_of(change, transaction.commit_time)
@@ -195,7 +198,7 @@ class Follower:
 
     def _observed(
         self, record: dict[str, Any], where: str, place: str | None, judge: Judge = observe
-    ) -> list[ObservedEvent]:
+    ) -> list[Reported]:
         self.summary.records += 1
         try:
             return self._histories.observed(record, place, judge)
@@ -203,19 +206,18 @@ class Follower:
             self.summary.miss(f"{record['table']} {where}", wrong)
             return []
 
-    def _record(self, events: Iterable[ObservedEvent]) -> None:
-        rest = iter(events)
-        while batch := list(islice(rest, BATCH_EVENTS)):
-            is_careful = any(event.judge is catch_up for event in batch)
-            for part in in_rounds(batch) if is_careful else [batch]:
-                self._write(part)
-
-    def _write(self, events: list[ObservedEvent]) -> None:
-        for event, outcome in zip(events, self._store.writer.report_many(events), strict=True):
-            if isinstance(outcome, LedgerError):
-                self.summary.miss(event.name, refusal(outcome))
-            else:
-                self.summary.events += len(outcome.events)
+    def _record(
+        self, events: Iterable[Reported], *, ahead: bool = False, new: bool = False
+    ) -> tuple[int, int]:
+        """Records them; returns how many events were recorded before, and how many are new."""
+        before = written = 0
+        for event, outcome in observe_many(self._store.writer, events, ahead=ahead, new=new):
+            if outcome.error is not None:
+                self.summary.miss(event.name, refusal(outcome.error))
+            before += outcome.before
+            written += len(outcome.events)
+        self.summary.events += before + written
+        return before, written
 
     def _note_missed(self, count: int) -> None:
         """Records that changes could not be placed, and why, as far as the summary keeps the reasons."""
@@ -245,6 +247,12 @@ class Follower:
                 ObservedEvent(self._name, parse_report(type_, said), about),
             ]
         )
+
+
+def lsn_number(lsn: str) -> int:
+    """A place in the log, written as `16/B374D848`, as a number."""
+    high, low = lsn.split("/")
+    return int(high, 16) << 32 | int(low, 16)
 
 
 def slot_name(ledger: str, system: str) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from jobledger.infra.sources.attach.pgoutput import RowChange
-from jobledger.infra.sources.mapping.histories import plain
+from jobledger.infra.sources.mapping.values import plain
 
 
 def record_of(change: RowChange, time: datetime) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUn
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.sources.attach.pgoutput import Decoder, Transaction
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, scalar_row
 from psycopg.sql import SQL, Identifier, Literal
 
 PEEK: Final = sql.load(__package__, "peek")
 STATUS: Final = sql.load(__package__, "status")
 REQUIREMENTS: Final = sql.load(__package__, "requirements")
-BATCH_CHANGES: Final = 5_000
+BATCH_CHANGES: Final = 10_000
 LOST: Final = frozenset({"lost", "unreserved"})
 
 
@@ -119,7 +119,7 @@ class Slot:
         return lsn.decode(), snapshot.decode()
 
     def peek(self) -> list[Transaction]:
-        """Returns the next transactions, up to about 5,000 changes; they stay until `advance`.
+        """Returns the next transactions, up to about 10,000 changes; they stay until `advance`.
 
         Returns:
             The transactions, in the order of their commits.
@@ -130,11 +130,10 @@ class Slot:
         decoder, found = Decoder(), list[Transaction]()
         with self._connection() as connection:
             try:
-                rows = connection.execute(
-                    PEEK, {"slot": self.name, "changes": BATCH_CHANGES}, binary=True
-                )
-                for row in rows:
-                    if (transaction := decoder.read(bytes(row["data"]))) is not None:
+                asked = {"slot": self.name, "changes": BATCH_CHANGES}
+                cursor = connection.cursor(binary=True, row_factory=scalar_row)
+                for message in cursor.execute(PEEK, asked).fetchall():
+                    if (transaction := decoder.read(message)) is not None:
                         found.append(transaction)
             except psycopg.errors.UndefinedObject:
                 raise AttachError("slot", f"there is no slot {self.name!r} any more") from None

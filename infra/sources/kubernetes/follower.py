@@ -14,16 +14,16 @@ from typing import Final
 import orjson
 from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.infra.errors import LedgerUnavailableError, SourceUnavailableError
+from jobledger.infra.eventstore.observing import observe_many
 from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.read.store import Store
 from jobledger.infra.sources.kubernetes.histories import Objects, has_ended
 from jobledger.infra.sources.kubernetes.watch import GoneError, Resource, Seen
-from jobledger.infra.sources.mapping.importing import ImportSummary, in_rounds, refusal
+from jobledger.infra.sources.mapping.importing import ImportSummary, refusal
 
 LOG: Final = logging.getLogger("jobledger.kubernetes")
 RETRY_SECONDS: Final = 5.0
 CLOSE_TIMEOUT_SECONDS: Final = 5.0
-BATCH_OBJECTS: Final = 200
 
 
 class ClusterFollower:
@@ -40,13 +40,7 @@ class ClusterFollower:
 
     def record(self, seen: Iterable[Seen]) -> None:
         """Records objects, in batches that are each committed whole."""
-        batch: list[ObservedEvent] = []
-        for count, each in enumerate(seen, 1):
-            batch += self._observed(each)
-            if count % BATCH_OBJECTS == 0:
-                self._write(batch)
-                batch = []
-        self._write(batch)
+        self._write(event for each in seen for event in self._observed(each))
 
     def read_all(self, resources: Sequence[Resource]) -> None:
         """Lists what has no known version: Jobs first, then what belongs to them."""
@@ -145,14 +139,12 @@ class ClusterFollower:
             self.summary.miss(f"{seen.object.get('kind')} {name}", wrong)
             return []
 
-    def _write(self, batch: list[ObservedEvent]) -> None:
-        for events in in_rounds(batch):
-            last = self._store.reader.size()
-            for event, outcome in zip(events, self._store.writer.report_many(events), strict=True):
-                if isinstance(outcome, LedgerError):
-                    self.summary.miss(event.name, refusal(outcome))
-                else:
-                    self.summary.events += sum(each.position > last for each in outcome.events)
+    def _write(self, events: Iterable[ObservedEvent]) -> None:
+        for event, outcome in observe_many(self._store.writer, events):
+            if outcome.error is not None:
+                self.summary.miss(event.name, refusal(outcome.error))
+            else:
+                self.summary.events += len(outcome.events)
 
     def _load(self) -> dict[str, str]:
         with suppress(OSError, orjson.JSONDecodeError):

@@ -165,12 +165,12 @@ class Objects:
     ) -> ObservedEvent:
         spec: JsonObject = {key: value for key, value in about.items() if value is not None}
         spec["displayName"] = meta["name"]
-        if parents:
-            spec["parents"] = [self._name(each) for each in parents]
         labels = {"source": "kubernetes", "namespace": nearest("namespace", meta["namespace"])[1]}
         for key, value in (meta.get("labels") or {}).items():
             labels.setdefault(*nearest(key, value))
-        said = {"labels": dict(list(labels.items())[:MAX_LABELS]), "spec": spec}
+        said: JsonObject = {"labels": dict(list(labels.items())[:MAX_LABELS]), "spec": spec}
+        if parents:
+            said["parents"] = [self._name(each) for each in parents]
         about_ = self._about(name, Fact("Created", time, said))
         self._seen.add(self._name(name))
         return ObservedEvent(self._name(name), parse_report("Created", said), about_, introduce)

@@ -1,4 +1,4 @@
-"""A connection to a cluster's API by a kubeconfig: token, client certificate, or basic authentication."""
+"""A connection to a cluster's API by a kubeconfig: token, client certificate, password, or a program."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def connect(file: Path | None = None, context: str | None = None) -> tuple[str, 
         The context's name, and an httpx client.
 
     Raises:
-        AttachError: The file cannot be read, or its user logs in by a program: use `kubectl proxy`.
+        AttachError: The file cannot be read, or the program by which its user logs in fails.
     """
     import httpx
 
@@ -39,21 +39,27 @@ def connect(file: Path | None = None, context: str | None = None) -> tuple[str, 
     chosen = _named(config, "contexts", name, "context")
     cluster = _named(config, "clusters", chosen.get("cluster"), "cluster")
     user = _named(config, "users", chosen.get("user"), "user") if chosen.get("user") else {}
-    if "exec" in user or "auth-provider" in user:
+    if "auth-provider" in user:
         raise AttachError(
             "kubeconfig",
-            f"the user of {name} logs in by a program: run `kubectl proxy`, and name its address",
+            f"the user of {name} has an auth-provider, which kubectl knows no more: use exec",
         )
-    headers, auth = {}, None
+    headers: dict[str, str] = {}
+    auth: Any = None
+    tls = _tls(path, cluster, user)
     if token := user.get("token") or _text(path, user.get("tokenFile")):
         headers["authorization"] = f"Bearer {token.strip()}"
     elif "username" in user:
         auth = (user["username"], user.get("password", ""))
+    elif asked := user.get("exec"):
+        from jobledger.infra.sources.kubernetes.exec_credentials import ExecCredentials
+
+        auth = ExecCredentials(asked, path.parent, cluster, tls)
     client = httpx.Client(
         base_url=str(cluster.get("server")),
         headers=headers,
         auth=auth,
-        verify=_tls(path, cluster, user),
+        verify=tls,
         timeout=httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_TIMEOUT_SECONDS),
     )
     return str(name), client

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 
+from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import EVENT_TYPES
 from jobledger.domain.observing import introduce, observe
@@ -15,20 +17,22 @@ from jobledger.domain.reports import parse_report
 from jobledger.domain.values.job_ids import display_name, job_id
 from jobledger.domain.values.labels import nearest
 from jobledger.domain.values.names import parse_time
+from jobledger.infra.eventstore.commit.observations import Introduction, Judge
 from jobledger.infra.eventstore.methods.request import AboutReport
-from jobledger.infra.eventstore.write_path import Judge, ObservedEvent
-from jobledger.infra.sources.mapping.model import EventRule, History, Lookup
+from jobledger.infra.eventstore.observing import Reported
+from jobledger.infra.eventstore.write_path import ObservedEvent
+from jobledger.infra.sources.mapping.model import EventRule, History, Lookup, Times
 from jobledger.infra.sources.mapping.model import Mapping as MappingFile
+from jobledger.infra.sources.mapping.times import time_of
 from jobledger.infra.sources.mapping.values import (
     Record,
-    fill,
-    fill_text,
-    find,
+    field,
+    filled,
+    filled_text,
     holds,
     items,
-    matches,
+    matcher,
     text_of,
-    time_at,
 )
 
 _encode: Final = json.JSONEncoder(sort_keys=True).encode
@@ -36,20 +40,25 @@ MEANT: Final = frozenset({"error", "reason", "output"})
 """Fields of data that one rule may give for events of several types."""
 
 
+class Place(NamedTuple):
+    """Where a record is, and what decides on its events."""
+
+    id: str | None
+    """Distinguishes two records of the same content, if the source repeats itself on purpose."""
+    judge: Judge
+
+
 class Histories:
     """Reads the histories of one mapping into one project."""
 
     def __init__(self, mapping: MappingFile, project: str, actor: str) -> None:
         """`actor` is who reports what names no other."""
-        self._mapping = mapping
-        self._project = project
-        self._actor = actor
-        self._place: str | None = None
-        self._judge: Judge = observe
+        to = Target(f"projects/{project}/jobs/", actor, mapping.times)
+        self._histories = [_History(each, to) for each in mapping.histories]
 
     def observed(
         self, record: Record, place: str | None = None, judge: Judge = observe
-    ) -> list[ObservedEvent]:
+    ) -> list[Reported]:
         """Returns the events of a record, in order.
 
         Args:
@@ -64,124 +73,178 @@ class Histories:
         Raises:
             InvalidFieldError: A value of the record is not valid.
         """
-        self._place, self._judge = place, judge
-        found: list[ObservedEvent] = []
-        for history in self._mapping.histories:
-            each = [record] if history.for_each is None else items(record, history.for_each)
-            for context in each:
-                if holds(history.when, history.unless, context):
-                    found += self._history(history, context)
+        found: list[Reported] = []
+        at = Place(place, judge)
+        for history in self._histories:
+            history.add(record, at, found)
         return found
 
-    def _history(self, history: History, record: Record) -> list[ObservedEvent]:
-        original = fill_text(history.name, record)
+
+class Target(NamedTuple):
+    """What all events of a source have in common."""
+
+    prefix: str
+    """What all names of jobs begin with."""
+    actor: str
+    times: Times
+
+    def name(self, original: str) -> str:
+        """The name of the job that the source calls so."""
+        return self.prefix + job_id(original)
+
+    def event(
+        self, name: str, data: Data, told: _Told, at: Place, actor: str | None = None
+    ) -> ObservedEvent:
+        """The request id is that of the same event in any file, or at its place, so that it is recorded once."""
+        type_, said, time = told
+        content = [name, type_, time.isoformat(), said]
+        if at.id is not None:
+            content.append(at.id)
+        digest = hashlib.sha256(_encode(content).encode()).hexdigest()[:32]
+        about = AboutReport(
+            occurred_time=parse_time(time, datetime.now(UTC), "time"),
+            request_id=f"import:{digest}",
+            actor=actor or self.actor,
+        )
+        return ObservedEvent(name, data, about, introduce if type_ == "Created" else at.judge)
+
+
+_Told = tuple[str, Mapping[str, Any], datetime]
+"""The type of an event, its data as JSON, and its time."""
+
+
+class _History:
+    """One history of a mapping, made into functions of a record."""
+
+    def __init__(self, history: History, to: Target) -> None:
+        self._to = to
+        self._for_each = history.for_each
+        self._holds = holds(history.when, history.unless)
+        self._template = history.name
+        self._name = filled_text(history.name)
+        self._display_name = history.display_name and filled_text(history.display_name)
+        self._labels = [(key, filled(value)) for key, value in history.labels.items()]
+        self._parents = [filled_text(parent) for parent in history.parents]
+        self._root = history.root and filled_text(history.root)
+        self._trigger = history.triggered_by and filled_text(history.triggered_by)
+        self._spec = filled(history.spec)
+        self._created = history.created and time_of(history.created, to.times)
+        self._rules = [_Rule(rule, to) for rule in history.events]
+
+    def add(self, record: Record, at: Place, found: list[Reported]) -> None:
+        """Adds the events of a record to those that were found."""
+        for context in (record,) if self._for_each is None else items(record, self._for_each):
+            if self._holds is None or self._holds(context):
+                self._add(context, at, found)
+
+    def _add(self, record: Record, at: Place, found: list[Reported]) -> None:
+        original = self._name(record)
         if original is None:
-            raise InvalidFieldError("name", f"{history.name} has an empty field")
-        name = self._name(original)
-        events = [
-            event
-            for rule in history.events
-            for context in ([record] if rule.for_each is None else items(record, rule.for_each))
-            if (event := self._event(name, rule, context)) is not None
-        ]
-        created = None
-        if history.created is not None:
-            created = time_at(history.created, record, self._mapping.times)
+            raise InvalidFieldError("name", f"{self._template} has an empty field")
+        name = self._to.name(original)
+        events = [event for rule in self._rules for event in rule.events(name, record, at)]
+        created = self._created(record) if self._created else None
         times = [event.about["occurred_time"] for event in events]
         if created is None and not times:
-            return []
+            return
         # Nothing happens to a job before it was created.
         created = min([created, *times] if created is not None else times)
-        return [self._created(name, original, history, record, created), *events]
+        make = partial(self._introduced, name, original, record, created, at)
+        # What has no place of its own may come again, and is counted then.
+        found.append(make() if at.id is None else Introduction(name, make))
+        found += events
 
-    def _name(self, original: str) -> str:
-        return f"projects/{self._project}/jobs/{job_id(original)}"
-
-    def _created(
-        self, name: str, original: str, history: History, record: Record, time: datetime
+    def _introduced(
+        self, name: str, original: str, record: Record, time: datetime, at: Place
     ) -> ObservedEvent:
-        labels = {key: fill(value, record) for key, value in history.labels.items()}
-        given = {key: text_of(value) for key, value in labels.items() if value is not None}
-        shown = history.display_name and fill_text(history.display_name, record)
-        parents = [fill_text(parent, record) for parent in history.parents]
+        labels = {}
+        for key, read in self._labels:
+            if (value := read(record)) is not None:
+                key_, text = nearest(key, text_of(value))
+                labels[key_] = text
+        shown = self._display_name and self._display_name(record)
         spec = {
             **display_name(original),
             **({"displayName": shown} if shown else {}),
-            **(fill(history.spec, record) or {}),
+            **(self._spec(record) or {}),
         }
-        if named := [self._name(parent) for parent in parents if parent]:
-            spec["parents"] = named
-        said = {"labels": dict(nearest(*each) for each in given.items()), "spec": plain(spec)}
-        about = self._about(name, "Created", said, time)
-        return ObservedEvent(name, parse_report("Created", said), about, introduce)
+        said = {"labels": labels, "spec": spec, **self._related(record)}
+        return self._to.event(name, parse_report("Created", said), ("Created", said, time), at)
 
-    def _event(self, name: str, rule: EventRule, record: Record) -> ObservedEvent | None:
-        if not holds(rule.when, rule.unless, record):
+    def _related(self, record: Record) -> dict[str, Any]:
+        """The jobs that it belongs to, and what began it."""
+        parents = [self._to.name(each) for read in self._parents if (each := read(record))]
+        root = self._root(record) if self._root else None
+        trigger = self._trigger(record) if self._trigger else None
+        return {
+            **({"parents": parents} if parents else {}),
+            **({"root": self._to.name(root)} if root else {}),
+            **({"triggeredBy": trigger} if trigger else {}),
+        }
+
+
+class _Rule:
+    """One rule of a history, made into functions of a record."""
+
+    def __init__(self, rule: EventRule, to: Target) -> None:
+        self._to = to
+        self._for_each = rule.for_each
+        self._holds = holds(rule.when, rule.unless)
+        self._type = _type_of(rule.event)
+        self._time = time_of(rule.time, to.times)
+        self._data = filled(rule.data)
+        self._run_id = rule.run_id and filled_text(rule.run_id)
+        self._attempt = rule.attempt and filled(rule.attempt)
+        self._actor = rule.actor and filled_text(rule.actor)
+
+    def events(self, name: str, record: Record, at: Place) -> list[ObservedEvent]:
+        """The events of a record."""
+        if self._for_each is None:
+            event = self._event(name, record, at)
+            return [] if event is None else [event]
+        contexts = items(record, self._for_each)
+        found = (self._event(name, each, at) for each in contexts)
+        return [event for event in found if event is not None]
+
+    def _event(self, name: str, record: Record, at: Place) -> ObservedEvent | None:
+        if self._holds is not None and not self._holds(record):
             return None
-        type_ = _type(rule, record)
-        time = None if type_ is None else time_at(rule.time, record, self._mapping.times)
-        if type_ is None or time is None:
+        if (type_ := self._type(record)) is None or (time := self._time(record)) is None:
             return None
-        said = _fields_of(type_, plain(fill(rule.data, record) or {}))
-        run_id = rule.run_id and fill_text(rule.run_id, record)
-        if run_id:
+        said = _fields_of(type_, self._data(record) or {})
+        if self._run_id and (run_id := self._run_id(record)):
             said["runId"] = run_id
-        if rule.attempt and (attempt := fill(rule.attempt, record)) is not None:
+        if self._attempt and (attempt := self._attempt(record)) is not None:
             said["attempt"] = _attempt(attempt)
-        actor = rule.actor and fill_text(rule.actor, record)
-        about = self._about(name, type_, said, time, actor)
-        return ObservedEvent(name, parse_report(type_, said), about, self._judge)
-
-    def _about(
-        self,
-        name: str,
-        type_: str,
-        said: Mapping[str, Any],
-        time: datetime,
-        actor: str | None = None,
-    ) -> AboutReport:
-        """The request id is that of the same event in any file, or at its place, so that it is recorded once."""
-        content = [name, type_, time.isoformat(), said]
-        if self._place is not None:
-            content.append(self._place)
-        told = _encode(content).encode()
-        digest = hashlib.sha256(told).hexdigest()[:32]
-        return AboutReport(
-            occurred_time=parse_time(time, datetime.now(UTC), "time"),
-            request_id=f"import:{digest}",
-            actor=actor or self._actor,
-        )
+        actor = self._actor(record) if self._actor else None
+        return self._to.event(name, parse_report(type_, said), (type_, said, time), at, actor)
 
 
-def _type(rule: EventRule, record: Record) -> str | None:
-    if not isinstance(rule.event, Lookup):
-        return rule.event
-    value = find(record, rule.event.field)
-    if value is None or value == "":
-        return None
-    pattern = matches(text_of(value), rule.event.values)
-    if pattern is None:
-        known = ", ".join(rule.event.values)
-        raise InvalidFieldError(rule.event.field, f"{value!r:.80} is none of {known}")
-    return rule.event.values[pattern]
+def _type_of(event: str | Lookup) -> Callable[[Record], str | None]:
+    """Returns what reads the type of an event; None if the record tells of none."""
+    if not isinstance(event, Lookup):
+        return lambda _: event
+    read, match, values, path = field(event.field), matcher(event.values), event.values, event.field
+
+    def type_of(record: Record) -> str | None:
+        value = read(record)
+        if value is None or value == "":
+            return None
+        pattern = match(text_of(value))
+        if pattern is None:
+            raise InvalidFieldError(path, f"{value!r:.80} is none of {', '.join(values)}")
+        return values[pattern]
+
+    return type_of
 
 
 def _fields_of(type_: str, said: dict[str, Any]) -> dict[str, Any]:
     """The data without an error, a reason or an output, if events of that type have none."""
+    if MEANT.isdisjoint(said):
+        return said
     fields = EVENT_TYPES[type_].model_fields
     return {key: value for key, value in said.items() if key in fields or key not in MEANT}
 
 
 def _attempt(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON has it: times and others as texts."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return value if isinstance(value, str | int | float | bool | None) else str(value)

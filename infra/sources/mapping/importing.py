@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from typing import Final, cast
 
 from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job, recorded
 from jobledger.infra.eventstore.attempts import with_attempt
-from jobledger.infra.eventstore.write_path import ObservedEvent, Recorded
+from jobledger.infra.eventstore.commit.observations import Introduction, Observed
+from jobledger.infra.eventstore.observing import Reported, observe_many
+from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.programs.delivery import is_refusal
 from jobledger.infra.read.store import Store
 from jobledger.infra.sources.mapping.histories import Histories
-from jobledger.infra.sources.mapping.model import Source
+from jobledger.infra.sources.mapping.model import Kind, Source
 from jobledger.infra.sources.mapping.records import read_records
 
-BATCH_EVENTS: Final = 2_000
 SHOWN_HISTORIES: Final = 10
 MAX_UNPLACED: Final = 1_000
 """As many reasons as a summary keeps."""
@@ -56,18 +56,6 @@ def refusal(error: LedgerError) -> LedgerError:
     return error
 
 
-def in_rounds(events: Iterable[ObservedEvent]) -> Iterator[list[ObservedEvent]]:
-    """The events in lists that have one of each job, so that each is decided on what the one before did."""
-    rounds: list[list[ObservedEvent]] = []
-    counted: Counter[str] = Counter()
-    for event in events:
-        if counted[event.name] == len(rounds):
-            rounds.append([])
-        rounds[counted[event.name]].append(event)
-        counted[event.name] += 1
-    yield from rounds
-
-
 class MappedImport:
     """Reads one source by a mapping."""
 
@@ -77,7 +65,7 @@ class MappedImport:
         self._histories = histories
         self.summary = ImportSummary(where)
 
-    def events(self, moved: Callable[[int], None]) -> Iterator[ObservedEvent]:
+    def events(self, moved: Callable[[int], None]) -> Iterator[Reported]:
         """The events of all records; what cannot be read is noted in the summary."""
         matched = False
         for place, record, error in read_records(self._source, self._where, moved):
@@ -98,26 +86,20 @@ class MappedImport:
 
     def record(self, store: Store, moved: Callable[[int], None]) -> ImportSummary:
         """Records them, in batches that are each committed whole. To import again adds nothing."""
-        last = store.reader.size()
-        events = self.events(moved)
-        while batch := list(islice(events, BATCH_EVENTS)):
-            outcomes = store.writer.report_many(batch)
-            for event, outcome in zip(batch, outcomes, strict=True):
-                last = max(last, self._count(event, outcome, last))
+        is_file = self._source.kind is not Kind.SQL
+        for event, outcome in observe_many(store.writer, self.events(moved), ahead=is_file):
+            self._count(event, outcome)
         return self.summary
 
-    def _count(self, event: ObservedEvent, outcome: Recorded | LedgerError, last: int) -> int:
-        """Counts what was written after the position `last`; returns the position of the end of that."""
+    def _count(self, event: Reported, outcome: Observed) -> None:
         summary = self.summary
         summary.jobs.add(event.name)
-        if isinstance(outcome, LedgerError):
-            summary.miss(event.name, refusal(outcome))
-            return last
-        new = [each for each in outcome.events if each.position > last]
-        summary.events += len(new)
-        summary.before += len(outcome.events) - len(new)
-        summary.contradicted += sum(each.type == "Contradicted" for each in new)
-        return new[-1].position if new else last
+        if outcome.error is not None:
+            summary.miss(event.name, refusal(outcome.error))
+            return
+        summary.events += len(outcome.events)
+        summary.before += outcome.before
+        summary.contradicted += sum(each.type == "Contradicted" for each in outcome.events)
 
     def rehearse(self, moved: Callable[[int], None]) -> dict[str, list[Event]]:
         """The first histories that an import into an empty ledger would write; writes nothing."""
@@ -135,7 +117,7 @@ class Rehearsal:
         self._requests: set[str] = set()
         self.histories: dict[str, list[Event]] = {}
 
-    def take(self, events: Iterable[ObservedEvent]) -> None:
+    def take(self, events: Iterable[Reported]) -> None:
         """Adds what would be written for these events."""
         for event in events:
             try:
@@ -143,7 +125,9 @@ class Rehearsal:
             except LedgerError as error:
                 self._summary.miss(event.name, error)
 
-    def _add(self, observed: ObservedEvent) -> None:
+    def _add(self, observed: Reported) -> None:
+        if isinstance(observed, Introduction):
+            observed = cast("ObservedEvent", observed.make())
         data, about = with_attempt(observed.data, observed.about)
         if about["request_id"] in self._requests:
             self._summary.before += 1

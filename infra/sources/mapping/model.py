@@ -154,6 +154,10 @@ class History(Part):
     spec: dict[str, Any] = {}
     parents: tuple[str, ...] = ()
     """Templates of the ids of its parents."""
+    root: str | None = None
+    """A template of the id of the first of its parents' parents."""
+    triggered_by: str | None = None
+    """A template of what began it: a person, a program or a job's name."""
     created: str | tuple[str, ...] | None = None
     """The field of the time it was created; else that of its first event."""
     events: tuple[EventRule, ...] = ()

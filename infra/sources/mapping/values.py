@@ -1,40 +1,48 @@
-"""Values of a record: fields by path, templates, conditions and times."""
+"""Values of a record: fields by path, templates and conditions, each made into a function once."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
-from jobledger.domain.errors import InvalidFieldError
-from jobledger.infra.sources.mapping.model import Conditions, Times
+from jobledger.infra.sources.mapping.model import Conditions
 
 _FIELD: Final = re.compile(r"\{([^{}]+)\}")
-UNITS: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+"""Types that JSON has as they are."""
 
 Record = Mapping[str, Any]
+Read = Callable[[Record], Any]
+ReadText = Callable[[Record], str | None]
+Test = Callable[[Record], bool]
 
 
-def find(record: Record, path: str) -> Any:
-    """Returns the value at a path such as `status.conditions`.
+@lru_cache(maxsize=4096)
+def field(path: str) -> Read:
+    """Returns what reads the value at a path such as `status.conditions`.
 
     Args:
-        record: The record.
         path: Keys joined by dots; a key with dots is found whole, and a number is an index in a list.
 
     Returns:
-        The value; None if there is none.
+        A function of a record; it returns None if there is no value.
     """
-    if path in record:
-        return record[path]
-    value: Any = record
-    for part in path.split("."):
+    parts = path.split(".")
+    if len(parts) == 1:
+        return lambda record: record.get(path)
+
+    def read(record: Record) -> Any:
+        return record[path] if path in record else _at(record, parts)
+
+    return read
+
+
+def _at(value: Any, parts: Iterable[str]) -> Any:
+    for part in parts:
         if isinstance(value, Mapping):
             value = value.get(part)
         elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
@@ -42,6 +50,11 @@ def find(record: Record, path: str) -> Any:
         else:
             return None
     return value
+
+
+def find(record: Record, path: str) -> Any:
+    """The value at a path of a record; None if there is none."""
+    return field(path)(record)
 
 
 def items(record: Record, path: str) -> Iterable[Record]:
@@ -57,41 +70,66 @@ def _fields(value: Any) -> Record:
     return value if isinstance(value, Mapping) else {}
 
 
-def fill(template: Any, record: Record) -> Any:
-    """Fills the fields of a record into a template.
+def filled(template: Any) -> Read:
+    """Returns what fills the fields of a record into a template.
 
     Args:
         template: Any JSON; a text that is one field alone becomes the field's value.
-        record: The record.
 
     Returns:
-        The filled template, without keys of objects and items of lists whose fields are empty.
+        A function of a record: the filled template as JSON has it, without keys of objects and items
+        of lists whose fields are empty; None if nothing is left.
     """
     if isinstance(template, str):
         parts = _parts(template)
         if len(parts) == 3 and not parts[0] and not parts[2]:
-            return _nothing_if_empty(find(record, parts[1]))
-        return fill_text(template, record)
+            read = field(parts[1])
+            return lambda record: plain(_nothing_if_empty(read(record)))
+        return filled_text(template)
     if isinstance(template, Mapping):
-        filled = {key: fill(part, record) for key, part in template.items()}
-        return {key: value for key, value in filled.items() if value is not None} or None
+        return _filled_object({str(key): filled(part) for key, part in template.items()})
     if isinstance(template, Sequence):
-        return [value for part in template if (value := fill(part, record)) is not None] or None
-    return template
+        reads = [filled(part) for part in template]
+        return lambda record: (
+            [value for read in reads if (value := read(record)) is not None] or None
+        )
+    constant = plain(template)
+    return lambda record: constant
 
 
-def fill_text(template: str, record: Record) -> str | None:
-    """The text with its fields filled in; None if one of them is empty."""
-    texts, *rest = _parts(template)
-    for field, text in zip(rest[::2], rest[1::2], strict=True):
-        value = _nothing_if_empty(find(record, field))
-        if value is None:
-            return None
-        texts += text_of(value) + text
-    return texts
+def _filled_object(reads: Mapping[str, Read]) -> Read:
+    pairs = tuple(reads.items())
+
+    def read(record: Record) -> Any:
+        found = {}
+        for key, each in pairs:
+            if (value := each(record)) is not None:
+                found[key] = value
+        return found or None
+
+    return read
 
 
-@lru_cache(maxsize=4096)
+def filled_text(template: str) -> ReadText:
+    """Returns what fills a text: the text with its fields, or None if one of them is empty."""
+    first, *rest = _parts(template)
+    pairs = tuple((field(path), text) for path, text in zip(rest[::2], rest[1::2], strict=True))
+
+    def read(record: Record) -> str | None:
+        texts = first
+        for each, text in pairs:
+            value = each(record)
+            if type(value) is str and value:
+                texts += value + text
+            elif _nothing_if_empty(value) is None:
+                return None
+            else:
+                texts += text_of(value) + text
+        return texts
+
+    return read
+
+
 def _parts(template: str) -> tuple[str, ...]:
     """Texts and fields of a template in turns, a text first and last."""
     return tuple(_FIELD.split(template))
@@ -99,104 +137,81 @@ def _parts(template: str) -> tuple[str, ...]:
 
 def text_of(value: Any) -> str:
     """A value as a text."""
-    return (
-        value
-        if isinstance(value, str)
-        else str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-    )
+    if isinstance(value, str):
+        return value
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: times and others as texts."""
+    if type(value) in PLAIN:
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if isinstance(value, str | int | float) else str(value)
 
 
 def _nothing_if_empty(value: Any) -> Any:
     return None if value in ("", [], {}) else value
 
 
-def holds(when: Conditions, unless: Conditions, record: Record) -> bool:
-    """Whether each field of `when` has one of its values, and none of `unless` has."""
-    return all(_is_like(record, *each) for each in when.items()) and not any(
-        _is_like(record, *each) for each in unless.items()
+def holds(when: Conditions, unless: Conditions) -> Test | None:
+    """Returns what tells whether each field of `when` has one of its values, and none of `unless` has.
+
+    Args:
+        when: By field, patterns with `*`.
+        unless: The same.
+
+    Returns:
+        A function of a record; None if nothing is asked.
+    """
+    wanted = [_is_like(*each) for each in when.items()]
+    refused = [_is_like(*each) for each in unless.items()]
+    if not refused:
+        return _all(wanted)
+    return lambda record: (
+        all(test(record) for test in wanted) and not any(test(record) for test in refused)
     )
 
 
-def _is_like(record: Record, field: str, patterns: Iterable[str]) -> bool:
-    value = _nothing_if_empty(find(record, field))
-    values = value if isinstance(value, list) else [] if value is None else [value]
-    return any(matches(text_of(each), patterns) is not None for each in values)
-
-
-def matches(text: str, patterns: Iterable[str]) -> str | None:
-    """The pattern that the text is like: the text itself before any with `*`."""
-    known = list(patterns)
-    if text in known:
-        return text
-    return next((each for each in known if "*" in each and fnmatchcase(text, each)), None)
-
-
-def time_at(fields: str | Sequence[str], record: Record, times: Times) -> datetime | None:
-    """Returns the time in a field, or a time some seconds after it.
-
-    Args:
-        fields: A field; of `FIELD | FIELD`, the first that has a time.
-        record: The record.
-        times: The form of times, and the zone of those without one.
-
-    Returns:
-        The time (UTC); None if there is none.
-
-    Raises:
-        InvalidFieldError: The value is not a time, or has no zone and none is configured.
-    """
-    first, *more = (fields,) if isinstance(fields, str) else fields
-    first = _first_time(first, record, times)
-    values = [find(record, field) for field in (first, *more)]
-    if any(_is_nothing(value, times) for value in values):
+def _all(tests: Sequence[Test]) -> Test | None:
+    """Returns what tells whether all of the tests hold; None if there are none."""
+    if not tests:
         return None
-    time = _time(first, values[0], times)
-    for field, value in zip(more, values[1:], strict=True):
-        time += timedelta(seconds=float(_number(field, value)))
-    return time
+    first, *rest = tests
+    if (following := _all(rest)) is None:
+        return first
+    return lambda record: first(record) and following(record)
 
 
-def _first_time(fields: str, record: Record, times: Times) -> str:
-    """The first of the fields that has a value; the last one, if none has."""
-    *others, last = (field.strip() for field in fields.split("|"))
-    return next((each for each in others if not _is_nothing(find(record, each), times)), last)
+def _is_like(path: str, patterns: Iterable[str]) -> Test:
+    read, match = field(path), matcher(patterns)
+    exact = frozenset(patterns) - {""}
+
+    def test(record: Record) -> bool:
+        value = read(record)
+        if type(value) is str and value in exact:
+            return True
+        if isinstance(value, list):
+            return any(match(text_of(each)) is not None for each in value)
+        value = _nothing_if_empty(value)
+        return value is not None and match(text_of(value)) is not None
+
+    return test
 
 
-def _is_nothing(value: Any, times: Times) -> bool:
-    return value is None or value == "" or text_of(value) in times.nothing
+def matcher(patterns: Iterable[str]) -> Callable[[str], str | None]:
+    """Returns what finds the pattern that a text is like: the text itself before any with `*`."""
+    known = list(patterns)
+    exact, wild = frozenset(known), [each for each in known if "*" in each]
 
+    def match(text: str) -> str | None:
+        if text in exact:
+            return text
+        return next((each for each in wild if fnmatchcase(text, each)), None)
 
-def _time(field: str, value: Any, times: Times) -> datetime:
-    if times.format == "epoch":
-        seconds = _number(field, value) / UNITS[times.unit]
-        micros = int(seconds * UNITS["us"])
-        try:
-            return EPOCH + timedelta(microseconds=micros)
-        except OverflowError:
-            raise InvalidFieldError(field, f"{value!r:.80} is not a time in {times.unit}") from None
-    try:
-        text = text_of(value)
-        time = (
-            datetime.fromisoformat(text)
-            if times.format == "iso"
-            else datetime.strptime(text, times.format)  # noqa: DTZ007 - the zone follows
-        )
-    except ValueError:
-        raise InvalidFieldError(field, f"{value!r:.80} is not a time ({times.format})") from None
-    if time.tzinfo is not None:
-        return time.astimezone(UTC)
-    if times.zone is None:
-        raise InvalidFieldError(field, f"{value!r:.80} has no zone: say it in times.zone")
-    return time.replace(tzinfo=ZoneInfo(times.zone)).astimezone(UTC)
-
-
-def _number(field: str, value: Any) -> Decimal:
-    try:
-        number = Decimal(text_of(value))
-        if number.is_finite():
-            return number
-    except InvalidOperation:
-        pass
-    raise InvalidFieldError(field, f"{value!r:.80} is not a number")
+    return match

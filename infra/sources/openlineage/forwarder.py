@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
-from collections import deque
 from http import HTTPStatus
+from pathlib import Path
 from threading import Condition, Thread
 from typing import Final, NamedTuple
 from urllib.error import HTTPError
@@ -22,6 +23,7 @@ from urllib.request import (
 )
 
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra.sources.openlineage.event_queue import EventQueue
 
 LOG: Final = logging.getLogger("jobledger.lineage")
 MAX_EVENTS: Final = 10_000
@@ -43,7 +45,7 @@ class Forwarded(NamedTuple):
     refused: int
     """The other server answered that it does not take them."""
     dropped: int
-    """Too many waited, or the server stopped."""
+    """Too many waited."""
 
 
 class Forwarder:
@@ -51,14 +53,23 @@ class Forwarder:
 
     `put` never waits and never fails. An event that cannot be sent is tried again until it can, with
     growing pauses; one that the other server refuses (4xx) is dropped, as it would be refused again.
+    What waits is kept in a folder, from which the next process sends it. An event may then come twice.
     """
 
-    def __init__(self, url: str, key: str = "", *, pause: float = FIRST_PAUSE_SECONDS) -> None:
-        """Makes a forwarder; its thread starts with the first event.
+    def __init__(
+        self,
+        url: str,
+        key: str = "",
+        *,
+        folder: Path | None = None,
+        pause: float = FIRST_PAUSE_SECONDS,
+    ) -> None:
+        """Makes a forwarder; its thread starts with the first event that waits.
 
         Args:
             url: The http or https address to send to.
             key: A bearer token; empty for none.
+            folder: Where events are kept until they are sent; without it they are lost with the process.
             pause: Seconds before the first retry.
 
         Raises:
@@ -75,33 +86,37 @@ class Forwarder:
         """The address without a user, a password or a query."""
         self._opener = _opener()
         self._changed = Condition()
-        self._waiting = deque[bytes]()
-        self._bytes = 0
+        # What waits for one address is not sent to another.
+        place = folder and folder / hashlib.sha256(url.encode()).hexdigest()[:16]
+        self._queue = EventQueue(place, MAX_EVENTS, MAX_BYTES)
         self._counts = dict.fromkeys(("sent", "retries", "refused", "dropped"), 0)
-        self._closing = False
+        self._closing = self._closed = False
         self._thread: Thread | None = None
+        with self._changed:
+            if len(self._queue):
+                self._start()
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = Thread(target=self._send_all, name="jobledger-lineage", daemon=True)
+            self._thread.start()
 
     def put(self, event: bytes) -> None:
         """Lets an event be sent; if too many wait, it is dropped and counted."""
         with self._changed:
-            full = len(self._waiting) >= MAX_EVENTS or self._bytes + len(event) > MAX_BYTES
-            if full or self._closing:
+            if self._closed or not self._queue.put(event):
                 self._counts["dropped"] += 1
                 return
-            self._waiting.append(event)
-            self._bytes += len(event)
-            if self._thread is None:
-                self._thread = Thread(target=self._send_all, name="jobledger-lineage", daemon=True)
-                self._thread.start()
+            self._start()
             self._changed.notify()
 
     def counts(self) -> Forwarded:
         """What became of events so far."""
         with self._changed:
-            return Forwarded(waiting=len(self._waiting), **self._counts)
+            return Forwarded(waiting=len(self._queue), **self._counts)
 
     def close(self) -> None:
-        """Sends what waits, for a few seconds at most; logs how many events are left."""
+        """Sends what waits, for a few seconds at most; logs how many events are left for the next process."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -109,26 +124,31 @@ class Forwarder:
             self._thread.join(CLOSE_TIMEOUT_SECONDS)
         if left := self.counts().waiting:
             LOG.warning("%d events were not forwarded to %s", left, self.where)
+        with self._changed:
+            if not self._closed:
+                self._closed = True
+                self._queue.close()
 
     def _send_all(self) -> None:
         pause, until = self._pause, 0.0
         while True:
             with self._changed:
-                while not self._waiting and not self._closing:
+                while not len(self._queue) and not self._closing:
                     self._changed.wait()
-                if not self._waiting:
+                if self._closed or not len(self._queue):
                     return
-                event = self._waiting[0]
+                number, event = self._queue.first()
                 if self._closing:
                     until = until or time.monotonic() + CLOSE_TIMEOUT_SECONDS
                     if time.monotonic() > until:
                         return
             outcome = self._send(event)
             with self._changed:
+                if self._closed:
+                    return
                 self._counts[outcome] += 1
                 if outcome != "retries":
-                    self._waiting.popleft()
-                    self._bytes -= len(event)
+                    self._queue.remove(number, event)
                     pause = self._pause
                     continue
                 # `close` wakes it.

@@ -8,7 +8,7 @@
 | RUNNING | Started, if no report of that run came before; else ProgressReported |
 | COMPLETE, FAIL, ABORT | Succeeded, Failed with the error message facet, Cancelled |
 | OTHER, a JobEvent, and what is known already | Commented |
-| the parent run facet | `parents` and `root` of the spec, `parents` of Started |
+| the parent run facet | `parents` and `root` of Created and Started |
 | inputs and outputs | `inputs` and `outputs` of the job's output, gathered over a run |
 
 Everything else of an event is kept in its data, under `openLineage`.
@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -56,18 +56,38 @@ def ledger_name(job: JobKey, project: str) -> str:
     return f"projects/{project}/jobs/{ledger_id(job)}"
 
 
-def observed(event: LineageEvent, project: str, actor: str | None) -> list[ObservedEvent]:
-    """What to record of an event of a run or of a job, in this order."""
+def observed(
+    event: LineageEvent,
+    project: str,
+    actor: str | None,
+    is_known: Callable[[str], bool] = lambda name: False,
+) -> list[ObservedEvent]:
+    """Returns what to record of an event of a run or of a job, in this order.
+
+    Args:
+        event: The event.
+        project: The project of the job.
+        actor: Who reports it.
+        is_known: Whether a job of that name exists, so that an event that does not begin a run need not
+            make it.
+
+    Returns:
+        The reports.
+    """
     assert event.job is not None
     name, request = ledger_name(event.job, project), _request(event)
-    return [
+    reports = enumerate(_reports(event, project), 1)
+    found = [
         ObservedEvent(name, data, _about(event, f"{request}:{part}", part, actor), judge)
-        for part, (data, judge) in enumerate(_reports(event, project))
+        for part, (data, judge) in reports
     ]
+    if event.type not in (None, EventType.START) and is_known(name):
+        return found
+    about = _about(event, f"{request}:0", 0, actor)
+    return [ObservedEvent(name, _created(event, project), about, introduce), *found]
 
 
 def _reports(event: LineageEvent, project: str) -> Iterator[tuple[Data, Any]]:
-    yield _created(event, project), introduce
     if event.type is None:
         said = {"note": "OpenLineage JobEvent", "openLineage": _kept(event)}
         yield parse_report("Commented", said), observe
@@ -120,21 +140,19 @@ def _union(before: Any, more: Any) -> list[Any]:
 
 def _created(event: LineageEvent, project: str) -> Data:
     assert event.job is not None
-    parents, root = _parents(event, project)
     job_facet = partial(event.facet, "job")
     spec = {
         "displayName": event.job.name,
         "namespace": event.job.namespace,
-        "parents": parents,
-        "root": root,
         "description": job_facet("documentation").get("description"),
         "owners": job_facet("ownership").get("owners"),
         "sql": job_facet("sql").get("query"),
         "sourceCodeLocation": job_facet("sourceCodeLocation").get("url"),
     }
     given = {key: value for key, value in spec.items() if value}
+    said: JsonObject = {"labels": _labels(event), "spec": given, **_related(event, project)}
     inferred = event.type not in (None, EventType.START)
-    return parse_report("Created", {"labels": _labels(event), "spec": given, "inferred": inferred})
+    return parse_report("Created", said | {"inferred": inferred})
 
 
 def _labels(event: LineageEvent) -> dict[str, str]:
@@ -158,9 +176,7 @@ def _report(event: LineageEvent, project: str) -> Data:
     sets = _datasets(event)
     match event.type:
         case EventType.START:
-            parents, _ = _parents(event, project)
-            more = {"parents": parents} if parents else {}
-            return parse_report("Started", said | more | _nominal(event))
+            return parse_report("Started", said | _related(event, project) | _nominal(event))
         case EventType.RUNNING:
             return parse_report("ProgressReported", said)
         case EventType.COMPLETE:
@@ -191,15 +207,17 @@ def _nominal(event: LineageEvent) -> JsonObject:
     }
 
 
-def _parents(event: LineageEvent, project: str) -> tuple[list[str], str | None]:
+def _related(event: LineageEvent, project: str) -> JsonObject:
     """The names of the parent job and of the root job, by the parent run facet."""
     facet = event.facet("run", "parent") or event.facet("run", "parentRun")
     root = facet.get("root")
     parent_key = _key_of(facet.get("job"))
     root_key = _key_of(root.get("job")) if isinstance(root, dict) else None
-    parents = [ledger_name(parent_key, project)] if parent_key else []
     first = root_key or parent_key
-    return parents, ledger_name(first, project) if first else None
+    return {
+        **({"parents": [ledger_name(parent_key, project)]} if parent_key else {}),
+        **({"root": ledger_name(first, project)} if first else {}),
+    }
 
 
 def _key_of(job: Any) -> JobKey | None:

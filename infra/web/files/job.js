@@ -90,9 +90,9 @@ function lasted(job, event) {
 
 const linked = (name, stateName) => html`<a href=${`/jobs/${name.split("/").map(encodeURIComponent).join("/")}`} title=${name}>${stateName ? html`<svg class="icon s-${stateName}" aria-hidden="true"><use href="#i-${stateName}"></use></svg>` : nothing} <bdi>${name.split("/").at(-1)}</bdi></a> `;
 
-// The jobs that its configuration names as its parents, and those that name it as theirs.
+// Its parents, and the jobs that name it as theirs.
 function drawFamily(job) {
-  const parents = online && Array.isArray(job.spec?.parents) ? job.spec.parents.filter((each) => typeof each === "string") : [];
+  const parents = online ? (job.parents ?? []) : [];
   const { children = [], more = false } = now.family ?? {};
   part("family").hidden = !parents.length && !children.length;
   render(

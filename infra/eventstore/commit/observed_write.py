@@ -1,0 +1,147 @@
+"""Writing what other systems report, a few thousand reports at once: decided ahead, written by COPY."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Final
+
+from jobledger.domain.events import Event
+from jobledger.domain.job import Job
+from jobledger.infra.eventstore.commit.appender import Appender
+from jobledger.infra.eventstore.commit.bulk import BulkWrite, Encrypt, values_of
+from jobledger.infra.eventstore.commit.observations import (
+    Decisions,
+    Introduction,
+    Observation,
+    Observed,
+    Request,
+)
+from jobledger.infra.eventstore.stored_event import Placed, RecordedEvent, Row, row_of
+from jobledger.infra.postgres import sql
+
+FIND_MADE: Final = sql.load(__package__, "find_made")
+READ_HISTORIES: Final = sql.load(__package__, "read_histories")
+
+
+class ObservedWrite(BulkWrite):
+    """Reports on any jobs, in their order; what is known already is left out.
+
+    They are decided before anybody waits, on jobs as this process knows them. If another process
+    wrote to one of them, or if a report has to be placed among a job's earlier events, all are
+    decided again on what is stored, while other writers wait.
+    """
+
+    def __init__(
+        self,
+        observed: Sequence[Observation | Introduction],
+        encrypt: Encrypt,
+        find: Callable[[str], Job | None],
+        meanwhile: Callable[[], None],
+        *,
+        new: bool = False,
+    ) -> None:
+        """Decides the reports.
+
+        Args:
+            observed: The reports.
+            encrypt: What encrypts personal values, which these reports do not have.
+            find: Finds a job as this process knows it; None for one that it does not know.
+            meanwhile: Called while the server folds.
+            new: Whether nobody recorded them before, unless their jobs changed since they were known.
+
+        Raises:
+            NotEncryptedError: A report holds personal values.
+        """
+        super().__init__([], encrypt)
+        self._observed = observed
+        self._meanwhile = meanwhile
+        self._new = new
+        self.names = self.touches = tuple({each.name: None for each in observed})
+        self._known = {
+            name: job for name in self.names if (job := find(name)) is not None and job.version
+        }
+        self._decided: Decisions | None = self._decide(self._known, {}, {})
+        self.names = ()
+
+    @property
+    def outcomes(self) -> Sequence[Observed]:
+        """What came of each report, once it is written."""
+        assert self._decided is not None
+        return self._decided.outcomes
+
+    def again(self) -> None:
+        """Lets it be decided on what is stored."""
+        self._decided, self.error = None, None
+
+    def _decide(
+        self, jobs: dict[str, Job], made: dict[str, Request], pasts: dict[str, list[Event]]
+    ) -> Decisions:
+        decisions = Decisions(dict(jobs), made, pasts)
+        for each in self._observed:
+            decisions.decide(each)
+        return decisions
+
+    def while_folding(self) -> None:
+        """Lets the caller go on."""
+        self._meanwhile()
+
+    def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
+        """As BulkWrite does, once it is decided."""
+        decided = self._decided
+        if decided is None or not self._holds(appender, decided):
+            decided = self._decided = self._on_stored(appender)
+        self.events = [each.event for each in decided.made]
+        self._values = [values_of(*each) for each in decided.made]
+        self._first = {}
+        for event in self.events:
+            self._first.setdefault(event.name, event.version)
+        jobs.update(decided.jobs)
+        return super().write(appender, jobs) if self.events else None
+
+    def _holds(self, appender: Appender, decided: Decisions) -> bool:
+        """Whether it was decided on what is stored, as far as the versions that it writes do not tell."""
+        if decided.past_needed or (not self._new and self._made(appender, self._known)):
+            return False
+        silent = list({*self.touches} - {each.event.name for each in decided.made})
+        return not silent or appender.versions(silent) == {
+            name: self._known[name].version for name in silent if name in self._known
+        }
+
+    @cached_property
+    def rows(self) -> Sequence[Row]:  # type: ignore[override]
+        """Made only where COPY does not serve, or to find out whether they were written."""
+        return [] if self._decided is None else [row_of(*each) for each in self._decided.made]
+
+    def _on_stored(self, appender: Appender) -> Decisions:
+        """Decides on what is stored; the head is locked."""
+        self.__dict__.pop("rows", None)
+        stored = {name: job for name, job in appender.load(self.touches).items() if job.version}
+        self._known = stored
+        made, pasts = self._made(appender, stored), dict[str, list[Event]]()
+        while True:
+            decided = self._decide(stored, made, pasts)
+            if not decided.past_needed:
+                return decided
+            pasts |= _histories(appender, list(decided.past_needed))
+
+    def _made(self, appender: Appender, known: dict[str, Job]) -> dict[str, Request]:
+        """The requests that were made earlier; of a job that does not exist there were none."""
+        keys = [
+            f"{each.name.split('/', 2)[1]}/{request}"
+            for each in self._observed
+            if each.name in known
+            and not isinstance(each, Introduction)
+            and (request := each.about.get("request_id"))
+        ]
+        if not keys:
+            return {}
+        rows = appender.connection.execute(FIND_MADE, (list(dict.fromkeys(keys)),))
+        return {key: Request(name, count) for key, name, count in rows}
+
+
+def _histories(appender: Appender, names: list[str]) -> dict[str, list[Event]]:
+    """All events of these jobs, oldest first."""
+    found: dict[str, list[Event]] = {name: [] for name in names}
+    for row in appender.connection.execute(READ_HISTORIES, (names,), binary=True):
+        event = RecordedEvent(*row).event
+        found[event.name].append(event)
+    return found

@@ -1,0 +1,223 @@
+"""Records what a framework reports, by a thread of its own: the framework neither waits nor fails."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import json
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from threading import Condition, Thread
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.errors import LedgerError
+from jobledger.domain.observing import introduce, observe
+from jobledger.domain.reports import parse_report
+from jobledger.domain.values.job_ids import display_name, job_id
+from jobledger.infra.errors import LedgerUnavailableError
+from jobledger.infra.eventstore.methods.request import AboutReport
+from jobledger.infra.eventstore.observing import observe_many
+from jobledger.infra.eventstore.write_path import ObservedEvent
+from jobledger.infra.ledger import Ledger
+from jobledger.infra.sources.mapping.values import plain
+
+LOG: Final = logging.getLogger("jobledger.plugins")
+MAX_WAITING: Final = 10_000
+"""Events that wait for the ledger; what comes while so many wait is dropped, and counted in the log."""
+RETRY_SECONDS: Final = 1.0
+CLOSE_TIMEOUT_SECONDS: Final = 5.0
+_encode: Final = json.JSONEncoder(sort_keys=True, default=str).encode
+
+
+class Counts(NamedTuple):
+    """What became of the events of this process."""
+
+    written: int
+    waiting: int
+    refused: int
+    dropped: int
+
+
+class Recorder:
+    """Records events of one framework in one project, in their order.
+
+    The thread starts with the first event of a process, also of one that was forked. While the ledger
+    is away, events wait.
+    """
+
+    def __init__(
+        self, source: str, project: str = "default", open_: Callable[[], Ledger] = Ledger.open
+    ) -> None:
+        """Makes a recorder; nothing is opened before the first event.
+
+        Args:
+            source: The name of the framework: the actor of events that name no other.
+            project: The project of the jobs.
+            open_: Opens the ledger; without it, the one that JOBLEDGER_DSN and JOBLEDGER_LEDGER name.
+        """
+        self._source = source
+        self._prefix = f"projects/{project}/jobs/"
+        self._open = open_
+        self._begin()
+        atexit.register(self.close)
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._changed = Condition()
+        self._waiting = deque[ObservedEvent]()
+        self._thread: Thread | None = None
+        self._written = self._refused = self._dropped = 0
+        self._closing = False
+
+    def name(self, id_: str) -> str:
+        """The name of the job that the framework calls so."""
+        return self._prefix + job_id(id_)
+
+    def created(
+        self,
+        id_: str,
+        time: datetime,
+        *,
+        labels: Mapping[str, str] | None = None,
+        spec: Mapping[str, Any] | None = None,
+        parents: Sequence[str] = (),
+        root: str | None = None,
+    ) -> None:
+        """Makes a job, unless it is there.
+
+        Args:
+            id_: The framework's id of it.
+            time: When it was created.
+            labels: Its labels; what the ledger does not take is mended.
+            spec: Its configuration.
+            parents: The framework's ids of the jobs that it is part of.
+            root: The framework's id of the first of their parents.
+        """
+        said: dict[str, Any] = {
+            "labels": dict(labels or {}),
+            "spec": {**display_name(id_), **(spec or {})},
+        }
+        if parents:
+            said["parents"] = [self.name(each) for each in parents]
+        if root:
+            said["root"] = self.name(root)
+        self._put(id_, "Created", time, said, None)
+
+    def report(
+        self,
+        id_: str,
+        type_: str,
+        time: datetime,
+        *,
+        run_id: str | None = None,
+        actor: str | None = None,
+        **said: Any,
+    ) -> None:
+        """Reports an event of a job; one that was reported before adds nothing.
+
+        Args:
+            id_: The framework's id of the job.
+            type_: The event type, such as `Started`.
+            time: When it happened.
+            run_id: The framework's id of the attempt.
+            actor: Who did it, if not the framework.
+            **said: The event's data; what is None is left out.
+        """
+        data = {key: value for key, value in said.items() if value is not None}
+        if run_id is not None:
+            data["runId"] = run_id
+        self._put(id_, type_, time, data, actor)
+
+    def _put(
+        self, id_: str, type_: str, time: datetime, said: Mapping[str, Any], actor: str | None
+    ) -> None:
+        """Never raises: the framework has other things to do."""
+        try:
+            event = self._event(id_, type_, time, plain(said), actor)
+        except LedgerError as error:
+            LOG.warning("%s of %s is not recorded: %s", type_, id_, error)
+            return
+        if self._process != os.getpid():
+            self._begin()
+        with self._changed:
+            if len(self._waiting) >= MAX_WAITING:
+                self._dropped += 1
+                return
+            self._waiting.append(event)
+            if self._thread is None:
+                self._thread = Thread(target=self._serve, name="jobledger-recorder", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def _event(
+        self, id_: str, type_: str, time: datetime, said: dict[str, Any], actor: str | None
+    ) -> ObservedEvent:
+        name = self.name(id_)
+        told = _encode([name, type_, time.isoformat(), said]).encode()
+        about = AboutReport(
+            occurred_time=time.astimezone(UTC),
+            request_id=f"{self._source}:{hashlib.sha256(told).hexdigest()[:32]}",
+            actor=actor or self._source,
+        )
+        judge = introduce if type_ == "Created" else observe
+        return ObservedEvent(name, parse_report(type_, said), about, judge)
+
+    def counts(self) -> Counts:
+        """What became of the events of this process so far."""
+        with self._changed:
+            return Counts(self._written, len(self._waiting), self._refused, self._dropped)
+
+    def flush(self, timeout_seconds: float = CLOSE_TIMEOUT_SECONDS) -> bool:
+        """Waits until all events are recorded; false if that takes longer."""
+        if self._process != os.getpid():
+            return True
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting, timeout_seconds)
+
+    def close(self) -> None:
+        """Records what waits, for a few seconds at most; logs how many events are left."""
+        if not self.flush():
+            LOG.warning("%d events were not recorded", self.counts().waiting)
+        if self._process == os.getpid():
+            with self._changed:
+                self._closing = True
+                self._changed.notify_all()
+            if self._thread is not None:
+                self._thread.join(CLOSE_TIMEOUT_SECONDS)
+            self._begin()
+
+    def _serve(self) -> None:
+        while not self._closing:
+            try:
+                with self._open() as ledger:
+                    self._record(ledger)
+            except Exception as error:
+                # Whatever it is: the framework goes on, and so does this.
+                LOG.warning("%s; trying again in %s s", error, RETRY_SECONDS)
+                time.sleep(RETRY_SECONDS)
+
+    def _record(self, ledger: Ledger) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closing)
+                batch = list(self._waiting)
+                if not batch:
+                    return
+            written = refused = 0
+            for event, outcome in observe_many(ledger.writer, batch):
+                written += len(outcome.events)
+                if outcome.error is not None:
+                    if isinstance(outcome.error, LedgerUnavailableError):
+                        raise outcome.error
+                    LOG.warning("%s is refused: %s", event.name, outcome.error)
+                    refused += 1
+            with self._changed:
+                for _ in batch:
+                    self._waiting.popleft()
+                self._written += written
+                self._refused += refused
+                self._changed.notify_all()

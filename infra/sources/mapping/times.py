@@ -1,0 +1,123 @@
+"""Times of a record: read from one or several fields, as a mapping says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.infra.sources.mapping.model import Times
+from jobledger.infra.sources.mapping.values import Read, Record, field, text_of
+
+UNITS: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_DIGITS: Final = 15
+"""Of a whole number that a float holds exactly."""
+
+ReadTime = Callable[[Record], datetime | None]
+Parse = Callable[[str, Any], datetime]
+
+
+def time_of(fields: str | Sequence[str], times: Times) -> ReadTime:
+    """Returns what reads the time in a field, or a time some seconds after it.
+
+    Args:
+        fields: A field; of `FIELD | FIELD`, the first that has a time. The seconds are in further ones.
+        times: The form of times, and the zone of those without one.
+
+    Returns:
+        A function of a record. It returns the time (UTC), or None if there is none, and raises
+        InvalidFieldError if the value is not a time, or has no zone and none is configured.
+    """
+    first, *more = (fields,) if isinstance(fields, str) else fields
+    choices = [(path, field(path)) for path in (each.strip() for each in first.split("|"))]
+    seconds = [(path, field(path)) for path in more]
+    nothing, parse = frozenset(times.nothing), _parser(times)
+
+    def read(record: Record) -> datetime | None:
+        found = _first(choices, record, nothing)
+        values = [each(record) for _, each in seconds]
+        if found is None or any(_is_nothing(value, nothing) for value in values):
+            return None
+        time = parse(*found)
+        for (path, _), value in zip(seconds, values, strict=True):
+            time += timedelta(seconds=_seconds(path, value))
+        return time
+
+    return read
+
+
+def _first(
+    choices: Sequence[tuple[str, Read]], record: Record, nothing: frozenset[str]
+) -> tuple[str, Any] | None:
+    """The first of the fields that has a value, with it."""
+    for path, read in choices:
+        value = read(record)
+        if not _is_nothing(value, nothing):
+            return path, value
+    return None
+
+
+def _is_nothing(value: Any, nothing: frozenset[str]) -> bool:
+    return value is None or value == "" or (bool(nothing) and text_of(value) in nothing)
+
+
+def _parser(times: Times) -> Parse:
+    if times.format == "epoch":
+        return _epoch_parser(times.unit)
+    if times.format == "iso":
+        return lambda path, value: _read(path, value, times, datetime.fromisoformat)
+    return lambda path, value: _read(
+        path,
+        value,
+        times,
+        lambda text: datetime.strptime(text, times.format),  # noqa: DTZ007 - the zone follows
+    )
+
+
+def _read(path: str, value: Any, times: Times, read: Callable[[str], datetime]) -> datetime:
+    try:
+        time = read(text_of(value))
+    except ValueError:
+        raise InvalidFieldError(path, f"{value!r:.80} is not a time ({times.format})") from None
+    if time.tzinfo is not None:
+        return time.astimezone(UTC)
+    if times.zone is None:
+        raise InvalidFieldError(path, f"{value!r:.80} has no zone: say it in times.zone")
+    return time.replace(tzinfo=ZoneInfo(times.zone)).astimezone(UTC)
+
+
+def _epoch_parser(unit: str) -> Parse:
+    divisor = UNITS[unit]
+
+    def parse(path: str, value: Any) -> datetime:
+        number = _number(path, value)
+        try:
+            if isinstance(number, int):
+                return EPOCH + timedelta(microseconds=number * UNITS["us"] // divisor)
+            return EPOCH + timedelta(microseconds=int(number / divisor * UNITS["us"]))
+        except OverflowError:
+            raise InvalidFieldError(path, f"{value!r:.80} is not a time in {unit}") from None
+
+    return parse
+
+
+def _seconds(path: str, value: Any) -> float:
+    return float(_number(path, value))
+
+
+def _number(path: str, value: Any) -> Decimal | int:
+    """The number in a value; an int if it is whole, not negative and short."""
+    text = text_of(value)
+    if len(text) <= MAX_DIGITS and text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        number = Decimal(text)
+        if number.is_finite():
+            return number
+    except InvalidOperation:
+        pass
+    raise InvalidFieldError(path, f"{value!r:.80} is not a number")

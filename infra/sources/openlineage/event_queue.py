@@ -1,0 +1,131 @@
+"""A queue of events in a file, so that what waits outlives the process; SQLite writes it.
+
+Each process that runs has a file of its own, which it locks. What a process left behind is taken over
+by the next one that begins.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, TextIO
+
+LOG: Final = logging.getLogger("jobledger.lineage")
+MAX_FILES: Final = 1_000
+SCHEMA: Final = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY AUTOINCREMENT, event BLOB NOT NULL);
+"""
+
+
+class EventQueue:
+    """Events in the order in which they came, up to a number and a size of them all."""
+
+    def __init__(self, folder: Path | None, max_events: int, max_bytes: int) -> None:
+        """Opens the queue, with what earlier processes left in the folder.
+
+        Args:
+            folder: Where the files are; None keeps events in memory, as does a folder that cannot be
+                written to, which is logged.
+            max_events: As many events as it holds.
+            max_bytes: As many bytes of events as it holds.
+        """
+        self._max_events, self._max_bytes = max_events, max_bytes
+        self._lock: TextIO | None = None
+        try:
+            self._database = _database(":memory:") if folder is None else self._opened(folder)
+        except (OSError, sqlite3.Error) as error:
+            LOG.warning("events that are forwarded wait in memory: %s: %s", folder, error)
+            self._database = _database(":memory:")
+        self._count, self._bytes = self._database.execute(
+            "SELECT count(*), coalesce(sum(length(event)), 0) FROM events"
+        ).fetchone()
+
+    def __len__(self) -> int:
+        return int(self._count)
+
+    def put(self, event: bytes) -> bool:
+        """Adds an event, durably unless the machine itself fails; false if there is no room."""
+        if self._count >= self._max_events or self._bytes + len(event) > self._max_bytes:
+            return False
+        try:
+            self._database.execute("INSERT INTO events (event) VALUES (?)", (event,))
+        except sqlite3.Error as error:
+            LOG.warning("an event that is forwarded cannot be kept: %s", error)
+            return False
+        self._count += 1
+        self._bytes += len(event)
+        return True
+
+    def first(self) -> tuple[int, bytes]:
+        """The oldest event, and its number; there must be one."""
+        id_, event = self._database.execute(
+            "SELECT id, event FROM events ORDER BY id LIMIT 1"
+        ).fetchone()
+        return int(id_), bytes(event)
+
+    def remove(self, id_: int, event: bytes) -> None:
+        """Removes an event that `first` gave."""
+        self._database.execute("DELETE FROM events WHERE id = ?", (id_,))
+        self._count -= 1
+        self._bytes -= len(event)
+
+    def close(self) -> None:
+        """Closes the file; what waits stays in it."""
+        self._database.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    def _opened(self, folder: Path) -> sqlite3.Connection:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for number in range(MAX_FILES):
+            lock = _locked(folder / f"{number}.lock")
+            if lock is None:
+                continue
+            if self._lock is None:
+                self._lock, own = lock, _database(folder / f"{number}.sqlite")
+            else:
+                with lock:
+                    _take_over(folder / f"{number}.sqlite", own)
+            if not (folder / f"{number + 1}.lock").exists():
+                return own
+        raise OSError(f"{MAX_FILES} processes use it")
+
+
+def _locked(path: Path) -> TextIO | None:
+    """The file, locked by this process; None if another process has it."""
+    lock = path.open("a")
+    path.chmod(0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return None
+    return lock
+
+
+def _database(path: Path | str) -> sqlite3.Connection:
+    # One thread at a time uses it, under a lock of the owner.
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    database.executescript(SCHEMA)
+    if isinstance(path, Path):
+        path.chmod(0o600)
+    return database
+
+
+def _take_over(path: Path, own: sqlite3.Connection) -> None:
+    """Moves what is in another file to this one; a crash between can only double it."""
+    if not path.exists():
+        return
+    with suppress(sqlite3.DatabaseError):
+        left = _database(path)
+        own.executemany(
+            "INSERT INTO events (event) VALUES (?)",
+            left.execute("SELECT event FROM events ORDER BY id").fetchall(),
+        )
+        left.execute("DELETE FROM events")
+        left.close()

@@ -1,0 +1,1 @@
+"""Trials of the modules in infra/plugins, each in the framework that it is for."""

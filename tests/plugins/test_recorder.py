@@ -1,0 +1,114 @@
+"""What frameworks report by a plug-in is recorded by a thread, also after a fork and while the ledger is away."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+from jobledger import Ledger
+from jobledger.infra.errors import LedgerUnavailableError
+from jobledger.infra.plugins import recorder as recording
+from jobledger.infra.plugins.recorder import Counts, Recorder
+
+START = datetime(2026, 5, 1, tzinfo=UTC)
+TASK = "projects/p/jobs/task-1"
+
+
+@pytest.fixture
+def recorder(dsn: str, ledger: Ledger) -> Iterator[Recorder]:
+    made = Recorder("frame", "p", partial(Ledger.open, dsn, ledger.name))
+    yield made
+    made.close()
+
+
+def tell(recorder: Recorder) -> None:
+    recorder.created("task-1", START, labels={"Team": "a b"}, parents=["flow/1"], root="flow/1")
+    recorder.report("task-1", "Started", START, run_id="try-1", worker="w", nothing=None)
+    recorder.report(
+        "task-1", "Failed", START + timedelta(seconds=1), run_id="try-1", error="no", actor="ada"
+    )
+
+
+def test_events_are_recorded_once(recorder: Recorder, ledger: Ledger) -> None:
+    tell(recorder)
+    tell(recorder)
+    assert recorder.flush(60)
+    history = ledger.history(TASK)
+    assert [(each.type, each.actor) for each in history] == [
+        ("Created", "frame"), ("Started", "frame"), ("Failed", "ada"),
+    ]  # fmt: skip
+    assert history[1].json == {"runId": "try-1", "worker": "w"}
+    job = ledger.get(TASK)
+    assert (job.parents, job.root) == ([recorder.name("flow/1")], recorder.name("flow/1"))
+    assert recorder.counts() == Counts(3, 0, 0, 0)
+
+
+def test_what_cannot_be_recorded_stops_nothing(
+    recorder: Recorder, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder.report("missing", "Started", START)
+    recorder.report("", "Started", START)
+    recorder.report("task-1", "Exploded", START)
+    tell(recorder)
+    assert recorder.flush(60)
+    assert recorder.counts() == Counts(3, 0, 1, 0)
+    assert ledger.get(TASK).version == 3
+    told = caplog.text
+    assert "'Exploded'" in told
+    assert "is not an id" in told
+    assert "projects/p/jobs/missing is refused" in told
+
+
+def test_events_wait_while_the_ledger_is_away(
+    dsn: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "RETRY_SECONDS", 0.01)
+    tries: list[int] = []
+
+    def open_() -> Ledger:
+        tries.append(1)
+        if len(tries) < 3:
+            raise LedgerUnavailableError("it is away")
+        return Ledger.open(dsn, ledger.name)
+
+    recorder = Recorder("frame", "p", open_)
+    tell(recorder)
+    assert recorder.flush(60)
+    recorder.close()
+    assert (len(tries), ledger.get(TASK).version) == (3, 3)
+
+
+def test_too_many_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_() -> Ledger:
+        raise LedgerUnavailableError("it is away")
+
+    monkeypatch.setattr(recording, "MAX_WAITING", 2)
+    monkeypatch.setattr(recording, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(recording, "CLOSE_TIMEOUT_SECONDS", 0.05)
+    recorder = Recorder("frame", "p", open_)
+    tell(recorder)
+    assert not recorder.flush(0.01)
+    assert recorder.counts() == Counts(0, 2, 0, 1)
+    recorder.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_records_its_own(recorder: Recorder, ledger: Ledger) -> None:
+    recorder.created("task-1", START)
+    assert recorder.flush(60)
+    child = os.fork()
+    if not child:
+        code = 1
+        with suppress(BaseException):
+            recorder.report("task-1", "Started", START, run_id="child")
+            code = int(not recorder.flush(60))
+        os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    recorder.report("task-1", "Succeeded", START + timedelta(seconds=1), run_id="child")
+    assert recorder.flush(60)
+    assert [each.type for each in ledger.history(TASK)] == ["Created", "Started", "Succeeded"]
