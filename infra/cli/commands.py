@@ -42,6 +42,7 @@ replay         | cli.history.replay:replay           | Replay a job event by eve
 report         | cli.data.report:report              | Compute a statistic over many jobs, including deleted ones, in valid time (UTC).
 verify-report  | cli.data.report:verify_report       | Verify a certified report: recompute it from the events under its checkpoint; exits 1 if it differs.
 export         | cli.data.export:export              | Export the events of jobs up to a moment, as a history or in other programs' formats.
+verify-export  | cli.data.verify_export:verify_export | Verify a Parquet export against its manifest without a database; exits 1 at the first file that differs.
 record         | cli.jobs.write:record               | Record a report on a job; one that the job's state does not allow is recorded as Contradicted.
 run            | cli.jobs.run_command:run            | Run a command as a job, and exit with its exit code; a second run under the same name is a new attempt.
 spool          | cli.jobs.spooled:spool              | List or send the runs in the spool, which are not recorded yet.

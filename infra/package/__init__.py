@@ -107,6 +107,7 @@ if TYPE_CHECKING:
     from jobledger.infra.transfer.export import Format as Format
     from jobledger.infra.transfer.import_history import HistoryImport as HistoryImport
     from jobledger.infra.transfer.origins import EventOrigin as EventOrigin
+    from jobledger.infra.transfer.partitions import Partition as Partition
     from jobledger.infra.transfer.selection import Selection as Selection
 
 _MODULES = {
@@ -146,6 +147,7 @@ _MODULES = {
     "jobledger.infra.transfer.export": "Format",
     "jobledger.infra.transfer.import_history": "HistoryImport",
     "jobledger.infra.transfer.origins": "EventOrigin",
+    "jobledger.infra.transfer.partitions": "Partition",
     "jobledger.infra.transfer.selection": "Selection",
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,10 +18,11 @@ from jobledger.infra.proof.signing.notes import Note, VerifierKey
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.transfer import export as exporting
 from jobledger.infra.transfer.export import Format
-from jobledger.infra.transfer.selection import Selection
+from jobledger.infra.transfer.parquet import PARTITION_BY, write
+from jobledger.infra.transfer.partitions import FILES, Partition, parquet_files
+from jobledger.infra.transfer.selection import Selection, select
 
 PREFIX: Final = "jobledger."
-FILES: Final = "day=*/*.parquet"
 
 
 def verify_parquet(
@@ -43,34 +45,39 @@ def verify_parquet(
     Raises:
         ProofError: The files have no checkpoint, no trusted key signed it, or their events differ.
     """
-    files = sorted(given.glob(FILES)) if given.is_dir() else [given]
+    files = parquet_files(given) if given.is_dir() else [given]
     if not files:
         raise ProofError("parquet", f"{given} has no {FILES}")
-    wanted = _selection(files[0])
+    wanted, partition_by = _selection(files[0])
     checkpoint = open_checkpoint(Note.parse(wanted.checkpoint), keys)
     if wanted.moment.position > checkpoint.size:
         raise ProofError("parquet", "its checkpoint does not cover all its events")
     with reader.connection() as connection:
         hold(connection, checkpoint, "the files' checkpoint", progress)
     with tempfile.TemporaryDirectory(prefix="jobledger_") as folder:
-        again = Path(folder) / "again"
-        exporting.export(reader, wanted, Format.PARQUET, again)
-        _compare(files, again, whole=given.is_dir())
+        again = Path(folder)
+        order = exporting.form_of(Format.PARQUET, partition_by).order
+        with closing(select(reader, wanted, order)) as events:
+            write(again, wanted, events, partition_by)
+        _compare(files, again, partition_by, whole=given.is_dir())
     return checkpoint
 
 
-def _compare(files: Sequence[Path], again: Path, *, whole: bool) -> None:
-    expected = {_place(file): file for file in again.glob(FILES)}
-    if whole and expected.keys() != {_place(file) for file in files}:
-        raise ProofError("parquet", "its days differ from those of the events under its checkpoint")
+def _compare(files: Sequence[Path], again: Path, partition_by: Partition, *, whole: bool) -> None:
+    depth = len(partition_by.columns) + 1
+    expected = {file.parts[-depth:]: file for file in parquet_files(again)}
+    if whole and expected.keys() != {file.parts[-depth:] for file in files}:
+        raise ProofError(
+            "parquet", "its folders differ from those of the events under its checkpoint"
+        )
     for file in files:
-        twin = expected.get(_place(file))
+        twin = expected.get(file.parts[-depth:])
         if twin is None or not _read(file).equals(_read(twin), check_metadata=True):
             raise ProofError("parquet", f"{file} differs from the events under its checkpoint")
 
 
-def _selection(file: Path) -> Selection:
-    """Returns the selection in the file's metadata."""
+def _selection(file: Path) -> tuple[Selection, Partition]:
+    """Returns the selection in the file's metadata, and how its export is partitioned."""
     try:
         metadata = pq.read_schema(file).metadata or {}
     except (OSError, pa.ArrowInvalid):
@@ -88,10 +95,11 @@ def _selection(file: Path) -> Selection:
         moment = Moment(
             int(fields["position"]), datetime.fromisoformat(fields["asOf"]), Clock(fields["clock"])
         )
+        partition_by = Partition(fields.get(PARTITION_BY, Partition.DAY))
     except (KeyError, ValueError, LedgerError):
         raise ProofError("parquet", f"{file} has no metadata of an export") from None
     names = {key: fields.get(key, "") for key in ("name", "filter", "checkpoint")}
-    return Selection(fields.get("ledger", ""), moment, **names)
+    return Selection(fields.get("ledger", ""), moment, **names), partition_by
 
 
 def _read(file: Path) -> Any:
@@ -99,7 +107,3 @@ def _read(file: Path) -> Any:
         return pq.ParquetFile(file).read()
     except (OSError, pa.ArrowInvalid) as error:
         raise ProofError("parquet", f"{file} cannot be read: {error}") from None
-
-
-def _place(file: Path) -> str:
-    return f"{file.parent.name}/{file.name}"

@@ -18,7 +18,13 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.eventstore.json_view import event_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.proof.log.tree import Tree
+from jobledger.infra.proof.signing.keys import find_keys
+from jobledger.infra.proof.signing.notes import SigningKey
 from jobledger.infra.read.reader import Reader
+from jobledger.infra.settings import Settings
+from jobledger.infra.transfer.manifest import Part, write_manifest
+from jobledger.infra.transfer.partitions import Partition
 from jobledger.infra.transfer.selection import Order, Selection, select
 
 HISTORY_VERSION: Final = 1
@@ -45,7 +51,9 @@ class Form(NamedTuple):
 
     order: Order
     to_stream: Write | None = None
-    to_folder: Callable[[Path, Selection, Iterable[RecordedEvent]], None] | None = None
+    to_folder: (
+        Callable[[Path, Selection, Iterable[RecordedEvent], Partition], list[Part]] | None
+    ) = None
 
 
 def export(
@@ -54,12 +62,13 @@ def export(
     format_: Format,
     to: Path | BinaryIO,
     progress: Progress = lambda done: None,
+    partition_by: Partition = Partition.DAY,
 ) -> int:
     """Exports the events of a selection.
 
     A path either keeps its content or holds a whole export: the export is written beside it, and
     renamed at the end. Parquet is a folder, which must be new or empty; the other formats are
-    files.
+    files. The folder has a manifest of its files, which the log's keys on this machine sign.
 
     Args:
         reader: The ledger to read.
@@ -67,6 +76,7 @@ def export(
         format_: The format.
         to: The file or folder, or an open binary file.
         progress: Called now and then with the number of events written so far.
+        partition_by: The columns that Parquet files are partitioned by.
 
     Returns:
         The number of exported events.
@@ -74,6 +84,7 @@ def export(
     Raises:
         InvalidFieldError: The filter cannot be parsed, the path cannot be written, or the format
             needs a library that is not installed.
+        ProofError: A key of the log cannot be read.
         JobNotFoundError: `wanted` names a job that had no events at the moment.
         LedgerUnavailableError: The server cannot be reached.
 
@@ -84,12 +95,17 @@ def export(
         >>> ledger.export(wanted, Format.JSONL, folder / "all.jsonl")
         1
     """
-    form = form_of(format_)
+    form = form_of(format_, partition_by)
     with closing(select(reader, wanted, form.order)) as selected:
         events = _Counted(_known(selected, wanted), progress)
         if isinstance(to, Path):
             with whole(to, folder=form.to_folder is not None) as partial:
-                _write(form, partial, wanted, events)
+                if form.to_folder is not None:
+                    parts = form.to_folder(partial, wanted, events, partition_by)
+                    write_manifest(partial, wanted, partition_by, parts, _keys(reader))
+                elif form.to_stream is not None:
+                    with partial.open("wb") as out:
+                        form.to_stream(out, wanted, events)
         elif form.to_stream is not None:
             form.to_stream(to, wanted, events)
         else:
@@ -98,7 +114,7 @@ def export(
     return events.count
 
 
-def form_of(format_: Format) -> Form:
+def form_of(format_: Format, partition_by: Partition = Partition.DAY) -> Form:
     """Returns how a format is written; raises InvalidFieldError if a library is not installed."""
     try:
         match format_:
@@ -119,7 +135,8 @@ def form_of(format_: Format) -> Form:
             case Format.PARQUET:
                 from jobledger.infra.transfer import parquet
 
-                return Form(Order.DAY, to_folder=parquet.write)
+                order = Order.DAY if partition_by is Partition.DAY else Order.DAY_KIND
+                return Form(order, to_folder=parquet.write)
     except ModuleNotFoundError as error:
         raise InvalidFieldError(
             "format", f"{format_} needs {error.name}: pip install 'jobledger[export]'"
@@ -176,12 +193,11 @@ def whole(to: Path, *, folder: bool) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-def _write(form: Form, to: Path, wanted: Selection, events: Iterable[RecordedEvent]) -> None:
-    if form.to_folder is not None:
-        form.to_folder(to, wanted, events)
-    elif form.to_stream is not None:
-        with to.open("wb") as out:
-            form.to_stream(out, wanted, events)
+def _keys(reader: Reader) -> list[SigningKey]:
+    """Returns the keys of the ledger's log on this machine."""
+    with reader.connection() as connection:
+        origin = Tree().log_state(connection).origin
+    return find_keys(Settings(), origin)
 
 
 def _known(events: Iterator[RecordedEvent], wanted: Selection) -> Iterator[RecordedEvent]:

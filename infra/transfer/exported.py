@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from jobledger.domain.data import PLACED, PLACED_KEY, parse
 from jobledger.domain.errors import InvalidFieldError, LedgerError
@@ -16,10 +15,11 @@ from jobledger.domain.events import read_data
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_name, parse_text, parse_time, parse_trace_parent
-from jobledger.infra.errors import InputError
+from jobledger.infra.errors import InputError, ProofError
 from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.transfer.manifest import MANIFEST, read_manifest
+from jobledger.infra.transfer.partitions import FILES, parquet_files
 from jobledger.infra.transfer.read_export import (
-    DamagedError,
     Head,
     parse_end,
     parse_head,
@@ -27,9 +27,9 @@ from jobledger.infra.transfer.read_export import (
     parse_object,
 )
 from jobledger.infra.transfer.read_export import numbered_lines as lines_of
+from jobledger.infra.transfer.verify_export import check_files
 from pydantic import AwareDatetime, BaseModel, Field
 
-DAYS: Final = "day=*/*.parquet"
 _TYPE: Final = "jobledger.job."
 _SOURCE: Final = "/ledgers/"
 
@@ -52,7 +52,7 @@ class Exported(NamedTuple):
 def is_export(path: Path) -> bool:
     """Whether a path looks like one of our own exports, by its first line or its files."""
     if path.is_dir():
-        return any(path.glob(DAYS))
+        return any(path.glob(FILES))
     if not path.is_file():
         return False
     if path.suffix == ".parquet":
@@ -168,44 +168,26 @@ def _cloud_events(path: Path, lines: Iterator[tuple[int, bytes]]) -> Exported:
 
 def _parquet(path: Path) -> Exported:
     try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        from jobledger.infra.transfer.read_parquet import read_about, read_rows
     except ModuleNotFoundError:
         raise InputError(str(path), 0, "needs pyarrow: pip install 'jobledger[export]'") from None
-    files = sorted(path.glob(DAYS)) if path.is_dir() else [path]
+    files = parquet_files(path) if path.is_dir() else [path]
     if not files:
-        raise InputError(str(path), 0, f"has no {DAYS}")
+        raise InputError(str(path), 0, f"has no {FILES}")
+    if (path / MANIFEST).exists():
+        try:
+            check_files(path, read_manifest(path))
+        except ProofError as error:
+            raise InputError(str(path), 0, error.why) from None
 
-    def rows(file: Path) -> Iterator[RecordedEvent]:
-        for number in range(pq.read_metadata(file).num_row_groups):
-            with pq.ParquetFile(file) as opened:
-                group = opened.read_row_group(number).to_pylist()
-            for row in group:
-                with _line(file, 0):
-                    event = _event(_of_row(row))
-                yield event
+    def events() -> Iterator[RecordedEvent]:
+        for file, event in read_rows(files):
+            with _line(file, 0):
+                checked = _event(event)
+            yield checked
 
-    try:
-        known = {
-            key.decode().removeprefix("jobledger."): value.decode()
-            for key, value in (pq.read_schema(files[0]).metadata or {}).items()
-        }
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(str(files[0]), 0, f"is no Parquet file: {error}") from None
-    if "ledger" not in known:
-        raise InputError(str(files[0]), 0, "is not one of a ledger's exports")
-    # Each file is in the order of positions; a job's events may be of several days.
-    events = heapq.merge(*map(rows, files), key=lambda event: event.position)
-    return Exported(Origin(known["ledger"], known.get("checkpoint", "")), events)
-
-
-def _of_row(row: dict[str, Any]) -> RecordedEvent:
-    missing = sorted(set(RecordedEvent._fields[:10]) - row.keys()) + ["data"] * ("data" not in row)
-    if missing:
-        raise DamagedError(f"has no column {missing[0]}")
-    given = {field: row[field] for field in RecordedEvent._fields[:10]}
-    times = {key: given[key].astimezone(UTC) for key in ("occurred_time", "recorded_time")}
-    return RecordedEvent(**given | times, stored=row["data"].encode())
+    about = read_about(files[0])
+    return Exported(Origin(about["ledger"], about.get("checkpoint", "")), events())
 
 
 def _event(event: RecordedEvent) -> RecordedEvent:

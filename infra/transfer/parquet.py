@@ -1,6 +1,6 @@
-"""Events as Parquet, partitioned by the day (UTC) they occurred: `day=2011-05-02/part-0.parquet`.
+"""Events as Parquet, partitioned by the day (UTC) they occurred, and by the kind of their jobs if wanted.
 
-Events are sorted by day, so one file is open at a time, with one row group in memory.
+Events are sorted by partition, so one file is open at a time, with one row group in memory.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 from jobledger.domain.values.names import kind_of, project_of
 from jobledger.infra.eventstore.feed import ENTERED
 from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.transfer.manifest import Part
+from jobledger.infra.transfer.partitions import PART, Partition
 from jobledger.infra.transfer.selection import Selection
 
 ROW_GROUP: Final = 50_000
@@ -41,32 +43,70 @@ COLUMNS: Final = {
 
 In valid time the event took effect at `effective_time`, and led to `entered_state`, if to any.
 """
+PARTITION_BY: Final = "partitionBy"
+"""The key of the metadata that says how the files are partitioned; without it by day."""
 _MAY_BE_NULL: Final = frozenset({"state", "entered_state", "actor", "request_id", "trace_parent"})
 
 
-def write(folder: Path, wanted: Selection, events: Iterable[RecordedEvent]) -> None:
-    """Writes a file for each day with events, which must be sorted by day.
+def write(
+    folder: Path, wanted: Selection, events: Iterable[RecordedEvent], partition_by: Partition
+) -> list[Part]:
+    """Writes a file for each partition with events, which must be sorted by partition and position.
 
     The metadata under `jobledger.` names the ledger and the moment.
+
+    Args:
+        folder: The folder to write to, which exists.
+        wanted: The selection that the events are of.
+        events: The events.
+        partition_by: How the files are partitioned.
+
+    Returns:
+        The files.
     """
-    schema = schema_of(wanted)
-    for day, of_day in groupby(events, key=lambda event: event.occurred_time.date()):
-        part = folder / f"day={day}"
-        part.mkdir()
-        with pq.ParquetWriter(part / "part-0.parquet", schema, compression="zstd") as writer:
-            for group in _groups(of_day):
+    schema = schema_of(wanted, partition_by)
+    parts = []
+    for name, of_part in groupby(events, key=partition_by.folder_of):
+        (folder / name).mkdir(parents=True)
+        path = f"{name}/{PART}"
+        counted = _Counted(of_part)
+        with pq.ParquetWriter(folder / path, schema, compression="zstd") as writer:
+            for group in _groups(counted):
                 writer.write_table(_table(group, schema))
+        parts.append(Part(path, counted.count, counted.first, counted.last))
+    return parts
 
 
-def schema_of(wanted: Selection) -> Any:
-    """Returns the columns, with the export's metadata."""
-    fields = [pa.field(name, type_, name in _MAY_BE_NULL) for name, type_ in COLUMNS.items()]
-    metadata = {f"jobledger.{key}": str(value) for key, value in wanted.json().items()}
-    return pa.schema(fields, metadata)
+def schema_of(wanted: Selection, partition_by: Partition) -> Any:
+    """Returns the columns, without those that are in the paths, with the export's metadata."""
+    fields = [
+        pa.field(name, type_, name in _MAY_BE_NULL)
+        for name, type_ in COLUMNS.items()
+        if name not in partition_by.columns
+    ]
+    about = wanted.json()
+    if partition_by is not Partition.DAY:
+        about |= {PARTITION_BY: partition_by.value}
+    return pa.schema(fields, {f"jobledger.{key}": str(value) for key, value in about.items()})
 
 
-def _groups(events: Iterable[RecordedEvent]) -> Iterator[list[tuple[Any, ...]]]:
-    group: list[tuple[Any, ...]] = []
+class _Counted:
+    """Counts events while they are iterated over, and notes the first and the last position."""
+
+    def __init__(self, events: Iterator[RecordedEvent]) -> None:
+        self._events = events
+        self.count = self.first = self.last = 0
+
+    def __iter__(self) -> Iterator[RecordedEvent]:
+        for event in self._events:
+            self.count += 1
+            self.first = self.first or event.position
+            self.last = event.position
+            yield event
+
+
+def _groups(events: Iterable[RecordedEvent]) -> Iterator[list[dict[str, Any]]]:
+    group: list[dict[str, Any]] = []
     size = 0
     for event in events:
         group.append(_row(event))
@@ -78,15 +118,15 @@ def _groups(events: Iterable[RecordedEvent]) -> Iterator[list[tuple[Any, ...]]]:
         yield group
 
 
-def _table(rows: list[tuple[Any, ...]], schema: Any) -> Any:
-    columns = zip(schema, zip(*rows, strict=True), strict=True)
-    return pa.table([pa.array(values, field.type) for field, values in columns], schema)
+def _table(rows: list[dict[str, Any]], schema: Any) -> Any:
+    columns = [pa.array([row[field.name] for row in rows], field.type) for field in schema]
+    return pa.table(columns, schema)
 
 
-def _row(event: RecordedEvent) -> tuple[Any, ...]:
-    """Returns the values in the order of COLUMNS."""
+def _row(event: RecordedEvent) -> dict[str, Any]:
+    """Returns the values by column."""
     entered = ENTERED.get(event.type)
-    values = event._asdict() | {
+    return event._asdict() | {
         "project": project_of(event.name),
         "kind": kind_of(event.name),
         "state": None if event.state is None else event.state.name,
@@ -94,4 +134,3 @@ def _row(event: RecordedEvent) -> tuple[Any, ...]:
         "effective_time": event.taken_time,
         "entered_state": None if entered is None else entered.name,
     }
-    return tuple(values[column] for column in COLUMNS)

@@ -95,7 +95,7 @@ COMMON = {
 """How each command that opens a ledger is called; ID and FILE stand for names."""
 ELSEWHERE = {
     "init", "doctor", "settings", "status", "stop", "psql", "run", "verify-report", "verify-receipt",
-    "witness", "bench", "spool", "attach", "detach", "ledgers", "plan-capacity",
+    "witness", "bench", "spool", "attach", "detach", "ledgers", "plan-capacity", "verify-export",
 }  # fmt: skip
 """Commands that make a ledger, need none, or go on without."""
 

@@ -99,6 +99,7 @@ def test_parquet_holds_all_columns_by_day(past: Ledger, tmp_path: Path) -> None:
     assert export(past.reader, wanted, Format.PARQUET, tmp_path / "pq") == past.size()
 
     assert sorted(path.name for path in (tmp_path / "pq").iterdir()) == [
+        "_manifest.json",
         "day=2026-06-01",
         "day=2026-06-02",
     ]

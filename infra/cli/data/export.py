@@ -19,6 +19,7 @@ from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.settings import Settings
 from jobledger.infra.transfer import export as exporting
 from jobledger.infra.transfer.export import Format
+from jobledger.infra.transfer.partitions import Partition
 from jobledger.infra.transfer.selection import Selection
 
 MAX_RECEIPTS: Final = 1_000
@@ -50,12 +51,21 @@ def export(
     ] = None,
     as_of: AsOf = None,
     clock: OnClock = None,
+    partition_by: Annotated[
+        Partition | None,
+        typer.Option(
+            "--partition-by",
+            help="The folders of parquet's files: by the day that events occurred (the default), or by day and kind of job.",
+        ),
+    ] = None,
 ) -> None:
     """Export the events of jobs up to a moment, as a history or in other programs' formats.
 
     Data is written as it is stored, with personal values encrypted, so that it can be verified and imported.
     """
     exporting.form_of(format_)
+    if partition_by is not None and format_ is not Format.PARQUET:
+        raise InvalidFieldError("partition-by", f"is for parquet, and the format is {format_}")
     to = None if to == STDOUT else to
     if to is None and format_ is Format.PARQUET:
         raise InvalidFieldError("to", "parquet is a folder of files; give --to PATH")
@@ -77,7 +87,8 @@ def export(
         # If the export itself goes to the terminal, nothing else does.
         beside = to is not None or not sys.stdout.isatty()
         with moving("exporting", total, shown=beside) as move:
-            written = exporting.export(ledger.reader, wanted, format_, out, move)
+            partition = partition_by or Partition.DAY
+            written = exporting.export(ledger.reader, wanted, format_, out, move, partition)
     print_moment(moment)
     if to is not None:
         aside(f"{written} events in {to}")
