@@ -111,8 +111,15 @@ function follow() {
 const summarize = settled(300, async () => {
   const found = part("facts") && parsed(await facts.read(address("/fleet/facts")));
   if (found) Idiomorph.morph(part("facts"), found.getElementById("facts"));
+  writeTitle();
   if (new URLSearchParams(new URL(part("link").href).search).get("filter")) await redraw();
 });
+
+// The title says how many jobs failed, for those who have the page in a tab.
+function writeTitle() {
+  const title = part("facts")?.dataset.title;
+  if (title && document.title !== title) document.title = title;
+}
 
 // The chart of another window, filter or moment.
 async function redraw(changed = {}) {
@@ -249,6 +256,7 @@ for (const clock of document.querySelectorAll(".clocks [name=clock]")) {
 const chart = new Chart(part("plot") ?? document.createElement("div"), { zoom, point });
 if (part("plot")) chart.draw();
 writeTimes();
+writeTitle();
 // Of very many jobs the sentence comes in two parts.
 if (part("facts")?.hasAttribute("data-partial")) summarize();
 
