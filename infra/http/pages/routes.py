@@ -68,7 +68,11 @@ class PageRoutes:
         return self._html(await self.server.ledger.run(asked))
 
     async def page_in_parts(
-        self, request: Request, template: str, begin: Callable[[Caller, Request], Begun]
+        self,
+        request: Request,
+        template: str,
+        begin: Callable[[Caller, Request], Begun],
+        name: str | None = None,
     ) -> Response:
         """The template, its top before its content is read: a browser fetches styles and scripts meanwhile.
 
@@ -76,11 +80,12 @@ class PageRoutes:
             request: The request.
             template: The template; it is rendered for its `part` "top", and for "rest".
             begin: Reads what the top needs; its errors have their own status.
+            name: The job that the page is about, None if of many.
 
         Returns:
             The answer.
         """
-        caller = await self._admit(request)
+        caller = await self._admit(request, name)
         packer = _Packer("gzip" in request.headers.get("accept-encoding", ""))
 
         def first() -> tuple[Begun, bytes]:
