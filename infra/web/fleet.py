@@ -87,7 +87,7 @@ def read_fleet(reader: Reader, begun: Begun, scope: Scope, project: str | None) 
     """The content of the page of the jobs of one project (None: of all). Raises InvalidFieldError."""
     moment = begun.moment
     drawn, link = read_chart(reader, begun.link, scope, project, moment)
-    jobs = read_jobs(reader, link, scope, moment)
+    jobs = read_jobs(reader, link, scope, moment, at_once=True)
     found_facts = read_facts(reader, moment, scope, project, at_once=True)
     lanes, failures = read_tab(reader, jobs, scope, drawn.span)
     return Fleet(jobs, drawn, found_facts, lanes, failures, begun.problem)

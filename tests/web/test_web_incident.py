@@ -17,6 +17,8 @@ from jobledger.infra.history.activity import ENDED, Activity, activity, jobs_of_
 from jobledger.infra.history.state_counts import MICROSECOND, Extent, extent
 from jobledger.infra.transfer.simulation import simulate
 from jobledger.infra.web.fleet import read_facts
+from jobledger.infra.web.job_list import read_jobs
+from jobledger.infra.web.links import FleetLink
 from jobledger.infra.web.search import filter_of, terms, without
 from jobledger.infra.web.sentence import quick_facts
 from playwright.sync_api import Browser, expect
@@ -279,3 +281,33 @@ def test_of_many_jobs_the_sentence_comes_in_two_parts(
     read = partial(read_facts, site.ledger.reader, moment, parse_filter, None)
     assert [fact.text for fact in read(at_once=True)] == [*said]
     assert [fact.text for fact in read()] == ["running", "queued", "failed in 24 h", "late"]
+
+
+def test_what_a_search_finds_among_many_jobs_is_counted_after_its_first_page(
+    site: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobledger.infra.web.job_list.MAX_QUICK_JOBS", 0)
+    read = partial(read_jobs, site.ledger.reader, scope=parse_filter)
+    first = read(FleetLink.parse({"filter": "ingest_"}), at_once=True)
+    assert (first.total, len(first.jobs), sum(first.counts.values())) == (None, 25, 0)
+    counted = read(FleetLink.parse({"filter": "ingest_"}))
+    assert (counted.total, counted.counts["FAILED"], counted.jobs) == (120, 120, first.jobs)
+    # Where all is on one page, it is counted there.
+    found = read(FleetLink.parse({"filter": "ingest_007"}), at_once=True)
+    assert (found.total, found.counts["FAILED"]) == (1, 1)
+
+
+def test_the_top_of_the_page_is_sent_before_what_may_be_slow(site: Server) -> None:
+    with site.client() as client:
+        with client.stream("GET", "/") as answer:
+            parts = [*answer.iter_bytes()]
+        text = b"".join(parts).decode()
+        assert answer.status_code == 200
+        assert text.startswith("<!doctype html>")
+        assert text.rstrip().endswith("</html>")
+        assert b"<main" not in parts[0]
+        assert text.count("<main") == 1
+        # A link that cannot be shown is refused with its status.
+        for asked in ("order=nothing", "page=nothing", "at=@999999999"):
+            assert client.get(f"/?{asked}").status_code == 400
+        assert client.get("/jobs/projects/p/jobs/nothing").status_code == 404

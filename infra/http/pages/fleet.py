@@ -93,11 +93,12 @@ class FleetPage:
         return await self._routes.page_in_parts(request, "fleet.html", begin)
 
     async def list(self, request: Request) -> Response:
-        """The list, or what the tab shows, as of another moment."""
+        """The list, or what the tab shows, as of another moment; with `counted=1` always with its counts."""
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
             link, scope, project = self._asked(caller, request)
-            jobs = read_jobs(self._reader, link, scope)
+            at_once = request.query_params.get("counted") != "1"
+            jobs = read_jobs(self._reader, link, scope, at_once=at_once)
             lanes = failures = None
             if link.tab != "jobs":
                 span, _ = find_window(self._reader, link, jobs.moment, project)
