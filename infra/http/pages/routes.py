@@ -151,16 +151,16 @@ class PageRoutes:
     def _refusal(
         self, request: Request, error: Exception, back: str | None = None
     ) -> tuple[int, dict[str, Any]]:
-        heading, sentence, status = "This cannot be shown", str(error), 404
+        heading, sentence, status = "This page cannot be shown", str(error), 404
         if isinstance(error, HTTPException):
-            heading, sentence = "There is no such page", request.url.path
+            heading, sentence = "Page not found", request.url.path
         else:
             request.state.error = error
             found = status_of(as_sent(error))
             sentence, status = found.message, found.code.http
         unknown = isinstance(error, UnauthenticatedError)
         return status, {
-            "heading": "Who asks?" if unknown else heading,
+            "heading": "Sign in" if unknown else heading,
             "sentence": sentence,
             "ask_token": unknown or isinstance(error, PermissionDeniedError),
             "back": back or f"{request.url.path}?{request.url.query}".removesuffix("?"),

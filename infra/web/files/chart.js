@@ -8,6 +8,7 @@ const ENDED = 0.34; // The share of the height that is of the bars,
 const LIVE = 0.62; // and of the areas.
 const LOWEST = ["FAILED", "EXPIRED", "CANCELLED"];
 const DRAGGED = 6;
+const HALF_LABEL = 18;
 const MIN_BAR_HEIGHT = 0.06; // The share of the bars' height that the lowest one has.
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -157,7 +158,10 @@ function round(most) {
 }
 
 function ticks(plot, splits, _, __, step) {
+  const width = plot.over.clientWidth;
   return splits.map((at) => {
+    // A label that would be cut off at the edge is left out.
+    if (width && plot.valToPos(at, "x") > width - HALF_LABEL) return "";
     const text = shownTime(at * 1000, chosenZone() === "local" ? "local" : "utc", 0);
     const [day, clock] = [text.slice(5, 10), text.slice(11, 16)];
     if (step >= 86400 || clock === "00:00") return day;
