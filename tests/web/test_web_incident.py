@@ -13,12 +13,14 @@ from jobledger.domain import events as e
 from jobledger.domain.data import Status
 from jobledger.domain.events import Event
 from jobledger.domain.values.filters import parse_filter
+from jobledger.infra.access.tokens import Role, Tokens
 from jobledger.infra.history.activity import ENDED, Activity, activity, jobs_of_project
 from jobledger.infra.history.state_counts import MICROSECOND, Extent, extent
 from jobledger.infra.transfer.simulation import simulate
 from jobledger.infra.web.fleet import read_facts
 from jobledger.infra.web.job_list import read_jobs
 from jobledger.infra.web.links import FleetLink
+from jobledger.infra.web.reports import TITLES
 from jobledger.infra.web.search import filter_of, terms, without
 from jobledger.infra.web.sentence import quick_facts
 from playwright.sync_api import Browser, expect
@@ -311,3 +313,41 @@ def test_the_top_of_the_page_is_sent_before_what_may_be_slow(site: Server) -> No
         for asked in ("order=nothing", "page=nothing", "at=@999999999"):
             assert client.get(f"/?{asked}").status_code == 400
         assert client.get("/jobs/projects/p/jobs/nothing").status_code == 404
+
+
+PAGES = (
+    "/", "/?filter=ingest_", "/?filter=state%20%3D", "/?at=nonsense", "/?tab=timeline&by=team",
+    "/?tab=failures", "/jobs/projects/p/jobs/ingest_000", "/jobs/projects/p/jobs/nothing",
+    "/nothing", *(f"/reports?report={name}" for name in TITLES),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_faults_of_accessibility_in_either_theme(
+    site: Server, browser: Browser, scheme: str
+) -> None:
+    with visiting(browser, color_scheme=scheme) as visitor:
+        for path in PAGES:
+            visitor.page.goto(site.url + path)
+            visitor.page.wait_for_load_state("networkidle")
+            # A page that is not found is an error of the console's, too.
+            visitor.errors[:] = [error for error in visitor.errors if "status of 404" not in error]
+            visitor.is_content()
+            for tab in visitor.page.get_by_role("tab").all():
+                tab.click()
+                visitor.is_content()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_empty_ledger_and_its_sign_in_have_no_faults_of_accessibility(
+    dsn: str, browser: Browser, scheme: str
+) -> None:
+    with new_server(dsn) as server, visiting(browser, color_scheme=scheme) as visitor:
+        visitor.page.goto(server.url)
+        visitor.sees("Nothing has happened yet.")
+        visitor.is_content()
+        Tokens(server.ledger.pool).create("ann", Role.READER)
+        visitor.page.goto(server.url)
+        visitor.sees("Sign in")
+        visitor.errors.clear()
+        visitor.is_content()
