@@ -128,7 +128,9 @@ def read_report(reader: Reader, link: ReportLink, project: str | None) -> Report
     pinned = link._replace(ledger=reader.name, at=str(found.moment))
     rows = [(_jobs(pinned, found, row), list(row)) for row in found.rows]
     if found.window.bucket is None:
-        return ReportPage(pinned, found, None, [], _bars(found, rows), UNITS[found.name], rows, "", {})
+        return ReportPage(
+            pinned, found, None, [], _bars(found, rows), UNITS[found.name], rows, "", {}
+        )
     span = Span(found.window.begin, found.window.end)
     shown = dict(islice(lines_of(found).items(), MAX_LINES))
     hits = list(_hits(found, span, rows))
