@@ -194,8 +194,8 @@ class _Packer:
         self._stream = (
             zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_FORMAT) if compresses else None
         )
-        self.headers = {"content-encoding": "gzip"} if compresses else {}
-        self.headers["vary"] = "accept-encoding"
+        encoded = {"content-encoding": "gzip", "vary": "accept-encoding"}
+        self.headers = encoded if compresses else {}
 
     def packed(self, text: str, *, last: bool = False) -> bytes:
         content = text.encode()
