@@ -257,7 +257,7 @@ def test_the_focus_never_falls_to_the_body(site: Server, visitor: Visitor) -> No
         before = page.url
         page.keyboard.press("Enter")
         page.wait_for_function("(before) => location.href !== before", arg=before)
-        page.wait_for_function("document.activeElement !== document.body")
+        page.wait_for_function("() => document.activeElement !== document.body")
     assert visitor.errors == []
 
 
@@ -343,11 +343,12 @@ def test_an_empty_ledger_and_its_sign_in_have_no_faults_of_accessibility(
     dsn: str, browser: Browser, scheme: str
 ) -> None:
     with new_server(dsn) as server, visiting(browser, color_scheme=scheme) as visitor:
+        secret = Tokens(server.ledger.pool).create("ann", Role.READER)
         visitor.page.goto(server.url)
-        visitor.sees("Nothing has happened yet.")
-        visitor.is_content()
-        Tokens(server.ledger.pool).create("ann", Role.READER)
-        visitor.page.goto(server.url)
-        visitor.sees("Sign in")
+        visitor.page.get_by_label("Your token").fill(secret)
+        # A page that asks for a token has the status 401, which is an error of the console's, too.
         visitor.errors.clear()
+        visitor.is_content()
+        visitor.page.get_by_role("button", name="Sign in").click()
+        visitor.sees("Nothing has happened yet.")
         visitor.is_content()
