@@ -90,7 +90,8 @@ def test_without_script_the_servers_chart_is_shown(site: Server, browser: Browse
     expect(page.locator("#chart path").first).to_be_visible()
     expect(page.locator("#lines")).to_be_hidden()
     page.locator("#chart .hit").nth(5).click()
-    expect(page.locator("#as-of")).to_contain_text("jobs")
+    expect(page.locator("#as-of")).to_contain_text("Jobs at")
+    expect(page.locator("#list tbody tr").first).to_be_visible()
     page.close()
 
 
