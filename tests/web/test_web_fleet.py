@@ -316,7 +316,7 @@ def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> No
         visitor.sees(why)
         if "filter" not in said:
             assert answer.status == 400
-            expect(page.get_by_role("link", name="The fleet as it is now").last).to_be_visible()
+            expect(page.get_by_role("link", name="Go to the fleet page").last).to_be_visible()
     page.goto(f"{site.url}/fleet/nothing")
     visitor.sees("Page not found")
     # A moment that cannot be read is said beside its field, on the page as of now.
@@ -470,7 +470,7 @@ def test_unknown_pages_are_html_for_browsers_and_json_for_others(
     assert answer is not None
     assert answer.status == 404
     visitor.sees("Page not found")
-    expect(visitor.page.get_by_role("link", name="The fleet as it is now").last).to_be_visible()
+    expect(visitor.page.get_by_role("link", name="Go to the fleet page").last).to_be_visible()
     with site.client() as client:
         answered = client.get("/nothing/here")
         assert answered.status_code == 404
