@@ -58,7 +58,7 @@ def stacked(span: Span, times: Sequence[datetime], layers: Mapping[str, Sequence
     """Areas of counts on top of each other, the first at the bottom; each count holds until the next."""
     totals = [sum(counts) for counts in zip(*layers.values(), strict=True)] or [0]
     ticks, top = _counts(max(totals))
-    across = [_inside(span.place(time)) for time in times]
+    across = [_across(_inside(span.place(time))) for time in times]
     shapes, below = [], [0] * len(times)
     for name, counts in layers.items():
         above = [under + count for under, count in zip(below, counts, strict=True)]
@@ -116,9 +116,9 @@ def _bars_path(
             _inside(left),
             _inside(max(right - (right - left) * BAR_GAP_SHARE, left + MIN_BAR_WIDTH)),
         )
-        top_of = max(high, least)
-        corners = [(left, low), (left, top_of), (right, top_of), (right, low)]
-        drawn.append(f"M{' '.join(_point(at, count / top) for at, count in corners)}Z")
+        bottom = _up(low / top)
+        up = _up(max(high, least) / top)
+        drawn.append(f"M{_across(left)} {bottom}V{up}H{_across(right)}V{bottom}Z")
     return "".join(drawn)
 
 
@@ -201,21 +201,24 @@ def _even(top: float) -> tuple[list[Tick], float]:
     return [Tick(100 - 100 * share, f"{top * share:g}") for share in (0, 0.5, 1)], top
 
 
-def _area(across: Sequence[float], below: Sequence[int], above: Sequence[int], top: float) -> str:
-    edge = _held(across, above, top)
-    back = _held(across, below, top)[::-1]
-    return f"M{' '.join([*edge, *back])}Z" if across else ""
-
-
-def _held(across: Sequence[float], counts: Sequence[int], top: float) -> list[str]:
-    """Points of a line that holds each count until the next."""
-    points = []
-    for n, (at, count) in enumerate(zip(across, counts, strict=True)):
-        if n and counts[n - 1] != count:
-            points.append(_point(at, counts[n - 1] / top))
-        if n == 0 or n == len(across) - 1 or counts[n - 1] != count:
-            points.append(_point(at, count / top))
-    return points
+def _area(across: Sequence[str], below: Sequence[int], above: Sequence[int], top: float) -> str:
+    """A closed shape between two lines, each of which holds a count until the next."""
+    if not across:
+        return ""
+    parts = [f"M{across[0]} {_up(above[0] / top)}"]
+    parts.extend(
+        f"H{across[n]}V{_up(above[n] / top)}"
+        for n in range(1, len(across))
+        if above[n] != above[n - 1]
+    )
+    parts.append(f"H{across[-1]}V{_up(below[-1] / top)}")
+    parts.extend(
+        f"H{across[n]}V{_up(below[n - 1] / top)}"
+        for n in range(len(across) - 1, 0, -1)
+        if below[n] != below[n - 1]
+    )
+    parts.append(f"H{across[0]}Z")
+    return "".join(parts)
 
 
 def _line(points: Sequence[tuple[float, float]]) -> str:
@@ -228,7 +231,15 @@ def _line(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _point(across: float, up: float) -> str:
-    return f"{SIZE * across:.1f} {SIZE * (1 - up):.1f}"
+    return f"{_across(across)} {_up(up)}"
+
+
+def _across(place: float) -> str:
+    return f"{SIZE * place:.1f}"
+
+
+def _up(share: float) -> str:
+    return f"{SIZE * (1 - share):.1f}"
 
 
 def _inside(place: float) -> float:

@@ -47,21 +47,31 @@ class Drawn(NamedTuple):
     """How wide a bucket is, in words."""
 
 
-class Fleet(NamedTuple):
-    """The whole page."""
+class Begun(NamedTuple):
+    """What the top of the page needs; it is read before the rest."""
 
-    jobs: Jobs
-    drawn: Drawn
-    facts: list[Fact]
+    link: FleetLink
+    """As it was asked for, but without a moment that cannot be parsed."""
+    moment: Moment
     projects: list[str]
-    lanes: Lanes | None
-    failures: Failures | None
     problem: str
     """The error in the moment; the page then shows the present."""
 
 
-def read_fleet(reader: Reader, link: FleetLink, scope: Scope, project: str | None) -> Fleet:
-    """The page of the jobs of one project (None: of all). Raises InvalidFieldError."""
+class Fleet(NamedTuple):
+    """The content of the page."""
+
+    jobs: Jobs
+    drawn: Drawn
+    facts: list[Fact]
+    lanes: Lanes | None
+    failures: Failures | None
+    problem: str
+    """That of `Begun`."""
+
+
+def begin_fleet(reader: Reader, link: FleetLink) -> Begun:
+    """Finds the moment of the page. Raises InvalidFieldError."""
     problem = ""
     try:
         moment = read_moment(reader, link)
@@ -70,11 +80,17 @@ def read_fleet(reader: Reader, link: FleetLink, scope: Scope, project: str | Non
             raise
         link, problem = link._replace(at=""), f"The moment {error.why}."
         moment = read_moment(reader, link)
-    drawn, link = read_chart(reader, link, scope, project, moment)
-    jobs = read_jobs(reader, link, scope, moment)
+    return Begun(link, moment, _projects(reader, moment), problem)
+
+
+def read_fleet(reader: Reader, begun: Begun, scope: Scope, project: str | None) -> Fleet:
+    """The content of the page of the jobs of one project (None: of all). Raises InvalidFieldError."""
+    moment = begun.moment
+    drawn, link = read_chart(reader, begun.link, scope, project, moment)
+    jobs = read_jobs(reader, link, scope, moment, at_once=True)
     found_facts = read_facts(reader, moment, scope, project, at_once=True)
     lanes, failures = read_tab(reader, jobs, scope, drawn.span)
-    return Fleet(jobs, drawn, found_facts, _projects(reader, moment), lanes, failures, problem)
+    return Fleet(jobs, drawn, found_facts, lanes, failures, begun.problem)
 
 
 def read_facts(

@@ -1,6 +1,7 @@
 """The fleet page's list: one page of the jobs that a filter selects as of a moment."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -11,9 +12,10 @@ from jobledger.domain.values.filters import Filter
 from jobledger.domain.values.moments import Moment
 from jobledger.infra.eventstore.json_view import job_json
 from jobledger.infra.history.explain import elapsed
-from jobledger.infra.read.reader import Reader
+from jobledger.infra.read.reader import Page, Reader
 from jobledger.infra.web.links import DEFAULT_COLUMNS, LABEL, STATES, FleetLink, most_recent
 from jobledger.infra.web.search import filter_of, labels_in, terms, without
+from jobledger.infra.web.sentence import MAX_QUICK_JOBS
 
 Scope = Callable[[str], Filter]
 """Limits a filter to what the caller may see."""
@@ -49,7 +51,8 @@ class Jobs(NamedTuple):
     next_page: str
     """A token, or "" after the last page."""
     counts: dict[str, int]
-    total: int
+    total: int | None
+    """None where the jobs of a search in a large ledger were not counted yet."""
     problem: str
     columns: tuple[str, ...]
     """The columns of the link, and the labels that the filter names."""
@@ -70,7 +73,14 @@ def read_moment(reader: Reader, link: FleetLink) -> Moment:
     return reader.moment("now", link.clock)
 
 
-def read_jobs(reader: Reader, link: FleetLink, scope: Scope, moment: Moment | None = None) -> Jobs:
+def read_jobs(
+    reader: Reader,
+    link: FleetLink,
+    scope: Scope,
+    moment: Moment | None = None,
+    *,
+    at_once: bool = False,
+) -> Jobs:
     """Reads the list of jobs of a page.
 
     Args:
@@ -78,6 +88,7 @@ def read_jobs(reader: Reader, link: FleetLink, scope: Scope, moment: Moment | No
         link: The address of the page.
         scope: Limits a filter to what the caller may see.
         moment: The moment of the link, if it is known already.
+        at_once: Whether not to count what a search finds in a ledger of many jobs.
 
     Returns:
         The list. For a filter that cannot be parsed it has no jobs, and says what is wrong.
@@ -89,7 +100,6 @@ def read_jobs(reader: Reader, link: FleetLink, scope: Scope, moment: Moment | No
     pinned = link.pinned(reader.name, moment)
     try:
         selected = scope(filter_of(link.filter))
-        counts = reader.count("state", selected, as_of=moment)
         page = reader.page(
             selected,
             page_size=link.size,
@@ -98,23 +108,36 @@ def read_jobs(reader: Reader, link: FleetLink, scope: Scope, moment: Moment | No
             skip=0 if link.page else link.skip,
             as_of=moment,
         )
+        counts = _counts(reader, link, selected, moment, page, at_once=at_once)
     except InvalidFieldError as error:
         if error.field != "filter":
             raise
         problem = f"The filter {error.why}."
         return Jobs(pinned, moment, [], "", {}, 0, problem, link.columns, [])
-    known = {state: counts.counts.get(state, 0) for state in STATES}
     return Jobs(
         link=pinned,
         moment=moment,
         jobs=_rows(page.jobs, moment),
         next_page=page.next_page_token,
-        counts=known,
-        total=sum(counts.counts.values()),
+        counts={state: (counts or {}).get(state, 0) for state in STATES},
+        total=None if counts is None else sum(counts.values()),
         problem="",
         columns=_columns(link),
         chips=_chips(pinned),
     )
+
+
+def _counts(
+    reader: Reader, link: FleetLink, selected: Filter, moment: Moment, page: Page, *, at_once: bool
+) -> Mapping[str | None, int] | None:
+    """How many jobs there are in each state; None if counting them would take long."""
+    if not (page.next_page_token or link.page or link.skip):
+        return Counter(None if job.state is None else job.state.name for job in page.jobs)
+    if at_once and link.filter.strip():
+        everything = reader.count("state", as_of=moment).counts
+        if sum(everything.values()) > MAX_QUICK_JOBS:
+            return None
+    return reader.count("state", selected, as_of=moment).counts
 
 
 def _chips(link: FleetLink) -> list[Chip]:

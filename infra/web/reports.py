@@ -116,8 +116,10 @@ class ReportPage(NamedTuple):
     unit: str
     rows: list[tuple[str, list[Any]]]
     """Each row with the address of its jobs."""
-    summary: str = ""
-    """The report in a sentence, where it counts jobs that ended."""
+    summary: str
+    """The report in a sentence, where it counts jobs that ended; otherwise ""."""
+    data: dict[str, Any]
+    """The chart as a script takes it: times in seconds since 1970, a line's values at them, and hits."""
 
 
 def read_report(reader: Reader, link: ReportLink, project: str | None) -> ReportPage:
@@ -126,14 +128,30 @@ def read_report(reader: Reader, link: ReportLink, project: str | None) -> Report
     pinned = link._replace(ledger=reader.name, at=str(found.moment))
     rows = [(_jobs(pinned, found, row), list(row)) for row in found.rows]
     if found.window.bucket is None:
-        return ReportPage(pinned, found, None, [], _bars(found, rows), UNITS[found.name], rows)
+        return ReportPage(
+            pinned, found, None, [], _bars(found, rows), UNITS[found.name], rows, "", {}
+        )
     span = Span(found.window.begin, found.window.end)
     shown = dict(islice(lines_of(found).items(), MAX_LINES))
     hits = list(_hits(found, span, rows))
     size, unit = _unit(found, shown)
     scaled = {name: [(at, value / size) for at, value in line] for name, line in shown.items()}
     drawn = logarithmic(span, scaled) if link.scale else lines(span, scaled)
-    return ReportPage(pinned, found, drawn, hits, [], unit, rows, _summary(found))
+    data = _data(span, scaled, hits) | {"log": bool(link.scale)}
+    return ReportPage(pinned, found, drawn, hits, [], unit, rows, _summary(found), data)
+
+
+def _data(
+    span: Span, series: Mapping[str, list[tuple[datetime, float]]], hits: Iterable[Hit]
+) -> dict[str, Any]:
+    times = sorted({time for line in series.values() for time, _ in line})
+    return {
+        "times": [time.timestamp() for time in times],
+        "lines": {name: [*map(dict(line).get, times)] for name, line in series.items()},
+        "begin": span.begin.timestamp(),
+        "end": span.end.timestamp(),
+        "hits": [(hit.left, hit.width, hit.address) for hit in hits],
+    }
 
 
 def _summary(found: Analysis) -> str:

@@ -19,6 +19,8 @@ TAIL_SHARE: Final = 0.02
 """The share of the band that stands for the time after the last event."""
 MIN_TICK_GAP_PERCENT: Final = 11.0
 """Percent between two ticks, at least."""
+MIN_DATED_GAP_PERCENT: Final = 20.0
+"""Percent after a tick with a date, which is wider, at least."""
 
 
 class Break(NamedTuple):
@@ -68,12 +70,14 @@ class Scale:
 
 def ticks(scale: Scale) -> list[Tick]:
     """Times of events that are far enough from each other, the day with the first one of it."""
-    found, day, last = list[Tick](), "", -MIN_TICK_GAP_PERCENT
+    found, day, last, gap = list[Tick](), "", 0.0, 0.0
     for time, place in zip(scale.times, scale.places, strict=True):
-        if place - last >= MIN_TICK_GAP_PERCENT:
-            shown = f"{time:%d %b %H:%M}" if f"{time:%F}" != day else f"{time:%H:%M:%S}"
+        if place - last >= gap:
+            is_dated = f"{time:%F}" != day
+            shown = f"{time:%d %b %H:%M}" if is_dated else f"{time:%H:%M:%S}"
             found.append(Tick(round(place, 3), shown))
             day, last = f"{time:%F}", place
+            gap = MIN_DATED_GAP_PERCENT if is_dated else MIN_TICK_GAP_PERCENT
     return found
 
 

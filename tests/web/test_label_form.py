@@ -49,7 +49,7 @@ class Person(NamedTuple):
         self.page.goto(f"{self.server.url}/label/{name}/{run}")
         if who is not None:
             self.page.get_by_label("Your name").fill(who)
-            self.page.get_by_role("button", name="Go on").click()
+            self.page.get_by_role("button", name="Sign in").click()
 
     def sees(self, text: str) -> None:
         expect(self.page.get_by_text(text).first).to_be_visible()
@@ -237,7 +237,7 @@ def test_with_tokens_it_asks_for_one_and_answers_in_its_name(browser: Browser, d
             person.open(name, who=None)
             for given, said in (("nonsense", "Not let in"), (reader, None), (secret, None)):
                 page.get_by_label("Your token").fill(given)
-                page.get_by_role("button", name="Go on").click()
+                page.get_by_role("button", name="Sign in").click()
                 if said:
                     expect(page.get_by_role("alert")).to_contain_text(said)
                     continue

@@ -316,9 +316,9 @@ def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> No
         visitor.sees(why)
         if "filter" not in said:
             assert answer.status == 400
-            expect(page.get_by_role("link", name="The fleet as it is now").last).to_be_visible()
+            expect(page.get_by_role("link", name="Go to the fleet page").last).to_be_visible()
     page.goto(f"{site.url}/fleet/nothing")
-    visitor.sees("There is no such page")
+    visitor.sees("Page not found")
     # A moment that cannot be read is said beside its field, on the page as of now.
     page.goto(f"{site.url}/?at=nonsense")
     expect(page.locator("#at")).to_have_value("nonsense")
@@ -406,13 +406,13 @@ def test_with_tokens_it_asks_for_one_and_shows_what_that_may_see(
         tokens = Tokens(server.ledger.pool)
         secret = tokens.create("ann", Role.READER, "a")
         page.goto(f"{server.url}/?at=@2")
-        visitor.sees("Who asks?")
+        visitor.sees("Sign in")
         page.get_by_label("Your token").fill("jlt_" + "x" * 43)
-        page.get_by_role("button", name="Go on").click()
-        visitor.sees("Who asks?")
+        page.get_by_role("button", name="Sign in").click()
+        visitor.sees("Sign in")
         # A wrong try leads nowhere else: the next one goes on to the page that was asked for.
         page.get_by_label("Your token").fill(secret)
-        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("link", name="mine")).to_be_visible()
         assert page.get_by_text("theirs").count() == 0
         assert query(visitor)["at"] == "@2"
@@ -429,7 +429,7 @@ def test_with_tokens_it_asks_for_one_and_shows_what_that_may_see(
             "at": None
         }
         page.goto(f"{server.url}/jobs/projects/b/jobs/theirs")
-        visitor.sees("This cannot be shown")
+        visitor.sees("This page cannot be shown")
         # The cookie only reads.
         cookie = {"jobledger_token": secret}
         with server.client(cookies=cookie) as client:
@@ -437,8 +437,8 @@ def test_with_tokens_it_asks_for_one_and_shows_what_that_may_see(
             answer = client.post("/ledger/v1/projects/a/jobs/mine:started", json={})
             assert answer.status_code == 401
         page.goto(server.url)
-        page.get_by_role("button", name="Leave").click()
-        visitor.sees("Who asks?")
+        page.get_by_role("button", name="Sign out").click()
+        visitor.sees("Sign in")
 
 
 def test_an_empty_ledger_says_so(dsn: str, visitor: Visitor) -> None:
@@ -469,8 +469,8 @@ def test_unknown_pages_are_html_for_browsers_and_json_for_others(
     answer = visitor.page.goto(f"{site.url}/nothing/here")
     assert answer is not None
     assert answer.status == 404
-    visitor.sees("There is no such page")
-    expect(visitor.page.get_by_role("link", name="The fleet as it is now").last).to_be_visible()
+    visitor.sees("Page not found")
+    expect(visitor.page.get_by_role("link", name="Go to the fleet page").last).to_be_visible()
     with site.client() as client:
         answered = client.get("/nothing/here")
         assert answered.status_code == 404

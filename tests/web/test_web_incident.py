@@ -13,10 +13,14 @@ from jobledger.domain import events as e
 from jobledger.domain.data import Status
 from jobledger.domain.events import Event
 from jobledger.domain.values.filters import parse_filter
+from jobledger.infra.access.tokens import Role, Tokens
 from jobledger.infra.history.activity import ENDED, Activity, activity, jobs_of_project
 from jobledger.infra.history.state_counts import MICROSECOND, Extent, extent
 from jobledger.infra.transfer.simulation import simulate
 from jobledger.infra.web.fleet import read_facts
+from jobledger.infra.web.job_list import read_jobs
+from jobledger.infra.web.links import FleetLink
+from jobledger.infra.web.reports import TITLES
 from jobledger.infra.web.search import filter_of, terms, without
 from jobledger.infra.web.sentence import quick_facts
 from playwright.sync_api import Browser, expect
@@ -253,7 +257,7 @@ def test_the_focus_never_falls_to_the_body(site: Server, visitor: Visitor) -> No
         before = page.url
         page.keyboard.press("Enter")
         page.wait_for_function("(before) => location.href !== before", arg=before)
-        page.wait_for_function("document.activeElement !== document.body")
+        page.wait_for_function("() => document.activeElement !== document.body")
     assert visitor.errors == []
 
 
@@ -279,3 +283,72 @@ def test_of_many_jobs_the_sentence_comes_in_two_parts(
     read = partial(read_facts, site.ledger.reader, moment, parse_filter, None)
     assert [fact.text for fact in read(at_once=True)] == [*said]
     assert [fact.text for fact in read()] == ["running", "queued", "failed in 24 h", "late"]
+
+
+def test_what_a_search_finds_among_many_jobs_is_counted_after_its_first_page(
+    site: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobledger.infra.web.job_list.MAX_QUICK_JOBS", 0)
+    read = partial(read_jobs, site.ledger.reader, scope=parse_filter)
+    first = read(FleetLink.parse({"filter": "ingest_"}), at_once=True)
+    assert (first.total, len(first.jobs), sum(first.counts.values())) == (None, 25, 0)
+    counted = read(FleetLink.parse({"filter": "ingest_"}))
+    assert (counted.total, counted.counts["FAILED"], counted.jobs) == (120, 120, first.jobs)
+    # Where all is on one page, it is counted there.
+    found = read(FleetLink.parse({"filter": "ingest_007"}), at_once=True)
+    assert (found.total, found.counts["FAILED"]) == (1, 1)
+
+
+def test_the_top_of_the_page_is_sent_before_what_may_be_slow(site: Server) -> None:
+    with site.client() as client:
+        with client.stream("GET", "/") as answer:
+            parts = [*answer.iter_bytes()]
+        text = b"".join(parts).decode()
+        assert answer.status_code == 200
+        assert text.startswith("<!doctype html>")
+        assert text.rstrip().endswith("</html>")
+        assert b"<main" not in parts[0]
+        assert text.count("<main") == 1
+        # A link that cannot be shown is refused with its status.
+        for asked in ("order=nothing", "page=nothing", "at=@999999999"):
+            assert client.get(f"/?{asked}").status_code == 400
+        assert client.get("/jobs/projects/p/jobs/nothing").status_code == 404
+
+
+PAGES = (
+    "/", "/?filter=ingest_", "/?filter=state%20%3D", "/?at=nonsense", "/?tab=timeline&by=team",
+    "/?tab=failures", "/jobs/projects/p/jobs/ingest_000", "/jobs/projects/p/jobs/nothing",
+    "/nothing", *(f"/reports?report={name}" for name in TITLES),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_faults_of_accessibility_in_either_theme(
+    site: Server, browser: Browser, scheme: str
+) -> None:
+    with visiting(browser, color_scheme=scheme) as visitor:
+        for path in PAGES:
+            visitor.page.goto(site.url + path)
+            visitor.page.wait_for_load_state("networkidle")
+            # A page that is not found is an error of the console's, too.
+            visitor.errors[:] = [error for error in visitor.errors if "status of 404" not in error]
+            visitor.is_content()
+            for tab in visitor.page.get_by_role("tab").all():
+                tab.click()
+                visitor.is_content()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_empty_ledger_and_its_sign_in_have_no_faults_of_accessibility(
+    dsn: str, browser: Browser, scheme: str
+) -> None:
+    with new_server(dsn) as server, visiting(browser, color_scheme=scheme) as visitor:
+        secret = Tokens(server.ledger.pool).create("ann", Role.READER)
+        visitor.page.goto(server.url)
+        visitor.page.get_by_label("Your token").fill(secret)
+        # A page that asks for a token has the status 401, which is an error of the console's, too.
+        visitor.errors.clear()
+        visitor.is_content()
+        visitor.page.get_by_role("button", name="Sign in").click()
+        visitor.sees("Nothing has happened yet.")
+        visitor.is_content()

@@ -12,7 +12,7 @@ from jobledger.infra.access.tokens import Role, Tokens
 from jobledger.infra.analytics.analysis import report
 from jobledger.infra.evaluation.runs.scheduler import Scheduler
 from jobledger.infra.evaluation.samples.reading import metrics_of, read_evaluated
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browsing import Visitor, visiting
 from tests.evaluation_jobs import Clock, make_job, spec_of, told
@@ -55,6 +55,46 @@ def test_a_chart_is_a_picture_to_keep(site: Server, visitor: Visitor) -> None:
     assert visitor.errors == []
 
 
+def click_in_chart(page: Page, bucket: int) -> None:
+    """Clicks in the middle of a bucket, as the pointer's line over the chart is placed."""
+    box = page.locator("#lines .u-over").bounding_box()
+    assert box is not None
+    hit = page.locator("#chart .hit").nth(bucket)
+    left, width = (float(str(hit.get_attribute(name)).rstrip("%")) for name in ("x", "width"))
+    place = box["x"] + box["width"] * (left + width / 2) / 100
+    page.mouse.click(place, box["y"] + box["height"] / 2)
+
+
+def test_lines_have_a_crosshair_and_dragging_zooms(site: Server, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(f"{site.url}/reports?from=2011-05-02&to=2011-05-04&bucket=1h")
+    box = page.locator("#lines .u-over").bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 4, middle)
+    expect(page.locator("#crosshair")).to_contain_text("2011-05-02 12:00:00")
+    expect(page.locator("#crosshair")).to_contain_text("succeeded")
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, middle, steps=3)
+    page.mouse.up()
+    page.wait_for_url(re.compile("from=2011-05-02T1[12]"))
+    expect(page.get_by_label("Up to", exact=True)).to_have_value(re.compile("2011-05-0[23]T"))
+    page.goto(f"{site.url}/reports?scale=log")
+    expect(page.locator("#lines canvas")).to_be_visible()
+    visitor.is_content()
+
+
+def test_without_script_the_servers_chart_is_shown(site: Server, browser: Browser) -> None:
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(f"{site.url}/reports?from=2011-05-02&to=2011-05-03&bucket=1h")
+    expect(page.locator("#chart path").first).to_be_visible()
+    expect(page.locator("#lines")).to_be_hidden()
+    page.locator("#chart .hit").nth(5).click()
+    expect(page.locator("#as-of")).to_contain_text("Jobs at")
+    expect(page.locator("#list tbody tr").first).to_be_visible()
+    page.close()
+
+
 def test_a_click_goes_to_the_jobs_behind_it(site: Server, visitor: Visitor) -> None:
     page = visitor.page
     page.goto(f"{site.url}/reports?report=throughput&from=2011-05-02&to=2011-05-03&bucket=1h")
@@ -62,7 +102,7 @@ def test_a_click_goes_to_the_jobs_behind_it(site: Server, visitor: Visitor) -> N
         site.ledger.reader, "throughput", begin="2011-05-02", end="2011-05-03", bucket="1h"
     )
     ended = found.rows[5][found.columns.index("ended")]
-    page.locator("#chart .hit").nth(5).click()
+    click_in_chart(page, 5)
     expect(page.locator("#as-of")).to_contain_text(f"{ended:,} jobs")
     page.goto(f"{site.url}/reports?report=failures")
     # One of them was retried, and failed otherwise.
@@ -78,7 +118,7 @@ def test_a_click_goes_to_the_jobs_behind_it(site: Server, visitor: Visitor) -> N
     running = report(
         site.ledger.reader, "concurrency", begin="2011-05-02", end="2011-05-03", bucket="1h"
     )
-    page.locator("#chart .hit").nth(3).click()
+    click_in_chart(page, 3)
     expect(page.locator("#as-of")).to_contain_text(f"{running.rows[3][1]:,} jobs")
     assert visitor.errors == []
 

@@ -9,9 +9,10 @@ from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.history.activity import jobs_of_project
 from jobledger.infra.history.next_failure import next_failure
 from jobledger.infra.history.state_counts import steps
-from jobledger.infra.http.pages.routes import PageRoutes, scope_of
+from jobledger.infra.http.pages.routes import Begun, PageRoutes, scope_of
 from jobledger.infra.web import links
 from jobledger.infra.web.fleet import (
+    begin_fleet,
     read_chart,
     read_facts,
     read_fleet,
@@ -71,24 +72,33 @@ class FleetPage:
     async def page(self, request: Request) -> Response:
         """All of it."""
 
-        def work(caller: Caller, request: Request) -> dict[str, Any]:
+        def begin(caller: Caller, request: Request) -> Begun:
             link, scope, project = self._asked(caller, request)
-            fleet = read_fleet(self._reader, link, scope, project)
-            if caller.project is not None:
-                fleet = fleet._replace(projects=[caller.project])
-            return {
-                "page": "fleet", "fleet": fleet, "live": not link.at, "asked": link,
-                "toggled": _toggled(fleet.jobs.link), **LISTED,
-            }  # fmt: skip
+            begun = begin_fleet(self._reader, link)
 
-        return await self._routes.page(request, "fleet.html", work)
+            def read() -> dict[str, Any]:
+                fleet = read_fleet(self._reader, begun, scope, project)
+                shown = fleet.jobs.link
+                return {"fleet": fleet, "link": shown, "toggled": _toggled(shown)}
+
+            top = {
+                "page": "fleet", "live": not link.at, "asked": link,
+                "link": begun.link.pinned(self._reader.name, begun.moment),
+                "projects": [caller.project] if caller.project else begun.projects, **LISTED,
+            }  # fmt: skip
+            # A link that may be refused is read as a whole before anything of it is sent.
+            may_be_refused = link.at or link.page or link.order or link.begin or link.end
+            return Begun(top, read, at_once=not may_be_refused)
+
+        return await self._routes.page_in_parts(request, "fleet.html", begin)
 
     async def list(self, request: Request) -> Response:
-        """The list, or what the tab shows, as of another moment."""
+        """The list, or what the tab shows, as of another moment; with `counted=1` always with its counts."""
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
             link, scope, project = self._asked(caller, request)
-            jobs = read_jobs(self._reader, link, scope)
+            at_once = request.query_params.get("counted") != "1"
+            jobs = read_jobs(self._reader, link, scope, at_once=at_once)
             lanes = failures = None
             if link.tab != "jobs":
                 span, _ = find_window(self._reader, link, jobs.moment, project)

@@ -11,7 +11,7 @@ from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.tokens import Caller
 from jobledger.infra.eventstore.json_view import job_json
 from jobledger.infra.history.explain import why
-from jobledger.infra.http.pages.routes import PageRoutes, scope_of
+from jobledger.infra.http.pages.routes import Begun, PageRoutes, scope_of
 from jobledger.infra.web import history
 from jobledger.infra.web.job import read_page
 from jobledger.infra.web.links import JobLink, check_ledger, parse_instant
@@ -46,12 +46,18 @@ class JobPage:
         """All of it."""
         name = parse_name(request.path_params["name"])
 
-        def work(_: Caller, request: Request) -> dict[str, Any]:
+        def begin(_: Caller, request: Request) -> Begun:
             link = JobLink.parse(request.query_params)
             check_ledger(link.ledger, self._reader.name)
-            return {"job": read_page(self._reader, name, link)}
+            # A link that may be refused is read as a whole before anything of it is sent.
+            may_be_refused = link.at or link.until or self._reader.read_current(name) is None
+            return Begun(
+                {"name": name},
+                lambda: {"job": read_page(self._reader, name, link)},
+                at_once=not may_be_refused,
+            )
 
-        return await self._routes.page(request, "job.html", work, name)
+        return await self._routes.page_in_parts(request, "job.html", begin, name)
 
     async def part(self, read: Read, request: Request) -> Response:
         """Answers a script of the page."""

@@ -1,7 +1,8 @@
 """The base of pages: admits the caller, reads in a thread, answers HTML, also for errors."""
 
-from collections.abc import Callable
-from typing import Any, Final
+import zlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, NamedTuple
 
 from jobledger.domain.values.filters import Filter
 from jobledger.infra.access.required import READ, REQUIRED
@@ -16,7 +17,7 @@ from jobledger.infra.web import assets
 from jobledger.infra.web.rendering import render
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self' {map}; style-src 'self'; img-src 'self' data: blob:;"
@@ -26,6 +27,20 @@ PART: Final = "x-part"
 """A request with this header wants a part of a page, and is refused in one sentence."""
 
 Work = Callable[[Caller, Request], Any]
+GZIP_LEVEL: Final = 5
+GZIP_FORMAT: Final = 31
+"""Window bits of zlib for a gzip stream."""
+
+
+class Begun(NamedTuple):
+    """A page of which the top can be shown, and what reads the rest of it."""
+
+    top: dict[str, Any]
+    """What the template needs above the content."""
+    read: Callable[[], dict[str, Any]]
+    """Reads what else it needs."""
+    at_once: bool
+    """Whether the top may be sent before the rest is read, and an error is then shown below it."""
 
 
 class PageRoutes:
@@ -51,6 +66,54 @@ class PageRoutes:
             return self._render(template, work(caller, request), caller)
 
         return self._html(await self.server.ledger.run(asked))
+
+    async def page_in_parts(
+        self,
+        request: Request,
+        template: str,
+        begin: Callable[[Caller, Request], Begun],
+        name: str | None = None,
+    ) -> Response:
+        """The template, its top before its content is read: a browser fetches styles and scripts meanwhile.
+
+        Args:
+            request: The request.
+            template: The template; it is rendered for its `part` "top", and for "rest".
+            begin: Reads what the top needs; its errors have their own status.
+            name: The job that the page is about, None if of many.
+
+        Returns:
+            The answer.
+        """
+        caller = await self._admit(request, name)
+        packer = _Packer("gzip" in request.headers.get("accept-encoding", ""))
+
+        def first() -> tuple[Begun, bytes]:
+            begun = begin(caller, request)
+            if not begun.at_once:
+                content = self._render(template, begun.top | begun.read(), caller)
+                return begun, packer.packed(content, last=True)
+            top = self._render(template, begun.top | {"part": "top"}, caller)
+            return begun, packer.packed(top)
+
+        begun, content = await self.server.ledger.run(first)
+        headers = self.headers | packer.headers
+        if not begun.at_once:
+            return Response(content, 200, headers, "text/html")
+
+        def second() -> bytes:
+            said = begun.top | begun.read() | {"part": "rest"}
+            return packer.packed(self._render(template, said, caller), last=True)
+
+        async def parts() -> AsyncIterator[bytes]:
+            yield content
+            try:
+                yield await self.server.ledger.run(second)
+            except Exception as error:
+                said = self._refusal(request, error)[1] | {"part": "rest"}
+                yield packer.packed(self._render("refused.html", said, None), last=True)
+
+        return StreamingResponse(parts(), 200, headers, "text/html")
 
     async def json(self, request: Request, work: Work, name: str | None = None) -> Response:
         """The same as JSON, for a script."""
@@ -80,23 +143,28 @@ class PageRoutes:
         Returns:
             The answer.
         """
-        heading, sentence, status = "This cannot be shown", str(error), 404
+        status, said = self._refusal(request, error, back)
+        if request.headers.get(PART):
+            return Response(said["sentence"], status, self.headers, "text/plain")
+        return self._html(self._render("refused.html", said, None), status)
+
+    def _refusal(
+        self, request: Request, error: Exception, back: str | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        heading, sentence, status = "This page cannot be shown", str(error), 404
         if isinstance(error, HTTPException):
-            heading, sentence = "There is no such page", request.url.path
+            heading, sentence = "Page not found", request.url.path
         else:
             request.state.error = error
             found = status_of(as_sent(error))
             sentence, status = found.message, found.code.http
-        if request.headers.get(PART):
-            return Response(sentence, status, self.headers, "text/plain")
         unknown = isinstance(error, UnauthenticatedError)
-        said = {
-            "heading": "Who asks?" if unknown else heading,
+        return status, {
+            "heading": "Sign in" if unknown else heading,
             "sentence": sentence,
             "ask_token": unknown or isinstance(error, PermissionDeniedError),
             "back": back or f"{request.url.path}?{request.url.query}".removesuffix("?"),
         }
-        return self._html(self._render("refused.html", said, None), status)
 
     async def _admit(self, request: Request, name: str | None = None) -> Caller:
         caller = await self.server.admit(authorization_of(request))
@@ -107,6 +175,7 @@ class PageRoutes:
     def _render(self, template: str, said: dict[str, Any], caller: Caller | None) -> str:
         usual = {
             "page": "",
+            "part": "",
             "ledger": self.reader.name,
             "import_map": assets.import_map(),
             "caller": None if caller is None else caller.name,
@@ -116,6 +185,24 @@ class PageRoutes:
 
     def _html(self, content: str, status: int = 200) -> Response:
         return Response(content, status, self.headers, "text/html")
+
+
+class _Packer:
+    """Compresses the parts of an answer, each so that it can be read when it arrives."""
+
+    def __init__(self, compresses: bool) -> None:
+        self._stream = (
+            zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_FORMAT) if compresses else None
+        )
+        encoded = {"content-encoding": "gzip", "vary": "accept-encoding"}
+        self.headers = encoded if compresses else {}
+
+    def packed(self, text: str, *, last: bool = False) -> bytes:
+        content = text.encode()
+        if self._stream is None:
+            return content
+        how = zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH
+        return self._stream.compress(content) + self._stream.flush(how)
 
 
 def scope_of(caller: Caller) -> Callable[[str], Filter]:

@@ -8,9 +8,10 @@ const ENDED = 0.34; // The share of the height that is of the bars,
 const LIVE = 0.62; // and of the areas.
 const LOWEST = ["FAILED", "EXPIRED", "CANCELLED"];
 const DRAGGED = 6;
+const HALF_LABEL = 18;
 const MIN_BAR_HEIGHT = 0.06; // The share of the bars' height that the lowest one has.
 
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function colourOf(state) {
   const probe = document.createElement("i");
@@ -151,13 +152,17 @@ function bar(each) {
 }
 
 // The least round number that is no less.
-function round(most) {
+export function round(most) {
   const size = 10 ** String(Math.floor(most)).length;
   return [10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100].map((n) => (n * size) / 100).find((n) => n >= Math.max(most, 1));
 }
 
-function ticks(plot, splits, _, __, step) {
+export function ticks(plot, splits, _, __, step) {
+  const width = plot.over.clientWidth;
   return splits.map((at) => {
+    // A label that would be cut off at an edge is left out.
+    const place = plot.valToPos(at, "x");
+    if (width && (place > width - HALF_LABEL || place + plot.over.offsetLeft < HALF_LABEL)) return "";
     const text = shownTime(at * 1000, chosenZone() === "local" ? "local" : "utc", 0);
     const [day, clock] = [text.slice(5, 10), text.slice(11, 16)];
     if (step >= 86400 || clock === "00:00") return day;

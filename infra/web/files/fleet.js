@@ -8,10 +8,11 @@ import { Part, Refused, settled, tell } from "jobledger/reading";
 import "jobledger/drawing";
 
 const LIVE = 3000;
+const TYPING = 60; // Milliseconds without a key after which a search begins; only the last wish is asked for.
 const part = (id) => document.getElementById(id);
 const asked = part("asked");
 const cursor = () => part("cursor");
-const [list, stepping, charting, facts] = [new Part(), new Part(), new Part(), new Part()];
+const [list, stepping, charting, facts, counting] = Array.from({ length: 5 }, () => new Part());
 const begun = new URLSearchParams(location.search);
 let live = part("live")?.classList.contains("is-live") ?? false;
 let asking = false;
@@ -73,7 +74,9 @@ function taken() {
 
 async function ask(changed) {
   try {
-    const found = parsed(await list.read(address("/fleet/list", changed)));
+    // What is only brought up to date keeps its counts.
+    const counted = Object.keys(changed).length ? "" : "&counted=1";
+    const found = parsed(await list.read(address("/fleet/list", changed) + counted));
     if (!found) return;
     const { problem } = found.getElementById("list").dataset;
     say("problem", problem);
@@ -105,14 +108,30 @@ function follow() {
   if (cursor()) cursor().setAttribute("aria-valuetext", time);
   writeTimes(part("list"));
   remember();
+  count();
   summarize();
 }
+
+// What a search finds among very many jobs is counted once its first page is there.
+const count = settled(100, async () => {
+  if (!("partial" in shown())) return;
+  const found = parsed(await counting.read(`/fleet/list${new URL(part("link").href).search}&counted=1`))?.getElementById("list");
+  if (found && found.dataset.at === shown().at) Idiomorph.morph(part("list"), found);
+  if (found) writeTimes(part("list"));
+});
 
 const summarize = settled(300, async () => {
   const found = part("facts") && parsed(await facts.read(address("/fleet/facts")));
   if (found) Idiomorph.morph(part("facts"), found.getElementById("facts"));
+  writeTitle();
   if (new URLSearchParams(new URL(part("link").href).search).get("filter")) await redraw();
 });
+
+// The title says how many jobs failed, for those who have the page in a tab.
+function writeTitle() {
+  const title = part("facts")?.dataset.title;
+  if (title && document.title !== title) document.title = title;
+}
 
 // The chart of another window, filter or moment.
 async function redraw(changed = {}) {
@@ -229,7 +248,7 @@ document.addEventListener("change", (event) => {
 });
 part("columns")?.addEventListener("submit", (event) => event.preventDefault());
 
-const filtered = settled(200, () => show({ filter: asked.elements.filter.value }));
+const filtered = settled(TYPING, () => show({ filter: asked.elements.filter.value }));
 asked.elements.filter.addEventListener("input", filtered);
 asked.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -249,7 +268,9 @@ for (const clock of document.querySelectorAll(".clocks [name=clock]")) {
 const chart = new Chart(part("plot") ?? document.createElement("div"), { zoom, point });
 if (part("plot")) chart.draw();
 writeTimes();
-// Of very many jobs the sentence comes in two parts.
+writeTitle();
+// Of very many jobs the sentence and the counts come later.
+if (part("list")) count();
 if (part("facts")?.hasAttribute("data-partial")) summarize();
 
 // A live page polls while it is visible.

@@ -19,7 +19,7 @@ export class Part {
       } catch (error) {
         if (asked.signal.aborted) return null;
         if (error instanceof Refused) throw error;
-        tell("The server cannot be reached. It is tried again; what you see is what was there last.");
+        tell("The server cannot be reached; trying again. The page shows what was last received.");
         await new Promise((resolve) => setTimeout(resolve, RETRY_MILLISECONDS));
         if (asked.signal.aborted) return null;
       }

@@ -17,7 +17,7 @@ export function follow(place, data, encoded) {
   }
 
   function broken() {
-    tell("The server cannot be reached. It is tried again; what you see is what was there last.");
+    tell("The server cannot be reached; trying again. The page shows what was last received.");
     // A server that refuses, as one does that is stopping, is not asked again by itself.
     if (feed.readyState === EventSource.CLOSED) setTimeout(open, AGAIN);
   }
