@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -16,7 +16,7 @@ from jobledger.infra.google.wire.status import Status, status_of
 from jobledger.infra.http.deadlines import Deadline, Deadlines
 from jobledger.infra.http.origin import Hosts, check_site
 from jobledger.infra.http.protocol import GUARD_HEADERS, WHOLE
-from jobledger.infra.http.request_body import BodyTooLargeError, accept_body, read_body
+from jobledger.infra.http.request_body import SESSION, BodyTooLargeError, accept_body, read_body
 from jobledger.infra.http.types import App, Message, Receive, Scope, Send
 from jobledger.infra.serving.context import ServerContext, trace_of
 from jobledger.infra.serving.logs import RequestLog
@@ -110,8 +110,7 @@ class RequestMiddleware:
             body = b""
             # A GET's body says nothing, and is not waited for.
             if method != "GET" or b"content-length" in headers:
-                body = await read_body(server, scope, headers, receive)
-                accept_body(scope, headers, body)
+                body = await self._accepted_body(scope, headers, receive)
             if scope["method"] == "GET":
                 scope["state"]["gone"] = deadline.abandon
             caller = headers.get(b"authorization")
@@ -121,6 +120,22 @@ class RequestMiddleware:
                 await self._app(scope, _once(scope, body, receive), answer)
             finally:
                 places.give(caller)
+
+
+    async def _accepted_body(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
+    ) -> bytes:
+        """The body; a caller who is not known is told that, whatever is wrong with the body."""
+        try:
+            body = await read_body(self._server, scope, headers, receive)
+            accept_body(scope, headers, body)
+        except BodyTooLargeError:
+            raise
+        except InvalidFieldError:
+            if scope["path"] not in SESSION:
+                await self._server.admit(headers.get(b"authorization", b"").decode("latin-1"))
+            raise
+        return body
 
 
 class _Answer:

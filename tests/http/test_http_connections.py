@@ -166,3 +166,20 @@ def test_one_caller_does_not_get_all_places(dsn: str) -> None:
                 f"{server.url}/v1/nothing", headers={"authorization": f"Bearer {yours}"}
             )
             assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("about", ["Content-Type: text/plain", "Content-Encoding: br"])
+def test_a_stranger_is_told_so_whether_the_body_comes_with_its_head_or_later(
+    few_files: tuple[Server, str], about: str
+) -> None:
+    server, _ = few_files
+    head = (
+        "POST /v1/projects/p/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        f"{about}\r\nContent-Length: 2\r\n\r\n"
+    )
+    for pieces in ([head + "{}"], [head, "{}"]):
+        with socket.create_connection(("127.0.0.1", server.port), 10) as one:
+            for piece in pieces:
+                one.sendall(piece.encode())
+                time.sleep(0.1)
+            assert one.recv(12) == b"HTTP/1.1 401"
