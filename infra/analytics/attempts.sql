@@ -10,7 +10,7 @@ FROM (
         WHERE first_position <= %(position)s
     ) AS j, LATERAL (
         SELECT j.state, j.version, j.attempt, j.create_time, j.start_time, j.end_time,
-               j.update_time, j.effective_time, j.delete_time, j.error, j.error_message, j.labels, j.spec, j.output, j.run_ids
+               j.update_time, j.effective_time, j.delete_time, j.error, j.error_message, j.labels, j.spec, j.output, j.run_ids, j.lineage
         WHERE j.as_now
         UNION ALL
         SELECT * FROM job_row_as_it_happened(j.name, %(position)s, %(time)s) WHERE NOT j.as_now

@@ -121,7 +121,6 @@ class RequestMiddleware:
             finally:
                 places.give(caller)
 
-
     async def _accepted_body(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
     ) -> bytes:

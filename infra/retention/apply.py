@@ -177,9 +177,8 @@ def condition_of(rule: RetentionRule, now: datetime) -> Condition:
     """Returns the condition on rows of `jobs` that a rule means at a time."""
     ended_by = now - timedelta(seconds=rule.keep_seconds)
     parameters: dict[str, Any] = {"states": list(rule.states or ENDED), "ended_by": ended_by}
-    parts: list[Composable] = [ENDED_BEFORE]
-    if not rule.states:
-        parts = [SQL("({} OR delete_time <= %(ended_by)s)").format(ENDED_BEFORE)]
+    or_deleted = SQL("" if rule.states else "OR delete_time <= %(ended_by)s")
+    parts: list[Composable] = [ENDED_BEFORE.format(or_deleted=or_deleted)]
     if rule.kind:
         parts.append(SQL("kind = %(kind)s"))
         parameters["kind"] = rule.kind

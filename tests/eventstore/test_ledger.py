@@ -271,7 +271,7 @@ def test_a_missing_ledger_is_not_made_by_opening_it(dsn: str, open_ledger: Opene
     "statement",
     [
         "UPDATE events SET actor = 'x'",
-        "UPDATE events SET data = '{}' WHERE position = 1",
+        "UPDATE events SET data = '{\"spec\": 1}' WHERE position = 1",
         "DELETE FROM events",
         "TRUNCATE events",
     ],

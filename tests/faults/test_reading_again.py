@@ -51,7 +51,7 @@ def fill_pool(ledger: Ledger) -> None:
 def terminate(connection: psycopg.Connection[Any], condition: str) -> int:
     """Ends the sessions of this database that the condition names, other than this one."""
     statement = (
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname ="
+        "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE datname ="
         f" current_database() AND pid <> pg_backend_pid() AND {condition}"
     )
     row = connection.execute(statement.encode()).fetchone()

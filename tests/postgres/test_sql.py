@@ -14,6 +14,7 @@ from jobledger.infra import Ledger
 from jobledger.infra.eventstore.commit.appender import FIND_REQUESTS, READ_HISTORY, READ_JOBS
 from jobledger.infra.eventstore.feed import READ_EVENTS
 from jobledger.infra.read.one_job import READ_JOB
+from jobledger.projections.jobs import COLUMNS
 
 from tests.checkout import ROOT
 
@@ -27,6 +28,8 @@ MODULES = sorted(
     for module in (ROOT / room).rglob("*.py")
     if "bench" not in module.relative_to(ROOT).parts  # Its peers are programs that take scripts.
 )
+COLUMN_LIST = re.compile(r"error_message,\s+(?P<rest>(?:\w+\.)?labels,\s(?:\w|[.,]|\s)+)")
+"""The columns of `jobs` one by one, as a statement names them; `rest` are those after the error's message."""
 WITHOUT_TEXTS = re.compile(r"'[^']*'|--.*")
 
 
@@ -93,6 +96,17 @@ def test_a_statement_with_places_is_a_template_and_no_other_is(file: Path) -> No
         assert all(place.isidentifier() for place in places)
     else:
         assert re.findall(r"(?<!\{)\{\w*\}(?!\})", WITHOUT_TEXTS.sub("", file.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    "file", [f for f in STATEMENTS if COLUMN_LIST.search(f.read_text())], ids=lambda f: f.name
+)
+def test_a_list_of_the_columns_of_jobs_has_all_of_them(file: Path) -> None:
+    """One that lacks the newest column makes no job, or fits no UNION with a function that has it."""
+    rest = COLUMNS[COLUMNS.index("error_message") + 1 :]
+    for listed in COLUMN_LIST.finditer(file.read_text()):
+        names = re.findall(r"(?:\w+\.)?(\w+)", listed["rest"])
+        assert tuple(names[: len(rest)]) == rest
 
 
 def test_psycopg_alone_fills_places() -> None:

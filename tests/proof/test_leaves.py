@@ -12,7 +12,7 @@ from uuid import NAMESPACE_DNS, uuid5
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from jobledger.domain.events import Created, Event
+from jobledger.domain.events import Created, Event, Started
 from jobledger.domain.proof import leaves, merkle
 from jobledger.domain.proof.leaves import Entry
 from jobledger.infra import Ledger
@@ -348,7 +348,7 @@ def test_postgresql_sends_what_python_encodes(dsn: str, ledger: Ledger) -> None:
         assert Entry.decode(stored.entry(salt)) == entry
         hashes.append(stored.hash(salt))
     assert hash_rows(rows, salts) == b"".join(hashes)
-    assert {entry[5] for entry in read} == {0, 1, 2}
+    assert {entry[5] for entry in read} == {0, 1, Created.schema_number, Started.schema_number}
     assert any(entry[6] is None for entry in read)
 
 

@@ -3,5 +3,5 @@
 BEGIN;
 SELECT lock_head();
 SELECT name, state, version, attempt, create_time, start_time, end_time, update_time, effective_time,
-       delete_time, error, error_message, labels, spec, output, run_ids
+       delete_time, error, error_message, labels, spec, output, run_ids, lineage
 FROM jobs WHERE name = ANY (%s::text[])
