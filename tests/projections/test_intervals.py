@@ -118,7 +118,8 @@ def test_who_waited_for_another_to_follow_takes_what_that_one_did(
             time.sleep(0.2)
             assert not behind.done()
             assert not further.done()
-        assert behind.result(timeout=10) == 15
+        # 20 if the other one had the lock first.
+        assert behind.result(timeout=10) in (15, 20)
         assert further.result(timeout=10).counts == {"RUNNING": 10}
     assert verify(other).findings == []
 

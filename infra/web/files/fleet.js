@@ -92,6 +92,9 @@ async function ask(changed) {
   }
 }
 
+// What the list is of: its moment, filter and window, as its link says.
+const listed = () => new URL(part("link").href).search;
+
 const parsed = (text) => text && new DOMParser().parseFromString(text, "text/html");
 
 function say(id, text) {
@@ -115,16 +118,18 @@ function follow() {
 // What a search finds among very many jobs is counted once its first page is there.
 const count = settled(100, async () => {
   if (!("partial" in shown())) return;
-  const found = parsed(await counting.read(`/fleet/list${new URL(part("link").href).search}&counted=1`))?.getElementById("list");
-  if (found && found.dataset.at === shown().at) Idiomorph.morph(part("list"), found);
-  if (found) writeTimes(part("list"));
+  const before = listed();
+  const found = parsed(await counting.read(`/fleet/list${before}&counted=1`))?.getElementById("list");
+  if (!found || listed() !== before) return; // The list is of another moment or filter by now.
+  Idiomorph.morph(part("list"), found);
+  writeTimes(part("list"));
 });
 
 const summarize = settled(300, async () => {
   const found = part("facts") && parsed(await facts.read(address("/fleet/facts")));
   if (found) Idiomorph.morph(part("facts"), found.getElementById("facts"));
   writeTitle();
-  if (new URLSearchParams(new URL(part("link").href).search).get("filter")) await redraw();
+  if (new URLSearchParams(listed()).get("filter")) await redraw();
 });
 
 // The title says how many jobs failed, for those who have the page in a tab.
