@@ -29,6 +29,7 @@ from jobledger.infra.postgres.migrate import Right
 from jobledger.infra.proof.log import growth as growing
 from jobledger.infra.proof.log.leaves import copy_rows
 from jobledger.infra.proof.log.tree import LogState, Tree
+from jobledger.infra.proof.publishing import checkpointer
 from jobledger.infra.proof.publishing import checkpointer as sealing
 from jobledger.infra.proof.publishing.checkpointer import GROWTH, WAIT_FOR_GROWTH, Checkpointer
 from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint
@@ -324,6 +325,22 @@ def test_a_process_waits_for_another_that_makes_the_tree_grow(quiet: Ledger) -> 
                 time.sleep(0.01)
             assert log_state(quiet)[1:] == (0, 1)
         assert note.result(30) is not None
+    assert log_state(quiet)[1:] == (1, 1)
+
+
+def test_a_process_that_was_stopped_keeps_no_other_from_signing(
+    quiet: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpointer, "GROWTH_WAIT_SECONDS", 0.1)
+    new_key(quiet)
+    quiet.create(NAME)
+    with (
+        closing(Checkpointer(quiet.conninfo, Settings())) as other,
+        quiet.connection() as stopped,
+        stopped.transaction(),
+    ):
+        stopped.execute(WAIT_FOR_GROWTH, (GROWTH,))
+        assert other.checkpoint() is not None
     assert log_state(quiet)[1:] == (1, 1)
 
 

@@ -24,12 +24,16 @@ from jobledger.infra.proof.signing.notes import Note
 from jobledger.infra.proof.signing.pins import pin
 from jobledger.infra.proof.signing.signer import Signer
 from jobledger.infra.settings import Settings
+from psycopg.errors import LockNotAvailable
+from psycopg.sql import SQL, Literal
 
 LOG: Final = logging.getLogger("jobledger.proof")
 MAY_GROW: Final = sql.load(__package__, "may_grow")
 WAIT_FOR_GROWTH: Final = sql.load(__package__, "wait_for_growth")
 GROWTH: Final = 0x67726F77
 """The first key of the lock ("grow"); the second is the schema's number."""
+GROWTH_WAIT_SECONDS: Final = 5.0
+"""How long a process waits for another one that makes the tree grow: that may have been stopped."""
 BUSY_SHARE: Final = 10
 """While others write, growing takes one part in so many of the interpreter's time. That keeps up
 with single events; a bulk import is caught up with when it is over."""
@@ -90,7 +94,8 @@ class Checkpointer:
             connection = self._connected()
             if not self._may_grow(connection):
                 return None
-            self._grow(connection, closed)
+            with translated():
+                self._grow(connection, closed)
             return self._sign(connection)
 
     def close(self) -> None:
@@ -119,20 +124,32 @@ class Checkpointer:
             self._has_backlog = log.events - log.size > MAX_EVENTS_AT_END
         if ending and self._has_backlog:
             return
-        size = log.size
+        size, waits = log.size, not ending
+        rest = None if closed is None or ending else self._rest
         while size < log.events:
-            rest = None if closed is None or ending else self._rest
-            with translated(), connection.transaction():
-                if not ending:
-                    # Otherwise each process that writes would read and hash the same events.
-                    connection.execute(WAIT_FOR_GROWTH, (GROWTH,))
-                    size = self._tree.log_state(connection).size
-                self._went_on = time.monotonic()
-                reached = grow(connection, size, log.events, rest) if size < log.events else size
+            try:
+                with connection.transaction():
+                    if waits:
+                        size = self._wait_for_growth(connection)
+                    self._went_on = time.monotonic()
+                    reached = (
+                        grow(connection, size, log.events, rest) if size < log.events else size
+                    )
+            except LockNotAvailable:
+                waits = False
+                continue
             # Where somebody else was faster, it goes on from where they came.
             size = reached if reached > size else self._tree.log_state(connection).size
             if closed is not None and closed.is_set() and not ending:
                 return
+
+    def _wait_for_growth(self, connection: Connection) -> int:
+        """Waits for a process that makes the tree grow, and keeps others out; returns the tree's size."""
+        # Otherwise each process that writes would read and hash the same events.
+        milliseconds = round(GROWTH_WAIT_SECONDS * 1_000)
+        connection.execute(SQL("SET LOCAL lock_timeout = {}").format(Literal(milliseconds)))
+        connection.execute(WAIT_FOR_GROWTH, (GROWTH,))
+        return self._tree.log_state(connection).size
 
     def _rest(self) -> None:
         """Lets the process's other threads run."""
