@@ -57,26 +57,30 @@ def bouncer(cluster: Cluster, *settings: str) -> Iterator[str]:
         (folder / "users").write_text('"postgres" ""\n')
         for file in (config, folder / "users"):
             own(file)
-        process = subprocess.Popen(
-            [PGBOUNCER, str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **as_user()
-        )  # fmt: skip
+        with (folder / "log").open("w") as log:
+            process = subprocess.Popen(
+                [PGBOUNCER, str(config)], stdout=log, stderr=log, **as_user()
+            )
         try:
             dsn = make_conninfo(
                 host=str(folder), port=6432, user="postgres", dbname="postgres", client_encoding="utf8"
             )  # fmt: skip
-            _wait_for(folder / ".s.PGSQL.6432")
+            _wait_for(process, folder)
             yield dsn
         finally:
             process.terminate()
             process.wait(30)
 
 
-def _wait_for(socket: Path) -> None:
-    for _ in range(200):
-        if socket.exists():
+def _wait_for(process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Waits until it listens; it may take long to get its turn on a busy machine."""
+    for _ in range(1_200):
+        if (folder / ".s.PGSQL.6432").exists():
             return
+        if process.poll() is not None:
+            break
         time.sleep(0.05)
-    raise TimeoutError(socket)
+    raise TimeoutError((folder / "log").read_text())
 
 
 def test_session_mode_works_whatever_the_pooler_does_with_options(
