@@ -5,6 +5,7 @@ appends `rows`, and calls `settle`. Versions tell the database whether a job was
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import Final
 
@@ -89,19 +90,18 @@ class JobCache:
 class Batch:
     """Some writes, in the order in which their callers came."""
 
-    def __init__(self, cache: JobCache | None, writes: Sequence[Pending]) -> None:
+    def __init__(self, cache: JobCache, writes: Sequence[Pending]) -> None:
         """Makes a batch.
 
         Args:
-            cache: The jobs as this process last knew them; None if all are to be read.
+            cache: The jobs as this process last knew them.
             writes: The writes.
         """
         self._writes = writes
         self._known: dict[str, Job] = {}
         self.unknown_jobs: list[str] = []
         """Jobs to read before anything is decided."""
-        if cache is not None:
-            self._find_jobs(cache)
+        self._find_jobs(cache)
         self.unknown_requests = [w.request_key for w in writes if w.request_key]
         """Request ids to look up: each may have been used before."""
         self.jobs: dict[str, Job] = {}
@@ -143,9 +143,9 @@ class Batch:
             else:
                 self.retry_alone.append(write)
 
-    @property
+    @cached_property
     def rows(self) -> list[Row]:
-        """The events to append."""
+        """The events to append, once the writes are decided."""
         return [row for write in self._granted for row in write.rows]
 
     @property
