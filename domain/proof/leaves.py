@@ -33,13 +33,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
+from jobledger.domain.proof import hashing
+
 VERSION: Final = b"\x01"
-TILE: Final = 256
+TILE: Final = hashing.TILE
 """Leaves to a tile, and to the key of their salts."""
-SALT_SIZE: Final = 32
+SALT_SIZE: Final = hashing.SALT_SIZE
 ABSENT: Final = b"\xff\xff\xff\xff"
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+salts = hashing.salts
 
 
 class Entry(NamedTuple):
@@ -94,11 +97,6 @@ class Entry(NamedTuple):
 def commit(salt: bytes, data: bytes) -> bytes:
     """Returns the commitment to an event's data."""
     return hashlib.sha256(salt + data).digest()
-
-
-def salts(key: bytes) -> bytes:
-    """Returns the salts of a tile's leaves, concatenated."""
-    return hashlib.shake_256(key).digest(TILE * SALT_SIZE)
 
 
 def salt_at(salts: bytes, index: int) -> bytes:

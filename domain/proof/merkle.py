@@ -9,11 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from typing import Final
 
-HASH_SIZE: Final = 32
+from jobledger.domain.proof import hashing
+
+HASH_SIZE: Final = hashing.HASH_SIZE
 EMPTY_ROOT: Final = hashlib.sha256().digest()
 """The root over no leaves."""
 
 Node = Callable[[int, int], bytes]
+hash_pairs = hashing.hash_pairs
+root_of = hashing.root_of
 
 
 def hash_leaf(entry: bytes) -> bytes:
@@ -24,24 +28,6 @@ def hash_leaf(entry: bytes) -> bytes:
 def hash_children(left: bytes, right: bytes) -> bytes:
     """Returns the hash of an inner node."""
     return hashlib.sha256(b"\1" + left + right).digest()
-
-
-def hash_pairs(hashes: bytes) -> bytes:
-    """Returns the next level: a hash for each two consecutive hashes; an odd one is left out."""
-    sha256 = hashlib.sha256
-    return b"".join(
-        [
-            sha256(b"\1" + hashes[at : at + 2 * HASH_SIZE]).digest()
-            for at in range(0, len(hashes) - HASH_SIZE, 2 * HASH_SIZE)
-        ]
-    )
-
-
-def root_of(hashes: bytes) -> bytes:
-    """Returns the root over these hashes of leaves or whole trees; their number is a power of two."""
-    while len(hashes) > HASH_SIZE:
-        hashes = hash_pairs(hashes)
-    return hashes
 
 
 def root(size: int, node: Node) -> bytes:

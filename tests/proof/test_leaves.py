@@ -14,10 +14,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jobledger.domain.events import Created, Event, Started
 from jobledger.domain.proof import leaves, merkle
+from jobledger.domain.proof.hashing import hash_rows
 from jobledger.domain.proof.leaves import Entry
 from jobledger.infra import Ledger
 from jobledger.infra.adapter.recorder import Factory
-from jobledger.infra.proof.log.leaves import Stored, are_at, copy_rows, hash_rows
+from jobledger.infra.proof.log.leaves import Stored, are_at, copy_rows
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.ledgers import odd_jobs

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jobledger.domain.proof import leaves, merkle
+from jobledger.domain.proof.hashing import hash_rows
 from jobledger.domain.proof.leaves import SALT_SIZE, TILE, Entry
 from jobledger.domain.proof.merkle import HASH_SIZE
 from jobledger.infra.errors import ForkedError
 from jobledger.infra.proof.log.growth import Growth, _edge, _first_gap
-from jobledger.infra.proof.log.leaves import Stored, are_at, hash_rows, position_of
+from jobledger.infra.proof.log.leaves import Stored, are_at, position_of
 from jobledger.infra.proof.log.roots import Roots
 from jobledger.infra.proof.log.tree import Layers, Tile, tile_of
 from jobledger.infra.proof.signing.algorithms import SIGNATURE

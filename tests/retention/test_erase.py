@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from jobledger.domain.errors import InvalidFieldError, RequestReusedError
+from jobledger.domain.proof.hashing import hash_rows
 from jobledger.domain.proof.leaves import TILE, salts
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra import Ledger
@@ -16,7 +17,7 @@ from jobledger.infra.errors import BrokenLedgerError, OwnerNeededError, SubjectN
 from jobledger.infra.eventstore.ledger_events import LedgerEventWrite
 from jobledger.infra.privacy.subject_keys import CACHE_SECONDS, SubjectKeys
 from jobledger.infra.proof.audit.erasures import check_keys, erased_events, erased_keys
-from jobledger.infra.proof.log.leaves import copy_rows, hash_rows
+from jobledger.infra.proof.log.leaves import copy_rows
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.retention import erase as erasing
 from jobledger.infra.retention.erase import erase

@@ -1,22 +1,27 @@
 """Iterates over the leaves of the log's tree and their events, tile by tile."""
 
+from collections import deque
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import islice
 from typing import Final, NamedTuple
 
 from jobledger.domain.proof import leaves
+from jobledger.domain.proof.hashing import hash_rows
 from jobledger.domain.proof.leaves import SALT_SIZE, TILE
 from jobledger.domain.proof.merkle import HASH_SIZE
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.proof.audit.damage import Ranges, overlapping
-from jobledger.infra.proof.log.leaves import Stored, are_at, copy_rows, hash_rows
+from jobledger.infra.proof.audit.hash_process import DIFFERENT
+from jobledger.infra.proof.audit.hash_processes import HashProcesses, Task, hash_processes
+from jobledger.infra.proof.log.leaves import RowCopy, Stored, are_at
 from jobledger.infra.proof.log.tree import Tile, read_tiles
 
 READ_LEAF_TILES: Final = sql.load(__package__, "read_leaf_tiles")
 BATCH_TILES: Final = 64
 """Tiles read at once."""
+MAX_WAITING: Final = 256
+"""Tiles that wait for the answer to an earlier one."""
 NO_KEY: Final = bytes(SALT_SIZE)
 """The key of a tile whose events were all pruned, or that is missing: no leaf can be hashed."""
 
@@ -31,6 +36,26 @@ class Pair(NamedTuple):
     """Empty where some of the events are not there."""
     whole: bool
     """Whether the tree has the tile."""
+    root: bytes | None = None
+    """The root over the leaves, if it was computed."""
+
+
+class Given(NamedTuple):
+    """A tile that another process hashes, and its rows."""
+
+    task: Task
+    first: int
+    sealed: bytes
+    salts_key: bytes
+    rows: list[bytes]
+
+    def pair(self) -> Pair:
+        """Waits for the answer; a tile that is not as in the tree is hashed again here."""
+        root = self.task.wait()
+        if root != DIFFERENT:
+            return Pair(self.first, self.sealed, self.sealed, True, root)
+        present = hash_rows(self.rows, leaves.salts(self.salts_key))
+        return Pair(self.first, self.sealed, present, True)
 
 
 class Walk:
@@ -44,14 +69,22 @@ class Walk:
 
     def pairs(self, first_tile: int) -> Iterator[Pair]:
         """Yields the tiles from that number on."""
+        with hash_processes(self._size - first_tile * TILE) as processes:
+            waiting = deque[Pair | Given]()
+            for tile in self._hashed(first_tile, processes):
+                waiting.append(tile)
+                while waiting and (len(waiting) > MAX_WAITING or _is_done(waiting[0])):
+                    yield _pair_of(waiting.popleft())
+            yield from map(_pair_of, waiting)
+
+    def _hashed(self, first_tile: int, processes: HashProcesses) -> Iterator[Pair | Given]:
+        """Yields the tiles, hashed here or given to a process."""
         for number in range(first_tile, -(-self._size // TILE), BATCH_TILES):
             begin, end = number * TILE + 1, min((number + BATCH_TILES) * TILE, self._size)
             tiles = self._tiles(number)
-            rows = copy_rows(self._connection, begin, end)
-            for first in range(begin, end + 1, TILE):
-                yield self._pair(tiles.get(first // TILE), first, rows)
-            for _ in rows:
-                pass  # A copy must be read to its end.
+            with RowCopy(self._connection, begin, end) as rows:
+                for first in range(begin, end + 1, TILE):
+                    yield self._hash(tiles.get(first // TILE), first, rows, processes)
 
     def leaf(self, index: int) -> tuple[bytes, bytes]:
         """Returns the hash in the tree at an index, and the salt of that leaf."""
@@ -59,20 +92,28 @@ class Walk:
         at = index % TILE * HASH_SIZE
         return hashes[at : at + HASH_SIZE], salts[at : at + SALT_SIZE]
 
-    def _pair(self, tile: Tile | None, first: int, rows: Iterator[bytes]) -> Pair:
+    def _hash(
+        self, tile: Tile | None, first: int, copy: RowCopy, processes: HashProcesses
+    ) -> Pair | Given:
         count = min(TILE, self._size - first + 1)
         hashes = b"" if tile is None else tile.hashes[: count * HASH_SIZE]
         sealed = hashes.ljust(count * HASH_SIZE, b"\0")
-        salts = leaves.salts(NO_KEY if tile is None or tile.key is None else tile.key)
+        key = NO_KEY if tile is None or tile.key is None else tile.key
         last = first + count - 1
         holes = overlapping(self._pruned, first, last)
         gone = sum(min(b, last) - max(a, first) + 1 for a, b in holes)
-        batch = list(islice(rows, count - gone))
+        rows = copy.take(count - gone)
+        is_whole, are_there = len(hashes) == count * HASH_SIZE, are_at(rows, first, last)
+        if (count == TILE and is_whole and are_there) and (
+            task := processes.give(key, sealed, rows)
+        ) is not None:
+            return Given(task, first, sealed, key, rows)
+        salts = leaves.salts(key)
         if gone:
-            present = _with_holes(batch, salts, first, sealed)
+            present = _with_holes(rows, salts, first, sealed)
         else:
-            present = hash_rows(batch, salts) if are_at(batch, first, last) else b""
-        return Pair(first, sealed, present, len(hashes) == count * HASH_SIZE)
+            present = hash_rows(rows, salts) if are_there else b""
+        return Pair(first, sealed, present, is_whole)
 
     def _tiles(self, number: int) -> dict[int, Tile]:
         fields = {"first": number, "last": number + BATCH_TILES - 1}
@@ -94,3 +135,11 @@ def _with_holes(batch: list[bytes], salts: bytes, first: int, sealed: bytes) -> 
             return b""
         hashes[at : at + HASH_SIZE] = stored.hash(salts[at : at + SALT_SIZE])
     return bytes(hashes)
+
+
+def _is_done(tile: Pair | Given) -> bool:
+    return isinstance(tile, Pair) or tile.task.root is not None
+
+
+def _pair_of(tile: Pair | Given) -> Pair:
+    return tile if isinstance(tile, Pair) else tile.pair()

@@ -147,8 +147,8 @@ class _Verification:
                 damaged, all_there = damaged or pair.first, all_there and bool(pair.present)
                 self._present = self._present or self._sealed.copy()
             if self._present is not None:
-                self._present.add(pair.present or pair.sealed)
-            self._sealed.add(pair.sealed)
+                self._present.add(pair.present or pair.sealed, pair.root)
+            self._sealed.add(pair.sealed, pair.root)
             progress(pair.first, self._extent.size)
         progress(self._extent.size, self._extent.size)
         if damaged and all_there and self._are_events_as_signed():

@@ -2,17 +2,16 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.proof import leaves, merkle
+from jobledger.domain.proof.hashing import hash_rows
 from jobledger.domain.proof.leaves import SALT_SIZE, TILE
 from jobledger.domain.proof.merkle import HASH_SIZE
 from jobledger.infra.errors import ForkedError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
-from jobledger.infra.proof.log.leaves import are_at, copy_rows, hash_rows, position_of
+from jobledger.infra.proof.log.leaves import RowCopy, are_at, position_of
 from jobledger.infra.proof.log.tree import FULL, TileIndex, read_tiles
 
 GROW_LOG: Final = sql.load(__package__, "grow_log")
@@ -109,8 +108,8 @@ def grow(
     last = min(to, size + BATCH_EVENTS)
     with translated():
         growth = Growth(connection, size)
-        with closing(copy_rows(connection, size + 1, last)) as rows:
-            while batch := list(islice(rows, growth.room())):
+        with RowCopy(connection, size + 1, last) as rows:
+            while batch := rows.take(growth.room()):
                 if not are_at(batch, growth.size + 1, growth.size + len(batch)):
                     break
                 growth.add(hash_rows(batch, growth.salts()))

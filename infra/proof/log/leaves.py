@@ -1,11 +1,10 @@
 """Reads leaves from events: a row of binary COPY contains a leaf (see domain/proof/leaves.py)."""
 
-import hashlib
 from collections.abc import Generator, Iterator, Sequence
-from struct import Struct
 from typing import Final, NamedTuple, Self
 
-from jobledger.domain.proof.leaves import SALT_SIZE, VERSION, Entry, commit
+from jobledger.domain.proof.hashing import DATA_LENGTH, DATA_START
+from jobledger.domain.proof.leaves import SALT_SIZE, TILE, VERSION, Entry, commit
 from jobledger.domain.proof.merkle import hash_leaf
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
@@ -18,14 +17,8 @@ HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 END: Final = b"\xff\xff"
 BATCH_ROWS: Final = 4_096
 """Rows held at once by `read_rows`."""
-_BEFORE: Final = b"\0" + VERSION
-"""The prefix of a leaf's fields when it is hashed."""
-_COLUMNS: Final = (11).to_bytes(2)
 _POSITION: Final = slice(6, 14)
 """The offset of the position in a row: after the number of fields, and its own length."""
-_LENGTH: Final = Struct(">14xi")
-_DATA: Final = 18
-"""The offset of the data, after its length; the leaf's other fields follow."""
 
 
 class Stored(NamedTuple):
@@ -40,8 +33,8 @@ class Stored(NamedTuple):
     def of(cls, row: bytes) -> Self:
         """Parses a row of `copy_rows`."""
         # No event is without data; but who took the constraint away may have taken that, too.
-        end = _DATA + max(0, _LENGTH.unpack_from(row)[0])
-        return cls(position_of(row), row[_DATA:end], row[end:])
+        end = DATA_START + max(0, DATA_LENGTH.unpack_from(row)[0])
+        return cls(position_of(row), row[DATA_START:end], row[end:])
 
     def entry(self, salt: bytes) -> bytes:
         """Returns the entry, the content of the leaf."""
@@ -60,58 +53,70 @@ class Stored(NamedTuple):
             return ""
 
 
-def copy_rows(connection: Connection, first: int, last: int) -> Generator[bytes, None, None]:
-    """Yields the rows of the events at these positions, for `Stored.of` and `hash_rows`.
+class RowCopy:
+    """Reads the rows of the events at some positions, for `Stored.of` and `hash_rows`.
 
-    The connection is busy until all are read, or the generator is closed.
+    The connection is busy from `with` to its end.
+
+    Args:
+        connection: A connection to the ledger's schema.
+        first: The first position.
+        last: The last position.
     """
-    pg = connection.pgconn
-    began = pg.exec_(COPY_ENTRIES.format(first=Literal(first), last=Literal(last)).as_bytes())
-    if began.status != ExecStatus.COPY_OUT:
-        raise error_from_result(began)
-    # psycopg's own copy() takes half as long again, and every event of a ledger comes through here.
-    read, length = pg.get_copy_data, 1
-    try:
-        while (received := read(0))[0] > 0:
-            length, message = received
+
+    def __init__(self, connection: Connection, first: int, last: int) -> None:
+        self._pg = connection.pgconn
+        self._statement = COPY_ENTRIES.format(first=Literal(first), last=Literal(last)).as_bytes()
+        self._begins = self._is_open = True
+
+    def __enter__(self) -> Self:
+        began = self._pg.exec_(self._statement)
+        if began.status != ExecStatus.COPY_OUT:
+            raise error_from_result(began)
+        return self
+
+    def take(self, count: int) -> list[bytes]:
+        """Returns the next rows: so many, or fewer at the end."""
+        # psycopg's own copy() takes half as long again, and every event of a ledger comes through here.
+        read, rows = self._pg.get_copy_data, list[bytes]()
+        for _ in range(count if self._is_open else 0):
+            length, message = read(0)
+            if length <= len(END):  # Shorter than any row.
+                self._read_to_end(is_open=length > 0)
+                break
+            rows.append(bytes(message))
+        if rows and self._begins:
             # A message is a row (PostgreSQL, "Message Formats": CopyData), the first behind the header.
-            row = bytes(message)
-            if row[:2] != _COLUMNS:
-                row = row.removeprefix(HEADER)
-                if row == END:
-                    continue
-            yield row
-        length = 0
-    finally:
-        # Read to its end: to cancel it would abort the transaction that it is part of.
-        while length and read(0)[0] > 0:
-            pass
-        ended = list(iter(pg.get_result, None))
-    for result in ended:
-        if result.status != ExecStatus.COMMAND_OK:
-            raise error_from_result(result)
+            self._begins, rows[0] = False, rows[0][len(HEADER) :]
+            if rows[0] == END:
+                rows.clear()
+        return rows
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_open:
+            self._read_to_end(is_open=True)
+
+    def _read_to_end(self, *, is_open: bool) -> None:
+        """Not cancelled, which would abort the transaction that it is part of."""
+        self._is_open = False
+        while is_open:
+            is_open = self._pg.get_copy_data(0)[0] > 0
+        for result in list(iter(self._pg.get_result, None)):
+            if result.status != ExecStatus.COMMAND_OK:
+                raise error_from_result(result)
+
+
+def copy_rows(connection: Connection, first: int, last: int) -> Generator[bytes, None, None]:
+    """Yields all of its rows; the connection is busy until they are read, or the generator is closed."""
+    with RowCopy(connection, first, last) as copy:
+        while rows := copy.take(TILE):
+            yield from rows
 
 
 def read_rows(connection: Connection, first: int, last: int) -> Iterator[bytes]:
     """Yields the same in batches, between which the connection can be used."""
     for begin in range(first, last + 1, BATCH_ROWS):
         yield from list(copy_rows(connection, begin, min(begin + BATCH_ROWS - 1, last)))
-
-
-def hash_rows(rows: Sequence[bytes], salts: bytes) -> bytes:
-    """Returns the leaves' hashes, concatenated; `salts` are theirs. This loop must be fast."""
-    sha256, length_of = hashlib.sha256, _LENGTH.unpack_from
-    each = [salts[at : at + SALT_SIZE] for at in range(0, len(rows) * SALT_SIZE, SALT_SIZE)]
-    return b"".join(
-        [
-            sha256(
-                _BEFORE
-                + row[(end := _DATA + length_of(row)[0]) :]
-                + sha256(salt + row[_DATA:end]).digest()
-            ).digest()
-            for row, salt in zip(rows, each, strict=True)
-        ]
-    )
 
 
 def are_at(rows: Sequence[bytes], first: int, last: int) -> bool:

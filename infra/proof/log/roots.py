@@ -29,13 +29,13 @@ class Roots:
         other._ends, other._full, other._kept = self._ends, [*self._full], dict(self._kept)
         return other
 
-    def add(self, hashes: bytes) -> None:
-        """Adds the next tile's leaves; only the last tile may not be full."""
+    def add(self, hashes: bytes, root: bytes | None = None) -> None:
+        """Adds the next tile's leaves, with the root over them if it is known; only the last tile may not be full."""
         number = len(self._full)
         if number in self._ends:
             self._kept[number] = hashes
         if len(hashes) == TILE * HASH_SIZE:
-            self._full.append(merkle.root_of(hashes))
+            self._full.append(root or merkle.root_of(hashes))
 
     def skip(self, full: Iterable[bytes]) -> None:
         """Adds the hashes of full tiles instead of their leaves."""
