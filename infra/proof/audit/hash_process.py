@@ -20,18 +20,26 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Final
 
-HEAD: Final = Struct("=II32s")
+HEAD: Final = Struct("=QI32s")
 """The bytes of the request behind it, the number of rows, and the key."""
 ROOT_SIZE: Final = 32
 DIFFERENT: Final = bytes(ROOT_SIZE)
 
 
-def request(key: bytes, hashes: bytes, rows: Sequence[bytes]) -> bytes:
+def request(key: bytes, hashes: bytes, rows: Sequence[bytes | memoryview]) -> bytes:
     """Returns a request."""
     lengths = array("I", map(len, rows)).tobytes()
     content = b"".join(rows)
     size = len(hashes) + len(lengths) + len(content)
     return b"".join((HEAD.pack(size, len(rows), key), hashes, lengths, content))
+
+
+def rows_of(content: bytes, count: int) -> list[bytes]:
+    """Returns that many rows of a request without its head."""
+    begin = count * ROOT_SIZE
+    lengths = array("I", content[begin : begin + 4 * count])
+    ends = accumulate(lengths, initial=begin + 4 * count)
+    return [content[at:end] for at, end in pairwise(ends)]
 
 
 def answer(hashing: Any, key: bytes, hashes: bytes, rows: Sequence[bytes]) -> bytes:
@@ -52,11 +60,8 @@ def main(folder: str) -> None:
             content = requests.read(size)
             if len(content) < size:
                 return
-            begin = count * ROOT_SIZE
-            lengths = array("I", content[begin : begin + 4 * count])
-            ends = accumulate(lengths, initial=begin + 4 * count)
-            rows = [content[at:end] for at, end in pairwise(ends)]
-            answers.write(answer(hashing, key, content[:begin], rows))
+            hashes, rows = content[: count * ROOT_SIZE], rows_of(content, count)
+            answers.write(answer(hashing, key, hashes, rows))
 
 
 if __name__ == "__main__":

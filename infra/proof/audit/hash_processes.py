@@ -20,7 +20,7 @@ from typing import IO, Final, cast
 from jobledger.domain.proof import hashing
 from jobledger.infra.errors import ProofError
 from jobledger.infra.proof.audit import hash_process
-from jobledger.infra.proof.audit.hash_process import ROOT_SIZE, request
+from jobledger.infra.proof.audit.hash_process import HEAD, ROOT_SIZE, request, rows_of
 from jobledger.infra.settings import public_environment
 
 MIN_EVENTS: Final = 32_768
@@ -37,10 +37,11 @@ COMMAND: Final = (hash_process.__file__, str(Path(hashing.__file__).parent))
 class Task:
     """A tile that was given to a process."""
 
-    def __init__(self, process: HashProcess, size: int) -> None:
+    def __init__(self, process: HashProcess, request: bytes) -> None:
         self.root: bytes | None = None
         """The answer, once there is one."""
-        self.size = size
+        self.size = len(request)
+        self._request = request
         self._process = process
 
     def wait(self) -> bytes:
@@ -48,6 +49,11 @@ class Task:
         while self.root is None:
             self._process.take(wait=True)
         return self.root
+
+    def rows(self) -> list[bytes]:
+        """Returns the rows of the tile."""
+        _, count, _ = HEAD.unpack_from(self._request)
+        return rows_of(self._request[HEAD.size :], count)
 
 
 class HashProcess:
@@ -83,7 +89,7 @@ class HashProcess:
             self._requests.flush()
         except BrokenPipeError:
             raise self._failure() from None
-        task = Task(self, len(content))
+        task = Task(self, content)
         self._tasks.append(task)
         self.ahead += task.size
         return task
@@ -118,7 +124,7 @@ class HashProcesses:
     def __init__(self, processes: Sequence[HashProcess]) -> None:
         self._processes = processes
 
-    def give(self, key: bytes, hashes: bytes, rows: Sequence[bytes]) -> Task | None:
+    def give(self, key: bytes, hashes: bytes, rows: Sequence[bytes | memoryview]) -> Task | None:
         """Gives a tile to a process; None if all have enough to do; raises ProofError if one ended."""
         for process in self._processes:
             process.take(wait=False)

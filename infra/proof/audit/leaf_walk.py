@@ -41,20 +41,19 @@ class Pair(NamedTuple):
 
 
 class Given(NamedTuple):
-    """A tile that another process hashes, and its rows."""
+    """A tile that another process hashes."""
 
     task: Task
     first: int
     sealed: bytes
     salts_key: bytes
-    rows: list[bytes]
 
     def pair(self) -> Pair:
         """Waits for the answer; a tile that is not as in the tree is hashed again here."""
         root = self.task.wait()
         if root != DIFFERENT:
             return Pair(self.first, self.sealed, self.sealed, True, root)
-        present = hash_rows(self.rows, leaves.salts(self.salts_key))
+        present = hash_rows(self.task.rows(), leaves.salts(self.salts_key))
         return Pair(self.first, self.sealed, present, True)
 
 
@@ -107,12 +106,12 @@ class Walk:
         if (count == TILE and is_whole and are_there) and (
             task := processes.give(key, sealed, rows)
         ) is not None:
-            return Given(task, first, sealed, key, rows)
-        salts = leaves.salts(key)
+            return Given(task, first, sealed, key)
+        stored, salts = [*map(bytes, rows)], leaves.salts(key)
         if gone:
-            present = _with_holes(rows, salts, first, sealed)
+            present = _with_holes(stored, salts, first, sealed)
         else:
-            present = hash_rows(rows, salts) if are_there else b""
+            present = hash_rows(stored, salts) if are_there else b""
         return Pair(first, sealed, present, is_whole)
 
     def _tiles(self, number: int) -> dict[int, Tile]:
