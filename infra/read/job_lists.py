@@ -21,7 +21,7 @@ from jobledger.infra.postgres.connections import (
 from jobledger.infra.read.filter_sql import Rendering, asks_for_label
 from jobledger.infra.read.text_search import find_names
 from jobledger.projections.jobs import COLUMNS, job_of
-from psycopg.sql import SQL, Composable, Composed, Literal
+from psycopg.sql import SQL, Composable, Composed, Literal, Placeholder
 from psycopg_pool import ConnectionPool
 
 JOBS_NOW: Final = sql.template(__package__, "jobs_now")
@@ -40,7 +40,7 @@ JOB_COLUMNS: Final = ", ".join(COLUMNS)
 MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
 """Bytes of the configurations, outputs, errors and labels of one page."""
 JOBS_PAGE: Final = sql.template(__package__, "jobs_page")
-AMONG: Final = sql.template(__package__, "among")
+AMONG: Final = sql.template(__package__, "among").format(names=Placeholder("among"))
 
 
 class Query(NamedTuple):

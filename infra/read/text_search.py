@@ -13,7 +13,7 @@ from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.read.json_values import compares_otherwise
 from jobledger.projections.search import trigram_hashes
-from psycopg.sql import SQL, Composable, Literal
+from psycopg.sql import SQL, Composable, Literal, Placeholder
 
 MIN_EVENTS: Final = 10_000
 """Events of a ledger of which all jobs are looked at as fast."""
@@ -34,7 +34,9 @@ FIELDS: Final = frozenset({
 COMPARATORS: Final = frozenset({"=", ":"})
 READ_SEARCHED: Final = sql.load(__package__, "read_searched")
 FIND_NAMES: Final = sql.template(__package__, "find_names")
-HAS_TEXT: Final = sql.template(__package__, "has_text")
+HAS_TEXT: Final = sql.template(__package__, "has_text").format(
+    text=Placeholder("text"), bytes=Placeholder("bytes")
+)
 
 
 def texts_of(tree: Filter) -> list[str]:
