@@ -4,7 +4,7 @@ SELECT name
 FROM (
     SELECT e.name
     FROM events AS e
-    WHERE e.position > %(searched)s AND {has_text}
+    WHERE e.position BETWEEN %(searched)s + 1 AND %(size)s AND {has_text}
     UNION ALL
     SELECT e.name
     FROM (SELECT block FROM search_blocks WHERE {allowed} ORDER BY block DESC) AS b,

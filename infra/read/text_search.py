@@ -80,7 +80,7 @@ def find_names(connection: Connection, tree: Filter) -> list[str] | None:
         statement = FIND_NAMES.format(
             has_text=HAS_TEXT, allowed=_allowed(text), limit=Literal(MAX_NAMES + 1)
         )
-        given = {"searched": searched, "text": text, "bytes": text.encode()}
+        given = {"searched": searched, "size": size, "text": text, "bytes": text.encode()}
         found = connection.execute(statement, given, prepare=False).fetchall()
         if len(found) <= MAX_NAMES:
             return [*{name for (name,) in found}]
