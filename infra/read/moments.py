@@ -31,7 +31,7 @@ READ_PRUNED_BEFORE: Final = sql.load(__package__, "read_pruned_before")
 READ_PLACE: Final = sql.load(__package__, "read_place")
 BATCH_EVENTS: Final = 20_000
 """The events folded in one transaction."""
-SEARCH_STEP: Final = 2_048
+SEARCH_STEP: Final = 8_192
 """Events after which the signatures of blocks are made in the background: a search reads fewer as they are."""
 STANDBY_WAIT_SECONDS: Final = 5.0
 """How long a reader of a hot standby waits for the primary to fold events, and for their replay."""
