@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from jobledger.projections import intervals, jobs
+from jobledger.projections import intervals, jobs, search
 from jobledger.projections.template import Template, read
 
 
@@ -38,4 +38,5 @@ INTERVALS: Final = Projection(
     intervals.functions(),
     follows=True,
 )
-PROJECTIONS: Final = (JOBS, INTERVALS)
+SEARCH: Final = Projection("search", 1, ("search_blocks",), search.functions(), follows=True)
+PROJECTIONS: Final = (JOBS, INTERVALS, SEARCH)

@@ -19,8 +19,9 @@ from jobledger.infra.postgres.connections import (
     translated,
 )
 from jobledger.infra.read.filter_sql import Rendering, asks_for_label
+from jobledger.infra.read.text_search import find_names
 from jobledger.projections.jobs import COLUMNS, job_of
-from psycopg.sql import SQL, Composable, Composed, Literal
+from psycopg.sql import SQL, Composable, Composed, Literal, Placeholder
 from psycopg_pool import ConnectionPool
 
 JOBS_NOW: Final = sql.template(__package__, "jobs_now")
@@ -39,6 +40,7 @@ JOB_COLUMNS: Final = ", ".join(COLUMNS)
 MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
 """Bytes of the configurations, outputs, errors and labels of one page."""
 JOBS_PAGE: Final = sql.template(__package__, "jobs_page")
+AMONG: Final = sql.template(__package__, "among").format(names=Placeholder("among"))
 
 
 class Query(NamedTuple):
@@ -52,6 +54,8 @@ class Query(NamedTuple):
     """Whether there are jobs whose reports came late."""
     recent: bool = False
     """Whether an index finds the jobs, and few events followed the moment."""
+    among: tuple[str, ...] | None = None
+    """Names of all jobs that can match; None: any."""
 
     @classmethod
     def parse(cls, filter: str | Filter, moment: Moment | None, order_by: str = "") -> Query:
@@ -115,9 +119,9 @@ class JobLists:
         key, _ = rendering.field(parse_field(by), "by")
         condition = rendering.condition(query.filter)
         counting = SQL("SELECT key::text, count(*) FROM ({}) AS jobs GROUP BY 1 ORDER BY 2 DESC, 1")
-        parameters = _parameters(query, rendering)
         with translated(), self._pool.connection() as connection, connection.transaction():
             aware = self._aware(query, connection)
+            parameters = _parameters(aware, rendering)
             jobs = _jobs(aware, SQL("{} AS key").format(key), condition, SQL(""))
             # It reads as much as the moment is late: that is worth a plan of its own.
             connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
@@ -131,7 +135,7 @@ class JobLists:
         condition = rendering.condition(query.filter)
         with translated(), self._pool.connection() as connection:
             aware = self._aware(query, connection)
-        return _jobs(aware, SQL("name"), condition, SQL("")), _parameters(query, rendering)
+        return _jobs(aware, SQL("name"), condition, SQL("")), _parameters(aware, rendering)
 
     @reading_again
     def states_at(self, position: int) -> dict[str | None, int]:
@@ -154,11 +158,14 @@ class JobLists:
         Without late reports, planning the statement takes half the time; and a list of few jobs in
         transaction time is read through an index if few of them changed since.
         """
+        names = find_names(connection, query.filter)
+        if names is not None:
+            query = query._replace(among=tuple(names))
         moment = query.moment
         if moment is None:
             return query
         if moment.clock is Clock.RECORDED:
-            if not asks_for_label(query.filter):
+            if names is not None or not asks_for_label(query.filter):
                 return query
             row = connection.execute(READ_SIZE).fetchone()
             return query._replace(
@@ -205,7 +212,14 @@ def _jobs(query: Query, columns: Composable, condition: Composable, tail: Compos
         at = JOBS_AT_RECENT if query.recent else JOBS_AT
         statement = at if query.moment.clock is Clock.RECORDED else VALID_TIME
     in_order = SQL(IN_ORDER if query.late else "true")
-    parts = {"columns": columns, "condition": condition, "tail": tail, "in_order": in_order}
+    rows = SQL("jobs") if query.among is None else AMONG
+    parts = {
+        "columns": columns,
+        "condition": condition,
+        "tail": tail,
+        "in_order": in_order,
+        "jobs": rows,
+    }
     if statement is JOBS_AT_RECENT and query.moment is not None:
         parts["position"] = Literal(query.moment.position)
     jobs = statement.format(**parts)
@@ -217,7 +231,8 @@ def _jobs(query: Query, columns: Composable, condition: Composable, tail: Compos
 def _parameters(query: Query, rendering: Rendering) -> dict[str, Any]:
     moment = query.moment
     at = {} if moment is None else {"position": moment.position, "time": moment.time}
-    return rendering.parameters | at
+    among = {} if query.among is None else {"among": [*query.among]}
+    return rendering.parameters | at | among
 
 
 def _order(order_by: str, rendering: Rendering) -> list[tuple[Composable, bool]]:

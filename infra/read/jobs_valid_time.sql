@@ -5,7 +5,7 @@
 SELECT {columns}
 FROM (
     SELECT j.name, j.project, j.kind, j.created, etag(j.name, was.version) AS etag, was.*
-    FROM (SELECT *, coalesce(create_time, '-infinity') AS created FROM jobs) AS j, LATERAL (
+    FROM (SELECT *, coalesce(create_time, '-infinity') AS created FROM {jobs}) AS j, LATERAL (
         SELECT j.state, j.version, j.attempt, j.create_time, j.start_time, j.end_time,
                j.update_time, j.effective_time, j.delete_time, j.error, j.error_message, j.labels, j.spec, j.output, j.run_ids, j.lineage
         WHERE j.last_position <= %(position)s AND j.update_time <= %(time)s

@@ -22,8 +22,8 @@ from jobledger.infra.errors import StandbyBehindError
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, reading_again, translated
-from jobledger.infra.read.standby import Followed, fold_next, pin_time
-from jobledger.projections.catalogue import INTERVALS
+from jobledger.infra.read.standby import READ_FOLLOWED, Followed, fold_next, pin_time
+from jobledger.projections.catalogue import INTERVALS, SEARCH, Projection
 from psycopg_pool import ConnectionPool
 
 READ_NOW: Final = sql.load(__package__, "read_now")
@@ -31,6 +31,8 @@ READ_PRUNED_BEFORE: Final = sql.load(__package__, "read_pruned_before")
 READ_PLACE: Final = sql.load(__package__, "read_place")
 BATCH_EVENTS: Final = 20_000
 """The events folded in one transaction."""
+SEARCH_STEP: Final = 8_192
+"""Events after which the signatures of blocks are made in the background: a search reads fewer as they are."""
 STANDBY_WAIT_SECONDS: Final = 5.0
 """How long a reader of a hot standby waits for the primary to fold events, and for their replay."""
 STANDBY_PAUSE_SECONDS: Final = 0.1
@@ -141,15 +143,18 @@ class Moments:
         return Followed(reached, writable)
 
     def follow_all(self, closed: Signal) -> None:
-        """Catches `intervals` up with the ledger, until it is closed."""
+        """Catches the projections up with the ledger, until it is closed."""
         _, size, _ = self._row(READ_NOW)
         reached, writable = self._follow(size)
         while writable and reached < size and not closed.is_set():
             reached, writable = self._follow(size)
+        (searched,) = self._row(READ_FOLLOWED, (SEARCH.name,))
+        while writable and size - searched >= SEARCH_STEP and not closed.is_set():
+            searched, writable = self._follow(size, SEARCH)
 
-    def _follow(self, position: int) -> Followed:
+    def _follow(self, position: int, projection: Projection = INTERVALS) -> Followed:
         """Folds one batch in one transaction; returns the position reached."""
-        return fold_next(self._row, INTERVALS.name, position, BATCH_EVENTS)
+        return fold_next(self._row, projection.name, position, BATCH_EVENTS)
 
     def _followed(self, moment: Moment) -> Moment:
         """Returns the moment, after catching up with late reports in valid time."""

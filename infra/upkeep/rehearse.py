@@ -17,6 +17,7 @@ from jobledger.projections.catalogue import PROJECTIONS, Projection
 from psycopg.sql import SQL, Composable, Identifier
 
 READ_COLUMNS: Final = sql.load(__package__, "read_columns")
+READ_REACHED: Final = sql.load(__package__, "read_reached")
 COMPARE_ROWS: Final = sql.template(__package__, "compare_rows")
 BESIDE: Final = "rehearsal"
 
@@ -81,7 +82,7 @@ def folded(
     Args:
         connection: A connection to the ledger's schema.
         projections: The projections.
-        size: Only the first events up to this position; None for all.
+        size: Only the first events up to this position; None for all that the live rows have.
         progress: Called with the number of events folded and their total.
 
     Yields:
@@ -91,6 +92,9 @@ def folded(
     with translated(), _taken_back(connection):
         lock_rows(connection, tables)
         live = str(connection.execute("SELECT current_schema()").fetchone()[0])  # type: ignore[index]
+        ends = {
+            each.name: _reached(connection, each) if size is None else size for each in projections
+        }
         if size is None:
             size = int(connection.execute(READ_SIZE).fetchone()[0])  # type: ignore[index]
         beside = f"{live}_{BESIDE}"
@@ -105,8 +109,15 @@ def folded(
             connection.execute(sql.render(*functions))
         for projection in projections:
             connection.execute(projection.schema)
-            fold(connection, projection, 0, size, progress)
+            end = ends[projection.name]
+            fold(connection, projection, 0, size if end is None else min(end, size), progress)
         yield Folded(live, beside, size)
+
+
+def _reached(connection: Connection, projection: Projection) -> int | None:
+    """The position up to which the live rows of a projection are made; None for all events."""
+    row = connection.execute(READ_REACHED, (projection.name,)).fetchone()
+    return None if row is None else row[0]
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Replays every job from its events with the domain's fold, and compares with what is shown of it.
 
-Reads one moment of the ledger, in one pass: events by name and version, rows by name. Intervals are
-compared in the database, on a second connection at the same time if there is one.
+Reads one moment of the ledger, in one pass: events by name and version, rows by name. Intervals and
+the signatures of a search are compared in the database, on a second connection at the same time if there is one.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -31,6 +31,7 @@ VERIFY_POSITIONS: Final = sql.load(__package__, "verify_positions")
 VERIFY_EVENTS: Final = sql.load(__package__, "verify_events")
 VERIFY_INTERVALS: Final = sql.load(__package__, "verify_intervals")
 VERIFY_JOBS: Final = sql.load(__package__, "verify_jobs")
+VERIFY_SEARCH: Final = sql.load(__package__, "verify_search")
 
 NAME: Final = itemgetter(1)
 """Of a row of VERIFY_EVENTS."""
@@ -113,7 +114,8 @@ def _verify_intervals_beside(
 
 def _verify_intervals(connection: Connection) -> list[Finding]:
     connection.execute(SQL("SET LOCAL work_mem = {}").format(Literal(SORT_MEMORY)))
-    return [Finding(*row) for row in connection.execute(VERIFY_INTERVALS)]
+    statements = VERIFY_INTERVALS, VERIFY_SEARCH
+    return [Finding(*row) for each in statements for row in connection.execute(each)]
 
 
 class Shown(NamedTuple):

@@ -41,10 +41,8 @@ class Drawn(NamedTuple):
     columns: list[str]
     data: dict[str, Any]
     """The numbers as a script takes them: seconds since 1970, and counts by state."""
-    selected: str
-    """The description of what the chart counts."""
-    bucket: str
-    """How wide a bucket is, in words."""
+    said: str
+    """What the chart counts, or that there is nothing to count."""
 
 
 class Begun(NamedTuple):
@@ -134,12 +132,15 @@ def read_chart(
     begin, end = (str(time_text(time)) for time in span)
     shown = link._replace(begin=begin, end=end, window="")
     if whole.begin == EARLIEST:
-        return Drawn(None, span, cursor, after, [], [], {}, "", ""), shown
-    counted = _counted(reader, shown, scope, project, moment, span)
-    return _drawn(counted, shown, span, cursor, after), shown
+        return Drawn(None, span, cursor, after, [], [], {}, ""), shown
+    selected = _selected(reader, shown, scope, project, moment)
+    counted = _counted(reader, selected.chosen, moment, span)
+    return _drawn(counted, shown, span, cursor, after, selected.which), shown
 
 
-def _drawn(counted: Activity, link: FleetLink, span: Span, cursor: float, after: float) -> Drawn:
+def _drawn(
+    counted: Activity, link: FleetLink, span: Span, cursor: float, after: float, which: str
+) -> Drawn:
     live = {state: counts for state, counts in counted.peaks.items() if state in link.states}
     chart = over_time(span, counted.times, live, counted.ended)
     columns = [*(f"{state}, at most" for state in live), *(f"{state}, ended" for state in counted.ended)]  # fmt: skip
@@ -150,10 +151,14 @@ def _drawn(counted: Activity, link: FleetLink, span: Span, cursor: float, after:
         "begin": span.begin.timestamp(),
         "end": span.end.timestamp(),
     }
-    which = "all jobs" if not link.filter else "the jobs that the search selects"
     recorded = link.clock is Clock.RECORDED
     bucket = f"{counted.width:,} events" if recorded else elapsed(timedelta(seconds=counted.width))
-    return Drawn(chart, span, cursor, after, _table(counted, live), columns, data, which, bucket)
+    said = (
+        f"Of {which}: above, what ended in each {bucket}; below, the most that were live at once."
+    )
+    if not any(map(any, (*counted.peaks.values(), *counted.ended.values()))):
+        said = f"None of {which} was live or ended in the time shown."
+    return Drawn(chart, span, cursor, after, _table(counted, live), columns, data, said)
 
 
 def read_series(
@@ -162,38 +167,40 @@ def read_series(
     """The chart's numbers, a row a bucket, and their columns."""
     moment = read_moment(reader, link)
     span, _ = find_window(reader, link, moment, project)
-    counted = _counted(reader, link, scope, project, moment, span)
+    counted = _counted(reader, _selected(reader, link, scope, project, moment).chosen, moment, span)
     live = {state: counts for state, counts in counted.peaks.items() if state in link.states}
     numbers = [*live.values(), *counted.ended.values()]
     rows = ((time, *row) for time, *row in zip(counted.times[:-1], *numbers, strict=True))
     return rows, [*live, *(f"{state} ended" for state in counted.ended)]
 
 
-def _counted(
-    reader: Reader,
-    link: FleetLink,
-    scope: Scope,
-    project: str | None,
-    moment: Moment,
-    span: Span,
-) -> Activity:
+def _counted(reader: Reader, chosen: Chosen | None, moment: Moment, span: Span) -> Activity:
     # On the recorded clock later moments are shown, too: the cursor can go there.
     known, window = moment, Extent(*span)
     if moment.clock is Clock.RECORDED:
         known = reader.moment(None)
         window = Extent(span.begin, max(span.begin, min(span.end, known.time)))
-    return activity(reader, known, window, _chosen(reader, link, scope, project, moment))
+    return activity(reader, known, window, chosen)
 
 
-def _chosen(
+class _Selected(NamedTuple):
+    chosen: Chosen | None
+    which: str
+
+
+def _selected(
     reader: Reader, link: FleetLink, scope: Scope, project: str | None, moment: Moment
-) -> Chosen | None:
+) -> _Selected:
+    """The jobs that the chart counts, as a statement (None: all) and in words."""
     if link.filter.strip():
         try:
-            return reader.names_statement(scope(filter_of(link.filter)), moment)
+            chosen = reader.names_statement(scope(filter_of(link.filter)), moment)
+            return _Selected(chosen, "the jobs that the search selects")
         except InvalidFieldError:
             pass  # The list says what is wrong with it.
-    return None if project is None else jobs_of_project(project)
+    if project is None:
+        return _Selected(None, "all jobs")
+    return _Selected(jobs_of_project(project), f"the jobs of project {project}")
 
 
 def _projects(reader: Reader, moment: Moment) -> list[str]:

@@ -57,6 +57,8 @@ EXPLAINED: Final = {
     "infra/postgres/migrations/0009_evaluation_jobs.sql": "landed; 0010 replaces the function",
     "projections/intervals/fold.sql": "compared with the domain below, and in test_intervals.py",
     "projections/jobs/fold.sql": "compared with the table in test_folds.py",
+    "infra/read/has_text.sql": "events whose data has a text to search for; test_text_search.py compares them",
+    "projections/search/fold.sql": "the same events; test_text_search.py compares them",
     "projections/jobs/folded.sql": "compared with the table below, and with Python's fold in test_folds.py",
 }
 STATES: Final = "|".join(state.name for state in JobState)

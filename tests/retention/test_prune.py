@@ -29,7 +29,7 @@ from jobledger.infra.transfer.simulation import simulate
 from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.infra.upkeep.rehearse import rehearse
 from jobledger.infra.upkeep.verify import verify
-from jobledger.projections.catalogue import PROJECTIONS
+from jobledger.projections.catalogue import INTERVALS, JOBS
 
 from tests.command_line import Cli
 from tests.ledgers import application_of
@@ -61,7 +61,8 @@ def check_all_holds(ledger: Ledger) -> None:
         verdict = verify(connection)
         assert verdict.ok, verdict.findings[:3]
         assert check_records(connection) == []
-        for projection in PROJECTIONS:
+        # Signatures keep the hashes of pruned events; verify knows that.
+        for projection in (JOBS, INTERVALS):
             rehearsal = rehearse(connection, projection, limit=10_000)
             # Counts that came to nothing may be there or not.
             nothing = [{None, 0}, {0}]
@@ -139,7 +140,7 @@ def test_everything_reads_on_across_the_holes(busy: Ledger, dsn: str, tmp_path: 
         }
     assert sum(busy.count(as_of=time[0]).counts.values()) == len(live)
     with busy.connection() as connection:
-        for projection in PROJECTIONS:
+        for projection in (JOBS, INTERVALS):
             rebuild(connection, projection)
     check_all_holds(busy)
     busy.append_many(simulate(5, 3, "q"))

@@ -276,9 +276,9 @@ def test_late_events_join_the_two_clocks(site: Server, visitor: Visitor) -> None
 def points_at(visitor: Visitor, ledger: Ledger, place: float) -> None:
     """Drags in the band to a place, in percent; the cursor is at the last event up to there then."""
     page = visitor.page
-    box = page.locator("#band").bounding_box()
+    # Before its script has run, the band takes no pointer, and moves as the page is filled.
+    page.wait_for_function("performance.getEntriesByName('ready').length")
     data = json.loads(page.locator("#data").text_content() or "")
-    assert box is not None
     (begin, low), (end, high) = next(
         pair for pair in pairwise(data["scale"]) if pair[0][1] <= place < pair[1][1]
     )
@@ -293,6 +293,8 @@ def points_at(visitor: Visitor, ledger: Ledger, place: float) -> None:
     wanted = "|".join(str(n) for n in range(fewest - 1, most + 2))
     shown = re.compile(f"event ({wanted}) of|Before its first")
     for attempt in range(3):
+        box = page.locator("#band").bounding_box()
+        assert box is not None
         page.mouse.move(box["x"] + box["width"] * place / 200, box["y"] + 30)
         page.mouse.down()
         page.mouse.move(box["x"] + box["width"] * place / 100, box["y"] + 30)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from itertools import count, islice
 from random import randrange
 from statistics import median
+from threading import Event as Signal
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -153,7 +154,7 @@ def search(arena: Arena) -> Iterator[Sides]:
         ledger.append_many(
             Event(f"projects/bench/jobs/job_{n:07}", 1, Created(), begin) for n in range(jobs)
         )
-        ledger.follow(ledger.size())
+        ledger.reader.catch_up(Signal())
         numbers = count(1, jobs // WORDS)
         with served(arena, ledger.name) as server, _browser() as browser:
             page = browser.new_page()

@@ -153,7 +153,7 @@ class PageRoutes:
     ) -> tuple[int, dict[str, Any]]:
         heading, sentence, status = "This page cannot be shown", str(error), 404
         if isinstance(error, HTTPException):
-            heading, sentence = "Page not found", request.url.path
+            heading, sentence = "Page not found", f"There is no page {request.url.path}."
         else:
             request.state.error = error
             found = status_of(as_sent(error))
@@ -162,6 +162,7 @@ class PageRoutes:
         return status, {
             "heading": "Sign in" if unknown else heading,
             "sentence": sentence,
+            "is_first": unknown and back is None and not authorization_of(request),
             "ask_token": unknown or isinstance(error, PermissionDeniedError),
             "back": back or f"{request.url.path}?{request.url.query}".removesuffix("?"),
         }

@@ -8,7 +8,6 @@ import { Part, Refused, settled, tell } from "jobledger/reading";
 import "jobledger/drawing";
 
 const LIVE = 3000;
-const TYPING = 60; // Milliseconds without a key after which a search begins; only the last wish is asked for.
 const part = (id) => document.getElementById(id);
 const asked = part("asked");
 const cursor = () => part("cursor");
@@ -253,7 +252,8 @@ document.addEventListener("change", (event) => {
 });
 part("columns")?.addEventListener("submit", (event) => event.preventDefault());
 
-const filtered = settled(TYPING, () => show({ filter: asked.elements.filter.value }));
+// A key is searched for at once; of those that come while the server works, only the last one is.
+const filtered = () => show({ filter: asked.elements.filter.value });
 asked.elements.filter.addEventListener("input", filtered);
 asked.addEventListener("submit", (event) => {
   event.preventDefault();

@@ -1,0 +1,124 @@
+"""Finds the jobs whose name, messages or display name may have a text, through signatures of blocks of events.
+
+A signature tells which trigrams the texts of 1,024 events have, so that few blocks are read for a
+rare text. What is found ever had it: the filter's own condition decides as of the moment.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import orjson
+from jobledger.domain.values.filters import All, Filter, Restriction, Some
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import Connection
+from jobledger.infra.read.json_values import compares_otherwise
+from jobledger.projections.search import trigram_hashes
+from psycopg.sql import SQL, Composable, Literal, Placeholder
+
+MIN_EVENTS: Final = 10_000
+"""Events of a ledger of which all jobs are looked at as fast."""
+MAX_NAMES: Final = 2_000
+"""Events that are looked up for one text; a more frequent one is met soon in the order of the list."""
+MAX_BEHIND: Final = 50_000
+"""Events that are looked through because no signature has them yet."""
+MAX_TEXTS: Final = 3
+"""Texts of one filter that are tried, the longest first."""
+MAX_TRIGRAMS: Final = 8
+"""Trigrams of one text that are looked for."""
+DISPLAY_NAME: Final = ("spec", "displayName")
+FIELDS: Final = frozenset({
+    ("name",), ("id",), ("error_message",), ("errorMessage",), ("display_name",), ("displayName",),
+    DISPLAY_NAME,
+})  # fmt: skip
+"""Fields whose values are in the name of a job, or in the data of its events as they are."""
+COMPARATORS: Final = frozenset({"=", ":"})
+READ_SEARCHED: Final = sql.load(__package__, "read_searched")
+FIND_NAMES: Final = sql.template(__package__, "find_names")
+HAS_TEXT: Final = sql.template(__package__, "has_text").format(
+    text=Placeholder("text"), bytes=Placeholder("bytes")
+)
+
+
+def texts_of(tree: Filter) -> list[str]:
+    """Returns texts that a job's name, messages or display name must have for the filter to match.
+
+    Args:
+        tree: The filter.
+
+    Returns:
+        The texts, the longest first; none if the filter also matches jobs without such a text.
+
+    Examples:
+        >>> from jobledger.domain.values.filters import parse_filter
+        >>> texts_of(parse_filter('name = "*train*" AND state = FAILED'))
+        ['train']
+        >>> texts_of(parse_filter('name = "*train*" OR state = FAILED'))
+        []
+    """
+    return sorted(dict.fromkeys(_texts(tree)), key=len, reverse=True)
+
+
+def find_names(connection: Connection, tree: Filter) -> list[str] | None:
+    """Finds the jobs that a filter with a rare text can match, at any moment.
+
+    Args:
+        connection: A connection to the ledger's schema.
+        tree: The filter.
+
+    Returns:
+        Their names and maybe some more; None if the filter has no rare text, or the ledger is small.
+    """
+    texts = texts_of(tree)
+    if not texts:
+        return None
+    row = connection.execute(READ_SEARCHED).fetchone()
+    assert row is not None, "each ledger has its head, and the projection"
+    searched, size = row
+    if size < MIN_EVENTS or size - searched > MAX_BEHIND:
+        return None
+    for text in texts[:MAX_TEXTS]:
+        statement = FIND_NAMES.format(
+            has_text=HAS_TEXT, allowed=_allowed(text), limit=Literal(MAX_NAMES + 1)
+        )
+        given = {"searched": searched, "size": size, "text": text, "bytes": text.encode()}
+        found = connection.execute(statement, given, prepare=False).fetchall()
+        if len(found) <= MAX_NAMES:
+            return [*{name for (name,) in found}]
+    return None
+
+
+def _texts(tree: Filter) -> Iterator[str]:
+    match tree:
+        case All(terms=terms):
+            for term in terms:
+                yield from _texts(term)
+        case Some(terms=terms):
+            alternatives = {text for term in terms for text in _one_of(term)}
+            if len(alternatives) == 1 and all(map(_one_of, terms)):
+                yield from alternatives
+        case Restriction():
+            yield from _one_of(tree)
+
+
+def _one_of(term: Filter) -> list[str]:
+    """The text of a comparison of a field that has it; none if it may be written in another way."""
+    if not isinstance(term, Restriction) or term.field not in FIELDS:
+        return []
+    begins, ends = term.wildcards
+    if term.field == DISPLAY_NAME and not (begins or ends) and compares_otherwise(term.value):
+        return []
+    text = term.value[begins : len(term.value) - ends]
+    is_plain = orjson.dumps(text) == f'"{text}"'.encode()
+    return [text] if text and is_plain and term.comparator in COMPARATORS else []
+
+
+def _allowed(text: str) -> Composable:
+    """Whether a signature has the trigrams of a text that begins at an even place, or at an odd one."""
+    # A name is two texts, before and after its last slash: a part without one is in either of them.
+    part = max(text.split("/"), key=len)
+    places = [trigram_hashes(part, begin)[:MAX_TRIGRAMS] for begin in (0, 1)]
+    if not all(places):
+        return SQL("true")
+    have = SQL("has_trigram(signature, {})")
+    of_each = [SQL(" AND ").join(have.format(Literal(each)) for each in hashes) for hashes in places]  # fmt: skip
+    return SQL("({} OR {})").format(*of_each)
