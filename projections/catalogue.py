@@ -33,7 +33,7 @@ class Projection(NamedTuple):
 JOBS: Final = Projection("jobs", 9, ("jobs",), jobs.functions(), follows=False)
 INTERVALS: Final = Projection(
     "intervals",
-    3,
+    4,
     ("intervals", "state_changes", "late_jobs"),
     intervals.functions(),
     follows=True,

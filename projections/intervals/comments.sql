@@ -2,9 +2,7 @@
 
 COMMENT ON TABLE intervals IS 'When each job was in which state, on both clocks: one row for each event that it entered a state by. States are numbers; state_name gives their names.';
 COMMENT ON COLUMN intervals.position IS 'The position of the event by which the job entered the state.';
-COMMENT ON COLUMN intervals.to_position IS 'The position of the event by which it left the state; null if it is still in it.';
 COMMENT ON COLUMN intervals.occurred_from IS 'When the event took effect (valid time).';
-COMMENT ON COLUMN intervals.occurred_to IS 'When the job left the state (valid time, exclusive); null if it is still in it.';
 COMMENT ON COLUMN intervals.state IS 'The number of the state, in the order of versions.';
 COMMENT ON COLUMN intervals.state_before IS 'The number of the state before it, in the order of versions; null if there is none.';
 COMMENT ON COLUMN intervals.occurred_state IS 'The number of the state, in the order in which events took effect.';

@@ -87,31 +87,25 @@ BEGIN
         OFFSET 0
     ),
     ordered AS (
-        SELECT position, name, version, occurred_time, state,
-               lead(position) OVER job AS to_position, lead(occurred_time) OVER job AS occurred_to,
-               lag(state) OVER job AS before, lag(version) OVER job IS NULL AS leads,
+        SELECT position, name, version, occurred_time, state, lag(state) OVER job AS before, lag(version) OVER job IS NULL AS leads,
                -- 0, of a Deleted, is the least.
                min(state) OVER (job ROWS UNBOUNDED PRECEDING) = 0 AS gone
         FROM fresh
         WINDOW job AS (PARTITION BY name ORDER BY version)
     ),
     linked AS (
-        SELECT o.*, previous.position AS previous, previous.state AS previous_state,
+        SELECT o.*, previous.state AS previous_state,
                CASE WHEN phase(previous.state) = phase(previous.occurred_before) THEN previous.phase_from
                     ELSE previous.occurred_from END AS previous_phase_from
         FROM ordered AS o LEFT JOIN LATERAL (
-            SELECT i.position, i.state, i.occurred_before, i.occurred_from, i.phase_from
+            SELECT i.state, i.occurred_before, i.occurred_from, i.phase_from
             FROM events AS e JOIN intervals AS i ON i.position = e.position
             WHERE o.leads AND o.version > 1 AND e.name = o.name AND e.version < o.version
             ORDER BY e.version DESC LIMIT 1
         ) AS previous ON true
     ),
-    closed AS (
-        UPDATE intervals AS i SET to_position = l.position, occurred_to = l.occurred_time
-        FROM linked AS l WHERE l.leads AND i.position = l.previous
-    ),
     settled AS (
-        SELECT name, version, position, to_position, occurred_time, occurred_to,
+        SELECT name, version, position, occurred_time,
                first_value(previous_phase_from) OVER job AS previous_phase_from,
                CASE WHEN gone OR first_value(previous_state) OVER job = 0 THEN 0::smallint ELSE state END AS state,
                CASE WHEN leads THEN previous_state
@@ -128,10 +122,9 @@ BEGIN
         FROM settled
     ),
     written AS (
-        INSERT INTO intervals (position, to_position, occurred_from, occurred_to, state, state_before,
-                               occurred_state, occurred_before, phase_from)
-        SELECT position, to_position, occurred_time, occurred_to, state, before, state, before, phase_from
-        FROM phased
+        INSERT INTO intervals (position, occurred_from, state, occurred_state, occurred_before, state_before, phase_from)
+        SELECT position, occurred_time, state, state, before, before, phase_from FROM phased
+        ORDER BY position  -- So that the index is filled page by page.
         RETURNING position, occurred_from, state, state_before
     )
     SELECT array_agg(position), array_agg(floor(extract(epoch FROM occurred_from))::bigint),
@@ -179,7 +172,7 @@ BEGIN
         FROM entered
     ),
     ordered AS (
-        SELECT e.name, e.version, e.position, e.effective, e.place, lead(e.effective) OVER happened AS until,
+        SELECT e.name, e.version, e.position, e.effective, e.place,
                CASE WHEN min(e.state) OVER (happened ROWS UNBOUNDED PRECEDING) = 0 THEN 0::smallint ELSE e.state END AS state,
                CASE WHEN min(e.state) OVER (known ROWS UNBOUNDED PRECEDING) = 0 THEN 0::smallint
                     WHEN e.is_placed THEN e.latest_state ELSE e.state END AS known_state
@@ -188,7 +181,7 @@ BEGIN
                known AS (PARTITION BY e.name ORDER BY e.version)
     ),
     settled AS (
-        SELECT name, version, position, effective, place, until, state, known_state,
+        SELECT name, version, position, effective, place, state, known_state,
                lag(state) OVER (PARTITION BY name ORDER BY effective, place, version) AS before,
                lag(known_state) OVER (PARTITION BY name ORDER BY version) AS known_before
         FROM ordered
@@ -200,7 +193,7 @@ BEGIN
             ) END AS phase_from
         FROM settled
     )
-    UPDATE intervals AS i SET occurred_from = s.effective, occurred_to = s.until, occurred_state = s.state,
+    UPDATE intervals AS i SET occurred_from = s.effective, occurred_state = s.state,
         occurred_before = s.before, phase_from = s.phase_from, state = s.known_state, state_before = s.known_before
     FROM phased AS s WHERE i.position = s.position;
     PERFORM count_late(late, placed, 1);

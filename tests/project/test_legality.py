@@ -56,6 +56,7 @@ EXPLAINED: Final = {
     "infra/postgres/migrations/0025_google_oneofs.sql": "landed likewise",
     "infra/postgres/migrations/0009_evaluation_jobs.sql": "landed; 0010 replaces the function",
     "projections/intervals/fold.sql": "compared with the domain below, and in test_intervals.py",
+    "projections/intervals/schema.sql": "the index of the waits that test_reports.py counts one by one",
     "projections/jobs/fold.sql": "compared with the table in test_folds.py",
     "projections/jobs/folded.sql": "compared with the table below, and with Python's fold in test_folds.py",
 }
