@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, datetime
 from threading import Event as Signal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.values.moments import (
@@ -38,6 +38,17 @@ STANDBY_PAUSE_SECONDS: Final = 0.1
 
 Given = AsOf | Moment | datetime | str
 """How a moment may be given: parsed, as text (see parse_as_of), or as a time with a zone."""
+
+
+class Seen(NamedTuple):
+    """What the statement that read a page saw of the ledger."""
+
+    size: int
+    """The last position."""
+    prunings: int | None
+    """How many times jobs were pruned."""
+    followed: int
+    """How far `intervals` had come, and with it what is known of late reports."""
 
 
 class Moments:
@@ -82,6 +93,17 @@ class Moments:
         now, size, prunings, followed = self._row(READ_NOW, FOLLOWING)
         found = self._find(_parsed(as_of, wanted, now), now, size, followed)
         return found._replace(pruned_before=self._pruned_before(prunings))
+
+    def holding(self, moment: Moment, seen: Seen) -> Moment | None:
+        """Returns a moment that was found before as `find` does; None if `find` has to catch up first.
+
+        Raises:
+            InvalidFieldError: The ledger ends before the moment.
+        """
+        _check_recorded(moment.position, seen.size)
+        if moment.clock is Clock.OCCURRED and seen.followed < moment.position:
+            return None
+        return moment._replace(pruned_before=self._pruned_before(seen.prunings))
 
     def pruned_before(self) -> datetime | None:
         """Returns the time before which ended jobs were pruned (UTC); None if no job was."""
