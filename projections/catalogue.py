@@ -32,7 +32,7 @@ class Projection(NamedTuple):
         return read(f"jobledger.projections.{self.name}", "comments").encode()
 
 
-JOBS: Final = Projection("jobs", 9, ("jobs",), jobs.functions(), follows=False, by_job=True)
+JOBS: Final = Projection("jobs", 10, ("jobs",), jobs.functions(), follows=False, by_job=True)
 INTERVALS: Final = Projection(
     "intervals",
     4,
