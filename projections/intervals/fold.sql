@@ -11,7 +11,27 @@ IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
 -- The number of the state an event leads to: 0 for Deleted, null where it stays as it was.
 CREATE OR REPLACE FUNCTION state_number(type text) RETURNS smallint
 IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
-    (array_position(state_names(), CASE type WHEN 'Deleted' THEN 'DELETED' ELSE state_after(type) END) - 1)::smallint;
+    CASE type  -- The most frequent first; a look into state_names() would take five times as long.
+        WHEN 'Created' THEN 1
+        WHEN 'Started' THEN 3
+        WHEN 'Succeeded' THEN 4
+        WHEN 'Failed' THEN 5
+        WHEN 'Cancelled' THEN 7
+        WHEN 'Queued' THEN 1
+        WHEN 'Paused' THEN 8
+        WHEN 'Resumed' THEN 1
+        WHEN 'Preparing' THEN 2
+        WHEN 'Cancelling' THEN 6
+        WHEN 'Retried' THEN 1
+        WHEN 'Updating' THEN 10
+        WHEN 'Updated' THEN 3
+        WHEN 'PartiallySucceeded' THEN 11
+        WHEN 'Expired' THEN 9
+        WHEN 'Deleted' THEN 0
+        WHEN 'RunStarted' THEN 3
+        WHEN 'Scheduled' THEN 1
+        WHEN 'Stopped' THEN 7
+    END::smallint;
 
 -- The name of a state's number.
 CREATE OR REPLACE FUNCTION state_name(state smallint) RETURNS text
@@ -25,13 +45,19 @@ IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
 -- Adds the changes that intervals made (factor 1), or takes them back (-1), on one clock.
 CREATE OR REPLACE FUNCTION count_changes(clock_ smallint, factor integer, places bigint[], states smallint[], befores smallint[])
 RETURNS void LANGUAGE sql AS $$
+    -- Stretches of each level are 2^6 of those below: only the finest are counted from the places.
+    WITH finest AS (
+        SELECT place >> CASE clock_ WHEN 1 THEN 8 ELSE 6 END AS stretch, state, sum(change) AS change
+        FROM (
+            SELECT place, state, 1 AS change FROM unnest(places, states) AS c (place, state)
+            UNION ALL
+            SELECT place, state, -1 FROM unnest(places, befores) AS c (place, state) WHERE state IS NOT NULL
+        ) AS changes
+        GROUP BY 1, 2
+    )
     INSERT INTO state_changes (clock, level, stretch, state, change)
-    SELECT clock_, level, place >> CASE clock_ WHEN 1 THEN 2 + 6 * level ELSE 6 * level END, state, factor * sum(change)
-    FROM (
-        SELECT place, state, 1 AS change FROM unnest(places, states) AS c (place, state)
-        UNION ALL
-        SELECT place, state, -1 FROM unnest(places, befores) AS c (place, state) WHERE state IS NOT NULL
-    ) AS changes, generate_series(1, 3) AS level
+    SELECT clock_, level, stretch >> 6 * (level - 1), state, factor * sum(change)
+    FROM finest, generate_series(1, 3) AS level
     GROUP BY 1, 2, 3, 4
     HAVING sum(change) <> 0
     ON CONFLICT (clock, level, stretch, state) DO UPDATE SET change = state_changes.change + excluded.change
@@ -40,7 +66,7 @@ $$;
 -- Folds the events at these positions.
 CREATE OR REPLACE FUNCTION fold_intervals(first bigint, last bigint) RETURNS void
 LANGUAGE plpgsql
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_memoize = off SET jit = off
 AS $$
 DECLARE
     late text[];
