@@ -37,10 +37,11 @@ IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
 CREATE OR REPLACE FUNCTION state_name(state smallint) RETURNS text
 IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN (state_names())[state + 1];
 
--- The phase a state is part of: 1 where a job waits to run, 3 where it runs; null elsewhere.
+-- The phase a state is part of: 1 where a job waits to run, 3 where it runs, 5 and 9 where it failed or
+-- expired; null elsewhere.
 CREATE OR REPLACE FUNCTION phase(state smallint) RETURNS smallint
 IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
-    CASE state WHEN 1 THEN 1 WHEN 2 THEN 1 WHEN 3 THEN 3 WHEN 10 THEN 3 END::smallint;
+    CASE state WHEN 1 THEN 1 WHEN 2 THEN 1 WHEN 3 THEN 3 WHEN 10 THEN 3 WHEN 5 THEN 5 WHEN 9 THEN 9 END::smallint;
 
 -- Adds the changes that intervals made (factor 1), or takes them back (-1), on one clock.
 CREATE OR REPLACE FUNCTION count_changes(clock_ smallint, factor integer, places bigint[], states smallint[], befores smallint[])

@@ -13,7 +13,7 @@ CREATE TABLE intervals (
     occurred_state smallint NOT NULL,
     occurred_before smallint,
     state_before smallint,
-    -- When the job came into the phase (waiting, running) that `occurred_before` is part of.
+    -- When the job came into the phase (waiting, running, failed) that `occurred_before` is part of.
     phase_from timestamptz
 );
 CREATE INDEX intervals_occurred ON intervals (occurred_from);

@@ -19,6 +19,7 @@ from jobledger.domain.states import (
     LIFECYCLE,
     MAY_EXECUTE,
     TERMINAL,
+    UNSUCCESSFUL,
     WAITING,
     JobState,
     RunRule,
@@ -173,6 +174,8 @@ def test_phases_in_sql_are_the_domains(ledger: Ledger) -> None:
     with ledger.connection() as connection:
         for state in JobState:
             phase = 1 if state in WAITING else 3 if state in EXECUTING else None
+            if state in UNSUCCESSFUL:
+                phase = int(state)
             row = connection.execute("SELECT phase(%s::smallint)", (state,)).fetchone()
             assert row == (phase,)
 
