@@ -18,6 +18,8 @@ class Projection(NamedTuple):
     """Makes `fold_NAME(first, last)`, and what else the projection needs."""
     follows: bool
     """Whether it catches up when it is read, instead of being written with the events."""
+    by_job: bool = False
+    """Whether each row is of one job's events alone, so that jobs can be folded apart."""
 
     @property
     def schema(self) -> bytes:
@@ -30,10 +32,10 @@ class Projection(NamedTuple):
         return read(f"jobledger.projections.{self.name}", "comments").encode()
 
 
-JOBS: Final = Projection("jobs", 9, ("jobs",), jobs.functions(), follows=False)
+JOBS: Final = Projection("jobs", 10, ("jobs",), jobs.functions(), follows=False, by_job=True)
 INTERVALS: Final = Projection(
     "intervals",
-    3,
+    4,
     ("intervals", "state_changes", "late_jobs"),
     intervals.functions(),
     follows=True,

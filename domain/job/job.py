@@ -178,8 +178,11 @@ def job_with(fields: dict[str, Any]) -> Job:
     Returns:
         The job.
     """
-    job = copied(_ABSENT)
+    job = Job.__new__(Job)
     _set(job, "__dict__", fields)
+    _set(job, "__pydantic_fields_set__", _ABSENT.__pydantic_fields_set__)
+    _set(job, "__pydantic_extra__", None)
+    _set(job, "__pydantic_private__", None)
     return job
 
 

@@ -28,6 +28,7 @@ _OPTIONS: Final = (
 # exponent, a null (its NaN), or a key beyond ASCII (sorted by UTF-16 there). What only
 # looks like one, in a string, costs time and nothing else.
 _DOUBTFUL: Final = re.compile(rb"(?:^|[:\[,])(?:-?[0-9]+[.eE]|null)")
+_LONG_DIGITS: Final = 16  # Of an integer beyond 2^53 - 1, at least.
 _LONG: Final = re.compile(rb"(?:^|[:\[,] ?)-?[0-9]{16}")
 _DIGITS: Final = re.compile(r"[0-9]{16}")
 _DIGITS_BYTES: Final = re.compile(rb"[0-9]{16}")
@@ -154,7 +155,7 @@ def _may_be_large(data: bytes | str) -> bool:
 def loads(data: bytes | str) -> Any:
     """Parses stored JSON: an integer beyond 2^53 - 1 becomes a double; raises ValueError."""
     encoded = data.encode() if isinstance(data, str) else bytes(data)
-    if _LONG.search(encoded):
+    if len(encoded) >= _LONG_DIGITS and _LONG.search(encoded):
         return json.loads(encoded, parse_int=_number)
     return orjson.loads(encoded)
 

@@ -6,7 +6,7 @@ that says which ledger a statement means.
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -152,11 +152,31 @@ async def set_up_async_reader(connection: AsyncConnection) -> None:
         await connection.execute(SEE_CLIENT_LEAVE)
 
 
-@contextmanager
-def translated() -> Iterator[None]:
+class Translation:
+    """A block that raises PostgreSQL's errors as the ledger's; a class, because entering a generator takes longer."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, psycopg.Error):
+            _raise_translated(error)
+
+
+_TRANSLATION: Final = Translation()
+
+
+def translated() -> Translation:
     """Raises PostgreSQL's errors as the ledger's, by SQLSTATE and not by message."""
+    return _TRANSLATION
+
+
+def _raise_translated(given: Exception) -> None:
+    """Raises the ledger's error for one of PostgreSQL's, if there is one."""
     try:
-        yield
+        raise given
     except (errors.DiskFull, errors.ConfigurationLimitExceeded) as error:
         raise StorageFullError(str(error).splitlines()[0]) from None
     except errors.InsufficientPrivilege as error:
@@ -167,7 +187,6 @@ def translated() -> Iterator[None]:
     except errors.DatetimeFieldOverflow as error:
         if error.diag.constraint_name == CLOCK:
             raise ClockError(error.diag.message_primary or "") from None
-        raise
     except errors.QueryCanceled as error:
         if CONNECTIONS.ended:
             raise LedgerUnavailableError(STOPPING) from None

@@ -19,6 +19,7 @@ from jobledger.infra.postgres.connections import (
     translated,
 )
 from jobledger.infra.read.filter_sql import Rendering, asks_for_label
+from jobledger.infra.read.moments import Seen
 from jobledger.infra.read.text_search import find_names
 from jobledger.projections.jobs import COLUMNS, job_of
 from psycopg.sql import SQL, Composable, Composed, Literal, Placeholder
@@ -37,6 +38,12 @@ STATES_AT: Final = sql.load(__package__, "states_at")
 STATES_VALID_TIME: Final = sql.load(__package__, "states_valid_time")
 
 JOB_COLUMNS: Final = ", ".join(COLUMNS)
+JOB_FIELDS: Final = len(COLUMNS)
+SEEN: Final = """,
+    (SELECT size FROM head),
+    (SELECT version FROM events WHERE name = 'ledger/prunings' ORDER BY version DESC LIMIT 1),
+    (SELECT position FROM projections WHERE name = 'intervals')
+"""
 MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
 """Bytes of the configurations, outputs, errors and labels of one page."""
 JOBS_PAGE: Final = sql.template(__package__, "jobs_page")
@@ -64,6 +71,16 @@ class Query(NamedTuple):
         return cls(tree, moment, order_by)
 
 
+class JobsPage(NamedTuple):
+    """One page of a list of jobs."""
+
+    jobs: list[Job]
+    more: bool
+    """Whether more jobs follow."""
+    seen: Seen | None
+    """None for a page of the present, or without jobs."""
+
+
 class JobLists:
     """Reads lists of jobs; any number of threads may use it."""
 
@@ -75,7 +92,7 @@ class JobLists:
     @reading_again
     def page(
         self, query: Query, limit: int, *, offset: int = 0, after: tuple[str, str] | None = None
-    ) -> tuple[list[Job], bool]:
+    ) -> JobsPage:
         """Reads one page of jobs.
 
         Args:
@@ -86,7 +103,7 @@ class JobLists:
                 order.
 
         Returns:
-            The jobs, and whether more follow.
+            The jobs, whether more follow, and what the same statement saw of the ledger.
         """
         with translated(), self._pool.connection() as connection:
             whole, parameters = _listing(self._aware(query, connection), limit + 1, offset, after)
@@ -95,9 +112,14 @@ class JobLists:
                 jobs=whole,
                 limit=Literal(limit),
                 bytes=Literal(MAX_PAGE_BYTES),
+                seen=SQL("" if query.moment is None else SEEN),
             )
             rows = connection.execute(bounded, parameters, binary=True).fetchall()
-        return [job_of(row[:-1]) for row in rows], bool(rows) and rows[0][-1] > len(rows)
+        if not rows:
+            return JobsPage([], False, None)
+        found, *seen = rows[0][JOB_FIELDS:]
+        jobs = [job_of(row[:JOB_FIELDS]) for row in rows]
+        return JobsPage(jobs, found > len(rows), Seen(*seen) if seen else None)
 
     @iterating_again
     def scan(self, query: Query, limit: int | None) -> Iterator[Job]:

@@ -1,5 +1,6 @@
--- Of listed jobs so many at most, and of so many bytes, but one at least; and how many were listed.
-SELECT {columns}, found
+-- Of listed jobs so many at most, and of so many bytes, but one at least; how many were listed; and
+-- what of the ledger decides whether a page as of a moment holds.
+SELECT {columns}, found{seen}
 FROM (
     SELECT *, row_number() OVER () AS n, count(*) OVER () AS found,
            sum(octet_length(coalesce(spec::text, '')) + octet_length(coalesce(output::text, ''))

@@ -10,7 +10,7 @@ from jobledger.domain.values.filters import All, Filter
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.read.answers import Counts, Page
-from jobledger.infra.read.job_lists import JobLists, Query
+from jobledger.infra.read.job_lists import JobLists, JobsPage, Query
 from jobledger.infra.read.moments import Given, Moments, is_pinned
 from jobledger.infra.read.page_tokens import PageCursor, PageTokens
 from psycopg.sql import Composed
@@ -156,13 +156,12 @@ class ManyJobs:
         asked = (str(filter), order_by, str(as_of), str(clock))
         if page_token:
             cursor = self._tokens.read(page_token, *asked)
-            cursor = cursor._replace(moment=self._moments.find(cursor.moment))
         else:
             cursor = PageCursor(self._moments.find(as_of, clock), skip)
-        query = Query.parse(filter, cursor.moment, order_by)
-        jobs, more = self._jobs.page(query, size, offset=cursor.offset, after=cursor.after)
+        cursor, page = self._read_page(cursor, filter, order_by, size, again=bool(page_token))
+        jobs = page.jobs
         token = ""
-        if more:
+        if page.more:
             last = jobs[-1]
             after = (_created(last), last.name)
             following = (
@@ -172,6 +171,24 @@ class ManyJobs:
             )
             token = self._tokens.write(following, *asked)
         return Page(jobs, cursor.moment, token)
+
+    def _read_page(
+        self, cursor: PageCursor, filter: str | Filter, order_by: str, size: int, *, again: bool
+    ) -> tuple[PageCursor, JobsPage]:
+        """Returns the page, and the cursor with what is known of its moment now.
+
+        The moment of a page before holds again if the statement that reads the page saw so. As
+        that is nearly always true, it is looked up apart only if it was not.
+        """
+        query = Query.parse(filter, cursor.moment, order_by)
+        page = self._jobs.page(query, size, offset=cursor.offset, after=cursor.after)
+        if not again:
+            return cursor, page
+        moment = None if page.seen is None else self._moments.holding(cursor.moment, page.seen)
+        if moment is None:
+            moment = self._moments.find(cursor.moment)
+            page = self._jobs.page(query, size, offset=cursor.offset, after=cursor.after)
+        return cursor._replace(moment=moment), page
 
     def count(
         self,

@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, datetime
 from threading import Event as Signal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.values.moments import (
@@ -27,6 +27,7 @@ from jobledger.projections.catalogue import INTERVALS, SEARCH, Projection
 from psycopg_pool import ConnectionPool
 
 READ_NOW: Final = sql.load(__package__, "read_now")
+FOLLOWING: Final = (INTERVALS.name,)
 READ_PRUNED_BEFORE: Final = sql.load(__package__, "read_pruned_before")
 READ_PLACE: Final = sql.load(__package__, "read_place")
 BATCH_EVENTS: Final = 20_000
@@ -39,6 +40,17 @@ STANDBY_PAUSE_SECONDS: Final = 0.1
 
 Given = AsOf | Moment | datetime | str
 """How a moment may be given: parsed, as text (see parse_as_of), or as a time with a zone."""
+
+
+class Seen(NamedTuple):
+    """What the statement that read a page saw of the ledger."""
+
+    size: int
+    """The last position."""
+    prunings: int | None
+    """How many times jobs were pruned."""
+    followed: int
+    """How far `intervals` had come, and with it what is known of late reports."""
 
 
 class Moments:
@@ -80,13 +92,24 @@ class Moments:
         wanted = parse_clock(clock)
         if (place := _place_of(as_of, wanted)) is not None:
             return self._at_place(place, name)
-        now, size, prunings = self._row(READ_NOW)
-        found = self._find(_parsed(as_of, wanted, now), now, size)
+        now, size, prunings, followed = self._row(READ_NOW, FOLLOWING)
+        found = self._find(_parsed(as_of, wanted, now), now, size, followed)
         return found._replace(pruned_before=self._pruned_before(prunings))
+
+    def holding(self, moment: Moment, seen: Seen) -> Moment | None:
+        """Returns a moment that was found before as `find` does; None if `find` has to catch up first.
+
+        Raises:
+            InvalidFieldError: The ledger ends before the moment.
+        """
+        _check_recorded(moment.position, seen.size)
+        if moment.clock is Clock.OCCURRED and seen.followed < moment.position:
+            return None
+        return moment._replace(pruned_before=self._pruned_before(seen.prunings))
 
     def pruned_before(self) -> datetime | None:
         """Returns the time before which ended jobs were pruned (UTC); None if no job was."""
-        return self._pruned_before(self._row(READ_NOW)[2])
+        return self._pruned_before(self._row(READ_NOW, FOLLOWING)[2])
 
     def _pruned_before(self, prunings: int | None) -> datetime | None:
         """Looks the time up only if there were further prunings."""
@@ -96,15 +119,16 @@ class Moments:
             self._pruned = prunings, before
         return before
 
-    def _find(self, meant: AtTime | Moment | None, now: datetime, size: int) -> Moment:
+    def _find(
+        self, meant: AtTime | Moment | None, now: datetime, size: int, followed: int
+    ) -> Moment:
         match meant:
             case None:
                 return Moment(size, now, Clock.RECORDED)
             case Moment() as moment:
-                _check_recorded(moment.position, size)
-                return self._followed(moment)
+                return self._known(moment, size, followed)
             case AtTime() as at:
-                return self._at_time(at, now, size)
+                return self._at_time(at, now, size, followed)
 
     def follow(self, position: int) -> int:
         """Catches up the projections that are folded after the commit, such as `intervals`.
@@ -144,7 +168,7 @@ class Moments:
 
     def follow_all(self, closed: Signal) -> None:
         """Catches the projections up with the ledger, until it is closed."""
-        _, size, _ = self._row(READ_NOW)
+        size = self._row(READ_NOW, FOLLOWING)[1]
         reached, writable = self._follow(size)
         while writable and reached < size and not closed.is_set():
             reached, writable = self._follow(size)
@@ -156,13 +180,14 @@ class Moments:
         """Folds one batch in one transaction; returns the position reached."""
         return fold_next(self._row, projection.name, position, BATCH_EVENTS)
 
-    def _followed(self, moment: Moment) -> Moment:
+    def _known(self, moment: Moment, size: int, followed: int) -> Moment:
         """Returns the moment, after catching up with late reports in valid time."""
-        if moment.clock is Clock.OCCURRED:
+        _check_recorded(moment.position, size)
+        if moment.clock is Clock.OCCURRED and followed < moment.position:
             self.follow(moment.position)
         return moment
 
-    def _at_time(self, at: AtTime, now: datetime, size: int) -> Moment:
+    def _at_time(self, at: AtTime, now: datetime, size: int, followed: int) -> Moment:
         if at.time > now:
             why = f"{time_text(at.time)} is in the future: it is {time_text(now)} now"
             raise InvalidFieldError("as_of", why)
@@ -170,9 +195,10 @@ class Moments:
             return Moment(*pin_time(self._row, at.time), at.clock)
         if at.known is None:
             # As far as `intervals` has come: what is kept there is of just this moment then.
-            return Moment(self.follow_if_possible(size).position, at.time, at.clock)
-        _check_recorded(at.known, size)
-        return self._followed(Moment(at.known, at.time, at.clock))
+            if followed < size:
+                followed = self.follow_if_possible(size).position
+            return Moment(followed, at.time, at.clock)
+        return self._known(Moment(at.known, at.time, at.clock), size, followed)
 
     def _at_place(self, place: AtVersion | AtPosition, name: str) -> Moment:
         """Finds a position, or a version of the job, in one round trip."""

@@ -1,7 +1,7 @@
 """Makes a projection again from nothing, beside the live one, and swaps it in while writers go on."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from jobledger.infra.errors import LedgerBusyError
@@ -9,10 +9,18 @@ from jobledger.infra.eventstore.commit.appender import LOCK_HEAD
 from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.upkeep.fold_fast import (
+    WORK_MEMORY,
+    drop_schema,
+    fold_in_halves,
+    indexes_last,
+    look_in,
+    make_schema,
+)
 from jobledger.infra.upkeep.rebuild_lock import only_rebuild, readers_of
 from jobledger.projections.catalogue import Projection
 from psycopg.errors import LockNotAvailable
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.sql import SQL, Identifier
 
 CHUNK: Final = 100_000
 """Positions folded in one statement."""
@@ -37,6 +45,7 @@ def rebuild(
     progress: Progress = lambda done, size: None,
     *,
     swap_timeout: float = SWAP_TIMEOUT_SECONDS,
+    beside: Connection | None = None,
 ) -> int:
     """Folds all events into new rows, and replaces the live rows by them.
 
@@ -48,6 +57,8 @@ def rebuild(
         projection: The projection.
         progress: Called with the number of events folded and their total.
         swap_timeout: How long to try the swap, in seconds.
+        beside: Another connection, in autocommit mode as well: half of the jobs are folded on it
+            at the same time.
 
     Returns:
         How many events were folded.
@@ -57,12 +68,16 @@ def rebuild(
             changed then.
     """
     live = _schema(connection)
-    with only_rebuild(connection, live) as beside:
+    sessions = [connection] if beside is None or not projection.by_job else [connection, beside]
+    with only_rebuild(connection, live) as schema:
         try:
-            _make_beside(connection, projection, beside, live)
-            return _fold_and_swap(connection, projection, beside, live, progress, swap_timeout)
+            _make_beside(connection, projection, schema, live)
+            done = _fold_all(sessions, projection, schema, live, progress)
+            return _fold_and_swap(
+                connection, projection, schema, live, done, progress, swap_timeout
+            )
         finally:
-            _drop_beside(connection, beside, live)
+            _drop_beside(connection, schema, live)
 
 
 def fold(
@@ -79,19 +94,12 @@ def fold(
     return done
 
 
-def look_in(connection: Connection, *schemas: str) -> None:
-    """Makes unqualified names mean what is in the first of these schemas that has it."""
-    path = SQL(", ").join(Literal(schema) for schema in schemas)
-    connection.execute(SQL("SET search_path = {}").format(path))
-
-
 def _make_beside(connection: Connection, projection: Projection, beside: str, live: str) -> None:
     """Makes the schema with the empty new tables; one that a killed rebuild left is dropped."""
     with translated(), connection.transaction():
-        connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(beside)))
-        connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(beside)))
+        make_schema(connection, beside)
         look_in(connection, beside, live)
-        connection.execute("SET work_mem = '256MB'")  # One sort of a whole chunk, in memory.
+        connection.execute(f"SET work_mem = '{WORK_MEMORY}'")
         connection.execute(projection.schema)
         connection.execute(projection.comments)
 
@@ -103,7 +111,33 @@ def _drop_beside(connection: Connection, beside: str, live: str) -> None:
     with translated():
         look_in(connection, live)
         connection.execute("RESET work_mem")
-        connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(beside)))
+        drop_schema(connection, beside)
+
+
+def _fold_all(
+    sessions: Sequence[Connection],
+    projection: Projection,
+    beside: str,
+    live: str,
+    progress: Progress,
+) -> int:
+    """Folds the events that there are by now into the new tables; returns the last position."""
+    first = sessions[0]
+    size = _size(first)
+
+    def fold_seen(connection: Connection) -> int:
+        shown = progress if connection is first else lambda done, size: None
+        return fold(connection, projection, 0, size, shown)
+
+    with indexes_last(first, beside):
+        if len(sessions) == 1:
+            fold_seen(first)
+        else:
+            fold_in_halves(sessions, beside, live, fold_seen)
+    for table in projection.tables:
+        with translated():
+            first.execute(SQL("ANALYZE {}").format(Identifier(beside, table)))
+    return size
 
 
 def _fold_and_swap(
@@ -111,14 +145,11 @@ def _fold_and_swap(
     projection: Projection,
     beside: str,
     live: str,
+    done: int,
     progress: Progress,
     swap_timeout: float,
 ) -> int:
     """Folds until few events are left, then tries to swap; again until it succeeds."""
-    done = fold(connection, projection, 0, _size(connection), progress)
-    for table in projection.tables:
-        with translated():
-            connection.execute(SQL("ANALYZE {}").format(Identifier(beside, table)))
     deadline, pause = time.monotonic() + swap_timeout, FIRST_PAUSE_SECONDS
     while True:
         done = fold(connection, projection, done, _size(connection), progress)

@@ -11,7 +11,8 @@ import psycopg
 from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
-from jobledger.infra.upkeep.rebuild import fold, look_in
+from jobledger.infra.upkeep.fold_fast import look_in
+from jobledger.infra.upkeep.rebuild import fold
 from jobledger.infra.upkeep.rebuild_lock import lock_rows, row_tables
 from jobledger.projections.catalogue import PROJECTIONS, Projection
 from psycopg.sql import SQL, Composable, Identifier

@@ -17,8 +17,7 @@ latest AS (
     ORDER BY e.position, k.effective DESC, k.place DESC, k.version DESC
 ),
 states AS (
-    SELECT e.position, e.name, e.version, e.effective, e.place, lead(e.position) OVER recorded AS to_position,
-           lead(e.effective) OVER occurred AS occurred_to,
+    SELECT e.position, e.name, e.version, e.effective, e.place,
            -- Deleted is 0, the least, and a job stays deleted.
            CASE WHEN min(e.state) OVER (recorded ROWS UNBOUNDED PRECEDING) = 0 THEN 0 ELSE coalesce(l.state, e.state) END AS state,
            CASE WHEN min(e.state) OVER (occurred ROWS UNBOUNDED PRECEDING) = 0 THEN 0 ELSE e.state END AS occurred_state
@@ -27,7 +26,7 @@ states AS (
            occurred AS (PARTITION BY e.name ORDER BY e.effective, e.place, e.version)
 ),
 expected AS (
-    SELECT position, name, version, place, to_position, effective AS occurred_from, occurred_to, state,
+    SELECT position, name, version, place, effective AS occurred_from, state,
            lag(state) OVER (PARTITION BY name ORDER BY version) AS state_before, occurred_state,
            lag(occurred_state) OVER (PARTITION BY name ORDER BY effective, place, version) AS occurred_before
     FROM states
@@ -42,9 +41,9 @@ phased AS (
 SELECT 'differs', coalesce(e.position, i.position), coalesce(e.name, ''),
        'its interval is not what the events make it'
 FROM phased AS e FULL JOIN intervals AS i ON i.position = e.position
-WHERE (e.position, e.to_position, e.occurred_from, e.occurred_to, e.state, e.state_before, e.occurred_state, e.occurred_before, e.phase_from)
+WHERE (e.position, e.occurred_from, e.state, e.state_before, e.occurred_state, e.occurred_before, e.phase_from)
       IS DISTINCT FROM
-      (i.position, i.to_position, i.occurred_from, i.occurred_to, i.state, i.state_before, i.occurred_state, i.occurred_before, i.phase_from)
+      (i.position, i.occurred_from, i.state, i.state_before, i.occurred_state, i.occurred_before, i.phase_from)
 UNION ALL
 SELECT 'differs', 0, '', format('the count of changes to state %s in stretch %s of level %s, clock %s is not what intervals make it',
        coalesce(e.state, c.state), coalesce(e.stretch, c.stretch), coalesce(e.level, c.level), coalesce(e.clock, c.clock))

@@ -2,14 +2,12 @@
 
 COMMENT ON TABLE intervals IS 'When each job was in which state, on both clocks: one row for each event that it entered a state by. States are numbers; state_name gives their names.';
 COMMENT ON COLUMN intervals.position IS 'The position of the event by which the job entered the state.';
-COMMENT ON COLUMN intervals.to_position IS 'The position of the event by which it left the state; null if it is still in it.';
 COMMENT ON COLUMN intervals.occurred_from IS 'When the event took effect (valid time).';
-COMMENT ON COLUMN intervals.occurred_to IS 'When the job left the state (valid time, exclusive); null if it is still in it.';
 COMMENT ON COLUMN intervals.state IS 'The number of the state, in the order of versions.';
 COMMENT ON COLUMN intervals.state_before IS 'The number of the state before it, in the order of versions; null if there is none.';
 COMMENT ON COLUMN intervals.occurred_state IS 'The number of the state, in the order in which events took effect.';
 COMMENT ON COLUMN intervals.occurred_before IS 'The number of the state before it, in the order in which events took effect; null if there is none.';
-COMMENT ON COLUMN intervals.phase_from IS 'When the job entered the phase (waiting or running) that occurred_before is part of.';
+COMMENT ON COLUMN intervals.phase_from IS 'When the job entered the phase (waiting, running, failed or expired) that occurred_before is part of.';
 
 COMMENT ON TABLE state_changes IS 'How many jobs entered each state less those that left it, in blocks of positions and of seconds.';
 COMMENT ON COLUMN state_changes.clock IS '1: blocks of positions (transaction time). 2: blocks of seconds (valid time).';
@@ -25,7 +23,7 @@ COMMENT ON FUNCTION count_changes IS 'Adds changes of state to state_changes, or
 COMMENT ON FUNCTION count_late IS 'Adds the late events of jobs to the counts, or subtracts them.';
 COMMENT ON FUNCTION fold_intervals IS 'Folds the events at a range of positions into intervals, state_changes and late_jobs.';
 COMMENT ON FUNCTION fold_late IS 'Folds jobs with late events again.';
-COMMENT ON FUNCTION phase IS 'The phase of a state: 1 waiting, 3 running; null for other states.';
+COMMENT ON FUNCTION phase IS 'The phase of a state: 1 waiting, 3 running, 5 failed, 9 expired; null for other states.';
 COMMENT ON FUNCTION state_name IS 'The name of a state''s number.';
 COMMENT ON FUNCTION state_names IS 'The names of states, in the order of their numbers from 0.';
 COMMENT ON FUNCTION state_number IS 'The number of the state that an event of a type leads to: 0 for Deleted; null if it changes none.';

@@ -123,6 +123,9 @@ PRESENT: Final = {
     # A job that begins here has no row yet, so none is read.
     "before": "old.name = CASE WHEN first_version > 1 THEN delta.name END",
     "kept": "MATERIALIZED",
+    "sorted": "",
+    "named": "name",
+    "grouped": "GROUP BY name",
 }
 REPLACED: Final = PRESENT | {
     "events": _TIMED.format(effective=EFFECTIVE, which="name = ANY (replaced) AND position <= last")
@@ -145,6 +148,10 @@ AT: Final = {
     "place": _IN_EFFECT,
     "before": "false",
     "kept": "",
+    "sorted": "",
+    # One job's events are one group: to sort them by its name would take longer than to fold them.
+    "named": "of AS name",
+    "grouped": "HAVING count(*) > 0",
 }
 IN_ORDER: Final = AT | {
     "function": "job_row_in_order",
@@ -156,6 +163,7 @@ IN_ORDER: Final = AT | {
     "events": "events",
     "which": "name = of AND position + 0 <= until AND occurred_time <= at",
     "place": "version",
+    "sorted": "ORDER BY version DESC",
 }
 AS_IT_HAPPENED: Final = AT | {
     "function": "job_row_as_it_happened",

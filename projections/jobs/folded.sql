@@ -1,5 +1,6 @@
 -- The fold of events into rows of `jobs`, put into the functions that need it (see __init__.py):
--- {which} events of {events}, in the order of their {place}, onto the rows they had {before}.
+-- {which} events of {events}, in the order of their {place}, onto the rows they had {before};
+-- of one job alone, they are not grouped, and are read from the index in their order if they are {sorted}.
 -- The fold in domain/job.py is the meaning, this one is the speed; they are held equal by tests
 -- and by `jobledger verify`.
 WITH fresh AS (
@@ -19,11 +20,11 @@ WITH fresh AS (
                 ELSE type IN ('Created', 'ConfigChanged') END AS specifies
     FROM {events}
     WHERE {which} AND schema > 0
-    OFFSET 0  -- So that what is computed here is computed once.
+    {sorted} OFFSET 0  -- So that what is computed here is computed once.
 ),
 -- All aggregates take the newest first, so that one sort serves them.
 delta AS (
-    SELECT name,
+    SELECT {named},
            max(version) AS version,
            min(version) AS first_version,
            min(position) AS first_position,
@@ -52,7 +53,7 @@ delta AS (
                ORDER BY place DESC
            ) FILTER (WHERE outputs) AS outputs
     FROM fresh
-    GROUP BY name
+    {grouped}
 ),
 merged AS {kept} (
     SELECT old.name IS NOT NULL AS known,

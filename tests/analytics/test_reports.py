@@ -13,8 +13,9 @@ import pytest
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import TERMINAL, JobState, state_after
 from jobledger.infra import Ledger
-from jobledger.infra.analytics.analysis import REPORTS, report
-from jobledger.infra.analytics.buckets import floor_of
+from jobledger.infra.analytics.analysis import DURATIONS, REPORTS, report
+from jobledger.infra.analytics.buckets import ORIGIN, floor_of
+from psycopg.sql import SQL
 
 from tests.clocks import taken
 
@@ -111,6 +112,18 @@ def test_durations_are_those_of_each_stretch(
         and (name == "run-time" or state is JobState.RUNNING)
     ]
     assert part.rows == [(datetime(2026, 6, 1, tzinfo=UTC), *figures(inside))]
+
+
+def test_queue_times_are_read_from_an_index_alone(busy: Ledger) -> None:
+    values = REPORTS["queue-time"].parameters | {
+        "bucket": DAY, "origin": ORIGIN, "begin": ORIGIN, "end": datetime.now(UTC),
+    }  # fmt: skip
+    statement = DURATIONS.format(group=SQL("NULL::text"), of_jobs=SQL(""))
+    with busy.connection() as connection:
+        connection.execute("SET enable_seqscan = off")
+        explained = SQL("EXPLAIN {}").format(statement)
+        plan = connection.execute(explained, values, prepare=False).fetchall()
+    assert "Index Only Scan using intervals_ran" in str(plan)
 
 
 def test_run_time_by_state_is_by_what_the_run_led_to(busy: Ledger) -> None:

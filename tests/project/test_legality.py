@@ -19,6 +19,7 @@ from jobledger.domain.states import (
     LIFECYCLE,
     MAY_EXECUTE,
     TERMINAL,
+    UNSUCCESSFUL,
     WAITING,
     JobState,
     RunRule,
@@ -56,6 +57,7 @@ EXPLAINED: Final = {
     "infra/postgres/migrations/0025_google_oneofs.sql": "landed likewise",
     "infra/postgres/migrations/0009_evaluation_jobs.sql": "landed; 0010 replaces the function",
     "projections/intervals/fold.sql": "compared with the domain below, and in test_intervals.py",
+    "projections/intervals/schema.sql": "the index of the waits that test_reports.py counts one by one",
     "projections/jobs/fold.sql": "compared with the table in test_folds.py",
     "infra/read/has_text.sql": "events whose data has a text to search for; test_text_search.py compares them",
     "projections/search/fold.sql": "the same events; test_text_search.py compares them",
@@ -174,6 +176,8 @@ def test_phases_in_sql_are_the_domains(ledger: Ledger) -> None:
     with ledger.connection() as connection:
         for state in JobState:
             phase = 1 if state in WAITING else 3 if state in EXECUTING else None
+            if state in UNSUCCESSFUL:
+                phase = int(state)
             row = connection.execute("SELECT phase(%s::smallint)", (state,)).fetchone()
             assert row == (phase,)
 

@@ -418,7 +418,7 @@ def test_a_process_that_saw_more_forgets_it_after_a_restored_backup(
         "UPDATE jobs SET error_message = 'oops'",
         "DELETE FROM jobs WHERE name = (SELECT max(name) FROM jobs)",
         "UPDATE intervals SET state = 5 WHERE position = 20",
-        "UPDATE intervals SET occurred_to = occurred_to + interval '1 s' WHERE occurred_to IS NOT NULL",
+        "UPDATE intervals SET occurred_from = occurred_from + interval '1 s'",
         "DELETE FROM intervals WHERE position = (SELECT max(position) FROM intervals)",
         "UPDATE state_changes SET change = change + 1",
     ],

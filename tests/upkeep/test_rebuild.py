@@ -123,6 +123,25 @@ def test_a_rebuild_that_fails_leaves_nothing_and_can_be_repeated(busy: Ledger) -
     assert findings(busy) == []
 
 
+def test_two_sessions_make_the_same_rows_and_indexes(busy: Ledger) -> None:
+    def fail(_done: int, _size: int) -> None:
+        raise KeyboardInterrupt
+
+    rows = "SELECT * FROM jobs ORDER BY name"
+    indexes = (
+        "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema() ORDER BY indexname"
+    )
+    with busy.connection() as first, busy.connection() as second:
+        before = [first.execute(read).fetchall() for read in (rows, indexes)]
+        assert rebuild(first, JOBS, beside=second) == busy.size()
+        assert [second.execute(read).fetchall() for read in (rows, indexes)] == before
+        with pytest.raises(KeyboardInterrupt):
+            rebuild(first, JOBS, fail, beside=second)
+        assert [second.execute(read).fetchall() for read in (rows, indexes)] == before
+    assert left_over(busy) == 0
+    assert findings(busy) == []
+
+
 def test_what_a_killed_rebuild_left_goes_with_the_next_one(busy: Ledger) -> None:
     class KilledError(Exception):
         pass

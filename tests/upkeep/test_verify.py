@@ -17,10 +17,10 @@ UNLOCK = "ALTER TABLE events DISABLE TRIGGER ALL; "
         ("UPDATE jobs SET labels = '{\"x\": \"y\"}' WHERE name LIKE '%b'", {"differs"}),
         ("UPDATE jobs SET last_position = 2 WHERE name LIKE '%a'", {"differs"}),
         ("DELETE FROM jobs WHERE name LIKE '%a'", {"missing"}),
-        ("UPDATE intervals SET occurred_to = now() WHERE position = 3", {"differs"}),
+        ("UPDATE intervals SET occurred_before = 1 WHERE position = 3", {"differs"}),
         ("DELETE FROM intervals WHERE position = 1", {"differs"}),
         ("UPDATE state_changes SET change = change + 1 WHERE level = 2", {"differs"}),
-        ("INSERT INTO intervals SELECT 9, 10, now(), now(), 1, 1, 1, 1, now()", {"differs"}),
+        ("INSERT INTO intervals SELECT 9, now(), 1, 1, 1, 1, now()", {"differs"}),
         ("INSERT INTO jobs SELECT 'projects/p/jobs/c', project, kind, state, version, attempt, create_time,"
          " start_time, end_time, update_time, effective_time, delete_time, error, error_message, labels, spec, output, etag,"
          " first_position, last_position FROM jobs WHERE name LIKE '%a'", {"extra"}),

@@ -86,7 +86,8 @@ def verify_rows(arena: Arena) -> Iterator[Sides]:
 
 
 def _rebuilt(arena: Arena, connection: Connection, ledger: Ledger) -> Reading:
-    return arena.once(lambda: rebuild(connection, PROJECTIONS[0]), ledger.size())
+    with ledger.connection() as beside:
+        return arena.once(lambda: rebuild(connection, PROJECTIONS[0], beside=beside), ledger.size())
 
 
 def _folded(arena: Arena, connection: Connection, ledger: Ledger) -> Reading:

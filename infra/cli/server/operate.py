@@ -84,8 +84,13 @@ def rebuild(
         _rehearse(target(context), found, limit, json=json)
         return
     rebuilding = moving(f"rebuilding {projection}")
-    with target(context).open() as ledger, ledger.connection() as connection, rebuilding as move:
-        events = rebuild_projection(connection, found, move)
+    with (
+        target(context).open() as ledger,
+        ledger.connection() as connection,
+        ledger.connection() as beside,
+        rebuilding as move,
+    ):
+        events = rebuild_projection(connection, found, move, beside=beside)
     if json:
         print_json({"projection": projection, "events": events})
     else:
