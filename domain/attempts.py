@@ -179,6 +179,8 @@ def settled(report: Data, job: Attempted, begun: int) -> Data:
     """Returns the report as it is recorded: with the number of attempts that it begins."""
     if not isinstance(report, BEGINNINGS):
         return report
+    if report.attempts_begun == begun and not report.__pydantic_extra__:
+        return report
     changes: dict[str, object] = {}
     if report.attempts_begun != begun:
         changes["attempts_begun"] = begun

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Final, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Self, TypeVar
 
 from jobledger.domain.errors import DataTooLargeError, InvalidFieldError
 from jobledger.domain.values import canonical
@@ -11,6 +11,8 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.labels import parse_labels
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
+
+_set = object.__setattr__
 
 MAX_DATA_BYTES: Final = 256 * 1024
 Model = TypeVar("Model", bound=BaseModel)
@@ -74,6 +76,23 @@ class Data(BaseModel):
             for name, field in cls.model_fields.items()
         )
 
+    @classmethod
+    def of_valid(cls, **values: Any) -> Self:
+        """Makes data of values that were validated already, in a fifth of the time.
+
+        Args:
+            values: Values of fields by name; nothing else will change them.
+
+        Returns:
+            The data; its other fields have their defaults.
+        """
+        made = cls.__new__(cls)
+        _set(made, "__dict__", {name: default for name, _, default in cls._fields} | values)
+        _set(made, "__pydantic_fields_set__", set(values))
+        _set(made, "__pydantic_extra__", {})
+        _set(made, "__pydantic_private__", None)
+        return made
+
     def json_object(self) -> JsonObject:
         """Returns the data as JSON: fields that differ from their defaults, and all unknown fields."""
         # As model_dump(by_alias=True, exclude_defaults=True) does in ten times the time.
@@ -116,7 +135,9 @@ def parse(model: type[Model], values: Mapping[str, Any], prefix: str = "") -> Mo
         InvalidFieldError: A value is not valid; the error names the first one.
     """
     try:
-        return model.model_validate(values)
+        # As model_validate does, which looks first at options that are not given here.
+        parsed: Model = model.__pydantic_validator__.validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidFieldError(prefix + ".".join(map(str, first["loc"])), first["msg"]) from None
+    return parsed

@@ -102,7 +102,7 @@ def _facts(command: JobCommand, job: Job) -> tuple[Data, ...]:
     """Returns the events that the command would cause; the lifecycle table then judges them."""
     match command:
         case CreateJob(labels=labels, spec=spec, preparing=preparing):
-            created = e.Created(labels=labels, spec=spec)
+            created = e.Created.of_valid(labels=labels, spec=spec)
             return (created, e.Preparing()) if preparing else (created,)
         case CancelJob() if job.state is JobState.CANCELLING:
             return ()

@@ -12,7 +12,7 @@ from typing import Any, Final
 from jobledger.domain import events as e
 from jobledger.domain import run_events as r
 from jobledger.domain.attempts import BEGINNINGS, Beginning, remembered
-from jobledger.domain.data import CANCELLED, UNKNOWN, Data, Status
+from jobledger.domain.data import CANCELLED, PLACED, UNKNOWN, Data, Status
 from jobledger.domain.errors import PastNeededError
 from jobledger.domain.job.job import Job, copied
 from jobledger.domain.order import CONTRADICTED, in_effect
@@ -91,7 +91,7 @@ def recorded(job: Job, event: e.Event, past: Sequence[e.Event] | None = None) ->
     Raises:
         PastNeededError: The event takes effect before others, and `past` is None or not complete.
     """
-    if event.placed_after is None:
+    if event.data.schema_number <= PLACED:
         return evolve(job, event)
     if past is None or not past or past[-1].version != job.version:
         raise PastNeededError(job.name)
@@ -107,7 +107,7 @@ def project_job(job: Job | None, events: Iterable[e.Event]) -> Job | None:
 
 
 def _apply(fields: dict[str, Any], event: e.Event) -> None:
-    data, at = event.data, event.bounded_time
+    data, at = event.data, event.recorded_time or event.occurred_time
     type_ = type(data).__name__
     update = fields["update_time"]
     if update is None or (at >= update and type_ != CONTRADICTED):
@@ -130,13 +130,14 @@ def _apply(fields: dict[str, Any], event: e.Event) -> None:
 def _relate(fields: dict[str, Any], data: Data) -> None:
     """Notes what the event says of the jobs that its job belongs to."""
     values = data.__dict__
+    if values["parents"] is values["root"] is values["triggered_by"] is None:
+        return  # Most events say nothing of them.
     told = {
         key: value
         for name, key in zip(e.LINEAGE, e.LINEAGE_KEYS, strict=True)
         if (value := values[name]) is not None
     }
-    if told:
-        fields["lineage"] = {**(fields["lineage"] or {}), **told}
+    fields["lineage"] = {**(fields["lineage"] or {}), **told}
 
 
 def _take_effect(fields: dict[str, Any], type_: str, at: datetime) -> None:

@@ -112,7 +112,7 @@ class Job(BaseModel):
     @property
     def kind(self) -> str:
         """The collection of the job, such as `jobs` or `customJobs`."""
-        return kind_of(self.name)
+        return kind_of(self.__dict__["name"])
 
     @property
     def etag(self) -> str:
@@ -134,7 +134,8 @@ class Job(BaseModel):
         Returns:
             The job; itself if none of its times is later.
         """
-        if self.update_time is None or self.update_time <= recorded_time:
+        update = self.__dict__["update_time"]
+        if update is None or update <= recorded_time:
             return self
         values = ((field, getattr(self, field)) for field in TIMES)
         times = {field: min(time, recorded_time) for field, time in values if time is not None}
@@ -145,9 +146,10 @@ class Job(BaseModel):
     @property
     def stage(self) -> Stage:
         """The state; ABSENT before the job was created, and DELETED after it was deleted."""
-        if self.delete_time is not None:
+        fields = self.__dict__  # Read in half the time that attributes of a pydantic model take.
+        if fields["delete_time"] is not None:
             return DELETED
-        return ABSENT if self.state is None else self.state
+        return ABSENT if fields["state"] is None else fields["state"]
 
     @property
     def standing(self) -> Stage:

@@ -72,6 +72,7 @@ def project_of(name: str) -> str:
     return name.split("/", 2)[1]
 
 
+@lru_cache(maxsize=65_536)
 def kind_of(name: str) -> str:
     """Returns the job's collection: `jobs` in `projects/p/jobs/train_1`."""
     return name.rsplit("/", 2)[1]

@@ -1,6 +1,6 @@
 """Writes for the tasks of one asyncio loop."""
 
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -47,9 +47,11 @@ class AsyncWriter:
         job = self.committer.cache.find(name)
         return job is not None and job.version > 0
 
-    async def write(self, name: str, request: Data | JobCommand, about: About) -> JobWrite:
-        """As Writer.write."""
-        return await self._run(self._path.write(name, request, about))
+    def write(
+        self, name: str, request: Data | JobCommand, about: About
+    ) -> Coroutine[Any, Any, JobWrite]:
+        """As Writer.write; returns what to await."""
+        return self._run(self._path.write(name, request, about))
 
     @documented(Writer.command)
     async def command(

@@ -91,8 +91,10 @@ class _At(NamedTuple):
     @classmethod
     def parse(cls, about: About) -> Self:
         """Raises InvalidFieldError."""
+        if not about:
+            return cls(Provenance(datetime.now(UTC)), None)
         provenance = provenance_of(about)
-        given = about and about.get("occurred_time") is not None
+        given = about.get("occurred_time") is not None
         return cls(provenance, provenance.occurred_time if given else None)
 
 
@@ -108,13 +110,15 @@ class WritePath:
         self, name: str, request: Data | JobCommand, about: About, judge: Judge = judge
     ) -> Generator[Step, Any, JobWrite]:
         """A command, or a report, on one job; returns the write, which was settled without an error."""
-        if isinstance(request, Data):
+        if about and isinstance(request, Data):
             request, about = with_attempt(request, about)
         name, at = names.parse_name(name), _At.parse(about)
         # 1. What is this job now, as far as this process knows?
         job = self._cache.find(name)
         # 2. Which events does the request make happen to it, and what are their bytes?
-        write = yield from self._decided(name, request, at, judge, job)
+        write = self._decided(name, request, at, judge, job)
+        if _needs_encryption(write, request):
+            write = yield from self._decided_encrypted(name, request, at, judge, job)
         # 3. Wait until a commit has taken it, with whatever else waits. On a job that was out of
         #    date, the committer decides again.
         yield [write]
@@ -164,7 +168,9 @@ class WritePath:
             decide_on = report.judge if isinstance(report, ObservedEvent) else judge
             job = jobs.get(name) or self._cache.find(name)
             many = counted[report.name] > 1
-            write = yield from self._decided(name, data, at, decide_on, job, many=many)
+            write = self._decided(name, data, at, decide_on, job, many=many)
+            if _needs_encryption(write, data):
+                write = yield from self._decided_encrypted(name, data, at, decide_on, job)
             if write.before is not None:
                 jobs[name] = write.after
             outcomes.append(write)
@@ -200,16 +206,20 @@ class WritePath:
         job: Job | None,
         *,
         many: bool = False,
-    ) -> Generator[Step, Any, JobWrite]:
-        """Decides on the job as far as it is known; personal values are encrypted first."""
+    ) -> JobWrite:
+        """Decides on the job as far as it is known."""
         intent, mend = _intent(request, at.given, judge), _mend_of(request, at, judge)
         write = JobWrite(name, intent, at.provenance, mend=mend, is_one_of_many=many)
         write.decide_ahead(job)
-        # The bytes tell whether there are personal values; without any, the request does.
-        if write.is_plain or (not write.rows and _holds_personal(request)):
-            intent = yield self._encrypt(name, request, at, judge)
-            write = JobWrite(name, intent, at.provenance, encrypted=True)
-            write.decide_ahead(job)
+        return write
+
+    def _decided_encrypted(
+        self, name: str, request: Data | JobCommand, at: _At, judge: Judge, job: Job | None
+    ) -> Generator[Step, Any, JobWrite]:
+        """The same, once the request's personal values are encrypted."""
+        intent = yield self._encrypt(name, request, at, judge)
+        write = JobWrite(name, intent, at.provenance, encrypted=True)
+        write.decide_ahead(job)
         return write
 
     def _encrypt(
@@ -239,9 +249,11 @@ class WritePath:
 
 def _mend_of(request: Data | JobCommand, at: _At, judge: Judge) -> Callable[[], Intent] | None:
     """Makes the intent of a report that was mended so that it can be stored; a command is refused."""
-    if not isinstance(request, Data):
-        return None
-    return lambda: _intent(mended(request), at.given, judge)
+    return partial(_mended, request, at, judge) if isinstance(request, Data) else None
+
+
+def _mended(report: Data, at: _At, judge: Judge) -> Intent:
+    return _intent(mended(report), at.given, judge)
 
 
 def provenance_of(about: About) -> Provenance:
@@ -274,6 +286,11 @@ def _checked(write: JobWrite) -> JobWrite:
     if write.error is not None:
         raise write.error
     return write
+
+
+def _needs_encryption(write: JobWrite, request: Data | JobCommand) -> bool:
+    """Whether there are personal values: its bytes tell, or the request if it has none."""
+    return write.is_plain or (not write.rows and _holds_personal(request))
 
 
 def _holds_personal(request: Data | JobCommand) -> bool:

@@ -4,8 +4,7 @@ It waits for nothing itself: the committer looks up what `unknown_*` names, call
 appends `rows`, and calls `settle`. Versions tell the database whether a job was out of date.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -33,7 +32,7 @@ def refuse_closed(writes: Iterable[Pending]) -> None:
 
 def encoded_bytes(writes: Iterable[Pending]) -> int:
     """How many bytes of events are ready to be written."""
-    return sum(len(row.json) for write in writes for row in write.rows if not write.alone)
+    return sum(len(json) for w in writes if not w.alone for _, _, json in w.rows)
 
 
 class JobCache:
@@ -45,12 +44,10 @@ class JobCache:
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
+        self.find: Final[Callable[[str], Job | None]] = self._jobs.get
+        """Returns the job of that name, if it is here."""
         self._bytes = 0
         """What the jobs take at most."""
-
-    def find(self, name: str) -> Job | None:
-        """The job, if it is here."""
-        return self._jobs.get(name)
 
     def keep(self, jobs: Iterable[Job], placed: Placed | None, added: int | None = None) -> None:
         """Remembers them, as they are once they were written; the oldest are forgotten.
@@ -106,6 +103,8 @@ class Batch:
         """Request ids to look up: each may have been used before."""
         self.jobs: dict[str, Job] = {}
         """The jobs as they will be."""
+        self.rows: list[Row] = []
+        """The events to append, once the writes are decided."""
         self.retry_alone: list[Pending] = []
         """Writes refused, or without effect, on a job that may be out of date: to be decided again."""
         self._granted: list[Pending] = []
@@ -113,22 +112,25 @@ class Batch:
         self._requests: set[str] = set()
 
     def _find_jobs(self, cache: JobCache) -> None:
+        known, find = self._known, cache.find
         for write in self._writes:
-            self._known.update(write.assumed_new)
+            if write.assumed_new:
+                known.update(write.assumed_new)
         for write in self._writes:
             for name in write.names:
-                if (job := cache.find(name)) is not None:
-                    self._known[name] = job
-                elif name not in self._known:
+                if (job := find(name)) is not None:
+                    known[name] = job
+                elif name not in known:
                     self.unknown_jobs.append(name)
 
     def decide(self, used: Mapping[str, str], read: Mapping[str, Job]) -> None:
         """Decides all writes; `used` names the job each known request was made of."""
         self._before = {**self._known, **read}
-        self._read_bytes = sum(map(weight_of_job, read.values()))
+        self._read_bytes = sum(map(weight_of_job, read.values())) if read else 0
         self.jobs = dict(self._before)
         for write in self._writes:
             self._decide(write, used)
+        self.rows = [row for write in self._granted for row in write.rows]
         if self._refused:
             self._sort_out(read)
 
@@ -143,15 +145,10 @@ class Batch:
             else:
                 self.retry_alone.append(write)
 
-    @cached_property
-    def rows(self) -> list[Row]:
-        """The events to append, once the writes are decided."""
-        return [row for write in self._granted for row in write.rows]
-
     @property
     def added_bytes(self) -> int:
         """What the jobs take at most beyond what they took before this batch."""
-        events = sum(len(row.json) for write in self._granted for row in write.rows)
+        events = sum(len(json) for _, _, json in self.rows)
         return self._read_bytes + events + JOB_BYTES * len(self._granted)
 
     @property
