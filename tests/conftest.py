@@ -144,8 +144,8 @@ def desk(
 
 @pytest.fixture(scope="session")
 def server(dsn: str) -> Iterator[Server]:
-    """One server for all tests that only use it, each in projects of its own."""
-    with new_server(dsn) as started:
+    """One server for all tests that only use it, each in projects of its own; it starts as an operator starts it."""
+    with new_server(dsn, forked=False) as started:
         yield started
 
 
