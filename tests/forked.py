@@ -20,8 +20,13 @@ from tests.checkout import TESTS
 from tests.forker import Asked, Command
 
 FORKER = TESTS / "forker.py"
-SERVERS = ("jobledger.infra.cli.app", "jobledger.infra.http.serve")
-"""What a server loads."""
+COMMANDS = (
+    "jobledger.infra.cli.app", "jobledger.infra.cli.context", "jobledger.infra.cli.printer",
+    "jobledger.infra.cli.jobs.list", "jobledger.infra.cli.jobs.read", "jobledger.infra.cli.proof.verify",
+    "jobledger.infra.cli.server.operate", "jobledger.infra.cli.server.serve", "jobledger.infra.http.serve",
+    "jobledger.infra.postgres.embedded", "rich.progress",
+)  # fmt: skip
+"""What most commands load, and a server."""
 PROGRAM = str(Path(sys.executable).parent / "jobledger")
 _kept = ExitStack()
 atexit.register(_kept.close)
@@ -69,11 +74,11 @@ class Forked:
 
 
 @contextmanager
-def forking(python: Path, *modules: str) -> Iterator[str]:
-    """The socket of a process of that interpreter that has loaded these modules."""
+def forking(python: Path) -> Iterator[str]:
+    """The socket of a process of that interpreter that has loaded `COMMANDS`."""
     with tempfile.TemporaryDirectory(prefix="forker-") as folder:
         path = f"{folder}/socket"
-        words = [str(python), "-P", str(FORKER), "serve", path, *modules]
+        words = [str(python), "-P", str(FORKER), "serve", path, *COMMANDS]
         with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"listening\n"
@@ -89,7 +94,7 @@ def write_forked_program(program: Path, path: str) -> None:
 @cache
 def forker_of_servers() -> str:
     """The socket of the process that forks servers for the tests of this one, and ends with it."""
-    return _kept.enter_context(forking(Path(sys.executable), *SERVERS))
+    return _kept.enter_context(forking(Path(sys.executable)))
 
 
 def start(words: list[str], environment: dict[str, str]) -> Forked:

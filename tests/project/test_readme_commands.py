@@ -19,8 +19,6 @@ CLIENTS = (
     "google-api-python-client", "pandas", "polars", "sqlalchemy", "duckdb", "httpx",
 )  # fmt: skip
 """What the documents' examples import beside the wheel."""
-COMMANDS = ("jobledger.infra.cli.app", "jobledger.infra.http.serve")
-"""What most of the documents' commands load."""
 RUN = [page for page in pages() if any(block.is_run for block in blocks(page))]
 
 
@@ -29,7 +27,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The programs of the installed wheel, of which `jobledger` is forked by a process that has loaded it."""
     folder = tmp_path_factory.mktemp("installed")
     programs = install_wheel(build_wheel(folder), folder / "environment", *EXTRAS, also=CLIENTS)
-    with forking(programs / "python", *COMMANDS) as path:
+    with forking(programs / "python") as path:
         write_forked_program(programs / "jobledger", path)
         yield programs
 
