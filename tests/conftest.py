@@ -28,7 +28,7 @@ from tests.desks import Desk
 from tests.exports import write_past
 from tests.forms import FORMS, Opener, opened
 from tests.grpc_clients import Clients, connected
-from tests.ledgers import new_ledger, odd_jobs
+from tests.ledgers import new_ledger, odd_jobs, schemas_of
 from tests.loops import FACTORIES, Factory, run
 from tests.selection import (
     is_left_out,
@@ -67,7 +67,7 @@ def signing_in_background(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def dsn() -> Iterator[str]:
     """A database of this process."""
-    with new_database(find_server()) as made:
+    with new_database(find_server()) as made, schemas_of(made).connected():
         yield made
 
 
@@ -144,8 +144,8 @@ def desk(
 
 @pytest.fixture(scope="session")
 def server(dsn: str) -> Iterator[Server]:
-    """One server for all tests that only use it, each in projects of its own."""
-    with new_server(dsn) as started:
+    """One server for all tests that only use it, each in projects of its own; it starts as an operator starts it."""
+    with new_server(dsn, forked=False) as started:
         yield started
 
 

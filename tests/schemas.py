@@ -58,6 +58,17 @@ class Schemas:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._free: list[Schema] = []
+        self._kept: psycopg.Connection[Any] | None = None
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Keeps a connection meanwhile: a new one has to load the catalog, which takes longer than to empty a schema."""
+        self._kept = psycopg.connect(self._dsn, autocommit=True)
+        try:
+            yield
+        finally:
+            self._kept.close()
+            self._kept = None
 
     @contextmanager
     def taken(self) -> Iterator[str]:
@@ -83,17 +94,28 @@ class Schemas:
 
     def _emptied(self, schema: Schema) -> bool:
         """Empties it; False for one that is not as good as new afterwards."""
+        if self._kept is not None:
+            try:
+                return _emptied(self._kept, schema)
+            except psycopg.OperationalError:  # A test ended all sessions of the database.
+                self._kept.close()
+                self._kept = psycopg.connect(self._dsn, autocommit=True)
+                return _emptied(self._kept, schema)
         with psycopg.connect(self._dsn, autocommit=True) as connection:
-            if _catalog(connection, schema.ledger) != schema.catalog:
-                return False
-            done = connection.execute(schema.empty)
-            while done.nextset():
-                schema.rows += max(done.rowcount, 0)
-            analyzed = connection.execute(READ_ANALYZED, (schema_of(schema.ledger),)).fetchone()
-            if schema.rows > MAX_ROWS or analyzed is not None:
-                connection.execute(schema.truncate)
-                schema.rows = 0
-            return True
+            return _emptied(connection, schema)
+
+
+def _emptied(connection: psycopg.Connection[Any], schema: Schema) -> bool:
+    if _catalog(connection, schema.ledger) != schema.catalog:
+        return False
+    done = connection.execute(schema.empty)
+    while done.nextset():
+        schema.rows += max(done.rowcount, 0)
+    analyzed = connection.execute(READ_ANALYZED, (schema_of(schema.ledger),)).fetchone()
+    if schema.rows > MAX_ROWS or analyzed is not None:
+        connection.execute(schema.truncate)
+        schema.rows = 0
+    return True
 
 
 def make_ledger(dsn: str) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from tests.checkout import ROOT, TESTS
+from tests.forms import FORMS
 
 _ROOMS: Final = (ROOT / "infra", ROOT)
 """Where the room is that a folder of tests is named after."""
@@ -27,6 +28,11 @@ LONGEST: Final = (
 )
 """The files that take longest, 10 to 100 seconds of CPU, longest first."""
 _SLOW_FIXTURES: Final = {"browser", "grpc_server", "trace_and_answers"}
+OTHER_STATEMENTS: Final = {
+    "analytics", "postgres", "projections", "read", "upgrade",
+    "test_evaluations_face.py", "test_ml_v1_lists.py", "test_vertex_lists.py", "test_datalabeling_lists.py",
+}  # fmt: skip
+"""Rooms and files whose tests send another statement with each case, such as one made of a filter."""
 BESIDES_ROOMS: Final = {"faults", "generated", "project", "upgrade"}
 """Folders that are not named after a room, such as ledgers of earlier versions and faults of a server."""
 
@@ -48,10 +54,29 @@ def mark_postgres(items: list[pytest.Item]) -> None:
 
 
 def keep_postgres(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselects tests that do not depend on PostgreSQL."""
-    left_out = [item for item in items if item.get_closest_marker("postgres") is None]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item.get_closest_marker("postgres") is not None]
+    """Deselects tests that do not depend on PostgreSQL, and most cases of those that send the same with each."""
+    cases: dict[tuple[Path, str], list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("postgres") is not None and not _is_second_form(item):
+            name = getattr(item, "originalname", item.name)
+            cases.setdefault((item.path, name), []).append(item)
+    kept = {item for each in cases.values() for item in _kept(each)}
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
+
+
+def _is_second_form(item: pytest.Item) -> bool:
+    """Whether a test runs with AsyncLedger what runs with Ledger too: both send the same statements."""
+    given: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
+    return given.get("form", FORMS[0]) != FORMS[0]
+
+
+def _kept(cases: list[pytest.Item]) -> list[pytest.Item]:
+    """The first and the last case of a test, or all where each case sends another statement."""
+    first = cases[0]
+    if folder_of(first) in OTHER_STATEMENTS or first.path.name in OTHER_STATEMENTS:
+        return cases
+    return [first, cases[-1]]
 
 
 def is_left_out(path: Path) -> bool:

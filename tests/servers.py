@@ -8,18 +8,18 @@ import queue
 import signal
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Thread
 from typing import Any, Final, NamedTuple
 
 import httpx
 from jobledger.infra import Ledger
 
+from tests.forked import PROGRAM, Forked, start
 from tests.ledgers import new_ledger
 
+Process = Forked | subprocess.Popen[str]
 TIMEOUT_SECONDS = 60.0
 """Seconds after which a server that says nothing counts as broken."""
 _NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -32,7 +32,7 @@ class Server(NamedTuple):
     url: str
     ledger: Ledger
     dsn: str
-    process: subprocess.Popen[str]
+    process: Process
     logs: list[dict[str, Any]]
     """What it logged so far, a JSON object each."""
 
@@ -56,25 +56,27 @@ def new_client(url: str, **options: Any) -> httpx.Client:
 
 
 @contextmanager
-def new_server(dsn: str, *options: str) -> Iterator[Server]:
-    """A server on a port of its own, with a ledger of its own."""
+def new_server(dsn: str, *options: str, forked: bool = True) -> Iterator[Server]:
+    """A server on a port of its own, with a ledger of its own; `forked` spares it to load the program."""
     with (
         new_ledger(dsn) as name,
         Ledger.open(dsn, name) as ledger,
-        serving(ledger, dsn, *options) as server,
+        serving(ledger, dsn, *options, forked=forked) as server,
     ):
         yield server
 
 
 @contextmanager
-def serving(ledger: Ledger, dsn: str, *options: str, command: str = "serve") -> Iterator[Server]:
-    """Another server of that ledger; over gRPC with the command `serve-grpc`."""
-    program = str(Path(sys.executable).parent / "jobledger")
-    process = subprocess.Popen(
-        [program, "--dsn", dsn, "--ledger", ledger.name, command, "--port", "0", *options],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+def serving(
+    ledger: Ledger, dsn: str, *options: str, command: str = "serve", forked: bool = True
+) -> Iterator[Server]:
+    """Another server of that ledger; over gRPC with the command `serve-grpc`, which is never forked."""
+    words = ["--dsn", dsn, "--ledger", ledger.name, command, "--port", "0", *options]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    process: Process = (
+        start(words, environment)
+        if forked and command == "serve"
+        else subprocess.Popen([PROGRAM, *words], stderr=subprocess.PIPE, text=True, env=environment)
     )
     logs: list[dict[str, Any]] = []
     urls: queue.Queue[str] = queue.Queue()
@@ -100,9 +102,7 @@ def serving(ledger: Ledger, dsn: str, *options: str, command: str = "serve") -> 
             process.stderr.close()
 
 
-def _read(
-    process: subprocess.Popen[str], logs: list[dict[str, Any]], urls: queue.Queue[str]
-) -> None:
+def _read(process: Process, logs: list[dict[str, Any]], urls: queue.Queue[str]) -> None:
     """Keeps its log, and finds where it listens; "" if it ends before."""
     assert process.stderr is not None
     for line in process.stderr:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.checkout import ROOT
 from tests.databases import find_server
 from tests.document_desk import open_desk
 from tests.documents import SHOWN, blocks, pages, run_page
+from tests.forked import forking, write_forked_program
 from tests.project.installed import build_wheel, install_wheel
 
 EXTRAS = ("embedded", "server", "grpc", "plot", "evaluation", "export")
@@ -21,10 +23,13 @@ RUN = [page for page in pages() if any(block.is_run for block in blocks(page))]
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of the installed wheel."""
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The programs of the installed wheel, of which `jobledger` is forked by a process that has loaded it."""
     folder = tmp_path_factory.mktemp("installed")
-    return install_wheel(build_wheel(folder), folder / "environment", *EXTRAS, also=CLIENTS)
+    programs = install_wheel(build_wheel(folder), folder / "environment", *EXTRAS, also=CLIENTS)
+    with forking(programs / "python") as path:
+        write_forked_program(programs / "jobledger", path)
+        yield programs
 
 
 @pytest.mark.slow
