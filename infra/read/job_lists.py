@@ -14,6 +14,7 @@ from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import (
     Connection,
+    Pool,
     iterating_again,
     reading_again,
     translated,
@@ -21,7 +22,6 @@ from jobledger.infra.postgres.connections import (
 from jobledger.infra.read.filter_sql import Rendering, asks_for_label
 from jobledger.projections.jobs import COLUMNS, job_of
 from psycopg.sql import SQL, Composable, Composed, Literal
-from psycopg_pool import ConnectionPool
 
 JOBS_NOW: Final = sql.template(__package__, "jobs_now")
 JOBS_AT: Final = sql.template(__package__, "jobs_at")
@@ -63,7 +63,7 @@ class Query(NamedTuple):
 class JobLists:
     """Reads lists of jobs; any number of threads may use it."""
 
-    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._in_order_until = -1
         """A position up to which no job's reports came late; later events do not change that."""
