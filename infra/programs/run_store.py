@@ -96,7 +96,7 @@ class RunStore:
             return
         from jobledger.infra.proof.publishing.checkpointer import Checkpointer
 
-        checkpointer = Checkpointer(self._info, settings)
+        checkpointer = Checkpointer(self._info, settings, connection=self.connection())
         try:
             checkpointer.checkpoint()
         finally:
