@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from threading import Lock
 from typing import Annotated, Any, ClassVar, Final, NamedTuple
 
 from jobledger.domain.data import (
@@ -278,7 +279,18 @@ def _placed_class(cls: type[Data]) -> type[Data]:
     return made
 
 
-PLACED_TYPES: Final = {type_: _placed_class(cls) for type_, cls in EVENT_TYPES.items()}
+_PLACED_TYPES: Final[dict[str, type[Data]]] = {}
+_MAKING: Final = Lock()
+
+
+def _placed_type(type_: str) -> type[Data] | None:
+    """Returns the class of an event's data with a placement, made when it is first used; None for an unknown type."""
+    if type_ not in EVENT_TYPES:
+        return None
+    with _MAKING:
+        if type_ not in _PLACED_TYPES:
+            _PLACED_TYPES[type_] = _placed_class(EVENT_TYPES[type_])
+        return _PLACED_TYPES[type_]
 
 
 def place(report: Data, placement: Placement) -> Data:
@@ -297,7 +309,8 @@ def place(report: Data, placement: Placement) -> Data:
     fields = report.json_object()
     if PLACED_KEY in fields:
         raise InvalidFieldError(f"data.{PLACED_KEY}", "is reserved; give the field another name")
-    cls = PLACED_TYPES[type(report).__name__]
+    cls = _placed_type(type(report).__name__)
+    assert cls is not None
     return parse(cls, fields | {PLACED_KEY: placement.model_dump()}, "data.")
 
 
@@ -305,7 +318,7 @@ def placement_of(data: Data) -> Placement | None:
     """Returns where a late report takes effect; None for an event that follows the one before it."""
     if data.schema_number <= PLACED:
         return None
-    placement: Placement = data.placed  # type: ignore[attr-defined] # It is of PLACED_TYPES.
+    placement: Placement = data.placed  # type: ignore[attr-defined] # It is of a placed type.
     return placement
 
 
@@ -394,8 +407,7 @@ def read_data(
         UnknownEventTypeError: The type or schema is of a newer version of this library.
         InvalidFieldError: The stored data is not valid.
     """
-    types = PLACED_TYPES if schema > PLACED else EVENT_TYPES
-    cls = types.get(type_)
+    cls = _placed_type(type_) if schema > PLACED else EVENT_TYPES.get(type_)
     if cls is None or schema > cls.schema_number:
         raise UnknownEventTypeError(type_ if cls is None else f"{type_} (schema {schema})")
     data = canonical.decode(stored)

@@ -17,9 +17,8 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.names import parse_name, parse_text, project_of
 from jobledger.infra.errors import PermissionDeniedError, TokenExistsError, UnauthenticatedError
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.connections import Pool, translated
 from jobledger.infra.ttl_cache import TtlCache
-from psycopg_pool import ConnectionPool
 
 CREATE_TOKEN: Final = sql.load(__package__, "create_token")
 FIND_TOKEN: Final = sql.load(__package__, "find_token")
@@ -123,9 +122,7 @@ class Token(NamedTuple):
 class Tokens:
     """The tokens of one ledger; any number of threads may use it."""
 
-    def __init__(
-        self, pool: ConnectionPool[Connection], clock: Callable[[], float] = monotonic
-    ) -> None:
+    def __init__(self, pool: Pool, clock: Callable[[], float] = monotonic) -> None:
         self._pool = pool
         self._clock = clock
         # Apart, so that who tries many secrets does not make the ledger forget its tokens.

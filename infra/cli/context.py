@@ -13,9 +13,11 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.moments import AtTime, Clock, Moment, parse_as_of
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.cli.printer import Printer
+from jobledger.infra.errors import LedgerNotFoundError
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import Connection, connect
+from jobledger.infra.postgres.few_connections import FewConnections
 from jobledger.infra.postgres.server import server
 from jobledger.infra.read.reader import Reader
 
@@ -72,13 +74,16 @@ class Target:
             reader: Reader = self._remote()
             return reader
         info = server(self.dsn, self.ledger)
-        with connect(info) as connection:
-            exists = migrate.exists(connection, self.ledger)
-            if exists:
+        connection = connect(info)
+        try:
+            try:
                 migrate.check(connection, self.ledger)
-        if not exists:
-            self.open().close()  # Makes it, where it may be made, or says that it is missing.
-        return Reader(info, self.ledger)
+            except LedgerNotFoundError:
+                self.open().close()  # Makes it, where it may be made, or says that it is missing.
+            return Reader(info, self.ledger, FewConnections(info, connection))
+        except BaseException:
+            connection.close()
+            raise
 
     def connect(self) -> Connection:
         """A connection to the ledger's schema, which may not exist yet."""

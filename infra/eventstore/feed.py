@@ -12,8 +12,7 @@ from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore.commit.appender import READ_HISTORY
 from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, reading_again, translated
-from psycopg_pool import ConnectionPool
+from jobledger.infra.postgres.connections import Pool, reading_again, translated
 
 READ_EVENTS: Final = sql.load(__package__, "read_events")
 READ_EVENTS_PAGE: Final = sql.load(__package__, "read_events_page")
@@ -42,7 +41,7 @@ ENTERED: Final = {event: state_after(event) for event in EVALUATION if state_aft
 class Feed:
     """Reads events through a pool; any number of threads may."""
 
-    def __init__(self, pool: ConnectionPool[Connection], closed: Signal) -> None:
+    def __init__(self, pool: Pool, closed: Signal) -> None:
         self._pool = pool
         self._closed = closed
 

@@ -15,8 +15,7 @@ from jobledger.infra.eventstore.commit.appender import READ_VERSIONS, Appender
 from jobledger.infra.eventstore.commit.pending import Pending
 from jobledger.infra.eventstore.stored_event import Placed, foreign_row
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, translated
-from psycopg_pool import ConnectionPool
+from jobledger.infra.postgres.connections import Connection, Pool, translated
 
 MAY_DELETE: Final = sql.load(__package__, "may_delete")
 
@@ -59,7 +58,7 @@ class LedgerEventWrite(Pending):
         return placed
 
 
-def check_may_delete(pool: ConnectionPool[Connection], tables: Iterable[str], what: str) -> None:
+def check_may_delete(pool: Pool, tables: Iterable[str], what: str) -> None:
     """Raises OwnerNeededError unless this role may delete from these tables."""
     with translated(), pool.connection() as connection:
         row = connection.execute(MAY_DELETE, (list(tables),)).fetchone()

@@ -1,5 +1,5 @@
 """`python -m jobledger` is the command line."""
 
-from jobledger.infra.cli import main
+from jobledger.infra.cli import program
 
-main()
+program()

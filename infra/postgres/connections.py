@@ -5,10 +5,11 @@ that says which ledger a statement means.
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import wraps
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 import psycopg
 from jobledger.domain.errors import InvalidFieldError
@@ -24,18 +25,31 @@ from jobledger.infra.errors import (
     SchemaError,
     StorageFullError,
 )
-from jobledger.infra.postgres.abandoned import CancellablePool
 from jobledger.infra.postgres.ending import CONNECTIONS, STOPPING
 from jobledger.infra.postgres.session import set_async_session, set_session
 from jobledger.infra.settings import Settings, query_milliseconds
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 Connection = psycopg.Connection[tuple[Any, ...]]
 AsyncConnection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+
+class Pool(Protocol):
+    """Connections that readers borrow."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it gives out none any more."""
+
+    def connection(self) -> AbstractContextManager[Connection]:
+        """One connection, for the block; in autocommit."""
+
+    def close(self) -> None:
+        """Closes all that are not in use; later borrowers are refused."""
+
 
 REFUSALS: Final = (
     "authentication failed",
@@ -115,8 +129,10 @@ async def connect_async(info: str) -> AsyncConnection:
     return connection
 
 
-def open_pool(info: str, size: int) -> ConnectionPool[Connection]:
+def open_pool(info: str, size: int) -> Pool:
     """Connections for readers, made when first needed; raises InvalidFieldError for a wrong setting."""
+    from jobledger.infra.postgres.cancellable_pool import CancellablePool
+
     query_milliseconds(Settings().query_timeout)  # The pool would only log that it is wrong.
     pool = CancellablePool(info, **pool_options(size))
     CONNECTIONS.add_pool(pool)
@@ -193,11 +209,9 @@ def _raise_translated(given: Exception) -> None:
         raise QueryTimeoutError(error.diag.message_primary or str(error)) from None
     except errors.ReadOnlySqlTransaction:
         raise ReadOnlyServerError from None
-    except PoolClosed:
-        if CONNECTIONS.ended:
-            raise LedgerUnavailableError(STOPPING) from None
-        raise LedgerClosedError from None
-    except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        if _is_of_pool(error, "PoolClosed") and not CONNECTIONS.ended:
+            raise LedgerClosedError from None
         if REFUSED_PARAMETER in str(error):
             advice = "set ignore_startup_parameters = options (and pool_mode = session) there"
             raise PoolerError("the pooler refuses the parameter `options`", advice) from None
@@ -255,9 +269,15 @@ def iterating_again(
     return read_again
 
 
+def _is_of_pool(error: psycopg.Error, name: str) -> bool:
+    """Whether it is that error of psycopg_pool, which is imported where there is a pool."""
+    module = sys.modules.get("psycopg_pool")
+    return module is not None and isinstance(error, getattr(module, name))
+
+
 def _is_lost(error: psycopg.Error) -> bool:
     """Whether an open connection broke: the server ended it, or it said nothing to the last statement."""
-    if isinstance(error, PoolTimeout) or error.pgconn is not None:
+    if _is_of_pool(error, "PoolTimeout") or error.pgconn is not None:
         return False  # No connection could be had.
     return error.sqlstate is None or error.sqlstate in ENDED
 

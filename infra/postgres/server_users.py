@@ -18,12 +18,25 @@ WATCHER: Final = Path(__file__).with_name("stop_unused.py")
 class ServerUsers:
     """The users of one server, of whom this process is one until `leave`."""
 
-    def __init__(self, data: Path) -> None:
-        """`data` is the folder of the server's data. Waits while the server is being stopped."""
+    def __init__(self, data: Path, *, waits: bool = True) -> None:
+        """`data` is the folder of the server's data.
+
+        Args:
+            data: The folder.
+            waits: Whether to wait while the server is being stopped.
+
+        Raises:
+            BlockingIOError: It is being stopped, and `waits` is false.
+            OSError: This user may not open the file.
+        """
         self.file = users_file(data)
         self._process = os.getpid()
         self._lock = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_SH)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_SH if waits else fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BaseException:
+            os.close(self._lock)
+            raise
 
     def is_last(self) -> bool:
         """Whether there is no other user; then nobody becomes one until `leave`.

@@ -17,11 +17,10 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.mending import PERSONAL
 from jobledger.infra.errors import BrokenLedgerError
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, reading_again, translated
+from jobledger.infra.postgres.connections import Pool, reading_again, translated
 from jobledger.infra.privacy import envelope
 from jobledger.infra.privacy.envelope import MARKER, Encrypted, Key, Plain
 from jobledger.infra.ttl_cache import TtlCache
-from psycopg_pool import ConnectionPool
 
 FIND_PARTS: Final = sql.load(__package__, "find_parts")
 FIND_SUBJECT_KEY: Final = sql.load(__package__, "find_subject_key")
@@ -36,7 +35,7 @@ Request = TypeVar("Request", Data, JobCommand, Data | JobCommand)
 class SubjectKeys:
     """Encrypts and decrypts for one ledger; any number of threads may use it."""
 
-    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._keys = TtlCache[bytes](CACHE_SECONDS)
 

@@ -9,9 +9,8 @@ from typing import Final
 
 import psycopg
 from jobledger.domain.errors import LedgerError
-from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.connections import Pool, translated
 from jobledger.infra.programs.leases import end_lease, keep_lease
-from psycopg_pool import ConnectionPool
 
 LOG: Final = logging.getLogger("jobledger.leases")
 Run = tuple[str, str]
@@ -21,7 +20,7 @@ Run = tuple[str, str]
 class Heartbeats:
     """Sends the heartbeats of runs to one ledger; any number of threads may use it."""
 
-    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._changed = Condition()
         self._runs: dict[Run, float] = {}

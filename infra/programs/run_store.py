@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from jobledger.domain.running import Destination
+from jobledger.infra.errors import LedgerNotFoundError
 from jobledger.infra.eventstore.commit.committer import Committer
 from jobledger.infra.eventstore.writer import Writer
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import Connection, connect
+from jobledger.infra.postgres.few_connections import FewConnections
 from jobledger.infra.postgres.server import server
 from jobledger.infra.programs.leases import end_lease, keep_lease
 from jobledger.infra.read.reader import Reader
@@ -34,7 +36,7 @@ class RunStore:
         """`connection` is one to the ledger's schema, and is closed with the store."""
         self._info = info
         self._connection = connection
-        self.reader = Reader(info, name)
+        self.reader = Reader(info, name, FewConnections(info))
         committer = Committer(self.connection, reconnect_timeout=RECONNECT_SECONDS)
         self.writer = Writer(committer, self.reader.feed, self.reader.keys)
 
@@ -52,6 +54,7 @@ class RunStore:
 
         Raises:
             LedgerUnavailableError: It cannot be reached within CONNECT_SECONDS.
+            LedgerNotFoundError: The server that is named has no ledger of that name.
             SchemaError: This program cannot use it.
         """
         info = make_conninfo(
@@ -61,9 +64,12 @@ class RunStore:
         )
         connection = connect(info)
         try:
-            if not (dsn or Settings().dsn) and not migrate.exists(connection, ledger):
+            try:
+                migrate.check(connection, ledger)
+            except LedgerNotFoundError:
+                if dsn or Settings().dsn:
+                    raise
                 make()
-            migrate.check(connection, ledger)
         except BaseException:
             connection.close()
             raise
@@ -90,7 +96,7 @@ class RunStore:
             return
         from jobledger.infra.proof.publishing.checkpointer import Checkpointer
 
-        checkpointer = Checkpointer(self._info, settings)
+        checkpointer = Checkpointer(self._info, settings, connection=self.connection())
         try:
             checkpointer.checkpoint()
         finally:

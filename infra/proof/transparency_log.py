@@ -2,18 +2,17 @@
 
 from jobledger.domain.values import names
 from jobledger.infra.errors import ProofError
-from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.connections import Pool, translated
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.publishing.checkpointer import Checkpointer
 from jobledger.infra.proof.receipts import Receipt, make_receipt
 from jobledger.infra.proof.signing.notes import Note
-from psycopg_pool import ConnectionPool
 
 
 class TransparencyLog:
     """Signs checkpoints and makes receipts; any number of threads may use it."""
 
-    def __init__(self, checkpointer: Checkpointer, pool: ConnectionPool[Connection]) -> None:
+    def __init__(self, checkpointer: Checkpointer, pool: Pool) -> None:
         self._checkpointer = checkpointer
         self._pool = pool
         self._tree = Tree()

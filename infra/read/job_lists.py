@@ -14,6 +14,7 @@ from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import (
     Connection,
+    Pool,
     iterating_again,
     reading_again,
     translated,
@@ -23,7 +24,6 @@ from jobledger.infra.read.moments import Seen
 from jobledger.infra.read.text_search import find_names
 from jobledger.projections.jobs import COLUMNS, job_of
 from psycopg.sql import SQL, Composable, Composed, Literal, Placeholder
-from psycopg_pool import ConnectionPool
 
 JOBS_NOW: Final = sql.template(__package__, "jobs_now")
 JOBS_AT: Final = sql.template(__package__, "jobs_at")
@@ -84,7 +84,7 @@ class JobsPage(NamedTuple):
 class JobLists:
     """Reads lists of jobs; any number of threads may use it."""
 
-    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._in_order_until = -1
         """A position up to which no job's reports came late; later events do not change that."""

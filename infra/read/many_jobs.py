@@ -8,13 +8,12 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.job import Job
 from jobledger.domain.values.filters import All, Filter
 from jobledger.domain.values.moments import Clock, Moment
-from jobledger.infra.postgres.connections import Connection
+from jobledger.infra.postgres.connections import Pool
 from jobledger.infra.read.answers import Counts, Page
 from jobledger.infra.read.job_lists import JobLists, JobsPage, Query
 from jobledger.infra.read.moments import Given, Moments, is_pinned
 from jobledger.infra.read.page_tokens import PageCursor, PageTokens
 from psycopg.sql import Composed
-from psycopg_pool import ConnectionPool
 
 MAX_PAGE: Final = 1_000
 DEFAULT_PAGE_SIZE: Final = 50
@@ -26,7 +25,7 @@ IN_A_STATE: Final = 'state : "*"'
 class ManyJobs:
     """Reads lists, pages and counts of jobs; any number of threads may use it."""
 
-    def __init__(self, pool: ConnectionPool[Connection], moments: Moments) -> None:
+    def __init__(self, pool: Pool, moments: Moments) -> None:
         self._moments = moments
         self._jobs = JobLists(pool)
         self._tokens = PageTokens(pool)

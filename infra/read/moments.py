@@ -21,10 +21,9 @@ from jobledger.domain.values.names import EARLIEST
 from jobledger.infra.errors import StandbyBehindError
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, reading_again, translated
+from jobledger.infra.postgres.connections import Pool, reading_again, translated
 from jobledger.infra.read.standby import READ_FOLLOWED, Followed, fold_next, pin_time
 from jobledger.projections.catalogue import INTERVALS, SEARCH, Projection
-from psycopg_pool import ConnectionPool
 
 READ_NOW: Final = sql.load(__package__, "read_now")
 FOLLOWING: Final = (INTERVALS.name,)
@@ -56,7 +55,7 @@ class Seen(NamedTuple):
 class Moments:
     """Resolves the moments of one ledger; any number of threads may use it."""
 
-    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._pruned: tuple[int | None, datetime | None] = None, None
         """How many prunings there were, and before which time."""

@@ -7,10 +7,9 @@ from jobledger.domain.job import Job
 from jobledger.domain.values.moments import Clock
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, reading_again, translated
+from jobledger.infra.postgres.connections import Pool, reading_again, translated
 from jobledger.infra.read.moments import Given, Moments
 from jobledger.projections.jobs import job_of
-from psycopg_pool import ConnectionPool
 
 READ_JOB: Final = sql.load(__package__, "read_job")
 READ_JOB_AT: Final = sql.load(__package__, "read_job_at")
@@ -20,7 +19,7 @@ READ_JOB_VALID_TIME: Final = sql.load(__package__, "read_job_valid_time")
 class OneJob:
     """Reads one job at a time; any number of threads may use it."""
 
-    def __init__(self, pool: ConnectionPool[Connection], moments: Moments) -> None:
+    def __init__(self, pool: Pool, moments: Moments) -> None:
         self._pool = pool
         self._moments = moments
 

@@ -10,8 +10,7 @@ import orjson
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, reading_again, translated
-from psycopg_pool import ConnectionPool
+from jobledger.infra.postgres.connections import Pool, reading_again, translated
 
 if TYPE_CHECKING:
     # Imported with the first token: few programs read page by page.
@@ -31,7 +30,7 @@ class PageCursor(NamedTuple):
 class PageTokens:
     """Makes and reads the page tokens of one ledger."""
 
-    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._signer: URLSafeSerializer | None = None
 
@@ -81,7 +80,7 @@ class PageTokens:
 
 
 @reading_again
-def read_secret(pool: ConnectionPool[Connection]) -> bytes:
+def read_secret(pool: Pool) -> bytes:
     """Returns the ledger's secret, which signs page tokens and derives ids."""
     with translated(), pool.connection() as connection:
         row = connection.execute(READ_SECRET).fetchone()

@@ -8,7 +8,7 @@ from jobledger.infra.errors import LedgerClosedError
 from jobledger.infra.eventstore.feed import Feed
 from jobledger.infra.forwarding import to_part
 from jobledger.infra.postgres.abandoned import used_here
-from jobledger.infra.postgres.connections import Connection, connect, open_pool
+from jobledger.infra.postgres.connections import Connection, Pool, connect, open_pool
 from jobledger.infra.privacy.subject_keys import SubjectKeys
 from jobledger.infra.read.answers import Counts, Page
 from jobledger.infra.read.decryption import Decryption
@@ -36,16 +36,17 @@ class Reader:
     transaction time unless `clock` is "occurred".
     """
 
-    def __init__(self, info: str, name: str) -> None:
+    def __init__(self, info: str, name: str, pool: Pool | None = None) -> None:
         """Opens the connections.
 
         Args:
             info: libpq's connection string, with the search_path of the ledger's schema.
             name: The ledger's name.
+            pool: The connections to use; None for a pool of up to MAX_CONNECTIONS.
         """
         self.conninfo = info
         self.name = name
-        self.pool = open_pool(info, MAX_CONNECTIONS)
+        self.pool = open_pool(info, MAX_CONNECTIONS) if pool is None else pool
         self.keys = SubjectKeys(self.pool)
         self.closed = Signal()
         self.feed = Feed(self.pool, self.closed)

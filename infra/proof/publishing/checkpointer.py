@@ -4,12 +4,14 @@ Any process that writes grows the tree; the process with the log's key signs. A 
 two, or before them, leaves work for the next process, and nothing to repair.
 """
 
+from __future__ import annotations
+
 import logging
 import time
 from collections.abc import Callable
 from threading import Event as Signal
 from threading import Lock
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 from jobledger.domain.errors import LedgerError
@@ -18,7 +20,6 @@ from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, connect, translated
 from jobledger.infra.proof.log.growth import grow
 from jobledger.infra.proof.log.tree import Tree
-from jobledger.infra.proof.publishing.announcer import Announcer
 from jobledger.infra.proof.signing.keys import find_keys, last_signed_file
 from jobledger.infra.proof.signing.notes import Note
 from jobledger.infra.proof.signing.pins import pin
@@ -26,6 +27,9 @@ from jobledger.infra.proof.signing.signer import Signer
 from jobledger.infra.settings import Settings
 from psycopg.errors import LockNotAvailable
 from psycopg.sql import SQL, Literal
+
+if TYPE_CHECKING:
+    from jobledger.infra.proof.publishing.announcer import Announcer
 
 LOG: Final = logging.getLogger("jobledger.proof")
 MAY_GROW: Final = sql.load(__package__, "may_grow")
@@ -45,15 +49,26 @@ class Checkpointer:
     """Makes the checkpoints of one ledger; any number of threads may use it."""
 
     def __init__(
-        self, info: str, settings: Settings, is_busy: Callable[[], bool] = lambda: False
+        self,
+        info: str,
+        settings: Settings,
+        is_busy: Callable[[], bool] = lambda: False,
+        connection: Connection | None = None,
     ) -> None:
-        """`is_busy` tells whether this process is writing.
+        """Opens no connection yet.
 
-        Raises ProofError for settings of witnesses and places that cannot be read.
+        Args:
+            info: The connection string.
+            settings: They say whether to sign, by which keys, and where to publish.
+            is_busy: Whether this process is writing.
+            connection: An open connection to use, and to leave open; None for one of its own.
+
+        Raises:
+            ProofError: Settings of witnesses and places cannot be read.
         """
         self._info = info
         self._settings = settings
-        self._announcer = Announcer(info, settings)
+        self._announcer = _announcer(info, settings)
         self._is_busy = is_busy
         self._has_backlog: bool | None = None
         """Whether too many events were outside the tree when it began; None before that."""
@@ -63,7 +78,8 @@ class Checkpointer:
         self._went_on = 0.0
         self._tree = Tree()
         self._lock = Lock()
-        self._connection: Connection | None = None
+        self._connection = connection
+        self._is_borrowed = connection is not None
         self._is_closed = False
 
     def checkpoint_in_background(self, closed: Signal | None) -> None:
@@ -100,10 +116,11 @@ class Checkpointer:
 
     def close(self) -> None:
         """Closes its connection, after the last checkpoint was announced."""
-        self._announcer.close()
+        if self._announcer is not None:
+            self._announcer.close()
         with self._lock:
             self._is_closed = True
-            if self._connection is not None:
+            if self._connection is not None and not self._is_borrowed:
                 self._connection.close()
 
     def _may_grow(self, connection: Connection) -> bool:
@@ -168,7 +185,7 @@ class Checkpointer:
         note = Signer(origin, keys, last_signed_file(self._settings, origin)).sign(
             connection, self._tree
         )
-        if note is not None:
+        if note is not None and self._announcer is not None:
             self._announcer.after(connection, self._tree, note)
         return note
 
@@ -176,5 +193,14 @@ class Checkpointer:
         if self._is_closed:
             raise LedgerClosedError
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._info)
+            self._connection, self._is_borrowed = connect(self._info), False
         return self._connection
+
+
+def _announcer(info: str, settings: Settings) -> Announcer | None:
+    """What announces checkpoints; None if nobody is named to be told of them."""
+    if settings.policy is None and not settings.publish.strip():
+        return None
+    from jobledger.infra.proof.publishing.announcer import Announcer
+
+    return Announcer(info, settings)
