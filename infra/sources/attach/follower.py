@@ -13,7 +13,7 @@ from jobledger.domain.observing import catch_up, introduce, observe
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
-from jobledger.infra.eventstore.commit.observations import Judge
+from jobledger.infra.eventstore.commit.judge import Judge
 from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.observing import Reported, observe_many
 from jobledger.infra.eventstore.write_path import ObservedEvent
@@ -215,7 +215,7 @@ class Follower:
             if outcome.error is not None:
                 self.summary.miss(event.name, refusal(outcome.error))
             before += outcome.before
-            written += len(outcome.events)
+            written += len(outcome.types)
         self.summary.events += before + written
         return before, written
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import EVENT_TYPES
 from jobledger.domain.observing import introduce, observe
 from jobledger.domain.reports import parse_report
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.job_ids import display_name, job_id
 from jobledger.domain.values.labels import nearest
 from jobledger.domain.values.names import parse_time
-from jobledger.infra.eventstore.commit.observations import Introduction, Judge
+from jobledger.infra.eventstore.commit.judge import Judge
+from jobledger.infra.eventstore.commit.observations import Introduction
+from jobledger.infra.eventstore.commit.plain import PlainEvent, plain_event
 from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.observing import Reported
 from jobledger.infra.eventstore.write_path import ObservedEvent
@@ -36,6 +38,8 @@ from jobledger.infra.sources.mapping.values import (
 )
 
 _encode: Final = json.JSONEncoder(sort_keys=True).encode
+_ENCODED_NAMES: Final = 65_536
+"""Names of jobs that are remembered: most have several events near each other."""
 MEANT: Final = frozenset({"error", "reason", "output"})
 """Fields of data that one rule may give for events of several types."""
 
@@ -93,23 +97,27 @@ class Target(NamedTuple):
         return self.prefix + job_id(original)
 
     def event(
-        self, name: str, data: Data, told: _Told, at: Place, actor: str | None = None
-    ) -> ObservedEvent:
+        self, name: str, told: _Told, at: Place, actor: str | None = None
+    ) -> ObservedEvent | PlainEvent:
         """The request id is that of the same event in any file, or at its place, so that it is recorded once."""
         type_, said, time = told
         content = [name, type_, time.isoformat(), said]
         if at.id is not None:
             content.append(at.id)
         digest = hashlib.sha256(_encode(content).encode()).hexdigest()[:32]
-        about = AboutReport(
-            occurred_time=parse_time(time, datetime.now(UTC), "time"),
-            request_id=f"import:{digest}",
-            actor=actor or self.actor,
-        )
-        return ObservedEvent(name, data, about, introduce if type_ == "Created" else at.judge)
+        request_id, actor = f"import:{digest}", actor or self.actor
+        time = parse_time(time, datetime.now(UTC), "time")
+        is_created = type_ == "Created"
+        if is_created or at.judge is observe:
+            plain = plain_event(name, type_, said, time, request_id, actor)
+            if plain is not None:
+                return plain
+        about = AboutReport(occurred_time=time, request_id=request_id, actor=actor)
+        judge = introduce if is_created else at.judge
+        return ObservedEvent(name, parse_report(type_, said), about, judge)
 
 
-_Told = tuple[str, Mapping[str, Any], datetime]
+_Told = tuple[str, JsonObject, datetime]
 """The type of an event, its data as JSON, and its time."""
 
 
@@ -144,7 +152,7 @@ class _History:
         name = self._to.name(original)
         events = [event for rule in self._rules for event in rule.events(name, record, at)]
         created = self._created(record) if self._created else None
-        times = [event.about["occurred_time"] for event in events]
+        times = [_time_of(event) for event in events]
         if created is None and not times:
             return
         # Nothing happens to a job before it was created.
@@ -156,7 +164,7 @@ class _History:
 
     def _introduced(
         self, name: str, original: str, record: Record, time: datetime, at: Place
-    ) -> ObservedEvent:
+    ) -> ObservedEvent | PlainEvent:
         labels = {}
         for key, read in self._labels:
             if (value := read(record)) is not None:
@@ -169,7 +177,7 @@ class _History:
             **(self._spec(record) or {}),
         }
         said = {"labels": labels, "spec": spec, **self._related(record)}
-        return self._to.event(name, parse_report("Created", said), ("Created", said, time), at)
+        return self._to.event(name, ("Created", said, time), at)
 
     def _related(self, record: Record) -> dict[str, Any]:
         """The jobs that it belongs to, and what began it."""
@@ -197,7 +205,7 @@ class _Rule:
         self._attempt = rule.attempt and filled(rule.attempt)
         self._actor = rule.actor and filled_text(rule.actor)
 
-    def events(self, name: str, record: Record, at: Place) -> list[ObservedEvent]:
+    def events(self, name: str, record: Record, at: Place) -> list[ObservedEvent | PlainEvent]:
         """The events of a record."""
         if self._for_each is None:
             event = self._event(name, record, at)
@@ -206,7 +214,7 @@ class _Rule:
         found = (self._event(name, each, at) for each in contexts)
         return [event for event in found if event is not None]
 
-    def _event(self, name: str, record: Record, at: Place) -> ObservedEvent | None:
+    def _event(self, name: str, record: Record, at: Place) -> ObservedEvent | PlainEvent | None:
         if self._holds is not None and not self._holds(record):
             return None
         if (type_ := self._type(record)) is None or (time := self._time(record)) is None:
@@ -217,7 +225,11 @@ class _Rule:
         if self._attempt and (attempt := self._attempt(record)) is not None:
             said["attempt"] = _attempt(attempt)
         actor = self._actor(record) if self._actor else None
-        return self._to.event(name, parse_report(type_, said), (type_, said, time), at, actor)
+        return self._to.event(name, (type_, said, time), at, actor)
+
+
+def _time_of(event: ObservedEvent | PlainEvent) -> datetime:
+    return event.time if isinstance(event, PlainEvent) else event.about["occurred_time"]
 
 
 def _type_of(event: str | Lookup) -> Callable[[Record], str | None]:

@@ -97,9 +97,9 @@ class MappedImport:
         if outcome.error is not None:
             summary.miss(event.name, refusal(outcome.error))
             return
-        summary.events += len(outcome.events)
+        summary.events += len(outcome.types)
         summary.before += outcome.before
-        summary.contradicted += sum(each.type == "Contradicted" for each in outcome.events)
+        summary.contradicted += sum(each == "Contradicted" for each in outcome.types)
 
     def rehearse(self, moved: Callable[[int], None]) -> dict[str, list[Event]]:
         """The first histories that an import into an empty ledger would write; writes nothing."""
