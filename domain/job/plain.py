@@ -105,17 +105,17 @@ def add_plain(fields: dict[str, Any], type_: str, data: Mapping[str, Any], at: d
     """
     if type_ == "Created":
         return _create(fields, data, at)
+    state, to = fields["state"], state_after(type_)
     if (
-        fields["state"] not in _AFTER[type_]
+        state not in _AFTER[type_]
         or fields["delete_time"] is not None
-        or fields["effective_time"] is not None
-        or at < fields["update_time"]
+        or _may_be_placed(fields, at, enters=to is not None)
         or not _name_run(fields, type_, data.get(RUN_ID))
     ):
         return False
-    fields["update_time"] = at
+    _take_effect(fields, at)
     fields["version"] += 1
-    if (to := state_after(type_)) is not None:
+    if to is not None:
         fields["state"] = to
         fields["end_time"] = at if type_ in ENDINGS else None
         fields["error"], fields["error_message"] = None, None
@@ -124,6 +124,24 @@ def add_plain(fields: dict[str, Any], type_: str, data: Mapping[str, Any], at: d
         elif to is JobState.FAILED:
             fields["error"], fields["error_message"] = {"code": UNKNOWN, "message": ""}, ""
     return True
+
+
+def _may_be_placed(fields: Mapping[str, Any], at: datetime, *, enters: bool) -> bool:
+    """Whether it may take effect before others, as placing.py finds out; `enters`: it leads to a state."""
+    last, created = fields["effective_time"] or fields["update_time"], fields["create_time"]
+    if at >= last or created is None or at < created:
+        return False
+    is_first_run = fields["state"] is JobState.RUNNING and fields["attempt"] == 1
+    entered = fields["start_time"] if is_first_run else fields["end_time"]
+    return not (enters and entered is not None and at < entered)
+
+
+def _take_effect(fields: dict[str, Any], at: datetime) -> None:
+    update = fields["update_time"]
+    if at >= update:
+        fields["update_time"], fields["effective_time"] = at, None
+    elif (last := fields["effective_time"]) is not None and at > last:
+        fields["effective_time"] = at
 
 
 def _name_run(fields: dict[str, Any], type_: str, run_id: str | None) -> bool:

@@ -189,12 +189,12 @@ class Follower:
         self._note("Succeeded", {})
 
     def _changed(self, transactions: Iterable[Transaction]) -> Iterator[Reported]:
-        for transaction in transactions:
-            for number, change in enumerate(transaction.changes):
-                record = record_of(change, transaction.commit_time)
+        for lsn, commit_time, changes in transactions:
+            time = commit_time.isoformat()
+            for number, change in enumerate(changes):
                 # Its place is in the request ids, as two changes may be equal.
-                place = f"{transaction.commit_lsn} #{number}"
-                yield from self._observed(record, place, place)
+                place = f"{lsn} #{number}"
+                yield from self._observed(record_of(change, time), place, place)
 
     def _observed(
         self, record: dict[str, Any], where: str, place: str | None, judge: Judge = observe

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
@@ -23,7 +23,7 @@ from jobledger.infra.eventstore.commit.plain import PlainEvent, plain_event
 from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.observing import Reported
 from jobledger.infra.eventstore.write_path import ObservedEvent
-from jobledger.infra.sources.mapping.model import EventRule, History, Lookup, Times
+from jobledger.infra.sources.mapping.model import EventRule, History, Kind, Lookup, Times
 from jobledger.infra.sources.mapping.model import Mapping as MappingFile
 from jobledger.infra.sources.mapping.times import time_of
 from jobledger.infra.sources.mapping.values import (
@@ -37,11 +37,24 @@ from jobledger.infra.sources.mapping.values import (
     text_of,
 )
 
-_encode: Final = json.JSONEncoder(sort_keys=True).encode
-_ENCODED_NAMES: Final = 65_536
+_quoted: Final = json.encoder.encode_basestring_ascii
+_JSON: Final = json.JSONEncoder(sort_keys=True)
+_encode: Final = json.encoder.c_make_encoder(  # type: ignore[attr-defined] # Its stub leaves it out.
+    None, _JSON.default, _quoted, None, _JSON.key_separator, _JSON.item_separator, True, False, True
+)
+"""What `JSONEncoder(sort_keys=True).encode` makes for each call; it returns parts."""
+_KNOWN_NAMES: Final = 65_536
 """Names of jobs that are remembered: most have several events near each other."""
 MEANT: Final = frozenset({"error", "reason", "output"})
 """Fields of data that one rule may give for events of several types."""
+_WITHOUT: Final = {
+    type_: tuple(MEANT - set(cls.model_fields)) for type_, cls in EVENT_TYPES.items()
+}
+"""Those of them that events of a type do not have."""
+
+
+CHANGE: Final = ("table", "op")
+"""The fields of a change by which most histories tell whether they are in it."""
 
 
 class Place(NamedTuple):
@@ -58,7 +71,11 @@ class Histories:
     def __init__(self, mapping: MappingFile, project: str, actor: str) -> None:
         """`actor` is who reports what names no other."""
         to = Target(f"projects/{project}/jobs/", actor, mapping.times)
-        self._histories = [_History(each, to) for each in mapping.histories]
+        by = CHANGE if mapping.source.kind is Kind.CHANGES else ()
+        self._histories = [_History(each, to, by) for each in mapping.histories]
+        self._by = by
+        self._chosen: dict[tuple[Any, ...], list[_History]] = {}
+        """Those that a record may tell, by its fields that tell that."""
 
     def observed(
         self, record: Record, place: str | None = None, judge: Judge = observe
@@ -79,9 +96,16 @@ class Histories:
         """
         found: list[Reported] = []
         at = Place(place, judge)
-        for history in self._histories:
+        for history in self._may_tell(record):
             history.add(record, at, found)
         return found
+
+    def _may_tell(self, record: Record) -> list[_History]:
+        key = tuple([record.get(each) for each in self._by])
+        if (chosen := self._chosen.get(key)) is None:
+            chosen = [each for each in self._histories if each.may_tell(record)]
+            self._chosen[key] = chosen
+        return chosen
 
 
 class Target(NamedTuple):
@@ -94,17 +118,17 @@ class Target(NamedTuple):
 
     def name(self, original: str) -> str:
         """The name of the job that the source calls so."""
-        return self.prefix + job_id(original)
+        return _name(self.prefix, original)
 
     def event(
         self, name: str, told: _Told, at: Place, actor: str | None = None
     ) -> ObservedEvent | PlainEvent:
         """The request id is that of the same event in any file, or at its place, so that it is recorded once."""
         type_, said, time = told
-        content = [name, type_, time.isoformat(), said]
-        if at.id is not None:
-            content.append(at.id)
-        digest = hashlib.sha256(_encode(content).encode()).hexdigest()[:32]
+        # As the JSON encoder writes the list of these.
+        content = f'[{_quoted(name)}, "{type_}", "{time.isoformat()}", {"".join(_encode(said, 0))}'
+        content += "]" if at.id is None else f", {_quoted(at.id)}]"
+        digest = hashlib.sha256(content.encode()).hexdigest()[:32]
         request_id, actor = f"import:{digest}", actor or self.actor
         time = parse_time(time, datetime.now(UTC), "time")
         is_created = type_ == "Created"
@@ -117,6 +141,11 @@ class Target(NamedTuple):
         return ObservedEvent(name, parse_report(type_, said), about, judge)
 
 
+@lru_cache(maxsize=_KNOWN_NAMES)
+def _name(prefix: str, original: str) -> str:
+    return prefix + job_id(original)
+
+
 _Told = tuple[str, JsonObject, datetime]
 """The type of an event, its data as JSON, and its time."""
 
@@ -124,10 +153,13 @@ _Told = tuple[str, JsonObject, datetime]
 class _History:
     """One history of a mapping, made into functions of a record."""
 
-    def __init__(self, history: History, to: Target) -> None:
+    def __init__(self, history: History, to: Target, by: Sequence[str]) -> None:
+        """`by` are the fields whose conditions `may_tell` tests, and `add` does not again."""
         self._to = to
         self._for_each = history.for_each
-        self._holds = holds(history.when, history.unless)
+        when = {key: history.when[key] for key in history.when.keys() - set(by)}
+        self._holds = holds(when, history.unless)
+        self._may = holds({key: history.when[key] for key in by if key in history.when}, {})
         self._template = history.name
         self._name = filled_text(history.name)
         self._display_name = history.display_name and filled_text(history.display_name)
@@ -138,6 +170,10 @@ class _History:
         self._spec = filled(history.spec)
         self._created = history.created and time_of(history.created, to.times)
         self._rules = [_Rule(rule, to) for rule in history.events]
+
+    def may_tell(self, record: Record) -> bool:
+        """Whether the fields that records are chosen by have the values of the history's condition."""
+        return self._may is None or self._may(record)
 
     def add(self, record: Record, at: Place, found: list[Reported]) -> None:
         """Adds the events of a record to those that were found."""
@@ -252,10 +288,9 @@ def _type_of(event: str | Lookup) -> Callable[[Record], str | None]:
 
 def _fields_of(type_: str, said: dict[str, Any]) -> dict[str, Any]:
     """The data without an error, a reason or an output, if events of that type have none."""
-    if MEANT.isdisjoint(said):
-        return said
-    fields = EVENT_TYPES[type_].model_fields
-    return {key: value for key, value in said.items() if key in fields or key not in MEANT}
+    for key in _WITHOUT[type_]:
+        said.pop(key, None)
+    return said
 
 
 def _attempt(value: Any) -> Any:
