@@ -14,8 +14,8 @@ from jobledger.infra.eventstore.write_path import ObservedEvent, Recorded
 from jobledger.infra.eventstore.writer import Writer
 from jobledger.infra.privacy.envelope import NotEncryptedError
 
-BATCH_EVENTS: Final = 2_000
-"""Reports in one transaction, if they are not too large."""
+BATCH_EVENTS: Final = 5_000
+"""Reports in one transaction, beside those that make jobs, if they are not too large."""
 Reported = ObservedEvent | PlainEvent | Introduction
 Outcomes = Iterator[tuple[Reported, Observed]]
 
@@ -69,15 +69,18 @@ class _Batches:
         """Reads the next batch, unless that was done."""
         if self._ready or self._error is not None:
             return
-        weight = 0
+        weight = count = 0
         try:
             for event in self._source:
                 self._ready.append(event)
-                if isinstance(event, PlainEvent):
+                if type(event) is Introduction:
+                    continue
+                count += 1
+                if type(event) is PlainEvent:
                     weight += EVENT_BYTES + len(event.encoded)
                 elif isinstance(event, ObservedEvent):
                     weight += weight_of_data(event.data)
-                if weight >= BATCH_BYTES or len(self._ready) == BATCH_EVENTS:
+                if weight >= BATCH_BYTES or count == BATCH_EVENTS:
                     return
         except Exception as error:
             self._error = error

@@ -20,13 +20,15 @@ from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.read.store import Store
 from jobledger.infra.sources.attach.pgoutput import Transaction
 from jobledger.infra.sources.attach.records import record_of, snapshot_record
-from jobledger.infra.sources.attach.slot import LOST, Slot
+from jobledger.infra.sources.attach.slot import LOST, Slot, lsn_number
 from jobledger.infra.sources.mapping.histories import Histories
 from jobledger.infra.sources.mapping.importing import ImportSummary, refusal
 from jobledger.infra.sources.mapping.model import Mapping
 
 LOG: Final = logging.getLogger("jobledger.attach")
 PAUSE_SECONDS: Final = 0.5
+MANY_CHANGES: Final = 10_000
+"""After fewer it pauses: reading and recording a few costs the source, and us, nearly as much."""
 RETRY_SECONDS: Final = 5.0
 NOTED_REASONS: Final = 20
 """As many reasons as one note has of changes that could not be placed."""
@@ -137,15 +139,16 @@ class Follower:
 
         While the source or the ledger cannot be reached, it tries again: the slot keeps what changes.
         """
-        while not stop.is_set():
-            try:
-                if self.carry_over():
-                    continue
-                self.check_size()
-                stop.wait(PAUSE_SECONDS)
-            except (SourceUnavailableError, LedgerUnavailableError) as error:
-                LOG.warning("%s; trying again in %s s", error, RETRY_SECONDS)
-                stop.wait(RETRY_SECONDS)
+        with self._slot.connected():
+            while not stop.is_set():
+                try:
+                    if self.carry_over() >= MANY_CHANGES:
+                        continue
+                    self.check_size()
+                    stop.wait(PAUSE_SECONDS)
+                except (SourceUnavailableError, LedgerUnavailableError) as error:
+                    LOG.warning("%s; trying again in %s s", error, RETRY_SECONDS)
+                    stop.wait(RETRY_SECONDS)
 
     def carry_over(self) -> int:
         """Carries over the next transactions; returns how many changes there were."""
@@ -247,12 +250,6 @@ class Follower:
                 ObservedEvent(self._name, parse_report(type_, said), about),
             ]
         )
-
-
-def lsn_number(lsn: str) -> int:
-    """A place in the log, written as `16/B374D848`, as a number."""
-    high, low = lsn.split("/")
-    return int(high, 16) << 32 | int(low, 16)
 
 
 def slot_name(ledger: str, system: str) -> str:

@@ -6,9 +6,9 @@ https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, overload
 
 import orjson
 
@@ -40,13 +40,40 @@ class RowChange(NamedTuple):
     """The row before, or its key, as far as the table's replica identity tells."""
 
 
+class Changes(Sequence[RowChange]):
+    """The changes of one transaction, each decoded when it is asked for."""
+
+    def __init__(self) -> None:
+        self._messages: list[tuple[str, Relation, bytes]] = []
+
+    def add(self, op: str, relation: Relation, message: bytes) -> None:
+        """Adds one that is in a message, of a table as it was described before it."""
+        self._messages.append((op, relation, message))
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __iter__(self) -> Iterator[RowChange]:
+        return (_row_change(*each) for each in self._messages)
+
+    @overload
+    def __getitem__(self, index: int) -> RowChange: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[RowChange]: ...
+    def __getitem__(self, index: int | slice) -> RowChange | list[RowChange]:
+        """One of them, or some."""
+        if isinstance(index, slice):
+            return [_row_change(*each) for each in self._messages[index]]
+        return _row_change(*self._messages[index])
+
+
 class Transaction(NamedTuple):
     """The changes of one transaction, in their order."""
 
     commit_lsn: str
     """Where the stream goes on behind it."""
     commit_time: datetime
-    changes: list[RowChange]
+    changes: Sequence[RowChange]
 
 
 class Decoder:
@@ -54,54 +81,54 @@ class Decoder:
 
     def __init__(self) -> None:
         self._relations: dict[int, Relation] = {}
-        self._changes: list[RowChange] = []
+        self._changes = Changes()
 
     def read(self, message: bytes) -> Transaction | None:
         """The transaction that ends with this message; None for any other message."""
         kind = message[:1]
         if (op := _OPS.get(kind)) is not None:
-            self._changes.append(self._row(op, message))
+            relation = self._relations[int.from_bytes(message[1:5])]
+            self._changes.add(op, relation, message)
             return None
         reader = _Reader(message)
         reader.skip(1)
         match kind:
             case b"B":
-                self._changes = []
+                self._changes = Changes()
             case b"R":
                 id_, relation = _relation(reader)
                 self._relations[id_] = relation
             case b"T":
-                self._changes += self._truncated(reader)
+                self._add_truncated(reader)
             case b"C":
                 reader.skip(1 + 8)
                 end = reader.lsn()
                 return Transaction(end, reader.time(), self._changes)
         return None
 
-    def _row(self, op: str, message: bytes) -> RowChange:
-        relation = self._relations[int.from_bytes(message[1:5])]
-        schema, table, columns = relation
-        new: dict[str, Any] = {}
-        old: dict[str, Any] = {}
-        at = 5
-        while at < len(message):
-            part = message[at]
-            values: dict[str, Any] = {}
-            at = _read_row(message, at + 1, columns, values)
-            if part == NEW:
-                new = values
-            else:
-                old = values
-        if op == "update":
-            new = {key: old.get(key) if value is UNCHANGED else value for key, value in new.items()}
-        return RowChange(op, schema, table, new, old)
-
-    def _truncated(self, reader: _Reader) -> Iterator[RowChange]:
+    def _add_truncated(self, reader: _Reader) -> None:
         count = reader.uint32()
         reader.skip(1)
         for _ in range(count):
-            relation = self._relations[reader.uint32()]
-            yield RowChange("truncate", relation.schema, relation.table, {}, {})
+            self._changes.add("truncate", self._relations[reader.uint32()], b"")
+
+
+def _row_change(op: str, relation: Relation, message: bytes) -> RowChange:
+    schema, table, columns = relation
+    new: dict[str, Any] = {}
+    old: dict[str, Any] = {}
+    at = 5
+    while at < len(message):
+        part = message[at]
+        values: dict[str, Any] = {}
+        at = _read_row(message, at + 1, columns, values)
+        if part == NEW:
+            new = values
+        else:
+            old = values
+    if op == "update":
+        new = {key: old.get(key) if value is UNCHANGED else value for key, value in new.items()}
+    return RowChange(op, schema, table, new, old)
 
 
 class _Reader:
