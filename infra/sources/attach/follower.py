@@ -12,6 +12,7 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.observing import catch_up, introduce, observe
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.nearest import did_you_mean
+from jobledger.infra.collecting import collecting_less
 from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
 from jobledger.infra.eventstore.commit.judge import Judge
 from jobledger.infra.eventstore.methods.request import AboutReport
@@ -153,7 +154,8 @@ class Follower:
     def carry_over(self) -> int:
         """Carries over the next transactions; returns how many changes there were."""
         try:
-            transactions = self._slot.peek()
+            with collecting_less():
+                transactions = self._slot.peek()
         except SourceUnavailableError:
             raise
         except AttachError as error:
@@ -164,7 +166,8 @@ class Follower:
         missed = self.summary.unplaced_count
         known, self._new_after = self._new_after, None
         new = known is not None and lsn_number(transactions[0].commit_lsn) > known
-        repeats, written = self._record(self._changed(transactions), ahead=True, new=new)
+        with collecting_less():
+            repeats, written = self._record(self._changed(transactions), ahead=True, new=new)
         self._note_missed(self.summary.unplaced_count - missed)
         # Only now may the source forget them: recorded again they would be the same events.
         self._slot.advance(transactions[-1].commit_lsn)
