@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from threading import Event as Signal
@@ -28,8 +29,10 @@ from jobledger.infra.sources.mapping.model import Mapping
 
 LOG: Final = logging.getLogger("jobledger.attach")
 PAUSE_SECONDS: Final = 0.5
-MANY_CHANGES: Final = 10_000
-"""After fewer it pauses: reading and recording a few costs the source, and us, nearly as much."""
+REST: Final = 9
+"""How many times as long as it worked it rests then, so that the source has its disk and processors."""
+FAR_BEHIND_BYTES: Final = 64 * 1024**2
+"""So much of the source's log that was not carried over lets it work without a rest."""
 RETRY_SECONDS: Final = 5.0
 NOTED_REASONS: Final = 20
 """As many reasons as one note has of changes that could not be placed."""
@@ -138,15 +141,17 @@ class Follower:
     def follow(self, stop: Signal) -> None:
         """Carries over what changes until `stop` is set; raises AttachError where that cannot go on.
 
-        While the source or the ledger cannot be reached, it tries again: the slot keeps what changes.
+        It works a tenth of the time, as far as that keeps it near the end of the source's log. While the
+        source or the ledger cannot be reached, it tries again: the slot keeps what changes.
         """
         with self._slot.connected():
             while not stop.is_set():
                 try:
-                    if self.carry_over() >= MANY_CHANGES:
-                        continue
-                    self.check_size()
-                    stop.wait(PAUSE_SECONDS)
+                    begin = time.monotonic()
+                    self.carry_over()
+                    worked = time.monotonic() - begin
+                    if self.check_size() < FAR_BEHIND_BYTES:
+                        stop.wait(max(PAUSE_SECONDS, REST * worked))
                 except (SourceUnavailableError, LedgerUnavailableError) as error:
                     LOG.warning("%s; trying again in %s s", error, RETRY_SECONDS)
                     stop.wait(RETRY_SECONDS)
@@ -176,8 +181,15 @@ class Follower:
             self._new_after = lsn_number(transactions[-1].commit_lsn)
         return sum(len(each.changes) for each in transactions) or 1
 
-    def check_size(self) -> None:
-        """Detaches if the source keeps too much of its log for the slot; raises AttachError then."""
+    def check_size(self) -> int:
+        """Detaches if the source keeps too much of its log for the slot.
+
+        Returns:
+            How many bytes of the log were not carried over yet.
+
+        Raises:
+            AttachError: It was detached, or the slot is gone.
+        """
         status = self._slot.status()
         if status is None or status.wal_status in LOST:
             why = "the slot is gone" if status is None else f"the slot's log is {status.wal_status}"
@@ -188,6 +200,7 @@ class Follower:
             self._gap(why)
             self._slot.drop()
             raise AttachError("slot", f"{why}: detached")
+        return status.behind_bytes
 
     def end(self) -> None:
         """Removes what was made in the source, and notes that it is followed no more."""
@@ -196,11 +209,11 @@ class Follower:
 
     def _changed(self, transactions: Iterable[Transaction]) -> Iterator[Reported]:
         for lsn, commit_time, changes in transactions:
-            time = commit_time.isoformat()
+            committed = commit_time.isoformat()
             for number, change in enumerate(changes):
                 # Its place is in the request ids, as two changes may be equal.
                 place = f"{lsn} #{number}"
-                yield from self._observed(record_of(change, time), place, place)
+                yield from self._observed(record_of(change, committed), place, place)
 
     def _observed(
         self, record: dict[str, Any], where: str, place: str | None, judge: Judge = observe

@@ -139,6 +139,7 @@ class Slot:
         Raises:
             AttachError: The slot is missing, or the server's log for it is gone.
         """
+        let_go = 0
         while True:
             with self._connection() as connection:
                 row = connection.execute(BOUNDS, {"slot": self.name}).fetchone()
@@ -146,10 +147,11 @@ class Slot:
                     raise AttachError("slot", f"there is no slot {self.name!r} any more")
                 since, flushed = lsn_number(row["since"]), lsn_number(row["flushed"])
                 until = min(since + BATCH_BYTES, flushed)
-                if since >= flushed:
+                if since >= flushed or since < let_go:
                     return []
                 if found := self._read(connection, lsn_text(until)):
                     return found
+            let_go = until
             self.advance(lsn_text(until))
 
     def _read(self, connection: Source, until: str) -> list[Transaction]:
