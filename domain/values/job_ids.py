@@ -53,6 +53,8 @@ def job_id(original: str) -> str:
         raise InvalidFieldError(
             "id", f"{original!r} is not an id: it must be a text, and not empty"
         )
+    if len(original) <= MAX_ID and "_x" not in original and _PLAIN.fullmatch(original):
+        return original
     encoded = _SPECIAL.sub(lambda found: f"_x{ord(found[0]):X}_", original)
     if not (encoded[0].isascii() and encoded[0].isalnum()):
         encoded = _EMPTY + encoded

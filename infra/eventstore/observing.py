@@ -8,14 +8,15 @@ from typing import Final
 from jobledger.domain.errors import LedgerError, VersionConflictError
 from jobledger.infra.eventstore.commit.bulk import BATCH_BYTES
 from jobledger.infra.eventstore.commit.observations import Introduction, Observed
-from jobledger.infra.eventstore.commit.weight import weight_of_data
+from jobledger.infra.eventstore.commit.plain import PlainEvent
+from jobledger.infra.eventstore.commit.weight import EVENT_BYTES, weight_of_data
 from jobledger.infra.eventstore.write_path import ObservedEvent, Recorded
 from jobledger.infra.eventstore.writer import Writer
 from jobledger.infra.privacy.envelope import NotEncryptedError
 
-BATCH_EVENTS: Final = 2_000
-"""Reports in one transaction, if they are not too large."""
-Reported = ObservedEvent | Introduction
+BATCH_EVENTS: Final = 5_000
+"""Reports in one transaction, beside those that make jobs, if they are not too large."""
+Reported = ObservedEvent | PlainEvent | Introduction
 Outcomes = Iterator[tuple[Reported, Observed]]
 
 
@@ -68,13 +69,18 @@ class _Batches:
         """Reads the next batch, unless that was done."""
         if self._ready or self._error is not None:
             return
-        weight = 0
+        weight = count = 0
         try:
             for event in self._source:
                 self._ready.append(event)
-                if isinstance(event, ObservedEvent):
+                if type(event) is Introduction:
+                    continue
+                count += 1
+                if type(event) is PlainEvent:
+                    weight += EVENT_BYTES + len(event.encoded)
+                elif isinstance(event, ObservedEvent):
                     weight += weight_of_data(event.data)
-                if weight >= BATCH_BYTES or len(self._ready) == BATCH_EVENTS:
+                if weight >= BATCH_BYTES or count == BATCH_EVENTS:
                     return
         except Exception as error:
             self._error = error
@@ -113,5 +119,5 @@ def _observed(outcome: Recorded | LedgerError, last: int) -> Observed:
     """What came of a report; what was written before is no later than position `last`."""
     if isinstance(outcome, LedgerError):
         return Observed(error=outcome)
-    new = [each.event for each in outcome.events if each.position > last]
+    new = [each.type for each in outcome.events if each.position > last]
     return Observed(new, len(outcome.events) - len(new))

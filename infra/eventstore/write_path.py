@@ -29,7 +29,7 @@ from jobledger.domain.reports import encoded, mended
 from jobledger.domain.values import names
 from jobledger.infra.eventstore.attempts import with_attempt
 from jobledger.infra.eventstore.commit.batch import JobCache
-from jobledger.infra.eventstore.commit.observations import Judge
+from jobledger.infra.eventstore.commit.judge import Judge
 from jobledger.infra.eventstore.commit.pending import (
     Intent,
     JobsWrite,

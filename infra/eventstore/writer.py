@@ -11,7 +11,7 @@ from jobledger.domain.events import Event
 from jobledger.domain.job import Job
 from jobledger.infra.eventstore.commit.bulk import BulkWrite, bulk_writes
 from jobledger.infra.eventstore.commit.committer import Committer
-from jobledger.infra.eventstore.commit.observations import Introduction
+from jobledger.infra.eventstore.commit.observations import Introduction, Observation
 from jobledger.infra.eventstore.commit.observed_write import ObservedWrite
 from jobledger.infra.eventstore.commit.pending import JobWrite, Pending
 from jobledger.infra.eventstore.commit.resumed import ResumedWrite
@@ -255,7 +255,7 @@ class Writer:
 
     def observed_write(
         self,
-        observed: Sequence[ObservedEvent | Introduction],
+        observed: Sequence[Observation | Introduction],
         meanwhile: Callable[[], None],
         *,
         new: bool = False,

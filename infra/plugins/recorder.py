@@ -209,7 +209,7 @@ class Recorder:
                     return
             written = refused = 0
             for event, outcome in observe_many(ledger.writer, batch):
-                written += len(outcome.events)
+                written += len(outcome.types)
                 if outcome.error is not None:
                     if isinstance(outcome.error, LedgerUnavailableError):
                         raise outcome.error

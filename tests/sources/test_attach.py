@@ -21,8 +21,9 @@ from jobledger.infra import Ledger
 from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
 from jobledger.infra.eventstore.commit.pending import Pending
 from jobledger.infra.sources.attach import follower as following
+from jobledger.infra.sources.attach import slot as slot_module
 from jobledger.infra.sources.attach.follower import Follower, known_system, slot_name
-from jobledger.infra.sources.attach.slot import Slot
+from jobledger.infra.sources.attach.slot import Slot, lsn_number
 from jobledger.infra.sources.mapping.model import ATTACHED, Mapping, read_mapping, shipped
 
 from tests.clusters import Cluster, new_cluster
@@ -426,6 +427,27 @@ def test_a_slot_never_fills_the_sources_disk(ledger: Ledger, database: str) -> N
     assert attached._slot.status() is None
     last = ledger.history("projects/p/jobs/attach.jobledger_test_river")[-1]
     assert last.json["gap"]["fromLsn"]
+
+
+def test_a_part_of_the_log_without_changes_is_let_go(
+    ledger: Ledger, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(database, *ROWS["river"][0], "CREATE TABLE others (n integer)")
+    attached = follower(ledger, database, "river")
+    attached.begin()
+    begun = attached._slot.status()
+    # Smaller parts than the other table's changes take.
+    monkeypatch.setattr(slot_module, "BATCH_BYTES", 64 * 1024)
+    run(database, "INSERT INTO others SELECT generate_series(1, 5000)")
+    assert attached.carry_over() == 0
+    let_go = attached._slot.status()
+    assert begun is not None and begun.confirmed_lsn is not None
+    assert let_go is not None and let_go.confirmed_lsn is not None
+    gone = lsn_number(let_go.confirmed_lsn) - lsn_number(begun.confirmed_lsn)
+    assert gone > 2 * 64 * 1024
+    run(database, "INSERT INTO others SELECT generate_series(1, 5000)", *ROWS["river"][1])
+    carry_over(attached)
+    assert jobs(ledger) == {"river-1": (S.SUCCEEDED, 2)}
 
 
 def test_the_commands(cli: Cli, ledger: Ledger, database: str) -> None:

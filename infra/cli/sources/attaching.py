@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from threading import Event as Signal
 from typing import Annotated, Any
@@ -15,6 +16,8 @@ from jobledger.infra.sources.mapping.model import ATTACHED, Mapping, read_mappin
 from typer.core import TyperGroup
 
 MEBIBYTE = 1024**2
+NICENESS = 10
+"""How far below other programs of its machine a follower stands, among which may be the source's server."""
 Source = Annotated[
     str, typer.Argument(metavar="DSN", help="libpq's connection string of the source.")
 ]
@@ -66,6 +69,7 @@ def follow(
 
     In the source this makes a publication and a slot, and sets REPLICA IDENTITY FULL on the tables
     whose old rows are needed; `detach` undoes the first two. Begun again, it goes on where it ended.
+    The process lowers its own priority (nice 10), so that a source on the same machine goes first.
     """
     aim, mapping, slot = _found(context, source, system)
     stop = Signal()
@@ -80,6 +84,7 @@ def follow(
                 while follower.carry_over():
                     pass
             else:
+                os.nice(NICENESS)
                 follower.follow(stop)
         finally:
             _print(follower.summary)

@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from jobledger.domain.errors import LedgerError
-from jobledger.domain.events import Event
+from jobledger.domain.events import Event, read_data
 from jobledger.domain.job import Job
 from jobledger.domain.values.names import parse_name, parse_text, parse_time, parse_trace_parent
 from jobledger.infra.eventstore.commit.appender import Appender
@@ -26,12 +26,14 @@ BATCH_BYTES: Final = 16 * 1024 * 1024
 """About what the events of one transaction take; one that is larger is alone."""
 TYPES: Final = ("int8", "int8", "int8", "int4", "int2", *("text",) * 2, "bytea", *("text",) * 3)
 """What COPY is sent; a timestamptz is an int8 on the wire, and made faster as one."""
-DATA: Final = 5
-"""Which of what is copied is the data."""
+VERSION, NAME, DATA = 1, 4, 5
+"""Places in what is copied of an event."""
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 Encrypt = Callable[[Event, dict[str, Key]], Event]
+Values = tuple[Any, ...]
+"""What is copied of an event, but for its position and recorded time."""
 
 
 class BulkWrite(Pending):
@@ -49,7 +51,7 @@ class BulkWrite(Pending):
         self.events = events
         self.encrypt = encrypt
         self._first: dict[str, int] = {}
-        self._values: list[tuple[Any, ...]] = []
+        self._values: list[Values] = []
 
     def while_folding(self) -> None:
         """Makes what will be written next ready; what is wrong with it is said in its turn."""
@@ -102,15 +104,15 @@ class BulkWrite(Pending):
             return super().write(appender, jobs)
         # Those that begin here meet the unique index if they were there already.
         appender.check_versions({name: first for name, first in self._first.items() if first > 1})
-        placed = appender.advance(len(self.events))
+        placed = appender.advance(len(self._values))
         connection = appender.connection
-        recorded = _microseconds(placed.recorded_time)
+        recorded = microseconds(placed.recorded_time)
         with connection.cursor() as cursor, cursor.copy(COPY_EVENTS) as copy:
             copy.set_types(TYPES)
             for position, values in enumerate(self._values, placed.first_position):
                 copy.write_row((position, recorded, *values))
         connection.execute(KEEP_TO_INDEXES)
-        last = placed.first_position + len(self.events) - 1
+        last = placed.first_position + len(self._values) - 1
         with connection.pipeline():
             connection.execute(FOLD_JOBS, (placed.first_position, last))
             # The server folds: there is time for it.
@@ -160,11 +162,11 @@ def _next_events(source: Iterator[Event]) -> list[Event]:
     return events
 
 
-def values_of(event: Event, encoded: bytes) -> tuple[Any, ...]:
-    """What is copied of an event, but for its position and recorded time; `encoded` is its data."""
+def values_of(event: Event, encoded: bytes) -> Values:
+    """What is copied of an event; `encoded` is its data."""
     name, version, data, occurred, actor, request_id, trace_parent, _ = event
     return (
-        _microseconds(occurred),
+        _known_microseconds(occurred),
         version,
         data.schema_number,
         type(data).__name__,
@@ -191,7 +193,17 @@ def _first_versions(events: Sequence[Event]) -> dict[str, int]:
     return first
 
 
-@lru_cache(maxsize=1024)
-def _microseconds(time: datetime) -> int:
+def event_of(values: Values) -> Event:
+    """The event of which these values are copied."""
+    occurred, version, schema, type_, name, encoded, *about = values
+    time = _EPOCH + occurred * _MICROSECOND
+    return Event(name, version, read_data(type_, schema, encoded), time, *about)
+
+
+def microseconds(time: datetime) -> int:
     """A time as PostgreSQL keeps it: whole microseconds since 2000."""
     return (time - _EPOCH) // _MICROSECOND
+
+
+_known_microseconds: Final = lru_cache(maxsize=1024)(microseconds)
+"""For events of few moments."""

@@ -1,8 +1,8 @@
 """Deciding what thousands of reports of other systems make happen, in memory and in their order."""
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from jobledger.domain.data import Data
 from jobledger.domain.errors import (
@@ -11,24 +11,18 @@ from jobledger.domain.errors import (
     PastNeededError,
     RequestReusedError,
 )
-from jobledger.domain.events import Event
-from jobledger.domain.job import Job, absent, recorded
+from jobledger.domain.events import EVENT_TYPES, Event
+from jobledger.domain.job import Job, absent, job_with, recorded
+from jobledger.domain.job.plain import add_plain
 from jobledger.domain.reports import mended
 from jobledger.domain.values import names
 from jobledger.domain.values.names import project_of
 from jobledger.infra.eventstore.attempts import with_attempt
+from jobledger.infra.eventstore.commit.bulk import Values, microseconds, values_of
+from jobledger.infra.eventstore.commit.judge import Judge
+from jobledger.infra.eventstore.commit.plain import PlainEvent
 from jobledger.infra.eventstore.verbs import About, AboutReport
 from jobledger.infra.privacy.envelope import MARKER, NotEncryptedError
-
-
-class Judge(Protocol):
-    """Decides what is recorded of a report; `past` are all events of the job, if it asked for them."""
-
-    def __call__(
-        self, report: Data, job: Job, /, *, at: datetime | None, past: Sequence[Event] | None
-    ) -> Sequence[Data]:
-        """Returns the data of the events."""
-        ...
 
 
 class Observation(Protocol):
@@ -62,8 +56,8 @@ class Introduction(NamedTuple):
 class Observed(NamedTuple):
     """What came of one report."""
 
-    events: Sequence[Event] = ()
-    """The events that were written for it."""
+    types: Sequence[str] = ()
+    """The types of the events that were written for it."""
     before: int = 0
     """How many events the same request wrote earlier."""
     error: LedgerError | None = None
@@ -71,13 +65,8 @@ class Observed(NamedTuple):
 
 
 NOTHING: Final = Observed()
-
-
-class Made(NamedTuple):
-    """An event that is to be written, and the canonical JSON of its data."""
-
-    event: Event
-    encoded: bytes
+_ONE: Final = {type_: Observed((type_,)) for type_ in EVENT_TYPES}
+_SCHEMAS: Final = {type_: cls.schema_number for type_, cls in EVENT_TYPES.items()}
 
 
 class Request(NamedTuple):
@@ -105,44 +94,87 @@ class Decisions:
         """
         self.jobs = jobs
         self.outcomes: list[Observed] = []
-        self.made: list[Made] = []
+        self.made: list[Values] = []
+        """The events that are to be written."""
         self.past_needed: dict[str, None] = {}
         """Jobs of which all events are needed; nothing more was decided on them."""
         self._requests = dict(requests)
         self._pasts = {name: list(past) for name, past in pasts.items()}
         self._now = datetime.now(UTC)
+        self._changing: dict[str, dict[str, Any]] = {}
+        """The fields of jobs that plain reports changed since they were made into jobs."""
         self._actor: str | None = None
         """The last one, which was checked."""
 
-    def decide(self, observed: Observation | Introduction) -> None:
-        """Adds what a report makes happen to its outcomes.
+    def decide_all(self, observed: Iterable[Observation | Introduction]) -> None:
+        """Adds what each report makes happen to its outcomes.
 
         Args:
-            observed: The report.
+            observed: The reports, in their order.
 
         Raises:
-            NotEncryptedError: It holds personal values, which are encrypted elsewhere.
+            NotEncryptedError: One holds personal values, which are encrypted elsewhere.
         """
+        for each in observed:
+            self.outcomes.append(self._decided(each))
+        for name in list(self._changing):
+            self._job(name)
+
+    def _decided(self, observed: Observation | Introduction) -> Observed:
         try:
-            self.outcomes.append(self._outcome(observed))
+            if isinstance(observed, Introduction):
+                if self._exists(observed.name):
+                    return NOTHING
+                observed = observed.make()
+            if type(observed) is PlainEvent and self._adds(observed):
+                return _ONE[observed.type]
+            return self._outcome(observed)
         except PastNeededError as error:
             self.past_needed[error.name] = None
-            self.outcomes.append(Observed(error=error))
+            return Observed(error=error)
         except NotEncryptedError:
             raise
         except LedgerError as error:
-            self.outcomes.append(Observed(error=error))
+            return Observed(error=error)
 
-    def _outcome(self, observed: Observation | Introduction) -> Observed:
+    def _exists(self, name: str) -> bool:
+        """Whether the job has events."""
+        if name in self._changing:
+            return True
+        return (job := self.jobs.get(name)) is not None and job.version > 0
+
+    def _job(self, name: str) -> Job | None:
+        """The job as all reports so far made it; None if there is none."""
+        if (fields := self._changing.pop(name, None)) is not None:
+            self.jobs[name] = job_with(fields)
+        return self.jobs.get(name)
+
+    def _adds(self, report: PlainEvent) -> bool:
+        """Whether a plain report is recorded as it is; the job is changed then."""
+        name, type_, said, encoded, at, request_id, actor = report
+        key = f"{name.split('/', 2)[1]}/{request_id}"
+        if key in self._requests or name in self._pasts or name in self.past_needed:
+            return False
+        if (fields := self._changing.get(name)) is None:
+            job = self.jobs.get(name) or absent(names.parse_name(name))
+            fields = job.__dict__.copy()
+        if actor is not self._actor:
+            self._actor = names.parse_text("actor", actor)
+        if not add_plain(fields, type_, said, at):
+            return False
+        self._changing[name] = fields
+        self._requests[key] = Request(name, 1)
+        schema, version = _SCHEMAS[type_], fields["version"]
+        place = microseconds(at), version, schema, type_, name
+        self.made.append((*place, encoded, actor, request_id, None))
+        return True
+
+    def _outcome(self, observed: Observation) -> Observed:
         name = observed.name
         if name in self.past_needed:
             raise PastNeededError(name)
-        if (job := self.jobs.get(name)) is None:
+        if (job := self._job(name)) is None:
             job = absent(names.parse_name(name))
-        if isinstance(observed, Introduction):
-            if job.version:
-                return NOTHING
-            observed = observed.make()
         data, about = with_attempt(observed.data, observed.about)
         request_id = names.parse_text("request_id", about.get("request_id"))
         key = None if request_id is None else f"{project_of(name)}/{request_id}"
@@ -160,7 +192,7 @@ class Decisions:
         events = self._events(observed.judge, data, job, at, past, place)
         if key is not None and events:
             self._requests[key] = Request(name, len(events))
-        return Observed(events)
+        return Observed([event.type for event in events])
 
     def _events(
         self,
@@ -182,7 +214,9 @@ class Decisions:
             events.append(event)
             if past is not None:
                 past.append(event)
-        self.made += [Made(event, json) for event, (_, json) in zip(events, encoded, strict=True)]
+        self.made += [
+            values_of(event, json) for event, (_, json) in zip(events, encoded, strict=True)
+        ]
         self.jobs[job.name] = after
         return events
 

@@ -7,7 +7,7 @@ from typing import Final
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job
 from jobledger.infra.eventstore.commit.appender import Appender
-from jobledger.infra.eventstore.commit.bulk import BulkWrite, Encrypt, values_of
+from jobledger.infra.eventstore.commit.bulk import DATA, NAME, VERSION, BulkWrite, Encrypt, event_of
 from jobledger.infra.eventstore.commit.observations import (
     Decisions,
     Introduction,
@@ -76,8 +76,7 @@ class ObservedWrite(BulkWrite):
         self, jobs: dict[str, Job], made: dict[str, Request], pasts: dict[str, list[Event]]
     ) -> Decisions:
         decisions = Decisions(dict(jobs), made, pasts)
-        for each in self._observed:
-            decisions.decide(each)
+        decisions.decide_all(self._observed)
         return decisions
 
     def while_folding(self) -> None:
@@ -89,19 +88,19 @@ class ObservedWrite(BulkWrite):
         decided = self._decided
         if decided is None or not self._holds(appender, decided):
             decided = self._decided = self._on_stored(appender)
-        self.events = [each.event for each in decided.made]
-        self._values = [values_of(*each) for each in decided.made]
-        self._first = {}
-        for event in self.events:
-            self._first.setdefault(event.name, event.version)
+        self._values, self._first = decided.made, {}
+        for values in decided.made:
+            self._first.setdefault(values[NAME], values[VERSION])
         jobs.update(decided.jobs)
-        return super().write(appender, jobs) if self.events else None
+        if not appender.may_copy:
+            self.events = [event_of(each) for each in decided.made]
+        return super().write(appender, jobs) if decided.made else None
 
     def _holds(self, appender: Appender, decided: Decisions) -> bool:
         """Whether it was decided on what is stored, as far as the versions that it writes do not tell."""
         if decided.past_needed or (not self._new and self._made(appender, self._known)):
             return False
-        silent = list({*self.touches} - {each.event.name for each in decided.made})
+        silent = list({*self.touches} - {each[NAME] for each in decided.made})
         return not silent or appender.versions(silent) == {
             name: self._known[name].version for name in silent if name in self._known
         }
@@ -109,7 +108,8 @@ class ObservedWrite(BulkWrite):
     @cached_property
     def rows(self) -> Sequence[Row]:  # type: ignore[override]
         """Made only where COPY does not serve, or to find out whether they were written."""
-        return [] if self._decided is None else [row_of(*each) for each in self._decided.made]
+        made = [] if self._decided is None else self._decided.made
+        return [row_of(event_of(each), each[DATA]) for each in made]
 
     def _on_stored(self, appender: Appender) -> Decisions:
         """Decides on what is stored; the head is locked."""

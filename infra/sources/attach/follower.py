@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from threading import Event as Signal
@@ -12,21 +13,26 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.observing import catch_up, introduce, observe
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.nearest import did_you_mean
+from jobledger.infra.collecting import collecting_less
 from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
-from jobledger.infra.eventstore.commit.observations import Judge
+from jobledger.infra.eventstore.commit.judge import Judge
 from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.observing import Reported, observe_many
 from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.read.store import Store
 from jobledger.infra.sources.attach.pgoutput import Transaction
 from jobledger.infra.sources.attach.records import record_of, snapshot_record
-from jobledger.infra.sources.attach.slot import LOST, Slot
+from jobledger.infra.sources.attach.slot import LOST, Slot, lsn_number
 from jobledger.infra.sources.mapping.histories import Histories
 from jobledger.infra.sources.mapping.importing import ImportSummary, refusal
 from jobledger.infra.sources.mapping.model import Mapping
 
 LOG: Final = logging.getLogger("jobledger.attach")
 PAUSE_SECONDS: Final = 0.5
+REST: Final = 9
+"""How many times as long as it worked it rests then, so that the source has its disk and processors."""
+FAR_BEHIND_BYTES: Final = 64 * 1024**2
+"""So much of the source's log that was not carried over lets it work without a rest."""
 RETRY_SECONDS: Final = 5.0
 NOTED_REASONS: Final = 20
 """As many reasons as one note has of changes that could not be placed."""
@@ -135,22 +141,26 @@ class Follower:
     def follow(self, stop: Signal) -> None:
         """Carries over what changes until `stop` is set; raises AttachError where that cannot go on.
 
-        While the source or the ledger cannot be reached, it tries again: the slot keeps what changes.
+        It works a tenth of the time, as far as that keeps it near the end of the source's log. While the
+        source or the ledger cannot be reached, it tries again: the slot keeps what changes.
         """
-        while not stop.is_set():
-            try:
-                if self.carry_over():
-                    continue
-                self.check_size()
-                stop.wait(PAUSE_SECONDS)
-            except (SourceUnavailableError, LedgerUnavailableError) as error:
-                LOG.warning("%s; trying again in %s s", error, RETRY_SECONDS)
-                stop.wait(RETRY_SECONDS)
+        with self._slot.connected():
+            while not stop.is_set():
+                try:
+                    begin = time.monotonic()
+                    self.carry_over()
+                    worked = time.monotonic() - begin
+                    if self.check_size() < FAR_BEHIND_BYTES:
+                        stop.wait(max(PAUSE_SECONDS, REST * worked))
+                except (SourceUnavailableError, LedgerUnavailableError) as error:
+                    LOG.warning("%s; trying again in %s s", error, RETRY_SECONDS)
+                    stop.wait(RETRY_SECONDS)
 
     def carry_over(self) -> int:
         """Carries over the next transactions; returns how many changes there were."""
         try:
-            transactions = self._slot.peek()
+            with collecting_less():
+                transactions = self._slot.peek()
         except SourceUnavailableError:
             raise
         except AttachError as error:
@@ -161,7 +171,8 @@ class Follower:
         missed = self.summary.unplaced_count
         known, self._new_after = self._new_after, None
         new = known is not None and lsn_number(transactions[0].commit_lsn) > known
-        repeats, written = self._record(self._changed(transactions), ahead=True, new=new)
+        with collecting_less():
+            repeats, written = self._record(self._changed(transactions), ahead=True, new=new)
         self._note_missed(self.summary.unplaced_count - missed)
         # Only now may the source forget them: recorded again they would be the same events.
         self._slot.advance(transactions[-1].commit_lsn)
@@ -170,8 +181,15 @@ class Follower:
             self._new_after = lsn_number(transactions[-1].commit_lsn)
         return sum(len(each.changes) for each in transactions) or 1
 
-    def check_size(self) -> None:
-        """Detaches if the source keeps too much of its log for the slot; raises AttachError then."""
+    def check_size(self) -> int:
+        """Detaches if the source keeps too much of its log for the slot.
+
+        Returns:
+            How many bytes of the log were not carried over yet.
+
+        Raises:
+            AttachError: It was detached, or the slot is gone.
+        """
         status = self._slot.status()
         if status is None or status.wal_status in LOST:
             why = "the slot is gone" if status is None else f"the slot's log is {status.wal_status}"
@@ -182,6 +200,7 @@ class Follower:
             self._gap(why)
             self._slot.drop()
             raise AttachError("slot", f"{why}: detached")
+        return status.behind_bytes
 
     def end(self) -> None:
         """Removes what was made in the source, and notes that it is followed no more."""
@@ -189,12 +208,12 @@ class Follower:
         self._note("Succeeded", {})
 
     def _changed(self, transactions: Iterable[Transaction]) -> Iterator[Reported]:
-        for transaction in transactions:
-            for number, change in enumerate(transaction.changes):
-                record = record_of(change, transaction.commit_time)
+        for lsn, commit_time, changes in transactions:
+            committed = commit_time.isoformat()
+            for number, change in enumerate(changes):
                 # Its place is in the request ids, as two changes may be equal.
-                place = f"{transaction.commit_lsn} #{number}"
-                yield from self._observed(record, place, place)
+                place = f"{lsn} #{number}"
+                yield from self._observed(record_of(change, committed), place, place)
 
     def _observed(
         self, record: dict[str, Any], where: str, place: str | None, judge: Judge = observe
@@ -215,7 +234,7 @@ class Follower:
             if outcome.error is not None:
                 self.summary.miss(event.name, refusal(outcome.error))
             before += outcome.before
-            written += len(outcome.events)
+            written += len(outcome.types)
         self.summary.events += before + written
         return before, written
 
@@ -247,12 +266,6 @@ class Follower:
                 ObservedEvent(self._name, parse_report(type_, said), about),
             ]
         )
-
-
-def lsn_number(lsn: str) -> int:
-    """A place in the log, written as `16/B374D848`, as a number."""
-    high, low = lsn.split("/")
-    return int(high, 16) << 32 | int(low, 16)
 
 
 def slot_name(ledger: str, system: str) -> str:

@@ -6,25 +6,27 @@ https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, overload
 
 import orjson
 
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 UNCHANGED: Final = object()
 """A large value that an update left as it was, and that is not sent."""
-NULL, SAME = b"nu"
+NULL, SAME, NEW = b"nuN"
+_OPS: Final = {b"I": "insert", b"U": "update", b"D": "delete"}
+_read_length: Final = struct.Struct(">I").unpack_from
 
 
 class Relation(NamedTuple):
-    """A table: its columns by name, and what reads a text of the column's type."""
+    """A table: its columns by name, and what reads a value of the column's type."""
 
     schema: str
     table: str
-    columns: tuple[tuple[str, Callable[[str], Any] | None], ...]
-    """None for a text that is the value."""
+    columns: tuple[tuple[str, Callable[[bytes], Any] | None], ...]
+    """None for a text."""
 
 
 class RowChange(NamedTuple):
@@ -33,9 +35,36 @@ class RowChange(NamedTuple):
     op: str
     schema: str
     table: str
-    new: Mapping[str, Any]
-    old: Mapping[str, Any]
+    new: dict[str, Any]
+    old: dict[str, Any]
     """The row before, or its key, as far as the table's replica identity tells."""
+
+
+class Changes(Sequence[RowChange]):
+    """The changes of one transaction, each decoded when it is asked for."""
+
+    def __init__(self) -> None:
+        self._messages: list[tuple[str, Relation, bytes]] = []
+
+    def add(self, op: str, relation: Relation, message: bytes) -> None:
+        """Adds one that is in a message, of a table as it was described before it."""
+        self._messages.append((op, relation, message))
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __iter__(self) -> Iterator[RowChange]:
+        return (_row_change(*each) for each in self._messages)
+
+    @overload
+    def __getitem__(self, index: int) -> RowChange: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[RowChange]: ...
+    def __getitem__(self, index: int | slice) -> RowChange | list[RowChange]:
+        """One of them, or some."""
+        if isinstance(index, slice):
+            return [_row_change(*each) for each in self._messages[index]]
+        return _row_change(*self._messages[index])
 
 
 class Transaction(NamedTuple):
@@ -44,7 +73,7 @@ class Transaction(NamedTuple):
     commit_lsn: str
     """Where the stream goes on behind it."""
     commit_time: datetime
-    changes: list[RowChange]
+    changes: Sequence[RowChange]
 
 
 class Decoder:
@@ -52,57 +81,60 @@ class Decoder:
 
     def __init__(self) -> None:
         self._relations: dict[int, Relation] = {}
-        self._changes: list[RowChange] = []
+        self._changes = Changes()
 
     def read(self, message: bytes) -> Transaction | None:
         """The transaction that ends with this message; None for any other message."""
+        kind = message[:1]
+        if (op := _OPS.get(kind)) is not None:
+            relation = self._relations[int.from_bytes(message[1:5])]
+            self._changes.add(op, relation, message)
+            return None
         reader = _Reader(message)
-        match kind := reader.byte():
+        reader.skip(1)
+        match kind:
             case b"B":
-                self._changes = []
+                self._changes = Changes()
             case b"R":
                 id_, relation = _relation(reader)
                 self._relations[id_] = relation
-            case b"I" | b"U" | b"D":
-                self._changes.append(self._row(kind, reader))
             case b"T":
-                self._changes += self._truncated(reader)
+                self._add_truncated(reader)
             case b"C":
                 reader.skip(1 + 8)
                 end = reader.lsn()
                 return Transaction(end, reader.time(), self._changes)
         return None
 
-    def _row(self, kind: bytes, reader: _Reader) -> RowChange:
-        relation = self._relations[reader.uint32()]
-        new: Mapping[str, Any] = {}
-        old: Mapping[str, Any] = {}
-        while reader.more():
-            part = reader.byte()
-            values = _tuple(reader, relation)
-            if part == b"N":
-                new = values
-            else:
-                old = values
-        op = {b"I": "insert", b"U": "update", b"D": "delete"}[kind]
-        whole = {key: old.get(key) if value is UNCHANGED else value for key, value in new.items()}
-        return RowChange(op, relation.schema, relation.table, whole, old)
-
-    def _truncated(self, reader: _Reader) -> Iterator[RowChange]:
+    def _add_truncated(self, reader: _Reader) -> None:
         count = reader.uint32()
         reader.skip(1)
         for _ in range(count):
-            relation = self._relations[reader.uint32()]
-            yield RowChange("truncate", relation.schema, relation.table, {}, {})
+            self._changes.add("truncate", self._relations[reader.uint32()], b"")
+
+
+def _row_change(op: str, relation: Relation, message: bytes) -> RowChange:
+    schema, table, columns = relation
+    new: dict[str, Any] = {}
+    old: dict[str, Any] = {}
+    at = 5
+    while at < len(message):
+        part = message[at]
+        values: dict[str, Any] = {}
+        at = _read_row(message, at + 1, columns, values)
+        if part == NEW:
+            new = values
+        else:
+            old = values
+    if op == "update":
+        new = {key: old.get(key) if value is UNCHANGED else value for key, value in new.items()}
+    return RowChange(op, schema, table, new, old)
 
 
 class _Reader:
     def __init__(self, message: bytes) -> None:
         self.message = message
         self.at = 0
-
-    def more(self) -> bool:
-        return self.at < len(self.message)
 
     def skip(self, count: int) -> None:
         self.at += count
@@ -147,11 +179,16 @@ def _relation(reader: _Reader) -> tuple[int, Relation]:
     return id_, Relation(schema, table, tuple(columns))
 
 
-def _tuple(reader: _Reader, relation: Relation) -> dict[str, Any]:
-    values: dict[str, Any] = {}
+def _read_row(
+    message: bytes,
+    at: int,
+    columns: tuple[tuple[str, Callable[[bytes], Any] | None], ...],
+    values: dict[str, Any],
+) -> int:
+    """Reads a row's columns into `values`; returns where it ends."""
     # Each column of each row comes by here: nothing is called that can be spared.
-    message, at = reader.message, reader.at + 2
-    for name, read in relation.columns:
+    at += 2
+    for name, read in columns:
         kind = message[at]
         at += 1
         if kind == NULL:
@@ -159,23 +196,23 @@ def _tuple(reader: _Reader, relation: Relation) -> dict[str, Any]:
         elif kind == SAME:
             values[name] = UNCHANGED
         else:
+            (length,) = _read_length(message, at)
             begin = at + 4
-            at = begin + int.from_bytes(message[at:begin])
-            text = message[begin:at].decode("utf-8", "surrogateescape")
-            values[name] = text if read is None else read(text)
-    reader.at = at
-    return values
+            at = begin + length
+            part = message[begin:at]
+            values[name] = part.decode("utf-8", "surrogateescape") if read is None else read(part)
+    return at
 
 
-def _json(text: str) -> Any:
+def _json(text: bytes) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return text
+        return text.decode("utf-8", "surrogateescape")
 
 
-_READERS: Final[Mapping[int, Callable[[str], Any]]] = {
-    16: lambda text: text == "t",  # boolean
+_READERS: Final[Mapping[int, Callable[[bytes], Any]]] = {
+    16: lambda text: text == b"t",  # boolean
     20: int, 21: int, 23: int,  # bigint, smallint, integer
     700: float, 701: float,  # real, double precision
     114: _json, 3802: _json,  # json, jsonb

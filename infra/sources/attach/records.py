@@ -9,18 +9,26 @@ from jobledger.infra.sources.attach.pgoutput import RowChange
 from jobledger.infra.sources.mapping.values import plain
 
 
-def record_of(change: RowChange, time: datetime) -> dict[str, Any]:
-    """A change as a record: the new row's fields, the old row as `old`, and which fields changed."""
-    row = change.new or change.old
-    changed = [key for key, value in change.new.items() if change.old.get(key) != value]
-    about = {
-        "table": change.table,
-        "op": change.op,
-        "old": dict(change.old),
-        "changed": changed,
-        "commit_time": time.isoformat(),
-    }
-    return {**row, **about}
+def record_of(change: RowChange, time: str) -> dict[str, Any]:
+    """A change as a record: the new row's fields, the old row as `old`, and which fields changed.
+
+    Args:
+        change: The change; its rows become part of the record.
+        time: When its transaction was committed, in ISO 8601.
+
+    Returns:
+        The record.
+    """
+    op, _, table, new, old = change
+    if old:
+        row = new or dict(old)
+        changed = [key for key, value in new.items() if old.get(key) != value]
+    else:
+        row = new
+        changed = [key for key, value in new.items() if value is not None]
+    row["table"], row["op"], row["old"] = table, op, old
+    row["changed"], row["commit_time"] = changed, time
+    return row
 
 
 def snapshot_record(table: str, row: dict[str, Any], time: datetime) -> dict[str, Any]:

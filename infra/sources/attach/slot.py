@@ -15,10 +15,18 @@ from psycopg.rows import dict_row, scalar_row
 from psycopg.sql import SQL, Identifier, Literal
 
 PEEK: Final = sql.load(__package__, "peek")
+BOUNDS: Final = sql.load(__package__, "bounds")
 STATUS: Final = sql.load(__package__, "status")
 REQUIREMENTS: Final = sql.load(__package__, "requirements")
-BATCH_CHANGES: Final = 10_000
+BATCH_CHANGES: Final = 50_000
+"""About as many changes as are read at once, if they are not too large."""
+BATCH_BYTES: Final = 32 * 1024**2
+"""So much of the log is read at once, other tables' changes included."""
 LOST: Final = frozenset({"lost", "unreserved"})
+
+
+Source = psycopg.Connection[dict[str, Any]]
+"""A connection to the source."""
 
 
 class SlotStatus(NamedTuple):
@@ -51,6 +59,8 @@ class Slot:
         """`dsn` is libpq's connection string of the source's database."""
         self._dsn = dsn
         self.name = name
+        self._keeps = False
+        self._kept: Source | None = None
 
     def check(self) -> None:
         """Raises AttachError if the server, or the role, cannot follow changes."""
@@ -119,29 +129,45 @@ class Slot:
         return lsn.decode(), snapshot.decode()
 
     def peek(self) -> list[Transaction]:
-        """Returns the next transactions, up to about 10,000 changes; they stay until `advance`.
+        """Returns the next transactions, up to about 50,000 changes or 32 MiB of the log.
+
+        They stay until `advance`. A part of the log without any is let go.
 
         Returns:
-            The transactions, in the order of their commits.
+            The transactions, in the order of their commits; none if there are no more.
 
         Raises:
             AttachError: The slot is missing, or the server's log for it is gone.
         """
-        decoder, found = Decoder(), list[Transaction]()
-        with self._connection() as connection:
-            try:
-                asked = {"slot": self.name, "changes": BATCH_CHANGES}
-                cursor = connection.cursor(binary=True, row_factory=scalar_row)
-                for message in cursor.execute(PEEK, asked).fetchall():
-                    if (transaction := decoder.read(message)) is not None:
-                        found.append(transaction)
-            except psycopg.errors.UndefinedObject:
-                raise AttachError("slot", f"there is no slot {self.name!r} any more") from None
-            except psycopg.errors.ObjectNotInPrerequisiteState as error:
-                raise AttachError("slot", error.diag.message_primary or str(error)) from None
-            except psycopg.errors.ObjectInUse as error:
-                raise AttachError("slot", error.diag.message_primary or str(error)) from None
-        return found
+        let_go = 0
+        while True:
+            with self._connection() as connection:
+                row = connection.execute(BOUNDS, {"slot": self.name}).fetchone()
+                if row is None:
+                    raise AttachError("slot", f"there is no slot {self.name!r} any more")
+                since, flushed = lsn_number(row["since"]), lsn_number(row["flushed"])
+                until = min(since + BATCH_BYTES, flushed)
+                if since >= flushed or since < let_go:
+                    return []
+                if found := self._read(connection, lsn_text(until)):
+                    return found
+            let_go = until
+            self.advance(lsn_text(until))
+
+    def _read(self, connection: Source, until: str) -> list[Transaction]:
+        decoder = Decoder()
+        asked = {"slot": self.name, "until": until, "changes": BATCH_CHANGES}
+        try:
+            cursor = connection.cursor(binary=True, row_factory=scalar_row)
+            messages = cursor.execute(PEEK, asked).fetchall()
+        except psycopg.errors.UndefinedObject:
+            raise AttachError("slot", f"there is no slot {self.name!r} any more") from None
+        except psycopg.errors.ObjectNotInPrerequisiteState as error:
+            raise AttachError("slot", error.diag.message_primary or str(error)) from None
+        except psycopg.errors.ObjectInUse as error:
+            raise AttachError("slot", error.diag.message_primary or str(error)) from None
+        read = map(decoder.read, messages)
+        return [transaction for transaction in read if transaction is not None]
 
     def advance(self, lsn: str) -> None:
         """Lets the server forget what was carried over."""
@@ -149,6 +175,21 @@ class Slot:
             connection.execute(
                 "SELECT pg_replication_slot_advance(%s, %s::pg_lsn)", (self.name, lsn)
             )
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """While one connection is kept for all that is asked; made anew if it breaks."""
+        self._keeps = True
+        try:
+            yield
+        finally:
+            self._keeps = False
+            self._end()
+
+    def _end(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
 
     def status(self) -> SlotStatus | None:
         """How far it is behind; None if there is no such slot."""
@@ -182,15 +223,33 @@ class Slot:
         return None if row is None else str(next(iter(row.values())))
 
     @contextmanager
-    def _connection(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    def _connection(self) -> Iterator[Source]:
         try:
-            with (
-                translated(),
-                closing(psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)) as found,
-            ):
-                yield found
+            with translated():
+                if not self._keeps:
+                    with closing(self._connect()) as connection:
+                        yield connection
+                    return
+                if self._kept is None:
+                    self._kept = self._connect()
+                yield self._kept
         except LedgerUnavailableError as error:
+            self._end()
             raise SourceUnavailableError(error.reason) from None
+
+    def _connect(self) -> Source:
+        return psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)
+
+
+def lsn_number(lsn: str) -> int:
+    """A place in the log, written as `16/B374D848`, as a number."""
+    high, low = lsn.split("/")
+    return int(high, 16) << 32 | int(low, 16)
+
+
+def lsn_text(number: int) -> str:
+    """The same as PostgreSQL writes it."""
+    return f"{number >> 32:X}/{number & 0xFFFF_FFFF:X}"
 
 
 def _rows(

@@ -144,7 +144,7 @@ class ClusterFollower:
             if outcome.error is not None:
                 self.summary.miss(event.name, refusal(outcome.error))
             else:
-                self.summary.events += len(outcome.events)
+                self.summary.events += len(outcome.types)
 
     def _load(self) -> dict[str, str]:
         with suppress(OSError, orjson.JSONDecodeError):

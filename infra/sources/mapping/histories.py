@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
-from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import EVENT_TYPES
 from jobledger.domain.observing import introduce, observe
 from jobledger.domain.reports import parse_report
+from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.job_ids import display_name, job_id
 from jobledger.domain.values.labels import nearest
 from jobledger.domain.values.names import parse_time
-from jobledger.infra.eventstore.commit.observations import Introduction, Judge
+from jobledger.infra.eventstore.commit.judge import Judge
+from jobledger.infra.eventstore.commit.observations import Introduction
+from jobledger.infra.eventstore.commit.plain import PlainEvent, plain_event
 from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.observing import Reported
 from jobledger.infra.eventstore.write_path import ObservedEvent
-from jobledger.infra.sources.mapping.model import EventRule, History, Lookup, Times
+from jobledger.infra.sources.mapping.model import EventRule, History, Kind, Lookup, Times
 from jobledger.infra.sources.mapping.model import Mapping as MappingFile
 from jobledger.infra.sources.mapping.times import time_of
 from jobledger.infra.sources.mapping.values import (
@@ -35,9 +37,24 @@ from jobledger.infra.sources.mapping.values import (
     text_of,
 )
 
-_encode: Final = json.JSONEncoder(sort_keys=True).encode
+_quoted: Final = json.encoder.encode_basestring_ascii
+_JSON: Final = json.JSONEncoder(sort_keys=True)
+_encode: Final = json.encoder.c_make_encoder(  # type: ignore[attr-defined] # Its stub leaves it out.
+    None, _JSON.default, _quoted, None, _JSON.key_separator, _JSON.item_separator, True, False, True
+)
+"""What `JSONEncoder(sort_keys=True).encode` makes for each call; it returns parts."""
+_KNOWN_NAMES: Final = 65_536
+"""Names of jobs that are remembered: most have several events near each other."""
 MEANT: Final = frozenset({"error", "reason", "output"})
 """Fields of data that one rule may give for events of several types."""
+_WITHOUT: Final = {
+    type_: tuple(MEANT - set(cls.model_fields)) for type_, cls in EVENT_TYPES.items()
+}
+"""Those of them that events of a type do not have."""
+
+
+CHANGE: Final = ("table", "op")
+"""The fields of a change by which most histories tell whether they are in it."""
 
 
 class Place(NamedTuple):
@@ -54,7 +71,11 @@ class Histories:
     def __init__(self, mapping: MappingFile, project: str, actor: str) -> None:
         """`actor` is who reports what names no other."""
         to = Target(f"projects/{project}/jobs/", actor, mapping.times)
-        self._histories = [_History(each, to) for each in mapping.histories]
+        by = CHANGE if mapping.source.kind is Kind.CHANGES else ()
+        self._histories = [_History(each, to, by) for each in mapping.histories]
+        self._by = by
+        self._chosen: dict[tuple[Any, ...], list[_History]] = {}
+        """Those that a record may tell, by its fields that tell that."""
 
     def observed(
         self, record: Record, place: str | None = None, judge: Judge = observe
@@ -75,9 +96,16 @@ class Histories:
         """
         found: list[Reported] = []
         at = Place(place, judge)
-        for history in self._histories:
+        for history in self._may_tell(record):
             history.add(record, at, found)
         return found
+
+    def _may_tell(self, record: Record) -> list[_History]:
+        key = tuple([record.get(each) for each in self._by])
+        if (chosen := self._chosen.get(key)) is None:
+            chosen = [each for each in self._histories if each.may_tell(record)]
+            self._chosen[key] = chosen
+        return chosen
 
 
 class Target(NamedTuple):
@@ -90,36 +118,48 @@ class Target(NamedTuple):
 
     def name(self, original: str) -> str:
         """The name of the job that the source calls so."""
-        return self.prefix + job_id(original)
+        return _name(self.prefix, original)
 
     def event(
-        self, name: str, data: Data, told: _Told, at: Place, actor: str | None = None
-    ) -> ObservedEvent:
+        self, name: str, told: _Told, at: Place, actor: str | None = None
+    ) -> ObservedEvent | PlainEvent:
         """The request id is that of the same event in any file, or at its place, so that it is recorded once."""
         type_, said, time = told
-        content = [name, type_, time.isoformat(), said]
-        if at.id is not None:
-            content.append(at.id)
-        digest = hashlib.sha256(_encode(content).encode()).hexdigest()[:32]
-        about = AboutReport(
-            occurred_time=parse_time(time, datetime.now(UTC), "time"),
-            request_id=f"import:{digest}",
-            actor=actor or self.actor,
-        )
-        return ObservedEvent(name, data, about, introduce if type_ == "Created" else at.judge)
+        # As the JSON encoder writes the list of these.
+        content = f'[{_quoted(name)}, "{type_}", "{time.isoformat()}", {"".join(_encode(said, 0))}'
+        content += "]" if at.id is None else f", {_quoted(at.id)}]"
+        digest = hashlib.sha256(content.encode()).hexdigest()[:32]
+        request_id, actor = f"import:{digest}", actor or self.actor
+        time = parse_time(time, datetime.now(UTC), "time")
+        is_created = type_ == "Created"
+        if is_created or at.judge is observe:
+            plain = plain_event(name, type_, said, time, request_id, actor)
+            if plain is not None:
+                return plain
+        about = AboutReport(occurred_time=time, request_id=request_id, actor=actor)
+        judge = introduce if is_created else at.judge
+        return ObservedEvent(name, parse_report(type_, said), about, judge)
 
 
-_Told = tuple[str, Mapping[str, Any], datetime]
+@lru_cache(maxsize=_KNOWN_NAMES)
+def _name(prefix: str, original: str) -> str:
+    return prefix + job_id(original)
+
+
+_Told = tuple[str, JsonObject, datetime]
 """The type of an event, its data as JSON, and its time."""
 
 
 class _History:
     """One history of a mapping, made into functions of a record."""
 
-    def __init__(self, history: History, to: Target) -> None:
+    def __init__(self, history: History, to: Target, by: Sequence[str]) -> None:
+        """`by` are the fields whose conditions `may_tell` tests, and `add` does not again."""
         self._to = to
         self._for_each = history.for_each
-        self._holds = holds(history.when, history.unless)
+        when = {key: history.when[key] for key in history.when.keys() - set(by)}
+        self._holds = holds(when, history.unless)
+        self._may = holds({key: history.when[key] for key in by if key in history.when}, {})
         self._template = history.name
         self._name = filled_text(history.name)
         self._display_name = history.display_name and filled_text(history.display_name)
@@ -130,6 +170,10 @@ class _History:
         self._spec = filled(history.spec)
         self._created = history.created and time_of(history.created, to.times)
         self._rules = [_Rule(rule, to) for rule in history.events]
+
+    def may_tell(self, record: Record) -> bool:
+        """Whether the fields that records are chosen by have the values of the history's condition."""
+        return self._may is None or self._may(record)
 
     def add(self, record: Record, at: Place, found: list[Reported]) -> None:
         """Adds the events of a record to those that were found."""
@@ -144,7 +188,7 @@ class _History:
         name = self._to.name(original)
         events = [event for rule in self._rules for event in rule.events(name, record, at)]
         created = self._created(record) if self._created else None
-        times = [event.about["occurred_time"] for event in events]
+        times = [_time_of(event) for event in events]
         if created is None and not times:
             return
         # Nothing happens to a job before it was created.
@@ -156,7 +200,7 @@ class _History:
 
     def _introduced(
         self, name: str, original: str, record: Record, time: datetime, at: Place
-    ) -> ObservedEvent:
+    ) -> ObservedEvent | PlainEvent:
         labels = {}
         for key, read in self._labels:
             if (value := read(record)) is not None:
@@ -169,7 +213,7 @@ class _History:
             **(self._spec(record) or {}),
         }
         said = {"labels": labels, "spec": spec, **self._related(record)}
-        return self._to.event(name, parse_report("Created", said), ("Created", said, time), at)
+        return self._to.event(name, ("Created", said, time), at)
 
     def _related(self, record: Record) -> dict[str, Any]:
         """The jobs that it belongs to, and what began it."""
@@ -197,7 +241,7 @@ class _Rule:
         self._attempt = rule.attempt and filled(rule.attempt)
         self._actor = rule.actor and filled_text(rule.actor)
 
-    def events(self, name: str, record: Record, at: Place) -> list[ObservedEvent]:
+    def events(self, name: str, record: Record, at: Place) -> list[ObservedEvent | PlainEvent]:
         """The events of a record."""
         if self._for_each is None:
             event = self._event(name, record, at)
@@ -206,7 +250,7 @@ class _Rule:
         found = (self._event(name, each, at) for each in contexts)
         return [event for event in found if event is not None]
 
-    def _event(self, name: str, record: Record, at: Place) -> ObservedEvent | None:
+    def _event(self, name: str, record: Record, at: Place) -> ObservedEvent | PlainEvent | None:
         if self._holds is not None and not self._holds(record):
             return None
         if (type_ := self._type(record)) is None or (time := self._time(record)) is None:
@@ -217,7 +261,11 @@ class _Rule:
         if self._attempt and (attempt := self._attempt(record)) is not None:
             said["attempt"] = _attempt(attempt)
         actor = self._actor(record) if self._actor else None
-        return self._to.event(name, parse_report(type_, said), (type_, said, time), at, actor)
+        return self._to.event(name, (type_, said, time), at, actor)
+
+
+def _time_of(event: ObservedEvent | PlainEvent) -> datetime:
+    return event.time if isinstance(event, PlainEvent) else event.about["occurred_time"]
 
 
 def _type_of(event: str | Lookup) -> Callable[[Record], str | None]:
@@ -240,10 +288,9 @@ def _type_of(event: str | Lookup) -> Callable[[Record], str | None]:
 
 def _fields_of(type_: str, said: dict[str, Any]) -> dict[str, Any]:
     """The data without an error, a reason or an output, if events of that type have none."""
-    if MEANT.isdisjoint(said):
-        return said
-    fields = EVENT_TYPES[type_].model_fields
-    return {key: value for key, value in said.items() if key in fields or key not in MEANT}
+    for key in _WITHOUT[type_]:
+        said.pop(key, None)
+    return said
 
 
 def _attempt(value: Any) -> Any:

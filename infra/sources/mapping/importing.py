@@ -10,6 +10,7 @@ from typing import Final, cast
 from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job, recorded
+from jobledger.infra.collecting import collecting_less
 from jobledger.infra.eventstore.attempts import with_attempt
 from jobledger.infra.eventstore.commit.observations import Introduction, Observed
 from jobledger.infra.eventstore.observing import Reported, observe_many
@@ -87,8 +88,9 @@ class MappedImport:
     def record(self, store: Store, moved: Callable[[int], None]) -> ImportSummary:
         """Records them, in batches that are each committed whole. To import again adds nothing."""
         is_file = self._source.kind is not Kind.SQL
-        for event, outcome in observe_many(store.writer, self.events(moved), ahead=is_file):
-            self._count(event, outcome)
+        with collecting_less():
+            for event, outcome in observe_many(store.writer, self.events(moved), ahead=is_file):
+                self._count(event, outcome)
         return self.summary
 
     def _count(self, event: Reported, outcome: Observed) -> None:
@@ -97,9 +99,9 @@ class MappedImport:
         if outcome.error is not None:
             summary.miss(event.name, refusal(outcome.error))
             return
-        summary.events += len(outcome.events)
+        summary.events += len(outcome.types)
         summary.before += outcome.before
-        summary.contradicted += sum(each.type == "Contradicted" for each in outcome.events)
+        summary.contradicted += sum(each == "Contradicted" for each in outcome.types)
 
     def rehearse(self, moved: Callable[[int], None]) -> dict[str, list[Event]]:
         """The first histories that an import into an empty ledger would write; writes nothing."""

@@ -36,6 +36,8 @@ def time_of(fields: str | Sequence[str], times: Times) -> ReadTime:
     choices = [(path, field(path)) for path in (each.strip() for each in first.split("|"))]
     seconds = [(path, field(path)) for path in more]
     nothing, parse = frozenset(times.nothing), _parser(times)
+    if len(choices) == 1 and not seconds:
+        return _one_time(*choices[0], nothing, parse)
 
     def read(record: Record) -> datetime | None:
         found = _first(choices, record, nothing)
@@ -48,6 +50,16 @@ def time_of(fields: str | Sequence[str], times: Times) -> ReadTime:
         return time
 
     return read
+
+
+def _one_time(path: str, read: Read, nothing: frozenset[str], parse: Parse) -> ReadTime:
+    """As `time_of` does, of one field."""
+
+    def time(record: Record) -> datetime | None:
+        value = read(record)
+        return None if _is_nothing(value, nothing) else parse(path, value)
+
+    return time
 
 
 def _first(
@@ -84,7 +96,7 @@ def _read(path: str, value: Any, times: Times, read: Callable[[str], datetime]) 
     except ValueError:
         raise InvalidFieldError(path, f"{value!r:.80} is not a time ({times.format})") from None
     if time.tzinfo is not None:
-        return time.astimezone(UTC)
+        return time if time.tzinfo is UTC else time.astimezone(UTC)
     if times.zone is None:
         raise InvalidFieldError(path, f"{value!r:.80} has no zone: say it in times.zone")
     return time.replace(tzinfo=ZoneInfo(times.zone)).astimezone(UTC)

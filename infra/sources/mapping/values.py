@@ -83,8 +83,7 @@ def filled(template: Any) -> Read:
     if isinstance(template, str):
         parts = _parts(template)
         if len(parts) == 3 and not parts[0] and not parts[2]:
-            read = field(parts[1])
-            return lambda record: plain(_nothing_if_empty(read(record)))
+            return _filled_value(parts[1])
         return filled_text(template)
     if isinstance(template, Mapping):
         return _filled_object({str(key): filled(part) for key, part in template.items()})
@@ -95,6 +94,19 @@ def filled(template: Any) -> Read:
         )
     constant = plain(template)
     return lambda record: constant
+
+
+def _filled_value(path: str) -> Read:
+    """Returns what reads a field's value as JSON has it; None if it is empty."""
+    read = field(path)
+
+    def value_of(record: Record) -> Any:
+        value = read(record)
+        if type(value) is str:
+            return value or None
+        return value if type(value) is int else plain(_nothing_if_empty(value))
+
+    return value_of
 
 
 def _filled_object(reads: Mapping[str, Read]) -> Read:
@@ -113,6 +125,8 @@ def _filled_object(reads: Mapping[str, Read]) -> Read:
 def filled_text(template: str) -> ReadText:
     """Returns what fills a text: the text with its fields, or None if one of them is empty."""
     first, *rest = _parts(template)
+    if len(rest) == 2:
+        return _one_filled(first, *rest)
     pairs = tuple((field(path), text) for path, text in zip(rest[::2], rest[1::2], strict=True))
 
     def read(record: Record) -> str | None:
@@ -128,6 +142,21 @@ def filled_text(template: str) -> ReadText:
         return texts
 
     return read
+
+
+def _one_filled(before: str, path: str, after: str) -> ReadText:
+    """As `filled_text` does, of a text with one field."""
+    read = field(path)
+
+    def filled_one(record: Record) -> str | None:
+        value = read(record)
+        if type(value) is str:
+            return before + value + after if value else None
+        if type(value) is int:
+            return f"{before}{value}{after}"
+        return None if _nothing_if_empty(value) is None else before + text_of(value) + after
+
+    return filled_one
 
 
 def _parts(template: str) -> tuple[str, ...]:

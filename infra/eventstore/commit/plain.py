@@ -1,0 +1,81 @@
+"""Plain reports on their way into the ledger: their bytes are known before anything is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from jobledger.domain.data import MAX_DATA_BYTES, Data
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.job.plain import is_plain, stored_fields
+from jobledger.domain.observing import introduce, observe
+from jobledger.domain.reports import parse_report
+from jobledger.domain.states import EVALUATION_JOBS
+from jobledger.domain.values import canonical
+from jobledger.infra.eventstore.commit.judge import Judge
+from jobledger.infra.eventstore.verbs import AboutReport
+from jobledger.infra.privacy.envelope import MARKER
+
+_NOT_THESE: Final = f"/{EVALUATION_JOBS}/"
+
+
+class PlainEvent(NamedTuple):
+    """What another system reports of one job, in data without a meaning to the ledger."""
+
+    name: str
+    type: str
+    said: Mapping[str, Any]
+    """The data, as JSON has it."""
+    encoded: bytes
+    """The data's canonical JSON."""
+    time: datetime
+    """When it occurred (UTC)."""
+    request_id: str
+    actor: str
+
+    @property
+    def data(self) -> Data:
+        """The same as `observe` takes it."""
+        return parse_report(self.type, self.said)
+
+    @property
+    def about(self) -> AboutReport:
+        """When, by whom, and the request id."""
+        return {
+            "occurred_time": self.time,
+            "request_id": self.request_id,
+            "actor": self.actor,
+        }
+
+    @property
+    def judge(self) -> Judge:
+        """Decides on it, if the job is not as it would have to be."""
+        return introduce if self.type == "Created" else observe
+
+
+def plain_event(
+    name: str, type_: str, said: dict[str, Any], time: datetime, request_id: str, actor: str
+) -> PlainEvent | None:
+    """Makes an event of a plain report.
+
+    Args:
+        name: The job.
+        type_: The event type.
+        said: The data, as JSON has it.
+        time: When it occurred (UTC), checked.
+        request_id: Its request id, checked.
+        actor: Who reports it.
+
+    Returns:
+        The event; None if the report is not plain, or cannot be stored as it is.
+    """
+    if not is_plain(type_, said) or _NOT_THESE in name:
+        return None
+    try:
+        encoded = canonical.encode(stored_fields(type_, said))
+    except InvalidFieldError:
+        return None
+    if len(encoded) > MAX_DATA_BYTES or MARKER in encoded:
+        return None
+    return PlainEvent(name, type_, said, encoded, time, request_id, actor)
