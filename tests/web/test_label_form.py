@@ -211,7 +211,7 @@ def test_an_answer_from_another_window_stays(person: Person, project: str) -> No
     expect(page.get_by_role("alert")).to_contain_text("your first answer stays")
     page.keyboard.press("1")
     page.keyboard.press("Enter")
-    person.sees("You have answered all that is asked of you")
+    person.sees("You have answered all your questions")
 
 
 def test_there_is_no_such_task_or_server(person: Person, project: str) -> None:
