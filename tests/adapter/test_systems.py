@@ -144,7 +144,9 @@ def test_one_environment_gives_each_application_a_ledger(
 
 
 @pytest.mark.parametrize("runner", RUNNERS, ids=lambda runner: runner.__name__)
-def test_a_system_on_one_ledger_is_refused_in_words(env: dict[str, str], runner: Any) -> None:
+def test_a_system_on_one_ledger_is_refused_with_the_setting_to_change(
+    env: dict[str, str], runner: Any
+) -> None:
     system = System([[Orders, Payments]])
     with (
         pytest.raises(

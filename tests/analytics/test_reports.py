@@ -90,7 +90,7 @@ def test_throughput_is_the_ends_in_each_bucket(busy: Ledger) -> None:
 
 
 @pytest.mark.parametrize(("name", "within"), [("queue-time", WAITING), ("run-time", RUN)])
-def test_durations_are_those_of_each_stretch(
+def test_durations_are_measured_for_each_interval(
     busy: Ledger, name: str, within: set[JobState]
 ) -> None:
     by_day: dict[datetime, list[float]] = defaultdict(list)
@@ -113,7 +113,7 @@ def test_durations_are_those_of_each_stretch(
     assert part.rows == [(datetime(2026, 6, 1, tzinfo=UTC), *figures(inside))]
 
 
-def test_run_time_by_state_is_by_what_the_run_led_to(busy: Ledger) -> None:
+def test_run_time_by_state_is_grouped_by_the_state_after_the_run(busy: Ledger) -> None:
     counted = Counter(
         "DELETED" if state is None else state.name
         for steps in histories(busy).values()
@@ -180,7 +180,7 @@ def test_an_empty_ledger_has_empty_reports(ledger: Ledger, tmp_path: Path) -> No
         assert report(ledger.reader, name, by="kind").rows == []
 
 
-def test_a_filter_takes_only_jobs_it_is_true_of(busy: Ledger) -> None:
+def test_a_report_counts_only_jobs_that_match_the_filter(busy: Ledger) -> None:
     whole = report(busy.reader, "throughput", bucket="52w").rows
     parts = [
         report(busy.reader, "throughput", bucket="52w", filter=f).rows
@@ -215,7 +215,7 @@ def test_a_filter_takes_only_jobs_it_is_true_of(busy: Ledger) -> None:
         (dict(name="attempts", top=3), "top: is allowed for"),
     ],
 )  # fmt: skip
-def test_what_makes_no_sense_is_refused_with_the_field(
+def test_an_invalid_report_is_refused_with_the_field(
     ledger: Ledger, asked: dict[str, Any], sentence: str
 ) -> None:
     ledger.create("projects/p/jobs/x")
@@ -229,7 +229,7 @@ def test_by_and_filter_are_never_part_of_a_statement(busy: Ledger) -> None:
 
 
 @pytest.mark.slow
-def test_the_trace_is_as_counted_one_by_one(trace: Ledger) -> None:
+def test_reports_on_the_trace_equal_a_count_of_its_events(trace: Ledger) -> None:
     ledger = trace
     lives = histories(ledger)
     took = [

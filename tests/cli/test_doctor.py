@@ -83,18 +83,20 @@ def test_a_variable_that_cannot_be_used(
     assert said in problem(examined, "settings")
 
 
-def test_a_server_that_is_not_there(examined: Cli) -> None:
+def test_an_unreachable_server(examined: Cli) -> None:
     found = examine(examined, "--dsn", "host=127.0.0.1 port=1")
     assert "cannot be reached" in found["server"][0]["detail"]
     assert {found[name][0]["status"] for name in doctor.NEEDS_SERVER} == {"skipped"}
     assert found["disk"][0]["status"] == "ok"
 
 
-def test_a_ledger_that_is_not_there(examined: Cli) -> None:
+def test_a_missing_ledger(examined: Cli) -> None:
     assert "init" in problem(examined, "schema", "--ledger", "nowhere")
 
 
-def test_a_role_without_grants_is_told_how_to_get_them(examined: Cli, desk: Desk, dsn: str) -> None:
+def test_a_role_without_grants_gets_the_command_that_grants_them(
+    examined: Cli, desk: Desk, dsn: str
+) -> None:
     schema, role = schema_of(desk.ledger.name), f"weak_{desk.ledger.name}"
     with desk.ledger.connection() as owner:
         owner.execute(f"CREATE ROLE {role} LOGIN".encode())
@@ -134,9 +136,7 @@ def test_a_log_that_was_rolled_back(examined: Cli) -> None:
     assert "rolled back" in problem(examined, "checkpoint")
 
 
-def test_events_that_nobody_signs(
-    examined: Cli, desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unsigned_events(examined: Cli, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.ledger.started("projects/p/jobs/a")
     assert (
         examine(examined)["checkpoint"][0]["detail"] == "the last checkpoint covers 1 of 2 events"
@@ -145,7 +145,7 @@ def test_events_that_nobody_signs(
     assert "jobledger log checkpoint" in problem(examined, "checkpoint")
 
 
-def test_runs_that_wait_to_be_recorded(examined: Cli) -> None:
+def test_spooled_runs(examined: Cli) -> None:
     spool = Path(examined.environment["JOBLEDGER_HOME"]) / "spool"
     spool.mkdir(parents=True)
     (spool / "run.jsonl").write_text("{}\n")
@@ -178,7 +178,7 @@ def stranger() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("command", ["serve", "serve-grpc"])
-def test_a_port_that_another_program_has(
+def test_a_port_that_another_program_uses(
     stranger: int, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jobledger.infra.cli.diagnosis.machine.ANSWER_TIMEOUT_SECONDS", 0.1)

@@ -98,7 +98,7 @@ def types(cli: Cli, name: str = "j") -> list[str]:
         ({"JOBLEDGER_PROJECT": "bad/project"}, "'bad/project' is not the id of a project"),
     ],
 )
-def test_the_command_runs_and_what_is_not_recorded_is_sent_later(
+def test_the_command_runs_and_unrecorded_reports_are_sent_later(
     cli: Cli, spool: Path, environment: dict[str, str], why: str
 ) -> None:
     done = run(cli, "sh", "-c", "echo out; echo err >&2; exit 3", **environment)
@@ -117,7 +117,7 @@ def test_the_command_runs_and_what_is_not_recorded_is_sent_later(
     assert "nothing is in the spool" in cli("spool", "list")
 
 
-def test_a_role_without_rights_keeps_nothing_from_running(cli: Cli, dsn: str) -> None:
+def test_the_command_runs_though_the_role_has_no_rights(cli: Cli, dsn: str) -> None:
     role = f"nobody_{os.getpid()}"
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {role} LOGIN".encode())
@@ -145,7 +145,7 @@ def test_a_report_that_is_neither_recorded_nor_spooled_is_named_as_lost(
     assert shown(cli)["state"] == "SUCCEEDED"
 
 
-def test_a_server_that_never_answers_keeps_no_command_from_starting(cli: Cli, proxy: Proxy) -> None:
+def test_the_command_starts_though_the_server_never_answers(cli: Cli, proxy: Proxy) -> None:
     proxy.block()
     process = start(cli, sys.executable, "-c", WAITS, JOBLEDGER_DSN=proxy.dsn)
     # It runs, though nobody has answered yet.
@@ -237,7 +237,7 @@ def test_a_wrapper_that_was_killed_without_the_ledger_leaves_a_lost_job(
 
 
 @pytest.mark.parametrize("returns", [True, False])
-def test_a_server_that_goes_away_before_the_end_loses_nothing(
+def test_the_end_of_a_run_is_kept_though_the_server_goes_away(
     cli: Cli, proxy: Proxy, ledger: Ledger, returns: bool
 ) -> None:
     process = start(cli, sys.executable, "-c", WAITS, JOBLEDGER_DSN=proxy.dsn)
@@ -320,7 +320,7 @@ def test_a_run_that_is_refused_is_listed_and_tried_again(cli: Cli, ledger: Ledge
         "list run", "run ls -- -la", "history run", "run --name -- true", "run -x true",
     ],
 )  # fmt: skip
-def test_a_plain_run_is_read_as_typer_reads_it(
+def test_the_quick_parser_of_run_agrees_with_typer(
     monkeypatch: pytest.MonkeyPatch, arguments: str
 ) -> None:
     from jobledger.infra.cli import app
@@ -350,14 +350,14 @@ def test_a_plain_run_is_read_as_typer_reads_it(
     ) == fast
 
 
-def test_the_usual_forms_are_plain() -> None:
+def test_the_quick_parser_handles_the_usual_forms() -> None:
     assert parse_run(["run", "--", "make", "-j"]) is not None
     assert parse_run(["run", "--name", "x", "--label", "a=b", "--", "make", "-j"]) is not None
     assert parse_run(["run", "make", "all"]) is not None
     assert parse_run(["run", "make", "-j"]) is None
 
 
-def test_a_command_starts_without_what_the_ledger_needs(cli: Cli) -> None:
+def test_a_command_starts_before_the_ledger_is_imported(cli: Cli) -> None:
     program = (
         "import sys; from jobledger.infra.cli.jobs import child, fast_run, run; print(*sys.modules)"
     )

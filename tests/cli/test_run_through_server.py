@@ -51,7 +51,7 @@ def test_a_run_is_reported_through_a_server(server: Server, project: str, tmp_pa
     assert list(tmp_path.glob("*.run*")) == []
 
 
-def test_what_the_server_did_not_take_is_spooled_and_sent_through_it(
+def test_reports_that_the_server_did_not_accept_are_spooled_and_sent_later(
     server: Server, project: str, tmp_path: Path
 ) -> None:
     worker, name = Worker(server, project, tmp_path), f"projects/{project}/jobs/a"

@@ -91,7 +91,7 @@ def test_a_read_prints_the_same(server: Server, project: str, command: tuple[str
         assert through.stdout == direct.stdout
 
 
-def test_a_token_is_given_and_what_needs_the_database_says_so(dsn: str) -> None:
+def test_a_token_is_required_and_commands_that_need_the_database_are_refused(dsn: str) -> None:
     with new_server(dsn) as server:
         tokens = Tokens(server.ledger.pool)
         server.ledger.create("projects/p/jobs/a")

@@ -145,7 +145,7 @@ def plain(events: Any) -> list[tuple[Any, ...]]:
     ]  # fmt: skip
 
 
-def test_a_life_through_the_server_is_the_ledgers(
+def test_a_job_written_through_the_server_equals_one_of_the_ledger(
     client: Any, server: Server, project: str
 ) -> None:
     name, ledger = f"projects/{project}/jobs/a", server.ledger
@@ -205,7 +205,7 @@ def test_errors_are_those_of_the_ledger(client: Any, server: Server, project: st
 
 
 @pytest.mark.parametrize("every", [2, 3])
-def test_a_lost_answer_is_asked_for_again_and_nothing_is_written_twice(
+def test_a_request_whose_answer_was_lost_is_repeated_and_written_once(
     server: Server, project: str, every: int
 ) -> None:
     name = f"projects/{project}/jobs/a"
@@ -227,7 +227,7 @@ def test_a_lost_answer_is_asked_for_again_and_nothing_is_written_twice(
     assert len({e.request_id for e in events}) == len(events)
 
 
-def test_a_feed_that_breaks_off_is_taken_up_where_it_was(server: Server, project: str) -> None:
+def test_a_broken_feed_continues_at_its_last_position(server: Server, project: str) -> None:
     began, name = server.ledger.size(), f"projects/{project}/jobs/a"
     server.ledger.create(name)
 
@@ -257,7 +257,7 @@ def test_a_feed_ends_at_the_position_asked_for(client: Any, server: Server, proj
     following.close()
 
 
-def test_a_worker_needs_a_token_and_no_password_of_a_database(dsn: str) -> None:
+def test_a_worker_needs_a_token_and_no_database_password(dsn: str) -> None:
     with new_server(dsn) as server:
         tokens = Tokens(server.ledger.pool)
         name = "projects/p/jobs/a"
@@ -285,7 +285,7 @@ def test_an_unreachable_server_is_tried_again_and_then_named_in_the_error(free: 
             next(client.events())
 
 
-def test_a_tree_through_the_server_is_the_ledgers(client: Any, server: Server) -> None:
+def test_a_tree_from_the_server_equals_the_ledgers(client: Any, server: Server) -> None:
     top, below, deep, foreign = (
         f"projects/{project}/jobs/tree_{type(client).__name__}_{name}"
         for project, name in (("p", "top"), ("p", "below"), ("p", "deep"), ("other", "foreign"))
@@ -327,7 +327,7 @@ def free() -> str:
         return f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
-def test_a_server_that_is_not_a_ledgers_is_named_in_the_error(server: Server) -> None:
+def test_a_server_that_is_not_a_job_ledger_is_named_in_the_error(server: Server) -> None:
     with Client(f"{server.url}/elsewhere") as client, pytest.raises(ServerRefusedError) as caught:
         client.get("projects/p/jobs/a")
     assert (caught.value.http, caught.value.code) == (404, "NOT_FOUND")
@@ -336,7 +336,7 @@ def test_a_server_that_is_not_a_ledgers_is_named_in_the_error(server: Server) ->
 
 
 @pytest.mark.parametrize("method", READS)
-def test_methods_take_what_those_of_the_ledger_take(method: str) -> None:
+def test_methods_have_the_parameters_of_the_ledgers_methods(method: str) -> None:
     """In both forms; a server gives no further choice of chunks."""
     ledger = inspect.signature(getattr(Ledger, method)).parameters
     for form in (Client, AsyncClient):

@@ -91,14 +91,14 @@ def said(type_: str, **data: Any) -> Data:
         ((said("Started"), said("LabelsChanged", attempt=2)), S.RUNNING, 1),
     ],
 )  # fmt: skip
-def test_a_report_speaks_of_an_attempt(
+def test_a_report_is_assigned_to_an_attempt(
     reports: Sequence[Data], state: JobState, attempt: int
 ) -> None:
     job = after(*reports)
     assert (job.state, job.attempt) == (state, attempt)
 
 
-def test_a_report_that_comes_late_sends_nothing_back() -> None:
+def test_a_late_report_does_not_send_the_job_back() -> None:
     past = [
         Event(NAME, v, data, BEGIN + timedelta(minutes=v))
         for v, data in enumerate((e.Created(), e.Started()), 1)
@@ -168,7 +168,7 @@ def assert_sound(ledger: Ledger) -> None:
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(MANY_REPORTS)
-def test_whatever_is_reported_of_attempts_is_kept_and_folded_alike(
+def test_any_reports_of_attempts_are_folded_alike_in_python_and_sql(
     ledger: Ledger, reports: list[tuple[str, dict[str, Any], int]]
 ) -> None:
     name = f"projects/p/jobs/a{next(_names)}"

@@ -213,7 +213,7 @@ def test_after_kill_9_of_the_server_everything_acknowledged_is_there_once(
 
 @pytest.mark.both_forms
 @pytest.mark.slow
-def test_a_server_that_stays_away_is_told_of_and_the_doubt_with_it(
+def test_an_unreachable_server_is_reported_with_the_unknown_outcome(
     own_server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, open_ledger: Opener
 ) -> None:
     dsn, home = own_server
@@ -249,7 +249,7 @@ def test_a_server_whose_predecessor_is_slow_to_die_starts_when_it_has(
 
 
 @pytest.mark.both_forms
-def test_an_error_of_the_disk_is_the_ledgers_own(ledger: Ledger) -> None:
+def test_a_full_disk_raises_an_error_of_the_ledger(ledger: Ledger) -> None:
     """PostgreSQL's own report of a full disk, raised where writing would meet it."""
     ledger.create(NAME)
     with ledger.connection() as connection:

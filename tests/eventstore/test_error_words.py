@@ -123,12 +123,16 @@ def closed(dsn: str) -> Iterator[Ledger]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_closed_ledger_says_so(closed: Ledger, method: str) -> None:
+def test_a_closed_ledger_raises_an_error_that_says_it_is_closed(
+    closed: Ledger, method: str
+) -> None:
     with raises(LedgerClosedError, "this ledger was closed", "Ledger.open"):
         call(closed, method)
 
 
-async def test_a_closed_ledger_of_asyncio_says_so(dsn: str, ledger_name: str) -> None:
+async def test_a_closed_async_ledger_raises_an_error_that_says_it_is_closed(
+    dsn: str, ledger_name: str
+) -> None:
     ledger = await AsyncLedger.open(dsn, ledger_name)
     await ledger.close()
     for method in METHODS:
@@ -174,9 +178,7 @@ def test_a_missing_grant_is_named_and_how_to_get_it(unread: Ledger, method: str)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_job_that_is_there_already_is_said_in_one_line(
-    dsn: str, ledger_name: str, form: str
-) -> None:
+def test_an_existing_job_is_refused_in_one_line(dsn: str, ledger_name: str, form: str) -> None:
     with opened(form, dsn, ledger_name) as ledger:
         ledger.create(NAME)
         with raises(JobExistsError, f"the job {NAME} already exists"):
@@ -214,7 +216,7 @@ UNREACHABLE = {
 
 
 @pytest.mark.parametrize("case", UNREACHABLE)
-def test_a_server_that_is_not_there(case: str) -> None:
+def test_an_unreachable_server(case: str) -> None:
     dsn, kind, said = UNREACHABLE[case]
     with raises(kind, said):
         Ledger.open(dsn)
@@ -246,7 +248,7 @@ def test_a_password_that_is_wrong_or_missing(tmp_path: Path) -> None:
         Ledger.open(make_conninfo(as_worker, password="right"))
 
 
-def test_a_ledger_that_is_not_there(dsn: str, ledger_name: str) -> None:
+def test_a_missing_ledger(dsn: str, ledger_name: str) -> None:
     with raises(LedgerNotFoundError, "make it with: jobledger --ledger typo init", ledger_name):
         Ledger.open(dsn, "typo")
 

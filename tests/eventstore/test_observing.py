@@ -85,7 +85,7 @@ def test_a_batch_records_what_single_reports_do(
             assert verify(connection).ok
 
 
-def test_what_another_process_wrote_is_decided_on(dsn: str, ledger: Ledger) -> None:
+def test_a_batch_is_decided_on_the_writes_of_other_processes(dsn: str, ledger: Ledger) -> None:
     first, second = NAMES[:2]
     list(observe_many(ledger.writer, [event(first, "Created", 0, "a")]))
     with Ledger.open(dsn, ledger.name) as other:
@@ -139,7 +139,7 @@ def test_personal_values_are_encrypted(ledger: Ledger) -> None:
     assert [o.before for _, o in observe_many(ledger.writer, given)] == [1, 1]
 
 
-def test_what_cannot_be_stored_is_mended(ledger: Ledger) -> None:
+def test_reports_that_cannot_be_stored_are_repaired(ledger: Ledger) -> None:
     given = [
         event(NAMES[0], "Created", 0, "a"),
         event(NAMES[0], "ProgressReported", 1, "b", note="x\0y", large=2**60),

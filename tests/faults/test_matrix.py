@@ -90,7 +90,7 @@ def changed(index: int, **values: Any) -> Callable[[Logs], Logs]:
         (changed(9, counts={"QUEUED": 9}), "as of @2 the answer is another one"),
     ],
 )  # fmt: skip
-def test_the_judge_finds_what_does_not_hold(
+def test_the_judge_finds_each_broken_promise(
     tmp_path: Path,
     judged: tuple[str, str, Logs],
     change: Callable[[Logs], Logs],

@@ -114,7 +114,7 @@ def test_a_write_that_waits_for_a_lock_is_refused_and_known_not_to_be_recorded(
         ledger.create(NAME)
 
 
-def test_a_write_whose_backend_stands_still_is_refused_and_in_doubt(
+def test_a_write_on_a_stopped_backend_is_refused_with_an_unknown_outcome(
     dsn: str, ledger: Ledger
 ) -> None:
     named = make_conninfo(dsn, application_name=APPLICATION)
@@ -128,7 +128,7 @@ def test_a_write_whose_backend_stands_still_is_refused_and_in_doubt(
             assert verify(connection).findings == []
 
 
-def test_a_read_whose_backend_stands_still_is_refused(dsn: str, ledger: Ledger) -> None:
+def test_a_read_on_a_stopped_backend_is_refused(dsn: str, ledger: Ledger) -> None:
     named = make_conninfo(dsn, application_name=APPLICATION)
     with (
         serving(ledger, named, "--grace", "0.5") as server,

@@ -159,7 +159,7 @@ def test_a_lenient_server_creates_a_job_of_any_fields(
         ({"job": {}, "name": "n"}, "name"),
     ],
 )  # fmt: skip
-def test_what_is_not_as_the_reference_says_is_refused(
+def test_values_outside_the_reference_are_refused(
     jobs: Any, server: Server, parent: str, body: Any, field: str
 ) -> None:
     before = server.ledger.size()
@@ -206,7 +206,7 @@ def test_a_model_version_may_have_another_job_once_its_own_is_deleted(
         assert refusal_of(jobs.get(name=name))[0] == 404
 
 
-def test_of_two_who_create_at_once_exactly_one_wins(server: Server, parent: str) -> None:
+def test_one_of_two_concurrent_creations_succeeds(server: Server, parent: str) -> None:
     """Discovery clients are not for several threads: each has one of its own."""
 
     def create(model: str) -> int:
@@ -234,7 +234,7 @@ def test_each_state_has_its_nearest(jobs: Any, server: Server, name: str, state:
     assert jobs.get(name=name).execute()["state"] == SHOWN[state]
 
 
-def test_no_state_is_forgotten(client: Any) -> None:
+def test_every_state_is_mapped(client: Any) -> None:
     schema = client._rootDesc["schemas"]["GoogleCloudDatalabelingV1beta1EvaluationJob"]
     assert {*SHOWN.values()} == {*schema["properties"]["state"]["enum"]} - {"STATE_UNSPECIFIED"}
 

@@ -100,7 +100,7 @@ def test_a_job_is_the_same_in_every_version_but_for_each_ones_own_fields(
     assert http.get(f"/v1/{parent}/customJobs").json()["customJobs"] == [shown["v1"]]
 
 
-def test_what_only_v1beta1_has_is_hidden_from_v1(http: httpx.Client, project: str) -> None:
+def test_v1_does_not_show_fields_of_v1beta1(http: httpx.Client, project: str) -> None:
     parent = f"projects/{project}/{LOCATION}"
     distillation = {"baseTeacherModel": "gemini", "trainingDatasetUri": "gs://b/t"}
     body = {"baseModel": "small", "distillationSpec": distillation}

@@ -151,7 +151,7 @@ def test_a_monitoring_job_is_paused_resumed_and_updated(
     refusal("NotFound", jobs.resume_model_deployment_monitoring_job, name=name)
 
 
-def test_an_update_that_comes_to_nothing_is_aborted(
+def test_an_unfinished_update_of_an_ended_job_is_aborted(
     google: Clients, grpc_server: Server, parent: str
 ) -> None:
     error = {"code": 9, "message": "no such endpoint"}

@@ -143,7 +143,7 @@ def test_the_first_is_the_one_a_walk_finds(
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(histories(legal=True), min_size=2, max_size=6), st.integers(0, 1_000))
-def test_what_was_known_then_is_what_counts(
+def test_bisect_as_of_a_position_uses_what_was_known_then(
     dsn: str, written: list[list[tuple[Data, datetime]]], seed: int
 ) -> None:
     """As it happened, as far as was known at a position; and from a moment on."""
@@ -196,7 +196,7 @@ def test_the_trace_is_bisected_exactly(trace: Ledger) -> None:
     assert ledger.count(as_of=just_before).counts["RUNNING"] <= 4_000
 
 
-def test_a_job_that_was_so_for_a_while_is_found(ledger: Ledger) -> None:
+def test_a_temporary_condition_is_found(ledger: Ledger) -> None:
     ledger.create(NAME, occurred_time=AT)
     ledger.started(NAME, occurred_time=AT + timedelta(hours=1))
     ledger.paused(NAME, "evicted", occurred_time=AT + timedelta(hours=2))

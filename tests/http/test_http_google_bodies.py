@@ -41,7 +41,7 @@ def nothing_fails(server: Server) -> Iterator[None]:
      b'{"jobId": "j"}{"jobId": "k"}', b"jobId=j"],
     ids=lambda body: body[:16].decode("latin-1"),
 )  # fmt: skip
-def test_a_body_that_is_no_json_object_is_refused(
+def test_a_body_that_is_not_a_json_object_is_refused(
     http: httpx.Client, server: Server, project: str, api: str, body: bytes
 ) -> None:
     before = server.ledger.size()

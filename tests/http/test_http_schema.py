@@ -222,9 +222,7 @@ def _events() -> Iterable[Event]:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.parametrize("surface", SURFACES)
-def test_whatever_is_asked_is_answered_or_refused_with_a_status(
-    lived: Server, surface: str
-) -> None:
+def test_random_requests_are_answered_or_refused_with_a_status(lived: Server, surface: str) -> None:
     answers: Counter[int] = Counter()
     said = document(lived)
     documented = Documented(said)
@@ -273,7 +271,7 @@ def guarded(dsn: str) -> Iterator[tuple[Server, dict[Role, str]]]:
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.parametrize("role", Role, ids=str)
 @pytest.mark.parametrize("surface", SURFACES)
-def test_whatever_a_role_asks_it_does_what_it_may_in_its_project(
+def test_random_requests_of_a_role_stay_within_its_rights(
     guarded: tuple[Server, dict[Role, str]], surface: str, role: Role
 ) -> None:
     server, secrets = guarded

@@ -101,7 +101,7 @@ def backends_of(ledger: Ledger, application: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_that_is_stopped_answers_what_it_took_on_and_refuses_the_rest(
+def test_a_stopping_server_answers_accepted_requests_and_refuses_others(
     dsn: str, sig: signal.Signals
 ) -> None:
     with new_server(dsn, "--deadline", "20") as server:
@@ -138,7 +138,7 @@ def test_a_server_without_requests_stops_at_once(dsn: str) -> None:
         assert server.stop() == 0
 
 
-def test_a_follower_that_does_not_read_holds_the_end_up_no_longer_than_any_request(
+def test_a_stalled_follower_does_not_delay_the_stop(
     dsn: str,
 ) -> None:
     with new_server(dsn, "--deadline", "2") as server:

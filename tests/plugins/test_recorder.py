@@ -47,7 +47,7 @@ def test_events_are_recorded_once(recorder: Recorder, ledger: Ledger) -> None:
     assert recorder.counts() == Counts(3, 0, 0, 0)
 
 
-def test_what_cannot_be_recorded_stops_nothing(
+def test_a_report_that_cannot_be_recorded_does_not_stop_the_program(
     recorder: Recorder, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorder.report("missing", "Started", START)

@@ -174,7 +174,7 @@ ROW = {
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(EVENTS, st.integers(-1, 4), st.booleans())
-def test_whatever_it_appends_the_ledger_verifies(
+def test_a_ledger_verifies_after_any_append_of_a_granted_role(
     role: Role, events: list[dict[str, Any]], count: int, rows: bool
 ) -> None:
     """Also what the owner then reads: no gap, no row without its events, nothing in the ledger's own streams."""

@@ -45,7 +45,7 @@ def test_the_socket_is_in_a_folder_that_nobody_else_enters(tmp_path: Path, place
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_whoever_reaches_the_socket_all_the_same_is_told_who_they_are(tmp_path: Path) -> None:
+def test_another_user_on_the_socket_is_refused_by_name(tmp_path: Path) -> None:
     dsn = server_dsn(tmp_path / "d")
     folder = Path(str(conninfo_to_dict(dsn)["host"]))
     socket = folder / ".s.PGSQL.5432"

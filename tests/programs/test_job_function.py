@@ -113,7 +113,7 @@ def test_coroutine_functions(ledger: Ledger, dsn: str, ledger_name: str) -> None
         ledger.job("projects/p/jobs/x")(later)
 
 
-def test_a_name_that_asks_for_no_parameter(ledger: Ledger) -> None:
+def test_a_name_with_an_unknown_parameter(ledger: Ledger) -> None:
     @ledger.job("projects/p/jobs/{colour}")
     def paint(color: str) -> None:
         """Paints."""

@@ -166,7 +166,7 @@ LOOPS = {
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_program_ends_and_what_it_was_told_is_stored(
+def test_a_program_ends_and_its_acknowledged_writes_are_stored(
     dsn: str, ledger_name: str, ending: str, loop: str
 ) -> None:
     """In Python's development mode, which tells of coroutines, tasks and connections left behind."""

@@ -61,7 +61,7 @@ def written() -> list[str]:
     return [name for name in names if not name.startswith(STORED) and name not in KEPT]
 
 
-def test_words_that_were_replaced_are_written_no_more() -> None:
+def test_replaced_words_do_not_occur() -> None:
     names = written()
     assert len(names) > 500
     lines = [

@@ -155,7 +155,7 @@ def test_states_in_sql_are_those_of_the_lifecycle(ledger: Ledger) -> None:
         assert connection.execute("SELECT state_after('topic')").fetchone() == (None,)
 
 
-def test_ten_thousand_walks_fold_to_what_they_always_did() -> None:
+def test_ten_thousand_histories_fold_to_the_recorded_digest() -> None:
     """A change of this digest is a change of what history means: it needs a new schema, or a reason."""
     random, digest = Random(7), hashlib.sha256()
     # The types and fields there were when it was made.

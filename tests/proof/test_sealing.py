@@ -161,7 +161,7 @@ def wait_until_sealed(ledger: Ledger) -> float:
     pytest.fail("not sealed within 30 s")
 
 
-def test_what_is_written_is_sealed_within_a_second(ledger: Ledger) -> None:
+def test_events_are_signed_within_a_second(ledger: Ledger) -> None:
     key = new_key(ledger)
     ledger.create(NAME)
     taken = [wait_until_sealed(ledger)]
@@ -173,7 +173,7 @@ def test_what_is_written_is_sealed_within_a_second(ledger: Ledger) -> None:
     assert min(taken) < 2
 
 
-def test_what_is_left_is_sealed_when_the_ledger_is_closed(dsn: str, ledger_name: str) -> None:
+def test_remaining_events_are_signed_when_the_ledger_is_closed(dsn: str, ledger_name: str) -> None:
     with Ledger.open(dsn, ledger_name) as ledger:
         key = new_key(ledger)
         ledger.create(NAME)
@@ -182,7 +182,7 @@ def test_what_is_left_is_sealed_when_the_ledger_is_closed(dsn: str, ledger_name:
         assert_sealed(ledger, key.verifier)
 
 
-def test_who_closes_while_the_tree_grows_leaves_nothing_undone(
+def test_closing_waits_for_the_growth_of_the_tree(
     dsn: str, ledger_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began, grow = threading.Event(), growing.grow
@@ -201,7 +201,7 @@ def test_who_closes_while_the_tree_grows_leaves_nothing_undone(
         assert_sealed(ledger)
 
 
-def test_rows_that_are_not_read_to_their_end_leave_the_transaction_as_it_is(quiet: Ledger) -> None:
+def test_an_unfinished_copy_leaves_the_transaction_usable(quiet: Ledger) -> None:
     quiet.append_many(many(6_000))
     with quiet.connection() as connection, connection.transaction():
         rows = copy_rows(connection, 1, 6_000)
@@ -226,7 +226,7 @@ def test_the_tree_is_kept_in_tiles(quiet: Ledger, counts: tuple[int, ...]) -> No
         assert_sealed(quiet, key.verifier)
 
 
-def test_a_tree_that_is_sealed_is_not_signed_again(quiet: Ledger) -> None:
+def test_a_signed_tree_is_not_signed_again(quiet: Ledger) -> None:
     new_key(quiet)
     first = sealed(quiet)
     assert Checkpoint.parse(first.text).size == 0
@@ -237,7 +237,7 @@ def test_a_tree_that_is_sealed_is_not_signed_again(quiet: Ledger) -> None:
     assert kept(quiet) == second != first
 
 
-def test_proofs_from_the_tiles_hold(quiet: Ledger) -> None:
+def test_proofs_from_the_tiles_verify(quiet: Ledger) -> None:
     quiet.append_many(many(600))
     seal(quiet)
     with quiet.connection() as connection:
@@ -265,7 +265,7 @@ def test_a_process_without_a_key_lets_the_tree_grow_and_signs_nothing(
         assert list(home.rglob("*.checkpoint")) == []
 
 
-def test_sealing_can_be_switched_off(
+def test_signing_can_be_switched_off(
     dsn: str, ledger_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JOBLEDGER_SEAL", "false")
@@ -278,7 +278,7 @@ def test_sealing_can_be_switched_off(
         assert kept(ledger) is None
 
 
-def test_sealers_that_race_do_no_damage(quiet: Ledger) -> None:
+def test_concurrent_signers_keep_one_history(quiet: Ledger) -> None:
     key = new_key(quiet)
     sealers = [Checkpointer(quiet.conninfo, Settings()) for _ in range(4)]
 
@@ -328,7 +328,7 @@ def test_a_process_waits_for_another_that_makes_the_tree_grow(quiet: Ledger) -> 
     assert log_state(quiet)[1:] == (1, 1)
 
 
-def test_a_process_that_was_stopped_keeps_no_other_from_signing(
+def test_a_stopped_process_does_not_block_other_signers(
     quiet: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpointer, "GROWTH_WAIT_SECONDS", 0.1)
@@ -366,7 +366,7 @@ for line in sys.stdin:
 
 
 @pytest.mark.slow
-def test_processes_that_race_do_no_damage(quiet: Ledger) -> None:
+def test_concurrent_processes_keep_one_history(quiet: Ledger) -> None:
     key = new_key(quiet)
     processes = [
         subprocess.Popen(
@@ -491,7 +491,9 @@ def assert_refused(ledger: Ledger, kind: str, caplog: pytest.LogCaptureFixture) 
     return caught.value
 
 
-def test_a_smaller_database_is_not_signed(quiet: Ledger, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_truncated_database_is_not_signed(
+    quiet: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
     new_key(quiet)
     quiet.append_many(many(10))
     sealed(quiet)
@@ -502,7 +504,7 @@ def test_a_smaller_database_is_not_signed(quiet: Ledger, caplog: pytest.LogCaptu
     assert "10 events" in str(error)
 
 
-def test_a_smaller_database_that_went_on_is_not_signed(
+def test_a_truncated_database_with_new_events_is_not_signed(
     dsn: str, quiet: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     new_key(quiet)
@@ -532,7 +534,7 @@ def test_a_changed_database_is_not_signed(
     assert_refused(quiet, "forked", caplog)
 
 
-def test_a_tree_over_events_that_are_gone_does_not_grow(quiet: Ledger) -> None:
+def test_a_tree_does_not_grow_over_missing_events(quiet: Ledger) -> None:
     quiet.append_many(many(10))
     with quiet.connection() as connection:
         connection.execute("SET session_replication_role = replica")
@@ -551,9 +553,7 @@ def test_a_tree_over_events_that_are_gone_does_not_grow(quiet: Ledger) -> None:
         "DELETE FROM tiles WHERE level = 1",
     ],
 )
-def test_a_tree_of_which_a_tile_is_damaged_does_not_grow_and_is_not_signed(
-    quiet: Ledger, damage: str
-) -> None:
+def test_a_tree_with_a_damaged_tile_neither_grows_nor_is_signed(quiet: Ledger, damage: str) -> None:
     new_key(quiet)
     quiet.append_many(many(300))
     note = sealed(quiet)
@@ -568,7 +568,7 @@ def test_a_tree_of_which_a_tile_is_damaged_does_not_grow_and_is_not_signed(
     assert kept(quiet) == note
 
 
-def test_a_last_checkpoint_of_another_log_or_that_is_damaged_is_not_gone_on_from(
+def test_signing_stops_at_a_foreign_or_damaged_last_checkpoint(
     quiet: Ledger,
 ) -> None:
     new_key(quiet)
@@ -600,7 +600,7 @@ def test_a_key_that_others_can_read_is_refused(quiet: Ledger, mode: int) -> None
     sealed(quiet)
 
 
-def test_what_is_kept_of_keys_is_its_owners_alone(quiet: Ledger, home: Path) -> None:
+def test_key_files_are_readable_by_their_owner_only(quiet: Ledger, home: Path) -> None:
     new_key(quiet)
     sealed(quiet)
     files = [path for path in home.rglob("*") if path.is_file()]
@@ -609,7 +609,7 @@ def test_what_is_kept_of_keys_is_its_owners_alone(quiet: Ledger, home: Path) -> 
     assert (home / "keys").stat().st_mode & 0o077 == 0
 
 
-def test_a_key_in_the_environment_serves_and_wins(
+def test_a_key_in_the_environment_overrides_the_file(
     quiet: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     origin = log_state(quiet).origin
@@ -640,7 +640,7 @@ def test_a_key_of_another_log_signs_nothing(quiet: Ledger, monkeypatch: pytest.M
         seal(quiet)
 
 
-def test_while_one_key_takes_over_from_another_both_sign(quiet: Ledger) -> None:
+def test_both_keys_sign_during_a_rotation(quiet: Ledger) -> None:
     first = new_key(quiet)
     quiet.create(NAME)
     assert len(sealed(quiet).signatures) == 1
@@ -683,7 +683,7 @@ REFUSED: Final = (
 )
 
 
-def test_what_was_sealed_only_grows(quiet: Ledger) -> None:
+def test_the_signed_size_never_shrinks(quiet: Ledger) -> None:
     key = new_key(quiet)
     quiet.append_many(many(2))
     sealed(quiet)
@@ -708,7 +708,7 @@ def test_the_tree_grows_only_from_where_it_is_and_over_what_is_there(quiet: Ledg
     assert_sealed(quiet)
 
 
-def test_an_older_checkpoint_does_not_take_a_newer_ones_place(quiet: Ledger) -> None:
+def test_an_older_checkpoint_does_not_replace_a_newer_one(quiet: Ledger) -> None:
     new_key(quiet)
     quiet.append_many(many(2))
     note = sealed(quiet)
@@ -717,7 +717,7 @@ def test_an_older_checkpoint_does_not_take_a_newer_ones_place(quiet: Ledger) -> 
     assert kept(quiet) == note
 
 
-def test_a_role_that_may_sign_can_seal_and_no_more(dsn: str, ledger: Ledger) -> None:
+def test_a_signing_role_can_sign_and_nothing_else(dsn: str, ledger: Ledger) -> None:
     key = new_key(ledger)
     with application_of(dsn, ledger, right=Right.SIGN) as application:
         application.create(NAME)

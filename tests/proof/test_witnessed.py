@@ -20,7 +20,7 @@ from tests.proof.test_witness import Log, running
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("signing_in_background")]
 
 
-def test_what_only_a_witness_saw_is_seen(desk: Desk, tmp_path: Path) -> None:
+def test_a_witness_exposes_a_consistent_rewrite(desk: Desk, tmp_path: Path) -> None:
     with desk.ledger.connection() as connection:
         origin = Tree().log_state(connection).origin
     [signing] = find_keys(Settings(), origin)
@@ -64,7 +64,7 @@ def test_what_only_a_witness_saw_is_seen(desk: Desk, tmp_path: Path) -> None:
         assert desk.run("verify", "--proof") == 0  # By itself the ledger would never know.
 
 
-def test_a_witness_that_is_away_holds_nothing_up(
+def test_an_unreachable_witness_does_not_delay_writes(
     desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with desk.ledger.connection() as connection:
@@ -83,7 +83,7 @@ def test_a_witness_that_is_away_holds_nothing_up(
     assert desk.run("verify", "--proof") == 0
 
 
-def test_a_policy_that_cannot_be_read_is_said_at_once(
+def test_an_invalid_policy_is_refused_at_start(
     desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "policy").write_text("witness w nonsense\n")

@@ -139,7 +139,7 @@ def check_records_and_files(
 
 
 @pytest.mark.parametrize("pin", [False, True])
-def test_nobody_prunes_a_job_that_is_held(ledger: Ledger, tmp_path: Path, pin: bool) -> None:
+def test_a_held_job_is_never_pruned(ledger: Ledger, tmp_path: Path, pin: bool) -> None:
     for name in (NAME, NAME + "b"):
         ledger.create(name)
         ledger.failed(name, "x")
@@ -221,7 +221,7 @@ def test_a_bad_rule_stops_no_other_rule_and_not_the_scheduler(
     assert json.loads(done.stdout)["rules"][0]["error"] == bad.error
 
 
-def test_a_folder_that_cannot_be_made_lets_nothing_go(ledger: Ledger, tmp_path: Path) -> None:
+def test_an_unwritable_export_folder_prunes_nothing(ledger: Ledger, tmp_path: Path) -> None:
     ledger.create(NAME)
     ledger.failed(NAME, "x")
     ledger.set_retention_rule(RetentionRule("old", 0.0))
@@ -275,7 +275,7 @@ def test_rules_and_holds_in_both_forms(
         assert ledger.retention_rules() == []
 
 
-def test_only_the_owner_decides_what_is_kept(ledger: Ledger, dsn: str, tmp_path: Path) -> None:
+def test_only_the_owner_changes_rules_and_holds(ledger: Ledger, dsn: str, tmp_path: Path) -> None:
     ledger.create(NAME)
     ledger.set_retention_rule(RetentionRule("old", 0.0))
     with application_of(dsn, ledger) as application:
