@@ -48,7 +48,7 @@ JobName = Annotated[
 
 @dataclass(frozen=True)
 class Target:
-    """What the options before the command say."""
+    """The options before the command."""
 
     dsn: str | None
     ledger: str
@@ -77,7 +77,7 @@ class Target:
             if exists:
                 migrate.check(connection, self.ledger)
         if not exists:
-            self.open().close()  # Makes it, where it may be made, or says that it is missing.
+            self.open().close()  # Creates the ledger where that is allowed, or raises LedgerNotFoundError.
         return Reader(info, self.ledger)
 
     def connect(self) -> Connection:
@@ -110,30 +110,30 @@ class Target:
 
 
 def target(context: typer.Context) -> Target:
-    """What the options before the command say."""
+    """The options before the command."""
     assert isinstance(context.obj, Target)
     return context.obj
 
 
 def say(text: str) -> None:
-    """Prints the answer as it is: nothing in it is markup."""
+    """Prints the answer without interpreting markup in it."""
     OUT.print(text, markup=False)
 
 
 def aside(text: str) -> None:
-    """Prints something beside the answer, on standard error."""
+    """Prints a note on standard error."""
     ERR.print(text, style="dim", markup=False)
 
 
 def print_moment(moment: Moment) -> None:
-    """Says beside the answer what it holds for, in words to ask for it again."""
+    """Prints on standard error the moment of an answer, in a form that --as-of accepts."""
     how = "valid time" if moment.clock is Clock.OCCURRED else "transaction time"
     aside(f"as of {time_text(moment.time)}, {how} (--as-of {moment})")
     print_pruned(moment.pruned_past)
 
 
 def print_pruned(before: datetime | None) -> None:
-    """Says that jobs may be missing in an answer, where some were pruned."""
+    """Prints a note if an answer may lack pruned jobs."""
     if before is not None:
         aside(f"jobs that ended before {time_text(before)} were pruned, and are missing here")
 

@@ -75,7 +75,7 @@ def database_needed() -> InvalidFieldError:
 
 
 def _without_user(about: Any) -> Any:
-    """What is recorded of an event, without the user's name as actor; raises InvalidFieldError for another actor."""
+    """Removes the user's name as actor; raises InvalidFieldError for another actor."""
     actor = about.get("actor")
     if actor not in {None, user_name()}:
         raise InvalidFieldError(

@@ -81,7 +81,7 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
         return await self._exchange(exchanges.reports(reports))
 
     async def heartbeat(self, name: str, run_id: str, seconds: float) -> None:
-        """Says that a run lives, and when the next heartbeat comes; 0 seconds say that none follows.
+        """Sends a heartbeat of a run, with the seconds until the next one; 0 if none follows.
 
         A run that misses four of them is reported as lost.
         """
@@ -214,7 +214,7 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
         )
 
     def _check(self, status: int, content: bytes) -> None:
-        """Raises what was refused, unless it is worth another try."""
+        """Raises the error of a refusal, unless the request should be retried."""
         if status not in RETRIED:
             raise error_of(status, content)
 

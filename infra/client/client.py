@@ -32,9 +32,9 @@ RETRIES: Final = 5
 FIRST_PAUSE_SECONDS: Final = 0.1
 MAX_PAUSE_SECONDS: Final = 5.0
 TIMEOUT_SECONDS: Final = 40.0
-"""Longer than a server's deadline, so that it is the server that says what took too long."""
+"""Longer than a server's deadline, so that the server's own error arrives first."""
 SILENCE_SECONDS: Final = 60.0
-"""A stream says every 15 seconds that it is still there."""
+"""A stream sends a keep-alive every 15 seconds."""
 EVENTS_PAGE: Final = 1_000
 
 
@@ -106,7 +106,7 @@ class Client(Verbs[Job]):
         return self._exchange(exchanges.reports(reports))
 
     def heartbeat(self, name: str, run_id: str, seconds: float) -> None:
-        """Says that a run lives, and when the next heartbeat comes; 0 seconds say that none follows.
+        """Sends a heartbeat of a run, with the seconds until the next one; 0 if none follows.
 
         A run that misses four of them is reported as lost.
         """
@@ -233,7 +233,7 @@ class Client(Verbs[Job]):
         )
 
     def _check(self, status: int, content: bytes) -> None:
-        """Raises what was refused, unless it is worth another try."""
+        """Raises the error of a refusal, unless the request should be retried."""
         if status not in RETRIED:
             raise error_of(status, content)
 

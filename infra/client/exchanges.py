@@ -70,7 +70,7 @@ def write(name: str, request: JobCommand | Data, about: About) -> Exchange[Recor
 
 
 def _about(about: About) -> JsonObject:
-    """The fields of a request beside the data; the actor follows from the token."""
+    """Returns the fields of a request besides the data; the token determines the actor."""
     rest: dict[str, Any] = {**about}
     if rest.pop("actor", None) is not None:
         raise InvalidFieldError(
@@ -92,7 +92,7 @@ def reports(items: Iterable[JsonObject]) -> Exchange[list[JsonObject]]:
 
 
 def heartbeat(name: str, run_id: str, seconds: float) -> Exchange[None]:
-    """A sign of life of a run; 0 seconds say that none follows."""
+    """Returns the request of a heartbeat; 0 seconds mean that none follows."""
     path = f"{ROOT}/{quote(parse_name(name))}:heartbeat"
     body = {"runId": run_id, "heartbeatSeconds": seconds}
     return Exchange("POST", path, lambda _: None, body=body)

@@ -37,7 +37,7 @@ def job_of(said: JsonObject) -> Job:
 
 
 def _lineage(said: JsonObject) -> JsonObject | None:
-    """What was reported of the jobs it belongs to, beside what its spec names."""
+    """Returns the reported parents, root and trigger, without those that only the spec names."""
     told = {key: said[key] for key in LINEAGE_KEYS if key in said}
     return {key: value for key, value in told.items() if value != said["spec"].get(key)} or None
 

@@ -11,7 +11,7 @@ from jobledger.infra.eventstore.stored_event import RecordedEvent
 
 
 def time_text(time: datetime | None) -> str | None:
-    """`2026-11-22T10:00:00.000000Z`; None where there is no time."""
+    """Returns a time as `2026-11-22T10:00:00.000000Z`; None for None."""
     return None if time is None else required_time(time)
 
 

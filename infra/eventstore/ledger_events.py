@@ -1,6 +1,6 @@
-"""Events of the ledger's own: what was erased, what was pruned. Each is the next of its stream.
+"""Events about the ledger itself, such as erasures and prunings. Each is the next of its stream.
 
-They are of schema 0, so of no job, and what they tell of is done in the transaction that writes them.
+They have schema 0 and belong to no job. Their transaction also makes the change that they record.
 """
 
 from abc import abstractmethod
@@ -22,7 +22,7 @@ MAY_DELETE: Final = sql.load(__package__, "may_delete")
 
 
 class LedgerEventWrite(Pending):
-    """An event of the ledger's own, and what it tells of: both, or neither."""
+    """An event about the ledger itself, written together with the change that it records."""
 
     alone = True
     stream: str
@@ -34,7 +34,7 @@ class LedgerEventWrite(Pending):
 
     @abstractmethod
     def do(self, connection: Connection) -> JsonObject | None:
-        """Does it, and says what is recorded of it; None if there is nothing to do. Writers are kept out."""
+        """Makes the change, and returns its event's data; None if there is nothing to do. The head is locked."""
 
     def done(self, connection: Connection, position: int) -> None:
         """Does what takes the position of the record."""

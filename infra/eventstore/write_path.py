@@ -49,7 +49,7 @@ _HOLDERS: Final = (dict, list, tuple, BaseModel)
 
 
 class Recorded(NamedTuple):
-    """What came of a command or report: the job as it is now, and the events written for it."""
+    """The outcome of a command or report: the job as it is now, and the events written for it."""
 
     job: Job
     events: list[RecordedEvent]
@@ -61,7 +61,7 @@ class Recorded(NamedTuple):
 
 
 class ReportedEvent(NamedTuple):
-    """What was seen of one job."""
+    """A report on one job."""
 
     name: str
     data: Data
@@ -83,7 +83,7 @@ Report = ReportedEvent
 
 
 class _At(NamedTuple):
-    """Where a request comes from, and when it says that it occurred (UTC), if it does."""
+    """The origin of a request, and the time at which it occurred (UTC), if given."""
 
     provenance: Provenance
     given: datetime | None
@@ -111,19 +111,19 @@ class WritePath:
         if isinstance(request, Data):
             request, about = with_attempt(request, about)
         name, at = names.parse_name(name), _At.parse(about)
-        # 1. What is this job now, as far as this process knows?
+        # 1. Find the job's last known state.
         job = self._cache.find(name)
         # 2. Which events does the request make happen to it, and what are their bytes?
         write = yield from self._decided(name, request, at, judge, job)
         # 3. Wait until a commit has taken it, with whatever else waits. On a job that was out of
         #    date, the committer decides again.
         yield [write]
-        # 4. A late report is placed among the job's events; again, if somebody else wrote meanwhile.
+        # 4. Place a late report among the job's events; again, if another writer was faster.
         while isinstance(write.error, PastNeededError):
             history = yield partial(self._feed.history, name)
             write = write.among([event.event for event in history])
             yield [write]
-        # 5. Answer: what was written, now or by the same request before, or why it was not.
+        # 5. Answer with the written events, or those of the same earlier request, or raise the refusal.
         if write.used_for == name:
             history = yield partial(self._feed.history, name)
             write.repeat(history, self._keys.is_repeated)
@@ -201,11 +201,11 @@ class WritePath:
         *,
         many: bool = False,
     ) -> Generator[Step, Any, JobWrite]:
-        """Decides on the job as far as it is known; personal values are encrypted first."""
+        """Encrypts personal values, then decides on the last known state of the job."""
         intent, mend = _intent(request, at.given, judge), _mend_of(request, at, judge)
         write = JobWrite(name, intent, at.provenance, mend=mend, is_one_of_many=many)
         write.decide_ahead(job)
-        # The bytes tell whether there are personal values; without any, the request does.
+        # The bytes show whether there are personal values; without bytes, the request does.
         if write.is_plain or (not write.rows and _holds_personal(request)):
             intent = yield self._encrypt(name, request, at, judge)
             write = JobWrite(name, intent, at.provenance, encrypted=True)
@@ -245,7 +245,7 @@ def _mend_of(request: Data | JobCommand, at: _At, judge: Judge) -> Callable[[], 
 
 
 def provenance_of(about: About) -> Provenance:
-    """What is said about an event, checked; it occurred now if nobody says when."""
+    """Validates an event's metadata; without a time it occurred now."""
     now = datetime.now(UTC)
     if not about:
         return Provenance(now)

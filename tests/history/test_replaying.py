@@ -158,7 +158,7 @@ def test_keys_step_through_it_in_a_terminal(cli: Cli, ledger: Ledger, job: str) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", ["\x03", "\x04", "\x1b"])
-def test_q_and_escape_end_the_replay(cli: Cli, job: str, key: str) -> None:
+def test_every_quit_key_ends_the_replay(cli: Cli, job: str, key: str) -> None:
     with terminal(cli, "replay", "x") as (screen, process):
         screen.wait("q  quit")
         os.write(screen._fd, key.encode())

@@ -196,7 +196,9 @@ def test_a_dropped_or_replaced_object_is_found(rich: Rich, kind: str) -> None:
         assert check_definitions(connection) == []
 
 
-def test_the_home_of_another_ledger_name_serves(rich: Rich, tmp_path: Path) -> None:
+def test_the_stored_checkpoint_is_compared_whatever_the_logs_name(
+    rich: Rich, tmp_path: Path
+) -> None:
     with rich.restored("log", "checkpoints", "tiles"):
         rich.attack(
             "DELETE FROM tiles", "DELETE FROM checkpoints",

@@ -21,7 +21,7 @@ MAX_NAMED_JOBS: Final = 5
 
 
 class Compared(NamedTuple):
-    """Two jobs, or one twice, each as of its moment; `said` is what else was asked for."""
+    """Two jobs, or one job twice, each as of a moment; `said` are the further arguments."""
 
     moments: Span
     jobs: list[Job]
@@ -43,13 +43,13 @@ def print_diff(compared: Compared, *, json: bool) -> None:
 
 
 def changes_table(changes: list[Change]) -> Table:
-    """Fields, what they were and what they are; an empty cell where there was none."""
+    """Returns a table of fields with both values; an absent value is an empty cell."""
     table = Table(box=None)
     for column in ("field", "before", "after"):
         table.add_column(column, overflow="fold")
     for change in changes:
         if change.before is ABSENT and change.after is None:
-            continue  # A field of a new job that holds nothing.
+            continue  # An empty field of a new job.
         before, after = Text(shown(change.before)), Text(shown(change.after))
         before.stylize("red")
         after.stylize("green")
@@ -88,7 +88,7 @@ def print_fleet(fleet: FleetDiff, filter_: str, *, json: bool) -> None:
 
 
 def blame_table(fields: list[Blamed]) -> Table:
-    """Each field that ever held anything, and what set it."""
+    """Returns a table of each field that was ever set, and the event that set it."""
     table = Table(box=None)
     for column in (
         "field",
@@ -103,7 +103,7 @@ def blame_table(fields: list[Blamed]) -> Table:
     first = min(blamed.event.version for blamed in fields)
     for field, value, event in fields:
         if value is None and event.version == first:
-            continue  # It never held anything.
+            continue  # It was never set.
         cells = [field, shown(value), f"v{event.version} {event.type}"]
         times = [_second(event.occurred_time), _second(event.recorded_time)]
         row = [*cells, *times, event.actor or "", event.request_id or ""]

@@ -192,7 +192,7 @@ def why(
 def _job_at(
     context: typer.Context, name: str, as_of: str | None, clock: Clock | None
 ) -> Iterator[tuple[Ledger, str, Moment]]:
-    """The ledger, the whole name of the job, and the moment it is asked about."""
+    """Opens the ledger; returns it with the job's resource name and the moment."""
     aim = target(context)
     with aim.open() as ledger:
         job = aim.name(name)
@@ -215,7 +215,7 @@ def _span(
 def _bisected(
     ledger: Ledger, from_: str | None, to: str | None, clock: Clock | None, name: str
 ) -> Span:
-    """From the beginning until now, where it is not said."""
+    """Bisects between two moments; the defaults are the beginning and now."""
     if from_ is not None:
         return span(ledger.reader, from_, to, clock, name)
     later = moment_of(ledger.reader, "to", to, clock, name)

@@ -121,7 +121,7 @@ def list_jobs(
 
 
 def _print_jobs(jobs: Iterable[Job], look: Look, limit: int | None) -> None:
-    """The jobs; of a table only so many, and that there are more."""
+    """Prints the jobs; a table is cut at a number, with a note that there are more."""
     if look.form is not Form.TABLE:
         print_documents(map(job_json, jobs), look.form, look.columns or SEPARATED)
         return

@@ -27,7 +27,7 @@ class ImportGroup(TyperGroup):
     """A group whose first argument may be a mapping instead of a command."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """What is no command is one of our own exports, or a mapping: `import slurm-sacct FILE`."""
+        """Takes an unknown command as one of the ledger's exports, or as a mapping: `import slurm-sacct FILE`."""
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             args = ["history" if is_export(Path(args[0])) else "file", *args]
         return super().resolve_command(ctx, args)
