@@ -167,7 +167,7 @@ class Settings:
     server: str | None = field(default_factory=_variable("SERVER", None))
     """The address of a server to ask instead of the database."""
     token: str | None = field(default_factory=_variable("TOKEN", None), repr=False)
-    """The token that the server is asked with."""
+    """The token that is sent to the server."""
     seal: bool = field(default_factory=_variable("SEAL", True, _flag))
     """Whether a process that writes lets the log's tree grow, and signs it where it has a key."""
     signing_key: str | None = field(default_factory=_variable("SIGNING_KEY", None), repr=False)
@@ -185,7 +185,7 @@ class Settings:
     smtp: str = field(default_factory=_variable("SMTP", ""), repr=False)
     """The server that alerts are mailed by: `smtp://[USER:PASSWORD@]HOST[:PORT]`, or smtps."""
     mail_from: str = field(default_factory=_variable("MAIL_FROM", "jobledger@localhost"))
-    """Whom that mail is from."""
+    """The sender of that mail."""
     lineage_forward_url: str = field(
         default_factory=_variable("LINEAGE_FORWARD_URL", ""), repr=False
     )
@@ -199,7 +199,7 @@ class Settings:
 
 
 def query_milliseconds(text: str) -> int:
-    """Returns JOBLEDGER_QUERY_TIMEOUT in milliseconds; raises InvalidFieldError for what is no time."""
+    """Returns JOBLEDGER_QUERY_TIMEOUT in milliseconds; raises InvalidFieldError for an invalid duration."""
     try:
         milliseconds = ceil(float(text) * 1_000)
     except (ValueError, OverflowError):

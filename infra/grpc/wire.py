@@ -14,11 +14,11 @@ from jobledger.infra.grpc.rpcs import Rpc
 
 MASK: Final = FieldMask.DESCRIPTOR.full_name
 DETAILS: Final = error_details_pb2.DESCRIPTOR.name
-"""Only to have read it: what a job's error may hold is found by name among what was read."""
+"""Imported for its registration: types in a job's error are looked up among the loaded ones."""
 
 
 class Asked(NamedTuple):
-    """The fields of a request that make a Call."""
+    """The fields of a request from which a Call is made."""
 
     ids: tuple[str, ...]
     query: dict[str, str]
@@ -52,7 +52,7 @@ class Wire:
 
     @cached_property
     def body_field(self) -> str | None:
-        """The field that holds the body; None where the request is the body, or there is none."""
+        """Returns the field that holds the body; None if the request is the body or has none."""
         messages = {
             field.message_type.name: name
             for name, field in self._fields.items()
@@ -68,7 +68,7 @@ class Wire:
         return Asked(ids, query, self._body(said))
 
     def write(self, said: JsonObject) -> bytes:
-        """The answer; without what is newer than the client package."""
+        """Encodes the answer, without fields that are newer than the client package."""
         answer = json_format.ParseDict(said, self.rpc.types.response(), ignore_unknown_fields=True)
         data: bytes = answer.SerializeToString()
         return data

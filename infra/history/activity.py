@@ -89,7 +89,7 @@ class _Grid(NamedTuple):
 
 
 class _Counted(NamedTuple):
-    """What is read of a window: jobs by state before it, changes by state and sample, ends by bucket and state."""
+    """The counts of a window: jobs by state before it, changes by state and sample, ends by bucket and state."""
 
     before: dict[str, int]
     changes: dict[str, Counter[int]]

@@ -31,7 +31,7 @@ WITHOUT_STATE: Final = frozenset(
 )
 """Events that lead to no state, and contradict none."""
 COMMANDED: Final = frozenset({"Created", "Cancelling", "Paused", "Resumed", "Retried", "Deleted"})
-"""Events that somebody commands; the others are observed."""
+"""Events caused by commands; the others are reports."""
 
 VERBS: Final = {
     "Created": "was created",
@@ -205,7 +205,7 @@ def _attempt(data: e.Contradicted) -> str:
 
 
 def _consequence(step: Step, data: Data) -> str:
-    """Returns what the event meant for the job; "" if the verb says it all."""
+    """Returns the event's consequence for the job; "" if the verb is enough."""
     match data:
         case e.Contradicted():
             return "it is kept as a contradiction and changed nothing else"

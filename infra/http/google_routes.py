@@ -37,7 +37,7 @@ IGNORED: Final = frozenset(
         "oauth_token", "prettyPrint", "quotaUser", "uploadType", "upload_protocol", "$ct",
     }
 )  # fmt: skip
-"""Parameters that any method may carry; but for `fields` and `alt` they say nothing here."""
+"""Parameters that any method accepts; all but `fields` and `alt` are ignored."""
 MAX_PARAMETERS: Final = 100
 PRUNED_BEFORE: Final = b"x-jobledger-pruned-before"
 _ALT: Final = re.compile(r"json(;enum-encoding=int)?")
@@ -120,7 +120,7 @@ def _query(method: Method, text: bytes) -> tuple[dict[str, str], str]:
 
 
 def _body(method: Method, body: bytes) -> Any:
-    """The JSON in it, None if there is none; a method without one does not look."""
+    """Returns the body's JSON, or None; a method without a body does not parse it."""
     if method.body is None or not body.strip():
         return None
     try:

@@ -108,7 +108,7 @@ class RequestMiddleware:
             return
         with Deadline(self._deadlines) as deadline:
             body = b""
-            # A GET's body says nothing, and is not waited for.
+            # The body of a GET is ignored and not awaited.
             if method != "GET" or b"content-length" in headers:
                 body = await self._accepted_body(scope, headers, receive)
             if scope["method"] == "GET":
@@ -124,7 +124,7 @@ class RequestMiddleware:
     async def _accepted_body(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
     ) -> bytes:
-        """The body; a caller who is not known is told that, whatever is wrong with the body."""
+        """Reads the body; an unknown caller is refused before the body is judged."""
         try:
             body = await read_body(self._server, scope, headers, receive)
             accept_body(scope, headers, body)
@@ -138,7 +138,7 @@ class RequestMiddleware:
 
 
 class _Answer:
-    """Sends, and remembers what was sent."""
+    """Sends an answer, and records its status and size."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -165,14 +165,14 @@ class _Answer:
 
 
 def guarded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """An answer's headers, with those of GUARD_HEADERS that it has not."""
+    """Returns an answer's headers, with the missing ones of GUARD_HEADERS added."""
     given = [*headers]
     names = [name for name, _ in given]
     return given + [guard for guard in GUARD_HEADERS if guard[0] not in names]
 
 
 def as_sent(error: Exception) -> Exception:
-    """The error with its field's name as it is in JSON and queries."""
+    """Returns the error with its field's name in the form of JSON and queries."""
     if type(error) is InvalidFieldError and error.field in SENT_AS:
         return InvalidFieldError(SENT_AS[error.field], error.why)
     return error
@@ -186,7 +186,7 @@ def body_of(status: Status, http: int) -> dict[str, Any]:
 
 
 def extra_headers(status: Status) -> list[tuple[bytes, bytes]]:
-    """Headers that tell a client what to do about an error, such as Retry-After."""
+    """Returns headers for the client's reaction to an error, such as Retry-After."""
     if status.code.name == "UNAVAILABLE":
         return [(b"retry-after", b"1")]
     if status.code.name == "UNAUTHENTICATED":
@@ -205,7 +205,7 @@ def encode(value: Any) -> bytes:
 async def send_json(
     send: Send, http: int, body: Any, headers: list[tuple[bytes, bytes]] | None = None
 ) -> None:
-    """One whole answer of JSON; bytes are sent as they are."""
+    """Sends one whole answer of JSON; bytes are sent unchanged."""
     content = body if isinstance(body, bytes) else encode(body)
     start = [
         (b"content-type", b"application/json; charset=utf-8"),

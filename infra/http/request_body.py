@@ -1,4 +1,4 @@
-"""Bodies, read whole before their request is begun: a slow sender holds no thread and no place."""
+"""Reads bodies whole before their request starts, so that a slow sender uses no thread and no place."""
 
 import zlib
 from collections.abc import Mapping

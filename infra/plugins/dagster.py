@@ -71,7 +71,7 @@ class DagsterRuns:
         return report
 
     def report(self, context: RunStatusSensorContext, type_: str) -> None:
-        """Reports a run that reached a state, and waits until that is recorded: a sensor is not asked again."""
+        """Reports a run that reached a state, and waits until it is recorded, as a sensor is not called again."""
         run, record = (
             context.dagster_run,
             context.instance.get_run_record_by_id(context.dagster_run.run_id),

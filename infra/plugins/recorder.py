@@ -196,7 +196,7 @@ class Recorder:
                 with self._open() as ledger:
                     self._record(ledger)
             except Exception as error:
-                # Whatever it is: the framework goes on, and so does this.
+                # Any error: neither the framework nor this thread may stop.
                 LOG.warning("%s; trying again in %s s", error, RETRY_SECONDS)
                 time.sleep(RETRY_SECONDS)
 

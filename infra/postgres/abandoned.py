@@ -48,7 +48,7 @@ class Work:
             self._connections.append(connection)
 
     def give(self, connection: psycopg.Connection[Any]) -> None:
-        """It does so no longer; what was cancelled is closed, for that may come late."""
+        """Releases the connection; a cancelled one is closed, as the cancellation may arrive late."""
         with self._lock:
             # An iteration may have taken it in the work of another thread.
             if connection in self._connections:
@@ -128,7 +128,7 @@ def _is_alive(connection: psycopg.Connection[Any]) -> bool:
     polling = select.poll()
     polling.register(connection.fileno(), select.POLLIN)
     if not polling.poll(0):
-        return True  # The server said nothing since the last answer.
+        return True  # The server sent nothing since the last answer.
     try:
         connection.pgconn.consume_input()  # A notice, the value of a parameter, or the end.
     except psycopg.OperationalError:

@@ -1,4 +1,4 @@
-"""Applies retention rules: exports what each rule selects, prunes it, and gives the disk back.
+"""Applies retention rules: exports the jobs of each rule, prunes them, and returns the disk space.
 
 A rule that fails is reported, and the others are applied. Jobs that are held or pinned stay.
 """
@@ -123,7 +123,7 @@ def _compacted(store: Store, outcomes: list[RuleOutcome], pruned: int) -> Retent
             return RetentionRun(outcomes, compact(connection, COMPACT_TIMEOUT_SECONDS))
         except LedgerUnavailableError:
             raise
-        except LedgerError as error:  # What was pruned is known all the same.
+        except LedgerError as error:  # The pruned jobs are reported even so.
             return RetentionRun(outcomes, error=str(error))
 
 

@@ -167,7 +167,7 @@ def _stored(connection: Connection) -> list[StoredRule]:
 def _decoded(said: JsonObject) -> RetentionRule:
     states = tuple(map(str, said.get("states") or ()))
     texts = {key: str(said.get(key) or "") for key in ("kind", "filter")}
-    # A rule whose event says no number here is not valid, and so is not applied.
+    # A rule whose event has no number here is invalid, and is not applied.
     keep = said.get("keepSeconds")
     seconds = float(keep) if isinstance(keep, int | float) else math.nan
     return RetentionRule(str(said.get("name")), seconds, states, **texts)

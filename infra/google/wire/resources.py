@@ -17,7 +17,7 @@ MAX_DISPLAY_NAME: Final = 128
 
 
 def time_text(time: datetime | None) -> str | None:
-    """RFC 3339 in UTC, with as many digits as there are; None where there is no time."""
+    """Returns a time as RFC 3339 in UTC, with only the needed digits; None for None."""
     return None if time is None else time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -39,7 +39,7 @@ def given_fields(api: Api, message: str, spec: Mapping[str, Any]) -> JsonObject:
 
 
 def reported_fields(api: Api, message: str, reported: Mapping[str, Any]) -> JsonObject:
-    """All fields that a report holds of a message, output-only ones too."""
+    """Returns the fields of a message that a report holds, including output-only ones."""
     shown: JsonObject = _with_known_details(api.read(message, reported, output=True))
     return shown
 

@@ -32,7 +32,7 @@ class HttpErrorJson(TypedDict):
 
 
 class ErrorJson(TypedDict):
-    """What every refusal says, with an ErrorInfo of domain `jobledger` in its details."""
+    """The body of every refusal, with an ErrorInfo of domain `jobledger` in its details."""
 
     error: HttpErrorJson
 
@@ -44,7 +44,7 @@ class Health(TypedDict):
 
 
 class Nothing(TypedDict):
-    """There is nothing to say."""
+    """An empty answer."""
 
 
 class RecordedJson(TypedDict):
@@ -75,7 +75,7 @@ class LineageJson(TypedDict):
 
 
 class DatasetJson(TypedDict):
-    """A dataset, and what the last DatasetEvent said of it."""
+    """A dataset, and its last DatasetEvent."""
 
     namespace: str
     name: str
@@ -221,7 +221,7 @@ class SampledJson(TypedDict):
 
 
 class OutcomesJson(TypedDict):
-    """What became of each ground truth: told (recorded), repeated, unknown, taken or differs."""
+    """The outcome of each ground truth: told (recorded), repeated, unknown, taken or differs."""
 
     outcomes: list[str]
 
@@ -267,7 +267,7 @@ class SpoiltPredictionsJson(TypedDict):
 
 
 class TaskOfRunJson(TypedDict):
-    """What people are asked of a run, as it was when they were asked."""
+    """The labeling task of a run, with its configuration when it was opened."""
 
     job: str
     run: int
@@ -297,7 +297,7 @@ class ShownJson(TypedDict):
 
 
 class QuestionJson(TypedDict):
-    """A sample whose truth is asked for."""
+    """A sample that needs a ground truth."""
 
     sample: int
     data: Json
@@ -351,7 +351,7 @@ Kind = Literal["text/plain", "application/octet-stream", "text/event-stream"]
 
 
 def of_content(kind: Kind, about: str) -> dict[int | str, dict[str, Any]]:
-    """FastAPI's `responses` of a route whose answer is not JSON."""
+    """Returns FastAPI's `responses` for a route whose answer is not JSON."""
     schema = {"type": "string", **({"format": "binary"} if "octet" in kind else {})}
     return {200: {"description": about, "content": {kind: {"schema": schema}}}}
 

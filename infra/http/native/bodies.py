@@ -1,4 +1,4 @@
-"""The bodies of native routes as pydantic models, made from what the domain says of events and commands."""
+"""The bodies of native routes as pydantic models, made from the domain's events and commands."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -67,7 +67,7 @@ def as_given(value: Any, accept: ValidatorFunctionWrapHandler) -> Any:
 
 
 class Further(About):
-    """Fields of any report beside those of its data."""
+    """Fields of any report besides its data."""
 
     attempt: int | None = Field(
         default=None,

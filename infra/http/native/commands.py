@@ -56,7 +56,7 @@ def _add(router: APIRouter, routes: NativeRoutes, verb: str, cls: type[Command])
 
 
 def _taken_apart(body: About | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Splits a body into the command and what is recorded beside it."""
+    """Splits a body into the command and the event's metadata."""
     said = {} if body is None else {f: getattr(body, f) for f in body.model_fields_set}
     about = {field: said.pop(field) for field in About.model_fields if field in said}
     return said, about

@@ -55,7 +55,7 @@ def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
         request: Request, name: str, run: str, annotator: Annotator = None,
         after: Position = 0, page_size: PageSize = DEFAULT_PAGE,
     ) -> Json:  # fmt: skip
-        """The task of a run, and questions after a number that the annotator has not answered yet."""
+        """Returns the task of a run, and the annotator's open questions after a number."""
         caller = await routes.admit(request, READ, parse_name(name))
 
         def read() -> JsonObject:
@@ -77,7 +77,7 @@ def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
 
 def _add_answering(router: APIRouter, routes: NativeRoutes) -> None:
     async def answer_questions(request: Request, name: str, run: str) -> Json:
-        """One person's answers, up to 1,000: all of them are kept, or none.
+        """Records up to 1,000 answers of one annotator: all of them, or none.
 
         An answer is a label, a list of labels, or a list of boxes. With tokens the annotator is the
         token's name; without, the body says who answers.
@@ -113,7 +113,7 @@ def _add_label_studio(router: APIRouter, routes: NativeRoutes) -> None:
         return await routes.json(await routes.ledger.run(read))
 
     async def import_label_studio(request: Request, name: str, run: str) -> Json:
-        """The answers in Label Studio's JSON export: all of them are kept, or none.
+        """Records the answers in Label Studio's JSON export: all of them, or none.
 
         Who annotated is its `completed_by`, behind the token's name and a slash where there are tokens.
         """

@@ -35,7 +35,7 @@ ANY_EVENT: Final = {
 }
 IsKnown = Callable[[str], bool]
 Item = list[ObservedEvent] | DatasetFact
-"""What is recorded of an event: reports on a job, or a fact of a dataset."""
+"""The records of an event: reports on a job, or a fact of a dataset."""
 
 
 def lineage_routes(routes: NativeRoutes) -> APIRouter:
@@ -76,13 +76,13 @@ def lineage_routes(routes: NativeRoutes) -> APIRouter:
         project: Project = None,
         q: Annotated[str, Query(description="A part of the namespace or the name.")] = "",
     ) -> Json:
-        """Lists up to 1,000 datasets that DatasetEvents told of, with what the last one of each said."""
+        """Lists up to 1,000 datasets of DatasetEvents, each with its last event."""
         of = await _project(routes, request, project or usual, READ)
         found = await routes.ledger.run(partial(read_datasets, routes.reader, of, q))
         return await routes.json({"datasets": found})
 
     async def forwarding(request: Request) -> Json:
-        """Tells how many events were sent on to another server since this one started."""
+        """Counts the events that were forwarded to another server since this one started."""
         await routes.admit(request, READ)
         forwarder = routes.server.forwarder
         counts = Forwarded(0, 0, 0, 0, 0) if forwarder is None else forwarder.counts()
@@ -160,7 +160,7 @@ def _forward(routes: NativeRoutes, event: bytes) -> None:
 async def _record(
     routes: NativeRoutes, receiver: _Receiver, items: Sequence[Item | LedgerError]
 ) -> list[int | LedgerError]:
-    """Records all of them in one go; for each item, how many events were written, or what was wrong."""
+    """Records all items in one write; returns for each the number of events, or its error."""
     reports = [report for item in items if isinstance(item, list) for report in item]
     facts = [item for item in items if isinstance(item, DatasetFact)]
     write = DatasetWrite(facts, receiver.actor)

@@ -112,7 +112,7 @@ def _keys(origin: str) -> list[str]:
     try:
         return [str(key.verifier) for key in find_keys(Settings(), origin)]
     except ProofError:
-        # With a key that cannot be used it signs nothing; its log says why, which no reader need know.
+        # A server with an invalid key signs nothing; the reason is in its log, and not for readers.
         return []
 
 

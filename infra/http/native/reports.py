@@ -109,7 +109,7 @@ def _add_batch(router: APIRouter, routes: NativeRoutes) -> None:
     async def batch(request: Request) -> Json:
         """Reports on any jobs, up to 1,000, recorded in their order and answered one by one.
 
-        One that is refused, or malformed, keeps no other back: its result holds a google.rpc.Status.
+        A refused or malformed report does not stop the others: its result holds a google.rpc.Status.
         """
         body = await request.body()
         caller = await routes.admit(request, "batch")
@@ -166,7 +166,7 @@ def _report(number: int, item: Any, caller: Caller, request: Request) -> Reporte
 
 
 def _result(result: Recorded | LedgerError) -> JsonObject:
-    """The result of one report of a batch: what was recorded, or the error."""
+    """Returns the result of one report of a batch: the recorded events, or the error."""
     if isinstance(result, LedgerError):
         return {"error": status_of(result).json()}
     event = result.events[-1]

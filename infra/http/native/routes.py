@@ -50,7 +50,7 @@ COOKIE: Final = "jobledger_token"
 
 
 def authorization_of(request: Request) -> str:
-    """The Authorization header, or what a browser that only reads says instead of it."""
+    """Returns the Authorization header, or its value from the cookie of a reading browser."""
     said = request.headers.get("authorization")
     if said is not None or request.method not in {"GET", "HEAD"}:
         return said or ""

@@ -114,7 +114,7 @@ class JobPage:
         return await self._routes.json(request, work, name)
 
     async def why(self, request: Request) -> Response:
-        """How the job came to be as it is at the moment, in sentences."""
+        """Returns the explanation of the job's state at a moment, in sentences."""
         name = parse_name(request.path_params["name"])
 
         def work(_: Caller, request: Request) -> JsonObject:
