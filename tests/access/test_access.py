@@ -1,4 +1,4 @@
-"""Who is let in, as what, and for how long; on the real server, and never by wall time."""
+"""Access tokens: authentication, roles, projects and expiry, on a real server with a test clock."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ UNKNOWN = "jlt_" + "x" * 43
 
 
 class Clock:
-    """Seconds, which pass when a test says so."""
+    """A clock that tests advance."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -58,7 +58,7 @@ def tokens(ledger: Ledger, clock: Clock) -> Tokens:
 
 @pytest.fixture
 def elsewhere(ledger: Ledger) -> Tokens:
-    """The same tokens as another process knows them."""
+    """The tokens as another process caches them."""
     return Tokens(ledger.pool)
 
 
@@ -204,7 +204,7 @@ def test_a_time_that_is_past_or_has_no_zone_is_refused(tokens: Tokens, time: dat
         tokens.create("a", Role.READER, expires=time)
 
 
-# Who is let in
+# Authentication
 
 
 @pytest.mark.parametrize("secret", [None, ""])
@@ -330,7 +330,7 @@ def test_the_cache_is_bounded_and_evicts_the_oldest_first() -> None:
     assert len(recent) == 2
 
 
-# Whether anybody is asked
+# Open access
 
 
 def test_access_is_open_until_the_first_token_is_made_and_stays_closed_after_it(
@@ -363,7 +363,7 @@ def test_an_expired_token_does_not_configure_access(ledger: Ledger, tokens: Toke
     assert not tokens.is_open()
 
 
-# What the database holds to
+# Rights in the database
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Request ids count within a project: nobody takes another's, and nobody learns of one."""
+"""Request ids belong to a project: other projects neither use nor see them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server has only so much of is shared: connections, places, threads."""
+"""Limited resources of a server are shared fairly: connections, places, threads."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_a_caller_holds_at_most_its_share_and_returns_it(
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Waits for it; fails if it does not come true."""
+    """Waits for a condition; fails after a time limit."""
     for _ in range(1_000):
         if await asyncio.to_thread(condition):
             return

@@ -1,4 +1,4 @@
-"""Several applications of eventsourcing in one environment: a ledger for each, or a refusal in words."""
+"""Several applications of eventsourcing in one environment: each has a ledger, or the configuration is refused."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Payment(Aggregate):
 
 
 class Orders(ProcessApplication[UUID]):
-    """Follows payments, and is followed by them: of its own events it may take none."""
+    """Follows payments, and is followed by them; it must not receive its own events."""
 
     name = "orders"
 

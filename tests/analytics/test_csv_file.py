@@ -1,4 +1,4 @@
-"""What stands in CSV files, as a spreadsheet reads them."""
+"""The content of CSV files, as a spreadsheet reads them."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Reports as people get them: buckets as they are written, sparklines, pictures, tables, JSON and CSV."""
+"""The output of reports: buckets, sparklines, pictures, tables, JSON and CSV."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports beside the same figures counted one by one from the events."""
+"""Reports, compared with counts of the events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Step = tuple[datetime, JobState | None]
 
 
 def histories(ledger: Ledger) -> dict[str, list[Step]]:
-    """When each job entered which state as it happened; None is deleted."""
+    """The states that each job entered, with times (valid time); None is deleted."""
     events = defaultdict(list)
     for time, event in taken(ledger.events(follow=False)):
         if event.type == "Deleted" or state_after(event.type) is not None:
@@ -41,7 +41,7 @@ def histories(ledger: Ledger) -> dict[str, list[Step]]:
 
 
 def stretches(steps: list[Step], within: set[JobState]) -> Iterator[tuple[Step, timedelta]]:
-    """What each stretch within some states led to, and how long it was."""
+    """The length of each interval within some states, and the state after it."""
     began: datetime | None = None
     for time, state in steps:
         if state in within:
@@ -127,7 +127,7 @@ def test_run_time_by_state_is_grouped_by_the_state_after_the_run(busy: Ledger) -
 def test_concurrency_is_exact_at_each_instant(busy: Ledger, by: str) -> None:
     answer = report(busy.reader, "concurrency", by=by, bucket="3h")
     teams = {job.name: job.labels.get("team") for job in busy.list()}
-    # What was deleted is shown with the labels it had.
+    # Deleted jobs keep their labels.
     teams["projects/p/jobs/deleted"] = "odd"
     found: Counter[tuple[datetime, Any]] = Counter()
     times = sorted({row[0] for row in answer.rows})

@@ -29,7 +29,7 @@ UNDER = Conditions("a machine", 1, 1)
 
 
 def arena() -> Any:
-    """As much of an arena as a row's texts need."""
+    """An arena with the fields that texts of rows need."""
     return SimpleNamespace(sizes=Sizes())
 
 

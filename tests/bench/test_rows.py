@@ -1,4 +1,4 @@
-"""Each row of the benchmark can be measured: on tiny histories, and without a judgement of its figures."""
+"""Each row of the benchmark can be measured, on tiny histories; figures are not judged."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_the_output_of_a_command_is_passed_on_at_once(cli: Cli) -> None:
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen(words, env=cli.environment, **pipes) as running:  # type: ignore[call-overload]
         seen = b""
-        while b"[y/N] " not in seen:  # It ends only once it was answered.
+        while b"[y/N] " not in seen:  # It ends only after it is answered.
             chunk = os.read(running.stderr.fileno(), 4096)
             assert chunk, seen
             seen += chunk
@@ -299,7 +299,7 @@ def test_bad_input_gets_one_sentence(cli: Cli, arguments: list[str], sentence: s
         "does not exist": NOT_FOUND,
         "cannot be reached": UNREACHABLE,
     }
-    # An import goes on after a file that cannot be read, and then says that not all was imported.
+    # An import continues after an unreadable file, and then reports the incomplete import.
     kinds["No such file"] = NO
     wanted = [code for part, code in kinds.items() if part in sentence]
     assert done.returncode == (wanted[0] if wanted else USAGE)

@@ -27,7 +27,7 @@ NAMES = [
 
 @pytest.fixture
 def examined(desk: Desk, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """The command line on a ledger that was signed; which ports are free is not looked at."""
+    """The command line on a signed ledger, without the check of ports."""
     monkeypatch.setattr(doctor, "PORTS", {})
     desk.ledger.create("projects/p/jobs/a")
     desk.ledger.checkpoint()
@@ -35,7 +35,7 @@ def examined(desk: Desk, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def examine(cli: Cli, *arguments: str) -> dict[str, list[dict[str, Any]]]:
-    """What the doctor says, by the names of its checks."""
+    """Returns the doctor's results by the names of checks."""
     done = cli.run(*arguments, "doctor", "--json")
     said = json.loads(done.stdout)
     problems = [check for check in said["checks"] if check["status"] == "problem"]
@@ -49,7 +49,7 @@ def examine(cli: Cli, *arguments: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def problem(cli: Cli, name: str, *arguments: str) -> str:
-    """The one problem that is found, by the check of that name; others are fine or skipped."""
+    """Returns the only problem, of the check of that name; the others are fine or skipped."""
     found = examine(cli, *arguments)
     wrong = [c for checks in found.values() for c in checks if c["status"] == Status.PROBLEM]
     assert [check["name"] for check in wrong] == [name], wrong
@@ -171,7 +171,7 @@ def test_folders_that_cannot_be_made_say_which_variable_to_set(examined: Cli) ->
 
 @pytest.fixture
 def stranger() -> Iterator[int]:
-    """A port where something listens that is none of ours."""
+    """A port that a foreign program listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.listen()
         yield listening.getsockname()[1]

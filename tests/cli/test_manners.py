@@ -1,4 +1,4 @@
-"""What a person meets on the command line: exit codes, forms, verbs, times, and advice."""
+"""Conventions of the command line: exit codes, output formats, verbs, times, and advice."""
 
 from __future__ import annotations
 

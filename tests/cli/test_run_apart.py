@@ -1,4 +1,4 @@
-"""`jobledger run` as a process: whatever is wrong with the ledger, and whatever signal comes when."""
+"""`jobledger run` as a process: with a broken or missing ledger, and with signals."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _places(cli: Cli) -> dict[str, str]:
 
 
 def wait_for_spooled(cli: Cli, type_: str) -> None:
-    """Until a report of that type is in the spool."""
+    """Waits until a report of that type is in the spool."""
     spool = Path(cli.environment["JOBLEDGER_SPOOL"])
     while not any(f'"{type_}"' in file.read_text() for file in spool.glob("*.jsonl")):
         time.sleep(0.01)
@@ -139,7 +139,7 @@ def test_a_report_that_is_neither_recorded_nor_spooled_is_named_as_lost(
     done = run(cli, "echo", "out", **away)
     assert (done.returncode, done.stdout) == (0, "out\n")
     assert "it is lost, because it could not be spooled" in done.stderr
-    # A spool that cannot be written to keeps nothing from being recorded.
+    # An unwritable spool does not prevent recording.
     done = run(cli, "true", JOBLEDGER_SPOOL=str(tmp_path / "file/x"))
     assert (done.returncode, done.stderr) == (0, "")
     assert shown(cli)["state"] == "SUCCEEDED"
@@ -148,7 +148,7 @@ def test_a_report_that_is_neither_recorded_nor_spooled_is_named_as_lost(
 def test_the_command_starts_though_the_server_never_answers(cli: Cli, proxy: Proxy) -> None:
     proxy.block()
     process = start(cli, sys.executable, "-c", WAITS, JOBLEDGER_DSN=proxy.dsn)
-    # It runs, though nobody has answered yet.
+    # The command runs before the server has answered.
     proxy.mend()
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
@@ -168,7 +168,7 @@ def test_a_signal_reaches_the_command_at_once(
     process.send_signal(number)
     assert process.stderr is not None
     seen = ""
-    while f"got {number.name}" not in seen:  # It would sleep for a minute.
+    while f"got {number.name}" not in seen:  # Without the signal, it would sleep for a minute.
         seen += process.stderr.read(1)
     if not answers:
         wait_for_spooled(cli, "Cancelled")
@@ -206,15 +206,15 @@ def test_a_wrapper_that_was_killed_leaves_a_lost_job(cli: Cli, ledger: Ledger) -
         pass
     process.kill()
     process.wait(timeout=20)
-    # What it ran lives on, and the ledger says which process that is.
+    # Its command lives on, and the ledger names the process.
     os.kill(event.json["pid"], signal.SIGKILL)
     process.communicate(timeout=20)
-    # Its lease runs out, for a server or a scheduler to see …
+    # Its lease expires, which a server or scheduler notices …
     with ledger.connection() as connection:
         connection.execute("UPDATE leases SET expire_time = heartbeat_time")
     assert expire_lost(ledger, "scheduler") == 1
     assert "no heartbeat since" in shown(cli)["errorMessage"]
-    # … and its file was left behind, which says nothing new.
+    # … and its file is left behind, without further reports.
     assert run(cli, "true").returncode == 0
     assert types(cli)[:4] == ["Created", "Started", "Expired", "Retried"]
     assert "nothing is in the spool" in cli("spool", "list")
@@ -371,7 +371,9 @@ def test_a_scheduler_sends_the_spool_of_its_machine(cli: Cli, proxy: Proxy) -> N
     proxy.cut()
     assert run(cli, "true", JOBLEDGER_DSN=proxy.dsn).returncode == 0
     cli("scheduler", "--once")
-    assert len(json.loads(cli("spool", "list", "--json"))) == 1  # It was to go elsewhere.
+    assert (
+        len(json.loads(cli("spool", "list", "--json"))) == 1
+    )  # The report belongs to another ledger.
     proxy.mend()
     other = _with(cli, {"JOBLEDGER_DSN": proxy.dsn})
     other("scheduler", "--once")

@@ -82,7 +82,7 @@ def test_a_read_prints_the_same(server: Server, project: str, command: tuple[str
     direct = ask(server, project, *command, through=False)
     through = ask(server, project, *command, through=True)
     if "asOf" in direct.stdout:
-        # Asked a moment later: of another now, and with another token of the next page.
+        # The second read has another present moment and page token.
         shown, other = json.loads(direct.stdout), json.loads(through.stdout)
         for key in ("asOf", "nextPageToken"):
             assert bool(shown.pop(key, None)) is bool(other.pop(key, None))

@@ -38,7 +38,7 @@ atexit.register(lambda: print(*sys.modules, file=sys.stderr))
 from jobledger.infra.cli import main
 main()
 """
-"""Runs the command line, and prints the modules that it imported on standard error."""
+"""A program that runs the command line, and prints the imported modules on standard error."""
 COMPLETING = {"_JOBLEDGER_COMPLETE": "complete_bash", "COMP_WORDS": "jobledger ", "COMP_CWORD": "1"}
 PERSONAL = '{"spec": {"by": {"@personal": {"subject": "user:alice", "value": "Alice"}}}}'
 HEAVY = {
@@ -52,7 +52,7 @@ HEAVY = {
     "rich",
     "urllib.request",
 }
-"""What reading the present needs none of."""
+"""Modules that reading the present must not import."""
 
 
 class Run:

@@ -1,4 +1,4 @@
-"""`jobledger.client`: what `Ledger` does, asked of a server; nothing lost and nothing twice on a bad line."""
+"""`jobledger.client`: the methods of `Ledger` through a server, without losses or repetitions on a bad connection."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Breaking(httpx.SyncByteStream):
 
 
 class Waited:
-    """An AsyncClient as if it were a Client: each call runs in a loop of its own thread."""
+    """Presents an AsyncClient as a Client: each call runs in a loop of its own thread."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._loop = asyncio.new_event_loop()
@@ -137,7 +137,7 @@ def client(request: pytest.FixtureRequest, server: Server) -> Iterator[Any]:
 
 
 def plain(events: Any) -> list[tuple[Any, ...]]:
-    """Events as far as a server tells of them."""
+    """Events without the fields that a server does not send."""
     return [
         (e.position, e.name, e.version, e.type, e.occurred_time, e.recorded_time, e.actor, e.request_id,
          e.stored, e.state)
@@ -319,7 +319,7 @@ def test_a_tree_has_what_its_reader_may_see(dsn: str) -> None:
 
 @pytest.fixture
 def free() -> str:
-    """Where nobody listens."""
+    """An address without a listener."""
     import socket
 
     with socket.socket() as bound:

@@ -1,4 +1,4 @@
-"""What several people's answers agree on: votes on labels, on each of several, and on boxes."""
+"""Agreement of several annotators: on labels, on several labels, and on boxes."""
 
 from __future__ import annotations
 

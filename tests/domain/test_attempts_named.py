@@ -1,4 +1,4 @@
-"""What names an attempt in a report, and which attempt of the job that is."""
+"""How reports name attempts, and which attempt of the job they mean."""
 
 from __future__ import annotations
 

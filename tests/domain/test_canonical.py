@@ -1,4 +1,4 @@
-"""Canonical JSON: what is refused and why, and what is read of text that others wrote."""
+"""Canonical JSON: refused values with reasons, and parsing of foreign text."""
 
 from __future__ import annotations
 

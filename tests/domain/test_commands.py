@@ -1,4 +1,4 @@
-"""What each command makes happen, what it is refused with, and how far back what it changes may be dated."""
+"""Commands: their events, their refusals, and how far back their changes may be dated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands are granted, what reports become, and what the job is afterwards."""
+"""Decisions on commands and reports, and the job after them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies of evaluation jobs: what is refused, with the field's path, and the plan that is read of the rest."""
+"""Bodies of evaluation jobs: refusals with the field's path, and the plan of valid ones."""
 
 from __future__ import annotations
 

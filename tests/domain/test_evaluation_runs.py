@@ -1,4 +1,4 @@
-"""Runs of evaluation jobs: which may begin or end, what the job's output tells of them, and what follows."""
+"""Runs of evaluation jobs: which may begin or end, the job's output about them, and the events that follow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predictions and truths in JSON: what is found by a job's keys, what is refused, and which examples are kept."""
+"""Predictions and truths in JSON: values found by a job's keys, refusals, and sampled examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Filters as trees, the parts of a tree, and what may be written at a place in a filter."""
+"""Filters as trees, the parts of a tree, and completions at a position of a filter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ids of other systems as the ledger's: any text can be one, and comes back."""
+"""Ids of other systems as the ledger's: any text can be encoded and decoded."""
 
 from __future__ import annotations
 

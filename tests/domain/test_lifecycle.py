@@ -1,4 +1,4 @@
-"""Every pair of state and event against the lifecycle, written down here a second time by hand."""
+"""Every pair of state and event, compared with the lifecycle written here a second time by hand."""
 
 from __future__ import annotations
 

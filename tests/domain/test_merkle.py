@@ -1,4 +1,4 @@
-"""Roots and proofs: against published vectors, another implementation, and whatever can be got wrong."""
+"""Roots and proofs, compared with published vectors and another implementation, and with damaged input."""
 
 from __future__ import annotations
 

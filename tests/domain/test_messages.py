@@ -1,4 +1,4 @@
-"""What is refused says what would be right."""
+"""Error messages name a valid value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moments as people write them, and the moments that answers hold for."""
+"""Moments as text, and the moments of answers."""
 
 from __future__ import annotations
 

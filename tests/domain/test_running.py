@@ -1,4 +1,4 @@
-"""What is reported of a program's run, how it is kept in lines, and when it counts as lost."""
+"""Reports on a program's run, their file format, and when a run counts as lost."""
 
 from __future__ import annotations
 

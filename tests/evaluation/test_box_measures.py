@@ -1,4 +1,4 @@
-"""Measures of boxes beside pycocotools', asked in another way."""
+"""Measures of boxes, compared with pycocotools'."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs found, read over HTTP and gRPC with Google's own clients."""
+"""Evaluations of runs, read over HTTP and gRPC with Google's own clients."""
 
 from __future__ import annotations
 
@@ -309,7 +309,7 @@ def test_pages_show_each_evaluation_once_while_others_are_made(
     rest: Any, ledger: Ledger, project: str, parent: str, by_label: bool
 ) -> None:
     name, numbers = make_job(ledger, spec_of(), project), count(1)
-    # Three at the same moment, so that the time alone says of no place which it is.
+    # Three at the same moment, so that time alone does not order them.
     runs = [evaluate(ledger, name, n, FIRST + DAY * (n // 3)) for n in islice(numbers, 7)][::-1]
     expected = [one["name"] for run in runs for one in (run[1:] if by_label else run[:1])]
     seen, sizes = list[str](), list[int]()

@@ -1,4 +1,4 @@
-"""Tasks for Label Studio and back: what it exports as JSON becomes answers, and what is broken is refused."""
+"""Tasks for Label Studio and back: its JSON exports become answers, and broken ones are refused."""
 
 from __future__ import annotations
 

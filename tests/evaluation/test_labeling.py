@@ -1,4 +1,4 @@
-"""What people are asked of a run's samples, what becomes of their answers, and what refuses them."""
+"""Labeling tasks: questions about a run's samples, answers, and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures of classification beside sklearn's own, and pictures of them."""
+"""Measures of classification, compared with sklearn's, and pictures of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs: started when they are due, each with its own samples, carried on from wherever they stand."""
+"""Runs: started when they are due, each with its own samples, and continued from any step."""
 
 from __future__ import annotations
 
@@ -295,7 +295,7 @@ def test_several_labels_may_be_true(ledger: Ledger) -> None:
 
 
 def test_people_are_not_asked_for_boxes_beside_ones_in_pixels(ledger: Ledger) -> None:
-    """What they draw is in parts of the image: held against pixels, nothing would ever be right."""
+    """They draw in shares of the image, which cannot be compared with pixels."""
     name = make_job(ledger, spec_of("IMAGE_BOUNDING_BOX_ANNOTATION", people=True))
     box = {"top_left": {"x": 10, "y": 10}, "bottom_right": {"x": 90, "y": 50}}
     output = {"label": ["cat"], "score": [0.9], "box": [box]}

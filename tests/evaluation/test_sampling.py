@@ -1,4 +1,4 @@
-"""Predictions are sampled once, by their keys, as long as there is room; what cannot be is kept aside."""
+"""Predictions are sampled once, by their keys, up to a limit; invalid ones are kept aside."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from tests.programs.test_leases import NAME, begin, run_out
 
 
 class CrashError(BaseException):
-    """As if the process were gone: nobody catches it."""
+    """Simulates the end of the process: the code does not catch it."""
 
 
 def datasets(ledger: Ledger, name: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""One job's stored values, whatever they are, keep no other job's runs and mails back."""
+"""Damaged values of one job do not stop the runs and mails of others."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_damaged_configuration_does_not_stop_other_jobs(
         assert recorded["message"]
     version = job.version
     scheduler.do_due()
-    assert ledger.get(name).version <= version + 3  # What fails again is not recorded again.
+    assert ledger.get(name).version <= version + 3  # A repeated failure is not recorded again.
     scheduler.do_due()
     again = ledger.get(name).version
     scheduler.do_due()

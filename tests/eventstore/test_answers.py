@@ -1,4 +1,4 @@
-"""Each caller is told what became of its own write, whatever happened to the batch that it was in."""
+"""Each caller gets the outcome of its own write, whatever happened to its batch."""
 
 import threading
 from collections.abc import Callable

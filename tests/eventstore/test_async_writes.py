@@ -1,4 +1,4 @@
-"""Writes of asyncio's tasks: they share commits, and each is settled, whatever becomes of its task."""
+"""Writes of asyncio's tasks: they share commits, and each is settled even if its task is cancelled."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -100,7 +100,7 @@ async def test_the_write_of_a_task_that_gave_up_is_settled_and_its_neighbours_ar
                 async with asyncio.timeout(0.3):
                     await ledger.create(name_of(number), request_id=f"r{number}")
 
-            # The first is on its way to the server, the second waits for the next commit.
+            # The first was sent to the server, the second waits for the next commit.
             first = asyncio.create_task(give_up(1))
             await blocked(connection)
             second = asyncio.create_task(give_up(2))
@@ -174,7 +174,7 @@ async def test_a_connection_that_breaks_is_settled_without_writing_twice(
         assert versions == list(range(2, 22))
         events = await ledger.history(NAME, 1)
         assert [event.json["output"]["n"] for event in events] == list(range(20))
-        # What the careful path wrote is known here too.
+        # The write of the locked path is in the cache, too.
         assert (await ledger.started(NAME)).version == 22
         await assert_sound(ledger, 22)
 

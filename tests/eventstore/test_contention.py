@@ -1,4 +1,4 @@
-"""Several processes that write to the same jobs: nothing is lost, doubled or judged on an old state."""
+"""Several processes that write to the same jobs: no write is lost, doubled or decided on an old state."""
 
 import multiprocessing
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A server that goes away: what was acknowledged is there, nothing is twice, and callers learn what became of theirs."""
+"""A server that fails: acknowledged writes are stored once, and callers learn the outcome of theirs."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_commit_whose_answer_was_lost_is_found_and_not_repeated(ledger: Ledger
 
 @contextmanager
 def losing_one_answer() -> Iterator[list[PGresult]]:
-    """Breaks the connection of the next commit, once it is committed; what was answered is in the list."""
+    """Breaks the connection of the next commit after it is committed; yields the list of answers."""
     lost: list[PGresult] = []
     check, wait = Appender._check, AsyncAppender._result
 

@@ -1,4 +1,4 @@
-"""Each error says in its own words what was wrong and what would be right, and chains no other's traceback."""
+"""Each error names what was wrong and what would be right, without a chained traceback."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ ARGUMENTS: dict[str, Any] = {
     "reason": "case 7", "rule": RetentionRule("old", 1.0),
     "ledger": "other", "to": Path("none.jsonl"), "file": Path("none.jsonl"),
 }  # fmt: skip
-"""What a method is given for a parameter that has no default."""
+"""Arguments for parameters without a default."""
 OTHERS: dict[str, tuple[Any, ...]] = {
     "analyze": ("throughput",),
     "check_reached": (1,),
@@ -168,7 +168,7 @@ NEED_NO_RIGHT = {"connection", "checkpoint", "seal", "follow"}
 OF_OWNERS = {
     "compact", "drop_retention_rule", "hold", "import_history", "prune", "release", "set_retention_rule",
 }  # fmt: skip
-"""Methods that say that they take the owner."""
+"""Methods that need the owner, and say so."""
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m not in NEED_NO_RIGHT | OF_OWNERS])

@@ -1,4 +1,4 @@
-"""No report is refused for its content: what cannot be stored as it is is mended, and the event says how."""
+"""No report is refused for its content: invalid values are repaired, and the event lists the repairs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ TYPES = st.sampled_from(sorted(EVENT_TYPES))
 
 
 def said(type_: str, data: Any) -> dict[str, Any]:
-    """What is stored of a report."""
+    """Returns the stored form of a report."""
     report, stored = encoded(parse_report(type_, data))
     read: dict[str, Any] = json.loads(stored)
     return read["data"] if isinstance(report, Unreadable) else read

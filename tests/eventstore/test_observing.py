@@ -1,4 +1,4 @@
-"""Reports of other systems by the thousand: recorded as one after the other would be."""
+"""Thousands of reports of other systems: recorded as single reports would be."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_batch_records_what_single_reports_do(
         assert sum(len(each.events) for each in found) == ledger.size()
         assert histories(ledger) == histories(other)
         assert [ledger.get(name) for name in NAMES] == [other.get(name) for name in NAMES]
-        # Only what was refused is decided again.
+        # Only the refused report is decided again.
         again = [outcome for _, outcome in observe_many(writing.writer, given)]
         assert all(bool(new.before) for new, old in zip(again, found, strict=True) if old.events)
         with ledger.connection() as connection:

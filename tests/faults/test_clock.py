@@ -1,4 +1,4 @@
-"""A server whose clock is far ahead: nothing is recorded at a time that would stay ahead for years."""
+"""A server whose clock is far ahead: writes are refused, rather than recorded years ahead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many ledgers open in one process: their background work shares a few threads, and none is left waiting."""
+"""Many ledgers open in one process: their background work shares a few threads fairly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A short form of scripts/faults and scripts/soak, and a judge that finds what does not hold."""
+"""A short form of scripts/faults and scripts/soak, and tests of the judge."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Logs = list[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, Logs]]:
-    """A ledger of three events with the log of their client, which holds."""
+    """A ledger of three events with the log of its client, without findings."""
     with new_cluster() as cluster:
         name = make_ledger(cluster.dsn)
         logs: Logs = []

@@ -1,4 +1,4 @@
-"""Reads of a hot standby: of what it has replayed, while the primary is written to."""
+"""Reads on a hot standby of the replayed events, while the primary is written to."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def pair() -> Iterator[Pair]:
 
 
 def answers(ledger: Ledger, position: int) -> dict[str, Any]:
-    """What a ledger says of its past up to a position."""
+    """Returns a ledger's answers about its past up to a position."""
     at = f"@{position}"
     return {
         "get": ledger.get(NAME, as_of=at),

@@ -232,7 +232,7 @@ def test_a_method_that_the_state_does_not_allow_is_refused(
     refusal("FailedPrecondition", google.jobs.cancel_batch_prediction_job, name=job.name)
 
 
-# Who is let in
+# Authentication
 
 
 @pytest.fixture(scope="module")
