@@ -1,4 +1,4 @@
-"""Data Labeling v1beta1 evaluation jobs, asked for with Google's own client."""
+"""Data Labeling v1beta1 evaluation jobs, through Google's own client."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_a_field_that_google_requires_is_required(
 ) -> None:
     refused = refusal_of(jobs.create(parent=parent, body={"job": without(*path)}))
     assert refused[:3] == (400, "INVALID_ARGUMENT", "INVALID_FIELD")
-    # What the others say of a field may be wrong without it, and is found first.
+    # Without the field, an error of another one may be found first.
     assert path[-1] in refused.message
 
 

@@ -1,4 +1,4 @@
-"""Google's messages as the ledger checks them, with Google's own parser as the judge where it has one."""
+"""The ledger's checks of Google's messages, compared with Google's own parser where there is one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AI Platform ml v1 jobs, asked for with Google's own client."""
+"""AI Platform ml v1 jobs, through Google's own client."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def parent(project: str) -> str:
 
 @pytest.fixture(scope="module")
 def fleet(server: Server) -> str:
-    """The parent of a few jobs for filters: census ones, and rnn ones that fared differently."""
+    """The parent of a few jobs for filters: census jobs, and rnn jobs in several states."""
     parent, ledger = "projects/filters-of-ml", server.ledger
     teams = {"census_1": "a", "census_2": "b", "rnn_1": "a", "rnn_2": "b", "other": ""}
     for name, team in teams.items():

@@ -38,7 +38,7 @@ def make(jobs: Any, parent: str, job_id: str, priority: int | None = None) -> st
 
 
 def line(jobs: Any, parent: str) -> dict[str, str | None]:
-    """Every job's place, as a list says; as each job says itself, it is the same."""
+    """Returns every job's place from a list; checks that each job shows the same."""
     listed = jobs.list(parent=parent).execute().get("jobs", [])
     places = {job["jobId"]: job.get("jobPosition") for job in listed}
     for job_id, place in places.items():
@@ -166,7 +166,7 @@ def test_only_what_the_mask_names_of_a_policy_changes(jobs: Any, parent: str) ->
         said = jobs.setIamPolicy(resource=name, body=body).execute()
         return {field: said[field] for field in both if field in said}
 
-    assert set_policy(both) == {"bindings": bindings}  # `bindings, etag`, where nothing is said.
+    assert set_policy(both) == {"bindings": bindings}  # `bindings, etag` by default.
     assert set_policy(both, "bindings,auditConfigs") == both
     assert set_policy({}, "bindings") == {"auditConfigs": audit}
     assert set_policy({"bindings": bindings}, "audit_configs") == {}
@@ -220,7 +220,7 @@ def test_a_job_is_shown_as_it_was_known_then(
     tell(server, name, "started")
     said.append(jobs.get(name=name).execute())
     assert [job.get("jobPosition") for job in said] == ["2", "2", None]
-    said[0]["jobPosition"] = "1"  # Just after it was created, nobody was before it.
+    said[0]["jobPosition"] = "1"  # Just after its creation, no job was before it.
     for time, before in zip(recorded(server, name), said, strict=True):
         assert http.get(f"/v1/{name}", params={"readTime": time}).json() == before
         listed = http.get(f"/v1/{parent}/jobs", params={"readTime": time}).json()["jobs"]

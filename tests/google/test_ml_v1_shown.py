@@ -41,7 +41,7 @@ def name(jobs: Any, parent: str) -> str:
 
 
 def filled(schemas: Any, type_: Any, name: str = "") -> Any:
-    """A value of a discovery document's type with every field set that can be."""
+    """Returns a value of a discovery document's type with every possible field set."""
     if "$ref" in type_:
         fields = schemas[type_["$ref"]]["properties"]
         left_out = {f for group in ALONE for f in sorted(group & fields.keys())[1:]}

@@ -1,4 +1,4 @@
-"""Vertex AI's jobs and pipelines, all of their kinds, asked for with Google's Vertex client over REST."""
+"""Vertex AI's jobs and pipelines of all kinds, through Google's Vertex client over REST."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PIPELINE_STATES = {
     S.UPDATING: "RUNNING",
     S.PARTIALLY_SUCCEEDED: "SUCCEEDED",
 }
-"""What PipelineState has instead of the states it has not."""
+"""The nearest values of PipelineState for other states."""
 
 
 @pytest.fixture(scope="module")

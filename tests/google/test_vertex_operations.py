@@ -1,4 +1,4 @@
-"""What takes time in Vertex AI: deleting, changing and making jobs as long-running operations, and batches."""
+"""Vertex AI's long-running operations: deletion, updates and creation of jobs, and batches."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_operations_are_of_jobs_of_vertex_ai_only(vertex: Vertex, parent: str) -
 def test_only_events_of_long_running_calls_are_operations(
     vertex: Vertex, parent: str, kind: Kind, state: S
 ) -> None:
-    """Of all events of a job's life: what the face answered an operation for, and nothing else."""
+    """Only events for which a call returned an operation are operations."""
     ledger = vertex.server.ledger
     name = vertex.create(kind, parent, labels={"a": "b"} if kind is not NOTEBOOK else {}).name
     bring(vertex.server, name, state)
@@ -153,7 +153,7 @@ def operations(vertex: Vertex, name: str, **query: Any) -> Any:
 
 
 def test_operations_are_listed_filtered_and_paged(vertex: Vertex, parent: str) -> None:
-    """Each is listed as it is got; those of a job under the job, too."""
+    """Listed operations equal those of get, and are also listed under their job."""
     names = [vertex.create(CUSTOM, parent).name for _ in range(3)]
     for name in names:
         vertex.call("cancel", CUSTOM, name=name)
@@ -267,7 +267,7 @@ def test_a_batch_can_be_got_again(vertex: Vertex, parent: str) -> None:
 def test_labels_are_part_of_the_update_that_asked_for_them(
     vertex: Vertex, running: str, fails: bool
 ) -> None:
-    """A patch that failed changes nothing; one that succeeded all."""
+    """A failed patch changes nothing; a successful one changes everything."""
     changing = update(
         vertex, running, "display_name,labels", display_name="after", labels={"x": "y"}
     )
@@ -344,7 +344,7 @@ def test_an_update_is_pending_until_a_worker_reports_it(vertex: Vertex, running:
     assert vertex.state(MONITORING, changed) == "RUNNING"
     assert vertex.get(MONITORING, running) == changed
 
-    # What an operation said once it says for ever.
+    # The result of an operation never changes.
     tell(vertex.server, running, "failed", error="later")
     again = vertex.client(MONITORING).get_operation({"name": changing.operation.name})
     assert again.response == changing.operation.response

@@ -50,7 +50,7 @@ def test_the_methods_are_those_of_the_discovery_document(version: str) -> None:
     wanted = {(http, shape): (name, query) for name, http, shape, query in documented(version)}
     missing = {key: wanted[key] for key in wanted.keys() - served.keys()}
     assert missing == {}
-    # Some collections have no list of their operations in one version; more is no harm there.
+    # Some collections lack a list of operations in one version; serving more is harmless.
     assert all("/operations" in shape for _, shape in served.keys() - wanted.keys())
     for key, (name, query) in wanted.items():
         found_name, found_query = served[key]

@@ -22,7 +22,7 @@ def parent(project: str) -> str:
 
 
 def over_http(server: Server, path: str, cls: Any, **params: str) -> Any:
-    """The same over HTTP, as Google's parser reads it."""
+    """Returns the resource over HTTP, parsed by Google's parser."""
     from google.protobuf import json_format
 
     with server.client() as client:

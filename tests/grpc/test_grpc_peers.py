@@ -1,4 +1,4 @@
-"""Clients of the gRPC server that owe it something, or leave: others are answered, and queries end."""
+"""gRPC clients with incomplete calls, or that disconnect: others are answered, and queries end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gRPC server as a process: what it refuses, whom it lets in, how much it takes on, and how it stops."""
+"""The gRPC server as a process: refusals, authentication, limits, and stopping."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Diff, blame and why, against folds and comparisons written apart, here."""
+"""Diff, blame and why, compared with folds and comparisons that are written here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What-if: a job replayed, in a program and in a terminal; nothing of it is ever recorded."""
+"""Replays of a job with hypothetical events, in a program and in a terminal; nothing is recorded."""
 
 from __future__ import annotations
 

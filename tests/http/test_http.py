@@ -1,4 +1,4 @@
-"""The server as any HTTP client meets it: what it answers wherever one asks, and how it describes itself."""
+"""The server for any HTTP client: health, errors, and its OpenAPI document."""
 
 from __future__ import annotations
 

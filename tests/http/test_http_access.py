@@ -1,4 +1,4 @@
-"""Who is let in over HTTP: every route of every surface, by role and by project."""
+"""Access over HTTP: every route of every API, by role and by project."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.http.test_http_stream import STREAM, eventually
 from tests.servers import TIMEOUT_SECONDS, Server, new_server, serving
 
 OPEN = ["/healthz", "/readyz", "/openapi.json", "/docs", "/redoc"]
-"""What anybody may see: that it is there, and how it can be asked."""
+"""Routes without authentication: health and documentation."""
 VERBS: Mapping[Role, str] = {
     Role.READER: "receipt export stream count tree getIamPolicy testIamPermissions wait search"
     " searchModelDeploymentMonitoringStatsAnomalies validateReinforcementTuningReward",
@@ -35,7 +35,7 @@ VERBS: Mapping[Role, str] = {
     " labelingRequested labelingCompleted evaluationCreated runFailed alertRaised scheduled stopped",
     Role.ADMIN: "changePolicy policyChanged setIamPolicy",
 }
-"""Who may do what; a path without a verb reads by GET, and takes an operator otherwise."""
+"""The role of each verb; a path without a verb needs a reader for GET, and an operator otherwise."""
 LINEAGE = {"/api/v1/lineage", "/api/v1/lineage/batch"}
 """OpenLineage's paths, which report."""
 ROLE_OF = {verb: role for role, verbs in VERBS.items() for verb in verbs.split()}
@@ -46,11 +46,11 @@ NEEDED: dict[str, Any] = {
     "heartbeat": {"runId": "r"},
     **RUN_FIELDS,
 }
-"""What these cannot do without."""
+"""Required parameters of these routes."""
 
 
 class Route(NamedTuple):
-    """Something that can be asked, with a place for the project in its path."""
+    """A route, with a place for the project in its path."""
 
     method: str
     path: str
@@ -66,7 +66,7 @@ class Route(NamedTuple):
 
 
 def role_of(method: str, path: str) -> Role:
-    """What the table above says of a route."""
+    """Returns the role of a route by the table above."""
     *_, verb = path.rpartition("/")[2].split(":")
     if ":" in path.rpartition("/")[2]:
         return ROLE_OF[verb]
@@ -135,13 +135,13 @@ def clients(guarded: Guarded) -> Iterator[dict[Role | None, httpx.Client]]:
 
 @pytest.fixture(scope="module")
 def limited(guarded: Guarded) -> Iterator[httpx.Client]:
-    """Who may do anything, in one project."""
+    """A client whose token is an admin's, in one project."""
     with guarded.client(guarded.limited[Role.ADMIN]) as client:
         yield client
 
 
 def run_server(dsn: str, ledger: Ledger, *options: str) -> subprocess.CompletedProcess[str]:
-    """A server that is not to start."""
+    """Runs a server that must refuse to start."""
     program = str(Path(sys.executable).parent / "jobledger")
     words = [program, "--dsn", dsn, "--ledger", ledger.name, "serve", "--port", "0", *options]
     return subprocess.run(
@@ -333,7 +333,7 @@ def test_a_batch_with_one_report_on_anothers_job_is_refused_whole(
     assert ledger.size() == size + 2
 
 
-# What reports say, and where they come from
+# Content of reports
 
 
 @pytest.fixture(scope="module")
@@ -407,7 +407,7 @@ def test_pages_need_a_reader_and_show_the_tokens_project_only(
     assert (mine == yours) or limited.get(yours).status_code == 403
 
 
-# Names, and ends
+# Names and expiry of tokens
 
 
 def test_the_tokens_name_is_the_actor_of_what_is_written_with_it(guarded: Guarded) -> None:

@@ -1,4 +1,4 @@
-"""Connections that owe a request: what strangers send in part costs others nothing."""
+"""Connections with incomplete requests: they do not affect other clients."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def held(server: Server, sent: bytes, count: int) -> Iterator[list[socket.socket
             try:
                 one.sendall(sent)
             except OSError:
-                continue  # It made way for others.
+                continue  # It was closed in favour of others.
         yield opened
 
 
@@ -67,7 +67,7 @@ def test_incomplete_requests_do_not_delay_others(few_files: tuple[Server, str], 
 
 
 def read_all(one: socket.socket) -> bytes:
-    """What comes until it is closed."""
+    """Reads until the connection is closed."""
     parts = []
     one.settimeout(30)
     try:

@@ -1,4 +1,4 @@
-"""Google's faces as whoever does not speak them well meets them: always a Status, and nothing half-written."""
+"""Malformed requests to Google's APIs: always a Status, and never a partial write."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def http(server: Server) -> Iterator[httpx.Client]:
 
 @pytest.fixture(autouse=True)
 def nothing_fails(server: Server) -> Iterator[None]:
-    """No refusal is an accident, of which only the log says more."""
+    """Fails if the log has an internal error."""
     logged = len(server.logs)
     yield
     assert not [line for line in server.logs[logged:] if line.get("message") == "failed"]
 
 
 def ask(server: Server, method: str, path: str, body: str | None = None) -> Refusal:
-    """The refusal of a path that is sent just as it is: httpx would tidy it."""
+    """Returns the refusal of a path that is sent unchanged; httpx would normalize it."""
     connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
     try:
         connection.request(method, path, body)

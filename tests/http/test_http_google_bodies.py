@@ -1,4 +1,4 @@
-"""Bodies that Google's faces cannot take: refused with the field that is wrong, and nothing is written."""
+"""Invalid bodies for Google's APIs: refused with the field, and nothing is written."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def http(server: Server) -> Iterator[httpx.Client]:
 
 @pytest.fixture(autouse=True)
 def nothing_fails(server: Server) -> Iterator[None]:
-    """No refusal is an accident, of which only the log says more."""
+    """Fails if the log has an internal error."""
     logged = len(server.logs)
     yield
     assert not [line for line in server.logs[logged:] if line.get("message") == "failed"]

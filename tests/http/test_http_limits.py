@@ -1,4 +1,4 @@
-"""How much a server takes on, how it refuses the rest, and what its log says of both."""
+"""Limits of a server, its refusals, and its log of both."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TRACE_PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 
 @pytest.fixture(scope="module")
 def tight(dsn: str) -> Iterator[Server]:
-    """A server that takes on very little."""
+    """A server with very low limits."""
     options = {"--max-body": MAX_BODY, "--max-waiting": MAX_WAITING, "--deadline": 2}
     with new_server(dsn, *(str(part) for option in options.items() for part in option)) as started:
         yield started
@@ -50,7 +50,7 @@ class Sender:
         self.socket.sendall(text.encode())
 
     def answer(self) -> httpx.Response:
-        """What the server says; only the answer's own length is read."""
+        """Reads the server's answer, by its own length."""
         with self.socket, self.socket.makefile("rb") as file:
             status = int(file.readline().split()[1])
             headers = httpx.Headers()
@@ -210,7 +210,7 @@ def test_a_refused_request_returns_its_place(tight: Server, project: str) -> Non
 
 @contextmanager
 def locked(server: Server) -> Iterator[None]:
-    """As long as PostgreSQL lets nobody at jobs or events."""
+    """Locks jobs and events in PostgreSQL."""
     with server.ledger.connection() as connection, ExitStack() as stack:
         # Whoever catches up may hold one of them already: then PostgreSQL breaks the deadlock.
         while True:

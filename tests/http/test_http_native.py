@@ -1,4 +1,4 @@
-"""What schedulers and workers say, and what people ask for, each by a POST of its own."""
+"""Reports of schedulers and workers, and commands of users, each by its own POST."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ LIFE: list[tuple[str, dict[str, Any], str, str]] = [
     ("succeeded", {"output": {"model": "m"}}, "Succeeded", "SUCCEEDED"),
     ("delete", {}, "Deleted", "SUCCEEDED"),
 ]
-"""Everything that can be said of a job, in an order in which it can be true."""
+"""All verbs of a job, in a legal order."""
 DUE, FAILED = "2026-06-01T10:00:00Z", "2026-06-01T10:00:05Z"
 RUNS: list[tuple[str, dict[str, Any], str, str]] = [
     ("runStarted", {"run": 1, "runTime": DUE, "cut": 7}, "RunStarted", "RUNNING"),
@@ -70,7 +70,7 @@ RUNS: list[tuple[str, dict[str, Any], str, str]] = [
     ("scheduled", {}, "Scheduled", "QUEUED"),
     ("stopped", {"reason": "not needed"}, "Stopped", "CANCELLED"),
 ]
-"""The same of an evaluation job, beside what can be said of any."""
+"""The further verbs of an evaluation job, in a legal order."""
 NEEDED = {verb: body for verb, body, *_ in reversed(RUNS) if "run" in body}
 
 
@@ -89,7 +89,7 @@ def job(client: httpx.Client, project: str) -> str:
 
 
 def asked(client: httpx.Client, job: str, verb: str, /, **body: Any) -> dict[str, Any]:
-    """What the server answers to a verb that succeeds."""
+    """Sends a verb that must succeed; returns the answer."""
     answer = client.post(f"{job}:{verb}", json=body)
     assert answer.status_code == 200, answer.text
     said: dict[str, Any] = answer.json()

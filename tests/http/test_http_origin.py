@@ -1,4 +1,4 @@
-"""Where requests come from: pages of other sites, other names for the server, and what answers let browsers do."""
+"""Origins of requests: pages of other sites, other host names, and security headers of answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Receipts and the log over HTTP, checked as who holds nothing but the log's public key does."""
+"""Receipts and the log over HTTP, verified with only the log's public key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NO_TILES = [
     "0/0000", "0/000.p/0", "0/000/", "0/000.p/", "0//000", "entries/x000/000.p/1", "entries/001", "data/000", "-1/000",
     "0/X000/000", "64/000", "0/000.p/1/", "0/%30%30%30%00", "0/0%2e00", " 0/000", "0/000.P/1", "0/000.p/1%0A",
 ]  # fmt: skip
-"""What is no tile of a small log, or is one under a path that is not its own."""
+"""Paths without a tile in a small log, and aliases of tiles."""
 ENDS = [
     ("v1", "jobs"),
     ("v1", "locations/r/customJobs"),

@@ -29,7 +29,7 @@ HAPPENED: list[tuple[str, str, int, dict[str, Any]]] = [
     ("a", "started", 11, {}),
     ("c", "delete", 12, {"stop": True}),
 ]
-"""What happened to three jobs, in the order it was told, and the hour it occurred at."""
+"""Events of three jobs, in the order of their reports, with the hour at which each occurred."""
 
 
 class Fleet:
@@ -65,14 +65,14 @@ def fleet(client: httpx.Client, server: Server, project: str) -> Fleet:
 
 
 def refused(client: httpx.Client, path: str, **query: Any) -> str:
-    """The sentence a read is refused with."""
+    """Returns the message of a refused read."""
     answer = client.get(f"/ledger/v1/{path}", params=query)
     message: str = refusal(answer, 400, "INVALID_ARGUMENT", "INVALID_FIELD")["message"]
     return message
 
 
 def moments(fleet: Fleet) -> list[dict[str, str]]:
-    """Each moment at which something happened or was told, as the parameters of a read."""
+    """Yields each moment of an event or a report, as parameters of a read."""
     events = [event for answer in fleet.answers for event in answer["events"]]
     said: list[dict[str, str]] = []
     for event in events:

@@ -1,4 +1,4 @@
-"""Predictions over HTTP: recorded in batches, counted, kept aside, told the truth of."""
+"""Predictions over HTTP: recorded in batches, counted, kept aside, and given ground truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document, asked at random: never a 500, and an error is always a Status.
+"""Random requests by the OpenAPI document: never a 500, and an error is always a Status.
 
 The cases are Schemathesis's, as the document describes them and as it does not, but sent to a server
 by httpx and drawn a few at a time: Hypothesis spends more on one example than on five cases in it.
@@ -195,7 +195,7 @@ def ask(client: httpx.Client, case: Case[Any]) -> httpx.Response:
 
 
 def check(answer: httpx.Response, case: Case[Any], documented: Documented) -> None:
-    """Either what was asked for, as the document describes it, or why not."""
+    """Checks that the answer is as documented, or a Status."""
     if answer.status_code == 200:
         documented.check(case.method, case.operation.path, answer)
         return

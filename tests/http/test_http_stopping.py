@@ -33,7 +33,7 @@ __all__ = ["own_server"]
 
 
 class Writing:
-    """Callers that make jobs as fast as they can, and remember which they were told of."""
+    """Callers that make jobs as fast as they can, and remember the acknowledged ones."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -77,7 +77,7 @@ def writing(server: Server) -> Iterator[Writing]:
 
 
 def check_ledger(written: Writing) -> None:
-    """All that was answered is there, each once and whole."""
+    """Checks that every acknowledged job is stored, once and whole."""
     ledger = written.server.ledger
     jobs = {job.name: job for job in ledger.list()}
     assert len(written.made) == len(set(written.made))
@@ -152,7 +152,7 @@ def test_a_stalled_follower_does_not_delay_the_stop(
 
 
 def backends(connection: psycopg.Connection[Any]) -> set[int]:
-    """Whom PostgreSQL serves, but for who asks."""
+    """Returns PostgreSQL's backends, without the caller's own."""
     rows = connection.execute(
         "SELECT pid FROM pg_stat_activity"
         " WHERE backend_type = 'client backend' AND datname = current_database()"

@@ -1,4 +1,4 @@
-"""The feed as server-sent events: none missing and none twice, for whom it is meant and no longer."""
+"""The feed as server-sent events: complete, without repetitions, and limited by token and project."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.servers import Server, new_server, serving
 
 STREAM = "/ledger/v1/events:stream"
 SOON = 20.0
-"""Seconds within which what must happen has happened, on the slowest machine."""
+"""The timeout of expectations, in seconds, for the slowest machine."""
 
 
 class Sent(NamedTuple):
@@ -78,7 +78,7 @@ def write(server: Server, project: str, jobs: int, each: int, token: str = "") -
 
 
 def eventually(said: Callable[[], bool], within: float = SOON) -> None:
-    """Fails unless it becomes so before long."""
+    """Waits for a condition; fails after a timeout."""
     until = time.monotonic() + within
     while not said():
         assert time.monotonic() < until
@@ -86,7 +86,7 @@ def eventually(said: Callable[[], bool], within: float = SOON) -> None:
 
 
 def ends(events: Iterator[Sent]) -> bool:
-    """Whether a stream ends before long; what comes meanwhile is left out."""
+    """Whether a stream ends within a timeout; its events are dropped."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(lambda: [*events]).result(SOON) is not None
 
@@ -197,7 +197,7 @@ def test_idle_streams_take_no_threads_and_no_more_memory_as_time_goes(dsn: str) 
         for _ in range(50):
             stack.enter_context(following(client, after=end_of(client)))
         opened = process.memory_info().rss
-        time.sleep(2)  # Forty looks at the ledger.
+        time.sleep(2)  # Forty reads of the ledger.
         assert process.num_threads() < threads + 16  # A pool may have had some to make yet.
         assert opened - memory < 32 * 2**20
         assert process.memory_info().rss - opened < 4 * 2**20
@@ -205,7 +205,7 @@ def test_idle_streams_take_no_threads_and_no_more_memory_as_time_goes(dsn: str) 
 
 @pytest.fixture(scope="module")
 def guarded(dsn: str) -> Iterator[Server]:
-    """A server that lets nobody in without a token."""
+    """A server that needs tokens."""
     with new_server(dsn) as started:
         yield started
 

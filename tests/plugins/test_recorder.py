@@ -1,4 +1,4 @@
-"""What frameworks report by a plug-in is recorded by a thread, also after a fork and while the ledger is away."""
+"""Reports of plug-ins are recorded by a thread, also after a fork and while the ledger is unreachable."""
 
 from __future__ import annotations
 

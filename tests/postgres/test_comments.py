@@ -1,4 +1,4 @@
-"""Comments of the schema, which SQL clients show beside tables and columns."""
+"""Comments of the schema, which SQL clients show for tables and columns."""
 
 from pathlib import Path
 from typing import Final

@@ -1,4 +1,4 @@
-"""Every statement keeps to what a ledger needs that is one schema on one node of several (infra/README.md).
+"""Every statement keeps to the rules for a ledger on one node of several (infra/README.md).
 
 Statements are those in .sql files, in strings of Python, and in the functions of an installed ledger,
 which tell more than the migrations that made them.

@@ -1,4 +1,4 @@
-"""The embedded server is its user's: nobody else of the machine gets in, wherever its data are."""
+"""The embedded server accepts only its own user, wherever its data is stored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ print(psycopg.connect(sys.argv[1]).execute("SELECT current_user").fetchone()[0])
 
 
 def asked_by_nobody(dsn: str) -> str:
-    """What another user of the machine is told."""
+    """Returns the error that another user of the machine gets."""
     done = subprocess.run(
         [sys.executable, "-c", ASK, dsn], capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""Personal parts: sealed wherever they come in, opened wherever they are shown, never anything but what was sealed."""
+"""Personal values: encrypted in every write, decrypted in every read, and tamper-evident."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ ANY_JSON = [
 
 
 def of(value: Any, subject: str = "user:alice") -> JsonObject:
-    """A personal part as a writer gives it."""
+    """Returns a personal value as a writer gives it."""
     return {"@personal": {"subject": subject, "value": value}}
 
 

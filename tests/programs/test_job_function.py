@@ -1,4 +1,4 @@
-"""Functions that are jobs, jobs within jobs, and the tree that they make."""
+"""Functions as jobs, nested jobs, and their tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Heartbeats: rows that move on, jobs that are lost without them, and late ends that put that right."""
+"""Heartbeats: rows that are extended, jobs lost without them, and late ends that replace the loss."""
 
 from __future__ import annotations
 

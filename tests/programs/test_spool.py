@@ -1,4 +1,4 @@
-"""Runs on disk: one file each, bounded, locked while they are written or sent, and sent in their order."""
+"""Spooled runs: one file each, bounded, locked while written or sent, and sent in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lifecycle table alone judges: no other code lists states or event types, but for what is explained here."""
+"""Only the lifecycle table judges: other code that lists states or event types is explained here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents say what is so: the lifecycle is the table's, each arrow of the walk is in the code."""
+"""Documents match the code: the lifecycle, and each arrow of the way of a write."""
 
 from __future__ import annotations
 

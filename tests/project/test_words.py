@@ -1,4 +1,4 @@
-"""Words: the glossary is in order and in use, and words that the glossary replaced stay away."""
+"""Words: the glossary is sorted and used, and replaced words do not occur."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REPLACED: Final = {
     r"\bheld against\b": "compared with",
     r"\bfor ever\b": "permanently, or always",
 }
-"""What is written no more, and what is written instead."""
+"""Replaced words, and their replacements."""
 KEPT: Final = {
     "domain/README.md": "says what the clocks are also called",
     "tests/project/test_words.py": "lists them",
@@ -31,7 +31,7 @@ KEPT: Final = {
     "infra/upkeep/verify_sampling.sql": "reads a stored column",
 }
 STORED: Final = ("infra/postgres/migrations/", "projections/", "infra/web/files/lit-html.js")
-"""What is stored in ledgers by its bytes, and what is not our own."""
+"""Files whose bytes are stored in ledgers, and third-party files."""
 READ: Final = (".py", ".sql", ".js", ".html", ".css", ".md")
 
 

@@ -1,4 +1,4 @@
-"""The fold in Python, the rows kept while writing, and the fold in SQL are one, on any history."""
+"""The folds in Python and SQL, and the rows written with events, are equal on any history."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def facts(draw: st.DrawFn, type_: str) -> Data:
 
 @st.composite
 def histories(draw: st.DrawFn, *, legal: bool) -> list[tuple[Data, datetime]]:
-    """What happened, and when: also late, and out of order."""
+    """Histories with times, also late and out of order."""
     types = ["Created"]
     job = Job(name=f"projects/p/{draw(st.sampled_from(['jobs', EVALUATION_JOBS]))}/x")
     history: list[tuple[Data, datetime]] = []
@@ -110,7 +110,7 @@ def histories(draw: st.DrawFn, *, legal: bool) -> list[tuple[Data, datetime]]:
 def write(
     ledger: Ledger, history: list[tuple[Data, datetime]], cuts: list[int], *, bulk: bool
 ) -> Job:
-    """Appends a history in several pieces, as it is, legal or not."""
+    """Appends a history in several batches, legal or not."""
     number = next(_names)
     name = f"projects/p/{('jobs', EVALUATION_JOBS)[number % 2]}/h{number}"
     events = [Event(name, v, data, at) for v, (data, at) in enumerate(history, 1)]

@@ -1,4 +1,4 @@
-"""Intervals, and the counts kept of them: how they follow the events, and that a sum of them is right."""
+"""Intervals and their counts: catching up with events, and correct sums."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FOLLOWED = b"SELECT position, ctid::text, xmin::text FROM projections WHERE name
 
 @pytest.fixture
 def other(ledger: Ledger) -> Iterator[Connection]:
-    """A connection of somebody else's."""
+    """A second connection."""
     with ledger.connection() as connection:
         yield connection
 

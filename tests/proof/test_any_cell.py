@@ -1,4 +1,4 @@
-"""A superuser changes any one cell, or drops or replaces any one object: verification names it, or nobody can be deceived by it."""
+"""A superuser changes a cell, or drops or replaces an object: verification names it, or the change is harmless."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ HARMLESS = {
     ("tokens", "*"): ACCESS,
     ("tracking", "*"): NOT_SHOWN,
 }  # fmt: skip
-"""Cells that may be changed unfound: the table and the column, and why nobody can be deceived by it."""
+"""Cells whose change is not reported: table and column, and why it is harmless."""
 
 CHANGES = {
     "text": ("{} || 'x'", "upper({})", "'x'"),

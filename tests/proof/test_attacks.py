@@ -1,4 +1,4 @@
-"""What the owner of the database can do to a history with all triggers off, and that each of it is found and named."""
+"""Attacks by a database owner with all triggers off, and the finding that names each."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ numbers = count(1)
 
 
 class Template(NamedTuple):
-    """A ledger whose log is sealed, which each test gets a copy of."""
+    """A ledger with a signed log; each test gets a copy."""
 
     name: str
     size: int
@@ -57,12 +57,12 @@ class Template(NamedTuple):
 
 
 class Victim(NamedTuple):
-    """A ledger whose log is sealed, and what somebody kept of it elsewhere."""
+    """A ledger with a signed log, and checkpoints that were kept elsewhere."""
 
     ledger: Ledger
     size: int
     folder: Path
-    """Where checkpoints are kept that were handed out."""
+    """The folder of checkpoints that were handed out."""
     installed: Installed
 
     def attack(self, *statements: str, **said: Any) -> None:
@@ -85,7 +85,7 @@ class Victim(NamedTuple):
         return [(finding.kind, finding.position) for finding in self.findings(*checkpoints)]
 
     def hand_out(self) -> Path:
-        """Seals, and keeps the checkpoint where the attacker cannot come."""
+        """Signs, and keeps the checkpoint out of the attacker's reach."""
         self.ledger.seal()
         file = self.folder / f"checkpoint-{next(numbers)}"
         shutil.copy2(last_signed_file(Settings(), self.origin), file)
@@ -282,7 +282,7 @@ def test_an_event_inserted_at_the_end_is_found(victim: Victim) -> None:
 
 
 def forge(victim: Victim) -> None:
-    """Lets the log's tree be made anew of whatever the events are now, and signs it with the stolen key."""
+    """Makes the log's tree again from the present events, and signs it with the stolen key."""
     victim.attack(
         "DELETE FROM tiles",
         "DELETE FROM checkpoints",
@@ -363,7 +363,7 @@ def dumped(victim: Victim) -> Iterator[Callable[[], None]]:
 
 
 def go_on(victim: Victim, dsn: str, jobs: int) -> None:
-    """Writes with another process's eyes: this one remembers jobs that are no more."""
+    """Writes from another process: this one's cache has jobs that are gone."""
     with Ledger.open(dsn, victim.ledger.name) as ledger:
         for number in range(jobs):
             ledger.create(f"projects/p/jobs/later-{next(numbers)}-{number}")

@@ -1,4 +1,4 @@
-"""Reports and Parquet files that name the checkpoint they are of, computed again by who doubts them."""
+"""Certified reports and Parquet files, which are computed again to verify them."""
 
 from __future__ import annotations
 

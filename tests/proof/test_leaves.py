@@ -36,7 +36,7 @@ class Golden(NamedTuple):
 
 
 def golden(entry: tuple[Any, ...], salt: bytes, data: bytes, encoded: str, leaf: str) -> Golden:
-    """Written down as people read it; what follows `#` is for them."""
+    """Readable text; `#` begins a comment."""
     plain = "".join("".join(line.partition("#")[0].split()) for line in encoded.splitlines())
     return Golden(Entry._make((*entry, leaves.commit(salt, data))), salt, data, plain, leaf)
 

@@ -1,4 +1,4 @@
-"""Signed notes, keys, checkpoints and cosignatures: C2SP's own examples, and all that is none."""
+"""Signed notes, keys, checkpoints and cosignatures: C2SP's examples, and invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policy files as C2SP tlog-policy has them, and all that is none."""
+"""Policy files by C2SP tlog-policy: examples, and invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a signed checkpoint: witnesses are asked, and it is put where others find it."""
+"""Signed checkpoints are sent to witnesses, and published."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ KEYS: Final = [SigningKey.generate(f"w{n}.example.com", COSIGNATURE) for n in ra
 
 
 class Asked(NamedTuple):
-    """A request, as it came."""
+    """A received request."""
 
     method: str
     path: str
@@ -55,7 +55,7 @@ class Asked(NamedTuple):
 
 
 class Web:
-    """A web server that answers as it is told to; what it was asked is in `asked`."""
+    """A web server with scripted answers; its requests are in `asked`."""
 
     def __init__(self, answer: Callable[[Asked], tuple[int, bytes]]) -> None:
         self.asked: list[Asked] = []
@@ -98,7 +98,7 @@ def web(answer: Callable[[Asked], tuple[int, bytes]] = lambda asked: (204, b""))
 
 @pytest.fixture
 def nowhere() -> Iterator[str]:
-    """An address at which nobody answers, and that nobody else is given meanwhile."""
+    """An address without a listener, which stays reserved."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
@@ -206,7 +206,7 @@ def test_only_web_addresses_are_asked(tmp_path: Path) -> None:
 
 
 class Honest:
-    """A real witness behind a web server of the test, and what it can be made to do."""
+    """A real witness behind a test web server, with scripted faults."""
 
     def __init__(self, folder: Path, key: SigningKey) -> None:
         folder.mkdir()
@@ -245,7 +245,7 @@ def test_a_proof_for_a_witness_starts_at_its_last_known_size(tmp_path: Path) -> 
             found = witnesses.cosign(note, prover(size))
             assert policy.check(note.with_signatures(found)) == Checkpoint.parse(note.text)
         assert honest.olds == [0, 3, 8]
-        # Who forgot is told, and asks again.
+        # A log without the size gets it from the witness, and retries.
         assert len(Witnesses(policy).cosign(LOG.note(9), prover(9))) == 1
         assert honest.olds[3:] == [0, 8]
         assert len(witnesses.cosign(LOG.note(12), prover(12))) == 1

@@ -1,4 +1,4 @@
-"""Receipts on the command line: made here, checked anywhere, and whatever is wrong with one."""
+"""Receipts on the command line: creation, offline verification, and damaged receipts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAME = "projects/p/jobs/a"
 
 
 class Handed(NamedTuple):
-    """What somebody got who asked for proof: a receipt, the job's history, and the log's public key."""
+    """A receipt, the job's history, and the log's public key, as an auditor gets them."""
 
     desk: Desk
     receipt: Path
@@ -227,7 +227,7 @@ def test_receipts_verify_with_either_key_during_a_rotation(handed: Handed) -> No
 
 
 def refused(code: int, capsys: pytest.CaptureFixture[str], expected: int = 1) -> None:
-    """Not ok, in one sentence."""
+    """Checks that verification fails with one sentence."""
     assert code == expected
     out, err = capsys.readouterr()
     assert "ok" not in out

@@ -1,4 +1,4 @@
-"""A log goes on after a loss: what was lost is named by a signed statement, and nothing else is excused."""
+"""A log that continues after a loss: a signed statement names the loss, and excuses nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sealing on a real ledger: the tree grows over all that was written, one history is signed, and no other."""
+"""Signing on a real ledger: the tree grows over all events, and only one history is signed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ NAME: Final = "projects/p/jobs/one"
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keys are of one test, whatever this machine has."""
+    """A home without the machine's keys."""
     monkeypatch.setenv("JOBLEDGER_HOME", str(tmp_path))
     monkeypatch.delenv("JOBLEDGER_SIGNING_KEY", raising=False)
     monkeypatch.delenv("JOBLEDGER_SEAL", raising=False)
@@ -55,7 +55,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def quiet(dsn: str, ledger_name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
-    """A ledger that nobody seals but the test."""
+    """A ledger that only the test signs."""
     monkeypatch.setenv("JOBLEDGER_SEAL", "false")
     with Ledger.open(dsn, ledger_name) as opened:
         yield opened
@@ -128,7 +128,7 @@ def tiles_over(hashes: list[bytes]) -> dict[tuple[int, int], bytes]:
 
 
 def assert_sealed(ledger: Ledger, *keys: VerifierKey) -> Checkpoint | None:
-    """The tree holds all events, is made as it should be, and is signed by each of the keys."""
+    """Checks that the tree holds all events, is correct, and is signed by each key."""
     with ledger.connection() as connection:
         tree = Tree()
         origin, size, events = tree.log_state(connection)
@@ -150,7 +150,7 @@ def assert_sealed(ledger: Ledger, *keys: VerifierKey) -> Checkpoint | None:
 
 
 def wait_until_sealed(ledger: Ledger) -> float:
-    """Seconds it took until what is there is in the tree, and signed."""
+    """Waits until all events are signed; returns the seconds."""
     begin = time.monotonic()
     while time.monotonic() < begin + 30:
         _, size, events = log_state(ledger)
@@ -471,7 +471,7 @@ def change(connection: Connection) -> None:
 
 
 def assert_refused(ledger: Ledger, kind: str, caplog: pytest.LogCaptureFixture) -> ForkedError:
-    """Nothing is signed, kept, or told anybody; behind the writers' backs it is logged."""
+    """Checks that nothing is signed, stored or published; in the background it is logged."""
     path = last_signed_file(Settings(), log_state(ledger).origin)
     before = path.read_text() if path.exists() else None, kept(ledger)
     published = path.parent / "published"

@@ -1,4 +1,4 @@
-"""The log as files: read by somebody who knows C2SP tlog-tiles and tlog-checkpoint, and nothing of this program."""
+"""The log as files, read by an independent reader of C2SP tlog-tiles and tlog-checkpoint."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Reader:
         return {path.relative_to(self.folder).as_posix() for path in paths}
 
     def wanted(self) -> set[str]:
-        """Those that a tree of this size has, and nothing else."""
+        """Returns the files of a tree of this size."""
         found = {"checkpoint"}
         for level in range(64):
             for number in range(self.size // 256**level // 256 + 1):

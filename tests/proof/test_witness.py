@@ -1,4 +1,4 @@
-"""A real witness process, asked as logs ask it: what it cosigns, and all that it refuses."""
+"""A real witness process: its cosignatures and refusals."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def witness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture
 def log() -> Log:
-    """One that the witness knows and never heard of."""
+    """A log that the witness is configured for and has not seen."""
     return next(_unused)
 
 

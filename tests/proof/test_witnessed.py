@@ -1,4 +1,4 @@
-"""A ledger, a witness that somebody else runs, and an attacker who owns all but the witness."""
+"""A ledger, an independent witness, and an attacker who controls everything else."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_witness_exposes_a_consistent_rewrite(desk: Desk, tmp_path: Path) -> N
             found = audit(connection, Settings())
             assert (found.findings, found.checkpoints) == ([], 4)
 
-        # Everything is rewritten in keeping, with the log's own key; the witness is out of reach.
+        # Everything is rewritten consistently, with the log's own key; the witness is out of reach.
         desk.attack("UPDATE events SET actor = 'nobody' WHERE position = 2")
         desk.attack("DELETE FROM tiles")
         desk.attack("DELETE FROM checkpoints")
@@ -61,7 +61,9 @@ def test_a_witness_exposes_a_consistent_rewrite(desk: Desk, tmp_path: Path) -> N
             assert "witness" in finding.detail
         assert desk.run("verify", "--proof") == 1
         desk.monkeypatch.delenv("JOBLEDGER_POLICY")
-        assert desk.run("verify", "--proof") == 0  # By itself the ledger would never know.
+        assert (
+            desk.run("verify", "--proof") == 0
+        )  # Without the witness, the ledger cannot detect it.
 
 
 def test_an_unreachable_witness_does_not_delay_writes(

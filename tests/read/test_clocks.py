@@ -1,4 +1,4 @@
-"""Times from several clocks: skewed, late, doubled and reordered reports, on both clocks and in every fold."""
+"""Reports from several clocks: skewed, late, repeated and reordered, on both clocks and in every fold."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def minute(number: float) -> datetime:
 
 
 def said(type_: str, number: int) -> Data:
-    """What a report of that type says, told apart from others by a number."""
+    """Returns a report of that type, with a number to distinguish it."""
     of_type: dict[str, JsonObject] = {
         "Started": {"worker": f"w{number}"},
         "Failed": {"error": {"code": 3, "message": f"m{number}"}},

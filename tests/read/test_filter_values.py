@@ -1,4 +1,4 @@
-"""Values in filters: compared, and put in order, as what they are; strings, wildcards and presence."""
+"""Values in filters: comparison and order by type; strings, wildcards and presence."""
 
 from __future__ import annotations
 

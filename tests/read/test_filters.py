@@ -1,4 +1,4 @@
-"""Filters of jobs: what was ever true, what cannot be answered, and that none is part of a statement."""
+"""Filters of jobs: `ever`, unsupported filters, and that no filter becomes SQL text."""
 
 from __future__ import annotations
 

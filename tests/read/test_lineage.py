@@ -1,4 +1,4 @@
-"""Which jobs a job belongs to: reported, moved by a later report, found now and as of then."""
+"""Parents of jobs: reported, moved by a later report, and found now and in the past."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages of jobs: each shows the moment of the first, and no token is good for anything else."""
+"""Pages of jobs: each shows the moment of the first, and tokens are valid for their query only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs as of any moment, against a fold of the events up to it that is written apart, here."""
+"""Jobs as of any moment, compared with a fold of the events that is written here."""
 
 from __future__ import annotations
 

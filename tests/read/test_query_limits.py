@@ -1,4 +1,4 @@
-"""Queries that nobody waits for, or that take too long, are ended by the server."""
+"""Abandoned and slow queries are ended by the server."""
 
 from __future__ import annotations
 

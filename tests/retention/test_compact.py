@@ -1,4 +1,4 @@
-"""Compacting gives the disk of pruned events back, and changes nothing that is shown."""
+"""Compacting returns the disk space of pruned events, and changes no answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Erasing a subject: its data reads as erased wherever it is shown, and nothing else changes, least of all a proof."""
+"""Erasing a subject: its data reads as erased everywhere, and nothing else changes, proofs included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pruning: whole jobs leave the ledger, exported first; what stays is as it was, and nobody takes one for tampering."""
+"""Pruning: whole jobs are exported and deleted; the rest is unchanged, and verification accepts it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retention rules prune what they select and nothing that is held, and each fails by itself."""
+"""Retention rules prune the jobs they select, never held ones, and fail independently."""
 
 from __future__ import annotations
 

@@ -611,7 +611,7 @@ def test_personal_parts_are_compared_where_they_are_shown_as_stored(
     assert reader.check_event(text, log.keys, event_json(stored)) == {"data": "checked"}
     [event] = log.shown(name)
     assert event["data"]["spec"]["owner"] == {"name": "Alice"}
-    # Nothing in it tells it from data that was changed.
+    # It cannot be told from changed data.
     assert "it holds personal values" in reader.check_event(text, log.keys, event)
 
     erase(log.ledger, "user:alice")
