@@ -1,4 +1,4 @@
--- Of listed jobs so many at most, and of so many bytes, but one at least; and how many were listed.
+-- Listed jobs, limited by number and bytes, but at least one; and how many were listed.
 SELECT {columns}, found
 FROM (
     SELECT *, row_number() OVER () AS n, count(*) OVER () AS found,

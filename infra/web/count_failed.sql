@@ -1,4 +1,4 @@
--- How many jobs that failed or expired after a time are in that state still, at a time; null unless
+-- How many jobs that failed or expired after a time are still in that state at a time; null unless
 -- the intervals are as they were known at the position.
 SELECT CASE WHEN (SELECT position FROM projections WHERE name = 'intervals') = %(position)s THEN (
     SELECT count(*) FROM intervals
