@@ -210,11 +210,11 @@ def _consequence(step: Step, data: Data) -> str:
         case e.Contradicted():
             return "it is kept as a contradiction and changed nothing else"
         case e.Started(inferred=True):
-            return f"nobody said so, but something else was seen of attempt {step.after.attempt}"
+            return f"inferred from another report on attempt {step.after.attempt}"
         case e.Queued() | e.Preparing() | e.Started() if data.attempts_begun:
             return _detail(f"it was sent back, and attempt {step.after.attempt} begins", data)
         case e.Created(inferred=True):
-            return "nobody said so, but something else was seen of it; waits in the queue"
+            return "inferred from another report on the job; waits in the queue"
         case e.Created():
             return "waits in the queue"
         case e.Queued(queue_position=int() as place):
@@ -311,7 +311,7 @@ def _state_since(job: Job, steps: list[Step]) -> str:
         was = "" if job.state is None else f", and was {job.state.name}"
         return f"It is deleted since {_time(job.delete_time)}{was}"
     if job.state is None:
-        return "It is in no state that anybody told"
+        return "Its state was never reported"
     since = next(
         step.effective_time for step in reversed(steps) if step.before.state is not job.state
     )

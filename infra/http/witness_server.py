@@ -102,7 +102,7 @@ class Application:
     def _show(self, origin_hash: str) -> Answer:
         note = self._witness.latest(origin_hash)
         if note is None:
-            return Answer(404, "nothing of such a log was cosigned\n")
+            return Answer(404, "no checkpoint of that log was cosigned\n")
         return Answer(200, str(note))
 
 

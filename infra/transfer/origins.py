@@ -94,7 +94,7 @@ def export_origin(reader: Reader, name: str, ledger: str, to: Path) -> int:
         >>> _ = ledger.create("projects/demo/jobs/a")
         >>> ledger.export_origin("projects/demo/jobs/a", "other", folder / "other.jsonl")
         Traceback (most recent call last):
-        jobledger.domain.errors.InvalidFieldError: ledger: nothing of projects/demo/jobs/a was imported from 'other'
+        jobledger.domain.errors.InvalidFieldError: ledger: no event of projects/demo/jobs/a was imported from 'other'
     """
     events = reader.history(name)
     places = {each.version: each for each in origins(reader, name) if each.ledger == ledger}
@@ -104,7 +104,7 @@ def export_origin(reader: Reader, name: str, ledger: str, to: Path) -> int:
         if (place := places.get(event.version)) is not None
     ]
     if not told:
-        raise InvalidFieldError("ledger", f"nothing of {name} was imported from {ledger!r}")
+        raise InvalidFieldError("ledger", f"no event of {name} was imported from {ledger!r}")
     moment = Moment(told[-1].position, told[-1].recorded_time, Clock.RECORDED)
     checkpoint = places[told[-1].version].checkpoint
     wanted = Selection(ledger, moment, name=name, checkpoint=checkpoint)

@@ -175,7 +175,7 @@ def _annotator(caller: Caller, said: JsonObject) -> str:
         )
     who = caller.name or named
     if who is None:
-        raise InvalidFieldError("annotator", "is missing; give the name of who answers")
+        raise InvalidFieldError("annotator", "is missing; give the annotator's name")
     return who
 
 

@@ -156,7 +156,10 @@ def _report(number: int, item: Any, caller: Caller, request: Request) -> Reporte
     name, verb = said.pop("name", None), said.pop("report", None)
     type_ = REPORTS.get(verb) if isinstance(verb, str) else None
     if type_ is None:
-        raise InvalidFieldError(f"{place}.report", f"{str(verb)[:60]!r} is no report")
+        raise InvalidFieldError(
+            f"{place}.report",
+            f"{str(verb)[:60]!r} is not a report; use one such as started or succeeded",
+        )
     if not isinstance(name, str):
         raise InvalidFieldError(f"{place}.name", "is not a string")
     try:

@@ -118,7 +118,9 @@ class Signer:
         """Signs the same, and keeps it nowhere; raises ProofError if nothing is lost."""
         log, last = tree.log_state(connection), self._last(connection)
         if last is None:
-            raise ProofError("checkpoint", "none was signed before, so nothing can be lost")
+            raise ProofError(
+                "checkpoint", "no checkpoint was signed before, so no event can be lost"
+            )
         before = Checkpoint.parse(last.text)
         now = Checkpoint(self.origin, log.size, tree.root(connection, log.size))
         try:
