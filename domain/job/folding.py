@@ -130,13 +130,13 @@ def _apply(fields: dict[str, Any], event: e.Event) -> None:
 def _relate(fields: dict[str, Any], data: Data) -> None:
     """Notes what the event says of the jobs that its job belongs to."""
     values = data.__dict__
-    told = {
+    changes = {
         key: value
         for name, key in zip(e.LINEAGE, e.LINEAGE_KEYS, strict=True)
         if (value := values[name]) is not None
     }
-    if told:
-        fields["lineage"] = {**(fields["lineage"] or {}), **told}
+    if changes:
+        fields["lineage"] = {**(fields["lineage"] or {}), **changes}
 
 
 def _take_effect(fields: dict[str, Any], type_: str, at: datetime) -> None:

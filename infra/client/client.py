@@ -49,8 +49,8 @@ def pause_before(attempt: int, retry_after: str | None) -> float:
 
 def headers_of(token: str | None) -> dict[str, str]:
     """The headers of every request."""
-    said = {"accept": "application/json"}
-    return said | {"authorization": f"Bearer {token}"} if token else said
+    headers = {"accept": "application/json"}
+    return headers | {"authorization": f"Bearer {token}"} if token else headers
 
 
 class Client(Verbs[Job]):

@@ -44,9 +44,9 @@ REASONS: Final = _by_reason()
 def error_of(http: int, content: bytes) -> LedgerError:
     """Returns the error of a google.rpc.Status, with the attributes of the server's own error."""
     try:
-        said = json.loads(content)["error"]
-        message, code = str(said["message"]), str(said["status"])
-        info = next(each for each in said["details"] if "reason" in each)
+        status = json.loads(content)["error"]
+        message, code = str(status["message"]), str(status["status"])
+        info = next(each for each in status["details"] if "reason" in each)
         cls = REASONS[info["reason"]]
     except (ValueError, KeyError, TypeError, StopIteration):
         text = content[:200].decode(errors="replace")

@@ -45,14 +45,14 @@ class LedgerEventWrite(Pending):
     def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
         """Writes the event and does what it records, in one transaction; None if there is nothing to do."""
         self.decide(jobs)
-        said = self.do(appender.connection)
-        if said is None:
+        recorded_data = self.do(appender.connection)
+        if recorded_data is None:
             return None
         versions: dict[str, int] = dict(
             appender.connection.execute(READ_VERSIONS, ([self.stream],)).fetchall()
         )
         version = versions.get(self.stream, 0) + 1
-        data = canonical.encode(said)
+        data = canonical.encode(recorded_data)
         self.rows = [foreign_row(self.stream, version, self.type, data, self._actor)]
         placed = appender.append(self.rows, [], [])
         self.done(appender.connection, placed.first_position)

@@ -123,17 +123,17 @@ class _Call:
         return _wire_status(status)
 
     def log(self) -> None:
-        said = {"method": self._path[:512], "code": self._code}
+        fields = {"method": self._path[:512], "code": self._code}
         seconds = {"seconds": round(time.monotonic() - self._began, 6)}
-        LOG.info("request", extra=said | seconds | self._noted)
+        LOG.info("request", extra=fields | seconds | self._noted)
 
 
 def _wire_status(status: Status) -> grpc.Status:
     """Returns the status in its wire form, with its ErrorInfo."""
     info = Packed()
     sendable = {k: v.encode(errors="replace").decode() for k, v in status.metadata.items()}
-    said = {"reason": status.reason, "domain": DOMAIN, "metadata": sendable}
-    info.Pack(error_details_pb2.ErrorInfo(**said))
+    error_info = {"reason": status.reason, "domain": DOMAIN, "metadata": sendable}
+    info.Pack(error_details_pb2.ErrorInfo(**error_info))
     message = status.message.encode(errors="replace")[:MAX_MESSAGE].decode(errors="ignore")
     whole = status_pb2.Status(code=status.code.number, message=message, details=[info])
     return rpc_status.to_status(whole)

@@ -85,8 +85,8 @@ def client_types(packages: Iterable[str]) -> dict[tuple[str, str], Types]:
                     rpc = "".join(map(_capital, name.split("_")))
                     found[package.split(".")[2], rpc] = types
     for rpc in OPERATIONS.methods:
-        asked, said = GetMessageClass(rpc.input_type), GetMessageClass(rpc.output_type)
-        found["operations", rpc.name] = Types(OPERATIONS.full_name, asked, said)
+        asked, answer = GetMessageClass(rpc.input_type), GetMessageClass(rpc.output_type)
+        found["operations", rpc.name] = Types(OPERATIONS.full_name, asked, answer)
     return found
 
 

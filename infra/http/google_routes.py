@@ -124,9 +124,9 @@ def _body(method: Method, body: bytes) -> Any:
     if method.body is None or not body.strip():
         return None
     try:
-        said = canonical.loads_exact(body)
+        value = canonical.loads_exact(body)
     except ValueError as error:
         raise InvalidFieldError("body", f"is not JSON: {error}") from error
-    if not isinstance(said, dict):
+    if not isinstance(value, dict):
         raise InvalidFieldError("body", "is not a JSON object")
-    return said
+    return value

@@ -77,7 +77,7 @@ class RequestMiddleware:
         if self._log is None or scope["path"] in PROBES:
             return
         state = scope["state"]
-        said = {
+        fields = {
             "method": scope["method"],
             "path": unquote(scope["path"])[:512],
             "status": answer.status,
@@ -87,8 +87,8 @@ class RequestMiddleware:
         }
         error = answer.error or state.get("error")
         if error is not None:
-            said["error"] = str(error)[:512]
-        self._log.write("INFO", said)
+            fields["error"] = str(error)[:512]
+        self._log.write("INFO", fields)
 
     async def _pass(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, answer: _Answer
@@ -233,5 +233,5 @@ def _once(scope: Scope, body: bytes, receive: Receive) -> Receive:
 def _trace(headers: dict[bytes, bytes], state: dict[str, Any]) -> None:
     """The caller's trace, or one of our own for the log."""
     header = headers.get(b"traceparent")
-    said = "" if header is None else header.decode("latin-1")
-    state["trace_parent"], state["trace_id"] = trace_of(said)
+    text = "" if header is None else header.decode("latin-1")
+    state["trace_parent"], state["trace_id"] = trace_of(text)

@@ -100,8 +100,10 @@ def _describe_defaults(schema: dict[str, Any]) -> None:
     for field in schema.get("properties", {}).values():
         if "default" in field:
             default = encode(field.pop("default")).decode()
-            said = field.get("description")
-            field["description"] = f"{said} " * bool(said) + f"If left out: `{default}`."
+            description = field.get("description")
+            field["description"] = (
+                f"{description} " * bool(description) + f"If left out: `{default}`."
+            )
 
 
 def _without_titles(schema: Any, within: str = "") -> Any:

@@ -86,10 +86,10 @@ class DagsterRuns:
             parents=[parent] if parent else [],
             root=root,
         )
-        said: dict[str, Any] = {}
+        data: dict[str, Any] = {}
         if type_ == "Failed":
-            said["error"] = context.dagster_event.message or "the run failed"
-        self.recorder.report(run.run_id, type_, time, run_id=run.run_id, **said)
+            data["error"] = context.dagster_event.message or "the run failed"
+        self.recorder.report(run.run_id, type_, time, run_id=run.run_id, **data)
         if not self.recorder.flush():
             raise TimeoutError("the ledger cannot be reached")
 

@@ -165,11 +165,11 @@ def _apply(
             events = sum(job.version for job in found)
             return RuleOutcome(rule.name, len(found), events, held)
         file = _file(folder, store.reader.name, rule.name, now)
-        said = {
+        data = {
             "before": time_text(now),
             "rule": {"name": rule.name, "position": stored.position},
         }
-        pruning = prune_source(store, source, Export(file, is_there=False), said, actor)
+        pruning = prune_source(store, source, Export(file, is_there=False), data, actor)
     return RuleOutcome(rule.name, pruning.jobs, pruning.events, held, file)
 
 

@@ -164,13 +164,13 @@ def _stored(connection: Connection) -> list[StoredRule]:
     return found
 
 
-def _decoded(said: JsonObject) -> RetentionRule:
-    states = tuple(map(str, said.get("states") or ()))
-    texts = {key: str(said.get(key) or "") for key in ("kind", "filter")}
+def _decoded(data: JsonObject) -> RetentionRule:
+    states = tuple(map(str, data.get("states") or ()))
+    texts = {key: str(data.get(key) or "") for key in ("kind", "filter")}
     # A rule whose event has no number here is invalid, and is not applied.
-    keep = said.get("keepSeconds")
+    keep = data.get("keepSeconds")
     seconds = float(keep) if isinstance(keep, int | float) else math.nan
-    return RetentionRule(str(said.get("name")), seconds, states, **texts)
+    return RetentionRule(str(data.get("name")), seconds, states, **texts)
 
 
 def _record(store: Store, write: "_RuleWrite") -> int:
@@ -183,11 +183,11 @@ def _record(store: Store, write: "_RuleWrite") -> int:
 class _RuleWrite(LedgerEventWrite):
     stream = STREAM
 
-    def __init__(self, type_: str, name: str, said: JsonObject, actor: str | None) -> None:
+    def __init__(self, type_: str, name: str, data: JsonObject, actor: str | None) -> None:
         super().__init__(parse_text("actor", actor))
         self.type = type_
         self._name = name
-        self._said = said
+        self._said = data
 
     def do(self, connection: Connection) -> JsonObject:
         """Checks that a rule that is dropped is in force."""

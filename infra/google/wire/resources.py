@@ -69,8 +69,8 @@ def error_of(job: Job) -> JsonObject | None:
         "code": job.error.get("code", CANCELLED),
         "message": job.error.get("message", ""),
     }
-    said = job.error.get("details")
-    known = _known_details(said) if isinstance(said, list) else []
+    details = job.error.get("details")
+    known = _known_details(details) if isinstance(details, list) else []
     return shown | {"details": known} if known else shown
 
 
@@ -86,12 +86,12 @@ def _with_known_details(value: Any) -> Any:
     return value
 
 
-def _known_details(said: list[Any]) -> list[JsonObject]:
-    return [_detail(one, type_) for one in said if (type_ := details.type_of(one))]
+def _known_details(given: list[Any]) -> list[JsonObject]:
+    return [_detail(one, type_) for one in given if (type_ := details.type_of(one))]
 
 
-def _detail(said: JsonObject, type_: str) -> JsonObject:
-    known = {key: said[key] for key in said if key != "@type"}
+def _detail(detail: JsonObject, type_: str) -> JsonObject:
+    known = {key: detail[key] for key in detail if key != "@type"}
     return {"@type": details.PREFIX + type_, **details.API.read(type_, known, output=True)}
 
 

@@ -104,8 +104,8 @@ class Status(NamedTuple):
 
     def body(self) -> JsonObject:
         """Returns the body of a REST answer."""
-        said = {"code": self.code.http, "message": self.message, "status": self.code.name}
-        return {"error": {**said, "details": self.details}}
+        error = {"code": self.code.http, "message": self.message, "status": self.code.name}
+        return {"error": {**error, "details": self.details}}
 
     def json(self) -> JsonObject:
         """The message itself, as it stands in an Operation or a batch's answer."""

@@ -121,9 +121,9 @@ def load(body: bytes) -> Any:
 
 def load_items(body: bytes, field: str) -> list[Any]:
     """The list that is the only field of a body; raises InvalidFieldError."""
-    said = load(body)
-    items = said.get(field) if isinstance(said, dict) else None
-    if not isinstance(items, list) or len(said) > 1:
+    value = load(body)
+    items = value.get(field) if isinstance(value, dict) else None
+    if not isinstance(items, list) or len(value) > 1:
         raise InvalidFieldError("body", f'is not of the form {{"{field}": [...]}}')
     return items
 

@@ -84,9 +84,9 @@ def _add_answering(router: APIRouter, routes: NativeRoutes) -> None:
         """
         body = await request.body()
         caller = await routes.admit(request, "answer", parse_name(name))
-        said = load(body)
-        given = _answers(said)
-        who = _annotator(caller, said)
+        fields = load(body)
+        given = _answers(fields)
+        who = _annotator(caller, fields)
         keep = partial(answer, routes.store, name, _number(run), who, given)
         return await routes.json(_became(await routes.ledger.run(keep)))
 
@@ -148,9 +148,9 @@ def _number(run: str) -> int:
     raise InvalidFieldError("run", f"{run[:40]!r} is not the number of a run, such as 1")
 
 
-def _answers(said: Any) -> dict[int, Any]:
-    items = said.get("answers") if isinstance(said, dict) else None
-    if not isinstance(items, list) or said.keys() - {"answers", "annotator"}:
+def _answers(value: Any) -> dict[int, Any]:
+    items = value.get("answers") if isinstance(value, dict) else None
+    if not isinstance(items, list) or value.keys() - {"answers", "annotator"}:
         raise InvalidFieldError("body", 'is not of the form {"annotator": …, "answers": [...]}')
     if len(items) > MAX_ANSWERS:
         raise InvalidFieldError("answers", f"has {len(items)} answers; send at most {MAX_ANSWERS}")
@@ -167,8 +167,8 @@ def _answers(said: Any) -> dict[int, Any]:
     return answers
 
 
-def _annotator(caller: Caller, said: JsonObject) -> str:
-    named = parse_text("annotator", said.get("annotator"))
+def _annotator(caller: Caller, fields: JsonObject) -> str:
+    named = parse_text("annotator", fields.get("annotator"))
     if caller.name is not None and named not in {None, caller.name}:
         raise InvalidFieldError(
             "annotator", f"must be {caller.name!r}, the name of the token, or left out"

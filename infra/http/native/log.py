@@ -45,13 +45,13 @@ def _add_log(router: APIRouter, routes: NativeRoutes) -> None:
         def read() -> JsonObject:
             with pool.connection() as connection:
                 log = Tree().log_state(connection)
-            said = {
+            answer = {
                 "origin": log.origin,
                 "events": log.events,
                 "size": log.size,
                 "sealed": log.size,
             }
-            return {**said, "keys": _keys(log.origin)}
+            return {**answer, "keys": _keys(log.origin)}
 
         return await routes.json(await ledger.run(read))
 

@@ -51,9 +51,9 @@ COOKIE: Final = "jobledger_token"
 
 def authorization_of(request: Request) -> str:
     """Returns the Authorization header, or its value from the cookie of a reading browser."""
-    said = request.headers.get("authorization")
-    if said is not None or request.method not in {"GET", "HEAD"}:
-        return said or ""
+    header = request.headers.get("authorization")
+    if header is not None or request.method not in {"GET", "HEAD"}:
+        return header or ""
     token = request.cookies.get(COOKIE)
     return f"Bearer {token}" if token else ""
 

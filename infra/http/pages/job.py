@@ -86,9 +86,9 @@ class JobPage:
 
     def steps(self, outline: history.Outline, request: Request) -> JsonObject:
         """Events of some types, by some actors, or that failed: a window of those after a step."""
-        said = request.query_params
+        query = request.query_params
         found = outline.find(
-            said.getlist("type"), said.getlist("actor"), failed=said.get("failed") == "1"
+            query.getlist("type"), query.getlist("actor"), failed=query.get("failed") == "1"
         )
         after = _number(request, "after")
         shown = [step for step in found if step > after][: history.WINDOW]
@@ -126,7 +126,7 @@ class JobPage:
 
 
 def _number(request: Request, field: str) -> int:
-    said = request.query_params.get(field, "0")
-    if not (said.isascii() and said.isdigit() and len(said) <= 9):
-        raise InvalidFieldError(field, f"{said[:40]!r} is not a number")
-    return int(said)
+    text = request.query_params.get(field, "0")
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise InvalidFieldError(field, f"{text[:40]!r} is not a number")
+    return int(text)
