@@ -14,6 +14,7 @@ from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.write_path import Recorded
 from jobledger.infra.history.tree import Tree
 from jobledger.infra.read.answers import Counts, Page
+from jobledger.infra.retention.holds import Hold
 
 
 def job_of(body: JsonObject) -> Job:
@@ -97,6 +98,20 @@ def counts_of(body: JsonObject) -> Counts:
 def events_of(body: JsonObject) -> list[RecordedEvent]:
     """Some events."""
     return [event_of(event) for event in body["events"]]
+
+
+def holds_of(body: JsonObject) -> list[Hold]:
+    """Parses legal holds and pins."""
+    return [
+        Hold(
+            each["name"],
+            each["isPin"],
+            each["reason"],
+            each["actor"],
+            datetime.fromisoformat(each["time"]),
+        )
+        for each in body["holds"]
+    ]
 
 
 def _time(text: Any) -> datetime | None:

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Final
 
+from jobledger.domain.errors import RequestReusedError
 from jobledger.domain.job import Job
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
@@ -19,6 +20,7 @@ from jobledger.infra.postgres.connections import Connection, translated
 from psycopg_pool import ConnectionPool
 
 MAY_DELETE: Final = sql.load(__package__, "may_delete")
+FIND_REQUEST: Final = sql.load(__package__, "find_request")
 
 
 class LedgerEventWrite(Pending):
@@ -28,9 +30,12 @@ class LedgerEventWrite(Pending):
     stream: str
     type: str
 
-    def __init__(self, actor: str | None) -> None:
+    def __init__(self, actor: str | None, request_id: str | None = None) -> None:
+        """Begins unwritten; a `request_id` that the stream has already is answered with its event."""
         super().__init__()
         self._actor = actor
+        self._request_id = request_id
+        self.earlier: Placed | None = None
 
     @abstractmethod
     def do(self, connection: Connection) -> JsonObject | None:
@@ -45,9 +50,13 @@ class LedgerEventWrite(Pending):
     def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
         """Writes the event and does what it records, in one transaction; None if there is nothing to do."""
         self.decide(jobs)
+        if self._is_repeated(appender.connection):
+            return None
         recorded_data = self.do(appender.connection)
         if recorded_data is None:
             return None
+        if self._request_id is not None:
+            recorded_data = recorded_data | {"requestId": self._request_id}
         versions: dict[str, int] = dict(
             appender.connection.execute(READ_VERSIONS, ([self.stream],)).fetchall()
         )
@@ -57,6 +66,25 @@ class LedgerEventWrite(Pending):
         placed = appender.append(self.rows, [], [])
         self.done(appender.connection, placed.first_position)
         return placed
+
+    def _is_repeated(self, connection: Connection) -> bool:
+        """Whether the request was made before; raises RequestReusedError if it was another one."""
+        if self._request_id is None:
+            return False
+        row = connection.execute(FIND_REQUEST, (self.stream, self._request_id)).fetchone()
+        if row is None:
+            return False
+        position, type_, recorded_time = row
+        if type_ != self.type:
+            raise RequestReusedError(self._request_id, self.stream)
+        self.earlier = Placed(position, recorded_time)
+        return True
+
+    def position(self) -> int:
+        """Returns the position of the event, which this write or an earlier one of its request wrote."""
+        placed = self.placed or self.earlier
+        assert placed is not None
+        return placed.first_position
 
 
 def check_may_delete(pool: ConnectionPool[Connection], tables: Iterable[str], what: str) -> None:

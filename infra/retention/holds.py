@@ -56,9 +56,25 @@ class Hold(NamedTuple):
     actor: str | None
     time: datetime
 
+    def json(self) -> JsonObject:
+        """Returns the hold as JSON."""
+        return {
+            "name": self.name,
+            "isPin": self.is_pin,
+            "reason": self.reason,
+            "actor": self.actor,
+            "time": time_text(self.time),
+        }
+
 
 def hold(
-    store: Store, name: str, reason: str, *, pin: bool = False, actor: str | None = None
+    store: Store,
+    name: str,
+    reason: str,
+    *,
+    pin: bool = False,
+    actor: str | None = None,
+    request_id: str | None = None,
 ) -> int:
     """Places a legal hold on a job, or pins it: it is not pruned until that is released.
 
@@ -68,6 +84,7 @@ def hold(
         reason: Why: 1 to 256 printable characters.
         pin: Whether it is a pin, which a job can have beside a legal hold.
         actor: The user who asks for it: 1 to 256 printable characters.
+        request_id: An id of the request (AIP-155): a repetition is recorded once.
 
     Returns:
         The position of the event that records it.
@@ -75,6 +92,7 @@ def hold(
     Raises:
         InvalidFieldError: The job is held already, or the reason is not valid.
         JobNotFoundError: There is no such job.
+        RequestReusedError: The request id was used to release the job.
         OwnerNeededError: The database user does not own the ledger's tables.
 
     Examples:
@@ -84,11 +102,17 @@ def hold(
         >>> [each.reason for each in ledger.holds()]
         ['case 4711']
     """
-    return _record(store, _Hold(PIN if pin else LEGAL, name, reason, actor))
+    return _record(store, _Hold(PIN if pin else LEGAL, name, reason, actor, request_id))
 
 
 def release(
-    store: Store, name: str, reason: str = "", *, pin: bool = False, actor: str | None = None
+    store: Store,
+    name: str,
+    reason: str = "",
+    *,
+    pin: bool = False,
+    actor: str | None = None,
+    request_id: str | None = None,
 ) -> int:
     """Releases a job's legal hold, or its pin.
 
@@ -98,6 +122,7 @@ def release(
         reason: Why: up to 256 printable characters.
         pin: Whether the pin is released; else the legal hold is.
         actor: The user who asks for it: 1 to 256 printable characters.
+        request_id: An id of the request (AIP-155): a repetition is recorded once.
 
     Returns:
         The position of the event that records it.
@@ -105,6 +130,7 @@ def release(
     Raises:
         InvalidFieldError: The job is not held so, or the reason is not valid.
         JobNotFoundError: There is no such job.
+        RequestReusedError: The request id was used to hold the job.
         OwnerNeededError: The database user does not own the ledger's tables.
 
     Examples:
@@ -115,7 +141,7 @@ def release(
         >>> ledger.holds()
         []
     """
-    return _record(store, _Release(PIN if pin else LEGAL, name, reason, actor))
+    return _record(store, _Release(PIN if pin else LEGAL, name, reason, actor, request_id))
 
 
 def holds(reader: Reader) -> list[Hold]:
@@ -172,13 +198,14 @@ def check_free(found: Sequence[Hold]) -> None:
 def _record(store: Store, write: "_HoldWrite") -> int:
     check_may_delete(store.reader.pool, ["events"], "to hold a job or to release it")
     store.writer.submit(write)
-    assert write.placed is not None
-    return write.placed.first_position
+    return write.position()
 
 
 class _HoldWrite(LedgerEventWrite):
-    def __init__(self, kind: HoldKind, name: str, reason: str, actor: str | None) -> None:
-        super().__init__(parse_text("actor", actor))
+    def __init__(
+        self, kind: HoldKind, name: str, reason: str, actor: str | None, request_id: str | None
+    ) -> None:
+        super().__init__(parse_text("actor", actor), parse_text("requestId", request_id))
         self._kind = kind
         self._name = parse_name(name)
         self._reason = reason
@@ -197,10 +224,12 @@ class _HoldWrite(LedgerEventWrite):
 
 
 class _Hold(_HoldWrite):
-    def __init__(self, kind: HoldKind, name: str, reason: str, actor: str | None) -> None:
+    def __init__(
+        self, kind: HoldKind, name: str, reason: str, actor: str | None, request_id: str | None
+    ) -> None:
         if not reason:
-            raise InvalidFieldError("reason", "is missing; say why the job is held")
-        super().__init__(kind, name, str(parse_text("reason", reason)), actor)
+            raise InvalidFieldError("reason", "is missing; give the reason of the hold")
+        super().__init__(kind, name, str(parse_text("reason", reason)), actor, request_id)
         self.type = kind.placed
 
     def check(self, found: list[Hold]) -> None:
@@ -210,8 +239,11 @@ class _Hold(_HoldWrite):
 
 
 class _Release(_HoldWrite):
-    def __init__(self, kind: HoldKind, name: str, reason: str, actor: str | None) -> None:
-        super().__init__(kind, name, reason and str(parse_text("reason", reason)), actor)
+    def __init__(
+        self, kind: HoldKind, name: str, reason: str, actor: str | None, request_id: str | None
+    ) -> None:
+        given = reason and str(parse_text("reason", reason))
+        super().__init__(kind, name, given, actor, request_id)
         self.type = kind.released
 
     def check(self, found: list[Hold]) -> None:

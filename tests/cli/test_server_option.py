@@ -62,6 +62,13 @@ def test_commands_and_reports_need_no_database(server: Server, project: str) -> 
         "Resumed",
     ]  # fmt: skip
     assert server.ledger.get(name).labels == {"team": "y"}
+    ask(server, project, "hold", "a", "--reason", "case 7", through=True)
+    assert name in [each.name for each in server.ledger.holds()]
+    ask(server, project, "release", "a", through=True)
+    ask(server, project, "retention", "set", "old", "--keep", "90d", through=True)
+    listed = ask(server, project, "retention", "list", through=True)
+    assert listed.stdout == ask(server, project, "retention", "list", through=False).stdout
+    ask(server, project, "retention", "drop", "old", through=True)
     for command, code in (
         (("resume", "a"), 4),
         (("cancel", "none"), 3),

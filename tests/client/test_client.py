@@ -19,6 +19,7 @@ from jobledger.domain.errors import (
     InvalidFieldError,
     JobExistsError,
     JobNotFoundError,
+    RequestReusedError,
 )
 from jobledger.domain.states import JobState as S
 from jobledger.infra.access.tokens import Role, Tokens
@@ -28,20 +29,27 @@ from jobledger.infra.errors import (
     PermissionDeniedError,
     UnauthenticatedError,
 )
+from jobledger.infra.retention.rules import RetentionRule
 
 from tests.servers import Server, new_server
 
 READS = [
     "command",
     "count",
+    "drop_retention_rule",
     "events",
     "get",
     "history",
+    "hold",
+    "holds",
     "list",
     "moment",
     "page",
+    "release",
     "report",
+    "retention_rules",
     "scan",
+    "set_retention_rule",
     "tree",
 ]
 
@@ -315,6 +323,59 @@ def test_a_tree_has_what_its_reader_may_see(dsn: str) -> None:
             assert client.tree("projects/p/jobs/a").children == []
             with pytest.raises(PermissionDeniedError):
                 client.tree("projects/q/jobs/a")
+
+
+def test_holds_and_rules_through_the_server_are_the_ledgers(
+    client: Any, server: Server, project: str
+) -> None:
+    name = f"projects/{project}/jobs/kept"
+    rule = RetentionRule(f"r-{project}"[:60], 1e8, ("FAILED",), "jobs", 'labels.team = "a"')
+    client.create(name)
+    client.hold(name, "reference run", pin=True)
+    position = client.hold(name, "case 7", request_id="h-1")
+    assert client.hold(name, "case 7", request_id="h-1") == position
+    assert [each for each in client.holds() if each.name == name] == [
+        each for each in server.ledger.holds() if each.name == name
+    ]
+    with pytest.raises(InvalidFieldError, match="under a legal hold already, since"):
+        client.hold(name, "again")
+    with pytest.raises(RequestReusedError):
+        client.release(name, request_id="h-1")
+    client.release(name, "closed")
+    client.release(name, pin=True)
+    with pytest.raises(InvalidFieldError, match="is not pinned"):
+        client.release(name, pin=True)
+    client.set_retention_rule(rule)
+    assert rule in client.retention_rules()
+    assert client.retention_rules() == server.ledger.retention_rules()
+    dropped = client.drop_retention_rule(rule.name, request_id="d-1")
+    assert client.drop_retention_rule(rule.name, request_id="d-1") == dropped
+    assert rule not in client.retention_rules()
+    with pytest.raises(InvalidFieldError, match="there is no rule"):
+        client.drop_retention_rule(rule.name)
+    with pytest.raises(InvalidFieldError, match=r"-1\.0 seconds are not 0 to 100 years"):
+        client.set_retention_rule(rule._replace(keep_seconds=-1.0))
+
+
+def test_a_token_of_a_project_sees_its_holds_and_no_rules(dsn: str) -> None:
+    with new_server(dsn) as own:
+        for project in ("p", "q"):
+            own.ledger.create(f"projects/{project}/jobs/a")
+            own.ledger.hold(f"projects/{project}/jobs/a", "case 7")
+        secret = Tokens(own.ledger.pool).create("admin", Role.ADMIN, "p")
+        with Client(own.url, secret) as client:
+            assert [each.name for each in client.holds()] == ["projects/p/jobs/a"]
+            client.release("projects/p/jobs/a")
+            for call in (
+                client.retention_rules,
+                lambda: client.drop_retention_rule("old"),
+                lambda: client.set_retention_rule(RetentionRule("old", 0.0)),
+                lambda: client.hold("projects/q/jobs/a", "mine", pin=True),
+            ):
+                with pytest.raises(PermissionDeniedError):
+                    call()
+        [held] = own.ledger.holds()
+        assert held.name == "projects/q/jobs/a"
 
 
 @pytest.fixture

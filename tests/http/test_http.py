@@ -121,7 +121,9 @@ def test_the_document_names_every_route_and_no_other(server: Server) -> None:
     verbs = {path.rpartition(":")[2] for _, path in native_routes() if "/*:" in path}
     sampling = {"recordPredictions", "recordTruths"}
     labeling = {"answer", "export", "import"}
-    assert verbs == {*COMMANDS, *REPORTS, *sampling, *labeling, "heartbeat", "receipt", "tree"}
+    kept = {"hold", "release"}
+    others = {"heartbeat", "receipt", "tree"}
+    assert verbs == {*COMMANDS, *REPORTS, *sampling, *labeling, *kept, *others}
 
 
 def test_every_operation_says_what_it_is_and_what_an_error_looks_like(server: Server) -> None:

@@ -33,7 +33,7 @@ VERBS: Mapping[Role, str] = {
     Role.OPERATOR: "create cancel pause resume update changeConfig retry changeLabels delete batchCancel"
     " batchDelete rebaseTunedModel optimizePrompt processData generateAccessToken reportEvent retried labelsChanged configChanged deleted runStarted datasetCreated"
     " labelingRequested labelingCompleted evaluationCreated runFailed alertRaised scheduled stopped",
-    Role.ADMIN: "changePolicy policyChanged setIamPolicy",
+    Role.ADMIN: "changePolicy policyChanged setIamPolicy hold release set drop",
 }
 """The role of each verb; a path without a verb needs a reader for GET, and an operator otherwise."""
 LINEAGE = {"/api/v1/lineage", "/api/v1/lineage/batch"}
@@ -44,6 +44,9 @@ NEEDED: dict[str, Any] = {
     "changeLabels": {"labels": {}},
     "changePolicy": {"policy": {}},
     "heartbeat": {"runId": "r"},
+    "hold": {"reason": "case 7"},
+    "set": {"name": "old", "keepSeconds": 1e9},
+    "drop": {"name": "old"},
     **RUN_FIELDS,
 }
 """Required parameters of these routes."""

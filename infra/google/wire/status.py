@@ -62,6 +62,8 @@ ERRORS: Final[dict[type[LedgerError], str]] = {
     infra.LedgerUnavailableError: "UNAVAILABLE",
     infra.QueryTimeoutError: "DEADLINE_EXCEEDED",
     infra.MissingGrantError: "PERMISSION_DENIED",
+    infra.OwnerNeededError: "PERMISSION_DENIED",
+    infra.JobHeldError: "FAILED_PRECONDITION",
     infra.StorageFullError: "RESOURCE_EXHAUSTED",
     infra.LedgerBusyError: "FAILED_PRECONDITION",
     infra.ReadOnlyServerError: "FAILED_PRECONDITION",

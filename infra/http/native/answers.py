@@ -337,6 +337,44 @@ class LabelStudioJson(TypedDict):
     tasks: list[LabelStudioTask]
 
 
+class HoldJson(TypedDict):
+    """A legal hold or a pin that is in force."""
+
+    name: Annotated[str, Field(description="The job's resource name.")]
+    isPin: Annotated[bool, Field(description="A pin; else a legal hold.")]
+    reason: str
+    actor: str | None
+    time: Annotated[Time, Field(description="When it was placed (transaction time).")]
+
+
+class HoldsJson(TypedDict):
+    """All legal holds and pins that the caller may see."""
+
+    holds: list[HoldJson]
+
+
+class RetentionRuleJson(TypedDict):
+    """A retention rule: jobs that match all of it are pruned."""
+
+    name: str
+    keepSeconds: Annotated[float, Field(description="How long a job is kept after its end.")]
+    states: Annotated[list[str], Field(description="Outcomes; none: all.")]
+    kind: str
+    filter: str
+
+
+class RetentionRulesJson(TypedDict):
+    """The retention rules that are in force."""
+
+    rules: list[RetentionRuleJson]
+
+
+class PositionJson(TypedDict):
+    """The record of a change."""
+
+    position: Annotated[int, Field(description="The position of the event that records it.")]
+
+
 class LogJson(TypedDict):
     """The log's name, how many of its events are in the tree (`size`; `sealed` is its former name), and the public keys that sign it here."""
 

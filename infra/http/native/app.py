@@ -22,6 +22,7 @@ from jobledger.infra.http.native.labeling import labeling_routes
 from jobledger.infra.http.native.lineage import lineage_routes
 from jobledger.infra.http.native.log import log_routes
 from jobledger.infra.http.native.reports import report_routes
+from jobledger.infra.http.native.retention import retention_routes
 from jobledger.infra.http.native.routes import NativeRoutes
 from jobledger.infra.http.native.samples import sample_routes
 from jobledger.infra.http.native.stream import stream_routes
@@ -63,6 +64,7 @@ def create_native(server: ServerContext) -> FastAPI:
         stream_routes(routes),
         log_routes(routes),
         lineage_routes(routes),
+        retention_routes(routes),
         job_routes(routes),
     ):
         app.include_router(router)
