@@ -104,8 +104,8 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
         return await self._exchange(exchanges.release(name, reason, pin=pin, request_id=request_id))
 
     @documented(Client.holds)
-    async def holds(self) -> Holds:
-        return await self._exchange(exchanges.holds())
+    async def holds(self, name: str | None = None) -> Holds:
+        return await self._exchange(exchanges.holds(name))
 
     @documented(Client.retention_rules)
     async def retention_rules(self) -> Rules:

@@ -129,9 +129,9 @@ class Client(Verbs[Job]):
         """As Ledger.release."""
         return self._exchange(exchanges.release(name, reason, pin=pin, request_id=request_id))
 
-    def holds(self) -> Holds:
+    def holds(self, name: str | None = None) -> Holds:
         """As Ledger.holds, for the projects that the token permits."""
-        return self._exchange(exchanges.holds())
+        return self._exchange(exchanges.holds(name))
 
     def retention_rules(self) -> Rules:
         """As Ledger.retention_rules."""

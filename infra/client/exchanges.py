@@ -112,9 +112,10 @@ def release(name: str, reason: str, *, pin: bool, request_id: str | None) -> Exc
     )
 
 
-def holds() -> Exchange[list[Hold]]:
-    """Asks for all legal holds and pins."""
-    return Exchange("GET", f"{ROOT}/holds", parsing.holds_of)
+def holds(name: str | None) -> Exchange[list[Hold]]:
+    """Asks for the legal holds and pins of a job, or of all."""
+    query = {} if name is None else {"name": parse_name(name)}
+    return Exchange("GET", f"{ROOT}/holds", parsing.holds_of, query)
 
 
 def retention_rules() -> Exchange[list[RetentionRule]]:

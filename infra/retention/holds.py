@@ -56,6 +56,13 @@ class Hold(NamedTuple):
     actor: str | None
     time: datetime
 
+    @property
+    def sentence(self) -> str:
+        """What it is, since when, by whom, and why: `under a legal hold since … by ada (case 7)`."""
+        kind = PIN if self.is_pin else LEGAL
+        by = "" if self.actor is None else f" by {self.actor}"
+        return f"{kind.title} since {time_text(self.time)}{by} ({self.reason})"
+
     def json(self) -> JsonObject:
         """Returns the hold as JSON."""
         return {
@@ -144,16 +151,19 @@ def release(
     return _record(store, _Release(PIN if pin else LEGAL, name, reason, actor, request_id))
 
 
-def holds(reader: Reader) -> list[Hold]:
-    """Returns all legal holds and pins that are in force, by the names of jobs.
+def holds(reader: Reader, name: str | None = None, *, position: int | None = None) -> list[Hold]:
+    """Returns the legal holds and pins that are in force, by the names of jobs.
 
     Args:
         reader: The ledger to read.
+        name: A job's resource name (AIP-122); None returns the holds on all jobs.
+        position: The holds on the job as of this position; None is now.
 
     Returns:
         The holds.
 
     Raises:
+        InvalidFieldError: The name is not valid, or a position is given without a name.
         LedgerUnavailableError: The server cannot be reached.
 
     Examples:
@@ -162,12 +172,17 @@ def holds(reader: Reader) -> list[Hold]:
         >>> [(each.name, each.is_pin) for each in ledger.holds()]
         [('projects/demo/jobs/a', True)]
     """
+    if name is None and position is not None:
+        raise InvalidFieldError("position", "needs the name of a job")
+    names = None if name is None else [parse_name(name)]
     with translated(), reader.pool.connection() as connection:
-        return sorted(read_holds(connection))
+        return sorted(read_holds(connection, names, position))
 
 
-def read_holds(connection: Connection, names: Iterable[str] | None = None) -> list[Hold]:
-    """Returns the holds on some jobs, or on all; raw errors of PostgreSQL pass."""
+def read_holds(
+    connection: Connection, names: Iterable[str] | None = None, until: int | None = None
+) -> list[Hold]:
+    """Returns the holds on some jobs, as of a position, or on all; raw errors of PostgreSQL pass."""
     wanted = None if names is None else list(names)
     found = []
     for kind in KINDS:
@@ -175,7 +190,8 @@ def read_holds(connection: Connection, names: Iterable[str] | None = None) -> li
             asked = {"prefix": kind.prefix, "end": kind.prefix[:-1] + "0"}
             rows = connection.execute(READ_HOLDS, asked)
         else:
-            rows = connection.execute(READ_HOLDS_OF, {"prefix": kind.prefix, "names": wanted})
+            asked_of = {"prefix": kind.prefix, "names": wanted, "until": until}
+            rows = connection.execute(READ_HOLDS_OF, asked_of)
         for stream, type_, data, actor, time in rows:
             if type_ == kind.placed:
                 reason = str(canonical.decode(data).get("reason", ""))
@@ -189,10 +205,7 @@ def check_free(found: Sequence[Hold]) -> None:
     if not found:
         return
     first = min(found)
-    kind = PIN if first.is_pin else LEGAL
-    by = "" if first.actor is None else f" by {first.actor}"
-    how = f"{kind.title} since {time_text(first.time)}{by} ({first.reason})"
-    raise JobHeldError(first.name, how, len({each.name for each in found}) - 1)
+    raise JobHeldError(first.name, first.sentence, len({each.name for each in found}) - 1)
 
 
 def _record(store: Store, write: "_HoldWrite") -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -273,6 +274,28 @@ def test_rules_and_holds_in_both_forms(
         ):
             ledger.drop_retention_rule("old")
         assert ledger.retention_rules() == []
+
+
+def test_history_and_why_name_the_holds_of_a_job(
+    ledger: Ledger, ledger_name: str, dsn: str
+) -> None:
+    ledger.create(NAME)
+    before = ledger.size()
+    ledger.hold(NAME, "case 7", actor="ada")
+    ledger.hold(NAME, "reference run", pin=True)
+    cli = Cli(dsn, ledger_name)
+    _, legal, pinned = cli("why", NAME).strip().rsplit("\n", 2)
+    assert re.fullmatch(r"It is under a legal hold since \S+ by ada \(case 7\)\.", legal)
+    assert re.fullmatch(r"It is pinned since \S+ \(reference run\)\.", pinned)
+    assert "hold" not in cli("why", NAME, "--as-of", f"@{before}")
+    [at] = ledger.holds(NAME, position=before + 1)
+    assert at.reason == "case 7"
+    shown = cli.run("history", NAME)
+    assert f"{NAME} is under a legal hold since " in shown.stderr
+    assert f"{NAME} is pinned since " in shown.stderr
+    assert "case 7" not in shown.stdout
+    with pytest.raises(InvalidFieldError, match="needs the name of a job"):
+        ledger.holds(position=1)
 
 
 def test_only_the_owner_changes_rules_and_holds(ledger: Ledger, dsn: str, tmp_path: Path) -> None:

@@ -178,14 +178,18 @@ def why(
     """Explain how a job came to its state, now or as of a moment."""
     with _job_at(context, name, as_of, clock) as (ledger, job, moment):
         value = why_so(ledger.reader, job, moment)
+        held = ledger.holds(job, position=moment.position)
     if json:
-        print_json(moment_json(moment) | value.json())
+        found = {"holds": [each.json() for each in held]}
+        print_json(moment_json(moment) | value.json() | found)
         return
     print_moment(moment)
     for reason in value.reasons:
         contradicted = reason.event.type == "Contradicted"
         OUT.print(Text(reason.sentence, style="bold red" if contradicted else ""))
     OUT.print(Text(value.conclusion, style="bold"))
+    for each in held:
+        OUT.print(Text(f"It is {each.sentence}."))
 
 
 @contextmanager

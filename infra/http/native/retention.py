@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.required import READ
 from jobledger.infra.access.tokens import Caller
@@ -16,6 +16,9 @@ from pydantic.alias_generators import to_camel
 RequestId = Annotated[
     str | None, Field(description="An id of the request (AIP-155): a repetition is recorded once.")
 ]
+
+
+HeldName = Annotated[str | None, Query(description="A job's resource name; all jobs without it.")]
 
 
 class _Body(BaseModel):
@@ -68,11 +71,12 @@ def retention_routes(routes: NativeRoutes) -> APIRouter:
 
 def _add_holds(router: APIRouter, routes: NativeRoutes) -> None:
     @router.get("/holds", response_model=answers.HoldsJson)
-    async def holds(request: Request) -> Json:
+    async def holds(request: Request, name: HeldName = None) -> Json:
         """Lists the legal holds and pins that are in force, by the names of jobs."""
-        caller = await routes.admit(request, READ)
-        found = [each.json() for each in await routes.ledger.holds() if caller.sees(each.name)]
-        return await routes.json({"holds": found})
+        caller = await routes.admit(request, READ, name and parse_name(name))
+        found = await routes.ledger.holds(name)
+        seen = [each.json() for each in found if caller.sees(each.name)]
+        return await routes.json({"holds": seen})
 
     @router.post("/{name:path}:hold", response_model=answers.PositionJson)
     async def hold(request: Request, name: str, body: HoldBody) -> Json:

@@ -12,6 +12,7 @@ from jobledger.infra.access.tokens import Caller
 from jobledger.infra.eventstore.json_view import job_json
 from jobledger.infra.history.explain import why
 from jobledger.infra.http.pages.routes import Begun, PageRoutes, scope_of
+from jobledger.infra.retention.holds import holds
 from jobledger.infra.web import history
 from jobledger.infra.web.job import read_page
 from jobledger.infra.web.links import JobLink, check_ledger, parse_instant
@@ -120,7 +121,10 @@ class JobPage:
         def work(_: Caller, request: Request) -> JsonObject:
             link = JobLink.parse(request.query_params)
             at = link.at or (f"@{link.until}" if link.until else None)
-            return why(self._reader, name, self._reader.moment(at, None, name)).json()
+            moment = self._reader.moment(at, None, name)
+            held = holds(self._reader, name, position=moment.position)
+            explained = why(self._reader, name, moment).json()
+            return explained | {"holds": [f"It is {each.sentence}." for each in held]}
 
         return await self._routes.json(request, work, name)
 

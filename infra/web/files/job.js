@@ -259,8 +259,9 @@ async function showReasons() {
   if (part("panel-why").hidden || !online) return;
   const { step } = await history_.at(now.step);
   const at = step ? `v${step.event.version}` : "";
-  const { chain, conclusion } = await load("why", { at });
-  render(html`<ol>${chain.map(({ sentence }) => html`<li>${sentence}</li>`)}</ol><p>${conclusion}</p>`, part("reasons"));
+  const { chain, conclusion, holds } = await load("why", { at });
+  render(html`<ol>${chain.map(({ sentence }) => html`<li>${sentence}</li>`)}</ol><p>${conclusion}</p>
+    ${holds.map((sentence) => html`<p>${visible(sentence)}</p>`)}`, part("reasons"));
 }
 
 async function goToFailure(by) {
