@@ -24,7 +24,7 @@ KEPT: Final = {
     "domain/README.md": "says what the clocks are also called",
     "tests/project/test_words.py": "lists them",
     "infra/evaluation/samples/recording.py": "keeps a former name",
-    "infra/http/native/answers.py": "keeps a former name",
+    "infra/http/native/evaluation_answers.py": "keeps a former name",
     "infra/http/native/samples.py": "keeps a former name",
     "infra/package/reference.md": "keeps a former name",
     "infra/evaluation/samples/read_sampling.sql": "reads a stored column",

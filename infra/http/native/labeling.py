@@ -19,7 +19,7 @@ from jobledger.infra.evaluation.tasks.tasks import (
     questions,
     task_json,
 )
-from jobledger.infra.http.native import answers
+from jobledger.infra.http.native import evaluation_answers as answers
 from jobledger.infra.http.native.bodies import body_schema, load, object_schema
 from jobledger.infra.http.native.routes import Json, NativeRoutes, PageSize, Position
 

@@ -42,7 +42,20 @@ def lineage_routes(routes: NativeRoutes) -> APIRouter:
     """The routes that OpenLineage's clients send events to."""
     router = APIRouter(prefix="/api/v1/lineage", tags=["openlineage"])
     usual = Settings().project
+    _add_event(router, routes, usual)
+    _add_batch(router, routes, usual)
+    _add_datasets(router, routes, usual)
+    _add_forwarding(router, routes)
+    return router
 
+
+def _add_event(router: APIRouter, routes: NativeRoutes, usual: str) -> None:
+    @router.post(
+        "",
+        name="lineage",
+        response_model=answers.LineageJson,
+        openapi_extra=bodies.body_schema(ANY_EVENT),
+    )
     async def lineage(request: Request, project: Project = None) -> Json:
         """Records one event; answers with the name of the job or of the dataset's stream, and how many events were written."""
         receiver = await _receiver(routes, request, project or usual)
@@ -51,7 +64,7 @@ def lineage_routes(routes: NativeRoutes) -> APIRouter:
         item = receiver.item(event, routes.ledger.writer.is_known)
         (outcome,) = await _record(routes, receiver, [item])
         if isinstance(outcome, JobNotFoundError):
-            # It was there, and was removed since.
+            # It existed, and was removed since.
             (outcome,) = await _record(routes, receiver, [receiver.item(event)])
         if isinstance(outcome, LedgerError):
             raise outcome
@@ -60,8 +73,18 @@ def lineage_routes(routes: NativeRoutes) -> APIRouter:
         kind = "dataset" if isinstance(item, DatasetFact) else "job"
         return await routes.json({kind: name, "events": outcome})
 
+
+def _add_batch(router: APIRouter, routes: NativeRoutes, usual: str) -> None:
+    schema = {"type": "array", "maxItems": MAX_EVENTS, "items": ANY_EVENT}
+
+    @router.post(
+        "/batch",
+        name="lineageBatch",
+        response_model=answers.LineageBatchJson,
+        openapi_extra=bodies.body_schema(schema),
+    )
     async def batch(request: Request, project: Project = None) -> Json:
-        """Records up to 1,000 events in their order; one that is refused keeps no other back."""
+        """Records up to 1,000 events in their order; a refused event does not stop the others."""
         receiver = await _receiver(routes, request, project or usual)
         given = _items(await request.body())
         items = [receiver.item_or_error(each) for each in given]
@@ -71,6 +94,9 @@ def lineage_routes(routes: NativeRoutes) -> APIRouter:
                 _forward(routes, encode(each))
         return await routes.json(_summary(outcomes))
 
+
+def _add_datasets(router: APIRouter, routes: NativeRoutes, usual: str) -> None:
+    @router.get("/datasets", name="lineageDatasets", response_model=answers.DatasetsJson)
     async def datasets(
         request: Request,
         project: Project = None,
@@ -81,31 +107,15 @@ def lineage_routes(routes: NativeRoutes) -> APIRouter:
         found = await routes.ledger.run(partial(read_datasets, routes.reader, of, q))
         return await routes.json({"datasets": found})
 
+
+def _add_forwarding(router: APIRouter, routes: NativeRoutes) -> None:
+    @router.get("/forwarding", name="lineageForwarding", response_model=answers.ForwardingJson)
     async def forwarding(request: Request) -> Json:
         """Counts the events that were forwarded to another server since this one started."""
         await routes.admit(request, READ)
         forwarder = routes.server.forwarder
         counts = Forwarded(0, 0, 0, 0, 0) if forwarder is None else forwarder.counts()
         return await routes.json({"enabled": forwarder is not None} | counts._asdict())
-
-    schema = {"type": "array", "maxItems": MAX_EVENTS, "items": ANY_EVENT}
-    router.post(
-        "",
-        name="lineage",
-        response_model=answers.LineageJson,
-        openapi_extra=bodies.body_schema(ANY_EVENT),
-    )(lineage)
-    router.post(
-        "/batch",
-        name="lineageBatch",
-        response_model=answers.LineageBatchJson,
-        openapi_extra=bodies.body_schema(schema),
-    )(batch)
-    router.get("/datasets", name="lineageDatasets", response_model=answers.DatasetsJson)(datasets)
-    router.get("/forwarding", name="lineageForwarding", response_model=answers.ForwardingJson)(
-        forwarding
-    )
-    return router
 
 
 class _Receiver:

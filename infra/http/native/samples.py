@@ -12,7 +12,7 @@ from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.required import READ
 from jobledger.infra.evaluation.samples.reading import read_page, read_rejected
 from jobledger.infra.evaluation.samples.recording import Prediction, Sampled
-from jobledger.infra.http.native import answers
+from jobledger.infra.http.native import evaluation_answers as answers
 from jobledger.infra.http.native.bodies import body_schema, load_items, object_schema, read_time
 from jobledger.infra.http.native.routes import Json, NativeRoutes, PageSize, Position
 from pydantic_core import PydanticCustomError
