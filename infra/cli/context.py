@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import orjson
 import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.moments import AtTime, Clock, Moment, parse_as_of
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.cli.printer import Printer
-from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.eventstore.json_view import encode, time_text
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import Connection, connect
 from jobledger.infra.postgres.server import server
@@ -140,13 +139,13 @@ def print_pruned(before: datetime | None) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document, indented."""
-    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    typer.echo(encode(value, indented=True).decode())
 
 
 def print_json_lines(values: Iterable[Any]) -> None:
     """One JSON document a line."""
     for value in values:
-        typer.echo(orjson.dumps(value).decode())
+        typer.echo(encode(value).decode())
 
 
 def past_time(text: str, option: str) -> datetime:

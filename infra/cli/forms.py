@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-import orjson
 import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.analytics.csv_file import as_text
 from jobledger.infra.cli.context import OUT, print_json, print_json_lines
+from jobledger.infra.eventstore.json_view import encode
 
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 """Control characters that move the cursor or break the line."""
@@ -104,4 +104,4 @@ def _text(value: Any) -> str:
     """Returns a value as a cell: text unchanged, other values as JSON, empty values as ""."""
     if value is None or value == {}:
         return ""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else encode(value).decode()

@@ -30,11 +30,17 @@ class LedgerEventWrite(Pending):
     stream: str
     type: str
 
-    def __init__(self, actor: str | None, request_id: str | None = None) -> None:
-        """Begins unwritten; a `request_id` that the stream has already is answered with its event."""
+    def __init__(
+        self, actor: str | None, request_id: str | None = None, asked: JsonObject | None = None
+    ) -> None:
+        """Begins unwritten; a `request_id` that the stream has already is answered with its event.
+
+        `asked` is the data of the event, which a repetition has to ask for again.
+        """
         super().__init__()
         self._actor = actor
         self._request_id = request_id
+        self._asked = asked
         self.earlier: Placed | None = None
 
     @abstractmethod
@@ -74,8 +80,9 @@ class LedgerEventWrite(Pending):
         row = connection.execute(FIND_REQUEST, (self.stream, self._request_id)).fetchone()
         if row is None:
             return False
-        position, type_, recorded_time = row
-        if type_ != self.type:
+        position, type_, data, recorded_time = row
+        asked = {**(self._asked or {}), "requestId": self._request_id}
+        if type_ != self.type or canonical.encode(asked) != data:
             raise RequestReusedError(self._request_id, self.stream)
         self.earlier = Placed(position, recorded_time)
         return True

@@ -191,12 +191,12 @@ def _in_transaction_time(
 
 
 def _of_chosen(
-    connection: Connection, statement: SQL, chosen: Chosen, parameters: Mapping[str, Any]
+    connection: Connection, statement: SQL, chosen: Chosen, of_grid: Mapping[str, Any]
 ) -> list[tuple[Any, ...]]:
     names, parameters = chosen
     asked: Composed = statement.format(chosen=names)
     # The moment's own position and time are parameters of the jobs' statement.
-    return connection.execute(asked, {**parameters, **parameters}, prepare=False).fetchall()
+    return connection.execute(asked, {**of_grid, **parameters}, prepare=False).fetchall()
 
 
 def _times(connection: Connection, begin: float, end: float, *, all_jobs: bool) -> _Grid:

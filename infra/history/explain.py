@@ -10,6 +10,7 @@ from jobledger.domain import run_events as r
 from jobledger.domain.data import Data, Status
 from jobledger.domain.errors import JobNotFoundError
 from jobledger.domain.job import Job
+from jobledger.domain.running import UNKNOWN
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.moments import Moment
 from jobledger.infra.eventstore.json_view import event_json, job_json
@@ -266,7 +267,10 @@ def _of_run(data: Data) -> str:
 
 
 def _status(message: str, code: Any) -> str:
+    """Returns the last line of a message with its code; the code UNKNOWN adds nothing to a message."""
     last = message.strip().rpartition("\n")[2]
+    if last and code == UNKNOWN:
+        return last
     return f"{last} (code {code})" if last else f"code {code}"
 
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values import canonical
 from jobledger.infra.access.tokens import Role
-from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.eventstore.json_view import encode, time_text
 from jobledger.infra.google.labeling import methods as datalabeling_v1beta1
 from jobledger.infra.google.ml import methods as ml_v1
 from jobledger.infra.google.vertex import methods as aiplatform_v1
@@ -22,7 +22,7 @@ from jobledger.infra.google.wire.calls import (
 )
 from jobledger.infra.google.wire.masks import camel, parse_partial, select
 from jobledger.infra.google.wire.receipts import receipts
-from jobledger.infra.http.middleware import encode, send_json
+from jobledger.infra.http.middleware import send_json
 from jobledger.infra.http.types import Scope, Send
 from jobledger.infra.serving.context import ServerContext
 

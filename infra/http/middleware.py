@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
-import orjson
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.errors import ForeignRequestError
+from jobledger.infra.eventstore.json_view import encode
 from jobledger.infra.google.wire.status import Status, status_of
 from jobledger.infra.http.deadlines import Deadline, Deadlines
 from jobledger.infra.http.origin import Hosts, check_site
@@ -192,14 +191,6 @@ def extra_headers(status: Status) -> list[tuple[bytes, bytes]]:
     if status.code.name == "UNAUTHENTICATED":
         return [(b"www-authenticate", CHALLENGE)]
     return []
-
-
-def encode(value: Any) -> bytes:
-    """JSON, however deep: an event may hold as many levels as orjson writes, and an answer adds some."""
-    try:
-        return orjson.dumps(value)
-    except orjson.JSONEncodeError:
-        return json.dumps(value, separators=(",", ":")).encode()
 
 
 async def send_json(

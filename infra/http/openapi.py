@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from jobledger.infra.eventstore.json_view import encode
 from jobledger.infra.google.wire.calls import Method
 from jobledger.infra.http import google_routes as google
 from jobledger.infra.http.google_answers import Answers
-from jobledger.infra.http.middleware import encode
 from jobledger.infra.http.native.answers import ERROR_SCHEMA
 
 ERROR: Final = {

@@ -99,7 +99,7 @@ def hold(
     Raises:
         InvalidFieldError: The job is held already, or the reason is not valid.
         JobNotFoundError: There is no such job.
-        RequestReusedError: The request id was used to release the job.
+        RequestReusedError: The request id was used for another hold, or to release the job.
         OwnerNeededError: The database user does not own the ledger's tables.
 
     Examples:
@@ -137,7 +137,7 @@ def release(
     Raises:
         InvalidFieldError: The job is not held so, or the reason is not valid.
         JobNotFoundError: There is no such job.
-        RequestReusedError: The request id was used to hold the job.
+        RequestReusedError: The request id was used for another release, or to hold the job.
         OwnerNeededError: The database user does not own the ledger's tables.
 
     Examples:
@@ -218,10 +218,11 @@ class _HoldWrite(LedgerEventWrite):
     def __init__(
         self, kind: HoldKind, name: str, reason: str, actor: str | None, request_id: str | None
     ) -> None:
-        super().__init__(parse_text("actor", actor), parse_text("requestId", request_id))
+        asked = {"job": parse_name(name), "reason": reason}
+        super().__init__(parse_text("actor", actor), parse_text("requestId", request_id), asked)
         self._kind = kind
-        self._name = parse_name(name)
-        self._reason = reason
+        self._name = asked["job"]
+        self._data = asked
         self.stream = kind.prefix + self._name
 
     def do(self, connection: Connection) -> JsonObject:
@@ -230,7 +231,7 @@ class _HoldWrite(LedgerEventWrite):
             raise JobNotFoundError(self._name)
         is_pin = self._kind is PIN
         self.check([each for each in read_holds(connection, [self._name]) if each.is_pin is is_pin])
-        return {"job": self._name, "reason": self._reason}
+        return self._data
 
     def check(self, found: list[Hold]) -> None:
         """Raises InvalidFieldError if this cannot be done while the job has these holds."""

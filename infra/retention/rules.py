@@ -117,7 +117,7 @@ def set_retention_rule(
 
     Raises:
         InvalidFieldError: A part of the rule is not valid.
-        RequestReusedError: The request id was used to drop a rule.
+        RequestReusedError: The request id was used for another rule, or to drop one.
         OwnerNeededError: The database user does not own the ledger's tables.
 
     Examples:
@@ -146,7 +146,7 @@ def drop_retention_rule(
 
     Raises:
         InvalidFieldError: There is no such rule.
-        RequestReusedError: The request id was used to set a rule.
+        RequestReusedError: The request id was used for another rule, or to set one.
         OwnerNeededError: The database user does not own the ledger's tables.
 
     Examples:
@@ -194,7 +194,7 @@ class _RuleWrite(LedgerEventWrite):
     def __init__(
         self, type_: str, name: str, data: JsonObject, actor: str | None, request_id: str | None
     ) -> None:
-        super().__init__(parse_text("actor", actor), parse_text("requestId", request_id))
+        super().__init__(parse_text("actor", actor), parse_text("requestId", request_id), data)
         self.type = type_
         self._name = name
         self._data = data

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from jobledger.infra import Ledger
@@ -169,6 +170,17 @@ def test_a_large_integer_is_kept_exactly(cli: Cli) -> None:
         name = f"big{len(data)}"
         cli("record", name, "Created", "--data", data)
         assert json.loads(cli("show", name, "--json"))["spec"] == {"id": "1546130668394913822"}
+
+
+def test_data_of_any_depth_is_printed(cli: Cli, ledger: Ledger) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(252):
+        deep = {"in": deep}
+    ledger.create("projects/p/jobs/deep", spec=deep)
+    [event] = cli.json("history", "deep", "--format", "json")
+    assert event["data"]["spec"] == deep
+    assert json.loads(cli("events", "--json"))["data"]["spec"] == deep
+    assert cli("history", "deep", "--format", "csv").count('""in""') == 252
 
 
 def test_times_with_nanoseconds_are_cut_to_microseconds(cli: Cli) -> None:

@@ -340,6 +340,8 @@ def test_holds_and_rules_through_the_server_are_the_ledgers(
     with pytest.raises(InvalidFieldError, match="under a legal hold already, since"):
         client.hold(name, "again")
     with pytest.raises(RequestReusedError):
+        client.hold(name, "case 8", request_id="h-1")
+    with pytest.raises(RequestReusedError):
         client.release(name, request_id="h-1")
     client.release(name, "closed")
     client.release(name, pin=True)
@@ -348,9 +350,11 @@ def test_holds_and_rules_through_the_server_are_the_ledgers(
     client.set_retention_rule(rule)
     assert rule in client.retention_rules()
     assert client.retention_rules() == server.ledger.retention_rules()
-    dropped = client.drop_retention_rule(rule.name, request_id="d-1")
-    assert client.drop_retention_rule(rule.name, request_id="d-1") == dropped
+    dropped = client.drop_retention_rule(rule.name, request_id=f"d-{project}")
+    assert client.drop_retention_rule(rule.name, request_id=f"d-{project}") == dropped
     assert rule not in client.retention_rules()
+    with pytest.raises(RequestReusedError):
+        client.drop_retention_rule("other", request_id=f"d-{project}")
     with pytest.raises(InvalidFieldError, match="there is no rule"):
         client.drop_retention_rule(rule.name)
     with pytest.raises(InvalidFieldError, match=r"-1\.0 seconds are not 0 to 100 years"):

@@ -241,7 +241,7 @@ def test_why_explains_the_chain_in_sentences(ledger: Ledger) -> None:
         "Created by alice on 2026-06-01 12:00:00 UTC: waits in the queue",
         "Started on 2026-06-01 12:05:00 UTC: runs on node-7; 5 min after it was created",
         "Failed, reported by node-7, on 2026-06-01 12:09:00 UTC: exit code 3,"
-        " out of memory (code 2); 4 min after it started",
+        " out of memory; 4 min after it started",
         "Succeeded was reported by node-7 on 2026-06-01 12:10:00 UTC, though the job was FAILED:"
         " it is kept as a contradiction and changed nothing else; 1 min after it failed",
         "Retried on 2026-06-01 12:20:00 UTC: attempt 2 waits in the queue, because: more memory;"

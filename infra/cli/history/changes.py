@@ -3,12 +3,11 @@
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-import orjson
 from jobledger.domain.job import Job
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.cli.context import ERR, OUT, print_json, print_moment
 from jobledger.infra.cli.times import shown_time, time_header
-from jobledger.infra.eventstore.json_view import moment_json, time_text
+from jobledger.infra.eventstore.json_view import encode, moment_json, time_text
 from jobledger.infra.history.bisect import Found
 from jobledger.infra.history.blame import Blamed
 from jobledger.infra.history.diff import ABSENT, Change, FleetDiff, diff_jobs
@@ -61,7 +60,7 @@ def shown(value: Any) -> str:
     """A value as text; null differs from an absent value."""
     if value is ABSENT:
         return ""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else encode(value).decode()
 
 
 def print_fleet(fleet: FleetDiff, filter_: str, *, json: bool) -> None:

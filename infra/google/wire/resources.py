@@ -69,8 +69,8 @@ def error_of(job: Job) -> JsonObject | None:
         "code": job.error.get("code", CANCELLED),
         "message": job.error.get("message", ""),
     }
-    details = job.error.get("details")
-    known = _known_details(details) if isinstance(details, list) else []
+    given = job.error.get("details")
+    known = _known_details(given) if isinstance(given, list) else []
     return shown | {"details": known} if known else shown
 
 

@@ -11,9 +11,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.infra.access.required import READ
+from jobledger.infra.eventstore.json_view import encode
 from jobledger.infra.google.wire.calls import UnknownMethodError
 from jobledger.infra.google.wire.status import status_of
-from jobledger.infra.http.middleware import as_sent, encode, extra_headers
+from jobledger.infra.http.middleware import as_sent, extra_headers
 from jobledger.infra.http.native.answers import Health
 from jobledger.infra.http.native.commands import command_routes
 from jobledger.infra.http.native.heartbeats import heartbeat_routes

@@ -57,6 +57,6 @@ def _add(router: APIRouter, routes: NativeRoutes, verb: str, cls: type[Command])
 
 def _taken_apart(body: About | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """Splits a body into the command and the event's metadata."""
-    metadata = {} if body is None else {f: getattr(body, f) for f in body.model_fields_set}
-    about = {field: metadata.pop(field) for field in About.model_fields if field in metadata}
-    return metadata, about
+    asked = {} if body is None else {f: getattr(body, f) for f in body.model_fields_set}
+    metadata = {field: asked.pop(field) for field in About.model_fields if field in asked}
+    return asked, metadata

@@ -12,9 +12,9 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerE
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.access.required import LINEAGE, READ, REQUIRED
 from jobledger.infra.access.tokens import Caller, check
+from jobledger.infra.eventstore.json_view import encode
 from jobledger.infra.eventstore.write_path import ObservedEvent, Recorded
 from jobledger.infra.google.wire.status import status_of
-from jobledger.infra.http.middleware import encode
 from jobledger.infra.http.native import answers, bodies
 from jobledger.infra.http.native.routes import Json, NativeRoutes
 from jobledger.infra.settings import Settings

@@ -14,9 +14,8 @@ from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.required import READ
 from jobledger.infra.access.tokens import Caller
 from jobledger.infra.eventstore.feed import LAST_VERSION
-from jobledger.infra.eventstore.json_view import event_json
+from jobledger.infra.eventstore.json_view import encode, event_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.http.middleware import encode
 from jobledger.infra.http.native.routes import NativeRoutes, Position
 from jobledger.infra.serving.context import ServerContext
 

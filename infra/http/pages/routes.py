@@ -8,8 +8,9 @@ from jobledger.domain.values.filters import Filter
 from jobledger.infra.access.required import READ, REQUIRED
 from jobledger.infra.access.tokens import Caller, check
 from jobledger.infra.errors import PermissionDeniedError, UnauthenticatedError
+from jobledger.infra.eventstore.json_view import encode
 from jobledger.infra.google.wire.status import status_of
-from jobledger.infra.http.middleware import as_sent, encode
+from jobledger.infra.http.middleware import as_sent
 from jobledger.infra.http.native.jobs import scoped
 from jobledger.infra.http.native.routes import authorization_of
 from jobledger.infra.serving.context import ServerContext
