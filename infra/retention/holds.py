@@ -91,7 +91,8 @@ def hold(
         reason: Why: 1 to 256 printable characters.
         pin: Whether it is a pin, which a job can have beside a legal hold.
         actor: The user who asks for it: 1 to 256 printable characters.
-        request_id: An id of the request (AIP-155): a repetition is recorded once.
+        request_id: Makes the call idempotent (AIP-155): a repeated call with the same id
+            returns the first call's answer and writes nothing. 1 to 256 printable characters.
 
     Returns:
         The position of the event that records it.
@@ -129,7 +130,8 @@ def release(
         reason: Why: up to 256 printable characters.
         pin: Whether the pin is released; else the legal hold is.
         actor: The user who asks for it: 1 to 256 printable characters.
-        request_id: An id of the request (AIP-155): a repetition is recorded once.
+        request_id: Makes the call idempotent (AIP-155): a repeated call with the same id
+            returns the first call's answer and writes nothing. 1 to 256 printable characters.
 
     Returns:
         The position of the event that records it.

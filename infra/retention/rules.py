@@ -110,7 +110,8 @@ def set_retention_rule(
         store: The ledger.
         rule: The rule.
         actor: The user who asks for it: 1 to 256 printable characters.
-        request_id: An id of the request (AIP-155): a repetition is recorded once.
+        request_id: Makes the call idempotent (AIP-155): a repeated call with the same id
+            returns the first call's answer and writes nothing. 1 to 256 printable characters.
 
     Returns:
         The position of the event that records it.
@@ -139,7 +140,8 @@ def drop_retention_rule(
         store: The ledger.
         name: The rule's name.
         actor: The user who asks for it: 1 to 256 printable characters.
-        request_id: An id of the request (AIP-155): a repetition is recorded once.
+        request_id: Makes the call idempotent (AIP-155): a repeated call with the same id
+            returns the first call's answer and writes nothing. 1 to 256 printable characters.
 
     Returns:
         The position of the event that records it.

@@ -188,5 +188,5 @@ def test_the_commands(past: Ledger, dsn: str, cli: Cli, tmp_path: Path) -> None:
         forked = there.run("import", str(tmp_path / "more.jsonl"))
         assert forked.returncode == 1
         assert f"{B} forks: version 4 is Succeeded here, and Failed there" in forked.stderr
-    with pytest.raises(InvalidFieldError, match="nothing of"):
+    with pytest.raises(InvalidFieldError, match="no event of"):
         past.export_origin(GONE, "elsewhere", tmp_path / "x.jsonl")
