@@ -118,6 +118,6 @@ def is_current(report: Data, job: Job) -> bool:
 
 def as_comment(report: Data) -> e.Commented:
     """The report as a note that keeps all that it says."""
-    said: dict[str, Any] = report.json_object()
+    content: dict[str, Any] = report.json_object()
     note = f"{type(report).__name__} was reported again"
-    return e.Commented.model_validate({"note": note, "reported": said})
+    return e.Commented.model_validate({"note": note, "reported": content})

@@ -286,6 +286,6 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
 
 
 def _close_opened(opening: Future[Ledger]) -> None:
-    """Closes a ledger that nobody waits for any more."""
+    """Closes a ledger whose opening was cancelled."""
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()

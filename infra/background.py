@@ -51,7 +51,7 @@ class Crew:
         self._threads = 0
 
     def put(self, worker: "BackgroundWorker", due: float) -> None:
-        """Lets a worker work from that time on (`time.monotonic`); `changed` is held."""
+        """Schedules a worker for a time (`time.monotonic`); the caller holds `changed`."""
         heapq.heappush(self._due, (due, next(self._order), worker))
         if len(self._due) > self._idle and self._threads < MAX_THREADS:
             self._threads += 1
@@ -66,11 +66,11 @@ class Crew:
                 worker.run()
             except Exception:
                 LOG.exception("a background worker failed")
-            # Not kept alive while there is no other work.
+            # The thread ends if there is no other work.
             del worker
 
     def _next(self) -> "BackgroundWorker":
-        """The worker that is due; waits until there is one."""
+        """Waits until a worker is due, and returns it."""
         while True:
             now = time.monotonic()
             if self._due and self._due[0][0] <= now:
@@ -84,7 +84,7 @@ class Crew:
 
 _crews: Final = [Crew()]
 """The one of this process."""
-# A child has none of its parent's threads.
+# A forked child has no threads of its parent.
 os.register_at_fork(after_in_child=lambda: _crews.__setitem__(0, Crew()))
 
 

@@ -125,7 +125,7 @@ class Ledger(Verbs[Job]):
         name = settings.ledger if ledger is None else ledger
         info = server(dsn, name)
         with connect(info) as connection:
-            # A server of our own holds nobody else's data; another name may be a typing error.
+            # The embedded server may create its default ledger; another name may be a typing error.
             is_own = not (dsn or settings.dsn) and name == DEFAULT_LEDGER
             if is_own and not migrate.exists(connection, name):
                 migrate.migrate(connection, name, rebuild)
@@ -254,6 +254,6 @@ class Ledger(Verbs[Job]):
         return tuple(workers)
 
     def _catch_up(self, closed: Signal) -> None:
-        # Writes and reads report what is wrong with the server.
+        # Writes and reads report errors of the server.
         with suppress(LedgerError):
             self.reader.catch_up(closed)

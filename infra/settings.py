@@ -92,8 +92,8 @@ def given_text(name: str) -> str | None:
 
 def spool_folder() -> Path:
     """Returns the folder of the spool: JOBLEDGER_SPOOL, or under JOBLEDGER_HOME, or the user's own."""
-    if (said := _read("SPOOL")) is not None:
-        return Path(said).expanduser()
+    if (value := _read("SPOOL")) is not None:
+        return Path(value).expanduser()
     if (home := _read("HOME")) is not None:
         return Path(home).expanduser() / "spool"
     from platformdirs import user_state_path
@@ -103,25 +103,25 @@ def spool_folder() -> Path:
 
 def archive_folder() -> Path:
     """Returns the folder of pruned jobs' exports: JOBLEDGER_ARCHIVES, or archives in the home folder."""
-    said = _read("ARCHIVES")
-    return Settings().home / "archives" if said is None else Path(said).expanduser()
+    value = _read("ARCHIVES")
+    return Settings().home / "archives" if value is None else Path(value).expanduser()
 
 
 def _variable(name: str, default: Any, parse: Callable[[str], Any] = str) -> Callable[[], Any]:
     """Declares a setting that is read from a variable, or else is `default`."""
 
     def read() -> Any:
-        said = _read(name)
-        return default if said is None else parse(said)
+        value = _read(name)
+        return default if value is None else parse(value)
 
     return read
 
 
 def _flag(text: str) -> bool:
-    said = text.strip().lower()
-    if said not in _TRUE | _FALSE:
+    word = text.strip().lower()
+    if word not in _TRUE | _FALSE:
         raise InvalidFieldError(f"{_PREFIX}SEAL", f"{text!r} is not true or false")
-    return said in _TRUE
+    return word in _TRUE
 
 
 class _Home:
@@ -147,8 +147,8 @@ class _Home:
         return folder
 
     def __set__(self, settings: Settings, folder: Path | None) -> None:
-        said = _read("HOME")
-        settings.__dict__["home"] = Path(said) if folder is None and said is not None else folder
+        value = _read("HOME")
+        settings.__dict__["home"] = Path(value) if folder is None and value is not None else folder
 
 
 @dataclass(kw_only=True)
@@ -167,7 +167,7 @@ class Settings:
     server: str | None = field(default_factory=_variable("SERVER", None))
     """The address of a server to ask instead of the database."""
     token: str | None = field(default_factory=_variable("TOKEN", None), repr=False)
-    """The token that the server is asked with."""
+    """The token that is sent to the server."""
     seal: bool = field(default_factory=_variable("SEAL", True, _flag))
     """Whether a process that writes lets the log's tree grow, and signs it where it has a key."""
     signing_key: str | None = field(default_factory=_variable("SIGNING_KEY", None), repr=False)
@@ -185,7 +185,7 @@ class Settings:
     smtp: str = field(default_factory=_variable("SMTP", ""), repr=False)
     """The server that alerts are mailed by: `smtp://[USER:PASSWORD@]HOST[:PORT]`, or smtps."""
     mail_from: str = field(default_factory=_variable("MAIL_FROM", "jobledger@localhost"))
-    """Whom that mail is from."""
+    """The sender of that mail."""
     lineage_forward_url: str = field(
         default_factory=_variable("LINEAGE_FORWARD_URL", ""), repr=False
     )
@@ -199,7 +199,7 @@ class Settings:
 
 
 def query_milliseconds(text: str) -> int:
-    """Returns JOBLEDGER_QUERY_TIMEOUT in milliseconds; raises InvalidFieldError for what is no time."""
+    """Returns JOBLEDGER_QUERY_TIMEOUT in milliseconds; raises InvalidFieldError for an invalid duration."""
     try:
         milliseconds = ceil(float(text) * 1_000)
     except (ValueError, OverflowError):

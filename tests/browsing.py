@@ -1,4 +1,4 @@
-"""People with a real browser: Chromium, without a window."""
+"""Users with a real browser: headless Chromium."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ CHROMIUM = (
     os.environ.get("JOBLEDGER_TEST_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 )
 TIMEOUT_MILLISECONDS = 15_000
-"""Milliseconds after which a page that does not do what it should counts as broken."""
+"""The timeout of an expectation on a page, in milliseconds."""
 SERIOUS = ("moderate", "serious", "critical")
 AXE_OPTIONS = {"resultTypes": ["violations"], "selectors": False}
-"""What holds is not described, nor where it is: that takes longer than to find what does not hold."""
+"""Options of axe-core that leave out passed rules and selectors, which take longer than the check."""
 
 
 class Visitor(NamedTuple):
-    """Somebody at a page; what their console complains of is kept."""
+    """A user with a page, and the errors of its console."""
 
     page: Page
     errors: list[str]
@@ -36,7 +36,7 @@ class Visitor(NamedTuple):
         return self.page.get_by_role("region", name=name)
 
     def is_content(self) -> None:
-        """Nothing was complained of, nothing is wider than the page, and axe-core finds no fault but minor ones."""
+        """Asserts that the console has no errors, nothing is wider than the page, and axe-core finds only minor faults."""
         assert self.errors == []
         wide = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{wide} pixels too wide"

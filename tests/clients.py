@@ -1,4 +1,4 @@
-"""Google's own clients, pointed at a server of ours, and the reports that bring jobs on."""
+"""Google's own clients on a test server, and the reports that lead to each state."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WHY = {
     S.CANCELLED: "too dear",
     S.EXPIRED: "it took too long",
 }
-"""What those reports give as the reason, where there is one."""
+"""The reasons in those reports."""
 ML_STATES = {
     S.QUEUED: "QUEUED",
     S.PENDING: "PREPARING",
@@ -52,7 +52,7 @@ ML_STATES = {
     S.UPDATING: "RUNNING",
     S.PARTIALLY_SUCCEEDED: "SUCCEEDED",
 }
-"""What ml v1 calls them, or what it has that is nearest."""
+"""The nearest states of ml v1."""
 
 LOCATION = "locations/us-central1"
 CREATE = {
@@ -65,7 +65,7 @@ CREATE = {
 
 
 class Refusal(NamedTuple):
-    """What a server answered instead of doing it."""
+    """A refusal by a server."""
 
     http: int
     status: str
@@ -88,14 +88,14 @@ def discovered(api: str, version: str, server: Server) -> Iterator[Any]:
 
 
 def refusal_of(request: Any) -> Refusal:
-    """What is answered to a request of a discovery client."""
+    """Returns the refusal of a discovery client's request."""
     with pytest.raises(HttpError) as caught:
         request.execute()
     return read_refusal(caught.value.status_code, json.loads(caught.value.content))
 
 
 def read_refusal(http: int, body: Any) -> Refusal:
-    """A google.rpc.Status as it has to be."""
+    """Checks and returns a google.rpc.Status."""
     assert set(body) == {"error"}
     error = body["error"]
     assert error["code"] == http
@@ -116,7 +116,7 @@ def path_of(api: str, project: str) -> str:
 
 
 def tell(server: Server, name: str, verb: str, **said: Any) -> None:
-    """Reports of a job what a worker would."""
+    """Sends a worker's report on a job."""
     with server.client() as client:
         answer = client.post(f"/ledger/v1/{name}:{verb}", json=said)
     assert answer.status_code == 200, answer.text
@@ -124,7 +124,7 @@ def tell(server: Server, name: str, verb: str, **said: Any) -> None:
 
 
 def bring(server: Server, name: str, state: S) -> None:
-    """Lets reports bring a new job into that state."""
+    """Reports on a new job until it is in that state."""
     made = server.ledger.get(name).state
     for verb, said in REACHED[state] if state is not made else ():
         tell(server, name, verb, **said)

@@ -1,4 +1,4 @@
-"""When events took effect, told apart from the code: the naive way, by looking at all pairs of events."""
+"""Effective times, computed independently of the code: naively, from all pairs of events."""
 
 from __future__ import annotations
 

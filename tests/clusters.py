@@ -22,7 +22,7 @@ from psycopg.conninfo import make_conninfo
 TIMEOUT_SECONDS = 60.0
 """How long a server may take to start or to end."""
 OPTIONS = {"listen_addresses": "", "fsync": "off", "max_connections": "100"}
-"""What each server is started with: no port of the machine, and no disk to outlive its power."""
+"""Options of each server: no TCP port, and no durability against power failure."""
 PORT = 5432
 """Of the socket's name only."""
 with warnings.catch_warnings():
@@ -98,7 +98,7 @@ class Cluster:
         self.process.wait(TIMEOUT_SECONDS)
 
     def kill(self) -> None:
-        """Kills all of it at once, as a machine without power does."""
+        """Kills all its processes at once, as a power failure would."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
         family = self.backends()
@@ -178,7 +178,7 @@ def as_user() -> dict[str, Any]:
 
 
 def own(path: Path) -> None:
-    """Gives a file or folder, made if need be, to the servers' user alone."""
+    """Makes a file or folder private to the servers' user; creates a missing folder."""
     if not path.is_file():
         path.mkdir(exist_ok=True)
         path.chmod(0o700)

@@ -42,11 +42,11 @@ class Cli:
         return json.loads(self(*arguments))
 
     def run(self, *arguments: str) -> Done:
-        """A command in this process, which saves a second for loading the program."""
+        """Runs a command in this process, which saves a second of loading."""
         return run_main(self.environment, *arguments)
 
     def child(self, *arguments: str) -> Done:
-        """A command in a child process: for what depends on file descriptors, signals or exit."""
+        """Runs a command in a child process: for tests of file descriptors, signals or exits."""
         return subprocess.run(
             [*self.command, *arguments],
             env=self.environment,

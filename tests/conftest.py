@@ -117,7 +117,7 @@ def cli(dsn: str, ledger_name: str) -> Cli:
 
 @pytest.fixture
 def busy(ledger: Ledger) -> Ledger:
-    """A simulated week, and jobs that were paused, updated, deleted, and told of too late."""
+    """A ledger with a simulated week, and with paused, updated, deleted and late jobs."""
     ledger.append_many(simulate(150, 7, "p"))
     ledger.append_many(odd_jobs())
     return ledger
@@ -125,7 +125,7 @@ def busy(ledger: Ledger) -> Ledger:
 
 @pytest.fixture
 def past(ledger: Ledger) -> Ledger:
-    """A past to export, as tests/exports.py tells it."""
+    """A ledger with the history of tests/exports.py."""
     write_past(ledger)
     return ledger
 

@@ -1,4 +1,4 @@
-"""A ledger with its log's key, and the command line of who keeps it."""
+"""A ledger with its log's key, and its owner's command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the blocks of a document take for granted: a ledger, a server of it, a few files, and variables."""
+"""The environment of a document's blocks: a ledger, its server, a few files, and variables."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass
 class Scenario:
-    """A job with a past, and what was asked of it."""
+    """A job with a history, and a command or report on it."""
 
     job: Job
     past: list[Event]
@@ -32,7 +32,7 @@ class Scenario:
         return self
 
     def then(self, *facts: Data) -> Job:
-        """What happens because of it; returns the job as it is afterwards."""
+        """Checks the resulting events; returns the job after them."""
         assert self._decided() == facts
         return _after(self.job, facts)[0]
 
@@ -50,7 +50,7 @@ class Scenario:
 
 
 def given(*facts: Data) -> Scenario:
-    """A job to which these happened, a minute apart; they must be possible."""
+    """Returns a job with these events, a minute apart; they must be legal."""
     job, past = Job(name=NAME), list[Event]()
     for fact in facts:
         assert allowed(type(fact).__name__, job.stage), f"{fact!r} in {job.stage}"
@@ -60,7 +60,7 @@ def given(*facts: Data) -> Scenario:
 
 
 def lived(*facts: Data, kind: str = "jobs") -> tuple[Job, list[Event]]:
-    """A job of that collection to which these happened, an hour apart, and its events."""
+    """Returns a job of that collection with these events, an hour apart, and the events."""
     name = f"projects/p/{kind}/train_1"
     events = [
         Event(name, number + 1, fact, BEGIN + number * HOUR) for number, fact in enumerate(facts)

@@ -16,7 +16,7 @@ FACTORIES: Final[dict[str, Factory]] = {
 
 
 def run(program: Coroutine[Any, Any, Result], factory: Factory = asyncio.new_event_loop) -> Result:
-    """Runs it on a loop of its own; fails also for a task or callback that failed unseen."""
+    """Runs a coroutine on a loop of its own; fails also if a task or callback failed unnoticed."""
     # In a thread: a browser of the same session has a running loop in this one.
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(_run, program, factory).result()

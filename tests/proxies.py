@@ -1,4 +1,4 @@
-"""A way to the server that can be cut, blocked and opened again, for tests of what happens without it."""
+"""A proxy to the server that can be cut, blocked and opened again."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Schema:
     empty: bytes
     """The statements that make it what it was before the test, in one transaction."""
     truncate: bytes
-    """The same with new files for all tables, which takes longer if they had few rows."""
+    """The same statements with new files for all tables, which takes longer if they had few rows."""
     catalog: str
     """What defines it; another value after a test that changed more than rows."""
     rows: int = 0

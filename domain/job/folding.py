@@ -131,13 +131,13 @@ def _relate(fields: dict[str, Any], data: Data) -> None:
     """Notes what the event says of the jobs that its job belongs to."""
     values = data.__dict__
     if values["parents"] is values["root"] is values["triggered_by"] is None:
-        return  # Most events say nothing of them.
-    told = {
+        return  # Most events contain none of them.
+    changes = {
         key: value
         for name, key in zip(e.LINEAGE, e.LINEAGE_KEYS, strict=True)
         if (value := values[name]) is not None
     }
-    fields["lineage"] = {**(fields["lineage"] or {}), **told}
+    fields["lineage"] = {**(fields["lineage"] or {}), **changes}
 
 
 def _take_effect(fields: dict[str, Any], type_: str, at: datetime) -> None:

@@ -49,7 +49,11 @@ _AS_COMMANDS: Final = ("ConfigChanged", "Deleted", "LabelsChanged", "Retried")
 """Reports that change a job as a command does."""
 _RUNS: Final = tuple(cls.__name__ for cls in RUN_EVENTS)
 """Events that the scheduler writes, and that decide what it does next."""
-_POLICIES: Final = ("changePolicy", "policyChanged", "setIamPolicy")
+_POLICIES: Final = (
+    "changePolicy", "policyChanged", "setIamPolicy",
+    "hold", "release", "set", "drop",
+)  # fmt: skip
+"""Decisions on who may do what, and on how long jobs are kept."""
 
 REQUIRED: Final[Mapping[str, Role]] = MappingProxyType(
     dict.fromkeys(_READS, Role.READER)

@@ -1,3 +1,3 @@
--- From now on the token does not serve; one that was revoked before stays as it was.
+-- Revokes a token; the time of an earlier revocation stays.
 UPDATE tokens SET revoke_time = now()
 WHERE name = %(name)s AND revoke_time IS NULL

@@ -38,9 +38,9 @@ class Role(IntEnum):
     READER = 1
     """Reads."""
     REPORTER = 2
-    """Says what happened to jobs."""
+    """May report what happened to jobs."""
     OPERATOR = 3
-    """Asks for what is to happen: creates, cancels, pauses, updates, deletes."""
+    """May also send commands: create, cancel, pause, update, delete."""
     ADMIN = 4
     """Decides on policies, and everything else."""
 
@@ -57,7 +57,7 @@ class Role(IntEnum):
 
 
 class Caller(NamedTuple):
-    """Who sends a request; without a name if the server needs no tokens."""
+    """The sender of a request; it has no name if the server needs no tokens."""
 
     name: str | None
     """The actor of what it writes."""
@@ -125,7 +125,7 @@ class Tokens:
     def __init__(self, pool: Pool, clock: Callable[[], float] = monotonic) -> None:
         self._pool = pool
         self._clock = clock
-        # Apart, so that who tries many secrets does not make the ledger forget its tokens.
+        # Cached apart, so that many wrong secrets do not evict valid tokens.
         self._known = TtlCache[Token](REMEMBERED)
         self._unknown = TtlCache[bool](REMEMBERED)
         self._ever = TtlCache[bool](REMEMBERED)

@@ -17,7 +17,7 @@ from jobledger.infra.privacy.envelope import check_encrypted
 
 @dataclass(frozen=True)
 class StoredJobEvent(StoredEvent):
-    """A stored event of a job, with what its topic and state do not say; times are UTC."""
+    """A stored event of a job, with the fields that its topic and state do not hold; times are UTC."""
 
     occurred_time: datetime
     schema: int
@@ -51,7 +51,7 @@ class JobMapper(Mapper[Any]):
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[Any]:
-        """Upcasts what was stored under an older schema."""
+        """Decodes an event, and upcasts data of an older schema."""
         if not isinstance(stored_event, StoredJobEvent):
             return super().to_domain_event(stored_event)
         return _event_of(stored_event)
@@ -106,7 +106,7 @@ def notification_of(row: Mapping[str, Any], id_type: str) -> Notification:
 
 
 def _event_of(stored: StoredEvent) -> Event:
-    """A job's event; one that does not say when it occurred did so now."""
+    """Makes a job's event; without a time it occurred now."""
     now = datetime.now(UTC)
     value = stored if isinstance(stored, StoredJobEvent) else None
     return Event(

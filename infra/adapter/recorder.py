@@ -298,7 +298,7 @@ class Factory(postgres.PostgresFactory):
         return recorder
 
     def process_recorder(self) -> persistence.ProcessRecorder:
-        """The same, and tracks what is followed."""
+        """Creates a recorder that also tracks the positions of followed applications."""
         self._enter()
         table = f"{self.env.name.lower() or 'notification'}_tracking"
         recorder = LedgerProcessRecorder(
@@ -311,21 +311,21 @@ class Factory(postgres.PostgresFactory):
     def tracking_recorder(
         self, tracking_recorder_class: type[postgres.TPostgresTrackingRecorder] | None = None
     ) -> postgres.TPostgresTrackingRecorder:
-        """The library's own, its table beside the ledger's."""
+        """Creates the library's own tracking recorder; its table lies in the ledger's schema."""
         if self.env_create_table():
             _make_ledger(self.datastore)
         with _one_at_a_time(self.datastore):
             return super().tracking_recorder(tracking_recorder_class)
 
     def aggregate_recorder(self, purpose: str = "events") -> persistence.AggregateRecorder:
-        """The library's own, for snapshots."""
+        """Creates the library's own recorder, for snapshots."""
         if self.env_create_table():
             _make_ledger(self.datastore)
         with _one_at_a_time(self.datastore):
             return super().aggregate_recorder(purpose)
 
     def close(self) -> None:
-        """Writes what still waits."""
+        """Commits the writes that are still waiting."""
         self._committer.close()
         self._leave()
         super().close()

@@ -299,7 +299,7 @@ def _rows(
         _check_cells(connection, rendering, field, condition, window)
     statement = kind.statement.format(group=group, of_jobs=of_jobs, condition=condition)
     values = asked.parameters | rendering.parameters | _times(window) | moment._asdict()
-    # Planned for these very values: how much of all a window holds ranges from nothing to all.
+    # Planned for these values: a window may hold anything from none to all of the rows.
     return connection.execute(statement, values, prepare=False, binary=True).fetchall()
 
 

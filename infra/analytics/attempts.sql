@@ -1,5 +1,5 @@
 -- How many attempts the jobs that ended took, and how they ended: in valid time up to a time, as
--- far as was known at a position. A row of `jobs` that says something later, or whose reports
+-- far as was known at a position. A row of `jobs` that changed later, or whose reports
 -- came late, is folded from its events. group and condition are rendered.
 SELECT ({group})::text AS group_, attempt, state, count(*)
 FROM (

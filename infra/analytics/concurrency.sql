@@ -1,4 +1,4 @@
--- How many jobs were in some states at instants a bucket apart: the sum of all that came and went
+-- How many jobs were in some states at times one bucket apart: the sum of all that entered and left
 -- until then. group and of_jobs are rendered.
 WITH changes AS (
     SELECT greatest(%(first)s, floor.time + CASE WHEN floor.time < i.occurred_from THEN %(bucket)s ELSE interval '0' END) AS time,

@@ -1,4 +1,4 @@
--- How long jobs stayed within a phase of theirs, by when they left it for other states; `phase_from`
+-- How long jobs stayed in a phase, by when they left it for other states; `phase_from`
 -- is kept with each interval. group and of_jobs are rendered.
 SELECT date_bin(%(bucket)s, i.occurred_from, %(origin)s) AS time, {group} AS group_, count(*),
        percentile_cont(ARRAY[0.5, 0.9, 0.99]) WITHIN GROUP (ORDER BY date_part('epoch', i.occurred_from - i.phase_from))

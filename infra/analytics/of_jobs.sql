@@ -1,4 +1,4 @@
--- Joins intervals as i to what is asked about their jobs as they are now; group and condition are rendered.
+-- Joins intervals as i to the group and the condition of their jobs as they are now; both are rendered.
 JOIN (
     SELECT entry.at, ({group})::text AS group_
     FROM (SELECT position AS at, name AS of FROM events) AS entry JOIN jobs ON jobs.name = entry.of

@@ -7,7 +7,7 @@ WITH reported AS (
            coalesce(said.worker, '') AS worker,
            extract(epoch FROM i.recorded_time - i.occurred_time)::double precision AS seconds
     FROM events AS i {of_jobs},
-         -- Canonical JSON writes a key in one way only, so that most data need not be read.
+         -- Canonical JSON has one form of each key, so most data need not be parsed.
          LATERAL (SELECT CASE WHEN position('"worker":'::bytea IN i.data) > 0 AND i.schema > 0 THEN read_json(i.data) END AS data) AS read,
          LATERAL (SELECT CASE WHEN i.type = 'Contradicted' THEN read.data -> 'data' ELSE read.data END -> 'worker' AS worker) AS field,
          LATERAL (SELECT CASE json_typeof(field.worker) WHEN 'string' THEN field.worker #>> '{{}}' END AS worker) AS said
@@ -25,7 +25,7 @@ stepped AS (
 measured AS (
     SELECT group_, actor, worker, count(*) AS reports, max(recorded_time) AS last_time,
            percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS median, min(seconds) AS least,
-           -- A shorter time shows no trend.
+           -- A shorter period has no trend.
            CASE WHEN max(recorded_time) - min(recorded_time) >= interval '1 hour'
                 THEN regr_slope(seconds, extract(epoch FROM recorded_time)::double precision / 86400) END AS trend,
            greatest(-min(seconds), 0) AS ahead, coalesce(greatest(max(back), 0), 0) AS back

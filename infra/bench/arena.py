@@ -51,17 +51,17 @@ class Arena:
         self.scratch = Path(tempfile.mkdtemp(prefix="jobledger_bench_"))
 
     def stay(self, made: AbstractContextManager[Made]) -> Made:
-        """What it makes, until the arena is closed."""
+        """Enters a context that stays open until the arena is closed, and returns its value."""
         return self._ends.enter_context(made)
 
     def close(self) -> None:
-        """Drops what stayed."""
+        """Closes all contexts that stayed open."""
         self._ends.close()
         shutil.rmtree(self.scratch)
 
     @contextmanager
     def ledger(self) -> Iterator[str]:
-        """The name of a fresh ledger."""
+        """Yields the name of a fresh ledger."""
         name = f"bench_{os.getpid()}_{len(self.ledgers)}"
         self.ledgers.append(name)
         with connect(conninfo(self.dsn, schema_of(name))) as connection:
@@ -73,7 +73,7 @@ class Arena:
 
     @contextmanager
     def schema(self) -> Iterator[str]:
-        """An empty schema for peers."""
+        """Yields an empty schema for peers."""
         self.drop(PEERS)
         self.execute(f"CREATE SCHEMA {PEERS}")
         try:
@@ -82,12 +82,12 @@ class Arena:
             self.drop(PEERS)
 
     def open(self, name: str, *, catch_up: bool = True) -> Ledger:
-        """Opens one of its ledgers."""
+        """Opens a ledger of the arena."""
         return Ledger.open(self.dsn, name, catch_up=catch_up)
 
     @contextmanager
     def opened(self, *, catch_up: bool = True) -> Iterator[Ledger]:
-        """A fresh ledger, open."""
+        """Yields a fresh, open ledger."""
         with self.ledger() as name, self.open(name, catch_up=catch_up) as ledger:
             yield ledger
 
@@ -97,18 +97,18 @@ class Arena:
             connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(schema)))
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
-        """Runs one statement; its rows, if it has any."""
+        """Runs one statement, and returns its rows, if any."""
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
     def meter(self, *processes: int, beside: psutil.Process | None = None) -> Meter:
-        """Measures processes by their ids, or this one and its children, and the server; and another server."""
+        """Returns a meter of the server, of processes by their ids (or this one and its children), and of another server."""
         servers = [server for server in {self.postmaster, beside} if server is not None]
         return Meter(servers, [psutil.Process(process) for process in processes])
 
     def once(self, call: Callable[[], Any], operations: float) -> Reading:
-        """Operations a second of one call that does so many."""
+        """Measures one call that does a number of operations, in operations a second."""
         with self.meter() as meter:
             call()
         return meter.rate(operations)
@@ -118,11 +118,11 @@ class Arena:
         return repeated(self.meter(), call, self.seconds)
 
     def milliseconds(self, call: Callable[[], Any]) -> Reading:
-        """Milliseconds of a call, by the median."""
+        """Measures the median of a call's milliseconds."""
         return milliseconds(self.meter(), call, self.seconds)
 
     def with_options(self, options: str) -> str:
-        """The connection string with server settings added."""
+        """Returns the connection string with further server settings."""
         values = {k: str(v) for k, v in conninfo_to_dict(self.dsn).items() if v is not None}
         return make_conninfo(
             **values | {"options": f"{values.get('options', '')} {options}".strip()}
@@ -138,7 +138,7 @@ class Arena:
         }  # fmt: skip
 
     def pgbench(self, script: str, clients: int, options: str = "", dsn: str = "") -> Reading:
-        """Transactions a second of a script of prepared statements, here or in another database."""
+        """Runs pgbench with a script of prepared statements, here or in another database; returns transactions a second."""
         file = self.scratch / "pgbench.sql"
         file.write_text(script)
         seconds = max(1, round(self.seconds))
@@ -150,12 +150,12 @@ class Arena:
         return meter.reading(float(line.split()[2]), float(done.split()[-1].split("/")[0]))
 
     def psql(self, *commands: str) -> str:
-        """What psql prints for commands of its own."""
+        """Runs psql's own commands, and returns their output."""
         given = [part for command in commands for part in ("-c", command)]
         return self.tool("psql", ["-qAt", "-v", "ON_ERROR_STOP=1", *given])
 
     def tool(self, name: str, arguments: Sequence[str], options: str = "", dsn: str = "") -> str:
-        """What one of PostgreSQL's programs prints."""
+        """Runs one of PostgreSQL's programs, and returns its output."""
         try:
             return subprocess.run(
                 [find_tool(name), *arguments],
@@ -170,7 +170,7 @@ class Arena:
 
 
 def libpq(dsn: str) -> dict[str, str]:
-    """A connection string as libpq's environment variables."""
+    """Returns a connection string as libpq's environment variables."""
     given = conninfo_to_dict(dsn)
     names = {key: f"PG{key.upper()}" for key in USUAL} | {"dbname": "PGDATABASE"}
     return {name: str(given[key]) for key, name in names.items() if key in given}

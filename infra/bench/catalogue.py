@@ -1,4 +1,4 @@
-"""What is measured, and what stands beside it. Ids are stable."""
+"""The rows of the benchmark: what is measured, and its peer or limit. Ids are stable."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Measure(NamedTuple):
     """`module.function` of rows/; imported when it is measured, because some need libraries of their own."""
     measure: str
     beside: str
-    """Empty if the figure stands for itself."""
+    """Empty if the row has no peer."""
     unit: str
     bound: str
     """`>=` or `<=`, and `value` after it if our value is bounded instead of the ratio."""
@@ -44,7 +44,7 @@ class Measure(NamedTuple):
         return figure <= bound if self.bound.startswith("<=") else figure >= bound
 
     def sides(self, arena: Arena) -> AbstractContextManager[Sides]:
-        """Makes what is needed, and gives the two sides."""
+        """Prepares the row, and yields its two sides."""
         module, _, function = self.source.partition(".")
         made: AbstractContextManager[Sides] = getattr(
             import_module(f"{__package__}.rows.{module}"), function
@@ -128,11 +128,11 @@ def _measure(line: str) -> Measure:
 ALL: Final = _measures()
 GROUPS: Final = tuple(dict.fromkeys(measure.group for measure in ALL))
 ASKED_FOR: Final = frozenset({"growth"})
-"""Groups that are measured only if they are named: they take hours, and much disk."""
+"""Groups that are measured only if they are named, because they take hours and much disk."""
 CORE: Final = frozenset({"writing", "reading", "past"})
 """Groups that the quick form measures unless others are named."""
 MANY_PROCESSES: Final = frozenset({"append_processes16", "append_shared16", "append64_stock"})
-"""Their processes take longer to start than the quick form has."""
+"""Rows whose processes take too long to start for the quick form."""
 
 
 def select(patterns: Sequence[str], *, quick: bool = False) -> list[Measure]:

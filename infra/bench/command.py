@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 from jobledger.infra.cli.context import ERR, OUT, say, target
@@ -12,13 +12,14 @@ from jobledger.infra.postgres.server import server_of
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from jobledger.infra.bench.arena import Arena
     from jobledger.infra.bench.catalogue import Measure
     from jobledger.infra.bench.sizes import Sizes
 
 QUICK_SECONDS: Final = 0.4
 QUICK_PAIRS: Final = 3
 QUICK_LIMIT_SECONDS: Final = 110.0
-"""After which the quick form begins no other row."""
+"""After this time, the quick form starts no further row."""
 
 
 def bench(
@@ -78,31 +79,51 @@ def bench(
     the spread is the smallest and the largest of them. CPU is that of one operation: of the client's
     processes, and of PostgreSQL's.
     """
-    # Not for every command: the peers' libraries take their time to import.
+    # Imported here: the peers' libraries take long to import, and no other command needs them.
     from jobledger.infra.bench.arena import Arena
     from jobledger.infra.bench.catalogue import select
-    from jobledger.infra.bench.run import conditions, measure_rows, one_core_busy, read_rows
+    from jobledger.infra.bench.run import read_rows
     from jobledger.infra.bench.sizes import QUICK, Sizes
 
-    asked = select(ids or [], quick=quick)
+    chosen = select(ids or [], quick=quick)
     sizes = QUICK if quick else Sizes()
     sizes = sizes if events is None else sizes._replace(grown=events)
     if listed:
-        OUT.print(_list(asked, sizes))
+        OUT.print(_list(chosen, sizes))
         return
     earlier = read_rows(before) if before else {}
     length = seconds or (QUICK_SECONDS if quick else 2)
-    arena = Arena(server_of(target(context).dsn), length, trace, sizes)
-    limit = QUICK_LIMIT_SECONDS if quick and not ids else None
-    with closing(arena), one_core_busy(busy):
-        pairs = times or (QUICK_PAIRS if quick else 5)
-        under = conditions(arena, pairs, quick=quick, busy=busy)
+    form = _Form(
+        quick, busy, times or (QUICK_PAIRS if quick else 5), json,
+        QUICK_LIMIT_SECONDS if quick and not ids else None,
+    )  # fmt: skip
+    with closing(Arena(server_of(target(context).dsn), length, trace, sizes)) as arena:
+        rows = _measure(chosen, arena, form)
+    _print(rows, earlier)
+
+
+class _Form(NamedTuple):
+    """How rows are measured, and where they are written."""
+
+    quick: bool
+    busy: bool
+    pairs: int
+    json: Path | None
+    limit_seconds: float | None
+
+
+def _measure(chosen: list[Measure], arena: Arena, form: _Form) -> list[dict[str, Any]]:
+    """Measures the rows, and prints each as soon as it is measured."""
+    from jobledger.infra.bench.run import conditions, measure_rows, one_core_busy
+
+    rows = []
+    with one_core_busy(form.busy):
+        under = conditions(arena, form.pairs, quick=form.quick, busy=form.busy)
         say(under.machine)
-        rows = []
-        for row in measure_rows(asked, arena, under, json, limit):
+        for row in measure_rows(chosen, arena, under, form.json, form.limit_seconds):
             ERR.print(_line(row), style="dim")
             rows.append(row)
-    _print(rows, earlier)
+    return rows
 
 
 def _list(asked: list[Measure], sizes: Sizes) -> Table:
@@ -116,7 +137,7 @@ def _list(asked: list[Measure], sizes: Sizes) -> Table:
 
 
 def _line(row: dict[str, Any]) -> str:
-    """What is printed as soon as a row is measured."""
+    """Returns the line that is printed as soon as a row is measured."""
     from jobledger.infra.bench.table import figure, ratio_text, spread
 
     if "error" in row:

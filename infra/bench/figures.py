@@ -49,7 +49,7 @@ def _values(pair: Pair) -> list[float]:
 
 
 def _cpu(readings: list[Reading]) -> dict[str, float] | None:
-    """Medians of the microseconds of our processes and of PostgreSQL's."""
+    """Returns the median CPU microseconds of our processes and of PostgreSQL's."""
     found = {
         "client": _middle(each.cpu for each in readings),
         "server": _middle(each.server_cpu for each in readings),

@@ -1,4 +1,4 @@
-"""Load on the ledger and on its peers, from processes of their own that wait for their turn."""
+"""Load on the ledger and on its peers, from processes that take turns."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ END_SECONDS: Final = 60.0
 
 
 class Load:
-    """Processes that work at the same time, and do nothing in between."""
+    """Processes that work at the same time, and are idle in between."""
 
     def __init__(self, arena: Arena, processes: list[subprocess.Popen[str]]) -> None:
         self._arena = arena
         self._processes = processes
 
     def run(self) -> Reading:
-        """Events a second of all together, and their CPU."""
+        """Runs them for one measurement; returns their events a second, and their CPU."""
         self._tell(str(self._arena.seconds))
         self._heard()
         with self._arena.meter() as meter:

@@ -1,4 +1,4 @@
-"""What one run of one side of a row takes: time, and CPU of our processes and of PostgreSQL's."""
+"""Measures a run of one side of a row: its time, and the CPU of our processes and of PostgreSQL's."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def find_postmaster(dsn: str) -> psutil.Process | None:
 
 
 class Meter:
-    """Measures from `with` to its end."""
+    """Measures the time and CPU of a `with` block."""
 
     def __init__(
         self, postmasters: Sequence[psutil.Process], processes: Sequence[psutil.Process] = ()
@@ -105,7 +105,7 @@ def _with_children(process: psutil.Process) -> float:
 
 
 def repeated(meter: Meter, call: Callable[[], Any], seconds: float) -> Reading:
-    """Calls a second, for so long."""
+    """Measures calls a second, for a number of seconds."""
     call()
     count = 0
     with meter:

@@ -11,14 +11,14 @@ Side = Callable[[], Reading]
 
 
 class Sides(NamedTuple):
-    """Ours, and what stands beside it; None if a figure stands for itself."""
+    """Our side and the peer's; None if a row has no peer."""
 
     ours: Side
     theirs: Side | None = None
 
 
 class Pair(NamedTuple):
-    """Two runs, one after the other."""
+    """One run of each side, one after the other."""
 
     ours: Reading
     theirs: Reading | None
@@ -30,7 +30,7 @@ class Pair(NamedTuple):
 
 
 def run_pairs(sides: Sides, count: int) -> list[Pair]:
-    """So many pairs, one side after the other: what slows one down slows down its neighbour, too."""
+    """Runs pairs, one side after the other, so that disturbances affect both sides."""
     return [
         Pair(sides.ours(), None if sides.theirs is None else sides.theirs()) for _ in range(count)
     ]

@@ -29,7 +29,7 @@ BUSY: Final = "while True: pass"
 
 
 class Conditions(NamedTuple):
-    """What figures were measured under."""
+    """The conditions of a measurement."""
 
     machine: str
     seconds: float
@@ -56,7 +56,7 @@ def measure_row(measure: Measure, arena: Arena, pairs: int) -> dict[str, Any]:
             return row | row_of(measure, run_pairs(sides, pairs))
     except (LedgerError, ImportError, OSError, psycopg.Error) as error:
         return row | {"error": str(error) or type(error).__name__}
-    except Exception as error:  # A fault of one row does not cost the others.
+    except Exception as error:  # A failed row does not stop the others.
         last = traceback.extract_tb(error.__traceback__)[-1]
         why = f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
         return row | {"error": " ".join(why.split())}
@@ -69,7 +69,7 @@ def measure_rows(
     file: Path | None = None,
     limit: float | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Each row once it is measured, and written to the file; none is begun after `limit` seconds."""
+    """Yields each row after it is measured and written to the file; starts none after `limit` seconds."""
     rows: list[dict[str, Any]] = []
     begin = time.monotonic()
     for measure in measures:
@@ -83,7 +83,7 @@ def measure_rows(
 
 
 def write_rows(file: Path, under: Conditions, rows: Sequence[dict[str, Any]]) -> None:
-    """Writes all rows so far; who reads the file meanwhile finds it whole."""
+    """Writes all rows so far; the file is replaced whole."""
     found = under._asdict() | {"measured": datetime.now(UTC).isoformat(timespec="seconds")}
     beside = file.with_name(f".{file.name}.new")
     beside.write_bytes(orjson.dumps(found | {"rows": rows}, option=orjson.OPT_INDENT_2) + b"\n")
@@ -97,7 +97,7 @@ def read_rows(file: Path) -> dict[str, dict[str, Any]]:
 
 @contextmanager
 def one_core_busy(busy: bool) -> Iterator[None]:
-    """Keeps one core busy meanwhile, if asked to."""
+    """Keeps one core busy within the block, if `busy` is set."""
     if not busy:
         yield
         return

@@ -1,4 +1,4 @@
-"""Servers in processes of their own: the ledger's, and those that stand beside it."""
+"""Servers in separate processes: the ledger's, and its peers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Serving(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What a load measured."""
+    """The result of a load."""
 
     answers: int
     half: float
@@ -64,7 +64,7 @@ def peer(program: str, given: str) -> Iterator[Serving]:
 
 @contextmanager
 def running(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A process, once it listens there."""
+    """Starts a process, and waits until it listens."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait_for(port, process)
@@ -84,7 +84,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def free_port() -> int:
-    """One that nobody listens on."""
+    """Returns a port without a listener."""
     with socket.create_server((HOST, 0)) as listening:
         port: int = listening.getsockname()[1]
         return port
@@ -111,7 +111,7 @@ def start_load(
 
 
 def finished(process: subprocess.Popen[bytes]) -> Taken:
-    """What a load measured, once it is over."""
+    """Waits for a load, and returns its result."""
     value, _ = process.communicate()
     if process.returncode:
         raise LedgerUnavailableError("the server did not answer the load with status 200")

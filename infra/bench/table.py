@@ -1,4 +1,4 @@
-"""Rows as people read them: in the terminal, and in Markdown."""
+"""Rows as tables: in the terminal, and in Markdown."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def changed(row: Row, before: Row | None) -> str:
 
 
 def judged(row: Row) -> float:
-    """The figure that is bounded: our value where the bound says so, or else the ratio."""
+    """Returns the bounded figure: our value or the ratio."""
     return float(row["value"] if row["bound"].endswith("value") else row["ratio"])
 
 
@@ -73,7 +73,7 @@ def spread(row: Row) -> str:
 
 
 def beside_value(row: Row) -> str:
-    """What was measured beside it."""
+    """Returns the peer's value."""
     return figure(row["beside_value"]) if "beside_value" in row else ""
 
 

@@ -40,5 +40,5 @@ def _ran_fast(arguments: list[str]) -> bool:
     try:
         runner = Runner(*parsed)
     except LedgerError:
-        return False  # It is said as for every command.
+        return False  # The error is printed as for every command.
     sys.exit(runner.run())

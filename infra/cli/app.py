@@ -77,7 +77,7 @@ def which(
     from jobledger.infra.settings import Settings
 
     LOCAL.set(local)
-    # These report what is wrong with settings, so they start with any.
+    # These commands report invalid settings, so they must start with any.
     settings = Settings(seal=False) if context.invoked_subcommand in DIAGNOSES else Settings()
     context.obj = Target(
         dsn, ledger or settings.ledger, project or settings.project,

@@ -31,7 +31,7 @@ psql           | cli.server.embedded:psql            | Open psql on the ledger's
 list           | cli.jobs.list:list_jobs             | List jobs, newest first, now or as of a moment.
 count          | cli.jobs.read:count                 | Count jobs by state or another field, now or as of a moment.
 show           | cli.jobs.read:show                  | Show one job, now or as of a moment; JSON includes the moment.
-history        | cli.jobs.read:history               | Show all events of one job, oldest first.
+history        | cli.jobs.read:history               | Show all events of one job, oldest first; legal holds and pins are named on standard error.
 events         | cli.jobs.read:events                | Print all events of the ledger in commit order, one JSON document per line.
 diff           | cli.history.compare:diff            | Compare one job at two moments, two jobs, two attempts, or all jobs at two moments.
 blame          | cli.history.compare:blame           | Show for each field of a job which event set it, when, by whom, and in which request.

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import orjson
 import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.moments import AtTime, Clock, Moment, parse_as_of
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.cli.printer import Printer
 from jobledger.infra.errors import LedgerNotFoundError
-from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.eventstore.json_view import encode, time_text
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import Connection, connect
 from jobledger.infra.postgres.few_connections import FewConnections
@@ -50,7 +49,7 @@ JobName = Annotated[
 
 @dataclass(frozen=True)
 class Target:
-    """What the options before the command say."""
+    """The options before the command."""
 
     dsn: str | None
     ledger: str
@@ -79,7 +78,8 @@ class Target:
             try:
                 migrate.check(connection, self.ledger)
             except LedgerNotFoundError:
-                self.open().close()  # Makes it, where it may be made, or says that it is missing.
+                # Creates the ledger where that is allowed, or raises LedgerNotFoundError.
+                self.open().close()
             return Reader(info, self.ledger, FewConnections(info, connection))
         except BaseException:
             connection.close()
@@ -115,43 +115,43 @@ class Target:
 
 
 def target(context: typer.Context) -> Target:
-    """What the options before the command say."""
+    """The options before the command."""
     assert isinstance(context.obj, Target)
     return context.obj
 
 
 def say(text: str) -> None:
-    """Prints the answer as it is: nothing in it is markup."""
+    """Prints the answer without interpreting markup in it."""
     OUT.print(text, markup=False)
 
 
 def aside(text: str) -> None:
-    """Prints something beside the answer, on standard error."""
+    """Prints a note on standard error."""
     ERR.print(text, style="dim", markup=False)
 
 
 def print_moment(moment: Moment) -> None:
-    """Says beside the answer what it holds for, in words to ask for it again."""
+    """Prints on standard error the moment of an answer, in a form that --as-of accepts."""
     how = "valid time" if moment.clock is Clock.OCCURRED else "transaction time"
     aside(f"as of {time_text(moment.time)}, {how} (--as-of {moment})")
     print_pruned(moment.pruned_past)
 
 
 def print_pruned(before: datetime | None) -> None:
-    """Says that jobs may be missing in an answer, where some were pruned."""
+    """Prints a note if an answer may lack pruned jobs."""
     if before is not None:
         aside(f"jobs that ended before {time_text(before)} were pruned, and are missing here")
 
 
 def print_json(value: Any) -> None:
     """One JSON document, indented."""
-    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    typer.echo(encode(value, indented=True).decode())
 
 
 def print_json_lines(values: Iterable[Any]) -> None:
     """One JSON document a line."""
     for value in values:
-        typer.echo(orjson.dumps(value).decode())
+        typer.echo(encode(value).decode())
 
 
 def past_time(text: str, option: str) -> datetime:

@@ -11,7 +11,7 @@ from jobledger.infra.evaluation import errors as labeling
 
 OK: Final = 0
 NO: Final = 1
-"""The answer to what was asked is no; also a program error."""
+"""The answer to the question is no; also an unexpected error."""
 USAGE: Final = 2
 NOT_FOUND: Final = 3
 REFUSED: Final = 4

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-import orjson
 import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.analytics.csv_file import as_text
 from jobledger.infra.cli.context import OUT, print_json, print_json_lines
+from jobledger.infra.eventstore.json_view import encode
 
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 """Control characters that move the cursor or break the line."""
@@ -93,7 +93,7 @@ def one_line(text: str) -> str:
 
 
 def _find(document: JsonObject, field: str) -> Any:
-    """The field itself, or the part of it that a dotted path names; None where there is none."""
+    """Returns a field, or the part of it that a dotted path names; None if there is none."""
     value: Any = document
     for part in field.split("."):
         value = value.get(part) if isinstance(value, dict) else None
@@ -101,7 +101,7 @@ def _find(document: JsonObject, field: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    """A value as a cell: text as it is, other values as JSON, nothing for what holds nothing."""
+    """Returns a value as a cell: text unchanged, other values as JSON, empty values as ""."""
     if value is None or value == {}:
         return ""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else encode(value).decode()

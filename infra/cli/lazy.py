@@ -48,7 +48,7 @@ class LazyGroup(TyperGroup):
         return name, command.load() if isinstance(command, Unloaded) else command, rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Invokes the command; a reader that closes the output early is no error."""
+        """Invokes the command; a closed pipe is not an error."""
         try:
             try:
                 return super().invoke(ctx)

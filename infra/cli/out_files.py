@@ -27,7 +27,7 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def write_picture(path: Path, draw: Callable[[Path], object]) -> None:
-    """Draws to the file whose ending says the format; to standard output as SVG."""
+    """Draws to a file in the format of its extension; to standard output as SVG."""
     if path != STDOUT:
         draw(path)
         return

@@ -49,7 +49,7 @@ class Printer:
 
     @property
     def width(self) -> int | None:
-        """Characters in a line of the terminal; None where the stream is no terminal."""
+        """Characters in a line of the terminal; None if the stream is not a terminal."""
         return shutil.get_terminal_size().columns if self._stream.isatty() else None
 
     def print_long(self, shown: Any) -> None:

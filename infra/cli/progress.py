@@ -31,7 +31,7 @@ def move(progress: Progress, bar: TaskID, read: int) -> None:
 def moving(
     what: str, total: int | None = None, *, shown: bool = True
 ) -> Iterator[Callable[..., object]]:
-    """Yields a function that is called with what is done, the total, and the step if it changes."""
+    """Yields a function that is called with the number done, the total, and the step if it changes."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     hidden = not (shown and sys.stderr.isatty())
     with Progress(*columns, console=ERR.console, disable=hidden) as progress:

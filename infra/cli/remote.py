@@ -15,6 +15,7 @@ from jobledger.infra.eventstore.feed import Ranges
 from jobledger.infra.eventstore.verbs import About, AboutReport
 from jobledger.infra.eventstore.write_path import Recorded
 from jobledger.infra.programs.users import user_name
+from jobledger.infra.retention.rules import RetentionRule
 
 Shown = TypeVar("Shown")
 
@@ -31,6 +32,46 @@ class RemoteLedger(Client):
 
     def _ask(self, name: str, make: Callable[[], JobCommand | Data], about: About) -> Job:
         return super()._ask(name, make, _without_user(about))
+
+    def hold(
+        self,
+        name: str,
+        reason: str,
+        *,
+        pin: bool = False,
+        actor: str | None = None,
+        request_id: str | None = None,
+    ) -> int:
+        """As Client.hold; the token determines the actor."""
+        _without_user({"actor": actor})
+        return super().hold(name, reason, pin=pin, request_id=request_id)
+
+    def release(
+        self,
+        name: str,
+        reason: str = "",
+        *,
+        pin: bool = False,
+        actor: str | None = None,
+        request_id: str | None = None,
+    ) -> int:
+        """As Client.release; the token determines the actor."""
+        _without_user({"actor": actor})
+        return super().release(name, reason, pin=pin, request_id=request_id)
+
+    def set_retention_rule(
+        self, rule: RetentionRule, actor: str | None = None, *, request_id: str | None = None
+    ) -> int:
+        """As Client.set_retention_rule; the token determines the actor."""
+        _without_user({"actor": actor})
+        return super().set_retention_rule(rule, request_id=request_id)
+
+    def drop_retention_rule(
+        self, name: str, actor: str | None = None, *, request_id: str | None = None
+    ) -> int:
+        """As Client.drop_retention_rule; the token determines the actor."""
+        _without_user({"actor": actor})
+        return super().drop_retention_rule(name, request_id=request_id)
 
     def decrypted(self, shown: Shown) -> Shown:
         """The same: a server shows personal values as far as it can."""
@@ -75,7 +116,7 @@ def database_needed() -> InvalidFieldError:
 
 
 def _without_user(about: Any) -> Any:
-    """What is recorded of an event, without the user's name as actor; raises InvalidFieldError for another actor."""
+    """Removes the user's name as actor; raises InvalidFieldError for another actor."""
     actor = about.get("actor")
     if actor not in {None, user_name()}:
         raise InvalidFieldError(

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-import orjson
 from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
 from jobledger.infra.cli.jobs.columns import job_cells
 from jobledger.infra.cli.times import shown_time, time_header
-from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.eventstore.json_view import encode, time_text
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from rich.table import Table
 from rich.text import Text
@@ -142,4 +141,4 @@ def cell(value: object) -> Text:
     """A value as JSON, but text as it is; empty for an empty value."""
     if value is None or value == {}:
         return Text("")
-    return Text(value if isinstance(value, str) else orjson.dumps(value).decode())
+    return Text(value if isinstance(value, str) else encode(value).decode())

@@ -19,8 +19,10 @@ from jobledger.infra.client.client import (
     TIMEOUT_SECONDS,
     Client,
     Events,
+    Holds,
     Jobs,
     Results,
+    Rules,
     headers_of,
     pause_before,
     unavailable,
@@ -34,6 +36,7 @@ from jobledger.infra.eventstore.write_path import Recorded
 from jobledger.infra.forwarding import documented
 from jobledger.infra.history.tree import Tree
 from jobledger.infra.read.answers import Counts, Page
+from jobledger.infra.retention.rules import RetentionRule
 
 Answer = TypeVar("Answer")
 
@@ -81,11 +84,42 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
         return await self._exchange(exchanges.reports(reports))
 
     async def heartbeat(self, name: str, run_id: str, seconds: float) -> None:
-        """Says that a run lives, and when the next heartbeat comes; 0 seconds say that none follows.
+        """Sends a heartbeat of a run, with the seconds until the next one; 0 if none follows.
 
         A run that misses four of them is reported as lost.
         """
         await self._exchange(exchanges.heartbeat(name, run_id, seconds))
+
+    # Decide what is kept.
+    @documented(Client.hold)
+    async def hold(
+        self, name: str, reason: str, *, pin: bool = False, request_id: str | None = None
+    ) -> int:
+        return await self._exchange(exchanges.hold(name, reason, pin=pin, request_id=request_id))
+
+    @documented(Client.release)
+    async def release(
+        self, name: str, reason: str = "", *, pin: bool = False, request_id: str | None = None
+    ) -> int:
+        return await self._exchange(exchanges.release(name, reason, pin=pin, request_id=request_id))
+
+    @documented(Client.holds)
+    async def holds(self, name: str | None = None) -> Holds:
+        return await self._exchange(exchanges.holds(name))
+
+    @documented(Client.retention_rules)
+    async def retention_rules(self) -> Rules:
+        return await self._exchange(exchanges.retention_rules())
+
+    @documented(Client.set_retention_rule)
+    async def set_retention_rule(
+        self, rule: RetentionRule, *, request_id: str | None = None
+    ) -> int:
+        return await self._exchange(exchanges.set_retention_rule(rule, request_id))
+
+    @documented(Client.drop_retention_rule)
+    async def drop_retention_rule(self, name: str, *, request_id: str | None = None) -> int:
+        return await self._exchange(exchanges.drop_retention_rule(name, request_id))
 
     # Read, now or as of a moment.
     @documented(Client.get)
@@ -214,7 +248,7 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
         )
 
     def _check(self, status: int, content: bytes) -> None:
-        """Raises what was refused, unless it is worth another try."""
+        """Raises the error of a refusal, unless the request should be retried."""
         if status not in RETRIED:
             raise error_of(status, content)
 

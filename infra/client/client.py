@@ -23,18 +23,22 @@ from jobledger.infra.eventstore.verbs import About, AboutReport, Verbs
 from jobledger.infra.eventstore.write_path import Recorded
 from jobledger.infra.history.tree import Tree
 from jobledger.infra.read.answers import Counts, Page
+from jobledger.infra.retention.holds import Hold
+from jobledger.infra.retention.rules import RetentionRule
 
 Answer = TypeVar("Answer")
 Jobs = list[Job]
 Events = list[RecordedEvent]
 Results = list[JsonObject]
+Holds = list[Hold]
+Rules = list[RetentionRule]
 RETRIES: Final = 5
 FIRST_PAUSE_SECONDS: Final = 0.1
 MAX_PAUSE_SECONDS: Final = 5.0
 TIMEOUT_SECONDS: Final = 40.0
-"""Longer than a server's deadline, so that it is the server that says what took too long."""
+"""Longer than a server's deadline, so that the server's own error arrives first."""
 SILENCE_SECONDS: Final = 60.0
-"""A stream says every 15 seconds that it is still there."""
+"""A stream sends a keep-alive every 15 seconds."""
 EVENTS_PAGE: Final = 1_000
 
 
@@ -49,17 +53,17 @@ def pause_before(attempt: int, retry_after: str | None) -> float:
 
 def headers_of(token: str | None) -> dict[str, str]:
     """The headers of every request."""
-    said = {"accept": "application/json"}
-    return said | {"authorization": f"Bearer {token}"} if token else said
+    headers = {"accept": "application/json"}
+    return headers | {"authorization": f"Bearer {token}"} if token else headers
 
 
 class Client(Verbs[Job]):
     """A ledger, asked through its server; any number of threads may use it.
 
     The commands, reports and reads are those of `Ledger`, with its arguments, results and errors. A
-    request that gets no answer, or one of 408, 429, 502, 503 and 504, is sent again: writes carry a request id, so
-    that none is written twice. Who asks is the token's name; `actor` cannot be said. A server does
-    not tell a job's `run_ids` and `effective_time`, nor an event's `trace_parent`.
+    request without an answer, or with one of 408, 429, 502, 503 and 504, is sent again: writes carry
+    a request id, so that none is written twice. The actor is the token's name; `actor` cannot be
+    given. A job from a server has no `run_ids` and `effective_time`, and an event no `trace_parent`.
     """
 
     def __init__(
@@ -106,11 +110,40 @@ class Client(Verbs[Job]):
         return self._exchange(exchanges.reports(reports))
 
     def heartbeat(self, name: str, run_id: str, seconds: float) -> None:
-        """Says that a run lives, and when the next heartbeat comes; 0 seconds say that none follows.
+        """Sends a heartbeat of a run, with the seconds until the next one; 0 if none follows.
 
         A run that misses four of them is reported as lost.
         """
         self._exchange(exchanges.heartbeat(name, run_id, seconds))
+
+    # Decide what is kept.
+    def hold(
+        self, name: str, reason: str, *, pin: bool = False, request_id: str | None = None
+    ) -> int:
+        """As Ledger.hold."""
+        return self._exchange(exchanges.hold(name, reason, pin=pin, request_id=request_id))
+
+    def release(
+        self, name: str, reason: str = "", *, pin: bool = False, request_id: str | None = None
+    ) -> int:
+        """As Ledger.release."""
+        return self._exchange(exchanges.release(name, reason, pin=pin, request_id=request_id))
+
+    def holds(self, name: str | None = None) -> Holds:
+        """As Ledger.holds, for the projects that the token permits."""
+        return self._exchange(exchanges.holds(name))
+
+    def retention_rules(self) -> Rules:
+        """As Ledger.retention_rules."""
+        return self._exchange(exchanges.retention_rules())
+
+    def set_retention_rule(self, rule: RetentionRule, *, request_id: str | None = None) -> int:
+        """As Ledger.set_retention_rule."""
+        return self._exchange(exchanges.set_retention_rule(rule, request_id))
+
+    def drop_retention_rule(self, name: str, *, request_id: str | None = None) -> int:
+        """As Ledger.drop_retention_rule."""
+        return self._exchange(exchanges.drop_retention_rule(name, request_id))
 
     # Read, now or as of a moment.
     def get(self, name: str, *, as_of: Given = None, clock: Clock | str | None = None) -> Job:
@@ -233,7 +266,7 @@ class Client(Verbs[Job]):
         )
 
     def _check(self, status: int, content: bytes) -> None:
-        """Raises what was refused, unless it is worth another try."""
+        """Raises the error of a refusal, unless the request should be retried."""
         if status not in RETRIED:
             raise error_of(status, content)
 

@@ -21,6 +21,8 @@ from jobledger.infra.eventstore.verbs import About
 from jobledger.infra.eventstore.write_path import Recorded
 from jobledger.infra.history.tree import Tree
 from jobledger.infra.read.answers import Counts, Page
+from jobledger.infra.retention.holds import Hold
+from jobledger.infra.retention.rules import RetentionRule, rule_of
 from pydantic.alias_generators import to_camel
 
 Answer = TypeVar("Answer")
@@ -70,7 +72,7 @@ def write(name: str, request: JobCommand | Data, about: About) -> Exchange[Recor
 
 
 def _about(about: About) -> JsonObject:
-    """The fields of a request beside the data; the actor follows from the token."""
+    """Returns the fields of a request besides the data; the token determines the actor."""
     rest: dict[str, Any] = {**about}
     if rest.pop("actor", None) is not None:
         raise InvalidFieldError(
@@ -92,10 +94,50 @@ def reports(items: Iterable[JsonObject]) -> Exchange[list[JsonObject]]:
 
 
 def heartbeat(name: str, run_id: str, seconds: float) -> Exchange[None]:
-    """A sign of life of a run; 0 seconds say that none follows."""
+    """Returns the request of a heartbeat; 0 seconds mean that none follows."""
     path = f"{ROOT}/{quote(parse_name(name))}:heartbeat"
     body = {"runId": run_id, "heartbeatSeconds": seconds}
     return Exchange("POST", path, lambda _: None, body=body)
+
+
+def hold(name: str, reason: str, *, pin: bool, request_id: str | None) -> Exchange[int]:
+    """Places a legal hold or a pin; returns the position of its record."""
+    return _keeping(f"{quote(parse_name(name))}:hold", {"reason": reason, "pin": pin}, request_id)
+
+
+def release(name: str, reason: str, *, pin: bool, request_id: str | None) -> Exchange[int]:
+    """Releases a legal hold or a pin; returns the position of its record."""
+    return _keeping(
+        f"{quote(parse_name(name))}:release", {"reason": reason, "pin": pin}, request_id
+    )
+
+
+def holds(name: str | None) -> Exchange[list[Hold]]:
+    """Asks for the legal holds and pins of a job, or of all."""
+    query = {} if name is None else {"name": parse_name(name)}
+    return Exchange("GET", f"{ROOT}/holds", parsing.holds_of, query)
+
+
+def retention_rules() -> Exchange[list[RetentionRule]]:
+    """Asks for all retention rules."""
+    return Exchange(
+        "GET", f"{ROOT}/retentionRules", lambda body: [rule_of(rule) for rule in body["rules"]]
+    )
+
+
+def set_retention_rule(rule: RetentionRule, request_id: str | None) -> Exchange[int]:
+    """Makes or replaces a retention rule; returns the position of its record."""
+    return _keeping("retentionRules:set", rule.json(), request_id)
+
+
+def drop_retention_rule(name: str, request_id: str | None) -> Exchange[int]:
+    """Drops a retention rule; returns the position of its record."""
+    return _keeping("retentionRules:drop", {"name": name}, request_id)
+
+
+def _keeping(path: str, body: JsonObject, request_id: str | None) -> Exchange[int]:
+    given = body | {"requestId": request_id or str(uuid4())}
+    return Exchange("POST", f"{ROOT}/{path}", lambda answer: int(answer["position"]), body=given)
 
 
 def job(name: str, as_of: Given, clock: Clock | str | None) -> Exchange[Any]:

@@ -19,5 +19,5 @@ class Decoder:
             self._fields[name] = value.removeprefix(" ")
             return None
         fields, self._fields = self._fields, {}
-        # What was pruned has no id: it is no event.
+        # A range of pruned events has no id.
         return event_of(json.loads(fields["data"])) if "id" in fields and "data" in fields else None

@@ -14,89 +14,104 @@ from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.write_path import Recorded
 from jobledger.infra.history.tree import Tree
 from jobledger.infra.read.answers import Counts, Page
+from jobledger.infra.retention.holds import Hold
 
 
-def job_of(said: JsonObject) -> Job:
+def job_of(body: JsonObject) -> Job:
     """A job."""
     return Job(
-        name=said["name"],
-        version=said["version"],
-        state=_state(said["state"]),
-        attempt=said["attempt"],
-        create_time=_time(said["createTime"]),
-        start_time=_time(said["startTime"]),
-        end_time=_time(said["endTime"]),
-        update_time=_time(said["updateTime"]),
-        error=said["error"],
-        error_message=said["errorMessage"],
-        labels=said["labels"],
-        spec=said["spec"],
-        lineage=_lineage(said),
-        output=said["output"],
+        name=body["name"],
+        version=body["version"],
+        state=_state(body["state"]),
+        attempt=body["attempt"],
+        create_time=_time(body["createTime"]),
+        start_time=_time(body["startTime"]),
+        end_time=_time(body["endTime"]),
+        update_time=_time(body["updateTime"]),
+        error=body["error"],
+        error_message=body["errorMessage"],
+        labels=body["labels"],
+        spec=body["spec"],
+        lineage=_lineage(body),
+        output=body["output"],
     )
 
 
-def _lineage(said: JsonObject) -> JsonObject | None:
-    """What was reported of the jobs it belongs to, beside what its spec names."""
-    told = {key: said[key] for key in LINEAGE_KEYS if key in said}
-    return {key: value for key, value in told.items() if value != said["spec"].get(key)} or None
+def _lineage(body: JsonObject) -> JsonObject | None:
+    """Returns the reported parents, root and trigger, without those that only the spec names."""
+    lineage = {key: body[key] for key in LINEAGE_KEYS if key in body}
+    return {key: value for key, value in lineage.items() if value != body["spec"].get(key)} or None
 
 
-def tree_of(said: JsonObject) -> Tree:
+def tree_of(body: JsonObject) -> Tree:
     """A job with the jobs below it."""
-    return Tree(job_of(said), [tree_of(child) for child in said["children"]])
+    return Tree(job_of(body), [tree_of(child) for child in body["children"]])
 
 
-def event_of(said: JsonObject) -> RecordedEvent:
+def event_of(body: JsonObject) -> RecordedEvent:
     """An event; its `stored` is its data's canonical JSON, with personal values as the server shows them."""
-    data = said["data"]
+    data = body["data"]
     schema = 0
-    if data is not None and said["type"] in EVENT_TYPES:
-        schema = EVENT_TYPES[said["type"]].schema_number + (PLACED if PLACED_KEY in data else 0)
+    if data is not None and body["type"] in EVENT_TYPES:
+        schema = EVENT_TYPES[body["type"]].schema_number + (PLACED if PLACED_KEY in data else 0)
     return RecordedEvent(
-        position=said["position"],
-        name=said["name"],
-        version=said["version"],
-        type=said["type"],
+        position=body["position"],
+        name=body["name"],
+        version=body["version"],
+        type=body["type"],
         schema=schema,
         # An event of another aggregate than a job has none.
-        occurred_time=_time(said["occurredTime"]),  # type: ignore[arg-type]
-        recorded_time=datetime.fromisoformat(said["recordedTime"]),
-        actor=said["actor"],
-        request_id=said["requestId"],
+        occurred_time=_time(body["occurredTime"]),  # type: ignore[arg-type]
+        recorded_time=datetime.fromisoformat(body["recordedTime"]),
+        actor=body["actor"],
+        request_id=body["requestId"],
         trace_parent=None,
         stored=b"" if data is None else canonical.encode(data),
-        state=_state(said["state"]),
+        state=_state(body["state"]),
     )
 
 
-def recorded_of(said: JsonObject) -> Recorded:
+def recorded_of(body: JsonObject) -> Recorded:
     """Parses the result of a command or a report."""
-    return Recorded(job_of(said["job"]), [event_of(event) for event in said["events"]])
+    return Recorded(job_of(body["job"]), [event_of(event) for event in body["events"]])
 
 
-def moment_of(said: JsonObject) -> Moment:
+def moment_of(body: JsonObject) -> Moment:
     """Parses the moment of an answer."""
-    time = datetime.fromisoformat(said["asOf"])
+    time = datetime.fromisoformat(body["asOf"])
     return Moment(
-        said["position"], time, Clock(said["clock"]), pruned_before=_time(said.get("prunedBefore"))
+        body["position"], time, Clock(body["clock"]), pruned_before=_time(body.get("prunedBefore"))
     )
 
 
-def page_of(said: JsonObject) -> Page:
+def page_of(body: JsonObject) -> Page:
     """A page of jobs."""
-    jobs = [job_of(job) for job in said["jobs"]]
-    return Page(jobs, moment_of(said), said["nextPageToken"])
+    jobs = [job_of(job) for job in body["jobs"]]
+    return Page(jobs, moment_of(body), body["nextPageToken"])
 
 
-def counts_of(said: JsonObject) -> Counts:
+def counts_of(body: JsonObject) -> Counts:
     """How many jobs there are of each value."""
-    return Counts(moment_of(said), {each["value"]: each["count"] for each in said["counts"]})
+    return Counts(moment_of(body), {each["value"]: each["count"] for each in body["counts"]})
 
 
-def events_of(said: JsonObject) -> list[RecordedEvent]:
+def events_of(body: JsonObject) -> list[RecordedEvent]:
     """Some events."""
-    return [event_of(event) for event in said["events"]]
+    return [event_of(event) for event in body["events"]]
+
+
+def holds_of(body: JsonObject) -> list[Hold]:
+    """Parses legal holds and pins."""
+    return [
+        Hold(
+            each["name"],
+            each["isPin"],
+            each["reason"],
+            each["actor"],
+            datetime.fromisoformat(each["time"]),
+        )
+        for each in body["holds"]
+    ]
 
 
 def _time(text: Any) -> datetime | None:

@@ -15,7 +15,7 @@ OK: Final = 200
 
 
 class ServerRefusedError(LedgerError):
-    """A server's refusal that no other error says; `http` is its status, `code` its google.rpc.Code."""
+    """A refusal of the server without a class of its own; `http` is its status, `code` its google.rpc.Code."""
 
     def __init__(self, http: int, code: str, message: str) -> None:
         self.http = http
@@ -42,11 +42,11 @@ REASONS: Final = _by_reason()
 
 
 def error_of(http: int, content: bytes) -> LedgerError:
-    """The error that a body of google.rpc.Status says; it has the attributes of the server's own."""
+    """Returns the error of a google.rpc.Status, with the attributes of the server's own error."""
     try:
-        said = json.loads(content)["error"]
-        message, code = str(said["message"]), str(said["status"])
-        info = next(each for each in said["details"] if "reason" in each)
+        status = json.loads(content)["error"]
+        message, code = str(status["message"]), str(status["status"])
+        info = next(each for each in status["details"] if "reason" in each)
         cls = REASONS[info["reason"]]
     except (ValueError, KeyError, TypeError, StopIteration):
         text = content[:200].decode(errors="replace")

@@ -24,7 +24,7 @@ class FileAccessError(ProofError):
 
 
 class LogFileNotFoundError(ProofError):
-    """A tile, a bundle or a checkpoint that the log has not, or not under that path."""
+    """The log has no tile, bundle or checkpoint under that path."""
 
     def __init__(self, path: str) -> None:
         self.path = path

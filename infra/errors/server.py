@@ -58,7 +58,7 @@ class ClockError(LedgerUnavailableError):
 
 
 class StandbyBehindError(LedgerUnavailableError):
-    """A hot standby has not replayed what an answer takes; the primary has it, or will make it."""
+    """A hot standby has not replayed what an answer needs; ask the primary."""
 
     def __init__(self, position: int, reached: int) -> None:
         self.position = position

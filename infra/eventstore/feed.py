@@ -35,7 +35,7 @@ MAX_STATES: Final = 100_000
 LAST_VERSION: Final = 2**31 - 1
 
 ENTERED: Final = {event: state_after(event) for event in EVALUATION if state_after(event)}
-"""The state each event leads to, without those that leave it as it was."""
+"""The state that each event leads to; events that keep the state are left out."""
 
 
 class Feed:

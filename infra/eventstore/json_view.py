@@ -1,8 +1,10 @@
 """Jobs and events as JSON, the same at every edge: camelCase, RFC 3339 times in UTC with microseconds."""
 
+import json
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
+import orjson
 from jobledger.domain.job import Job
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.moments import Moment
@@ -10,8 +12,17 @@ from jobledger.infra.eventstore.json_types import EventJson, JobJson, MomentJson
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 
 
+def encode(value: Any, *, indented: bool = False) -> bytes:
+    """Encodes JSON of any depth: an event may hold as many levels as orjson writes, and an answer adds some."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2 if indented else None)
+    except orjson.JSONEncodeError:
+        separators = None if indented else (",", ":")
+        return json.dumps(value, indent=2 if indented else None, separators=separators).encode()
+
+
 def time_text(time: datetime | None) -> str | None:
-    """`2026-11-22T10:00:00.000000Z`; None where there is no time."""
+    """Returns a time as `2026-11-22T10:00:00.000000Z`; None for None."""
     return None if time is None else required_time(time)
 
 

@@ -1,12 +1,13 @@
-"""Events of the ledger's own: what was erased, what was pruned. Each is the next of its stream.
+"""Events about the ledger itself, such as erasures and prunings. Each is the next of its stream.
 
-They are of schema 0, so of no job, and what they tell of is done in the transaction that writes them.
+They have schema 0 and belong to no job. Their transaction also makes the change that they record.
 """
 
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Final
 
+from jobledger.domain.errors import RequestReusedError
 from jobledger.domain.job import Job
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
@@ -18,22 +19,32 @@ from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, Pool, translated
 
 MAY_DELETE: Final = sql.load(__package__, "may_delete")
+FIND_REQUEST: Final = sql.load(__package__, "find_request")
 
 
 class LedgerEventWrite(Pending):
-    """An event of the ledger's own, and what it tells of: both, or neither."""
+    """An event about the ledger itself, written together with the change that it records."""
 
     alone = True
     stream: str
     type: str
 
-    def __init__(self, actor: str | None) -> None:
+    def __init__(
+        self, actor: str | None, request_id: str | None = None, asked: JsonObject | None = None
+    ) -> None:
+        """Begins unwritten; a `request_id` that the stream has already is answered with its event.
+
+        `asked` is the data of the event, which a repetition has to ask for again.
+        """
         super().__init__()
         self._actor = actor
+        self._request_id = request_id
+        self._asked = asked
+        self.earlier: Placed | None = None
 
     @abstractmethod
     def do(self, connection: Connection) -> JsonObject | None:
-        """Does it, and says what is recorded of it; None if there is nothing to do. Writers are kept out."""
+        """Makes the change, and returns its event's data; None if there is nothing to do. The head is locked."""
 
     def done(self, connection: Connection, position: int) -> None:
         """Does what takes the position of the record."""
@@ -44,18 +55,42 @@ class LedgerEventWrite(Pending):
     def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
         """Writes the event and does what it records, in one transaction; None if there is nothing to do."""
         self.decide(jobs)
-        said = self.do(appender.connection)
-        if said is None:
+        if self._is_repeated(appender.connection):
             return None
+        recorded_data = self.do(appender.connection)
+        if recorded_data is None:
+            return None
+        if self._request_id is not None:
+            recorded_data = recorded_data | {"requestId": self._request_id}
         versions: dict[str, int] = dict(
             appender.connection.execute(READ_VERSIONS, ([self.stream],)).fetchall()
         )
         version = versions.get(self.stream, 0) + 1
-        data = canonical.encode(said)
+        data = canonical.encode(recorded_data)
         self.rows = [foreign_row(self.stream, version, self.type, data, self._actor)]
         placed = appender.append(self.rows, [], [])
         self.done(appender.connection, placed.first_position)
         return placed
+
+    def _is_repeated(self, connection: Connection) -> bool:
+        """Whether the request was made before; raises RequestReusedError if it was another one."""
+        if self._request_id is None:
+            return False
+        row = connection.execute(FIND_REQUEST, (self.stream, self._request_id)).fetchone()
+        if row is None:
+            return False
+        position, type_, data, recorded_time = row
+        asked = {**(self._asked or {}), "requestId": self._request_id}
+        if type_ != self.type or canonical.encode(asked) != data:
+            raise RequestReusedError(self._request_id, self.stream)
+        self.earlier = Placed(position, recorded_time)
+        return True
+
+    def position(self) -> int:
+        """Returns the position of the event, which this write or an earlier one of its request wrote."""
+        placed = self.placed or self.earlier
+        assert placed is not None
+        return placed.first_position
 
 
 def check_may_delete(pool: Pool, tables: Iterable[str], what: str) -> None:

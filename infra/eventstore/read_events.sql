@@ -1,7 +1,7 @@
 -- A page of the ledger's events, after a position, in commit order. Carried by events_pkey:
--- but for what was pruned positions have no gaps, so a page is a range from the next one on,
--- whatever the planner thinks of a LIMIT.
--- A position is only seen once all before it are: writers commit in the order of positions.
+-- except for pruned ones, positions have no gaps, so a page is a range from the next one on,
+-- and no plan depends on a LIMIT.
+-- A position is visible only after all before it, as writers commit in the order of positions.
 SELECT position, name, version, type, schema, occurred_time, recorded_time, actor, request_id,
        trace_parent, data
 FROM events

@@ -1,4 +1,4 @@
--- As read_events, but of so many bytes of data at most, and one event at least.
+-- As read_events, but limited by bytes of data, with at least one event.
 SELECT position, name, version, type, schema, occurred_time, recorded_time, actor, request_id,
        trace_parent, data
 FROM (

@@ -1,5 +1,5 @@
--- Some events of one job after a version, oldest first: so many at most, and of so many bytes of
--- data, but one at least; `last` is beyond the page's if others follow. Carried by events_version.
+-- Some events of one job after a version, oldest first, limited by number and by bytes of
+-- data, but at least one; `last` is beyond the page's if others follow. Carried by events_version.
 SELECT position, name, version, type, schema, occurred_time, recorded_time, actor, request_id,
        trace_parent, data, last
 FROM (

@@ -131,7 +131,7 @@ def entered_state(type_: str, schema: int, stored: bytes) -> JobState | None:
 
 def row_of(event: Event, encoded: bytes) -> Row:
     """The event as `append` takes it; `encoded` is its data's canonical JSON."""
-    said = {
+    row = {
         "name": event.name,
         "version": event.version,
         "schema": event.data.schema_number,
@@ -140,17 +140,17 @@ def row_of(event: Event, encoded: bytes) -> Row:
         "data": encoded.decode(),
     }
     if event.actor is not None:
-        said["actor"] = event.actor
+        row["actor"] = event.actor
     if event.request_id is not None:
-        said["request_id"] = event.request_id
+        row["request_id"] = event.request_id
     if event.trace_parent is not None:
-        said["trace_parent"] = event.trace_parent
-    return Row(event.name, event.version, orjson.dumps(said)[:-1])
+        row["trace_parent"] = event.trace_parent
+    return Row(event.name, event.version, orjson.dumps(row)[:-1])
 
 
 def foreign_row(name: str, version: int, type_: str, state: bytes, actor: str | None = None) -> Row:
     """An event of another aggregate than a job, as `append` takes it; its state may be any bytes."""
-    said: JsonObject = {
+    row: JsonObject = {
         "name": name,
         "version": version,
         "schema": 0,
@@ -158,5 +158,5 @@ def foreign_row(name: str, version: int, type_: str, state: bytes, actor: str | 
         "bytes": base64.b64encode(state).decode(),
     }
     if actor is not None:
-        said["actor"] = actor
-    return Row(name, version, orjson.dumps(said)[:-1])
+        row["actor"] = actor
+    return Row(name, version, orjson.dumps(row)[:-1])

@@ -49,7 +49,7 @@ _HOLDERS: Final = (dict, list, tuple, BaseModel)
 
 
 class Recorded(NamedTuple):
-    """What came of a command or report: the job as it is now, and the events written for it."""
+    """The outcome of a command or report: the job as it is now, and the events written for it."""
 
     job: Job
     events: list[RecordedEvent]
@@ -61,7 +61,7 @@ class Recorded(NamedTuple):
 
 
 class ReportedEvent(NamedTuple):
-    """What was seen of one job."""
+    """A report on one job."""
 
     name: str
     data: Data
@@ -83,7 +83,7 @@ Report = ReportedEvent
 
 
 class _At(NamedTuple):
-    """Where a request comes from, and when it says that it occurred (UTC), if it does."""
+    """The origin of a request, and the time at which it occurred (UTC), if given."""
 
     provenance: Provenance
     given: datetime | None
@@ -113,7 +113,7 @@ class WritePath:
         if about and isinstance(request, Data):
             request, about = with_attempt(request, about)
         name, at = names.parse_name(name), _At.parse(about)
-        # 1. What is this job now, as far as this process knows?
+        # 1. Find the job's last known state.
         job = self._cache.find(name)
         # 2. Which events does the request make happen to it, and what are their bytes?
         write = self._decided(name, request, at, judge, job)
@@ -122,12 +122,12 @@ class WritePath:
         # 3. Wait until a commit has taken it, with whatever else waits. On a job that was out of
         #    date, the committer decides again.
         yield [write]
-        # 4. A late report is placed among the job's events; again, if somebody else wrote meanwhile.
+        # 4. Place a late report among the job's events; again, if another writer was faster.
         while isinstance(write.error, PastNeededError):
             history = yield partial(self._feed.history, name)
             write = write.among([event.event for event in history])
             yield [write]
-        # 5. Answer: what was written, now or by the same request before, or why it was not.
+        # 5. Answer with the written events, or those of the same earlier request, or raise the refusal.
         if write.used_for == name:
             history = yield partial(self._feed.history, name)
             write.repeat(history, self._keys.is_repeated)
@@ -257,7 +257,7 @@ def _mended(report: Data, at: _At, judge: Judge) -> Intent:
 
 
 def provenance_of(about: About) -> Provenance:
-    """What is said about an event, checked; it occurred now if nobody says when."""
+    """Validates an event's metadata; without a time it occurred now."""
     now = datetime.now(UTC)
     if not about:
         return Provenance(now)

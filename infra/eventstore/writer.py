@@ -99,7 +99,7 @@ class Writer:
         attempt: int | None = None,
         run_id: str | None = None,
     ) -> Recorded:
-        """Records a report: what somebody saw happen to a job.
+        """Records a report of an event of a job.
 
         A report that the job's state does not allow is recorded as `Contradicted`.
 
@@ -282,7 +282,7 @@ class Writer:
         return self._feed.size()
 
     def submit(self, write: Pending) -> None:
-        """Writes something that is no command or report on a job, and returns once it is durable.
+        """Submits a write that is not a command or report on a job, and returns once it is durable.
 
         Args:
             write: A pending write, such as a `LedgerEventWrite`.

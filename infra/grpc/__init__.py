@@ -2,5 +2,5 @@
 
 import os
 
-# What gRPC has to say of itself is no JSON, and not for the log; who wants it sets another level.
+# gRPC's own messages are not JSON, so they stay out of the log unless a level is set.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

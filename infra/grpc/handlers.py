@@ -1,4 +1,4 @@
-"""Answers RPCs: checks the caller, asks the face, and says what went wrong as google.rpc.Status."""
+"""Answers RPCs: checks the caller, calls the API's method, and returns errors as google.rpc.Status."""
 
 import asyncio
 import logging
@@ -60,7 +60,7 @@ class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
         return grpc.stream_unary_rpc_method_handler(answer)
 
     async def _wire(self, path: str, data: bytes) -> Wire | None:
-        """How that RPC's messages are read, None for one there is not; loads v1beta1 when it is first asked for."""
+        """Returns the reader of an RPC's messages, or None for an unknown RPC; loads v1beta1 on first use."""
         is_beta = path.startswith(f"/{V1BETA1}.")
         if is_beta or (path.startswith(OPERATIONS) and BETA_OPERATION in data):
             rpcs = await asyncio.to_thread(beta_rpcs)
@@ -70,7 +70,7 @@ class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 
 class _Call:
-    """One RPC, from its arrival to what the log says of it."""
+    """One RPC, from its arrival to its log line."""
 
     def __init__(self, server: ServerContext, path: str, headers: Mapping[str, str]) -> None:
         self._server = server
@@ -79,7 +79,7 @@ class _Call:
         self._trace_parent, trace_id = trace_of(headers.get("traceparent", ""))
         self._began = time.monotonic()
         self._noted: dict[str, Any] = {"trace_id": trace_id, "actor": None}
-        self._code = "CANCELLED"  # Unless somebody waits for what comes of it.
+        self._code = "CANCELLED"  # Unless a caller waits for the result.
 
     async def answer(self, wire: Wire | None, data: bytes) -> bytes:
         deadline = self._server.limits.deadline
@@ -123,17 +123,17 @@ class _Call:
         return _wire_status(status)
 
     def log(self) -> None:
-        said = {"method": self._path[:512], "code": self._code}
+        fields = {"method": self._path[:512], "code": self._code}
         seconds = {"seconds": round(time.monotonic() - self._began, 6)}
-        LOG.info("request", extra=said | seconds | self._noted)
+        LOG.info("request", extra=fields | seconds | self._noted)
 
 
 def _wire_status(status: Status) -> grpc.Status:
-    """The status as it is sent, with its ErrorInfo."""
+    """Returns the status in its wire form, with its ErrorInfo."""
     info = Packed()
     sendable = {k: v.encode(errors="replace").decode() for k, v in status.metadata.items()}
-    said = {"reason": status.reason, "domain": DOMAIN, "metadata": sendable}
-    info.Pack(error_details_pb2.ErrorInfo(**said))
+    error_info = {"reason": status.reason, "domain": DOMAIN, "metadata": sendable}
+    info.Pack(error_details_pb2.ErrorInfo(**error_info))
     message = status.message.encode(errors="replace")[:MAX_MESSAGE].decode(errors="ignore")
     whole = status_pb2.Status(code=status.code.number, message=message, details=[info])
     return rpc_status.to_status(whole)

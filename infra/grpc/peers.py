@@ -34,7 +34,7 @@ class _Peer:
         self.address = address
         self.waits_since: float | None = None
         self.in_work = 0
-        """Calls whose message has come."""
+        """Calls whose message has arrived."""
         self.file: int | None = None
         """Where its socket was found last."""
         self.is_ending = False
@@ -49,7 +49,7 @@ class _Peer:
 
 
 class _Call:
-    """One call, whose message may not have come yet."""
+    """One call, whose message may not have arrived yet."""
 
     in_body: Final = False
 
@@ -91,7 +91,7 @@ class Peers:
     """The clients of one gRPC server; used in its event loop only."""
 
     def __init__(self, most_calls: int) -> None:
-        """So many calls may be there at once, half of them from one address."""
+        """Sets how many calls may be open at once; half of them may come from one address."""
         self._clock = asyncio.get_running_loop().time
         self._connections = Connections(self._clock)
         self._calls = Connections(self._clock, lambda: most_calls)

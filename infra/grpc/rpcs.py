@@ -1,4 +1,4 @@
-"""Which RPC is which method of the faces: found by names and by the clients' types, never listed here.
+"""Maps RPCs to methods of the APIs, by their names and by the clients' types.
 
 A method `aiplatform.projects.locations.customJobs.create` is the RPC `CreateCustomJob`. Which
 service has it, and which messages it takes and gives, the transports of Google's clients say.
@@ -31,7 +31,7 @@ SERVICES: Final = {
     V1BETA1: _VERTEX_SERVICES,
     LABELING: ("DataLabelingService",),
 }
-"""The services of each proto package, whose transports say which messages their RPCs have."""
+"""The services of each proto package; their transports hold the message types of RPCs."""
 OPERATIONS: Final = operations_pb2.DESCRIPTOR.services_by_name["Operations"]
 
 
@@ -85,8 +85,8 @@ def client_types(packages: Iterable[str]) -> dict[tuple[str, str], Types]:
                     rpc = "".join(map(_capital, name.split("_")))
                     found[package.split(".")[2], rpc] = types
     for rpc in OPERATIONS.methods:
-        asked, said = GetMessageClass(rpc.input_type), GetMessageClass(rpc.output_type)
-        found["operations", rpc.name] = Types(OPERATIONS.full_name, asked, said)
+        asked, answer = GetMessageClass(rpc.input_type), GetMessageClass(rpc.output_type)
+        found["operations", rpc.name] = Types(OPERATIONS.full_name, asked, answer)
     return found
 
 
@@ -100,7 +100,7 @@ def _transport(package: str, service: str) -> type:
 
 
 def _types(service: str, stub: property) -> Types | None:
-    """A transport says `Callable[[Request], Response | Awaitable[Response]]` of each RPC of its own."""
+    """Returns an RPC's message types, from the annotation `Callable[[Request], Response | Awaitable[Response]]` of its transport."""
     match get_args(get_type_hints(stub.fget).get("return")):
         case [[asked], said] if issubclass(asked, proto.Message):
             return Types(service, _raw(asked), _raw(get_args(said)[0]))

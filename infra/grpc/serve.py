@@ -88,7 +88,7 @@ def _server(context: ServerContext, peers: Peers) -> grpc.aio.Server:
 
 
 def _stop_signal(ending: Ending) -> asyncio.Event:
-    """Set when the process is asked to end; asked again, it ends at once."""
+    """Returns a signal that is set when the process is asked to end; a second request ends it at once."""
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def stop(sig: int, _: object) -> None:

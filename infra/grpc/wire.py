@@ -14,11 +14,11 @@ from jobledger.infra.grpc.rpcs import Rpc
 
 MASK: Final = FieldMask.DESCRIPTOR.full_name
 DETAILS: Final = error_details_pb2.DESCRIPTOR.name
-"""Only to have read it: what a job's error may hold is found by name among what was read."""
+"""Imported for its registration: types in a job's error are looked up among the loaded ones."""
 
 
 class Asked(NamedTuple):
-    """The fields of a request that make a Call."""
+    """The fields of a request from which a Call is made."""
 
     ids: tuple[str, ...]
     query: dict[str, str]
@@ -52,7 +52,7 @@ class Wire:
 
     @cached_property
     def body_field(self) -> str | None:
-        """The field that holds the body; None where the request is the body, or there is none."""
+        """Returns the field that holds the body; None if the request is the body or has none."""
         messages = {
             field.message_type.name: name
             for name, field in self._fields.items()
@@ -62,19 +62,19 @@ class Wire:
 
     def read(self, data: bytes) -> Asked:
         """Raises InvalidFieldError for what cannot be read, or is not named as it must be."""
-        said = _json(self.rpc.types.request, data)
-        ids = self._ids(said)
-        query = {name: str(said.pop(name)) for name in self.rpc.method.query if name in said}
-        return Asked(ids, query, self._body(said))
+        request = _json(self.rpc.types.request, data)
+        ids = self._ids(request)
+        query = {name: str(request.pop(name)) for name in self.rpc.method.query if name in request}
+        return Asked(ids, query, self._body(request))
 
-    def write(self, said: JsonObject) -> bytes:
-        """The answer; without what is newer than the client package."""
-        answer = json_format.ParseDict(said, self.rpc.types.response(), ignore_unknown_fields=True)
+    def write(self, body: JsonObject) -> bytes:
+        """Encodes the answer, without fields that are newer than the client package."""
+        answer = json_format.ParseDict(body, self.rpc.types.response(), ignore_unknown_fields=True)
         data: bytes = answer.SerializeToString()
         return data
 
-    def _ids(self, said: JsonObject) -> tuple[str, ...]:
-        name: Any = said
+    def _ids(self, request: JsonObject) -> tuple[str, ...]:
+        name: Any = request
         for step in self.name_path:
             name = name.get(step, {})
         found = self._named.fullmatch(name or "")
@@ -82,17 +82,17 @@ class Wire:
             field = ".".join(self.name_path)
             raise InvalidFieldError(field, f"{name or ''!r:.200} is not {self.resource}")
         if len(self.name_path) == 1:
-            del said[self.name_path[0]]
+            del request[self.name_path[0]]
         return found.groups()
 
-    def _body(self, said: JsonObject) -> JsonObject | None:
+    def _body(self, request: JsonObject) -> JsonObject | None:
         if self.rpc.method.body in {None, "Empty"}:
             return None
         if self.body_field is None:
-            return said
-        if self.body_field not in said:
+            return request
+        if self.body_field not in request:
             raise InvalidFieldError(self.body_field, "is missing")
-        body: JsonObject = said[self.body_field]
+        body: JsonObject = request[self.body_field]
         return body
 
 
@@ -108,8 +108,8 @@ def _json(message: type[Message], data: bytes) -> JsonObject:
         for field in request.DESCRIPTOR.fields:
             if field.json_name in masks:
                 request.ClearField(field.name)
-        said: JsonObject = json_format.MessageToDict(request)
+        value: JsonObject = json_format.MessageToDict(request)
     # TypeError: an Any of an unknown type.
     except (DecodeError, json_format.Error, TypeError, ValueError) as error:
         raise InvalidFieldError("request", f"cannot be read: {str(error)[:200]}") from error
-    return said | masks
+    return value | masks

@@ -89,7 +89,7 @@ class _Grid(NamedTuple):
 
 
 class _Counted(NamedTuple):
-    """What is read of a window: jobs by state before it, changes by state and sample, ends by bucket and state."""
+    """The counts of a window: jobs by state before it, changes by state and sample, ends by bucket and state."""
 
     before: dict[str, int]
     changes: dict[str, Counter[int]]
@@ -130,18 +130,18 @@ def _in_valid_time(
 ) -> Activity:
     begin, end = window.begin.timestamp(), (window.end + MICROSECOND).timestamp()
     grid = _times(connection, begin, end, all_jobs=chosen is None)
-    said = grid.parameters() | {"until": known.position, "position": known.position}
+    parameters = grid.parameters() | {"until": known.position, "position": known.position}
     coarse = grid.parts * grid.width
     times = [datetime.fromtimestamp(n * coarse, UTC) for n in range(grid.first, grid.last + 1)]
     if chosen is None:
         if not grid.level and (found := _latest(connection, grid, known.position)):
             return _activity(times, grid, found)
-        changes = connection.execute(SERIES_VALID_TIME, said).fetchall()
+        changes = connection.execute(SERIES_VALID_TIME, parameters).fetchall()
         ended = connection.execute(
-            ENDED_VALID_TIME, said | _TERMINAL | {"width": coarse}
+            ENDED_VALID_TIME, parameters | _TERMINAL | {"width": coarse}
         ).fetchall()
         return _activity(times, grid, _counted(changes, ended))
-    rows = _of_chosen(connection, JOBS_AS_IT_HAPPENED, chosen, said)
+    rows = _of_chosen(connection, JOBS_AS_IT_HAPPENED, chosen, parameters)
     return _activity(times, grid, _counted(rows, _entered(rows, grid)))
 
 
@@ -176,27 +176,27 @@ def _in_transaction_time(
     width = -(-wanted // parts)
     coarse = parts * width
     grid = _Grid(begin // coarse, -(-end // coarse), parts, width, 0)
-    said = grid.parameters() | {"end": end}
+    parameters = grid.parameters() | {"end": end}
     ends = [min(n * coarse, end) - 1 for n in range(grid.first, grid.last + 1)]
     read = connection.execute(READ_TIMES, {"positions": ends})
     times = [time or window.begin for (time,) in read]
     if chosen is None:
-        changes = connection.execute(SERIES_TRANSACTION_TIME, said).fetchall()
+        changes = connection.execute(SERIES_TRANSACTION_TIME, parameters).fetchall()
         ended = connection.execute(
-            ENDED_TRANSACTION_TIME, said | _TERMINAL | {"width": coarse}
+            ENDED_TRANSACTION_TIME, parameters | _TERMINAL | {"width": coarse}
         ).fetchall()
         return _activity(times, grid, _counted(changes, ended))
-    rows = _of_chosen(connection, JOBS_AS_WE_KNEW_IT, chosen, said)
+    rows = _of_chosen(connection, JOBS_AS_WE_KNEW_IT, chosen, parameters)
     return _activity(times, grid, _counted(rows, _entered(rows, grid)))
 
 
 def _of_chosen(
-    connection: Connection, statement: SQL, chosen: Chosen, said: Mapping[str, Any]
+    connection: Connection, statement: SQL, chosen: Chosen, of_grid: Mapping[str, Any]
 ) -> list[tuple[Any, ...]]:
     names, parameters = chosen
     asked: Composed = statement.format(chosen=names)
     # The moment's own position and time are parameters of the jobs' statement.
-    return connection.execute(asked, {**said, **parameters}, prepare=False).fetchall()
+    return connection.execute(asked, {**of_grid, **parameters}, prepare=False).fetchall()
 
 
 def _times(connection: Connection, begin: float, end: float, *, all_jobs: bool) -> _Grid:
@@ -220,8 +220,8 @@ def _times(connection: Connection, begin: float, end: float, *, all_jobs: bool) 
     return _Grid(int(begin // coarse), int(-(-end // coarse)), parts, width, level)
 
 
-def _is(connection: Connection, statement: bytes, said: Mapping[str, Any]) -> bool:
-    row = connection.execute(statement, said).fetchone()
+def _is(connection: Connection, statement: bytes, parameters: Mapping[str, Any]) -> bool:
+    row = connection.execute(statement, parameters).fetchone()
     return row is not None and bool(row[0])
 
 

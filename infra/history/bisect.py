@@ -79,7 +79,7 @@ def bisect_job(
     ordered(earlier, later)
     tree = parse_filter(filter)
     sweep = Sweep(Condition(filter, tree, ">", 0), later, name)
-    steps_as_of(reader, name, later)  # Raises, if there is no such job.
+    steps_as_of(reader, name, later)  # Raises JobNotFoundError for a missing job.
     known = _known(earlier, later)
     with reader.connection() as connection:
         if isinstance(tree, Ever) and not is_decided_by_events(tree.term):

@@ -1,4 +1,4 @@
--- Which changes of state a window of valid time has: by the state after and before it, the samples that they are in.
+-- The state changes in a window of valid time: by the state after and before it, with the samples that contain them.
 -- A row without a state has the position that intervals have reached; rows without samples count the jobs before the window.
 SELECT NULL::smallint AS state, NULL::smallint AS before, NULL::bigint[] AS samples, position AS number
 FROM projections WHERE name = 'intervals'

@@ -208,7 +208,7 @@ def diff_fleet(
     tree = parse_filter(filter)
     before, after = Rendering(earlier), Rendering(later)
     was = before.condition(tree)
-    # Names of parameters go on where those of the other moment end.
+    # Numbering of parameters continues after those of the other moment.
     after.parameters.update(before.parameters)
     text = statement.format(was=was, now=after.condition(tree))
     parameters = after.parameters | Span(earlier, later).parameters | {"limit": limit}

@@ -10,6 +10,7 @@ from jobledger.domain import run_events as r
 from jobledger.domain.data import Data, Status
 from jobledger.domain.errors import JobNotFoundError
 from jobledger.domain.job import Job
+from jobledger.domain.running import UNKNOWN
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.moments import Moment
 from jobledger.infra.eventstore.json_view import event_json, job_json
@@ -31,7 +32,7 @@ WITHOUT_STATE: Final = frozenset(
 )
 """Events that lead to no state, and contradict none."""
 COMMANDED: Final = frozenset({"Created", "Cancelling", "Paused", "Resumed", "Retried", "Deleted"})
-"""Events that somebody commands; the others are observed."""
+"""Events caused by commands; the others are reports."""
 
 VERBS: Final = {
     "Created": "was created",
@@ -205,16 +206,16 @@ def _attempt(data: e.Contradicted) -> str:
 
 
 def _consequence(step: Step, data: Data) -> str:
-    """Returns what the event meant for the job; "" if the verb says it all."""
+    """Returns the event's consequence for the job; "" if the verb is enough."""
     match data:
         case e.Contradicted():
             return "it is kept as a contradiction and changed nothing else"
         case e.Started(inferred=True):
-            return f"nobody said so, but something else was seen of attempt {step.after.attempt}"
+            return f"inferred from another report on attempt {step.after.attempt}"
         case e.Queued() | e.Preparing() | e.Started() if data.attempts_begun:
             return _detail(f"it was sent back, and attempt {step.after.attempt} begins", data)
         case e.Created(inferred=True):
-            return "nobody said so, but something else was seen of it; waits in the queue"
+            return "inferred from another report on the job; waits in the queue"
         case e.Created():
             return "waits in the queue"
         case e.Queued(queue_position=int() as place):
@@ -266,7 +267,10 @@ def _of_run(data: Data) -> str:
 
 
 def _status(message: str, code: Any) -> str:
+    """Returns the last line of a message with its code; the code UNKNOWN adds nothing to a message."""
     last = message.strip().rpartition("\n")[2]
+    if last and code == UNKNOWN:
+        return last
     return f"{last} (code {code})" if last else f"code {code}"
 
 
@@ -311,7 +315,7 @@ def _state_since(job: Job, steps: list[Step]) -> str:
         was = "" if job.state is None else f", and was {job.state.name}"
         return f"It is deleted since {_time(job.delete_time)}{was}"
     if job.state is None:
-        return "It is in no state that anybody told"
+        return "Its state was never reported"
     since = next(
         step.effective_time for step in reversed(steps) if step.before.state is not job.state
     )

@@ -1,4 +1,4 @@
--- Whether what became known after a position changed the order in which things occurred before it.
+-- Whether reports after a position changed the order of events before it.
 SELECT EXISTS (
     SELECT FROM events AS e JOIN late_jobs AS late ON late.name = e.name
     WHERE e.position > %s AND e.schema > 0

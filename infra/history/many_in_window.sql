@@ -1,4 +1,4 @@
--- Whether more state changes than so many happened between two times.
+-- Whether more state changes than a limit happened between two times.
 SELECT count(*) > %(most)s FROM (
     SELECT FROM intervals
     WHERE occurred_from >= to_timestamp(%(begin)s) AND occurred_from < to_timestamp(%(end)s)

@@ -1,5 +1,5 @@
 -- How many jobs of one project came into each state, less those that left it, in buckets of
--- positions after a first one; bucket null is whatever came before.
+-- positions after a first one; bucket null is everything before.
 SELECT CASE WHEN i.position >= %(begin)s THEN i.position / %(width)s END AS bucket,
        state_name(change.state), sum(change.change)::bigint
 FROM events AS e JOIN intervals AS i ON i.position = e.position,

@@ -1,11 +1,11 @@
--- How many jobs of one project came into each state, less those that left it, in buckets of time as
--- it happened: as far as was known at a position. Bucket null is whatever came before the first.
+-- How many jobs of one project came into each state, less those that left it, in buckets of
+-- valid time, as far as was known at a position. Bucket null is everything before the first.
 WITH late AS (
     SELECT e.name, e.version, least(placed_after(e.version, e.schema, e.data), e.version) AS place, e.type, i.occurred_from, i.occurred_state, i.occurred_before
     FROM late_jobs AS l JOIN events AS e ON e.name = l.name JOIN intervals AS i ON i.position = e.position
     WHERE l.name >= %(first)s AND l.name < %(beyond)s AND e.position <= %(position)s
 ),
--- Late jobs are folded again: their events may be placed elsewhere now than they were at the position.
+-- Late jobs are folded again: their events may have other places now than at the position.
 steps AS (
     SELECT occurred_from, state,
            lag(state) OVER (PARTITION BY name ORDER BY occurred_from, place, version) AS before

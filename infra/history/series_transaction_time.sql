@@ -1,5 +1,5 @@
 -- How many jobs came into each state, less those that left it, in buckets of positions after a
--- first one; bucket null is whatever came before. Each bucket has the time its last event was recorded.
+-- first one; bucket null is everything before. Each bucket has the recorded time of its last event.
 WITH counted AS (
     SELECT NULL::bigint AS bucket, before.state, jobs AS change FROM states_at(%(begin)s - 1) AS before
     UNION ALL

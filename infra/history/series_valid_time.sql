@@ -1,9 +1,9 @@
 -- How many jobs came into each state, less those that left it, in buckets of valid time:
--- as far as was known at a position. Bucket null is whatever came before the first.
+-- as far as was known at a position. Bucket null is everything before the first.
 WITH followed AS (
     SELECT position FROM projections WHERE name = 'intervals'
 ),
--- What became known after that position is taken back; of late jobs all, for it may have moved.
+-- Changes known only after that position are subtracted; all of late jobs, as their events may have moved.
 late AS (
     SELECT e.name, e.version, least(placed_after(e.version, e.schema, e.data), e.version) AS place, e.position, e.type, i.occurred_from, i.occurred_state, i.occurred_before
     FROM late_jobs AS l JOIN events AS e ON e.name = l.name JOIN intervals AS i ON i.position = e.position
@@ -23,7 +23,7 @@ steps AS (
 corrected AS (
     SELECT extract(epoch FROM c.bin)::bigint / %(width)s AS bucket, change.state, c.times * change.change AS change
     FROM (
-        -- Added up before anything else is done to them: an old link takes back much.
+        -- Summed first, as an old link subtracts many rows.
         SELECT CASE WHEN occurred_from >= to_timestamp(%(begin)s)
                     THEN date_bin(make_interval(secs => %(width)s), occurred_from, to_timestamp(0)) END AS bin,
                state, before, sum(factor) AS times

@@ -100,7 +100,7 @@ class _AtEachStep(Rendering):
 
     def _ever(self, term: Filter) -> Composable:
         assert self._moment is not None
-        super()._ever(term)  # Refuses what cannot be asked.
+        super()._ever(term)  # Refuses an invalid question.
         known: Composable = SQL("step.position")
         upto: Composable = SQL("past.position + 0 <= step.position")
         if not self._on_recorded:

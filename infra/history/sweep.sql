@@ -1,6 +1,6 @@
--- Goes through the next events up to a position, and counts the jobs that a condition is true of
--- after each: how far it came, the number then, and the first position after which the number
--- compares so, with the number then. which says whose events; all in braces is rendered.
+-- Goes through the next events up to a position, and counts the jobs that match a condition
+-- after each: returns the last position, the number there, and the first position after which the number
+-- meets the comparison, with that number. `which` selects the jobs; all in braces is rendered.
 WITH swept AS MATERIALIZED (
     SELECT position, name FROM events
     WHERE {which} AND schema > 0 AND position > %(after)s AND position <= %(to_position)s

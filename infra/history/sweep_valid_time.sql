@@ -1,7 +1,7 @@
--- Goes through what took effect next up to a time, as far as was known at a position, and counts the
--- jobs that a condition is true of after each time: how far it came, the number then, and the last
--- event that changed the number at the first time it compares so, the number, and that time.
--- which says whose events; all in braces is rendered.
+-- Goes through the next events in valid time up to a time, as far as was known at a position, and counts the
+-- jobs that match a condition after each time: returns the last time, the number there, and the last
+-- event that changed the number at the first time it meets the comparison, the number, and that time.
+-- `which` selects the jobs; all in braces is rendered.
 WITH swept AS MATERIALIZED (
     SELECT name, time, max(position) AS position
     FROM (

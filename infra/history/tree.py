@@ -60,7 +60,7 @@ def tree(reader: Reader, name: str, moment: Moment) -> Tree:
 
 
 def tree_json(found: Tree, sees: Callable[[str], bool] = lambda name: True) -> JsonObject:
-    """The tree as JSON, without jobs that `sees` is false of and what is below them."""
+    """Returns the tree as JSON, without jobs for which `sees` is false and their descendants."""
     children = [tree_json(child, sees) for child in found.children if sees(child.job.name)]
     return job_json(found.job) | {"children": children}
 

@@ -61,7 +61,7 @@ class Deadline:
             raise DeadlineExceededError(self._deadlines.seconds) from None
 
     def abandon(self) -> None:
-        """Ends the work: the time is over, or the client is gone."""
+        """Ends the work after its deadline, or when the client has disconnected."""
         if not self._over:
             self._passed = True
             self._task.cancel()

@@ -36,7 +36,7 @@ class SiteFiles(StaticFiles):
 
 
 def docs_site(folder: Path = SITE) -> Starlette:
-    """An application that answers paths below `/docs/`; `folder` holds the site, if there is one."""
+    """Returns an application for paths below `/docs/`; `folder` holds the site, if there is one."""
     if (folder / "index.html").is_file():
         # An editable install links to files elsewhere.
         files = SiteFiles(directory=folder, html=True, follow_symlink=True)

@@ -72,7 +72,7 @@ class Answers:
         }
 
     def of(self, method: Method) -> dict[str, Any]:
-        """The schema of what the method answers."""
+        """Returns the schema of the method's answer."""
         *_, collection, verb = method.name.split(".")
         version = method.shape.partition("/")[0]
         if verb == "receipt":

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values import canonical
 from jobledger.infra.access.tokens import Role
-from jobledger.infra.eventstore.json_view import time_text
+from jobledger.infra.eventstore.json_view import encode, time_text
 from jobledger.infra.google.labeling import methods as datalabeling_v1beta1
 from jobledger.infra.google.ml import methods as ml_v1
 from jobledger.infra.google.vertex import methods as aiplatform_v1
@@ -22,7 +22,7 @@ from jobledger.infra.google.wire.calls import (
 )
 from jobledger.infra.google.wire.masks import camel, parse_partial, select
 from jobledger.infra.google.wire.receipts import receipts
-from jobledger.infra.http.middleware import encode, send_json
+from jobledger.infra.http.middleware import send_json
 from jobledger.infra.http.types import Scope, Send
 from jobledger.infra.serving.context import ServerContext
 
@@ -37,7 +37,7 @@ IGNORED: Final = frozenset(
         "oauth_token", "prettyPrint", "quotaUser", "uploadType", "upload_protocol", "$ct",
     }
 )  # fmt: skip
-"""Parameters that any method may carry; but for `fields` and `alt` they say nothing here."""
+"""Parameters that any method accepts; all but `fields` and `alt` are ignored."""
 MAX_PARAMETERS: Final = 100
 PRUNED_BEFORE: Final = b"x-jobledger-pruned-before"
 _ALT: Final = re.compile(r"json(;enum-encoding=int)?")
@@ -120,13 +120,13 @@ def _query(method: Method, text: bytes) -> tuple[dict[str, str], str]:
 
 
 def _body(method: Method, body: bytes) -> Any:
-    """The JSON in it, None if there is none; a method without one does not look."""
+    """Returns the body's JSON, or None; a method without a body does not parse it."""
     if method.body is None or not body.strip():
         return None
     try:
-        said = canonical.loads_exact(body)
+        value = canonical.loads_exact(body)
     except ValueError as error:
         raise InvalidFieldError("body", f"is not JSON: {error}") from error
-    if not isinstance(said, dict):
+    if not isinstance(value, dict):
         raise InvalidFieldError("body", "is not a JSON object")
-    return said
+    return value

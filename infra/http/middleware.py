@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
-import orjson
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.errors import ForeignRequestError
+from jobledger.infra.eventstore.json_view import encode
 from jobledger.infra.google.wire.status import Status, status_of
 from jobledger.infra.http.deadlines import Deadline, Deadlines
 from jobledger.infra.http.origin import Hosts, check_site
@@ -77,7 +76,7 @@ class RequestMiddleware:
         if self._log is None or scope["path"] in PROBES:
             return
         state = scope["state"]
-        said = {
+        fields = {
             "method": scope["method"],
             "path": unquote(scope["path"])[:512],
             "status": answer.status,
@@ -87,8 +86,8 @@ class RequestMiddleware:
         }
         error = answer.error or state.get("error")
         if error is not None:
-            said["error"] = str(error)[:512]
-        self._log.write("INFO", said)
+            fields["error"] = str(error)[:512]
+        self._log.write("INFO", fields)
 
     async def _pass(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, answer: _Answer
@@ -108,7 +107,7 @@ class RequestMiddleware:
             return
         with Deadline(self._deadlines) as deadline:
             body = b""
-            # A GET's body says nothing, and is not waited for.
+            # The body of a GET is ignored and not awaited.
             if method != "GET" or b"content-length" in headers:
                 body = await self._accepted_body(scope, headers, receive)
             if scope["method"] == "GET":
@@ -124,7 +123,7 @@ class RequestMiddleware:
     async def _accepted_body(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
     ) -> bytes:
-        """The body; a caller who is not known is told that, whatever is wrong with the body."""
+        """Reads the body; an unknown caller is refused before the body is judged."""
         try:
             body = await read_body(self._server, scope, headers, receive)
             accept_body(scope, headers, body)
@@ -138,7 +137,7 @@ class RequestMiddleware:
 
 
 class _Answer:
-    """Sends, and remembers what was sent."""
+    """Sends an answer, and records its status and size."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -165,14 +164,14 @@ class _Answer:
 
 
 def guarded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """An answer's headers, with those of GUARD_HEADERS that it has not."""
+    """Returns an answer's headers, with the missing ones of GUARD_HEADERS added."""
     given = [*headers]
     names = [name for name, _ in given]
     return given + [guard for guard in GUARD_HEADERS if guard[0] not in names]
 
 
 def as_sent(error: Exception) -> Exception:
-    """The error with its field's name as it is in JSON and queries."""
+    """Returns the error with its field's name in the form of JSON and queries."""
     if type(error) is InvalidFieldError and error.field in SENT_AS:
         return InvalidFieldError(SENT_AS[error.field], error.why)
     return error
@@ -186,7 +185,7 @@ def body_of(status: Status, http: int) -> dict[str, Any]:
 
 
 def extra_headers(status: Status) -> list[tuple[bytes, bytes]]:
-    """Headers that tell a client what to do about an error, such as Retry-After."""
+    """Returns headers for the client's reaction to an error, such as Retry-After."""
     if status.code.name == "UNAVAILABLE":
         return [(b"retry-after", b"1")]
     if status.code.name == "UNAUTHENTICATED":
@@ -194,18 +193,10 @@ def extra_headers(status: Status) -> list[tuple[bytes, bytes]]:
     return []
 
 
-def encode(value: Any) -> bytes:
-    """JSON, however deep: an event may hold as many levels as orjson writes, and an answer adds some."""
-    try:
-        return orjson.dumps(value)
-    except orjson.JSONEncodeError:
-        return json.dumps(value, separators=(",", ":")).encode()
-
-
 async def send_json(
     send: Send, http: int, body: Any, headers: list[tuple[bytes, bytes]] | None = None
 ) -> None:
-    """One whole answer of JSON; bytes are sent as they are."""
+    """Sends one whole answer of JSON; bytes are sent unchanged."""
     content = body if isinstance(body, bytes) else encode(body)
     start = [
         (b"content-type", b"application/json; charset=utf-8"),
@@ -233,5 +224,5 @@ def _once(scope: Scope, body: bytes, receive: Receive) -> Receive:
 def _trace(headers: dict[bytes, bytes], state: dict[str, Any]) -> None:
     """The caller's trace, or one of our own for the log."""
     header = headers.get(b"traceparent")
-    said = "" if header is None else header.decode("latin-1")
-    state["trace_parent"], state["trace_id"] = trace_of(said)
+    text = "" if header is None else header.decode("latin-1")
+    state["trace_parent"], state["trace_id"] = trace_of(text)

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from jobledger.infra.eventstore.json_view import encode
 from jobledger.infra.google.wire.calls import Method
 from jobledger.infra.http import google_routes as google
 from jobledger.infra.http.google_answers import Answers
-from jobledger.infra.http.middleware import encode
 from jobledger.infra.http.native.answers import ERROR_SCHEMA
 
 ERROR: Final = {
@@ -82,7 +82,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     body = operation["requestBody"]["content"]["application/json"]
     match body["schema"]:
         case {"anyOf": [{"$ref": _} as schema, {"type": "null"}]}:
-            # It may be left out. To say null is the same, and generators stumble over the choice.
+            # The field is optional and null means absent; generators mishandle the union with null.
             body["schema"] = schema
     verb = path.rpartition(":")[2]
     if verb in EXAMPLES:
@@ -96,16 +96,18 @@ def _error_schemas() -> dict[str, Any]:
 
 
 def _describe_defaults(schema: dict[str, Any]) -> None:
-    """Says in words what a field is if it is left out: generators demand fields that have a `default`."""
+    """Moves defaults into descriptions: generators demand fields that have a `default`."""
     for field in schema.get("properties", {}).values():
         if "default" in field:
             default = encode(field.pop("default")).decode()
-            said = field.get("description")
-            field["description"] = f"{said} " * bool(said) + f"If left out: `{default}`."
+            description = field.get("description")
+            field["description"] = (
+                f"{description} " * bool(description) + f"If left out: `{default}`."
+            )
 
 
 def _without_titles(schema: Any, within: str = "") -> Any:
-    """FastAPI titles each field by its name, which says nothing and makes generators name types by it."""
+    """Removes FastAPI's titles, which repeat the field's name and make generators name types by it."""
     match schema:
         case dict():
             is_named = within in {"properties", "schemas"}

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as our servers speak it: uvicorn's protocol on httptools, with limits for what is not whole yet."""
+"""HTTP/1.1 for our servers: uvicorn's protocol on httptools, with limits for incomplete requests."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from jobledger.infra.serving.connections import SWEEP_SECONDS, Connections
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD: Final = 64 * 1024
-"""Bytes of a request that are no body: its head, and the framing of chunks."""
+"""Bytes of a request outside its body: its head, and the framing of chunks."""
 FRAMING: Final = 8
 """Bytes of framing that a byte of a body may come with."""
 WHOLE: Final = "whole"
@@ -68,7 +68,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._open.open(self, self.client[0] if self.client else "")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Removes the connection, and tells a request that waits that its client is gone."""
+        """Removes the connection, and ends a waiting request, as its client has disconnected."""
         self._open.close(self)
         super().connection_lost(exc)
         if self.cycle is not None and not self.cycle.response_complete:

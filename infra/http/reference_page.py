@@ -80,23 +80,23 @@ def _render(document: JsonObject) -> str:
 
 def _operations(document: JsonObject) -> Iterator[tuple[Operation, str]]:
     for path, methods in document["paths"].items():
-        for method, said in methods.items():
-            text = said.get("description") or said.get("summary", "")
+        for method, described in methods.items():
+            text = described.get("description") or described.get("summary", "")
             operation = Operation(
-                said["operationId"],
+                described["operationId"],
                 method.upper(),
                 path,
                 _paragraphs(text),
-                [_parameter(document, each) for each in said.get("parameters", ())],
-                _fields(document, said.get("requestBody")),
+                [_parameter(document, each) for each in described.get("parameters", ())],
+                _fields(document, described.get("requestBody")),
             )
-            yield operation, said["tags"][0]
+            yield operation, described["tags"][0]
 
 
-def _parameter(document: JsonObject, said: JsonObject) -> Field:
-    schema = said.get("schema", {})
-    about = said.get("description") or schema.get("description", "")
-    return Field(said["name"], said["in"], _type(document, schema), about)
+def _parameter(document: JsonObject, parameter: JsonObject) -> Field:
+    schema = parameter.get("schema", {})
+    about = parameter.get("description") or schema.get("description", "")
+    return Field(parameter["name"], parameter["in"], _type(document, schema), about)
 
 
 def _fields(document: JsonObject, body: JsonObject | None) -> list[Field]:
@@ -109,10 +109,10 @@ def _fields(document: JsonObject, body: JsonObject | None) -> list[Field]:
 
 
 def _properties(document: JsonObject, schema: JsonObject, prefix: str) -> Iterator[Field]:
-    for name, said in schema.get("properties", {}).items():
-        yield Field(prefix + name, "body", _type(document, said), said.get("description", ""))
-        if said.get("type") == "array":
-            items = _resolved(document, said.get("items", {}))
+    for name, field in schema.get("properties", {}).items():
+        yield Field(prefix + name, "body", _type(document, field), field.get("description", ""))
+        if field.get("type") == "array":
+            items = _resolved(document, field.get("items", {}))
             yield from _properties(document, items, f"{prefix}{name}[].")
 
 

@@ -1,4 +1,4 @@
-"""Bodies, read whole before their request is begun: a slow sender holds no thread and no place."""
+"""Reads bodies whole before their request starts, so that a slow sender uses no thread and no place."""
 
 import zlib
 from collections.abc import Mapping
@@ -49,8 +49,8 @@ async def read_body(
         InvalidFieldError: The body ends early, or is compressed in a way that is not accepted.
     """
     limit = MAX_FORM if scope["path"] in SESSION else server.limits.max_body
-    said = headers.get(b"content-length", b"0")
-    if said.isdigit() and int(said) > limit:
+    length_header = headers.get(b"content-length", b"0")
+    if length_header.isdigit() and int(length_header) > limit:
         raise BodyTooLargeError(limit)
     if not scope["state"][WHOLE] and scope["path"] not in SESSION:
         await server.admit(headers.get(b"authorization", b"").decode("latin-1"))

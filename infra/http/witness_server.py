@@ -86,12 +86,12 @@ class Application:
             cosignature = self._witness.cosign(submission)
         except RefusedError as error:
             status = STATUS[error.reason]
-            said: dict[str, object] = {"status": status, "why": error.why}
+            fields: dict[str, object] = {"status": status, "why": error.why}
             if error.reason is Reason.INCONSISTENT:
                 # The log signed it: it may prove that the log is forked.
-                LOG.warning("refused", extra={**said, "submission": str(submission)})
+                LOG.warning("refused", extra={**fields, "submission": str(submission)})
             else:
-                LOG.info("refused", extra=said)
+                LOG.info("refused", extra=fields)
             if error.reason is Reason.STALE:
                 return Answer(status, f"{error.size}\n", SIZE)
             return Answer(status, f"{error.why}\n")
@@ -102,7 +102,7 @@ class Application:
     def _show(self, origin_hash: str) -> Answer:
         note = self._witness.latest(origin_hash)
         if note is None:
-            return Answer(404, "nothing of such a log was cosigned\n")
+            return Answer(404, "no checkpoint of that log was cosigned\n")
         return Answer(200, str(note))
 
 

@@ -57,7 +57,7 @@ class _Moved:
 
 
 class _Empty:
-    """A room that is no more: the modules that were in it are found by themselves."""
+    """A former package; its modules are looked up under their present names."""
 
     def create_module(self, _spec: ModuleSpec) -> None:
         """A new module is made."""

@@ -67,7 +67,7 @@ class CeleryTasks:
         self.recorder.report(id_, "Queued", now, run_id=_run_id(0), queue=queue)
 
     def task_received(self, request: Any = None, **_: Any) -> None:
-        """A worker has it; what is tried again may be there before the try before it has ended."""
+        """Reports that a worker received the task; a retry may arrive before the previous try has ended."""
         if (request.request_dict or {}).get("retries"):
             return
         now = datetime.now(UTC)

@@ -71,7 +71,7 @@ class DagsterRuns:
         return report
 
     def report(self, context: RunStatusSensorContext, type_: str) -> None:
-        """Reports a run that reached a state, and waits until that is recorded: a sensor is not asked again."""
+        """Reports a run that reached a state, and waits until it is recorded, as a sensor is not called again."""
         run, record = (
             context.dagster_run,
             context.instance.get_run_record_by_id(context.dagster_run.run_id),
@@ -86,10 +86,10 @@ class DagsterRuns:
             parents=[parent] if parent else [],
             root=root,
         )
-        said: dict[str, Any] = {}
+        data: dict[str, Any] = {}
         if type_ == "Failed":
-            said["error"] = context.dagster_event.message or "the run failed"
-        self.recorder.report(run.run_id, type_, time, run_id=run.run_id, **said)
+            data["error"] = context.dagster_event.message or "the run failed"
+        self.recorder.report(run.run_id, type_, time, run_id=run.run_id, **data)
         if not self.recorder.flush():
             raise TimeoutError("the ledger cannot be reached")
 

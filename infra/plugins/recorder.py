@@ -97,15 +97,15 @@ class Recorder:
             parents: The framework's ids of the jobs that it is part of.
             root: The framework's id of the first of their parents.
         """
-        said: dict[str, Any] = {
+        data: dict[str, Any] = {
             "labels": dict(labels or {}),
             "spec": {**display_name(id_), **(spec or {})},
         }
         if parents:
-            said["parents"] = [self.name(each) for each in parents]
+            data["parents"] = [self.name(each) for each in parents]
         if root:
-            said["root"] = self.name(root)
-        self._put(id_, "Created", time, said, None)
+            data["root"] = self.name(root)
+        self._put(id_, "Created", time, data, None)
 
     def report(
         self,
@@ -133,11 +133,11 @@ class Recorder:
         self._put(id_, type_, time, data, actor)
 
     def _put(
-        self, id_: str, type_: str, time: datetime, said: Mapping[str, Any], actor: str | None
+        self, id_: str, type_: str, time: datetime, data: Mapping[str, Any], actor: str | None
     ) -> None:
         """Never raises: the framework has other things to do."""
         try:
-            event = self._event(id_, type_, time, plain(said), actor)
+            event = self._event(id_, type_, time, plain(data), actor)
         except LedgerError as error:
             LOG.warning("%s of %s is not recorded: %s", type_, id_, error)
             return
@@ -154,17 +154,17 @@ class Recorder:
             self._changed.notify_all()
 
     def _event(
-        self, id_: str, type_: str, time: datetime, said: dict[str, Any], actor: str | None
+        self, id_: str, type_: str, time: datetime, data: dict[str, Any], actor: str | None
     ) -> ObservedEvent:
         name = self.name(id_)
-        told = _encode([name, type_, time.isoformat(), said]).encode()
+        content = _encode([name, type_, time.isoformat(), data]).encode()
         about = AboutReport(
             occurred_time=time.astimezone(UTC),
-            request_id=f"{self._source}:{hashlib.sha256(told).hexdigest()[:32]}",
+            request_id=f"{self._source}:{hashlib.sha256(content).hexdigest()[:32]}",
             actor=actor or self._source,
         )
         judge = introduce if type_ == "Created" else observe
-        return ObservedEvent(name, parse_report(type_, said), about, judge)
+        return ObservedEvent(name, parse_report(type_, data), about, judge)
 
     def counts(self) -> Counts:
         """What became of the events of this process so far."""
@@ -196,7 +196,7 @@ class Recorder:
                 with self._open() as ledger:
                     self._record(ledger)
             except Exception as error:
-                # Whatever it is: the framework goes on, and so does this.
+                # Any error: neither the framework nor this thread may stop.
                 LOG.warning("%s; trying again in %s s", error, RETRY_SECONDS)
                 time.sleep(RETRY_SECONDS)
 

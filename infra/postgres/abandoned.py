@@ -44,7 +44,7 @@ class Work:
             self._connections.append(connection)
 
     def give(self, connection: psycopg.Connection[Any]) -> None:
-        """It does so no longer; what was cancelled is closed, for that may come late."""
+        """Releases the connection; a cancelled one is closed, as the cancellation may arrive late."""
         with self._lock:
             # An iteration may have taken it in the work of another thread.
             if connection in self._connections:

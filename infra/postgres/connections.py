@@ -276,7 +276,7 @@ def _is_of_pool(error: psycopg.Error, name: str) -> bool:
 
 
 def _is_lost(error: psycopg.Error) -> bool:
-    """Whether an open connection broke: the server ended it, or it said nothing to the last statement."""
+    """Whether an open connection broke: the server ended it, or did not answer the last statement."""
     if _is_of_pool(error, "PoolTimeout") or error.pgconn is not None:
         return False  # No connection could be had.
     return error.sqlstate is None or error.sqlstate in ENDED
@@ -293,5 +293,5 @@ def _is_refused(error: psycopg.Error) -> bool:
 
 
 def _first_reason(error: psycopg.Error) -> str:
-    """The last part of the message of a failed connection, which says why."""
+    """Returns the last part of a failed connection's message: the reason."""
     return str(error).strip().splitlines()[-1].rpartition("FATAL:")[2].strip()

@@ -129,7 +129,7 @@ def _last_words(data: Path) -> str:
         lines = (data / "log").read_text(errors="replace").splitlines()
     except OSError:
         return "it left no log"
-    return next((line for line in reversed(lines) if "FATAL:" in line), "its log has no complaint")
+    return next((line for line in reversed(lines) if "FATAL:" in line), "its log names no error")
 
 
 @contextmanager

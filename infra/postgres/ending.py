@@ -1,4 +1,4 @@
-"""The end of a process that nothing may hold up: it lets go of the database, whatever that does.
+"""Ends a process in time, even while the database does not answer.
 
 Who waits for a server that does not answer, or for a lock that somebody holds, is answered: a
 statement is cancelled first, so that a write is known not to be recorded; a connection on which
@@ -27,7 +27,7 @@ CANCEL_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 0.02
 LEAST_SECONDS: Final = 3.0
 GRACE_SECONDS: Final = 5.0
-"""How long what waits for a database may go on once its process is asked to stop."""
+"""Seconds that waits for a database may last once the process is asked to stop."""
 STOPPING: Final = "this process is stopping, and the database did not answer before"
 """Why what still waits is refused."""
 
@@ -53,7 +53,7 @@ class OpenConnections:
             self._open.add(connection)
 
     def add_pool(self, pool: ConnectionPool[Any]) -> None:
-        """Notes a pool: who waits for one of its connections then waits for a database, too."""
+        """Registers a pool: waiting for one of its connections counts as waiting for the database."""
         with self._lock:
             self._pools.add(pool)
 

@@ -22,9 +22,9 @@ _PACKAGE: Final = "jobledger.infra.postgres.migrations"
 READ_GRANTED: Final = sql.load(__package__, "read_granted")
 READ_LEDGERS: Final = sql.load(__package__, "read_ledgers")
 SIGNING: Final = ("grow_log", "keep_checkpoint")
-"""The functions that only those call who make the log grow and sign it."""
+"""The functions that only signers of the log call."""
 SECRET_TABLES: Final = ("secrets", "subject_keys", "tokens", "tiles")
-"""Tables that hold keys and the like: a role with the right READ does not see them."""
+"""Tables with keys and tokens, which a role with the right READ does not see."""
 _LOCK: Final = 0x6A6F626C
 
 
@@ -222,7 +222,7 @@ def _make(
     fold: Callable[[Connection, Projection], object] | None,
 ) -> None:
     """Makes a projection's functions and, from nothing or by a rebuild, its rows."""
-    # Their tables may be made, or made anew, only after them.
+    # Their tables may be created only after these.
     connection.execute("SET LOCAL check_function_bodies = off")
     connection.execute(sql.render(*projection.functions))
     if fold is None:

@@ -132,7 +132,7 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
 
     def _remove(self, folder: Path) -> None:
         if folder != self.pgdata:
-            with suppress(OSError):  # It is used still, or gone.
+            with suppress(OSError):  # It is still in use, or was removed.
                 folder.rmdir()
 
 
@@ -150,6 +150,6 @@ def stop_command(data: Path) -> list[str]:
 
 
 def _is_plain(folder: Path, longest: int) -> bool:
-    """Whether a shell and PostgreSQL's list of folders take the path as it is."""
+    """Whether a shell and PostgreSQL's list of folders accept the path unquoted."""
     plain = re.fullmatch(r"[A-Za-z0-9_./-]+", str(folder)) is not None
     return plain and len(str(folder)) <= longest

@@ -1,4 +1,4 @@
--- Roles other than the owner that may read events, and so all that comes to be beside them, with what each may do.
+-- Roles other than the owner that may read events, and so all later tables, with the rights of each.
 -- Roles that an earlier version granted to could make the log grow; they are given that again.
 SELECT DISTINCT g.grantee::text,
        CASE WHEN has_function_privilege(g.grantee, grow.oid, 'EXECUTE') THEN 'sign'

@@ -1,6 +1,6 @@
 """Who uses the embedded server: each process holds a shared lock on a file beside its data.
 
-The kernel gives a lock back when its process ends, however it ends: nobody who is gone counts as a user.
+The kernel releases a lock when its process ends in any way, so ended processes do not count as users.
 """
 
 import fcntl

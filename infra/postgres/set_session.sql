@@ -1,6 +1,6 @@
--- What this program relies on, whatever the server, the database, the role or a pooler sets: the
+-- The settings that this program relies on, which override those of the server, database, role or pooler: the
 -- ledger's schema, how values are written, transactions that see each other's commits, a commit that
--- is durable when it is answered, and no end for connections that wait. Also the session's process.
+-- is durable when it is answered, and no timeout of idle connections. Also returns the session's process.
 SELECT set_config('search_path', %s, false), set_config('TimeZone', 'UTC', false),
        set_config('jit', 'off', false), set_config('DateStyle', 'ISO, MDY', false),
        set_config('IntervalStyle', 'postgres', false), set_config('bytea_output', 'hex', false),

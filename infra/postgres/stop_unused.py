@@ -13,8 +13,8 @@ from contextlib import suppress
 
 
 def main(file: str, folder: str, user: str, command: list[str]) -> None:
-    """Takes the lock alone, which it gets when the last user is gone, and runs the command under it."""
-    os.setsid()  # A signal of the terminal is for those who use the server.
+    """Waits for the exclusive lock, which is free once the last user has ended, and runs the command."""
+    os.setsid()  # Signals of the terminal are for the users of the server.
     os.chdir("/")
     lock = os.open(file, os.O_RDWR)
     fcntl.flock(lock, fcntl.LOCK_EX)

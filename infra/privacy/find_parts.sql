@@ -1,3 +1,3 @@
--- Which of these beginnings of personal parts (canonical JSON) a job's events hold. Carried by events_version.
+-- Which of these prefixes of personal values (canonical JSON) occur in a job's events. Carried by events_version.
 SELECT part FROM unnest(%s::bytea[]) AS part
 WHERE EXISTS (SELECT FROM events WHERE name = %s AND position(part IN data) > 0)

@@ -1,2 +1,2 @@
--- Makes the lease of a job's run end so many milliseconds from now.
+-- Sets the end of a run's lease, in milliseconds from now.
 SELECT keep_lease(%s, %s, %s)

@@ -86,8 +86,8 @@ def job(
         name: The job's resource name; `{parameter}` in it is the value of the function's
             parameter.
         labels: The labels of a new job.
-        spec: The configuration of a new job. A job that begins within another names it in
-            `parents`.
+        spec: The configuration of a new job. A job that begins within another reports it as its
+            parent, unless the spec has `parents`.
         actor: The user or program that runs it; None is the user and the machine.
         heartbeat_seconds: Seconds between two heartbeats, up to 3600; 0 sends none.
 

@@ -49,7 +49,7 @@ class Reporter:
         self._delivery: Delivery | None = None
         self.file: RunFile | None = None
         self.failure: Exception | None = None
-        """The error that keeps the run from being recorded; None if there is none."""
+        """The error that prevents recording; None if there is none."""
         self.spool_failure: Exception | None = None
         """The error that keeps it from being spooled."""
         self.refused: Path | None = None
@@ -153,7 +153,7 @@ class Reporter:
         except Exception as error:
             self.spool_failure = error
         self._keep_new()
-        with suppress(Exception):  # The same is said when the ledger is opened.
+        with suppress(Exception):  # Opening the ledger raises the same error.
             self._record.destination = self._opening.destination()
             if self.file is not None:
                 self.file.aim(self._record.destination)

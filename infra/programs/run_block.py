@@ -42,10 +42,16 @@ class Run:
     """One run of a block; set `output` to what it produces."""
 
     def __init__(
-        self, store: Store, heartbeats: Heartbeats, record: RunRecord, seconds: float
+        self,
+        store: Store,
+        heartbeats: Heartbeats,
+        record: RunRecord,
+        seconds: float,
+        lineage: Mapping[str, Any],
     ) -> None:
-        """`seconds` between two heartbeats, 0 for none."""
+        """Sets the seconds between two heartbeats, 0 for none, and the facts on what it is part of."""
         self.output: dict[str, Any] | None = None
+        self._lineage = lineage
         self._store = store
         self._heartbeats = heartbeats
         self._record = record
@@ -65,7 +71,7 @@ class Run:
     @property
     def root(self) -> str:
         """The name of the outermost job that this run is part of; its own, if it is part of none."""
-        return str(self._record.spec.get("root", self.name))
+        return str(self._record.spec.get("root") or self._lineage.get("root") or self.name)
 
     @property
     def run_id(self) -> str:
@@ -76,7 +82,12 @@ class Run:
         """Creates the job or a new attempt, and reports that it runs; raises as the writer does."""
         if self._seconds:
             self._heartbeats.begin(self.name, self.run_id, self._seconds)
-        fields = {"host": os.uname().nodename, "pid": os.getpid(), "thread": get_ident()}
+        fields = {
+            "host": os.uname().nodename,
+            "pid": os.getpid(),
+            "thread": get_ident(),
+            **self._lineage,
+        }
         self._record.reports.append(RunReport("Started", fields, datetime.now(UTC)))
         try:
             self._delivery.deliver()
@@ -138,17 +149,18 @@ def new_run(
         who,
         datetime.now(UTC),
         parse_labels(labels),
-        within_current(spec),
+        dict(spec),
     )
-    return Run(store, heartbeats, record, heartbeat_seconds)
+    return Run(store, heartbeats, record, heartbeat_seconds, _lineage_beside(spec))
 
 
-def within_current(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The spec of a new run, with the run that it begins within as its parent."""
+def _lineage_beside(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the facts of a run within another one: its parent and root, unless the spec names them."""
     outer = _CURRENT.get()
     if outer is None:
-        return dict(spec)
-    return {"parents": [outer.name], "root": outer.root, **spec}
+        return {}
+    facts = {"parents": [outer.name], "root": outer.root}
+    return {key: value for key, value in facts.items() if key not in spec}
 
 
 @contextmanager

@@ -139,7 +139,9 @@ class Spool:
         self._check_room()
         path = self.folder / _file_name(record)
         file = os.open(path, NEW, 0o600)
-        fcntl.flock(file, fcntl.LOCK_EX)  # Who looks into the new file holds it for a moment.
+        fcntl.flock(
+            file, fcntl.LOCK_EX
+        )  # Another process that inspects the new file locks it for a moment.
         kept = RunFile(path, file, record)
         try:
             kept._write(record.first_line)  # noqa: SLF001 - of the same module
@@ -202,7 +204,7 @@ class Spool:
         sizes = []
         with os.scandir(self.folder) as found:
             for entry in found:
-                with suppress(FileNotFoundError):  # It was sent meanwhile.
+                with suppress(FileNotFoundError):  # Another process has sent it.
                     sizes.append(entry.stat().st_size)
         if len(sizes) >= MAX_RUNS or sum(sizes) >= MAX_BYTES:
             raise SpoolFullError(self.folder)
@@ -229,7 +231,7 @@ def _open(path: Path) -> int | None:
     except BlockingIOError:
         os.close(file)
         return None
-    if os.fstat(file).st_nlink == 0:  # It was sent, and removed, meanwhile.
+    if os.fstat(file).st_nlink == 0:  # Another process has sent and removed it.
         os.close(file)
         return None
     return file

@@ -1,1 +1,1 @@
-"""Proof: a history that nobody can change unseen, in the open formats of transparency logs (C2SP)."""
+"""Proof: a tamper-evident history, in the open formats of transparency logs (C2SP)."""

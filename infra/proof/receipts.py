@@ -117,8 +117,8 @@ class Receipt:
         if not merkle.includes(leaf, self.index, checkpoint.size, self.proof, checkpoint.root):
             raise ProofError(
                 "receipt",
-                "the event is not in the log that was signed: the proof does not lead there;"
-                " jobledger verify --proof tells what was changed",
+                "the event is not in the signed log: the proof does not lead to the signed root;"
+                " jobledger verify --proof names what was changed",
             )
 
     def verify_event(self, event: RecordedEvent) -> None:

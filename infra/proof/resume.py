@@ -48,7 +48,7 @@ class LogResumption(NamedTuple):
 
 
 def lost(connection: Connection, settings: Settings) -> Resumption:
-    """Says what would be lost, in a statement that goes nowhere; raises ProofError if nothing is."""
+    """Returns an unsigned statement of what would be lost; raises ProofError if nothing is."""
     signer, epoch = _signer(connection, settings)
     return signer.statement(connection, Tree(), epoch)
 

@@ -31,7 +31,7 @@ from jobledger.infra.proof.signing.signer import check_growth
 
 CHECKPOINT: Final = "checkpoint"
 MAX_ENTRY: Final = 0xFFFF
-"""Bytes of an entry that a bundle can say the length of."""
+"""The greatest length of an entry in a bundle, in bytes."""
 _PATH: Final = re.compile(
     r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?", re.ASCII
 )
@@ -45,7 +45,7 @@ class Exported(NamedTuple):
     tiles: int
     bundles: int
     missing: int
-    """Bundles that are not there: an event of theirs is gone, and no pruning says why."""
+    """Missing bundles: an event is missing that no pruning covers."""
     empty: int = 0
     """Entries that have no bytes in their bundle: pruned, or longer than a bundle takes."""
 
@@ -204,7 +204,7 @@ def _bundle(connection: Connection, tile: Tile) -> Bundle | None:
 
 
 def _entry(event: Stored, tile: Tile, place: int, salts: bytes) -> bytes:
-    """An event's entry, checked against the tile; empty if a bundle cannot say its length."""
+    """Returns an event's entry, checked against the tile; empty if it is too long for a bundle."""
     entry = event.entry(leaves.salt_at(salts, place))
     at = place * HASH_SIZE
     if merkle.hash_leaf(entry) != tile.hashes[at : at + HASH_SIZE]:

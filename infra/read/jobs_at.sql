@@ -1,6 +1,6 @@
--- Jobs as the ledger knew them at a position. One that nothing happened to since is as its row
--- says, the others are folded from their events. columns, condition and tail are rendered.
--- Nothing occurs more than a day after it is recorded, so jobs created later need no look.
+-- Jobs as the ledger knew them at a position. A job without later events is read from its row;
+-- the others are folded from their events. columns, condition and tail are rendered.
+-- Events occur at most a day after they are recorded, so jobs created later are skipped.
 SELECT {columns}
 FROM (
     SELECT j.name, j.project, j.kind, j.created, etag(j.name, was.version) AS etag, was.*

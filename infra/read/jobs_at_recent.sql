@@ -1,4 +1,4 @@
--- The same as jobs_at.sql, of a position that few events follow: rows that are as they were are read
+-- The same as jobs_at.sql, for a position that few events follow: unchanged rows are read
 -- through their indexes, and only jobs with an event since are folded. The first half has no
 -- condition of its own, and the types and collations of the second: else it is not read in order.
 -- The position is no parameter: the planner has to know that few events follow.

@@ -1,5 +1,5 @@
--- Of listed jobs so many at most, and of so many bytes, but one at least; how many were listed; and
--- what of the ledger decides whether a page as of a moment holds.
+-- Listed jobs, limited by number and bytes, but at least one; how many were listed; and the state of the
+-- ledger that decides whether a page as of a moment holds.
 SELECT {columns}, found{seen}
 FROM (
     SELECT *, row_number() OVER () AS n, count(*) OVER () AS found,

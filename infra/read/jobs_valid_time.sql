@@ -1,5 +1,5 @@
 -- Jobs as of a valid time, as far as was known at a position, but for those whose reports
--- came late. One that nothing happened to since is as its row says; the others are folded from
+-- came late. A job without later events is read from its row; the others are folded from
 -- their events. columns, condition and tail are rendered; so is in_order, that it
 -- is none of those, where there are any.
 SELECT {columns}

@@ -1,2 +1,2 @@
--- What page tokens are signed with.
+-- The secret that signs page tokens.
 SELECT value FROM secrets WHERE name = 'page_token'

@@ -1,4 +1,4 @@
-"""Applies retention rules: exports what each rule selects, prunes it, and gives the disk back.
+"""Applies retention rules: exports the jobs of each rule, prunes them, and returns the disk space.
 
 A rule that fails is reported, and the others are applied. Jobs that are held or pinned stay.
 """
@@ -123,7 +123,7 @@ def _compacted(store: Store, outcomes: list[RuleOutcome], pruned: int) -> Retent
             return RetentionRun(outcomes, compact(connection, COMPACT_TIMEOUT_SECONDS))
         except LedgerUnavailableError:
             raise
-        except LedgerError as error:  # What was pruned is known all the same.
+        except LedgerError as error:  # The pruned jobs are reported even so.
             return RetentionRun(outcomes, error=str(error))
 
 
@@ -165,11 +165,11 @@ def _apply(
             events = sum(job.version for job in found)
             return RuleOutcome(rule.name, len(found), events, held)
         file = _file(folder, store.reader.name, rule.name, now)
-        said = {
+        data = {
             "before": time_text(now),
             "rule": {"name": rule.name, "position": stored.position},
         }
-        pruning = prune_source(store, source, Export(file, is_there=False), said, actor)
+        pruning = prune_source(store, source, Export(file, is_there=False), data, actor)
     return RuleOutcome(rule.name, pruning.jobs, pruning.events, held, file)
 
 

@@ -176,7 +176,7 @@ def _found(file: Path, events: Iterable[RecordedEvent]) -> Counter[str]:
             raise InputError(str(file), number, f"is not the event at position {event.position}")
         counts[event.name] += 1
     for _ in lines:
-        pass  # To its end: a file that breaks off is no export.
+        pass  # Read to the end: a truncated file is not an export.
     return counts
 
 

@@ -1,4 +1,4 @@
-"""Gives the disk of deleted rows back to the system, while the ledger is read and written.
+"""Returns the disk space of deleted rows to the system, while the ledger is read and written.
 
 Events move from the end of their table to free pages, VACUUM cuts the end off, and the indexes are
 made anew beside the old ones. Rows that are derived from events are made anew by `rebuild`.
@@ -30,7 +30,7 @@ VACUUM: Final = b"VACUUM (ANALYZE, INDEX_CLEANUP ON, TRUNCATE ON) events"
 COMPACT_TIMEOUT_SECONDS: Final = 600.0
 PAUSE_SECONDS: Final = 0.5
 MAX_ROUNDS: Final = 3
-"""How often rows are moved: writers may fill pages at the end meanwhile."""
+"""How often rows are moved, as writers may fill pages at the end in the meantime."""
 
 
 class Compaction(NamedTuple):
@@ -41,7 +41,7 @@ class Compaction(NamedTuple):
 
 
 def compact(connection: Connection, timeout: float = COMPACT_TIMEOUT_SECONDS) -> Compaction:
-    """Gives the disk of pruned rows back, in short transactions; writers never wait for a second.
+    """Returns the disk space of pruned rows, in short transactions; no writer waits longer than a second.
 
     Args:
         connection: A connection to the ledger's schema, in autocommit mode, of the tables' owner.
@@ -71,7 +71,7 @@ def compact(connection: Connection, timeout: float = COMPACT_TIMEOUT_SECONDS) ->
 
 
 def _shrink_events(connection: Connection, deadline: float) -> str:
-    """Moves events to free pages and cuts the others off; returns who still sees deleted ones."""
+    """Moves events to free pages and truncates the rest; returns the sessions that still see deleted ones."""
     held_by = _vacuum(connection, deadline)
     for number in range(MAX_ROUNDS):
         if held_by or not (move_rows(connection) + (0 if number else move_values(connection))):
@@ -81,7 +81,7 @@ def _shrink_events(connection: Connection, deadline: float) -> str:
 
 
 def _vacuum(connection: Connection, deadline: float) -> str:
-    """Frees the space of deleted rows, once nobody sees them; returns who still does at the deadline."""
+    """Frees the space of deleted rows once no session sees them; returns the sessions that do at the deadline."""
     with translated():
         row = connection.execute("SELECT pg_current_xact_id()::xid::text").fetchone()
     assert row is not None

@@ -56,9 +56,32 @@ class Hold(NamedTuple):
     actor: str | None
     time: datetime
 
+    @property
+    def sentence(self) -> str:
+        """What it is, since when, by whom, and why: `under a legal hold since … by ada (case 7)`."""
+        kind = PIN if self.is_pin else LEGAL
+        by = "" if self.actor is None else f" by {self.actor}"
+        return f"{kind.title} since {time_text(self.time)}{by} ({self.reason})"
+
+    def json(self) -> JsonObject:
+        """Returns the hold as JSON."""
+        return {
+            "name": self.name,
+            "isPin": self.is_pin,
+            "reason": self.reason,
+            "actor": self.actor,
+            "time": time_text(self.time),
+        }
+
 
 def hold(
-    store: Store, name: str, reason: str, *, pin: bool = False, actor: str | None = None
+    store: Store,
+    name: str,
+    reason: str,
+    *,
+    pin: bool = False,
+    actor: str | None = None,
+    request_id: str | None = None,
 ) -> int:
     """Places a legal hold on a job, or pins it: it is not pruned until that is released.
 
@@ -68,6 +91,8 @@ def hold(
         reason: Why: 1 to 256 printable characters.
         pin: Whether it is a pin, which a job can have beside a legal hold.
         actor: The user who asks for it: 1 to 256 printable characters.
+        request_id: Makes the call idempotent (AIP-155): a repeated call with the same id
+            returns the first call's answer and writes nothing. 1 to 256 printable characters.
 
     Returns:
         The position of the event that records it.
@@ -75,6 +100,7 @@ def hold(
     Raises:
         InvalidFieldError: The job is held already, or the reason is not valid.
         JobNotFoundError: There is no such job.
+        RequestReusedError: The request id was used for another hold, or to release the job.
         OwnerNeededError: The database user does not own the ledger's tables.
 
     Examples:
@@ -84,11 +110,17 @@ def hold(
         >>> [each.reason for each in ledger.holds()]
         ['case 4711']
     """
-    return _record(store, _Hold(PIN if pin else LEGAL, name, reason, actor))
+    return _record(store, _Hold(PIN if pin else LEGAL, name, reason, actor, request_id))
 
 
 def release(
-    store: Store, name: str, reason: str = "", *, pin: bool = False, actor: str | None = None
+    store: Store,
+    name: str,
+    reason: str = "",
+    *,
+    pin: bool = False,
+    actor: str | None = None,
+    request_id: str | None = None,
 ) -> int:
     """Releases a job's legal hold, or its pin.
 
@@ -98,6 +130,8 @@ def release(
         reason: Why: up to 256 printable characters.
         pin: Whether the pin is released; else the legal hold is.
         actor: The user who asks for it: 1 to 256 printable characters.
+        request_id: Makes the call idempotent (AIP-155): a repeated call with the same id
+            returns the first call's answer and writes nothing. 1 to 256 printable characters.
 
     Returns:
         The position of the event that records it.
@@ -105,6 +139,7 @@ def release(
     Raises:
         InvalidFieldError: The job is not held so, or the reason is not valid.
         JobNotFoundError: There is no such job.
+        RequestReusedError: The request id was used for another release, or to hold the job.
         OwnerNeededError: The database user does not own the ledger's tables.
 
     Examples:
@@ -115,19 +150,22 @@ def release(
         >>> ledger.holds()
         []
     """
-    return _record(store, _Release(PIN if pin else LEGAL, name, reason, actor))
+    return _record(store, _Release(PIN if pin else LEGAL, name, reason, actor, request_id))
 
 
-def holds(reader: Reader) -> list[Hold]:
-    """Returns all legal holds and pins that are in force, by the names of jobs.
+def holds(reader: Reader, name: str | None = None, *, position: int | None = None) -> list[Hold]:
+    """Returns the legal holds and pins that are in force, by the names of jobs.
 
     Args:
         reader: The ledger to read.
+        name: A job's resource name (AIP-122); None returns the holds on all jobs.
+        position: The holds on the job as of this position; None is now.
 
     Returns:
         The holds.
 
     Raises:
+        InvalidFieldError: The name is not valid, or a position is given without a name.
         LedgerUnavailableError: The server cannot be reached.
 
     Examples:
@@ -136,12 +174,17 @@ def holds(reader: Reader) -> list[Hold]:
         >>> [(each.name, each.is_pin) for each in ledger.holds()]
         [('projects/demo/jobs/a', True)]
     """
+    if name is None and position is not None:
+        raise InvalidFieldError("position", "needs the name of a job")
+    names = None if name is None else [parse_name(name)]
     with translated(), reader.pool.connection() as connection:
-        return sorted(read_holds(connection))
+        return sorted(read_holds(connection, names, position))
 
 
-def read_holds(connection: Connection, names: Iterable[str] | None = None) -> list[Hold]:
-    """Returns the holds on some jobs, or on all; raw errors of PostgreSQL pass."""
+def read_holds(
+    connection: Connection, names: Iterable[str] | None = None, until: int | None = None
+) -> list[Hold]:
+    """Returns the holds on some jobs, as of a position, or on all; raw errors of PostgreSQL pass."""
     wanted = None if names is None else list(names)
     found = []
     for kind in KINDS:
@@ -149,7 +192,8 @@ def read_holds(connection: Connection, names: Iterable[str] | None = None) -> li
             asked = {"prefix": kind.prefix, "end": kind.prefix[:-1] + "0"}
             rows = connection.execute(READ_HOLDS, asked)
         else:
-            rows = connection.execute(READ_HOLDS_OF, {"prefix": kind.prefix, "names": wanted})
+            asked_of = {"prefix": kind.prefix, "names": wanted, "until": until}
+            rows = connection.execute(READ_HOLDS_OF, asked_of)
         for stream, type_, data, actor, time in rows:
             if type_ == kind.placed:
                 reason = str(canonical.decode(data).get("reason", ""))
@@ -163,25 +207,24 @@ def check_free(found: Sequence[Hold]) -> None:
     if not found:
         return
     first = min(found)
-    kind = PIN if first.is_pin else LEGAL
-    by = "" if first.actor is None else f" by {first.actor}"
-    how = f"{kind.title} since {time_text(first.time)}{by} ({first.reason})"
-    raise JobHeldError(first.name, how, len({each.name for each in found}) - 1)
+    raise JobHeldError(first.name, first.sentence, len({each.name for each in found}) - 1)
 
 
 def _record(store: Store, write: "_HoldWrite") -> int:
     check_may_delete(store.reader.pool, ["events"], "to hold a job or to release it")
     store.writer.submit(write)
-    assert write.placed is not None
-    return write.placed.first_position
+    return write.position()
 
 
 class _HoldWrite(LedgerEventWrite):
-    def __init__(self, kind: HoldKind, name: str, reason: str, actor: str | None) -> None:
-        super().__init__(parse_text("actor", actor))
+    def __init__(
+        self, kind: HoldKind, name: str, reason: str, actor: str | None, request_id: str | None
+    ) -> None:
+        asked = {"job": parse_name(name), "reason": reason}
+        super().__init__(parse_text("actor", actor), parse_text("requestId", request_id), asked)
         self._kind = kind
-        self._name = parse_name(name)
-        self._reason = reason
+        self._name = asked["job"]
+        self._data = asked
         self.stream = kind.prefix + self._name
 
     def do(self, connection: Connection) -> JsonObject:
@@ -190,17 +233,19 @@ class _HoldWrite(LedgerEventWrite):
             raise JobNotFoundError(self._name)
         is_pin = self._kind is PIN
         self.check([each for each in read_holds(connection, [self._name]) if each.is_pin is is_pin])
-        return {"job": self._name, "reason": self._reason}
+        return self._data
 
     def check(self, found: list[Hold]) -> None:
         """Raises InvalidFieldError if this cannot be done while the job has these holds."""
 
 
 class _Hold(_HoldWrite):
-    def __init__(self, kind: HoldKind, name: str, reason: str, actor: str | None) -> None:
+    def __init__(
+        self, kind: HoldKind, name: str, reason: str, actor: str | None, request_id: str | None
+    ) -> None:
         if not reason:
-            raise InvalidFieldError("reason", "is missing; say why the job is held")
-        super().__init__(kind, name, str(parse_text("reason", reason)), actor)
+            raise InvalidFieldError("reason", "is missing; give the reason of the hold")
+        super().__init__(kind, name, str(parse_text("reason", reason)), actor, request_id)
         self.type = kind.placed
 
     def check(self, found: list[Hold]) -> None:
@@ -210,8 +255,11 @@ class _Hold(_HoldWrite):
 
 
 class _Release(_HoldWrite):
-    def __init__(self, kind: HoldKind, name: str, reason: str, actor: str | None) -> None:
-        super().__init__(kind, name, reason and str(parse_text("reason", reason)), actor)
+    def __init__(
+        self, kind: HoldKind, name: str, reason: str, actor: str | None, request_id: str | None
+    ) -> None:
+        given = reason and str(parse_text("reason", reason))
+        super().__init__(kind, name, given, actor, request_id)
         self.type = kind.released
 
     def check(self, found: list[Hold]) -> None:

@@ -1,3 +1,3 @@
--- Keeps those out who let `intervals` follow, until this transaction ends. An UPDATE: on Citus,
+-- Locks out the catch-up of `intervals` until this transaction ends. An UPDATE: on Citus,
 -- SELECT FOR UPDATE does not hold while the ledger is moved to another node.
 UPDATE projections SET position = position WHERE name = 'intervals'

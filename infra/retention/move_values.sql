@@ -1,4 +1,4 @@
--- Writes long data of the last events before a position anew, unchanged, into free pages of the TOAST table:
+-- Rewrites long data of the last events before a position, unchanged, into free pages of the TOAST table:
 -- the positions, and how many bytes each takes there.
 WITH long AS MATERIALIZED (
     SELECT position FROM events

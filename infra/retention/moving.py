@@ -1,6 +1,6 @@
 """Moves events from the end of their table to free pages at its beginning, in short transactions.
 
-An event is written anew as it is, which its trigger allows. Readers and writers go on meanwhile. A
+An event is rewritten unchanged, which its trigger allows. Readers and writers go on meanwhile. A
 plain VACUUM cuts the emptied pages off afterwards.
 """
 

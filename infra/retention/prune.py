@@ -158,7 +158,7 @@ class _Prune(LedgerEventWrite):
     def do(self, connection: Connection) -> JsonObject | None:
         names = [job.name for job in self._batch]
         positions = [job.last_position for job in self._batch]
-        # What was written to since is not over. Who follows locks in this order, too.
+        # A job written to since has not ended. Catch-up takes its locks in this order, too.
         connection.execute(LOCK_FOLLOWED)
         found = connection.execute(FIND_UNCHANGED, (names, positions)).fetchall()
         held = {each.name for each in read_holds(connection, names)}

@@ -1,2 +1,2 @@
--- Takes the events of some jobs away, whose positions are said to be pruned: else this is refused.
+-- Deletes the events of some jobs, whose positions must be recorded as pruned.
 DELETE FROM events WHERE name = ANY (%(names)s)

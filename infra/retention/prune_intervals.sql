@@ -1,4 +1,4 @@
--- Takes the intervals of some jobs away, and what they counted for.
+-- Deletes the intervals of some jobs, and subtracts them from the counts.
 WITH gone AS (
     DELETE FROM intervals AS i USING events AS e
     WHERE e.name = ANY (%(names)s) AND i.position = e.position

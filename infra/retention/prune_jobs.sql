@@ -1,2 +1,2 @@
--- Takes the rows of some jobs away.
+-- Deletes the rows of some jobs.
 DELETE FROM jobs WHERE name = ANY (%(names)s)

@@ -1,2 +1,2 @@
--- Forgets of some jobs that they are late.
+-- Deletes some jobs from the late ones.
 DELETE FROM late_jobs WHERE name = ANY (%(names)s)

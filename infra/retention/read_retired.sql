@@ -1,2 +1,2 @@
--- The jobs found, in the order in which they were last heard of.
+-- The jobs found, in the order of their last events.
 SELECT name, version, last_position FROM retired ORDER BY last_position

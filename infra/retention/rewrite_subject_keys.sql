@@ -1,2 +1,2 @@
--- Puts the keys that are left into a new file, so that the old one, with those deleted, is gone.
+-- Writes the remaining keys to a new file, so that the old file with the deleted keys is removed.
 VACUUM (FULL) subject_keys

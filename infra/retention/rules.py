@@ -101,19 +101,24 @@ def retention_rules(reader: Reader) -> list[RetentionRule]:
     return [each.rule for each in stored_rules(reader)]
 
 
-def set_retention_rule(store: Store, rule: RetentionRule, actor: str | None = None) -> int:
+def set_retention_rule(
+    store: Store, rule: RetentionRule, actor: str | None = None, *, request_id: str | None = None
+) -> int:
     """Makes a retention rule, or replaces the one of the same name.
 
     Args:
         store: The ledger.
         rule: The rule.
         actor: The user who asks for it: 1 to 256 printable characters.
+        request_id: Makes the call idempotent (AIP-155): a repeated call with the same id
+            returns the first call's answer and writes nothing. 1 to 256 printable characters.
 
     Returns:
         The position of the event that records it.
 
     Raises:
         InvalidFieldError: A part of the rule is not valid.
+        RequestReusedError: The request id was used for another rule, or to drop one.
         OwnerNeededError: The database user does not own the ledger's tables.
 
     Examples:
@@ -123,22 +128,27 @@ def set_retention_rule(store: Store, rule: RetentionRule, actor: str | None = No
         1
     """
     rule.check()
-    return _record(store, _RuleWrite(SET, rule.name, rule.json(), actor))
+    return _record(store, _RuleWrite(SET, rule.name, rule.json(), actor, request_id))
 
 
-def drop_retention_rule(store: Store, name: str, actor: str | None = None) -> int:
+def drop_retention_rule(
+    store: Store, name: str, actor: str | None = None, *, request_id: str | None = None
+) -> int:
     """Drops a retention rule: it is not applied any more.
 
     Args:
         store: The ledger.
         name: The rule's name.
         actor: The user who asks for it: 1 to 256 printable characters.
+        request_id: Makes the call idempotent (AIP-155): a repeated call with the same id
+            returns the first call's answer and writes nothing. 1 to 256 printable characters.
 
     Returns:
         The position of the event that records it.
 
     Raises:
         InvalidFieldError: There is no such rule.
+        RequestReusedError: The request id was used for another rule, or to set one.
         OwnerNeededError: The database user does not own the ledger's tables.
 
     Examples:
@@ -147,7 +157,7 @@ def drop_retention_rule(store: Store, name: str, actor: str | None = None) -> in
         >>> ledger.drop_retention_rule("old")
         2
     """
-    return _record(store, _RuleWrite(DROPPED, name, {"name": name}, actor))
+    return _record(store, _RuleWrite(DROPPED, name, {"name": name}, actor, request_id))
 
 
 def stored_rules(reader: Reader) -> list[StoredRule]:
@@ -160,34 +170,36 @@ def _stored(connection: Connection) -> list[StoredRule]:
     found = []
     for position, type_, data, *_ in connection.execute(READ_RULES):
         if type_ == SET:
-            found.append(StoredRule(_decoded(canonical.decode(data)), position))
+            found.append(StoredRule(rule_of(canonical.decode(data)), position))
     return found
 
 
-def _decoded(said: JsonObject) -> RetentionRule:
-    states = tuple(map(str, said.get("states") or ()))
-    texts = {key: str(said.get(key) or "") for key in ("kind", "filter")}
-    # A rule whose event says no number here is not valid, and so is not applied.
-    keep = said.get("keepSeconds")
+def rule_of(data: JsonObject) -> RetentionRule:
+    """Parses a rule's JSON, as `RetentionRule.json` makes it; `check` finds what is not valid."""
+    states = tuple(map(str, data.get("states") or ()))
+    texts = {key: str(data.get(key) or "") for key in ("kind", "filter")}
+    # A rule whose event has no number here is invalid, and is not applied.
+    keep = data.get("keepSeconds")
     seconds = float(keep) if isinstance(keep, int | float) else math.nan
-    return RetentionRule(str(said.get("name")), seconds, states, **texts)
+    return RetentionRule(str(data.get("name")), seconds, states, **texts)
 
 
 def _record(store: Store, write: "_RuleWrite") -> int:
     check_may_delete(store.reader.pool, ["events"], "to change retention rules")
     store.writer.submit(write)
-    assert write.placed is not None
-    return write.placed.first_position
+    return write.position()
 
 
 class _RuleWrite(LedgerEventWrite):
     stream = STREAM
 
-    def __init__(self, type_: str, name: str, said: JsonObject, actor: str | None) -> None:
-        super().__init__(parse_text("actor", actor))
+    def __init__(
+        self, type_: str, name: str, data: JsonObject, actor: str | None, request_id: str | None
+    ) -> None:
+        super().__init__(parse_text("actor", actor), parse_text("requestId", request_id), data)
         self.type = type_
         self._name = name
-        self._said = said
+        self._data = data
 
     def do(self, connection: Connection) -> JsonObject:
         """Checks that a rule that is dropped is in force."""
@@ -196,4 +208,4 @@ class _RuleWrite(LedgerEventWrite):
             if self._name not in names:
                 known = ", ".join(names) or "there are none"
                 raise InvalidFieldError("name", f"there is no rule {self._name!r}; rules: {known}")
-        return self._said
+        return self._data

@@ -1,4 +1,4 @@
-"""Connections of a server that owe it a request: limited in number, by address and in time.
+"""Connections without a complete request: limited in number, by address and in time.
 
 A connection costs a file, and memory for what it sent, before anybody knows who is behind it. One
 that waits (for its first byte, the rest of a head or of a body, or the next request) makes way for
@@ -97,7 +97,7 @@ class Connections:
         self._abort(found or next(reversed(self._address)))
 
     def _longest_waiting(self, network: str) -> Connection | None:
-        """From those that were sorted: what was left out then has waited for less time."""
+        """Takes from the sorted ones: the others have waited less."""
         oldest = self._oldest.get(network, [])
         while oldest:
             since, connection = oldest.pop()

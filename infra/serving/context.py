@@ -42,7 +42,7 @@ class Limits:
     """Followers of the feed, which wait without a thread."""
     deadline: float = 30.0
     grace: float = GRACE_SECONDS
-    """How long what is in work may wait for the database once the server is asked to stop."""
+    """Seconds that running requests may wait for the database once the server is asked to stop."""
     writers: int = 24
     """Writes under way at once, which commit together: more wait."""
     writers_beside_readers: int = 1
@@ -50,11 +50,11 @@ class Limits:
     threads: int = 8
     """For what blocks."""
     hosts: tuple[str, ...] = ()
-    """Names that a server without tokens answers to, beside those of loopback."""
+    """Host names that a server without tokens accepts, besides loopback's."""
 
     @property
     def answers_within(self) -> float:
-        """How long after it was asked to stop a server has answered everything."""
+        """Returns the seconds within which a stopping server has answered everything."""
         return self.grace + CANCEL_SECONDS + 1.0
 
 
@@ -67,7 +67,7 @@ class ServerContext:
         self.tokens = Tokens(ledger.ledger.pool)
         self.queue = Queue(ledger.ledger.reader)
         self.stopping = asyncio.Event()
-        """Set when the server is asked to stop: what is in work is finished, nothing new is begun."""
+        """Set when the server is asked to stop: running requests finish, and new ones are refused."""
         self.reads = Shares(self.limits.max_waiting, "{} requests are in work")
         self.writes = Shares(self.limits.max_waiting, "{} requests are in work")
         """Apart from reads: writes that wait for the database take no places from them."""

@@ -19,7 +19,7 @@ def config(app: Any, host: str, port: int, **more: Any) -> uvicorn.Config:
 
 
 class Server(uvicorn.Server):
-    """Logs a line for each place it listens at, with what else is to be said there (`about`)."""
+    """Logs a line for each address it listens at, with further fields (`about`)."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""While a server runs, jobs whose heartbeats stopped are marked as EXPIRED."""
+"""Marks jobs whose heartbeats stopped as EXPIRED, while a server runs."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ ACTOR: Final = "serve"
 async def expiring_lost(
     ledger: AsyncLedger, pause_seconds: float = PAUSE_SECONDS
 ) -> AsyncIterator[None]:
-    """Looks for lost runs every so many seconds, while this holds."""
+    """Looks for lost runs every so many seconds, within this block."""
     task = asyncio.create_task(_expire(ledger, pause_seconds))
     try:
         yield

@@ -9,10 +9,10 @@ SHARE: Final = 0.75
 
 
 class Shares:
-    """Counts who holds how much."""
+    """Counts the shares of callers."""
 
     def __init__(self, most: int, sentence: str) -> None:
-        """`most` is what all may hold together; `sentence` says with a number what they hold."""
+        """Sets the total of all shares, `most`; `sentence` is the message, with a place for the number."""
         self.taken = 0
         self._most = most
         self._share = max(1, int(most * SHARE))
@@ -40,7 +40,7 @@ class Shares:
             raise OverloadedError(f"{self._sentence.format(mine)}, all by this caller")
 
     def give(self, caller: bytes | None, amount: int = 1) -> None:
-        """Gives back what was taken."""
+        """Returns a share."""
         self.taken -= amount
         if caller is not None:
             left = self._of[caller] - amount

@@ -1,2 +1,2 @@
--- Forgets how far a file had come, as it has come further.
+-- Deletes the former progress of a file's import.
 DELETE FROM imports WHERE project = %s AND kind = %s AND digest = %s

@@ -187,10 +187,10 @@ class _ImportWrite(DecidedWrite):
         for event in origins:
             place = [event.version, event.position, required_time(event.recorded_time)]
             places.setdefault(event.name, []).append(place)
-        said: JsonObject = {"ledger": self._origin.ledger, "events": places}
+        data: JsonObject = {"ledger": self._origin.ledger, "events": places}
         if self._origin.checkpoint:
-            said["checkpoint"] = self._origin.checkpoint
-        return canonical.encode(said)
+            data["checkpoint"] = self._origin.checkpoint
+        return canonical.encode(data)
 
 
 def _versions(appender: Appender, names: Sequence[str]) -> dict[str, int]:
@@ -215,10 +215,10 @@ def _content(event: RecordedEvent) -> tuple[Any, ...]:
 
 def _row(event: RecordedEvent) -> Row:
     """The event as `append` takes it: its data as it was stored, of its own schema."""
-    said = {
+    row = {
         "name": event.name, "version": event.version, "schema": event.schema, "type": event.type,
         "occurred_time": event.occurred_time, "data": event.stored.decode(),
     }  # fmt: skip
     about = {key: getattr(event, key) for key in ("actor", "request_id", "trace_parent")}
-    said |= {key: value for key, value in about.items() if value is not None}
-    return Row(event.name, event.version, orjson.dumps(said)[:-1])
+    row |= {key: value for key, value in about.items() if value is not None}
+    return Row(event.name, event.version, orjson.dumps(row)[:-1])

@@ -94,23 +94,23 @@ def export_origin(reader: Reader, name: str, ledger: str, to: Path) -> int:
         >>> _ = ledger.create("projects/demo/jobs/a")
         >>> ledger.export_origin("projects/demo/jobs/a", "other", folder / "other.jsonl")
         Traceback (most recent call last):
-        jobledger.domain.errors.InvalidFieldError: ledger: nothing of projects/demo/jobs/a was imported from 'other'
+        jobledger.domain.errors.InvalidFieldError: ledger: no event of projects/demo/jobs/a was imported from 'other'
     """
     events = reader.history(name)
     places = {each.version: each for each in origins(reader, name) if each.ledger == ledger}
-    told = [
+    moved = [
         event._replace(position=place.position, recorded_time=place.recorded_time)
         for event in events
         if (place := places.get(event.version)) is not None
     ]
-    if not told:
-        raise InvalidFieldError("ledger", f"nothing of {name} was imported from {ledger!r}")
-    moment = Moment(told[-1].position, told[-1].recorded_time, Clock.RECORDED)
-    checkpoint = places[told[-1].version].checkpoint
+    if not moved:
+        raise InvalidFieldError("ledger", f"no event of {name} was imported from {ledger!r}")
+    moment = Moment(moved[-1].position, moved[-1].recorded_time, Clock.RECORDED)
+    checkpoint = places[moved[-1].version].checkpoint
     wanted = Selection(ledger, moment, name=name, checkpoint=checkpoint)
     with whole(to, folder=False) as partial, partial.open("wb") as out:
-        write_history(out, wanted, told)
-    return len(told)
+        write_history(out, wanted, moved)
+    return len(moved)
 
 
 def known_places(reader: Reader, ledger: str) -> set[tuple[str, int]]:

@@ -36,7 +36,7 @@ def read_about(file: Path) -> dict[str, str]:
     try:
         metadata = pq.read_schema(file).metadata or {}
     except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(str(file), 0, f"is no Parquet file: {error}") from None
+        raise InputError(str(file), 0, f"is not a Parquet file: {error}") from None
     about = {
         key.decode().removeprefix(_PREFIX): value.decode()
         for key, value in metadata.items()
@@ -85,7 +85,7 @@ def _first_position(file: Path) -> int:
     try:
         metadata = pq.read_metadata(file)
     except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(str(file), 0, f"is no Parquet file: {error}") from None
+        raise InputError(str(file), 0, f"is not a Parquet file: {error}") from None
     names = metadata.schema.names
     missing = sorted({*_STORED, "data"} - {*names})
     if missing:

@@ -104,7 +104,7 @@ def parse_rate(text: str) -> float:
     """
     found = _RATE.fullmatch(text)
     if found is None:
-        raise InvalidFieldError("rate", f"{text!r} is no rate; write 500/s, 30k/min or 2M/d")
+        raise InvalidFieldError("rate", f"{text!r} is not a rate; write 500/s, 30k/min or 2M/d")
     return float(found["count"]) * _FACTORS[found["factor"]] / SECONDS[found["unit"]]
 
 
@@ -126,5 +126,7 @@ def parse_keep(text: str) -> float:
     """
     found = _KEEP.fullmatch(text)
     if found is None:
-        raise InvalidFieldError("keep", f"{text!r} is no time; write 12h, 90d, 26w or 2y")
+        raise InvalidFieldError(
+            "keep", f"{text!r} is not a length of time; write 12h, 90d, 26w or 2y"
+        )
     return float(found["count"]) * SECONDS[found["unit"]]

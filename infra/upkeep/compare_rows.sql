@@ -1,4 +1,4 @@
--- Rows of a live table beside those that were made anew: whether they are the same, and both where
+-- Rows of a live table beside the rebuilt ones: whether they are equal, and both if
 -- not. The tables, their key and the columns they share are rendered (see rehearse.py).
 SELECT same, CASE WHEN NOT same THEN was END, CASE WHEN NOT same THEN would_be END
 FROM (

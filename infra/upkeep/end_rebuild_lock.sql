@@ -1,2 +1,2 @@
--- Lets other rebuilds of a ledger in.
+-- Releases the lock of rebuilds of a ledger.
 SELECT pg_advisory_unlock((%s::bigint << 32) | %s::bigint)

@@ -71,8 +71,8 @@ class _Runs:
             if why is not None:
                 yield Finding("differs", event.position, self._name, why)
 
-    def _wrong(self, said: Any) -> str | None:
-        match said:
+    def _wrong(self, data: Any) -> str | None:
+        match data:
             case r.RunStarted(run=run, cut=cut):
                 self._cuts[run] = cut
             case r.DatasetCreated(run=run, dataset=dataset, digest=digest):

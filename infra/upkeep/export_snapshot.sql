@@ -1,2 +1,2 @@
--- What a second session names to see the same moment, while this transaction lasts.
+-- Exports the snapshot of this transaction for a second session.
 SELECT pg_export_snapshot()

@@ -78,7 +78,7 @@ def drop(connection: Connection, ledger: str) -> LedgerSize:
         except LockNotAvailable:
             users = connection.execute(READ_USERS, {"schema": schema}).fetchall()
             holder = ", ".join(f"{name or 'a session'} (process {pid})" for pid, name in users)
-            why = "somebody uses its tables"
+            why = "another session uses its tables"
             raise LedgerBusyError(f"dropping {ledger!r}", why, holder) from None
     return held
 

@@ -1,2 +1,2 @@
--- What a run found, as it is shown.
+-- A run's evaluations, as shown.
 SELECT dataset, create_time, evaluations FROM evaluations WHERE job = %s AND run = %s

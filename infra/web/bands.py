@@ -53,8 +53,10 @@ class Segment(NamedTuple):
         if self.end is None:
             return f"{self.state} since {_shown(self.begin)}"
         lasted = elapsed(self.end - self.begin)
-        said = self.state if self.states == 1 else f"{self.states} states, the longest {self.state}"
-        return f"{said} for {lasted}, from {_shown(self.begin)}"
+        state = (
+            self.state if self.states == 1 else f"{self.states} states, the longest {self.state}"
+        )
+        return f"{state} for {lasted}, from {_shown(self.begin)}"
 
 
 class Mark(NamedTuple):

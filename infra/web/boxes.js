@@ -1,16 +1,16 @@
-// Boxes on an image: drawn by dragging, or by keys; in parts of the image, from 0 to 1.
+// Boxes on an image, drawn by dragging or by keys. Coordinates are shares of the image's size, from 0 to 1.
 
 const SVG = "http://www.w3.org/2000/svg";
-const LEAST = 0.005; // Of the image's width or height: less was a slip of the hand.
+const MIN_SIZE = 0.005; // A share of the image's width or height; smaller boxes are taken as clicks.
 const STEP = 0.01;
 const MOVES = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
 
 const within = (part) => Math.min(Math.max(part, 0), 1);
 
 export class Boxes {
-  // `label()` is the label of the next box, null if none is chosen; `complain` shows an error.
-  constructor(canvas, image, list, label, complain) {
-    Object.assign(this, { canvas, image, list, label, complain });
+  // `label()` is the label of the next box, null if none is chosen; `showProblem` shows an error.
+  constructor(canvas, image, list, label, showProblem) {
+    Object.assign(this, { canvas, image, list, label, showProblem });
     this.clear();
     canvas.addEventListener("pointerdown", (event) => this.begin(event));
     canvas.addEventListener("pointermove", (event) => this.drag(event));
@@ -26,7 +26,7 @@ export class Boxes {
     this.show();
   }
 
-  // What is sent: the answer.
+  // The answer in the form in which it is sent.
   answer() {
     return this.boxes.map(({ label, x0, y0, x1, y1 }) => ({
       label,
@@ -38,7 +38,7 @@ export class Boxes {
   // A box in the middle, for users who do not drag.
   add() {
     const label = this.label();
-    if (label === null) return this.complain("Choose a label for the box first.");
+    if (label === null) return this.showProblem("Choose a label for the box first.");
     this.boxes.push({ label, x0: 0.25, y0: 0.25, x1: 0.75, y1: 0.75 });
     this.choose(this.boxes.length - 1);
     this.canvas.focus();
@@ -67,7 +67,7 @@ export class Boxes {
     event.preventDefault();
     this.canvas.focus();
     const label = this.label();
-    if (label === null) return this.complain("Choose a label for the box first.");
+    if (label === null) return this.showProblem("Choose a label for the box first.");
     this.canvas.setPointerCapture(event.pointerId);
     this.from = { at: this.place(event), label };
   }
@@ -89,7 +89,7 @@ export class Boxes {
     if (!this.from) return;
     const box = this.drawn(event);
     this.from = null;
-    if (box.x1 - box.x0 < LEAST || box.y1 - box.y0 < LEAST) return this.show();
+    if (box.x1 - box.x0 < MIN_SIZE || box.y1 - box.y0 < MIN_SIZE) return this.show();
     this.boxes.push(box);
     this.choose(this.boxes.length - 1);
   }
@@ -118,7 +118,7 @@ export class Boxes {
     this.show();
   }
 
-  // Draws all of them, and one that is only being drawn.
+  // Draws all boxes, and the one that is being dragged.
   show(growing = null) {
     const width = this.image.naturalWidth || 1;
     const height = this.image.naturalHeight || 1;
@@ -132,14 +132,14 @@ export class Boxes {
     const rect = document.createElementNS(SVG, "rect");
     const text = document.createElementNS(SVG, "text");
     const size = Math.max(width, height) / 30;
-    const said = {
+    const frame = {
       x: box.x0 * width, y: box.y0 * height,
       width: (box.x1 - box.x0) * width, height: (box.y1 - box.y0) * height,
     };
-    for (const [name, value] of Object.entries(said)) rect.setAttribute(name, value);
+    for (const [name, value] of Object.entries(frame)) rect.setAttribute(name, value);
     if (number === this.chosen) rect.classList.add("chosen");
-    text.setAttribute("x", said.x + size / 4);
-    text.setAttribute("y", said.y + size);
+    text.setAttribute("x", frame.x + size / 4);
+    text.setAttribute("y", frame.y + size);
     text.setAttribute("font-size", size);
     text.setAttribute("stroke-width", size / 5);
     text.textContent = `${number + 1}`;

@@ -66,7 +66,9 @@ def read_evaluations(reader: Reader, link: ReportLink, scope: Scope) -> Evaluati
         if event.type == "EvaluationCreated" and event.position <= moment.position
     }
     found = {
-        run: said for run, said in reading.read_evaluated(reader, name).items() if run in known
+        run: results
+        for run, results in reading.read_evaluated(reader, name).items()
+        if run in known
     }
     return _shown(pinned._replace(job=name), jobs, found)
 
@@ -85,7 +87,7 @@ def rows_of(shown: Evaluations, of: str) -> tuple[list[str], list[tuple[Any, ...
 
 
 def _shown(link: ReportLink, jobs: list[str], found: dict[int, list[JsonObject]]) -> Evaluations:
-    runs = [_run(number, said[0]) for number, said in sorted(found.items())]
+    runs = [_run(number, result[0]) for number, result in sorted(found.items())]
     if not runs:
         return Evaluations(link, jobs, [], None, None, [], [], [])
     number = int(link.run) if link.run.isascii() and link.run.isdigit() else runs[-1].number
@@ -94,17 +96,17 @@ def _shown(link: ReportLink, jobs: list[str], found: dict[int, list[JsonObject]]
     link = link._replace(run=str(number))
     span = Span(runs[0].time, runs[-1].time)
     over_time = lines(span, {"mAP": [(run.time, run.precision) for run in runs]}, top=1)
-    metrics = [reading.metrics_of(said) for said in found[number]]
+    metrics = [reading.metrics_of(result) for result in found[number]]
     labels, matrix = _matrix(metrics[0])
     points = _points(metrics[0]["prCurve"])
     curve = curves({_label(each): [(r, p) for _, r, p in _points(each["prCurve"])] for each in metrics[:MAX_CURVES]})  # fmt: skip
     return Evaluations(link, jobs, runs, over_time, curve, points, labels, matrix)
 
 
-def _run(number: int, said: JsonObject) -> Run:
-    area = float(reading.metrics_of(said)["prCurve"]["areaUnderCurve"])
-    items = str(said["evaluatedItemCount"])
-    return Run(number, reading.run_time_of(said), items, reading.precision_of(said), area)
+def _run(number: int, result: JsonObject) -> Run:
+    area = float(reading.metrics_of(result)["prCurve"]["areaUnderCurve"])
+    items = str(result["evaluatedItemCount"])
+    return Run(number, reading.run_time_of(result), items, reading.precision_of(result), area)
 
 
 def _label(metrics: JsonObject) -> str:
@@ -127,10 +129,10 @@ def _matrix(metrics: JsonObject) -> tuple[list[str], list[tuple[str, list[Cell]]
 
 
 def _cells(row: JsonObject, labels: list[str]) -> list[Cell]:
-    said = {
+    cells = {
         str(each["annotationSpec"]["displayName"]): int(each.get("itemCount", 0))
         for each in row.get("entries", [])
     }
-    whole = sum(said.values()) or 1
-    counts = [said.get(label, 0) for label in labels]
+    whole = sum(cells.values()) or 1
+    counts = [cells.get(label, 0) for label in labels]
     return [Cell(count, round(SHADES * count / whole)) for count in counts]

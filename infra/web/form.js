@@ -1,13 +1,13 @@
-// One question after the other: reads it, shows it, sends the answer. All that comes from the ledger
-// is put on the page as text, never as HTML.
+// Loads one question after the other, shows it, and sends the answer. Text from the ledger is put on the
+// page as text, never as HTML.
 
 import { Boxes } from "./boxes.js";
 
 const part = Object.fromEntries([...document.querySelectorAll("[id]")].map((each) => [each.id, each]));
 const { job, run } = document.body.dataset;
 const path = `/ledger/v1/${job.split("/").map(encodeURIComponent).join("/")}/labeling/${run}`;
-const kept = { name: "jobledger.annotator", token: "jobledger.token" };
-const boxes = new Boxes(part.canvas, part.image, part.list, chosenLabel, complain);
+const STORED_AS = { name: "jobledger.annotator", token: "jobledger.token" };
+const boxes = new Boxes(part.canvas, part.image, part.list, chosenLabel, showProblem);
 const state = { task: null, question: null, annotator: null, after: 0, sending: false, sure: 0 };
 
 class Refused extends Error {
@@ -18,13 +18,13 @@ class Refused extends Error {
 }
 
 async function ask(url, body) {
-  const token = sessionStorage.getItem(kept.token);
+  const token = sessionStorage.getItem(STORED_AS.token);
   const headers = token ? { authorization: `Bearer ${token}` } : {};
   if (body) headers["content-type"] = "application/json";
-  const said = body ? { method: "POST", body: JSON.stringify(body) } : {};
+  const options = body ? { method: "POST", body: JSON.stringify(body) } : {};
   let answer;
   try {
-    answer = await fetch(url, { headers, ...said });
+    answer = await fetch(url, { headers, ...options });
   } catch {
     throw new Refused(0, "", "The server cannot be reached. Try again in a moment.");
   }
@@ -34,15 +34,15 @@ async function ask(url, body) {
   throw new Refused(answer.status, details[0]?.reason ?? "", message);
 }
 
-function complain(text) {
+function showProblem(text) {
   part.problem.textContent = text;
   part.problem.hidden = !text;
   if (text) part.problem.scrollIntoView({ block: "nearest" });
 }
 
 // Asks for the annotator's name, or for a token.
-function askWho(what, why = "") {
-  complain(why);
+function askForName(what, why = "") {
+  showProblem(why);
   part.status.textContent = "";
   part.task.hidden = true;
   part.who.hidden = false;
@@ -57,26 +57,26 @@ function askWho(what, why = "") {
 
 part.who.addEventListener("submit", (event) => {
   event.preventDefault();
-  const said = part["who-value"].value.trim();
-  if (!said) return complain("Say something here, please.");
-  sessionStorage.setItem(kept[part.who.dataset.what], said);
+  const value = part["who-value"].value.trim();
+  if (!value) return showProblem(part.who.dataset.what === "token" ? "Enter your token." : "Enter your name.");
+  sessionStorage.setItem(STORED_AS[part.who.dataset.what], value);
   part.who.hidden = true;
-  complain("");
+  showProblem("");
   next();
 });
 
-// The next question; after the last one, those that were put off.
+// Shows the next question; after the last one, those that were put off.
 async function next() {
   try {
-    let said = await read();
-    if (!said.questions.length && state.after) {
+    let page = await read();
+    if (!page.questions.length && state.after) {
       state.after = 0;
-      said = await read();
+      page = await read();
     }
-    if (said.task.isOpen && !said.annotator) return askWho("name");
-    Object.assign(state, { task: said.task, annotator: said.annotator });
-    if (said.questions.length) show(said);
-    else finish(said.task);
+    if (page.task.isOpen && !page.annotator) return askForName("name");
+    Object.assign(state, { task: page.task, annotator: page.annotator });
+    if (page.questions.length) show(page);
+    else finish(page.task);
   } catch (refused) {
     failed(refused);
   }
@@ -84,7 +84,7 @@ async function next() {
 
 function read() {
   const query = new URLSearchParams({ after: state.after, pageSize: 1 });
-  const name = sessionStorage.getItem(kept.name);
+  const name = sessionStorage.getItem(STORED_AS.name);
   if (name) query.set("annotator", name);
   return ask(`${path}?${query}`);
 }
@@ -92,27 +92,27 @@ function read() {
 function failed(refused) {
   if (!(refused instanceof Refused)) throw refused;
   if (refused.http === 401) {
-    const given = sessionStorage.getItem(kept.token);
-    sessionStorage.removeItem(kept.token);
-    return askWho("token", given ? `Not let in: ${refused.message}.` : "");
+    const given = sessionStorage.getItem(STORED_AS.token);
+    sessionStorage.removeItem(STORED_AS.token);
+    return askForName("token", given ? `Not let in: ${refused.message}.` : "");
   }
   if (refused.http === 403) {
-    sessionStorage.removeItem(kept.token);
-    return askWho("token", `Not allowed: ${refused.message}.`);
+    sessionStorage.removeItem(STORED_AS.token);
+    return askForName("token", `Not allowed: ${refused.message}.`);
   }
   if (refused.reason === "INVALID_FIELD" && refused.message.startsWith("annotator:")) {
-    sessionStorage.removeItem(kept.name);
-    return askWho("name", refused.message);
+    sessionStorage.removeItem(STORED_AS.name);
+    return askForName("name", refused.message);
   }
-  complain(refused.message);
+  showProblem(refused.message);
 }
 
 function finish(task) {
   state.question = null;
   part.task.hidden = true;
   part.status.textContent = task.isOpen
-    ? "You have answered all that is asked of you. Others still have questions to answer. Thank you."
-    : "This task is closed: it waits for no answers any more. Thank you.";
+    ? "You have answered all your questions. Others still have questions to answer. Thank you."
+    : "This task is closed; it takes no more answers. Thank you.";
 }
 
 function show({ task, questions: [question], answeredCount, remainingCount, annotator }) {
@@ -128,7 +128,7 @@ function show({ task, questions: [question], answeredCount, remainingCount, anno
   showExample(task, question.shown);
   showLabels(task);
   part.drawn.hidden = !task.boxes;
-  part.canvas.toggleAttribute("hidden", !task.boxes); // SVG has no property of that name.
+  part.canvas.toggleAttribute("hidden", !task.boxes); // SVG elements have no `hidden` property.
   boxes.clear();
   part.task.hidden = false;
   part.place.focus();
@@ -140,13 +140,13 @@ function showExample(task, { kind, value }) {
   part.text.hidden = isImage;
   part.image.removeAttribute("src");
   if (isImage) part.image.src = value;
-  else if (task.dataType === "IMAGE") part.text.textContent = `This is no image that can be shown here: ${value}`;
+  else if (task.dataType === "IMAGE") part.text.textContent = `This cannot be shown as an image: ${value}`;
   else part.text.textContent = task.dataType === "TEXT" ? value : indented(value);
 }
 
 part.image.addEventListener("load", () => boxes.show());
 part.image.addEventListener("error", () => {
-  if (part.image.hasAttribute("src")) complain("This image cannot be shown.");
+  if (part.image.hasAttribute("src")) showProblem("This image cannot be shown.");
 });
 
 function indented(text) {
@@ -161,8 +161,8 @@ function showLabels(task) {
   const several = task.multiLabel && !task.boxes;
   part.legend.textContent = task.boxes
     ? "The label of the next box"
-    : several ? "All labels that are true" : "The label that is true";
-  const before = task.boxes ? chosenLabel() : null; // One often draws the same as on the last image.
+    : several ? "All labels that apply" : "The label that applies";
+  const before = task.boxes ? chosenLabel() : null; // The next image often has boxes of the same label.
   part.labels.replaceChildren(
     ...(task.labels.length ? task.labels.map((label, n) => choice(label, n, several)) : [freeText(several)]),
   );
@@ -184,7 +184,7 @@ function choice(label, number, several) {
   return line;
 }
 
-// Where no set of labels is known.
+// A text field, for tasks without a set of labels.
 function freeText(several) {
   const input = document.createElement("input");
   Object.assign(input, { type: "text", name: "free" });
@@ -195,8 +195,8 @@ function freeText(several) {
 function chosen() {
   const free = part.labels.querySelector("[name=free]");
   if (!free) return [...part.labels.querySelectorAll(":checked")].map((each) => each.value);
-  const said = state.task.multiLabel && !state.task.boxes ? free.value.split(",") : [free.value];
-  return said.map((each) => each.trim()).filter(Boolean);
+  const texts = state.task.multiLabel && !state.task.boxes ? free.value.split(",") : [free.value];
+  return texts.map((each) => each.trim()).filter(Boolean);
 }
 
 function chosenLabel() {
@@ -208,33 +208,33 @@ function answer() {
   return state.task.multiLabel ? chosen() : chosenLabel();
 }
 
-const MEANWHILE = {
+const CLOSED_MESSAGES = {
   TASK_CLOSED: "This task was closed meanwhile; your last answer was not kept.",
-  ANSWERED_TWICE: "You had answered that question before, and otherwise: your first answer stays.",
+  ANSWERED_TWICE: "You answered that question before, and differently; your first answer stays.",
   ENOUGH_ANSWERS: "Enough others answered that question meanwhile; your answer to it was not kept.",
 };
 
 async function send() {
   if (state.sending || !state.question) return;
-  const said = answer();
-  if (said === null) return complain("Choose a label first.");
+  const given = answer();
+  if (given === null) return showProblem("Choose a label first.");
   if (state.task.boxes && !part.image.naturalWidth) {
-    return complain("Without the image nothing can be said of it: choose Later, and tell who asked you.");
+    return showProblem("The image cannot be loaded, so boxes cannot be drawn. Choose Later, and report it to the owner of this task.");
   }
-  if (!said.length && state.sure !== state.question.sample) {
+  if (!given.length && state.sure !== state.question.sample) {
     state.sure = state.question.sample;
-    return complain(`Nothing is ${state.task.boxes ? "drawn" : "chosen"}. If that is the answer, send it again.`);
+    return showProblem(`Nothing is ${state.task.boxes ? "drawn" : "chosen"}. If that is the answer, send it again.`);
   }
-  complain("");
+  showProblem("");
   state.sending = part.send.disabled = true;
   try {
-    const answers = [{ sample: state.question.sample, answer: said }];
+    const answers = [{ sample: state.question.sample, answer: given }];
     await ask(`${path}:answer`, { annotator: state.annotator, answers });
     await next();
   } catch (refused) {
-    if (MEANWHILE[refused.reason]) {
+    if (CLOSED_MESSAGES[refused.reason]) {
       await next();
-      complain(MEANWHILE[refused.reason]);
+      showProblem(CLOSED_MESSAGES[refused.reason]);
     } else failed(refused);
   } finally {
     state.sending = part.send.disabled = false;
@@ -247,7 +247,7 @@ part.question.addEventListener("submit", (event) => {
 });
 part.add.addEventListener("click", () => boxes.add());
 part.skip.addEventListener("click", () => {
-  complain("");
+  showProblem("");
   state.after = state.question.sample;
   next();
 });
@@ -263,7 +263,7 @@ document.addEventListener("keydown", (event) => {
     if (!input) return;
     event.preventDefault();
     input.checked = input.type === "radio" || !input.checked;
-    complain("");
+    showProblem("");
   }
 });
 

@@ -99,9 +99,9 @@ def _clocks(outline: history.Outline) -> list[str]:
 
 def _sentence(clock: ReporterClock) -> str:
     order = "before" if clock.offset < timedelta() else "after"
-    said = [f"mostly recorded {elapsed(clock.offset)} {order} it occurred"]
+    clauses = [f"mostly recorded {elapsed(clock.offset)} {order} it occurred"]
     if clock.ahead >= TOLERANCE:
-        said.append(f"the clock runs {elapsed(clock.ahead)} ahead")
+        clauses.append(f"the clock runs {elapsed(clock.ahead)} ahead")
     if clock.back >= TOLERANCE:
-        said.append(f"it jumped back by {elapsed(clock.back)}")
-    return f"{clock.reporter}: {'; '.join(said)}"
+        clauses.append(f"it jumped back by {elapsed(clock.back)}")
+    return f"{clock.reporter}: {'; '.join(clauses)}"

@@ -141,9 +141,10 @@ def _counts(
 
 
 def _chips(link: FleetLink) -> list[Chip]:
-    said = link.filter
+    filter_ = link.filter
     return [
-        Chip(term, f"/{link.query(filter=without(said, n))}") for n, term in enumerate(terms(said))
+        Chip(term, f"/{link.query(filter=without(filter_, n))}")
+        for n, term in enumerate(terms(filter_))
     ]
 
 

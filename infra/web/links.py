@@ -90,25 +90,25 @@ class FleetLink(NamedTuple):
     """The label whose values are the groups of the timeline."""
 
     @classmethod
-    def parse(cls, said: Mapping[str, str]) -> Self:
+    def parse(cls, fields: Mapping[str, str]) -> Self:
         """Raises InvalidFieldError for what says nothing."""
         return cls(
-            ledger=said.get("ledger", ""),
-            at=said.get("at", "").strip(),
-            clock=parse_clock(said.get("clock") or None) or Clock.OCCURRED,
-            begin=_time("from", said.get("from", "")),
-            end=_time("to", said.get("to", "")),
-            filter=said.get("filter", ""),
-            columns=_columns(said.get("columns")),
-            order=said.get("order", ""),
-            size=_size(said.get("size", "")),
-            page=said.get("page", ""),
-            states=_some("states", said.get("states"), STATES, DEFAULT_STATES),
-            project=said.get("project", ""),
-            window=_one("window", said.get("window", ""), ("", *WINDOWS)),
-            tab=_one("tab", said.get("tab") or "jobs", tuple(TABS)),
-            skip=_number("skip", said.get("skip", "")),
-            by=said.get("by", "").strip(),
+            ledger=fields.get("ledger", ""),
+            at=fields.get("at", "").strip(),
+            clock=parse_clock(fields.get("clock") or None) or Clock.OCCURRED,
+            begin=_time("from", fields.get("from", "")),
+            end=_time("to", fields.get("to", "")),
+            filter=fields.get("filter", ""),
+            columns=_columns(fields.get("columns")),
+            order=fields.get("order", ""),
+            size=_size(fields.get("size", "")),
+            page=fields.get("page", ""),
+            states=_some("states", fields.get("states"), STATES, DEFAULT_STATES),
+            project=fields.get("project", ""),
+            window=_one("window", fields.get("window", ""), ("", *WINDOWS)),
+            tab=_one("tab", fields.get("tab") or "jobs", tuple(TABS)),
+            skip=_number("skip", fields.get("skip", "")),
+            by=fields.get("by", "").strip(),
         )
 
     def pinned(self, ledger: str, moment: Moment) -> Self:
@@ -123,7 +123,7 @@ class FleetLink(NamedTuple):
         paged = changed.keys() & {"page", "skip"}
         link = self._replace(page="", skip=0) if changed and not paged else self
         link = link._replace(**changed)
-        said = {
+        fields = {
             "ledger": link.ledger,
             "at": link.at,
             "clock": link.clock.value,
@@ -141,7 +141,7 @@ class FleetLink(NamedTuple):
             "skip": str(link.skip or ""),
             "by": link.by,
         }
-        return query_of(said)
+        return query_of(fields)
 
 
 class JobLink(NamedTuple):
@@ -155,17 +155,17 @@ class JobLink(NamedTuple):
     """The position up to which the history is shown; None: all there is."""
 
     @classmethod
-    def parse(cls, said: Mapping[str, str]) -> Self:
+    def parse(cls, fields: Mapping[str, str]) -> Self:
         """Raises InvalidFieldError for what says nothing."""
-        at = said.get("at", "").strip()
-        until = said.get("until", "").removeprefix("@")
+        at = fields.get("at", "").strip()
+        until = fields.get("until", "").removeprefix("@")
         if until and not (until.isascii() and until.isdigit() and len(until) <= 18):
             raise InvalidFieldError("until", f"{until[:40]!r} is not a position, such as 4711")
-        clock = parse_clock(said.get("clock") or None) or Clock.OCCURRED
+        clock = parse_clock(fields.get("clock") or None) or Clock.OCCURRED
         _, _, known = at.partition("@")
         if not until and clock is Clock.OCCURRED and known.isdigit():
             until = known  # As the fleet's links say it: as far as was known there.
-        return cls(said.get("ledger", ""), at, clock, int(until) if until else None)
+        return cls(fields.get("ledger", ""), at, clock, int(until) if until else None)
 
 
 def most_recent(text: str, now: datetime) -> str:
@@ -173,10 +173,10 @@ def most_recent(text: str, now: datetime) -> str:
     if not _CLOCK_TIME.fullmatch(text):
         return text
     try:
-        said = time.fromisoformat(text.zfill(len(text) + (text.index(":") == 1)))
+        clock_time = time.fromisoformat(text.zfill(len(text) + (text.index(":") == 1)))
     except ValueError:
         return text
-    at = datetime.combine(now.date(), said, UTC)
+    at = datetime.combine(now.date(), clock_time, UTC)
     return str(time_text(at if at <= now else at - timedelta(days=1)))
 
 
@@ -185,16 +185,16 @@ def job_address(name: str, **said: str) -> str:
     return f"/jobs/{quote(name)}{query_of(said)}"
 
 
-def query_of(said: Mapping[str, str]) -> str:
+def query_of(fields: Mapping[str, str]) -> str:
     """The query of an address, without empty values."""
-    query = urlencode({key: value for key, value in said.items() if value})
+    query = urlencode({key: value for key, value in fields.items() if value})
     return f"?{query}" if query else ""
 
 
-def check_ledger(said: str, ours: str) -> None:
+def check_ledger(name: str, ours: str) -> None:
     """Raises InvalidFieldError for a link that is of another ledger."""
-    if said and said != ours:
-        why = f"the link is of the ledger {said[:80]!r}, and this server shows {ours!r}"
+    if name and name != ours:
+        why = f"the link is of the ledger {name[:80]!r}, and this server shows {ours!r}"
         raise InvalidFieldError("ledger", why)
 
 
@@ -214,21 +214,21 @@ def _time(field: str, text: str) -> str:
 
 
 def _some(
-    field: str, said: str | None, known: tuple[str, ...], usual: tuple[str, ...]
+    field: str, text: str | None, known: tuple[str, ...], usual: tuple[str, ...]
 ) -> tuple[str, ...]:
     """The named values, in their default order; `none` is none."""
-    if not said:
+    if not text:
         return usual
-    named = [] if said == "none" else said.split(",")
+    named = [] if text == "none" else text.split(",")
     for name in named:
         if name not in known:
             raise InvalidFieldError(field, f"{name[:60]!r} is not one of {', '.join(known)}")
     return tuple(name for name in known if name in named)
 
 
-def _columns(said: str | None) -> tuple[str, ...]:
+def _columns(text: str | None) -> tuple[str, ...]:
     """The named columns; after them those of labels, in the order in which they are named."""
-    named = (said or "").split(",")
+    named = (text or "").split(",")
     labels = [name for name in named if name.startswith(LABEL) and len(name) > len(LABEL)]
     others = ",".join(name for name in named if name not in labels)
     known = _some(
@@ -237,21 +237,21 @@ def _columns(said: str | None) -> tuple[str, ...]:
     return (*known, *dict.fromkeys(labels))
 
 
-def _one(field: str, said: str, known: tuple[str, ...]) -> str:
-    if said not in known:
+def _one(field: str, text: str, known: tuple[str, ...]) -> str:
+    if text not in known:
         raise InvalidFieldError(
-            field, f"{said[:60]!r} is not one of {', '.join(filter(None, known))}"
+            field, f"{text[:60]!r} is not one of {', '.join(filter(None, known))}"
         )
-    return said
+    return text
 
 
-def _number(field: str, said: str) -> int:
-    if said and not (said.isascii() and said.isdigit() and int(said[:9]) <= MAX_SKIP):
-        raise InvalidFieldError(field, f"{said[:20]!r} is not a number from 0 to {MAX_SKIP:,}")
-    return int(said[:9] or 0)
+def _number(field: str, text: str) -> int:
+    if text and not (text.isascii() and text.isdigit() and int(text[:9]) <= MAX_SKIP):
+        raise InvalidFieldError(field, f"{text[:20]!r} is not a number from 0 to {MAX_SKIP:,}")
+    return int(text[:9] or 0)
 
 
-def _size(said: str) -> int:
-    if said in ("", *map(str, SIZES)):
-        return int(said or SIZES[0])
-    raise InvalidFieldError("size", f"{said[:20]!r} is not one of {', '.join(map(str, SIZES))}")
+def _size(text: str) -> int:
+    if text in ("", *map(str, SIZES)):
+        return int(text or SIZES[0])
+    raise InvalidFieldError("size", f"{text[:20]!r} is not one of {', '.join(map(str, SIZES))}")

@@ -55,14 +55,14 @@ class ReportLink(NamedTuple):
     """`log`: each step up the chart is ten times as much."""
 
     @classmethod
-    def parse(cls, said: Mapping[str, str]) -> Self:
+    def parse(cls, fields: Mapping[str, str]) -> Self:
         """Raises InvalidFieldError for a report there is not."""
         link = cls(
-            begin=said.get("from", "").strip(),
-            end=said.get("to", "").strip(),
-            **{key: said.get(key, "").strip() for key in ("ledger", "at", "bucket", "by", "filter", "job", "run", "scale")},
+            begin=fields.get("from", "").strip(),
+            end=fields.get("to", "").strip(),
+            **{key: fields.get(key, "").strip() for key in ("ledger", "at", "bucket", "by", "filter", "job", "run", "scale")},
         )  # fmt: skip
-        wanted = said.get("report") or link.report
+        wanted = fields.get("report") or link.report
         if wanted not in TITLES:
             raise InvalidFieldError("report", f"{wanted[:60]!r} is not one of {', '.join(TITLES)}")
         if link.scale not in ("", "log"):
@@ -73,8 +73,8 @@ class ReportLink(NamedTuple):
 
     def query(self, **changed: str) -> str:
         """The address's query, with some of it changed."""
-        said = self._replace(**changed)._asdict()
-        return query_of({"from": said.pop("begin"), "to": said.pop("end")} | said)
+        fields = self._replace(**changed)._asdict()
+        return query_of({"from": fields.pop("begin"), "to": fields.pop("end")} | fields)
 
     def question(self, project: str | None) -> Question:
         """The question about the jobs of one project; None: of all. Raises InvalidFieldError."""
@@ -82,7 +82,7 @@ class ReportLink(NamedTuple):
         asked = f"({self.filter})" if self.filter.strip() else ""
         limit = "" if project is None else f"project = {quoted(project)}"
         whole = " AND ".join(term for term in (limit, asked) if term)
-        begin, end, bucket = (said or None for said in (self.begin, self.end, self.bucket))
+        begin, end, bucket = (value or None for value in (self.begin, self.end, self.bucket))
         return Question(self.report, self.by, whole, begin, end, bucket)
 
 
@@ -211,7 +211,7 @@ def _unit(
 def _hits(found: Analysis, span: Span, rows: list[tuple[str, list[Any]]]) -> Iterable[Hit]:
     """One for each time that the report has a row of."""
     bucket = found.window.bucket or timedelta()
-    said: dict[datetime, tuple[str, list[str]]] = {}
+    totals: dict[datetime, tuple[str, list[str]]] = {}
     for address, row in rows:
         values = dict(zip(found.columns, row, strict=True))
         numbers = [
@@ -219,9 +219,9 @@ def _hits(found: Analysis, span: Span, rows: list[tuple[str, list[Any]]]) -> Ite
             for name, value in values.items()
             if name not in ("time", "group")
         ]
-        _, texts = said.setdefault(values["time"], (address, []))
+        _, texts = totals.setdefault(values["time"], (address, []))
         texts.append(" ".join([str(values.get("group", "")), ", ".join(numbers)]).strip())
-    for time, (address, texts) in said.items():
+    for time, (address, texts) in totals.items():
         left = max(0.0, 100 * span.place(time))
         right = min(100.0, 100 * span.place(time + bucket))
         title = f"{time:%Y-%m-%d %H:%M:%S} UTC: {'; '.join(texts)}"

@@ -83,10 +83,10 @@ def _oldest(reader: Reader, moment: Moment, scope: Scope) -> list[datetime]:
 def _failed(reader: Reader, moment: Moment, recent: Filter, whole: bool) -> int:
     """From the state changes of the last day where these are known to be of just this moment."""
     if whole and moment.clock is Clock.OCCURRED:
-        said = moment._asdict() | {"begin": moment.time - DAY}
+        parameters = moment._asdict() | {"begin": moment.time - DAY}
         with translated(), reader.pool.connection() as connection, connection.transaction():
             connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
-            row = connection.execute(COUNT_FAILED, said, prepare=False).fetchone()
+            row = connection.execute(COUNT_FAILED, parameters, prepare=False).fetchone()
         if row is not None and row[0] is not None:
             return int(row[0])
     return _count(reader, moment, recent)

@@ -1,4 +1,4 @@
-"""Who is let in, as what, and for how long; on the real server, and never by wall time."""
+"""Access tokens: authentication, roles, projects and expiry, on a real server with a test clock."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ UNKNOWN = "jlt_" + "x" * 43
 
 
 class Clock:
-    """Seconds, which pass when a test says so."""
+    """A clock that tests advance."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -58,7 +58,7 @@ def tokens(ledger: Ledger, clock: Clock) -> Tokens:
 
 @pytest.fixture
 def elsewhere(ledger: Ledger) -> Tokens:
-    """The same tokens as another process knows them."""
+    """The tokens as another process caches them."""
     return Tokens(ledger.pool)
 
 
@@ -82,7 +82,7 @@ def rows(ledger: Ledger, statement: str) -> list[tuple[Any, ...]]:
 # Roles, callers
 
 
-def test_each_role_may_what_those_before_it_may() -> None:
+def test_each_role_includes_the_rights_of_the_roles_before_it() -> None:
     assert [str(role) for role in Role] == ["reader", "reporter", "operator", "admin"]
     for less, more in pairwise(Role):
         assert Caller("a", more).may(less)
@@ -90,7 +90,7 @@ def test_each_role_may_what_those_before_it_may() -> None:
     assert all(Caller("a", role).may(role) for role in Role)
 
 
-def test_roles_are_read_as_they_are_written() -> None:
+def test_a_role_is_parsed_from_its_name() -> None:
     assert [Role.parse(str(role)) for role in Role] == list(Role)
     for text in ("", "READER", "king", "1"):
         with pytest.raises(InvalidFieldError):
@@ -141,7 +141,7 @@ def test_only_the_hash_of_a_secret_is_kept(ledger: Ledger, tokens: Tokens) -> No
     assert secret.removeprefix("jlt_") not in text
 
 
-def test_all_there_ever_were_are_listed(tokens: Tokens) -> None:
+def test_expired_and_revoked_tokens_are_listed_too(tokens: Tokens) -> None:
     until = NOW + timedelta(days=90)
     tokens.create("a", Role.READER, "p", until, "ana")
     tokens.create("b", Role.ADMIN)
@@ -192,7 +192,7 @@ def test_other_names_are_refused(tokens: Tokens, name: Any) -> None:
 
 
 @pytest.mark.parametrize("project", ["", "a b", "p/locations/l", "-", "p/jobs/y", "x" * 129, "a\n"])
-def test_what_is_no_project_is_refused(tokens: Tokens, project: str) -> None:
+def test_an_invalid_project_is_refused(tokens: Tokens, project: str) -> None:
     """Above all the empty one, which must not mean all."""
     with pytest.raises(InvalidFieldError, match="project"):
         tokens.create("a", Role.READER, project)
@@ -204,7 +204,7 @@ def test_a_time_that_is_past_or_has_no_zone_is_refused(tokens: Tokens, time: dat
         tokens.create("a", Role.READER, expires=time)
 
 
-# Who is let in
+# Authentication
 
 
 @pytest.mark.parametrize("secret", [None, ""])
@@ -226,7 +226,7 @@ def test_an_unknown_secret_finds_no_token(tokens: Tokens, secret: str) -> None:
     assert refused(tokens, real.swapcase()) == "unknown"
 
 
-def test_the_hash_is_no_secret(ledger: Ledger, tokens: Tokens) -> None:
+def test_the_hash_is_not_accepted_as_a_secret(ledger: Ledger, tokens: Tokens) -> None:
     tokens.create("a", Role.READER)
     ((hash_,),) = rows(ledger, "SELECT encode(hash, 'hex') FROM tokens")
     assert refused(tokens, hash_) == "unknown"
@@ -263,7 +263,7 @@ def test_a_revocation_acts_elsewhere_within_five_seconds(
     assert refused(tokens, secret) == "revoked"
 
 
-def test_it_is_timed_from_before_the_look_up(
+def test_the_cache_time_of_a_token_starts_before_its_look_up(
     ledger: Ledger, clock: Clock, elsewhere: Tokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was revoked while it was being looked up is remembered no longer for a slow answer."""
@@ -284,7 +284,7 @@ def test_it_is_timed_from_before_the_look_up(
     assert refused(tokens, secret) == "revoked"
 
 
-def test_what_is_remembered_needs_no_server(ledger: Ledger, tokens: Tokens, clock: Clock) -> None:
+def test_a_cached_token_needs_no_server(ledger: Ledger, tokens: Tokens, clock: Clock) -> None:
     secret = tokens.create("a", Role.READER)
     tokens.find(secret, NOW)
     refused(tokens, UNKNOWN)
@@ -297,7 +297,7 @@ def test_what_is_remembered_needs_no_server(ledger: Ledger, tokens: Tokens, cloc
             tokens.find(asked, NOW)
 
 
-def test_many_wrong_secrets_displace_no_right_one(tokens: Tokens) -> None:
+def test_many_wrong_secrets_evict_no_valid_one_from_the_cache(tokens: Tokens) -> None:
     secret = tokens.create("a", Role.READER)
     tokens.find(secret, NOW)
     for n in range(1_100):
@@ -321,7 +321,7 @@ def test_threads_may_look_up_and_revoke_at_once(tokens: Tokens) -> None:
     assert {refused(tokens, secret) for _, secret in made} == {"revoked"}
 
 
-def test_what_is_kept_is_bounded_and_the_oldest_goes_first() -> None:
+def test_the_cache_is_bounded_and_evicts_the_oldest_first() -> None:
     recent = TtlCache[int](5, max_values=2)
     for key, value in ((b"a", 1), (b"b", 2), (b"a", 3), (b"c", 4)):
         recent.keep(key, value, began=10)
@@ -330,10 +330,10 @@ def test_what_is_kept_is_bounded_and_the_oldest_goes_first() -> None:
     assert len(recent) == 2
 
 
-# Whether anybody is asked
+# Open access
 
 
-def test_access_is_open_until_there_is_a_token_and_never_again(
+def test_access_is_open_until_the_first_token_is_made_and_stays_closed_after_it(
     tokens: Tokens, elsewhere: Tokens, clock: Clock
 ) -> None:
     assert tokens.is_open()
@@ -363,7 +363,7 @@ def test_an_expired_token_does_not_configure_access(ledger: Ledger, tokens: Toke
     assert not tokens.is_open()
 
 
-# What the database holds to
+# Rights in the database
 
 
 @pytest.mark.parametrize(
@@ -487,7 +487,7 @@ def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
         (["create", "taken", "--role", "reader"], "choose a name that was never used"),
     ],
 )
-def test_what_is_refused_is_said_in_a_sentence(
+def test_each_refusal_is_one_sentence(
     cli: Cli, tokens: Tokens, arguments: list[str], sentence: str
 ) -> None:
     tokens.create("taken", Role.READER)
@@ -515,12 +515,12 @@ def test_the_application_role_may_not_create_or_revoke_tokens(
         ("2999-12-31T01:00:00+01:00", datetime(2999, 12, 31, tzinfo=UTC)),
     ],
 )
-def test_how_long_a_token_serves_is_said_either_way(text: str, time: datetime) -> None:
+def test_the_lifetime_of_a_token_is_a_duration_or_a_time(text: str, time: datetime) -> None:
     assert parse_expiry(text, NOW) == time
 
 
 @pytest.mark.parametrize("text", ["", "0d", "-1d", "90", "90 days", "v1", "9999-12-31T23:00-05:00"])
-def test_other_ways_are_refused(text: str) -> None:
+def test_other_forms_of_a_lifetime_are_refused(text: str) -> None:
     with pytest.raises(InvalidFieldError, match="expires"):
         parse_expiry(text, NOW)
 

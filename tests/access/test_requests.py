@@ -1,4 +1,4 @@
-"""Request ids count within a project: nobody takes another's, and nobody learns of one."""
+"""Request ids belong to a project: other projects neither use nor see them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def test_each_project_has_request_ids_of_its_own(
         assert ledger.history(name)[0].request_id == request
 
 
-def test_what_another_project_used_is_neither_told_nor_taken(server: Server, project: str) -> None:
+def test_a_request_id_of_another_project_is_neither_revealed_nor_blocked(
+    server: Server, project: str
+) -> None:
     other = f"{project}x"
     with server.client() as client:
         path = "/ledger/v1/projects/{}/jobs/{}:create"

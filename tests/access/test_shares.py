@@ -1,4 +1,4 @@
-"""What a server has only so much of is shared: connections, places, threads."""
+"""Limited resources of a server are shared fairly: connections, places, threads."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_connections_never_exceed_the_limit_and_those_in_work_are_kept(
     assert {id(one) for one in opened if one.is_open} == working
 
 
-def test_a_head_has_less_time_than_a_body_and_one_in_work_all_of_it() -> None:
+def test_a_head_times_out_before_a_body_and_a_request_in_work_does_not() -> None:
     now = 0.0
     connections = Connections(lambda: now, lambda: 10)
     head, body, work = Fake(), Fake(), Fake()
@@ -111,7 +111,7 @@ def test_one_address_gets_half_of_the_connections_and_gives_up_its_own() -> None
 
 
 @given(st.lists(st.tuples(st.sampled_from([None, b"a", b"b"]), st.integers(1, 5)), max_size=40))
-def test_nobody_holds_more_than_their_share_and_all_is_given_back(
+def test_a_caller_holds_at_most_its_share_and_returns_it(
     takes: list[tuple[bytes | None, int]],
 ) -> None:
     shares, held = Shares(12, "{} are held"), list[tuple[bytes | None, int]]()
@@ -134,7 +134,7 @@ def test_nobody_holds_more_than_their_share_and_all_is_given_back(
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Waits for it; fails if it does not come true."""
+    """Waits for a condition; fails after a time limit."""
     for _ in range(1_000):
         if await asyncio.to_thread(condition):
             return
@@ -173,9 +173,7 @@ async def test_one_callers_many_reads_leave_threads_to_others() -> None:
     threads.shutdown()
 
 
-async def test_whoever_is_told_apart_by_nothing_has_all_threads_and_waiting_can_be_given_up() -> (
-    None
-):
+async def test_an_unidentified_caller_may_use_all_threads_and_may_stop_waiting() -> None:
     threads, release, begun = FairThreads(2, "test"), Event(), list[int]()
 
     def slow() -> None:
@@ -208,7 +206,9 @@ def sleeping(ledger: Ledger) -> int:
 
 
 @pytest.mark.parametrize("own", [False, True], ids=["pool", "own connection"])
-async def test_a_query_whose_caller_gave_up_is_cancelled(ledger: Ledger, *, own: bool) -> None:
+async def test_the_query_of_a_caller_that_gave_up_is_cancelled(
+    ledger: Ledger, *, own: bool
+) -> None:
     threads, outcome = FairThreads(2, "test"), list[BaseException]()
 
     def query() -> None:
@@ -233,7 +233,7 @@ async def test_a_query_whose_caller_gave_up_is_cancelled(ledger: Ledger, *, own:
     threads.shutdown()
 
 
-async def test_work_that_was_given_up_begins_nothing_more(ledger: Ledger) -> None:
+async def test_abandoned_work_starts_no_further_query(ledger: Ledger) -> None:
     threads, begun, release, refused = FairThreads(1, "test"), Event(), Event(), Event()
 
     def two_steps() -> None:

@@ -1,4 +1,4 @@
-"""How eventsourcing is told of a ledger."""
+"""Settings of eventsourcing for tests on a ledger."""
 
 from __future__ import annotations
 

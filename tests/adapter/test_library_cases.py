@@ -14,6 +14,7 @@ import pytest
 from eventsourcing.cipher import AESCipher
 from eventsourcing.postgres import PostgresFactory
 from eventsourcing.tests import application as published
+from eventsourcing.tests import projection
 from eventsourcing.utils import get_topic
 from jobledger.infra.adapter.recorder import Factory
 from jobledger.infra.postgres.connections import schema_of
@@ -97,3 +98,15 @@ class TestExampleOnStock(OnStock, published.ExampleApplicationTestCase):  # type
 class TestEncryptedExampleOnStock(OnStock, published.ExampleApplicationTestCase):  # type: ignore[misc]
     expected_factory_topic = get_topic(PostgresFactory)
     more = SECRETS
+
+
+class TestEventSourcedProjectionOnLedger(OnLedger, projection.EventSourcedProjectionTestCase):  # type: ignore[misc]
+    pass
+
+
+class TestEncryptedProjectionOnLedger(OnLedger, projection.EventSourcedProjectionTestCase):  # type: ignore[misc]
+    more = SECRETS
+
+
+class TestEventSourcedProjectionOnStock(OnStock, projection.EventSourcedProjectionTestCase):  # type: ignore[misc]
+    pass

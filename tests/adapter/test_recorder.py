@@ -39,7 +39,7 @@ def factory(env: dict[str, str]) -> Iterator[Factory]:
 
 @pytest.fixture
 def with_factory(request: pytest.FixtureRequest, factory: Factory) -> None:
-    """The library's cases are unittest classes; they find the factory on their class."""
+    """Sets the factory on the library's unittest classes."""
     request.cls.factory = factory
 
 
@@ -79,7 +79,7 @@ class TestProcessRecorder(ProcessRecorderTestCase):  # type: ignore[misc]
 
 
 class Training(Aggregate):
-    """An aggregate of somebody else's, in the library's own style."""
+    """An aggregate of another application, in the library's own style."""
 
     @event("Registered")
     def __init__(self, name: str) -> None:

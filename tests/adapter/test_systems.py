@@ -1,4 +1,4 @@
-"""Several applications of eventsourcing in one environment: a ledger for each, or a refusal in words."""
+"""Several applications of eventsourcing in one environment: each has a ledger, or the configuration is refused."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Payment(Aggregate):
 
 
 class Orders(ProcessApplication[UUID]):
-    """Follows payments, and is followed by them: of its own events it may take none."""
+    """Follows payments, and is followed by them; it must not receive its own events."""
 
     name = "orders"
 
@@ -144,7 +144,9 @@ def test_one_environment_gives_each_application_a_ledger(
 
 
 @pytest.mark.parametrize("runner", RUNNERS, ids=lambda runner: runner.__name__)
-def test_a_system_on_one_ledger_is_refused_in_words(env: dict[str, str], runner: Any) -> None:
+def test_a_system_on_one_ledger_is_refused_with_the_setting_to_change(
+    env: dict[str, str], runner: Any
+) -> None:
     system = System([[Orders, Payments]])
     with (
         pytest.raises(

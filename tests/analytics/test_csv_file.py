@@ -1,4 +1,4 @@
-"""What stands in CSV files, as a spreadsheet reads them."""
+"""The content of CSV files, as a spreadsheet reads them."""
 
 import csv
 import io
@@ -31,5 +31,5 @@ def test_no_cell_is_a_formula_and_no_text_is_lost(header: str, cell: str) -> Non
 
 
 @pytest.mark.parametrize("value", [-1, -1.5, 0, None])
-def test_numbers_stay_numbers(value: float | None) -> None:
+def test_numbers_are_written_as_numbers(value: float | None) -> None:
     assert written(["n", "m"], [[value, 0]])[1] == ["" if value is None else str(value), "0"]

@@ -1,4 +1,4 @@
-"""Reports as people get them: buckets as they are written, sparklines, pictures, tables, JSON and CSV."""
+"""The output of reports: buckets, sparklines, pictures, tables, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_buckets_are_read_as_they_are_written(text: str, length: timedelta) -> N
     assert length_text(length) == text
 
 
-def test_a_sparkline_is_as_high_as_its_values() -> None:
+def test_the_blocks_of_a_sparkline_are_proportional_to_its_values() -> None:
     assert sparkline([]) == ""
     assert sparkline([0, 1, 4, 8]) == " ▂▅█"
     assert len(sparkline(range(1000))) <= 60
@@ -53,7 +53,7 @@ def test_pictures_are_the_same_each_time(
             assert "<dc:date>" not in files[0].read_text()
 
 
-def test_a_picture_needs_an_ending_a_folder_and_matplotlib(
+def test_a_picture_needs_a_file_extension_a_folder_and_matplotlib(
     busy: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = report(busy.reader, "throughput")
@@ -68,7 +68,7 @@ def test_a_picture_needs_an_ending_a_folder_and_matplotlib(
         draw(answer, tmp_path / "x.svg")
 
 
-def test_lines_of_throughput_have_no_holes(busy: Ledger) -> None:
+def test_throughput_has_a_value_for_each_bucket(busy: Ledger) -> None:
     answer = report(busy.reader, "throughput", bucket="1h")
     for line in lines_of(answer).values():
         assert [time for time, _ in line] == [

@@ -1,4 +1,4 @@
-"""Reports beside the same figures counted one by one from the events."""
+"""Reports, compared with counts of the events."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Step = tuple[datetime, JobState | None]
 
 
 def histories(ledger: Ledger) -> dict[str, list[Step]]:
-    """When each job entered which state as it happened; None is deleted."""
+    """The states that each job entered, with times (valid time); None is deleted."""
     events = defaultdict(list)
     for time, event in taken(ledger.events(follow=False)):
         if event.type == "Deleted" or state_after(event.type) is not None:
@@ -42,7 +42,7 @@ def histories(ledger: Ledger) -> dict[str, list[Step]]:
 
 
 def stretches(steps: list[Step], within: set[JobState]) -> Iterator[tuple[Step, timedelta]]:
-    """What each stretch within some states led to, and how long it was."""
+    """The length of each interval within some states, and the state after it."""
     began: datetime | None = None
     for time, state in steps:
         if state in within:
@@ -91,7 +91,7 @@ def test_throughput_is_the_ends_in_each_bucket(busy: Ledger) -> None:
 
 
 @pytest.mark.parametrize(("name", "within"), [("queue-time", WAITING), ("run-time", RUN)])
-def test_durations_are_those_of_each_stretch(
+def test_durations_are_measured_for_each_interval(
     busy: Ledger, name: str, within: set[JobState]
 ) -> None:
     by_day: dict[datetime, list[float]] = defaultdict(list)
@@ -126,7 +126,7 @@ def test_queue_times_are_read_from_an_index_alone(busy: Ledger) -> None:
     assert "Index Only Scan using intervals_ran" in str(plan)
 
 
-def test_run_time_by_state_is_by_what_the_run_led_to(busy: Ledger) -> None:
+def test_run_time_by_state_is_grouped_by_the_state_after_the_run(busy: Ledger) -> None:
     counted = Counter(
         "DELETED" if state is None else state.name
         for steps in histories(busy).values()
@@ -140,7 +140,7 @@ def test_run_time_by_state_is_by_what_the_run_led_to(busy: Ledger) -> None:
 def test_concurrency_is_exact_at_each_instant(busy: Ledger, by: str) -> None:
     answer = report(busy.reader, "concurrency", by=by, bucket="3h")
     teams = {job.name: job.labels.get("team") for job in busy.list()}
-    # What was deleted is shown with the labels it had.
+    # Deleted jobs keep their labels.
     teams["projects/p/jobs/deleted"] = "odd"
     found: Counter[tuple[datetime, Any]] = Counter()
     times = sorted({row[0] for row in answer.rows})
@@ -193,7 +193,7 @@ def test_an_empty_ledger_has_empty_reports(ledger: Ledger, tmp_path: Path) -> No
         assert report(ledger.reader, name, by="kind").rows == []
 
 
-def test_a_filter_takes_only_jobs_it_is_true_of(busy: Ledger) -> None:
+def test_a_report_counts_only_jobs_that_match_the_filter(busy: Ledger) -> None:
     whole = report(busy.reader, "throughput", bucket="52w").rows
     parts = [
         report(busy.reader, "throughput", bucket="52w", filter=f).rows
@@ -228,7 +228,7 @@ def test_a_filter_takes_only_jobs_it_is_true_of(busy: Ledger) -> None:
         (dict(name="attempts", top=3), "top: is allowed for"),
     ],
 )  # fmt: skip
-def test_what_makes_no_sense_is_refused_with_the_field(
+def test_an_invalid_report_is_refused_with_the_field(
     ledger: Ledger, asked: dict[str, Any], sentence: str
 ) -> None:
     ledger.create("projects/p/jobs/x")
@@ -242,7 +242,7 @@ def test_by_and_filter_are_never_part_of_a_statement(busy: Ledger) -> None:
 
 
 @pytest.mark.slow
-def test_the_trace_is_as_counted_one_by_one(trace: Ledger) -> None:
+def test_reports_on_the_trace_equal_a_count_of_its_events(trace: Ledger) -> None:
     ledger = trace
     lives = histories(ledger)
     took = [

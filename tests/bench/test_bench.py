@@ -29,7 +29,7 @@ UNDER = Conditions("a machine", 1, 1)
 
 
 def arena() -> Any:
-    """As much of an arena as a row's texts need."""
+    """An arena with the fields that texts of rows need."""
     return SimpleNamespace(sizes=Sizes())
 
 
@@ -60,7 +60,7 @@ def test_the_ratio_is_the_median_of_the_pairs_ratios() -> None:
     assert (row["met"], row["aim_met"]) == (True, False)
 
 
-def test_a_figure_that_stands_for_itself_has_no_ratio() -> None:
+def test_a_row_without_a_peer_has_no_ratio() -> None:
     [search] = select(["search"])
     row = row_of(search, [Pair(Reading(value), None) for value in (90.0, 400.0, 110.0)])
 
@@ -87,7 +87,7 @@ def test_rows_are_chosen_by_id_group_and_glob(patterns: list[str], found: list[s
     assert [measure.id for measure in select(patterns)] == found
 
 
-def test_what_takes_hours_is_measured_only_if_it_is_named() -> None:
+def test_long_rows_are_measured_only_if_they_are_named() -> None:
     assert {each.group for each in ALL} - {each.group for each in select([])} == ASKED_FOR
     assert len(select([], quick=True)) < len(select([]))
     with pytest.raises(InvalidFieldError, match="no measure 'nothing'"):
@@ -117,7 +117,7 @@ class Fails(Exception):
         (Fails("unforeseen"), "Fails: unforeseen (test_bench.py:"),
     ],
 )
-def test_a_row_that_cannot_be_measured_says_why_and_costs_no_other(
+def test_a_row_that_cannot_be_measured_gives_its_reason_and_does_not_stop_the_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, why: str
 ) -> None:
     @contextmanager
@@ -141,7 +141,7 @@ def test_a_row_that_cannot_be_measured_says_why_and_costs_no_other(
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_no_row_is_begun_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_row_starts_after_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "measure_row", lambda measure, *_: {"id": measure.id})
     first, second = measure_rows([GET, GET], arena(), UNDER, limit=-1)
     assert first["error"] == second["error"] == "the -1 s were over"

@@ -1,4 +1,4 @@
-"""Each row of the benchmark can be measured: on tiny histories, and without a judgement of its figures."""
+"""Each row of the benchmark can be measured, on tiny histories; figures are not judged."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_row_is_measured_that_takes_longer(arena: Arena, id_: str) -> None:
 
 
 @pytest.mark.slow
-def test_writers_of_shared_jobs_contradict_nobody(arena: Arena) -> None:
+def test_writers_of_shared_jobs_cause_no_contradictions(arena: Arena) -> None:
     with with_shared_jobs(arena) as name:
         with shared(arena.dsn, name, "2") as work:
             written = work(SECONDS)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from jobledger.infra import Ledger
@@ -51,7 +52,7 @@ EVENT_KEYS = [
 
 
 @pytest.mark.slow
-def test_a_command_that_succeeds_is_a_job_that_did(cli: Cli) -> None:
+def test_a_command_that_succeeds_is_a_succeeded_job(cli: Cli) -> None:
     done = cli.child(
         "run", "--name", "train", "--label", "team=a", "--", "sh", "-c", "echo out; echo err >&2"
     )
@@ -69,7 +70,7 @@ def test_a_command_that_succeeds_is_a_job_that_did(cli: Cli) -> None:
     assert [e["type"] for e in events] == ["Created", "Started", "Succeeded"]
 
 
-def test_a_command_that_fails_is_a_job_that_did_and_says_why(cli: Cli) -> None:
+def test_a_command_that_fails_is_a_failed_job_with_its_error(cli: Cli) -> None:
     script = "echo one >&2; echo out of memory >&2; exit 3"
     assert cli.child("run", "--name", "train", "--", "sh", "-c", script).returncode == 3
     job = cli.json("show", "train", "--json")
@@ -79,7 +80,7 @@ def test_a_command_that_fails_is_a_job_that_did_and_says_why(cli: Cli) -> None:
 
 
 @pytest.mark.slow
-def test_a_command_that_is_not_there_fails_as_in_a_shell(cli: Cli) -> None:
+def test_a_missing_command_fails_as_in_a_shell(cli: Cli) -> None:
     done = cli.child("run", "--name", "train", "--", "no-such-command-anywhere")
     assert done.returncode == 127
     assert cli.json("show", "train", "--json")["state"] == "FAILED"
@@ -117,12 +118,12 @@ sys.stderr.write("\\nlast words\\n"); sys.exit(3)
 """
 
 
-def test_what_a_command_says_comes_as_it_is_said(cli: Cli) -> None:
+def test_the_output_of_a_command_is_passed_on_at_once(cli: Cli) -> None:
     words = [*cli.command, "run", "--name", "asks", "--", sys.executable, "-c", PROMPT]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen(words, env=cli.environment, **pipes) as running:  # type: ignore[call-overload]
         seen = b""
-        while b"[y/N] " not in seen:  # It ends only once it was answered.
+        while b"[y/N] " not in seen:  # It ends only after it is answered.
             chunk = os.read(running.stderr.fileno(), 4096)
             assert chunk, seen
             seen += chunk
@@ -148,7 +149,7 @@ def test_a_command_of_any_bytes_and_any_length_is_recorded(cli: Cli) -> None:
     assert job["spec"]["command"][0] == "true"
 
 
-def test_what_was_not_recorded_is_said(cli: Cli) -> None:
+def test_unrecorded_reports_are_named_on_standard_error(cli: Cli) -> None:
     cli("run", "--name", "twice", "--", "true")
     for arguments in (["--dsn", "port=1 host=127.0.0.1", "run", "--", "true"],):
         done = cli.run(*arguments)
@@ -157,7 +158,7 @@ def test_what_was_not_recorded_is_said(cli: Cli) -> None:
         assert "recorded as" not in done.stderr
 
 
-def test_labels_of_kubernetes_are_taken_and_said_how_google_shows_them(cli: Cli) -> None:
+def test_labels_of_kubernetes_are_accepted_with_a_note_on_googles_form(cli: Cli) -> None:
     done = cli.run("run", "--name", "k", "--label", "app.kubernetes.io/version=v1.2", "--", "true")
     assert "show it as app_kubernetes_io_version=v1_2" in done.stderr
     job = json.loads(cli("show", "k", "--json"))
@@ -169,6 +170,17 @@ def test_a_large_integer_is_kept_exactly(cli: Cli) -> None:
         name = f"big{len(data)}"
         cli("record", name, "Created", "--data", data)
         assert json.loads(cli("show", name, "--json"))["spec"] == {"id": "1546130668394913822"}
+
+
+def test_data_of_any_depth_is_printed(cli: Cli, ledger: Ledger) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(252):
+        deep = {"in": deep}
+    ledger.create("projects/p/jobs/deep", spec=deep)
+    [event] = cli.json("history", "deep", "--format", "json")
+    assert event["data"]["spec"] == deep
+    assert json.loads(cli("events", "--json"))["data"]["spec"] == deep
+    assert cli("history", "deep", "--format", "csv").count('""in""') == 252
 
 
 def test_times_with_nanoseconds_are_cut_to_microseconds(cli: Cli) -> None:
@@ -197,9 +209,7 @@ def test_times_with_nanoseconds_are_cut_to_microseconds(cli: Cli) -> None:
         (["events", "--after", "999999999"], "the ledger's last position is 0"),
     ],
 )
-def test_what_is_refused_says_what_would_be_right(
-    cli: Cli, arguments: list[str], wanted: str
-) -> None:
+def test_a_refusal_names_a_valid_form(cli: Cli, arguments: list[str], wanted: str) -> None:
     done = cli.run(*arguments)
     assert done.returncode in {USAGE, NOT_FOUND}
     assert wanted in done.stderr
@@ -301,7 +311,7 @@ def test_bad_input_gets_one_sentence(cli: Cli, arguments: list[str], sentence: s
         "does not exist": NOT_FOUND,
         "cannot be reached": UNREACHABLE,
     }
-    # An import goes on after a file that cannot be read, and then says that not all was imported.
+    # An import continues after an unreadable file, and then reports the incomplete import.
     kinds["No such file"] = NO
     wanted = [code for part, code in kinds.items() if part in sentence]
     assert done.returncode == (wanted[0] if wanted else USAGE)
@@ -311,7 +321,7 @@ def test_bad_input_gets_one_sentence(cli: Cli, arguments: list[str], sentence: s
     assert json.loads(cli("list", "--json")) == []
 
 
-def test_the_simulated_week_ends_now_or_when_it_is_said(cli: Cli, ledger: Ledger) -> None:
+def test_the_simulated_week_ends_now_or_at_the_given_time(cli: Cli, ledger: Ledger) -> None:
     before = datetime.now(UTC)
     cli("simulate", "--jobs", "30")
     cli("simulate", "--jobs", "30", "--seed", "2", "--date", "2026-06-08")
@@ -324,7 +334,7 @@ def test_the_simulated_week_ends_now_or_when_it_is_said(cli: Cli, ledger: Ledger
         assert all(time is not None and begin <= time <= end for time in times)
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(cli: Cli) -> None:
+def test_a_closed_pipe_is_not_an_error(cli: Cli) -> None:
     cli("simulate", "--jobs", "500")
     shell = f"{cli.command[0]} list --format jsonl | head -n 1"
     done = subprocess.run(["sh", "-c", shell], env=cli.environment, capture_output=True, text=True)

@@ -27,7 +27,7 @@ NAMES = [
 
 @pytest.fixture
 def examined(desk: Desk, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """The command line on a ledger that was signed; which ports are free is not looked at."""
+    """The command line on a signed ledger, without the check of ports."""
     monkeypatch.setattr(doctor, "PORTS", {})
     desk.ledger.create("projects/p/jobs/a")
     desk.ledger.checkpoint()
@@ -35,7 +35,7 @@ def examined(desk: Desk, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def examine(cli: Cli, *arguments: str) -> dict[str, list[dict[str, Any]]]:
-    """What the doctor says, by the names of its checks."""
+    """Returns the doctor's results by the names of checks."""
     done = cli.run(*arguments, "doctor", "--json")
     said = json.loads(done.stdout)
     problems = [check for check in said["checks"] if check["status"] == "problem"]
@@ -49,7 +49,7 @@ def examine(cli: Cli, *arguments: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def problem(cli: Cli, name: str, *arguments: str) -> str:
-    """The one problem that is found, by the check of that name; others are fine or skipped."""
+    """Returns the only problem, of the check of that name; the others are fine or skipped."""
     found = examine(cli, *arguments)
     wrong = [c for checks in found.values() for c in checks if c["status"] == Status.PROBLEM]
     assert [check["name"] for check in wrong] == [name], wrong
@@ -83,18 +83,20 @@ def test_a_variable_that_cannot_be_used(
     assert said in problem(examined, "settings")
 
 
-def test_a_server_that_is_not_there(examined: Cli) -> None:
+def test_an_unreachable_server(examined: Cli) -> None:
     found = examine(examined, "--dsn", "host=127.0.0.1 port=1")
     assert "cannot be reached" in found["server"][0]["detail"]
     assert {found[name][0]["status"] for name in doctor.NEEDS_SERVER} == {"skipped"}
     assert found["disk"][0]["status"] == "ok"
 
 
-def test_a_ledger_that_is_not_there(examined: Cli) -> None:
+def test_a_missing_ledger(examined: Cli) -> None:
     assert "init" in problem(examined, "schema", "--ledger", "nowhere")
 
 
-def test_a_role_without_grants_is_told_how_to_get_them(examined: Cli, desk: Desk, dsn: str) -> None:
+def test_a_role_without_grants_gets_the_command_that_grants_them(
+    examined: Cli, desk: Desk, dsn: str
+) -> None:
     schema, role = schema_of(desk.ledger.name), f"weak_{desk.ledger.name}"
     with desk.ledger.connection() as owner:
         owner.execute(f"CREATE ROLE {role} LOGIN".encode())
@@ -134,9 +136,7 @@ def test_a_log_that_was_rolled_back(examined: Cli) -> None:
     assert "rolled back" in problem(examined, "checkpoint")
 
 
-def test_events_that_nobody_signs(
-    examined: Cli, desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unsigned_events(examined: Cli, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.ledger.started("projects/p/jobs/a")
     assert (
         examine(examined)["checkpoint"][0]["detail"] == "the last checkpoint covers 1 of 2 events"
@@ -145,7 +145,7 @@ def test_events_that_nobody_signs(
     assert "jobledger log checkpoint" in problem(examined, "checkpoint")
 
 
-def test_runs_that_wait_to_be_recorded(examined: Cli) -> None:
+def test_spooled_runs(examined: Cli) -> None:
     spool = Path(examined.environment["JOBLEDGER_HOME"]) / "spool"
     spool.mkdir(parents=True)
     (spool / "run.jsonl").write_text("{}\n")
@@ -171,14 +171,14 @@ def test_folders_that_cannot_be_made_say_which_variable_to_set(examined: Cli) ->
 
 @pytest.fixture
 def stranger() -> Iterator[int]:
-    """A port where something listens that is none of ours."""
+    """A port that a foreign program listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.listen()
         yield listening.getsockname()[1]
 
 
 @pytest.mark.parametrize("command", ["serve", "serve-grpc"])
-def test_a_port_that_another_program_has(
+def test_a_port_that_another_program_uses(
     stranger: int, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jobledger.infra.cli.diagnosis.machine.ANSWER_TIMEOUT_SECONDS", 0.1)

@@ -1,4 +1,4 @@
-"""What a person meets on the command line: exit codes, forms, verbs, times, and advice."""
+"""Conventions of the command line: exit codes, output formats, verbs, times, and advice."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_label_sets_labels_as_labels_does(cli: Cli, ledger: Ledger) -> None:
     assert "Did you mean 'tasks'?" in cli.run("label", "taks", "x").stderr
 
 
-def test_people_act_on_jobs(cli: Cli, ledger: Ledger) -> None:
+def test_commands_for_operators_change_jobs(cli: Cli, ledger: Ledger) -> None:
     ledger.create("projects/p/jobs/x", {"team": "a", "env": "b"})
     assert cli("pause", "x", "--reason", "lunch") == "projects/p/jobs/x v2: PAUSED\n"
     assert cli("resume", "x") == "projects/p/jobs/x v3: QUEUED\n"
@@ -125,7 +125,7 @@ def test_a_comment_has_an_author_and_changes_nothing(
     assert cli.json("verify", "--json")["ok"]
 
 
-def test_a_list_has_five_forms(cli: Cli, ledger: Ledger) -> None:
+def test_a_list_has_five_output_formats(cli: Cli, ledger: Ledger) -> None:
     ledger.append_many(simulate(5, 1, "p"))
     jobs = cli.json("list", "--json")
     assert cli.json("list", "--format", "json") == jobs
@@ -150,7 +150,7 @@ LISTING = (
 
 
 @pytest.mark.parametrize("command", LISTING, ids=" ".join)
-def test_rows_are_the_same_in_every_form(
+def test_rows_are_the_same_in_every_output_format(
     cli: Cli, ledger: Ledger, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     cli.environment["JOBLEDGER_SPOOL"] = str(tmp_path)
@@ -171,7 +171,7 @@ def test_rows_are_the_same_in_every_form(
         assert [row[first] for row in found] == [str(row[first]) for row in rows]
 
 
-def test_a_feed_that_never_ends_has_only_forms_of_lines(cli: Cli) -> None:
+def test_an_endless_feed_has_only_line_formats(cli: Cli) -> None:
     done = cli.run("events", "--follow", "--format", "table")
     assert done.returncode == 2
     assert "--follow never ends; use jsonl, csv or tsv" in done.stderr
@@ -234,7 +234,7 @@ def test_an_error_in_python_is_one_traceback(ledger: Ledger) -> None:
     assert printed.count("Traceback") == 1
 
 
-def test_a_closed_ledger_says_so(dsn: str, ledger_name: str) -> None:
+def test_a_closed_ledger_raises_an_error_that_says_it_is_closed(dsn: str, ledger_name: str) -> None:
     opened = Ledger.open(dsn, ledger_name)
     opened.close()
     with pytest.raises(LedgerClosedError, match="was closed; open it again"):
@@ -243,7 +243,7 @@ def test_a_closed_ledger_says_so(dsn: str, ledger_name: str) -> None:
         opened.get("projects/p/jobs/x")
 
 
-def test_a_login_that_is_refused_and_a_grant_that_is_missing_say_so(dsn: str) -> None:
+def test_a_refused_login_and_a_missing_grant_have_messages_of_their_own(dsn: str) -> None:
     with pytest.raises(LoginRefusedError, match=r"refuses the login: .*check the"):
         connect(
             f"{dsn} dbname=no_such_database"

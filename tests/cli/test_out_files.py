@@ -58,7 +58,7 @@ def test_jobs_are_not_pruned_after_an_export_to_standard_output(signing: Cli) ->
         ["receipt", "x", "--to", "/nowhere/receipt"],
     ],
 )
-def test_a_file_that_cannot_be_opened_is_a_wrong_argument_and_no_verdict(
+def test_a_file_that_cannot_be_opened_exits_as_a_wrong_argument(
     signing: Cli, arguments: list[str]
 ) -> None:
     refused = signing.run(*arguments)

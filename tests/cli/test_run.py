@@ -77,7 +77,7 @@ def test_with_once_a_second_run_is_refused_before_it_runs(
     assert types(ledger) == ["Created", "Started", "Succeeded"]
 
 
-def test_a_job_that_waits_to_be_run_is_run_in_its_first_attempt(run: Runs, ledger: Ledger) -> None:
+def test_a_queued_job_is_run_in_its_first_attempt(run: Runs, ledger: Ledger) -> None:
     ledger.create(NAME, spec={"made": "by a scheduler"})
     ledger.preparing(NAME)
     assert run(PASS) == 0
@@ -97,7 +97,7 @@ def test_a_run_after_one_that_never_reported_its_end_is_a_new_attempt(
     assert "this run is a new attempt" in capsys.readouterr().err
 
 
-def test_the_end_of_a_run_that_another_one_overtook_does_not_end_the_other(
+def test_the_end_of_an_older_run_does_not_end_a_newer_run(
     run: Runs, ledger: Ledger, dsn: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     inner = (
@@ -112,7 +112,7 @@ def test_the_end_of_a_run_that_another_one_overtook_does_not_end_the_other(
     assert "Succeeded is kept as Contradicted" in capsys.readouterr().err
 
 
-def test_a_job_that_is_being_cancelled_says_what_is_kept_of_a_run(
+def test_a_run_of_a_job_that_is_being_cancelled_is_reported(
     run: Runs, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ledger.create(NAME)

@@ -1,4 +1,4 @@
-"""`jobledger run` as a process: whatever is wrong with the ledger, and whatever signal comes when."""
+"""`jobledger run` as a process: with a broken or missing ledger, and with signals."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _places(cli: Cli) -> dict[str, str]:
 
 
 def wait_for_spooled(cli: Cli, type_: str) -> None:
-    """Until a report of that type is in the spool."""
+    """Waits until a report of that type is in the spool."""
     spool = Path(cli.environment["JOBLEDGER_SPOOL"])
     while not any(f'"{type_}"' in file.read_text() for file in spool.glob("*.jsonl")):
         time.sleep(0.01)
@@ -98,7 +98,7 @@ def types(cli: Cli, name: str = "j") -> list[str]:
         ({"JOBLEDGER_PROJECT": "bad/project"}, "'bad/project' is not the id of a project"),
     ],
 )
-def test_the_command_runs_and_what_is_not_recorded_is_sent_later(
+def test_the_command_runs_and_unrecorded_reports_are_sent_later(
     cli: Cli, spool: Path, environment: dict[str, str], why: str
 ) -> None:
     done = run(cli, "sh", "-c", "echo out; echo err >&2; exit 3", **environment)
@@ -117,7 +117,7 @@ def test_the_command_runs_and_what_is_not_recorded_is_sent_later(
     assert "nothing is in the spool" in cli("spool", "list")
 
 
-def test_a_role_without_rights_keeps_nothing_from_running(cli: Cli, dsn: str) -> None:
+def test_the_command_runs_though_the_role_has_no_rights(cli: Cli, dsn: str) -> None:
     role = f"nobody_{os.getpid()}"
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {role} LOGIN".encode())
@@ -139,16 +139,16 @@ def test_a_report_that_is_neither_recorded_nor_spooled_is_named_as_lost(
     done = run(cli, "echo", "out", **away)
     assert (done.returncode, done.stdout) == (0, "out\n")
     assert "it is lost, because it could not be spooled" in done.stderr
-    # A spool that cannot be written to keeps nothing from being recorded.
+    # An unwritable spool does not prevent recording.
     done = run(cli, "true", JOBLEDGER_SPOOL=str(tmp_path / "file/x"))
     assert (done.returncode, done.stderr) == (0, "")
     assert shown(cli)["state"] == "SUCCEEDED"
 
 
-def test_a_server_that_never_answers_keeps_no_command_from_starting(cli: Cli, proxy: Proxy) -> None:
+def test_the_command_starts_though_the_server_never_answers(cli: Cli, proxy: Proxy) -> None:
     proxy.block()
     process = start(cli, sys.executable, "-c", WAITS, JOBLEDGER_DSN=proxy.dsn)
-    # It runs, though nobody has answered yet.
+    # The command runs before the server has answered.
     proxy.mend()
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
@@ -168,7 +168,7 @@ def test_a_signal_reaches_the_command_at_once(
     process.send_signal(number)
     assert process.stderr is not None
     seen = ""
-    while f"got {number.name}" not in seen:  # It would sleep for a minute.
+    while f"got {number.name}" not in seen:  # Without the signal, it would sleep for a minute.
         seen += process.stderr.read(1)
     if not answers:
         wait_for_spooled(cli, "Cancelled")
@@ -206,15 +206,15 @@ def test_a_wrapper_that_was_killed_leaves_a_lost_job(cli: Cli, ledger: Ledger) -
         pass
     process.kill()
     process.wait(timeout=20)
-    # What it ran lives on, and the ledger says which process that is.
+    # Its command lives on, and the ledger names the process.
     os.kill(event.json["pid"], signal.SIGKILL)
     process.communicate(timeout=20)
-    # Its lease runs out, for a server or a scheduler to see …
+    # Its lease expires, which a server or scheduler notices …
     with ledger.connection() as connection:
         connection.execute("UPDATE leases SET expire_time = heartbeat_time")
     assert expire_lost(ledger, "scheduler") == 1
     assert "no heartbeat since" in shown(cli)["errorMessage"]
-    # … and its file was left behind, which says nothing new.
+    # … and its file is left behind, without further reports.
     assert run(cli, "true").returncode == 0
     assert types(cli)[:4] == ["Created", "Started", "Expired", "Retried"]
     assert "nothing is in the spool" in cli("spool", "list")
@@ -237,7 +237,7 @@ def test_a_wrapper_that_was_killed_without_the_ledger_leaves_a_lost_job(
 
 
 @pytest.mark.parametrize("returns", [True, False])
-def test_a_server_that_goes_away_before_the_end_loses_nothing(
+def test_the_end_of_a_run_is_kept_though_the_server_goes_away(
     cli: Cli, proxy: Proxy, ledger: Ledger, returns: bool
 ) -> None:
     process = start(cli, sys.executable, "-c", WAITS, JOBLEDGER_DSN=proxy.dsn)
@@ -320,7 +320,7 @@ def test_a_run_that_is_refused_is_listed_and_tried_again(cli: Cli, ledger: Ledge
         "list run", "run ls -- -la", "history run", "run --name -- true", "run -x true",
     ],
 )  # fmt: skip
-def test_a_plain_run_is_read_as_typer_reads_it(
+def test_the_quick_parser_of_run_agrees_with_typer(
     monkeypatch: pytest.MonkeyPatch, arguments: str
 ) -> None:
     from jobledger.infra.cli import app
@@ -350,14 +350,14 @@ def test_a_plain_run_is_read_as_typer_reads_it(
     ) == fast
 
 
-def test_the_usual_forms_are_plain() -> None:
+def test_the_quick_parser_handles_the_usual_forms() -> None:
     assert parse_run(["run", "--", "make", "-j"]) is not None
     assert parse_run(["run", "--name", "x", "--label", "a=b", "--", "make", "-j"]) is not None
     assert parse_run(["run", "make", "all"]) is not None
     assert parse_run(["run", "make", "-j"]) is None
 
 
-def test_a_command_starts_without_what_the_ledger_needs(cli: Cli) -> None:
+def test_a_command_starts_before_the_ledger_is_imported(cli: Cli) -> None:
     program = (
         "import sys; from jobledger.infra.cli.jobs import child, fast_run, run; print(*sys.modules)"
     )
@@ -371,7 +371,9 @@ def test_a_scheduler_sends_the_spool_of_its_machine(cli: Cli, proxy: Proxy) -> N
     proxy.cut()
     assert run(cli, "true", JOBLEDGER_DSN=proxy.dsn).returncode == 0
     cli("scheduler", "--once")
-    assert len(json.loads(cli("spool", "list", "--json"))) == 1  # It was to go elsewhere.
+    assert (
+        len(json.loads(cli("spool", "list", "--json"))) == 1
+    )  # The report belongs to another ledger.
     proxy.mend()
     other = _with(cli, {"JOBLEDGER_DSN": proxy.dsn})
     other("scheduler", "--once")

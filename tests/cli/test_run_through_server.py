@@ -39,7 +39,7 @@ def test_a_run_is_reported_through_a_server(server: Server, project: str, tmp_pa
     code = "import os, sys; print('JOBLEDGER_TOKEN' in os.environ); sys.exit(3)"
     done = worker("run", "--name", "a", "--label", "team=x", "--", sys.executable, "-c", code)
     assert (done.returncode, done.stdout) == (3, "False\n")
-    worker("spool", "send")  # On a busy machine its end may not have been awaited.
+    worker("spool", "send")  # On a busy machine, its end may not be recorded yet.
     events = server.ledger.history(name)
     assert [event.type for event in events] == ["Created", "Started", "Failed"]
     assert server.ledger.get(name).labels == {"team": "x"}
@@ -51,7 +51,7 @@ def test_a_run_is_reported_through_a_server(server: Server, project: str, tmp_pa
     assert list(tmp_path.glob("*.run*")) == []
 
 
-def test_what_the_server_did_not_take_is_spooled_and_sent_through_it(
+def test_reports_that_the_server_did_not_accept_are_spooled_and_sent_later(
     server: Server, project: str, tmp_path: Path
 ) -> None:
     worker, name = Worker(server, project, tmp_path), f"projects/{project}/jobs/a"
@@ -88,7 +88,7 @@ def test_a_run_that_is_killed_is_lost_by_its_heartbeats(dsn: str, tmp_path: Path
             assert lease() == (name,)
             process.kill()
             state = server.ledger.get(name).state
-            while state is None or state.name != "EXPIRED":  # By the server itself, or by us.
+            while state is None or state.name != "EXPIRED":  # The server, or this call, expires it.
                 assert time.monotonic() < deadline
                 expire_lost(server.ledger, "test")
                 state = server.ledger.get(name).state

@@ -62,6 +62,13 @@ def test_commands_and_reports_need_no_database(server: Server, project: str) -> 
         "Resumed",
     ]  # fmt: skip
     assert server.ledger.get(name).labels == {"team": "y"}
+    ask(server, project, "hold", "a", "--reason", "case 7", through=True)
+    assert name in [each.name for each in server.ledger.holds()]
+    ask(server, project, "release", "a", through=True)
+    ask(server, project, "retention", "set", "old", "--keep", "90d", through=True)
+    listed = ask(server, project, "retention", "list", through=True)
+    assert listed.stdout == ask(server, project, "retention", "list", through=False).stdout
+    ask(server, project, "retention", "drop", "old", through=True)
     for command, code in (
         (("resume", "a"), 4),
         (("cancel", "none"), 3),
@@ -82,7 +89,7 @@ def test_a_read_prints_the_same(server: Server, project: str, command: tuple[str
     direct = ask(server, project, *command, through=False)
     through = ask(server, project, *command, through=True)
     if "asOf" in direct.stdout:
-        # Asked a moment later: of another now, and with another token of the next page.
+        # The second read has another present moment and page token.
         shown, other = json.loads(direct.stdout), json.loads(through.stdout)
         for key in ("asOf", "nextPageToken"):
             assert bool(shown.pop(key, None)) is bool(other.pop(key, None))
@@ -91,7 +98,7 @@ def test_a_read_prints_the_same(server: Server, project: str, command: tuple[str
         assert through.stdout == direct.stdout
 
 
-def test_a_token_is_given_and_what_needs_the_database_says_so(dsn: str) -> None:
+def test_a_token_is_required_and_commands_that_need_the_database_are_refused(dsn: str) -> None:
     with new_server(dsn) as server:
         tokens = Tokens(server.ledger.pool)
         server.ledger.create("projects/p/jobs/a")

@@ -69,7 +69,7 @@ def test_the_command_shows_each_variable(name: str) -> None:
     assert found[f"JOBLEDGER_{name}"]["value"] == shown
 
 
-def test_an_option_is_shown_as_one() -> None:
+def test_a_setting_from_an_option_is_shown_with_its_source() -> None:
     done = run_main({"JOBLEDGER_LEDGER": "x"}, "--ledger", "y", "settings")
     assert "JOBLEDGER_LEDGER = y  (option)\n    the ledger's name\n" in done.stdout
 
@@ -111,7 +111,7 @@ def test_each_command_is_tried_here() -> None:
 
 
 @pytest.mark.parametrize("name", COMMON)
-def test_a_ledger_that_is_not_there_is_an_error_that_names_those_there_are(
+def test_a_missing_ledger_is_an_error_that_names_the_existing_ones(
     cli: Cli, name: str, tmp_path: Path
 ) -> None:
     done = cli.run("--ledger", "typo", *words(name, tmp_path, "x"))
@@ -124,7 +124,7 @@ def test_a_ledger_that_is_not_there_is_an_error_that_names_those_there_are(
 
 
 @pytest.mark.slow
-def test_the_embedded_server_makes_no_ledger_but_the_usual_one(tmp_path: Path) -> None:
+def test_the_embedded_server_creates_only_the_default_ledger(tmp_path: Path) -> None:
     environment = {"JOBLEDGER_HOME": str(tmp_path)}
     assert run_main(environment, "list").returncode == 0
     done = run_main(environment, "--ledger", "typo", "list")

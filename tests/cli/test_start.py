@@ -38,7 +38,7 @@ atexit.register(lambda: print(*sys.modules, file=sys.stderr))
 from jobledger.infra.cli import main
 main()
 """
-"""Runs the command line, and prints the modules that it imported on standard error."""
+"""A program that runs the command line, and prints the imported modules on standard error."""
 COMPLETING = {"_JOBLEDGER_COMPLETE": "complete_bash", "COMP_WORDS": "jobledger ", "COMP_CWORD": "1"}
 PERSONAL = '{"spec": {"by": {"@personal": {"subject": "user:alice", "value": "Alice"}}}}'
 HEAVY = {
@@ -52,7 +52,7 @@ HEAVY = {
     "rich",
     "urllib.request",
 }
-"""What reading the present needs none of."""
+"""Modules that reading the present must not import."""
 
 
 class Run:
@@ -78,7 +78,7 @@ class Run:
         ([], COMPLETING, 0),
     ],
 )
-def test_what_tells_of_the_program_imports_nearly_nothing(
+def test_help_and_version_import_nearly_nothing(
     arguments: list[str], environment: dict[str, str], code: int
 ) -> None:
     run = Run(*arguments, **environment)
@@ -117,7 +117,7 @@ def test_a_list_imports_only_what_it_needs(of_this_ledger: list[str], form: list
         (["record", "x", "Created", "--data", PERSONAL], {}, "cryptography"),
     ],
 )
-def test_what_is_needed_is_imported(
+def test_a_command_imports_what_it_needs(
     of_this_ledger: list[str], arguments: list[str], environment: dict[str, str], needed: str
 ) -> None:
     run = Run(*of_this_ledger, *arguments, **environment)
@@ -233,7 +233,7 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch
     yield monkeypatch
 
 
-def test_settings_are_what_the_variables_say(no_variables: pytest.MonkeyPatch) -> None:
+def test_settings_are_read_from_the_environment(no_variables: pytest.MonkeyPatch) -> None:
     assert Settings() == Settings(
         dsn=None, ledger="default", project="default", seal=True, signing_key=None, policy=None,
         publish="", schedules="daily", smtp="", mail_from="jobledger@localhost",

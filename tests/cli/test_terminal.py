@@ -17,7 +17,7 @@ COLOUR = "\x1b[36m"
 
 @pytest.fixture
 def person(cli: Cli, ledger: Ledger) -> Cli:
-    """The command line of somebody with 40 jobs, one of which runs, and with colours."""
+    """The command line on a ledger with 40 jobs, one of them running, with colours."""
     ledger.append_many(simulate(40, 1, "p"))
     ledger.create("projects/p/jobs/resnet_1")
     ledger.started("projects/p/jobs/resnet_1")

@@ -1,4 +1,4 @@
-"""`jobledger.client`: what `Ledger` does, asked of a server; nothing lost and nothing twice on a bad line."""
+"""`jobledger.client`: the methods of `Ledger` through a server, without losses or repetitions on a bad connection."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from jobledger.domain.errors import (
     InvalidFieldError,
     JobExistsError,
     JobNotFoundError,
+    RequestReusedError,
 )
 from jobledger.domain.states import JobState as S
 from jobledger.infra.access.tokens import Role, Tokens
@@ -28,20 +29,27 @@ from jobledger.infra.errors import (
     PermissionDeniedError,
     UnauthenticatedError,
 )
+from jobledger.infra.retention.rules import RetentionRule
 
 from tests.servers import Server, new_server
 
 READS = [
     "command",
     "count",
+    "drop_retention_rule",
     "events",
     "get",
     "history",
+    "hold",
+    "holds",
     "list",
     "moment",
     "page",
+    "release",
     "report",
+    "retention_rules",
     "scan",
+    "set_retention_rule",
     "tree",
 ]
 
@@ -90,7 +98,7 @@ class Breaking(httpx.SyncByteStream):
 
 
 class Waited:
-    """An AsyncClient as if it were a Client: each call runs in a loop of its own thread."""
+    """Presents an AsyncClient as a Client: each call runs in a loop of its own thread."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._loop = asyncio.new_event_loop()
@@ -137,7 +145,7 @@ def client(request: pytest.FixtureRequest, server: Server) -> Iterator[Any]:
 
 
 def plain(events: Any) -> list[tuple[Any, ...]]:
-    """Events as far as a server tells of them."""
+    """Events without the fields that a server does not send."""
     return [
         (e.position, e.name, e.version, e.type, e.occurred_time, e.recorded_time, e.actor, e.request_id,
          e.stored, e.state)
@@ -145,7 +153,7 @@ def plain(events: Any) -> list[tuple[Any, ...]]:
     ]  # fmt: skip
 
 
-def test_a_life_through_the_server_is_the_ledgers(
+def test_a_job_written_through_the_server_equals_one_of_the_ledger(
     client: Any, server: Server, project: str
 ) -> None:
     name, ledger = f"projects/{project}/jobs/a", server.ledger
@@ -205,7 +213,7 @@ def test_errors_are_those_of_the_ledger(client: Any, server: Server, project: st
 
 
 @pytest.mark.parametrize("every", [2, 3])
-def test_a_lost_answer_is_asked_for_again_and_nothing_is_written_twice(
+def test_a_request_whose_answer_was_lost_is_repeated_and_written_once(
     server: Server, project: str, every: int
 ) -> None:
     name = f"projects/{project}/jobs/a"
@@ -227,7 +235,7 @@ def test_a_lost_answer_is_asked_for_again_and_nothing_is_written_twice(
     assert len({e.request_id for e in events}) == len(events)
 
 
-def test_a_feed_that_breaks_off_is_taken_up_where_it_was(server: Server, project: str) -> None:
+def test_a_broken_feed_continues_at_its_last_position(server: Server, project: str) -> None:
     began, name = server.ledger.size(), f"projects/{project}/jobs/a"
     server.ledger.create(name)
 
@@ -257,7 +265,7 @@ def test_a_feed_ends_at_the_position_asked_for(client: Any, server: Server, proj
     following.close()
 
 
-def test_a_worker_needs_a_token_and_no_password_of_a_database(dsn: str) -> None:
+def test_a_worker_needs_a_token_and_no_database_password(dsn: str) -> None:
     with new_server(dsn) as server:
         tokens = Tokens(server.ledger.pool)
         name = "projects/p/jobs/a"
@@ -285,7 +293,7 @@ def test_an_unreachable_server_is_tried_again_and_then_named_in_the_error(free: 
             next(client.events())
 
 
-def test_a_tree_through_the_server_is_the_ledgers(client: Any, server: Server) -> None:
+def test_a_tree_from_the_server_equals_the_ledgers(client: Any, server: Server) -> None:
     top, below, deep, foreign = (
         f"projects/{project}/jobs/tree_{type(client).__name__}_{name}"
         for project, name in (("p", "top"), ("p", "below"), ("p", "deep"), ("other", "foreign"))
@@ -317,9 +325,66 @@ def test_a_tree_has_what_its_reader_may_see(dsn: str) -> None:
                 client.tree("projects/q/jobs/a")
 
 
+def test_holds_and_rules_through_the_server_are_the_ledgers(
+    client: Any, server: Server, project: str
+) -> None:
+    name = f"projects/{project}/jobs/kept"
+    rule = RetentionRule(f"r-{project}"[:60], 1e8, ("FAILED",), "jobs", 'labels.team = "a"')
+    client.create(name)
+    client.hold(name, "reference run", pin=True)
+    position = client.hold(name, "case 7", request_id="h-1")
+    assert client.hold(name, "case 7", request_id="h-1") == position
+    assert [each for each in client.holds() if each.name == name] == [
+        each for each in server.ledger.holds() if each.name == name
+    ]
+    with pytest.raises(InvalidFieldError, match="under a legal hold already, since"):
+        client.hold(name, "again")
+    with pytest.raises(RequestReusedError):
+        client.hold(name, "case 8", request_id="h-1")
+    with pytest.raises(RequestReusedError):
+        client.release(name, request_id="h-1")
+    client.release(name, "closed")
+    client.release(name, pin=True)
+    with pytest.raises(InvalidFieldError, match="is not pinned"):
+        client.release(name, pin=True)
+    client.set_retention_rule(rule)
+    assert rule in client.retention_rules()
+    assert client.retention_rules() == server.ledger.retention_rules()
+    dropped = client.drop_retention_rule(rule.name, request_id=f"d-{project}")
+    assert client.drop_retention_rule(rule.name, request_id=f"d-{project}") == dropped
+    assert rule not in client.retention_rules()
+    with pytest.raises(RequestReusedError):
+        client.drop_retention_rule("other", request_id=f"d-{project}")
+    with pytest.raises(InvalidFieldError, match="there is no rule"):
+        client.drop_retention_rule(rule.name)
+    with pytest.raises(InvalidFieldError, match=r"-1\.0 seconds are not 0 to 100 years"):
+        client.set_retention_rule(rule._replace(keep_seconds=-1.0))
+
+
+def test_a_token_of_a_project_sees_its_holds_and_no_rules(dsn: str) -> None:
+    with new_server(dsn) as own:
+        for project in ("p", "q"):
+            own.ledger.create(f"projects/{project}/jobs/a")
+            own.ledger.hold(f"projects/{project}/jobs/a", "case 7")
+        secret = Tokens(own.ledger.pool).create("admin", Role.ADMIN, "p")
+        with Client(own.url, secret) as client:
+            assert [each.name for each in client.holds()] == ["projects/p/jobs/a"]
+            client.release("projects/p/jobs/a")
+            for call in (
+                client.retention_rules,
+                lambda: client.drop_retention_rule("old"),
+                lambda: client.set_retention_rule(RetentionRule("old", 0.0)),
+                lambda: client.hold("projects/q/jobs/a", "mine", pin=True),
+            ):
+                with pytest.raises(PermissionDeniedError):
+                    call()
+        [held] = own.ledger.holds()
+        assert held.name == "projects/q/jobs/a"
+
+
 @pytest.fixture
 def free() -> str:
-    """Where nobody listens."""
+    """An address without a listener."""
     import socket
 
     with socket.socket() as bound:
@@ -327,7 +392,7 @@ def free() -> str:
         return f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
-def test_a_server_that_is_not_a_ledgers_is_named_in_the_error(server: Server) -> None:
+def test_a_server_that_is_not_a_job_ledger_is_named_in_the_error(server: Server) -> None:
     with Client(f"{server.url}/elsewhere") as client, pytest.raises(ServerRefusedError) as caught:
         client.get("projects/p/jobs/a")
     assert (caught.value.http, caught.value.code) == (404, "NOT_FOUND")
@@ -336,7 +401,7 @@ def test_a_server_that_is_not_a_ledgers_is_named_in_the_error(server: Server) ->
 
 
 @pytest.mark.parametrize("method", READS)
-def test_methods_take_what_those_of_the_ledger_take(method: str) -> None:
+def test_methods_have_the_parameters_of_the_ledgers_methods(method: str) -> None:
     """In both forms; a server gives no further choice of chunks."""
     ledger = inspect.signature(getattr(Ledger, method)).parameters
     for form in (Client, AsyncClient):

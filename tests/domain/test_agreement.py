@@ -1,4 +1,4 @@
-"""What several people's answers agree on: votes on labels, on each of several, and on boxes."""
+"""Agreement of several annotators: on labels, on several labels, and on boxes."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_one_person_draws_a_thing_once_and_two_of_theirs_are_two_things() -> Non
     assert len(found.boxes) == 2
 
 
-def test_all_have_to_draw_the_same_where_they_have_to_agree() -> None:
+def test_boxes_need_all_annotators_where_agreement_must_be_unanimous() -> None:
     rule = BOXED._replace(aggregation=UNANIMOUS)
     assert agree([drawn(at(0.1)), drawn(at(0.12))], rule) is not None
     assert agree([drawn(at(0.1)), drawn(at(0.12), at(0.6))], rule) is None
@@ -157,7 +157,7 @@ def test_no_more_boxes_are_agreed_on_than_most_people_drew(said: list[list[Box]]
          [box("cat", 0, 0, 1, 2)]),
     ],
 )  # fmt: skip
-def test_an_answer_is_kept_so_that_it_reads_as_what_was_said(
+def test_a_stored_answer_is_read_back_unchanged(
     annotation: str, multi_label: bool, said: Any, kept: Any
 ) -> None:
     plan = read_plan(spec_of(annotation, multi_label=multi_label))
@@ -183,7 +183,7 @@ def test_an_answer_is_kept_so_that_it_reads_as_what_was_said(
         (BOXES, [box("cat", 0, 0, 1, float("inf"))]),
     ],
 )
-def test_what_is_no_answer_is_refused(annotation: str, said: Any) -> None:
+def test_an_invalid_answer_is_refused(annotation: str, said: Any) -> None:
     with pytest.raises(RejectedError):
         read_answer(read_plan(spec_of(annotation)), said)
 

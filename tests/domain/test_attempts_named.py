@@ -1,4 +1,4 @@
-"""What names an attempt in a report, and which attempt of the job that is."""
+"""How reports name attempts, and which attempt of the job they mean."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_late_report_with_a_new_id_begins_nothing_after_the_end() -> None:
         (report(e.Queued, attempt=2), False),
     ],
 )
-def test_what_is_said_of_a_running_job_sends_it_back(said: Data, sends: bool) -> None:
+def test_a_report_of_queueing_sends_a_running_job_back(said: Data, sends: bool) -> None:
     job = lived(*TWICE)[0]
     assert sends_back(said, job, None) == (sends and getattr(said, "run_id", None) != "a")
     assert sends_back(said, job, BEGIN + 3 * HOUR) == sends_back(said, job, None)

@@ -1,4 +1,4 @@
-"""Canonical JSON: what is refused and why, and what is read of text that others wrote."""
+"""Canonical JSON: refused values with reasons, and parsing of foreign text."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_lists_and_texts_have_canonical_bytes_too() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_a_bare_number_that_json_has_not_is_refused(value: float) -> None:
+def test_a_bare_number_outside_json_is_refused(value: float) -> None:
     with pytest.raises(InvalidFieldError, match="is not JSON"):
         canonical.encode_any(value)
 

@@ -1,4 +1,4 @@
-"""What each command makes happen, what it is refused with, and how far back what it changes may be dated."""
+"""Commands: their events, their refusals, and how far back their changes may be dated."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ ENDED = (NEW, Failed())
         ([NEW, Started()], DeleteJob(stop=True), [Cancelled(), Deleted()]),
     ],
 )  # fmt: skip
-def test_a_command_makes_happen_what_it_says(
+def test_a_command_decides_its_events(
     past: list[Data], command: JobCommand, facts: list[Data]
 ) -> None:
     given(*past).when(command).then(*facts)
@@ -213,7 +213,7 @@ def test_a_report_on_an_attempt_that_has_not_begun_infers_its_beginning(
 
 
 @pytest.mark.parametrize("report", [named(Resumed, attempt=2), named(Updated, attempt=2)])
-def test_no_beginning_is_inferred_of_what_cannot_follow_one(report: Data) -> None:
+def test_no_start_is_inferred_before_a_report_that_cannot_follow_one(report: Data) -> None:
     data = report.json_object()
     expected = Contradicted(report=type(report).__name__, state="FAILED", data=data)
     assert judge(report, lived(*ENDED)[0]) == (expected,)

@@ -1,4 +1,4 @@
-"""What commands are granted, what reports become, and what the job is afterwards."""
+"""Decisions on commands and reports, and the job after them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_new_job_waits() -> None:
     assert (job.start_time, job.end_time, job.error, job.output) == (None, None, None, None)
 
 
-def test_a_name_is_taken_once() -> None:
+def test_a_name_is_used_once() -> None:
     given(Created()).when(CreateJob()).refused(JobExistsError)
 
 
@@ -74,7 +74,7 @@ def test_a_deleted_job_keeps_its_name() -> None:
 @pytest.mark.parametrize(
     "command", [CancelJob(), PauseJob(), ResumeJob(), RetryJob(), DeleteJob(), UpdateJob()]
 )
-def test_nothing_can_be_asked_of_a_job_that_is_not_there(command: JobCommand) -> None:
+def test_commands_on_a_missing_job_are_refused(command: JobCommand) -> None:
     given().when(command).refused(JobNotFoundError)
     given(Created(), Failed(), Deleted()).when(command).refused(JobNotFoundError)
 
@@ -101,14 +101,14 @@ def test_a_cancel_while_it_runs_waits_for_the_worker_and_keeps_the_reason() -> N
     assert job.end_time == BEGIN + 3 * MINUTE
 
 
-def test_what_holds_already_is_not_recorded_again() -> None:
+def test_a_command_without_effect_records_nothing() -> None:
     given(Created(), Started(), Cancelling()).when(CancelJob()).then()
     given(Created(), Paused()).when(PauseJob()).then()
     given(Created(labels={"a": "b"})).when(ChangeLabels(labels={"a": "b"})).then()
 
 
 @pytest.mark.parametrize("command", [CancelJob(), PauseJob(), ResumeJob(), UpdateJob()])
-def test_a_job_that_ended_is_left_alone(command: JobCommand) -> None:
+def test_commands_on_an_ended_job_are_refused(command: JobCommand) -> None:
     error = given(Created(), Started(), Succeeded()).when(command).refused(IllegalTransitionError)
     assert error.state == "SUCCEEDED"  # type: ignore[attr-defined]
 
@@ -153,7 +153,7 @@ def test_the_labels_that_an_update_asked_for_hold_once_it_succeeded() -> None:
         judge(Updated(), given(*past).job)
 
 
-def test_what_a_job_made_is_shown_and_forgotten_by_a_new_attempt() -> None:
+def test_output_is_shown_and_cleared_by_a_new_attempt() -> None:
     progress = ProgressReported(output={"steps": 5})
     assert given(Created(), Started()).when(progress).then(progress).output == {"steps": 5}
     done = given(Created(), Started(), progress).when(Succeeded()).then(Succeeded())
@@ -167,7 +167,7 @@ def test_a_failure_without_an_error_has_an_unknown_one() -> None:
     assert (job.error, job.error_message) == ({"code": 2, "message": ""}, "")
 
 
-def test_an_expired_job_says_why_and_has_no_error() -> None:
+def test_an_expired_job_has_a_reason_and_no_error() -> None:
     job = given(Created()).when(Expired(reason="waited")).then(Expired(reason="waited"))
     assert (job.error, job.error_message, job.end_time) == (None, "waited", BEGIN + MINUTE)
 

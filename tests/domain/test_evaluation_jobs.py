@@ -1,4 +1,4 @@
-"""Bodies of evaluation jobs: what is refused, with the field's path, and the plan that is read of the rest."""
+"""Bodies of evaluation jobs: refusals with the field's path, and the plan of valid ones."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ ACCEPTED = [
 
 
 @pytest.mark.parametrize("at", ["", "evaluationJob."])
-def test_what_the_api_refuses_is_named_by_its_path(at: str) -> None:
+def test_an_invalid_field_is_named_by_its_path(at: str) -> None:
     for spec, path, value, why in REFUSED:
         with pytest.raises(InvalidFieldError) as caught:
             check_job(changed(spec, path, value), at)
@@ -165,13 +165,13 @@ def test_whole_jobs_are_accepted(spec: JsonObject) -> None:
     check_job(spec)
 
 
-def test_fields_are_named_from_the_job_on_unless_it_is_said_where_that_is() -> None:
+def test_paths_of_fields_begin_at_the_job_or_at_a_given_prefix() -> None:
     with pytest.raises(InvalidFieldError) as caught:
         check_job({"description": "x" * 25_001})
     assert caught.value.field == "description"
 
 
-def test_limits_are_accepted_themselves() -> None:
+def test_values_at_the_limits_are_accepted() -> None:
     for spec, path, value in ACCEPTED:
         check_job(changed(spec, path, value))
 
@@ -190,7 +190,7 @@ def test_a_job_without_an_input_is_kept_and_cannot_be_planned() -> None:
         )
 
 
-def test_a_plan_is_all_that_the_body_says() -> None:
+def test_a_plan_holds_every_field_of_the_body() -> None:
     spec = spec_of(
         IMAGE,
         multi_label=True,
@@ -221,7 +221,7 @@ def test_a_plan_is_all_that_the_body_says() -> None:
     )
 
 
-def test_a_plan_of_a_body_that_says_little_is_the_defaults() -> None:
+def test_a_plan_of_a_short_body_has_the_defaults() -> None:
     assert read_plan({CONFIG: {"inputConfig": {"annotationType": TEXT}}}) == Plan(
         model="",
         model_version="",
@@ -250,7 +250,7 @@ def test_answers_are_aggregated_as_the_configuration_of_labels_says(field: str, 
     assert read_plan(spec_of(of, **config)).aggregation == "NO_AGGREGATION"
 
 
-def test_names_of_what_a_run_makes_follow_from_the_job_and_the_run() -> None:
+def test_resources_of_a_run_are_named_after_the_job_and_the_run() -> None:
     assert names_of("projects/p/evaluationJobs/7", 3) == Names(
         "projects/p/datasets/7_3", "projects/p/datasets/7_3/evaluations/7_3"
     )

@@ -1,4 +1,4 @@
-"""Runs of evaluation jobs: which may begin or end, what the job's output tells of them, and what follows."""
+"""Runs of evaluation jobs: which may begin or end, the job's output about them, and the events that follow."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def lived(*facts: Data, kind: str = "evaluationJobs") -> Job:
     return job
 
 
-def test_the_output_tells_of_runs_as_they_start_and_end() -> None:
+def test_the_output_lists_runs_as_they_start_and_end() -> None:
     job = lived(Created(), FIRST)
     told: dict[str, Any] = {"lastRun": {"run": 1, "runTime": TIME, "cut": 5}, "openRuns": [1]}
     assert (job.state, job.output) == (JobState.RUNNING, told)
@@ -76,7 +76,7 @@ def test_the_output_tells_of_runs_as_they_start_and_end() -> None:
     assert job.output == {"lastRun": {"run": 1, "runTime": TIME, "cut": 5}, "openRuns": [1]}
 
 
-def test_what_runs_told_outlives_other_outputs() -> None:
+def test_the_output_of_runs_survives_other_outputs() -> None:
     runs = lived(Created(), FIRST, SECOND, FAILED).output
     assert runs is not None
     said = {"accuracy": 1, "openRuns": [9]}
@@ -123,7 +123,7 @@ def test_the_last_run_and_open_runs_are_read_of_the_output() -> None:
     }  # fmt: skip
 
 
-def test_of_an_output_only_what_runs_tell_is_kept() -> None:
+def test_a_reported_output_keeps_only_the_fields_of_runs() -> None:
     runs: JsonObject = {"attempts": [], "lastRun": {}, "openRuns": []}
     assert kept(runs | {"accuracy": 1}) == runs
     assert kept({"openRuns": [1], "accuracy": 1}) == {"openRuns": [1]}
@@ -206,7 +206,7 @@ def test_other_jobs_are_cancelled_before_they_are_deleted() -> None:
         ([Created(), FIRST, Stopped()], ENDED, "EvaluationCreated", "CANCELLED"),
     ],
 )  # fmt: skip
-def test_a_step_that_cannot_be_true_is_refused(
+def test_an_impossible_step_of_a_run_is_refused(
     past: list[Data], fact: Data, event: str, state: str
 ) -> None:
     with pytest.raises(IllegalTransitionError) as caught:

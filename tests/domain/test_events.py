@@ -77,7 +77,7 @@ def test_a_schema_of_the_future_is_refused() -> None:
         read_data("Started", 4, b"{}")
 
 
-def test_fields_that_meant_nothing_in_an_older_schema_mean_nothing_now() -> None:
+def test_fields_of_an_older_schema_get_no_later_meaning() -> None:
     stored = b'{"attempt":"7/a","attemptsBegun":5,"inferred":"x","runId":[1],"worker":"w"}'
 
     for type_, aside in (
@@ -132,7 +132,7 @@ def test_numbers_and_keys_are_written_as_ecmascript_would(
         {"x": b"bytes"},
     ],
 )
-def test_what_json_cannot_hold_is_refused(value: dict[str, Any]) -> None:
+def test_values_outside_json_are_refused(value: dict[str, Any]) -> None:
     with pytest.raises(InvalidFieldError):
         canonical.encode(value)
 

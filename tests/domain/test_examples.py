@@ -1,4 +1,4 @@
-"""Predictions and truths in JSON: what is found by a job's keys, what is refused, and which examples are kept."""
+"""Predictions and truths in JSON: values found by a job's keys, refusals, and sampled examples."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_an_incomplete_ground_truth_is_refused_with_the_reason(
         ({"data_json_key": "n"}, {"n": 0}, "0"),
     ],
 )  # fmt: skip
-def test_examples_are_told_apart_by_their_reference_or_their_data(
+def test_examples_are_identified_by_their_reference_or_their_data(
     keys: dict[str, str], said: Any, key: str
 ) -> None:
     assert example_key(keyed(**keys), said) == key
@@ -165,7 +165,7 @@ def test_digests_are_of_utf_8_whatever_the_text() -> None:
 
 
 @given(st.text(max_size=20), st.floats(0, 1))
-def test_an_example_is_kept_by_its_place_among_all(key: str, fraction: float) -> None:
+def test_an_example_is_sampled_by_its_hash(key: str, fraction: float) -> None:
     digest = key_digest(key)
     place = hashlib.sha256(JOB.encode() + b"\n" + digest).hexdigest()[:16]
     expected = int(place, 16) / 2**64 < fraction

@@ -1,4 +1,4 @@
-"""Filters as trees, the parts of a tree, and what may be written at a place in a filter."""
+"""Filters as trees, the parts of a tree, and completions at a position of a filter."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_filter_that_cannot_be_parsed_is_refused_with_the_place(text: str, why
     assert caught.value.why.startswith(why)
 
 
-def test_limits_of_filters_are_read_themselves() -> None:
+def test_filters_at_the_limits_are_parsed() -> None:
     nested = "(" * MAX_DEPTH + "a = b" + ")" * MAX_DEPTH
     assert parse_filter(nested) == A
     assert parse_filter(f"{nested} OR {nested}") == Some((A, A))
@@ -127,7 +127,7 @@ def test_what_may_be_written_at_a_place(before: str, place: Completion) -> None:
     assert completion_at(f"{before}) nothing of this (", len(before)) == place
 
 
-def test_strings_say_what_was_quoted() -> None:
+def test_strings_are_unquoted() -> None:
     for text in (
         "",
         "x",

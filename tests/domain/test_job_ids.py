@@ -1,4 +1,4 @@
-"""Ids of other systems as the ledger's: any text can be one, and comes back."""
+"""Ids of other systems as the ledger's: any text can be encoded and decoded."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_an_id_that_is_too_long_keeps_its_beginning_and_a_digest() -> None:
 
 
 @pytest.mark.parametrize("empty", ["", None, 7])
-def test_what_is_no_id_is_refused(empty: str) -> None:
+def test_an_invalid_id_is_refused(empty: str) -> None:
     with pytest.raises(InvalidFieldError, match="must be a text"):
         job_id(empty)
 
@@ -96,7 +96,7 @@ def test_jobs_are_recorded_under_such_names_and_found_by_their_display_name(ledg
     assert job.name == job_name("p", "order:4711/retry=2")
 
 
-def test_a_name_that_is_refused_says_what_would_be_one() -> None:
+def test_an_invalid_name_is_refused_with_a_valid_one() -> None:
     with pytest.raises(InvalidFieldError) as caught:
         parse_name("projects/p/jobs/a:b")
     assert "letters (A-Z, a-z), digits, _ . and -" in caught.value.why

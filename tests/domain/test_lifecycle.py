@@ -1,4 +1,4 @@
-"""Every pair of state and event against the lifecycle, written down here a second time by hand."""
+"""Every pair of state and event, compared with the lifecycle written here a second time by hand."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_a_report_is_kept_as_it_is_or_as_contradicted(event: str, state: JobStat
 
 @pytest.mark.parametrize("event", sorted(EVENT_TYPES.keys() - {"Contradicted"}))
 @pytest.mark.parametrize("lost", [True, False])
-def test_a_late_end_puts_right_what_stopped_heartbeats_said(event: str, lost: bool) -> None:
+def test_a_late_end_replaces_the_expiry_of_a_lost_attempt(event: str, lost: bool) -> None:
     facts = (Created(), Started(run_id="r"), Expired(lost=lost))
     past = [Event("projects/p/jobs/j", n, fact, AT) for n, fact in enumerate(facts, 1)]
     job = replay(Job(name="projects/p/jobs/j"), past)
@@ -158,7 +158,7 @@ def test_a_late_end_puts_right_what_stopped_heartbeats_said(event: str, lost: bo
         assert isinstance(recorded, Contradicted)
 
 
-def test_only_an_end_of_the_lost_attempt_puts_it_right() -> None:
+def test_only_an_end_of_the_lost_attempt_replaces_the_expiry() -> None:
     facts = (Created(), Started(run_id="r"), Retried(run_id="s"), Started(), Expired(lost=True))
     past = [Event("projects/p/jobs/j", n, fact, AT) for n, fact in enumerate(facts, 1)]
     job = replay(Job(name="projects/p/jobs/j"), past)

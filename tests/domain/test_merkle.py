@@ -1,4 +1,4 @@
-"""Roots and proofs: against published vectors, another implementation, and whatever can be got wrong."""
+"""Roots and proofs, compared with published vectors and another implementation, and with damaged input."""
 
 from __future__ import annotations
 
@@ -276,7 +276,7 @@ def test_no_proof_of_consistency_holds_for_anything_else(size: int, old: int, bi
             assert merkle.is_consistent(earlier, later, old_root, root, proof) is same
 
 
-def test_what_was_never_there_cannot_be_proved() -> None:
+def test_a_missing_leaf_cannot_be_proved() -> None:
     node = nodes(over([merkle.hash_leaf(entry) for entry in entries(3, 0)]))
     for index, size in ((-1, 3), (3, 3), (0, 0)):
         with pytest.raises(ValueError, match="is not one of"):

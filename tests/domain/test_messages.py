@@ -1,4 +1,4 @@
-"""What is refused says what would be right."""
+"""Error messages name a valid value."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ NAME = "projects/p/jobs/x"
 
 
 @pytest.mark.parametrize("type_", EVENT_TYPES)
-def test_an_event_type_in_other_letters_is_known_again(type_: str) -> None:
+def test_an_event_type_in_another_case_is_suggested(type_: str) -> None:
     for written in (type_.lower(), type_.upper(), type_[0].lower() + type_[1:], f"{type_}s"):
         with pytest.raises(UnknownEventTypeError, match=f"did you mean '{type_}'\\?"):
             parse_data(written, {})
 
 
-def test_an_event_type_like_no_other_is_answered_with_all() -> None:
+def test_an_unknown_event_type_is_answered_with_all_types() -> None:
     with pytest.raises(UnknownEventTypeError) as caught:
         parse_data("Exploded", {})
     assert all(type_ in str(caught.value) for type_ in EVENT_TYPES)
@@ -66,7 +66,7 @@ def test_any_filter_is_read_or_refused(text: str) -> None:
         assert error.field == "filter"
 
 
-def test_a_state_in_other_letters_is_answered_with_its_name(ledger: Ledger) -> None:
+def test_a_state_in_another_case_is_answered_with_its_name(ledger: Ledger) -> None:
     with pytest.raises(InvalidFieldError, match=r"never 'failed': write FAILED$"):
         ledger.list("state = failed")
     with pytest.raises(InvalidFieldError, match=r"never 'lost': write QUEUED or .*FAILED"):
@@ -80,7 +80,7 @@ def test_a_report_on_an_unknown_job_says_to_create_it(ledger: Ledger) -> None:
         ledger.succeeded(NAME)
 
 
-def test_a_deleted_jobs_name_says_so_and_where_to_go(ledger: Ledger) -> None:
+def test_the_name_of_a_deleted_job_is_refused_with_an_alternative(ledger: Ledger) -> None:
     ledger.create(NAME)
     with pytest.raises(JobExistsError, match="already exists"):
         ledger.create(NAME)

@@ -1,4 +1,4 @@
-"""Moments as people write them, and the moments that answers hold for."""
+"""Moments as text, and the moments of answers."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_an_invalid_moment_is_refused_with_valid_forms(
 
 
 @pytest.mark.parametrize("text", ["2026-02-30", "today 24:01", "999999999 weeks ago"])
-def test_a_time_that_cannot_be_is_refused_with_the_reason(text: str) -> None:
+def test_an_impossible_time_is_refused_with_the_reason(text: str) -> None:
     with pytest.raises(InvalidFieldError) as caught:
         parse_as_of(text, None, NOW)
     assert caught.value.field == "as_of"
@@ -147,7 +147,7 @@ def test_a_time_without_a_zone_is_in_utc_wherever_the_program_runs(
     assert found == [AtTime(day), AtTime(day + 10 * HOUR)]
 
 
-def test_a_moment_before_what_was_pruned_says_so() -> None:
+def test_a_moment_before_a_pruning_is_refused_with_its_reason() -> None:
     for pruned, concerns in ((None, False), (NOW, False), (NOW + HOUR, True), (NOW - HOUR, False)):
         moment = Moment(7, NOW, Clock.OCCURRED, pruned)
         assert moment.pruned_past == (pruned if concerns else None)

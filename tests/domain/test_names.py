@@ -1,4 +1,4 @@
-"""What is accepted as a name, a label, a time, an actor, a trace parent."""
+"""Accepted names, labels, times, actors and trace parents."""
 
 from __future__ import annotations
 

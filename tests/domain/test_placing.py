@@ -1,4 +1,4 @@
-"""Where a late report takes effect, by hand: among the events of one job, which happened an hour apart."""
+"""Places of late reports, written by hand, among the events of one job that occurred an hour apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors carry what they are about, and make one sentence of it."""
+"""Errors have attributes, and a message of one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is reported of a program's run, how it is kept in lines, and when it counts as lost."""
+"""Reports on a program's run, their file format, and when a run counts as lost."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_program_that_fails_says_why(
         (ValueError("x"), True, "Cancelled", {"reason": "stopped by ValueError"}),
     ],
 )
-def test_a_block_ends_as_what_it_was_left_by(
+def test_a_block_ends_in_the_state_of_its_exception(
     error: BaseException | None, is_cancelled: bool, type_: str, said: dict[str, Any]
 ) -> None:
     found, data = how_it_left(error, {"a": 1}, is_cancelled=is_cancelled)
@@ -102,7 +102,7 @@ def lines(record: RunRecord) -> list[str]:
 
 
 @given(RECORDS)
-def test_a_run_is_read_as_it_was_kept(record: RunRecord) -> None:
+def test_a_stored_run_is_read_back(record: RunRecord) -> None:
     assert RunRecord.parse(lines(record)) == record
 
 
@@ -118,7 +118,7 @@ def test_a_run_is_read_up_to_where_writing_stopped(record: RunRecord, data: st.D
 @pytest.mark.parametrize(
     "text", ["", "{}\n", "x\n", "[]\n", '{"format":2}\n', '{"format":1}\n', '{"format":1'],
 )  # fmt: skip
-def test_what_is_no_run_is_refused(text: str) -> None:
+def test_an_invalid_run_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"line|Expecting"):
         RunRecord.parse([text] if text else [])
 

@@ -127,7 +127,7 @@ def test_the_next_times(text: str, due: list[str]) -> None:
     assert parse_schedule(text).text == text
 
 
-def test_a_time_is_not_after_itself_and_a_zone_is_none_of_the_schedules() -> None:
+def test_the_next_time_is_later_and_in_the_zone_of_the_schedule() -> None:
     schedule = parse_schedule("every day 10:00")
     ten = datetime(2026, 11, 23, 10, tzinfo=UTC)
     assert schedule.next_after(ten) == ten + DAY
@@ -355,7 +355,7 @@ def test_the_last_days_of_months_are_skipped_where_there_are_none() -> None:
         ("1 of", "at its end: a month was expected"),
     ],
 )  # fmt: skip
-def test_what_is_no_schedule_says_why(text: str, why: str) -> None:
+def test_an_invalid_schedule_is_refused_with_the_reason(text: str, why: str) -> None:
     started = time.monotonic()
     with pytest.raises(InvalidFieldError, match=why) as caught:
         parse_schedule(text)
@@ -373,7 +373,7 @@ def test_what_is_no_schedule_says_why(text: str, why: str) -> None:
 )
 @example("0 0 LW,L/2 * *")
 @example("0 0 * * 5L,1#5")
-def test_whatever_is_said_is_due_or_refused(text: str) -> None:
+def test_any_text_is_a_schedule_or_is_refused(text: str) -> None:
     try:
         schedule = parse_schedule(text)
     except InvalidFieldError as error:

@@ -1,4 +1,4 @@
-"""Measures of boxes beside pycocotools', asked in another way."""
+"""Measures of boxes, compared with pycocotools'."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ BOX = Box("cat", 0, 0, 0.5, 0.5)
     ],
 )
 @pytest.mark.parametrize("asked", [0.5, 1.0])
-def test_where_nothing_is_found_all_is_zero(
+def test_all_measures_are_zero_without_detections(
     pictures: list[Pictured], labels: list[str], asked: float
 ) -> None:
     found = box_evaluations(pictures, labels, asked)

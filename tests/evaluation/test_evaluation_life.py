@@ -1,4 +1,4 @@
-"""The whole life of an evaluation job, by Google's own client: made, sampled, run, labelled, evaluated, searched."""
+"""The whole life of an evaluation job through Google's own client: creation, sampling, run, labels, evaluation, search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs found, read over HTTP and gRPC with Google's own clients."""
+"""Evaluations of runs, read over HTTP and gRPC with Google's own clients."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_an_evaluation_is_there_once_its_run_is_over(
     "name", ["datasets/1/evaluations/2", "datasets/{id}_1/evaluations/{id}_1_2", "datasets/{id}_2/evaluations/{id}_2",
              "datasets/{id}_1/evaluations/{id}_10", "datasets/é/evaluations/x y"]
 )  # fmt: skip
-def test_an_evaluation_there_is_not_is_not_found(
+def test_a_missing_evaluation_is_not_found(
     rest: Any, ledger: Ledger, project: str, parent: str, name: str
 ) -> None:
     job = make_job(ledger, spec_of(), project)
@@ -191,7 +191,7 @@ def test_evaluations_stay_when_their_job_is_deleted(
     assert len(compared(rest, first["name"])) == 1
 
 
-def test_nothing_that_has_a_nul_is_found(google: Clients) -> None:
+def test_a_name_with_a_nul_is_not_found(google: Clients) -> None:
     named = "projects/p/datasets/d\0/evaluations/e"
     refusal("NotFound", google.labeling.get_evaluation, name=named)
     refusal("InvalidArgument", google.labeling.search_evaluations, parent="projects/p\0")
@@ -262,7 +262,7 @@ START, END = f"{JOB}.evaluation_job_run_time_start", f"{JOB}.evaluation_job_run_
         ("evaluationJob.modelId = dogs AND (annotationSpec.displayName = dog)", "b1dog"),
     ],
 )  # fmt: skip
-def test_a_filter_finds_what_it_says(
+def test_a_filter_finds_the_matching_resources(
     rest: Any, google: Clients, fleet: dict[str, str], filter: str, expected: str
 ) -> None:
     asked = {"parent": "projects/searched", "filter": filter.format(a=fleet["a"])}
@@ -277,7 +277,7 @@ def test_a_filter_finds_what_it_says(
      f"{JOB}.model_id > a", f"{LABEL} < b", f"{START} = yesterday", f"{START} != 2026-06-02T00:00:00Z",
      f"{END} = 2026-02-30T00:00:00Z", f"{START} = 2026-06-02", f"{LABEL} =", f"ever({LABEL} = cat)", "name = x"],
 )  # fmt: skip
-def test_a_filter_that_cannot_be_meant_is_refused(rest: Any, parent: str, filter: str) -> None:
+def test_an_invalid_filter_is_refused(rest: Any, parent: str, filter: str) -> None:
     said = refusal_of(rest.evaluations().search(parent=parent, filter=filter))
     assert said[:3] == (400, "INVALID_ARGUMENT", "INVALID_FIELD")
     assert said.message.startswith("filter: ")
@@ -309,7 +309,7 @@ def test_pages_show_each_evaluation_once_while_others_are_made(
     rest: Any, ledger: Ledger, project: str, parent: str, by_label: bool
 ) -> None:
     name, numbers = make_job(ledger, spec_of(), project), count(1)
-    # Three at the same moment, so that the time alone says of no place which it is.
+    # Three at the same moment, so that time alone does not order them.
     runs = [evaluate(ledger, name, n, FIRST + DAY * (n // 3)) for n in islice(numbers, 7)][::-1]
     expected = [one["name"] for run in runs for one in (run[1:] if by_label else run[:1])]
     seen, sizes = list[str](), list[int]()
@@ -488,7 +488,9 @@ def texts(comparison: Any) -> str:
     return str(comparison["groundTruthExample"]["textPayload"]["textContent"])
 
 
-def test_what_people_said_is_marked_as_theirs(rest: Any, ledger: Ledger, project: str) -> None:
+def test_answers_of_annotators_are_marked_as_theirs(
+    rest: Any, ledger: Ledger, project: str
+) -> None:
     name = ask_people(ledger, "abc", truths=["cat"], project=project)
     answer(ledger, name, 1, "ann", {2: "dog", 3: "bird"})
     keep(ledger, name, 1, FIRST, evaluations_of(name, 1, FIRST, LABELS))

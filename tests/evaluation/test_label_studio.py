@@ -1,4 +1,4 @@
-"""Tasks for Label Studio and back: what it exports as JSON becomes answers, and what is broken is refused."""
+"""Tasks for Label Studio and back: its JSON exports become answers, and broken ones are refused."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_what_an_image_may_be(ledger: Ledger) -> None:
     assert images == [given[0], given[1], f"data:image/png;base64,{PNG}", "gs://b/o"]
 
 
-def test_what_labels_and_instructions_say_is_no_markup(ledger: Ledger) -> None:
+def test_labels_and_instructions_are_escaped(ledger: Ledger) -> None:
     name = ask_people(ledger, "a", labels=['"/><script>alert(1)</script>', "a&b"])
     view = ET.fromstring(config(find_task(ledger.reader, name, 1)))
     assert [each.get("value") for each in view.iter("Choice")] == [
@@ -202,7 +202,7 @@ def test_a_broken_box_is_refused(ledger: Ledger, change: dict[str, Any], why: st
     assert refused.value.field.startswith("tasks[0]")
 
 
-def test_an_import_says_in_whose_name_it_comes(ledger: Ledger) -> None:
+def test_an_import_names_its_annotator(ledger: Ledger) -> None:
     name = ask_people(ledger, "a", replicas=2)
     back = annotated(
         export_task(ledger.reader, find_task(ledger.reader, name, 1)), [choice("cat", who=7)]

@@ -1,4 +1,4 @@
-"""What people are asked of a run's samples, what becomes of their answers, and what refuses them."""
+"""Labeling tasks: questions about a run's samples, answers, and refusals."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_each_question_is_for_several_people_and_nobody_is_asked_twice(ledger: L
     assert found == {1: Truth(["cat"]), 2: Truth(["bird"])}
 
 
-def test_those_on_whom_people_do_not_agree_are_left_out(ledger: Ledger) -> None:
+def test_samples_without_agreement_are_left_out(ledger: Ledger) -> None:
     name = ask_people(ledger, "ab", replicas=2, aggregation="UNANIMOUS_VOTE")
     answer(ledger, name, 1, "ann", {1: "cat", 2: "cat"})
     answer(ledger, name, 1, "bob", {1: "cat", 2: "dog"})
@@ -101,7 +101,7 @@ def test_those_on_whom_people_do_not_agree_are_left_out(ledger: Ledger) -> None:
         assert agreed(connection, ledger.get(name), 2) == {}
 
 
-def test_the_first_answer_counts_where_none_are_held_against_each_other(ledger: Ledger) -> None:
+def test_the_first_answer_counts_where_answers_are_not_compared(ledger: Ledger) -> None:
     name = ask_people(ledger, "a", replicas=2, aggregation="NO_AGGREGATION")
     answer(ledger, name, 1, "zoe", {1: "bird"})
     answer(ledger, name, 1, "ann", {1: "cat"})
@@ -138,7 +138,7 @@ def test_boxes_of_three_people(ledger: Ledger) -> None:
         ({2**31: "cat"}, f"answers.{2**31}", "has no question"),
     ],
 )
-def test_what_is_no_answer_is_refused_and_nothing_is_kept(
+def test_an_invalid_answer_is_refused_and_nothing_is_kept(
     ledger: Ledger, answers: dict[int, Any], field: str, why: str
 ) -> None:
     name = ask_people(ledger, "ab")
@@ -220,7 +220,7 @@ def test_a_stopped_or_deleted_job_has_no_labeling_tasks(ledger: Ledger) -> None:
         open_tasks(ledger.reader, deleted)
 
 
-def test_a_crash_before_the_completion_is_told_loses_nothing(
+def test_a_crash_before_the_completion_is_reported_loses_nothing(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = ask_people(ledger, "a")
@@ -235,7 +235,7 @@ def test_a_crash_before_the_completion_is_told_loses_nothing(
     assert types(ledger, name)[-2:] == ["LabelingRequested", "LabelingCompleted"]
 
 
-def test_of_many_at_once_just_as_many_as_are_asked_for_answer(ledger: Ledger) -> None:
+def test_concurrent_answers_are_accepted_up_to_the_wanted_number(ledger: Ledger) -> None:
     name = ask_people(ledger, [str(n) for n in range(20)], replicas=3)
 
     def work(person: int) -> int:
@@ -302,5 +302,7 @@ WEBP = "UklGRiIAAABXRUJQVlA4"
         (IMAGE, {"text": "PHN2Zz48L3N2Zz4="}, ("text", "PHN2Zz48L3N2Zz4=")),
     ],
 )  # fmt: skip
-def test_what_is_seen_of_an_example(annotation: str, given: Any, shown: tuple[str, str]) -> None:
+def test_the_content_of_an_example_that_annotators_see(
+    annotation: str, given: Any, shown: tuple[str, str]
+) -> None:
     assert show(read_plan(spec_of(annotation)), given) == shown

@@ -99,7 +99,7 @@ def test_refusals_have_their_codes(http: httpx.Client, server: Server, project: 
         ({"annotator": "a", "answers": [said(1, "cat"), said(2**60, "cat")]}, f"answers.{2**60}"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_its_place(
+def test_an_unreadable_item_is_refused_with_its_path(
     http: httpx.Client, server: Server, project: str, body: Any, field: str
 ) -> None:
     name = ask_people(server.ledger, "ab", project=project)
@@ -146,7 +146,7 @@ def test_label_studio_there_and_back(http: httpx.Client, server: Server, project
 
 
 @pytest.mark.slow
-def test_with_tokens_nobody_answers_in_anothers_name(dsn: str) -> None:
+def test_with_tokens_the_annotator_is_the_token(dsn: str) -> None:
     with new_server(dsn) as server:
         tokens = Tokens(server.ledger.pool)
         secrets = {

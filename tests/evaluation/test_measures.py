@@ -1,4 +1,4 @@
-"""Measures of classification beside sklearn's own, and pictures of them."""
+"""Measures of classification, compared with sklearn's, and pictures of them."""
 
 from __future__ import annotations
 
@@ -161,7 +161,9 @@ def test_labels_that_are_never_true_or_never_predicted() -> None:
 
 @pytest.mark.parametrize("multi_label", [True, False])
 @pytest.mark.parametrize(("examples", "labels"), [(0, 0), (0, 3), (3, 0), (3, 2)])
-def test_where_nothing_is_true_all_is_zero(examples: int, labels: int, multi_label: bool) -> None:
+def test_all_measures_are_zero_without_true_labels(
+    examples: int, labels: int, multi_label: bool
+) -> None:
     truth = np.zeros((examples, labels), np.bool_)
     for scores in (np.full(truth.shape, np.nan), np.full(truth.shape, 0.4)):
         scored = Scored(names(labels), truth, scores)

@@ -1,4 +1,4 @@
-"""Runs: started when they are due, each with its own samples, carried on from wherever they stand."""
+"""Runs: started when they are due, each with its own samples, and continued from any step."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_run_without_any_truth_fails_and_its_samples_are_in_no_other(ledger: L
     assert counts == [3, 1]
 
 
-def test_a_job_that_says_nothing_to_sample_fails_in_words(ledger: Ledger) -> None:
+def test_a_job_without_sampling_fails_with_an_explanation(ledger: Ledger) -> None:
     clock = Clock()
     spec = {"description": "d", "schedule": "every 24 hours"}
     name = ledger.create("projects/p/evaluationJobs/bare", {}, spec, occurred_time=BEGIN).name
@@ -200,7 +200,7 @@ def test_three_runs_open_at_once_close_in_any_order(ledger: Ledger) -> None:
         ("RunFailed", {"run": 2, "attemptTime": TIME}),
     ],
 )
-def test_what_cannot_be_true_of_a_run_is_kept_and_flagged(
+def test_an_impossible_report_of_a_run_is_kept_as_contradicted(
     ledger: Ledger, type_: str, said: dict[str, Any]
 ) -> None:
     name = make_job(ledger, spec_of())
@@ -295,7 +295,7 @@ def test_several_labels_may_be_true(ledger: Ledger) -> None:
 
 
 def test_people_are_not_asked_for_boxes_beside_ones_in_pixels(ledger: Ledger) -> None:
-    """What they draw is in parts of the image: held against pixels, nothing would ever be right."""
+    """They draw in shares of the image, which cannot be compared with pixels."""
     name = make_job(ledger, spec_of("IMAGE_BOUNDING_BOX_ANNOTATION", people=True))
     box = {"top_left": {"x": 10, "y": 10}, "bottom_right": {"x": 90, "y": 50}}
     output = {"label": ["cat"], "score": [0.9], "box": [box]}

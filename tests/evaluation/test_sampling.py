@@ -1,4 +1,4 @@
-"""Predictions are sampled once, by their keys, as long as there is room; what cannot be is kept aside."""
+"""Predictions are sampled once, by their keys, up to a limit; invalid ones are kept aside."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ REJECTED: list[tuple[Any, Any, Any, str]] = [
 
 
 @pytest.mark.parametrize(("data", "output", "truth", "why"), REJECTED)
-def test_what_lacks_the_keys_is_counted_kept_aside_and_named(
+def test_predictions_without_the_keys_are_counted_and_kept_aside(
     ledger: Ledger, data: Any, output: Any, truth: Any, why: str
 ) -> None:
     name = make_job(ledger, spec_of())
@@ -148,7 +148,7 @@ def test_truth_outside_the_annotation_spec_set_is_not_taken(ledger: Ledger) -> N
         ledger.record_truths(name, [("b", "cow")])
 
 
-def test_truths_are_told_once_and_until_a_run_has_the_sample(ledger: Ledger) -> None:
+def test_a_truth_is_accepted_once_and_before_a_run_takes_the_sample(ledger: Ledger) -> None:
     name = make_job(ledger, spec_of())
     ledger.record_predictions(name, told("abc"))
     truths = [("a", "cat"), ("a", "cat"), ("a", "dog"), ("unheard", "cat")]
@@ -178,7 +178,7 @@ def test_truths_are_told_once_and_until_a_run_has_the_sample(ledger: Ledger) -> 
         ),
     ],
 )
-def test_what_is_no_prediction_is_refused_whole(
+def test_a_batch_with_an_invalid_prediction_is_refused(
     ledger: Ledger, prediction: Prediction, field: str
 ) -> None:
     name = make_job(ledger, spec_of())
@@ -203,7 +203,7 @@ def test_many_at_once_number_samples_without_gaps(ledger: Ledger) -> None:
     assert ledger.sampling(name)["repeated"] == 800
 
 
-def test_what_was_sampled_cannot_be_changed(ledger: Ledger) -> None:
+def test_samples_cannot_be_changed(ledger: Ledger) -> None:
     name = make_job(ledger, spec_of())
     ledger.record_predictions(name, told("a", truth="cat"))
     with ledger.connection() as connection:

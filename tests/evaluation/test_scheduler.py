@@ -32,7 +32,7 @@ from tests.programs.test_leases import NAME, begin, run_out
 
 
 class CrashError(BaseException):
-    """As if the process were gone: nobody catches it."""
+    """Simulates the end of the process: the code does not catch it."""
 
 
 def datasets(ledger: Ledger, name: str) -> list[int]:
@@ -179,7 +179,7 @@ def test_it_goes_on_when_its_connection_breaks(ledger: Ledger) -> None:
         serving.join()
 
 
-def test_one_that_does_not_evaluate_leaves_that_and_the_lead_to_one_that_does(
+def test_a_scheduler_without_the_extra_leaves_evaluation_and_the_lead_to_one_with_it(
     ledger: Ledger,
 ) -> None:
     name, clock, stopping = make_job(ledger, spec_of()), Clock(), Signal()
@@ -207,7 +207,7 @@ def test_one_that_does_not_evaluate_leaves_that_and_the_lead_to_one_that_does(
             thread.join()
 
 
-def test_without_the_extra_the_command_does_the_rest_and_says_what_not(
+def test_without_the_extra_the_command_names_what_it_skips_and_does_the_rest(
     ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = make_job(ledger, spec_of())
@@ -283,7 +283,7 @@ def test_an_evaluation_that_falls_short_is_an_event_and_a_mail(
 
 
 @pytest.mark.parametrize("address", ["", "http://mail", "smtp://", "smtp://host:port"])
-def test_what_is_no_smtp_server_is_refused(address: str) -> None:
+def test_an_invalid_smtp_server_is_refused(address: str) -> None:
     with pytest.raises(InvalidFieldError, match="smtp"):
         Mailer.parse(address, "a@example.com")
 

@@ -1,4 +1,4 @@
-"""One job's stored values, whatever they are, keep no other job's runs and mails back."""
+"""Damaged values of one job do not stop the runs and mails of others."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def poisoned(draw: st.DataObject) -> dict[str, Any]:
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(draw=st.data(), output=OUTPUTS)
-def test_whatever_is_stored_of_one_job_others_run(
+def test_a_damaged_configuration_does_not_stop_other_jobs(
     ledger: Ledger, caplog: pytest.LogCaptureFixture, draw: st.DataObject, output: dict[str, Any]
 ) -> None:
     caplog.clear()
@@ -75,7 +75,7 @@ def test_whatever_is_stored_of_one_job_others_run(
         assert recorded["message"]
     version = job.version
     scheduler.do_due()
-    assert ledger.get(name).version <= version + 3  # What fails again is not recorded again.
+    assert ledger.get(name).version <= version + 3  # A repeated failure is not recorded again.
     scheduler.do_due()
     again = ledger.get(name).version
     scheduler.do_due()
@@ -121,7 +121,7 @@ def test_fields_of_runs_are_refused_in_other_reports(
     ["", "nobody", "a@x.example\nBcc: b@x.example", "a@x.example\r\nSubject: x", "a@x.example, b@x.example",
      "a@x.example;b@x.example", "A <a@x.example>", "a@x.example b@x.example", "a@"],
 )  # fmt: skip
-def test_an_alert_goes_to_one_address_or_to_nobody_and_keeps_no_other_back(
+def test_an_invalid_alert_address_does_not_stop_other_alerts(
     ledger: Ledger, inbox: tuple[Inbox, str], email: str
 ) -> None:
     box, address = inbox

@@ -1,4 +1,4 @@
-"""Each caller is told what became of its own write, whatever happened to the batch that it was in."""
+"""Each caller gets the outcome of its own write, whatever happened to its batch."""
 
 import threading
 from collections.abc import Callable
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.both_forms
 NAME = "projects/p/jobs/one"
 
 
-def test_what_is_refused_in_a_batch_that_fails_is_decided_again(
+def test_a_refusal_in_a_failed_batch_is_decided_again(
     ledger: Ledger, dsn: str, ledger_name: str, open_ledger: Opener
 ) -> None:
     """A refusal holds only if the jobs were as the batch took them to be."""
@@ -63,7 +63,7 @@ def wait_until_blocked(connection: psycopg.Connection[tuple[object, ...]], calle
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_who_is_answered_has_written_and_who_is_refused_has_not(
+def test_answered_writes_are_stored_and_refused_ones_are_not(
     ledger: Ledger, dsn: str, ledger_name: str, open_ledger: Opener, seed: int
 ) -> None:
     """Two processes ask for anything of four jobs, while connections break."""
@@ -119,7 +119,7 @@ def random_call(ledger: Ledger, random: Random) -> Callable[..., Job]:
     return random.choice(calls)
 
 
-def test_a_refusal_says_the_state_that_was_there(ledger: Ledger) -> None:
+def test_a_refusal_names_the_state_of_the_job(ledger: Ledger) -> None:
     ledger.create(NAME)
     ledger.succeeded(NAME)
     with pytest.raises(IllegalTransitionError) as caught:

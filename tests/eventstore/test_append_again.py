@@ -1,4 +1,4 @@
-"""A history appended again: what is there is left out, what follows is written, what differs is refused."""
+"""A history appended again: stored events are skipped, new ones written, and different ones refused."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

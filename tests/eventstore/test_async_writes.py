@@ -1,4 +1,4 @@
-"""Writes of asyncio's tasks: they share commits, and each is settled, whatever becomes of its task."""
+"""Writes of asyncio's tasks: they share commits, and each is settled even if its task is cancelled."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -100,7 +100,7 @@ async def test_the_write_of_a_task_that_gave_up_is_settled_and_its_neighbours_ar
                 async with asyncio.timeout(0.3):
                     await ledger.create(name_of(number), request_id=f"r{number}")
 
-            # The first is on its way to the server, the second waits for the next commit.
+            # The first was sent to the server, the second waits for the next commit.
             first = asyncio.create_task(give_up(1))
             await blocked(connection)
             second = asyncio.create_task(give_up(2))
@@ -134,7 +134,7 @@ async def test_projections_follow_though_the_writer_gave_up(dsn: str, ledger_nam
             await until(is_followed, "the event is folded into all projections")
 
 
-async def test_what_is_wrong_with_an_argument_is_raised_when_it_is_awaited(
+async def test_an_invalid_argument_is_raised_when_the_call_is_awaited(
     dsn: str, ledger_name: str
 ) -> None:
     async with await AsyncLedger.open(dsn, ledger_name) as ledger:
@@ -174,12 +174,12 @@ async def test_a_connection_that_breaks_is_settled_without_writing_twice(
         assert versions == list(range(2, 22))
         events = await ledger.history(NAME, 1)
         assert [event.json["output"]["n"] for event in events] == list(range(20))
-        # What the careful path wrote is known here too.
+        # The write of the locked path is in the cache, too.
         assert (await ledger.started(NAME)).version == 22
         await assert_sound(ledger, 22)
 
 
-async def test_closing_answers_who_waits_and_refuses_who_comes_later(
+async def test_closing_answers_waiting_callers_and_refuses_later_ones(
     dsn: str, ledger_name: str
 ) -> None:
     ledger = await AsyncLedger.open(dsn, ledger_name)
@@ -205,7 +205,7 @@ async def test_closing_answers_who_waits_and_refuses_who_comes_later(
         assert [event.name for event in await all_events(again)] == [name_of(1), name_of(2)]
 
 
-async def test_whoever_gives_up_closing_ends_no_commit(dsn: str, ledger_name: str) -> None:
+async def test_a_cancelled_close_interrupts_no_commit(dsn: str, ledger_name: str) -> None:
     async with await AsyncLedger.open(dsn, ledger_name) as ledger:
         async with writers_wait(ledger) as connection:
             write = asyncio.create_task(ledger.create(NAME))
@@ -216,7 +216,9 @@ async def test_whoever_gives_up_closing_ends_no_commit(dsn: str, ledger_name: st
         assert (await write).version == 1
 
 
-async def test_a_personal_value_keeps_no_other_task_waiting(dsn: str, ledger_name: str) -> None:
+async def test_encrypting_a_personal_value_does_not_block_other_tasks(
+    dsn: str, ledger_name: str
+) -> None:
     async with await AsyncLedger.open(dsn, ledger_name) as ledger:
         part = {"@personal": {"subject": "user:alice", "value": "Alice"}}
         async with await ledger.connection() as connection, connection.transaction():

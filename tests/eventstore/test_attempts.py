@@ -1,4 +1,4 @@
-"""Attempts: which report begins one, which speaks of an earlier one, and what the ledger keeps of both."""
+"""Attempts: reports that begin one, reports on earlier ones, and what is recorded of both."""
 
 import re
 from collections.abc import Sequence
@@ -69,7 +69,7 @@ def said(type_: str, **data: Any) -> Data:
         ((said("Started", attempt="a"), said("Started", attempt="b"), said("Started", attempt="b")), S.RUNNING, 2),
         ((said("Started", runId=17), said("Started", runId="17")), S.RUNNING, 1),
         ((said("Started", runId="a"), said("Queued", runId="a")), S.RUNNING, 1),
-        # Nobody told of attempt 2, and of 3 only its end.
+        # Attempt 2 was never reported, and of attempt 3 only its end.
         ((said("Started"), said("Started", attempt=3)), S.RUNNING, 3),
         ((said("Started"), said("Failed", attempt=3)), S.FAILED, 3),
         ((said("Started", runId="a"), said("Succeeded", runId="b")), S.SUCCEEDED, 2),
@@ -79,26 +79,26 @@ def said(type_: str, **data: Any) -> Data:
         ((said("Started", runId="a"), said("Started", runId="b"), said("Failed", runId="a")), S.RUNNING, 2),
         ((said("Started", runId="a"), said("Queued"), said("Started", runId="a")), S.QUEUED, 2),
         ((said("Failed"), said("Retried", attempt=2), said("Failed"), said("Retried", attempt=2)), S.FAILED, 2),
-        # What has ended begins again by name, and not because a start comes late.
+        # An ended job begins again only by a named attempt, not by a late start.
         ((said("Started"), said("Failed"), said("Started")), S.FAILED, 1),
         ((said("Failed"), said("Started", runId="b")), S.RUNNING, 2),
         ((said("Started", runId="a"), said("Failed"), said("Queued", runId="b")), S.QUEUED, 2),
-        # Nothing sends a job back whose end was asked for.
+        # A job that is being cancelled is never sent back.
         ((said("Started"), said("Cancelling"), said("Started", attempt=2)), S.CANCELLING, 1),
-        # What cannot name an attempt names none.
+        # Invalid names of attempts are ignored.
         ((said("Started", attempt=0), said("Started", attempt=-1), said("Failed", attempt=True)), S.FAILED, 1),
         ((said("Started"), said("ProgressReported", attempt=2)), S.RUNNING, 2),
         ((said("Started"), said("LabelsChanged", attempt=2)), S.RUNNING, 1),
     ],
 )  # fmt: skip
-def test_a_report_speaks_of_an_attempt(
+def test_a_report_is_assigned_to_an_attempt(
     reports: Sequence[Data], state: JobState, attempt: int
 ) -> None:
     job = after(*reports)
     assert (job.state, job.attempt) == (state, attempt)
 
 
-def test_a_report_that_comes_late_sends_nothing_back() -> None:
+def test_a_late_report_does_not_send_the_job_back() -> None:
     past = [
         Event(NAME, v, data, BEGIN + timedelta(minutes=v))
         for v, data in enumerate((e.Created(), e.Started()), 1)
@@ -106,7 +106,7 @@ def test_a_report_that_comes_late_sends_nothing_back() -> None:
     job = replay(Job(name=NAME), past)
     for report in (e.Queued(), e.Preparing(), e.Retried()):
         (kept,) = judge(report, job, past[0].occurred_time, past)
-        # Where it happened, if it may follow Created; never as a new attempt.
+        # Placed at its time if it may follow Created; never as a new attempt.
         assert isinstance(kept, e.Contradicted if isinstance(report, e.Retried) else type(report))
         late = Event(NAME, 3, kept, past[0].occurred_time)
         assert fold(Job(name=NAME), [*past, late]).attempt == 1
@@ -168,7 +168,7 @@ def assert_sound(ledger: Ledger) -> None:
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(MANY_REPORTS)
-def test_whatever_is_reported_of_attempts_is_kept_and_folded_alike(
+def test_any_reports_of_attempts_are_folded_alike_in_python_and_sql(
     ledger: Ledger, reports: list[tuple[str, dict[str, Any], int]]
 ) -> None:
     name = f"projects/p/jobs/a{next(_names)}"

@@ -55,7 +55,7 @@ def test_64_threads_report_on_many_jobs(ledger: Ledger) -> None:
     assert_sound(ledger, 1920)
 
 
-def test_of_64_threads_one_starts_the_job_and_the_others_are_kept_as_contradicted(
+def test_one_of_64_starts_is_recorded_and_the_others_are_contradicted(
     ledger: Ledger,
 ) -> None:
     ledger.create(NAME)
@@ -69,7 +69,7 @@ def test_of_64_threads_one_starts_the_job_and_the_others_are_kept_as_contradicte
     assert_sound(ledger, 65)
 
 
-def test_of_64_threads_with_one_request_one_writes(ledger: Ledger) -> None:
+def test_64_threads_with_one_request_id_write_once(ledger: Ledger) -> None:
     with ThreadPoolExecutor(64) as pool:
         jobs = list(pool.map(lambda _: ledger.create(NAME, request_id="same"), range(64)))
     assert all(job == jobs[0] for job in jobs)
@@ -232,7 +232,7 @@ def test_a_rebuild_goes_on_while_writers_do(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 8])
-def test_a_cancel_races_with_a_worker_and_both_are_told_the_truth(
+def test_a_cancel_that_races_with_a_worker_is_answered_consistently(
     ledger: Ledger, threads: int
 ) -> None:
     for n in range(20):

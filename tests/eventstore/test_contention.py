@@ -1,4 +1,4 @@
-"""Several processes that write to the same jobs: nothing is lost, doubled or judged on an old state."""
+"""Several processes that write to the same jobs: no write is lost, doubled or decided on an old state."""
 
 import multiprocessing
 from collections import Counter
@@ -93,7 +93,7 @@ def test_a_batch_waits_for_the_callers_of_the_last_one_while_another_process_wri
     assert not gathering.waits, "a single caller has nobody to wait for"
 
 
-def test_a_batch_does_not_wait_for_ever_for_callers_that_do_not_come() -> None:
+def test_a_batch_stops_waiting_for_callers_that_do_not_come() -> None:
     gathering = Gathering()
     gathering.note(placed(1), 1)
     gathering.note(placed(3), 1)

@@ -1,4 +1,4 @@
-"""A server that goes away: what was acknowledged is there, nothing is twice, and callers learn what became of theirs."""
+"""A server that fails: acknowledged writes are stored once, and callers learn the outcome of theirs."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_commit_whose_answer_was_lost_is_found_and_not_repeated(ledger: Ledger
 
 @contextmanager
 def losing_one_answer() -> Iterator[list[PGresult]]:
-    """Breaks the connection of the next commit, once it is committed; what was answered is in the list."""
+    """Breaks the connection of the next commit after it is committed; yields the list of answers."""
     lost: list[PGresult] = []
     check, wait = Appender._check, AsyncAppender._result
 
@@ -213,7 +213,7 @@ def test_after_kill_9_of_the_server_everything_acknowledged_is_there_once(
 
 @pytest.mark.both_forms
 @pytest.mark.slow
-def test_a_server_that_stays_away_is_told_of_and_the_doubt_with_it(
+def test_an_unreachable_server_is_reported_with_the_unknown_outcome(
     own_server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, open_ledger: Opener
 ) -> None:
     dsn, home = own_server
@@ -249,7 +249,7 @@ def test_a_server_whose_predecessor_is_slow_to_die_starts_when_it_has(
 
 
 @pytest.mark.both_forms
-def test_an_error_of_the_disk_is_the_ledgers_own(ledger: Ledger) -> None:
+def test_a_full_disk_raises_an_error_of_the_ledger(ledger: Ledger) -> None:
     """PostgreSQL's own report of a full disk, raised where writing would meet it."""
     ledger.create(NAME)
     with ledger.connection() as connection:

@@ -1,4 +1,4 @@
-"""Each error says in its own words what was wrong and what would be right, and chains no other's traceback."""
+"""Each error names what was wrong and what would be right, without a chained traceback."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ ARGUMENTS: dict[str, Any] = {
     "reason": "case 7", "rule": RetentionRule("old", 1.0),
     "ledger": "other", "to": Path("none.jsonl"), "file": Path("none.jsonl"),
 }  # fmt: skip
-"""What a method is given for a parameter that has no default."""
+"""Arguments for parameters without a default."""
 OTHERS: dict[str, tuple[Any, ...]] = {
     "analyze": ("throughput",),
     "check_reached": (1,),
@@ -123,12 +123,16 @@ def closed(dsn: str) -> Iterator[Ledger]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_closed_ledger_says_so(closed: Ledger, method: str) -> None:
+def test_a_closed_ledger_raises_an_error_that_says_it_is_closed(
+    closed: Ledger, method: str
+) -> None:
     with raises(LedgerClosedError, "this ledger was closed", "Ledger.open"):
         call(closed, method)
 
 
-async def test_a_closed_ledger_of_asyncio_says_so(dsn: str, ledger_name: str) -> None:
+async def test_a_closed_async_ledger_raises_an_error_that_says_it_is_closed(
+    dsn: str, ledger_name: str
+) -> None:
     ledger = await AsyncLedger.open(dsn, ledger_name)
     await ledger.close()
     for method in METHODS:
@@ -164,7 +168,7 @@ NEED_NO_RIGHT = {"connection", "checkpoint", "seal", "follow"}
 OF_OWNERS = {
     "compact", "drop_retention_rule", "hold", "import_history", "prune", "release", "set_retention_rule",
 }  # fmt: skip
-"""Methods that say that they take the owner."""
+"""Methods that need the owner, and say so."""
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m not in NEED_NO_RIGHT | OF_OWNERS])
@@ -174,9 +178,7 @@ def test_a_missing_grant_is_named_and_how_to_get_it(unread: Ledger, method: str)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_job_that_is_there_already_is_said_in_one_line(
-    dsn: str, ledger_name: str, form: str
-) -> None:
+def test_an_existing_job_is_refused_in_one_line(dsn: str, ledger_name: str, form: str) -> None:
     with opened(form, dsn, ledger_name) as ledger:
         ledger.create(NAME)
         with raises(JobExistsError, f"the job {NAME} already exists"):
@@ -214,7 +216,7 @@ UNREACHABLE = {
 
 
 @pytest.mark.parametrize("case", UNREACHABLE)
-def test_a_server_that_is_not_there(case: str) -> None:
+def test_an_unreachable_server(case: str) -> None:
     dsn, kind, said = UNREACHABLE[case]
     with raises(kind, said):
         Ledger.open(dsn)
@@ -246,7 +248,7 @@ def test_a_password_that_is_wrong_or_missing(tmp_path: Path) -> None:
         Ledger.open(make_conninfo(as_worker, password="right"))
 
 
-def test_a_ledger_that_is_not_there(dsn: str, ledger_name: str) -> None:
+def test_a_missing_ledger(dsn: str, ledger_name: str) -> None:
     with raises(LedgerNotFoundError, "make it with: jobledger --ledger typo init", ledger_name):
         Ledger.open(dsn, "typo")
 

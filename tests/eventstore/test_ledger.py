@@ -38,7 +38,7 @@ def assert_sound(ledger: Ledger) -> None:
         assert verify(connection).findings == []
 
 
-def test_a_job_is_what_its_events_make_of_it(ledger: Ledger) -> None:
+def test_a_job_is_the_fold_of_its_events(ledger: Ledger) -> None:
     begin = datetime(2026, 6, 1, 10, tzinfo=UTC)
     ledger.create(NAME, {"team": "a"}, {"x": 1.5}, occurred_time=begin, actor="ana")
     ledger.started(NAME, {"worker": "w1"}, occurred_time=begin + timedelta(minutes=1))
@@ -103,7 +103,7 @@ def test_there_is_a_method_for_each_command_and_report(ledger: Ledger) -> None:
     assert_sound(ledger)
 
 
-def test_a_report_that_cannot_be_true_is_kept_and_flagged(ledger: Ledger) -> None:
+def test_an_impossible_report_is_kept_as_contradicted(ledger: Ledger) -> None:
     ledger.create(NAME)
     ledger.succeeded(NAME)
 
@@ -115,7 +115,7 @@ def test_a_report_that_cannot_be_true_is_kept_and_flagged(ledger: Ledger) -> Non
     assert_sound(ledger)
 
 
-def test_what_is_refused_changes_nothing(ledger: Ledger) -> None:
+def test_a_refused_command_changes_nothing(ledger: Ledger) -> None:
     ledger.create(NAME)
     refusals: list[tuple[type[LedgerError], Callable[[], object]]] = [
         (JobExistsError, lambda: ledger.create(NAME)),
@@ -215,7 +215,7 @@ def test_lists_are_filtered_and_newest_first(ledger: Ledger) -> None:
             ids(wrong)
 
 
-def test_ready_events_are_written_as_they_are(ledger: Ledger) -> None:
+def test_appended_events_are_written_unchanged(ledger: Ledger) -> None:
     at = datetime(2026, 6, 1, tzinfo=UTC)
     other = "projects/p/jobs/other"
     events = [
@@ -250,7 +250,7 @@ def test_times_recorded_never_run_backwards(ledger: Ledger) -> None:
     assert datetime.now(UTC) + timedelta(minutes=59) < first.recorded_time <= second.recorded_time
 
 
-def test_no_server_is_said_in_one_sentence(open_ledger: Opener) -> None:
+def test_an_unreachable_server_is_reported_in_one_sentence(open_ledger: Opener) -> None:
     with (
         pytest.raises(LedgerUnavailableError, match="cannot be reached") as caught,
         open_ledger("host=127.0.0.1 port=1 connect_timeout=1"),
@@ -276,7 +276,7 @@ def test_a_missing_ledger_is_not_made_by_opening_it(dsn: str, open_ledger: Opene
         "TRUNCATE events",
     ],
 )
-def test_the_database_refuses_to_change_what_happened(ledger: Ledger, statement: str) -> None:
+def test_the_database_refuses_changes_of_events(ledger: Ledger, statement: str) -> None:
     ledger.create(NAME)
     with ledger.connection() as connection, pytest.raises(psycopg.errors.RestrictViolation):
         connection.execute(statement.encode())

@@ -1,4 +1,4 @@
-"""No report is refused for its content: what cannot be stored as it is is mended, and the event says how."""
+"""No report is refused for its content: invalid values are repaired, and the event lists the repairs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ TYPES = st.sampled_from(sorted(EVENT_TYPES))
 
 
 def said(type_: str, data: Any) -> dict[str, Any]:
-    """What is stored of a report."""
+    """Returns the stored form of a report."""
     report, stored = encoded(parse_report(type_, data))
     read: dict[str, Any] = json.loads(stored)
     return read["data"] if isinstance(report, Unreadable) else read
@@ -87,7 +87,9 @@ def test_a_report_that_can_be_stored_is_left_as_it_is(type_: str, data: dict[str
 
 @settings(max_examples=200, deadline=None)
 @given(TYPES, DATA)
-def test_mending_says_the_same_each_time_and_once(type_: str, data: dict[str, Any]) -> None:
+def test_repairing_a_report_is_deterministic_and_idempotent(
+    type_: str, data: dict[str, Any]
+) -> None:
     report, stored = encoded(parse_report(type_, data))
     assert encoded(parse_report(type_, data))[1] == stored
     again = Unreadable if isinstance(report, Unreadable) else type(report)
@@ -155,7 +157,7 @@ def test_a_traceback_is_shortened_with_its_length_and_digest(size: int) -> None:
         max_size=6,
     )
 )
-def test_whatever_is_too_large_fits_and_what_is_small_stays(data: dict[str, Any]) -> None:
+def test_large_values_are_shortened_and_small_ones_kept(data: dict[str, Any]) -> None:
     report, stored = encoded(parse_report("Succeeded", {"output": data, "small": "stays"}))
     kept = json.loads(stored)
     assert len(stored) <= report.max_bytes
@@ -179,7 +181,7 @@ def test_whatever_is_too_large_fits_and_what_is_small_stays(data: dict[str, Any]
         ([1], {"error": {"code": 2, "message": "x"}, "reason": "[1]"}),
     ],
 )
-def test_a_code_that_is_none_of_googles_stands_beside(code: Any, kept: dict[str, Any]) -> None:
+def test_an_unknown_error_code_is_kept_beside_googles(code: Any, kept: dict[str, Any]) -> None:
     stored = said("Failed", {"error": {"code": code, "message": "x"}})
     assert stored.pop(MARKS) == [{"path": "error.code", "given": code}]
     assert stored == kept
@@ -191,12 +193,12 @@ def test_a_code_that_is_none_of_googles_stands_beside(code: Any, kept: dict[str,
      ("Failed", "error", {"code": 5.0, "message": "x"}), ("Queued", "queuePosition", "3"),
      ("Queued", "queuePosition", True), ("Started", "inferred", "yes"), ("Started", "inferred", 1)],
 )  # fmt: skip
-def test_what_is_taken_for_something_else_is_marked(type_: str, field: str, given: Any) -> None:
+def test_an_interpreted_code_is_marked(type_: str, field: str, given: Any) -> None:
     report, _ = encoded(parse_report(type_, {field: given}))
     assert report.json_object()[MARKS]
 
 
-def test_a_code_of_googles_is_no_news() -> None:
+def test_a_code_of_googles_is_not_marked() -> None:
     for code in range(17):
         assert said("Failed", {"error": {"code": code}}) == {"error": {"code": code, "message": ""}}
 
@@ -218,7 +220,7 @@ def test_a_code_of_googles_is_no_news() -> None:
         ("Started", {7: "x"}, {"7": "x"}),
     ],
 )
-def test_fields_are_taken_as_near_as_may_be(
+def test_fields_are_converted_to_the_nearest_valid_value(
     type_: str, data: dict[str, Any], kept: dict[str, Any]
 ) -> None:
     stored = said(type_, data)
@@ -283,7 +285,7 @@ def test_nothing_personal_is_put_where_it_would_be_stored_in_the_clear() -> None
     ]
 
 
-def test_what_holds_itself_and_what_is_deep_become_text() -> None:
+def test_recursive_and_deep_values_become_text() -> None:
     loop: list[Any] = []
     loop.append(loop)
     deep: Any = 1
@@ -305,9 +307,7 @@ def test_storable_marks_what_it_changes_within() -> None:
 @given(error=VALUE, data=DATA)
 @example(error="x" * 300_000, data={"caf\udce9": "\0"})
 @example(error={"code": 137, "message": "OOMKilled"}, data={})
-def test_the_job_has_failed_whatever_is_said_of_it(
-    ledger: Ledger, error: Any, data: dict[str, Any]
-) -> None:
+def test_any_failure_report_fails_the_job(ledger: Ledger, error: Any, data: dict[str, Any]) -> None:
     name = f"projects/p/jobs/j{ledger.size()}"
     further = {key: value for key, value in data.items() if key != "error"}
     ledger.create(name)

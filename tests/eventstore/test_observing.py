@@ -1,4 +1,4 @@
-"""Reports of other systems by the thousand: recorded as one after the other would be."""
+"""Thousands of reports of other systems: recorded as single reports would be."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ def test_a_batch_records_what_single_reports_do(
         assert sum(len(each.types) for each in found) == ledger.size()
         assert histories(ledger) == histories(other)
         assert [ledger.get(name) for name in NAMES] == [other.get(name) for name in NAMES]
-        # Only what was refused is decided again.
+        # Only the refused report is decided again.
         again = [outcome for _, outcome in observe_many(writing.writer, sent)]
         assert all(bool(new.before) for new, old in zip(again, found, strict=True) if old.types)
         with ledger.connection() as connection:
             assert verify(connection).ok
 
 
-def test_what_another_process_wrote_is_decided_on(dsn: str, ledger: Ledger) -> None:
+def test_a_batch_is_decided_on_the_writes_of_other_processes(dsn: str, ledger: Ledger) -> None:
     first, second = NAMES[:2]
     list(observe_many(ledger.writer, [event(first, "Created", 0, "a")]))
     with Ledger.open(dsn, ledger.name) as other:
@@ -158,7 +158,7 @@ def test_personal_values_are_encrypted(ledger: Ledger) -> None:
     assert [o.before for _, o in observe_many(ledger.writer, given)] == [1, 1]
 
 
-def test_what_cannot_be_stored_is_mended(ledger: Ledger) -> None:
+def test_reports_that_cannot_be_stored_are_repaired(ledger: Ledger) -> None:
     given = [
         event(NAMES[0], "Created", 0, "a"),
         event(NAMES[0], "ProgressReported", 1, "b", note="x\0y", large=2**60),

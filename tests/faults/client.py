@@ -1,4 +1,4 @@
-"""A process of clients: they write and read one ledger, and log what they ask and what they are answered.
+"""A process of clients that write and read one ledger, and log requests and answers.
 
 Usage: python -m tests.faults.client DSN LEDGER LOG THREADS. It ends at end of input.
 """
@@ -57,7 +57,7 @@ def ask(ledger: Ledger, log: Log, name: str, marker: str, stop: Event) -> None:
 
 
 def repeat(request: Callable[[], Job], log: Log, name: str, marker: str, stop: Event) -> None:
-    """One request, repeated with its id until it is known what became of it."""
+    """Repeats one request with its id until its outcome is known."""
     began = time.monotonic()
     log.write(kind="asked", marker=marker, name=name)
     while True:
@@ -78,7 +78,7 @@ def repeat(request: Callable[[], Job], log: Log, name: str, marker: str, stop: E
 
 
 def read(ledger: Ledger, log: Log, who: str, stop: Event) -> None:
-    """Asks of the past, at pinned moments, so that the judge can ask the same again."""
+    """Reads the past at pinned moments, so that the judge can repeat the reads."""
     random = Random(who)
     while not stop.wait(0.02):
         try:
@@ -93,7 +93,7 @@ def read(ledger: Ledger, log: Log, who: str, stop: Event) -> None:
 
 
 def follow(ledger: Ledger, log: Log, stop: Event) -> None:
-    """Follows the feed, and goes on from where it broke off."""
+    """Follows the feed, and continues after interruptions."""
     after = 0
     while not stop.is_set():
         try:

@@ -18,7 +18,7 @@ from jobledger import Ledger
 READ_EVENTS = "SELECT position, recorded_time, name, version, actor FROM events ORDER BY position"
 READ_JOBS = "SELECT name, version, first_position, last_position FROM jobs"
 MAX_NAMED = 20
-"""Findings that are told in full."""
+"""The most findings that are printed in full."""
 MAX_ASKED_AGAIN = 200
 
 
@@ -33,7 +33,7 @@ class Stored(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """How much was judged, and what does not hold."""
+    """The number of checks, and the findings."""
 
     acknowledged: int
     refused: int
@@ -53,7 +53,7 @@ def read_logs(folder: Path) -> list[list[dict[str, Any]]]:
 
 
 def judge(folder: Path, dsn: str, ledger: str) -> Verdict:
-    """What came of all that the clients of a folder of logs asked."""
+    """Judges all requests in a folder of clients' logs."""
     logs = read_logs(folder)
     records = [record for log in logs for record in log]
     with psycopg.connect(dsn, options=f"-c search_path=ledger_{ledger}") as connection:
@@ -109,7 +109,7 @@ def _rows(events: Sequence[Stored], jobs: Iterable[tuple[Any, ...]]) -> Iterable
 
 
 def _promises(events: Sequence[Stored], records: Iterable[dict[str, Any]]) -> Iterable[str]:
-    """What was acknowledged is there once, what was refused is not, and nothing is there twice."""
+    """Checks that acknowledged writes are stored once, and refused ones are not."""
     stored: dict[str, list[Stored]] = defaultdict(list)
     for event in events:
         stored[event.marker].append(event)
@@ -157,7 +157,7 @@ def _feed(events: Sequence[Stored], fed: Sequence[tuple[int, str, int]]) -> Iter
 
 
 def _past(past: Sequence[dict[str, Any]], dsn: str, ledger: str) -> Iterable[str]:
-    """An answer about the past is given again."""
+    """Checks that answers about the past are repeated exactly."""
     with Ledger.open(dsn, ledger) as opened:
         for record in past[:: max(1, len(past) // MAX_ASKED_AGAIN)]:
             at = record["at"]

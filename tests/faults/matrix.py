@@ -1,4 +1,4 @@
-"""The faults: what is done to a server and its clients while these work, by name."""
+"""The faults of a server and its clients under load, by name."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Load:
         )  # fmt: skip
 
     def end(self) -> None:
-        """Lets all clients end what they are at."""
+        """Stops all clients after their current requests."""
         for process in self.processes:
             assert process.stdin is not None
             process.stdin.close()

@@ -30,7 +30,7 @@ CALM_SECONDS = 1.0
 
 @contextmanager
 def loaded() -> Iterator[Load]:
-    """Clients at work on a ledger of a server of its own, whose commits are durable."""
+    """Yields clients at work on a ledger of their own durable server."""
     with (
         new_cluster(fsync="on", max_connections="60") as cluster,
         tempfile.TemporaryDirectory(prefix="jobledger-faults-") as folder,
@@ -61,7 +61,7 @@ def run_fault(fault: Fault) -> Verdict:
 
 
 def soak(minutes: float, seed: int) -> tuple[Verdict, list[str]]:
-    """Faults at random for so long; the verdict, and the faults there were."""
+    """Runs random faults for some time; returns the verdict and the faults."""
     random, done = Random(seed), list[str]()
     end = time.monotonic() + minutes * 60
     with loaded() as load:
@@ -83,7 +83,7 @@ def say(line: str, to: TextIO | None = None) -> None:
 
 
 def tell(what: str, verdict: Verdict) -> bool:
-    """Prints a verdict; whether all holds."""
+    """Prints a verdict; returns whether there are no findings."""
     say(
         f"{'DOES NOT HOLD' if verdict.findings else 'holds'}: {what}:"
         f" {verdict.acknowledged} acknowledged, {verdict.refused} refused, {verdict.unknown} repeated,"
@@ -95,7 +95,7 @@ def tell(what: str, verdict: Verdict) -> bool:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0 if all holds, 1 if not, 2 for arguments that say nothing."""
+    """Returns 0 without findings, 1 with findings, and 2 for invalid arguments."""
     os.environ.setdefault("JOBLEDGER_SEAL", "false")
     match arguments:
         case ["faults", *names] if set(names) <= set(BY_NAME):

@@ -1,4 +1,4 @@
-"""A server whose clock is far ahead: nothing is recorded at a time that would stay ahead for years."""
+"""A server whose clock is far ahead: writes are refused, rather than recorded years ahead."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_wrong_clock_of_a_writer_or_a_long_silence_alone_refuse_nothing(
     assert ledger.started(NAME).version == 2
 
 
-def test_who_asks_as_of_a_time_far_ahead_does_not_move_recorded_times_there(
+def test_a_read_far_in_the_future_does_not_move_recorded_times(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger.create(NAME)

@@ -1,4 +1,4 @@
-"""Many ledgers open in one process: their background work shares a few threads, and none is left waiting."""
+"""Many ledgers open in one process: their background work shares a few threads fairly."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_worker_never_works_twice_at_once_and_again_if_woken_meanwhile() -> No
     assert (most, runs) == (1, 2)
 
 
-def test_long_work_of_some_keeps_no_other_from_working() -> None:
+def test_long_work_of_one_ledger_does_not_block_others() -> None:
     """As long as there are fewer of them than threads."""
     busy, leave, done = Barrier(MAX_THREADS), Event(), Event()
 

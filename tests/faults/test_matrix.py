@@ -1,4 +1,4 @@
-"""A short form of scripts/faults and scripts/soak, and a judge that finds what does not hold."""
+"""A short form of scripts/faults and scripts/soak, and tests of the judge."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Logs = list[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, Logs]]:
-    """A ledger of three events with the log of their client, which holds."""
+    """A ledger of three events with the log of its client, without findings."""
     with new_cluster() as cluster:
         name = make_ledger(cluster.dsn)
         logs: Logs = []
@@ -90,7 +90,7 @@ def changed(index: int, **values: Any) -> Callable[[Logs], Logs]:
         (changed(9, counts={"QUEUED": 9}), "as of @2 the answer is another one"),
     ],
 )  # fmt: skip
-def test_the_judge_finds_what_does_not_hold(
+def test_the_judge_finds_each_broken_promise(
     tmp_path: Path,
     judged: tuple[str, str, Logs],
     change: Callable[[Logs], Logs],

@@ -1,4 +1,4 @@
-"""Pgbouncer between the ledger and its server: in session mode all works; other modes are refused in words."""
+"""Pgbouncer between the ledger and its server: session mode works; other modes are refused with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads go on after a restart: broken connections are replaced, and a read that loses its own is made again."""
+"""Reads after a restart: broken connections are replaced, and a read that lost its connection is retried."""
 
 from __future__ import annotations
 

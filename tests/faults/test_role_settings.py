@@ -1,4 +1,4 @@
-"""Settings of a role, a database or a pooler undo nothing that is promised: each of them, on real roles."""
+"""Settings of a role, a database or a pooler do not weaken guarantees: each is tried on real roles."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def role_with(dsn: str, settings: dict[str, str]) -> Iterator[str]:
 
 
 def use(ledger: Ledger) -> dict[str, Any]:
-    """Writes and reads in all ways; what came of it, but for times."""
+    """Writes and reads in all ways; returns the results without times."""
     ledger.create(NAME, {"a": "b"}, {"x": 0.1 + 0.2}, request_id="r")
     ledger.create(NAME, {"a": "b"}, {"x": 0.1 + 0.2}, request_id="r")
     ledger.append_many(

@@ -1,4 +1,4 @@
-"""Reads of a hot standby: of what it has replayed, while the primary is written to."""
+"""Reads on a hot standby of the replayed events, while the primary is written to."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def pair() -> Iterator[Pair]:
 
 
 def answers(ledger: Ledger, position: int) -> dict[str, Any]:
-    """What a ledger says of its past up to a position."""
+    """Returns a ledger's answers about its past up to a position."""
     at = f"@{position}"
     return {
         "get": ledger.get(NAME, as_of=at),
@@ -116,7 +116,7 @@ def test_a_standby_whose_intervals_are_behind_counts_rows_or_says_so(
     assert pair.standby.follow(now.position) == now.position
 
 
-def test_writes_are_refused_in_words(pair: Pair) -> None:
+def test_writes_are_refused_with_an_explanation(pair: Pair) -> None:
     for write in (
         lambda: pair.standby.create("projects/p/jobs/two"),
         lambda: pair.standby.append_many(simulate(1, 1, "q")),
@@ -137,7 +137,7 @@ def test_the_command_line_reads_a_standby(pair: Pair, tmp_path: Path) -> None:
         cli(*arguments)
 
 
-def test_a_process_that_writes_nothing_ends_without_a_word_on_a_standby(pair: Pair) -> None:
+def test_a_reading_process_on_a_standby_ends_without_warnings(pair: Pair) -> None:
     """Its background workers leave a standby alone, signing or not."""
     code = "import sys; from jobledger import Ledger; Ledger.open(*sys.argv[1:]).checkpoint()"
     done = subprocess.run(

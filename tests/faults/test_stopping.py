@@ -1,4 +1,4 @@
-"""A process that is asked to stop ends in seconds, also while the database does not answer."""
+"""A process that is asked to stop ends within seconds, even if the database does not answer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ APPLICATION = "stopping"
 
 @contextmanager
 def locked_head(dsn: str, ledger: Ledger) -> Iterator[None]:
-    """Somebody holds a lock that every write needs."""
+    """Holds a lock that every write needs."""
     with psycopg.connect(dsn) as connection:
         connection.execute(f"UPDATE {schema_of(ledger.name)}.head SET size = size".encode())
         yield
@@ -42,7 +42,7 @@ def locked_head(dsn: str, ledger: Ledger) -> Iterator[None]:
 
 @contextmanager
 def stopped_backends(dsn: str) -> Iterator[None]:
-    """PostgreSQL's processes of the program stand still, so that nothing cancels a statement."""
+    """Stops PostgreSQL's processes of the program, so that no statement can be cancelled."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         backends = of_program(connection)
         assert backends
@@ -76,7 +76,7 @@ def is_waiting(dsn: str) -> bool:
 
 @contextmanager
 def waiting_write(server: Server) -> Iterator[Future[httpx.Response]]:
-    """Somebody makes a job, and waits for the answer."""
+    """Starts a creation that waits for its answer."""
 
     def write() -> httpx.Response:
         with server.client() as client:
@@ -114,7 +114,7 @@ def test_a_write_that_waits_for_a_lock_is_refused_and_known_not_to_be_recorded(
         ledger.create(NAME)
 
 
-def test_a_write_whose_backend_stands_still_is_refused_and_in_doubt(
+def test_a_write_on_a_stopped_backend_is_refused_with_an_unknown_outcome(
     dsn: str, ledger: Ledger
 ) -> None:
     named = make_conninfo(dsn, application_name=APPLICATION)
@@ -128,7 +128,7 @@ def test_a_write_whose_backend_stands_still_is_refused_and_in_doubt(
             assert verify(connection).findings == []
 
 
-def test_a_read_whose_backend_stands_still_is_refused(dsn: str, ledger: Ledger) -> None:
+def test_a_read_on_a_stopped_backend_is_refused(dsn: str, ledger: Ledger) -> None:
     named = make_conninfo(dsn, application_name=APPLICATION)
     with (
         serving(ledger, named, "--grace", "0.5") as server,

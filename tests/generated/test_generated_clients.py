@@ -1,4 +1,4 @@
-"""Clients that generators make of the OpenAPI document: reports, the feed and the past, with types."""
+"""Clients generated from the OpenAPI document: typed reports, feed and reads of the past."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def described(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(described: Path) -> Iterator[Any]:
-    """The package that openapi-python-client makes; it warns of nothing that it leaves out."""
+    """Generates the package by openapi-python-client, which must give no warnings."""
     if not (GENERATORS / "python").exists():
         pytest.skip("openapi-python-client is not here: run scripts/clients")
     folder = described.parent / "made_client"
@@ -60,7 +60,7 @@ def client(described: Path) -> Iterator[Any]:
 
 
 def call(client: Any, at: Any, module: str, *names: str, **asked: Any) -> Any:
-    """One call, and its answer as the type that the generator made; never an ErrorJson."""
+    """Makes a call, and returns its answer in the generated type; fails for an ErrorJson."""
     function = importlib.import_module(f"made_client.api.{module}").sync
     answer = function(*names, client=at, **asked)
     assert type(answer).__module__.startswith("made_client.models."), answer

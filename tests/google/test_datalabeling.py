@@ -1,4 +1,4 @@
-"""Data Labeling v1beta1 evaluation jobs, asked for with Google's own client."""
+"""Data Labeling v1beta1 evaluation jobs, through Google's own client."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_a_field_that_google_requires_is_required(
 ) -> None:
     refused = refusal_of(jobs.create(parent=parent, body={"job": without(*path)}))
     assert refused[:3] == (400, "INVALID_ARGUMENT", "INVALID_FIELD")
-    # What the others say of a field may be wrong without it, and is found first.
+    # Without the field, an error of another one may be found first.
     assert path[-1] in refused.message
 
 
@@ -159,7 +159,7 @@ def test_a_lenient_server_creates_a_job_of_any_fields(
         ({"job": {}, "name": "n"}, "name"),
     ],
 )  # fmt: skip
-def test_what_is_not_as_the_reference_says_is_refused(
+def test_values_outside_the_reference_are_refused(
     jobs: Any, server: Server, parent: str, body: Any, field: str
 ) -> None:
     before = server.ledger.size()
@@ -206,7 +206,7 @@ def test_a_model_version_may_have_another_job_once_its_own_is_deleted(
         assert refusal_of(jobs.get(name=name))[0] == 404
 
 
-def test_of_two_who_create_at_once_exactly_one_wins(server: Server, parent: str) -> None:
+def test_one_of_two_concurrent_creations_succeeds(server: Server, parent: str) -> None:
     """Discovery clients are not for several threads: each has one of its own."""
 
     def create(model: str) -> int:
@@ -234,7 +234,7 @@ def test_each_state_has_its_nearest(jobs: Any, server: Server, name: str, state:
     assert jobs.get(name=name).execute()["state"] == SHOWN[state]
 
 
-def test_no_state_is_forgotten(client: Any) -> None:
+def test_every_state_is_mapped(client: Any) -> None:
     schema = client._rootDesc["schemas"]["GoogleCloudDatalabelingV1beta1EvaluationJob"]
     assert {*SHOWN.values()} == {*schema["properties"]["state"]["enum"]} - {"STATE_UNSPECIFIED"}
 

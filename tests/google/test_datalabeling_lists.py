@@ -160,7 +160,7 @@ def fleet(jobs: Any, server: Server) -> dict[str, str]:
         ("", "cats1 cats2 dogs1 dogs2"),
     ],
 )  # fmt: skip
-def test_a_filter_finds_what_it_says(
+def test_a_filter_finds_the_matching_resources(
     jobs: Any, fleet: dict[str, str], filter: str, found: str
 ) -> None:
     listed = jobs.list(parent="projects/filters-of-labeling", filter=filter).execute()
@@ -173,7 +173,7 @@ def test_a_filter_finds_what_it_says(
     ["evaluation_job.state = QUEUED", "evaluation_job.colour = red", "description = x", "evaluation_job.state < PAUSED",
      "evaluation_job.model_id > a", "evaluation_job = x", "evaluation_job.state =", "evaluation_job.state.x = y"],
 )  # fmt: skip
-def test_a_filter_that_cannot_be_meant_is_refused(jobs: Any, parent: str, filter: str) -> None:
+def test_an_invalid_filter_is_refused(jobs: Any, parent: str, filter: str) -> None:
     refused = refusal_of(jobs.list(parent=parent, filter=filter))
     assert refused[:3] == (400, "INVALID_ARGUMENT", "INVALID_FIELD")
     assert refused.message.startswith("filter: ")

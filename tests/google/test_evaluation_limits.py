@@ -109,7 +109,7 @@ def of(path: str, value: Any, annotation: str = IMAGES, **spec: Any) -> tuple[di
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
-def test_what_is_beyond_the_limits_is_refused(
+def test_values_beyond_the_limits_are_refused(
     jobs: Any, server: Server, parent: str, spec: dict[str, Any], field: str
 ) -> None:
     before = server.ledger.size()
@@ -142,7 +142,7 @@ def test_samples_come_from_bigquery_only(jobs: Any, parent: str) -> None:
     ],
     ids=[f"job{n}" for n in range(7)],
 )  # fmt: skip
-def test_what_is_within_them_is_accepted_and_shown(
+def test_values_within_the_limits_are_accepted_and_shown(
     jobs: Any, parent: str, spec: dict[str, Any]
 ) -> None:
     made = jobs.create(parent=parent, body={"job": spec}).execute()

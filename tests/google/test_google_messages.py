@@ -1,4 +1,4 @@
-"""Google's messages as the ledger checks them, with Google's own parser as the judge where it has one."""
+"""The ledger's checks of Google's messages, compared with Google's own parser where there is one."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_states_have_googles_numbers() -> None:
     assert ML.enum("JobState") == {name: number for number, name in enumerate(names.split())}
 
 
-def test_what_is_output_only_is_known_from_marks_and_from_prose() -> None:
+def test_output_only_fields_are_known_from_annotations_and_from_comments() -> None:
     made = "createTime endTime errorMessage jobPosition predictionOutput startTime state"
     assert sorted(ML.read_only("Job")) == [*made.split(), "trainingOutput"]
     assert {"name", "state", "webAccessUris", "error"} < VERTEX.read_only("CustomJob")
@@ -294,7 +294,7 @@ def test_a_place_in_googles_own_message() -> None:
     )
 
 
-def test_a_field_there_is_not_is_refused_with_the_one_that_was_perhaps_meant() -> None:
+def test_an_unknown_field_is_refused_with_a_similar_name() -> None:
     assert refusal(VERTEX, "CustomJob", {"displayname": "x"}) == (
         "displayname",
         "there is no such field in CustomJob; perhaps displayName is meant",
@@ -312,7 +312,7 @@ def test_a_field_may_have_either_of_its_names_but_not_both() -> None:
         assert refusal(EVERY, "Every", body) == ("left_hand", why)
 
 
-def test_null_is_no_value_but_in_free_json_it_is() -> None:
+def test_null_means_absent_except_in_free_json() -> None:
     fields = {field: None for field in EVERY.fields("Every") if field != "valueField"}
     assert EVERY.parse("Every", fields) == {}
     assert EVERY.parse("Every", {"valueField": None}) == {"valueField": None}
@@ -348,7 +348,7 @@ def test_a_name_that_no_message_has_is_a_mistake_of_the_caller() -> None:
 
 @pytest.mark.parametrize("levels", [100, 10_000])
 @pytest.mark.parametrize("field", ["valueField", "everyField", "anyField"])
-def test_what_is_too_deep_is_refused(field: str, levels: int) -> None:
+def test_a_body_that_is_too_deep_is_refused(field: str, levels: int) -> None:
     body: Any = {"boolField": True}
     for _ in range(levels):
         body = {"every_field": body} if field == "everyField" else [body]
@@ -564,7 +564,7 @@ GOOGLE_REFUSES = [
 
 
 @pytest.mark.parametrize("body", GOOGLE_REFUSES, ids=lambda value: ascii(value)[:60])
-def test_what_googles_parser_refuses_is_refused(google: Any, body: Any) -> None:
+def test_bodies_that_googles_parser_refuses_are_refused(google: Any, body: Any) -> None:
     with pytest.raises(import_module("google.protobuf.json_format").ParseError):
         google.CustomJob.from_json(json.dumps(body))
     refusal(VERTEX, "CustomJob", body, output=True)

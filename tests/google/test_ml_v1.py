@@ -1,4 +1,4 @@
-"""AI Platform ml v1 jobs, asked for with Google's own client."""
+"""AI Platform ml v1 jobs, through Google's own client."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_output_only_fields_in_a_body_are_ignored(jobs: Any, parent: str) -> Non
     assert made["etag"] != "AAAA"
 
 
-def test_an_id_is_taken_once_and_for_ever(jobs: Any, name: str, parent: str) -> None:
+def test_an_id_can_never_be_used_again(jobs: Any, name: str, parent: str) -> None:
     again = refusal_of(jobs.create(parent=parent, body={"jobId": "train_1"}))
     assert again[:3] == (409, "ALREADY_EXISTS", "JOB_EXISTS")
     jobs.create(parent=parent, body={"jobId": "Train_1"}).execute()  # Another one: case counts.
@@ -140,7 +140,7 @@ def test_an_etag_that_the_mask_does_not_name_is_not_compared(jobs: Any, name: st
     assert shown["labels"] == {"x": "z"}
 
 
-def test_without_a_mask_labels_are_meant(jobs: Any, name: str) -> None:
+def test_without_a_mask_a_patch_replaces_the_labels(jobs: Any, name: str) -> None:
     assert jobs.patch(name=name, body={"labels": {"x": "y"}}).execute()["labels"] == {"x": "y"}
     assert refusal_of(jobs.patch(name=name, body={}))[:2] == (400, "INVALID_ARGUMENT")
 
@@ -198,7 +198,9 @@ def test_a_cancellation_has_no_fields(jobs: Any, name: str) -> None:
     assert refused.message.startswith("reason: ")
 
 
-def test_who_is_being_cancelled_may_still_succeed(server: Server, jobs: Any, name: str) -> None:
+def test_a_job_that_is_being_cancelled_may_still_succeed(
+    server: Server, jobs: Any, name: str
+) -> None:
     tell(server, name, "started")
     jobs.cancel(name=name).execute()
     tell(server, name, "succeeded")

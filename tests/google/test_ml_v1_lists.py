@@ -28,7 +28,7 @@ def parent(project: str) -> str:
 
 @pytest.fixture(scope="module")
 def fleet(server: Server) -> str:
-    """The parent of a few jobs for filters: census ones, and rnn ones that fared differently."""
+    """The parent of a few jobs for filters: census jobs, and rnn jobs in several states."""
     parent, ledger = "projects/filters-of-ml", server.ledger
     teams = {"census_1": "a", "census_2": "b", "rnn_1": "a", "rnn_2": "b", "other": ""}
     for name, team in teams.items():
@@ -101,7 +101,9 @@ def walk(jobs: Any, request: Any) -> Iterator[list[str]]:
         ("jobId=*", "census_1 census_2 rnn_1 rnn_2 other"),
     ],
 )  # fmt: skip
-def test_a_filter_finds_what_it_says(jobs: Any, fleet: str, filter: str, found: str | None) -> None:
+def test_a_filter_finds_the_matching_resources(
+    jobs: Any, fleet: str, filter: str, found: str | None
+) -> None:
     request = jobs.list(parent=fleet, filter=filter)
     if found is None:
         assert refusal_of(request)[:2] == (400, "INVALID_ARGUMENT")
@@ -109,7 +111,7 @@ def test_a_filter_finds_what_it_says(jobs: Any, fleet: str, filter: str, found: 
         assert sorted(ids(request.execute())) == sorted(found.split())
 
 
-def test_a_time_between_two_jobs_parts_them(jobs: Any, server: Server, parent: str) -> None:
+def test_a_filter_by_time_separates_two_jobs(jobs: Any, server: Server, parent: str) -> None:
     before, after = make_several(server.ledger, parent, 2)
     times = [job["createTime"] for job in jobs.list(parent=parent).execute()["jobs"]]
     for comparison, found in (
@@ -128,7 +130,7 @@ def test_a_time_between_two_jobs_parts_them(jobs: Any, server: Server, parent: s
      "createTime>yesterday", 'jobId="a', "state:SUCCEED OR", "labels=a", "labels.a.b=c", "spec.x=1", "version=1",
      "project=another", 'name="x"', "a" * 5000, "(" * 60 + "jobId=a" + ")" * 60],
 )  # fmt: skip
-def test_a_filter_that_cannot_be_meant_is_refused(jobs: Any, parent: str, filter: str) -> None:
+def test_an_invalid_filter_is_refused(jobs: Any, parent: str, filter: str) -> None:
     refused = refusal_of(jobs.list(parent=parent, filter=filter))
     assert refused[:3] == (400, "INVALID_ARGUMENT", "INVALID_FIELD")
     assert refused.message.startswith("filter: ")
@@ -200,7 +202,7 @@ def test_a_last_page_names_no_other(jobs: Any, server: Server, parent: str) -> N
     assert [len(page) for page in pages] == [2, 2]
 
 
-def test_a_token_serves_its_own_list_only(
+def test_a_page_token_is_valid_for_its_own_list_only(
     jobs: Any, server: Server, parent: str, fleet: str
 ) -> None:
     make_several(server.ledger, parent, 4)
@@ -230,7 +232,7 @@ def test_the_newest_job_comes_first_whatever_its_name(jobs: Any, parent: str) ->
     assert all(datetime.fromisoformat(job["createTime"]) <= datetime.now(UTC) for job in listed)
 
 
-def test_jobs_of_other_kinds_are_not_in_it(jobs: Any, server: Server, parent: str) -> None:
+def test_jobs_of_other_kinds_are_not_listed(jobs: Any, server: Server, parent: str) -> None:
     server.ledger.create(f"{parent}/locations/us-central1/customJobs/1")
     server.ledger.create(f"{parent}/evaluationJobs/1")
     server.ledger.create(f"{parent}x/jobs/j")

@@ -38,7 +38,7 @@ def make(jobs: Any, parent: str, job_id: str, priority: int | None = None) -> st
 
 
 def line(jobs: Any, parent: str) -> dict[str, str | None]:
-    """Every job's place, as a list says; as each job says itself, it is the same."""
+    """Returns every job's place from a list; checks that each job shows the same."""
     listed = jobs.list(parent=parent).execute().get("jobs", [])
     places = {job["jobId"]: job.get("jobPosition") for job in listed}
     for job_id, place in places.items():
@@ -61,7 +61,7 @@ def test_jobs_wait_in_the_order_they_came(jobs: Any, server: Server, parent: str
     assert line(jobs, parent) == {"a": None, "b": None, "c": "1", "d": "2"}
 
 
-def test_who_waits_elsewhere_is_not_in_the_line(jobs: Any, parent: str) -> None:
+def test_jobs_of_other_projects_have_no_place_in_the_queue(jobs: Any, parent: str) -> None:
     make(jobs, f"{parent}x", "a")
     make(jobs, parent, "b")
     assert line(jobs, parent) == {"b": "1"}
@@ -75,9 +75,7 @@ def test_higher_priorities_go_first(jobs: Any, server: Server, parent: str) -> N
     assert line(jobs, parent)["mid"] == "1"
 
 
-def test_a_scheduler_that_says_the_place_is_believed(
-    jobs: Any, server: Server, parent: str
-) -> None:
+def test_a_reported_place_in_the_queue_is_shown(jobs: Any, server: Server, parent: str) -> None:
     name = make(jobs, parent, "a")
     make(jobs, parent, "b")
     tell(server, name, "queued", queuePosition=7)
@@ -90,7 +88,7 @@ def test_a_scheduler_that_says_the_place_is_believed(
     assert line(jobs, parent) == {"a": "1", "b": "2"}
 
 
-def test_who_is_sent_back_or_tried_again_waits_again(
+def test_a_job_that_is_sent_back_or_retried_is_queued_again(
     jobs: Any, server: Server, parent: str
 ) -> None:
     names = [make(jobs, parent, job_id) for job_id in "abc"]
@@ -114,9 +112,7 @@ def test_a_job_that_is_patched_keeps_its_place(jobs: Any, parent: str) -> None:
     assert patched == jobs.get(name=name).execute()
 
 
-def test_who_waits_always_has_a_place_however_many_ask_at_once(
-    http: httpx.Client, parent: str
-) -> None:
+def test_queued_jobs_have_places_under_concurrent_reads(http: httpx.Client, parent: str) -> None:
     def make_and_get(n: int) -> int:
         path = f"/v1/{parent}/jobs"
         assert http.post(path, json={"jobId": f"j{n}"}).status_code == 200
@@ -170,7 +166,7 @@ def test_only_what_the_mask_names_of_a_policy_changes(jobs: Any, parent: str) ->
         said = jobs.setIamPolicy(resource=name, body=body).execute()
         return {field: said[field] for field in both if field in said}
 
-    assert set_policy(both) == {"bindings": bindings}  # `bindings, etag`, where nothing is said.
+    assert set_policy(both) == {"bindings": bindings}  # `bindings, etag` by default.
     assert set_policy(both, "bindings,auditConfigs") == both
     assert set_policy({}, "bindings") == {"auditConfigs": audit}
     assert set_policy({"bindings": bindings}, "audit_configs") == {}
@@ -224,7 +220,7 @@ def test_a_job_is_shown_as_it_was_known_then(
     tell(server, name, "started")
     said.append(jobs.get(name=name).execute())
     assert [job.get("jobPosition") for job in said] == ["2", "2", None]
-    said[0]["jobPosition"] = "1"  # Just after it was created, nobody was before it.
+    said[0]["jobPosition"] = "1"  # Just after its creation, no job was before it.
     for time, before in zip(recorded(server, name), said, strict=True):
         assert http.get(f"/v1/{name}", params={"readTime": time}).json() == before
         listed = http.get(f"/v1/{parent}/jobs", params={"readTime": time}).json()["jobs"]
@@ -259,7 +255,7 @@ def test_a_job_is_shown_as_it_happened(
         ("v1beta1", "evaluationJobs"),
     ],
 )
-def test_a_job_that_was_heard_of_before_it_was_created_is_not_there_yet(
+def test_a_job_does_not_exist_before_its_creation_on_the_valid_clock(
     http: httpx.Client, server: Server, parent: str, version: str, collection: str
 ) -> None:
     name = f"{parent}/{collection}/a"
@@ -275,7 +271,7 @@ def test_a_job_that_was_heard_of_before_it_was_created_is_not_there_yet(
         assert http.get(f"/ledger/v1/{name}", params=asked).status_code == status
 
 
-def test_both_times_say_what_was_known_of_then(
+def test_both_times_select_one_bitemporal_moment(
     jobs: Any, http: httpx.Client, server: Server, parent: str
 ) -> None:
     name = f"{parent}/jobs/a"
@@ -321,7 +317,7 @@ def test_a_policy_is_shown_as_it_was(
 @pytest.mark.parametrize(
     "time", ["tomorrow", "9999-01-01T00:00:00Z", "v1x", "", "2026-13-01T00:00:00Z"]
 )
-def test_a_time_that_cannot_be_meant_is_refused(
+def test_an_invalid_time_is_refused(
     jobs: Any, http: httpx.Client, parent: str, parameter: str, time: str
 ) -> None:
     name = make(jobs, parent, "a")

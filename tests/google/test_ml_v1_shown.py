@@ -41,7 +41,7 @@ def name(jobs: Any, parent: str) -> str:
 
 
 def filled(schemas: Any, type_: Any, name: str = "") -> Any:
-    """A value of a discovery document's type with every field set that can be."""
+    """Returns a value of a discovery document's type with every possible field set."""
     if "$ref" in type_:
         fields = schemas[type_["$ref"]]["properties"]
         left_out = {f for group in ALONE for f in sorted(group & fields.keys())[1:]}
@@ -71,7 +71,7 @@ def filled(schemas: Any, type_: Any, name: str = "") -> Any:
 # What is shown
 
 
-def test_whatever_is_given_is_shown_again(ml: Any, jobs: Any, parent: str) -> None:
+def test_given_fields_are_shown_unchanged(ml: Any, jobs: Any, parent: str) -> None:
     schemas = ml._rootDesc["schemas"]
     for field in ("trainingInput", "predictionInput"):
         given = filled(schemas, {"$ref": f"GoogleCloudMlV1__{field[0].upper()}{field[1:]}"})
@@ -91,12 +91,12 @@ def test_each_state_has_its_nearest_in_ml(server: Server, jobs: Any, name: str, 
     assert ("jobPosition" in shown) is (state is S.QUEUED)
 
 
-def test_no_state_is_forgotten(ml: Any) -> None:
+def test_every_state_is_mapped(ml: Any) -> None:
     states = ml._rootDesc["schemas"]["GoogleCloudMlV1__Job"]["properties"]["state"]["enum"]
     assert {*ML_STATES.values()} == {*states} - {"STATE_UNSPECIFIED"}
 
 
-def test_no_field_is_forgotten(ml: Any, server: Server, jobs: Any, parent: str) -> None:
+def test_every_field_is_mapped(ml: Any, server: Server, jobs: Any, parent: str) -> None:
     outputs = {"trainingInput": {"trainingOutput": {"trials": [{"trialId": "1"}]}},
                "predictionInput": {"predictionOutput": {"errorCount": "3"}}}  # fmt: skip
     seen = set[str]()
@@ -112,9 +112,7 @@ def test_no_field_is_forgotten(ml: Any, server: Server, jobs: Any, parent: str) 
     assert seen == ml._rootDesc["schemas"]["GoogleCloudMlV1__Job"]["properties"].keys()
 
 
-def test_all_that_a_worker_tells_of_its_output_is_shown(
-    ml: Any, server: Server, jobs: Any, parent: str
-) -> None:
+def test_the_reported_output_is_shown(ml: Any, server: Server, jobs: Any, parent: str) -> None:
     schemas = ml._rootDesc["schemas"]
     for kind in ("training", "prediction"):
         jobs.create(parent=parent, body={"jobId": kind, f"{kind}Input": {"region": "r"}}).execute()

@@ -83,7 +83,7 @@ def wrapped(type_: str, value: Any) -> Any:
 
 
 def value_of(api: Api, type_: str, depth: int = 3) -> Any:
-    """Some value of the type, with as little in it as makes it be something."""
+    """Returns a minimal value of the type."""
     inner = type_of(type_)
     if inner in SCALARS:
         return wrapped(type_, SCALARS[inner])
@@ -103,7 +103,7 @@ def body_with(api: Api, path: Path) -> dict[str, Any]:
 
 
 def found_at(resource: Any, path: Path) -> list[Any]:
-    """What the resource has there, through lists and maps."""
+    """Returns the resource's value at a path, through lists and maps."""
     found = [resource]
     for field, type_ in zip(path.fields, path.types, strict=True):
         found = [one[field] for one in found if isinstance(one, dict) and field in one]
@@ -113,7 +113,7 @@ def found_at(resource: Any, path: Path) -> list[Any]:
 
 
 class Root(NamedTuple):
-    """A message that is a job's, and how a job is shown as it."""
+    """A message of a job, and how to get it."""
 
     api: Api
     message: str

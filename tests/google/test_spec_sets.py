@@ -87,7 +87,7 @@ def test_the_life_of_a_set_over_grpc(google: Clients, ledger: Ledger, parent: st
     refusal("InvalidArgument", create, {"parent": parent, "annotation_spec_set": {}})
 
 
-def test_what_is_output_only_is_not_taken(sets: Any, parent: str) -> None:
+def test_output_only_fields_are_ignored(sets: Any, parent: str) -> None:
     specs = [{"displayName": "cat", "index": 7}]
     made = make(sets, parent, name="x/y", blockingResources=["z"], annotationSpecs=specs)
     assert made["name"].startswith(f"{parent}/annotationSpecSets/")
@@ -112,7 +112,7 @@ def test_what_is_output_only_is_not_taken(sets: Any, parent: str) -> None:
     ],
     ids=lambda value: str(value)[:40],
 )  # fmt: skip
-def test_what_is_not_as_the_reference_says_is_refused(
+def test_values_outside_the_reference_are_refused(
     sets: Any, parent: str, said: dict[str, Any], field: str
 ) -> None:
     refused = refusal_of(sets.create(parent=parent, body={"annotationSpecSet": PETS | said}))
@@ -135,7 +135,7 @@ def test_a_body_is_of_one_field(sets: Any, parent: str, body: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["1", "x", "1234567890123456"])
-def test_a_set_there_is_not_is_not_found(sets: Any, parent: str, name: str) -> None:
+def test_a_missing_set_is_not_found(sets: Any, parent: str, name: str) -> None:
     unknown = f"{parent}/annotationSpecSets/{name}"
     for request in (sets.get(name=unknown), sets.delete(name=unknown)):
         assert refusal_of(request)[:3] == (404, "NOT_FOUND", "SPEC_SET_NOT_FOUND")

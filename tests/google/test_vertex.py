@@ -1,4 +1,4 @@
-"""Vertex AI's jobs and pipelines, all of their kinds, asked for with Google's Vertex client over REST."""
+"""Vertex AI's jobs and pipelines of all kinds, through Google's Vertex client over REST."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PIPELINE_STATES = {
     S.UPDATING: "RUNNING",
     S.PARTIALLY_SUCCEEDED: "SUCCEEDED",
 }
-"""What PipelineState has instead of the states it has not."""
+"""The nearest values of PipelineState for other states."""
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_each_state_is_shown(vertex: Vertex, parent: str, kind: Kind, state: S) 
     assert error.code == ({S.FAILED: 8, S.CANCELLED: 1, S.EXPIRED: 4}[state] if wrong else 0)
 
 
-def test_no_state_is_forgotten(vertex: Vertex) -> None:
+def test_every_state_is_mapped(vertex: Vertex) -> None:
     names = {state.name: int(state) for state in vertex.types.JobState}
     assert names.pop("JOB_STATE_UNSPECIFIED") == 0
     assert {f"JOB_STATE_{state.name}": int(state) for state in S} == names
@@ -155,7 +155,7 @@ def test_details_of_an_error_are_kept_as_far_as_clients_know_them(
     assert [(message.reason, message.domain) for message in kept] == [("", "d"), ("OOM", "d")]
 
 
-def test_what_workers_tell_of_the_output_is_shown(vertex: Vertex, parent: str) -> None:
+def test_the_output_that_workers_report_is_shown(vertex: Vertex, parent: str) -> None:
     tuning, labeling, prediction = KINDS[1], KINDS[3], KINDS[2]
     outputs: list[tuple[Kind, dict[str, Any]]] = [
         (CUSTOM, {"webAccessUris": {"workerpool0-0": "https://w.example"}}),
@@ -179,7 +179,7 @@ def test_what_workers_tell_of_the_output_is_shown(vertex: Vertex, parent: str) -
     assert dict(job.web_access_uris) == {"workerpool0-0": "https://w.example"}
 
 
-def test_trials_of_a_search_are_shown_as_workers_tell_of_them(vertex: Vertex, parent: str) -> None:
+def test_trials_of_a_search_are_shown_as_reported(vertex: Vertex, parent: str) -> None:
     search = KINDS[4]
     name = vertex.create(search, parent).name
     told = [{"id": str(n), "parameters": f"p{n}", "searchTrial": {"id": "1"}} for n in range(1, 8)]
@@ -233,9 +233,7 @@ def test_a_job_is_cancelled_unless_it_has_ended(
 
 
 @EVERY_KIND
-def test_a_kind_has_the_methods_it_has_and_no_others(
-    vertex: Vertex, parent: str, kind: Kind
-) -> None:
+def test_a_kind_has_exactly_the_documented_methods(vertex: Vertex, parent: str, kind: Kind) -> None:
     name = vertex.create(kind, parent).name
     ways = {"cancel": ("POST", ":cancel"), "pause": ("POST", ":pause"), "resume": ("POST", ":resume"),
             "update": ("PATCH", ""), "delete": ("DELETE", ""), "replace": ("PUT", ""),
@@ -250,7 +248,7 @@ def test_a_kind_has_the_methods_it_has_and_no_others(
     assert vertex.server.ledger.size() == before
 
 
-def test_what_the_ledger_has_not_says_so(vertex: Vertex, parent: str) -> None:
+def test_unsupported_methods_are_refused_as_unimplemented(vertex: Vertex, parent: str) -> None:
     name = vertex.create(MONITORING, parent).name
     calls: list[Any] = [
         lambda: vertex.client(MONITORING).search_model_deployment_monitoring_stats_anomalies(

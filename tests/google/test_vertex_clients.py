@@ -1,4 +1,4 @@
-"""Vertex AI as other clients of Google's know it: the high-level SDK, Gen AI, and the discovery client."""
+"""Vertex AI through Google's other clients: the high-level SDK, Gen AI, and the discovery client."""
 
 from __future__ import annotations
 

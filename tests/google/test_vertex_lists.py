@@ -162,7 +162,7 @@ def test_filters_of_notebooks_find_what_they_say(vertex: Vertex, parent: str) ->
     ["state=JOB_STATE_DONE", "state=FAILED", "state>JOB_STATE_FAILED", "colour=red", "display_name=", "NOT", "()",
      "create_time>now", "labels=x", "project=p", "(" * 60 + "a=b" + ")" * 60, "a=b " * 2000],
 )  # fmt: skip
-def test_a_filter_that_cannot_be_meant_is_refused(vertex: Vertex, parent: str, filter: str) -> None:
+def test_an_invalid_filter_is_refused(vertex: Vertex, parent: str, filter: str) -> None:
     assert refused(vertex, CUSTOM, parent=parent, filter=filter) == "filter"
 
 
@@ -200,7 +200,7 @@ def test_pipelines_are_ordered_by_when_they_ended(vertex: Vertex, parent: str) -
     assert found(vertex, PIPELINE, parent, "", order_by="start_time desc") == ["b", "a", "c"]
 
 
-def test_an_order_that_cannot_be_meant_is_refused(vertex: Vertex, parent: str) -> None:
+def test_an_invalid_order_is_refused(vertex: Vertex, parent: str) -> None:
     for order in ("colour", "create_time sideways", "state", ",", "create_time desc desc"):
         assert refused(vertex, PIPELINE, parent=parent, order_by=order) == "orderBy"
     with (
@@ -260,7 +260,7 @@ def test_a_page_is_never_larger_than_a_thousand(vertex: Vertex, parent: str) -> 
     assert refused(vertex, CUSTOM, parent=parent, page_size=-1) == "pageSize"
 
 
-def test_a_token_serves_its_own_list_only(vertex: Vertex, parent: str) -> None:
+def test_a_page_token_is_valid_for_its_own_list_only(vertex: Vertex, parent: str) -> None:
     make_several(vertex, CUSTOM, parent, 4)
     first = next(vertex.list(CUSTOM, parent=parent, page_size=2).pages)
     token = first.next_page_token

@@ -1,4 +1,4 @@
-"""What takes time in Vertex AI: deleting, changing and making jobs as long-running operations, and batches."""
+"""Vertex AI's long-running operations: deletion, updates and creation of jobs, and batches."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_an_operation_is_found_under_every_prefix(vertex: Vertex, parent: str) -
     assert said[0]["response"] == {"@type": "type.googleapis.com/google.protobuf.Empty"}
 
 
-def test_an_operation_there_is_not_is_not_found(vertex: Vertex, parent: str, running: str) -> None:
+def test_a_missing_operation_is_not_found(vertex: Vertex, parent: str, running: str) -> None:
     elsewhere = parent.replace("us-central1", "europe-west1")
     position = vertex.server.ledger.history(running)[0].position
     for name in (
@@ -121,10 +121,10 @@ def test_operations_are_of_jobs_of_vertex_ai_only(vertex: Vertex, parent: str) -
 
 @EVERY_STATE
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.collection)
-def test_only_what_began_an_operation_is_one(
+def test_only_events_of_long_running_calls_are_operations(
     vertex: Vertex, parent: str, kind: Kind, state: S
 ) -> None:
-    """Of all events of a job's life: what the face answered an operation for, and nothing else."""
+    """Only events for which a call returned an operation are operations."""
     ledger = vertex.server.ledger
     name = vertex.create(kind, parent, labels={"a": "b"} if kind is not NOTEBOOK else {}).name
     bring(vertex.server, name, state)
@@ -153,7 +153,7 @@ def operations(vertex: Vertex, name: str, **query: Any) -> Any:
 
 
 def test_operations_are_listed_filtered_and_paged(vertex: Vertex, parent: str) -> None:
-    """Each is listed as it is got; those of a job under the job, too."""
+    """Listed operations equal those of get, and are also listed under their job."""
     names = [vertex.create(CUSTOM, parent).name for _ in range(3)]
     for name in names:
         vertex.call("cancel", CUSTOM, name=name)
@@ -204,7 +204,7 @@ def test_operations_are_listed_filtered_and_paged(vertex: Vertex, parent: str) -
 
 @pytest.mark.parametrize("filter", ["done = maybe", "colour = red", "done < true", "ever(done = true)",
                                     "error.code = x", 'name > "a"', "("])  # fmt: skip
-def test_a_filter_of_operations_that_means_nothing_is_refused(
+def test_an_invalid_filter_of_operations_is_refused(
     vertex: Vertex, parent: str, filter: str
 ) -> None:
     with vertex.server.client() as http:
@@ -267,7 +267,7 @@ def test_a_batch_can_be_got_again(vertex: Vertex, parent: str) -> None:
 def test_labels_are_part_of_the_update_that_asked_for_them(
     vertex: Vertex, running: str, fails: bool
 ) -> None:
-    """A patch that failed changes nothing; one that succeeded all."""
+    """A failed patch changes nothing; a successful one changes everything."""
     changing = update(
         vertex, running, "display_name,labels", display_name="after", labels={"x": "y"}
     )
@@ -304,7 +304,7 @@ def test_a_monitoring_job_is_made_ready_runs_pauses_and_runs_again(
 
 @EVERY_STATE
 @pytest.mark.parametrize("method", ["pause", "resume", "update"])
-def test_only_what_runs_is_paused_or_changed_and_only_what_is_paused_resumed(
+def test_pause_update_and_resume_need_the_right_state(
     vertex: Vertex, parent: str, method: str, state: S
 ) -> None:
     name = vertex.create(MONITORING, parent).name
@@ -330,7 +330,7 @@ def test_only_what_runs_is_paused_or_changed_and_only_what_is_paused_resumed(
         assert vertex.server.ledger.size() == before
 
 
-def test_a_change_is_pending_until_a_worker_says_it_was_made(vertex: Vertex, running: str) -> None:
+def test_an_update_is_pending_until_a_worker_reports_it(vertex: Vertex, running: str) -> None:
     changing = update(vertex, running, "display_name,log_ttl", display_name="after", log_ttl="60s")
     assert not changing.done()
     assert type(changing.metadata).__name__ == "UpdateModelDeploymentMonitoringJobOperationMetadata"
@@ -344,13 +344,13 @@ def test_a_change_is_pending_until_a_worker_says_it_was_made(vertex: Vertex, run
     assert vertex.state(MONITORING, changed) == "RUNNING"
     assert vertex.get(MONITORING, running) == changed
 
-    # What an operation said once it says for ever.
+    # The result of an operation never changes.
     tell(vertex.server, running, "failed", error="later")
     again = vertex.client(MONITORING).get_operation({"name": changing.operation.name})
     assert again.response == changing.operation.response
 
 
-def test_a_change_that_fails_leaves_all_as_it_was(vertex: Vertex, running: str) -> None:
+def test_a_failed_update_changes_nothing(vertex: Vertex, running: str) -> None:
     changing = update(vertex, running, "display_name", display_name="after")
     tell(vertex.server, running, "updated", error={"code": 5, "message": "no such endpoint"})
     with pytest.raises(exceptions.NotFound, match="no such endpoint"):

@@ -50,7 +50,7 @@ def test_the_methods_are_those_of_the_discovery_document(version: str) -> None:
     wanted = {(http, shape): (name, query) for name, http, shape, query in documented(version)}
     missing = {key: wanted[key] for key in wanted.keys() - served.keys()}
     assert missing == {}
-    # Some collections have no list of their operations in one version; more is no harm there.
+    # Some collections lack a list of operations in one version; serving more is harmless.
     assert all("/operations" in shape for _, shape in served.keys() - wanted.keys())
     for key, (name, query) in wanted.items():
         found_name, found_query = served[key]
@@ -100,7 +100,7 @@ def test_a_job_is_the_same_in_every_version_but_for_each_ones_own_fields(
     assert http.get(f"/v1/{parent}/customJobs").json()["customJobs"] == [shown["v1"]]
 
 
-def test_what_only_v1beta1_has_is_hidden_from_v1(http: httpx.Client, project: str) -> None:
+def test_v1_does_not_show_fields_of_v1beta1(http: httpx.Client, project: str) -> None:
     parent = f"projects/{project}/{LOCATION}"
     distillation = {"baseTeacherModel": "gemini", "trainingDatasetUri": "gs://b/t"}
     body = {"baseModel": "small", "distillationSpec": distillation}

@@ -22,7 +22,7 @@ def parent(project: str) -> str:
 
 
 def over_http(server: Server, path: str, cls: Any, **params: str) -> Any:
-    """The same over HTTP, as Google's parser reads it."""
+    """Returns the resource over HTTP, parsed by Google's parser."""
     from google.protobuf import json_format
 
     with server.client() as client:
@@ -151,7 +151,7 @@ def test_a_monitoring_job_is_paused_resumed_and_updated(
     refusal("NotFound", jobs.resume_model_deployment_monitoring_job, name=name)
 
 
-def test_an_update_that_comes_to_nothing_is_aborted(
+def test_an_unfinished_update_of_an_ended_job_is_aborted(
     google: Clients, grpc_server: Server, parent: str
 ) -> None:
     error = {"code": 9, "message": "no such endpoint"}

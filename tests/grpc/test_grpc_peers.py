@@ -1,4 +1,4 @@
-"""Clients of the gRPC server that owe it something, or leave: others are answered, and queries end."""
+"""gRPC clients with incomplete calls, or that disconnect: others are answered, and queries end."""
 
 from __future__ import annotations
 
@@ -82,7 +82,9 @@ def test_calls_without_their_message_make_way_for_others(served: tuple[Server, C
 
 
 @pytest.mark.parametrize("cancels", [True, False], ids=["cancel", "close"])
-def test_who_leaves_ends_the_query(served: tuple[Server, Clients], *, cancels: bool) -> None:
+def test_a_disconnected_caller_ends_its_query(
+    served: tuple[Server, Clients], *, cancels: bool
+) -> None:
     server, _ = served
     with locked(server.ledger):
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""The gRPC server as a process: what it refuses, whom it lets in, how much it takes on, and how it stops."""
+"""The gRPC server as a process: refusals, authentication, limits, and stopping."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ BAD_LISTS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_what_is_wrong_with_a_request_is_said(google: Clients, parent: str) -> None:
+def test_an_invalid_request_is_refused_with_the_field(google: Clients, parent: str) -> None:
     for call, bad in (
         (google.jobs.create_custom_job, BAD_CREATES),
         (google.jobs.list_custom_jobs, BAD_LISTS),
@@ -99,7 +99,7 @@ def test_what_is_wrong_with_a_request_is_said(google: Clients, parent: str) -> N
     assert error.metadata["field"] == "modelDeploymentMonitoringJob.name"
 
 
-def test_an_enums_number_that_there_is_not_is_refused(google: Clients, parent: str) -> None:
+def test_an_unknown_enum_number_is_refused(google: Clients, parent: str) -> None:
     job = as_raw(custom_job(google))
     job.job_spec.worker_pool_specs[0].machine_spec.accelerator_type = 999
     request = google.v.CreateCustomJobRequest.pb()(parent=parent, custom_job=job)
@@ -112,7 +112,7 @@ def test_an_enums_number_that_there_is_not_is_refused(google: Clients, parent: s
     [b"\xff", b"\x0a\xff", b"\x0a\x01\xff", b"\x12" + b"\x80" * 20, bytes(1_000)],
     ids=["key", "length", "utf-8", "varint", "zeros"],
 )  # fmt: skip
-def test_what_is_no_message_is_refused(google: Clients, data: bytes) -> None:
+def test_an_invalid_message_is_refused(google: Clients, data: bytes) -> None:
     import grpc
 
     for path in (
@@ -125,7 +125,7 @@ def test_what_is_no_message_is_refused(google: Clients, data: bytes) -> None:
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT, caught.value
 
 
-def test_values_that_json_has_not_are_refused(google: Clients, parent: str) -> None:
+def test_values_outside_json_are_refused_over_grpc(google: Clients, parent: str) -> None:
     for value in (float("nan"), float("inf")):
         asked = {"parent": parent, "pipeline_job": {"pipeline_spec": {"n": value}}}
         error = refusal("InvalidArgument", google.pipelines.create_pipeline_job, asked)
@@ -181,7 +181,7 @@ def test_a_message_over_the_limit_is_refused(google: Clients, parent: str) -> No
     )
 
 
-def test_small_messages_cannot_unfold(google: Clients, parent: str) -> None:
+def test_a_small_message_cannot_expand_beyond_the_limit(google: Clients, parent: str) -> None:
     import grpc
 
     request = google.v.CreateCustomJobRequest(
@@ -211,13 +211,13 @@ def test_an_unknown_method_is_not_implemented(google: Clients, path: str) -> Non
         assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED, caught.value
 
 
-def test_what_google_has_and_the_ledger_has_not_is_not_implemented(google: Clients) -> None:
+def test_methods_that_only_google_has_are_unimplemented(google: Clients) -> None:
     search = google.jobs.search_model_deployment_monitoring_stats_anomalies
     asked = {"model_deployment_monitoring_job": f"{IN_P}/modelDeploymentMonitoringJobs/1"}
     assert refusal("MethodNotImplemented", search, asked).reason == "UNIMPLEMENTED"
 
 
-def test_what_a_jobs_state_does_not_allow_is_refused(
+def test_a_method_that_the_state_does_not_allow_is_refused(
     google: Clients, served: Server, parent: str
 ) -> None:
     job = google.jobs.create_batch_prediction_job(parent=parent, batch_prediction_job={})
@@ -232,7 +232,7 @@ def test_what_a_jobs_state_does_not_allow_is_refused(
     refusal("FailedPrecondition", google.jobs.cancel_batch_prediction_job, name=job.name)
 
 
-# Who is let in
+# Authentication
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +256,7 @@ def bearer(secret: str) -> dict[str, Any]:
     return {"metadata": [("authorization", f"Bearer {secret}")]}
 
 
-def test_who_brings_no_token_that_serves_is_not_let_in(
+def test_a_call_without_a_valid_token_is_refused(
     guarded: tuple[Server, Clients, dict[str, str]],
 ) -> None:
     _, google, _ = guarded
@@ -370,7 +370,7 @@ def test_googles_messages_are_loaded_in_this_process_only() -> None:
 
 
 @pytest.mark.parametrize("missing", ["grpc", "google.cloud"])
-def test_without_the_extra_it_says_so(missing: str) -> None:
+def test_without_the_extra_the_command_names_it(missing: str) -> None:
     done = python(
         f"import sys; sys.modules[{missing!r}] = None; sys.argv[1:] = ['serve-grpc']\n"
         "from jobledger.infra.cli.app import main; main()"
@@ -404,7 +404,7 @@ def small(dsn: str) -> Iterator[tuple[Server, Clients]]:
 ASKED = {"name": f"{IN_P}/customJobs/1"}
 
 
-def test_too_much_at_once_and_too_slow_is_refused(small: tuple[Server, Clients]) -> None:
+def test_excess_and_slow_calls_are_refused(small: tuple[Server, Clients]) -> None:
     server, google = small
     get = google.jobs.get_custom_job
     refusal("NotFound", get, ASKED)
@@ -430,7 +430,7 @@ def test_too_much_at_once_and_too_slow_is_refused(small: tuple[Server, Clients])
     until(lambda: any(said.get("code") == "CANCELLED" for said in server.logs))
 
 
-def test_a_failure_of_the_ledger_says_nothing_of_itself(small: tuple[Server, Clients]) -> None:
+def test_an_internal_error_reveals_no_details(small: tuple[Server, Clients]) -> None:
     server, google = small
     with server.ledger.connection() as connection:
         connection.execute("ALTER TABLE jobs RENAME labels TO lost")
@@ -452,7 +452,7 @@ def _in_work(server: Server) -> int:
     return int(row[0])
 
 
-def test_it_stops_when_what_it_took_on_is_done(dsn: str) -> None:
+def test_it_stops_after_accepted_calls_are_done(dsn: str) -> None:
     with (
         new_grpc_server(dsn) as (server, google),
         connected(server) as other,

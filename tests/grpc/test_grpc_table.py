@@ -1,4 +1,4 @@
-"""Which RPCs are served, and how requests are read: derived from the faces, and none is forgotten."""
+"""The served RPCs and their requests, derived from the APIs' tables, without gaps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bisect, against a walk over all events that is written apart, here."""
+"""Bisect, compared with a walk over all events that is written here."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.projections.test_folds import BEGIN, histories
 NAME = "projects/p/jobs/x"
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 Predicate = Callable[[Job, set[object]], bool]
-"""Of a job, whether it ever Started or ran again, and the versions it had at any moment."""
+"""For a job, whether it ever Started or ran again, and its versions at each moment."""
 
 FILTERS: dict[str, Predicate] = {
     "state = RUNNING": lambda job, past: job.state is not None and job.state.name == "RUNNING",
@@ -51,7 +51,7 @@ COMPARISONS = {"<": operator.lt, "=": operator.eq, ">": operator.gt}
 def counts_by_walking(
     events: Sequence[RecordedEvent], is_true: Predicate, clock: Clock
 ) -> Iterator[tuple[RecordedEvent, int]]:
-    """How many jobs it is true of after each event or, as it happened, after all of a time."""
+    """Counts the matching jobs after each event or, in valid time, after all events of a time."""
     jobs: dict[str, Job] = {}
     past: dict[str, set[object]] = {}
     order: Callable[[RecordedEvent], object] = lambda e: e.position  # noqa: E731
@@ -97,7 +97,7 @@ def is_right(found: Found | None, expected: tuple[RecordedEvent, int] | None) ->
     assert found.jobs == count
     if found.moment.clock is Clock.RECORDED:
         return found.event == event and found.moment.position == event.position
-    # As it happened, several events may make it true at once.
+    # In valid time, several events may take effect at once.
     assert found.event is not None
     return found.moment.time == event.taken_time
 
@@ -143,10 +143,10 @@ def test_the_first_is_the_one_a_walk_finds(
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(histories(legal=True), min_size=2, max_size=6), st.integers(0, 1_000))
-def test_what_was_known_then_is_what_counts(
+def test_bisect_as_of_a_position_uses_what_was_known_then(
     dsn: str, written: list[list[tuple[Data, datetime]]], seed: int
 ) -> None:
-    """As it happened, as far as was known at a position; and from a moment on."""
+    """In valid time as of a position, and from a moment on."""
     with fresh_ledger(dsn) as ledger:
         write(ledger, written, seed)
         events = list(ledger.events(follow=False))
@@ -196,7 +196,7 @@ def test_the_trace_is_bisected_exactly(trace: Ledger) -> None:
     assert ledger.count(as_of=just_before).counts["RUNNING"] <= 4_000
 
 
-def test_a_job_that_was_so_for_a_while_is_found(ledger: Ledger) -> None:
+def test_a_temporary_condition_is_found(ledger: Ledger) -> None:
     ledger.create(NAME, occurred_time=AT)
     ledger.started(NAME, occurred_time=AT + timedelta(hours=1))
     ledger.paused(NAME, "evicted", occurred_time=AT + timedelta(hours=2))

@@ -1,4 +1,4 @@
-"""Diff, blame and why, against folds and comparisons written apart, here."""
+"""Diff, blame and why, compared with folds and comparisons that are written here."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def write(ledger: Ledger, written: Sequence[list[tuple[Data, datetime]]], seed: 
     st.integers(0, 1_000),
     st.tuples(st.integers(-1, 61), st.integers(-1, 61)).map(sorted),
 )
-def test_a_fleet_diff_is_what_two_folds_tell_apart(
+def test_a_fleet_diff_equals_the_difference_of_two_folds(
     dsn: str, written: list[list[tuple[Data, datetime]]], seed: int, minutes: list[int]
 ) -> None:
     with fresh_ledger(dsn) as ledger:
@@ -109,7 +109,7 @@ def test_a_fleet_diff_is_what_two_folds_tell_apart(
 
 
 @pytest.mark.slow
-def test_a_fleet_diff_of_the_trace_is_what_two_folds_tell_apart(trace: Ledger) -> None:
+def test_a_fleet_diff_of_the_trace_equals_the_difference_of_two_folds(trace: Ledger) -> None:
     ledger = trace
     events = list(ledger.events(follow=False))
     for p, q in [(0, len(events)), (100_000, 120_000)]:
@@ -157,7 +157,7 @@ def test_counts_of_a_fleet_diff(ledger: Ledger) -> None:
     assert told(of_a) == {("QUEUED", "FAILED"): 1, ("CANCELLED", "DELETED"): 1}
 
 
-def test_absent_is_told_from_null_and_values_by_their_type() -> None:
+def test_absent_null_and_values_of_other_types_differ() -> None:
     was = Job(
         name=NAME, version=1, labels={"team": "a", "gone": "x"},
         spec={"x": {"y": 1, "z": None}, "a.b": 1, "l": [1, {"m": 2}], "same": 1},
@@ -221,7 +221,7 @@ def test_each_field_is_blamed_on_the_event_that_set_it(ledger: Ledger) -> None:
     assert (then["errorMessage"], then["labels.team"], then["endTime"]) == (4, 1, 4)
 
 
-def test_why_tells_the_chain_in_sentences(ledger: Ledger) -> None:
+def test_why_explains_the_chain_in_sentences(ledger: Ledger) -> None:
     def at(minutes: float) -> datetime:
         return AT + timedelta(minutes=minutes)
 
@@ -241,7 +241,7 @@ def test_why_tells_the_chain_in_sentences(ledger: Ledger) -> None:
         "Created by alice on 2026-06-01 12:00:00 UTC: waits in the queue",
         "Started on 2026-06-01 12:05:00 UTC: runs on node-7; 5 min after it was created",
         "Failed, reported by node-7, on 2026-06-01 12:09:00 UTC: exit code 3,"
-        " out of memory (code 2); 4 min after it started",
+        " out of memory; 4 min after it started",
         "Succeeded was reported by node-7 on 2026-06-01 12:10:00 UTC, though the job was FAILED:"
         " it is kept as a contradiction and changed nothing else; 1 min after it failed",
         "Retried on 2026-06-01 12:20:00 UTC: attempt 2 waits in the queue, because: more memory;"
@@ -264,7 +264,7 @@ def test_why_tells_the_chain_in_sentences(ledger: Ledger) -> None:
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(histories(legal=True) | histories(legal=False))
-def test_any_history_can_be_told(dsn: str, history: list[tuple[Data, datetime]]) -> None:
+def test_any_history_can_be_explained(dsn: str, history: list[tuple[Data, datetime]]) -> None:
     with fresh_ledger(dsn) as ledger:
         write(ledger, [history], 0)
         for clock in (None, "occurred"):
@@ -283,7 +283,7 @@ def test_any_history_can_be_told(dsn: str, history: list[tuple[Data, datetime]])
         (-300, "5 min"), (3_601, "1 h"),
     ],
 )  # fmt: skip
-def test_a_stretch_of_time_in_words(seconds: float, said: str) -> None:
+def test_a_duration_in_words(seconds: float, said: str) -> None:
     assert elapsed(timedelta(seconds=seconds)) == said
 
 

@@ -1,4 +1,4 @@
-"""What-if: a job replayed, in a program and in a terminal; nothing of it is ever recorded."""
+"""Replays of a job with hypothetical events, in a program and in a terminal; nothing is recorded."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_each_step_is_the_job_after_its_event(ledger: Ledger, job: str) -> None:
     ]  # fmt: skip
 
 
-def test_what_did_not_happen_is_judged_marked_and_never_recorded(ledger: Ledger, job: str) -> None:
+def test_a_hypothetical_event_is_judged_marked_and_never_recorded(ledger: Ledger, job: str) -> None:
     supposed = [
         parse_hypothesis('Failed={"error": "boom"}'),
         parse_hypothesis('Succeeded={"output": {"a": 1}}'),
@@ -124,7 +124,7 @@ def test_bad_input_gets_one_sentence_and_records_nothing(
     assert ledger.size() == 3
 
 
-def test_a_hypothesis_is_told_of_in_the_error(ledger: Ledger) -> None:
+def test_an_error_names_the_hypothetical_event(ledger: Ledger) -> None:
     with pytest.raises(InvalidFieldError) as caught:
         parse_hypothesis("Exploded={}")
     assert caught.value.field == "with"
@@ -158,7 +158,7 @@ def test_keys_step_through_it_in_a_terminal(cli: Cli, ledger: Ledger, job: str) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", ["\x03", "\x04", "\x1b"])
-def test_it_ends_by_other_keys_too(cli: Cli, job: str, key: str) -> None:
+def test_every_quit_key_ends_the_replay(cli: Cli, job: str, key: str) -> None:
     with terminal(cli, "replay", "x") as (screen, process):
         screen.wait("q  quit")
         os.write(screen._fd, key.encode())

@@ -1,4 +1,4 @@
-"""Answers held against the schemas that the OpenAPI document has for them."""
+"""Compares answers with their schemas in the OpenAPI document."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ async def test_pages_are_served_and_may_load_nothing_from_elsewhere(site: Path) 
 @pytest.mark.parametrize(
     "path", ["/docs/absent.html", "/docs/../secret.txt", "/docs/%2e%2e/secret.txt"]
 )
-async def test_what_is_no_page_is_not_found(site: Path, path: str) -> None:
+async def test_a_missing_page_is_not_found(site: Path, path: str) -> None:
     async with client(site) as visitor:
         answer = await visitor.get(path)
     assert answer.status_code == 404

@@ -1,4 +1,4 @@
-"""The server as any HTTP client meets it: what it answers wherever one asks, and how it describes itself."""
+"""The server for any HTTP client: health, errors, and its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -66,9 +66,7 @@ def test_it_is_ready_and_well(server: Server) -> None:
      "/v1/projects/p/jobs", "/v1/", "/v1beta1/nothing", "/ui/projects/p", "/healthz", "/readyz/"],
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["PUT", "OPTIONS", "TRACE", "PROPFIND", "DELETE"])
-def test_a_method_that_is_not_there_is_refused_with_a_status(
-    server: Server, method: str, path: str
-) -> None:
+def test_an_unknown_method_is_refused_with_a_status(server: Server, method: str, path: str) -> None:
     with server.client() as client:
         error = refusal(client.request(method, path), 404, "NOT_FOUND", "UNKNOWN_METHOD")
         assert error["message"] == f"there is no method {method} {path}"
@@ -77,14 +75,14 @@ def test_a_method_that_is_not_there_is_refused_with_a_status(
         assert head.content == b""
 
 
-def test_a_method_that_http_has_not_closes_the_connection_and_nothing_else(server: Server) -> None:
+def test_an_invalid_http_method_closes_only_its_connection(server: Server) -> None:
     with server.client() as client:
         assert client.request("BREW", "/ledger/v1/jobs").status_code == 400
         assert client.get("/healthz").status_code == 200
 
 
 @pytest.mark.parametrize("project", ["p%00", "%00", "%00p"])
-def test_a_path_with_a_nul_in_it_is_no_resources(server: Server, project: str) -> None:
+def test_a_path_with_a_nul_is_not_found(server: Server, project: str) -> None:
     with server.client() as client:
         for path in (
             f"/v1/projects/{project}/jobs",
@@ -123,7 +121,9 @@ def test_the_document_names_every_route_and_no_other(server: Server) -> None:
     verbs = {path.rpartition(":")[2] for _, path in native_routes() if "/*:" in path}
     sampling = {"recordPredictions", "recordTruths"}
     labeling = {"answer", "export", "import"}
-    assert verbs == {*COMMANDS, *REPORTS, *sampling, *labeling, "heartbeat", "receipt", "tree"}
+    kept = {"hold", "release"}
+    others = {"heartbeat", "receipt", "tree"}
+    assert verbs == {*COMMANDS, *REPORTS, *sampling, *labeling, *kept, *others}
 
 
 def test_every_operation_says_what_it_is_and_what_an_error_looks_like(server: Server) -> None:

@@ -1,4 +1,4 @@
-"""Who is let in over HTTP: every route of every surface, by role and by project."""
+"""Access over HTTP: every route of every API, by role and by project."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.http.test_http_stream import STREAM, eventually
 from tests.servers import TIMEOUT_SECONDS, Server, new_server, serving
 
 OPEN = ["/healthz", "/readyz", "/openapi.json", "/docs", "/redoc"]
-"""What anybody may see: that it is there, and how it can be asked."""
+"""Routes without authentication: health and documentation."""
 VERBS: Mapping[Role, str] = {
     Role.READER: "receipt export stream count tree getIamPolicy testIamPermissions wait search"
     " searchModelDeploymentMonitoringStatsAnomalies validateReinforcementTuningReward",
@@ -33,9 +33,9 @@ VERBS: Mapping[Role, str] = {
     Role.OPERATOR: "create cancel pause resume update changeConfig retry changeLabels delete batchCancel"
     " batchDelete rebaseTunedModel optimizePrompt processData generateAccessToken reportEvent retried labelsChanged configChanged deleted runStarted datasetCreated"
     " labelingRequested labelingCompleted evaluationCreated runFailed alertRaised scheduled stopped",
-    Role.ADMIN: "changePolicy policyChanged setIamPolicy",
+    Role.ADMIN: "changePolicy policyChanged setIamPolicy hold release set drop",
 }
-"""Who may do what; a path without a verb reads by GET, and takes an operator otherwise."""
+"""The role of each verb; a path without a verb needs a reader for GET, and an operator otherwise."""
 LINEAGE = {"/api/v1/lineage", "/api/v1/lineage/batch"}
 """OpenLineage's paths, which report."""
 ROLE_OF = {verb: role for role, verbs in VERBS.items() for verb in verbs.split()}
@@ -44,13 +44,16 @@ NEEDED: dict[str, Any] = {
     "changeLabels": {"labels": {}},
     "changePolicy": {"policy": {}},
     "heartbeat": {"runId": "r"},
+    "hold": {"reason": "case 7"},
+    "set": {"name": "old", "keepSeconds": 1e9},
+    "drop": {"name": "old"},
     **RUN_FIELDS,
 }
-"""What these cannot do without."""
+"""Required parameters of these routes."""
 
 
 class Route(NamedTuple):
-    """Something that can be asked, with a place for the project in its path."""
+    """A route, with a place for the project in its path."""
 
     method: str
     path: str
@@ -66,7 +69,7 @@ class Route(NamedTuple):
 
 
 def role_of(method: str, path: str) -> Role:
-    """What the table above says of a route."""
+    """Returns the role of a route by the table above."""
     *_, verb = path.rpartition("/")[2].split(":")
     if ":" in path.rpartition("/")[2]:
         return ROLE_OF[verb]
@@ -135,13 +138,13 @@ def clients(guarded: Guarded) -> Iterator[dict[Role | None, httpx.Client]]:
 
 @pytest.fixture(scope="module")
 def limited(guarded: Guarded) -> Iterator[httpx.Client]:
-    """Who may do anything, in one project."""
+    """A client whose token is an admin's, in one project."""
     with guarded.client(guarded.limited[Role.ADMIN]) as client:
         yield client
 
 
 def run_server(dsn: str, ledger: Ledger, *options: str) -> subprocess.CompletedProcess[str]:
-    """A server that is not to start."""
+    """Runs a server that must refuse to start."""
     program = str(Path(sys.executable).parent / "jobledger")
     words = [program, "--dsn", dsn, "--ledger", ledger.name, "serve", "--port", "0", *options]
     return subprocess.run(
@@ -151,7 +154,7 @@ def run_server(dsn: str, ledger: Ledger, *options: str) -> subprocess.CompletedP
 
 @pytest.mark.slow
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])
-def test_nobody_is_let_in_from_elsewhere_before_there_are_tokens(
+def test_a_server_without_tokens_listens_on_loopback_only(
     dsn: str, ledger: Ledger, host: str
 ) -> None:
     refused = run_server(dsn, ledger, "--host", host)
@@ -177,9 +180,7 @@ def test_with_a_token_the_server_may_be_reached_from_elsewhere_until_it_is_revok
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=named)
-def test_every_route_is_for_who_has_the_role_and_nobody_else(
-    clients: dict[Role | None, httpx.Client], route: Route
-) -> None:
+def test_every_route_needs_its_role(clients: dict[Role | None, httpx.Client], route: Route) -> None:
     nobody = route.ask(clients[None], "p")
     refusal(nobody, 401, "UNAUTHENTICATED", "UNAUTHENTICATED")
     assert nobody.headers["www-authenticate"] == 'Bearer realm="jobledger"'
@@ -197,7 +198,7 @@ def test_every_route_is_for_who_has_the_role_and_nobody_else(
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if "{}" in route.path], ids=named)
-def test_who_is_limited_to_a_project_may_do_nothing_in_another(
+def test_a_token_of_a_project_may_do_nothing_in_another(
     limited: httpx.Client, route: Route
 ) -> None:
     for other in ("other", "min", "minee", "MINE", "mine.", "%6fther"):
@@ -210,7 +211,7 @@ def test_who_is_limited_to_a_project_may_do_nothing_in_another(
 
 
 @pytest.mark.parametrize("route", NATIVE, ids=named)
-def test_a_stranger_is_not_told_what_is_wrong_with_a_request(
+def test_a_request_without_a_token_gets_no_validation_errors(
     clients: dict[Role | None, httpx.Client], route: Route
 ) -> None:
     path = route.path.format("p")
@@ -226,7 +227,7 @@ def test_a_stranger_is_not_told_what_is_wrong_with_a_request(
 
 
 @pytest.mark.parametrize("path", OPEN)
-def test_anybody_may_see_that_it_is_there_and_how_it_can_be_asked(
+def test_health_and_documentation_need_no_token(
     clients: dict[Role | None, httpx.Client], path: str
 ) -> None:
     assert clients[None].get(path).status_code == 200
@@ -237,7 +238,7 @@ def test_anybody_may_see_that_it_is_there_and_how_it_can_be_asked(
     ["", "Bearer", "Bearer x", "Basic {}", "{}", "Bearer {}x", "Bearer x{}", "Bearer\t{}",
      "Token {}", "Bearer jlt_" + "A" * 43, "Bearer {}, Bearer {}", "Bearer \xff"],
 )  # fmt: skip
-def test_what_is_no_token_lets_nobody_in(guarded: Guarded, header: str) -> None:
+def test_an_invalid_token_is_refused(guarded: Guarded, header: str) -> None:
     said = header.format(*[guarded.secrets[Role.ADMIN]] * 2).encode("latin-1")
     with guarded.server.client(headers={"authorization": said}) as client:
         for path in (
@@ -268,7 +269,7 @@ def two_projects(guarded: Guarded) -> Guarded:
     ["", "project = yours OR project = mine", "NOT project = nobody", 'name : "*"', "ever(state = QUEUED)",
      'project : "*"', "project != mine OR project = mine", "labels.team = mine OR labels.team = yours"],
 )  # fmt: skip
-def test_lists_and_counts_are_of_ones_own_project_whatever_is_asked(
+def test_lists_and_counts_are_limited_to_the_tokens_project(
     two_projects: Guarded, limited: httpx.Client, filter: str
 ) -> None:
     ledger = two_projects.server.ledger
@@ -283,7 +284,7 @@ def test_lists_and_counts_are_of_ones_own_project_whatever_is_asked(
         assert counted.json()["counts"] == [{"value": "mine", "count": len(listed)}]
 
 
-def test_a_count_by_state_is_of_ones_own_project_too(
+def test_a_count_by_state_is_limited_to_the_tokens_project(
     two_projects: Guarded, limited: httpx.Client, clients: dict[Role | None, httpx.Client]
 ) -> None:
     def total(client: httpx.Client, **query: str) -> int:
@@ -296,7 +297,7 @@ def test_a_count_by_state_is_of_ones_own_project_too(
         assert total(clients[Role.READER], asOf="now", clock=clock) >= own + 5
 
 
-def test_events_are_of_ones_own_project_and_none_of_them_is_left_out(
+def test_events_are_all_those_of_the_tokens_project(
     two_projects: Guarded, limited: httpx.Client
 ) -> None:
     events = list(two_projects.server.ledger.events(follow=False))
@@ -310,7 +311,7 @@ def test_events_are_of_ones_own_project_and_none_of_them_is_left_out(
     refusal(limited.get("/ledger/v1/projects/yours/jobs/yours0/events"), 403, "PERMISSION_DENIED")
 
 
-def test_a_page_token_of_somebody_elses_list_is_no_way_around(
+def test_a_page_token_of_another_project_is_refused(
     two_projects: Guarded, limited: httpx.Client, clients: dict[Role | None, httpx.Client]
 ) -> None:
     query: dict[str, Any] = {"pageSize": 1}
@@ -335,7 +336,7 @@ def test_a_batch_with_one_report_on_anothers_job_is_refused_whole(
     assert ledger.size() == size + 2
 
 
-# What reports say, and where they come from
+# Content of reports
 
 
 @pytest.fixture(scope="module")
@@ -364,7 +365,7 @@ def test_a_report_takes_the_same_role_alone_and_in_a_batch_and_only_in_its_proje
 
 
 @pytest.mark.parametrize("verb", ["updating", "updated"])
-def test_a_report_that_says_a_configuration_takes_an_operator(
+def test_a_report_with_a_configuration_needs_an_operator(
     reported: Guarded, clients: dict[Role | None, httpx.Client], verb: str
 ) -> None:
     name = "projects/p/jobs/configured"
@@ -396,7 +397,7 @@ PAGES = [
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_pages_are_for_readers_and_show_ones_own_project_only(
+def test_pages_need_a_reader_and_show_the_tokens_project_only(
     reported: Guarded, limited: httpx.Client, clients: dict[Role | None, httpx.Client], path: str
 ) -> None:
     mine, yours = (path.format(f"projects/{p}/jobs/reported") for p in ("mine", "yours"))
@@ -409,7 +410,7 @@ def test_pages_are_for_readers_and_show_ones_own_project_only(
     assert (mine == yours) or limited.get(yours).status_code == 403
 
 
-# Names, and ends
+# Names and expiry of tokens
 
 
 def test_the_tokens_name_is_the_actor_of_what_is_written_with_it(guarded: Guarded) -> None:
@@ -433,7 +434,7 @@ def test_the_tokens_name_is_the_actor_of_what_is_written_with_it(guarded: Guarde
 
 
 @pytest.mark.slow
-def test_a_token_that_has_expired_or_was_revoked_lets_nobody_in(guarded: Guarded) -> None:
+def test_an_expired_or_revoked_token_is_refused(guarded: Guarded) -> None:
     tokens = Tokens(guarded.server.ledger.pool)
     soon = datetime.now(UTC) + timedelta(seconds=2)
     brief = tokens.create("brief", Role.READER, expires=soon)

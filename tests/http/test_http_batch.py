@@ -86,7 +86,7 @@ def test_reports_are_recorded_in_their_order_and_answered_in_it(batches: Batches
     assert batches.history("b")[2]["occurredTime"] == "2026-01-31T10:00:00.000000Z"
 
 
-def test_one_that_is_refused_keeps_no_other_back(batches: Batches) -> None:
+def test_a_refused_report_does_not_stop_the_others(batches: Batches) -> None:
     batches.make("a", "b")
     batches.results(batches.item("b", "started", requestId="used"))
     results = batches.results(
@@ -124,7 +124,7 @@ def test_a_request_id_writes_once_in_one_batch_and_in_two(batches: Batches) -> N
     assert len(batches.history("b")) == 1
 
 
-def test_an_update_that_is_over_did_what_was_asked_for_also_within_a_batch(
+def test_a_finished_update_applies_the_request_within_a_batch_too(
     batches: Batches,
 ) -> None:
     batches.make("a", "b")
@@ -142,7 +142,7 @@ def test_an_update_that_is_over_did_what_was_asked_for_also_within_a_batch(
     assert batches.history("a")[-1]["data"] == {"spec": {"n": 1}}
 
 
-def test_a_thousand_reports_are_recorded_at_once_and_one_more_is_not(batches: Batches) -> None:
+def test_a_batch_has_at_most_a_thousand_reports(batches: Batches) -> None:
     batches.make("a")
     many = [batches.item("a", "progressReported", data={"n": n}) for n in range(1_000)]
     results = batches.results(*many)
@@ -167,7 +167,7 @@ def test_a_thousand_reports_are_recorded_at_once_and_one_more_is_not(batches: Ba
      ({"requestId": "\t"}, ".requestId"), ({"traceParent": "x"}, ".trace_parent"),
      ({"name": "projects/p/jobs/a:b"}, ".name")],
 )  # fmt: skip
-def test_an_item_that_is_no_report_refuses_itself_with_its_place_and_no_other(
+def test_an_invalid_item_is_refused_with_its_index_and_does_not_stop_the_others(
     batches: Batches, wrong: Any, field: str
 ) -> None:
     batches.make("a")
@@ -184,7 +184,7 @@ def test_an_item_that_is_no_report_refuses_itself_with_its_place_and_no_other(
     [b"", b"{", b"[]", b"{}", b"5", b"null", b'{"reports": {}}', b'{"reports": null}', b"\xff",
      b'{"reports": [], "more": 1}', b"[" * 2_000],
 )  # fmt: skip
-def test_a_body_that_is_no_batch_is_refused(batches: Batches, body: bytes) -> None:
+def test_a_body_that_is_not_a_batch_is_refused(batches: Batches, body: bytes) -> None:
     refusal(
         batches.client.post(BATCH, content=body, headers={"content-type": "application/json"}),
         400,
@@ -193,7 +193,7 @@ def test_a_body_that_is_no_batch_is_refused(batches: Batches, body: bytes) -> No
     )
 
 
-def test_a_field_that_is_null_is_one_that_was_not_given(batches: Batches) -> None:
+def test_a_null_field_counts_as_absent(batches: Batches) -> None:
     batches.make("a")
     nothing = dict.fromkeys(("occurredTime", "requestId", "traceParent"))
     assert types(batches.results(batches.item("a", "started", **nothing))) == ["Started"]

@@ -1,4 +1,4 @@
-"""Connections that owe a request: what strangers send in part costs others nothing."""
+"""Connections with incomplete requests: they do not affect other clients."""
 
 from __future__ import annotations
 
@@ -49,14 +49,12 @@ def held(server: Server, sent: bytes, count: int) -> Iterator[list[socket.socket
             try:
                 one.sendall(sent)
             except OSError:
-                continue  # It made way for others.
+                continue  # It was closed in favour of others.
         yield opened
 
 
 @pytest.mark.parametrize("what", HALVES)
-def test_others_are_answered_at_once_however_many_send_half(
-    few_files: tuple[Server, str], what: str
-) -> None:
+def test_incomplete_requests_do_not_delay_others(few_files: tuple[Server, str], what: str) -> None:
     server, secret = few_files
     with held(server, HALVES[what], FILES + 100):
         worst = 0.0
@@ -69,7 +67,7 @@ def test_others_are_answered_at_once_however_many_send_half(
 
 
 def read_all(one: socket.socket) -> bytes:
-    """What comes until it is closed."""
+    """Reads until the connection is closed."""
     parts = []
     one.settimeout(30)
     try:
@@ -91,7 +89,7 @@ def read_all(one: socket.socket) -> bytes:
     ],
     ids=["a header", "headers", "a path", "a chunk's extension", "trailers"],
 )  # fmt: skip
-def test_what_has_no_end_is_cut_off(server: Server, begin: bytes, more: bytes) -> None:
+def test_an_endless_request_is_cut_off(server: Server, begin: bytes, more: bytes) -> None:
     with socket.create_connection(("127.0.0.1", server.port), 10) as one:
         one.sendall(begin)
         sent = 0
@@ -126,7 +124,7 @@ def test_half_a_head_is_waited_for_ten_seconds(few_files: tuple[Server, str]) ->
         assert 8 < time.monotonic() - began < 15
 
 
-def test_a_stranger_is_told_so_before_their_body_has_come(few_files: tuple[Server, str]) -> None:
+def test_a_missing_token_is_refused_before_the_body_arrives(few_files: tuple[Server, str]) -> None:
     server, _ = few_files
     with held(server, HALVES["no body"], 1) as (one,):
         began = time.monotonic()
@@ -144,7 +142,7 @@ def waiting(server: Server) -> int:
     return int(found[0])
 
 
-def test_a_read_whose_caller_has_gone_is_given_up(dsn: str) -> None:
+def test_the_read_of_a_disconnected_caller_is_cancelled(dsn: str) -> None:
     with new_server(dsn) as server, locked(server):
         with socket.create_connection(("127.0.0.1", server.port), 10) as one:
             one.sendall(b"GET /ledger/v1/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -152,7 +150,7 @@ def test_a_read_whose_caller_has_gone_is_given_up(dsn: str) -> None:
         eventually(lambda: waiting(server) == 0)
 
 
-def test_one_caller_does_not_get_all_places(dsn: str) -> None:
+def test_one_caller_cannot_use_all_places(dsn: str) -> None:
     with new_server(dsn, "--max-waiting", "8", "--deadline", "3") as server:
         tokens = Tokens(server.ledger.pool)
         mine, yours = (tokens.create(name, Role.READER) for name in ("mine", "yours"))
@@ -169,7 +167,7 @@ def test_one_caller_does_not_get_all_places(dsn: str) -> None:
 
 
 @pytest.mark.parametrize("about", ["Content-Type: text/plain", "Content-Encoding: br"])
-def test_a_stranger_is_told_so_whether_the_body_comes_with_its_head_or_later(
+def test_a_missing_token_is_refused_whenever_the_body_arrives(
     few_files: tuple[Server, str], about: str
 ) -> None:
     server, _ = few_files

@@ -1,4 +1,4 @@
-"""Google's faces as whoever does not speak them well meets them: always a Status, and nothing half-written."""
+"""Malformed requests to Google's APIs: always a Status, and never a partial write."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def http(server: Server) -> Iterator[httpx.Client]:
 
 @pytest.fixture(autouse=True)
 def nothing_fails(server: Server) -> Iterator[None]:
-    """No refusal is an accident, of which only the log says more."""
+    """Fails if the log has an internal error."""
     logged = len(server.logs)
     yield
     assert not [line for line in server.logs[logged:] if line.get("message") == "failed"]
 
 
 def ask(server: Server, method: str, path: str, body: str | None = None) -> Refusal:
-    """The refusal of a path that is sent just as it is: httpx would tidy it."""
+    """Returns the refusal of a path that is sent unchanged; httpx would normalize it."""
     connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
     try:
         connection.request(method, path, body)
@@ -74,7 +74,7 @@ def job(http: httpx.Client, project: str, job_id: str = "j") -> str:
         ("GET", f"/v1/projects/p/{LOCATION}/batchPredictionJobs/1/operations/2"), ("GET", "/ledger/v1"),
     ],
 )  # fmt: skip
-def test_what_is_no_method_is_not_found(server: Server, method: str, path: str) -> None:
+def test_an_unknown_path_is_not_found(server: Server, method: str, path: str) -> None:
     answer = ask(server, method, path)
     assert answer[:3] == (404, "NOT_FOUND", "UNKNOWN_METHOD")
     assert len(answer.message) < 300
@@ -86,7 +86,7 @@ ODD = [LONG, "..", ".", "%2e%2e", "%20", "a%20b", "%C3%A9", "%ff", "%", "%zz", "
 
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd[:16])
-def test_an_odd_id_is_no_job(server: Server, project: str, odd: str) -> None:
+def test_an_odd_id_is_not_found(server: Server, project: str, odd: str) -> None:
     before = server.ledger.size()
     for prefix, verb in (
         (f"/v1/projects/{project}/jobs", ":cancel"),
@@ -101,7 +101,7 @@ def test_an_odd_id_is_no_job(server: Server, project: str, odd: str) -> None:
 
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd[:16])
-def test_nothing_is_made_in_an_odd_project_or_location(server: Server, odd: str) -> None:
+def test_creation_in_an_invalid_project_or_location_is_refused(server: Server, odd: str) -> None:
     before = server.ledger.size()
     for path, body in (
         (f"/v1/projects/{odd}/jobs", {"jobId": "j"}),
@@ -211,7 +211,7 @@ def test_a_deletion_may_be_sent_as_a_post(http: httpx.Client, project: str) -> N
 
 
 @pytest.mark.parametrize("api", ["ml", "pipelines", "labeling"])
-def test_of_all_who_take_an_id_at_once_exactly_one_wins(
+def test_one_of_many_concurrent_creations_succeeds(
     http: httpx.Client, server: Server, project: str, api: str
 ) -> None:
     before = server.ledger.size()
@@ -231,7 +231,7 @@ def test_of_all_who_take_an_id_at_once_exactly_one_wins(
     assert server.ledger.size() == before + 10
 
 
-def test_of_all_who_patch_with_one_etag_at_once_exactly_one_wins(
+def test_one_of_many_concurrent_patches_with_one_etag_succeeds(
     http: httpx.Client, server: Server, project: str
 ) -> None:
     path = job(http, project)
@@ -251,7 +251,7 @@ def test_of_all_who_patch_with_one_etag_at_once_exactly_one_wins(
     assert len(server.ledger.history(f"projects/{project}/jobs/j")) == 6
 
 
-def test_whatever_was_asked_the_rows_are_what_the_events_say(server: Server) -> None:
+def test_after_all_requests_the_rows_equal_a_fold_of_the_events(server: Server) -> None:
     """Of all jobs that any test made on this server so far, but for evaluations that tests wrote by hand."""
     with server.ledger.connection() as connection:
         findings = verify(connection).findings

@@ -1,4 +1,4 @@
-"""Bodies that Google's faces cannot take: refused with the field that is wrong, and nothing is written."""
+"""Invalid bodies for Google's APIs: refused with the field, and nothing is written."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def http(server: Server) -> Iterator[httpx.Client]:
 
 @pytest.fixture(autouse=True)
 def nothing_fails(server: Server) -> Iterator[None]:
-    """No refusal is an accident, of which only the log says more."""
+    """Fails if the log has an internal error."""
     logged = len(server.logs)
     yield
     assert not [line for line in server.logs[logged:] if line.get("message") == "failed"]
@@ -41,7 +41,7 @@ def nothing_fails(server: Server) -> Iterator[None]:
      b'{"jobId": "j"}{"jobId": "k"}', b"jobId=j"],
     ids=lambda body: body[:16].decode("latin-1"),
 )  # fmt: skip
-def test_a_body_that_is_no_json_object_is_refused(
+def test_a_body_that_is_not_a_json_object_is_refused(
     http: httpx.Client, server: Server, project: str, api: str, body: bytes
 ) -> None:
     before = server.ledger.size()

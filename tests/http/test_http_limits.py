@@ -1,4 +1,4 @@
-"""How much a server takes on, how it refuses the rest, and what its log says of both."""
+"""Limits of a server, its refusals, and its log of both."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TRACE_PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 
 @pytest.fixture(scope="module")
 def tight(dsn: str) -> Iterator[Server]:
-    """A server that takes on very little."""
+    """A server with very low limits."""
     options = {"--max-body": MAX_BODY, "--max-waiting": MAX_WAITING, "--deadline": 2}
     with new_server(dsn, *(str(part) for option in options.items() for part in option)) as started:
         yield started
@@ -50,7 +50,7 @@ class Sender:
         self.socket.sendall(text.encode())
 
     def answer(self) -> httpx.Response:
-        """What the server says; only the answer's own length is read."""
+        """Reads the server's answer, by its own length."""
         with self.socket, self.socket.makefile("rb") as file:
             status = int(file.readline().split()[1])
             headers = httpx.Headers()
@@ -96,7 +96,7 @@ def test_a_body_just_as_large_as_the_limit_is_taken(tight: Server, project: str)
     assert len(tight.ledger.list(f"project = {project}")) == 2
 
 
-def test_a_length_that_is_a_lie_gains_nothing(tight: Server, project: str) -> None:
+def test_a_wrong_content_length_is_refused(tight: Server, project: str) -> None:
     path = CREATES[0].format(project, "lie")
     sender = Sender(tight, path, "content-length: 99999999")
     too_large(sender.answer())
@@ -107,7 +107,7 @@ def test_a_length_that_is_a_lie_gains_nothing(tight: Server, project: str) -> No
 
 @pytest.mark.parametrize("path", CREATES)
 @pytest.mark.parametrize("how", ["content-length: 50", "transfer-encoding: chunked"])
-def test_a_body_that_does_not_come_is_not_waited_for(
+def test_a_body_that_does_not_arrive_times_out(
     tight: Server, project: str, path: str, how: str
 ) -> None:
     sender = Sender(tight, path.format(project, "slow"), how)
@@ -130,7 +130,7 @@ def test_a_request_whose_sender_goes_away_in_the_middle_of_it_is_never_begun(
     assert tight.ledger.list(f"project = {project}") == []
 
 
-def test_more_at_once_than_it_takes_on_are_refused_and_those_it_took_on_are_not(
+def test_requests_beyond_the_limit_are_refused_and_accepted_ones_are_answered(
     tight: Server, project: str
 ) -> None:
     whole = '{"labels": {}}'
@@ -164,9 +164,7 @@ def test_more_at_once_than_it_takes_on_are_refused_and_those_it_took_on_are_not(
     assert names == ["after", *(f"j{n}" for n in range(MAX_WAITING))]
 
 
-def test_writes_that_wait_for_the_head_take_no_place_from_reads(
-    tight: Server, project: str
-) -> None:
+def test_waiting_writes_do_not_block_reads(tight: Server, project: str) -> None:
     tight.ledger.create(f"projects/{project}/jobs/there")
     with tight.client() as client, tight.ledger.connection() as other:
         with other.transaction():
@@ -189,7 +187,7 @@ def test_writes_that_wait_for_the_head_take_no_place_from_reads(
         assert [sender.answer().status_code for sender in senders] == [200] * MAX_WAITING
 
 
-def test_bodies_that_are_on_their_way_hold_no_place(tight: Server, project: str) -> None:
+def test_arriving_bodies_use_no_places(tight: Server, project: str) -> None:
     path = CREATES[0].format(project, "slow")
     senders = [Sender(tight, path, "content-length: 50") for _ in range(5 * MAX_WAITING)]
     with tight.client() as client:
@@ -198,7 +196,7 @@ def test_bodies_that_are_on_their_way_hold_no_place(tight: Server, project: str)
         sender.socket.close()
 
 
-def test_what_is_refused_gives_its_place_back(tight: Server, project: str) -> None:
+def test_a_refused_request_returns_its_place(tight: Server, project: str) -> None:
     with tight.client() as client:
         for _ in range(5 * MAX_WAITING):
             too_large(client.post(CREATES[0].format(project, "x"), content=body(MAX_BODY + 1)))
@@ -212,7 +210,7 @@ def test_what_is_refused_gives_its_place_back(tight: Server, project: str) -> No
 
 @contextmanager
 def locked(server: Server) -> Iterator[None]:
-    """As long as PostgreSQL lets nobody at jobs or events."""
+    """Locks jobs and events in PostgreSQL."""
     with server.ledger.connection() as connection, ExitStack() as stack:
         # Whoever catches up may hold one of them already: then PostgreSQL breaks the deadlock.
         while True:
@@ -228,7 +226,7 @@ def locked(server: Server) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_what_postgresql_keeps_waiting_is_answered_in_time_and_writes_once_when_asked_again(
+def test_a_write_blocked_in_postgresql_times_out_and_its_retry_writes_once(
     tight: Server, project: str
 ) -> None:
     paths = [CREATES[0].format(project, f"j{n}") for n in range(MAX_WAITING - 1)]
@@ -252,9 +250,7 @@ def test_what_postgresql_keeps_waiting_is_answered_in_time_and_writes_once_when_
     assert [job.version for job in jobs] == [1] * len(paths)
 
 
-def test_callers_that_go_away_while_they_are_answered_leave_their_places(
-    tight: Server, project: str
-) -> None:
+def test_callers_that_disconnect_return_their_places(tight: Server, project: str) -> None:
     with locked(tight):
         for n in range(MAX_WAITING):
             sender = Sender(tight, CREATES[0].format(project, f"j{n}"), "content-length: 2")
@@ -278,7 +274,7 @@ def logged(server: Server, path: str) -> dict[str, Any]:
     return record
 
 
-def test_every_line_of_the_log_is_json_and_says_when_and_how_bad(server: Server) -> None:
+def test_every_log_line_is_json_with_time_and_severity(server: Server) -> None:
     with server.client() as client:
         client.get("/ledger/v1/jobs", params={"filter": "\n{"})
         client.request("BREW", "/")
@@ -313,9 +309,7 @@ def test_the_callers_trace_is_in_the_log_and_kept_with_the_event(
 
 
 @pytest.mark.parametrize("given", [None, "", "00-1-2-3", TRACE_PARENT.upper(), "x" * 5_000])
-def test_a_trace_that_cannot_be_read_counts_as_none(
-    server: Server, project: str, given: str | None
-) -> None:
+def test_an_invalid_traceparent_is_ignored(server: Server, project: str, given: str | None) -> None:
     name = f"projects/{project}/jobs/untraced"
     headers = {} if given is None else {"traceparent": given}
     with server.client(headers=headers) as client:
@@ -326,9 +320,7 @@ def test_a_trace_that_cannot_be_read_counts_as_none(
     assert server.ledger.history(name)[0].trace_parent is None
 
 
-def test_what_a_body_says_of_its_trace_counts_more_than_the_header(
-    server: Server, project: str
-) -> None:
+def test_the_trace_in_the_body_overrides_the_header(server: Server, project: str) -> None:
     name = f"projects/{project}/jobs/traced"
     own = TRACE_PARENT.replace("b7ad", "0000")
     with server.client(headers={"traceparent": TRACE_PARENT}) as client:
@@ -337,7 +329,7 @@ def test_what_a_body_says_of_its_trace_counts_more_than_the_header(
 
 
 @pytest.mark.slow
-def test_the_log_says_who_asked_and_why_it_was_refused_and_no_secret(dsn: str) -> None:
+def test_the_log_has_the_caller_and_the_reason_and_no_secret(dsn: str) -> None:
     with new_server(dsn, "--log-level", "debug") as server:
         secret = Tokens(server.ledger.pool).create("ci", Role.REPORTER)
         bearer = {"authorization": f"Bearer {secret}"}

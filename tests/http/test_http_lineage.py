@@ -108,7 +108,9 @@ def post(server: Server, secret: str, body: Any, path: str = "", **headers: str)
         return client.post(f"/api/v1/lineage{path}", content=content, headers=said)
 
 
-def test_one_bad_event_of_a_batch_costs_no_other(server: Server, secrets: dict[Role, str]) -> None:
+def test_a_bad_event_of_a_batch_does_not_stop_the_others(
+    server: Server, secrets: dict[Role, str]
+) -> None:
     good = [event("START", key=JobKey("b", name)) for name in ("one", "two")]
     batch = [good[0], {"eventType": "START"}, good[1], event("START") | {"run": {}}]
     answer = post(server, secrets[Role.REPORTER], batch, "/batch")
@@ -144,7 +146,7 @@ def test_roles_and_projects(server: Server, secrets: dict[Role, str]) -> None:
         (gzip.compress(b"{}", mtime=0)[:10], 400, "gzip"),
     ],
 )
-def test_bad_bodies_say_what_is_wrong(
+def test_bad_bodies_are_refused_with_the_reason(
     server: Server, secrets: dict[Role, str], body: bytes, status: int, reason: str
 ) -> None:
     encoding = {"content-encoding": "gzip"} if "gzip" in reason else {}
@@ -227,7 +229,7 @@ def test_accepted_events_are_sent_on_unchanged(
         assert "the-other-key" not in json.dumps(server.logs)
 
 
-def test_what_became_of_forwarded_events_is_counted(
+def test_forwarded_failed_and_waiting_events_are_counted(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JOBLEDGER_LINEAGE_FORWARD_URL", "http://me:word@127.0.0.1:9/x")

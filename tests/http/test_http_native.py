@@ -1,4 +1,4 @@
-"""What schedulers and workers say, and what people ask for, each by a POST of its own."""
+"""Reports of schedulers and workers, and commands of users, each by its own POST."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ LIFE: list[tuple[str, dict[str, Any], str, str]] = [
     ("succeeded", {"output": {"model": "m"}}, "Succeeded", "SUCCEEDED"),
     ("delete", {}, "Deleted", "SUCCEEDED"),
 ]
-"""Everything that can be said of a job, in an order in which it can be true."""
+"""All verbs of a job, in a legal order."""
 DUE, FAILED = "2026-06-01T10:00:00Z", "2026-06-01T10:00:05Z"
 RUNS: list[tuple[str, dict[str, Any], str, str]] = [
     ("runStarted", {"run": 1, "runTime": DUE, "cut": 7}, "RunStarted", "RUNNING"),
@@ -70,7 +70,7 @@ RUNS: list[tuple[str, dict[str, Any], str, str]] = [
     ("scheduled", {}, "Scheduled", "QUEUED"),
     ("stopped", {"reason": "not needed"}, "Stopped", "CANCELLED"),
 ]
-"""The same of an evaluation job, beside what can be said of any."""
+"""The further verbs of an evaluation job, in a legal order."""
 NEEDED = {verb: body for verb, body, *_ in reversed(RUNS) if "run" in body}
 
 
@@ -89,7 +89,7 @@ def job(client: httpx.Client, project: str) -> str:
 
 
 def asked(client: httpx.Client, job: str, verb: str, /, **body: Any) -> dict[str, Any]:
-    """What the server answers to a verb that succeeds."""
+    """Sends a verb that must succeed; returns the answer."""
     answer = client.post(f"{job}:{verb}", json=body)
     assert answer.status_code == 200, answer.text
     said: dict[str, Any] = answer.json()
@@ -138,7 +138,7 @@ def live_through(
 
 
 @pytest.mark.parametrize("verb", REPORTS)
-def test_a_report_that_cannot_be_true_is_kept_whole_and_answered_200(
+def test_an_impossible_report_is_kept_as_contradicted_and_answered_200(
     client: httpx.Client, job: str, verb: str
 ) -> None:
     gone = asked(client, job, "delete", stop=True)["job"]
@@ -153,7 +153,7 @@ def test_a_report_that_cannot_be_true_is_kept_whole_and_answered_200(
 
 
 @pytest.mark.parametrize("verb", [*REPORTS, *(verb for verb in COMMANDS if verb != "create")])
-def test_what_is_said_of_a_job_that_nobody_made_is_refused(
+def test_a_report_on_a_missing_job_is_refused(
     client: httpx.Client, project: str, verb: str
 ) -> None:
     needed = {"changeLabels": "labels", "changeConfig": "spec", "changePolicy": "policy"}
@@ -173,7 +173,7 @@ def test_a_command_that_the_state_does_not_allow_is_refused_and_nothing_is_writt
     assert len(history(client, job)) == 1
 
 
-def test_an_update_that_is_over_did_what_was_asked_for_unless_it_says_else(
+def test_a_finished_update_applies_the_request_unless_its_report_differs(
     client: httpx.Client, job: str
 ) -> None:
     asked(client, job, "started")
@@ -187,7 +187,7 @@ def test_an_update_that_is_over_did_what_was_asked_for_unless_it_says_else(
     assert failed["events"][0]["data"] == {"error": {"code": 9, "message": "no"}, "node": 1}
 
 
-def test_an_update_that_was_answered_stays_so_whatever_is_asked_for_later(
+def test_a_repeated_request_for_an_update_keeps_its_answer(
     client: httpx.Client, job: str, project: str
 ) -> None:
     asked(client, job, "started")
@@ -201,7 +201,7 @@ def test_an_update_that_was_answered_stays_so_whatever_is_asked_for_later(
     assert stray["data"] == {"report": "Updated", "state": "RUNNING"}
 
 
-def test_callers_with_one_request_id_are_all_answered_the_same(
+def test_callers_with_one_request_id_get_the_same_answer(
     server: Server, client: httpx.Client, job: str, project: str
 ) -> None:
     def start(number: int) -> dict[str, Any]:
@@ -214,7 +214,7 @@ def test_callers_with_one_request_id_are_all_answered_the_same(
     assert [event["type"] for event in history(client, job)] == ["Created", "Started"]
 
 
-def test_a_request_id_that_was_used_otherwise_is_refused(
+def test_a_request_id_of_another_request_is_refused(
     client: httpx.Client, job: str, project: str
 ) -> None:
     asked(client, job, "started", data={"worker": "a"}, requestId=f"{project}-r")
@@ -244,7 +244,7 @@ def test_a_time_it_occurred_at_is_kept_in_utc(client: httpx.Client, job: str) ->
      pytest.param((datetime.now(UTC) + timedelta(days=2)).isoformat(), id="in two days"),
      "2026-01-31T12:00:00", 5, 1_700_000_000, True, {}, ["2026-01-31T12:00:00Z"]],
 )  # fmt: skip
-def test_a_time_that_cannot_be_right_is_refused_with_its_field(
+def test_an_invalid_time_is_refused_with_its_field(
     client: httpx.Client, job: str, time: Any
 ) -> None:
     answer = client.post(f"{job}:started", json={"occurredTime": time})
@@ -265,7 +265,7 @@ def test_a_time_that_cannot_be_right_is_refused_with_its_field(
      ("started", {"traceParent": "00-1-2-3"}, "traceParent"), ("changeLabels", {}, "labels"),
      ("create", {"spec": None}, "spec")],
 )  # fmt: skip
-def test_what_is_not_accepted_is_refused_with_its_path(
+def test_an_invalid_field_is_refused_with_its_path(
     client: httpx.Client, job: str, verb: str, body: dict[str, Any], field: str
 ) -> None:
     error = refusal(client.post(f"{job}:{verb}", json=body), 400, "INVALID_ARGUMENT")
@@ -278,13 +278,13 @@ def test_what_is_not_accepted_is_refused_with_its_path(
     "body",
     [b"{", b'{"data": }', b"\xff", b"[]", b"1", b'"x"', b"null,", b"[" * 3_000, b'{"\\ud800": 1}'],
 )  # fmt: skip
-def test_a_body_that_is_no_json_is_refused(client: httpx.Client, job: str, body: bytes) -> None:
+def test_a_body_that_is_not_json_is_refused(client: httpx.Client, job: str, body: bytes) -> None:
     json = {"content-type": "application/json"}
     refusal(client.post(f"{job}:started", content=body, headers=json), 400, "INVALID_ARGUMENT")
     assert len(history(client, job)) == 1
 
 
-def test_further_data_is_kept_as_it_is_whatever_its_names(client: httpx.Client, job: str) -> None:
+def test_unknown_fields_of_data_are_kept(client: httpx.Client, job: str) -> None:
     data = {"request_id": "x", "occurred_time": "soon", "actor": 1, "data": {"data": None}, "ü": []}
     asked(client, job, "started", data=data)
     event = history(client, job)[1]
@@ -318,7 +318,7 @@ def test_data_of_any_depth_that_the_ledger_keeps_is_answered_too(
      ("queued", b'{"queuePosition": "1"}', {"queuePosition": 1}), ("queued", b'{"queuePosition": -1}', {}),
      ("failed", b'{"error": {"code": 137}}', {"error": {"code": 2, "message": ""}, "exitCode": 137})],
 )  # fmt: skip
-def test_what_cannot_be_stored_as_it_is_is_mended(
+def test_a_report_that_cannot_be_stored_is_repaired(
     client: httpx.Client, job: str, verb: str, body: bytes, kept: dict[str, Any]
 ) -> None:
     headers = {"content-type": "application/json"}
@@ -337,9 +337,7 @@ def test_data_beyond_what_an_event_holds_is_shortened(client: httpx.Client, job:
     assert 200_000 < len(data["a"]) < len(text)
 
 
-def test_a_command_that_cannot_be_stored_as_it_is_is_refused(
-    client: httpx.Client, job: str
-) -> None:
+def test_a_command_that_cannot_be_stored_is_refused(client: httpx.Client, job: str) -> None:
     body = b'{"spec": {"id": 1546130668394913822}}'
     headers = {"content-type": "application/json"}
     answer = client.post(f"{job}2:create", content=body, headers=headers)

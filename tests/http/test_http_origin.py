@@ -1,4 +1,4 @@
-"""Where requests come from: pages of other sites, other names for the server, and what answers let browsers do."""
+"""Origins of requests: pages of other sites, other host names, and security headers of answers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def opened(dsn: str) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("route", CHANGING, ids=named)
-def test_nothing_is_changed_for_a_page_of_another_site(opened: Server, route: Route) -> None:
+def test_requests_from_pages_of_other_sites_change_nothing(opened: Server, route: Route) -> None:
     size, path = opened.ledger.size(), route.path.format("p")
     with opened.client() as client:
         for said in FOREIGN:
@@ -54,7 +54,7 @@ def test_nothing_is_changed_for_a_page_of_another_site(opened: Server, route: Ro
 
 
 @pytest.mark.parametrize("path", ["/session", "/session:end"])
-def test_no_other_site_begins_or_ends_a_session(opened: Server, path: str) -> None:
+def test_other_sites_cannot_sign_in_or_out(opened: Server, path: str) -> None:
     with opened.client() as client:
         for said in FOREIGN:
             headers = {key: value.format(opened.port) for key, value in said.items()}
@@ -76,9 +76,7 @@ def test_a_server_without_tokens_answers_only_to_its_own_names(
 
 
 @pytest.mark.parametrize("host", OWN_HOSTS)
-def test_its_own_names_are_those_of_loopback_and_those_it_was_given(
-    opened: Server, host: str
-) -> None:
+def test_allowed_hosts_are_loopback_and_the_configured_ones(opened: Server, host: str) -> None:
     with opened.client(headers={"host": host.format(opened.port)}) as client:
         for path in ("/", "/ledger/v1/jobs", "/v1/projects/p/jobs", "/openapi.json", "/docs"):
             assert client.get(path).status_code == 200
@@ -96,14 +94,14 @@ def test_with_tokens_a_server_answers_to_any_name_and_still_to_no_other_site(dsn
 
 
 @given(st.from_regex(r"[a-z0-9.:\[\]@-]{0,20}", fullmatch=True))
-def test_only_an_exact_own_name_is_one(host: str) -> None:
+def test_allowed_hosts_are_compared_exactly(host: str) -> None:
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     own = name in {"localhost", "here"} or name == "::1" or name.startswith("127.")
     assert own or not Hosts(["here"]).has(host.encode())
 
 
 @given(st.binary(max_size=30), st.binary(max_size=30))
-def test_an_origin_that_is_not_that_of_the_host_is_foreign(origin: bytes, host: bytes) -> None:
+def test_an_origin_that_differs_from_the_host_is_foreign(origin: bytes, host: bytes) -> None:
     if origin.lower() in {b"http://" + host.lower(), b"https://" + host.lower()}:
         return
     headers = {b"origin": origin, b"host": host}
@@ -120,7 +118,7 @@ def test_an_origin_that_is_not_that_of_the_host_is_foreign(origin: bytes, host: 
     "/ledger/v1/projects/p/jobs/typed:create", "/ledger/v1/reports:batch", "/v1/projects/p/jobs",
     "/v1beta1/projects/p/evaluationJobs", "/ledger/v1/projects/p/evaluationJobs/1:recordPredictions",
 ])  # fmt: skip
-def test_a_body_that_is_not_said_to_be_json_is_refused(
+def test_a_body_without_a_json_content_type_is_refused(
     opened: Server, path: str, kind: str
 ) -> None:
     size = opened.ledger.size()
@@ -132,7 +130,7 @@ def test_a_body_that_is_not_said_to_be_json_is_refused(
 
 
 @pytest.mark.parametrize("kind", ["application/json", "Application/JSON; charset=utf-8", "application/cloudevents+json"])  # fmt: skip
-def test_json_may_be_called_what_it_is_called(opened: Server, kind: str) -> None:
+def test_registered_content_types_of_json_are_accepted(opened: Server, kind: str) -> None:
     with opened.client(headers={"content-type": kind}) as client:
         assert (
             client.post("/ledger/v1/reports:batch", content=b'{"reports": []}').status_code == 200
@@ -140,7 +138,7 @@ def test_json_may_be_called_what_it_is_called(opened: Server, kind: str) -> None
         assert client.post("/ledger/v1/projects/p/jobs/none:cancel").status_code == 404
 
 
-def test_curls_own_type_is_let_through_with_a_token_only(dsn: str) -> None:
+def test_curls_default_content_type_needs_a_token(dsn: str) -> None:
     with new_server(dsn) as server:
         form = {"content-type": "application/x-www-form-urlencoded"}
         batch, body = "/ledger/v1/reports:batch", b'{"reports": []}'
@@ -193,7 +191,7 @@ def test_every_page_and_file_can_be_framed_by_nobody_and_loads_nothing_from_else
     assert ELSEWHERE.search(answer.text) is None
 
 
-def test_what_cannot_be_read_as_http_is_answered_as_guarded(opened: Server) -> None:
+def test_an_answer_to_invalid_http_has_the_security_headers(opened: Server) -> None:
     with opened.client() as client:
         answer = client.request("BREW", "/")
         assert answer.status_code == 400

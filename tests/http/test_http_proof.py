@@ -1,4 +1,4 @@
-"""Receipts and the log over HTTP, checked as who holds nothing but the log's public key does."""
+"""Receipts and the log over HTTP, verified with only the log's public key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NO_TILES = [
     "0/0000", "0/000.p/0", "0/000/", "0/000.p/", "0//000", "entries/x000/000.p/1", "entries/001", "data/000", "-1/000",
     "0/X000/000", "64/000", "0/000.p/1/", "0/%30%30%30%00", "0/0%2e00", " 0/000", "0/000.P/1", "0/000.p/1%0A",
 ]  # fmt: skip
-"""What is no tile of a small log, or is one under a path that is not its own."""
+"""Paths without a tile in a small log, and aliases of tiles."""
 ENDS = [
     ("v1", "jobs"),
     ("v1", "locations/r/customJobs"),
@@ -51,7 +51,7 @@ def signing(
 
 
 @pytest.mark.parametrize(("version", "collection"), ENDS)
-def test_a_receipt_is_had_through_every_face(
+def test_every_api_serves_receipts(
     signing: tuple[Server, list[VerifierKey]], version: str, collection: str
 ) -> None:
     server, keys = signing
@@ -73,7 +73,7 @@ def test_a_receipt_is_had_through_every_face(
         receipt.verify_event(event)
 
 
-def test_a_receipt_of_what_is_not_there_is_refused(
+def test_a_receipt_of_a_missing_event_is_refused(
     signing: tuple[Server, list[VerifierKey]],
 ) -> None:
     server, _ = signing
@@ -143,7 +143,7 @@ def _entries(bundles: list[bytes]) -> Iterator[bytes]:
             at = end
 
 
-def test_without_a_key_there_is_no_receipt_and_it_is_said(server: Server, project: str) -> None:
+def test_without_a_key_receipts_are_refused_with_the_reason(server: Server, project: str) -> None:
     with server.client() as client:
         client.post(f"/ledger/v1/projects/{project}/jobs/a:create").raise_for_status()
         for path, code in (
@@ -170,7 +170,7 @@ def test_keys_that_cannot_be_used_are_not_named(
 
 
 @pytest.mark.slow
-def test_who_sees_one_project_gets_its_receipts_and_no_tiles(dsn: str, tmp_path: Path) -> None:
+def test_a_token_of_a_project_gets_its_receipts_and_no_tiles(dsn: str, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch, new_ledger(dsn) as name:
         patch.setenv("JOBLEDGER_HOME", str(tmp_path))
         with Ledger.open(dsn, name) as ledger:
@@ -192,7 +192,7 @@ def test_who_sees_one_project_gets_its_receipts_and_no_tiles(dsn: str, tmp_path:
     assert list(said.values()) == [200, 403, 200, 403, 403]
 
 
-def test_a_receipt_that_was_changed_is_no_receipt(
+def test_a_changed_receipt_is_refused(
     signing: tuple[Server, list[VerifierKey]],
 ) -> None:
     server, keys = signing

@@ -29,7 +29,7 @@ HAPPENED: list[tuple[str, str, int, dict[str, Any]]] = [
     ("a", "started", 11, {}),
     ("c", "delete", 12, {"stop": True}),
 ]
-"""What happened to three jobs, in the order it was told, and the hour it occurred at."""
+"""Events of three jobs, in the order of their reports, with the hour at which each occurred."""
 
 
 class Fleet:
@@ -65,14 +65,14 @@ def fleet(client: httpx.Client, server: Server, project: str) -> Fleet:
 
 
 def refused(client: httpx.Client, path: str, **query: Any) -> str:
-    """The sentence a read is refused with."""
+    """Returns the message of a refused read."""
     answer = client.get(f"/ledger/v1/{path}", params=query)
     message: str = refusal(answer, 400, "INVALID_ARGUMENT", "INVALID_FIELD")["message"]
     return message
 
 
 def moments(fleet: Fleet) -> list[dict[str, str]]:
-    """Each moment at which something happened or was told, as the parameters of a read."""
+    """Yields each moment of an event or a report, as parameters of a read."""
     events = [event for answer in fleet.answers for event in answer["events"]]
     said: list[dict[str, str]] = []
     for event in events:
@@ -92,7 +92,7 @@ def python(moment: dict[str, str]) -> dict[str, Any]:
     return {"as_of": moment.get("asOf"), "clock": moment.get("clock")}
 
 
-def test_a_job_is_as_it_is(fleet: Fleet) -> None:
+def test_a_job_is_read_as_it_is_now(fleet: Fleet) -> None:
     assert fleet.get(fleet.name("a")) == job_json(fleet.ledger.get(fleet.name("a")))
     for job in ("c", "nobody"):
         answer = fleet.client.get(f"/ledger/v1/{fleet.name(job)}")
@@ -210,7 +210,7 @@ def test_the_moment_of_now_is_the_last_position(fleet: Fleet) -> None:
      {"asOf": "now", "clock": "wall"}, {"asOf": "@1", "clock": "occurred"}, {"clock": ""},
      {"asOf": "2026-01-01T00:00:00Z@1", "clock": "recorded"}],
 )  # fmt: skip
-def test_a_moment_that_cannot_be_is_refused(
+def test_an_invalid_moment_is_refused(
     client: httpx.Client, path: str, moment: dict[str, str]
 ) -> None:
     assert refused(client, path, **moment).split(":")[0] in {"asOf", "clock"}
@@ -233,13 +233,13 @@ def test_a_moment_that_cannot_be_is_refused(
      ("projects/p/jobs/%2F", {}, "name"), ("projects/p/jobs/a/events/events", {}, "name"), ("", {}, "name"),
      ("projects/p/jobs/x", {"asOf": "v99999999999"}, "asOf")],
 )  # fmt: skip
-def test_what_cannot_be_asked_is_refused_with_its_field(
+def test_an_invalid_query_is_refused_with_its_field(
     client: httpx.Client, path: str, query: dict[str, Any], field: str
 ) -> None:
     assert refused(client, path, **query).startswith(f"{field}: ")
 
 
-def test_a_page_token_serves_its_own_query_only(fleet: Fleet) -> None:
+def test_a_page_token_is_valid_for_its_own_query_only(fleet: Fleet) -> None:
     token = fleet.get("jobs", filter=fleet.filter, pageSize=1)["nextPageToken"]
     for query in (
         {"filter": "state = RUNNING"},

@@ -1,4 +1,4 @@
-"""Predictions over HTTP: recorded in batches, counted, kept aside, told the truth of."""
+"""Predictions over HTTP: recorded in batches, counted, kept aside, and given ground truth."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_ten_thousand_in_one_call(http: httpx.Client, name: str) -> None:
         ),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_its_place(
+def test_an_unreadable_item_is_refused_with_its_path(
     http: httpx.Client, name: str, body: Any, field: str
 ) -> None:
     refusal = refused(http.post(f"{name}:recordPredictions", json=body))
@@ -93,7 +93,9 @@ def test_what_cannot_be_read_is_refused_with_its_place(
     assert http.get(f"{name}/sampling").json()["sampled"] == 0
 
 
-def test_other_jobs_sample_nothing(http: httpx.Client, server: Server, project: str) -> None:
+def test_jobs_of_other_kinds_sample_nothing(
+    http: httpx.Client, server: Server, project: str
+) -> None:
     server.ledger.create(f"projects/{project}/jobs/j")
     body = {"predictions": [SAID]}
     answer = http.post(f"projects/{project}/jobs/j:recordPredictions", json=body)

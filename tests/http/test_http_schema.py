@@ -1,4 +1,4 @@
-"""The OpenAPI document, asked at random: never a 500, and an error is always a Status.
+"""Random requests by the OpenAPI document: never a 500, and an error is always a Status.
 
 The cases are Schemathesis's, as the document describes them and as it does not, but sent to a server
 by httpx and drawn a few at a time: Hypothesis spends more on one example than on five cases in it.
@@ -195,7 +195,7 @@ def ask(client: httpx.Client, case: Case[Any]) -> httpx.Response:
 
 
 def check(answer: httpx.Response, case: Case[Any], documented: Documented) -> None:
-    """Either what was asked for, as the document describes it, or why not."""
+    """Checks that the answer is as documented, or a Status."""
     if answer.status_code == 200:
         documented.check(case.method, case.operation.path, answer)
         return
@@ -222,9 +222,7 @@ def _events() -> Iterable[Event]:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.parametrize("surface", SURFACES)
-def test_whatever_is_asked_is_answered_or_refused_with_a_status(
-    lived: Server, surface: str
-) -> None:
+def test_random_requests_are_answered_or_refused_with_a_status(lived: Server, surface: str) -> None:
     answers: Counter[int] = Counter()
     said = document(lived)
     documented = Documented(said)
@@ -273,7 +271,7 @@ def guarded(dsn: str) -> Iterator[tuple[Server, dict[Role, str]]]:
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.parametrize("role", Role, ids=str)
 @pytest.mark.parametrize("surface", SURFACES)
-def test_whatever_a_role_asks_it_does_what_it_may_in_its_project(
+def test_random_requests_of_a_role_stay_within_its_rights(
     guarded: tuple[Server, dict[Role, str]], surface: str, role: Role
 ) -> None:
     server, secrets = guarded

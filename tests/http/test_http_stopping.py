@@ -33,7 +33,7 @@ __all__ = ["own_server"]
 
 
 class Writing:
-    """Callers that make jobs as fast as they can, and remember which they were told of."""
+    """Callers that make jobs as fast as they can, and remember the acknowledged ones."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -77,7 +77,7 @@ def writing(server: Server) -> Iterator[Writing]:
 
 
 def check_ledger(written: Writing) -> None:
-    """All that was answered is there, each once and whole."""
+    """Checks that every acknowledged job is stored, once and whole."""
     ledger = written.server.ledger
     jobs = {job.name: job for job in ledger.list()}
     assert len(written.made) == len(set(written.made))
@@ -101,7 +101,7 @@ def backends_of(ledger: Ledger, application: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_that_is_stopped_answers_what_it_took_on_and_refuses_the_rest(
+def test_a_stopping_server_answers_accepted_requests_and_refuses_others(
     dsn: str, sig: signal.Signals
 ) -> None:
     with new_server(dsn, "--deadline", "20") as server:
@@ -138,7 +138,7 @@ def test_a_server_without_requests_stops_at_once(dsn: str) -> None:
         assert server.stop() == 0
 
 
-def test_a_follower_that_does_not_read_holds_the_end_up_no_longer_than_any_request(
+def test_a_stalled_follower_does_not_delay_the_stop(
     dsn: str,
 ) -> None:
     with new_server(dsn, "--deadline", "2") as server:
@@ -152,7 +152,7 @@ def test_a_follower_that_does_not_read_holds_the_end_up_no_longer_than_any_reque
 
 
 def backends(connection: psycopg.Connection[Any]) -> set[int]:
-    """Whom PostgreSQL serves, but for who asks."""
+    """Returns PostgreSQL's backends, without the caller's own."""
     rows = connection.execute(
         "SELECT pid FROM pg_stat_activity"
         " WHERE backend_type = 'client backend' AND datname = current_database()"

@@ -1,4 +1,4 @@
-"""The feed as server-sent events: none missing and none twice, for whom it is meant and no longer."""
+"""The feed as server-sent events: complete, without repetitions, and limited by token and project."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.servers import Server, new_server, serving
 
 STREAM = "/ledger/v1/events:stream"
 SOON = 20.0
-"""Seconds within which what must happen has happened, on the slowest machine."""
+"""The timeout of expectations, in seconds, for the slowest machine."""
 
 
 class Sent(NamedTuple):
@@ -78,7 +78,7 @@ def write(server: Server, project: str, jobs: int, each: int, token: str = "") -
 
 
 def eventually(said: Callable[[], bool], within: float = SOON) -> None:
-    """Fails unless it becomes so before long."""
+    """Waits for a condition; fails after a timeout."""
     until = time.monotonic() + within
     while not said():
         assert time.monotonic() < until
@@ -86,7 +86,7 @@ def eventually(said: Callable[[], bool], within: float = SOON) -> None:
 
 
 def ends(events: Iterator[Sent]) -> bool:
-    """Whether a stream ends before long; what comes meanwhile is left out."""
+    """Whether a stream ends within a timeout; its events are dropped."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(lambda: [*events]).result(SOON) is not None
 
@@ -97,9 +97,7 @@ def stored(ledger: Ledger, after: int) -> list[Sent]:
 
 
 @pytest.mark.slow
-def test_a_follower_sees_all_that_is_written_meanwhile_in_order_and_once(
-    server: Server, project: str
-) -> None:
+def test_a_follower_sees_every_event_in_order_and_once(server: Server, project: str) -> None:
     began = server.ledger.size()
 
     def follow() -> list[Sent]:
@@ -115,7 +113,7 @@ def test_a_follower_sees_all_that_is_written_meanwhile_in_order_and_once(
             assert follower.result(SOON) == written
 
 
-def test_a_dropped_connection_is_taken_up_again_where_it_was(server: Server, project: str) -> None:
+def test_a_dropped_stream_continues_at_its_last_event(server: Server, project: str) -> None:
     began = last = server.ledger.size()
     seen: list[Sent] = []
     with ThreadPoolExecutor(1) as pool, server.client() as client:
@@ -144,7 +142,7 @@ def test_a_follower_begins_after_the_position_it_names(server: Server, project: 
 
 
 @pytest.mark.parametrize("last", ["x", "-1", "1.5", "\uff11", "9" * 19, "1,2"])
-def test_a_last_event_id_that_is_no_position_is_refused(server: Server, last: str) -> None:
+def test_an_invalid_last_event_id_is_refused(server: Server, last: str) -> None:
     with server.client() as client:
         answer = client.get(STREAM, headers={b"last-event-id": last.encode()})
         error = refusal(answer, 400, "INVALID_ARGUMENT", "INVALID_FIELD")
@@ -199,7 +197,7 @@ def test_idle_streams_take_no_threads_and_no_more_memory_as_time_goes(dsn: str) 
         for _ in range(50):
             stack.enter_context(following(client, after=end_of(client)))
         opened = process.memory_info().rss
-        time.sleep(2)  # Forty looks at the ledger.
+        time.sleep(2)  # Forty reads of the ledger.
         assert process.num_threads() < threads + 16  # A pool may have had some to make yet.
         assert opened - memory < 32 * 2**20
         assert process.memory_info().rss - opened < 4 * 2**20
@@ -207,7 +205,7 @@ def test_idle_streams_take_no_threads_and_no_more_memory_as_time_goes(dsn: str) 
 
 @pytest.fixture(scope="module")
 def guarded(dsn: str) -> Iterator[Server]:
-    """A server that lets nobody in without a token."""
+    """A server that needs tokens."""
     with new_server(dsn) as started:
         yield started
 
@@ -219,7 +217,7 @@ def bearer(server: Server, name: str, role: Role, project: str | None = None) ->
 
 
 @pytest.mark.slow
-def test_who_is_limited_to_a_project_sees_no_other(guarded: Server) -> None:
+def test_a_token_of_a_project_sees_no_other_project(guarded: Server) -> None:
     ledger = guarded.ledger
     for number in range(700):  # More than one page of events that are not theirs.
         ledger.create(f"projects/{'qp'[number % 50 == 0]}/jobs/j{number}")
@@ -278,7 +276,7 @@ def test_an_idle_stream_is_kept_alive_and_its_token_looked_at_then(guarded: Serv
         assert list(lines) in ([], [": still here"])
 
 
-def test_nobody_follows_without_a_token(guarded: Server) -> None:
+def test_a_stream_needs_a_token(guarded: Server) -> None:
     with guarded.client() as client:
         answer = client.get(STREAM)
         refusal(answer, 401, "UNAUTHENTICATED", "UNAUTHENTICATED")
@@ -327,7 +325,7 @@ def test_a_strict_reader_sees_one_event_a_block(server: Server, project: str) ->
         assert orjson.loads({f: v for f, _, v in fields}["data"])["name"] == name
 
 
-def test_who_is_ahead_of_the_ledger_is_told_where_it_ends(server: Server) -> None:
+def test_a_follower_ahead_of_the_ledger_is_refused_with_the_last_position(server: Server) -> None:
     with server.client() as client:
         end = client.get("/ledger/v1/moment").json()["position"]
         for query, headers, field in (

@@ -1,4 +1,4 @@
-"""What frameworks report by a plug-in is recorded by a thread, also after a fork and while the ledger is away."""
+"""Reports of plug-ins are recorded by a thread, also after a fork and while the ledger is unreachable."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_events_are_recorded_once(recorder: Recorder, ledger: Ledger) -> None:
     assert recorder.counts() == Counts(3, 0, 0, 0)
 
 
-def test_what_cannot_be_recorded_stops_nothing(
+def test_a_report_that_cannot_be_recorded_does_not_stop_the_program(
     recorder: Recorder, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorder.report("missing", "Started", START)

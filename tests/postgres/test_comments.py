@@ -1,4 +1,4 @@
-"""Comments of the schema, which SQL clients show beside tables and columns."""
+"""Comments of the schema, which SQL clients show for tables and columns."""
 
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,7 @@ def uncommented(connection: Connection) -> list[str]:
     return [name for (name,) in connection.execute(UNCOMMENTED)]
 
 
-def test_nothing_that_a_sql_client_meets_lacks_a_comment(ledger: Ledger) -> None:
+def test_every_object_of_the_schema_has_a_comment(ledger: Ledger) -> None:
     with ledger.connection() as connection:
         assert uncommented(connection) == []
         connection.execute("CREATE TABLE without_comment (a int)")

@@ -1,4 +1,4 @@
-"""What a role can do that the ledger is granted to: every table and every function is tried, and compared with a list."""
+"""Rights of a role that the ledger is granted to: every table and function is tried, and compared with a list."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MAY_CHANGE = {
     "settle_samples": set(),
     "keep_evaluations": {"evaluations", "alert_mails"},
 }
-"""What a granted role changes by each function that changes anything: the tables."""
+"""The tables that a granted role can change by each function."""
 VALUES: dict[str, tuple[str, ...]] = {
     "integer": ("0", "1", "-1", "2147483647"),
     "bigint": ("0", "1", "-5", "9223372036854775807"),
@@ -174,7 +174,7 @@ ROW = {
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(EVENTS, st.integers(-1, 4), st.booleans())
-def test_whatever_it_appends_the_ledger_verifies(
+def test_a_ledger_verifies_after_any_append_of_a_granted_role(
     role: Role, events: list[dict[str, Any]], count: int, rows: bool
 ) -> None:
     """Also what the owner then reads: no gap, no row without its events, nothing in the ledger's own streams."""

@@ -82,7 +82,7 @@ def test_a_projection_of_another_version_is_made_again_from_the_events(
         assert ledger.get("projects/p/jobs/x").labels == {"a": "b"}
 
 
-def test_who_could_read_before_can_read_what_is_new(dsn: str, ledger: Ledger) -> None:
+def test_granted_roles_can_read_new_tables(dsn: str, ledger: Ledger) -> None:
     ledger.create("projects/p/jobs/x")
     with application_of(dsn, ledger) as application:
         with ledger.connection() as connection:

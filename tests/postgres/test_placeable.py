@@ -1,4 +1,4 @@
-"""Every statement keeps to what a ledger needs that is one schema on one node of several (infra/README.md).
+"""Every statement keeps to the rules for a ledger on one node of several (infra/README.md).
 
 Statements are those in .sql files, in strings of Python, and in the functions of an installed ledger,
 which tell more than the migrations that made them.
@@ -245,7 +245,7 @@ def test_another_schema_is_seen(text: str, found: list[str]) -> None:
     assert other_schemas(text) == found
 
 
-def test_what_breaks_a_rule_is_seen() -> None:
+def test_a_broken_rule_is_found() -> None:
     assert unchecked_heads("UPDATE head SET size = size + 1 WHERE one; SELECT 1;") != []
     assert (
         unchecked_heads("UPDATE head SET size = size + 1; IF NOT FOUND THEN RAISE x; END IF;") == []

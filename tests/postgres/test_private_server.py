@@ -1,4 +1,4 @@
-"""The embedded server is its user's: nobody else of the machine gets in, wherever its data are."""
+"""The embedded server accepts only its own user, wherever its data is stored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ print(psycopg.connect(sys.argv[1]).execute("SELECT current_user").fetchone()[0])
 
 
 def asked_by_nobody(dsn: str) -> str:
-    """What another user of the machine is told."""
+    """Returns the error that another user of the machine gets."""
     done = subprocess.run(
         [sys.executable, "-c", ASK, dsn], capture_output=True, text=True, check=False
     )
@@ -45,7 +45,7 @@ def test_the_socket_is_in_a_folder_that_nobody_else_enters(tmp_path: Path, place
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_whoever_reaches_the_socket_all_the_same_is_told_who_they_are(tmp_path: Path) -> None:
+def test_another_user_on_the_socket_is_refused_by_name(tmp_path: Path) -> None:
     dsn = server_dsn(tmp_path / "d")
     folder = Path(str(conninfo_to_dict(dsn)["host"]))
     socket = folder / ".s.PGSQL.5432"

@@ -1,4 +1,4 @@
-"""What a role can do that only reads the ledger."""
+"""Rights of a role that only reads the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded server stops when its last user is gone, however that ended; status, stop and psql."""
+"""The embedded server stops when its last user has ended in any way; status, stop and psql."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_server_stops_after_the_last_of_its_users_was_killed(tmp_path: Path)
         second.kill()
         second.wait()
         wait_until_stopped(tmp_path)
-    with user(tmp_path) as third:  # Of those before, nobody counts.
+    with user(tmp_path) as third:  # Earlier users do not count.
         code, said, _ = command_line(tmp_path, "status", "--json")
         assert code == 0
         assert [each["pid"] for each in json.loads(said)["users"]] == [third.pid]

@@ -1,4 +1,4 @@
-"""Personal parts that come encrypted: only under keys that are there, or were destroyed under the same job."""
+"""Personal values that are given encrypted: accepted only under existing keys, or destroyed ones of the same job."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WAYS: dict[str, Callable[[Ledger, JsonObject], Any]] = {
 @pytest.mark.parametrize("way", WAYS)
 def test_a_part_under_a_key_that_never_was_is_refused(ledger: Ledger, way: str) -> None:
     ledger.create(JOB)
-    # What looks like one is text here, and makes no key known.
+    # Similar text is not a personal value, and registers no key.
     ledger.progress_reported(JOB, {"text": '"@personal":{"key":"nosuchkey",', "key": "nosuchkey"})
     size = ledger.size()
     with pytest.raises(InvalidFieldError, match="'nosuchkey', which is not a key of this ledger"):

@@ -1,4 +1,4 @@
-"""Personal parts: sealed wherever they come in, opened wherever they are shown, never anything but what was sealed."""
+"""Personal values: encrypted in every write, decrypted in every read, and tamper-evident."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ ANY_JSON = [
 
 
 def of(value: Any, subject: str = "user:alice") -> JsonObject:
-    """A personal part as a writer gives it."""
+    """Returns a personal value as a writer gives it."""
     return {"@personal": {"subject": subject, "value": value}}
 
 
@@ -69,7 +69,7 @@ def key_of(ledger: Ledger, subject: str = "user:alice") -> str | None:
 
 
 @pytest.mark.parametrize("value", ANY_JSON, ids=repr)
-def test_any_json_is_sealed_and_opens_again(value: Any) -> None:
+def test_any_json_is_encrypted_and_decrypted(value: Any) -> None:
     key = Key("k1", bytes(range(32)))
     part = personal.encrypt(value, key)
     assert part == personal.encrypt(value, key)
@@ -81,7 +81,7 @@ def test_any_json_is_sealed_and_opens_again(value: Any) -> None:
             wrong.decrypt(key.value)
 
 
-def test_what_is_stored_is_sealed_and_what_is_shown_is_not(ledger: Ledger) -> None:
+def test_personal_values_are_stored_encrypted_and_shown_decrypted(ledger: Ledger) -> None:
     spec = {"values": [of(value) for value in ANY_JSON], "owner": of("Alice"), "n": 1}
     job = ledger.create(JOB, spec=spec)
     assert b"Alice" not in stored(ledger)
@@ -105,7 +105,7 @@ def test_two_subjects_in_one_event_have_two_keys(ledger: Ledger) -> None:
     assert ledger.decrypt(spec) == {"a": "x", "b": "x", "c": "x"}
 
 
-def test_every_way_in_seals(ledger: Ledger) -> None:
+def test_every_write_encrypts_personal_values(ledger: Ledger) -> None:
     ledger.command(JOB, CreateJob(spec={"who": of("Alice")}))
     ledger.report(JOB, Started.model_validate({"worker": of("Alice")}))
     ledger.change_config(JOB, {"who": of("Alice")})  # As it is already, but for nothing.
@@ -141,7 +141,7 @@ def test_several_jobs_are_asked_at_once(ledger: Ledger) -> None:
     assert b"Alice" not in stored(ledger)
 
 
-def test_an_application_of_few_rights_seals_and_opens(
+def test_a_granted_role_encrypts_and_decrypts(
     dsn: str, ledger: Ledger, open_ledger: Opener
 ) -> None:
     with application_of(dsn, ledger, open_ledger) as application:
@@ -180,7 +180,7 @@ def test_a_malformed_part_is_refused(ledger: Ledger, part: Any) -> None:
         ledger.append_many([Event("projects/p/jobs/b", 1, Created(spec={"x": part}), BEGIN)])
 
 
-def test_a_part_that_would_be_no_object_where_one_must_be_is_refused(ledger: Ledger) -> None:
+def test_a_personal_value_in_place_of_an_object_is_refused(ledger: Ledger) -> None:
     for spec in (of("text"), {"@personal": {"subject": "s", "value": [1]}}):
         with pytest.raises(InvalidFieldError):
             ledger.create(JOB, spec=spec)
@@ -197,13 +197,13 @@ def test_a_part_that_would_be_no_object_where_one_must_be_is_refused(ledger: Led
     assert b"Alice" not in stored(ledger)
 
 
-def test_what_is_too_large_once_sealed_is_refused(ledger: Ledger) -> None:
+def test_a_value_that_is_too_large_once_encrypted_is_refused(ledger: Ledger) -> None:
     with pytest.raises(DataTooLargeError):
         ledger.create(JOB, spec={"x": of("x" * 200_000)})
     assert ledger.size() == 0
 
 
-def test_a_sealed_part_is_kept_if_it_is_one_or_its_key_is_elsewhere(
+def test_an_encrypted_value_is_kept_if_it_is_valid_or_its_key_is_elsewhere(
     dsn: str, ledger: Ledger
 ) -> None:
     ledger.create(JOB, spec={"who": of("Alice")})
@@ -243,7 +243,7 @@ def test_a_config_that_is_so_already_is_no_event(ledger: Ledger) -> None:
     assert ledger.change_config(JOB, {"who": of("Bob")}).version == 2
 
 
-def test_nothing_is_written_unsealed_whoever_forgets_it(ledger: Ledger) -> None:
+def test_no_write_path_stores_a_personal_value_unencrypted(ledger: Ledger) -> None:
     intent = Created(spec={"who": of("Alice")})
     with pytest.raises(NotEncryptedError):
         ledger.submit(JobWrite(JOB, lambda _, past: (intent,), Provenance(BEGIN)))
@@ -253,7 +253,7 @@ def test_nothing_is_written_unsealed_whoever_forgets_it(ledger: Ledger) -> None:
     assert ledger.size() == 0
 
 
-def test_what_was_changed_is_neither_a_value_nor_erased(ledger: Ledger, cli: Cli) -> None:
+def test_a_damaged_ciphertext_is_neither_a_value_nor_erased(ledger: Ledger, cli: Cli) -> None:
     ledger.create(JOB, spec={"who": of("Alice"), "b": of("x", "user:bob")})
     spec = ledger.get(JOB).spec
     sealed = spec["who"]["@personal"]["sealed"]
@@ -288,7 +288,7 @@ def test_what_was_changed_is_neither_a_value_nor_erased(ledger: Ledger, cli: Cli
     assert done.stderr.count("\n") == 1
 
 
-def test_old_data_that_only_looks_like_it_is_shown_as_it_is(ledger: Ledger) -> None:
+def test_old_data_that_resembles_a_personal_value_is_shown_unchanged(ledger: Ledger) -> None:
     ledger.create(JOB)
     with ledger.connection() as connection:
         connection.execute("ALTER TABLE events DISABLE TRIGGER ALL")
@@ -362,7 +362,7 @@ def test_the_server_takes_and_shows_values(server: Server, project: str) -> None
     assert b"Alice" not in stored(server.ledger)
 
 
-def test_googles_faces_take_and_show_values(server: Server, project: str) -> None:
+def test_googles_apis_accept_and_show_personal_values(server: Server, project: str) -> None:
     # A value that people gave natively is of a typed field there; free JSON may be given there, too.
     ml = f"projects/{project}/jobs/a"
     server.ledger.create(
@@ -395,7 +395,7 @@ def test_googles_faces_take_and_show_values(server: Server, project: str) -> Non
     assert b"Alice" not in stored(server.ledger)
 
 
-def test_who_has_no_personal_parts_asks_for_no_keys(ledger: Ledger) -> None:
+def test_jobs_without_personal_values_load_no_keys(ledger: Ledger) -> None:
     ledger.create(JOB, spec={"a": "@personal", "b": "x"})
     with ledger.connection() as connection:
         connection.execute("DROP TABLE subject_keys CASCADE")

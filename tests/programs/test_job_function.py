@@ -1,4 +1,4 @@
-"""Functions that are jobs, jobs within jobs, and the tree that they make."""
+"""Functions as jobs, nested jobs, and their tree."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def test_a_job_within_a_job_names_its_parent(ledger: Ledger, cli: Cli) -> None:
     step(3)
 
     first, inner = (ledger.get(f"projects/p/jobs/{id_}") for id_ in ("step-1", "inner"))
-    assert (first.spec["parents"], first.spec["root"]) == ([NIGHT], NIGHT)
-    assert (inner.spec["parents"], inner.spec["root"]) == (["projects/p/jobs/step-2"], NIGHT)
-    assert "parents" not in ledger.get("projects/p/jobs/step-3").spec
+    assert (first.parents, first.root, first.spec) == ([NIGHT], NIGHT, {})
+    assert (inner.parents, inner.root) == (["projects/p/jobs/step-2"], NIGHT)
+    assert ledger.get("projects/p/jobs/step-3").parents == []
 
     told = [(depth, job.name.rpartition("/")[2]) for depth, job in ledger.tree(NIGHT).walk()]
     assert told == [(0, "night"), (1, "step-1"), (1, "step-2"), (2, "inner")]
@@ -79,6 +79,14 @@ def test_a_job_within_a_job_names_its_parent(ledger: Ledger, cli: Cli) -> None:
     )
     with pytest.raises(JobNotFoundError):
         ledger.tree("projects/p/jobs/nothing")
+
+    with ledger.run("projects/p/jobs/tuesday"):
+        step(1)
+        with ledger.run("projects/p/jobs/own", spec={"parents": [NIGHT]}):
+            pass
+    moved, own = (ledger.get(f"projects/p/jobs/{id_}") for id_ in ("step-1", "own"))
+    assert (moved.attempt, moved.parents) == (2, ["projects/p/jobs/tuesday"])
+    assert (own.parents, own.root) == ([NIGHT], "projects/p/jobs/tuesday")
 
 
 def test_a_circle_of_parents_ends(ledger: Ledger) -> None:
@@ -113,7 +121,7 @@ def test_coroutine_functions(ledger: Ledger, dsn: str, ledger_name: str) -> None
         ledger.job("projects/p/jobs/x")(later)
 
 
-def test_a_name_that_asks_for_no_parameter(ledger: Ledger) -> None:
+def test_a_name_with_an_unknown_parameter(ledger: Ledger) -> None:
     @ledger.job("projects/p/jobs/{colour}")
     def paint(color: str) -> None:
         """Paints."""

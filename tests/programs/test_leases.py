@@ -1,4 +1,4 @@
-"""Heartbeats: rows that move on, jobs that are lost without them, and late ends that put that right."""
+"""Heartbeats: rows that are extended, jobs lost without them, and late ends that replace the loss."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_heartbeat_is_a_row_and_no_event(ledger: Ledger) -> None:
     assert expire_lost(ledger, "t") == 0
 
 
-def test_a_run_that_is_not_heard_of_is_lost_once(ledger: Ledger) -> None:
+def test_a_run_without_heartbeats_is_lost_once(ledger: Ledger) -> None:
     begin(ledger)
     [(_, _, last)] = leases(ledger)
     run_out(ledger)
@@ -88,7 +88,7 @@ def test_a_run_that_is_not_heard_of_is_lost_once(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("end", ["succeeded", "failed", "cancelled", "partially_succeeded"])
 @pytest.mark.both_forms
-def test_a_late_end_puts_it_right(ledger: Ledger, end: str) -> None:
+def test_a_late_end_replaces_the_loss(ledger: Ledger, end: str) -> None:
     begin(ledger)
     run_out(ledger)
     expire_lost(ledger, "t")
@@ -136,7 +136,7 @@ def test_a_job_that_is_being_cancelled_is_cancelled(ledger: Ledger) -> None:
     assert ledger.get(NAME).state is S.CANCELLED
 
 
-def test_a_heartbeat_that_comes_meanwhile_keeps_the_lease(ledger: Ledger) -> None:
+def test_a_concurrent_heartbeat_keeps_the_lease(ledger: Ledger) -> None:
     begin(ledger)
     [(_, _, last)] = leases(ledger)
     with ledger.connection() as connection:

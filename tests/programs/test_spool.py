@@ -1,4 +1,4 @@
-"""Runs on disk: one file each, bounded, locked while they are written or sent, and sent in their order."""
+"""Spooled runs: one file each, bounded, locked while written or sent, and sent in order."""
 
 from __future__ import annotations
 
@@ -103,9 +103,7 @@ def test_runs_are_sent_in_their_order_and_once(spool: Spool, ledger: Ledger) -> 
 
 
 @pytest.mark.parametrize("cut", range(4))
-def test_a_send_that_broke_off_is_carried_on(
-    spool: Spool, ledger: Ledger, dsn: str, cut: int
-) -> None:
+def test_an_interrupted_send_continues(spool: Spool, ledger: Ledger, dsn: str, cut: int) -> None:
     """The server goes away after some of the run's writes: nothing is lost and nothing twice."""
     spool.keep(record("projects/p/jobs/j", 0, END))
     with proxy_to(dsn) as proxy, Ledger.open(proxy.dsn, ledger.name, catch_up=False) as away:
@@ -154,7 +152,7 @@ def test_a_run_waits_for_an_attempt_of_somebody_else(spool: Spool, ledger: Ledge
     assert ledger.get("projects/p/jobs/j").attempt == 2
 
 
-def test_what_the_ledger_refuses_is_set_aside(spool: Spool, ledger: Ledger) -> None:
+def test_a_refused_run_is_set_aside(spool: Spool, ledger: Ledger) -> None:
     ledger.create("projects/p/jobs/j")
     ledger.delete("projects/p/jobs/j", stop=True)
     spool.keep(record("projects/p/jobs/j", 0, END))
@@ -165,7 +163,9 @@ def test_what_the_ledger_refuses_is_set_aside(spool: Spool, ledger: Ledger) -> N
     assert sent.sent == ["projects/p/jobs/k"]
 
 
-def test_what_is_no_run_stays_and_keeps_no_other_back(spool: Spool, ledger: Ledger) -> None:
+def test_an_invalid_spool_file_stays_and_does_not_stop_the_others(
+    spool: Spool, ledger: Ledger
+) -> None:
     spool.keep(record("projects/p/jobs/j", 0, END))
     broken = spool.folder / "0_broken.jsonl"
     broken.write_bytes(b"\xff\n")
@@ -177,7 +177,7 @@ def test_what_is_no_run_stays_and_keeps_no_other_back(spool: Spool, ledger: Ledg
     ("aim", "to", "is_sent"),
     [(HERE, HERE, True), (HERE, THERE, False), (HERE, None, True), (None, THERE, True)],
 )
-def test_runs_go_where_they_were_to_go(
+def test_runs_are_sent_to_their_own_ledger(
     spool: Spool, ledger: Ledger, aim: Destination | None, to: Destination | None, is_sent: bool
 ) -> None:
     spool.keep(record("projects/p/jobs/j", 0, END, to=to))
@@ -192,9 +192,7 @@ def test_a_run_without_a_project_is_in_the_sender_s(spool: Spool, ledger: Ledger
 
 
 @pytest.mark.parametrize("stops", [lambda: False])
-def test_a_sender_stops_when_it_is_told_to(
-    spool: Spool, ledger: Ledger, stops: Callable[[], bool]
-) -> None:
+def test_a_sender_stops_on_request(spool: Spool, ledger: Ledger, stops: Callable[[], bool]) -> None:
     spool.keep(record("projects/p/jobs/j", 0, END))
     assert Sender(ledger, spool, HERE, "p").send(goes_on=stops).sent == []
     assert len(spool.paths()) == 1
@@ -206,5 +204,5 @@ ERRORS_OF_THE_LEDGER = [
 
 
 @pytest.mark.parametrize("cls", ERRORS_OF_THE_LEDGER, ids=lambda cls: cls.__name__)
-def test_no_trouble_of_the_ledger_sets_a_run_aside(cls: type[LedgerError]) -> None:
+def test_an_error_of_the_server_sets_no_run_aside(cls: type[LedgerError]) -> None:
     assert not is_refusal(cls.__new__(cls))

@@ -157,7 +157,7 @@ ENDINGS = {
     """,
 }
 NOT_CLOSED = {"it returns while tasks write"}
-"""Programs of which Python rightly says that they left something open."""
+"""Programs for which Python reports unclosed resources."""
 LOOPS = {
     "asyncio": "asyncio.run(main(), debug=True)",
     "uvloop": "import uvloop; uvloop.run(main(), debug=True)",
@@ -166,7 +166,7 @@ LOOPS = {
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_program_ends_and_what_it_was_told_is_stored(
+def test_a_program_ends_and_its_acknowledged_writes_are_stored(
     dsn: str, ledger_name: str, ending: str, loop: str
 ) -> None:
     """In Python's development mode, which tells of coroutines, tasks and connections left behind."""
@@ -199,7 +199,7 @@ def test_a_program_ends_and_what_it_was_told_is_stored(
         assert process.returncode == 0
         assert "was never" not in complaints
     else:
-        # How long a callback took is the machine's doing.
+        # Slow callbacks are the machine's fault.
         assert [
             line for line in complaints.splitlines() if not line.startswith("Executing <")
         ] == []

@@ -1,4 +1,4 @@
-"""The lifecycle table alone judges: no other code lists states or event types, but for what is explained here."""
+"""Only the lifecycle table judges: other code that lists states or event types is explained here."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def found_in(file: Path) -> list[str]:
     return [ast.unparse(node) for node in ast.walk(tree) if judges(node, described)]
 
 
-def test_only_what_is_explained_names_states() -> None:
+def test_only_explained_modules_name_states() -> None:
     found = {str(f.relative_to(ROOT)): found_in(f) for f in [*code(".sql"), *code(".py")]}
     named = {name: parts for name, parts in found.items() if parts}
     assert {name: parts for name, parts in named.items() if name not in EXPLAINED} == {}

@@ -33,7 +33,7 @@ def test_every_error_is_public() -> None:
 
 
 @pytest.mark.parametrize("ledger", [Ledger, AsyncLedger])
-def test_what_reads_or_writes_a_ledger_is_a_method(ledger: type) -> None:
+def test_reads_and_writes_of_a_ledger_are_methods(ledger: type) -> None:
     verbs = (
         "create get list count history events report append_many diff blame bisect why replay"
         " analyze export erase prune checkpoint receipt record_predictions"
@@ -47,7 +47,7 @@ def test_a_name_that_is_not_public_is_not_there() -> None:
         _ = jobledger.Secret
 
 
-def test_importing_the_package_imports_nothing_that_takes_long() -> None:
+def test_importing_the_package_is_quick() -> None:
     program = "import sys, jobledger; print({'psycopg', 'pydantic'} & set(sys.modules))"
 
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)

@@ -1,4 +1,4 @@
-"""The documents say what is so: the lifecycle is the table's, each arrow of the walk is in the code."""
+"""Documents match the code: the lifecycle, and each arrow of the way of a write."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DOMAIN = ROOT / "domain" / "README.md"
 MAX_LINES = 150
 
 
-def test_it_can_be_read_at_one_go() -> None:
+def test_the_readme_has_at_most_150_lines() -> None:
     assert len(README.splitlines()) <= MAX_LINES
 
 

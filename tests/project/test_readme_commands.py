@@ -1,4 +1,4 @@
-"""Every block of every document runs as it is printed there, in order, on a ledger of the document's own, from the wheel."""
+"""Every block of every document runs in order, on a ledger of its own, with the wheel installed."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def test_no_files_import_each_other_in_a_circle(imports: dict[str, set[str]]) ->
     assert list(circles(imports)) == []
 
 
-def test_nothing_is_loose_in_infra_but_what_everybody_uses() -> None:
+def test_only_shared_modules_lie_directly_in_infra() -> None:
     assert {file.stem for file in (ROOT / "infra").glob("*.py")} == LOOSE
 
 

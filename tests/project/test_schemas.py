@@ -1,4 +1,4 @@
-"""The schemas that tests share: an emptied one is as a new one, and one that was changed is not used again."""
+"""Schemas shared by tests: an emptied one equals a new one, and a changed one is not reused."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def test_each_form_has_what_the_other_has() -> None:
 @pytest.mark.parametrize(
     ("old", "new"), [each for each in NOT_FOR_ASYNCIO.items() if each[0] != "pool"]
 )
-def test_what_it_lacks_is_an_older_name(old: str, new: str) -> None:
+def test_only_older_names_are_missing(old: str, new: str) -> None:
     assert getattr(Ledger, old) is getattr(Ledger, new)
     assert hasattr(AsyncLedger, new)
 
@@ -95,7 +95,7 @@ async def test_commands_and_reports_are_coroutines(dsn: str, ledger_name: str) -
             called.close()
 
 
-def test_what_one_form_iterates_over_the_other_does() -> None:
+def test_both_forms_iterate_over_the_same_results() -> None:
     for name in SHARED:
         returns = str(inspect.signature(getattr(Ledger, name)).return_annotation)
         iterates = returns.partition("[")[0].endswith(("Iterator", "Generator"))

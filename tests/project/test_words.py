@@ -1,4 +1,4 @@
-"""Words: the glossary is in order and in use, and words that the glossary replaced stay away."""
+"""Words: the glossary is sorted and used, and replaced words do not occur."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ REPLACED: Final = {
     r"\bheld against\b": "compared with",
     r"\bfor ever\b": "permanently, or always",
 }
-"""What is written no more, and what is written instead."""
+"""Replaced words, and their replacements."""
 KEPT: Final = {
     "domain/README.md": "says what the clocks are also called",
     "tests/project/test_words.py": "lists them",
     "infra/evaluation/samples/recording.py": "keeps a former name",
-    "infra/http/native/answers.py": "keeps a former name",
+    "infra/http/native/evaluation_answers.py": "keeps a former name",
     "infra/http/native/samples.py": "keeps a former name",
     "infra/package/reference.md": "keeps a former name",
     "infra/evaluation/samples/read_sampling.sql": "reads a stored column",
     "infra/upkeep/verify_sampling.sql": "reads a stored column",
 }
 STORED: Final = ("infra/postgres/migrations/", "projections/", "infra/web/files/lit-html.js")
-"""What is stored in ledgers by its bytes, and what is not our own."""
+"""Files whose bytes are stored in ledgers, and third-party files."""
 READ: Final = (".py", ".sql", ".js", ".html", ".css", ".md")
 
 
@@ -61,7 +61,7 @@ def written() -> list[str]:
     return [name for name in names if not name.startswith(STORED) and name not in KEPT]
 
 
-def test_words_that_were_replaced_are_written_no_more() -> None:
+def test_replaced_words_do_not_occur() -> None:
     names = written()
     assert len(names) > 500
     lines = [

@@ -1,4 +1,4 @@
-"""The fold in Python, the rows kept while writing, and the fold in SQL are one, on any history."""
+"""The folds in Python and SQL, and the rows written with events, are equal on any history."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def facts(draw: st.DrawFn, type_: str) -> Data:
 
 @st.composite
 def histories(draw: st.DrawFn, *, legal: bool) -> list[tuple[Data, datetime]]:
-    """What happened, and when: also late, and out of order."""
+    """Histories with times, also late and out of order."""
     types = ["Created"]
     job = Job(name=f"projects/p/{draw(st.sampled_from(['jobs', EVALUATION_JOBS]))}/x")
     history: list[tuple[Data, datetime]] = []
@@ -110,7 +110,7 @@ def histories(draw: st.DrawFn, *, legal: bool) -> list[tuple[Data, datetime]]:
 def write(
     ledger: Ledger, history: list[tuple[Data, datetime]], cuts: list[int], *, bulk: bool
 ) -> Job:
-    """Appends a history in several pieces, as it is, legal or not."""
+    """Appends a history in several batches, legal or not."""
     number = next(_names)
     name = f"projects/p/{('jobs', EVALUATION_JOBS)[number % 2]}/h{number}"
     events = [Event(name, v, data, at) for v, (data, at) in enumerate(history, 1)]
@@ -155,7 +155,7 @@ def test_states_in_sql_are_those_of_the_lifecycle(ledger: Ledger) -> None:
         assert connection.execute("SELECT state_after('topic')").fetchone() == (None,)
 
 
-def test_ten_thousand_walks_fold_to_what_they_always_did() -> None:
+def test_ten_thousand_histories_fold_to_the_recorded_digest() -> None:
     """A change of this digest is a change of what history means: it needs a new schema, or a reason."""
     random, digest = Random(7), hashlib.sha256()
     # The types and fields there were when it was made.

@@ -1,4 +1,4 @@
-"""Intervals, and the counts kept of them: how they follow the events, and that a sum of them is right."""
+"""Intervals and their counts: catching up with events, and correct sums."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FOLLOWED = b"SELECT position, ctid::text, xmin::text FROM projections WHERE name
 
 @pytest.fixture
 def other(ledger: Ledger) -> Iterator[Connection]:
-    """A connection of somebody else's."""
+    """A second connection."""
     with ledger.connection() as connection:
         yield connection
 
@@ -92,7 +92,7 @@ def test_a_job_with_many_reports_is_folded_with_each_batch_once(
         assert verify(connection).findings == []
 
 
-def test_reading_what_was_followed_locks_and_writes_nothing(
+def test_reading_a_projection_that_caught_up_locks_and_writes_nothing(
     ledger: Ledger, other: Connection
 ) -> None:
     some_jobs(ledger, 0, 10)
@@ -106,7 +106,7 @@ def test_reading_what_was_followed_locks_and_writes_nothing(
         assert other.execute(FOLLOWED).fetchone() == before
 
 
-def test_who_waited_for_another_to_follow_takes_what_that_one_did(
+def test_a_reader_that_waited_for_a_catch_up_uses_its_result(
     ledger: Ledger, other: Connection
 ) -> None:
     some_jobs(ledger, 0, 10)
@@ -124,7 +124,7 @@ def test_who_waited_for_another_to_follow_takes_what_that_one_did(
     assert verify(other).findings == []
 
 
-def test_nothing_is_followed_further_than_the_ledger_is(ledger: Ledger, other: Connection) -> None:
+def test_a_projection_does_not_run_ahead_of_the_ledger(ledger: Ledger, other: Connection) -> None:
     assert ledger.follow(0) == 0
     assert ledger.follow(1_000_000) == 0
     some_jobs(ledger, 0, 3)
@@ -166,7 +166,7 @@ def test_counts_while_others_write_are_those_of_their_moments(ledger: Ledger) ->
         assert ledger.count(as_of=counted.moment) == counted
 
 
-def test_intervals_made_again_are_as_they_were(ledger: Ledger) -> None:
+def test_rebuilt_intervals_equal_the_old_ones(ledger: Ledger) -> None:
     for n in range(20):
         name = f"projects/p/jobs/i{n}"
         ledger.create(name, occurred_time=AT + timedelta(minutes=n))

@@ -84,7 +84,7 @@ def test_each_view_and_function_for_readers_says_what_it_shows(sql: Sql) -> None
         assert comment.endswith(".")
 
 
-def test_google_ml_jobs_reads_as_the_service_does(ledger: Ledger, sql: Sql) -> None:
+def test_google_ml_jobs_shows_the_fields_of_the_service(ledger: Ledger, sql: Sql) -> None:
     spec = {"trainingInput": {"region": "eu-west4"}, "predictionInput": {"runtimeVersion": "2"}}
     ledger.create("projects/p/jobs/a", {"team": "x"}, spec=spec, occurred_time=AT)
     ledger.started("projects/p/jobs/a", occurred_time=AT + timedelta(minutes=1))
@@ -116,7 +116,7 @@ def test_google_ml_jobs_reads_as_the_service_does(ledger: Ledger, sql: Sql) -> N
     }
 
 
-def test_a_queued_job_says_its_place_in_the_line(ledger: Ledger, sql: Sql) -> None:
+def test_a_queued_job_has_its_place_in_the_queue(ledger: Ledger, sql: Sql) -> None:
     def position() -> Any:
         [[place]] = sql('SELECT "jobPosition" FROM $.google_ml_jobs')
         return place

@@ -1,4 +1,4 @@
-"""A ledger that has something in nearly every table, sealed and signed, and what a superuser does to it."""
+"""A signed ledger with rows in nearly every table, and a superuser's changes of it."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ TIME = 1_700_000_000
 
 
 @pytest.mark.parametrize("type_", ALGORITHMS)
-def test_what_a_key_signs_it_verifies_and_nothing_else(type_: int) -> None:
+def test_a_key_verifies_only_its_own_signatures(type_: int) -> None:
     key, other = (SigningKey.generate("example.com/log", type_) for _ in range(2))
     verifier = VerifierKey.parse(str(key.verifier))
     assert SigningKey.parse(key.secret) == key
@@ -84,7 +84,7 @@ def unknown(name: str) -> str:
     return f"{name}+01234567+{base64.b64encode(bytes([0x7F]) * 60).decode()}"
 
 
-def test_an_unknown_algorithm_is_skipped_where_the_quorum_can_do_without() -> None:
+def test_an_unknown_algorithm_is_skipped_if_the_quorum_does_not_need_it() -> None:
     log, known = (
         SigningKey.generate(f"example.com/{n}", t)
         for n, t in (("log", SIGNATURE), ("w", COSIGNATURE))

@@ -1,4 +1,4 @@
-"""A superuser changes any one cell, or drops or replaces any one object: verification names it, or nobody can be deceived by it."""
+"""A superuser changes a cell, or drops or replaces an object: verification names it, or the change is harmless."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ HARMLESS = {
     ("tokens", "*"): ACCESS,
     ("tracking", "*"): NOT_SHOWN,
 }  # fmt: skip
-"""Cells that may be changed unfound: the table and the column, and why nobody can be deceived by it."""
+"""Cells whose change is not reported: table and column, and why it is harmless."""
 
 CHANGES = {
     "text": ("{} || 'x'", "upper({})", "'x'"),
@@ -94,7 +94,7 @@ def columns(rich: Rich) -> list[tuple[str, str, str, bool]]:
 
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_a_cell_that_is_changed_is_named_or_harmless(rich: Rich, data: st.DataObject) -> None:
+def test_a_changed_cell_is_found_or_listed_as_harmless(rich: Rich, data: st.DataObject) -> None:
     table, column, type_, nullable = data.draw(st.sampled_from(columns(rich)))
     rows = rich.rows(table)
     assume(rows)
@@ -177,7 +177,7 @@ del OBJECTS["function replaced"], OBJECTS["function's grant"]
 
 
 @pytest.mark.parametrize("kind", OBJECTS)
-def test_an_object_that_is_dropped_or_replaced_is_named(rich: Rich, kind: str) -> None:
+def test_a_dropped_or_replaced_object_is_found(rich: Rich, kind: str) -> None:
     """All of a kind, one after the other, each taken back; compared with what was installed once."""
     with rich.ledger.connection() as connection:
         statements = [str(s) for (s,) in connection.execute(OBJECTS[kind].encode())]
@@ -196,7 +196,9 @@ def test_an_object_that_is_dropped_or_replaced_is_named(rich: Rich, kind: str) -
         assert check_definitions(connection) == []
 
 
-def test_a_home_that_knows_another_name_is_enough(rich: Rich, tmp_path: Path) -> None:
+def test_the_stored_checkpoint_is_compared_whatever_the_logs_name(
+    rich: Rich, tmp_path: Path
+) -> None:
     with rich.restored("log", "checkpoints", "tiles"):
         rich.attack(
             "DELETE FROM tiles", "DELETE FROM checkpoints",

@@ -1,4 +1,4 @@
-"""What the owner of the database can do to a history with all triggers off, and that each of it is found and named."""
+"""Attacks by a database owner with all triggers off, and the finding that names each."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ numbers = count(1)
 
 
 class Template(NamedTuple):
-    """A ledger whose log is sealed, which each test gets a copy of."""
+    """A ledger with a signed log; each test gets a copy."""
 
     name: str
     size: int
@@ -57,12 +57,12 @@ class Template(NamedTuple):
 
 
 class Victim(NamedTuple):
-    """A ledger whose log is sealed, and what somebody kept of it elsewhere."""
+    """A ledger with a signed log, and checkpoints that were kept elsewhere."""
 
     ledger: Ledger
     size: int
     folder: Path
-    """Where checkpoints are kept that were handed out."""
+    """The folder of checkpoints that were handed out."""
     installed: Installed
 
     def attack(self, *statements: str, **said: Any) -> None:
@@ -85,7 +85,7 @@ class Victim(NamedTuple):
         return [(finding.kind, finding.position) for finding in self.findings(*checkpoints)]
 
     def hand_out(self) -> Path:
-        """Seals, and keeps the checkpoint where the attacker cannot come."""
+        """Signs, and keeps the checkpoint out of the attacker's reach."""
         self.ledger.seal()
         file = self.folder / f"checkpoint-{next(numbers)}"
         shutil.copy2(last_signed_file(Settings(), self.origin), file)
@@ -206,14 +206,14 @@ def test_two_events_that_were_swapped_are_found(victim: Victim, one: int, other:
 
 
 @pytest.mark.parametrize("gone", [1, 2, 300])
-def test_an_end_that_was_cut_off_is_found(victim: Victim, gone: int) -> None:
+def test_a_truncated_log_is_found(victim: Victim, gone: int) -> None:
     victim.attack(f"DELETE FROM events WHERE position > {victim.size - gone}")
     assert victim.found() == [("cut tail", victim.size - gone + 1)]
     victim.attack(f"UPDATE head SET size = {victim.size - gone}")
     assert victim.found() == [("cut tail", victim.size - gone + 1)]
 
 
-def test_the_last_event_is_missed_before_it_is_sealed(victim: Victim) -> None:
+def test_a_missing_last_event_is_found_before_it_is_signed(victim: Victim) -> None:
     with victim.ledger.connection() as connection:
         last = connection.execute(b"SELECT * FROM events ORDER BY position DESC LIMIT 1").fetchone()
     assert last is not None
@@ -232,7 +232,7 @@ def test_an_event_that_was_taken_out_is_found(victim: Victim, place: int) -> Non
 
 @pytest.mark.parametrize("place", PLACES[:-1])
 @pytest.mark.parametrize("gone", [1, 3])
-def test_it_is_found_also_when_all_behind_it_were_renumbered(
+def test_a_removed_event_is_found_after_renumbering_positions(
     victim: Victim, place: int, gone: int
 ) -> None:
     position = min(place % (victim.size + 1), victim.size - gone)
@@ -244,7 +244,7 @@ def test_it_is_found_also_when_all_behind_it_were_renumbered(
     assert {kind for kind, _ in victim.found()} == {"missing"}
 
 
-def test_it_is_found_also_when_versions_were_renumbered_too(victim: Victim) -> None:
+def test_a_removed_event_is_found_after_renumbering_versions(victim: Victim) -> None:
     position = int(
         victim.one("SELECT position FROM events WHERE version = 2 AND position > 290 LIMIT 1")
     )
@@ -276,13 +276,13 @@ def test_an_event_that_was_put_in_is_found(victim: Victim, place: int) -> None:
     assert victim.findings()[0].name == "projects/p/jobs/forged"
 
 
-def test_an_event_that_was_put_at_the_end_past_the_writers_is_found(victim: Victim) -> None:
+def test_an_event_inserted_at_the_end_is_found(victim: Victim) -> None:
     victim.attack(INSERT.format(victim.size + 1, victim.size))
     assert victim.found() == [("inserted", victim.size + 1)]
 
 
 def forge(victim: Victim) -> None:
-    """Lets the log's tree be made anew of whatever the events are now, and signs it with the stolen key."""
+    """Makes the log's tree again from the present events, and signs it with the stolen key."""
     victim.attack(
         "DELETE FROM tiles",
         "DELETE FROM checkpoints",
@@ -293,7 +293,7 @@ def forge(victim: Victim) -> None:
     victim.ledger.seal()
 
 
-def test_a_rewritten_history_with_a_stolen_key_is_found_by_who_kept_a_checkpoint(
+def test_a_kept_checkpoint_exposes_a_history_rewritten_with_a_stolen_key(
     victim: Victim,
 ) -> None:
     early = victim.hand_out()
@@ -308,7 +308,7 @@ def test_a_rewritten_history_with_a_stolen_key_is_found_by_who_kept_a_checkpoint
     assert victim.found(early, late) == [("forked", 1)]
 
 
-def test_a_rewritten_end_is_found_to_begin_behind_what_still_holds(victim: Victim) -> None:
+def test_the_start_of_a_rewritten_part_is_located(victim: Victim) -> None:
     early = victim.hand_out()
     with victim.ledger.connection() as connection:
         tiles = connection.execute(b"SELECT * FROM tiles").fetchall()
@@ -331,7 +331,7 @@ def test_a_rewritten_end_is_found_to_begin_behind_what_still_holds(victim: Victi
     assert victim.found(early, late) == [("forked", victim.size + 1)]
 
 
-def test_what_a_witness_cosigned_convicts_too(victim: Victim) -> None:
+def test_a_cosigned_checkpoint_exposes_a_rewrite(victim: Victim) -> None:
     witness = SigningKey.generate("example.com/witness", COSIGNATURE)
     file = victim.hand_out()
     note = Note.parse(file.read_text())
@@ -363,7 +363,7 @@ def dumped(victim: Victim) -> Iterator[Callable[[], None]]:
 
 
 def go_on(victim: Victim, dsn: str, jobs: int) -> None:
-    """Writes with another process's eyes: this one remembers jobs that are no more."""
+    """Writes from another process: this one's cache has jobs that are gone."""
     with Ledger.open(dsn, victim.ledger.name) as ledger:
         for number in range(jobs):
             ledger.create(f"projects/p/jobs/later-{next(numbers)}-{number}")
@@ -423,9 +423,7 @@ def test_a_process_that_saw_more_forgets_it_after_a_restored_backup(
         "UPDATE state_changes SET change = change + 1",
     ],
 )
-def test_a_projection_that_was_changed_is_said_to_be_out_of_step(
-    victim: Victim, change: str
-) -> None:
+def test_a_changed_projection_is_reported_as_different(victim: Victim, change: str) -> None:
     victim.ledger.follow(victim.size)
     victim.attack(change)
     assert {kind for kind, _ in victim.found()} == {"projection out of step"}
@@ -440,7 +438,7 @@ def test_a_projection_that_was_changed_is_said_to_be_out_of_step(
         ("DELETE FROM tiles WHERE level = 1", 1),
     ],
 )  # fmt: skip
-def test_a_tree_that_was_changed_is_no_fault_of_the_events(
+def test_a_changed_tree_is_reported_apart_from_the_events(
     victim: Victim, change: str, position: int
 ) -> None:
     victim.attack(change)
@@ -452,7 +450,7 @@ def test_a_tree_that_was_changed_is_no_fault_of_the_events(
     )
 
 
-def test_what_no_constraint_would_allow_is_found_too(victim: Victim) -> None:
+def test_rows_that_violate_constraints_are_found(victim: Victim) -> None:
     victim.ledger.follow(victim.size)
     victim.attack(
         "ALTER TABLE events ALTER data DROP NOT NULL, ALTER name DROP NOT NULL",

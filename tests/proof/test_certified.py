@@ -1,4 +1,4 @@
-"""Reports and Parquet files that name the checkpoint they are of, computed again by who doubts them."""
+"""Certified reports and Parquet files, which are computed again to verify them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_certified_report_is_computed_again_whatever_was_written_since(
     assert "events of jobledger/" in capsys.readouterr().out
 
 
-def test_it_says_what_the_report_says_that_is_not_certified(
+def test_a_certified_report_equals_the_plain_one(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = desk.folder / "report.json"
@@ -94,7 +94,7 @@ def test_a_changed_report_is_refused(
     assert said in capsys.readouterr().err
 
 
-def test_a_report_on_events_that_were_changed_since_does_not_hold(
+def test_a_report_on_events_changed_since_is_refused(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = desk.folder / "report.json"

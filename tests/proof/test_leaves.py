@@ -37,7 +37,7 @@ class Golden(NamedTuple):
 
 
 def golden(entry: tuple[Any, ...], salt: bytes, data: bytes, encoded: str, leaf: str) -> Golden:
-    """Written down as people read it; what follows `#` is for them."""
+    """Readable text; `#` begins a comment."""
     plain = "".join("".join(line.partition("#")[0].split()) for line in encoded.splitlines())
     return Golden(Entry._make((*entry, leaves.commit(salt, data))), salt, data, plain, leaf)
 
@@ -162,7 +162,7 @@ def written(values: Iterable[object]) -> bytes:
 
 
 @pytest.mark.parametrize("case", GOLDEN.values(), ids=list(GOLDEN))
-def test_the_bytes_of_an_entry_are_what_they_always_were(case: Golden) -> None:
+def test_the_bytes_of_an_entry_never_change(case: Golden) -> None:
     entry, encoded = case.entry, bytes.fromhex(case.encoded)
 
     assert entry.encode() == encoded
@@ -176,7 +176,7 @@ def test_the_bytes_of_an_entry_are_what_they_always_were(case: Golden) -> None:
     assert hashlib.sha256(b"\0" + encoded).hexdigest() == case.leaf
 
 
-def test_the_salts_of_a_tile_are_what_they_always_were() -> None:
+def test_the_salts_of_a_tile_never_change() -> None:
     key = bytes(range(32))
     salts = leaves.salts(key)
     assert len(salts) == 256 * 32
@@ -222,7 +222,7 @@ ENTRIES: Final = st.builds(
 
 
 @given(ENTRIES)
-def test_an_entry_is_read_as_it_was_written(entry: Entry) -> None:
+def test_an_entry_is_decoded_to_what_was_encoded(entry: Entry) -> None:
     assert Entry.decode(entry.encode()) == entry
 
 
@@ -254,7 +254,7 @@ def assert_changed_is_another(entry: Entry, bits: int) -> None:
 
 @given(ENTRIES, st.integers(1, 255))
 @settings(max_examples=60, deadline=None)
-def test_what_is_changed_or_cut_off_is_no_entry_or_another(entry: Entry, bits: int) -> None:
+def test_a_changed_or_truncated_entry_never_decodes_to_the_same(entry: Entry, bits: int) -> None:
     assert_changed_is_another(entry, bits)
 
 
@@ -268,7 +268,7 @@ def test_no_bit_of_a_golden_entry_can_change(case: Golden) -> None:
 @example(b"")
 @example(b"\1" + b"\xff" * 68)
 @example(b"\1" + b"\x7f\xff\xff\xff" * 17)
-def test_of_any_bytes_only_an_entry_is_read(encoded: bytes) -> None:
+def test_only_canonical_entries_are_decoded(encoded: bytes) -> None:
     for candidate in (encoded, b"\1" + encoded):
         entry = decoded(candidate)
         assert entry is None or entry.encode() == candidate
@@ -366,7 +366,7 @@ def test_the_feed_shows_jobs_as_their_leaves_have_them(ledger: Ledger) -> None:
         assert Stored.of(row).entry(bytes(32)) == entry.encode()
 
 
-def test_only_all_positions_are_all(ledger: Ledger) -> None:
+def test_a_range_with_a_gap_is_not_complete(ledger: Ledger) -> None:
     for number in range(5):
         ledger.create(f"projects/p/jobs/j{number}")
     with ledger.connection() as connection:
@@ -399,7 +399,9 @@ def test_only_all_positions_are_all(ledger: Ledger) -> None:
         (9, b"\0" * 33, "is not an entry"),
     ],
 )
-def test_what_is_no_entry_is_told_why(field: int, value: bytes | None, why: str) -> None:
+def test_an_invalid_entry_is_refused_with_the_reason(
+    field: int, value: bytes | None, why: str
+) -> None:
     time = (0).to_bytes(8)
     fields: list[bytes | None] = [
         b"projects/p/jobs/x", (1).to_bytes(4), b"Created", (1).to_bytes(2), time, time, None, None, None

@@ -105,7 +105,7 @@ def test_roots_of_any_sizes_are_those_over_their_leaves(sizes: set[int], copied_
     assert roots.tiles == [root_over(tile) for tile in full if len(tile) == TILE * HASH_SIZE]
 
 
-def test_a_copy_of_roots_goes_its_own_way() -> None:
+def test_a_copy_of_roots_is_independent() -> None:
     hashes = leaf_hashes(2 * TILE)
     first, second = hashes[: TILE * HASH_SIZE], hashes[TILE * HASH_SIZE :]
     roots = Roots([TILE + 3])
@@ -286,7 +286,7 @@ def test_paths_are_those_of_the_specification(
     ["", "tile/0", "tile/00/000", "tile/0/0", "tile/0/000.p/0", "tile/0/x1/000", "tile/8/000", "tile/63/000",
      "tile/0/x001/x099/x511/x627/776", "checkpoint", "tile/100/000"],
 )  # fmt: skip
-def test_what_no_tree_can_have_is_not_looked_for(path: str) -> None:
+def test_impossible_tile_paths_are_not_looked_up(path: str) -> None:
     assert read_file(NO_CONNECTION, path) is None
 
 
@@ -322,7 +322,7 @@ def test_a_folder_is_of_the_checkpoint_that_is_in_it(tmp_path: Path) -> None:
     assert _published(tmp_path) == checkpoint
 
 
-def test_rows_of_a_range_are_told_by_both_ends() -> None:
+def test_a_range_is_printed_with_both_ends() -> None:
     rows = [row_of(position, b"{}", ENTRIES[0]) for position in range(3, 9)]
     assert are_at(rows, 3, 8)
     assert are_at([], 3, 2)

@@ -1,4 +1,4 @@
-"""Signed notes, keys, checkpoints and cosignatures: C2SP's own examples, and all that is none."""
+"""Signed notes, keys, checkpoints and cosignatures: C2SP's examples, and invalid ones."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_the_published_example_verifies() -> None:
     assert Note.parse(EXAMPLE.encode()) == note
 
 
-def test_of_the_published_example_no_byte_can_change() -> None:
+def test_a_change_of_any_byte_of_the_published_example_is_found() -> None:
     key = VerifierKey.parse(EXAMPLE_KEY)
     encoded = EXAMPLE.encode()
     for at in range(len(encoded)):
@@ -93,7 +93,7 @@ def test_of_the_published_example_no_byte_can_change() -> None:
                 assert_is_a_sentence(error)
 
 
-def test_of_the_published_key_no_character_can_change() -> None:
+def test_a_change_of_any_character_of_the_published_key_is_found() -> None:
     for at in range(len(EXAMPLE_KEY)):
         for bits in (1, 0x20):
             changed = EXAMPLE_KEY[:at] + chr(ord(EXAMPLE_KEY[at]) ^ bits) + EXAMPLE_KEY[at + 1 :]
@@ -114,7 +114,7 @@ def test_the_published_cosigned_checkpoint_is_read() -> None:
 
 
 @pytest.mark.parametrize("key", [KEY, OTHER, WITNESS], ids=lambda key: key.verifier.name)
-def test_keys_are_read_as_they_were_written(key: SigningKey) -> None:
+def test_keys_are_parsed_from_their_text(key: SigningKey) -> None:
     assert SigningKey.parse(key.secret) == key
     assert SigningKey.parse(f" {key.secret}\n") == key
     assert VerifierKey.parse(str(key.verifier)) == key.verifier
@@ -160,13 +160,13 @@ def material(type_: int, public: bytes) -> str:
         "\u00fc" * 500,
     ],
 )
-def test_what_is_no_key_is_refused(text: str) -> None:
+def test_an_invalid_key_is_refused(text: str) -> None:
     refused(lambda: VerifierKey.parse(text), "key")
     refused(lambda: SigningKey.parse(text), "key")
     refused(lambda: SigningKey.parse(f"PRIVATE+KEY+{text}"), "key")
 
 
-def test_a_cosignature_says_when() -> None:
+def test_a_cosignature_has_a_time() -> None:
     """Checked as tlog-cosignature has it, and not by its own maker."""
     time = 1_679_315_147
     signature = WITNESS.sign(CHECKPOINT.text, time)
@@ -199,7 +199,7 @@ def test_a_witness_does_not_speak_for_the_log() -> None:
     refused(lambda: opened(str(note), namesake, KEY), "checkpoint")
 
 
-def test_signatures_of_unknown_keys_are_not_looked_at() -> None:
+def test_signatures_of_unknown_keys_are_ignored() -> None:
     forged = Signature("example.com/unknown", b"\1\2\3\4", b"nonsense")
     same_name = Signature(ORIGIN, b"\1\2\3\4", b"nonsense")
     same_id = Signature("example.com/unknown", KEY.verifier.id, b"nonsense")
@@ -208,7 +208,7 @@ def test_signatures_of_unknown_keys_are_not_looked_at() -> None:
     assert [key for key, _ in note.signed_by([KEY.verifier, OTHER.verifier])] == [KEY.verifier]
 
 
-def test_a_known_signature_that_fails_spoils_the_note() -> None:
+def test_an_invalid_signature_of_a_known_key_refuses_the_note() -> None:
     made = NOTE.signatures[0].made
     for failing in (bytes(64), made[:-1], made + b"x", made[:-1] + bytes([made[-1] ^ 1])):
         bad = Signature(ORIGIN, KEY.verifier.id, failing)
@@ -268,7 +268,7 @@ def test_every_cut_off_note_is_refused() -> None:
         f"{'x' * MAX_NOTE}\n\n{LINE}",
     ],
 )
-def test_what_is_no_note_is_refused(note: str) -> None:
+def test_an_invalid_note_is_refused(note: str) -> None:
     refused(lambda: Note.parse(note), "note")
     refused(lambda: Note.parse(note.encode()), "note")
 
@@ -280,7 +280,7 @@ def test_a_note_is_utf_8() -> None:
     refused(lambda: Note.parse(extended), "note")
 
 
-def test_as_many_signatures_are_read_as_may_be() -> None:
+def test_signatures_up_to_the_limit_are_read() -> None:
     others = [Signature(f"example.com/{n}", bytes(4), b"x") for n in range(MAX_SIGNATURES - 1)]
     assert opened(str(Note(CHECKPOINT.text, (*others, *NOTE.signatures)))) == CHECKPOINT
 
@@ -293,7 +293,7 @@ def test_a_text_may_hold_empty_lines_but_a_checkpoint_may_not() -> None:
     refused(lambda: Checkpoint.parse(f"{CHECKPOINT.text}\nmore\n"), "checkpoint")
 
 
-def test_lines_after_the_third_are_signed_and_let_be() -> None:
+def test_lines_after_the_third_are_signed_and_ignored() -> None:
     text = f"{CHECKPOINT.text}an extension\n"
     note = str(Note(text, (KEY.sign(text),)))
     assert opened(note) == CHECKPOINT
@@ -331,11 +331,11 @@ ROOT: Final = base64.b64encode(CHECKPOINT.root).decode()
         f"{ORIGIN}\n1\n{'-_' * 21}A=\n",
     ],
 )  # fmt: skip
-def test_what_is_no_checkpoint_is_refused(text: str) -> None:
+def test_an_invalid_checkpoint_is_refused(text: str) -> None:
     refused(lambda: Checkpoint.parse(text), "checkpoint")
 
 
-def test_base64_that_would_be_written_otherwise_is_refused() -> None:
+def test_non_canonical_base64_is_refused() -> None:
     """The last character before the padding has bits that mean nothing."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     last = alphabet.index(ROOT[-2])
@@ -346,13 +346,13 @@ def test_base64_that_would_be_written_otherwise_is_refused() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 9, 10, 256, 2**53, 2**63 - 1])
-def test_checkpoints_of_all_sizes_are_read_as_they_were_written(size: int) -> None:
+def test_checkpoints_of_all_sizes_are_parsed_from_their_text(size: int) -> None:
     checkpoint = CHECKPOINT._replace(size=size)
     assert Checkpoint.parse(checkpoint.text) == checkpoint
     assert parse_number(str(size), "receipt") == size
 
 
-def test_hashes_are_read_as_they_were_written() -> None:
+def test_hashes_are_parsed_from_their_text() -> None:
     hashes = [hashlib.sha256(bytes([n])).digest() for n in range(3)]
     assert [decode_hash(line, "receipt") for line in encode_hashes(hashes).splitlines()] == hashes
 
@@ -370,7 +370,7 @@ PIECES: Final = st.lists(
 
 @given(st.text(max_size=200) | st.binary(max_size=200) | SOUP | PIECES)
 @settings(max_examples=400, deadline=None)
-def test_of_any_text_only_a_sealed_note_is_opened(text: str | bytes) -> None:
+def test_only_signed_notes_are_opened(text: str | bytes) -> None:
     for act in (
         lambda: opened(text),
         lambda: Checkpoint.parse(text if isinstance(text, str) else text.decode("latin-1")),
@@ -416,7 +416,7 @@ def test_a_changed_note_says_the_same_or_is_refused(changed: bytes) -> None:
         assert checkpoint == CHECKPOINT
 
 
-def test_every_byte_of_a_checkpoint_counts() -> None:
+def test_a_change_of_any_byte_of_a_checkpoint_is_found() -> None:
     """But for nothing: even the lines' ends and the dash are as they must be."""
     whole = str(NOTE).encode()
     for at in range(len(whole)):
@@ -427,5 +427,5 @@ def test_every_byte_of_a_checkpoint_counts() -> None:
             assert_is_a_sentence(caught.value)
 
 
-def test_a_signature_is_shown_as_it_is_sent() -> None:
+def test_a_signature_line_is_formatted_as_sent() -> None:
     assert re.fullmatch(f"\u2014 {re.escape(ORIGIN)} [A-Za-z0-9+/]+={{0,2}}\n", LINE)

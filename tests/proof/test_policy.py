@@ -1,4 +1,4 @@
-"""Policy files as C2SP tlog-policy has them, and all that is none."""
+"""Policy files by C2SP tlog-policy: examples, and invalid ones."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def refused(text: str, line: int) -> str:
     return said
 
 
-def test_the_example_of_the_specification_is_met_by_two_of_the_xs_and_one_of_the_ys() -> None:
+def test_the_quorum_of_the_specifications_example() -> None:
     policy = Policy.parse(EXAMPLE)
     for there in product([False, True], repeat=6):
         cosigned = [name for name, is_there in zip(NAMES, there, strict=True) if is_there]
@@ -59,7 +59,7 @@ def test_the_example_of_the_specification_is_met_by_two_of_the_xs_and_one_of_the
         )
 
 
-def test_a_checkpoint_is_good_where_a_log_signed_it_and_the_quorum_cosigned_it() -> None:
+def test_a_checkpoint_needs_the_logs_signature_and_the_quorum() -> None:
     policy = Policy.parse(EXAMPLE)
     quorum = [WITNESSES[name] for name in ("X1", "X3", "Y2")]
     assert policy.check(signed(LOG, *quorum)) == CHECKPOINT
@@ -71,7 +71,7 @@ def test_a_checkpoint_is_good_where_a_log_signed_it_and_the_quorum_cosigned_it()
         policy.check(signed(LOG))
 
 
-def test_a_witness_that_did_not_sign_what_is_under_its_name_spoils_the_note() -> None:
+def test_an_invalid_cosignature_of_a_known_witness_refuses_the_note() -> None:
     policy = Policy.parse(EXAMPLE)
     good = signed(LOG, *WITNESSES.values())
     forged = good.signatures[-1]._replace(made=bytes(72))
@@ -79,7 +79,7 @@ def test_a_witness_that_did_not_sign_what_is_under_its_name_spoils_the_note() ->
         policy.check(Note(good.text, (*good.signatures[:-1], forged)))
 
 
-def test_who_is_not_in_the_policy_counts_for_nothing() -> None:
+def test_witnesses_outside_the_policy_do_not_count() -> None:
     stranger = SigningKey.generate(X1.name, COSIGNATURE)
     policy = Policy.parse(f"log {LOG.verifier}\nwitness w {X1}\nquorum w\n")
     with pytest.raises(ProofError, match="quorum"):
@@ -87,7 +87,7 @@ def test_who_is_not_in_the_policy_counts_for_nothing() -> None:
     assert policy.check(signed(LOG, stranger, WITNESSES["X1"])) == CHECKPOINT
 
 
-def test_octets_beyond_ascii_are_let_be_and_a_carriage_return_is_not(tmp_path: Path) -> None:
+def test_bytes_beyond_ascii_are_accepted_and_a_carriage_return_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "policy"
     text = f"# NAME\nlog {LOG.verifier} https://x/NAME\nwitness NAME {X1}\nquorum NAME\n"
     for name in (b"\xff\xfe", b"Z\xfcrich", "Zürich".encode(), b"\xc2\x85\xe2\x80\xa8", b"\x80"):
@@ -114,7 +114,7 @@ def test_the_quorum_none_takes_a_log_alone() -> None:
     assert policy.is_met([])
 
 
-def test_a_policy_without_logs_still_tells_the_quorum_but_trusts_no_log() -> None:
+def test_a_policy_without_logs_has_a_quorum_and_trusts_no_log() -> None:
     policy = Policy.parse("quorum none\n")
     assert policy == Policy((), {}, {}, "none")
     with pytest.raises(ProofError, match="the known keys are of none"):
@@ -135,7 +135,7 @@ def test_addresses_comments_tabs_and_names_beyond_ascii_are_read() -> None:
     assert policy.quorum == "\u212a\u00a0x"
 
 
-def test_what_follows_the_quorum_is_part_of_the_policy() -> None:
+def test_lines_after_the_quorum_belong_to_the_policy() -> None:
     assert Policy.parse(f"quorum none\nlog {LOG.verifier}\n").check(signed(LOG)) == CHECKPOINT
 
 
@@ -188,7 +188,7 @@ def test_groups_within_groups_of_any_depth_are_counted() -> None:
     ],
     ids=count(1),  # The keys among the texts are new in each run.
 )
-def test_what_is_no_policy_is_refused_with_its_line(text: str, line: int, why: str) -> None:
+def test_an_invalid_policy_is_refused_with_its_line(text: str, line: int, why: str) -> None:
     assert why in refused(text, line)
 
 

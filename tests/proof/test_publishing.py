@@ -1,4 +1,4 @@
-"""What becomes of a signed checkpoint: witnesses are asked, and it is put where others find it."""
+"""Signed checkpoints are sent to witnesses, and published."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ KEYS: Final = [SigningKey.generate(f"w{n}.example.com", COSIGNATURE) for n in ra
 
 
 class Asked(NamedTuple):
-    """A request, as it came."""
+    """A received request."""
 
     method: str
     path: str
@@ -55,7 +55,7 @@ class Asked(NamedTuple):
 
 
 class Web:
-    """A web server that answers as it is told to; what it was asked is in `asked`."""
+    """A web server with scripted answers; its requests are in `asked`."""
 
     def __init__(self, answer: Callable[[Asked], tuple[int, bytes]]) -> None:
         self.asked: list[Asked] = []
@@ -98,7 +98,7 @@ def web(answer: Callable[[Asked], tuple[int, bytes]] = lambda asked: (204, b""))
 
 @pytest.fixture
 def nowhere() -> Iterator[str]:
-    """An address at which nobody answers, and that nobody else is given meanwhile."""
+    """An address without a listener, which stays reserved."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
@@ -111,7 +111,7 @@ def program(source: str, *arguments: str) -> str:
 # Publishing.
 
 
-def test_places_are_one_a_line_or_separated_as_in_a_shell() -> None:
+def test_destinations_are_separated_by_lines_or_as_in_a_shell() -> None:
     assert parse_places("") == []
     assert parse_places("  /a  https://example.com/b ") == ["/a", "https://example.com/b"]
     assert parse_places("'/a b' \"exec:put --to 'c d'\" e") == ["/a b", "exec:put --to 'c d'", "e"]
@@ -119,7 +119,7 @@ def test_places_are_one_a_line_or_separated_as_in_a_shell() -> None:
 
 
 @pytest.mark.parametrize("text", ["'/a", "exec:", "exec:  \n", "ftp://example.com/a", "exec:'a\n"])
-def test_what_is_no_place_is_refused_at_once(text: str) -> None:
+def test_an_invalid_destination_is_refused_at_once(text: str) -> None:
     with pytest.raises(ProofError) as caught:
         parse_places(text)
     assert caught.value.what == "publish"
@@ -159,7 +159,7 @@ def test_the_file_is_replaced_whole_and_everybody_can_read_it(tmp_path: Path) ->
     assert stat.S_IMODE((tmp_path / "checkpoint").stat().st_mode) == 0o644
 
 
-def test_places_that_fail_are_logged_and_the_others_get_it(
+def test_a_failing_destination_is_logged_and_the_others_are_served(
     tmp_path: Path,
     nowhere: str,
     caplog: pytest.LogCaptureFixture,
@@ -206,7 +206,7 @@ def test_only_web_addresses_are_asked(tmp_path: Path) -> None:
 
 
 class Honest:
-    """A real witness behind a web server of the test, and what it can be made to do."""
+    """A real witness behind a test web server, with scripted faults."""
 
     def __init__(self, folder: Path, key: SigningKey) -> None:
         folder.mkdir()
@@ -235,7 +235,7 @@ def prover(size: int) -> Callable[[int], list[bytes]]:
     return lambda old: list(LOG.prove(old, size))
 
 
-def test_a_witness_is_asked_from_where_it_is_known_to_be(tmp_path: Path) -> None:
+def test_a_proof_for_a_witness_starts_at_its_last_known_size(tmp_path: Path) -> None:
     honest = Honest(tmp_path / "w", KEYS[0])
     with web(honest) as server:
         policy = Policy.parse(policy_of(f"{server.url}/w/", quorum="w0"))
@@ -245,7 +245,7 @@ def test_a_witness_is_asked_from_where_it_is_known_to_be(tmp_path: Path) -> None
             found = witnesses.cosign(note, prover(size))
             assert policy.check(note.with_signatures(found)) == Checkpoint.parse(note.text)
         assert honest.olds == [0, 3, 8]
-        # Who forgot is told, and asks again.
+        # A log without the size gets it from the witness, and retries.
         assert len(Witnesses(policy).cosign(LOG.note(9), prover(9))) == 1
         assert honest.olds[3:] == [0, 8]
         assert len(witnesses.cosign(LOG.note(12), prover(12))) == 1
@@ -294,7 +294,7 @@ LIES: Final[dict[str, tuple[int, bytes, str]]] = {
 
 
 @pytest.mark.parametrize(("status", "body", "why"), LIES.values(), ids=LIES)
-def test_what_is_no_cosignature_of_the_witness_is_not_taken_for_one(
+def test_an_invalid_cosignature_is_ignored(
     status: int, body: bytes, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with web(lambda asked: (status, body)) as server:
@@ -310,7 +310,7 @@ def test_cosignatures_of_others_beside_its_own_are_left_out() -> None:
     assert signature.key_id == KEYS[0].verifier.id
 
 
-def test_a_witness_that_does_not_answer_is_not_waited_for_and_not_asked_twice_at_once(
+def test_a_silent_witness_times_out_and_has_one_request_at_a_time(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cosigning, "TOGETHER", 0.2)
@@ -377,7 +377,7 @@ def test_without_a_quorum_it_is_published_all_the_same_and_that_is_logged(
     assert "not the policy's quorum: none cosigned" in caplog.text
 
 
-def test_the_database_away_is_no_reason_not_to_publish(
+def test_checkpoints_are_published_while_the_database_is_away(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def kept(note: Note) -> None:
@@ -390,7 +390,7 @@ def test_the_database_away_is_no_reason_not_to_publish(
     assert "the cosignatures were not kept" in caplog.text
 
 
-def test_of_those_that_wait_only_the_newest_is_announced_and_the_end_waits_for_it(
+def test_only_the_newest_waiting_note_is_announced_before_closing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began, goes_on = Event(), Event()
@@ -415,7 +415,7 @@ def test_of_those_that_wait_only_the_newest_is_announced_and_the_end_waits_for_i
     assert sizes == [1, 4]
 
 
-def test_the_end_does_not_wait_for_ever(
+def test_closing_stops_waiting_after_a_time_limit(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     goes_on = Event()
@@ -434,7 +434,7 @@ def test_settings_that_cannot_be_read_are_refused_at_once(tmp_path: Path) -> Non
         Announcer("", Settings(home=tmp_path, publish="ftp://example.com/"))
 
 
-def test_what_a_ledger_seals_is_cosigned_kept_in_it_and_published(
+def test_a_ledgers_checkpoints_are_cosigned_stored_and_published(
     dsn: str,
     ledger_name: str,
     tmp_path: Path,

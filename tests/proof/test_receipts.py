@@ -1,4 +1,4 @@
-"""Receipts on the command line: made here, checked anywhere, and whatever is wrong with one."""
+"""Receipts on the command line: creation, offline verification, and damaged receipts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAME = "projects/p/jobs/a"
 
 
 class Handed(NamedTuple):
-    """What somebody got who asked for proof: a receipt, the job's history, and the log's public key."""
+    """A receipt, the job's history, and the log's public key, as an auditor gets them."""
 
     desk: Desk
     receipt: Path
@@ -82,7 +82,7 @@ def test_each_event_has_a_receipt_of_its_own(handed: Handed) -> None:
 
 
 @pytest.mark.parametrize(("version", "said"), [("3", "there is no 3"), ("9999999999", "version")])
-def test_there_is_none_for_a_version_there_is_not(
+def test_a_receipt_of_a_missing_version_is_refused(
     handed: Handed, version: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert handed.desk.run("receipt", NAME, "--version", version) != 0
@@ -118,7 +118,7 @@ def test_a_damaged_receipt_is_refused_in_one_sentence(
     refused(handed.verify(), capsys)
 
 
-def test_a_receipt_of_one_job_is_none_of_another(
+def test_a_receipt_of_another_job_is_refused(
     handed: Handed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = handed.desk.folder / "b.jsonl"
@@ -136,7 +136,7 @@ def test_a_receipt_of_one_job_is_none_of_another(
         ("Z", "+01:00"),
     ],
 )
-def test_a_history_that_was_changed_is_not_what_the_receipt_is_for(
+def test_a_changed_history_does_not_match_its_receipt(
     handed: Handed, was: str, now: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     head, *events, end = handed.history.read_text().splitlines(keepends=True)
@@ -157,14 +157,14 @@ KEYS = {
 
 
 @pytest.mark.parametrize("which", KEYS)
-def test_with_a_wrong_key_nothing_is_ok(
+def test_a_wrong_key_refuses_the_receipt(
     handed: Handed, which: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     no_file = which in {"no key", "a file there is not", "private"}
     refused(handed.verify(key=KEYS[which] or "/dev/null"), capsys, 2 if no_file else 1)
 
 
-def test_a_stranger_with_the_log_s_name_is_not_believed(
+def test_an_unknown_key_under_the_logs_name_is_refused(
     handed: Handed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = handed.receipt.read_text()
@@ -205,7 +205,7 @@ def test_a_key_file_that_others_can_read_is_refused(
     assert handed.desk.run("log", "show") == 0
 
 
-def test_a_key_is_rotated_without_anybody_losing_sight(handed: Handed) -> None:
+def test_receipts_verify_with_either_key_during_a_rotation(handed: Handed) -> None:
     desk, old = handed.desk, handed.key.read_text()
     assert desk.run("log", "rotate-key") == 0
     desk.ledger.succeeded(NAME)
@@ -227,7 +227,7 @@ def test_a_key_is_rotated_without_anybody_losing_sight(handed: Handed) -> None:
 
 
 def refused(code: int, capsys: pytest.CaptureFixture[str], expected: int = 1) -> None:
-    """Not ok, in one sentence."""
+    """Checks that verification fails with one sentence."""
     assert code == expected
     out, err = capsys.readouterr()
     assert "ok" not in out
@@ -252,7 +252,7 @@ CHANGED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("field", CHANGED)
-def test_whatever_the_file_shows_of_the_event_is_compared(
+def test_every_field_of_the_event_in_the_file_is_compared(
     handed: Handed, field: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines, number, event = event_line(handed, 2)
@@ -303,7 +303,7 @@ def test_no_receipt_is_written_that_does_not_verify(
     assert not written.exists()
 
 
-def test_a_checkpoint_that_was_changed_in_the_database_is_put_right_first(handed: Handed) -> None:
+def test_a_changed_checkpoint_in_the_database_is_replaced_first(handed: Handed) -> None:
     handed.desk.attack("UPDATE checkpoints SET note = replace(note, E'\\n3\\n', E'\\n3\\nA')")
     written = handed.desk.folder / "written"
     assert handed.desk.run("receipt", NAME, "--to", str(written)) == 0

@@ -1,4 +1,4 @@
-"""A log goes on after a loss: what was lost is named by a signed statement, and nothing else is excused."""
+"""A log that continues after a loss: a signed statement names the loss, and excuses nothing else."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _last_signed(ledger: Ledger) -> Path:
 
 
 @pytest.mark.parametrize("later", [0, 1, 9], ids=["at once", "after one event", "after many"])
-def test_it_is_signed_again_and_verification_names_what_was_lost(loss: Loss, later: int) -> None:
+def test_a_resumed_log_is_signed_and_verification_names_the_loss(loss: Loss, later: int) -> None:
     with loss.again() as ledger:
         for number in range(later):
             ledger.create(f"projects/p/jobs/later-{number}")
@@ -174,7 +174,7 @@ def test_a_statement_that_no_key_signed_excuses_nothing(
     assert "forked" in kinds
 
 
-def test_what_is_signed_after_it_is_not_excused(loss: Loss, tmp_path: Path) -> None:
+def test_a_loss_after_the_statement_is_not_excused(loss: Loss, tmp_path: Path) -> None:
     """A second history after the epoch began: the statement is of what was signed before it."""
     with loss.again() as ledger:
         ledger.resume_log()
@@ -185,8 +185,8 @@ def test_what_is_signed_after_it_is_not_excused(loss: Loss, tmp_path: Path) -> N
     assert loss.found(other)[0][0] in {"forked", "rolled back"}
 
 
-def test_nothing_is_resumed_where_nothing_is_lost(desk: Desk) -> None:
-    with pytest.raises(ProofError, match="nothing can be lost"):
+def test_a_log_without_loss_cannot_be_resumed(desk: Desk) -> None:
+    with pytest.raises(ProofError, match="no event can be lost"):
         desk.ledger.resume_log()
     desk.ledger.create("projects/p/jobs/a")
     desk.ledger.checkpoint()

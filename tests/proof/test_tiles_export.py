@@ -1,4 +1,4 @@
-"""The log as files: read by somebody who knows C2SP tlog-tiles and tlog-checkpoint, and nothing of this program."""
+"""The log as files, read by an independent reader of C2SP tlog-tiles and tlog-checkpoint."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Reader:
         return {path.relative_to(self.folder).as_posix() for path in paths}
 
     def wanted(self) -> set[str]:
-        """Those that a tree of this size has, and nothing else."""
+        """Returns the files of a tree of this size."""
         found = {"checkpoint"}
         for level in range(64):
             for number in range(self.size // 256**level // 256 + 1):
@@ -243,14 +243,14 @@ def test_the_tiles_are_those_of_the_checkpoint_though_the_log_went_on(
     assert reader.files() == reader.wanted()
 
 
-def test_entries_say_what_happened(quiet: Ledger, folder: Path) -> None:
+def test_entries_hold_the_events(quiet: Ledger, folder: Path) -> None:
     export(quiet, folder, grown(quiet, 3))
     entries = [Entry.decode(entry) for entry in Reader(folder).entries(0)]
     assert [entry.name for entry in entries] == [f"projects/p/jobs/j{n}" for n in range(3)]
     assert {entry.actor for entry in entries} == {"Z\u00fcrich"}
 
 
-def test_what_is_pruned_is_left_out_and_told(quiet: Ledger, folder: Path) -> None:
+def test_pruned_events_are_left_out_and_reported(quiet: Ledger, folder: Path) -> None:
     note = grown(quiet, 600)
     with quiet.connection() as connection:
         connection.execute("INSERT INTO pruned (first, last, record) VALUES (257, 300, 600)")
@@ -262,7 +262,7 @@ def test_what_is_pruned_is_left_out_and_told(quiet: Ledger, folder: Path) -> Non
     Reader(folder).check(empty=frozenset(range(256, 300)))
 
 
-def test_what_is_gone_without_a_pruning_leaves_its_bundle_out(quiet: Ledger, folder: Path) -> None:
+def test_a_bundle_with_missing_events_is_left_out(quiet: Ledger, folder: Path) -> None:
     note = grown(quiet, 300)
     with quiet.connection() as connection:
         # As somebody with a superuser's rights may.
@@ -272,7 +272,7 @@ def test_what_is_gone_without_a_pruning_leaves_its_bundle_out(quiet: Ledger, fol
     assert (exported.bundles, exported.missing) == (1, 1)
 
 
-def test_once_the_salts_are_gone_every_entry_is_empty(quiet: Ledger, folder: Path) -> None:
+def test_entries_are_empty_once_the_salts_are_destroyed(quiet: Ledger, folder: Path) -> None:
     note = grown(quiet, 300)
     with quiet.connection() as connection:
         connection.execute("INSERT INTO pruned (first, last, record) VALUES (1, 256, 300)")
@@ -380,7 +380,7 @@ def test_nothing_is_written_for_a_note_that_is_not_of_this_tree(
     assert not folder.exists()
 
 
-def test_a_folder_never_goes_back_and_is_of_one_log(quiet: Ledger, folder: Path) -> None:
+def test_a_folder_refuses_an_older_checkpoint_and_another_log(quiet: Ledger, folder: Path) -> None:
     older = grown(quiet, 10)
     export(quiet, folder, grown(quiet, 10))
     whole = (folder / "checkpoint").read_text()
@@ -400,7 +400,9 @@ def test_a_folder_never_goes_back_and_is_of_one_log(quiet: Ledger, folder: Path)
         assert (folder / "checkpoint").read_text() == published
 
 
-def test_an_event_that_is_not_the_sealed_one_is_not_published(quiet: Ledger, folder: Path) -> None:
+def test_an_event_that_differs_from_the_signed_one_is_not_published(
+    quiet: Ledger, folder: Path
+) -> None:
     note = grown(quiet, 300)
     with quiet.connection() as connection:
         connection.execute("SET session_replication_role = replica")
@@ -419,7 +421,7 @@ def test_new_signatures_under_the_same_tree_are_published(quiet: Ledger, folder:
     assert (folder / "checkpoint").read_text() == str(witnessed)
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(quiet: Ledger, folder: Path) -> None:
+def test_an_unwritable_folder_is_reported_in_one_sentence(quiet: Ledger, folder: Path) -> None:
     note = grown(quiet, 10)
     folder.parent.mkdir(parents=True)
     folder.write_text("a file")

@@ -1,4 +1,4 @@
-"""A real witness process, asked as logs ask it: what it cosigns, and all that it refuses."""
+"""A real witness process: its cosignatures and refusals."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def witness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture
 def log() -> Log:
-    """One that the witness knows and never heard of."""
+    """A log that the witness is configured for and has not seen."""
     return next(_unused)
 
 
@@ -162,9 +162,7 @@ def test_a_log_that_grows_is_cosigned_from_the_first_checkpoint_on(
         check_cosigned(witness, witness.add(asked), asked.note)
 
 
-def test_who_monitors_a_log_is_shown_its_last_checkpoint_with_both_signatures(
-    witness: Running, log: Log
-) -> None:
+def test_monitors_get_the_last_checkpoint_with_both_signatures(witness: Running, log: Log) -> None:
     other = next(_unused)
     assert witness.show(log.origin).status_code == 404
     for size in (2, 5):
@@ -250,9 +248,7 @@ REFUSALS: Final[dict[str, tuple[int, Callable[[Log], Submission | str | bytes]]]
 }  # fmt: skip
 
 
-def test_a_checkpoint_that_is_not_to_be_trusted_is_refused_and_changes_nothing(
-    witness: Running, log: Log
-) -> None:
+def test_an_invalid_checkpoint_is_refused_and_changes_nothing(witness: Running, log: Log) -> None:
     witness.add(log.grown(0, 5)).raise_for_status()
     before = witness.show(log.origin).text
     for why, (status, body) in REFUSALS.items():
@@ -268,7 +264,7 @@ def test_a_checkpoint_that_is_not_to_be_trusted_is_refused_and_changes_nothing(
     witness.add(log.grown(5, 9)).raise_for_status()
 
 
-def test_what_holds_of_a_log_never_seen_is_checked_too(witness: Running, log: Log) -> None:
+def test_a_new_logs_first_checkpoint_is_checked(witness: Running, log: Log) -> None:
     empty = Checkpoint(log.origin, 0, WRONG_ROOT).text
     for body in (
         Submission(0, (), signed(log, empty)),
@@ -284,18 +280,14 @@ def test_what_holds_of_a_log_never_seen_is_checked_too(witness: Running, log: Lo
     assert witness.add(log.grown(0, 3)).status_code == 200
 
 
-def test_a_fork_that_the_log_signed_is_logged_whole_as_the_proof_that_it_is(
-    witness: Running, log: Log
-) -> None:
+def test_a_signed_fork_is_logged_with_both_checkpoints(witness: Running, log: Log) -> None:
     witness.add(log.grown(0, 5)).raise_for_status()
     asked = forked(log).grown(5, 7)
     assert witness.add(asked).status_code == 422
     assert str(asked) in [record.get("submission") for record in witness.said]
 
 
-def test_signatures_of_strangers_and_lines_of_extensions_are_let_be(
-    witness: Running, log: Log
-) -> None:
+def test_unknown_signatures_and_extension_lines_are_ignored(witness: Running, log: Log) -> None:
     more = Log(log.key, more=(STRANGER, SigningKey.generate(log.origin)))
     answer = witness.add(more.grown(0, 6))
     check_cosigned(witness, answer, log.note(6))
@@ -392,9 +384,7 @@ STATES: Final = {
 
 
 @pytest.mark.parametrize("state", STATES.values(), ids=STATES)
-def test_a_state_that_is_damaged_or_anothers_is_refused_and_left_as_it_is(
-    tmp_path: Path, state: str
-) -> None:
+def test_a_damaged_or_foreign_state_file_is_refused_and_kept(tmp_path: Path, state: str) -> None:
     key, path = files(tmp_path, state)
     with pytest.raises(ProofError) as caught:
         open_files(key, path, None)
@@ -403,7 +393,7 @@ def test_a_state_that_is_damaged_or_anothers_is_refused_and_left_as_it_is(
     assert path.read_text() == state
 
 
-def test_a_state_that_is_gone_is_not_taken_for_one_that_never_was(tmp_path: Path) -> None:
+def test_a_missing_state_file_of_an_existing_key_is_refused(tmp_path: Path) -> None:
     key, path = files(tmp_path, json.dumps({LOGS[0].origin: GOOD}))
     assert list(open_files(key, path, NAME)[1].all()) == [LOGS[0].origin]
     path.unlink()
@@ -412,7 +402,7 @@ def test_a_state_that_is_gone_is_not_taken_for_one_that_never_was(tmp_path: Path
     assert not path.exists()
 
 
-def test_a_new_key_is_not_made_beside_what_another_remembered(tmp_path: Path) -> None:
+def test_a_new_key_is_not_made_beside_an_existing_state(tmp_path: Path) -> None:
     key, path = files(tmp_path, json.dumps({LOGS[0].origin: GOOD}))
     key.unlink()
     with pytest.raises(ProofError, match="was not cosigned by"):
@@ -444,7 +434,7 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> Non
         open_files(key, path, None)
 
 
-def test_what_is_no_witnesses_key_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_key_of_a_witness_is_refused(tmp_path: Path) -> None:
     key, path = files(tmp_path, key=LOGS[0].key.secret)
     with pytest.raises(ProofError, match="has the key of a log"):
         open_files(key, path, None)
@@ -471,7 +461,7 @@ def test_the_public_key_alone_is_printed_where_it_is_asked_for(tmp_path: Path) -
     assert (said.returncode, said.stdout, said.stderr) == (0, f"{WITNESS.verifier}\n", "")
 
 
-def test_a_witness_that_lacks_something_says_what(tmp_path: Path) -> None:
+def test_a_witness_names_its_missing_options(tmp_path: Path) -> None:
     key, path = files(tmp_path)
     log = [str(LOGS[0].key.verifier)]
     cases: list[tuple[Callable[[], None], type[LedgerError], str]] = [

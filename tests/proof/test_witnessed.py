@@ -1,4 +1,4 @@
-"""A ledger, a witness that somebody else runs, and an attacker who owns all but the witness."""
+"""A ledger, an independent witness, and an attacker who controls everything else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.proof.test_witness import Log, running
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("signing_in_background")]
 
 
-def test_what_only_a_witness_saw_is_seen(desk: Desk, tmp_path: Path) -> None:
+def test_a_witness_exposes_a_consistent_rewrite(desk: Desk, tmp_path: Path) -> None:
     with desk.ledger.connection() as connection:
         origin = Tree().log_state(connection).origin
     [signing] = find_keys(Settings(), origin)
@@ -44,7 +44,7 @@ def test_what_only_a_witness_saw_is_seen(desk: Desk, tmp_path: Path) -> None:
             found = audit(connection, Settings())
             assert (found.findings, found.checkpoints) == ([], 4)
 
-        # Everything is rewritten in keeping, with the log's own key; the witness is out of reach.
+        # Everything is rewritten consistently, with the log's own key; the witness is out of reach.
         desk.attack("UPDATE events SET actor = 'nobody' WHERE position = 2")
         desk.attack("DELETE FROM tiles")
         desk.attack("DELETE FROM checkpoints")
@@ -61,10 +61,12 @@ def test_what_only_a_witness_saw_is_seen(desk: Desk, tmp_path: Path) -> None:
             assert "witness" in finding.detail
         assert desk.run("verify", "--proof") == 1
         desk.monkeypatch.delenv("JOBLEDGER_POLICY")
-        assert desk.run("verify", "--proof") == 0  # By itself the ledger would never know.
+        assert (
+            desk.run("verify", "--proof") == 0
+        )  # Without the witness, the ledger cannot detect it.
 
 
-def test_a_witness_that_is_away_holds_nothing_up(
+def test_an_unreachable_witness_does_not_delay_writes(
     desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with desk.ledger.connection() as connection:
@@ -83,7 +85,7 @@ def test_a_witness_that_is_away_holds_nothing_up(
     assert desk.run("verify", "--proof") == 0
 
 
-def test_a_policy_that_cannot_be_read_is_said_at_once(
+def test_an_invalid_policy_is_refused_at_start(
     desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "policy").write_text("witness w nonsense\n")

@@ -1,4 +1,4 @@
-"""Times from several clocks: skewed, late, doubled and reordered reports, on both clocks and in every fold."""
+"""Reports from several clocks: skewed, late, repeated and reordered, on both clocks and in every fold."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def minute(number: float) -> datetime:
 
 
 def said(type_: str, number: int) -> Data:
-    """What a report of that type says, told apart from others by a number."""
+    """Returns a report of that type, with a number to distinguish it."""
     of_type: dict[str, JsonObject] = {
         "Started": {"worker": f"w{number}"},
         "Failed": {"error": {"code": 3, "message": f"m{number}"}},
@@ -243,7 +243,7 @@ def test_an_end_that_occurred_before_the_start_ends_the_job(ledger: Ledger) -> N
     assert {row[-1] for row in running.rows} <= {0}
 
 
-def test_a_clock_that_runs_ahead_keeps_no_job_from_its_state(ledger: Ledger) -> None:
+def test_a_fast_clock_does_not_hide_the_state_of_a_job(ledger: Ledger) -> None:
     now = datetime.now(UTC)
     ledger.create(NAME)
     started = ledger.started(NAME, {"worker": "w"}, occurred_time=now + timedelta(hours=2))
@@ -271,7 +271,7 @@ def test_nothing_exists_before_it_is_created(ledger: Ledger) -> None:
             ledger.get(NAME, as_of=time)
 
 
-def test_late_reports_are_put_where_they_happened(ledger: Ledger) -> None:
+def test_late_reports_are_placed_at_their_valid_time(ledger: Ledger) -> None:
     ledger.create(NAME, occurred_time=at(0))
     ledger.succeeded(NAME, {"n": 0}, occurred_time=at(30))
     known = ledger.get(NAME)
@@ -294,7 +294,7 @@ def test_late_reports_are_put_where_they_happened(ledger: Ledger) -> None:
     )
 
 
-def test_a_late_report_that_fits_nowhere_is_contradicted(ledger: Ledger) -> None:
+def test_a_late_report_without_a_valid_place_is_contradicted(ledger: Ledger) -> None:
     ledger.create(NAME, occurred_time=at(0))
     ledger.started(NAME, occurred_time=at(5))
     ledger.succeeded(NAME, occurred_time=at(30))

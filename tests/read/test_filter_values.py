@@ -1,4 +1,4 @@
-"""Values in filters: compared, and put in order, as what they are; strings, wildcards and presence."""
+"""Values in filters: comparison and order by type; strings, wildcards and presence."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_the_server_compares_as_the_meaning_says(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(NUMBERS | st.sampled_from(["2", "10", "9.5"]) | TEXTS, min_size=2, max_size=8))
-def test_values_are_put_in_order_as_what_they_are(ledger: Ledger, values: list[Any]) -> None:
+def test_values_are_ordered_by_their_type(ledger: Ledger, values: list[Any]) -> None:
     keys = ordered(JsonField(SQL("v"), SQL("(v #>> '{}')")))
     order = SQL(", ").join(keys)
     statement = SQL("SELECT v::text FROM unnest(%s::json[]) AS v ORDER BY {}").format(order)
@@ -177,7 +177,7 @@ STARRED = st.text("*\\a\"'\nü\t\u2028", min_size=1, max_size=6)
 @example("**")
 @example("a\\*")
 @example('first line\nsecond "line"\t\\')
-def test_a_quoted_text_is_just_that_text(text: str) -> None:
+def test_a_quoted_text_is_compared_literally(text: str) -> None:
     tree = parse_filter(f"error_message = {quoted(text)}")
     assert isinstance(tree, Restriction)
     assert (tree.value, tree.wildcards, tree.is_presence) == (text, (False, False), False)
@@ -226,7 +226,7 @@ def test_asterisks_are_wild_only_where_they_are_bare(ledger: Ledger, text: str, 
         ),
     ],
 )
-def test_what_a_string_says(filter_: str, value: str, wildcards: tuple[bool, bool]) -> None:
+def test_escapes_in_strings(filter_: str, value: str, wildcards: tuple[bool, bool]) -> None:
     tree = parse_filter(filter_)
     assert isinstance(tree, Restriction)
     assert (tree.value, tree.wildcards) == (value, wildcards)
@@ -240,12 +240,12 @@ def test_what_a_string_says(filter_: str, value: str, wildcards: tuple[bool, boo
         ("state = FAILED or state = RUNNING", "OR is written in capitals"),
     ],
 )
-def test_a_filter_that_is_nearly_right_says_what_would_be(filter_: str, hint: str) -> None:
+def test_a_filter_with_a_common_mistake_suggests_the_right_form(filter_: str, hint: str) -> None:
     with pytest.raises(InvalidFieldError, match=hint):
         parse_filter(filter_)
 
 
-def test_a_state_in_small_letters_says_which(ledger: Ledger) -> None:
+def test_a_state_in_lower_case_suggests_the_name(ledger: Ledger) -> None:
     with pytest.raises(InvalidFieldError, match="write FAILED"):
         ledger.list("state = failed")
 

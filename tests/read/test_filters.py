@@ -1,4 +1,4 @@
-"""Filters of jobs: what was ever true, what cannot be answered, and that none is part of a statement."""
+"""Filters of jobs: `ever`, unsupported filters, and that no filter becomes SQL text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
         ("ever(error.code = 1 OR state = PAUSED)", ["b"]),
     ],
 )  # fmt: skip
-def test_what_was_ever_true(ledger: Ledger, filter_: str, ids: list[str]) -> None:
+def test_ever_finds_jobs_that_once_matched(ledger: Ledger, filter_: str, ids: list[str]) -> None:
     for n, id_ in enumerate("abc"):
         ledger.create(
             f"projects/p/jobs/{id_}",
@@ -61,7 +61,7 @@ def test_what_was_ever_true(ledger: Ledger, filter_: str, ids: list[str]) -> Non
         ("(" * 2000, "has 2000 nested parentheses"),
     ],
 )  # fmt: skip
-def test_a_filter_that_cannot_be_answered_says_why(
+def test_an_unsupported_filter_is_refused_with_the_reason(
     ledger: Ledger, filter_: str, sentence: str
 ) -> None:
     for moment in (None, AT):
@@ -93,7 +93,7 @@ def test_no_filter_reaches_sql_as_text(ledger: Ledger, filter_: str) -> None:
         assert error.field == "filter"
 
 
-def test_what_a_filter_says_is_a_parameter() -> None:
+def test_values_of_a_filter_are_parameters() -> None:
     from jobledger.domain.values.filters import parse_filter
     from jobledger.infra.read.filter_sql import Rendering
 

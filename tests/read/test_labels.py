@@ -62,9 +62,7 @@ def test_they_are_taken_as_they_are_and_shown_to_google_as_it_takes_them(
 
 
 @given(st.dictionaries(KEY, VALUE, max_size=8), BARE.filter(lambda key: "." not in key))
-def test_what_google_sets_beside_them_leaves_them_as_they_are(
-    labels: dict[str, str], key: str
-) -> None:
+def test_labels_set_through_google_keep_the_others(labels: dict[str, str], key: str) -> None:
     set_ = google_labels(labels) | {key: "new"}
     after = from_google(set_, labels)
     assert after[key] == "new" or labels.get(key) == "new"
@@ -83,12 +81,12 @@ def test_there_is_a_nearest_label_to_anything(key: str, value: str) -> None:
     [{"Team": "a"}, {"a/b/c": "x"}, {"/a": "x"}, {"a/": "x"}, {"A.io/x": "y"}, {"a": "-b.c"},
      {"x.io/" + "n" * 64: ""}, {"p" * 254 + "/a": ""}, {"a": "b c"}],
 )  # fmt: skip
-def test_what_neither_takes_is_refused_and_what_is_taken_is_said(labels: dict[str, str]) -> None:
+def test_an_invalid_label_is_refused_with_the_valid_forms(labels: dict[str, str]) -> None:
     with pytest.raises(InvalidFieldError, match="letters"):
         parse_labels(labels)
 
 
-def test_google_takes_only_its_own() -> None:
+def test_googles_apis_accept_only_their_own_labels() -> None:
     for labels in ({"a.b/c": "x"}, {"a": "V1"}, {"a.b": "x"}):
         with pytest.raises(InvalidFieldError):
             parse_google_labels(labels)

@@ -1,4 +1,4 @@
-"""Which jobs a job belongs to: reported, moved by a later report, found now and as of then."""
+"""Parents of jobs: reported, moved by a later report, and found now and in the past."""
 
 from __future__ import annotations
 
@@ -116,9 +116,7 @@ def test_events_of_earlier_schemas_say_nothing_of_it() -> None:
 
 
 @pytest.mark.parametrize("said", [{"parents": "night"}, {"parents": [1]}, {"root": {"a": 1}}])
-def test_a_report_with_something_else_there_is_mended(
-    ledger: Ledger, said: dict[str, object]
-) -> None:
+def test_invalid_parents_in_a_report_are_repaired(ledger: Ledger, said: dict[str, object]) -> None:
     ledger.create(STEP)
     ledger.report_many([ReportedEvent(STEP, parse_report("Started", said))])
     last = ledger.history(STEP)[-1]

@@ -1,4 +1,4 @@
-"""Pages of jobs: each shows the moment of the first, and no token is good for anything else."""
+"""Pages of jobs: each shows the moment of the first, and tokens are valid for their query only."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_page_of_the_past_holds_what_was_then(ledger: Ledger) -> None:
         ledger.page(order_by="colour")
 
 
-def test_a_page_token_of_elsewhere_is_refused(
+def test_a_page_token_of_another_query_is_refused(
     dsn: str, ledger: Ledger, ledger_name: str, open_ledger: Opener
 ) -> None:
     for n in range(4):

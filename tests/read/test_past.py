@@ -1,4 +1,4 @@
-"""Jobs as of any moment, against a fold of the events up to it that is written apart, here."""
+"""Jobs as of any moment, compared with a fold of the events that is written here."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def write(ledger: Ledger, written: Sequence[list[tuple[Data, datetime]]], shuffl
     st.integers(0, 1_000),
     st.lists(st.integers(-1, 61), min_size=1, max_size=3),
 )
-def test_every_moment_is_what_its_events_make_it(
+def test_every_moment_equals_a_fold_of_its_events(
     dsn: str, written: list[list[tuple[Data, datetime]]], shuffle: int, minutes: list[int]
 ) -> None:
     with fresh_ledger(dsn) as ledger:
@@ -109,7 +109,7 @@ def test_every_moment_is_what_its_events_make_it(
 
 
 @pytest.mark.both_forms
-def test_each_version_is_the_job_that_was_given_then(ledger: Ledger) -> None:
+def test_each_version_equals_the_job_returned_then(ledger: Ledger) -> None:
     given_then = [
         ledger.create(NAME, {"a": "b"}, {"displayName": "x"}),
         ledger.started(NAME),
@@ -127,7 +127,7 @@ def test_each_version_is_the_job_that_was_given_then(ledger: Ledger) -> None:
 
 
 @pytest.mark.both_forms
-def test_what_was_legal_in_the_order_it_was_recorded_is_not_put_into_another(
+def test_events_that_were_legal_as_recorded_keep_their_order(
     ledger: Ledger,
 ) -> None:
     hours = [AT + timedelta(hours=n) for n in range(5)]
@@ -147,7 +147,7 @@ def test_what_was_legal_in_the_order_it_was_recorded_is_not_put_into_another(
 
 
 @pytest.mark.slow
-def test_an_answer_on_the_recorded_clock_is_never_another_one_later(ledger: Ledger) -> None:
+def test_an_answer_on_the_recorded_clock_never_changes(ledger: Ledger) -> None:
     answers = []
     for batch in range(50):
         names = [f"projects/p/jobs/b{batch}_{n}" for n in range(5)]
@@ -165,7 +165,7 @@ def test_an_answer_on_the_recorded_clock_is_never_another_one_later(ledger: Ledg
 
 
 @pytest.mark.slow
-def test_what_was_answered_after_each_file_of_the_trace_is_answered_again(
+def test_answers_about_the_trace_are_repeated_exactly(
     trace_and_answers: tuple[Ledger, list[Answer]],
 ) -> None:
     trace, answers = trace_and_answers
@@ -187,7 +187,7 @@ def test_asking_as_of_now_keeps_later_events_out_of_that_past(ledger: Ledger) ->
 
 
 @pytest.mark.both_forms
-def test_now_on_the_occurred_clock_is_as_it_happened(ledger: Ledger) -> None:
+def test_now_on_the_occurred_clock_is_ordered_by_valid_time(ledger: Ledger) -> None:
     ledger.create(NAME, occurred_time=AT + timedelta(hours=1))
     ledger.started(NAME, occurred_time=AT)
     moment = ledger.moment(clock="occurred")
@@ -227,9 +227,7 @@ def test_moments_before_the_ledger_are_empty_and_those_to_come_are_refused(ledge
 
 
 @pytest.mark.both_forms
-def test_whoever_may_only_append_can_travel_too(
-    dsn: str, ledger: Ledger, open_ledger: Opener
-) -> None:
+def test_a_granted_role_can_read_the_past(dsn: str, ledger: Ledger, open_ledger: Opener) -> None:
     ledger.create(NAME)
     with application_of(dsn, ledger, open_ledger) as application:
         application.started(NAME)
@@ -239,7 +237,7 @@ def test_whoever_may_only_append_can_travel_too(
 
 
 @pytest.mark.slow
-def test_the_trace_at_noon_is_as_its_readme_says(trace: Ledger) -> None:
+def test_the_trace_at_noon_has_the_documented_counts(trace: Ledger) -> None:
     counted = trace.count(as_of="2011-05-02T12:00:00Z").counts
     assert counted == {
         "SUCCEEDED": 6_392, "RUNNING": 3_982, "CANCELLED": 3_249, "FAILED": 126, "QUEUED": 5,
@@ -248,7 +246,7 @@ def test_the_trace_at_noon_is_as_its_readme_says(trace: Ledger) -> None:
 
 
 @pytest.mark.slow
-def test_the_trace_at_a_thousand_instants_is_what_its_events_make_it(trace: Ledger) -> None:
+def test_the_trace_at_a_thousand_moments_equals_a_fold_of_its_events(trace: Ledger) -> None:
     entered = {
         "Created": "QUEUED", "Resumed": "QUEUED", "Retried": "QUEUED", "Started": "RUNNING",
         "Updating": "UPDATING", "Updated": "RUNNING", "Paused": "PAUSED", "Failed": "FAILED",
@@ -278,7 +276,7 @@ def test_the_trace_at_a_thousand_instants_is_what_its_events_make_it(trace: Ledg
         assert trace.count(as_of=instant).counts == expected
 
 
-def test_the_command_line_says_what_an_answer_holds_for(ledger: Ledger, cli: Cli) -> None:
+def test_the_command_line_prints_the_moment_of_an_answer(ledger: Ledger, cli: Cli) -> None:
     for n in range(3):
         ledger.create(f"projects/p/jobs/c{n}", occurred_time=AT + timedelta(hours=n))
     ledger.started("projects/p/jobs/c0", occurred_time=AT + timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""Queries that nobody waits for, or that take too long, are ended by the server."""
+"""Abandoned and slow queries are ended by the server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = "projects/p/jobs/x"
 
 @pytest.mark.both_forms
 @pytest.mark.parametrize("read", [lambda found: found.get(NAME), lambda found: found.page()])
-def test_a_query_over_the_limit_is_ended_and_said(
+def test_a_query_over_the_time_limit_is_ended_with_an_error(
     dsn: str, ledger: Ledger, open_ledger: Opener, monkeypatch: pytest.MonkeyPatch,
     read: Callable[[Ledger], object],
 ) -> None:  # fmt: skip
@@ -36,7 +36,7 @@ def test_a_query_over_the_limit_is_ended_and_said(
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf", "1e12"])
-def test_what_is_no_time_is_refused(
+def test_an_invalid_duration_is_refused(
     dsn: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setenv("JOBLEDGER_QUERY_TIMEOUT", text)

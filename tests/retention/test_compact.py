@@ -1,4 +1,4 @@
-"""Compacting gives the disk of pruned events back, and changes nothing that is shown."""
+"""Compacting returns the disk space of pruned events, and changes no answer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def fill(ledger: Ledger, jobs: int) -> None:
     ledger.create("projects/p/jobs/live")
 
 
-def test_the_disk_of_what_was_pruned_comes_back(
+def test_the_disk_space_of_pruned_events_is_returned(
     ledger: Ledger, ledger_name: str, dsn: str, tmp_path: Path
 ) -> None:
     fill(ledger, 900)
@@ -56,7 +56,7 @@ def test_the_disk_of_what_was_pruned_comes_back(
 
 
 @pytest.mark.parametrize("length", [10, 2_000, 9_000])
-def test_what_stays_is_as_it_was_while_writers_go_on(
+def test_remaining_events_are_unchanged_while_writers_continue(
     ledger: Ledger, tmp_path: Path, length: int
 ) -> None:
     random = Random(length)
@@ -111,7 +111,7 @@ def _write_until(ledger: Ledger, done: Signal) -> int:
     return count
 
 
-def test_an_event_can_be_written_as_it_is_and_not_otherwise(ledger: Ledger) -> None:
+def test_an_event_can_only_be_rewritten_unchanged(ledger: Ledger) -> None:
     fill(ledger, 1)
     with ledger.connection() as connection:
         connection.execute("UPDATE events SET position = position, data = data || ''::bytea")
@@ -141,9 +141,7 @@ def test_a_table_that_is_read_all_the_time_is_left_and_its_reader_named(
         assert connection.execute("SHOW lock_timeout").fetchone() == ("0",)
 
 
-def test_who_still_sees_pruned_events_is_named_and_the_rest_is_done(
-    ledger: Ledger, tmp_path: Path
-) -> None:
+def test_a_session_that_still_sees_pruned_events_is_named(ledger: Ledger, tmp_path: Path) -> None:
     fill(ledger, 900)
     with psycopg.connect(ledger.conninfo) as reader, ledger.connection() as connection:
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -158,7 +156,7 @@ def test_who_still_sees_pruned_events_is_named_and_the_rest_is_done(
     assert ledger.get("projects/p/jobs/live").version == 1
 
 
-def test_it_takes_the_owner(ledger: Ledger, dsn: str) -> None:
+def test_compacting_needs_the_owner(ledger: Ledger, dsn: str) -> None:
     with (
         application_of(dsn, ledger) as application,
         pytest.raises(OwnerNeededError, match="to compact takes the owner"),

@@ -1,4 +1,4 @@
-"""Erasing a subject: its data reads as erased wherever it is shown, and nothing else changes, least of all a proof."""
+"""Erasing a subject: its data reads as erased everywhere, and nothing else changes, proofs included."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def leaves(ledger: Ledger, until: int) -> bytes:
         return hash_rows(list(copy_rows(connection, 1, until)), salts(key[0]))
 
 
-def test_it_reads_as_erased_and_no_leaf_changes(ledger: Ledger) -> None:
+def test_an_erased_subject_reads_as_erased_and_no_leaf_changes(ledger: Ledger) -> None:
     ledger.create(JOB, spec={"who": of("Alice"), "b": of("Bob", "user:bob"), "n": 1})
     ledger.failed(JOB, {"code": 3, "message": "", "details": [of({"ip": "::1"})]})
     before = [event.stored for event in ledger.history(JOB)]
@@ -90,7 +90,7 @@ def test_a_subject_that_comes_again_has_a_new_key(ledger: Ledger) -> None:
         assert verify(connection).ok
 
 
-def test_a_key_is_used_no_more_though_it_was_read(ledger: Ledger, dsn: str) -> None:
+def test_a_cached_key_is_not_used_after_an_erasure(ledger: Ledger, dsn: str) -> None:
     ledger.create(JOB, spec={"who": of("Alice")})
     assert ledger.reveal(ledger.get(JOB).spec) == {"who": "Alice"}
     with Ledger.open(dsn, ledger.name) as elsewhere:
@@ -120,7 +120,7 @@ def test_a_request_that_is_repeated_after_that_is_still_the_same(ledger: Ledger)
             ledger.create(JOB, spec=other, request_id="r1")
 
 
-def test_it_happens_whole_or_not_at_all(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_erasure_is_atomic(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger.create(JOB, spec={"who": of("Alice")})
     key = key_of(ledger)
 
@@ -140,7 +140,7 @@ def test_it_happens_whole_or_not_at_all(ledger: Ledger, monkeypatch: pytest.Monk
     assert ledger.size() == 2
 
 
-def test_who_may_not_is_told(ledger: Ledger, dsn: str) -> None:
+def test_a_role_without_the_right_is_refused_with_the_reason(ledger: Ledger, dsn: str) -> None:
     ledger.create(JOB, spec={"who": of("Alice")})
     with application_of(dsn, ledger) as application:
         with pytest.raises(OwnerNeededError):
@@ -154,7 +154,7 @@ def test_who_may_not_is_told(ledger: Ledger, dsn: str) -> None:
     assert shown(ledger, ledger.get(JOB).spec) == {"who": "Alice"}
 
 
-def test_a_key_that_went_without_an_event_is_missed(ledger: Ledger, dsn: str) -> None:
+def test_a_key_deleted_without_an_event_is_reported(ledger: Ledger, dsn: str) -> None:
     ledger.create(JOB, spec={"who": of("Alice"), "text": '"@personal":{"key":"x","sealed"'})
     ledger.change_config(JOB, {"who": of("Alice"), "n": 2})
     with ledger.connection() as connection:
@@ -199,7 +199,7 @@ def test_the_command_line_erases(cli: Cli) -> None:
 
 
 @pytest.mark.slow
-def test_a_server_shows_it_no_more(server: Server, project: str) -> None:
+def test_a_server_stops_showing_an_erased_subject(server: Server, project: str) -> None:
     name, subject = f"projects/{project}/jobs/a", f"user:{project}"
     spec = {"trainingInput": {"region": of("Alice", subject), "args": ["x"]}, "n": of(7, subject)}
     server.ledger.create(name, spec=spec)
@@ -223,7 +223,7 @@ def test_a_server_shows_it_no_more(server: Server, project: str) -> None:
         assert pipeline["trainingTaskInputs"] == {"owner": gone}
 
 
-def test_what_was_changed_is_not_taken_for_erased(ledger: Ledger) -> None:
+def test_a_damaged_value_is_not_shown_as_erased(ledger: Ledger) -> None:
     ledger.create(JOB, spec={"who": of("Alice")})
     spec = ledger.get(JOB).spec
     spec["who"]["@personal"]["sealed"] = "A" * len(spec["who"]["@personal"]["sealed"])

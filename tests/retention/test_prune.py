@@ -1,4 +1,4 @@
-"""Pruning: whole jobs leave the ledger, exported first; what stays is as it was, and nobody takes one for tampering."""
+"""Pruning: whole jobs are exported and deleted; the rest is unchanged, and verification accepts it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def holes(ledger: Ledger) -> set[int]:
         return {n for first, last in pruned_ranges(connection) for n in range(first, last + 1)}
 
 
-def test_what_is_over_goes_and_the_rest_is_as_it_was(busy: Ledger, tmp_path: Path) -> None:
+def test_ended_jobs_are_pruned_and_the_others_unchanged(busy: Ledger, tmp_path: Path) -> None:
     over, live = gone_of(busy)
     assert over
     assert live
@@ -180,7 +180,7 @@ def test_a_hole_longer_than_a_page_ends_no_feed(ledger: Ledger, tmp_path: Path) 
     check_all_holds(ledger)
 
 
-def test_nothing_goes_that_is_live_or_too_new(ledger: Ledger, tmp_path: Path) -> None:
+def test_live_and_recent_jobs_are_not_pruned(ledger: Ledger, tmp_path: Path) -> None:
     ledger.create("projects/p/jobs/live")
     ledger.create("projects/p/jobs/old")
     ledger.cancel("projects/p/jobs/old")
@@ -200,7 +200,7 @@ def test_nothing_goes_that_is_live_or_too_new(ledger: Ledger, tmp_path: Path) ->
     check_all_holds(ledger)
 
 
-def test_what_is_written_to_meanwhile_stays(
+def test_a_job_written_during_a_pruning_stays(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("a", "b"):
@@ -218,7 +218,9 @@ def test_what_is_written_to_meanwhile_stays(
     check_all_holds(ledger)
 
 
-def test_a_writer_that_believes_in_it_is_told(ledger: Ledger, dsn: str, tmp_path: Path) -> None:
+def test_a_writer_with_a_cached_pruned_job_is_refused(
+    ledger: Ledger, dsn: str, tmp_path: Path
+) -> None:
     name = "projects/p/jobs/a"
     ledger.create(name)
     ledger.cancel(name)
@@ -234,7 +236,7 @@ def test_a_writer_that_believes_in_it_is_told(ledger: Ledger, dsn: str, tmp_path
     check_all_holds(ledger)
 
 
-def test_a_crash_leaves_whole_batches_and_it_goes_on(
+def test_a_crashed_pruning_leaves_whole_batches_and_continues(
     busy: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     over, live = gone_of(busy)
@@ -271,7 +273,9 @@ def test_a_crash_leaves_whole_batches_and_it_goes_on(
     check_all_holds(busy)
 
 
-def test_only_what_an_export_holds_whole_goes(ledger: Ledger, cli: Cli, tmp_path: Path) -> None:
+def test_only_jobs_that_the_export_holds_whole_are_pruned(
+    ledger: Ledger, cli: Cli, tmp_path: Path
+) -> None:
     for name in ("a", "b", "c"):
         ledger.create(f"projects/p/jobs/{name}", spec={"who": of("Alice")})
         ledger.cancel(f"projects/p/jobs/{name}")
@@ -300,7 +304,7 @@ def test_only_what_an_export_holds_whole_goes(ledger: Ledger, cli: Cli, tmp_path
         lambda text: "",
     ],
 )
-def test_an_export_that_is_not_right_lets_nothing_go(
+def test_an_invalid_export_prunes_nothing(
     ledger: Ledger, cli: Cli, tmp_path: Path, damage: Any
 ) -> None:
     ledger.create("projects/p/jobs/a", actor="me")
@@ -315,7 +319,9 @@ def test_an_export_that_is_not_right_lets_nothing_go(
     assert ledger.get("projects/p/jobs/a").version == 3
 
 
-def test_who_may_not_is_told(ledger: Ledger, dsn: str, tmp_path: Path) -> None:
+def test_a_role_without_the_right_is_refused_with_the_reason(
+    ledger: Ledger, dsn: str, tmp_path: Path
+) -> None:
     ledger.create("projects/p/jobs/a")
     ledger.cancel("projects/p/jobs/a")
     with application_of(dsn, ledger) as application, pytest.raises(OwnerNeededError):
@@ -326,7 +332,7 @@ def test_who_may_not_is_told(ledger: Ledger, dsn: str, tmp_path: Path) -> None:
     assert ledger.size() == 3
 
 
-def test_a_deletion_that_is_hidden_is_found(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_deletion_disguised_as_pruning_is_found(ledger: Ledger, tmp_path: Path) -> None:
     for name in ("a", "b"):
         ledger.create(f"projects/p/jobs/{name}")
         ledger.cancel(f"projects/p/jobs/{name}")
@@ -382,7 +388,9 @@ def test_the_command_line_prunes(cli: Cli, tmp_path: Path) -> None:
         assert refused.stderr.startswith("jobledger: ")
 
 
-def test_a_past_that_was_pruned_says_so(busy: Ledger, dsn: str, cli: Cli, tmp_path: Path) -> None:
+def test_an_answer_about_a_pruned_past_says_so(
+    busy: Ledger, dsn: str, cli: Cli, tmp_path: Path
+) -> None:
     over, live = gone_of(busy)
     then = busy.moment("@40").time
     assert busy.moment("@40").pruned_past is None

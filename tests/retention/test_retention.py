@@ -1,8 +1,9 @@
-"""Retention rules prune what they select and nothing that is held, and each fails by itself."""
+"""Retention rules prune the jobs they select, never held ones, and fail independently."""
 
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -139,7 +140,7 @@ def check_records_and_files(
 
 
 @pytest.mark.parametrize("pin", [False, True])
-def test_nobody_prunes_a_job_that_is_held(ledger: Ledger, tmp_path: Path, pin: bool) -> None:
+def test_a_held_job_is_never_pruned(ledger: Ledger, tmp_path: Path, pin: bool) -> None:
     for name in (NAME, NAME + "b"):
         ledger.create(name)
         ledger.failed(name, "x")
@@ -221,7 +222,7 @@ def test_a_bad_rule_stops_no_other_rule_and_not_the_scheduler(
     assert json.loads(done.stdout)["rules"][0]["error"] == bad.error
 
 
-def test_a_folder_that_cannot_be_made_lets_nothing_go(ledger: Ledger, tmp_path: Path) -> None:
+def test_an_unwritable_export_folder_prunes_nothing(ledger: Ledger, tmp_path: Path) -> None:
     ledger.create(NAME)
     ledger.failed(NAME, "x")
     ledger.set_retention_rule(RetentionRule("old", 0.0))
@@ -275,7 +276,29 @@ def test_rules_and_holds_in_both_forms(
         assert ledger.retention_rules() == []
 
 
-def test_only_the_owner_decides_what_is_kept(ledger: Ledger, dsn: str, tmp_path: Path) -> None:
+def test_history_and_why_name_the_holds_of_a_job(
+    ledger: Ledger, ledger_name: str, dsn: str
+) -> None:
+    ledger.create(NAME)
+    before = ledger.size()
+    ledger.hold(NAME, "case 7", actor="ada")
+    ledger.hold(NAME, "reference run", pin=True)
+    cli = Cli(dsn, ledger_name)
+    _, legal, pinned = cli("why", NAME).strip().rsplit("\n", 2)
+    assert re.fullmatch(r"It is under a legal hold since \S+ by ada \(case 7\)\.", legal)
+    assert re.fullmatch(r"It is pinned since \S+ \(reference run\)\.", pinned)
+    assert "hold" not in cli("why", NAME, "--as-of", f"@{before}")
+    [at] = ledger.holds(NAME, position=before + 1)
+    assert at.reason == "case 7"
+    shown = cli.run("history", NAME)
+    assert f"{NAME} is under a legal hold since " in shown.stderr
+    assert f"{NAME} is pinned since " in shown.stderr
+    assert "case 7" not in shown.stdout
+    with pytest.raises(InvalidFieldError, match="needs the name of a job"):
+        ledger.holds(position=1)
+
+
+def test_only_the_owner_changes_rules_and_holds(ledger: Ledger, dsn: str, tmp_path: Path) -> None:
     ledger.create(NAME)
     ledger.set_retention_rule(RetentionRule("old", 0.0))
     with application_of(dsn, ledger) as application:

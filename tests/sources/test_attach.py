@@ -116,7 +116,7 @@ async def work(dsn: str, *, schema: bool = False) -> None:
         await app.run_worker_async(wait=False, install_signal_handlers=False)
 
 
-def test_procrastinate_is_told_whole(ledger: Ledger, database: str) -> None:
+def test_every_transition_of_procrastinate_is_recorded(ledger: Ledger, database: str) -> None:
     asyncio.run(work(database, schema=True))
     attached = follower(ledger, database, "procrastinate")
     attached.begin()  # What was there before.
@@ -143,7 +143,7 @@ def test_procrastinate_is_told_whole(ledger: Ledger, database: str) -> None:
     assert {job.state for job in deleted} == {S.SUCCEEDED}
 
 
-def test_what_was_carried_over_comes_once(ledger: Ledger, database: str) -> None:
+def test_recorded_changes_are_not_recorded_again(ledger: Ledger, database: str) -> None:
     asyncio.run(work(database, schema=True))
     attached = follower(ledger, database, "procrastinate")
     attached.begin()
@@ -379,7 +379,7 @@ def test_a_lost_slot_is_a_gap_that_is_recorded(ledger: Ledger, database: str) ->
     assert last.json["gap"]["untilTime"]
 
 
-def test_nothing_is_lost_while_the_ledger_is_away(
+def test_no_change_is_lost_while_the_ledger_is_away(
     ledger: Ledger, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(database, *ROWS["river"][0])
@@ -411,7 +411,7 @@ def test_a_change_that_cannot_be_placed_is_noted(ledger: Ledger, database: str) 
     assert "'NEW' is none of" in note.json["reasons"][0]
 
 
-def test_a_source_that_is_away_is_said_to_be(ledger: Ledger) -> None:
+def test_an_unreachable_source_is_reported(ledger: Ledger) -> None:
     attached = follower(ledger, "host=127.0.0.1 port=9 dbname=x", "river")
     with pytest.raises(SourceUnavailableError, match="its server cannot be reached"):
         attached.carry_over()
@@ -464,7 +464,7 @@ def test_the_commands(cli: Cli, ledger: Ledger, database: str) -> None:
     assert cli.run("attach", "status", database, "--as", "river").returncode == 1
 
 
-def test_it_goes_on_after_the_source_and_the_ledger_were_away(
+def test_following_continues_after_the_source_and_the_ledger_were_away(
     dsn: str, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "RETRY_SECONDS", 0.1)

@@ -81,7 +81,7 @@ def test_events_come_unchanged_and_in_order(receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize("answers", [[503, 429, 500, 408], [302, 302]])
-def test_what_may_do_later_is_tried_again(receiver: Receiver, answers: list[int]) -> None:
+def test_temporary_failures_are_retried(receiver: Receiver, answers: list[int]) -> None:
     receiver.answers = list(answers)
     forwarder = Forwarder(address(receiver), pause=0.01)
     forwarder.put(b"{}")
@@ -91,7 +91,7 @@ def test_what_may_do_later_is_tried_again(receiver: Receiver, answers: list[int]
     forwarder.close()
 
 
-def test_what_is_refused_keeps_nothing_back(receiver: Receiver) -> None:
+def test_a_refused_event_does_not_stop_the_others(receiver: Receiver) -> None:
     receiver.answers = [422, 401]
     forwarder = Forwarder(address(receiver), pause=0.01)
     for event in (b"1", b"2", b"3"):
@@ -101,7 +101,7 @@ def test_what_is_refused_keeps_nothing_back(receiver: Receiver) -> None:
     forwarder.close()
 
 
-def test_a_server_that_is_away_delays_nobody(
+def test_an_unreachable_server_delays_no_caller(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(forwarding, "MAX_EVENTS", 5)
@@ -118,7 +118,7 @@ def test_a_server_that_is_away_delays_nobody(
     assert not any(secret in caplog.text for secret in ("secret-key", "pass", "token=t"))
 
 
-def test_what_waits_outlives_the_process(
+def test_waiting_events_survive_the_process(
     receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forwarding, "CLOSE_TIMEOUT_SECONDS", 0.05)
@@ -147,7 +147,7 @@ def test_what_waits_outlives_the_process(
     last.close()
 
 
-def test_a_folder_that_cannot_be_written_to_costs_only_that(
+def test_an_unwritable_folder_loses_only_persistence(
     receiver: Receiver, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")

@@ -410,7 +410,7 @@ def test_a_job_of_many_pods_has_children(ledger: Ledger, tmp_path: Path, cli: Cl
     assert ledger.size() == size
 
 
-def test_live_jobs_that_are_gone_are_lost(
+def test_live_jobs_missing_from_the_cluster_are_lost(
     ledger: Ledger, cluster: Cluster, kubeconfig: Path, tmp_path: Path
 ) -> None:
     cluster.put(job("a"))

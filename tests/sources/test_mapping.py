@@ -235,7 +235,7 @@ def test_every_mapping_has_an_example() -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_published_format_is_read_without_a_rest(
+def test_every_record_of_a_published_format_is_read(
     ledger: Ledger, tmp_path: Path, name: str
 ) -> None:
     text, jobs = EXAMPLES[name]
@@ -279,7 +279,7 @@ OWN: dict[str, Any] = {
 HEADER = "id,team,begin,end,end state\n"
 
 
-def test_a_bad_record_costs_no_other(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_bad_record_does_not_stop_the_others(ledger: Ledger, tmp_path: Path) -> None:
     file = tmp_path / "runs.csv"
     file.write_text(
         HEADER
@@ -298,7 +298,7 @@ def test_a_bad_record_costs_no_other(ledger: Ledger, tmp_path: Path) -> None:
     assert jobs["4"].error_message == 'disk "full"'
 
 
-def test_a_corrected_file_brings_in_what_was_bad(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_corrected_file_imports_the_bad_records(ledger: Ledger, tmp_path: Path) -> None:
     file, mapping = tmp_path / "runs.csv", Mapping.model_validate(OWN)
     good = "1,a,01.11.2026 10:00,01.11.2026 11:00,ok\n"
     file.write_text(HEADER + good + "2,a,01.11.2026,01.11.2026 11:00,ok\n")
@@ -321,7 +321,7 @@ def test_a_corrected_file_brings_in_what_was_bad(ledger: Ledger, tmp_path: Path)
         ),
     ],
 )
-def test_a_wrong_mapping_says_what_is_wrong(
+def test_an_invalid_mapping_is_refused_with_the_reason(
     tmp_path: Path, change: dict[str, Any], why: str
 ) -> None:
     file = tmp_path / "map.yaml"
@@ -368,7 +368,9 @@ def test_a_file_that_grows_while_it_is_read(ledger: Ledger, tmp_path: Path) -> N
     assert ledger.get("projects/p/jobs/last").error_message == "disk full"
 
 
-def test_a_mapping_that_matches_nothing_says_so(cli: Cli, ledger: Ledger, tmp_path: Path) -> None:
+def test_a_mapping_that_matches_nothing_is_reported(
+    cli: Cli, ledger: Ledger, tmp_path: Path
+) -> None:
     (file := tmp_path / "pods.json").write_text(json.dumps({"items": [{"kind": "Pod"}] * 3}))
     done = cli.run("import", "kubernetes-jobs", str(file))
     assert done.returncode == 1

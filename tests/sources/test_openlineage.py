@@ -82,7 +82,7 @@ STORY = [event("START"), event("RUNNING", 5), event("OTHER", 30), event("COMPLET
     again=st.lists(st.integers(0, len(STORY) - 1), max_size=3),
     number=st.uuids(),
 )
-def test_one_history_whatever_the_order(
+def test_events_in_any_order_give_one_history(
     ledger: Ledger, order: list[int], again: list[int], number: Any
 ) -> None:
     key = JobKey("airflow", str(number))
@@ -199,7 +199,7 @@ def test_facets_are_kept_and_searched(ledger: Ledger) -> None:
         ({"schemaURL": "https://openlineage.io/spec/9-0-0/OpenLineage.json"}, "schemaURL", "known"),
     ],
 )
-def test_what_cannot_be_kept_says_which_field_is_wrong(
+def test_an_invalid_event_is_refused_with_its_field(
     change: dict[str, Any], field: str, why: str
 ) -> None:
     with pytest.raises(InvalidFieldError, match=why) as caught:

@@ -58,7 +58,7 @@ def test_a_role_that_may_only_append_and_read_exports(dsn: str, past: Ledger) ->
 
 
 @pytest.mark.parametrize("format_", list(Format))
-def test_an_export_that_fails_leaves_nothing(
+def test_a_failed_export_leaves_no_file(
     past: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: Format
 ) -> None:
     def fail(_: int) -> None:
@@ -71,7 +71,7 @@ def test_an_export_that_fails_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_an_export_that_fails_leaves_the_one_before(
+def test_a_failed_export_keeps_the_previous_file(
     past: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = exported(past, tmp_path / "a", A)

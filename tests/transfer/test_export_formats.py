@@ -52,7 +52,7 @@ def trace_of(ledger: Ledger, **asked: Any) -> dict[str, Any]:
     return read
 
 
-def test_a_trace_shows_what_a_job_went_through(past: Ledger) -> None:
+def test_a_trace_shows_the_states_of_a_job(past: Ledger) -> None:
     trace = trace_of(past, name=A, as_of=at(50).isoformat())
     minutes = [
         (e["ph"], e["name"], (e["ts"] / 1e6 - BEGIN.timestamp()) / 60, e.get("dur", 0) / 60e6)

@@ -39,7 +39,7 @@ def moments(ledger: Ledger) -> Iterator[tuple[str, Clock | None]]:
         yield f"{at(32).isoformat()}@{event.position}", None
 
 
-def test_a_history_holds_all_that_is_kept_of_its_events(past: Ledger, tmp_path: Path) -> None:
+def test_a_history_holds_every_field_of_its_events(past: Ledger, tmp_path: Path) -> None:
     file = exported(past, tmp_path / "a.jsonl", A)
 
     history = open_history(file)
@@ -78,7 +78,7 @@ def test_a_file_as_of_a_moment_is_as_the_ledger_says_then(past: Ledger, tmp_path
                 exported(past, tmp_path / f"{number}.jsonl", A, as_of, clock=clock)
 
 
-def test_a_file_tells_of_no_moment_it_does_not_know(past: Ledger, tmp_path: Path) -> None:
+def test_a_file_refuses_moments_outside_it(past: Ledger, tmp_path: Path) -> None:
     recorded = open_history(exported(past, tmp_path / "r", A, "@4"))
     for unknown in ("@5", "v9", f"{at(0).isoformat()}@5"):
         with pytest.raises(InvalidFieldError):
@@ -100,7 +100,7 @@ def test_a_gzipped_file_is_read(past: Ledger, tmp_path: Path) -> None:
         open_history(file)
 
 
-def test_a_file_that_breaks_off_is_refused(past: Ledger, tmp_path: Path) -> None:
+def test_a_truncated_file_is_refused(past: Ledger, tmp_path: Path) -> None:
     whole = exported(past, tmp_path / "whole", A).read_bytes()
     broken = tmp_path / "broken"
     for length in range(0, len(whole) - 1, 7):

@@ -79,7 +79,7 @@ def test_the_tasks_of_the_trace_come_out_as_counted(ledger: Ledger) -> None:
     assert sound(ledger)
 
 
-def test_each_report_becomes_what_the_mapping_says(ledger: Ledger, tmp_path: Path) -> None:
+def test_each_row_becomes_the_mapped_event(ledger: Ledger, tmp_path: Path) -> None:
     types = [0, 1, 8, 2, 0, 1, 3, 0, 1, 6, 0, 5, 0, 4]
     load(ledger, write(tmp_path / "a.gz", "".join(row(n, 7, t) for n, t in enumerate(types))))
 
@@ -182,7 +182,7 @@ def test_rows_that_cannot_be_read_are_named_and_the_rest_comes_in(
 
 
 @pytest.mark.slow
-def test_a_gzip_that_is_broken_off_gives_what_it_has(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_truncated_gzip_imports_its_readable_rows(ledger: Ledger, tmp_path: Path) -> None:
     rows = [row(n, n, 0, user=f"user{n * 7919}") for n in range(20_000)]
     whole = write(tmp_path / "whole.gz", "".join(rows))
     cut = tmp_path / "cut.gz"
@@ -285,7 +285,7 @@ def test_a_file_of_the_other_kind_is_refused_at_its_first_row(
         assert load(ledger, file, Kind.TASK).imported == 30_000
 
 
-def test_a_dry_run_says_what_an_import_would_do(
+def test_a_dry_run_reports_what_an_import_would_do(
     desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "a.csv"

@@ -149,7 +149,7 @@ def test_its_own_export_restores_a_ledger_and_notes_nothing(past: Ledger, tmp_pa
         (lambda text: text.replace('"version":1,"ledger"', '"version":7,"ledger"'), "version 7"),
     ],
 )
-def test_a_file_that_no_export_wrote_is_refused(
+def test_a_file_that_is_not_an_export_is_refused(
     past: Ledger, dsn: str, tmp_path: Path, edit: object, why: str
 ) -> None:
     file = write_export(past, tmp_path, Format.JSONL)
@@ -158,7 +158,7 @@ def test_a_file_that_no_export_wrote_is_refused(
         other.import_history(file)
 
 
-def test_half_a_gzip_is_refused_with_the_line(past: Ledger, dsn: str, tmp_path: Path) -> None:
+def test_a_truncated_gzip_is_refused_with_the_line(past: Ledger, dsn: str, tmp_path: Path) -> None:
     file = write_export(past, tmp_path, Format.JSONL)
     packed = gzip.compress(file.read_bytes())
     (half := tmp_path / "half.jsonl.gz").write_bytes(packed[: len(packed) // 2])
@@ -188,5 +188,5 @@ def test_the_commands(past: Ledger, dsn: str, cli: Cli, tmp_path: Path) -> None:
         forked = there.run("import", str(tmp_path / "more.jsonl"))
         assert forked.returncode == 1
         assert f"{B} forks: version 4 is Succeeded here, and Failed there" in forked.stderr
-    with pytest.raises(InvalidFieldError, match="nothing of"):
+    with pytest.raises(InvalidFieldError, match="no event of"):
         past.export_origin(GONE, "elsewhere", tmp_path / "x.jsonl")

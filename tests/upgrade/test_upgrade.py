@@ -127,14 +127,14 @@ def test_there_is_a_fixture_of_the_first_upgrade() -> None:
 
 
 @pytest.mark.unused_schema
-def test_its_schema_is_that_of_a_new_ledger(loaded: Loaded, ledger: Ledger) -> None:
+def test_an_upgraded_schema_equals_a_new_one(loaded: Loaded, ledger: Ledger) -> None:
     for of in STRUCTURE:
         found = structure(loaded.dsn, loaded.name, of)
         assert found
         assert found == structure(loaded.dsn, ledger.name, of), of
 
 
-def test_it_verifies_and_every_projection_folds_to_the_rows_it_has(loaded: Loaded) -> None:
+def test_an_upgraded_ledger_verifies_and_its_projections_match(loaded: Loaded) -> None:
     assert loaded.run("verify")[0] == 0
     assert proof_verifies(loaded)
     for projection in PROJECTIONS:
@@ -147,7 +147,7 @@ def test_it_verifies_and_every_projection_folds_to_the_rows_it_has(loaded: Loade
     assert loaded.run("verify")[0] == 0
 
 
-def test_it_answers_as_it_did(loaded: Loaded) -> None:
+def test_an_upgraded_ledger_gives_the_same_answers(loaded: Loaded) -> None:
     """But for answers that are others since events take effect in the order they were recorded."""
     answers = json.loads(gzip.decompress((loaded.folder / "answers.json.gz").read_bytes()))
     since = loaded.folder.with_name(f"answers_{loaded.folder.name}_since_0011.json.gz")
@@ -165,7 +165,7 @@ def test_it_answers_as_it_did(loaded: Loaded) -> None:
         assert differences(parse(printed), answer["answer"]) == [], asked
 
 
-def test_what_it_handed_out_still_verifies_and_reads_back(loaded: Loaded) -> None:
+def test_receipts_and_exports_of_earlier_versions_verify(loaded: Loaded) -> None:
     job, key = loaded.file("job.jsonl"), ("--key", loaded.file("key"))
     assert loaded.run("verify-receipt", loaded.file("event.tlog-proof"), *key, "--job", job)[0] == 0
     for name in (job for job in JOBS[1:] if "personal" not in job):
@@ -181,7 +181,7 @@ def test_what_it_handed_out_still_verifies_and_reads_back(loaded: Loaded) -> Non
     assert loaded.json("show", "--from", job) == loaded.json("show", "projects/p/jobs/misreported")
 
 
-def test_it_goes_on(loaded: Loaded, tmp_path: Path) -> None:
+def test_an_upgraded_ledger_can_be_written(loaded: Loaded, tmp_path: Path) -> None:
     old = Checkpoint.parse(Note.parse((loaded.folder / "checkpoint").read_text()).text)
     name, evaluated = "projects/p/jobs/shared", "projects/p/evaluationJobs/evaluated"
     with loaded.open() as ledger:

@@ -22,13 +22,13 @@ def test_rates(text: str, rate: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "500", "5/year", "-1/s", "1 /s", "k/s", "1/s "])
-def test_what_is_no_rate_is_refused(text: str) -> None:
+def test_an_invalid_rate_is_refused(text: str) -> None:
     with pytest.raises(InvalidFieldError, match="500/s"):
         parse_rate(text)
 
 
 @pytest.mark.parametrize("text", ["", "2", "2 y", "two", "1m"])
-def test_what_is_no_time_is_refused(text: str) -> None:
+def test_an_invalid_duration_is_refused(text: str) -> None:
     with pytest.raises(InvalidFieldError, match="2y"):
         parse_keep(text)
 

@@ -32,7 +32,7 @@ def findings(ledger: Ledger) -> list[Any]:
         return verify(connection).findings
 
 
-def test_of_rebuilds_at_once_one_works_and_the_others_name_it(busy: Ledger) -> None:
+def test_one_of_several_rebuilds_runs_and_the_others_name_it(busy: Ledger) -> None:
     working, asked = Barrier(2), Event()
 
     def pause(_done: int, _size: int) -> None:
@@ -142,7 +142,7 @@ def test_two_sessions_make_the_same_rows_and_indexes(busy: Ledger) -> None:
     assert findings(busy) == []
 
 
-def test_what_a_killed_rebuild_left_goes_with_the_next_one(busy: Ledger) -> None:
+def test_the_leftovers_of_a_killed_rebuild_are_removed_by_the_next_one(busy: Ledger) -> None:
     class KilledError(Exception):
         pass
 

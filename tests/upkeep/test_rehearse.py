@@ -32,7 +32,7 @@ def test_nothing_would_change_in_a_sound_ledger(ledger: Ledger) -> None:
     assert schemas(ledger) == {f"ledger_{ledger.name}"}
 
 
-def test_a_fold_of_another_meaning_is_told_of_and_not_done(ledger: Ledger) -> None:
+def test_a_changed_fold_is_reported_and_not_applied(ledger: Ledger) -> None:
     some_jobs(ledger)
     meant, other_state = "WHEN 'Started' THEN 'RUNNING'", "WHEN 'Started' THEN 'PENDING'"
     changed = [f._replace(text=f.text.replace(meant, other_state)) for f in JOBS.functions]
@@ -49,7 +49,7 @@ def test_a_fold_of_another_meaning_is_told_of_and_not_done(ledger: Ledger) -> No
     assert schemas(ledger) == {f"ledger_{ledger.name}"}
 
 
-def test_rows_that_are_wrong_missing_or_too_many_are_told_of(ledger: Ledger) -> None:
+def test_wrong_missing_and_extra_rows_are_reported(ledger: Ledger) -> None:
     some_jobs(ledger)
     with ledger.connection() as connection:
         connection.execute("UPDATE jobs SET labels = '{}' WHERE name LIKE '%/a'")

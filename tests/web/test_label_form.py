@@ -177,7 +177,7 @@ def test_two_boxes_by_dragging(person: Person, project: str) -> None:
     assert person.errors == []
 
 
-def test_what_happens_meanwhile_is_said_in_words(person: Person, project: str) -> None:
+def test_a_change_of_the_task_is_explained(person: Person, project: str) -> None:
     ledger, page = person.server.ledger, person.page
     name = ask_people(ledger, ["one", "two", "three"], project=project)
     person.open(name)
@@ -211,10 +211,10 @@ def test_an_answer_from_another_window_stays(person: Person, project: str) -> No
     expect(page.get_by_role("alert")).to_contain_text("your first answer stays")
     page.keyboard.press("1")
     page.keyboard.press("Enter")
-    person.sees("You have answered all that is asked of you")
+    person.sees("You have answered all your questions")
 
 
-def test_there_is_no_such_task_or_server(person: Person, project: str) -> None:
+def test_a_missing_task_and_an_unreachable_server(person: Person, project: str) -> None:
     name = ask_people(person.server.ledger, ["one"], project=project)
     person.open(name, who=None, run=7)
     expect(person.page.get_by_role("alert")).to_contain_text("run 7 of")
@@ -281,7 +281,7 @@ def luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def test_the_page_holds_nothing_but_its_address_and_lets_nothing_else_in(server: Server) -> None:
+def test_the_page_loads_only_its_own_files(server: Server) -> None:
     with server.client() as client:
         page = client.get('/label/projects/p/evaluationJobs/"><script>alert(1)</script>/1')
         assert page.status_code == 200

@@ -188,7 +188,7 @@ def is_accepted(text: str, keys: list[VerifierKey]) -> bool:
     return True
 
 
-def test_a_receipt_tells_all_of_its_event(reader: Reader, log: Log) -> None:
+def test_a_receipt_holds_every_field_of_its_event(reader: Reader, log: Log) -> None:
     text = log.receipt(MIDDLE)
     receipt = Receipt.parse(text)
     checkpoint, _ = receipt.verify(log.verifiers)
@@ -257,9 +257,7 @@ def test_canonical_json_is_the_same_as_in_python(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize("said", ["[1e999]", '["\\ud800"]', '{"\\udc00":1}'])
-def test_what_python_could_not_have_recorded_has_no_canonical_text(
-    reader: Reader, said: str
-) -> None:
+def test_values_that_python_refuses_have_no_canonical_text(reader: Reader, said: str) -> None:
     with pytest.raises(Error, match="has no canonical text"):
         reader.page.evaluate(CANONICAL, f"[{said}]")
 
@@ -316,7 +314,7 @@ LINES: Final[dict[str, Callable[[str], str]]] = {
 
 
 @pytest.mark.parametrize("how", LINES)
-def test_what_is_no_receipt_is_refused_in_one_sentence(reader: Reader, log: Log, how: str) -> None:
+def test_an_invalid_receipt_is_refused_in_one_sentence(reader: Reader, log: Log, how: str) -> None:
     whole = log.receipt(MIDDLE)
     text = LINES[how](whole)
     assert text != whole
@@ -507,7 +505,7 @@ def test_odd_receipts_are_judged_as_python_does(reader: Reader, what: str) -> No
     assert isinstance(reader.check(text, [str(key) for key in KNOWN]), dict) is expected
 
 
-def test_times_are_told_to_the_microsecond(reader: Reader) -> None:
+def test_times_are_compared_to_the_microsecond(reader: Reader) -> None:
     times = {
         at(-1): "1999-12-31T23:59:59.999999Z",
         at(FIRST): "0001-01-01T00:00:00.000000Z",
@@ -520,7 +518,7 @@ def test_times_are_told_to_the_microsecond(reader: Reader) -> None:
         assert told["entry"]["occurredTime"] == said
 
 
-def test_texts_are_told_to_the_last_byte(reader: Reader) -> None:
+def test_texts_are_compared_to_the_last_byte(reader: Reader) -> None:
     text = "\ufeff\0\U0001f600"
     told = reader.check(made(entry(actor=text.encode())), [str(OWN.verifier)])
     assert isinstance(told, dict)
@@ -613,7 +611,7 @@ def test_personal_parts_are_compared_where_they_are_shown_as_stored(
     assert reader.check_event(text, log.keys, event_json(stored)) == {"data": "checked"}
     [event] = log.shown(name)
     assert event["data"]["spec"]["owner"] == {"name": "Alice"}
-    # Nothing in it tells it from data that was changed.
+    # It cannot be told from changed data.
     assert "it holds personal values" in reader.check_event(text, log.keys, event)
 
     erase(log.ledger, "user:alice")
@@ -626,7 +624,7 @@ def test_personal_parts_are_compared_where_they_are_shown_as_stored(
         assert "its data" in reader.check_event(text, log.keys, event)
 
 
-def test_what_only_looks_erased_is_compared_as_long_as_it_is_as_stored(
+def test_a_value_that_resembles_an_erased_one_is_compared_as_stored(
     reader: Reader, log: Log
 ) -> None:
     name = "projects/p/jobs/looks-erased"
@@ -681,7 +679,7 @@ def test_exactly_the_published_proofs_of_inclusion_that_hold_are_accepted(reader
     assert len(cases) > 70
 
 
-def test_a_proof_that_goes_on_beyond_the_root_is_none(reader: Reader) -> None:
+def test_a_proof_longer_than_its_path_is_refused(reader: Reader) -> None:
     leaf, sibling = bytes(32), b"\1" * 32
     root = merkle.hash_children(sibling, leaf)
     assert not merkle.includes(leaf, 0, 1, [sibling], root)
@@ -689,7 +687,7 @@ def test_a_proof_that_goes_on_beyond_the_root_is_none(reader: Reader) -> None:
     assert reader.ask(INCLUDES, [said]) == [False]
 
 
-def test_where_the_browser_cannot_check_it_says_so(browser: Browser) -> None:
+def test_an_unsupported_browser_is_reported(browser: Browser) -> None:
     for reader in opened(browser, "http://jobledger.example/"):
         refusal = reader.check(made(), [VKEY])
         assert isinstance(refusal, str)

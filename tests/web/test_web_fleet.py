@@ -127,7 +127,7 @@ def test_the_chart_counts_what_the_ledger_counts(trace: Ledger) -> None:
         assert last == trace.count().counts
 
 
-def test_a_stretch_is_zoomed_in_on_by_dragging(site: Server, visitor: Visitor) -> None:
+def test_dragging_zooms_in(site: Server, visitor: Visitor) -> None:
     page = visitor.page
     page.goto(f"{site.url}/?at={MAY_3}")
     box = page.locator("#states").bounding_box()
@@ -326,7 +326,7 @@ def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> No
     expect(page.locator("#list tbody tr")).to_have_count(25)
 
 
-def test_a_server_that_goes_away_is_waited_for_and_the_cursor_stays(
+def test_an_unreachable_server_is_retried_and_the_cursor_stays(
     site: Server, visitor: Visitor
 ) -> None:
     page = visitor.page
@@ -359,7 +359,7 @@ def test_nothing_is_ever_read_as_html(dsn: str, visitor: Visitor) -> None:
         assert visitor.errors == []
 
 
-def test_what_is_sent_may_run_no_script_of_others(site: Server) -> None:
+def test_pages_run_no_foreign_scripts(site: Server) -> None:
     with site.client() as client:
         answer = client.get("/")
         policy = answer.headers["content-security-policy"]
@@ -441,7 +441,7 @@ def test_with_tokens_it_asks_for_one_and_shows_what_that_may_see(
         visitor.sees("Sign in")
 
 
-def test_an_empty_ledger_says_so(dsn: str, visitor: Visitor) -> None:
+def test_an_empty_ledger_shows_the_first_steps(dsn: str, visitor: Visitor) -> None:
     with new_server(dsn) as server:
         visitor.page.goto(server.url)
         visitor.sees("Nothing has happened yet.")

@@ -65,7 +65,7 @@ def site(dsn: str) -> Iterator[Server]:
         yield server
 
 
-def test_the_maximum_of_a_bucket_shows_what_was_over_before_its_end(site: Server) -> None:
+def test_a_bucket_shows_the_maximum_of_live_jobs_within_it(site: Server) -> None:
     ledger = site.ledger
     window = Extent(NOW - timedelta(days=7), NOW)
     counted = activity(ledger.reader, ledger.moment("now", "occurred"), window, None)
@@ -270,7 +270,7 @@ def test_in_forced_colours_states_have_shapes_and_words(site: Server, browser: B
         visitor.is_content()
 
 
-def test_of_many_jobs_the_sentence_comes_in_two_parts(
+def test_with_many_jobs_the_summary_is_loaded_in_two_parts(
     site: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = site.ledger.count().counts
@@ -285,7 +285,7 @@ def test_of_many_jobs_the_sentence_comes_in_two_parts(
     assert [fact.text for fact in read()] == ["running", "queued", "failed in 24 h", "late"]
 
 
-def test_what_a_search_finds_among_many_jobs_is_counted_after_its_first_page(
+def test_results_among_many_jobs_are_counted_after_the_first_page(
     site: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jobledger.infra.web.job_list.MAX_QUICK_JOBS", 0)
@@ -299,7 +299,7 @@ def test_what_a_search_finds_among_many_jobs_is_counted_after_its_first_page(
     assert (found.total, found.counts["FAILED"]) == (1, 1)
 
 
-def test_the_top_of_the_page_is_sent_before_what_may_be_slow(site: Server) -> None:
+def test_the_top_of_the_page_is_sent_before_slow_parts(site: Server) -> None:
     with site.client() as client:
         with client.stream("GET", "/") as answer:
             parts = [*answer.iter_bytes()]

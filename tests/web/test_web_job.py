@@ -115,7 +115,9 @@ def test_each_step_shows_the_job_as_the_ledger_has_it(site: Server, visitor: Vis
     assert {key: answered[key] for key in exactly} == exactly
 
 
-def test_what_changed_and_who_is_to_blame(site: Server, visitor: Visitor) -> None:
+def test_changes_of_an_event_and_the_event_that_set_each_field(
+    site: Server, visitor: Visitor
+) -> None:
     page, ledger = visitor.page, site.ledger
     page.goto(f"{site.url}/jobs/{TOLD}?clock=recorded")
     moment = ledger.moment("now", "recorded")
@@ -372,7 +374,7 @@ def test_compared_with_a_moment_an_attempt_and_another_job(site: Server, visitor
     assert [text for text in visitor.errors if "status of 4" not in text] == []
 
 
-def test_new_events_are_said_and_marked(site: Server, visitor: Visitor) -> None:
+def test_new_events_are_announced_and_marked(site: Server, visitor: Visitor) -> None:
     page, ledger = visitor.page, site.ledger
     name = "projects/p/jobs/live"
     ledger.create(name)
@@ -473,7 +475,7 @@ def test_nothing_is_ever_read_as_html(site: Server, visitor: Visitor) -> None:
         visitor.is_content()
 
 
-def test_a_server_that_goes_away_is_said_and_the_cursor_stays(dsn: str, visitor: Visitor) -> None:
+def test_an_unreachable_server_is_reported_and_the_cursor_stays(dsn: str, visitor: Visitor) -> None:
     page = visitor.page
     with new_server(dsn) as server:
         told(server.ledger)
@@ -525,7 +527,7 @@ def test_a_job_in_a_file_is_the_same_page(desk: Desk, visitor: Visitor, tmp_path
     visitor.is_content()
 
 
-def test_a_file_that_was_changed_is_found_out(desk: Desk, visitor: Visitor, tmp_path: Path) -> None:
+def test_a_changed_file_is_detected(desk: Desk, visitor: Visitor, tmp_path: Path) -> None:
     told(desk.ledger)
     file = tmp_path / "job.html"
     desk.run("export", TOLD, "--format", "html", "--to", str(file))

@@ -123,7 +123,7 @@ def test_a_click_goes_to_the_jobs_behind_it(site: Server, visitor: Visitor) -> N
     assert visitor.errors == []
 
 
-def test_what_is_asked_is_asked_in_place(site: Server, visitor: Visitor) -> None:
+def test_a_report_is_chosen_in_the_page(site: Server, visitor: Visitor) -> None:
     page = visitor.page
     page.goto(f"{site.url}/reports")
     for label, wrong, sentence in (

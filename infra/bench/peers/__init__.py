@@ -1,1 +1,1 @@
-"""Programs that stand beside the ledger, and programs that load it: one process each."""
+"""Peers of the ledger, and programs that put load on it: one process each."""

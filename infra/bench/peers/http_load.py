@@ -1,4 +1,4 @@
-"""Load on an HTTP server, from a process of its own: connections that ask again as soon as they are answered.
+"""Load on an HTTP server from a separate process: each connection sends a request as soon as the last one is answered.
 
 `python -m jobledger.infra.bench.peers.http_load HOST PORT WHAT CONNECTIONS SECONDS` prints how many answers
 came, and after how many seconds half and 99 of 100 did. WHAT is a path to get, or `create`, `report`

@@ -1,4 +1,4 @@
-"""What stands beside the server: fastapi endpoints that answer a constant, whatever they are sent."""
+"""The server's peer: fastapi endpoints that answer a constant to any request."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 
 def constant_app(constant: dict[str, Any]) -> FastAPI:
-    """Answers it to a GET and to a POST of a job."""
+    """Returns an application that answers a constant to a GET and to a POST of a job."""
     app = FastAPI()
 
     @app.get("/v1/projects/{project}/jobs/{job}")

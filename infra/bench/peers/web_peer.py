@@ -1,4 +1,4 @@
-"""What stands beside the pages: one that is written already, sent with the same assets."""
+"""The pages' peer: a finished page, sent with the same assets."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 
 def static_app(compressed: bytes) -> Starlette:
-    """Sends the page at every path but those of assets."""
+    """Returns an application that sends the page at every path except those of assets."""
     headers = {"content-encoding": "gzip"}
 
     async def page(_: Request) -> Response:

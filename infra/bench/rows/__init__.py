@@ -1,1 +1,1 @@
-"""What is measured: a function for each row, which makes what it needs and yields its two sides."""
+"""The rows: a function for each, which prepares the row and yields its two sides."""

@@ -1,4 +1,4 @@
-"""What evaluation jobs are measured by: recording predictions, and evaluating a hundred thousand of them."""
+"""Rows of evaluation jobs: recording predictions, and evaluating a hundred thousand of them."""
 
 import itertools
 from collections.abc import Iterator, Sequence

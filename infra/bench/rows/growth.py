@@ -1,4 +1,4 @@
-"""What growth is measured by: a ledger of many events beside one of few, made the same way."""
+"""Rows of growth: a ledger of many events beside one of few, made the same way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the HTTP server is measured by: one server process, loaded from another one."""
+"""Rows of the HTTP server: one server process, loaded from another one."""
 
 from __future__ import annotations
 

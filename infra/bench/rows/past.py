@@ -1,4 +1,4 @@
-"""What time travel is measured by: a fleet's history of two million events, and its past.
+"""Rows of time travel: a fleet's history of two million events, and its past.
 
 The history is that of a trace of Google's, where its files are given (`bench --trace`), and a
 simulated one otherwise; either is repeated with other names until it is long enough.

@@ -1,4 +1,4 @@
-"""What proof is measured by: what it costs who writes, and how fast it is had and checked."""
+"""Rows of proof: its cost for writers, and the speed of making and verifying it."""
 
 import hashlib
 from collections.abc import Iterator

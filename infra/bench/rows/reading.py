@@ -1,4 +1,4 @@
-"""What reading, rebuilding and verifying are measured by, and the disk that events take."""
+"""Rows of reading, rebuilding and verifying, and of the disk space of events."""
 
 from __future__ import annotations
 

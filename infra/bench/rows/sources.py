@@ -1,4 +1,4 @@
-"""What sources are measured by: OpenLineage, a database that is followed, and files by a mapping."""
+"""Rows of sources: OpenLineage, a database that is followed, and files by a mapping."""
 
 from __future__ import annotations
 

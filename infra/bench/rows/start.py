@@ -1,4 +1,4 @@
-"""How long the command line takes from its start to its end, beside a program that imports the same libraries."""
+"""Rows of the command line: its run time, beside a program that imports the same libraries."""
 
 import os
 import subprocess

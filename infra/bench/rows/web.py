@@ -1,4 +1,4 @@
-"""What the pages are measured by, in Chromium: the server is a process of its own."""
+"""Rows of the pages, in Chromium, with the server in a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What appends are measured by: one event a call, beside PostgreSQL's own tool and the stock library."""
+"""Rows of appends: one event a call, beside PostgreSQL's own tool and the stock library."""
 
 from __future__ import annotations
 

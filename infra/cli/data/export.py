@@ -64,24 +64,15 @@ def export(
     Data is written as it is stored, with personal values encrypted, so that it can be verified and imported.
     """
     exporting.form_of(format_)
+    to = None if to == STDOUT else to
     if partition_by is not None and format_ is not Format.PARQUET:
         raise InvalidFieldError("partition-by", f"is for parquet, and the format is {format_}")
-    to = None if to == STDOUT else to
-    if to is None and format_ is Format.PARQUET:
-        raise InvalidFieldError("to", "parquet is a folder of files; give --to PATH")
-    if name is None and format_ is Format.HTML:
-        raise InvalidFieldError("name", "html is a page of one job; give its NAME")
-    if name is not None and filter_:
-        raise InvalidFieldError("filter", "selects many jobs; leave out NAME or --filter")
+    _check(name, format_, filter_, to)
     aim = target(context)
     job = "" if name is None else aim.name(name)
     with aim.open() as ledger:
         moment = _pinned(ledger, as_of, clock, job)
-        signed = _checkpoint(ledger, moment) if format_ in SIGNED else ""
-        wanted = Selection(ledger.name, moment, job, filter_, signed)
-        if format_ is Format.HTML:
-            receipts, keys = _receipts(ledger, job, moment)
-            wanted = wanted._replace(receipts=receipts, keys=keys)
+        wanted = _selection(ledger, moment, job, filter_, format_)
         total = None if job or filter_ else moment.position
         out: Path | BinaryIO = sys.stdout.buffer if to is None else to
         # If the export itself goes to the terminal, nothing else does.
@@ -94,8 +85,30 @@ def export(
         aside(f"{written} events in {to}")
 
 
+def _check(name: str | None, format_: Format, filter_: str, to: Path | None) -> None:
+    """Raises InvalidFieldError for options that do not go together."""
+    if to is None and format_ is Format.PARQUET:
+        raise InvalidFieldError("to", "parquet is a folder of files; give --to PATH")
+    if name is None and format_ is Format.HTML:
+        raise InvalidFieldError("name", "html is a page of one job; give its NAME")
+    if name is not None and filter_:
+        raise InvalidFieldError("filter", "selects many jobs; leave out NAME or --filter")
+
+
+def _selection(
+    ledger: Ledger, moment: Moment, job: str, filter_: str, format_: Format
+) -> Selection:
+    """Returns what is exported, with its proofs as far as the format has them."""
+    signed = _checkpoint(ledger, moment) if format_ in SIGNED else ""
+    wanted = Selection(ledger.name, moment, job, filter_, signed)
+    if format_ is not Format.HTML:
+        return wanted
+    receipts, keys = _receipts(ledger, job, moment)
+    return wanted._replace(receipts=receipts, keys=keys)
+
+
 def _checkpoint(ledger: Ledger, moment: Moment) -> str:
-    """A checkpoint that covers the moment, so that the files can be verified; None if none can be signed here."""
+    """Returns a checkpoint that covers the moment, so that the files can be verified; "" if none can be signed."""
     ledger.checkpoint()
     with ledger.connection() as connection:
         kept = read_kept(connection)

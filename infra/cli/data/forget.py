@@ -84,7 +84,7 @@ def prune(
         try:
             if compact:
                 result["bytes"] = ledger.compact()._asdict()
-        finally:  # What was pruned is known also if no disk came back.
+        finally:  # The pruned jobs are printed even if no disk space was returned.
             _print_pruned(result, json=json)
 
 

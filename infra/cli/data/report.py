@@ -209,7 +209,7 @@ def _print(answer: Analysis, form: Form) -> None:
 
 
 def report_json(report: Analysis) -> dict[str, Any]:
-    """A report for machines: what was asked, the moment it holds for, and rows by column."""
+    """Returns a report as JSON: the question, the moment of the answer, and rows by column."""
     window = report.window
     rows = [{c: _plain(v) for c, v in zip(report.columns, row, strict=True)} for row in report.rows]
     return {

@@ -30,10 +30,10 @@ def ok(name: str, detail: str) -> Check:
 
 
 def problem(name: str, detail: str, remedy: str) -> Check:
-    """Something is wrong, and `remedy` says what to do about it."""
+    """Returns the result of a failed check; `remedy` is what to do about it."""
     return Check(name, Status.PROBLEM, detail, remedy)
 
 
 def skipped(name: str, detail: str) -> Check:
-    """It could not be looked at."""
+    """Returns the result of a check that could not be made."""
     return Check(name, Status.SKIPPED, detail)

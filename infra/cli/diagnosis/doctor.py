@@ -100,7 +100,7 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
         why = error.diag.message_primary or str(error)
         return problem(name, why, "as the owner: jobledger init --grant-to ROLE")
     except LedgerError as error:
-        return problem(name, str(error), "jobledger verify tells more")
+        return problem(name, str(error), "jobledger verify names each difference")
     except psycopg.Error as error:
         why = error.diag.message_primary or str(error).strip()
         return problem(name, f"PostgreSQL: {why}", "see the server's log")

@@ -18,7 +18,7 @@ from jobledger.infra.settings import Settings
 
 MAX_UNSIGNED_SECONDS: Final = 60.0
 GO_ON: Final = (
-    "jobledger verify --proof tells what was changed; after a failover or a restored backup,"
+    "jobledger verify --proof names what was changed; after a failover or a restored backup,"
     " jobledger log resume tells what was lost, and with --accept-loss goes on"
 )
 
@@ -36,7 +36,7 @@ def check_keys(connection: Connection, settings: Settings) -> Check:
         return ok("keys", f"{len(keys)} of {origin} in {place}")
     if read_kept(connection) is not None:
         return ok("keys", f"none of {origin} here; it was signed elsewhere")
-    return problem("keys", f"nobody signs {origin}: it has no key", "jobledger init makes one")
+    return problem("keys", f"{origin} is not signed: it has no key", "jobledger init makes one")
 
 
 def check_checkpoint(connection: Connection, settings: Settings) -> Check:

@@ -19,7 +19,7 @@ class Setting(NamedTuple):
 
     variable: str
     value: str | None
-    """None where there is none; what is secret is not shown."""
+    """None if it is not set; secrets are not shown."""
     source: str
     """`option`, `environment` or `default`."""
     meaning: str

@@ -95,7 +95,7 @@ def stop_signal() -> Signal:
 
 
 def _can_evaluate() -> bool:
-    """Whether the extra `evaluation` is installed; says what is not done where it is not."""
+    """Whether the extra `evaluation` is installed; prints what is skipped if it is not."""
     try:
         import jobledger.infra.evaluation.metrics.evaluate  # noqa: F401
     except ImportError as error:

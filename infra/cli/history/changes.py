@@ -3,12 +3,11 @@
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-import orjson
 from jobledger.domain.job import Job
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.cli.context import ERR, OUT, print_json, print_moment
 from jobledger.infra.cli.times import shown_time, time_header
-from jobledger.infra.eventstore.json_view import moment_json, time_text
+from jobledger.infra.eventstore.json_view import encode, moment_json, time_text
 from jobledger.infra.history.bisect import Found
 from jobledger.infra.history.blame import Blamed
 from jobledger.infra.history.diff import ABSENT, Change, FleetDiff, diff_jobs
@@ -21,7 +20,7 @@ MAX_NAMED_JOBS: Final = 5
 
 
 class Compared(NamedTuple):
-    """Two jobs, or one twice, each as of its moment; `said` is what else was asked for."""
+    """Two jobs, or one job twice, each as of a moment; `said` are the further arguments."""
 
     moments: Span
     jobs: list[Job]
@@ -43,13 +42,13 @@ def print_diff(compared: Compared, *, json: bool) -> None:
 
 
 def changes_table(changes: list[Change]) -> Table:
-    """Fields, what they were and what they are; an empty cell where there was none."""
+    """Returns a table of fields with both values; an absent value is an empty cell."""
     table = Table(box=None)
     for column in ("field", "before", "after"):
         table.add_column(column, overflow="fold")
     for change in changes:
         if change.before is ABSENT and change.after is None:
-            continue  # A field of a new job that holds nothing.
+            continue  # An empty field of a new job.
         before, after = Text(shown(change.before)), Text(shown(change.after))
         before.stylize("red")
         after.stylize("green")
@@ -61,7 +60,7 @@ def shown(value: Any) -> str:
     """A value as text; null differs from an absent value."""
     if value is ABSENT:
         return ""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else encode(value).decode()
 
 
 def print_fleet(fleet: FleetDiff, filter_: str, *, json: bool) -> None:
@@ -88,7 +87,7 @@ def print_fleet(fleet: FleetDiff, filter_: str, *, json: bool) -> None:
 
 
 def blame_table(fields: list[Blamed]) -> Table:
-    """Each field that ever held anything, and what set it."""
+    """Returns a table of each field that was ever set, and the event that set it."""
     table = Table(box=None)
     for column in (
         "field",
@@ -103,7 +102,7 @@ def blame_table(fields: list[Blamed]) -> Table:
     first = min(blamed.event.version for blamed in fields)
     for field, value, event in fields:
         if value is None and event.version == first:
-            continue  # It never held anything.
+            continue  # It was never set.
         cells = [field, shown(value), f"v{event.version} {event.type}"]
         times = [_second(event.occurred_time), _second(event.recorded_time)]
         row = [*cells, *times, event.actor or "", event.request_id or ""]

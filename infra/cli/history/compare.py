@@ -178,21 +178,25 @@ def why(
     """Explain how a job came to its state, now or as of a moment."""
     with _job_at(context, name, as_of, clock) as (ledger, job, moment):
         value = why_so(ledger.reader, job, moment)
+        held = ledger.holds(job, position=moment.position)
     if json:
-        print_json(moment_json(moment) | value.json())
+        found = {"holds": [each.json() for each in held]}
+        print_json(moment_json(moment) | value.json() | found)
         return
     print_moment(moment)
     for reason in value.reasons:
         contradicted = reason.event.type == "Contradicted"
         OUT.print(Text(reason.sentence, style="bold red" if contradicted else ""))
     OUT.print(Text(value.conclusion, style="bold"))
+    for each in held:
+        OUT.print(Text(f"It is {each.sentence}."))
 
 
 @contextmanager
 def _job_at(
     context: typer.Context, name: str, as_of: str | None, clock: Clock | None
 ) -> Iterator[tuple[Ledger, str, Moment]]:
-    """The ledger, the whole name of the job, and the moment it is asked about."""
+    """Opens the ledger; returns it with the job's resource name and the moment."""
     aim = target(context)
     with aim.open() as ledger:
         job = aim.name(name)
@@ -215,7 +219,7 @@ def _span(
 def _bisected(
     ledger: Ledger, from_: str | None, to: str | None, clock: Clock | None, name: str
 ) -> Span:
-    """From the beginning until now, where it is not said."""
+    """Bisects between two moments; the defaults are the beginning and now."""
     if from_ is not None:
         return span(ledger.reader, from_, to, clock, name)
     later = moment_of(ledger.reader, "to", to, clock, name)

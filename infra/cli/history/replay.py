@@ -92,7 +92,7 @@ def _browse(replayed: Replay) -> None:
 
 @contextmanager
 def _unbuffered(terminal: int) -> Iterator[int]:
-    """Lets keys come one by one. For as long as it takes: what is pressed meanwhile is not lost."""
+    """Switches the terminal to unbuffered input; keys that are pressed meanwhile are kept."""
     import termios  # Only Unix has terminals of this kind, and only this command needs one.
     import tty
 
@@ -108,7 +108,7 @@ def _unbuffered(terminal: int) -> Iterator[int]:
 
 
 def _keys(terminal: int) -> Iterator[str]:
-    """Keys as they are pressed; what was typed fast comes at once, and is taken apart."""
+    """Yields keys as they are pressed; several that arrive at once are split."""
     while typed := os.read(terminal, 1_024):
         if typed.endswith(b"\x1b") and select.select([terminal], [], [], ESCAPE)[0]:
             typed += os.read(terminal, 1_024)

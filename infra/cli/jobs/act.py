@@ -127,7 +127,7 @@ def _act(
     aim = target(context)
     job_name = aim.name(name)
     with aim.open() as ledger:
-        ledger.get(job_name)  # There must be such a job: a report alone would not say so.
+        ledger.get(job_name)  # Raises JobNotFoundError, which a report alone would not.
         job = ledger.opened(ask(ledger, job_name))
     if json:
         print_json(job_json(job))

@@ -93,7 +93,7 @@ class Command:
 
     @contextmanager
     def signals_passed_on(self) -> Iterator[None]:
-        """While this holds, these signals end the command and not this program; ignored ones stay so."""
+        """Within this block, these signals end the command and not this program; ignored ones stay ignored."""
         before: dict[signal.Signals, Any] = {}
         for number in map(signal.Signals.__getitem__, STOPPING):
             if (handler := signal.getsignal(number)) is not signal.SIG_IGN:
@@ -163,8 +163,8 @@ def new_record(name: str, labels: Mapping[str, str], words: Sequence[str]) -> Ru
 
 
 def warn(message: str) -> None:
-    """Says something beside what the command says."""
-    with suppress(OSError):  # Nobody reads it any more.
+    """Prints a warning on the command's standard error."""
+    with suppress(OSError):  # Standard error is closed.
         print(f"jobledger: {message}", file=sys.stderr, flush=True)  # noqa: T201
 
 

@@ -1,4 +1,4 @@
-"""The columns of a table of jobs: what they hold, which fit the terminal, and the table as plain text."""
+"""The columns of a table of jobs: their content, those that fit the terminal, and the table as plain text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jobledger.infra.cli.times import shown_time, time_header
 from jobledger.infra.eventstore.json_view import time_text
 
 MAX_ERROR: Final = 60
-"""Characters shown of an error message's last line where there is no width."""
+"""Characters shown of an error message's last line if the output has no width."""
 MIN_ERROR: Final = 20
 """Characters of it that other columns make room for."""
 OPTIONAL: Final = ("attempt", "ended", "created")
@@ -91,7 +91,7 @@ def plain_table(
 
 
 def _fit(headers: Columns, rows: list[Columns], width: int) -> tuple[list[Columns], list[str]]:
-    """The rows with errors cut to what is left of the width, and the columns for which there is room."""
+    """Cuts errors to the remaining width, and drops columns that do not fit."""
     kept = [*Columns._fields]
     longest = {
         name: max(len(row[index]) for row in (headers, *rows))

@@ -1,6 +1,6 @@
 """The usual forms of `jobledger run`, read without typer, whose import takes longer than the rest of the start.
 
-What is not one of them (`--help`, `--once`, an option that is unknown or wrong) is left to typer.
+All other forms (`--help`, `--once`, an unknown or invalid option) are left to typer.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 from jobledger.domain.job import Job
+from jobledger.domain.values.moments import Clock
 from jobledger.infra.cli.context import (
     ERR,
     OUT,
@@ -31,6 +32,7 @@ from jobledger.infra.cli.jobs.columns import plain_table
 from jobledger.infra.eventstore.json_view import job_json, moment_json
 from jobledger.infra.read.answers import Page
 from jobledger.infra.read.many_jobs import DEFAULT_PAGE_SIZE, MAX_PAGE
+from jobledger.infra.read.reader import Reader
 
 SHOWN = 50
 """Jobs in a table by default."""
@@ -106,22 +108,39 @@ def list_jobs(
             )
             _print_page(page._replace(jobs=[*map(reader.decrypted, page.jobs)]), look)
             return
-        while True:
-            moment = reader.moment(as_of, clock) if as_of or clock else None
-            jobs = reader.scan(filter_, limit=_enough(form, limit), order_by=order_by, as_of=moment)
-            if watch and OUT.width is not None:
-                OUT.console.clear()
-            if moment is not None:
-                print_moment(moment)
-            _print_jobs(map(reader.decrypted, jobs), look, limit)
-            if not watch:
-                return
+        wanted = _Wanted(filter_, order_by, as_of, clock, limit)
+        _print_list(reader, wanted, look)
+        while watch:
             sys.stdout.flush()
             time.sleep(WATCH_SECONDS)
+            _print_list(reader, wanted, look)
+
+
+class _Wanted(NamedTuple):
+    """Which jobs are listed."""
+
+    filter: str
+    order_by: str
+    as_of: str | None
+    clock: Clock | None
+    limit: int | None
+
+
+def _print_list(reader: Reader, wanted: _Wanted, look: Look) -> None:
+    """Prints the list once; it replaces the one before in a terminal that watches it."""
+    as_of, clock = wanted.as_of, wanted.clock
+    moment = reader.moment(as_of, clock) if as_of or clock else None
+    enough = _enough(look.form, wanted.limit)
+    jobs = reader.scan(wanted.filter, limit=enough, order_by=wanted.order_by, as_of=moment)
+    if not look.is_paged and OUT.width is not None:
+        OUT.console.clear()
+    if moment is not None:
+        print_moment(moment)
+    _print_jobs(map(reader.decrypted, jobs), look, wanted.limit)
 
 
 def _print_jobs(jobs: Iterable[Job], look: Look, limit: int | None) -> None:
-    """The jobs; of a table only so many, and that there are more."""
+    """Prints the jobs; a table is cut at a number, with a note that there are more."""
     if look.form is not Form.TABLE:
         print_documents(map(job_json, jobs), look.form, look.columns or SEPARATED)
         return

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def summary(reporter: Reporter, name: str) -> str:
-    """Says what was recorded, what was not and why, and where the rest is kept."""
+    """Returns a line about recorded reports, unrecorded ones with the reason, and where the rest is spooled."""
     if reporter.failure is None:
         how, why = "not known to be recorded", "the ledger has not answered yet"
     else:

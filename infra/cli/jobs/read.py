@@ -29,6 +29,7 @@ from jobledger.infra.cli.forms import (
 from jobledger.infra.eventstore.json_view import event_json, job_json, moment_json
 
 if TYPE_CHECKING:
+    from jobledger.infra.read.reader import Reader
     from jobledger.infra.transfer.history_file import History
 
 MaybeJobName = Annotated[
@@ -121,7 +122,7 @@ def history(
     wide: WideOption = False,
     json: Json = False,
 ) -> None:
-    """Show all events of one job, oldest first."""
+    """Show all events of one job, oldest first; legal holds and pins are named on standard error."""
     aim = target(context)
     chosen = parse_columns(columns, EVENT_FIELDS)
     if from_ is not None:
@@ -132,6 +133,7 @@ def history(
         job_name = aim.name(_needed(name))
         with aim.read() as reader:
             events = [*map(reader.decrypted, reader.history(job_name))]
+            _print_holds(reader, job_name)
     form = Form.JSON if json else format_
     if form is not Form.TABLE or chosen is not None:
         print_documents(map(event_json, events), form, chosen or EVENT_FIELDS)
@@ -139,6 +141,15 @@ def history(
     from jobledger.infra.cli.tables import events_table, events_text
 
     OUT.print_long(events_table(events) if wide else events_text(events))
+
+
+def _print_holds(reader: Reader, name: str) -> None:
+    """Names the legal holds and pins of a job on standard error; a server is asked for them."""
+    from jobledger.infra.retention.holds import holds
+
+    through_server = getattr(type(reader), "holds", None)
+    for held in (through_server or holds)(reader, name):
+        aside(f"{name} is {held.sentence}")
 
 
 def _history_in(file: Path, name: str | None) -> History:

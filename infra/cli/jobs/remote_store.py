@@ -9,7 +9,7 @@ from jobledger.infra.client.client import Client
 
 RETRIES: Final = 1
 ANSWER_SECONDS: Final = 5.0
-"""A run that is over waits little longer; what is not recorded then is spooled."""
+"""Seconds that a finished run waits for its reports; unrecorded ones are spooled."""
 
 
 class RemoteStore:
@@ -30,7 +30,7 @@ class RemoteStore:
         return self
 
     def get(self, name: str) -> Job:
-        """The job, with the ids of its runs, which only its history tells."""
+        """Returns the job with its run ids, which are read from its history."""
         events = self._client.history(name)
         ids = dict.fromkeys(event.json.get("runId") for event in events if event.stored)
         known = tuple(id_ for id_ in ids if id_)
@@ -49,7 +49,7 @@ class RemoteStore:
         self._client.heartbeat(name, run_id, seconds)
 
     def end_lease(self, name: str, run_id: str) -> None:
-        """Says that no further heartbeat comes."""
+        """Reports that no further heartbeat follows."""
         self.keep_lease(name, run_id, 0)
 
     def checkpoint(self) -> None:

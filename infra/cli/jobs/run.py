@@ -76,7 +76,7 @@ def _name(given: Given, name: str) -> str:
 
 
 def _opening(given: Given) -> Opening:
-    """How the run's ledger is found and opened; what is wrong with it is raised when it is."""
+    """Returns a function that opens the run's ledger; errors of the settings are raised by its call."""
 
     def destination() -> Destination:
         if (server := _server(given)) is not None:

@@ -1,4 +1,4 @@
-"""Compares an exported history with a receipt, and says which of it the receipt covers."""
+"""Compares an exported history with a receipt, and finds the versions that the receipt covers."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,7 @@ class Compared(NamedTuple):
     file: Path
     event: RecordedEvent
     uncovered: list[int]
-    """Versions in the file that the receipt says nothing of."""
+    """Versions in the file that the receipt does not cover."""
 
     @property
     def is_state_covered(self) -> bool:

@@ -1,4 +1,4 @@
-"""The command that verifies: what is shown against the events, and the events against the proof."""
+"""The command `verify`: compares stored rows with the events, and the events with the proof."""
 
 import base64
 from pathlib import Path

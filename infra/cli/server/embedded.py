@@ -76,7 +76,7 @@ def psql(
 
 
 def _check_ledger(aim: Target) -> None:
-    """Makes the ledger where it may be made; else raises LedgerNotFoundError if there is none."""
+    """Creates the ledger where that is allowed; else raises LedgerNotFoundError if it is missing."""
     with aim.connect() as connection:
         exists = migrate.exists(connection, aim.ledger)
     if not exists:

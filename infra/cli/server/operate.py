@@ -98,7 +98,7 @@ def rebuild(
 
 
 def _rehearse(aim: Target, projection: Projection, limit: int, *, json: bool) -> None:
-    # Also of a ledger that this program would bring up to date: that is when it is asked.
+    # Also for a ledger that needs an upgrade: then the answer matters most.
     with aim.connect() as connection, moving(f"rehearsing {projection.name}") as move:
         if not migrate.exists(connection, aim.ledger):
             raise LedgerNotFoundError(aim.ledger, migrate.ledgers(connection))

@@ -66,9 +66,9 @@ def create(
             name, secret = tokens.create_numbered(what, only, until, _user())
         else:
             secret = tokens.create(name, what, only, until, _user())
-    whom = f"{what} of {'all projects' if only is None else f'project {only}'}"
+    scope = f"{what} of {'all projects' if only is None else f'project {only}'}"
     when = "" if until is None else f", until {time_text(until)}"
-    ERR.print(f"token {name!r}, {whom}{when}; its secret is shown just now:", markup=False)
+    ERR.print(f"token {name!r}, {scope}{when}; its secret is shown just now:", markup=False)
     typer.echo(secret)
 
 

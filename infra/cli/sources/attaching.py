@@ -127,7 +127,7 @@ def _found(context: typer.Context, source: str, system: str) -> tuple[Target, Ma
 
 
 def _announce(mapping: Mapping, slot: Slot) -> None:
-    """Says what is changed in the source, before it is."""
+    """Prints the changes of the source before they are made."""
     tables = ", ".join(mapping.source.tables)
     ERR.print(f"making publication and slot {slot.name} for {tables}", markup=False)
     if mapping.source.whole_rows:

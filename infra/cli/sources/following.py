@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 from threading import Event as Signal
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from jobledger.infra.cli.context import ERR, say, target
+from jobledger.infra.cli.context import ERR, Target, say, target
 from jobledger.infra.settings import Settings
 from jobledger.infra.sources.kubernetes.follower import ClusterFollower
 from jobledger.infra.sources.kubernetes.histories import Objects
@@ -54,28 +54,51 @@ def kubernetes(
     Begun again, it goes on where it ended. It only reads: list and watch.
     """
     aim = target(context)
-    stop = Signal()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     objects = Objects(aim.project, "follow kubernetes", namespace)
     if files:
-        with aim.open() as ledger:
-            follower = ClusterFollower(ledger, objects, "files")
-            for file in files:
-                follower.record(read_file(file))
+        follower = _record_files(aim, objects, files)
     else:
-        name, client = connect(kubeconfig, cluster)
-        place = f"{aim.ledger}-{aim.project}-{name}-{namespace or 'all'}".replace("/", "_")
-        memory = Settings().home / "kubernetes" / f"{place}.json"
-        with client, aim.open() as ledger:
-            resources = [Resource(client, *each, namespace) for each in RESOURCES]
-            follower = ClusterFollower(ledger, objects, name, memory)
-            try:
-                if once:
-                    follower.read_all(resources)
-                else:
-                    follower.follow(resources, stop)
-            except KeyboardInterrupt:
-                stop.set()
+        follower = _follow_cluster(aim, objects, connect(kubeconfig, cluster), namespace, once=once)
+    _print(follower)
+
+
+def _record_files(aim: Target, objects: Objects, files: list[Path]) -> ClusterFollower:
+    with aim.open() as ledger:
+        follower = ClusterFollower(ledger, objects, "files")
+        for file in files:
+            follower.record(read_file(file))
+    return follower
+
+
+def _follow_cluster(
+    aim: Target,
+    objects: Objects,
+    cluster: tuple[str, Any],
+    namespace: str | None,
+    *,
+    once: bool,
+) -> ClusterFollower:
+    """Records the objects of a cluster, then its changes until the process is stopped."""
+    stop = Signal()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    name, client = cluster
+    place = f"{aim.ledger}-{aim.project}-{name}-{namespace or 'all'}".replace("/", "_")
+    memory = Settings().home / "kubernetes" / f"{place}.json"
+    with client, aim.open() as ledger:
+        resources = [Resource(client, *each, namespace) for each in RESOURCES]
+        follower = ClusterFollower(ledger, objects, name, memory)
+        try:
+            if once:
+                follower.read_all(resources)
+            else:
+                follower.follow(resources, stop)
+        except KeyboardInterrupt:
+            stop.set()
+    return follower
+
+
+def _print(follower: ClusterFollower) -> None:
+    """Prints what was recorded; exits with 1 if an object could not be placed."""
     summary = follower.summary
     for why in summary.unplaced[:20]:
         ERR.print(why, markup=False)

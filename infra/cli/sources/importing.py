@@ -27,7 +27,7 @@ class ImportGroup(TyperGroup):
     """A group whose first argument may be a mapping instead of a command."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """What is no command is one of our own exports, or a mapping: `import slurm-sacct FILE`."""
+        """Takes an unknown command as one of the ledger's exports, or as a mapping: `import slurm-sacct FILE`."""
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             args = ["history" if is_export(Path(args[0])) else "file", *args]
         return super().resolve_command(ctx, args)
@@ -82,14 +82,14 @@ def import_file(
     actor = f"import {Path(mapping).stem}"
     histories = Histories(found, aim.project, actor)
     imports = [MappedImport(found.source, file, histories) for file in files]
-    told: dict[str, list[Event]] = {}
+    found_histories: dict[str, list[Event]] = {}
     with progress_bar(DownloadColumn()) as progress:
         for each in imports:
             where = Path(each.summary.source)
             size = where.stat().st_size if where.is_file() else None
             moved = partial(move, progress, progress.add_task(where.name, total=size))
             if dry_run:
-                told |= each.rehearse(moved)
+                found_histories |= each.rehearse(moved)
             else:
                 with aim.open() as ledger:
                     each.record(ledger, moved)
@@ -97,19 +97,19 @@ def import_file(
     if json:
         print_json([_json(summary, dry_run=dry_run) for summary in summaries])
     else:
-        _print_histories(told, aim)
+        _print_histories(found_histories, aim)
         for summary in summaries:
             _print(summary, dry_run=dry_run)
     if any(summary.unplaced_count for summary in summaries):
         raise typer.Exit(1)
 
 
-def _print_histories(told: dict[str, list[Event]], aim: Target) -> None:
-    for name, events in told.items():
+def _print_histories(histories: dict[str, list[Event]], aim: Target) -> None:
+    for name, events in histories.items():
         say(name.removeprefix(f"projects/{aim.project}/jobs/"))
         for event in events:
-            said = event.data.encode().decode() if event.type != "Created" else ""
-            say(f"  {time_text(event.occurred_time)}  {event.type:<18} {said[:120]}".rstrip())
+            data = event.data.encode().decode() if event.type != "Created" else ""
+            say(f"  {time_text(event.occurred_time)}  {event.type:<18} {data[:120]}".rstrip())
 
 
 def _print(summary: ImportSummary, *, dry_run: bool) -> None:

@@ -26,7 +26,7 @@ def google_cluster_trace(
 ) -> None:
     """Import job or task events of clusterdata-2011-2.
 
-    What was imported before, of the same file or of another, is not imported again.
+    Rows that were imported before, from this file or another, are skipped.
     """
     aim = target(context)
     summaries, broken = [], []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SIZE_INCHES: Final = (8, 6)
 """Inches."""
 MAX_CURVES: Final = 10
-"""Labels' curves beside the aggregate's."""
+"""How many labels' curves are drawn beside the aggregate's."""
 MAX_NUMBERED_LABELS: Final = 20
 """Labels up to which a matrix has its numbers written in."""
 MAX_NAMED_LABELS: Final = 50
@@ -72,7 +72,7 @@ def _fill_curves(axes: Axes, curves: Sequence[JsonObject]) -> None:
 
 
 def _line(curve: JsonObject) -> tuple[list[float], list[float]]:
-    """Recalls and precisions; where nothing was found there is no precision to be drawn."""
+    """Returns recalls and precisions; points without a precision are left out."""
     entries = [entry for entry in curve["confidenceMetricsEntries"] if entry["recall"]]
     return [entry["recall"] for entry in entries], [entry["precision"] for entry in entries]
 

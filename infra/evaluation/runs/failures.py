@@ -15,9 +15,9 @@ MAX_MESSAGE: Final = 500
 
 
 def record_failure(store: Store, name: str, error: Exception, actor: str) -> None:
-    """Reports the failure as the job's progress, unless it is what was recorded of it last.
+    """Reports the failure as the job's progress, unless the last recorded failure is the same.
 
-    A job that fails at every look gets one event: the next comes once something else happened to it.
+    A job that keeps failing gets one event, and the next one only after another event of the job.
     """
     job = store.reader.get(name)
     output = job.output or {}

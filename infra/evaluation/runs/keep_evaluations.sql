@@ -1,2 +1,2 @@
--- Keeps what a run found, unless it was worked out before.
+-- Stores a run's evaluations, unless it has some.
 SELECT keep_evaluations(%s, %s, %s, %s, %s, %s)

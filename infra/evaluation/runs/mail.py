@@ -26,7 +26,7 @@ PORTS: Final = {"smtp": 25, "smtps": 465}
 
 
 class Mailer(NamedTuple):
-    """An SMTP server, and whom its mail is from."""
+    """An SMTP server, and the sender of its mail."""
 
     scheme: str
     """`smtp`, with STARTTLS where the server offers it, or `smtps`."""
@@ -56,7 +56,7 @@ class Mailer(NamedTuple):
         )
 
     def send_all(self, reader: Reader) -> None:
-        """Sends what was not sent yet; what fails is tried again the next time."""
+        """Sends the pending mail; failed mail is tried again the next time."""
         with translated(), reader.pool.connection() as connection:
             unsent = connection.execute(READ_MAILS).fetchall()
         for name, run in unsent:
@@ -67,7 +67,7 @@ class Mailer(NamedTuple):
             except (OSError, smtplib.SMTPException) as error:
                 LOG.warning("the alert of run %d of %s was not sent: %s", run, name, error)
             except Exception:
-                # What is stored of one job keeps no other's mail back.
+                # An invalid job does not stop the mail of others.
                 LOG.exception("the alert of run %d of %s cannot be sent", run, name)
 
     def _send(self, reader: Reader, name: str, run: int) -> None:

@@ -1,2 +1,2 @@
--- What a run found, as JSON.
+-- A run's evaluations, as JSON.
 SELECT evaluations FROM evaluations WHERE job = %s AND run = %s

@@ -76,7 +76,7 @@ def carry_on(
             if not facts or not _record(store, name, facts, actor, run.job.etag):
                 return
         except errors.EtagMismatchError:
-            continue  # Something happened meanwhile: maybe just this step.
+            continue  # Another process wrote to the job, perhaps this very step.
 
 
 def _read(reader: Reader, name: str, number: int) -> Run:
@@ -207,7 +207,7 @@ def _kept(reader: Reader, run: Run) -> bytes | None:
 
 
 def _worked_out(reader: Reader, run: Run, plan: Plan, now: datetime) -> bytes | None:
-    """The evaluations as they are kept; None where no truth is known."""
+    """Returns the evaluations as stored; None if no ground truth is known."""
     from jobledger.infra.evaluation.metrics.evaluate import evaluate
 
     name = run.job.name

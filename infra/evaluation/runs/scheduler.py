@@ -2,7 +2,7 @@
 
 One of many processes leads.
 
-Who leads holds a lock of its database session, which a crash lets go. The lock only keeps two from
+The leader holds a lock of its database session, which a crash releases. The lock only keeps two from
 doing the same work: what a run has done is decided by its events.
 """
 
@@ -33,7 +33,7 @@ LOG: Final = logging.getLogger("jobledger.scheduler")
 ACTOR: Final = "scheduler"
 _MAY_EXECUTE: Final = [state.name for state in sorted(MAY_EXECUTE)]
 MAX_MISSED: Final = 100_000
-"""Intervals that are gone through to find the last one that was missed."""
+"""The most intervals that are searched for the last missed one."""
 
 Due = Callable[[Schedule, datetime], datetime | None]
 """When a run is due after one at a moment, or after the job was made then."""
@@ -47,7 +47,7 @@ def utc_now() -> datetime:
 
 
 class Scheduler:
-    """Does what is due of one ledger's evaluation jobs."""
+    """Carries out the due runs of one ledger's evaluation jobs."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Scheduler:
         self._evaluates = evaluates
 
     def serve(self, stopping: Signal, pause: float) -> None:
-        """Does what is due every `pause` seconds while no other scheduler leads, until it is stopped."""
+        """Does due work every `pause` seconds while no other scheduler leads, until it is stopped."""
         while not stopping.is_set():
             self._also()
             try:
@@ -100,13 +100,13 @@ class Scheduler:
             self.do_due()
             return
         while not stopping.wait(pause):
-            with translated():  # Who lost the session leads no longer.
+            with translated():  # A scheduler that lost its session no longer leads.
                 connection.execute("SELECT 1")
             self.do_due()
             self._also()
 
     def do_due(self) -> int:
-        """Does once what is due now; a failure of one job does not affect the others.
+        """Does the work that is due now, once; a failure of one job does not affect the others.
 
         Runs whose heartbeats stopped are reported as lost, too.
 

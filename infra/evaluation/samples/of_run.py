@@ -12,7 +12,7 @@ READ_CUTS: Final = sql.load(__package__, "read_cuts")
 
 
 class Sample(NamedTuple):
-    """A prediction that was sampled; JSON as it is stored."""
+    """A sampled prediction; JSON is as stored."""
 
     number: int
     time: datetime

@@ -1,4 +1,4 @@
--- Where a run's samples end, and before it where those of the run before it did.
+-- The number of a run's last sample, and that of the run before it.
 SELECT coalesce((convert_from(data, 'UTF8')::json ->> 'cut')::integer, 0)
 FROM events
 WHERE name = %(job)s AND type = 'RunStarted'

@@ -1,4 +1,4 @@
--- A job's samples after a number: so many at most, and of so many characters, but one at least.
+-- A job's samples after a number, limited by number and characters, but at least one.
 SELECT number, model, model_version, time, raw_data, raw_prediction, groundtruth
 FROM (
     SELECT *, row_number() OVER (ORDER BY number) AS n,

@@ -18,7 +18,7 @@ READ_EVALUATED: Final = sql.load(__package__, "read_evaluated")
 
 
 def read_page(reader: Reader, name: str, after: int, most: int) -> list[JsonObject]:
-    """A job's samples after a number; JSON as it was recorded."""
+    """Reads a job's samples after a number; JSON is as recorded."""
     rows = _rows(reader, READ_PAGE, (name, after, most, MAX_PAGE))
     return [
         {"number": number, "modelVersion": f"{model}/{version}", "time": time_text(time)}

@@ -33,7 +33,7 @@ CHUNK: Final = 250
 
 
 class Prediction(NamedTuple):
-    """One prediction of a model version: what it was asked, what it answered, and when."""
+    """One prediction of a model version: its input, its output, and its time."""
 
     input: Any
     """JSON, in which the job's data_json_key or reference_json_key is found."""

@@ -1,4 +1,4 @@
--- How many of a run's questions a person has answered, and how many they may answer still.
+-- How many of a run's questions an annotator has answered, and how many are left for them.
 SELECT (SELECT count(*) FROM answers AS a
         WHERE a.job = %(job)s AND a.run = %(run)s AND a.annotator = %(annotator)s),
        (SELECT count(*) FROM samples AS s

@@ -1,3 +1,3 @@
--- Which of these samples a run asks about.
+-- Which of these samples are questions of a run.
 SELECT number FROM samples
 WHERE job = %s AND number BETWEEN %s AND %s AND groundtruth IS NULL AND number = ANY(%s::integer[])

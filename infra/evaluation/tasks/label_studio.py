@@ -1,4 +1,4 @@
-"""Labelling tasks in Label Studio: what is asked as its tasks and labelling configuration, its answers read back.
+"""Labelling tasks in Label Studio: exports questions as its tasks and configuration, and imports its answers.
 
 Formats are those of labelstud.io/guide/tasks ("Basic Label Studio JSON format") and
 labelstud.io/guide/export ("JSON"; JSON-MIN leaves out who annotated, and is refused). Its

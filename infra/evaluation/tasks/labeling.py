@@ -106,14 +106,14 @@ def complete_if_answered(store: Store, task: Task) -> bool:
     # If it were predictable, a client could use it up, and the task would never be completed.
     value = f"{task.job} {task.run} labeled".encode()
     request = hmac.new(read_secret(store.reader.pool), value, hashlib.sha256).hexdigest()
-    with suppress(IllegalTransitionError):  # The run was given up meanwhile.
+    with suppress(IllegalTransitionError):  # The run has failed in the meantime.
         store.writer.command(task.job, StepRun(facts=(completed,)), request_id=request)
         return True
     return False
 
 
 def _text(task: Task, plan: Plan, number: int, value: Any) -> str:
-    """An answer as it is kept; raises InvalidFieldError for what is none."""
+    """Returns the stored form of an answer; raises InvalidFieldError for an invalid one."""
     field = f"answers.{number}"
     try:
         truth = read_answer(plan, value)
@@ -147,7 +147,7 @@ def _record(
     parts = [texts[number] for number in numbers]
     given = (task.job, task.run, annotator, task.replica_count, numbers, parts)
     (outcomes,) = connection.execute(RECORD_ANSWERS, given).fetchall()[0]
-    # Who did not hear that their last answer was kept gives it again.
+    # An annotator whose last answer was not acknowledged may repeat it.
     if not task.is_open and set(outcomes) != {"repeated"}:
         raise errors.TaskClosedError(task.job, task.run)
     for number, outcome in zip(numbers, outcomes, strict=True):

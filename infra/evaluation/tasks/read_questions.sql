@@ -1,5 +1,5 @@
--- Samples without ground truth that still need an answer of another annotator than this one;
--- of so many characters at most, but one at least.
+-- Samples without ground truth that need an answer of this annotator;
+-- limited by characters, but at least one.
 SELECT number, raw_data
 FROM (
     SELECT *, row_number() OVER (ORDER BY number) AS n,

@@ -1,4 +1,4 @@
-"""Labelling tasks: what people are asked of a run's samples.
+"""Labelling tasks: the questions to annotators about a run's samples.
 
 A task is open from its LabelingRequested until it is answered, or its run is over.
 """
@@ -33,13 +33,13 @@ class Task(NamedTuple):
     run: int
     instruction: str
     labels: tuple[str, ...]
-    """All that may be said, in the order of the annotation spec set; none if that is not known."""
+    """The allowed labels, in the order of the annotation spec set; empty if that is not known."""
     multi_label: bool
     boxes: bool
     data_type: str
     """IMAGE, TEXT or GENERAL_DATA."""
     replica_count: int
-    """So many people answer each question."""
+    """How many annotators answer each question."""
     aggregation: str
     question_count: int
     answer_count: int
@@ -99,7 +99,7 @@ def progress(reader: Reader, task: Task, annotator: str | None) -> Progress:
 
 
 def task_json(task: Task) -> JsonObject:
-    """A task as it is shown."""
+    """Returns a task as JSON."""
     return {to_camel(field): value for field, value in task._asdict().items()}
 
 

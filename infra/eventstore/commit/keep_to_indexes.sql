@@ -1,2 +1,2 @@
--- For this transaction: a few thousand events must not make the planner read every job there is.
+-- For this transaction: keeps the planner from reading all jobs because of a few thousand events.
 SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off

@@ -78,10 +78,10 @@ def _comparison(plan: Plan, dataset: str, compared: Compared) -> JsonObject:
     source = {"annotationSource": BY_PEOPLE} if sample.groundtruth is None else {}
     true = [{**source, **one} for one in _annotations(plan, truth, in_pixels=in_pixels)]
     chosen = _chosen(plan, predicted)
-    said = [*_annotations(plan, chosen, in_pixels=in_pixels)]
+    annotations = [*_annotations(plan, chosen, in_pixels=in_pixels)]
     return {
         "groundTruthExample": bare({**example, "annotations": true}),
-        "modelCreatedExamples": [bare({**example, "annotations": said})],
+        "modelCreatedExamples": [bare({**example, "annotations": annotations})],
     }
 
 

@@ -1,2 +1,2 @@
--- Takes an annotation spec set away; false if there is none.
+-- Deletes an annotation spec set; false if there is none.
 SELECT delete_spec_set(%s)

@@ -1,2 +1,2 @@
--- Keeps a new annotation spec set; false if the name is taken.
+-- Stores a new annotation spec set; false if the name is taken.
 SELECT keep_spec_set(%s, %s, %s, %s::json)

@@ -1,4 +1,4 @@
--- A project's annotation spec sets, the newest first: those behind a place, if one is given.
+-- A project's annotation spec sets, newest first, after a page cursor if one is given.
 SELECT name, display_name, description, specs, create_time
 FROM annotation_spec_sets
 WHERE name > %(parent)s::text || '/annotationSpecSets/' AND name < %(parent)s::text || '/annotationSpecSets0'

@@ -1,6 +1,6 @@
--- A project's evaluations, of runs that are over, the newest first: those behind a place, if one is
+-- A project's evaluations of finished runs, newest first, after a page cursor if one is
 -- given. `listed` is one of the two below, condition and limit are rendered (see evaluation_filters.py).
--- Runs are ordered before their results are read, so that a page reads no more than it shows.
+-- Runs are sorted before their results are read, so that a page reads only the rows it shows.
 SELECT evaluation, create_time, run, dataset, place
 FROM (
     SELECT e.create_time, e.run, e.dataset, e.evaluations, j.name, j.state, j.version, j.spec

@@ -99,11 +99,11 @@ def of_event(
 
 def of_record(record: RecordedEvent, version: Version) -> Operation:
     """The operation that was recorded in a stream of its own."""
-    said = record.json
+    fields = record.json
     parent, _, number = record.name.rsplit("/", 2)
-    names = tuple(said["names"])
-    begun = said["position"], record.recorded_time
-    return Operation(parent, number, said["verb"], names, *begun, version, is_recorded=True)
+    names = tuple(fields["names"])
+    begun = fields["position"], record.recorded_time
+    return Operation(parent, number, fields["verb"], names, *begun, version, is_recorded=True)
 
 
 def _verb(event: RecordedEvent, history: Sequence[RecordedEvent]) -> str | None:
@@ -224,16 +224,16 @@ async def without_event(
     number = str(secrets.randbelow(9 * 10 ** (NUMBER_DIGITS - 1)) + 10 ** (NUMBER_DIGITS - 1))
     histories = {name: await call.history(name) for name in names}
     position = max(history[-1].position for history in histories.values())
-    said = {"verb": verb, "names": list(names), "position": position}
+    fields = {"verb": verb, "names": list(names), "position": position}
     stream = f"{parent}/operations/{number}"
-    await record(call, stream, 1, RECORDED, said)
+    await record(call, stream, 1, RECORDED, fields)
     (written,) = await records(call, stream)
     return as_json(of_record(written, version), histories)
 
 
-async def record(call: Call, stream: str, version: int, type_: str, said: JsonObject) -> None:
+async def record(call: Call, stream: str, version: int, type_: str, fields: JsonObject) -> None:
     """Writes an event of an operation; raises VersionConflictError if another writer was first."""
-    row = foreign_row(stream, version, type_, canonical.encode(said), call.about.get("actor"))
+    row = foreign_row(stream, version, type_, canonical.encode(fields), call.about.get("actor"))
     write = DecidedWrite([row], [])
     await call.ledger.writer.committer.submit([write])
     if write.error is not None:

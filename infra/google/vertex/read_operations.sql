@@ -1,5 +1,5 @@
--- Events that may have begun operations of a location, the last first, without operations that were deleted.
--- `from` and `until` bound the names of its jobs; `job` is the one job that is asked about, null for all.
+-- Events that may have begun operations of a location, newest first, without deleted operations.
+-- `from` and `until` bound the names of its jobs; `job` selects one job, null all.
 SELECT e.position, e.name, e.version, e.type, e.schema, e.occurred_time, e.recorded_time, e.actor, e.request_id,
        e.trace_parent, e.data
 FROM events AS e

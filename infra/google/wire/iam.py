@@ -44,9 +44,9 @@ async def set_policy(call: Call) -> JsonObject:
     check_fields(paths, API.fields("Policy"), "updateMask")
     # The version says how the bindings are to be read, so it comes with them.
     merged = policy if ("*",) in paths else merge(before, policy, (*paths, ("version",)))
-    said = {key: value for key, value in merged.items() if key != "etag"}
+    new_policy = {key: value for key, value in merged.items() if key != "etag"}
     # With the job's etag, so that a concurrent policy is not overwritten.
-    await call.ledger.change_policy(name, said, job.etag, **call.about)
+    await call.ledger.change_policy(name, new_policy, job.etag, **call.about)
     return _policy(await call.ledger.history(name))
 
 

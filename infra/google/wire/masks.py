@@ -38,7 +38,10 @@ def _path(text: str, parameter: str) -> tuple[str, ...]:
     if len(parts) > MAX_DEPTH or not all(
         _PART.fullmatch(part) or (free and part and n) for n, part in enumerate(parts)
     ):
-        raise InvalidFieldError(parameter, f"{text[:80]!r} is no path of fields")
+        raise InvalidFieldError(
+            parameter,
+            f"{text[:80]!r} is not a path of fields; write one such as labels or training_input.region",
+        )
     return tuple(part if free else camel(part) for part in parts)
 
 
@@ -99,7 +102,10 @@ def parse_partial(text: str) -> Paths:
         raise InvalidFieldError("fields", f"is longer than {MAX_LENGTH} characters")
     paths, rest = _partial(_TOKEN.findall(text), 0)
     if rest or not paths:
-        raise InvalidFieldError("fields", f"{text[:80]!r} is no selection of fields")
+        raise InvalidFieldError(
+            "fields",
+            f"{text[:80]!r} is not a selection of fields; write one such as jobs(jobId,state)",
+        )
     return tuple(paths)
 
 

@@ -60,21 +60,21 @@ class Api:
             raise InvalidFieldError(field, refused.why) from None
         return accepted
 
-    def read(self, message: str, said: Mapping[str, Any], *, output: bool) -> JsonObject:
+    def read(self, message: str, body: Mapping[str, Any], *, output: bool) -> JsonObject:
         """Reads what the message can hold of some JSON, at any depth; the rest is left out.
 
         The JSON may be of another API, or of another version of this one.
 
         Args:
             message: The name of the message.
-            said: The JSON.
+            body: The JSON.
             output: Keep fields that are output only.
 
         Returns:
             The message.
         """
         check = self.check(message, output=output, lenient=True)
-        held: JsonObject = check(dict(said), nesting.MAX_DEPTH)
+        held: JsonObject = check(dict(body), nesting.MAX_DEPTH)
         return held
 
     def fields(self, message: str) -> Mapping[str, str]:

@@ -114,9 +114,9 @@ class Queue:
 
     def _look_up(self, names: list[str] | None) -> list[tuple[Any, ...]]:
         """Those jobs that wait among `names`, or all: name, create time, spec, reported place."""
-        said = {"names": names, "collection": COLLECTION, "state": JobState.QUEUED.name}
+        parameters = {"names": names, "collection": COLLECTION, "state": JobState.QUEUED.name}
         with translated(), self._reader.pool.connection() as connection:
-            return connection.execute(READ_QUEUE, said).fetchall()
+            return connection.execute(READ_QUEUE, parameters).fetchall()
 
     def _take(
         self, since: int, position: int, touched: Iterable[str], waiting: Iterable[tuple[Any, ...]]

@@ -1,4 +1,4 @@
--- Jobs of a collection in a state, all or those of some names, and the place that was reported with that.
+-- Jobs of a collection in a state, all or those of some names, with their reported places in the queue.
 SELECT name, create_time, spec, place
 FROM jobs, LATERAL (
     SELECT CASE WHEN type = 'Queued' THEN (read_json(data) ->> 'queuePosition')::bigint END AS place

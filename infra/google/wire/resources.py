@@ -17,7 +17,7 @@ MAX_DISPLAY_NAME: Final = 128
 
 
 def time_text(time: datetime | None) -> str | None:
-    """RFC 3339 in UTC, with as many digits as there are; None where there is no time."""
+    """Returns a time as RFC 3339 in UTC, with only the needed digits; None for None."""
     return None if time is None else time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -39,7 +39,7 @@ def given_fields(api: Api, message: str, spec: Mapping[str, Any]) -> JsonObject:
 
 
 def reported_fields(api: Api, message: str, reported: Mapping[str, Any]) -> JsonObject:
-    """All fields that a report holds of a message, output-only ones too."""
+    """Returns the fields of a message that a report holds, including output-only ones."""
     shown: JsonObject = _with_known_details(api.read(message, reported, output=True))
     return shown
 
@@ -69,8 +69,8 @@ def error_of(job: Job) -> JsonObject | None:
         "code": job.error.get("code", CANCELLED),
         "message": job.error.get("message", ""),
     }
-    said = job.error.get("details")
-    known = _known_details(said) if isinstance(said, list) else []
+    given = job.error.get("details")
+    known = _known_details(given) if isinstance(given, list) else []
     return shown | {"details": known} if known else shown
 
 
@@ -86,12 +86,12 @@ def _with_known_details(value: Any) -> Any:
     return value
 
 
-def _known_details(said: list[Any]) -> list[JsonObject]:
-    return [_detail(one, type_) for one in said if (type_ := details.type_of(one))]
+def _known_details(given: list[Any]) -> list[JsonObject]:
+    return [_detail(one, type_) for one in given if (type_ := details.type_of(one))]
 
 
-def _detail(said: JsonObject, type_: str) -> JsonObject:
-    known = {key: said[key] for key in said if key != "@type"}
+def _detail(detail: JsonObject, type_: str) -> JsonObject:
+    known = {key: detail[key] for key in detail if key != "@type"}
     return {"@type": details.PREFIX + type_, **details.API.read(type_, known, output=True)}
 
 

@@ -40,7 +40,7 @@ class Refused(Exception):  # noqa: N818  it never leaves this package
         super().__init__(why)
 
     def under(self, step: str | int) -> Refused:
-        """The same refusal as seen from the object or the list that holds the value."""
+        """Returns the refusal with the path of the object or list that holds the value in front."""
         if isinstance(step, int):
             self.path = f"[{step}]{self.path}"
         elif _PLAIN_KEY.fullmatch(step):

@@ -62,6 +62,8 @@ ERRORS: Final[dict[type[LedgerError], str]] = {
     infra.LedgerUnavailableError: "UNAVAILABLE",
     infra.QueryTimeoutError: "DEADLINE_EXCEEDED",
     infra.MissingGrantError: "PERMISSION_DENIED",
+    infra.OwnerNeededError: "PERMISSION_DENIED",
+    infra.JobHeldError: "FAILED_PRECONDITION",
     infra.StorageFullError: "RESOURCE_EXHAUSTED",
     infra.LedgerBusyError: "FAILED_PRECONDITION",
     infra.ReadOnlyServerError: "FAILED_PRECONDITION",
@@ -103,9 +105,9 @@ class Status(NamedTuple):
         return [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", **info}]
 
     def body(self) -> JsonObject:
-        """What a REST answer holds."""
-        said = {"code": self.code.http, "message": self.message, "status": self.code.name}
-        return {"error": {**said, "details": self.details}}
+        """Returns the body of a REST answer."""
+        error = {"code": self.code.http, "message": self.message, "status": self.code.name}
+        return {"error": {**error, "details": self.details}}
 
     def json(self) -> JsonObject:
         """The message itself, as it stands in an Operation or a batch's answer."""
@@ -113,7 +115,7 @@ class Status(NamedTuple):
 
 
 def status_of(error: BaseException) -> Status:
-    """The status of an error; what is no LedgerError is INTERNAL, and says nothing of itself."""
+    """Returns the status of an error; other errors than LedgerError are INTERNAL, without details."""
     for cls in type(error).__mro__:
         if cls in ERRORS:
             return Status(CODES[ERRORS[cls]], str(error), _reason(type(error)), _metadata(error))
@@ -126,7 +128,7 @@ def _reason(error: type[BaseException]) -> str:
 
 
 def _metadata(error: Any) -> dict[str, str]:
-    """The error's fields as text, which is all that an ErrorInfo can hold; what is no text, as JSON."""
+    """Returns the error's fields as text, as an ErrorInfo holds only text; other values become JSON."""
     return {key: _text(value)[:256] for key, value in vars(error).items() if value is not None}
 
 

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal, NotRequired
 from jobledger.infra.eventstore.json_types import (
     EventJson,
     JobJson,
-    Json,
     MomentJson,
     Object,
     Time,
@@ -32,7 +31,7 @@ class HttpErrorJson(TypedDict):
 
 
 class ErrorJson(TypedDict):
-    """What every refusal says, with an ErrorInfo of domain `jobledger` in its details."""
+    """The body of every refusal, with an ErrorInfo of domain `jobledger` in its details."""
 
     error: HttpErrorJson
 
@@ -44,7 +43,7 @@ class Health(TypedDict):
 
 
 class Nothing(TypedDict):
-    """There is nothing to say."""
+    """An empty answer."""
 
 
 class RecordedJson(TypedDict):
@@ -75,7 +74,7 @@ class LineageJson(TypedDict):
 
 
 class DatasetJson(TypedDict):
-    """A dataset, and what the last DatasetEvent said of it."""
+    """A dataset, and its last DatasetEvent."""
 
     namespace: str
     name: str
@@ -191,150 +190,42 @@ class HistoryJson(TypedDict):
     nextAfter: NotRequired[Annotated[int, Field(description="There are more after this version.")]]
 
 
-class RejectedJson(TypedDict):
-    """A prediction that could not be sampled: its place in the request, and why."""
+class HoldJson(TypedDict):
+    """A legal hold or a pin that is in force."""
 
-    index: int
-    why: str
-
-
-class SamplingJson(TypedDict):
-    """How many predictions became what; `spoilt` is the former name of `rejected`."""
-
-    sampled: int
-    repeated: int
-    passedOver: int
-    beyondCount: int
-    rejected: int
-    spoilt: int
+    name: Annotated[str, Field(description="The job's resource name.")]
+    isPin: Annotated[bool, Field(description="A pin; else a legal hold.")]
+    reason: str
+    actor: str | None
+    time: Annotated[Time, Field(description="When it was placed (transaction time).")]
 
 
-class SampledJson(TypedDict):
-    """How many of a request's predictions became what; `spoilt` is the former name of `rejected`."""
+class HoldsJson(TypedDict):
+    """All legal holds and pins that the caller may see."""
 
-    sampled: int
-    repeated: int
-    passedOver: int
-    beyondCount: int
-    rejected: list[RejectedJson]
-    spoilt: list[RejectedJson]
+    holds: list[HoldJson]
 
 
-class OutcomesJson(TypedDict):
-    """What became of each ground truth: told (recorded), repeated, unknown, taken or differs."""
+class RetentionRuleJson(TypedDict):
+    """A retention rule: jobs that match all of it are pruned."""
 
-    outcomes: list[str]
-
-
-class SampleJson(TypedDict):
-    """A sampled prediction."""
-
-    number: int
-    modelVersion: str
-    time: Time
-    input: Json
-    output: Json
-    groundTruth: NotRequired[Json]
-
-
-class SamplesJson(TypedDict):
-    """Samples after a number."""
-
-    samples: list[SampleJson]
-
-
-class RejectedPredictionJson(TypedDict):
-    """A prediction that could not be sampled, with the reason."""
-
-    number: int
-    why: str
-    time: Time
-    input: Json
-    output: Json
-    groundTruth: NotRequired[Json]
-
-
-class RejectedPredictionsJson(TypedDict):
-    """Predictions that could not be sampled, after a number."""
-
-    rejectedPredictions: list[RejectedPredictionJson]
-
-
-class SpoiltPredictionsJson(TypedDict):
-    """Rejected predictions under their former name."""
-
-    spoiltPredictions: list[RejectedPredictionJson]
-
-
-class TaskOfRunJson(TypedDict):
-    """What people are asked of a run, as it was when they were asked."""
-
-    job: str
-    run: int
-    instruction: str
-    labels: list[str]
-    multiLabel: bool
-    boxes: bool
-    dataType: str
-    replicaCount: int
-    aggregation: str
-    questionCount: int
-    answerCount: int
-    isOpen: bool
-
-
-class TasksJson(TypedDict):
-    """The labelling tasks that wait for answers."""
-
-    tasks: list[TaskOfRunJson]
-
-
-class ShownJson(TypedDict):
-    """What a question shows to the annotator."""
-
+    name: str
+    keepSeconds: Annotated[float, Field(description="How long a job is kept after its end.")]
+    states: Annotated[list[str], Field(description="Outcomes; none: all.")]
     kind: str
-    value: Json
+    filter: str
 
 
-class QuestionJson(TypedDict):
-    """A sample whose truth is asked for."""
+class RetentionRulesJson(TypedDict):
+    """The retention rules that are in force."""
 
-    sample: int
-    data: Json
-    shown: ShownJson
+    rules: list[RetentionRuleJson]
 
 
-class TaskJson(TypedDict):
-    """A task, and what the annotator has to answer still."""
+class PositionJson(TypedDict):
+    """The record of a change."""
 
-    task: TaskOfRunJson
-    annotator: str | None
-    answeredCount: int
-    remainingCount: int
-    questions: list[QuestionJson]
-
-
-class AnsweredJson(TypedDict):
-    """What became of answers."""
-
-    kept: int
-    repeated: int
-    isOpen: bool
-
-
-class LabelStudioTask(TypedDict):
-    """A question as one of Label Studio's tasks."""
-
-    id: int
-    data: Object
-    predictions: list[Object]
-
-
-class LabelStudioJson(TypedDict):
-    """Label Studio's labelling configuration, and its tasks."""
-
-    config: str
-    tasks: list[LabelStudioTask]
+    position: Annotated[int, Field(description="The position of the event that records it.")]
 
 
 class LogJson(TypedDict):
@@ -351,7 +242,7 @@ Kind = Literal["text/plain", "application/octet-stream", "text/event-stream"]
 
 
 def of_content(kind: Kind, about: str) -> dict[int | str, dict[str, Any]]:
-    """FastAPI's `responses` of a route whose answer is not JSON."""
+    """Returns FastAPI's `responses` for a route whose answer is not JSON."""
     schema = {"type": "string", **({"format": "binary"} if "octet" in kind else {})}
     return {200: {"description": about, "content": {kind: {"schema": schema}}}}
 

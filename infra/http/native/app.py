@@ -11,9 +11,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.infra.access.required import READ
+from jobledger.infra.eventstore.json_view import encode
 from jobledger.infra.google.wire.calls import UnknownMethodError
 from jobledger.infra.google.wire.status import status_of
-from jobledger.infra.http.middleware import as_sent, encode, extra_headers
+from jobledger.infra.http.middleware import as_sent, extra_headers
 from jobledger.infra.http.native.answers import Health
 from jobledger.infra.http.native.commands import command_routes
 from jobledger.infra.http.native.heartbeats import heartbeat_routes
@@ -22,6 +23,7 @@ from jobledger.infra.http.native.labeling import labeling_routes
 from jobledger.infra.http.native.lineage import lineage_routes
 from jobledger.infra.http.native.log import log_routes
 from jobledger.infra.http.native.reports import report_routes
+from jobledger.infra.http.native.retention import retention_routes
 from jobledger.infra.http.native.routes import NativeRoutes
 from jobledger.infra.http.native.samples import sample_routes
 from jobledger.infra.http.native.stream import stream_routes
@@ -63,6 +65,7 @@ def create_native(server: ServerContext) -> FastAPI:
         stream_routes(routes),
         log_routes(routes),
         lineage_routes(routes),
+        retention_routes(routes),
         job_routes(routes),
     ):
         app.include_router(router)

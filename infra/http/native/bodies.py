@@ -1,4 +1,4 @@
-"""The bodies of native routes as pydantic models, made from what the domain says of events and commands."""
+"""The bodies of native routes as pydantic models, made from the domain's events and commands."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -67,7 +67,7 @@ def as_given(value: Any, accept: ValidatorFunctionWrapHandler) -> Any:
 
 
 class Further(About):
-    """Fields of any report beside those of its data."""
+    """Fields of any report besides its data."""
 
     attempt: int | None = Field(
         default=None,
@@ -121,9 +121,9 @@ def load(body: bytes) -> Any:
 
 def load_items(body: bytes, field: str) -> list[Any]:
     """The list that is the only field of a body; raises InvalidFieldError."""
-    said = load(body)
-    items = said.get(field) if isinstance(said, dict) else None
-    if not isinstance(items, list) or len(said) > 1:
+    value = load(body)
+    items = value.get(field) if isinstance(value, dict) else None
+    if not isinstance(items, list) or len(value) > 1:
         raise InvalidFieldError("body", f'is not of the form {{"{field}": [...]}}')
     return items
 

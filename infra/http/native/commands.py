@@ -39,9 +39,9 @@ def _add(router: APIRouter, routes: NativeRoutes, verb: str, cls: type[Command])
     async def ask(request: Request, name: str, body: About | None = None) -> Json:
         name = parse_name(name)
         caller = await routes.admit(request, verb, name)
-        asked, said = _taken_apart(body)
+        asked, metadata = _taken_apart(body)
         command: Any = parse(cls, asked)
-        about = about_of(caller, request, said)
+        about = about_of(caller, request, metadata)
         async with routes.writing:
             recorded = await routes.ledger.command(name, command, **about)
         return await routes.json(recorded_json(recorded))
@@ -56,7 +56,7 @@ def _add(router: APIRouter, routes: NativeRoutes, verb: str, cls: type[Command])
 
 
 def _taken_apart(body: About | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Splits a body into the command and what is recorded beside it."""
-    said = {} if body is None else {f: getattr(body, f) for f in body.model_fields_set}
-    about = {field: said.pop(field) for field in About.model_fields if field in said}
-    return said, about
+    """Splits a body into the command and the event's metadata."""
+    asked = {} if body is None else {f: getattr(body, f) for f in body.model_fields_set}
+    metadata = {field: asked.pop(field) for field in About.model_fields if field in asked}
+    return asked, metadata

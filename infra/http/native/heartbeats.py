@@ -33,9 +33,9 @@ def heartbeat_routes(routes: NativeRoutes) -> APIRouter:
     router = APIRouter(prefix="/ledger/v1", tags=["reports"])
 
     async def heartbeat(request: Request, name: str, body: Heartbeat) -> Json:
-        """Says that a run lives: a row beside the job, and no event.
+        """Records a heartbeat of a run: a row beside the job, not an event.
 
-        A job of which nothing is heard for four times as long is marked as EXPIRED.
+        A job without a heartbeat for four times as long is marked as EXPIRED.
         """
         name = parse_name(name)
         await routes.admit(request, "heartbeat", name)

@@ -82,7 +82,7 @@ def _add_fleet(router: APIRouter, routes: NativeRoutes) -> None:
 
     @router.get("/moment", response_model=MomentJson)
     async def moment(request: Request, as_of: AsOf = None, clock: Clock = None) -> Json:
-        """What a moment means, pinned: asked again as of its position, an answer is the same."""
+        """Returns a moment with its position: an answer as of that position never changes."""
         await routes.admit(request, READ)
         return await routes.json(moment_json(await ledger.moment(as_of, clock)))
 

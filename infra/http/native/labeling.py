@@ -19,7 +19,7 @@ from jobledger.infra.evaluation.tasks.tasks import (
     questions,
     task_json,
 )
-from jobledger.infra.http.native import answers
+from jobledger.infra.http.native import evaluation_answers as answers
 from jobledger.infra.http.native.bodies import body_schema, load, object_schema
 from jobledger.infra.http.native.routes import Json, NativeRoutes, PageSize, Position
 
@@ -55,7 +55,7 @@ def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
         request: Request, name: str, run: str, annotator: Annotator = None,
         after: Position = 0, page_size: PageSize = DEFAULT_PAGE,
     ) -> Json:  # fmt: skip
-        """The task of a run, and questions after a number that the annotator has not answered yet."""
+        """Returns the task of a run, and the annotator's open questions after a number."""
         caller = await routes.admit(request, READ, parse_name(name))
 
         def read() -> JsonObject:
@@ -77,16 +77,16 @@ def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
 
 def _add_answering(router: APIRouter, routes: NativeRoutes) -> None:
     async def answer_questions(request: Request, name: str, run: str) -> Json:
-        """One person's answers, up to 1,000: all of them are kept, or none.
+        """Records up to 1,000 answers of one annotator: all of them, or none.
 
         An answer is a label, a list of labels, or a list of boxes. With tokens the annotator is the
         token's name; without, the body says who answers.
         """
         body = await request.body()
         caller = await routes.admit(request, "answer", parse_name(name))
-        said = load(body)
-        given = _answers(said)
-        who = _annotator(caller, said)
+        fields = load(body)
+        given = _answers(fields)
+        who = _annotator(caller, fields)
         keep = partial(answer, routes.store, name, _number(run), who, given)
         return await routes.json(_became(await routes.ledger.run(keep)))
 
@@ -113,7 +113,7 @@ def _add_label_studio(router: APIRouter, routes: NativeRoutes) -> None:
         return await routes.json(await routes.ledger.run(read))
 
     async def import_label_studio(request: Request, name: str, run: str) -> Json:
-        """The answers in Label Studio's JSON export: all of them are kept, or none.
+        """Records the answers in Label Studio's JSON export: all of them, or none.
 
         Who annotated is its `completed_by`, behind the token's name and a slash where there are tokens.
         """
@@ -148,9 +148,9 @@ def _number(run: str) -> int:
     raise InvalidFieldError("run", f"{run[:40]!r} is not the number of a run, such as 1")
 
 
-def _answers(said: Any) -> dict[int, Any]:
-    items = said.get("answers") if isinstance(said, dict) else None
-    if not isinstance(items, list) or said.keys() - {"answers", "annotator"}:
+def _answers(value: Any) -> dict[int, Any]:
+    items = value.get("answers") if isinstance(value, dict) else None
+    if not isinstance(items, list) or value.keys() - {"answers", "annotator"}:
         raise InvalidFieldError("body", 'is not of the form {"annotator": …, "answers": [...]}')
     if len(items) > MAX_ANSWERS:
         raise InvalidFieldError("answers", f"has {len(items)} answers; send at most {MAX_ANSWERS}")
@@ -167,15 +167,15 @@ def _answers(said: Any) -> dict[int, Any]:
     return answers
 
 
-def _annotator(caller: Caller, said: JsonObject) -> str:
-    named = parse_text("annotator", said.get("annotator"))
+def _annotator(caller: Caller, fields: JsonObject) -> str:
+    named = parse_text("annotator", fields.get("annotator"))
     if caller.name is not None and named not in {None, caller.name}:
         raise InvalidFieldError(
             "annotator", f"must be {caller.name!r}, the name of the token, or left out"
         )
     who = caller.name or named
     if who is None:
-        raise InvalidFieldError("annotator", "is missing; give the name of who answers")
+        raise InvalidFieldError("annotator", "is missing; give the annotator's name")
     return who
 
 

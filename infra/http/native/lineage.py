@@ -12,9 +12,9 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerE
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.access.required import LINEAGE, READ, REQUIRED
 from jobledger.infra.access.tokens import Caller, check
+from jobledger.infra.eventstore.json_view import encode
 from jobledger.infra.eventstore.write_path import ObservedEvent, Recorded
 from jobledger.infra.google.wire.status import status_of
-from jobledger.infra.http.middleware import encode
 from jobledger.infra.http.native import answers, bodies
 from jobledger.infra.http.native.routes import Json, NativeRoutes
 from jobledger.infra.settings import Settings
@@ -35,14 +35,27 @@ ANY_EVENT: Final = {
 }
 IsKnown = Callable[[str], bool]
 Item = list[ObservedEvent] | DatasetFact
-"""What is recorded of an event: reports on a job, or a fact of a dataset."""
+"""The records of an event: reports on a job, or a fact of a dataset."""
 
 
 def lineage_routes(routes: NativeRoutes) -> APIRouter:
     """The routes that OpenLineage's clients send events to."""
     router = APIRouter(prefix="/api/v1/lineage", tags=["openlineage"])
     usual = Settings().project
+    _add_event(router, routes, usual)
+    _add_batch(router, routes, usual)
+    _add_datasets(router, routes, usual)
+    _add_forwarding(router, routes)
+    return router
 
+
+def _add_event(router: APIRouter, routes: NativeRoutes, usual: str) -> None:
+    @router.post(
+        "",
+        name="lineage",
+        response_model=answers.LineageJson,
+        openapi_extra=bodies.body_schema(ANY_EVENT),
+    )
     async def lineage(request: Request, project: Project = None) -> Json:
         """Records one event; answers with the name of the job or of the dataset's stream, and how many events were written."""
         receiver = await _receiver(routes, request, project or usual)
@@ -51,7 +64,7 @@ def lineage_routes(routes: NativeRoutes) -> APIRouter:
         item = receiver.item(event, routes.ledger.writer.is_known)
         (outcome,) = await _record(routes, receiver, [item])
         if isinstance(outcome, JobNotFoundError):
-            # It was there, and was removed since.
+            # It existed, and was removed since.
             (outcome,) = await _record(routes, receiver, [receiver.item(event)])
         if isinstance(outcome, LedgerError):
             raise outcome
@@ -60,8 +73,18 @@ def lineage_routes(routes: NativeRoutes) -> APIRouter:
         kind = "dataset" if isinstance(item, DatasetFact) else "job"
         return await routes.json({kind: name, "events": outcome})
 
+
+def _add_batch(router: APIRouter, routes: NativeRoutes, usual: str) -> None:
+    schema = {"type": "array", "maxItems": MAX_EVENTS, "items": ANY_EVENT}
+
+    @router.post(
+        "/batch",
+        name="lineageBatch",
+        response_model=answers.LineageBatchJson,
+        openapi_extra=bodies.body_schema(schema),
+    )
     async def batch(request: Request, project: Project = None) -> Json:
-        """Records up to 1,000 events in their order; one that is refused keeps no other back."""
+        """Records up to 1,000 events in their order; a refused event does not stop the others."""
         receiver = await _receiver(routes, request, project or usual)
         given = _items(await request.body())
         items = [receiver.item_or_error(each) for each in given]
@@ -71,41 +94,28 @@ def lineage_routes(routes: NativeRoutes) -> APIRouter:
                 _forward(routes, encode(each))
         return await routes.json(_summary(outcomes))
 
+
+def _add_datasets(router: APIRouter, routes: NativeRoutes, usual: str) -> None:
+    @router.get("/datasets", name="lineageDatasets", response_model=answers.DatasetsJson)
     async def datasets(
         request: Request,
         project: Project = None,
         q: Annotated[str, Query(description="A part of the namespace or the name.")] = "",
     ) -> Json:
-        """Lists up to 1,000 datasets that DatasetEvents told of, with what the last one of each said."""
+        """Lists up to 1,000 datasets of DatasetEvents, each with its last event."""
         of = await _project(routes, request, project or usual, READ)
         found = await routes.ledger.run(partial(read_datasets, routes.reader, of, q))
         return await routes.json({"datasets": found})
 
+
+def _add_forwarding(router: APIRouter, routes: NativeRoutes) -> None:
+    @router.get("/forwarding", name="lineageForwarding", response_model=answers.ForwardingJson)
     async def forwarding(request: Request) -> Json:
-        """Tells how many events were sent on to another server since this one started."""
+        """Counts the events that were forwarded to another server since this one started."""
         await routes.admit(request, READ)
         forwarder = routes.server.forwarder
         counts = Forwarded(0, 0, 0, 0, 0) if forwarder is None else forwarder.counts()
         return await routes.json({"enabled": forwarder is not None} | counts._asdict())
-
-    schema = {"type": "array", "maxItems": MAX_EVENTS, "items": ANY_EVENT}
-    router.post(
-        "",
-        name="lineage",
-        response_model=answers.LineageJson,
-        openapi_extra=bodies.body_schema(ANY_EVENT),
-    )(lineage)
-    router.post(
-        "/batch",
-        name="lineageBatch",
-        response_model=answers.LineageBatchJson,
-        openapi_extra=bodies.body_schema(schema),
-    )(batch)
-    router.get("/datasets", name="lineageDatasets", response_model=answers.DatasetsJson)(datasets)
-    router.get("/forwarding", name="lineageForwarding", response_model=answers.ForwardingJson)(
-        forwarding
-    )
-    return router
 
 
 class _Receiver:
@@ -160,7 +170,7 @@ def _forward(routes: NativeRoutes, event: bytes) -> None:
 async def _record(
     routes: NativeRoutes, receiver: _Receiver, items: Sequence[Item | LedgerError]
 ) -> list[int | LedgerError]:
-    """Records all of them in one go; for each item, how many events were written, or what was wrong."""
+    """Records all items in one write; returns for each the number of events, or its error."""
     reports = [report for item in items if isinstance(item, list) for report in item]
     facts = [item for item in items if isinstance(item, DatasetFact)]
     write = DatasetWrite(facts, receiver.actor)

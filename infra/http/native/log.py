@@ -45,13 +45,13 @@ def _add_log(router: APIRouter, routes: NativeRoutes) -> None:
         def read() -> JsonObject:
             with pool.connection() as connection:
                 log = Tree().log_state(connection)
-            said = {
+            answer = {
                 "origin": log.origin,
                 "events": log.events,
                 "size": log.size,
                 "sealed": log.size,
             }
-            return {**said, "keys": _keys(log.origin)}
+            return {**answer, "keys": _keys(log.origin)}
 
         return await routes.json(await ledger.run(read))
 
@@ -112,7 +112,7 @@ def _keys(origin: str) -> list[str]:
     try:
         return [str(key.verifier) for key in find_keys(Settings(), origin)]
     except ProofError:
-        # With a key that cannot be used it signs nothing; its log says why, which no reader need know.
+        # A server with an invalid key signs nothing; the reason is in its log, and not for readers.
         return []
 
 

@@ -61,18 +61,18 @@ def _add_report(router: APIRouter, routes: NativeRoutes, verb: str, type_: str) 
 
 
 def _seen(
-    name: Any, type_: str, said: bodies.Further, caller: Caller, request: Request
+    name: Any, type_: str, body: bodies.Further, caller: Caller, request: Request
 ) -> ReportedEvent:
     """A report; its fields count more than those of the same names in `data`."""
     fields = {
-        info.alias or field: getattr(said, field)
-        for field, info in type(said).model_fields.items()
-        if field in said.model_fields_set and field not in bodies.Further.model_fields
+        info.alias or field: getattr(body, field)
+        for field, info in type(body).model_fields.items()
+        if field in body.model_fields_set and field not in bodies.Further.model_fields
     }
-    about = {field: getattr(said, field) for field in bodies.About.model_fields}
-    named = {"attempt": said.attempt, "runId": said.run_id}
+    about = {field: getattr(body, field) for field in bodies.About.model_fields}
+    named = {"attempt": body.attempt, "runId": body.run_id}
     fields |= {field: value for field, value in named.items() if value is not None}
-    data = parse_report(type_, as_object(said.data, "data") | fields)
+    data = parse_report(type_, as_object(body.data, "data") | fields)
     return ReportedEvent(parse_name(name), data, about_of(caller, request, about))
 
 
@@ -109,7 +109,7 @@ def _add_batch(router: APIRouter, routes: NativeRoutes) -> None:
     async def batch(request: Request) -> Json:
         """Reports on any jobs, up to 1,000, recorded in their order and answered one by one.
 
-        One that is refused, or malformed, keeps no other back: its result holds a google.rpc.Status.
+        A refused or malformed report does not stop the others: its result holds a google.rpc.Status.
         """
         body = await request.body()
         caller = await routes.admit(request, "batch")
@@ -152,21 +152,24 @@ def _report(number: int, item: Any, caller: Caller, request: Request) -> Reporte
     place = f"reports[{number}]"
     if not isinstance(item, dict):
         raise InvalidFieldError(place, "is not a JSON object")
-    said = dict(item)
-    name, verb = said.pop("name", None), said.pop("report", None)
+    fields = dict(item)
+    name, verb = fields.pop("name", None), fields.pop("report", None)
     type_ = REPORTS.get(verb) if isinstance(verb, str) else None
     if type_ is None:
-        raise InvalidFieldError(f"{place}.report", f"{str(verb)[:60]!r} is no report")
+        raise InvalidFieldError(
+            f"{place}.report",
+            f"{str(verb)[:60]!r} is not a report; use one such as started or succeeded",
+        )
     if not isinstance(name, str):
         raise InvalidFieldError(f"{place}.name", "is not a string")
     try:
-        return _seen(name, type_, parse(MODELS[type_], said), caller, request)
+        return _seen(name, type_, parse(MODELS[type_], fields), caller, request)
     except InvalidFieldError as error:
         raise InvalidFieldError(f"{place}.{error.field}", error.why) from error
 
 
 def _result(result: Recorded | LedgerError) -> JsonObject:
-    """The result of one report of a batch: what was recorded, or the error."""
+    """Returns the result of one report of a batch: the recorded events, or the error."""
     if isinstance(result, LedgerError):
         return {"error": status_of(result).json()}
     event = result.events[-1]

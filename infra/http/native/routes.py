@@ -8,10 +8,9 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_text, parse_time, parse_trace_parent
 from jobledger.infra.access.required import REQUIRED
 from jobledger.infra.access.tokens import Caller, check
-from jobledger.infra.eventstore.json_view import event_json, job_json
+from jobledger.infra.eventstore.json_view import encode, event_json, job_json
 from jobledger.infra.eventstore.verbs import About
 from jobledger.infra.eventstore.write_path import Recorded
-from jobledger.infra.http.middleware import encode
 from jobledger.infra.serving.context import ServerContext
 
 AsOf = Annotated[
@@ -50,10 +49,10 @@ COOKIE: Final = "jobledger_token"
 
 
 def authorization_of(request: Request) -> str:
-    """The Authorization header, or what a browser that only reads says instead of it."""
-    said = request.headers.get("authorization")
-    if said is not None or request.method not in {"GET", "HEAD"}:
-        return said or ""
+    """Returns the Authorization header, or its value from the cookie of a reading browser."""
+    header = request.headers.get("authorization")
+    if header is not None or request.method not in {"GET", "HEAD"}:
+        return header or ""
     token = request.cookies.get(COOKIE)
     return f"Bearer {token}" if token else ""
 

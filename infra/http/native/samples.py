@@ -12,7 +12,7 @@ from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.required import READ
 from jobledger.infra.evaluation.samples.reading import read_page, read_rejected
 from jobledger.infra.evaluation.samples.recording import Prediction, Sampled
-from jobledger.infra.http.native import answers
+from jobledger.infra.http.native import evaluation_answers as answers
 from jobledger.infra.http.native.bodies import body_schema, load_items, object_schema, read_time
 from jobledger.infra.http.native.routes import Json, NativeRoutes, PageSize, Position
 from pydantic_core import PydanticCustomError
@@ -151,17 +151,17 @@ def _prediction(place: str, item: Mapping[str, Any], now: datetime) -> Predictio
     )
 
 
-def _time(field: str, said: Any) -> datetime:
+def _time(field: str, value: Any) -> datetime:
     try:
-        return read_time(said)
+        return read_time(value)
     except PydanticCustomError as error:
         raise InvalidFieldError(field, error.message()) from error
 
 
-def _text(field: str, said: Any) -> str:
-    if not isinstance(said, str) or not said:
-        raise InvalidFieldError(field, f"{said!r:.80} is not a text of one character or more")
-    return said
+def _text(field: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise InvalidFieldError(field, f"{value!r:.80} is not a text of one character or more")
+    return value
 
 
 def _shown(sampled: Sampled) -> JsonObject:

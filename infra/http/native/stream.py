@@ -14,9 +14,8 @@ from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.required import READ
 from jobledger.infra.access.tokens import Caller
 from jobledger.infra.eventstore.feed import LAST_VERSION
-from jobledger.infra.eventstore.json_view import event_json
+from jobledger.infra.eventstore.json_view import encode, event_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.http.middleware import encode
 from jobledger.infra.http.native.routes import NativeRoutes, Position
 from jobledger.infra.serving.context import ServerContext
 
@@ -26,7 +25,7 @@ KEEPALIVE_SECONDS: Final = 15.0
 PAGE_EVENTS: Final = 500
 ESCAPED: Final = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 RECONNECT_MILLISECONDS: Final = 1_000
-"""After which a client whose stream ended comes again."""
+"""Milliseconds after which a client reconnects when its stream ended."""
 
 
 class Tail:
@@ -119,7 +118,7 @@ def position_after(routes: NativeRoutes, name: str, version: int) -> int:
     if version and not last:
         job = routes.reader.read_current(name)
         raise BeyondEndError("after", version, 0 if job is None else job.version)
-    # What was written since the first look is after that version, too.
+    # Events written since the first read are after that version, too.
     return last[0].position if last else size
 
 
@@ -130,7 +129,7 @@ class Wanted(NamedTuple):
     name: str | None
 
     def has(self, event: RecordedEvent) -> bool:
-        """Whether the client asked for the event."""
+        """Whether the event matches the client's request."""
         return self.name in (None, event.name) and self.caller.sees(event.name)
 
 
@@ -152,7 +151,7 @@ async def _events(
                 await asyncio.wait_for(tail.beyond(position), KEEPALIVE_SECONDS)
             except TimeoutError:
                 yield b": still here\n"
-            # A token that was revoked meanwhile ends the stream.
+            # A token that was revoked in the meantime ends the stream.
             await routes.admit(request, READ)
             page = await ledger.events_after(position, PAGE_EVENTS)
             if page:

@@ -30,7 +30,7 @@ IMMUTABLE: Final = "public, max-age=31536000, immutable"
 
 
 def serves(method: str, path: str) -> bool:
-    """Whether a page is asked for, or a file that pages need; what is no page is refused as elsewhere."""
+    """Whether the path is a page's or a file's of pages; other paths are refused as API paths are."""
     if method not in READING:
         return method == "POST" and path in SESSION
     return path == "/" or path.startswith(PATHS)

@@ -12,6 +12,7 @@ from jobledger.infra.access.tokens import Caller
 from jobledger.infra.eventstore.json_view import job_json
 from jobledger.infra.history.explain import why
 from jobledger.infra.http.pages.routes import Begun, PageRoutes, scope_of
+from jobledger.infra.retention.holds import holds
 from jobledger.infra.web import history
 from jobledger.infra.web.job import read_page
 from jobledger.infra.web.links import JobLink, check_ledger, parse_instant
@@ -86,9 +87,9 @@ class JobPage:
 
     def steps(self, outline: history.Outline, request: Request) -> JsonObject:
         """Events of some types, by some actors, or that failed: a window of those after a step."""
-        said = request.query_params
+        query = request.query_params
         found = outline.find(
-            said.getlist("type"), said.getlist("actor"), failed=said.get("failed") == "1"
+            query.getlist("type"), query.getlist("actor"), failed=query.get("failed") == "1"
         )
         after = _number(request, "after")
         shown = [step for step in found if step > after][: history.WINDOW]
@@ -114,19 +115,22 @@ class JobPage:
         return await self._routes.json(request, work, name)
 
     async def why(self, request: Request) -> Response:
-        """How the job came to be as it is at the moment, in sentences."""
+        """Returns the explanation of the job's state at a moment, in sentences."""
         name = parse_name(request.path_params["name"])
 
         def work(_: Caller, request: Request) -> JsonObject:
             link = JobLink.parse(request.query_params)
             at = link.at or (f"@{link.until}" if link.until else None)
-            return why(self._reader, name, self._reader.moment(at, None, name)).json()
+            moment = self._reader.moment(at, None, name)
+            held = holds(self._reader, name, position=moment.position)
+            explained = why(self._reader, name, moment).json()
+            return explained | {"holds": [f"It is {each.sentence}." for each in held]}
 
         return await self._routes.json(request, work, name)
 
 
 def _number(request: Request, field: str) -> int:
-    said = request.query_params.get(field, "0")
-    if not (said.isascii() and said.isdigit() and len(said) <= 9):
-        raise InvalidFieldError(field, f"{said[:40]!r} is not a number")
-    return int(said)
+    text = request.query_params.get(field, "0")
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise InvalidFieldError(field, f"{text[:40]!r} is not a number")
+    return int(text)

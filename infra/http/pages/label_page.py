@@ -37,8 +37,8 @@ def label_page() -> APIRouter:
 
     async def form(request: Request) -> Response:
         # Values that are filled in are escaped.
-        said = {key: html.escape(str(request.path_params[key])) for key in ("name", "run")}
-        return Response(page.substitute(said), media_type="text/html", headers=HEADERS)
+        fields = {key: html.escape(str(request.path_params[key])) for key in ("name", "run")}
+        return Response(page.substitute(fields), media_type="text/html", headers=HEADERS)
 
     router.add_route("/label/{name:path}/{run:int}", form, ["GET"], include_in_schema=False)
     return router

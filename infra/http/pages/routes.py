@@ -8,8 +8,9 @@ from jobledger.domain.values.filters import Filter
 from jobledger.infra.access.required import READ, REQUIRED
 from jobledger.infra.access.tokens import Caller, check
 from jobledger.infra.errors import PermissionDeniedError, UnauthenticatedError
+from jobledger.infra.eventstore.json_view import encode
 from jobledger.infra.google.wire.status import status_of
-from jobledger.infra.http.middleware import as_sent, encode
+from jobledger.infra.http.middleware import as_sent
 from jobledger.infra.http.native.jobs import scoped
 from jobledger.infra.http.native.routes import authorization_of
 from jobledger.infra.serving.context import ServerContext
@@ -102,16 +103,16 @@ class PageRoutes:
             return Response(content, 200, headers, "text/html")
 
         def second() -> bytes:
-            said = begun.top | begun.read() | {"part": "rest"}
-            return packer.packed(self._render(template, said, caller), last=True)
+            values = begun.top | begun.read() | {"part": "rest"}
+            return packer.packed(self._render(template, values, caller), last=True)
 
         async def parts() -> AsyncIterator[bytes]:
             yield content
             try:
                 yield await self.server.ledger.run(second)
             except Exception as error:
-                said = self._refusal(request, error)[1] | {"part": "rest"}
-                yield packer.packed(self._render("refused.html", said, None), last=True)
+                values = self._refusal(request, error)[1] | {"part": "rest"}
+                yield packer.packed(self._render("refused.html", values, None), last=True)
 
         return StreamingResponse(parts(), 200, headers, "text/html")
 
@@ -129,8 +130,8 @@ class PageRoutes:
         """The same as a file to keep."""
         caller = await self._admit(request)
         content = await self.server.ledger.run(lambda: work(caller, request))
-        said = {"content-disposition": f'attachment; filename="{name}"'}
-        return Response(content, 200, self.headers | said, media_type)
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        return Response(content, 200, self.headers | headers, media_type)
 
     async def refuse(self, request: Request, error: Exception, back: str | None = None) -> Response:
         """Answers with a sentence about an error: on a page, or as text if a part of one was requested.
@@ -143,10 +144,10 @@ class PageRoutes:
         Returns:
             The answer.
         """
-        status, said = self._refusal(request, error, back)
+        status, values = self._refusal(request, error, back)
         if request.headers.get(PART):
-            return Response(said["sentence"], status, self.headers, "text/plain")
-        return self._html(self._render("refused.html", said, None), status)
+            return Response(values["sentence"], status, self.headers, "text/plain")
+        return self._html(self._render("refused.html", values, None), status)
 
     def _refusal(
         self, request: Request, error: Exception, back: str | None = None
@@ -173,7 +174,7 @@ class PageRoutes:
         check(caller, REQUIRED[READ], name)
         return caller
 
-    def _render(self, template: str, said: dict[str, Any], caller: Caller | None) -> str:
+    def _render(self, template: str, values: dict[str, Any], caller: Caller | None) -> str:
         usual = {
             "page": "",
             "part": "",
@@ -182,7 +183,7 @@ class PageRoutes:
             "caller": None if caller is None else caller.name,
             "only": None if caller is None else caller.project,
         }
-        return render(template, **usual | said)
+        return render(template, **usual | values)
 
     def _html(self, content: str, status: int = 200) -> Response:
         return Response(content, status, self.headers, "text/html")

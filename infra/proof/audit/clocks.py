@@ -21,7 +21,7 @@ def check_clocks(connection: Connection, shown: Sequence[Shown], now: datetime) 
         if each.signed_time is None:
             continue
         if each.signed_time > now + MAX_AHEAD:
-            detail = f"{each.source} says that it was signed at {each.signed_time:%Y-%m-%dT%H:%M:%SZ}, which is yet to come"
+            detail = f"{each.source} says that it was signed at {each.signed_time:%Y-%m-%dT%H:%M:%SZ}, which is in the future"
             findings.append(Finding("clock", 0, "checkpoints", detail))
         findings += _recorded_after(connection, each, each.signed_time)
     return findings

@@ -50,7 +50,7 @@ def check_trust(
         findings.append(Finding("unchecked", 0, LOG, detail))
     if not held:
         detail = (
-            "was compared with nothing: there is no checkpoint of it that a known key signed;"
+            "was not compared: no known key signed a checkpoint of it;"
             " name one with --checkpoint and --key, or trust it as it is with --trust-first"
         )
         findings.append(Finding("unchecked", 0, LOG, detail))

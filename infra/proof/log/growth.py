@@ -39,7 +39,7 @@ class Growth:
             self._edges[tile.level] = Edge(tile.number, bytearray(tile.hashes), tile.key)
         for level, number in places:
             edge = self._edges.get(level)
-            # There may be more: somebody else may let it grow just now.
+            # Another process may be growing the tree at the same time.
             if (size >> 8 * level) % TILE * HASH_SIZE > (len(edge.hashes) if edge else 0):
                 raise ForkedError("forked", size, f"tile {number} of level {level} is damaged")
 

@@ -32,7 +32,7 @@ class Stored(NamedTuple):
     @classmethod
     def of(cls, row: bytes) -> Self:
         """Parses a row of `copy_rows`."""
-        # No event is without data; but who took the constraint away may have taken that, too.
+        # Events always have data; but without the constraint, an attacker may have removed it.
         end = DATA_START + max(0, DATA_LENGTH.unpack_from(row)[0])
         return cls(position_of(row), row[DATA_START:end], row[end:])
 

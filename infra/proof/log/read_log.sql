@@ -1,2 +1,2 @@
--- What the log is called, how many events are in its tree, and how many there are.
+-- The log's name, the number of events in its tree, and the number of all events.
 SELECT origin, log.size, head.size FROM log, head

@@ -20,7 +20,7 @@ from jobledger.infra.settings import Settings
 
 LOG: Final = logging.getLogger("jobledger.proof")
 AT_THE_END: Final = 10.0
-"""Seconds that who ends waits for what is being announced."""
+"""Seconds that closing waits for a running announcement."""
 
 
 class Announcer:
@@ -95,7 +95,7 @@ class Announcer:
         connection: Connection | None = None
 
         def connected() -> Connection:
-            # Only for who is asked and has seen less: without the database all else still goes on.
+            # Only needed for witnesses that have seen less; without the database the rest continues.
             nonlocal connection
             if connection is None:
                 connection = connect(self._info)

@@ -155,7 +155,7 @@ class Checkpointer:
             except LockNotAvailable:
                 waits = False
                 continue
-            # Where somebody else was faster, it goes on from where they came.
+            # If another process was faster, continue from its size.
             size = reached if reached > size else self._tree.log_state(connection).size
             if closed is not None and closed.is_set() and not ending:
                 return

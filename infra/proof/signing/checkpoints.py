@@ -15,7 +15,7 @@ from jobledger.infra.proof.signing.notes import (
 )
 
 _TIME: Final = "time "
-"""How the extension line begins that says when a checkpoint was signed."""
+"""The prefix of the extension line with the time of signing."""
 
 
 class Checkpoint(NamedTuple):

@@ -16,7 +16,7 @@ from jobledger.infra.settings import Settings
 
 
 def keys_folder(settings: Settings) -> Path:
-    """Returns the folder of key files and of what was last signed with them."""
+    """Returns the folder of key files and last signed checkpoints."""
     return settings.home.expanduser() / "keys"
 
 
@@ -122,7 +122,7 @@ def read_text(path: Path, what: str) -> str:
 
 
 def read_bytes(path: Path, what: str) -> bytes:
-    """A small file as it is; raises ProofError where it cannot be read."""
+    """Reads a small file; raises ProofError if it cannot be read."""
     try:
         if path.stat().st_size > 1_000_000:
             raise ProofError(what, f"{path} is too long to be one")

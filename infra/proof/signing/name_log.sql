@@ -1,2 +1,2 @@
--- Calls the log otherwise; refused once a checkpoint of it was signed.
+-- Renames the log; refused once a checkpoint of it was signed.
 UPDATE log SET origin = %(origin)s WHERE origin <> %(origin)s

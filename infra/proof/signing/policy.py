@@ -102,7 +102,7 @@ class _Reader:
         self.groups: dict[str, Group] = {}
         self.quorum: str | None = None
         self.skipped: list[str] = []
-        """Names of witnesses whose keys are of an algorithm that is not known."""
+        """Names of witnesses whose keys have an unknown algorithm."""
         self.skipped_logs: list[str] = []
         """Names of logs likewise."""
         self._members: set[str] = set()

@@ -1,2 +1,2 @@
--- Where the last of the first so many events is, and when it was recorded; carried by events_pkey.
+-- The position and recorded time of the last event within a size; carried by events_pkey.
 SELECT position, recorded_time FROM events WHERE position <= %(size)s ORDER BY position DESC LIMIT 1

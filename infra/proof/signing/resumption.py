@@ -92,7 +92,9 @@ class Resumption(NamedTuple):
         epochs = [line.removeprefix(_EPOCH) for line in lines if line.startswith(_EPOCH)]
         losses = [line.removeprefix(_LOST) for line in lines if line.startswith(_LOST)]
         if time is None or len(epochs) != 1 or len(losses) != 1:
-            raise ProofError(WHAT, "has not one line each that begins with time, epoch and lost")
+            raise ProofError(
+                WHAT, "needs exactly one line each that begins with time, epoch and lost"
+            )
         size, _, root = losses[0].partition(" ")
         lost = Checkpoint(kept.origin, parse_number(size, WHAT), decode_hash(root, WHAT))
         return cls(parse_number(epochs[0], WHAT), kept, lost, time, note)

@@ -1,4 +1,4 @@
-"""Signs the log's tree, and never two histories.
+"""Signs the log's tree; never signs two different histories.
 
 What was signed last is stored outside the database, and each checkpoint is proved to be consistent
 with it before it is signed.
@@ -51,7 +51,7 @@ class Signer:
         self._clock = clock
 
     def sign(self, connection: Connection, tree: Tree) -> Note | None:
-        """Signs the tree as it is.
+        """Signs the current tree.
 
         While the last event in the tree has a recorded time in the future, nothing is signed; that is
         logged.
@@ -84,7 +84,7 @@ class Signer:
             seconds = int(self._clock())
             text = now.text_at(seconds)
             note = Note(text, tuple(key.sign(text, seconds) for key in self._keys))
-            # Kept here first: what was signed must be known, whatever becomes of the database.
+            # Stored on disk first: the signature must be known even if the database is lost.
             write_private(self._path, str(note))
             keep(connection, note)
             return note
@@ -109,7 +109,7 @@ class Signer:
         with self._alone():
             resumption = self.statement(connection, tree, epoch)
             yield resumption
-            # What is signed next is not dated before the statement, which may be a second ahead.
+            # The next signature is not dated before the statement, which may be a second ahead.
             ahead = resumption.time - self._clock()
             time.sleep(min(max(ahead, 0), MAX_WAIT_SECONDS))
             write_private(self._path, str(resumption.note))
@@ -118,7 +118,9 @@ class Signer:
         """Signs the same, and keeps it nowhere; raises ProofError if nothing is lost."""
         log, last = tree.log_state(connection), self._last(connection)
         if last is None:
-            raise ProofError("checkpoint", "none was signed before, so nothing can be lost")
+            raise ProofError(
+                "checkpoint", "no checkpoint was signed before, so no event can be lost"
+            )
         before = Checkpoint.parse(last.text)
         now = Checkpoint(self.origin, log.size, tree.root(connection, log.size))
         try:
@@ -131,7 +133,7 @@ class Signer:
         if kept.size >= before.size:
             why = f"the database has a checkpoint of {kept.size} events, and another one was signed"
             raise ForkedError("forked", before.size, why)
-        # Later than what was lost, and not later than what follows.
+        # After the lost events, and not after the following ones.
         at = max(int(self._clock()), (signed_time(last.text) or 0) + 1)
         return Resumption.sign(epoch, kept, before, at, self._keys)
 
@@ -153,7 +155,7 @@ class Signer:
         return True
 
     def _last(self, connection: Connection) -> Note | None:
-        """Returns what was signed last: by this machine, or else as the database says."""
+        """Returns the last signed checkpoint: of this machine, or else of the database."""
         verifiers = [key.verifier for key in self._keys]
         if self._path.exists():
             note = Note.parse(read_text(self._path, "checkpoint"))

@@ -112,7 +112,7 @@ class _Asked:
         raise ProofError(self._url, "answered with a different size each time")
 
     def _told(self, body: bytes) -> int:
-        """Returns the size that the witness says it cosigned last."""
+        """Returns the size that the witness last cosigned, from its answer."""
         return notes.parse_number(_text(body).removesuffix("\n"), self._url)
 
     def _opened(self, status: int, body: bytes, note: notes.Note) -> notes.Signature:

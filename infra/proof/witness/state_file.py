@@ -128,7 +128,7 @@ def open_files(
             "key", f"{key_file} does not exist; to create it, give the witness's --name"
         )
     key = notes.SigningKey.generate(name, type_)
-    # The key comes last: while there is none, nothing was cosigned and all can be made again.
+    # The key is written last: without it nothing was cosigned, and everything can be made again.
     if not _is_there(state):
         write_private(state, EMPTY)
     memory = Memory(state, key.verifier)

@@ -86,7 +86,7 @@ class Witness:
     def __init__(
         self, key: notes.SigningKey, logs: Sequence[notes.VerifierKey], memory: Memory
     ) -> None:
-        """Raises ProofError for a key that is no log's."""
+        """Raises ProofError for a key that does not belong to a log."""
         for log in logs:
             if not log.algorithm.is_of_log:
                 raise ProofError("key", f"the key of {log.name!r} is of a witness, not of a log")

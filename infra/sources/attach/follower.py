@@ -278,7 +278,8 @@ def slot_name(ledger: str, system: str) -> str:
         or len(name) > 63
     ):
         raise InvalidFieldError(
-            "slot", f"{name!r} is no name of a slot: use a shorter ledger's name"
+            "slot",
+            f"{name!r} is not a valid name of a slot (63 bytes at most): use a shorter ledger name",
         )
     return name
 

@@ -75,7 +75,7 @@ def _load(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError):
         raise AttachError("kubeconfig", f"{path} is not YAML") from None
     if not isinstance(found, dict):
-        raise AttachError("kubeconfig", f"{path} is no kubeconfig")
+        raise AttachError("kubeconfig", f"{path} is not a kubeconfig")
     return found
 
 

@@ -6,35 +6,35 @@ export class Band {
   // `point` is called with the time, in milliseconds, that is clicked on or dragged to.
   constructor({ clock, scale }, point) {
     this.clock = clock;
-    // Places of times are known at breakpoints, and run evenly in between.
+    // The horizontal positions (per cent) of some times; those in between are interpolated.
     this.scale = scale.map(([time, place]) => [Date.parse(time), place]);
     this.line = document.getElementById("cursor-line");
     const drawing = document.getElementById("band");
-    const pointed = (event) => {
+    const report = (event) => {
       const box = drawing.getBoundingClientRect();
       point(this.time((100 * (event.clientX - box.left)) / box.width));
     };
     drawing.addEventListener("pointerdown", (event) => {
       if (event.button) return;
       drawing.setPointerCapture(event.pointerId);
-      pointed(event);
+      report(event);
     });
-    drawing.addEventListener("pointermove", (event) => drawing.hasPointerCapture(event.pointerId) && pointed(event));
+    drawing.addEventListener("pointermove", (event) => drawing.hasPointerCapture(event.pointerId) && report(event));
   }
 
-  // Puts the cursor where an event is; none is before the first.
+  // Puts the cursor at an event; null is before the first one.
   draw(event) {
-    const at = event ? between(this.scale, Date.parse(timeOf(event, this.clock))) : 0;
+    const at = event ? interpolate(this.scale, Date.parse(timeOf(event, this.clock))) : 0;
     for (const side of ["x1", "x2"]) this.line.setAttribute(side, `${at}%`);
   }
 
   time(place) {
-    return between(this.scale.map(([time, at]) => [at, time]), place);
+    return interpolate(this.scale.map(([time, at]) => [at, time]), place);
   }
 }
 
-// What goes with a value, of pairs in order of both.
-function between(pairs, value) {
+// Interpolates a value in pairs that both increase.
+function interpolate(pairs, value) {
   const n = pairs.findLastIndex(([each]) => each <= value);
   if (n < 0) return pairs[0]?.[1] ?? 0;
   if (n === pairs.length - 1) return pairs[n][1];

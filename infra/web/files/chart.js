@@ -4,12 +4,12 @@ import uPlot from "uplot";
 import { chosenZone } from "jobledger/page";
 import { shownTime } from "jobledger/zones";
 
-const ENDED = 0.34; // The share of the height that is of the bars,
-const LIVE = 0.62; // and of the areas.
-const LOWEST = ["FAILED", "EXPIRED", "CANCELLED"];
-const DRAGGED = 6;
-const HALF_LABEL = 18;
-const MIN_BAR_HEIGHT = 0.06; // The share of the bars' height that the lowest one has.
+const ENDED = 0.34; // The share of the height for the bars.
+const LIVE = 0.62; // The share of the height for the areas.
+const BOTTOM_STATES = ["FAILED", "EXPIRED", "CANCELLED"];
+const MIN_DRAG_PIXELS = 6;
+const HALF_LABEL_PIXELS = 18;
+const MIN_BAR_HEIGHT = 0.06; // As a share of the bars' height.
 
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -86,7 +86,7 @@ export class Chart {
 
   #selected(plot) {
     const { left, width } = plot.select;
-    if (width < DRAGGED) return;
+    if (width < MIN_DRAG_PIXELS) return;
     const [begin, end] = [plot.posToVal(left, "x"), plot.posToVal(left + width, "x")];
     plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
     this.dragged = true;
@@ -123,7 +123,7 @@ export class Chart {
   }
 }
 
-const rank = (state) => (LOWEST.includes(state) ? LOWEST.indexOf(state) : LOWEST.length);
+const rank = (state) => (BOTTOM_STATES.includes(state) ? BOTTOM_STATES.indexOf(state) : BOTTOM_STATES.length);
 
 // Each state's counts on top of those before it; the highest first, so that the lower ones are drawn over it.
 function stacked(states) {
@@ -136,7 +136,7 @@ function stacked(states) {
     .reverse();
 }
 
-// A single failure beside hundreds is seen, too: no bar is lower than a few pixels.
+// Gives every bar a minimum height, so that a single failure beside hundreds is visible.
 function visible(bars) {
   const least = MIN_BAR_HEIGHT * Math.max(1, ...(bars[0]?.[1] ?? [1]));
   return bars.map(([state, counts]) => [state, counts.map((count) => (count ? Math.max(count, least) : 0))]);
@@ -151,7 +151,7 @@ function bar(each) {
   return { scale: "ended", fill: colourOf(each[0]), width: 0, points: { show: false }, fillTo: () => 0, paths: uPlot.paths.bars({ size: [0.85, 40, 2], align: 1 }) };
 }
 
-// The least round number that is no less.
+// The smallest round number that is not below `most`.
 export function round(most) {
   const size = 10 ** String(Math.floor(most)).length;
   return [10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100].map((n) => (n * size) / 100).find((n) => n >= Math.max(most, 1));
@@ -162,7 +162,7 @@ export function ticks(plot, splits, _, __, step) {
   return splits.map((at) => {
     // A label that would be cut off at an edge is left out.
     const place = plot.valToPos(at, "x");
-    if (width && (place > width - HALF_LABEL || place + plot.over.offsetLeft < HALF_LABEL)) return "";
+    if (width && (place > width - HALF_LABEL_PIXELS || place + plot.over.offsetLeft < HALF_LABEL_PIXELS)) return "";
     const text = shownTime(at * 1000, chosenZone() === "local" ? "local" : "utc", 0);
     const [day, clock] = [text.slice(5, 10), text.slice(11, 16)];
     if (step >= 86400 || clock === "00:00") return day;

@@ -2,46 +2,46 @@
 
 import { Idiomorph } from "idiomorph";
 import { Chart } from "jobledger/chart";
-import { offer } from "jobledger/offers";
+import { offer } from "jobledger/completion";
 import { writeTimes } from "jobledger/page";
-import { Part, Refused, settled, tell } from "jobledger/reading";
-import "jobledger/drawing";
+import { Part, Refused, debounce, showProblem } from "jobledger/requests";
+import "jobledger/download";
 
-const LIVE = 3000;
+const POLL_MILLISECONDS = 3000;
 const part = (id) => document.getElementById(id);
-const asked = part("asked");
+const filterForm = part("asked");
 const cursor = () => part("cursor");
 const [list, stepping, charting, facts, counting] = Array.from({ length: 5 }, () => new Part());
-const begun = new URLSearchParams(location.search);
+const pageQuery = new URLSearchParams(location.search);
 let live = part("live")?.classList.contains("is-live") ?? false;
-let asking = false;
-let wish = null;
+let loading = false;
+let pending = null;
 
-const shown = () => part("list").dataset;
+const listData = () => part("list").dataset;
 const span = () => [part("over-time").dataset.begin, part("over-time").dataset.end].map(Date.parse);
 
-// The address of what the page shows, with some of it changed: a live page names no moment.
+// The address of what the page shows, with changed parameters; a live page has no moment in it.
 function address(path, changed = {}) {
-  const said = new URLSearchParams(live ? begun : new URL(part("link").href).search);
-  if (Object.keys(changed).length) for (const name of ["page", "skip"]) said.delete(name);
+  const query = new URLSearchParams(live ? pageQuery : new URL(part("link").href).search);
+  if (Object.keys(changed).length) for (const name of ["page", "skip"]) query.delete(name);
   for (const [name, value] of Object.entries(changed)) {
-    if (value === "") said.delete(name);
-    else said.set(name, value);
-    if (live) begun.set(name, value);
+    if (value === "") query.delete(name);
+    else query.set(name, value);
+    if (live) pageQuery.set(name, value);
   }
-  return `${path}?${said}`;
+  return `${path}?${query}`;
 }
 
 let search = location.search;
-const remember = settled(200, () => named("replaceState"));
+const remember = debounce(200, () => writeAddress("replaceState"));
 
-// The address says what the page shows.
-function named(how) {
-  history[how](null, "", live ? `/?${begun}` : part("link").href);
+// Puts into the address bar what the page shows; `how` is pushState or replaceState.
+function writeAddress(how) {
+  history[how](null, "", live ? `/?${pageQuery}` : part("link").href);
   search = location.search;
 }
 
-// From now on the page shows one moment, until the user chooses another.
+// Stops polling: the page stays at one moment until the user chooses another.
 function pause() {
   if (!live) return;
   live = false;
@@ -51,62 +51,62 @@ function pause() {
   button.href = "/";
 }
 
-// Shows the list as of another moment, or of another filter. While it is asked for, only the last wish
-// is kept: so the list follows a cursor that is dragged, however far away the server is.
+// Shows the list as of another moment, or of another filter. Changes that come while a request is on its way
+// are gathered for the next one, so that the list follows a cursor that is dragged.
 async function show(changed) {
   if ("at" in changed) pause();
-  wish = { ...wish, ...changed };
-  if (asking) return;
-  asking = true;
+  pending = { ...pending, ...changed };
+  if (loading) return;
+  loading = true;
   try {
-    while (wish) await ask(taken());
+    while (pending) await load(takePending());
   } finally {
-    asking = false;
+    loading = false;
   }
 }
 
-function taken() {
-  const said = wish;
-  wish = null;
-  return said;
+function takePending() {
+  const changes = pending;
+  pending = null;
+  return changes;
 }
 
-async function ask(changed) {
+async function load(changed) {
   try {
-    // What is only brought up to date keeps its counts.
+    // A refresh keeps its counts.
     const counted = Object.keys(changed).length ? "" : "&counted=1";
-    const found = parsed(await list.read(address("/fleet/list", changed) + counted));
+    const found = parseHtml(await list.read(address("/fleet/list", changed) + counted));
     if (!found) return;
     const { problem } = found.getElementById("list").dataset;
-    say("problem", problem);
-    say("moment-problem", "");
-    // A filter that cannot be read leaves the list as it was.
+    showText("problem", problem);
+    showText("moment-problem", "");
+    // An invalid filter leaves the list unchanged.
     if (problem) return;
     for (const id of ["chips", "list"]) Idiomorph.morph(part(id), found.getElementById(id));
-    follow();
+    followList();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    if ("at" in changed) say("moment-problem", `The moment ${error.message.replace(/^asOf: /, "")}`);
-    else tell(error.message);
+    if ("at" in changed) showText("moment-problem", `The moment ${error.message.replace(/^asOf: /, "")}`);
+    else showProblem(error.message);
   }
 }
 
-// What the list is of: its moment, filter and window, as its link says.
-const listed = () => new URL(part("link").href).search;
+// The query of the list: its moment, filter and window, from its link.
+const listQuery = () => new URL(part("link").href).search;
 
-const parsed = (text) => text && new DOMParser().parseFromString(text, "text/html");
+const parseHtml = (text) => text && new DOMParser().parseFromString(text, "text/html");
 
-function say(id, text) {
+function showText(id, text) {
   if (!part(id)) return;
   part(id).textContent = text;
   part(id).hidden = !text;
 }
 
-// The form, the cursor and the address say what the list shows.
-function follow() {
-  const { at, time } = shown();
+// Updates the form, the cursor and the address to what the list shows.
+function followList() {
+  const { at, time } = listData();
   if (part("at") && document.activeElement !== part("at")) part("at").value = at;
-  if (cursor() && document.activeElement !== cursor()) place(Date.parse(time));
+  if (cursor() && document.activeElement !== cursor()) placeCursor(Date.parse(time));
   if (cursor()) cursor().setAttribute("aria-valuetext", time);
   writeTimes(part("list"));
   remember();
@@ -114,24 +114,24 @@ function follow() {
   summarize();
 }
 
-// What a search finds among very many jobs is counted once its first page is there.
-const count = settled(100, async () => {
-  if (!("partial" in shown())) return;
-  const before = listed();
-  const found = parsed(await counting.read(`/fleet/list${before}&counted=1`))?.getElementById("list");
-  if (!found || listed() !== before) return; // The list is of another moment or filter by now.
+// Counts the results of a search among very many jobs after its first page is shown.
+const count = debounce(100, async () => {
+  if (!("partial" in listData())) return;
+  const before = listQuery();
+  const found = parseHtml(await counting.read(`/fleet/list${before}&counted=1`))?.getElementById("list");
+  if (!found || listQuery() !== before) return; // Meanwhile the list shows another moment or filter.
   Idiomorph.morph(part("list"), found);
   writeTimes(part("list"));
 });
 
-const summarize = settled(300, async () => {
-  const found = part("facts") && parsed(await facts.read(address("/fleet/facts")));
+const summarize = debounce(300, async () => {
+  const found = part("facts") && parseHtml(await facts.read(address("/fleet/facts")));
   if (found) Idiomorph.morph(part("facts"), found.getElementById("facts"));
   writeTitle();
-  if (new URLSearchParams(listed()).get("filter")) await redraw();
+  if (new URLSearchParams(listQuery()).get("filter")) await redraw();
 });
 
-// The title says how many jobs failed, for those who have the page in a tab.
+// Puts the number of failed jobs into the title, which the browser shows in the tab.
 function writeTitle() {
   const title = part("facts")?.dataset.title;
   if (title && document.title !== title) document.title = title;
@@ -140,17 +140,17 @@ function writeTitle() {
 // The chart of another window, filter or moment.
 async function redraw(changed = {}) {
   const text = await charting.read(address("/fleet/chart", changed));
-  const found = parsed(text)?.getElementById("over-time");
+  const found = parseHtml(text)?.getElementById("over-time");
   if (!found) return;
   const isNew = found.dataset.begin !== part("over-time").dataset.begin || found.dataset.end !== part("over-time").dataset.end;
   Idiomorph.morph(part("over-time"), found, { callbacks: { beforeNodeMorphed: (old) => old.id !== "plot" && old.id !== "cursor" } });
   chart.draw();
-  if (document.activeElement !== cursor()) place(Date.parse(shown().time));
+  if (document.activeElement !== cursor()) placeCursor(Date.parse(listData().time));
   else draw();
   return isNew;
 }
 
-function place(time) {
+function placeCursor(time) {
   const [begin, end] = span();
   const share = (time - begin) / (end - begin);
   cursor().value = 100000 * share;
@@ -167,9 +167,9 @@ function draw() {
   for (const side of ["x1", "x2"]) line.setAttribute(side, `${cursor().value / 1000}%`);
 }
 
-// A time as the ledger takes it: in valid time, as far as is known at the page's moment.
+// A time in the form of `asOf`; in valid time, with the position up to which the page knows events.
 function moment(time) {
-  const { clock, position } = shown();
+  const { clock, position } = listData();
   return clock === "occurred" ? `${new Date(time).toISOString()}@${position}` : new Date(time).toISOString();
 }
 
@@ -185,25 +185,25 @@ async function step(by, failures) {
     if (!text) return;
     const { at, time } = JSON.parse(text);
     const what = failures ? "Nothing failed" : "Nothing happened";
-    if (!at) return tell(`${what} ${by < 0 ? "before this." : "after this, as far as is known."}`);
-    tell("");
-    if (cursor()) place(Date.parse(time));
+    if (!at) return showProblem(`${what} ${by < 0 ? "before this." : "after this, as far as is known."}`);
+    showProblem("");
+    if (cursor()) placeCursor(Date.parse(time));
     await show({ at });
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    tell(error.message);
+    showProblem(error.message);
   }
 }
 
-// Shows another window in place; the browser's way back leads to the one before.
+// Shows another window in place; the browser's back button leads to the previous one.
 async function zoom(begin, end) {
   pause();
   if (end - begin < 1000) end = begin + 1000;
-  const said = { from: new Date(begin).toISOString(), to: new Date(end).toISOString() };
-  named("pushState");
+  const range = { from: new Date(begin).toISOString(), to: new Date(end).toISOString() };
+  writeAddress("pushState");
   document.querySelector(".segments [aria-current]")?.removeAttribute("aria-current");
-  await redraw(said);
-  await show(said);
+  await redraw(range);
+  await show(range);
 }
 
 function zoomBy(factor) {
@@ -213,15 +213,15 @@ function zoomBy(factor) {
   zoom(middle - half, middle + half);
 }
 
-function moved() {
+function cursorMoved() {
   draw();
   show({ at: moment(timeAt(cursor().value / 100000)) });
 }
 
-function point(time) {
+function pointAt(time) {
   const [begin, end] = span();
   cursor().value = (100000 * (time - begin)) / (end - begin);
-  moved();
+  cursorMoved();
 }
 
 const keys = { ArrowLeft: [-1], ArrowRight: [1], "[": [-1, 1], "]": [1, 1] };
@@ -239,12 +239,12 @@ document.addEventListener("click", (event) => {
   if (button?.dataset.zoom) zoomBy(button.dataset.zoom === "in" ? 0.5 : 2);
 });
 
-document.addEventListener("input", (event) => event.target === cursor() && moved());
-// To another place in the page it is not loaded anew.
+document.addEventListener("input", (event) => event.target === cursor() && cursorMoved());
+// A change of the fragment alone does not load the page again.
 addEventListener("popstate", () => location.search !== search && location.reload());
 
 document.addEventListener("change", (event) => {
-  if (event.target.id === "project") asked.submit();
+  if (event.target.id === "project") filterForm.submit();
   if (!event.target.closest("#columns")) return;
   const chosen = [...document.querySelectorAll("#columns input:checked")].map((each) => each.value);
   const labels = part("label-columns").value.split(",").map((each) => each.trim()).filter(Boolean);
@@ -252,35 +252,35 @@ document.addEventListener("change", (event) => {
 });
 part("columns")?.addEventListener("submit", (event) => event.preventDefault());
 
-// A key is searched for at once; of those that come while the server works, only the last one is.
-const filtered = () => show({ filter: asked.elements.filter.value });
-asked.elements.filter.addEventListener("input", filtered);
-asked.addEventListener("submit", (event) => {
+// A search begins with each key; while the server works, only the last key is remembered.
+const filtered = () => show({ filter: filterForm.elements.filter.value });
+filterForm.elements.filter.addEventListener("input", filtered);
+filterForm.addEventListener("submit", (event) => {
   event.preventDefault();
-  show({ filter: asked.elements.filter.value });
+  show({ filter: filterForm.elements.filter.value });
 });
-offer(asked.elements.filter, part("offers"), filtered);
+offer(filterForm.elements.filter, part("offers"), filtered);
 part("when")?.addEventListener("submit", (event) => {
   event.preventDefault();
   part("at").blur();
   show({ at: part("at").value });
 });
 for (const clock of document.querySelectorAll(".clocks [name=clock]")) {
-  // The same time on the other clock, which begins and ends elsewhere.
-  clock.addEventListener("change", () => location.assign(address("/", { clock: clock.value, at: shown().time, from: "", to: "" })));
+  // The same time on the other clock, whose events begin and end at other times.
+  clock.addEventListener("change", () => location.assign(address("/", { clock: clock.value, at: listData().time, from: "", to: "" })));
 }
 
-const chart = new Chart(part("plot") ?? document.createElement("div"), { zoom, point });
+const chart = new Chart(part("plot") ?? document.createElement("div"), { zoom, point: pointAt });
 if (part("plot")) chart.draw();
 writeTimes();
 writeTitle();
-// Of very many jobs the sentence and the counts come later.
+// With very many jobs, the summary and the counts are loaded after the page.
 if (part("list")) count();
 if (part("facts")?.hasAttribute("data-partial")) summarize();
 
 // A live page polls while it is visible.
 setInterval(async () => {
-  if (!live || document.hidden || asking || document.activeElement?.closest("#asked, #when")) return;
+  if (!live || document.hidden || loading || document.activeElement?.closest("#asked, #when")) return;
   await show({});
   await redraw();
-}, LIVE);
+}, POLL_MILLISECONDS);

@@ -1,7 +1,7 @@
 // A job's history in windows of steps: the job before some events, and what each of them changed.
 
-// Of how many steps at the beginning of a window those before it are shown, too.
-const NEAR = 20;
+// For a step among the first of its window, the previous window is shown as well.
+const FIRST_STEPS = 20;
 
 // When an event took effect on a clock.
 export function timeOf({ effectiveTime, occurredTime, recordedTime }, clock) {
@@ -9,7 +9,7 @@ export function timeOf({ effectiveTime, occurredTime, recordedTime }, clock) {
 }
 
 export class History {
-  // `data` is what the page was sent with; `read` asks the server for more, and is null where there is none.
+  // `data` is what the page was sent with; `read` loads more from the server, and is null in a file.
   constructor(data, read) {
     this.data = data;
     this.windows = new Map(Object.entries(data.windows).map(([number, window]) => [Number(number), window]));
@@ -36,7 +36,7 @@ export class History {
     return { job: steps.reduce((job, { changes }) => changed(job, changes), window.job), step: last };
   }
 
-  // Since which step each field is what it is after a step: the fields' paths, and steps' numbers.
+  // For each field's path, the step that set the value it has after a step.
   async blame(step) {
     const window = await this.window(step);
     const number = Math.floor((window.first - 1) / this.data.size);
@@ -58,28 +58,28 @@ export class History {
     return Object.fromEntries(since);
   }
 
-  // How many steps there were by a time, in milliseconds, on the page's clock.
+  // The number of steps up to a time, in milliseconds, on the page's clock.
   async stepBy(time) {
     if (this.read) return (await this.read("step", { at: new Date(time).toISOString() })).step;
     const windows = [...this.windows.values()].flatMap(({ steps }) => steps);
     return windows.filter(({ event }) => Date.parse(timeOf(event, this.data.clock)) <= time).length;
   }
 
-  // The events of a step's window, and of the one before where the step is among its first.
+  // The events of a step's window, and of the previous one if the step is among the first of its window.
   async around(step) {
     const window = await this.window(step);
-    const near = window.first > 1 && step - window.first < NEAR;
-    return [...(near ? listed(await this.window(window.first - 1)) : []), ...listed(window)];
+    const isNear = window.first > 1 && step - window.first < FIRST_STEPS;
+    return [...(isNear ? listed(await this.window(window.first - 1)) : []), ...listed(window)];
   }
 
-  // Events, of a type, by an actor, or that failed, in windows of them: those after a step.
-  async find(asked, after) {
-    if (this.read) return this.read("steps", { ...asked, after });
+  // The first events after a step that match: of a type, by an actor, or failures.
+  async find(filter, after) {
+    if (this.read) return this.read("steps", { ...filter, after });
     const found = [];
     for (let step = after + 1; step <= this.total; step++) {
       const { first, steps } = await this.window(step);
       const { event } = steps[step - first];
-      if (matches(event, asked)) found.push({ step, ...event });
+      if (matches(event, filter)) found.push({ step, ...event });
     }
     const shown = found.slice(0, this.data.size);
     return { events: shown, more: found.length > shown.length, total: found.length };
@@ -99,14 +99,14 @@ function matches(event, { type, actor, failed }) {
   return (!type || event.type === type) && (actor === undefined || (event.actor ?? "") === actor) && (!failed || event.failed);
 }
 
-// The job with these changes made; what did not change is shared with the one before.
+// The job with these changes; unchanged values are shared with the previous one.
 function changed(job, changes) {
-  return changes.reduce((made, change) => put(made, change.keys, change), job);
+  return changes.reduce((made, change) => withChange(made, change.keys, change), job);
 }
 
-function put(value, [key, ...keys], change) {
+function withChange(value, [key, ...keys], change) {
   const made = { ...value };
-  if (keys.length) made[key] = put(made[key] ?? {}, keys, change);
+  if (keys.length) made[key] = withChange(made[key] ?? {}, keys, change);
   else if ("after" in change) made[key] = change.after;
   else delete made[key];
   return made;
@@ -117,7 +117,7 @@ const BY_KEY = ["labels", "spec"];
 function blameOn(since, changes, step) {
   for (const { keys } of changes) {
     since.set(path(BY_KEY.includes(keys[0]) ? keys.slice(0, 2) : keys.slice(0, 1)), step);
-    // An object that comes whole is a change of each of its keys.
+    // An object that is replaced changes each of its keys.
     if (BY_KEY.includes(keys[0]) && keys.length === 1) since.set(`${keys[0]}.*`, step);
   }
 }
@@ -129,7 +129,7 @@ export function path(keys) {
   return keys.map((key) => (PLAIN.test(key) ? key : JSON.stringify(key))).join(".");
 }
 
-// What differs between two jobs: paths, and the values before and after.
+// The differences of two jobs: paths, and the values before and after.
 export function differences(before, after, keys = []) {
   const found = [];
   for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {

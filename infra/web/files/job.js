@@ -1,47 +1,47 @@
-// A job's page: a cursor among its events, and everything else as it was there.
+// A job's page: a cursor moves among its events, and everything else shows the job at the cursor.
 
 import { html, nothing, render } from "lit-html";
 import { History, differences, timeOf } from "jobledger/history";
-import { Part, Refused, settled, tell } from "jobledger/reading";
+import { Part, Refused, debounce, showProblem } from "jobledger/requests";
 import { Band } from "jobledger/band";
 import "jobledger/page";
-import { changesTable, explained, feed, fields, json, state, table, time, visible } from "jobledger/telling";
+import { changesTable, explanation, feed, fields, json, state, table, time, visible } from "jobledger/job_view";
 import { elapsed } from "jobledger/zones";
 import { follow } from "jobledger/tail";
-import { proof } from "jobledger/proving";
+import { proof } from "jobledger/receipts";
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const part = (id) => document.getElementById(id);
 const online = location.protocol.startsWith("http") && !data.offline;
 const encoded = data.name.split("/").map(encodeURIComponent).join("/");
-const history_ = new History(data, online ? ask : null);
-const band = new Band(data, (time) => trying(async () => go(await history_.stepBy(time))));
+const history_ = new History(data, online ? load : null);
+const band = new Band(data, (time) => reporting(async () => go(await history_.stepBy(time))));
 const views = { feed, table, json };
 const parts = {};
 const now = { step: data.cursor, seen: Number(new URLSearchParams(location.search).get("seen") ?? data.total) };
 
-async function ask(what, said) {
+async function load(what, parameters) {
   parts[what] ??= new Part();
   const query = new URLSearchParams({ clock: data.clock, until: data.until });
-  for (const [key, each] of Object.entries(said)) if (each !== undefined && each !== "") query.set(key, each);
+  for (const [key, each] of Object.entries(parameters)) if (each !== undefined && each !== "") query.set(key, each);
   const text = await parts[what].read(`/parts/${what}/${encoded}?${query}`);
   return text === null ? new Promise(() => {}) : JSON.parse(text);
 }
 
-// Runs what may be refused, and says so.
-async function trying(work) {
+// Runs `work`, and shows the message of a refused request.
+async function reporting(work) {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    tell(error.message);
+    showProblem(error.message);
   }
 }
 
 async function go(step) {
   now.step = Math.min(Math.max(0, step), history_.total);
   part("scrubber").value = now.step;
-  await trying(show);
+  await reporting(show);
 }
 
 async function show() {
@@ -54,19 +54,19 @@ async function show() {
   now.started = await startedAt(step);
   drawError(job);
   drawFamily(job);
-  render(standing(job, event), part("now"));
+  render(standingLine(job, event), part("now"));
   drawJob(job, last);
-  render(changed(last), part("changes"));
+  render(changesOf(last), part("changes"));
   performance.mark("ready");
   proof(part("proof"), data, event, { online, listed: () => now.listed });
-  remember(event);
-  await Promise.all([showEvents(), blame(job, last), exactly(), reasons()]);
+  updateLink(event);
+  await Promise.all([showEvents(), blame(job, last), showExact(), showReasons()]);
 }
 
-function standing(job, event) {
-  if (!event) return html`<span>Before its first event: the job is not there yet.</span>`;
+function standingLine(job, event) {
+  if (!event) return html`<span>Before its first event: the job does not exist yet.</span>`;
   return html`<span class="big">${job.deleteTime ? html`<b>deleted</b>` : state(job.state)}</span>
-    ${lasted(job, event)}
+    ${duration(job, event)}
     <span>event ${now.step} of ${history_.total}: <b>${event.type}</b></span>
     <span>${time(timeOf(event, data.clock))} UTC</span>
     ${event.actor ? html`<span>by <bdi>${visible(event.actor)}</bdi></span>` : nothing}
@@ -75,8 +75,8 @@ function standing(job, event) {
     ${data.contradicted ? html`<span class="badge">${data.contradicted} contradicted</span>` : nothing}`;
 }
 
-// How long its attempt ran; while it runs, until the event at the cursor, and when that was.
-function lasted(job, event) {
+// How long the attempt ran; while it runs, up to the event at the cursor, with the time since then.
+function duration(job, event) {
   const { endTime } = job;
   const began = now.started ? (now.started.effectiveTime ?? now.started.occurredTime) : job.startTime;
   if (!began || job.state === "QUEUED" || job.state === "PENDING") return nothing;
@@ -90,7 +90,7 @@ function lasted(job, event) {
 
 const linked = (name, stateName) => html`<a href=${`/jobs/${name.split("/").map(encodeURIComponent).join("/")}`} title=${name}>${stateName ? html`<svg class="icon s-${stateName}" aria-hidden="true"><use href="#i-${stateName}"></use></svg>` : nothing} <bdi>${name.split("/").at(-1)}</bdi></a> `;
 
-// Its parents, and the jobs that name it as theirs.
+// Its parents and children.
 function drawFamily(job) {
   const parents = online ? (job.parents ?? []) : [];
   const { children = [], more = false } = now.family ?? {};
@@ -103,7 +103,7 @@ function drawFamily(job) {
 }
 
 async function readFamily() {
-  now.family = await ask("family", {});
+  now.family = await load("family", {});
   drawFamily((await history_.at(now.step)).job);
 }
 
@@ -119,8 +119,8 @@ function drawJob(job, last, since = null) {
   render(shown, part("job"));
 }
 
-// The JSON itself, folded.
-async function exactly() {
+// The JSON of the job, in a folded section.
+async function showExact() {
   if (!part("exact").open) return;
   const { job, step } = await history_.at(now.step);
   const at = online && step && data.clock === "recorded" ? `/ledger/v1/${encoded}?asOf=v${step.event.version}` : "";
@@ -137,35 +137,35 @@ async function blame(job, last) {
   if (step === now.step) drawJob(job, last, since);
 }
 
-function changed(last) {
+function changesOf(last) {
   if (!last) return html`<p class="quiet">Nothing happened yet.</p>`;
   const { event, changes } = last;
-  return html`${explained(event) ? html`<p class="problem">${explained(event)}</p>` : nothing}${changesTable(changes)}`;
+  return html`${explanation(event) ? html`<p class="problem">${explanation(event)}</p>` : nothing}${changesTable(changes)}`;
 }
 
-// The last event by which it ran, of those in reach.
+// The last Started event up to a step, if it is in the step's window.
 async function startedAt(step) {
   if (!step) return null;
   const { first, steps } = await history_.window(step);
   return steps.slice(0, step - first + 1).findLast(({ event }) => event.type === "Started")?.event ?? null;
 }
 
-function asked() {
-  const said = new FormData(part("events-asked"));
-  const actor = said.get("actor");
-  return { type: said.get("type"), actor: actor === "*" ? undefined : actor, failed: said.get("failed") ?? "" };
+function eventFilter() {
+  const form = new FormData(part("events-asked"));
+  const actor = form.get("actor");
+  return { type: form.get("type"), actor: actor === "*" ? undefined : actor, failed: form.get("failed") ?? "" };
 }
 
 const isFiltered = ({ type, actor, failed }) => type || actor !== undefined || failed;
 
-// The events around the cursor; of a filter, the first that match.
+// Shows the events around the cursor; with a filter, the first that match.
 async function showEvents(after = 0) {
-  const wanted = asked();
+  const wanted = eventFilter();
   const { step } = now;
   if (isFiltered(wanted)) {
     const found = await history_.find(wanted, after);
     now.found = found.total;
-    return drawEvents(found.events, found.more ? () => trying(() => showEvents(found.events.at(-1).step)) : null);
+    return drawEvents(found.events, found.more ? () => reporting(() => showEvents(found.events.at(-1).step)) : null);
   }
   const events = await history_.around(step);
   if (step === now.step) drawEvents(events, null);
@@ -175,11 +175,11 @@ function drawEvents(events, more) {
   const view = new FormData(part("events-asked")).get("view");
   const first = events[0]?.step ?? 0;
   const last = events.at(-1)?.step ?? 0;
-  const around = !isFiltered(asked());
+  const around = !isFiltered(eventFilter());
   now.listed = events;
   render(
     html`<p class="quiet">${around ? `Events ${first} to ${last} of ${history_.total}.` : `${(now.found ?? 0).toLocaleString("en")} of ${history_.total.toLocaleString("en")} events`}
-        ${around ? nothing : html`<button type="button" class="plain" @click=${clear}>Show all</button>`}</p>
+        ${around ? nothing : html`<button type="button" class="plain" @click=${clearFilter}>Show all</button>`}</p>
       ${events.length ? views[view](events, { cursor: now.step, seen: now.seen, go }) : nothing}
       <p class="buttons">
         ${around && first > 1 ? html`<button type="button" @click=${() => go(first - 1)}>Earlier events</button>` : nothing}
@@ -190,31 +190,31 @@ function drawEvents(events, more) {
   );
 }
 
-// All events again.
-function clear() {
+// Removes the filter of events.
+function clearFilter() {
   const form = part("events-asked").elements;
   form.type.value = "";
   form.actor.value = "*";
   form.failed.checked = false;
   form.type.focus();
-  trying(showEvents);
+  reporting(showEvents);
 }
 
-// The link to just this: the step's version, and up to which position the history is shown.
+// The link to this view: the step's version, and the position up to which the history is shown.
 function link(event, changes = {}) {
-  const said = { ledger: data.ledger, at: event ? `v${event.version}` : "v0", clock: data.clock, until: data.until };
-  const { type, actor, failed } = asked();
+  const parameters = { ledger: data.ledger, at: event ? `v${event.version}` : "v0", clock: data.clock, until: data.until };
+  const { type, actor, failed } = eventFilter();
   const view = new FormData(part("events-asked")).get("view");
-  Object.assign(said, { type, actor, failed, view: view === "feed" ? "" : view, with: part("other").value.trim() }, changes);
-  const query = new URLSearchParams(Object.entries(said).filter(([, each]) => each !== undefined && each !== ""));
+  Object.assign(parameters, { type, actor, failed, view: view === "feed" ? "" : view, with: part("other").value.trim() }, changes);
+  const query = new URLSearchParams(Object.entries(parameters).filter(([, each]) => each !== undefined && each !== ""));
   return `/jobs/${encoded}?${query}`;
 }
 
-const written = settled(200, (address) => online && history.replaceState(null, "", address));
+const writeAddress = debounce(200, (address) => online && history.replaceState(null, "", address));
 
-function remember(event) {
+function updateLink(event) {
   part("link").href = online ? link(event) : `#v${event?.version ?? 0}`;
-  written(part("link").href);
+  writeAddress(part("link").href);
 }
 
 async function jobAt(text) {
@@ -255,15 +255,16 @@ async function compare() {
   }
 }
 
-async function reasons() {
+async function showReasons() {
   if (part("panel-why").hidden || !online) return;
   const { step } = await history_.at(now.step);
   const at = step ? `v${step.event.version}` : "";
-  const { chain, conclusion } = await ask("why", { at });
-  render(html`<ol>${chain.map(({ sentence }) => html`<li>${sentence}</li>`)}</ol><p>${conclusion}</p>`, part("reasons"));
+  const { chain, conclusion, holds } = await load("why", { at });
+  render(html`<ol>${chain.map(({ sentence }) => html`<li>${sentence}</li>`)}</ol><p>${conclusion}</p>
+    ${holds.map((sentence) => html`<p>${visible(sentence)}</p>`)}`, part("reasons"));
 }
 
-async function toFailure(by) {
+async function goToFailure(by) {
   const { step } = now;
   const found = await history_.find({ failed: "1" }, by > 0 ? step : 0);
   const steps = found.events.map((event) => event.step).filter((each) => (by > 0 ? each > step : each < step));
@@ -271,8 +272,8 @@ async function toFailure(by) {
   if (wanted) await go(wanted);
 }
 
-// One of the tabs, as ARIA's pattern has them: arrows go from one to the next.
-function choose(tab, { focus = false } = {}) {
+// Chooses a tab, by ARIA's pattern of tabs: arrow keys go from one to the next.
+function chooseTab(tab, { focus = false } = {}) {
   for (const each of document.querySelectorAll("[role=tab]")) {
     const is = each === tab;
     each.setAttribute("aria-selected", String(is));
@@ -280,18 +281,18 @@ function choose(tab, { focus = false } = {}) {
     part(each.getAttribute("aria-controls")).hidden = !is;
   }
   if (focus) tab.focus();
-  trying(reasons);
+  reporting(showReasons);
 }
 
 const tabs = [...document.querySelectorAll("[role=tab]")];
-document.querySelector("[role=tablist]").addEventListener("click", (event) => event.target.closest("[role=tab]") && choose(event.target.closest("[role=tab]")));
+document.querySelector("[role=tablist]").addEventListener("click", (event) => event.target.closest("[role=tab]") && chooseTab(event.target.closest("[role=tab]")));
 document.querySelector("[role=tablist]").addEventListener("keydown", (event) => {
   const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   const shown = tabs.filter((each) => !each.hidden);
   if (!by) return;
   event.preventDefault();
   event.stopPropagation();
-  choose(shown[(shown.indexOf(event.target) + by + shown.length) % shown.length], { focus: true });
+  chooseTab(shown[(shown.indexOf(event.target) + by + shown.length) % shown.length], { focus: true });
 });
 
 const keys = { ArrowLeft: () => now.step - 1, ArrowRight: () => now.step + 1, Home: () => 0, End: () => history_.total };
@@ -300,7 +301,7 @@ const buttons = { first: keys.Home, back: keys.ArrowLeft, on: keys.ArrowRight, l
 document.addEventListener("keydown", (event) => {
   const elsewhere = event.target.closest("input:not(#scrubber), select, textarea, [role=region], pre, dialog");
   const by = { "[": -1, "]": 1 }[event.key];
-  if (by && !elsewhere && !event.ctrlKey && !event.metaKey) return trying(() => toFailure(by));
+  if (by && !elsewhere && !event.ctrlKey && !event.metaKey) return reporting(() => goToFailure(by));
   if (!keys[event.key] || elsewhere || event.altKey || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
   go(keys[event.key]());
@@ -311,15 +312,15 @@ document.addEventListener("click", (event) => {
   if (button?.dataset.step) go(Number(button.dataset.step));
 });
 part("scrubber").addEventListener("input", () => go(Number(part("scrubber").value)));
-part("events-asked").addEventListener("change", () => trying(async () => {
+part("events-asked").addEventListener("change", () => reporting(async () => {
   await showEvents();
-  remember((await history_.at(now.step)).step?.event);
+  updateLink((await history_.at(now.step)).step?.event);
 }));
 part("against").addEventListener("submit", (event) => {
   event.preventDefault();
-  trying(compare);
+  reporting(compare);
 });
-part("exact").addEventListener("toggle", () => trying(exactly));
+part("exact").addEventListener("toggle", () => reporting(showExact));
 for (const clock of document.querySelectorAll("[name=clock]")) {
   clock.disabled = !online;
   clock.addEventListener("change", async () => {
@@ -328,20 +329,20 @@ for (const clock of document.querySelectorAll("[name=clock]")) {
   });
 }
 
-// What the address says of the view, beside the moment.
-function begin() {
-  const said = new URLSearchParams(location.search);
+// Sets the view from the address.
+function start() {
+  const query = new URLSearchParams(location.search);
   const form = part("events-asked").elements;
-  if (views[said.get("view")]) form.view.value = said.get("view");
-  if (said.has("type")) form.type.value = said.get("type");
-  if (said.has("actor")) form.actor.value = said.get("actor");
-  form.failed.checked = said.get("failed") === "1";
+  if (views[query.get("view")]) form.view.value = query.get("view");
+  if (query.has("type")) form.type.value = query.get("type");
+  if (query.has("actor")) form.actor.value = query.get("actor");
+  form.failed.checked = query.get("failed") === "1";
   part("tab-why").hidden = !online;
-  part("other").value = said.get("with") ?? "";
-  if (part("other").value) choose(part("tab-compare"));
-  go(now.step).then(() => part("other").value && trying(compare));
-  if (online) trying(readFamily);
+  part("other").value = query.get("with") ?? "";
+  if (part("other").value) chooseTab(part("tab-compare"));
+  go(now.step).then(() => part("other").value && reporting(compare));
+  if (online) reporting(readFamily);
   if (online) follow(part("new"), data, encoded);
 }
 
-begin();
+start();

@@ -5,8 +5,8 @@ import { colour, round, ticks } from "jobledger/chart";
 import { chosenZone } from "jobledger/page";
 import { shownTime } from "jobledger/zones";
 
-const DASHES = [undefined, [7, 4], [2, 3], [9, 3, 2, 3]]; // As page.css has them for the server's drawing.
-const DRAGGED = 6;
+const DASHES = [undefined, [7, 4], [2, 3], [9, 3, 2, 3]]; // The same as in page.css, which styles the server's drawing.
+const MIN_DRAG_PIXELS = 6;
 
 export class Lines {
   #plot = null;
@@ -66,7 +66,7 @@ export class Lines {
 
   #selected(plot) {
     const { left, width } = plot.select;
-    if (width < DRAGGED) return;
+    if (width < MIN_DRAG_PIXELS) return;
     this.#dragged = true;
     const address = new URL(document.getElementById("link").href);
     for (const [name, place] of [["from", left], ["to", left + width]]) {
@@ -88,9 +88,9 @@ export class Lines {
     const { left, idx } = plot.cursor;
     box.hidden = !(left >= 0) || idx == null;
     if (box.hidden) return;
-    const said = Object.entries(this.data.lines).map(([name, line], n) => this.#line(name, line[idx], n));
+    const rows = Object.entries(this.data.lines).map(([name, line], n) => this.#line(name, line[idx], n));
     const title = Object.assign(document.createElement("b"), { textContent: shownTime(this.data.times[idx] * 1000, chosenZone(), Date.now()) });
-    box.replaceChildren(title, ...said.filter(Boolean));
+    box.replaceChildren(title, ...rows.filter(Boolean));
     const start = plot.over.offsetLeft + left;
     const right = left > plot.over.clientWidth / 2;
     box.style.left = right ? "auto" : `${start + 12}px`;

@@ -6,7 +6,7 @@ const zone = document.getElementById("zone");
 const dialog = document.getElementById("keys");
 const help = document.getElementById("help");
 
-// Writes the times on the page as the reader wants them; `since` is what relative times are relative to.
+// Writes the times below `root` in the chosen zone; relative times are relative to the page's moment.
 export function writeTimes(root = document) {
   const now = Date.parse(document.getElementById("list")?.dataset.time ?? "") || Date.now();
   for (const time of root.querySelectorAll("time[datetime]:not(.ago)")) {
@@ -38,7 +38,7 @@ if (help) {
 const isTyping = (target) => target.closest("input:not([type=range], [type=radio], [type=checkbox]), textarea, select");
 
 document.addEventListener("keydown", (event) => {
-  // A link that is a button takes Space, as buttons do.
+  // A link with the role of a button is pressed by Space, as buttons are.
   if (event.key === " " && event.target.matches("a[role=button]")) {
     event.preventDefault();
     return event.target.click();
@@ -61,30 +61,30 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => (button.textContent = before), 1500);
 });
 
-// A link that leads to the same page in another form gets the focus back there, for keyboard users.
+// After a link to another form of the same page was followed by key, the same link gets the focus again.
 const FORMS = ".segments, .tabs, .legend, .chips, .counts, .facts, .pages, thead, .bar-end";
-const worded = (link) => link.textContent.replace(/[^\p{L}\p{N} ]/gu, "").trim();
+const wordsOf = (link) => link.textContent.replace(/[^\p{L}\p{N} ]/gu, "").trim();
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest(`:is(${FORMS}) a`);
-  // A click of the mouse counts its presses; one of a key has none.
+  // `detail` counts presses of the mouse; it is 0 for a click by key.
   if (!link || event.detail) return;
   const place = FORMS.split(", ").find((each) => link.closest(each));
-  sessionStorage.setItem("focus", JSON.stringify([place, link.id, worded(link)]));
+  sessionStorage.setItem("focus", JSON.stringify([place, link.id, wordsOf(link)]));
 });
 
-function focusAgain() {
+function restoreFocus() {
   const [place, id, words] = JSON.parse(sessionStorage.getItem("focus") ?? "[]");
   sessionStorage.removeItem("focus");
   if (!place) return;
   const links = [...document.querySelectorAll(`${place} a`)];
-  const link = links.find((each) => (id ? each.id === id : worded(each) === words)) ?? document.getElementById("main");
+  const link = links.find((each) => (id ? each.id === id : wordsOf(each) === words)) ?? document.getElementById("main");
   link.focus({ preventScroll: true });
 }
 
-if (location.protocol !== "file:") focusAgain();
+if (location.protocol !== "file:") restoreFocus();
 
-// The clipboard is there on https and localhost only; elsewhere the browser's older command copies.
+// Browsers offer the clipboard on https and localhost only; elsewhere their older command copies.
 async function copy(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   const field = Object.assign(document.createElement("textarea"), { value: text });

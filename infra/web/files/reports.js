@@ -1,8 +1,8 @@
 // The reports page: its filter completes, and its charts are files to take away.
 
 import { Lines } from "jobledger/lines";
-import { offer } from "jobledger/offers";
-import "jobledger/drawing";
+import { offer } from "jobledger/completion";
+import "jobledger/download";
 import "jobledger/page";
 
 const plot = document.getElementById("lines");

@@ -1,28 +1,28 @@
 // Announces events of a job while its page is open, and shows them on request.
 
 import { html, render } from "lit-html";
-import { tell } from "jobledger/reading";
+import { showProblem } from "jobledger/requests";
 
-const AGAIN = 2000;
+const RETRY_MILLISECONDS = 2000;
 
-// Follows the feed of the job from where the page is; one that breaks off is taken up again.
+// Follows the feed of the job from the page's last event; a broken connection is opened again.
 export function follow(place, data, encoded) {
   let [events, last, feed] = [0, data.total, null];
 
   function open() {
     feed = new EventSource(`/ledger/v1/events:stream?${new URLSearchParams({ after: last, name: data.name })}`);
-    for (const type of data.eventTypes) feed.addEventListener(type, come);
-    feed.addEventListener("open", () => tell(""));
-    feed.addEventListener("error", broken);
+    for (const type of data.eventTypes) feed.addEventListener(type, announce);
+    feed.addEventListener("open", () => showProblem(""));
+    feed.addEventListener("error", reconnect);
   }
 
-  function broken() {
-    tell("The server cannot be reached; trying again. The page shows what was last received.");
-    // A server that refuses, as one does that is stopping, is not asked again by itself.
-    if (feed.readyState === EventSource.CLOSED) setTimeout(open, AGAIN);
+  function reconnect() {
+    showProblem("The server cannot be reached; trying again. The page shows what was last received.");
+    // EventSource does not reconnect by itself after a refusal, as by a server that is stopping.
+    if (feed.readyState === EventSource.CLOSED) setTimeout(open, RETRY_MILLISECONDS);
   }
 
-  function come(event) {
+  function announce(event) {
     const { type, version } = JSON.parse(event.data);
     [events, last] = [events + 1, version];
     place.hidden = false;

@@ -1,6 +1,6 @@
 // Verifies receipts of events with the log's public keys and the event alone, without a server.
 //
-// What infra/proof/receipts.py accepts is accepted here, and nothing else. The formats are C2SP's
+// It accepts exactly what infra/proof/receipts.py accepts. The formats are C2SP's
 // tlog-proof, signed-note, tlog-checkpoint and tlog-cosignature; domain/leaves.py describes the entry.
 
 const FIRST_LINE = "c2sp.org/tlog-proof@v1";
@@ -9,9 +9,9 @@ const SALT_SIZE = 32;
 const MAX_PROOF = 63;
 const MAX_NOTE = 64 * 1024;
 const MAX_SIGNATURES = 100;
-const SIGNATURE = 1; // The types of keys: a log's, and a witness's.
-const COSIGNATURE = 4;
-const ML_DSA_44 = 6; // Of either.
+const SIGNATURE = 1; // Types of keys: of a log.
+const COSIGNATURE = 4; // Of a witness.
+const ML_DSA_44 = 6; // Of a log or a witness.
 const KEY_SIZES = { [SIGNATURE]: 32, [COSIGNATURE]: 32, [ML_DSA_44]: 1312 };
 const ABSENT = 0xffffffff;
 const LEAF = Uint8Array.of(0);
@@ -26,14 +26,14 @@ const SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\
 const AROUND = new RegExp(`^[${SPACE}]+|[${SPACE}]+$`, "g");
 const NAME = new RegExp(`^[^${SPACE}+\\x00-\\x1f\\x7f\\ud800-\\udfff]+$`, "u");
 
-// What is not right, in one sentence.
+// Something that was checked does not hold; the message says what, in one sentence.
 export class Refused extends Error {}
 
 function must(holds, sentence) {
   if (!holds) throw new Refused(sentence);
 }
 
-// What a receipt proves by these keys (vkeys). Throws Refused unless the log signed for just its entry.
+// Checks a receipt with these keys (vkeys), and returns what it proves. Throws Refused unless the log signed its entry.
 export async function verifyReceipt(text, keys) {
   const { salt, encoded, entry, index, proof, note } = parseReceipt(text);
   const known = await Promise.all(keys.map(parseKey));
@@ -55,12 +55,12 @@ export async function verifyReceipt(text, keys) {
   };
 }
 
-// Throws Refused, with the name of the first field that is not as recorded. The data is "checked", or
-// "sealed" where it was erased in part, or is of no job: then what was stored is not shown.
+// Throws Refused with the name of the first field that is not as recorded. Returns whether the data was
+// "checked"; it is "sealed" if it was erased in part or belongs to no job, as its stored form is not shown then.
 export async function verifyEvent(receipt, event) {
   const { commitment, schema, ...recorded } = receipt.entry;
   for (const [field, value] of Object.entries({ ...recorded, schema, position: receipt.position })) {
-    // These two the server does not show everywhere.
+    // The server does not show these two everywhere.
     if (["schema", "traceParent"].includes(field) && event[field] === undefined) continue;
     must(event[field] === value, changed(receipt, field));
   }
@@ -71,9 +71,8 @@ export async function verifyEvent(receipt, event) {
   return { data: await checkData(receipt, event.data) };
 }
 
-// Personal values that are shown opened look like any others: to let them pass would be to let everything
-// pass, so they are refused. An erased one says of itself that it is not what was stored; so could
-// somebody who changed the data, which "sealed" does not exclude.
+// Decrypted personal values cannot be told from changed data, so they are refused. An erased value is marked
+// as such; "sealed" does not exclude that somebody set such a mark to hide a change.
 async function checkData(receipt, data) {
   const stored = new TextEncoder().encode(canonical(data ?? null));
   const commitment = toBase64(await sha256(fromBase64(receipt.salt), stored));
@@ -96,7 +95,7 @@ function changed({ entry: { name, version } }, field) {
   return `${name} v${version} is not as recorded: its ${field}.`;
 }
 
-// The text of JSON by RFC 8785, which took numbers and strings from JavaScript; throws Refused for no JSON.
+// The canonical text of JSON (RFC 8785), whose numbers and strings are JavaScript's. Throws Refused for other values.
 export function canonical(value) {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   if (value !== null && typeof value === "object") {
@@ -104,12 +103,12 @@ export function canonical(value) {
     return `{${names.map((name) => `${canonical(name)}:${canonical(value[name])}`).join(",")}}`;
   }
   const is = value === null || typeof value === "boolean" || Number.isFinite(value);
-  must(is || (typeof value === "string" && value.isWellFormed()), "What is no JSON has no canonical text.");
+  must(is || (typeof value === "string" && value.isWellFormed()), `A value of the type ${typeof value} is not JSON; it has no canonical text.`);
   return JSON.stringify(value);
 }
 
-// Whether the proof shows the hash `leaf` at that index under that root (RFC 9162, section 2.1.3.2).
-// Index and size are of any size: BigInt, number or decimal text.
+// Whether the proof leads from the hash `leaf` at that index to that root (RFC 9162, section 2.1.3.2).
+// Index and size are BigInt, numbers or decimal text.
 export async function includes(leaf, index, size, proof, root) {
   let [place, last, found] = [BigInt(index), BigInt(size) - 1n, leaf];
   if (place < 0n || place > last || [leaf, ...proof].some((each) => each.length !== HASH_SIZE)) return false;
@@ -125,18 +124,18 @@ export async function includes(leaf, index, size, proof, root) {
 }
 
 function parseReceipt(text) {
-  must(typeof text === "string", "The receipt is no text.");
+  must(typeof text === "string", `The receipt is not text, but of the type ${typeof text}.`);
   const end = text.indexOf("\n\n");
   const [first, extra = "", index = "", ...proof] = text.slice(0, Math.max(end, 0)).split("\n");
-  must(end >= 0, "The receipt breaks off.");
+  must(end >= 0, "The receipt is cut off: it has no empty line before its note.");
   must(first === FIRST_LINE, `The receipt does not begin with the line ${FIRST_LINE}.`);
   const isWhole = extra.startsWith("extra ") && index.startsWith("index ");
-  must(isWhole, "The receipt has not the lines extra and index.");
-  must(proof.length <= MAX_PROOF, `The receipt has more than ${MAX_PROOF} hashes.`);
-  const said = fromBase64(extra.slice("extra ".length));
-  const encoded = said.subarray(SALT_SIZE);
+  must(isWhole, "The receipt lacks the lines 'extra' and 'index' after its first line.");
+  must(proof.length <= MAX_PROOF, `The receipt has ${proof.length} hashes; at most ${MAX_PROOF} are allowed.`);
+  const bytes = fromBase64(extra.slice("extra ".length));
+  const encoded = bytes.subarray(SALT_SIZE);
   return {
-    salt: said.subarray(0, SALT_SIZE),
+    salt: bytes.subarray(0, SALT_SIZE),
     encoded,
     entry: parseEntry(encoded),
     index: toNumber(index.slice("index ".length)),
@@ -163,7 +162,7 @@ function parseEntry(encoded) {
   };
 }
 
-// Nine fields behind their lengths, null where they are absent; then the commitment, and nothing else.
+// Nine fields, each after its length, null if absent; then the commitment, which ends the entry.
 function fieldsOf(encoded) {
   mustBeEntry(encoded[0] === 1);
   const [fields, view] = [[], viewOf(encoded)];
@@ -180,7 +179,7 @@ function fieldsOf(encoded) {
 }
 
 function mustBeEntry(holds) {
-  must(holds, "The receipt's extra line is no entry of a job ledger.");
+  must(holds, "The receipt's extra line does not contain an entry of a job ledger.");
 }
 
 function viewOf(bytes, size = bytes?.length) {
@@ -197,7 +196,7 @@ function toText(bytes) {
   }
 }
 
-// RFC 3339 with microseconds, as the server shows times: a Date has milliseconds only.
+// RFC 3339 with microseconds, as the server shows times; a Date has only milliseconds.
 function toTime(bytes) {
   const time = viewOf(bytes, 8).getBigInt64(0) + EPOCH;
   mustBeEntry(time >= EARLIEST && time <= LATEST);
@@ -206,55 +205,55 @@ function toTime(bytes) {
   return `${seconds}.${String(rest).padStart(6, "0")}Z`;
 }
 
-function parseNote(said) {
-  must(said.isWellFormed() && !/[\x00-\x09\x0b-\x1f]/.test(said), "The note holds what no text holds.");
-  must([...said].length <= MAX_NOTE, `The note is longer than ${MAX_NOTE} characters.`);
-  const end = said.lastIndexOf("\n\n");
-  must(end >= 0 && said.endsWith("\n"), "The note is no signed note, or is cut off.");
-  const lines = said.slice(end + 2, -1).split("\n");
-  must(lines.length <= MAX_SIGNATURES, `The note has more than ${MAX_SIGNATURES} signatures.`);
-  return { text: said.slice(0, end + 1), signatures: lines.map(parseSignature) };
+function parseNote(note) {
+  must(note.isWellFormed() && !/[\x00-\x09\x0b-\x1f]/.test(note), "The note contains control characters or invalid UTF-16.");
+  must([...note].length <= MAX_NOTE, `The note is longer than ${MAX_NOTE} characters.`);
+  const end = note.lastIndexOf("\n\n");
+  must(end >= 0 && note.endsWith("\n"), "The note is not a signed note, or is cut off.");
+  const lines = note.slice(end + 2, -1).split("\n");
+  must(lines.length <= MAX_SIGNATURES, `The note has ${lines.length} signatures; at most ${MAX_SIGNATURES} are allowed.`);
+  return { text: note.slice(0, end + 1), signatures: lines.map(parseSignature) };
 }
 
 function parseSignature(line) {
   const [, name, material] = /^\u2014 ([^ ]*) (.*)$/s.exec(line) ?? [];
-  const sentence = `The note's line ${JSON.stringify(line.slice(0, 60))} is no signature.`;
+  const sentence = `The note's line ${JSON.stringify(line.slice(0, 60))} is not a signature (— NAME BASE64).`;
   must(name !== undefined && NAME.test(name), sentence);
-  const said = fromBase64(material);
-  must(said.length >= 5, sentence);
-  return { name, id: toHex(said.subarray(0, 4)), made: said.subarray(4) };
+  const bytes = fromBase64(material);
+  must(bytes.length >= 5, sentence);
+  return { name, id: toHex(bytes.subarray(0, 4)), made: bytes.subarray(4) };
 }
 
 async function parseKey(text) {
   const [, name, id, material] = /^([^+]*)\+([^+]*)\+(.*)$/s.exec(text.replace(AROUND, "")) ?? [];
-  must(name !== undefined && NAME.test(name), "One of the keys is no key (NAME+ID+BASE64).");
-  const said = fromBase64(material);
-  must(said.length === 1 + KEY_SIZES[said[0]], `The key of ${name} is not of Ed25519 or ML-DSA-44.`);
-  const digest = await sha256(new TextEncoder().encode(`${name}\n`), said);
-  must(toHex(digest.subarray(0, 4)) === id, `The key of ${name} is damaged: its id is not the one of its key.`);
-  return { name, id, type: said[0], bytes: said.subarray(1) };
+  must(name !== undefined && NAME.test(name), `${JSON.stringify(text.slice(0, 60))} is not a key (NAME+ID+BASE64).`);
+  const bytes = fromBase64(material);
+  must(bytes.length === 1 + KEY_SIZES[bytes[0]], `The key of ${name} is neither an Ed25519 nor an ML-DSA-44 key.`);
+  const digest = await sha256(new TextEncoder().encode(`${name}\n`), bytes);
+  must(toHex(digest.subarray(0, 4)) === id, `The key of ${name} is damaged: its id is ${id}, but its bytes have the id ${toHex(digest.subarray(0, 4))}.`);
+  return { name, id, type: bytes[0], bytes: bytes.subarray(1) };
 }
 
 // The checkpoint in the note, if one of the log's own keys signed it. Lines after the third are ignored.
 async function openCheckpoint(note, keys) {
   const lines = note.text.slice(0, -1).split("\n");
-  must(lines.length >= 3 && lines.every(Boolean), "The checkpoint has not the three lines origin, size and root.");
+  must(lines.length >= 3 && lines.every(Boolean), "The checkpoint lacks one of its three lines: origin, size and root.");
   const [origin, size, root] = lines;
-  const said = { origin, size: toNumber(size), root: toHash(root) };
+  const checkpoint = { origin, size: toNumber(size), root: toHash(root) };
   const own = keys.filter(({ name, type }) => type !== COSIGNATURE && name === origin);
-  must(own.length, `The receipt is of the log ${origin}, of which no key is known.`);
+  must(own.length, `The receipt is from the log ${origin}, and no key of that log is known.`);
   must((await signers(note, own)).length, "No known key of its log signed the checkpoint.");
-  return said;
+  return checkpoint;
 }
 
-// Who of these signed it; what others did is not looked at. Throws Refused for a signature that does not hold.
+// The names of those keys that signed the note; other signatures are ignored. Throws Refused if one is invalid.
 async function signers({ text, signatures }, keys) {
   const known = new Map(keys.map((key) => [`${key.name} ${key.id}`, key]));
   const found = [];
   for (const { name, id, made } of signatures) {
     const key = known.get(`${name} ${id}`);
     if (!key) continue;
-    must(await verifies(key, made, text), `The signature of ${name} does not hold.`);
+    must(await verifies(key, made, text), `The signature of ${name} is invalid.`);
     found.push(name);
   }
   return found;
@@ -277,15 +276,15 @@ function subtreeOf(name, time, text) {
 }
 
 function short(text) {
-  const said = new TextEncoder().encode(text);
-  must(said.length >= 1 && said.length <= 255, `${JSON.stringify(text.slice(0, 60))} is not 1 to 255 bytes long.`);
-  return [said.length, ...said];
+  const bytes = new TextEncoder().encode(text);
+  must(bytes.length >= 1 && bytes.length <= 255, `${JSON.stringify(text.slice(0, 60))} is not 1 to 255 bytes long.`);
+  return [bytes.length, ...bytes];
 }
 
 function number(value) {
-  const said = new Uint8Array(8);
-  new DataView(said.buffer).setBigUint64(0, value);
-  return said;
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, value);
+  return bytes;
 }
 
 async function isSigned(algorithm, bytes, signature, signed) {
@@ -293,21 +292,21 @@ async function isSigned(algorithm, bytes, signature, signed) {
   return key !== null && subtle().verify(algorithm, key, signature, signed);
 }
 
-// Null for what is no point of the curve: some browsers find that here, others at the first signature.
+// Null if the bytes are not a point of the curve; some browsers find that only at the first signature.
 async function importKey(algorithm, bytes) {
   try {
     return await subtle().importKey(algorithm === "Ed25519" ? "raw" : "raw-public", bytes, algorithm, false, ["verify"]);
   } catch (error) {
     const isUnknown = error.name === "NotSupportedError" || (algorithm !== "Ed25519" && error.name === "TypeError");
-    must(!isUnknown, `This browser does not know ${algorithm}: a newer one does, and so does jobledger verify-receipt.`);
+    must(!isUnknown, `This browser does not support ${algorithm}; use a newer one, or jobledger verify-receipt.`);
     if (error.name !== "DataError") throw error;
     return null;
   }
 }
 
-// Browsers have it in secure contexts only.
+// Browsers offer Web Crypto only in secure contexts.
 function subtle() {
-  must(globalThis.crypto?.subtle, "This browser checks receipts only on pages sent over https, or by this machine.");
+  must(globalThis.crypto?.subtle, "Browsers check receipts only on pages from https or localhost; this page is neither.");
   return crypto.subtle;
 }
 
@@ -322,13 +321,13 @@ async function sha256(...parts) {
 }
 
 function toNumber(text) {
-  must(NUMBER.test(text), `${JSON.stringify(text.slice(0, 40))} is no number.`);
+  must(NUMBER.test(text), `${JSON.stringify(text.slice(0, 40))} is not a whole number without leading zeros.`);
   return BigInt(text);
 }
 
 function toHash(line) {
   const hash = fromBase64(line);
-  must(hash.length === HASH_SIZE, `${JSON.stringify(line.slice(0, 60))} is no SHA-256 hash.`);
+  must(hash.length === HASH_SIZE, `${JSON.stringify(line.slice(0, 60))} is not a SHA-256 hash in base64.`);
   return hash;
 }
 
@@ -340,13 +339,13 @@ function toBase64(bytes) {
   return btoa(String.fromCharCode(...bytes));
 }
 
-// Only as it would be written: `atob` lets spaces, missing padding and bits that count for nothing pass.
+// Accepts only canonical base64: `atob` alone accepts spaces, missing padding and unused bits.
 function fromBase64(text) {
   try {
-    const said = atob(text);
-    if (btoa(said) === text) return Uint8Array.from(said, (each) => each.charCodeAt(0));
+    const decoded = atob(text);
+    if (btoa(decoded) === text) return Uint8Array.from(decoded, (each) => each.charCodeAt(0));
   } catch (error) {
     must(error.name === "InvalidCharacterError", String(error));
   }
-  throw new Refused(`${JSON.stringify(text.slice(0, 60))} is no base64 as it would be written.`);
+  throw new Refused(`${JSON.stringify(text.slice(0, 60))} is not canonical base64.`);
 }

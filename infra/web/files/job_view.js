@@ -1,14 +1,14 @@
-// How a job and its events are written: as text in elements, never as HTML.
+// Writes a job and its events as text in elements, never as HTML.
 
 import { html, nothing } from "lit-html";
 import { path } from "jobledger/history";
 import { elapsed } from "jobledger/zones";
-import { isLong, lineDiff } from "jobledger/differing";
+import { isLong, lineDiff } from "jobledger/line_diff";
 
 const MAX_SHOWN_LETTERS = 2000;
 const TIMES = ["createTime", "startTime", "endTime", "updateTime", "deleteTime"];
 
-// `2011-05-01 23:10:00.5`, of RFC 3339; nothing is cut but zeros at the end.
+// `2011-05-01 23:10:00.5`, of RFC 3339; only zeros at the end are cut off.
 export function time(text) {
   if (!text) return "";
   const [whole, fraction = ""] = text.replace("T", " ").replace("Z", "").split(".");
@@ -20,35 +20,35 @@ export function state(name) {
   return html`<span class="state s-${name}"><svg class="icon" aria-hidden="true"><use href="#i-${name}"></use></svg>${name}</span>`;
 }
 
-// Characters that are not seen, or that turn the direction of others.
+// Characters that are invisible, or that change the direction of others.
 const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu;
 const JOB = /^projects\/[^\s/]+\/(?:locations\/[^\s/]+\/)?[A-Za-z]+\/[^\s/]+$/;
 
-// The text with such characters named.
+// The text with such characters replaced by their code points.
 export function visible(text) {
   return text.replace(HIDDEN, (character) => `⟨U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 }
 
-// A value as JSON; what is very long is shown whole only when asked for.
-export function value(said) {
-  const text = typeof said === "string" ? said : JSON.stringify(said, null, 1);
+// A value as JSON; a very long one is shown whole on request.
+export function value(content) {
+  const text = typeof content === "string" ? content : JSON.stringify(content, null, 1);
   if (text === undefined) return html`<span class="nothing">not there</span>`;
   // A value that names another job leads to it.
-  if (typeof said === "string" && JOB.test(said) && location.protocol !== "file:") return html`<a href="/jobs/${said.split("/").map(encodeURIComponent).join("/")}">${said}</a>`;
+  if (typeof content === "string" && JOB.test(content) && location.protocol !== "file:") return html`<a href="/jobs/${content.split("/").map(encodeURIComponent).join("/")}">${content}</a>`;
   if (text.length <= MAX_SHOWN_LETTERS) return visible(text);
   return html`${visible(text.slice(0, MAX_SHOWN_LETTERS))}…<details><summary>all ${text.length.toLocaleString("en")} characters</summary>${visible(text)}</details>`;
 }
 
-// A job's fields: what an event changed is marked, and beside each is the event that set it.
+// A job's fields: those that an event changed are marked, and each has a link to the event that set it.
 export function fields(job, { changes = [], since = null, go = null } = {}) {
   const marked = changes.map(({ keys }) => path(keys));
-  const shown = Object.entries(job).flatMap(([key, said]) => spread(key, said));
-  const row = ([keys, said]) => {
+  const shown = Object.entries(job).flatMap(([key, content]) => entriesOf(key, content));
+  const row = ([keys, content]) => {
     const named = path(keys);
     const is = marked.some((each) => each === named || each.startsWith(`${named}.`) || named.startsWith(`${each}.`));
-    return html`<div class=${is ? "changed" : ""}><dt>${visible(named)}</dt>${cell(keys[0], said)}${blame(keys, since, go)}</div>`;
+    return html`<div class=${is ? "changed" : ""}><dt>${visible(named)}</dt>${cell(keys[0], content)}${blame(keys, since, go)}</div>`;
   };
-  const folded = ([keys, said]) => said === null || FOLDED.includes(keys[0]);
+  const folded = ([keys, content]) => content === null || FOLDED.includes(keys[0]);
   return html`<dl class="fields">${shown.filter((each) => !folded(each)).map(row)}</dl>
     <details class="folded"><summary>${shown.filter(folded).length} more: version, etag, and what is null</summary>
     <dl class="fields">${shown.filter(folded).map(row)}</dl></details>`;
@@ -56,15 +56,15 @@ export function fields(job, { changes = [], since = null, go = null } = {}) {
 
 const FOLDED = ["etag", "version"];
 
-function spread(key, said) {
-  const many = ["labels", "spec"].includes(key) && said && Object.keys(said).length;
-  return many ? Object.entries(said).map(([inner, each]) => [[key, inner], each]) : [[[key], said]];
+function entriesOf(key, content) {
+  const many = ["labels", "spec"].includes(key) && content && Object.keys(content).length;
+  return many ? Object.entries(content).map(([inner, each]) => [[key, inner], each]) : [[[key], content]];
 }
 
-function cell(key, said) {
-  if (said === null || said === undefined) return html`<dd class="nothing">null</dd>`;
-  if (key === "state") return html`<dd>${state(said)}</dd>`;
-  return html`<dd>${TIMES.includes(key) ? time(said) : value(said)}</dd>`;
+function cell(key, content) {
+  if (content === null || content === undefined) return html`<dd class="nothing">null</dd>`;
+  if (key === "state") return html`<dd>${state(content)}</dd>`;
+  return html`<dd>${TIMES.includes(key) ? time(content) : value(content)}</dd>`;
 }
 
 function blame(keys, since, go) {
@@ -76,46 +76,46 @@ function blame(keys, since, go) {
     <span class="visually-hidden">${path(keys)} was set by </span>event ${step}</button></dd>`;
 }
 
-// What changed, before and after; the version and the etag, which change with every event, are folded away.
+// The changes, before and after; version and etag change with every event, so they are folded.
 export function changesTable(changes) {
   if (!changes.length) return html`<p class="quiet">Nothing.</p>`;
   const usual = changes.filter(({ keys }) => ["etag", "version", "updateTime"].includes(keys[0]));
   const others = changes.filter((each) => !usual.includes(each));
-  return html`${others.length ? differing(others) : html`<p class="quiet">Nothing but its version.</p>`}
-    ${usual.length ? html`<details class="folded"><summary>${usual.map(({ keys }) => path(keys)).join(", ")}</summary>${differing(usual)}</details>` : nothing}`;
+  return html`${others.length ? changeRows(others) : html`<p class="quiet">Only its version.</p>`}
+    ${usual.length ? html`<details class="folded"><summary>${usual.map(({ keys }) => path(keys)).join(", ")}</summary>${changeRows(usual)}</details>` : nothing}`;
 }
 
-function differing(changes) {
+function changeRows(changes) {
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Changes"><table>
     <thead><tr><th scope="col">Field</th><th scope="col">Before</th><th scope="col">After</th></tr></thead>
     <tbody>${changes.map(({ keys, before, after }) => html`<tr><th scope="row"><bdi>${visible(path(keys))}</bdi></th>${isLong(before) && isLong(after) ? html`<td colspan="2" class="long">${lines(before, after)}</td>` : html`
-        <td class="long was"><bdi>${shortly(keys, before)}</bdi></td><td class="long"><bdi>${shortly(keys, after)}</bdi></td>`}</tr>`)}</tbody></table></div>`;
+        <td class="long was"><bdi>${shortValue(keys, before)}</bdi></td><td class="long"><bdi>${shortValue(keys, after)}</bdi></td>`}</tr>`)}</tbody></table></div>`;
 }
 
-// Long texts line by line: what stayed the same is folded.
+// Long texts line by line; equal lines are folded.
 function lines(before, after) {
   return html`<div class="line-diff">${lineDiff(before, after).map(({ sign, texts }) => (sign === " " && texts.length > 3 ? html`<details><summary>${texts.length} lines that are the same</summary>${texts.map((each) => html`<div>  ${visible(each)}</div>`)}</details>` : texts.map((each) => html`<div class=${sign === "+" ? "added" : sign === "-" ? "removed" : ""}>${sign} ${visible(each)}</div>`)))}</div>`;
 }
 
-function shortly(keys, said) {
-  if (said === undefined) return nothing;
-  return keys[0] === "state" && typeof said === "string" ? state(said) : value(said);
+function shortValue(keys, content) {
+  if (content === undefined) return nothing;
+  return keys[0] === "state" && typeof content === "string" ? state(content) : value(content);
 }
 
-// Why a report that was contradicted changed nothing.
-export function explained(event) {
+// Explains a report that was contradicted.
+export function explanation(event) {
   if (event.type !== "Contradicted") return "";
   const { report, state: was } = event.data ?? {};
   const by = event.actor ? ` by ${event.actor}` : "";
   return `${report} was reported${by}, though the job was ${was}: it is kept as a contradiction, and changed nothing else.`;
 }
 
-// Events as a list of lines; runs of one type are folded, but not what failed, is new, or is at the cursor.
+// Events as a list of lines; runs of one type are folded, except failures, new events and the one at the cursor.
 export function feed(events, { cursor, seen, go }) {
   const line = (event) => feedLine(event, { cursor, seen, go });
-  const alone = ({ step, failed }) => step === cursor || step > seen || failed;
-  return html`<ol class="feed">${runs(events, alone).map((run) => {
-    if (run.length < FEWEST) return run.map(line);
+  const isAlone = ({ step, failed }) => step === cursor || step > seen || failed;
+  return html`<ol class="feed">${runs(events, isAlone).map((run) => {
+    if (run.length < MIN_RUN) return run.map(line);
     const [first, last] = [run[0], run.at(-1)];
     return html`<li class="run"><details><summary>${run.length.toLocaleString("en")} × ${first.type}
       <span class="quiet">events ${first.step} to ${last.step}, ${time(first.occurredTime)} to ${time(last.occurredTime)}</span></summary>
@@ -123,14 +123,14 @@ export function feed(events, { cursor, seen, go }) {
   })}</ol>`;
 }
 
-const FEWEST = 4;
+const MIN_RUN = 4;
 
-// Events one after the other that are of one type; some stand alone.
-function runs(events, alone) {
+// Groups consecutive events of one type; those for which `isAlone` holds are not grouped.
+function runs(events, isAlone) {
   const found = [];
   for (const event of events) {
     const last = found.at(-1);
-    const joins = last && last[0].type === event.type && !alone(event) && !alone(last[0]);
+    const joins = last && last[0].type === event.type && !isAlone(event) && !isAlone(last[0]);
     if (joins) last.push(event);
     else found.push([event]);
   }
@@ -145,18 +145,18 @@ function feedLine(event, { cursor, seen, go }) {
         ${event.step > seen ? html`<b class="badge">new</b>` : nothing}</span>
       <span class="told"><b>${event.type}</b>${event.actor ? html` by <bdi>${visible(event.actor)}</bdi>` : nothing}
         ${event.state ? html` → ${state(event.state)}` : nothing}
-        <span class="quiet"><span>${time(event.occurredTime)}</span> · v${event.version} ${late(event)}</span></span>
-      ${explained(event) ? html`<span class="explained">${explained(event)}</span>` : nothing}
+        <span class="quiet"><span>${time(event.occurredTime)}</span> · v${event.version} ${delay(event)}</span></span>
+      ${explanation(event) ? html`<span class="explained">${explanation(event)}</span>` : nothing}
       ${Object.keys(event.data ?? {}).length ? html`<span class="data">${value(JSON.stringify(event.data))}</span>` : nothing}
     </li>`;
 }
 
-function late({ occurredTime, recordedTime }) {
+function delay({ occurredTime, recordedTime }) {
   const seconds = (Date.parse(recordedTime) - Date.parse(occurredTime)) / 1000;
-  return seconds >= 1 ? `recorded ${lasting(seconds)} later` : "";
+  return seconds >= 1 ? `recorded ${shortDuration(seconds)} later` : "";
 }
 
-export function lasting(seconds) {
+export function shortDuration(seconds) {
   return elapsed(seconds).split(" ").slice(0, 2).join(" ");
 }
 

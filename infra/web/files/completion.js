@@ -1,16 +1,16 @@
-// What may follow in a filter: a list under the field, as ARIA's combobox pattern has it.
+// Completions of a filter: a list under the field, by ARIA's combobox pattern.
 
-import { Part, Refused } from "jobledger/reading";
+import { Part, Refused } from "jobledger/requests";
 
 export function offer(field, list, changed) {
   const part = new Part();
   let offers = [];
   let chosen = -1;
 
-  async function look() {
+  async function loadOffers() {
     try {
-      const said = new URLSearchParams({ filter: field.value, caret: field.selectionStart });
-      const text = await part.read(`/fleet/offers?${said}`);
+      const query = new URLSearchParams({ filter: field.value, caret: field.selectionStart });
+      const text = await part.read(`/fleet/offers?${query}`);
       if (text !== null) draw(JSON.parse(text));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -19,15 +19,15 @@ export function offer(field, list, changed) {
   }
 
   function draw(found) {
-    const kept = offers[chosen]?.text;
+    const chosenText = offers[chosen]?.text;
     offers = document.activeElement === field ? found : [];
     chosen = -1;
     list.replaceChildren(...offers.map(option));
     list.hidden = !offers.length;
     field.setAttribute("aria-expanded", String(!!offers.length));
     field.removeAttribute("aria-activedescendant");
-    // An answer that comes late does not take back what was chosen.
-    const again = offers.findIndex(({ text }) => text === kept);
+    // A late answer keeps the option that was chosen.
+    const again = offers.findIndex(({ text }) => text === chosenText);
     if (again >= 0) choose(again);
   }
 
@@ -37,7 +37,7 @@ export function offer(field, list, changed) {
     item.setAttribute("aria-selected", "false");
     item.addEventListener("pointerdown", (event) => {
       event.preventDefault();
-      take(n);
+      accept(n);
     });
     return item;
   }
@@ -51,28 +51,28 @@ export function offer(field, list, changed) {
     field.setAttribute("aria-activedescendant", item.id);
   }
 
-  function take(n) {
+  function accept(n) {
     const { from, to, text } = offers[n];
-    // More of the word may have been typed since it was offered.
+    // The user may have typed more of the word since it was offered.
     field.setRangeText(text, from, Math.max(to, field.selectionStart), "end");
     draw([]);
     changed();
-    look();
+    loadOffers();
   }
 
-  field.addEventListener("input", look);
-  field.addEventListener("focus", look);
+  field.addEventListener("input", loadOffers);
+  field.addEventListener("focus", loadOffers);
   field.addEventListener("blur", () => draw([]));
   field.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && offers.length) return event.preventDefault(), draw([]);
-    if (event.key === "ArrowDown" && !offers.length) return look();
+    if (event.key === "ArrowDown" && !offers.length) return loadOffers();
     if (!offers.length) return;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       choose(event.key === "ArrowDown" ? chosen + 1 : Math.max(chosen, 0) - 1);
     } else if ((event.key === "Enter" || event.key === "Tab") && chosen >= 0) {
       event.preventDefault();
-      take(chosen);
+      accept(chosen);
     }
   });
 }

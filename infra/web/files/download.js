@@ -1,6 +1,6 @@
-// Charts as files: SVG with the colours the page has just now, PNG of that at twice its size.
+// Downloads a chart: as SVG in the page's current colours, or as PNG of twice the size.
 
-const SAID = ["fill", "stroke", "stroke-width", "opacity", "font-size", "font-family"];
+const COPIED_STYLES = ["fill", "stroke", "stroke-width", "opacity", "font-size", "font-family"];
 
 for (const button of document.querySelectorAll("[data-draw]")) {
   button.addEventListener("click", () => download(button.dataset.draw, button.dataset.as));
@@ -8,25 +8,25 @@ for (const button of document.querySelectorAll("[data-draw]")) {
 
 export async function download(id, kind) {
   const drawing = document.getElementById(id);
-  const svg = new Blob([written(drawing)], { type: "image/svg+xml" });
-  save(kind === "svg" ? svg : await painted(svg, drawing.getBoundingClientRect()), `${id}.${kind}`);
+  const svg = new Blob([standaloneSvg(drawing)], { type: "image/svg+xml" });
+  save(kind === "svg" ? svg : await pngOf(svg, drawing.getBoundingClientRect()), `${id}.${kind}`);
 }
 
-// The drawing as it looks, for a viewer that has no style sheet of ours; its ticks of time go under it.
-function written(drawing) {
+// The drawing with its styles written into it, so that viewers need no style sheet; the time axis is below it.
+function standaloneSvg(drawing) {
   const { width, height } = drawing.getBoundingClientRect();
   const whole = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const across = drawing.parentElement.querySelector(".across");
   whole.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   whole.setAttribute("width", width);
   whole.setAttribute("height", height + 24);
-  whole.append(ground(whole.namespaceURI));
-  whole.append(styled(drawing, { width, height }));
-  if (across) whole.append(styled(across, { y: height, width, height: 24 }));
+  whole.append(background(whole.namespaceURI));
+  whole.append(withStyles(drawing, { width, height }));
+  if (across) whole.append(withStyles(across, { y: height, width, height: 24 }));
   return new XMLSerializer().serializeToString(whole);
 }
 
-function ground(namespace) {
+function background(namespace) {
   const rect = document.createElementNS(namespace, "rect");
   rect.setAttribute("width", "100%");
   rect.setAttribute("height", "100%");
@@ -34,18 +34,18 @@ function ground(namespace) {
   return rect;
 }
 
-function styled(original, place) {
+function withStyles(original, attributes) {
   const copy = original.cloneNode(true);
   const parts = [original, ...original.querySelectorAll("*")];
   [copy, ...copy.querySelectorAll("*")].forEach((part, n) => {
     const style = getComputedStyle(parts[n]);
-    for (const name of SAID) part.setAttribute(name, style.getPropertyValue(name));
+    for (const name of COPIED_STYLES) part.setAttribute(name, style.getPropertyValue(name));
   });
-  for (const [name, value] of Object.entries(place)) copy.setAttribute(name, value);
+  for (const [name, value] of Object.entries(attributes)) copy.setAttribute(name, value);
   return copy;
 }
 
-async function painted(svg, { width, height }) {
+async function pngOf(svg, { width, height }) {
   const image = new Image();
   image.src = URL.createObjectURL(svg);
   await image.decode();

@@ -1,0 +1,61 @@
+// Loads parts of a page: a newer request cancels an older one, and an unreachable server is tried again.
+
+const RETRY_MILLISECONDS = 2000;
+const gone = document.getElementById("gone");
+
+export class Refused extends Error {}
+
+// A part of a page that is loaded repeatedly.
+export class Part {
+  #asked = null;
+
+  // The text at that address; null if a newer request was made meanwhile. Throws Refused with the server's message.
+  async read(address) {
+    this.#asked?.abort();
+    const controller = (this.#asked = new AbortController());
+    for (;;) {
+      try {
+        return await request(address, controller.signal);
+      } catch (error) {
+        if (controller.signal.aborted) return null;
+        if (error instanceof Refused) throw error;
+        showProblem("The server cannot be reached; trying again. The page shows what was last received.");
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MILLISECONDS));
+        if (controller.signal.aborted) return null;
+      }
+    }
+  }
+}
+
+async function request(address, signal) {
+  // The answer changes from one request to the next, so it is not cached.
+  const answer = await fetch(address, { headers: { "x-part": "1" }, cache: "no-store", signal });
+  const text = await answer.text();
+  if (answer.status >= 502) throw new TypeError(answer.statusText);
+  showProblem("");
+  if (!answer.ok) throw new Refused(messageOf(text, answer.status));
+  return text;
+}
+
+function messageOf(text, status) {
+  try {
+    return JSON.parse(text).error.message;
+  } catch {
+    return text || `The server answered ${status}.`;
+  }
+}
+
+// Shows a problem at the top of the page; "" hides it.
+export function showProblem(text) {
+  gone.textContent = text;
+  gone.hidden = !text;
+}
+
+// Calls `work` once there was no call for that long.
+export function debounce(milliseconds, work) {
+  let timer;
+  return (...values) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => work(...values), milliseconds);
+  };
+}
