@@ -7,7 +7,7 @@ that says which ledger a statement means.
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from functools import wraps
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 

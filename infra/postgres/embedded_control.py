@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from jobledger.domain.errors import LedgerError
 from jobledger.infra.errors import LedgerUnavailableError, ServerInUseError
-from jobledger.infra.postgres.embedded import data_folder, import_wheel
+from jobledger.infra.postgres.embedded_wheel import data_folder, import_wheel
 from jobledger.infra.postgres.server_users import is_used, users_file
 
 STOP_TIMEOUT_SECONDS: Final = 60

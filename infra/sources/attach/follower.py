@@ -13,7 +13,6 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.observing import catch_up, introduce, observe
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.nearest import did_you_mean
-from jobledger.infra.collecting import collecting_less
 from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
 from jobledger.infra.eventstore.commit.judge import Judge
 from jobledger.infra.eventstore.methods.request import AboutReport
@@ -23,6 +22,7 @@ from jobledger.infra.read.store import Store
 from jobledger.infra.sources.attach.pgoutput import Transaction
 from jobledger.infra.sources.attach.records import record_of, snapshot_record
 from jobledger.infra.sources.attach.slot import LOST, Slot, lsn_number
+from jobledger.infra.sources.collecting import collecting_less
 from jobledger.infra.sources.mapping.histories import Histories
 from jobledger.infra.sources.mapping.importing import ImportSummary, refusal
 from jobledger.infra.sources.mapping.model import Mapping

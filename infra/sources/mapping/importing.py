@@ -10,13 +10,13 @@ from typing import Final, cast
 from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job, recorded
-from jobledger.infra.collecting import collecting_less
 from jobledger.infra.eventstore.attempts import with_attempt
 from jobledger.infra.eventstore.commit.observations import Introduction, Observed
 from jobledger.infra.eventstore.observing import Reported, observe_many
 from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.programs.delivery import is_refusal
 from jobledger.infra.read.store import Store
+from jobledger.infra.sources.collecting import collecting_less
 from jobledger.infra.sources.mapping.histories import Histories
 from jobledger.infra.sources.mapping.model import Kind, Source
 from jobledger.infra.sources.mapping.records import read_records

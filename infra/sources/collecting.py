@@ -29,7 +29,7 @@ def collecting_less() -> Iterator[None]:
 
     Examples:
         >>> import gc
-        >>> from jobledger.infra.collecting import collecting_less
+        >>> from jobledger.infra.sources.collecting import collecting_less
         >>> with collecting_less():
         ...     gc.get_threshold()[0]
         100000
