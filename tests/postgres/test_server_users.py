@@ -22,7 +22,7 @@ TIMEOUT_SECONDS = 30.0
 USE = """
 import os, sys
 from pathlib import Path
-from jobledger.infra.postgres.embedded_wheel import server_dsn
+from jobledger.infra.postgres.embedded import server_dsn
 print(server_dsn(Path(sys.argv[1])), flush=True)
 if "fork" in sys.argv and os.fork() == 0:
     sys.exit()  # With what the interpreter does at its end.
