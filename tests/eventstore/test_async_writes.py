@@ -129,7 +129,9 @@ async def test_projections_follow_though_the_writer_gave_up(dsn: str, ledger_nam
         async with await ledger.connection() as connection:
 
             async def is_followed() -> bool:
-                return await number(connection, "SELECT min(position) FROM projections") == 1
+                # The blocks of a search are made of thousands of events at once.
+                followed = "SELECT min(position) FROM projections WHERE name <> 'search'"
+                return await number(connection, followed) == 1
 
             await until(is_followed, "the event is folded into all projections")
 
