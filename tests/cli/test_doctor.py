@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import socket
 import time
@@ -148,8 +149,10 @@ def test_unsigned_events(examined: Cli, desk: Desk, monkeypatch: pytest.MonkeyPa
 def test_spooled_runs(examined: Cli) -> None:
     spool = Path(examined.environment["JOBLEDGER_HOME"]) / "spool"
     spool.mkdir(parents=True)
-    (spool / "run.jsonl").write_text("{}\n")
-    assert "1 files" in problem(examined, "spool")
+    with (spool / "run.jsonl").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # As a run does that goes on.
+        assert examine(examined)["spool"][0]["status"] == "ok"
+    assert "1 run waits" in problem(examined, "spool")
 
 
 def test_a_home_that_cannot_be_written_to(examined: Cli) -> None:

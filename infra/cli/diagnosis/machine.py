@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from jobledger.infra.cli.diagnosis.check import Check, ok, problem
+from jobledger.infra.programs.spool import RunFile
 from jobledger.infra.settings import Settings, spool_folder
 
 MIN_FREE_BYTES: Final = 1024**3
@@ -20,7 +21,7 @@ SETTINGS_FRAME: Final = 4
 
 
 def check_spool() -> Check:
-    """Whether runs wait to be recorded."""
+    """Whether runs wait to be recorded; those that go on, and are recorded meanwhile, do not."""
     folder = spool_folder()
     try:
         waiting = sum(1 for file in folder.rglob("*") if _is_run(file)) if folder.is_dir() else 0
@@ -31,7 +32,8 @@ def check_spool() -> Check:
             "spool", f"{folder} cannot be written to", "set JOBLEDGER_SPOOL to a folder of yours"
         )
     if waiting:
-        return problem("spool", f"{waiting} files in {folder}", "jobledger spool send")
+        runs = "run waits" if waiting == 1 else "runs wait"
+        return problem("spool", f"{waiting} {runs} in {folder}", "jobledger spool send")
     return ok("spool", f"nothing waits in {folder}")
 
 
@@ -46,7 +48,9 @@ def _nearest(folder: Path) -> Path:
 
 
 def _is_run(file: Path) -> bool:
-    return file.is_file() and not file.name.startswith(".") and file.suffix != ".lock"
+    """Whether a file of the spool is of a run that no process writes or sends."""
+    is_record = not file.name.startswith(".") and file.suffix != ".lock"
+    return is_record and file.is_file() and RunFile.is_left_behind(file)
 
 
 def check_disk(settings: Settings) -> Check:
