@@ -1,7 +1,7 @@
 """The group commit for the tasks of one asyncio loop.
 
-While a batch is on its way, the callers of the one before are answered, and the next one gathers:
-the loop and the server work at the same time. The common path runs on the loop; whatever goes
+While a batch is on its way, the callers of the one before are answered, and the next one gathers
+and is decided: the loop and the server work at the same time. The common path runs on the loop; whatever goes
 wrong is settled by the careful path of `Committer`, in a thread.
 """
 
@@ -39,6 +39,10 @@ class AsyncCommitter:
         self._careful = careful
         self._thread = ThreadPoolExecutor(1, "jobledger-careful")
         self._waiting: deque[_Caller] = deque()
+        self._next: list[_Caller] = []
+        """The callers of the batch that was decided ahead."""
+        self._ahead: Batch | None = None
+        """The next batch, decided while another one is on its way."""
         self._settled: deque[_Caller] = deque()
         """Callers to be answered once the next batch is on its way."""
         self._committing: asyncio.Task[None] | None = None
@@ -79,14 +83,15 @@ class AsyncCommitter:
     async def _commit_all(self) -> None:
         callers: list[_Caller] = []
         try:
-            while self._waiting:
+            while self._waiting or self._next:
                 await self._gather()
+                ahead, self._ahead = self._ahead, None
                 callers = self._next_callers()
-                await self._settle([write for caller in callers for write in caller.writes])
-                self._gathering.expect(len(callers) + len(self._waiting))
+                await self._settle(_writes(callers), ahead)
+                self._gathering.expect(len(callers) + len(self._next) + len(self._waiting))
                 self._careful.written()
                 self._settled.extend(callers)
-                if not self._waiting:
+                if not (self._waiting or self._next):
                     # All callers waited for one commit. Half of them are answered, and may write
                     # again, before the others: so two batches take turns from now on.
                     self._answer((len(callers) + 1) // 2)
@@ -94,7 +99,7 @@ class AsyncCommitter:
         except BaseException:
             self._answer(len(self._settled))
             # The loop is ending: nobody is left to settle what waits.
-            for caller in (*callers, *self._waiting):
+            for caller in (*callers, *self._next, *self._waiting):
                 caller.settled.cancel()
             self._waiting.clear()
             raise
@@ -114,33 +119,39 @@ class AsyncCommitter:
             self._settled.popleft().answer()
 
     def _next_callers(self) -> list[_Caller]:
-        callers, size, weight = [], 0, 0
+        """Takes the callers of the batch decided ahead, and as many of those that wait as fit."""
+        callers, self._next = self._next, []
+        writes = _writes(callers)
+        size, weight = len(writes), encoded_bytes(writes)
         while self._waiting and size < MAX_BATCH_WRITES and weight < MAX_BATCH_BYTES:
             callers.append(self._waiting.popleft())
             size += len(callers[-1].writes)
             weight += encoded_bytes(callers[-1].writes)
         return callers
 
-    async def _settle(self, writes: Sequence[Pending]) -> None:
-        """Settles all of them; never raises."""
+    async def _settle(self, writes: Sequence[Pending], ahead: Batch | None) -> None:
+        """Settles all of them; never raises. `ahead` is a batch of the first of them, decided already."""
         if alone := [write for write in writes if write.alone]:
             await self._settle_carefully(alone, doubt=False)
         together = [write for write in writes if not write.alone]
         for start in range(0, len(together), MAX_BATCH_WRITES):
             waiting: Sequence[Pending] = together[start : start + MAX_BATCH_WRITES]
+            batch, ahead = ahead or Batch(self.cache), None
             if self._careful.contention.among(waiting):
                 await self._settle_carefully(waiting, doubt=False)
                 continue
             try:
                 while waiting:
-                    waiting = await self._commit_together(waiting)
+                    batch.add(waiting[len(batch.writes) :])
+                    waiting = await self._commit_together(batch)
+                    batch = Batch(self.cache)
             except Exception:
                 doubt = self._appender is not None and self._appender.in_doubt
                 await self._settle_carefully(waiting, doubt=doubt)
 
-    async def _commit_together(self, writes: Sequence[Pending]) -> Sequence[Pending]:
-        """Commits a batch; returns those that have to be decided again."""
-        appender, batch = await self._connected(), Batch(self.cache, writes)
+    async def _commit_together(self, batch: Batch) -> Sequence[Pending]:
+        """Commits a batch; returns the writes that have to be decided again."""
+        appender = await self._connected()
         if batch.unknown_requests or batch.unknown_jobs:
             self._answer(len(self._settled))
         batch.decide(
@@ -150,7 +161,7 @@ class AsyncCommitter:
         rows, placed = batch.rows, None
         if rows:
             appender.send(rows, batch.requests, batch.changes)
-            self._answer(len(self._settled))
+            await self._work_meanwhile(batch)
             placed = await appender.placed(len(rows))
             self._gathering.note(placed, len(rows))
         self.cache.keep(batch.jobs.values(), placed, batch.added_bytes)
@@ -158,6 +169,33 @@ class AsyncCommitter:
         for write in batch.retry_alone:
             self.cache.forget(write.names)
         return batch.retry_alone
+
+    async def _work_meanwhile(self, sent: Batch) -> None:
+        """Answers callers while a batch is on its way, and decides what they write next."""
+        if self._settled:
+            self._answer(len(self._settled))
+            await asyncio.sleep(0)
+        if self._waiting and self._ahead is None and not self._gathering.waits:
+            self._decide_ahead(sent)
+
+    def _decide_ahead(self, sent: Batch) -> None:
+        """Decides the next batch, unless that takes a read, or a job that `sent` changes."""
+        callers, batch = self._next_callers(), Batch(self.cache)
+        writes = _writes(callers)
+        batch.add(writes)
+        if (
+            batch.unknown_requests
+            or batch.unknown_jobs
+            or self._careful.contention.among(writes)
+            or any(
+                write.alone or write.touches or not sent.jobs.keys().isdisjoint(write.names)
+                for write in writes
+            )
+        ):
+            self._waiting.extendleft(reversed(callers))
+            return
+        batch.decide({}, {})
+        self._next, self._ahead = callers, batch
 
     async def _settle_carefully(self, writes: Sequence[Pending], *, doubt: bool) -> None:
         self._answer(len(self._settled))
@@ -190,3 +228,7 @@ class _Caller:
         """Lets it go on, unless it was cancelled."""
         if not self.settled.done():
             self.settled.set_result(None)
+
+
+def _writes(callers: Sequence[_Caller]) -> list[Pending]:
+    return [write for caller in callers for write in caller.writes]

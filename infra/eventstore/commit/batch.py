@@ -1,7 +1,7 @@
 """Writes that one commit takes together, decided on jobs as this process last knew them.
 
-It waits for nothing itself: the committer looks up what `unknown_*` names, calls `decide`,
-appends `rows`, and calls `settle`. Versions tell the database whether a job was out of date.
+It waits for nothing itself: the committer adds writes, looks up what `unknown_*` names, calls
+`decide`, appends `rows`, and calls `settle`. Versions tell the database whether a job was out of date.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -85,52 +85,62 @@ class JobCache:
 
 
 class Batch:
-    """Some writes, in the order in which their callers came."""
+    """Some writes, in the order in which their callers came.
 
-    def __init__(self, cache: JobCache, writes: Sequence[Pending]) -> None:
-        """Makes a batch.
+    Writes that are added later are decided by the next call of `decide`, on what was decided before.
+    """
 
-        Args:
-            cache: The jobs as this process last knew them.
-            writes: The writes.
-        """
-        self._writes = writes
-        self._known: dict[str, Job] = {}
+    def __init__(self, cache: JobCache) -> None:
+        """Makes an empty batch; `cache` has the jobs as this process last knew them."""
+        self._find = cache.find
+        self.writes: list[Pending] = []
         self.unknown_jobs: list[str] = []
-        """Jobs to read before anything is decided."""
-        self._find_jobs(cache)
-        self.unknown_requests = [w.request_key for w in writes if w.request_key]
-        """Request ids to look up: each may have been used before."""
+        """Jobs to read before the next decision."""
+        self.unknown_requests: list[str] = []
+        """Request ids to look up before the next decision: each may have been used before."""
         self.jobs: dict[str, Job] = {}
         """The jobs as they will be."""
         self.rows: list[Row] = []
         """The events to append, once the writes are decided."""
         self.retry_alone: list[Pending] = []
         """Writes refused, or without effect, on a job that may be out of date: to be decided again."""
+        self._known: dict[str, Job] = {}
+        self._before: dict[str, Job] = {}
+        self._read_bytes = 0
+        self._decided = 0
+        """How many of the writes are decided."""
         self._granted: list[Pending] = []
         self._refused: list[tuple[Pending, LedgerError | None]] = []
         self._requests: set[str] = set()
 
-    def _find_jobs(self, cache: JobCache) -> None:
-        known, find = self._known, cache.find
-        for write in self._writes:
+    def add(self, writes: Sequence[Pending]) -> None:
+        """Adds writes, and finds out what is unknown of them."""
+        self.writes.extend(writes)
+        self.unknown_requests = [w.request_key for w in writes if w.request_key]
+        self.unknown_jobs = []
+        known, find = self._known, self._find
+        for write in writes:
             if write.assumed_new:
                 known.update(write.assumed_new)
-        for write in self._writes:
+        for write in writes:
             for name in write.names:
                 if (job := find(name)) is not None:
                     known[name] = job
-                elif name not in known:
+                elif name not in known and name not in self._before:
                     self.unknown_jobs.append(name)
 
     def decide(self, used: Mapping[str, str], read: Mapping[str, Job]) -> None:
-        """Decides all writes; `used` names the job each known request was made of."""
-        self._before = {**self._known, **read}
-        self._read_bytes = sum(map(weight_of_job, read.values())) if read else 0
-        self.jobs = dict(self._before)
-        for write in self._writes:
+        """Decides the writes that were added; `used` names the job each known request was made of."""
+        for name, job in {**self._known, **read}.items():
+            if name not in self._before:
+                self._before[name] = self.jobs[name] = job
+        self._known = {}
+        self._read_bytes += sum(map(weight_of_job, read.values())) if read else 0
+        granted = len(self._granted)
+        for write in self.writes[self._decided :]:
             self._decide(write, used)
-        self.rows = [row for write in self._granted for row in write.rows]
+        self._decided = len(self.writes)
+        self.rows.extend(row for write in self._granted[granted:] for row in write.rows)
         if self._refused:
             self._sort_out(read)
 
@@ -162,16 +172,13 @@ class Batch:
         prepared = {name: made for w in self._granted for name, made in w.prepared.items()}
         return changes(self._before, self.jobs, prepared)
 
-    def settle(self, placed: Placed | None) -> list[Pending]:
+    def settle(self, placed: Placed | None) -> None:
         """Settles the writes: each gets where it was written, or its error.
 
         It is called after the commit: if that fails, the jobs were not as the refusals assume.
 
         Args:
             placed: Where the rows were written; None if there were none.
-
-        Returns:
-            The writes that are settled now.
         """
         for write, error in self._refused:
             write.error = error
@@ -180,10 +187,6 @@ class Batch:
             assert placed is not None
             write.placed = Placed(position, placed.recorded_time)
             position += len(write.rows)
-        if not self.retry_alone:
-            return list(self._writes)
-        again = set(map(id, self.retry_alone))
-        return [write for write in self._writes if id(write) not in again]
 
     def _decide(self, write: Pending, used: Mapping[str, str]) -> None:
         request = write.request_key

@@ -180,7 +180,8 @@ class Committer:
     def _commit(self, writes: Sequence[Pending]) -> Sequence[Pending]:
         """Commits a batch decided on jobs as this process knows them; returns the same."""
         appender = self._connected()
-        batch = Batch(self.cache, writes)
+        batch = Batch(self.cache)
+        batch.add(writes)
         batch.decide(
             appender.find_requests(batch.unknown_requests), appender.load(batch.unknown_jobs)
         )
@@ -192,7 +193,8 @@ class Committer:
         self.cache.forget(names)
         appender = self._connected()
         with appender.locked(names) as read:
-            batch = Batch(self.cache, writes)
+            batch = Batch(self.cache)
+            batch.add(writes)
             unknown = [name for name in batch.unknown_jobs if name not in read]
             batch.decide(
                 appender.find_requests(batch.unknown_requests), read | appender.load(unknown)
