@@ -42,7 +42,7 @@ VARIABLES: Final = {
     "PUBLISH": "where checkpoints go, separated by spaces: folders, addresses, or exec:PROGRAM",
     "SPOOL": "the folder of runs that are not recorded yet, instead of JOBLEDGER_HOME/spool",
     "ARCHIVES": "the folder that retention rules export pruned jobs to, instead of JOBLEDGER_HOME/archives",
-    "EVALUATION_JOBS": "which evaluation jobs Google's API creates: strict, those with all required fields, or lenient",
+    "EVALUATION_JOBS": "which evaluation jobs Google's API creates: strict, those with all fields that a run needs, or lenient",
     "QUERY_TIMEOUT": "seconds after which PostgreSQL ends a query that only reads; without it the server's statement_timeout counts",
     "SCHEDULES": "when evaluation jobs' runs are due: daily, as Google's are, or exact",
     "SMTP": "the server that alerts are mailed by: smtp://[USER:PASSWORD@]HOST[:PORT], or smtps",

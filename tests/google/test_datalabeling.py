@@ -118,7 +118,7 @@ def without(*path: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "path",
     [
-        ("description",), ("schedule",), ("modelVersion",), ("annotationSpecSet",), (CONFIG,), (CONFIG, "inputConfig"),
+        ("schedule",), ("modelVersion",), (CONFIG,), (CONFIG, "inputConfig"),
         (CONFIG, "bigqueryImportKeys"), (CONFIG, "exampleCount"), (CONFIG, "exampleSamplePercentage"),
     ],
     ids=".".join,
@@ -130,6 +130,14 @@ def test_a_field_that_google_requires_is_required(
     assert refused[:3] == (400, "INVALID_ARGUMENT", "INVALID_FIELD")
     # Without the field, an error of another one may be found first.
     assert path[-1] in refused.message
+
+
+@pytest.mark.parametrize("field", ["description", "annotationSpecSet"])
+def test_a_field_that_no_run_needs_may_be_left_out(jobs: Any, parent: str, field: str) -> None:
+    job = without(field)
+    job[CONFIG]["boundingPolyConfig"].pop(field, None)
+    made = jobs.create(parent=parent, body={"job": job}).execute()
+    assert (made["state"], field in made) == ("SCHEDULED", False)
 
 
 @pytest.mark.slow

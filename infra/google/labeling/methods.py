@@ -30,8 +30,10 @@ MAX_PAGE: Final = 1_000
 MAX_TRIES: Final = 5
 STRICT: Final = "strict"
 LENIENT: Final = "lenient"
-UNSET_IS_FALSE: Final = frozenset({"labelMissingGroundTruth", "evaluationConfig"})
-"""Required fields that may be unset: false over gRPC, and options that only boxes have."""
+MAY_BE_UNSET: Final = frozenset(
+    {"labelMissingGroundTruth", "evaluationConfig", "description", "annotationSpecSet"}
+)
+"""Required fields that no run needs: false over gRPC, options that only boxes have, and texts."""
 REQUIRED: Final = {"EvaluationJobConfig": frozenset({"inputConfig"})}
 """What the API's description requires in words only."""
 NESTED: Final = {CONFIG: "EvaluationJobConfig"}
@@ -170,8 +172,8 @@ def check_strictness(text: str) -> str:
 
 
 def _check_whole(message: str, given: JsonObject, at: str) -> None:
-    """Raises InvalidFieldError for the first field missing that Google's documents call required."""
-    required = API.required(message) - UNSET_IS_FALSE | REQUIRED.get(message, frozenset())
+    """Raises InvalidFieldError for the first field that Google requires, a run needs, and is missing."""
+    required = API.required(message) - MAY_BE_UNSET | REQUIRED.get(message, frozenset())
     for field in sorted(required):
         if given.get(field) in (None, "", {}):
             why = f"is missing; JOBLEDGER_EVALUATION_JOBS={LENIENT} accepts jobs without it"
