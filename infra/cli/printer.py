@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH: Final = 200
 """Columns of a table in a pipe, which has no width: programs want each name on one line."""
+FULL_WIDTH: Final = 1_000_000
+"""Columns of a table that is shown in full width, whatever the terminal has: no line is as long."""
 FORCING: Final = ("FORCE_COLOR", "TTY_COMPATIBLE")
 """Variables that make rich write colours into a pipe."""
 
@@ -35,31 +37,56 @@ class Printer:
     @cached_property
     def console(self) -> Console:
         """Rich's console on the stream."""
-        from rich.console import Console
+        return self._console(None if self._error or self._stream.isatty() else PIPE_WIDTH)
 
-        width = None if self._error or self._stream.isatty() else PIPE_WIDTH
-        return Console(stderr=self._error, soft_wrap=True, highlight=False, width=width)
+    def print(
+        self, shown: Any, *, style: str | None = None, markup: bool = True, wide: bool = False
+    ) -> None:
+        """Prints text, or anything else that rich can draw.
 
-    def print(self, shown: Any, *, style: str | None = None, markup: bool = True) -> None:
-        """Prints text, or anything else that rich can draw; text is markup of rich's unless `markup` is false."""
+        Args:
+            shown: The text, or what rich draws.
+            style: Rich's style of it.
+            markup: Whether text is markup of rich's.
+            wide: Whether a table may be wider than the terminal.
+        """
         if isinstance(shown, str) and self.is_plain:
             typer.echo(shown, err=self._error)
         else:
-            self.console.print(shown, style=style, markup=markup)
+            console = self._console(FULL_WIDTH) if wide else self.console
+            console.print(shown, style=style, markup=markup)
 
     @property
     def width(self) -> int | None:
         """Characters in a line of the terminal; None if the stream is not a terminal."""
         return shutil.get_terminal_size().columns if self._stream.isatty() else None
 
-    def print_long(self, shown: Any) -> None:
-        """Prints text or a table; on a terminal that it overflows, with a pager, as git does."""
+    def print_long(self, shown: Any, *, wide: bool = False) -> None:
+        """Prints text or a table; on a terminal that it overflows, with a pager, as git does.
+
+        Args:
+            shown: The text or the table.
+            wide: Whether a table may be wider than the terminal.
+        """
         if not self._stream.isatty():
-            self.print(shown, markup=False)
+            self.print(shown, markup=False, wide=wide)
             return
-        with self.console.capture() as captured:
-            self.console.print(shown, markup=False)
+        console = self._console(FULL_WIDTH) if wide else self.console
+        with console.capture() as captured:
+            console.print(shown, markup=False)
         show_paged(captured.get(), self._stream)
+
+    def _console(self, width: int | None) -> Console:
+        """Rich's console of so many columns, None for those of the terminal."""
+        from rich.console import Console
+
+        return Console(
+            stderr=self._error,
+            soft_wrap=True,
+            highlight=False,
+            width=width,
+            color_system=None if os.environ.get("NO_COLOR") else "auto",
+        )
 
     @property
     def _stream(self) -> TextIO:

@@ -42,7 +42,18 @@ def test_no_color_turns_colours_off(person: Cli) -> None:
     person.environment["NO_COLOR"] = "1"
     with terminal(person, "list", columns=80) as (screen, _):
         assert "resnet_1" in screen.read_all()
-    assert COLOUR not in screen.raw
+    assert "\x1b" not in screen.raw
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["list", "--wide"], ["history", "resnet_1", "--wide"]])
+def test_a_wide_table_cuts_nothing(person: Cli, ledger: Ledger, command: list[str]) -> None:
+    why = "the disk of the node is full; " * 5
+    ledger.failed("projects/p/jobs/resnet_1", why)
+    with terminal(person, *command, columns=80) as (screen, _):
+        text = screen.read_all()
+    assert why.strip() in text
+    assert "FAILED" in text
 
 
 @pytest.mark.slow

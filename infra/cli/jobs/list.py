@@ -179,6 +179,6 @@ def _print_table(jobs: Sequence[Job], look: Look) -> None:
 
     table = jobs_table(jobs, look.project, OUT.width, wide=look.wide)
     if look.is_paged:
-        OUT.print_long(table)
+        OUT.print_long(table, wide=look.wide)
     else:
-        OUT.print(table)
+        OUT.print(table, wide=look.wide)

@@ -140,7 +140,7 @@ def history(
         return
     from jobledger.infra.cli.tables import events_table, events_text
 
-    OUT.print_long(events_table(events) if wide else events_text(events))
+    OUT.print_long(events_table(events) if wide else events_text(events), wide=wide)
 
 
 def _print_holds(reader: Reader, name: str) -> None:

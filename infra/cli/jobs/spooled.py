@@ -97,7 +97,8 @@ def _say(sent: int, waiting: dict[str, str], refused: dict[Path, str], others: l
         ERR.print(f"{path} was refused: {why}", markup=False)
     if left := len(others) - len(waiting):
         ERR.print(
-            f"{left} are of another ledger, or cannot be read: jobledger spool list shows them"
+            f"{left} {'run is' if left == 1 else 'runs are'} of another ledger, or cannot be read:"
+            " jobledger spool list shows them"
         )
 
 
