@@ -15,13 +15,15 @@ from jobledger import (
 )
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.events import ProgressReported, Started
-from jobledger.infra.eventstore.commit.batch import MAX_BATCH_WRITES
+from jobledger.infra.eventstore.commit.async_committer import AsyncCommitter
+from jobledger.infra.eventstore.commit.batch import MAX_BATCH_WRITES, Batch
 from jobledger.infra.upkeep.verify import verify
 
 from tests.loops import Factory
 from tests.tasks import END_BLOCKED, blocked, commits, number, until, writers_wait
 
 NAME = "projects/p/jobs/one"
+PERSONAL = {"@personal": {"subject": "user:alice", "value": "Alice"}}
 
 
 def name_of(number: int) -> str:
@@ -64,6 +66,58 @@ async def test_a_commit_takes_at_most_a_batch(dsn: str, ledger_name: str) -> Non
         assert [job.name for job in jobs] == [name_of(n) for n in range(count)]
         assert await commits(ledger) == [MAX_BATCH_WRITES, MAX_BATCH_WRITES, 100]
         await assert_sound(ledger, count)
+
+
+async def test_a_batch_decided_ahead_is_settled_as_any_other(
+    dsn: str, ledger_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks write all kinds of things at once: on jobs of their own and shared, refused and repeated."""
+    ahead: list[int] = []
+    decide_ahead = AsyncCommitter._decide_ahead
+
+    def noted(committer: AsyncCommitter, sent: Batch) -> None:
+        decide_ahead(committer, sent)
+        ahead.append(len(committer._next))
+
+    monkeypatch.setattr(AsyncCommitter, "_decide_ahead", noted)
+    async with await AsyncLedger.open(dsn, ledger_name) as ledger:
+        await ledger.create(NAME)
+
+        async def work(task: int) -> None:
+            for n in range(10):
+                name = name_of(100 * task + n)
+                assert (await ledger.create(name)).version == 1
+                with pytest.raises(JobExistsError):
+                    await ledger.create(name)
+                assert (await ledger.started(name, {"owner": PERSONAL})).version == 2
+                await ledger.progress_reported(NAME, {"task": task})
+                ended = [await ledger.succeeded(name, request_id=name) for _ in range(2)]
+                assert [job.version for job in ended] == [3, 3]
+
+        await asyncio.gather(*map(work, range(30)))
+        assert sum(ahead) > 50
+        assert (await ledger.get(NAME)).version == 301
+        await assert_sound(ledger, 301 + 30 * 10 * 3)
+
+
+async def test_many_reports_of_one_task_are_written_once(
+    dsn: str, ledger_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They take several commits, and the next batch waits behind the first."""
+    async with await AsyncLedger.open(dsn, ledger_name) as ledger:
+        await asyncio.gather(*(ledger.create(name_of(n)) for n in range(4)))
+        async with writers_wait(ledger) as connection:
+            first = asyncio.create_task(ledger.started(name_of(0)))
+            await blocked(connection)
+            reports = [
+                ReportedEvent(name_of(1 + n % 3), ProgressReported(output={"n": n}))
+                for n in range(MAX_BATCH_WRITES + 10)
+            ]
+            many = asyncio.create_task(ledger.report_many(reports))
+            await asyncio.sleep(0)
+        await first
+        assert len(await many) == len(reports)
+        await assert_sound(ledger, 5 + len(reports))
 
 
 async def test_a_thousand_reports_at_once_are_answered_each(dsn: str, ledger_name: str) -> None:
@@ -222,10 +276,9 @@ async def test_encrypting_a_personal_value_does_not_block_other_tasks(
     dsn: str, ledger_name: str
 ) -> None:
     async with await AsyncLedger.open(dsn, ledger_name) as ledger:
-        part = {"@personal": {"subject": "user:alice", "value": "Alice"}}
         async with await ledger.connection() as connection, connection.transaction():
             await connection.execute("LOCK TABLE subject_keys IN ACCESS EXCLUSIVE MODE")
-            personal = asyncio.create_task(ledger.create(NAME, spec={"who": part}))
+            personal = asyncio.create_task(ledger.create(NAME, spec={"who": PERSONAL}))
             await blocked(connection, "%find_subject_key(%")
             assert (await ledger.create(name_of(1))).version == 1
             assert not personal.done()
@@ -233,7 +286,7 @@ async def test_encrypting_a_personal_value_does_not_block_other_tasks(
         assert "Alice" not in str(job.spec)
         assert (await ledger.decrypted(job)).spec == {"who": "Alice"}
         outcomes = await ledger.report_many(
-            [ReportedEvent(NAME, Started.model_validate({"by": part}))] * 2
+            [ReportedEvent(NAME, Started.model_validate({"by": PERSONAL}))] * 2
         )
         stored = b"".join([event.stored for event in await all_events(ledger)])
         assert len(outcomes) == 2

@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 
 from jobledger.infra.eventstore.commit.async_appender import AsyncAppender
@@ -102,6 +103,7 @@ class AsyncCommitter:
             for caller in (*callers, *self._next, *self._waiting):
                 caller.settled.cancel()
             self._waiting.clear()
+            self._next, self._ahead = [], None
             raise
         finally:
             self._answer(len(self._settled))
@@ -109,7 +111,7 @@ class AsyncCommitter:
 
     async def _gather(self) -> None:
         """Waits for more callers while other processes write."""
-        for seconds in self._gathering.pauses(lambda: len(self._waiting)):
+        for seconds in self._gathering.pauses(lambda: len(self._next) + len(self._waiting)):
             # Those that were answered may write again.
             self._answer(len(self._settled))
             await asyncio.sleep(seconds)
@@ -176,26 +178,33 @@ class AsyncCommitter:
             self._answer(len(self._settled))
             await asyncio.sleep(0)
         if self._waiting and self._ahead is None and not self._gathering.waits:
-            self._decide_ahead(sent)
+            with suppress(Exception):  # It is raised again by the batch that is not decided ahead.
+                self._decide_ahead(sent)
 
     def _decide_ahead(self, sent: Batch) -> None:
         """Decides the next batch, unless that takes a read, or a job that `sent` changes."""
         callers, batch = self._next_callers(), Batch(self.cache)
-        writes = _writes(callers)
-        batch.add(writes)
-        if (
-            batch.unknown_requests
+        try:
+            batch.add(_writes(callers))
+            if self._is_apart(batch, sent):
+                batch.decide({}, {})
+                self._next, self._ahead = callers, batch
+        finally:
+            if self._ahead is None:
+                self._waiting.extendleft(reversed(callers))
+
+    def _is_apart(self, batch: Batch, sent: Batch) -> bool:
+        """Whether a batch can be decided on what is known while another one is on its way."""
+        return not (
+            len(batch.writes) > MAX_BATCH_WRITES
+            or batch.unknown_requests
             or batch.unknown_jobs
-            or self._careful.contention.among(writes)
+            or self._careful.contention.among(batch.writes)
             or any(
                 write.alone or write.touches or not sent.jobs.keys().isdisjoint(write.names)
-                for write in writes
+                for write in batch.writes
             )
-        ):
-            self._waiting.extendleft(reversed(callers))
-            return
-        batch.decide({}, {})
-        self._next, self._ahead = callers, batch
+        )
 
     async def _settle_carefully(self, writes: Sequence[Pending], *, doubt: bool) -> None:
         self._answer(len(self._settled))
