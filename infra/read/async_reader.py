@@ -5,9 +5,9 @@ reads run in threads.
 """
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
-from itertools import chain, islice
+from itertools import islice
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
@@ -22,6 +22,7 @@ from jobledger.infra.postgres.connections import (
     translated,
 )
 from jobledger.infra.read.fair_threads import FairThreads
+from jobledger.infra.read.shared_reads import SharedReads
 from jobledger.projections.jobs import job_of
 
 Result = TypeVar("Result")
@@ -37,8 +38,7 @@ class AsyncReader:
         self._info = info
         self._threads = FairThreads(threads, "jobledger-read")
         self._connection: AsyncConnection | None = None
-        self._wanted: dict[str, list[asyncio.Future[Job | None]]] = {}
-        self._reading: asyncio.Task[None] | None = None
+        self._present = SharedReads(self._read)
         self._closed = False
 
     async def run(self, read: Callable[[], Result]) -> Result:
@@ -51,51 +51,17 @@ class AsyncReader:
         """Returns the job as it is now, also a deleted one; None if there is none."""
         if self._closed:
             raise LedgerClosedError
-        loop = asyncio.get_running_loop()
-        found: asyncio.Future[Job | None] = loop.create_future()
-        self._wanted.setdefault(name, []).append(found)
-        if self._reading is None:
-            self._reading = loop.create_task(self._read_all())
-        return await found
+        return await self._present.get(name)
 
     async def close(self) -> None:
         """Closes the connection and the threads, after the present reads."""
         self._closed = True
         await asyncio.to_thread(self._threads.shutdown)
-        if self._reading is not None:
-            await asyncio.wait([self._reading])
+        await self._present.end()
         if self._connection is not None:
             await self._connection.close()
 
-    async def _read_all(self) -> None:
-        wanted: dict[str, list[asyncio.Future[Job | None]]] = {}
-        try:
-            while self._wanted:
-                wanted, self._wanted = self._wanted, {}
-                await self._answer(wanted)
-        except BaseException:
-            # The loop is ending: no task waits for the read.
-            for found in chain(*wanted.values(), *self._wanted.values()):
-                found.cancel()
-            self._wanted = {}
-            raise
-        finally:
-            self._reading = None
-
-    async def _answer(self, wanted: Mapping[str, Iterable[asyncio.Future[Job | None]]]) -> None:
-        waiting = [(name, found) for name, each in wanted.items() for found in each]
-        try:
-            jobs = await self._read([*wanted])
-        except Exception as error:
-            for _, found in waiting:
-                if not found.done():  # Its task may be cancelled.
-                    found.set_exception(error)
-        else:
-            for name, found in waiting:
-                if not found.done():
-                    found.set_result(jobs.get(name))
-
-    async def _read(self, names: list[str]) -> dict[str, Job]:
+    async def _read(self, names: Sequence[str]) -> dict[str, Job]:
         with translated():
             if self._connection is not None:
                 # The connection may have broken since; the read can be repeated.
@@ -108,8 +74,8 @@ class AsyncReader:
             return await _jobs(self._connection, names)
 
 
-async def _jobs(connection: AsyncConnection, names: list[str]) -> dict[str, Job]:
-    cursor = await connection.execute(READ_JOBS, (names,), prepare=True, binary=True)
+async def _jobs(connection: AsyncConnection, names: Sequence[str]) -> dict[str, Job]:
+    cursor = await connection.execute(READ_JOBS, (list(names),), prepare=True, binary=True)
     return {row[0]: job_of(row) for row in await cursor.fetchall()}
 
 

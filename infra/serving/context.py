@@ -15,7 +15,7 @@ from jobledger.domain.values.names import parse_trace_parent
 from jobledger.infra.access.tokens import Caller, Tokens
 from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.errors import OverloadedError
-from jobledger.infra.google.wire.queue import Queue
+from jobledger.infra.google.wire.queue import SharedQueue
 from jobledger.infra.postgres.ending import CANCEL_SECONDS, GRACE_SECONDS
 from jobledger.infra.read.fair_threads import ASKED_BY
 from jobledger.infra.serving.shares import Shares
@@ -65,7 +65,7 @@ class ServerContext:
         self.ledger = ledger
         self.limits = Limits() if limits is None else limits
         self.tokens = Tokens(ledger.ledger.pool)
-        self.queue = Queue(ledger.ledger.reader)
+        self.queue = SharedQueue(ledger)
         self.stopping = asyncio.Event()
         """Set when the server is asked to stop: running requests finish, and new ones are refused."""
         self.reads = Shares(self.limits.max_waiting, "{} requests are in work")

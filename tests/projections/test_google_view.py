@@ -91,7 +91,7 @@ def shown_by_view(ledger: Ledger) -> dict[tuple[str, str], dict[str, Any]]:
 def shown_by_api(ledger: Ledger) -> dict[tuple[str, str], dict[str, Any]]:
     """What the API answers for every job that it lists."""
     jobs = [job for job in ledger.scan() if _is_ml(job)]
-    places = Queue(ledger.reader).places(jobs)
+    places = Queue(ledger.reader).places([job.name for job in jobs])
     return {
         (job.project, job.name.rpartition("/")[2]): resource(job, places.get(job.name))
         for job in jobs

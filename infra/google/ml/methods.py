@@ -97,7 +97,7 @@ async def _positions(
     if not waiting:
         return {}
     if as_of is None and clock is None:
-        return await call.ledger.run(partial(call.queue.places, waiting))
+        return await call.queue.places(waiting)
     past = partial(past_places, call.reader, call.project, waiting, as_of, clock)
     return await call.ledger.run(past)
 

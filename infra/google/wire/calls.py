@@ -19,7 +19,7 @@ from jobledger.infra.access.tokens import Caller, Role, check
 from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import About
-from jobledger.infra.google.wire.queue import Queue
+from jobledger.infra.google.wire.queue import SharedQueue
 from jobledger.infra.read.moments import Given
 from jobledger.infra.read.reader import Reader
 
@@ -63,7 +63,7 @@ class Call(NamedTuple):
     body: object
     """The JSON body, None if there is none."""
     about: About
-    queue: Queue
+    queue: SharedQueue
     """The places of waiting jobs, kept by the server."""
     wait_seconds: float = 20.0
     """How long a method that waits may do so; less than the server's deadline."""

@@ -9,7 +9,7 @@ from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import starmap
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
@@ -17,15 +17,18 @@ from jobledger.domain.job import Job
 from jobledger.domain.states import JobState, state_after
 from jobledger.domain.values.moments import Clock
 from jobledger.domain.values.names import project_of
+from jobledger.infra.async_ledger import AsyncLedger
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.moments import Given
 from jobledger.infra.read.reader import Reader
+from jobledger.infra.read.shared_reads import SharedReads
 
 READ_QUEUE: Final = sql.load(__package__, "read_queue")
 COLLECTION: Final = "jobs"
 PAGE: Final = 1_000
+Names = tuple[str, ...]
 LAST: Final = datetime.max.replace(tzinfo=UTC)
 """The create time of a job that was reported without Created: unknown."""
 
@@ -72,15 +75,15 @@ class Queue:
         self._lines: defaultdict[str, list[Rank]] = defaultdict(list)
         self._reported: dict[str, int] = {}
 
-    def places(self, jobs: Iterable[Job]) -> dict[str, int]:
-        """Where these wait, as far as they still do."""
+    def places(self, names: Iterable[str]) -> dict[str, int]:
+        """Where these jobs wait, as far as they still do."""
         if self._position < 0:
             size = self._reader.size()
             self._take(-1, size, (), self._look_up(None))
         while not self._is_up_to_date():
             pass
         with self._lock:
-            found = {job.name: self._place(job.name) for job in jobs}
+            found = {name: self._place(name) for name in names}
         return {name: place for name, place in found.items() if place is not None}
 
     def _place(self, name: str) -> int | None:
@@ -92,7 +95,11 @@ class Queue:
     def _is_up_to_date(self) -> bool:
         """Takes in the next events; whether those were the last."""
         position = self._position
-        page = list(islice(self._reader.events(position, follow=False), PAGE))
+        # The last known event is read again: a ledger without it was put back to an earlier state.
+        rows = self._reader.feed.page(max(position - 1, 0), PAGE)
+        if not rows:
+            self._reader.feed.check_reached(position)
+        page = [event for event in starmap(RecordedEvent, rows) if event.position > position]
         if page:
             relevant = [event for event in page if _is_relevant(event)]
             last = {event.name: event for event in relevant}
@@ -110,7 +117,7 @@ class Queue:
             ]
             self._take(position, page[-1].position, last, waiting)
         # Who was faster may have read less.
-        return len(page) < PAGE and (not page or self._position >= page[-1].position)
+        return len(rows) < PAGE and (not page or self._position >= page[-1].position)
 
     def _look_up(self, names: list[str] | None) -> list[tuple[Any, ...]]:
         """Those jobs that wait among `names`, or all: name, create time, spec, reported place."""
@@ -144,6 +151,23 @@ class Queue:
         if rank is not None:
             line = self._lines[project_of(name)]
             del line[bisect_left(line, rank)]
+
+
+class SharedQueue:
+    """The places of waiting jobs, for the tasks of one asyncio loop: those that ask at once share a read."""
+
+    def __init__(self, ledger: AsyncLedger) -> None:
+        self._run = ledger.run
+        self._queue = Queue(ledger.ledger.reader)
+        self._reads = SharedReads(self._read)
+
+    async def places(self, jobs: Iterable[Job]) -> dict[str, int]:
+        """As Queue.places."""
+        names = tuple(job.name for job in jobs)
+        return await self._reads.get(names) or {}
+
+    async def _read(self, wanted: Sequence[Names]) -> dict[Names, dict[str, int]]:
+        return await self._run(lambda: {names: self._queue.places(names) for names in wanted})
 
 
 def _is_relevant(event: RecordedEvent) -> bool:
