@@ -68,7 +68,8 @@ def create_native(server: ServerContext) -> FastAPI:
         retention_routes(routes),
         job_routes(routes),
     ):
-        app.include_router(router)
+        # An included router would match each path twice.
+        app.router.routes.extend(router.routes)
     # The middleware answers errors, instead of FastAPI.
     for error in (LedgerError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(error, partial(_refuse, routes))
