@@ -223,6 +223,40 @@ def test_a_live_page_follows_what_happens(dsn: str, visitor: Visitor) -> None:
         assert visitor.errors == []
 
 
+def test_a_refreshed_part_keeps_what_the_user_opened_and_chose(dsn: str, visitor: Visitor) -> None:
+    page = visitor.page
+    with new_server(dsn) as server:
+        server.ledger.append_many(simulate(20, 7, "p", NOW))
+        server.ledger.follow(server.ledger.size())
+        page.goto(server.url)
+        page.get_by_text("The chart as a table").click()
+        page.evaluate("getSelection().selectAllChildren(document.querySelector('#list tbody bdi'))")
+        chosen = page.evaluate("String(getSelection())")
+        number = page.evaluate("document.getElementById('list').dataset.position")
+        server.ledger.started(server.ledger.create("projects/p/jobs/other").name)
+        expect(page.locator("#list")).not_to_have_attribute("data-position", number)
+        expect(page.locator("details.numbers")).to_have_attribute("open", "")
+        assert chosen
+        assert page.evaluate("String(getSelection())")
+        assert visitor.errors == []
+
+
+def test_the_focus_of_a_row_that_goes_away_is_at_the_content(
+    site: Server, visitor: Visitor
+) -> None:
+    page = visitor.page
+    page.goto(site.url)
+    page.locator("#list tbody th a").last.focus()
+    page.evaluate("""async () => {
+        const { morph } = await import("jobledger/morph");
+        const fresh = document.getElementById("list").cloneNode();
+        fresh.textContent = "No job matches the search.";
+        morph(document.getElementById("list"), fresh);
+    }""")
+    expect(page.locator("main")).to_be_focused()
+    assert page.locator("#list").inner_text() == "No job matches the search."
+
+
 def test_keys_are_told_and_times_are_local_or_relative(site: Server, visitor: Visitor) -> None:
     page = visitor.page
     page.goto(site.url)
