@@ -81,11 +81,27 @@ def begin_fleet(reader: Reader, link: FleetLink) -> Begun:
     return Begun(link, moment, _projects(reader, moment), problem)
 
 
-def read_fleet(reader: Reader, begun: Begun, scope: Scope, project: str | None) -> Fleet:
-    """The content of the page of the jobs of one project (None: of all). Raises InvalidFieldError."""
+def read_fleet(
+    reader: Reader, begun: Begun, scope: Scope, project: str | None, *, at_once: bool = True
+) -> Fleet:
+    """The content of the page of the jobs of one project (None: of all).
+
+    Args:
+        reader: The ledger.
+        begun: The top of the page.
+        scope: Limits a filter to what the caller may see.
+        project: The project, or None.
+        at_once: Whether to leave out what a search among very many jobs does not find soon.
+
+    Returns:
+        The content.
+
+    Raises:
+        InvalidFieldError: A field of the link is not valid.
+    """
     moment = begun.moment
     drawn, link = read_chart(reader, begun.link, scope, project, moment)
-    jobs = read_jobs(reader, link, scope, moment, at_once=True)
+    jobs = read_jobs(reader, link, scope, moment, at_once=at_once)
     found_facts = read_facts(reader, moment, scope, project, at_once=True)
     lanes, failures = read_tab(reader, jobs, scope, drawn.span)
     return Fleet(jobs, drawn, found_facts, lanes, failures, begun.problem)

@@ -77,7 +77,9 @@ class FleetPage:
             begun = begin_fleet(self._reader, link)
 
             def read() -> dict[str, Any]:
-                fleet = read_fleet(self._reader, begun, scope, project)
+                fleet = read_fleet(
+                    self._reader, begun, scope, project, at_once=_is_at_once(request)
+                )
                 shown = fleet.jobs.link
                 return {"fleet": fleet, "link": shown, "toggled": _toggled(shown)}
 
@@ -93,12 +95,11 @@ class FleetPage:
         return await self._routes.page_in_parts(request, "fleet.html", begin)
 
     async def list(self, request: Request) -> Response:
-        """The list, or what the tab shows, as of another moment; with `counted=1` always with its counts."""
+        """The list, or what the tab shows, as of another moment; with `counted=1` always the whole list and its counts."""
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
             link, scope, project = self._asked(caller, request)
-            at_once = request.query_params.get("counted") != "1"
-            jobs = read_jobs(self._reader, link, scope, at_once=at_once)
+            jobs = read_jobs(self._reader, link, scope, at_once=_is_at_once(request))
             lanes = failures = None
             if link.tab != "jobs":
                 span, _ = find_window(self._reader, link, jobs.moment, project)
@@ -184,6 +185,10 @@ class FleetPage:
             link = link._replace(project=link.project and caller.project)
         project = caller.project or link.project or None
         return Asked(link, _within(scope_of(caller), project), project)
+
+
+def _is_at_once(request: Request) -> bool:
+    return request.query_params.get("counted") != "1"
 
 
 def _within(scope: Scope, project: str | None) -> Scope:

@@ -114,15 +114,25 @@ function followList() {
   summarize();
 }
 
-// Counts the results of a search among very many jobs after its first page is shown.
+// Looks at all jobs, and counts those that a search selects, after its first page is shown.
 const count = debounce(100, async () => {
   if (!("partial" in listData())) return;
   const before = listQuery();
-  const found = parseHtml(await counting.read(`/fleet/list${before}&counted=1`))?.getElementById("list");
+  const found = parseHtml(await readAll(`/fleet/list${before}&counted=1`))?.getElementById("list");
   if (!found || listQuery() !== before) return; // Meanwhile the list shows another moment or filter.
   morph(part("list"), found);
   writeTimes(part("list"));
 });
+
+async function readAll(address) {
+  try {
+    return await counting.read(address);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    showProblem(error.message);
+    return null;
+  }
+}
 
 const summarize = debounce(300, async () => {
   const found = part("facts") && parseHtml(await facts.read(address("/fleet/facts")));
