@@ -295,6 +295,20 @@ def test_the_focus_never_falls_to_the_body(site: Server, visitor: Visitor) -> No
     assert visitor.errors == []
 
 
+def test_what_needs_a_script_is_not_shown_without_one(site: Server, browser: Browser) -> None:
+    with visiting(browser, java_script_enabled=False) as visitor:
+        page = visitor.page
+        page.goto(f"{site.url}/?filter=ingest&size=50")
+        expect(
+            page.locator(".steps button:visible, #cursor:visible, #columns:visible")
+        ).to_have_count(0)
+        page.get_by_role("link", name="Next page").click()
+        expect(page.get_by_text("51 to 100 of 120")).to_be_visible()
+        page.locator("#at").fill("3 days ago")
+        page.locator("#at").press("Enter")
+        expect(page.get_by_text("No job matches the search")).to_be_visible()
+
+
 def test_in_forced_colours_states_have_shapes_and_words(site: Server, browser: Browser) -> None:
     with visiting(browser, forced_colors="active") as visitor:
         visitor.page.goto(f"{site.url}/?filter=ingest")
