@@ -295,6 +295,17 @@ def test_the_focus_never_falls_to_the_body(site: Server, visitor: Visitor) -> No
     assert visitor.errors == []
 
 
+def test_failures_to_step_to_are_of_the_jobs_that_the_search_selects(
+    site: Server, visitor: Visitor
+) -> None:
+    page, last = visitor.page, BURST + timedelta(seconds=120 + 59.5)
+    page.goto(f"{site.url}/?filter=ingest&window=7d")
+    page.get_by_role("button", name="Previous failure").click()
+    expect(page.locator("#list")).to_have_attribute("data-time", last.isoformat())
+    page.get_by_role("button", name="Next failure").click()
+    visitor.sees("Nothing failed after this, as far as is known.")
+
+
 def test_what_needs_a_script_is_not_shown_without_one(site: Server, browser: Browser) -> None:
     with visiting(browser, java_script_enabled=False) as visitor:
         page = visitor.page

@@ -6,13 +6,13 @@ from typing import Any, Final, NamedTuple
 from jobledger.domain.values.filters import All, Filter, Restriction
 from jobledger.infra.access.tokens import Caller
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.history.activity import jobs_of_project
 from jobledger.infra.history.next_failure import next_failure
 from jobledger.infra.history.state_counts import steps
 from jobledger.infra.http.pages.routes import Begun, PageRoutes, scope_of
 from jobledger.infra.web import links
 from jobledger.infra.web.fleet import (
     begin_fleet,
+    find_selected,
     read_chart,
     read_facts,
     read_fleet,
@@ -135,19 +135,19 @@ class FleetPage:
         """Answers with the moment of the event before or after the link's.
 
         Args:
-            request: `by` is -1 or 1. With `failures=1` only events count at which a job failed or expired.
+            request: `by` is -1 or 1. With `failures=1` only events count at which a job that the search selects failed or expired.
 
         Returns:
             `at` and `time`; `at` is null if there is no such event.
         """
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
-            link, _, project = self._asked(caller, request)
+            link, scope, project = self._asked(caller, request)
             moment = read_moment(self._reader, link)
             back = request.query_params.get("by") == "-1"
             if request.query_params.get("failures") == "1":
-                chosen = None if project is None else jobs_of_project(project)
-                found = next_failure(self._reader, moment, chosen, back=back)
+                selected = find_selected(self._reader, link, scope, project, moment)
+                found = next_failure(self._reader, moment, selected.chosen, back=back)
             else:
                 moments = steps(self._reader, moment, project)
                 found = moments.before if back else moments.after
