@@ -38,6 +38,9 @@ IN_ORDER: Final = "NOT EXISTS (SELECT FROM late_jobs AS late WHERE late.name = j
 ANY_LATE: Final = sql.load(__package__, "any_late")
 STATES_AT: Final = sql.load(__package__, "states_at")
 STATES_VALID_TIME: Final = sql.load(__package__, "states_valid_time")
+SAYS_NOTHING_OF: Final = sql.load(__package__, "says_nothing_of")
+MAX_LATER_EVENTS: Final = 200_000
+"""Events after a position that are looked at, to see whether they say something of a time."""
 
 JOB_COLUMNS: Final = ", ".join(COLUMNS)
 JOB_FIELDS: Final = len(COLUMNS)
@@ -213,6 +216,16 @@ class JobLists:
             rows = connection.execute(STATES_VALID_TIME, {"time": time}).fetchall()
         states = [(state, jobs) for _, state, jobs in rows if state is not None]
         return rows[0][0], _most_first(states)
+
+    @reading_again
+    def is_known_at(self, moment: Moment, known: int) -> bool:
+        """Whether what is known at a later position of the moment's time was known at its own position."""
+        if not moment.position <= known <= moment.position + MAX_LATER_EVENTS:
+            return False
+        asked = {"position": moment.position, "known": known, "time": moment.time}
+        with translated(), self._pool.connection() as connection:
+            row = connection.execute(SAYS_NOTHING_OF, asked).fetchone()
+        return row == (True,)
 
     def _aware(self, query: Query, connection: Connection) -> Query:
         """Returns the query with what decides how its statement is written.

@@ -214,7 +214,8 @@ class ManyJobs:
         """Counts the jobs that a filter matches, by the value of a field.
 
         Counting by state without a filter takes the same time for any number of jobs, unless
-        `as_of` is a time in valid time as known at an earlier position.
+        `as_of` is a time in valid time as known at an earlier position, and something was reported
+        of that time afterwards.
 
         Args:
             by: A field of filters, such as `state`, `kind` or `labels.team`.
@@ -274,11 +275,11 @@ class ManyJobs:
             # On a hot standby that is behind, the rows of jobs are up to date.
             return Counts(moment, self._jobs.count(Query.parse(IN_A_STATE, moment), "state"))
         known, states = self._jobs.states_valid_time(moment.time)
-        if pinned and known != moment.position:
-            # More was followed, which may say something else of that time.
-            query = Query.parse(IN_A_STATE, moment)
-            return Counts(moment, self._jobs.count(query, "state"))
-        return Counts(moment._replace(position=known), states)
+        if not pinned:
+            return Counts(moment._replace(position=known), states)
+        if not self._jobs.is_known_at(moment, known):
+            states = self._jobs.count(Query.parse(IN_A_STATE, moment), "state")
+        return Counts(moment, states)
 
 
 def _created(job: Job) -> str:
