@@ -258,6 +258,8 @@ class ManyJobs:
             LedgerUnavailableError: The server cannot be reached.
         """
         query = Query.parse(filter, moment)
+        if query.filter == EVERYTHING:
+            return self._count_states(moment, pinned=True)
         with suppress(QueryTimeoutError):
             return Counts(moment, self._jobs.count(query, "state", seconds))
         with suppress(QueryTimeoutError):

@@ -25,6 +25,7 @@ from jobledger.infra.errors import QueryTimeoutError
 from jobledger.infra.read import first_jobs, moments, text_search
 from jobledger.infra.read.answers import Counts
 from jobledger.infra.read.job_lists import JobLists
+from jobledger.infra.read.many_jobs import EVERYTHING
 from jobledger.infra.read.text_search import find_names, find_names_within, texts_of
 from jobledger.infra.retention.archive import Export
 from jobledger.infra.upkeep.rebuild import rebuild
@@ -161,6 +162,9 @@ def test_what_takes_too_long_to_count_is_counted_up_to_a_number(
         raise QueryTimeoutError("too long")
 
     monkeypatch.setattr(JobLists, "count", takes_too_long)
+    # All jobs are counted without looking at each.
+    everything = many.reader.count_within(EVERYTHING, moment, up_to=50, seconds=60)
+    assert everything == many.count(as_of=moment)
     assert (count(up_to=50), count(up_to=1_000)) == (50, sum(counted.counts.values()))
     monkeypatch.setattr(JobLists, "count_up_to", takes_too_long)
     assert count(up_to=50) is None
