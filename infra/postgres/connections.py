@@ -63,6 +63,7 @@ ENDED: Final = {"57P01", "57P02", "57P05"}
 REFUSED_PARAMETER: Final = "unsupported startup parameter"
 """A part of pgbouncer's message if it does not pass `options` on."""
 LIMIT_QUERIES: Final = "SELECT set_config('statement_timeout', %s, false)"
+LIMIT_IN_TRANSACTION: Final = "SELECT set_config('statement_timeout', %s, true)"
 SEE_CLIENT_LEAVE: Final = "SET client_connection_check_interval = '1s'"
 """While a query runs, PostgreSQL checks this often whether its client is connected, and ends it if not."""
 MAX_IDLE_SECONDS: Final = 60.0
@@ -158,6 +159,12 @@ def set_up_reader(connection: Connection) -> None:
         connection.execute(LIMIT_QUERIES, (str(milliseconds),))
     with suppress(errors.InvalidParameterValue):  # PostgreSQL cannot look on its platform.
         connection.execute(SEE_CLIENT_LEAVE)
+
+
+def limit_queries(connection: Connection, seconds: float | None) -> None:
+    """Limits the time of each query until the end of the transaction; None changes nothing."""
+    if seconds is not None:
+        connection.execute(LIMIT_IN_TRANSACTION, (str(max(1, round(1_000 * seconds))),))
 
 
 async def set_up_async_reader(connection: AsyncConnection) -> None:

@@ -16,12 +16,14 @@ from jobledger.infra.postgres.connections import (
     Connection,
     Pool,
     iterating_again,
+    limit_queries,
     reading_again,
     translated,
 )
 from jobledger.infra.read.filter_sql import Rendering, asks_for_label
 from jobledger.infra.read.moments import Seen
-from jobledger.infra.read.text_search import find_names
+from jobledger.infra.read.part_of_list import PartOfList
+from jobledger.infra.read.text_search import find_names, find_names_within
 from jobledger.projections.jobs import COLUMNS, job_of
 from psycopg.sql import SQL, Composable, Composed, Literal, Placeholder
 
@@ -36,6 +38,9 @@ IN_ORDER: Final = "NOT EXISTS (SELECT FROM late_jobs AS late WHERE late.name = j
 ANY_LATE: Final = sql.load(__package__, "any_late")
 STATES_AT: Final = sql.load(__package__, "states_at")
 STATES_VALID_TIME: Final = sql.load(__package__, "states_valid_time")
+SAYS_NOTHING_OF: Final = sql.load(__package__, "says_nothing_of")
+MAX_LATER_EVENTS: Final = 200_000
+"""Events after a position that are looked at, to see whether they say something of a time."""
 
 JOB_COLUMNS: Final = ", ".join(COLUMNS)
 JOB_FIELDS: Final = len(COLUMNS)
@@ -63,6 +68,8 @@ class Query(NamedTuple):
     """Whether an index finds the jobs, and few events followed the moment."""
     among: tuple[str, ...] | None = None
     """Names of all jobs that can match; None: any."""
+    part: PartOfList | None = None
+    """Which jobs are looked at; None: all."""
 
     @classmethod
     def parse(cls, filter: str | Filter, moment: Moment | None, order_by: str = "") -> Query:
@@ -135,8 +142,12 @@ class JobLists:
             yield from map(job_of, cursor)
 
     @reading_again
-    def count(self, query: Query, by: str) -> dict[str | None, int]:
-        """Returns the number of jobs for each value of the field, the most frequent first."""
+    def count(self, query: Query, by: str, seconds: float | None = None) -> dict[str | None, int]:
+        """Returns the number of jobs for each value of the field, the most frequent first.
+
+        Raises:
+            QueryTimeoutError: It took longer than `seconds`.
+        """
         rendering = Rendering(query.moment)
         key, _ = rendering.field(parse_field(by), "by")
         condition = rendering.condition(query.filter)
@@ -147,8 +158,28 @@ class JobLists:
             jobs = _jobs(aware, SQL("{} AS key").format(key), condition, SQL(""))
             # It reads as much as the moment is late: that is worth a plan of its own.
             connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+            limit_queries(connection, seconds)
             rows = connection.execute(counting.format(jobs), parameters, prepare=False)
             return {key: int(count) for key, count in rows}
+
+    @reading_again
+    def count_up_to(self, query: Query, limit: int, seconds: float) -> int:
+        """Returns the number of jobs, or the limit if there are as many or more.
+
+        Raises:
+            QueryTimeoutError: It took longer than `seconds`.
+        """
+        rendering = Rendering(query.moment)
+        condition = rendering.condition(query.filter)
+        with translated(), self._pool.connection() as connection, connection.transaction():
+            aware = self._aware(query, connection)
+            parameters = _parameters(aware, rendering)
+            jobs = _jobs(aware, SQL("name"), condition, SQL(""))
+            counting = SQL("SELECT count(*) FROM (SELECT FROM ({}) AS jobs LIMIT {}) AS counted")
+            limit_queries(connection, seconds)
+            statement = counting.format(jobs, Literal(limit))
+            row = connection.execute(statement, parameters, prepare=False).fetchone()
+        return 0 if row is None else int(row[0])
 
     @reading_again
     def names(self, query: Query) -> tuple[Composed, dict[str, Any]]:
@@ -158,6 +189,18 @@ class JobLists:
         with translated(), self._pool.connection() as connection:
             aware = self._aware(query, connection)
         return _jobs(aware, SQL("name"), condition, SQL("")), _parameters(aware, rendering)
+
+    @reading_again
+    def part_after(self, part: PartOfList) -> PartOfList | None:
+        """Returns the part of the list that follows another one; None if there is none."""
+        with translated(), self._pool.connection() as connection:
+            return part.following(connection)
+
+    @reading_again
+    def names_with_texts(self, query: Query, seconds: float) -> tuple[str, ...] | None:
+        """Returns the names of all jobs that can match; None if they are many, or that took too long."""
+        with translated(), self._pool.connection() as connection:
+            return find_names_within(connection, query.filter, seconds)
 
     @reading_again
     def states_at(self, position: int) -> dict[str | None, int]:
@@ -174,20 +217,33 @@ class JobLists:
         states = [(state, jobs) for _, state, jobs in rows if state is not None]
         return rows[0][0], _most_first(states)
 
+    @reading_again
+    def is_known_at(self, moment: Moment, known: int) -> bool:
+        """Whether what is known at a later position of the moment's time was known at its own position."""
+        if not moment.position <= known <= moment.position + MAX_LATER_EVENTS:
+            return False
+        asked = {"position": moment.position, "known": known, "time": moment.time}
+        with translated(), self._pool.connection() as connection:
+            row = connection.execute(SAYS_NOTHING_OF, asked).fetchone()
+        return row == (True,)
+
     def _aware(self, query: Query, connection: Connection) -> Query:
         """Returns the query with what decides how its statement is written.
 
         Without late reports, planning the statement takes half the time; and a list of few jobs in
         transaction time is read through an index if few of them changed since.
         """
-        names = find_names(connection, query.filter)
-        if names is not None:
-            query = query._replace(among=tuple(names))
+        if query.among is None and query.part is None:
+            query = query._replace(among=find_names(connection, query.filter))
         moment = query.moment
         if moment is None:
             return query
         if moment.clock is Clock.RECORDED:
-            if names is not None or not asks_for_label(query.filter):
+            if (
+                query.among is not None
+                or query.part is not None
+                or not asks_for_label(query.filter)
+            ):
                 return query
             row = connection.execute(READ_SIZE).fetchone()
             return query._replace(
@@ -234,13 +290,13 @@ def _jobs(query: Query, columns: Composable, condition: Composable, tail: Compos
         at = JOBS_AT_RECENT if query.recent else JOBS_AT
         statement = at if query.moment.clock is Clock.RECORDED else VALID_TIME
     in_order = SQL(IN_ORDER if query.late else "true")
-    rows = SQL("jobs") if query.among is None else AMONG
+    rows = SQL("jobs") if query.part is None else query.part.rows()
     parts = {
         "columns": columns,
         "condition": condition,
         "tail": tail,
         "in_order": in_order,
-        "jobs": rows,
+        "jobs": rows if query.among is None else AMONG,
     }
     if statement is JOBS_AT_RECENT and query.moment is not None:
         parts["position"] = Literal(query.moment.position)

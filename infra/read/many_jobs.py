@@ -1,6 +1,7 @@
 """Reads the jobs that a filter matches, now or as of a moment: lists, pages and counts."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -8,8 +9,10 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.job import Job
 from jobledger.domain.values.filters import All, Filter
 from jobledger.domain.values.moments import Clock, Moment
+from jobledger.infra.errors import QueryTimeoutError
 from jobledger.infra.postgres.connections import Pool
 from jobledger.infra.read.answers import Counts, Page
+from jobledger.infra.read.first_jobs import FirstJobs, find_first
 from jobledger.infra.read.job_lists import JobLists, JobsPage, Query
 from jobledger.infra.read.moments import Given, Moments, is_pinned
 from jobledger.infra.read.page_tokens import PageCursor, PageTokens
@@ -171,6 +174,17 @@ class ManyJobs:
             token = self._tokens.write(following, *asked)
         return Page(jobs, cursor.moment, token)
 
+    def first_page(
+        self, filter: str | Filter, moment: Moment, *, page_size: int, seconds: float
+    ) -> FirstJobs:
+        """Returns the first jobs that a filter matches, as far as they are found within a time.
+
+        Raises:
+            InvalidFieldError: The filter is not accepted.
+            LedgerUnavailableError: The server cannot be reached.
+        """
+        return find_first(self._jobs, Query.parse(filter, moment), page_size, seconds)
+
     def _read_page(
         self, cursor: PageCursor, filter: str | Filter, order_by: str, size: int, *, again: bool
     ) -> tuple[PageCursor, JobsPage]:
@@ -200,7 +214,8 @@ class ManyJobs:
         """Counts the jobs that a filter matches, by the value of a field.
 
         Counting by state without a filter takes the same time for any number of jobs, unless
-        `as_of` is a time in valid time as known at an earlier position.
+        `as_of` is a time in valid time as known at an earlier position, and something was reported
+        of that time afterwards.
 
         Args:
             by: A field of filters, such as `state`, `kind` or `labels.team`.
@@ -229,6 +244,28 @@ class ManyJobs:
             return self._count_states(moment, pinned=is_pinned(as_of))
         return Counts(moment, self._jobs.count(query, by))
 
+    def count_within(
+        self, filter: Filter, moment: Moment, *, up_to: int, seconds: float
+    ) -> Counts | int | None:
+        """Counts the jobs that a filter matches by state; if that takes longer, at most so many of them.
+
+        Returns:
+            The number of jobs by state; or how many there are, where `up_to` means at least as many; or
+            None if that takes longer, too.
+
+        Raises:
+            InvalidFieldError: The filter is not accepted.
+            LedgerUnavailableError: The server cannot be reached.
+        """
+        query = Query.parse(filter, moment)
+        if query.filter == EVERYTHING:
+            return self._count_states(moment, pinned=True)
+        with suppress(QueryTimeoutError):
+            return Counts(moment, self._jobs.count(query, "state", seconds))
+        with suppress(QueryTimeoutError):
+            return self._jobs.count_up_to(query, up_to, seconds)
+        return None
+
     def names_statement(self, filter: Filter, moment: Moment) -> tuple[Composed, dict[str, Any]]:
         """A statement that reads the names of the jobs as of the moment, with its parameters."""
         return self._jobs.names(Query.parse(filter, moment))
@@ -240,11 +277,11 @@ class ManyJobs:
             # On a hot standby that is behind, the rows of jobs are up to date.
             return Counts(moment, self._jobs.count(Query.parse(IN_A_STATE, moment), "state"))
         known, states = self._jobs.states_valid_time(moment.time)
-        if pinned and known != moment.position:
-            # More was followed, which may say something else of that time.
-            query = Query.parse(IN_A_STATE, moment)
-            return Counts(moment, self._jobs.count(query, "state"))
-        return Counts(moment._replace(position=known), states)
+        if not pinned:
+            return Counts(moment._replace(position=known), states)
+        if not self._jobs.is_known_at(moment, known):
+            states = self._jobs.count(Query.parse(IN_A_STATE, moment), "state")
+        return Counts(moment, states)
 
 
 def _created(job: Job) -> str:

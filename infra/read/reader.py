@@ -112,6 +112,8 @@ class Reader:
     scan = to_part(_many_jobs, ManyJobs.scan)
     page = to_part(_many_jobs, ManyJobs.page)
     count = to_part(_many_jobs, ManyJobs.count)
+    first_page = to_part(_many_jobs, ManyJobs.first_page)
+    count_within = to_part(_many_jobs, ManyJobs.count_within)
     names_statement = to_part(_many_jobs, ManyJobs.names_statement)
 
     # Events.

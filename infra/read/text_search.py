@@ -10,9 +10,10 @@ from typing import Final
 import orjson
 from jobledger.domain.values.filters import All, Filter, Restriction, Some
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection
+from jobledger.infra.postgres.connections import Connection, limit_queries
 from jobledger.infra.read.json_values import compares_otherwise
 from jobledger.projections.search import trigram_hashes
+from psycopg.errors import QueryCanceled
 from psycopg.sql import SQL, Composable, Literal, Placeholder
 
 MIN_EVENTS: Final = 10_000
@@ -58,7 +59,21 @@ def texts_of(tree: Filter) -> list[str]:
     return sorted(dict.fromkeys(_texts(tree)), key=len, reverse=True)
 
 
-def find_names(connection: Connection, tree: Filter) -> list[str] | None:
+def find_names_within(
+    connection: Connection, tree: Filter, seconds: float
+) -> tuple[str, ...] | None:
+    """As `find_names`, but also None if that would take longer."""
+    if not any(map(_has_trigrams, texts_of(tree)[:MAX_TEXTS])):
+        return None  # It is looked for in all events.
+    try:
+        with connection.transaction():
+            limit_queries(connection, seconds)
+            return find_names(connection, tree)
+    except QueryCanceled:
+        return None
+
+
+def find_names(connection: Connection, tree: Filter) -> tuple[str, ...] | None:
     """Finds the jobs that a filter with a rare text can match, at any moment.
 
     Args:
@@ -83,7 +98,7 @@ def find_names(connection: Connection, tree: Filter) -> list[str] | None:
         given = {"searched": searched, "size": size, "text": text, "bytes": text.encode()}
         found = connection.execute(statement, given, prepare=False).fetchall()
         if len(found) <= MAX_NAMES:
-            return [*{name for (name,) in found}]
+            return tuple({name for (name,) in found})
     return None
 
 
@@ -114,11 +129,20 @@ def _one_of(term: Filter) -> list[str]:
 
 def _allowed(text: str) -> Composable:
     """Whether a signature has the trigrams of a text that begins at an even place, or at an odd one."""
-    # A name is two texts, before and after its last slash: a part without one is in either of them.
-    part = max(text.split("/"), key=len)
-    places = [trigram_hashes(part, begin)[:MAX_TRIGRAMS] for begin in (0, 1)]
+    places = _trigrams(text)
     if not all(places):
         return SQL("true")
     have = SQL("has_trigram(signature, {})")
     of_each = [SQL(" AND ").join(have.format(Literal(each)) for each in hashes) for hashes in places]  # fmt: skip
     return SQL("({} OR {})").format(*of_each)
+
+
+def _trigrams(text: str) -> list[list[int]]:
+    # A name is two texts, before and after its last slash: a part without one is in either of them.
+    part = max(text.split("/"), key=len)
+    return [trigram_hashes(part, begin)[:MAX_TRIGRAMS] for begin in (0, 1)]
+
+
+def _has_trigrams(text: str) -> bool:
+    """Whether signatures tell where the text may be; a short one may be in any block."""
+    return all(_trigrams(text))

@@ -1,9 +1,8 @@
 """The files that pages need, all of them in the package: none is fetched from elsewhere.
 
-`lit-html.js` is lit-html 3.3.3 (BSD-3-Clause) and `idiomorph.js` idiomorph 0.8.0 (0BSD) as they are
-published, and `uplot.js` uPlot 1.6.32 (MIT) with a line that exports it; see LICENSES.txt. The others
-are our own. Modules are imported by names of an import map: `lit-html`, `idiomorph`, `uplot`, and
-`jobledger/NAME` for NAME.js.
+`lit-html.js` is lit-html 3.3.3 (BSD-3-Clause) as it is published, and `uplot.js` uPlot 1.6.32 (MIT)
+with a line that exports it; see LICENSES.txt. The others are our own. Modules are imported by names of
+an import map: `lit-html`, `uplot`, and `jobledger/NAME` for NAME.js.
 """
 
 import base64
@@ -23,7 +22,7 @@ KINDS: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-OTHERS: Final = frozenset({"idiomorph", "lit-html", "uplot"})
+OTHERS: Final = frozenset({"lit-html", "uplot"})
 """Modules that are not ours."""
 IMPORTED: Final = re.compile(r'^import .*"(.+)";$', re.MULTILINE)
 """As every module of ours imports another."""

@@ -3,9 +3,11 @@
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.states import TERMINAL
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.evaluation.samples import reading
+from jobledger.infra.evaluation.tasks.tasks import Task, open_tasks
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.web.charts import Chart, Span, curves, lines
 from jobledger.infra.web.job_list import Scope
@@ -46,6 +48,8 @@ class Evaluations(NamedTuple):
     """Points of the aggregate's curve: confidence threshold, recall, precision."""
     labels: list[str]
     matrix: list[tuple[str, list[Cell]]]
+    tasks: list[Task]
+    """What waits for answers of people now."""
 
 
 def read_evaluations(reader: Reader, link: ReportLink, scope: Scope) -> Evaluations:
@@ -57,7 +61,7 @@ def read_evaluations(reader: Reader, link: ReportLink, scope: Scope) -> Evaluati
     jobs = [job.name for job in page.jobs]
     name = link.job or next(iter(jobs), "")
     if not name:
-        return Evaluations(pinned, [], [], None, None, [], [], [])
+        return Evaluations(pinned, [], [], None, None, [], [], [], [])
     if not reader.page(scope(f'name = "{parse_name(name)}"'), page_size=1, as_of=moment).jobs:
         raise JobNotFoundError(name)
     known = {
@@ -70,7 +74,9 @@ def read_evaluations(reader: Reader, link: ReportLink, scope: Scope) -> Evaluati
         for run, results in reading.read_evaluated(reader, name).items()
         if run in known
     }
-    return _shown(pinned._replace(job=name), jobs, found)
+    live = (job.name for job in page.jobs if job.state not in TERMINAL)
+    tasks = [task for each in live for task in open_tasks(reader, each)]
+    return _shown(pinned._replace(job=name), jobs, found)._replace(tasks=tasks)
 
 
 def rows_of(shown: Evaluations, of: str) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -89,7 +95,7 @@ def rows_of(shown: Evaluations, of: str) -> tuple[list[str], list[tuple[Any, ...
 def _shown(link: ReportLink, jobs: list[str], found: dict[int, list[JsonObject]]) -> Evaluations:
     runs = [_run(number, result[0]) for number, result in sorted(found.items())]
     if not runs:
-        return Evaluations(link, jobs, [], None, None, [], [], [])
+        return Evaluations(link, jobs, [], None, None, [], [], [], [])
     number = int(link.run) if link.run.isascii() and link.run.isdigit() else runs[-1].number
     if number not in found or (link.run and link.run != str(number)):
         raise InvalidFieldError("run", f"there is no evaluation of run {link.run[:20]!r}")
@@ -100,7 +106,7 @@ def _shown(link: ReportLink, jobs: list[str], found: dict[int, list[JsonObject]]
     labels, matrix = _matrix(metrics[0])
     points = _points(metrics[0]["prCurve"])
     curve = curves({_label(each): [(r, p) for _, r, p in _points(each["prCurve"])] for each in metrics[:MAX_CURVES]})  # fmt: skip
-    return Evaluations(link, jobs, runs, over_time, curve, points, labels, matrix)
+    return Evaluations(link, jobs, runs, over_time, curve, points, labels, matrix, [])
 
 
 def _run(number: int, result: JsonObject) -> Run:

@@ -81,11 +81,27 @@ def begin_fleet(reader: Reader, link: FleetLink) -> Begun:
     return Begun(link, moment, _projects(reader, moment), problem)
 
 
-def read_fleet(reader: Reader, begun: Begun, scope: Scope, project: str | None) -> Fleet:
-    """The content of the page of the jobs of one project (None: of all). Raises InvalidFieldError."""
+def read_fleet(
+    reader: Reader, begun: Begun, scope: Scope, project: str | None, *, at_once: bool = True
+) -> Fleet:
+    """The content of the page of the jobs of one project (None: of all).
+
+    Args:
+        reader: The ledger.
+        begun: The top of the page.
+        scope: Limits a filter to what the caller may see.
+        project: The project, or None.
+        at_once: Whether to leave out what a search among very many jobs does not find soon.
+
+    Returns:
+        The content.
+
+    Raises:
+        InvalidFieldError: A field of the link is not valid.
+    """
     moment = begun.moment
     drawn, link = read_chart(reader, begun.link, scope, project, moment)
-    jobs = read_jobs(reader, link, scope, moment, at_once=True)
+    jobs = read_jobs(reader, link, scope, moment, at_once=at_once)
     found_facts = read_facts(reader, moment, scope, project, at_once=True)
     lanes, failures = read_tab(reader, jobs, scope, drawn.span)
     return Fleet(jobs, drawn, found_facts, lanes, failures, begun.problem)
@@ -133,7 +149,7 @@ def read_chart(
     shown = link._replace(begin=begin, end=end, window="")
     if whole.begin == EARLIEST:
         return Drawn(None, span, cursor, after, [], [], {}, ""), shown
-    selected = _selected(reader, shown, scope, project, moment)
+    selected = find_selected(reader, shown, scope, project, moment)
     counted = _counted(reader, selected.chosen, moment, span)
     return _drawn(counted, shown, span, cursor, after, selected.which), shown
 
@@ -167,7 +183,9 @@ def read_series(
     """The chart's numbers, a row a bucket, and their columns."""
     moment = read_moment(reader, link)
     span, _ = find_window(reader, link, moment, project)
-    counted = _counted(reader, _selected(reader, link, scope, project, moment).chosen, moment, span)
+    counted = _counted(
+        reader, find_selected(reader, link, scope, project, moment).chosen, moment, span
+    )
     live = {state: counts for state, counts in counted.peaks.items() if state in link.states}
     numbers = [*live.values(), *counted.ended.values()]
     rows = ((time, *row) for time, *row in zip(counted.times[:-1], *numbers, strict=True))
@@ -183,24 +201,28 @@ def _counted(reader: Reader, chosen: Chosen | None, moment: Moment, span: Span) 
     return activity(reader, known, window, chosen)
 
 
-class _Selected(NamedTuple):
+class Selected(NamedTuple):
+    """The jobs that the page is about."""
+
     chosen: Chosen | None
+    """A statement that reads their names; None: all."""
     which: str
+    """Which jobs they are, in words."""
 
 
-def _selected(
+def find_selected(
     reader: Reader, link: FleetLink, scope: Scope, project: str | None, moment: Moment
-) -> _Selected:
-    """The jobs that the chart counts, as a statement (None: all) and in words."""
+) -> Selected:
+    """Finds the jobs that the search selects, or all of a project, or all."""
     if link.filter.strip():
         try:
             chosen = reader.names_statement(scope(filter_of(link.filter)), moment)
-            return _Selected(chosen, "the jobs that the search selects")
+            return Selected(chosen, "the jobs that the search selects")
         except InvalidFieldError:
             pass  # The list says what is wrong with it.
     if project is None:
-        return _Selected(None, "all jobs")
-    return _Selected(jobs_of_project(project), f"the jobs of project {project}")
+        return Selected(None, "all jobs")
+    return Selected(jobs_of_project(project), f"the jobs of project {project}")
 
 
 def _projects(reader: Reader, moment: Moment) -> list[str]:

@@ -76,6 +76,7 @@ def _page(
         "windows": windows,
         "scale": drawn.scale,
         "attempts": attempt_ends(outline),
+        "starts": [step for step, row in enumerate(outline.rows, 1) if row.type == "Started"],
         "offline": False,
         "types": sorted({row.type for row in outline.rows}),
         "actors": sorted({row.actor or "" for row in outline.rows}),

@@ -12,11 +12,18 @@ from jobledger.domain.values.filters import Filter
 from jobledger.domain.values.moments import Moment
 from jobledger.infra.eventstore.json_view import job_json
 from jobledger.infra.history.explain import elapsed
-from jobledger.infra.read.reader import Page, Reader
+from jobledger.infra.read.reader import Counts, Page, Reader
 from jobledger.infra.web.links import DEFAULT_COLUMNS, LABEL, STATES, FleetLink, most_recent
 from jobledger.infra.web.search import filter_of, labels_in, terms, without
 from jobledger.infra.web.sentence import MAX_QUICK_JOBS
 
+FIND_SECONDS: Final = 0.2
+"""The time for the first jobs of a search, until a page says how many it looked at."""
+COUNT_SECONDS: Final = 2.0
+MAX_COUNTED: Final = 10_000
+"""The number of jobs up to which they are counted if counting all takes longer."""
+MORE: Final = "more"
+"""Instead of a page token: the link to the next page counts jobs."""
 Scope = Callable[[str], Filter]
 """Limits a filter to what the caller may see."""
 VERBS: Final = {
@@ -52,11 +59,20 @@ class Jobs(NamedTuple):
     """A token, or "" after the last page."""
     counts: dict[str, int]
     total: int | None
-    """None where the jobs of a search in a large ledger were not counted yet."""
+    """None where the jobs of a search in a large ledger were not counted."""
     problem: str
     columns: tuple[str, ...]
     """The columns of the link, and the labels that the filter names."""
     chips: list[Chip]
+    looked_at: int | None = None
+    """How many of the newest jobs were looked at so far; None: as many as it takes."""
+    partial: bool = False
+    """Whether the whole list, or its counts, are to be asked for."""
+
+    @property
+    def cut(self) -> bool:
+        """Whether there are at least MAX_COUNTED jobs, which is not said more exactly."""
+        return self.total == MAX_COUNTED and not any(self.counts.values())
 
     @property
     def first(self) -> int:
@@ -99,16 +115,7 @@ def read_jobs(
     moment = moment or read_moment(reader, link)
     pinned = link.pinned(reader.name, moment)
     try:
-        selected = scope(filter_of(link.filter))
-        page = reader.page(
-            selected,
-            page_size=link.size,
-            page_token=link.page,
-            order_by=link.order,
-            skip=0 if link.page else link.skip,
-            as_of=moment,
-        )
-        counts = _counts(reader, link, selected, moment, page, at_once=at_once)
+        found = _found(reader, link, scope(filter_of(link.filter)), moment, at_once=at_once)
     except InvalidFieldError as error:
         if error.field != "filter":
             raise
@@ -117,27 +124,74 @@ def read_jobs(
     return Jobs(
         link=pinned,
         moment=moment,
-        jobs=_rows(page.jobs, moment),
-        next_page=page.next_page_token,
-        counts={state: (counts or {}).get(state, 0) for state in STATES},
-        total=None if counts is None else sum(counts.values()),
+        jobs=_rows(found.jobs, moment),
+        next_page=found.next_page,
+        counts={state: (found.counts or {}).get(state, 0) for state in STATES},
+        total=found.total,
         problem="",
         columns=_columns(link),
         chips=_chips(pinned),
+        looked_at=found.looked_at,
+        partial=at_once and found.total is None,
     )
 
 
-def _counts(
-    reader: Reader, link: FleetLink, selected: Filter, moment: Moment, page: Page, *, at_once: bool
-) -> Mapping[str | None, int] | None:
-    """How many jobs there are in each state; None if counting them would take long."""
-    if not (page.next_page_token or link.page or link.skip):
-        return Counter(None if job.state is None else job.state.name for job in page.jobs)
-    if at_once and link.filter.strip():
-        everything = reader.count("state", as_of=moment).counts
-        if sum(everything.values()) > MAX_QUICK_JOBS:
-            return None
-    return reader.count("state", selected, as_of=moment).counts
+class _Found(NamedTuple):
+    """What was read of the jobs that are selected."""
+
+    jobs: list[Job]
+    next_page: str
+    counts: Mapping[str | None, int] | None
+    total: int | None
+    looked_at: int | None = None
+
+
+def _found(
+    reader: Reader, link: FleetLink, selected: Filter, moment: Moment, *, at_once: bool
+) -> _Found:
+    is_first = not (link.page or link.skip)
+    if at_once and link.filter.strip() and _are_many(reader, moment):
+        if is_first and not link.order:
+            return _found_soon(reader, link, selected, moment)
+        page = _page(reader, link, selected, moment)
+        return _Found(page.jobs, page.next_page_token, None, None)
+    page = _page(reader, link, selected, moment)
+    if is_first and not page.next_page_token:
+        return _counted(page.jobs)
+    counted = reader.count_within(selected, moment, up_to=MAX_COUNTED, seconds=COUNT_SECONDS)
+    if isinstance(counted, Counts):
+        total = sum(counted.counts.values())
+        return _Found(page.jobs, page.next_page_token, counted.counts, total)
+    return _Found(page.jobs, page.next_page_token, None, counted)
+
+
+def _found_soon(reader: Reader, link: FleetLink, selected: Filter, moment: Moment) -> _Found:
+    """The first page among very many jobs, as far as it is found soon; it is not counted."""
+    first = reader.first_page(selected, moment, page_size=link.size, seconds=FIND_SECONDS)
+    if not first.more:
+        return _counted(first.jobs)
+    return _Found(first.jobs, "" if first.looked_at else MORE, None, None, first.looked_at)
+
+
+def _counted(jobs: list[Job]) -> _Found:
+    """All jobs that are selected are on the page."""
+    counts = Counter(None if job.state is None else job.state.name for job in jobs)
+    return _Found(jobs, "", counts, len(jobs))
+
+
+def _page(reader: Reader, link: FleetLink, selected: Filter, moment: Moment) -> Page:
+    return reader.page(
+        selected,
+        page_size=link.size,
+        page_token=link.page,
+        order_by=link.order,
+        skip=0 if link.page else link.skip,
+        as_of=moment,
+    )
+
+
+def _are_many(reader: Reader, moment: Moment) -> bool:
+    return sum(reader.count("state", as_of=moment).counts.values()) > MAX_QUICK_JOBS
 
 
 def _chips(link: FleetLink) -> list[Chip]:

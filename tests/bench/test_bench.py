@@ -79,7 +79,10 @@ def test_a_value_is_bounded_where_the_row_says_so() -> None:
     ("patterns", "found"),
     [
         (["get"], ["get"]),
-        (["web"], ["first_paint", "cursor_moved", "long_job", "first_load", "search"]),
+        (
+            ["web"],
+            ["first_paint", "cursor_moved", "cursor_work", "long_job", "first_load", "search"],
+        ),
         (["append_shared*", "get", "g?t"], ["append_shared4", "append_shared16", "get"]),
     ],
 )

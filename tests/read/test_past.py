@@ -20,6 +20,7 @@ from jobledger.domain.states import JobState
 from jobledger.domain.values.moments import AtPosition, AtTime, AtVersion, Clock, Moment
 from jobledger.infra import Ledger
 from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.read.job_lists import JobLists, Query
 from jobledger.infra.upkeep.verify import verify
 
 from tests.clocks import taken
@@ -304,3 +305,27 @@ def test_the_command_line_prints_the_moment_of_an_answer(ledger: Ledger, cli: Cl
         code, out, said = run("show", "projects/p/jobs/c0", "--as-of", wrong)
         assert (code, out, said.count("\n")) == (2, "", 1)
         assert said.startswith("jobledger: as_of: ")
+
+
+def test_states_at_a_pinned_time_are_counted_anew_only_if_something_was_reported_of_it(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.create(NAME, occurred_time=AT)
+    pinned = ledger.moment(AT + timedelta(hours=1))
+    ledger.started(NAME, {}, occurred_time=AT + timedelta(hours=2))
+    ledger.follow(2)
+    counted: list[Query] = []
+    count = JobLists.count
+
+    def spied(lists: JobLists, query: Query, by: str) -> dict[str | None, int]:
+        counted.append(query)
+        return count(lists, query, by)
+
+    monkeypatch.setattr(JobLists, "count", spied)
+    assert ledger.count(as_of=pinned).counts == {"QUEUED": 1}
+    assert counted == []
+    ledger.create("projects/p/jobs/late", occurred_time=AT)
+    ledger.follow(3)
+    assert ledger.count(as_of=pinned).counts == {"QUEUED": 1}
+    assert len(counted) == 1
+    assert ledger.count(as_of=pinned.time).counts == {"QUEUED": 2}

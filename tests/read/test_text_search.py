@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event as Signal
 
@@ -20,8 +21,12 @@ from jobledger.domain.events import (
 )
 from jobledger.domain.values.filters import parse_filter
 from jobledger.infra import Ledger
-from jobledger.infra.read import moments, text_search
-from jobledger.infra.read.text_search import find_names, texts_of
+from jobledger.infra.errors import QueryTimeoutError
+from jobledger.infra.read import first_jobs, moments, text_search
+from jobledger.infra.read.answers import Counts
+from jobledger.infra.read.job_lists import JobLists
+from jobledger.infra.read.many_jobs import EVERYTHING
+from jobledger.infra.read.text_search import find_names, find_names_within, texts_of
 from jobledger.infra.retention.archive import Export
 from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.infra.upkeep.verify import verify
@@ -29,6 +34,10 @@ from jobledger.infra.web.search import filter_of
 from jobledger.projections.catalogue import SEARCH
 from jobledger.projections.search import trigram_hashes
 
+SLOW = """
+CREATE OR REPLACE FUNCTION has_trigram(signature bytea, hash integer) RETURNS boolean
+LANGUAGE sql AS 'SELECT pg_sleep(9) IS NULL'
+"""
 BEGIN = datetime(2026, 11, 2, tzinfo=UTC)
 JOBS = 700
 SEARCHES = (
@@ -98,14 +107,67 @@ def test_a_rare_text_is_looked_up_and_a_frequent_one_is_not(
     monkeypatch.setattr(text_search, "MAX_NAMES", 20)
     with many.connection() as connection:
 
-        def found(text: str) -> list[str] | None:
+        def found(text: str) -> tuple[str, ...] | None:
             return find_names(connection, parse_filter(filter_of(text)))
 
-        assert found("tune-00421") == ["projects/p1/jobs/tune-00421"]
-        assert found("crawl tune-00421") == ["projects/p1/jobs/tune-00421"]
-        assert found("tune-00698") == []
-        assert found("nothing-of-it") == []
+        assert found("tune-00421") == ("projects/p1/jobs/tune-00421",)
+        assert found("crawl tune-00421") == ("projects/p1/jobs/tune-00421",)
+        assert found("tune-00698") == ()
+        assert found("nothing-of-it") == ()
         assert found("crawl") is None
+
+
+def test_the_first_jobs_are_those_of_the_whole_list_or_it_says_how_many_were_looked_at(
+    many: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_jobs, "FIRST_STEP", 40)
+    for moment in (
+        many.moment(),
+        many.moment("@1700"),
+        many.moment(BEGIN + timedelta(minutes=300)),
+    ):
+        for text in SEARCHES:
+            filter_ = filter_of(text)
+            whole = [job.name for job in many.page(filter_, page_size=400, as_of=moment).jobs]
+            for seconds in (60, 0):
+                first = many.reader.first_page(filter_, moment, page_size=9, seconds=seconds)
+                names = [job.name for job in first.jobs]
+                if first.looked_at is None:
+                    assert (names, first.more) == (whole[:9], len(whole) > 9), text
+                else:
+                    assert seconds == 0
+                    assert first.looked_at == 40
+                    assert names == whole[: len(names)]
+
+
+def test_looking_a_text_up_ends_in_time(many: Ledger) -> None:
+    with many.connection() as connection:
+        found = parse_filter(filter_of("tune-00421"))
+        assert find_names_within(connection, found, 60) == find_names(connection, found)
+        assert find_names_within(connection, parse_filter(filter_of("zz")), 60) is None
+        connection.execute(SLOW)
+        assert find_names_within(connection, found, 0.05) is None
+
+
+def test_what_takes_too_long_to_count_is_counted_up_to_a_number(
+    many: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filter_, moment = parse_filter(filter_of("crawl")), many.moment()
+    count = partial(many.reader.count_within, filter_, moment, seconds=60)
+    counted = count(up_to=50)
+    assert isinstance(counted, Counts)
+    assert counted == many.count("state", filter_, as_of=moment)
+
+    def takes_too_long(*_: object) -> None:
+        raise QueryTimeoutError("too long")
+
+    monkeypatch.setattr(JobLists, "count", takes_too_long)
+    # All jobs are counted without looking at each.
+    everything = many.reader.count_within(EVERYTHING, moment, up_to=50, seconds=60)
+    assert everything == many.count(as_of=moment)
+    assert (count(up_to=50), count(up_to=1_000)) == (50, sum(counted.counts.values()))
+    monkeypatch.setattr(JobLists, "count_up_to", takes_too_long)
+    assert count(up_to=50) is None
 
 
 def test_signatures_are_verified_rebuilt_and_outlast_pruning(many: Ledger, tmp_path: Path) -> None:
@@ -132,7 +194,7 @@ def test_signatures_are_verified_rebuilt_and_outlast_pruning(many: Ledger, tmp_p
         assert blocks() == before
         many.prune(datetime.now(UTC), Export(tmp_path / "old.jsonl", is_there=False))
         assert verify(connection).findings == []
-        assert find_names(connection, parse_filter(filter_of("refused"))) == []
+        assert find_names(connection, parse_filter(filter_of("refused"))) == ()
         rebuild(connection, SEARCH)
         assert verify(connection).findings == []
 

@@ -40,7 +40,7 @@ def query(visitor: Visitor) -> dict[str, str]:
 def names(visitor: Visitor) -> list[str]:
     """The names of the jobs in the list."""
     found: list[str] = visitor.page.locator("#list tbody th a").evaluate_all(
-        "links => links.map((link) => link.dataset.name)"
+        "links => links.map((link) => link.title)"
     )
     return found
 

@@ -223,6 +223,40 @@ def test_a_live_page_follows_what_happens(dsn: str, visitor: Visitor) -> None:
         assert visitor.errors == []
 
 
+def test_a_refreshed_part_keeps_what_the_user_opened_and_chose(dsn: str, visitor: Visitor) -> None:
+    page = visitor.page
+    with new_server(dsn) as server:
+        server.ledger.append_many(simulate(20, 7, "p", NOW))
+        server.ledger.follow(server.ledger.size())
+        page.goto(server.url)
+        page.get_by_text("The chart as a table").click()
+        page.evaluate("getSelection().selectAllChildren(document.querySelector('#list tbody bdi'))")
+        chosen = page.evaluate("String(getSelection())")
+        number = page.evaluate("document.getElementById('list').dataset.position")
+        server.ledger.started(server.ledger.create("projects/p/jobs/other").name)
+        expect(page.locator("#list")).not_to_have_attribute("data-position", number)
+        expect(page.locator("details.numbers")).to_have_attribute("open", "")
+        assert chosen
+        assert page.evaluate("String(getSelection())")
+        assert visitor.errors == []
+
+
+def test_the_focus_of_a_row_that_goes_away_is_at_the_content(
+    site: Server, visitor: Visitor
+) -> None:
+    page = visitor.page
+    page.goto(site.url)
+    page.locator("#list tbody th a").last.focus()
+    page.evaluate("""async () => {
+        const { morph } = await import("jobledger/morph");
+        const fresh = document.getElementById("list").cloneNode();
+        fresh.textContent = "No job matches the search.";
+        morph(document.getElementById("list"), fresh);
+    }""")
+    expect(page.locator("main")).to_be_focused()
+    assert page.locator("#list").inner_text() == "No job matches the search."
+
+
 def test_keys_are_told_and_times_are_local_or_relative(site: Server, visitor: Visitor) -> None:
     page = visitor.page
     page.goto(site.url)
@@ -259,6 +293,31 @@ def test_the_focus_never_falls_to_the_body(site: Server, visitor: Visitor) -> No
         page.wait_for_function("(before) => location.href !== before", arg=before)
         page.wait_for_function("() => document.activeElement !== document.body")
     assert visitor.errors == []
+
+
+def test_failures_to_step_to_are_of_the_jobs_that_the_search_selects(
+    site: Server, visitor: Visitor
+) -> None:
+    page, last = visitor.page, BURST + timedelta(seconds=120 + 59.5)
+    page.goto(f"{site.url}/?filter=ingest&window=7d")
+    page.get_by_role("button", name="Previous failure").click()
+    expect(page.locator("#list")).to_have_attribute("data-time", last.isoformat())
+    page.get_by_role("button", name="Next failure").click()
+    visitor.sees("Nothing failed after this, as far as is known.")
+
+
+def test_what_needs_a_script_is_not_shown_without_one(site: Server, browser: Browser) -> None:
+    with visiting(browser, java_script_enabled=False) as visitor:
+        page = visitor.page
+        page.goto(f"{site.url}/?filter=ingest&size=50")
+        expect(
+            page.locator(".steps button:visible, #cursor:visible, #columns:visible")
+        ).to_have_count(0)
+        page.get_by_role("link", name="Next page").click()
+        expect(page.get_by_text("51 to 100 of 120")).to_be_visible()
+        page.locator("#at").fill("3 days ago")
+        page.locator("#at").press("Enter")
+        expect(page.get_by_text("No job matches the search")).to_be_visible()
 
 
 def test_in_forced_colours_states_have_shapes_and_words(site: Server, browser: Browser) -> None:

@@ -200,6 +200,9 @@ def test_two_short_failures_are_marked_among_five_thousand_events(
         server.ledger.append_many(told_of())
         page.goto(f"{server.url}/jobs/{name}")
         expect(page.locator("#now")).to_contain_text("event 5001 of 5001")
+        # The attempt began long before the events that are loaded.
+        expect(page.locator("#now")).to_contain_text("for 1 d")
+        expect(page.locator("#now")).to_contain_text("on w")
         assert page.locator("#band .fault").count() == 2
         expect(page.locator(".run summary").first).to_contain_text("ProgressReported")
         page.get_by_label("failed only").check()

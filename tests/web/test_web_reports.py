@@ -12,10 +12,12 @@ from jobledger.infra.access.tokens import Role, Tokens
 from jobledger.infra.analytics.analysis import report
 from jobledger.infra.evaluation.runs.scheduler import Scheduler
 from jobledger.infra.evaluation.samples.reading import metrics_of, read_evaluated
+from jobledger.infra.evaluation.tasks.labeling import answer
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browsing import Visitor, visiting
 from tests.evaluation_jobs import Clock, make_job, spec_of, told
+from tests.labeling import ask_people
 from tests.servers import Server, new_server, serving
 
 REPORTS = ["throughput", "queue-time", "run-time", "failures", "concurrency", "attempts"]
@@ -267,6 +269,26 @@ def test_evaluations_have_their_curves(dsn: str, visitor: Visitor) -> None:
                 ).click()
             assert download.value.path().read_text().startswith(begins)
         visitor.is_content()
+
+
+def test_questions_that_nobody_answered_are_a_click_away(dsn: str, visitor: Visitor) -> None:
+    page = visitor.page
+    with new_server(dsn) as server:
+        name = ask_people(server.ledger, ["one", "two", "three"])
+        page.goto(server.url)
+        page.get_by_role("link", name="Labelling").click()
+        asked = page.get_by_role("region", name="Questions to answer")
+        expect(asked).to_contain_text("0 of 3 answers given")
+        visitor.is_content()
+        asked.get_by_role("link", name=name).click()
+        expect(page.get_by_label("Your name")).to_be_visible()
+        page.get_by_role("link", name="All questions").click()
+        answer(server.ledger, name, 1, "ann", {1: "cat"})
+        page.reload()
+        expect(asked).to_contain_text("1 of 3 answers given")
+        answer(server.ledger, name, 1, "ann", {2: "cat", 3: "dog"})
+        page.reload()
+        expect(asked).to_have_count(0)
 
 
 def test_on_a_phone_in_the_dark(site: Server, browser: Browser) -> None:

@@ -6,13 +6,13 @@ from typing import Any, Final, NamedTuple
 from jobledger.domain.values.filters import All, Filter, Restriction
 from jobledger.infra.access.tokens import Caller
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.history.activity import jobs_of_project
 from jobledger.infra.history.next_failure import next_failure
 from jobledger.infra.history.state_counts import steps
 from jobledger.infra.http.pages.routes import Begun, PageRoutes, scope_of
 from jobledger.infra.web import links
 from jobledger.infra.web.fleet import (
     begin_fleet,
+    find_selected,
     read_chart,
     read_facts,
     read_fleet,
@@ -77,7 +77,9 @@ class FleetPage:
             begun = begin_fleet(self._reader, link)
 
             def read() -> dict[str, Any]:
-                fleet = read_fleet(self._reader, begun, scope, project)
+                fleet = read_fleet(
+                    self._reader, begun, scope, project, at_once=_is_at_once(request)
+                )
                 shown = fleet.jobs.link
                 return {"fleet": fleet, "link": shown, "toggled": _toggled(shown)}
 
@@ -93,12 +95,11 @@ class FleetPage:
         return await self._routes.page_in_parts(request, "fleet.html", begin)
 
     async def list(self, request: Request) -> Response:
-        """The list, or what the tab shows, as of another moment; with `counted=1` always with its counts."""
+        """The list, or what the tab shows, as of another moment; with `counted=1` always the whole list and its counts."""
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
             link, scope, project = self._asked(caller, request)
-            at_once = request.query_params.get("counted") != "1"
-            jobs = read_jobs(self._reader, link, scope, at_once=at_once)
+            jobs = read_jobs(self._reader, link, scope, at_once=_is_at_once(request))
             lanes = failures = None
             if link.tab != "jobs":
                 span, _ = find_window(self._reader, link, jobs.moment, project)
@@ -134,19 +135,19 @@ class FleetPage:
         """Answers with the moment of the event before or after the link's.
 
         Args:
-            request: `by` is -1 or 1. With `failures=1` only events count at which a job failed or expired.
+            request: `by` is -1 or 1. With `failures=1` only events count at which a job that the search selects failed or expired.
 
         Returns:
             `at` and `time`; `at` is null if there is no such event.
         """
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
-            link, _, project = self._asked(caller, request)
+            link, scope, project = self._asked(caller, request)
             moment = read_moment(self._reader, link)
             back = request.query_params.get("by") == "-1"
             if request.query_params.get("failures") == "1":
-                chosen = None if project is None else jobs_of_project(project)
-                found = next_failure(self._reader, moment, chosen, back=back)
+                selected = find_selected(self._reader, link, scope, project, moment)
+                found = next_failure(self._reader, moment, selected.chosen, back=back)
             else:
                 moments = steps(self._reader, moment, project)
                 found = moments.before if back else moments.after
@@ -184,6 +185,10 @@ class FleetPage:
             link = link._replace(project=link.project and caller.project)
         project = caller.project or link.project or None
         return Asked(link, _within(scope_of(caller), project), project)
+
+
+def _is_at_once(request: Request) -> bool:
+    return request.query_params.get("counted") != "1"
 
 
 def _within(scope: Scope, project: str | None) -> Scope:

@@ -158,11 +158,12 @@ export function round(most) {
 }
 
 export function ticks(plot, splits, _, __, step) {
-  const width = plot.over.clientWidth;
+  // Before the first drawing, the elements of the plot have no size yet.
+  const [left, width] = [plot.bbox.left, plot.bbox.width].map((pixels) => pixels / devicePixelRatio);
   return splits.map((at) => {
     // A label that would be cut off at an edge is left out.
     const place = plot.valToPos(at, "x");
-    if (width && (place > width - HALF_LABEL_PIXELS || place + plot.over.offsetLeft < HALF_LABEL_PIXELS)) return "";
+    if (place > width - HALF_LABEL_PIXELS || place + left < HALF_LABEL_PIXELS) return "";
     const text = shownTime(at * 1000, chosenZone() === "local" ? "local" : "utc", 0);
     const [day, clock] = [text.slice(5, 10), text.slice(11, 16)];
     if (step >= 86400 || clock === "00:00") return day;

@@ -1,8 +1,8 @@
 // The fleet page: the cursor moves through time, and the list follows it.
 
-import { Idiomorph } from "idiomorph";
 import { Chart } from "jobledger/chart";
 import { offer } from "jobledger/completion";
+import { morph } from "jobledger/morph";
 import { writeTimes } from "jobledger/page";
 import { Part, Refused, debounce, showProblem } from "jobledger/requests";
 import "jobledger/download";
@@ -82,7 +82,7 @@ async function load(changed) {
     showText("moment-problem", "");
     // An invalid filter leaves the list unchanged.
     if (problem) return;
-    for (const id of ["chips", "list"]) Idiomorph.morph(part(id), found.getElementById(id));
+    for (const id of ["chips", "list"]) morph(part(id), found.getElementById(id));
     followList();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -114,19 +114,29 @@ function followList() {
   summarize();
 }
 
-// Counts the results of a search among very many jobs after its first page is shown.
+// Looks at all jobs, and counts those that a search selects, after its first page is shown.
 const count = debounce(100, async () => {
   if (!("partial" in listData())) return;
   const before = listQuery();
-  const found = parseHtml(await counting.read(`/fleet/list${before}&counted=1`))?.getElementById("list");
+  const found = parseHtml(await readAll(`/fleet/list${before}&counted=1`))?.getElementById("list");
   if (!found || listQuery() !== before) return; // Meanwhile the list shows another moment or filter.
-  Idiomorph.morph(part("list"), found);
+  morph(part("list"), found);
   writeTimes(part("list"));
 });
 
+async function readAll(address) {
+  try {
+    return await counting.read(address);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    showProblem(error.message);
+    return null;
+  }
+}
+
 const summarize = debounce(300, async () => {
   const found = part("facts") && parseHtml(await facts.read(address("/fleet/facts")));
-  if (found) Idiomorph.morph(part("facts"), found.getElementById("facts"));
+  if (found) morph(part("facts"), found.getElementById("facts"));
   writeTitle();
   if (new URLSearchParams(listQuery()).get("filter")) await redraw();
 });
@@ -143,7 +153,7 @@ async function redraw(changed = {}) {
   const found = parseHtml(text)?.getElementById("over-time");
   if (!found) return;
   const isNew = found.dataset.begin !== part("over-time").dataset.begin || found.dataset.end !== part("over-time").dataset.end;
-  Idiomorph.morph(part("over-time"), found, { callbacks: { beforeNodeMorphed: (old) => old.id !== "plot" && old.id !== "cursor" } });
+  morph(part("over-time"), found, ["plot", "cursor"]);
   chart.draw();
   if (document.activeElement !== cursor()) placeCursor(Date.parse(listData().time));
   else draw();

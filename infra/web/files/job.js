@@ -143,11 +143,12 @@ function changesOf(last) {
   return html`${explanation(event) ? html`<p class="problem">${explanation(event)}</p>` : nothing}${changesTable(changes)}`;
 }
 
-// The last Started event up to a step, if it is in the step's window.
+// The last Started event up to a step.
 async function startedAt(step) {
-  if (!step) return null;
-  const { first, steps } = await history_.window(step);
-  return steps.slice(0, step - first + 1).findLast(({ event }) => event.type === "Started")?.event ?? null;
+  const started = data.starts.findLast((each) => each <= step);
+  if (!started) return null;
+  const { first, steps } = await history_.window(started);
+  return steps[started - first].event;
 }
 
 function eventFilter() {
