@@ -15,7 +15,8 @@ from jobledger.domain.job import Job, fold
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.sources.openlineage.event import JobKey, parse_event
-from jobledger.infra.sources.openlineage.history import ledger_id, ledger_name, observed
+from jobledger.infra.sources.openlineage.history import ledger_id, ledger_name, reports_of
+from jobledger.infra.sources.openlineage.writing import LineageWrite, late_writes
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 START = datetime(2026, 11, 27, 10, tzinfo=UTC)
@@ -48,9 +49,12 @@ def event(
 
 
 def record(ledger: Ledger, *events: dict[str, Any]) -> None:
+    committer = ledger.writer.committer
     for given_ in events:
-        for outcome in ledger.report_many(observed(parse_event(given_, NOW), "p", None)):
-            assert not isinstance(outcome, Exception), outcome
+        write = LineageWrite(reports_of(parse_event(given_, NOW), "p"), committer.cache.find)
+        committer.submit([write])
+        committer.submit(late_writes([write]))
+        assert write.error is None, write.error
 
 
 def types(ledger: Ledger, name: str = NAME) -> list[str]:
