@@ -40,6 +40,8 @@ Item = LineageWrite | DatasetFact
 """What is recorded of an event: reports on a job, or a fact of a dataset."""
 Outcome = int | LedgerError
 """How many events were written, or why none was."""
+_Counts = dict[str | None, int]
+"""How many events were written for a request, by its id."""
 
 
 def serves(method: str, path: str) -> bool:
@@ -160,7 +162,7 @@ class _Receiver:
         again = await self._recorded_before([each for each in writes if each.used_for is not None])
         return [await self._outcome(item, of_datasets, again) for item in items]
 
-    async def _recorded_before(self, writes: Sequence[LineageWrite]) -> dict[str, int]:
+    async def _recorded_before(self, writes: Sequence[LineageWrite]) -> _Counts:
         """How many events were written for each of these when it came for the first time."""
         if not writes:
             return {}
@@ -169,7 +171,7 @@ class _Receiver:
         return dict(zip((write.request_id for write in writes), counts, strict=True))
 
     async def _outcome(
-        self, item: Item | LedgerError, of_datasets: DatasetWrite, again: dict[str, int]
+        self, item: Item | LedgerError, of_datasets: DatasetWrite, again: _Counts
     ) -> Outcome:
         if isinstance(item, LedgerError):
             return item

@@ -16,7 +16,7 @@ from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.sources.openlineage.event import JobKey, parse_event
 from jobledger.infra.sources.openlineage.history import ledger_id, ledger_name, reports_of
-from jobledger.infra.sources.openlineage.writing import LineageWrite, late_writes
+from jobledger.infra.sources.openlineage.writing import LineageWrite, late_writes, observed
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 START = datetime(2026, 11, 27, 10, tzinfo=UTC)
@@ -111,6 +111,27 @@ def test_the_same_event_is_recorded_once_and_another_of_its_kind_is_a_comment(
     record(ledger, event("RUNNING", 62), event(None, 63))
     assert types(ledger)[5:] == ["Commented", "Commented"]
     assert ledger.get(NAME).end_time == START + timedelta(seconds=60)
+
+
+@pytest.mark.parametrize("part", [slice(0, 3), slice(1, 2)])
+def test_an_event_whose_reports_were_recorded_one_by_one_adds_nothing(
+    ledger: Ledger, part: slice
+) -> None:
+    begun = event("START", inputs=[{"namespace": "pg", "name": "orders"}])
+    reports = observed(reports_of(parse_event(begun, NOW), "p"))
+    ledger.report_many(reports[:1])
+    ledger.report_many(reports[part])
+    size = ledger.size()
+    record(ledger, begun)
+    assert ledger.size() == size
+
+
+def test_datasets_of_a_start_that_comes_after_the_end_are_kept(ledger: Ledger) -> None:
+    sets: dict[str, Any] = {"inputs": [{"namespace": "pg", "name": "orders"}]}
+    record(ledger, event("RUNNING", 5), event("START", **sets), event("COMPLETE", 60))
+    job = ledger.get(NAME)
+    assert (job.start_time, job.state, job.output) == (START, JobState.SUCCEEDED, sets)
+    assert "Contradicted" not in types(ledger)
 
 
 def test_an_end_without_a_start(ledger: Ledger) -> None:

@@ -39,13 +39,20 @@ from jobledger.infra.eventstore.commit.plain import plain_event
 from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.observing import Reported
 from jobledger.infra.eventstore.write_path import ObservedEvent
-from jobledger.infra.sources.openlineage.event import EventType, JobKey, LineageEvent
+from jobledger.infra.sources.openlineage.event import EventType, JobKey, LineageEvent, facet
 
 _encode: Final = json.JSONEncoder(sort_keys=True).encode
 DATASETS: Final = ("inputs", "outputs")
 PARTS: Final = 3
 INTRODUCTION, MAIN, DATASETS_PART = range(PARTS)
 """The reports of one event, which its request ids end in."""
+_SPEC: Final = (
+    ("documentation", "description", "description"),
+    ("ownership", "owners", "owners"),
+    ("sql", "query", "sql"),
+    ("sourceCodeLocation", "url", "sourceCodeLocation"),
+)
+"""Facets of a job, the key of each that is kept, and the field of the job's configuration."""
 _JOB_TYPE: Final = {
     "integration": "integration",
     "jobType": "job_type",
@@ -72,7 +79,8 @@ class EventReports(NamedTuple):
     request: str
     """The beginning of the request ids: made of all that the event says, so that it is recorded once."""
     begins: bool
-    """Whether it may be the first event of its job."""
+    """Whether it may be the first event of its job, or of a run."""
+    run_id: str | None
     all: list[Reported]
 
     @property
@@ -106,14 +114,14 @@ def reports_of(event: LineageEvent, project: str, actor: str = "openlineage") ->
     if event.type is None:
         said = {"note": "OpenLineage JobEvent", "openLineage": _kept(event)}
         found.append(reporter.observed(MAIN, "Commented", said, observe))
-        return EventReports(name, request, begins, found)
+        return EventReports(name, request, begins, event.run_id, found)
     sets = _datasets(event)
     type_, said = _report(event, project, sets)
     found.append(reporter.reported(MAIN, type_, said))
     if sets and event.type in {EventType.START, EventType.RUNNING}:
         output = {"runId": event.run_id, "output": sets}
         found.append(reporter.reported(DATASETS_PART, "ProgressReported", output))
-    return EventReports(name, request, begins, found)
+    return EventReports(name, request, begins, event.run_id, found)
 
 
 class _Reporter(NamedTuple):
@@ -197,28 +205,24 @@ def _union(before: Any, more: Any) -> list[Any]:
 
 def _created(event: LineageEvent, project: str) -> JsonObject:
     assert event.job is not None
-    job_facet = partial(event.facet, "job")
-    spec = {
-        "displayName": event.job.name,
-        "namespace": event.job.namespace,
-        "description": job_facet("documentation").get("description"),
-        "owners": job_facet("ownership").get("owners"),
-        "sql": job_facet("sql").get("query"),
-        "sourceCodeLocation": job_facet("sourceCodeLocation").get("url"),
-    }
-    given = {key: value for key, value in spec.items() if value}
-    said: JsonObject = {"labels": _labels(event), "spec": given, **_related(event, project)}
+    spec: JsonObject = {"displayName": event.job.name, "namespace": event.job.namespace}
+    for name, key, field in _SPEC if event.job_facets else ():
+        if value := facet(event.job_facets, name).get(key):
+            spec[field] = value
+    said: JsonObject = {"labels": _labels(event), "spec": spec, **_related(event, project)}
     return said if event.type in (None, EventType.START) else said | {"inferred": True}
 
 
 def _labels(event: LineageEvent) -> dict[str, str]:
     """Labels by the facets jobType and tags."""
     found = {"source": "openlineage"}
-    job_type = event.facet("job", "jobType")
+    if not event.job_facets:
+        return found
+    job_type = facet(event.job_facets, "jobType")
     for field, label in _JOB_TYPE.items():
         if isinstance(value := job_type.get(field), str) and value:
             found[label] = nearest(label, value)[1]
-    tags = event.facet("job", "tags").get("tags")
+    tags = facet(event.job_facets, "tags").get("tags")
     for tag in tags if isinstance(tags, list) else ():
         if isinstance(tag, dict) and isinstance(key := tag.get("key"), str) and key:
             name, value = nearest(key, str(tag.get("value", "")))
@@ -244,27 +248,29 @@ def _report(event: LineageEvent, project: str, sets: JsonObject) -> tuple[str, J
 
 
 def _error(event: LineageEvent) -> JsonObject:
-    facet = event.facet("run", "errorMessage")
-    error = {"code": UNKNOWN, "message": facet.get("message") or ""}
-    if facet.get("stackTrace"):
-        error["stackTrace"] = facet["stackTrace"]
+    said = facet(event.run_facets, "errorMessage")
+    error = {"code": UNKNOWN, "message": said.get("message") or ""}
+    if said.get("stackTrace"):
+        error["stackTrace"] = said["stackTrace"]
     return error
 
 
 def _nominal(event: LineageEvent) -> JsonObject:
-    facet = event.facet("run", "nominalTime")
+    said = facet(event.run_facets, "nominalTime")
     return {
-        field: facet[field]
+        field: said[field]
         for field in ("nominalStartTime", "nominalEndTime")
-        if isinstance(facet.get(field), str)
+        if isinstance(said.get(field), str)
     }
 
 
 def _related(event: LineageEvent, project: str) -> JsonObject:
     """The names of the parent job and of the root job, by the parent run facet."""
-    facet = event.facet("run", "parent") or event.facet("run", "parentRun")
-    root = facet.get("root")
-    parent_key = _key_of(facet.get("job"))
+    if not event.run_facets:
+        return {}
+    parent = facet(event.run_facets, "parent") or facet(event.run_facets, "parentRun")
+    root = parent.get("root")
+    parent_key = _key_of(parent.get("job"))
     root_key = _key_of(root.get("job")) if isinstance(root, dict) else None
     first = root_key or parent_key
     return {
@@ -297,8 +303,8 @@ def _kept(event: LineageEvent) -> JsonObject:
     """What the event says beside its time, its type and the identity of its run and job."""
     kept = {
         "producer": event.given.get("producer"),
-        "run": event.facets("run"),
-        "job": event.facets("job"),
+        "run": event.run_facets,
+        "job": event.job_facets,
         **{part: event.given.get(part) for part in DATASETS},
     }
     return {key: value for key, value in kept.items() if value}

@@ -13,7 +13,6 @@ from jobledger.infra.eventstore.commit.bulk import Values
 from jobledger.infra.eventstore.commit.observations import Decisions, Introduction
 from jobledger.infra.eventstore.commit.observed_write import FIND_MADE
 from jobledger.infra.eventstore.commit.pending import Pending
-from jobledger.infra.eventstore.observing import Reported
 from jobledger.infra.eventstore.stored_event import Row
 from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.postgres.connections import translated
@@ -56,8 +55,9 @@ class LineageWrite(Pending):
         jobs[self.name] = self._after
 
     def _decide_ahead(self, job: Job | None) -> None:
-        """Only what begins a run is taken for the first of its job, if that is not known."""
-        if job is None and not self.reports.begins:
+        """What does not begin its run waits for the beginning, which may be on its way."""
+        known_runs = () if job is None else job.run_ids[-1:]
+        if not self.reports.begins and self.reports.run_id not in known_runs:
             return
         try:
             self._decide(job or absent(self.name))
