@@ -138,6 +138,7 @@ class Recorder:
         spec: Mapping[str, Any] | None = None,
         parents: Sequence[str] = (),
         root: str | None = None,
+        triggered_by: str | None = None,
     ) -> None:
         """Makes a job, unless it is there.
 
@@ -148,6 +149,7 @@ class Recorder:
             spec: Its configuration.
             parents: The framework's ids of the jobs that it is part of.
             root: The framework's id of the first of their parents.
+            triggered_by: What began it: a person, or a program.
         """
         data: dict[str, Any] = {
             "labels": dict(labels or {}),
@@ -157,6 +159,8 @@ class Recorder:
             data["parents"] = [self.name(each) for each in parents]
         if root:
             data["root"] = self.name(root)
+        if triggered_by:
+            data["triggeredBy"] = triggered_by
         self._put(id_, "Created", time, data, None)
 
     def report(
@@ -259,7 +263,7 @@ class Recorder:
                     self._record(ledger)
             except Exception as error:
                 # Any error: neither the framework nor this thread may stop.
-                LOG.warning("%s; trying again in %s s", error, RETRY_SECONDS)
+                LOG.warning("%s; trying again in %s s", str(error) or repr(error), RETRY_SECONDS)
                 time.sleep(RETRY_SECONDS)
 
     def _record(self, ledger: Ledger) -> None:

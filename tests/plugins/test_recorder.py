@@ -27,7 +27,14 @@ def recorder(dsn: str, ledger: Ledger, tmp_path: Path) -> Iterator[Recorder]:
 
 
 def tell(recorder: Recorder) -> None:
-    recorder.created("task-1", START, labels={"Team": "a b"}, parents=["flow/1"], root="flow/1")
+    recorder.created(
+        "task-1",
+        START,
+        labels={"Team": "a b"},
+        parents=["flow/1"],
+        root="flow/1",
+        triggered_by="ada",
+    )
     recorder.report("task-1", "Started", START, run_id="try-1", worker="w", nothing=None)
     recorder.report(
         "task-1", "Failed", START + timedelta(seconds=1), run_id="try-1", error="no", actor="ada"
@@ -44,7 +51,8 @@ def test_events_are_recorded_once(recorder: Recorder, ledger: Ledger) -> None:
     ]  # fmt: skip
     assert history[1].json == {"runId": "try-1", "worker": "w"}
     job = ledger.get(TASK)
-    assert (job.parents, job.root) == ([recorder.name("flow/1")], recorder.name("flow/1"))
+    flow = recorder.name("flow/1")
+    assert (job.parents, job.root, job.triggered_by) == ([flow], flow, "ada")
     assert recorder.counts() == Counts(3, 0, 0, 0)
 
 
