@@ -342,6 +342,33 @@ def test_rows_that_are_known_are_not_recorded_again(ledger: Ledger, database: st
     assert jobs(ledger) == expected
 
 
+def test_what_was_done_to_the_source_is_undone(ledger: Ledger, database: str) -> None:
+    run(database, *ROWS["airflow"][0], "ALTER TABLE dag_run REPLICA IDENTITY NOTHING")
+    attached = follower(ledger, database, "airflow")
+    tables = ["dag_run", "task_instance"]
+    before = attached._slot.identities(tables)
+    for _ in range(2):
+        attached.begin()
+        run(database, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+    assert set(attached._slot.identities(tables).values()) == {"FULL"}
+    attached.end()
+    assert attached._slot.identities(tables) == before
+    assert before["dag_run"] == "NOTHING"
+
+
+def test_a_role_without_rights_on_the_tables(ledger: Ledger, database: str) -> None:
+    run(database, *ROWS["river"][0], "CREATE ROLE other LOGIN REPLICATION")
+    other = psycopg.conninfo.make_conninfo(database, user="other")
+    with pytest.raises(AttachError, match="must be owner of table river_job in the source"):
+        follower(ledger, other, "river").begin()
+    run(database, "ALTER TABLE river_job RENAME created_at TO made_at")
+    given = read_mapping("river", ATTACHED).model_dump()
+    given["source"]["snapshot"] = {"river_job": "SELECT created_at FROM river_job"}
+    slot = Slot(database, slot_name("test", "river"))
+    with pytest.raises(AttachError, match=r"not one that the mapping is for: .*created_at"):
+        Follower(ledger, slot, Mapping.model_validate(given), "p").begin()
+
+
 def test_it_follows_until_it_is_stopped(ledger: Ledger, database: str) -> None:
     run(database, *ROWS["river"][0])
     attached, stop = follower(ledger, database, "river"), Signal()
@@ -473,6 +500,8 @@ def test_a_part_of_the_log_without_changes_is_let_go(
 
 
 def test_the_commands(cli: Cli, ledger: Ledger, database: str) -> None:
+    refused = cli.run("attach", database, "--as", "river", "--once")
+    assert refused.stderr == "jobledger: tables: there is no river_job in that database\n"
     run(database, *ROWS["river"][0], ROWS["river"][1][0])
     done = cli.run("attach", database, "--as", "river", "--once")
     assert done.returncode == 0, done.stderr
