@@ -26,8 +26,11 @@ _OPTIONS: Final = (
 )
 # Where orjson's bytes may not be the canonical ones: a number with a fraction or an
 # exponent, a null (its NaN), or a key beyond ASCII (sorted by UTF-16 there). What only
-# looks like one, in a string, costs time and nothing else.
-_DOUBTFUL: Final = re.compile(rb"(?:^|[:\[,])(?:-?[0-9]+[.eE]|null)")
+# looks like one, in a string, costs time and nothing else. A pattern that begins
+# with a set of characters is searched for in a third of the time.
+_DOUBTFUL: Final = re.compile(rb"[:\[,](?:-?[0-9]+[.eE]|null)")
+_HOLDERS: Final = b'{["'
+"""How JSON begins that is neither a number nor a null."""
 _LONG_DIGITS: Final = 16  # Of an integer beyond 2^53 - 1, at least.
 _LONG: Final = re.compile(rb"(?:^|[:\[,] ?)-?[0-9]{16}")
 _DIGITS: Final = re.compile(r"[0-9]{16}")
@@ -59,7 +62,7 @@ def encode_any(value: Any) -> bytes:
     """Encodes any JSON value; raises InvalidFieldError as `encode` does."""
     try:
         encoded = orjson.dumps(value, option=_OPTIONS)
-        if not encoded.isascii() or _DOUBTFUL.search(encoded):
+        if not encoded.isascii() or encoded[0] not in _HOLDERS or _DOUBTFUL.search(encoded):
             # Slower by far, and right about every number.
             encoded = rfc8785.dumps(dict(value) if isinstance(value, Mapping) else value)
     except (orjson.JSONEncodeError, rfc8785.CanonicalizationError, RecursionError) as error:

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 from jobledger.infra.google.wire.calls import UnknownMethodError
-from jobledger.infra.http import docs_site
+from jobledger.infra.http import docs_site, lineage_events
 from jobledger.infra.http import google_routes as google
 from jobledger.infra.http.middleware import RequestMiddleware
 from jobledger.infra.http.native.app import create_native
@@ -24,6 +24,8 @@ def create_app(server: ServerContext) -> RequestMiddleware:
             raise UnknownMethodError(scope["method"], scope["path"])
         if scope["type"] == "http" and scope["path"].startswith(google.PREFIXES):
             await google.answer(server, scope, send)
+        elif scope["type"] == "http" and lineage_events.serves(scope["method"], scope["path"]):
+            await lineage_events.answer(server, scope, send)
         elif (
             scope["type"] == "http" and pages.serves(scope["method"], scope["path"])
         ) or _is_unknown_page(native, scope):

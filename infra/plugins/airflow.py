@@ -85,6 +85,7 @@ class AirflowListener:
                 "dag": run.dag_id,
                 "run": run.run_id,
             },
+            triggered_by=trigger,
         )
         clear = f"clear-{getattr(run, 'clear_number', 0) or 0}"
         self.recorder.report(id_, type_, at, run_id=clear, actor=trigger, **said)

@@ -31,6 +31,13 @@ EVENTS: Final = {
     DagsterRunStatus.CANCELED: "Cancelled",
 }
 INTERVAL_SECONDS: Final = 5
+TRIGGERS: Final = (
+    "dagster/schedule_name",
+    "dagster/sensor_name",
+    "dagster/backfill",
+    "user",
+)
+"""Tags that say what began a run."""
 
 
 def run_sensors(
@@ -85,6 +92,7 @@ class DagsterRuns:
             spec={"displayName": run.job_name, "job": run.job_name},
             parents=[parent] if parent else [],
             root=root,
+            triggered_by=next((run.tags[tag] for tag in TRIGGERS if tag in run.tags), None),
         )
         data: dict[str, Any] = {}
         if type_ == "Failed":

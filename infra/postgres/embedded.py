@@ -82,6 +82,9 @@ def _started(data: Path) -> str:
             uri: str = (known or PrivateServer(data)).get_uri()
             break
         except subprocess.SubprocessError as error:
+            # What did not start would be taken for a server that runs, as long as this process does.
+            PrivateServer._instances.pop(data, None)  # noqa: SLF001
+            known = None
             slow = isinstance(error, subprocess.TimeoutExpired) or PREDECESSOR in _last_words(data)
             if not slow or time.monotonic() > deadline:
                 raise

@@ -79,6 +79,8 @@ class ServerContext:
         folder = spool_folder() / "lineage"
         self.forwarder = Forwarder(url, key, folder=folder) if url else None
         """Sends OpenLineage events on to another server, if one is set."""
+        self.project = settings.project
+        """The project of OpenLineage events that name none."""
 
     async def admit(self, authorization: str) -> Caller:
         """The caller of an Authorization header; raises UnauthenticatedError."""

@@ -5,9 +5,12 @@ import tempfile
 from dagster import (
     DagsterInstance,
     Definitions,
+    ReexecutionOptions,
     build_sensor_context,
+    execute_job,
     job,
     op,
+    reconstructable,
 )
 from jobledger import Ledger
 from jobledger.infra.plugins.dagster import run_sensors
@@ -62,6 +65,9 @@ def main() -> None:
             .run_id
             for name in ("daily", "broken")
         }
+        again = ReexecutionOptions(parent_run_id=ran["broken"])
+        with execute_job(reconstructable(broken), instance, reexecution_options=again) as retried:
+            ran["retried"] = retried.run_id
         for _ in range(4):
             tick()
     with Ledger.open() as ledger:
@@ -70,7 +76,10 @@ def main() -> None:
         states = {
             name: ledger.get(f"projects/trial/jobs/{id_}").state.name for name, id_ in ran.items()
         }
-        assert states == {"daily": "SUCCEEDED", "broken": "FAILED"}, states
+        assert states == {"daily": "SUCCEEDED", "broken": "FAILED", "retried": "FAILED"}, states
+        parent = f"projects/trial/jobs/{ran['broken']}"
+        retry = ledger.get(f"projects/trial/jobs/{ran['retried']}")
+        assert (retry.parents, retry.root) == ([parent], parent)
         assert "Contradicted" not in {event.type for event in ledger.events(follow=False)}
 
 

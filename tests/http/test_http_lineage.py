@@ -137,6 +137,31 @@ def test_roles_and_projects(server: Server, secrets: dict[Role, str]) -> None:
     assert post(server, secrets[Role.REPORTER], begun).json()["events"] == 2
 
 
+def test_an_event_that_comes_again_is_answered_as_before(
+    server: Server, secrets: dict[Role, str]
+) -> None:
+    key, secret = JobKey("again", "a"), secrets[Role.REPORTER]
+    sets: dict[str, Any] = {"outputs": [{"namespace": "s3", "name": "daily"}]}
+    story = [event("COMPLETE", 9, key=key), event("START", key=key, **sets)]
+    written = [post(server, secret, each).json()["events"] for each in story]
+    size = server.ledger.size()
+    assert [post(server, secret, each).json()["events"] for each in story] == written
+    again = post(server, secret, [*story, *story], "/batch").json()
+    assert (again["status"], server.ledger.size()) == ("success", size)
+    assert server.ledger.get(ledger_name(key, PROJECT)).state is JobState.SUCCEEDED
+
+
+def test_personal_values_are_encrypted(server: Server, secrets: dict[Role, str]) -> None:
+    key = JobKey("personal", "a")
+    owner = {"@personal": {"subject": "ann", "value": "ann@example.com"}}
+    facets = {"ownership": {"owners": [{"name": owner}]}}
+    for _ in range(2):
+        answer = post(server, secrets[Role.REPORTER], event("START", key=key, job_facets=facets))
+        assert answer.json() == {"job": ledger_name(key, PROJECT), "events": 2}
+    stored = b"".join(each.stored for each in server.ledger.history(ledger_name(key, PROJECT)))
+    assert b"ann@example.com" not in stored
+
+
 @pytest.mark.parametrize(
     ("body", "status", "reason"),
     [

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import pytest
 from jobledger import Ledger
@@ -19,14 +20,21 @@ TASK = "projects/p/jobs/task-1"
 
 
 @pytest.fixture
-def recorder(dsn: str, ledger: Ledger) -> Iterator[Recorder]:
-    made = Recorder("frame", "p", partial(Ledger.open, dsn, ledger.name))
+def recorder(dsn: str, ledger: Ledger, tmp_path: Path) -> Iterator[Recorder]:
+    made = Recorder("frame", "p", partial(Ledger.open, dsn, ledger.name), tmp_path)
     yield made
     made.close()
 
 
 def tell(recorder: Recorder) -> None:
-    recorder.created("task-1", START, labels={"Team": "a b"}, parents=["flow/1"], root="flow/1")
+    recorder.created(
+        "task-1",
+        START,
+        labels={"Team": "a b"},
+        parents=["flow/1"],
+        root="flow/1",
+        triggered_by="ada",
+    )
     recorder.report("task-1", "Started", START, run_id="try-1", worker="w", nothing=None)
     recorder.report(
         "task-1", "Failed", START + timedelta(seconds=1), run_id="try-1", error="no", actor="ada"
@@ -43,7 +51,8 @@ def test_events_are_recorded_once(recorder: Recorder, ledger: Ledger) -> None:
     ]  # fmt: skip
     assert history[1].json == {"runId": "try-1", "worker": "w"}
     job = ledger.get(TASK)
-    assert (job.parents, job.root) == ([recorder.name("flow/1")], recorder.name("flow/1"))
+    flow = recorder.name("flow/1")
+    assert (job.parents, job.root, job.triggered_by) == ([flow], flow, "ada")
     assert recorder.counts() == Counts(3, 0, 0, 0)
 
 
@@ -64,7 +73,7 @@ def test_a_report_that_cannot_be_recorded_does_not_stop_the_program(
 
 
 def test_events_wait_while_the_ledger_is_away(
-    dsn: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    dsn: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(recording, "RETRY_SECONDS", 0.01)
     tries: list[int] = []
@@ -75,25 +84,56 @@ def test_events_wait_while_the_ledger_is_away(
             raise LedgerUnavailableError("it is away")
         return Ledger.open(dsn, ledger.name)
 
-    recorder = Recorder("frame", "p", open_)
+    recorder = Recorder("frame", "p", open_, tmp_path)
     tell(recorder)
     assert recorder.flush(60)
     recorder.close()
     assert (len(tries), ledger.get(TASK).version) == (3, 3)
 
 
-def test_too_many_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def open_() -> Ledger:
-        raise LedgerUnavailableError("it is away")
+def away() -> Ledger:
+    raise LedgerUnavailableError("it is away")
 
-    monkeypatch.setattr(recording, "MAX_WAITING", 2)
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(recording, "CLOSE_TIMEOUT_SECONDS", 0.05)
-    recorder = Recorder("frame", "p", open_)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_too_many_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(recording, "MAX_WAITING", 2)
+    recorder = Recorder("frame", "p", away, tmp_path)
     tell(recorder)
     assert not recorder.flush(0.01)
     assert recorder.counts() == Counts(0, 2, 0, 1)
     recorder.close()
+
+
+@pytest.mark.usefixtures("hasty")
+def test_events_outlive_a_process_while_the_ledger_is_away(
+    dsn: str, ledger: Ledger, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = Recorder("frame", "p", away, tmp_path)
+    tell(before)
+    before.close()
+    assert "3 events wait in the spool" in caplog.text
+    after = Recorder("frame", "p", partial(Ledger.open, dsn, ledger.name), tmp_path)
+    after.report("task-1", "Started", START + timedelta(seconds=9), run_id="try-2")
+    assert after.flush(60)
+    after.close()
+    types = [each.type for each in ledger.history(TASK)]
+    assert types == ["Created", "Started", "Failed", "Started"]
+
+
+def test_what_waits_for_one_ledger_is_not_sent_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = []
+    for dsn in ("host=a user=one", "host=a user=two password=x", "host=b", "no dsn at all"):
+        monkeypatch.setenv("JOBLEDGER_DSN", dsn)
+        folders.append(recording._folder_of_ledger())
+    assert folders[0] == folders[1]
+    assert len(set(folders)) == 3
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

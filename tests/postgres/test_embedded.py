@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from jobledger.infra.errors import LedgerUnavailableError
+from jobledger.infra.postgres import private_server
+from jobledger.infra.postgres.embedded import server_dsn
 
 SECRET = "not-for-any-log"
 BEGIN = """
@@ -43,3 +46,21 @@ def test_processes_that_begin_at_once_find_one_server(tmp_path: Path) -> None:
     assert [process.returncode for process in processes] == [0] * 4, said
     assert len(told) == 1
     assert not [errors for _, errors in said if SECRET in errors]
+
+
+def test_a_server_that_did_not_start_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def fails(*_: object, **__: object) -> None:
+        tries.append(1)
+        raise subprocess.CalledProcessError(-11, ["pg_ctl"])
+
+    monkeypatch.setattr(private_server, "pg_ctl", fails)
+    monkeypatch.setattr(private_server.PrivateServer, "ensure_pgdata_inited", lambda _: None)
+    monkeypatch.setattr(private_server.PrivateServer, "_write_rules", lambda _: False)
+    for _ in range(2):
+        with pytest.raises(LedgerUnavailableError, match="did not start"):
+            server_dsn(tmp_path)
+    assert len(tries) == 2

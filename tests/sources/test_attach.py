@@ -195,10 +195,10 @@ ROWS: dict[str, tuple[list[str], list[str], dict[str, tuple[JobState, int]]]] = 
     "river": (
         [
             "CREATE TABLE river_job (id bigserial PRIMARY KEY, state text, attempt smallint DEFAULT 0, max_attempts smallint DEFAULT 3,"
-            " attempted_at timestamptz, created_at timestamptz DEFAULT now(), finalized_at timestamptz, kind text, queue text, args jsonb, errors jsonb[])",
+            " attempted_at timestamptz, created_at timestamptz DEFAULT now(), finalized_at timestamptz, kind text, queue text, args jsonb, errors jsonb[], metadata jsonb)",
         ],
         [
-            "INSERT INTO river_job (state, kind, queue, args) VALUES ('available', 'email', 'default', '{\"to\": 1}')",
+            "INSERT INTO river_job (state, kind, queue, args, metadata) VALUES ('available', 'email', 'default', '{\"to\": 1}', '{\"river:periodic_job_id\": \"digest\"}')",
             "UPDATE river_job SET state = 'running', attempt = 1, attempted_at = now()",
             "UPDATE river_job SET state = 'retryable', errors = array['{\"error\": \"x\"}'::jsonb]",
             "UPDATE river_job SET state = 'running', attempt = 2, attempted_at = now()",
@@ -207,21 +207,25 @@ ROWS: dict[str, tuple[list[str], list[str], dict[str, tuple[JobState, int]]]] = 
         {"river-1": (S.SUCCEEDED, 2)},
     ),
     "dagster": (
-        ["CREATE TABLE runs (id serial PRIMARY KEY, run_id text, pipeline_name text, status text)"],
+        ["CREATE TABLE runs (id serial PRIMARY KEY, run_id text, pipeline_name text, status text, run_body text)"],
         [
-            "INSERT INTO runs (run_id, pipeline_name, status) VALUES ('a1', 'daily', 'NOT_STARTED')",
+            "INSERT INTO runs (run_id, pipeline_name, status, run_body) VALUES ('a1', 'daily', 'NOT_STARTED',"
+            """ '{"parent_run_id": "a0", "root_run_id": "z", "tags": {"dagster/schedule_name": "nightly"}}')""",
             *(f"UPDATE runs SET status = '{each}'" for each in ("QUEUED", "STARTING", "STARTED", "FAILURE")),
         ],
         {"a1": (S.FAILED, 1)},
     ),
     "prefect": (
         [
-            "CREATE TABLE flow_run (id text PRIMARY KEY, name text, created timestamptz DEFAULT now(), flow_id text, parameters json, deployment_id text)",
+            "CREATE TABLE flow_run (id text PRIMARY KEY, name text, created timestamptz DEFAULT now(), flow_id text, parameters json, deployment_id text,"
+            " parent_task_run_id text, created_by jsonb)",
+            "CREATE TABLE task_run (id text PRIMARY KEY, name text, created timestamptz DEFAULT now(), flow_run_id text, task_key text, dynamic_key text)",
             "CREATE TABLE flow_run_state (id serial PRIMARY KEY, flow_run_id text, type text, timestamp timestamptz DEFAULT clock_timestamp(), name text, message text)",
             "CREATE TABLE task_run_state (id serial PRIMARY KEY, task_run_id text, type text, timestamp timestamptz DEFAULT clock_timestamp(), name text, message text)",
         ],
         [
-            "INSERT INTO flow_run (id, name) VALUES ('f1', 'brave-owl')",
+            """INSERT INTO flow_run (id, name, parent_task_run_id, created_by) VALUES ('f1', 'brave-owl', 't0', '{"display_value": "ada"}')""",
+            "INSERT INTO task_run (id, name, flow_run_id, task_key) VALUES ('t1', 'load-0', 'f1', 'load')",
             *(
                 f"INSERT INTO flow_run_state (flow_run_id, type, name, message) VALUES ('f1', '{type_}', '{type_}', 'm')"
                 for type_ in ("SCHEDULED", "PENDING", "RUNNING", "CRASHED")
@@ -236,16 +240,27 @@ ROWS: dict[str, tuple[list[str], list[str], dict[str, tuple[JobState, int]]]] = 
     "dbos": (
         [
             "CREATE SCHEMA dbos",
-            "CREATE TABLE dbos.workflow_status (workflow_uuid text PRIMARY KEY, status text, name text, class_name text, authenticated_user text, error text, queue_name text)",
+            "CREATE TABLE dbos.workflow_status (workflow_uuid text PRIMARY KEY, status text, name text, class_name text, authenticated_user text, error text, queue_name text,"
+            " parent_workflow_id text, forked_from text)",
         ],
         [
-            "INSERT INTO dbos.workflow_status (workflow_uuid, status, name) VALUES ('w1', 'ENQUEUED', 'checkout')",
+            "INSERT INTO dbos.workflow_status (workflow_uuid, status, name, parent_workflow_id, forked_from) VALUES ('w1', 'ENQUEUED', 'checkout', 'w0', 'v1')",
             "UPDATE dbos.workflow_status SET status = 'PENDING'",
             "UPDATE dbos.workflow_status SET status = 'ERROR', error = 'card declined'",
         ],
         {"w1": (S.FAILED, 1)},
     ),
 }  # fmt: skip
+
+
+RELATED = {
+    "airflow": ("etl_x2F_r1_x2F_load_x2F_-1", ["etl_x2F_r1"], "etl_x2F_r1", None),
+    "dagster": ("a1", ["a0"], "z", "nightly"),
+    "dbos": ("w1", ["w0"], None, "v1"),
+    "prefect": ("flow-run-f1", ["task-run-t0"], None, "ada"),
+    "river": ("river-1", [], None, "digest"),
+}
+"""A job of each system's rows, its parents, its root, and what began it."""
 
 
 @pytest.mark.parametrize("system", ROWS)
@@ -262,6 +277,13 @@ def test_rows_of_other_systems(ledger: Ledger, database: str, system: str) -> No
         assert "Contradicted" not in [e.type for e in ledger.history(f"projects/p/jobs/{name}")], (
             name
         )
+    name, *related = RELATED[system]
+    job = ledger.get(f"projects/p/jobs/{name}")
+    short = [each.rpartition("/")[2] for each in job.parents]
+    assert [short, job.root and job.root.rpartition("/")[2], job.triggered_by] == related
+    if system == "prefect":
+        task = ledger.get("projects/p/jobs/task-run-t1")
+        assert task.parents == ["projects/p/jobs/flow-run-f1"]
     table = attached._mapping.source.tables[0]
     run(database, f"DELETE FROM {table}")
     carry_over(attached)
@@ -318,6 +340,33 @@ def test_rows_that_are_known_are_not_recorded_again(ledger: Ledger, database: st
     # Of the attachment itself: that it began, and that the rows were recorded.
     assert ledger.size() == size + 2
     assert jobs(ledger) == expected
+
+
+def test_what_was_done_to_the_source_is_undone(ledger: Ledger, database: str) -> None:
+    run(database, *ROWS["airflow"][0], "ALTER TABLE dag_run REPLICA IDENTITY NOTHING")
+    attached = follower(ledger, database, "airflow")
+    tables = ["dag_run", "task_instance"]
+    before = attached._slot.identities(tables)
+    for _ in range(2):
+        attached.begin()
+        run(database, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+    assert set(attached._slot.identities(tables).values()) == {"FULL"}
+    attached.end()
+    assert attached._slot.identities(tables) == before
+    assert before["dag_run"] == "NOTHING"
+
+
+def test_a_role_without_rights_on_the_tables(ledger: Ledger, database: str) -> None:
+    run(database, *ROWS["river"][0], "CREATE ROLE other LOGIN REPLICATION")
+    other = psycopg.conninfo.make_conninfo(database, user="other")
+    with pytest.raises(AttachError, match="must be owner of table river_job in the source"):
+        follower(ledger, other, "river").begin()
+    run(database, "ALTER TABLE river_job RENAME created_at TO made_at")
+    given = read_mapping("river", ATTACHED).model_dump()
+    given["source"]["snapshot"] = {"river_job": "SELECT created_at FROM river_job"}
+    slot = Slot(database, slot_name("test", "river"))
+    with pytest.raises(AttachError, match=r"not one that the mapping is for: .*created_at"):
+        Follower(ledger, slot, Mapping.model_validate(given), "p").begin()
 
 
 def test_it_follows_until_it_is_stopped(ledger: Ledger, database: str) -> None:
@@ -451,6 +500,8 @@ def test_a_part_of_the_log_without_changes_is_let_go(
 
 
 def test_the_commands(cli: Cli, ledger: Ledger, database: str) -> None:
+    refused = cli.run("attach", database, "--as", "river", "--once")
+    assert refused.stderr == "jobledger: tables: there is no river_job in that database\n"
     run(database, *ROWS["river"][0], ROWS["river"][1][0])
     done = cli.run("attach", database, "--as", "river", "--once")
     assert done.returncode == 0, done.stderr

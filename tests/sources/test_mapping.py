@@ -13,6 +13,7 @@ import pytest
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import JobState
 from jobledger.domain.values.job_ids import job_id
+from jobledger.domain.values.names import job_name as name_of
 from jobledger.infra import Ledger
 from jobledger.infra.errors import InputError
 from jobledger.infra.sources.mapping.histories import Histories
@@ -220,6 +221,45 @@ EXAMPLES = {
         {"ml/fit": (S.FAILED, 1, "BackoffLimitExceeded: too many retries")},
     ),
 }  # fmt: skip
+
+
+RELATED = {
+    "argo-workflows": (
+        {"items": [{"metadata": {"namespace": "ml", "name": "w", "creationTimestamp": "2026-11-01T10:00:00Z",
+                                 "ownerReferences": [{"kind": "CronWorkflow", "name": "nightly"}]}}]},
+        "ml/w", ["ml/nightly"], None, "CronWorkflow/nightly",
+    ),
+    "bigquery-jobs": (
+        [{"jobReference": {"jobId": "q"}, "user_email": "ada@example.com",
+          "statistics": {"creationTime": "1793527200000", "parentJobId": "script"}}],
+        "q", ["script"], None, "ada@example.com",
+    ),
+    "github-actions-jobs": (
+        # As the API lists the jobs of a run.
+        {"jobs": [{"id": 9, "run_id": 7, "run_attempt": 2, "name": "test", "status": "completed", "conclusion": "success",
+                   "started_at": "2026-11-01T10:00:00Z", "completed_at": "2026-11-01T10:10:00Z", "steps": []}]},
+        "job-9", ["run-7"], "run-7", None,
+    ),
+    "kubernetes-jobs": (
+        {"items": [{"kind": "Job", "metadata": {
+            "namespace": "ml", "name": "fit", "creationTimestamp": "2026-11-01T10:00:00Z",
+            "ownerReferences": [{"kind": "CronJob", "name": "nightly"}]}}]},
+        "ml/fit", ["ml/nightly"], None, "CronJob/nightly",
+    ),
+}  # fmt: skip
+"""A record of each format, the job of it, its parents, its root, and what began it."""
+
+
+@pytest.mark.parametrize("name", RELATED)
+def test_what_a_job_belongs_to_is_recorded(ledger: Ledger, tmp_path: Path, name: str) -> None:
+    record, id_, parents, root, trigger = RELATED[name]
+    file = tmp_path / "records.json"
+    file.write_text(json.dumps(record))
+    assert run(ledger, read_mapping(name), file).unplaced == []
+    job = ledger.get(name_of("p", id_))
+    assert job.parents == [name_of("p", each) for each in parents]
+    assert job.root == (root and name_of("p", root))
+    assert job.triggered_by == trigger
 
 
 def importing(mapping: Mapping, file: Path | str) -> MappedImport:

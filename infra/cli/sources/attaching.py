@@ -68,7 +68,7 @@ def follow(
     """Record the rows that are there, then each change, until interrupted.
 
     In the source this makes a publication and a slot, and sets REPLICA IDENTITY FULL on the tables
-    whose old rows are needed; `detach` undoes the first two. Begun again, it goes on where it ended.
+    whose old rows are needed; `detach` undoes all three. Begun again, it goes on where it ended.
     The process lowers its own priority (nice 10), so that a source on the same machine goes first.
     """
     aim, mapping, slot = _found(context, source, system)
@@ -77,6 +77,7 @@ def follow(
     with aim.open() as ledger:
         follower = Follower(ledger, slot, mapping, aim.project, max_bytes=limit * MEBIBYTE)
         if follower.must_begin():
+            follower.check()
             _announce(mapping, slot)
             follower.begin()
         try:
@@ -112,7 +113,7 @@ def status(context: typer.Context, source: Source, system: System, json: Json = 
 
 
 def detach(context: typer.Context, source: Source, system: System) -> None:
-    """Follow a database no more: remove the slot and the publication from it."""
+    """Follow a database no more: remove the slot and the publication, and restore REPLICA IDENTITY."""
     aim, mapping, slot = _found(context, source, system)
     with aim.open() as ledger:
         Follower(ledger, slot, mapping, aim.project).end()

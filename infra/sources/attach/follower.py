@@ -17,11 +17,12 @@ from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUn
 from jobledger.infra.eventstore.commit.judge import Judge
 from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.observing import Reported, observe_many
+from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.read.store import Store
 from jobledger.infra.sources.attach.pgoutput import Transaction
 from jobledger.infra.sources.attach.records import record_of, snapshot_record
-from jobledger.infra.sources.attach.slot import LOST, Slot, lsn_number
+from jobledger.infra.sources.attach.slot import FULL, LOST, Slot, lsn_number
 from jobledger.infra.sources.collecting import collecting_less
 from jobledger.infra.sources.mapping.histories import Histories
 from jobledger.infra.sources.mapping.importing import ImportSummary, refusal
@@ -66,6 +67,14 @@ class Follower:
         """Nobody recorded what the source's log has after this place; None if that is not known."""
         self.summary = ImportSummary(slot.name)
 
+    def check(self) -> None:
+        """Raises AttachError if the source cannot be followed, or is of an unknown version."""
+        source = self._mapping.source
+        self._slot.check()
+        if missing := sorted(set(source.tables) - self._slot.tables(source.tables)):
+            raise AttachError("tables", f"there is no {', '.join(missing)} in that database")
+        self._check_version()
+
     def begin(self) -> None:
         """Makes the publication and the slot, and records the rows that are there.
 
@@ -73,18 +82,18 @@ class Follower:
             AttachError: The source cannot be followed, is of an unknown version, or is attached already.
         """
         source = self._mapping.source
-        self._slot.check()
-        if missing := sorted(set(source.tables) - self._slot.tables(source.tables)):
-            raise AttachError("tables", f"there is no {', '.join(missing)} in that database")
-        self._check_version()
+        self.check()
         if not self.must_begin():
             raise AttachError(
                 "slot", f"{self._slot.name!r} exists already: follow it, or detach it first"
             )
         self._slot.drop()
         judge = catch_up if self._notes() else observe
+        before = self._slot.identities(source.whole_rows)
+        changed = {table: was for table, was in before.items() if was != FULL}
         with self._slot.create(source.tables, source.whole_rows, source.snapshot) as (lsn, rows):
-            self._note("Started", {"runId": lsn, "lsn": lsn, "snapshot": BEGUN})
+            noted = {"runId": lsn, "lsn": lsn, "snapshot": BEGUN, "replicaIdentity": changed}
+            self._note("Started", noted)
             now = datetime.now(UTC)
             self._record(
                 event
@@ -121,11 +130,22 @@ class Follower:
 
     def _notes(self) -> list[dict[str, Any]]:
         """What was noted of the attachment's beginnings, oldest first."""
+        return [each.json for each in self._noted() if "runId" in each.json]
+
+    def _noted(self) -> list[RecordedEvent]:
         try:
-            noted = self._store.reader.history(self._name)
+            return self._store.reader.history(self._name)
         except JobNotFoundError:
             return []
-        return [each.json for each in noted if "runId" in each.json]
+
+    def _identities(self) -> dict[str, str]:
+        """The replica identities that tables had before they were followed, since it ended last."""
+        found: dict[str, str] = {}
+        for each in self._noted():
+            if each.type == "Succeeded":
+                found = {}
+            found = {**each.json.get("replicaIdentity", {}), **found}
+        return found
 
     def _check_version(self) -> None:
         source = self._mapping.source
@@ -203,8 +223,9 @@ class Follower:
         return status.behind_bytes
 
     def end(self) -> None:
-        """Removes what was made in the source, and notes that it is followed no more."""
+        """Undoes what was done to the source, and notes that it is followed no more."""
         self._slot.drop()
+        self._slot.restore(self._identities())
         self._note("Succeeded", {})
 
     def _changed(self, transactions: Iterable[Transaction]) -> Iterator[Reported]:

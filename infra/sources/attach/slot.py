@@ -18,6 +18,8 @@ PEEK: Final = sql.load(__package__, "peek")
 BOUNDS: Final = sql.load(__package__, "bounds")
 STATUS: Final = sql.load(__package__, "status")
 REQUIREMENTS: Final = sql.load(__package__, "requirements")
+IDENTITIES: Final = sql.load(__package__, "identities")
+FULL: Final = "FULL"
 BATCH_CHANGES: Final = 50_000
 """About as many changes as are read at once, if they are not too large."""
 BATCH_BYTES: Final = 32 * 1024**2
@@ -207,6 +209,26 @@ class Slot:
             )
             connection.execute(SQL("DROP PUBLICATION IF EXISTS {}").format(Identifier(self.name)))
 
+    def identities(self, tables: Sequence[str]) -> dict[str, str]:
+        """The replica identity of each of these tables: DEFAULT, NOTHING, FULL, or an index."""
+        with self._connection() as connection:
+            rows = connection.execute(IDENTITIES, {"tables": list(tables)}).fetchall()
+        return {row["table"]: row["identity"] for row in rows}
+
+    def restore(self, identities: Mapping[str, str]) -> None:
+        """Gives tables the replica identity that they had, unless somebody else changed it."""
+        now = self.identities(list(identities))
+        with self._connection() as connection:
+            for table in (each for each, found in now.items() if found == FULL):
+                named = identities[table]
+                plain = named in ("DEFAULT", "NOTHING")
+                connection.execute(
+                    SQL("ALTER TABLE {} REPLICA IDENTITY {}").format(
+                        Identifier(*table.split(".")),
+                        SQL(named) if plain else SQL("USING INDEX {}").format(Identifier(named)),
+                    )
+                )
+
     def tables(self, wanted: Sequence[str]) -> set[str]:
         """Those of the tables that exist."""
         with self._connection() as connection:
@@ -225,7 +247,7 @@ class Slot:
     @contextmanager
     def _connection(self) -> Iterator[Source]:
         try:
-            with translated():
+            with translated(), _of_source():
                 if not self._keeps:
                     with closing(self._connect()) as connection:
                         yield connection
@@ -239,6 +261,24 @@ class Slot:
 
     def _connect(self) -> Source:
         return psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)
+
+
+@contextmanager
+def _of_source() -> Iterator[None]:
+    """Says of errors that are not the server's what is wrong in the source."""
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise AttachError(
+            "role",
+            f"{error.diag.message_primary or error} in the source: attach as the owner of the tables,"
+            " with CREATE on the database",
+        ) from None
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+        raise AttachError(
+            "version",
+            f"the source's schema is not one that the mapping is for: {error.diag.message_primary or error}",
+        ) from None
 
 
 def lsn_number(lsn: str) -> int:

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any, Final
 
+import orjson
 from jobledger.infra.sources.mapping.model import Conditions
 
 _FIELD: Final = re.compile(r"\{([^{}]+)\}")
@@ -26,11 +27,14 @@ def field(path: str) -> Read:
     """Returns what reads the value at a path such as `status.conditions`.
 
     Args:
-        path: Keys joined by dots; a key with dots is found whole, and a number is an index in a list.
+        path: Keys joined by dots; a key with dots is found whole, a number is an index in a list, and a
+            text that is JSON is read. Of `PATH | PATH`, the first that has a value counts.
 
     Returns:
         A function of a record; it returns None if there is no value.
     """
+    if "|" in path:
+        return _first_of([field(each.strip()) for each in path.split("|")])
     parts = path.split(".")
     if len(parts) == 1:
         return lambda record: record.get(path)
@@ -41,8 +45,18 @@ def field(path: str) -> Read:
     return read
 
 
+def _first_of(reads: Sequence[Read]) -> Read:
+    def read(record: Record) -> Any:
+        values = (each(record) for each in reads)
+        return next((each for each in values if _nothing_if_empty(each) is not None), None)
+
+    return read
+
+
 def _at(value: Any, parts: Iterable[str]) -> Any:
     for part in parts:
+        if isinstance(value, str):
+            value = _read_json(value)
         if isinstance(value, Mapping):
             value = value.get(part)
         elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
@@ -50,6 +64,14 @@ def _at(value: Any, parts: Iterable[str]) -> Any:
         else:
             return None
     return value
+
+
+def _read_json(text: str) -> Any:
+    """The object or list that a text is; None if it is neither."""
+    try:
+        return orjson.loads(text) if text[:1] in ("{", "[") else None
+    except orjson.JSONDecodeError:
+        return None
 
 
 def find(record: Record, path: str) -> Any:

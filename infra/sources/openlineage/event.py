@@ -35,6 +35,9 @@ class JobKey(NamedTuple):
     name: str
 
 
+NONE: Final[JsonObject] = {}
+
+
 class LineageEvent(NamedTuple):
     """One event: of a run (`run_id`), of a job alone, or of a dataset alone."""
 
@@ -46,17 +49,14 @@ class LineageEvent(NamedTuple):
     run_id: str | None = None
     dataset: JobKey | None = None
     """The dataset of an event of a dataset alone."""
+    job_facets: JsonObject = NONE
+    run_facets: JsonObject = NONE
 
-    def facets(self, of: str) -> JsonObject:
-        """The facets of `job` or `run`; empty if there are none."""
-        holder = self.given.get(of)
-        facets = holder.get("facets") if isinstance(holder, dict) else None
-        return facets if isinstance(facets, dict) else {}
 
-    def facet(self, of: str, name: str) -> JsonObject:
-        """One facet of `job` or `run`; empty if there is none."""
-        facet = self.facets(of).get(name)
-        return facet if isinstance(facet, dict) else {}
+def facet(facets: JsonObject, name: str) -> JsonObject:
+    """One of the facets; empty if there is none of that name."""
+    found = facets.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def parse_event(given: Any, now: datetime) -> LineageEvent:
@@ -83,10 +83,12 @@ def parse_event(given: Any, now: datetime) -> LineageEvent:
             "job", "is missing: an event has a run and a job, a job, or a dataset"
         )
     job = _key(event.get("job"), "job")
+    of_job = _facets(event["job"])
     if "run" not in event:
-        return LineageEvent(time, event, None, job)
+        return LineageEvent(time, event, None, job, job_facets=of_job)
     run = _object(event["run"], "run")
-    return LineageEvent(time, event, _type(event.get("eventType")), job, _run_id(run.get("runId")))
+    type_, run_id = _type(event.get("eventType")), _run_id(run.get("runId"))
+    return LineageEvent(time, event, type_, job, run_id, None, of_job, _facets(run))
 
 
 def _check_version(url: Any) -> None:
@@ -135,6 +137,11 @@ def _text(holder: Mapping[str, Any], field: str, part: str) -> str:
     if isinstance(value, str) and value:
         return value
     raise InvalidFieldError(f"{field}.{part}", f"{value!r:.80} is not a name")
+
+
+def _facets(holder: JsonObject) -> JsonObject:
+    facets = holder.get("facets")
+    return facets if isinstance(facets, dict) else NONE
 
 
 def _object(value: Any, field: str) -> JsonObject:

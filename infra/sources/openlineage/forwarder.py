@@ -23,7 +23,7 @@ from urllib.request import (
 )
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.infra.sources.openlineage.event_queue import EventQueue
+from jobledger.infra.sources.event_queue import EventQueue
 
 LOG: Final = logging.getLogger("jobledger.lineage")
 MAX_EVENTS: Final = 10_000
@@ -137,18 +137,18 @@ class Forwarder:
                     self._changed.wait()
                 if self._closed or not len(self._queue):
                     return
-                number, event = self._queue.first()
+                oldest = self._queue.oldest(1)
                 if self._closing:
                     until = until or time.monotonic() + CLOSE_TIMEOUT_SECONDS
                     if time.monotonic() > until:
                         return
-            outcome = self._send(event)
+            outcome = self._send(oldest[0][1])
             with self._changed:
                 if self._closed:
                     return
                 self._counts[outcome] += 1
                 if outcome != "retries":
-                    self._queue.remove(number, event)
+                    self._queue.remove(oldest)
                     pause = self._pause
                     continue
                 # `close` wakes it.

@@ -19,10 +19,10 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from jobledger.domain import events as e
 from jobledger.domain.data import UNKNOWN, Data
@@ -32,12 +32,27 @@ from jobledger.domain.reports import parse_report
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.job_ids import job_id
 from jobledger.domain.values.labels import MAX_LABELS, nearest
+from jobledger.domain.values.names import project_of
+from jobledger.infra.eventstore.commit.judge import Judge
+from jobledger.infra.eventstore.commit.observations import Introduction, Observation
+from jobledger.infra.eventstore.commit.plain import plain_event
 from jobledger.infra.eventstore.methods.request import AboutReport
+from jobledger.infra.eventstore.observing import Reported
 from jobledger.infra.eventstore.write_path import ObservedEvent
-from jobledger.infra.sources.openlineage.event import EventType, JobKey, LineageEvent
+from jobledger.infra.sources.openlineage.event import EventType, JobKey, LineageEvent, facet
 
 _encode: Final = json.JSONEncoder(sort_keys=True).encode
 DATASETS: Final = ("inputs", "outputs")
+PARTS: Final = 3
+INTRODUCTION, MAIN, DATASETS_PART = range(PARTS)
+"""The reports of one event, which its request ids end in."""
+_SPEC: Final = (
+    ("documentation", "description", "description"),
+    ("ownership", "owners", "owners"),
+    ("sql", "query", "sql"),
+    ("sourceCodeLocation", "url", "sourceCodeLocation"),
+)
+"""Facets of a job, the key of each that is kept, and the field of the job's configuration."""
 _JOB_TYPE: Final = {
     "integration": "integration",
     "jobType": "job_type",
@@ -56,46 +71,96 @@ def ledger_name(job: JobKey, project: str) -> str:
     return f"projects/{project}/jobs/{ledger_id(job)}"
 
 
-def observed(
-    event: LineageEvent,
-    project: str,
-    actor: str | None,
-    is_known: Callable[[str], bool] = lambda name: False,
-) -> list[ObservedEvent]:
-    """Returns what to record of an event of a run or of a job, in this order.
+class EventReports(NamedTuple):
+    """What an event of a run or of a job reports."""
+
+    name: str
+    """The job."""
+    request: str
+    """The beginning of the request ids: made of all that the event says, so that it is recorded once."""
+    begins: bool
+    """Whether it may be the first event of its job, or of a run."""
+    run_id: str | None
+    all: list[Reported]
+
+    @property
+    def request_id(self) -> str:
+        """The request id of the report that each event makes."""
+        return f"{self.request}:{MAIN}"
+
+    @property
+    def request_keys(self) -> list[str]:
+        """The keys of all requests that it may make."""
+        project = project_of(self.name)
+        return [f"{project}/{self.request}:{part}" for part in range(PARTS)]
+
+
+def reports_of(event: LineageEvent, project: str, actor: str = "openlineage") -> EventReports:
+    """Returns what to record of an event of a run or of a job.
 
     Args:
         event: The event.
         project: The project of the job.
         actor: Who reports it.
-        is_known: Whether a job of that name exists, so that an event that does not begin a run need not
-            make it.
 
     Returns:
         The reports.
     """
     assert event.job is not None
     name, request = ledger_name(event.job, project), _request(event)
-    reports = enumerate(_reports(event, project), 1)
-    found = [
-        ObservedEvent(name, data, _about(event, f"{request}:{part}", part, actor), judge)
-        for part, (data, judge) in reports
-    ]
-    if event.type not in (None, EventType.START) and is_known(name):
-        return found
-    about = _about(event, f"{request}:0", 0, actor)
-    return [ObservedEvent(name, _created(event, project), about, introduce), *found]
-
-
-def _reports(event: LineageEvent, project: str) -> Iterator[tuple[Data, Any]]:
+    begins = event.type in (None, EventType.START)
+    reporter = _Reporter(name, request, actor, event.time)
+    found: list[Reported] = [Introduction(name, partial(_introduced, event, project, reporter))]
     if event.type is None:
         said = {"note": "OpenLineage JobEvent", "openLineage": _kept(event)}
-        yield parse_report("Commented", said), observe
+        found.append(reporter.observed(MAIN, "Commented", said, observe))
+        return EventReports(name, request, begins, event.run_id, found)
+    sets = _datasets(event)
+    type_, said = _report(event, project, sets)
+    found.append(reporter.reported(MAIN, type_, said))
+    if sets and event.type in {EventType.START, EventType.RUNNING}:
+        output = {"runId": event.run_id, "output": sets}
+        found.append(reporter.reported(DATASETS_PART, "ProgressReported", output))
+    return EventReports(name, request, begins, event.run_id, found)
+
+
+class _Reporter(NamedTuple):
+    """Makes the reports of one event."""
+
+    name: str
+    request: str
+    actor: str
+    time: datetime
+
+    def reported(self, part: int, type_: str, said: JsonObject) -> Reported:
+        """A report that tells of a run."""
+        if type_ != "ProgressReported":
+            request_id = f"{self.request}:{part}"
+            plain = plain_event(self.name, type_, said, self.time, request_id, self.actor)
+            if plain is not None:
+                return plain
+        return self.observed(part, type_, said, observe_run)
+
+    def observed(self, part: int, type_: str, said: JsonObject, judge: Judge) -> ObservedEvent:
+        """A report of data that mean something to the ledger."""
+        about = AboutReport(
+            occurred_time=self.time, request_id=f"{self.request}:{part}", actor=self.actor
+        )
+        return ObservedEvent(self.name, parse_report(type_, said), about, judge)
+
+
+def _introduced(event: LineageEvent, project: str, reporter: _Reporter) -> Observation:
+    """The report that makes the job; one that is not made by a START began before it."""
+    said = _created(event, project)
+    if event.type in (None, EventType.START):
+        id_ = f"{reporter.request}:{INTRODUCTION}"
+        plain = plain_event(reporter.name, "Created", said, event.time, id_, reporter.actor)
+        if plain is not None:
+            return plain
     else:
-        yield _report(event, project), observe_run
-        if (sets := _datasets(event)) and event.type in {EventType.START, EventType.RUNNING}:
-            output = {"runId": event.run_id, "output": sets}
-            yield parse_report("ProgressReported", output), observe_run
+        begun = _begun(event.run_id) or event.time
+        reporter = reporter._replace(time=min(event.time, begun))
+    return reporter.observed(INTRODUCTION, "Created", said, introduce)
 
 
 def observe_run(
@@ -138,31 +203,26 @@ def _union(before: Any, more: Any) -> list[Any]:
     return found
 
 
-def _created(event: LineageEvent, project: str) -> Data:
+def _created(event: LineageEvent, project: str) -> JsonObject:
     assert event.job is not None
-    job_facet = partial(event.facet, "job")
-    spec = {
-        "displayName": event.job.name,
-        "namespace": event.job.namespace,
-        "description": job_facet("documentation").get("description"),
-        "owners": job_facet("ownership").get("owners"),
-        "sql": job_facet("sql").get("query"),
-        "sourceCodeLocation": job_facet("sourceCodeLocation").get("url"),
-    }
-    given = {key: value for key, value in spec.items() if value}
-    said: JsonObject = {"labels": _labels(event), "spec": given, **_related(event, project)}
-    inferred = event.type not in (None, EventType.START)
-    return parse_report("Created", said | {"inferred": inferred})
+    spec: JsonObject = {"displayName": event.job.name, "namespace": event.job.namespace}
+    for name, key, field in _SPEC if event.job_facets else ():
+        if value := facet(event.job_facets, name).get(key):
+            spec[field] = value
+    said: JsonObject = {"labels": _labels(event), "spec": spec, **_related(event, project)}
+    return said if event.type in (None, EventType.START) else said | {"inferred": True}
 
 
 def _labels(event: LineageEvent) -> dict[str, str]:
     """Labels by the facets jobType and tags."""
     found = {"source": "openlineage"}
-    job_type = event.facet("job", "jobType")
+    if not event.job_facets:
+        return found
+    job_type = facet(event.job_facets, "jobType")
     for field, label in _JOB_TYPE.items():
         if isinstance(value := job_type.get(field), str) and value:
             found[label] = nearest(label, value)[1]
-    tags = event.facet("job", "tags").get("tags")
+    tags = facet(event.job_facets, "tags").get("tags")
     for tag in tags if isinstance(tags, list) else ():
         if isinstance(tag, dict) and isinstance(key := tag.get("key"), str) and key:
             name, value = nearest(key, str(tag.get("value", "")))
@@ -170,48 +230,47 @@ def _labels(event: LineageEvent) -> dict[str, str]:
     return dict(list(found.items())[:MAX_LABELS])
 
 
-def _report(event: LineageEvent, project: str) -> Data:
-    """The report of one event of a run."""
+def _report(event: LineageEvent, project: str, sets: JsonObject) -> tuple[str, JsonObject]:
+    """The type and the data of the report that one event of a run makes."""
     said: JsonObject = {"runId": event.run_id, "openLineage": _kept(event)}
-    sets = _datasets(event)
     match event.type:
         case EventType.START:
-            return parse_report("Started", said | _related(event, project) | _nominal(event))
+            return "Started", said | _related(event, project) | _nominal(event)
         case EventType.RUNNING:
-            return parse_report("ProgressReported", said)
+            return "ProgressReported", said
         case EventType.COMPLETE:
-            return parse_report("Succeeded", said | ({"output": sets} if sets else {}))
+            return "Succeeded", said | ({"output": sets} if sets else {})
         case EventType.FAIL:
-            return parse_report("Failed", said | {"error": _error(event)})
+            return "Failed", said | {"error": _error(event)}
         case EventType.ABORT:
-            return parse_report(
-                "Cancelled", said | {"reason": _error(event)["message"] or "aborted"}
-            )
-    return parse_report("Commented", said | {"note": "OpenLineage OTHER"})
+            return "Cancelled", said | {"reason": _error(event)["message"] or "aborted"}
+    return "Commented", said | {"note": "OpenLineage OTHER"}
 
 
 def _error(event: LineageEvent) -> JsonObject:
-    facet = event.facet("run", "errorMessage")
-    error = {"code": UNKNOWN, "message": facet.get("message") or ""}
-    if facet.get("stackTrace"):
-        error["stackTrace"] = facet["stackTrace"]
+    said = facet(event.run_facets, "errorMessage")
+    error = {"code": UNKNOWN, "message": said.get("message") or ""}
+    if said.get("stackTrace"):
+        error["stackTrace"] = said["stackTrace"]
     return error
 
 
 def _nominal(event: LineageEvent) -> JsonObject:
-    facet = event.facet("run", "nominalTime")
+    said = facet(event.run_facets, "nominalTime")
     return {
-        field: facet[field]
+        field: said[field]
         for field in ("nominalStartTime", "nominalEndTime")
-        if isinstance(facet.get(field), str)
+        if isinstance(said.get(field), str)
     }
 
 
 def _related(event: LineageEvent, project: str) -> JsonObject:
     """The names of the parent job and of the root job, by the parent run facet."""
-    facet = event.facet("run", "parent") or event.facet("run", "parentRun")
-    root = facet.get("root")
-    parent_key = _key_of(facet.get("job"))
+    if not event.run_facets:
+        return {}
+    parent = facet(event.run_facets, "parent") or facet(event.run_facets, "parentRun")
+    root = parent.get("root")
+    parent_key = _key_of(parent.get("job"))
     root_key = _key_of(root.get("job")) if isinstance(root, dict) else None
     first = root_key or parent_key
     return {
@@ -244,8 +303,8 @@ def _kept(event: LineageEvent) -> JsonObject:
     """What the event says beside its time, its type and the identity of its run and job."""
     kept = {
         "producer": event.given.get("producer"),
-        "run": event.facets("run"),
-        "job": event.facets("job"),
+        "run": event.run_facets,
+        "job": event.job_facets,
         **{part: event.given.get(part) for part in DATASETS},
     }
     return {key: value for key, value in kept.items() if value}
@@ -254,17 +313,6 @@ def _kept(event: LineageEvent) -> JsonObject:
 def _request(event: LineageEvent) -> str:
     """The beginning of the request ids: the same event sent again is recorded once."""
     return f"openlineage:{hashlib.sha256(_encode(event.given).encode()).hexdigest()[:32]}"
-
-
-def _about(event: LineageEvent, request_id: str, part: int, actor: str | None) -> AboutReport:
-    """When, by whom, and the request id; a job that is not made by a START began before it."""
-    time = event.time
-    if part == 0 and event.type not in (None, EventType.START):
-        time = min(time, _begun(event.run_id) or time)
-    about = AboutReport(occurred_time=time, request_id=request_id)
-    if actor is not None:
-        about["actor"] = actor
-    return about
 
 
 def _begun(run_id: str | None) -> datetime | None:

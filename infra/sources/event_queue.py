@@ -9,11 +9,12 @@ from __future__ import annotations
 import fcntl
 import logging
 import sqlite3
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TextIO
 
-LOG: Final = logging.getLogger("jobledger.lineage")
+LOG: Final = logging.getLogger("jobledger.spool")
 MAX_FILES: Final = 1_000
 SCHEMA: Final = """
 PRAGMA journal_mode = WAL;
@@ -23,7 +24,10 @@ CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY AUTOINCREMENT, event B
 
 
 class EventQueue:
-    """Events in the order in which they came, up to a number and a size of them all."""
+    """Events in the order in which they came, up to a number and a size of them all.
+
+    A process that was forked must not use, or close, the queue of its parent.
+    """
 
     def __init__(self, folder: Path | None, max_events: int, max_bytes: int) -> None:
         """Opens the queue, with what earlier processes left in the folder.
@@ -39,7 +43,7 @@ class EventQueue:
         try:
             self._database = _database(":memory:") if folder is None else self._opened(folder)
         except (OSError, sqlite3.Error) as error:
-            LOG.warning("events that are forwarded wait in memory: %s: %s", folder, error)
+            LOG.warning("events wait in memory, not in a file: %s: %s", folder, error)
             self._database = _database(":memory:")
         self._count, self._bytes = self._database.execute(
             "SELECT count(*), coalesce(sum(length(event)), 0) FROM events"
@@ -55,24 +59,25 @@ class EventQueue:
         try:
             self._database.execute("INSERT INTO events (event) VALUES (?)", (event,))
         except sqlite3.Error as error:
-            LOG.warning("an event that is forwarded cannot be kept: %s", error)
+            LOG.warning("an event cannot be kept in a file: %s", error)
             return False
         self._count += 1
         self._bytes += len(event)
         return True
 
-    def first(self) -> tuple[int, bytes]:
-        """The oldest event, and its number; there must be one."""
-        id_, event = self._database.execute(
-            "SELECT id, event FROM events ORDER BY id LIMIT 1"
-        ).fetchone()
-        return int(id_), bytes(event)
+    def oldest(self, count: int) -> list[tuple[int, bytes]]:
+        """The oldest events, so many at most, each with its number."""
+        found = self._database.execute(
+            "SELECT id, event FROM events ORDER BY id LIMIT ?", (count,)
+        ).fetchall()
+        return [(int(id_), bytes(event)) for id_, event in found]
 
-    def remove(self, id_: int, event: bytes) -> None:
-        """Removes an event that `first` gave."""
-        self._database.execute("DELETE FROM events WHERE id = ?", (id_,))
-        self._count -= 1
-        self._bytes -= len(event)
+    def remove(self, events: Sequence[tuple[int, bytes]]) -> None:
+        """Removes events that `oldest` gave."""
+        first, last = events[0][0], events[-1][0]
+        self._database.execute("DELETE FROM events WHERE id BETWEEN ? AND ?", (first, last))
+        self._count -= len(events)
+        self._bytes -= sum(len(event) for _, event in events)
 
     def close(self) -> None:
         """Closes the file; what waits stays in it."""

@@ -1,0 +1,120 @@
+"""Writing what OpenLineage events report: all of one event is decided and committed at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import orjson
+from jobledger.domain.errors import LedgerError, PastNeededError
+from jobledger.domain.job import Job, absent
+from jobledger.infra.eventstore.commit.bulk import Values
+from jobledger.infra.eventstore.commit.observations import Decisions, Introduction
+from jobledger.infra.eventstore.commit.observed_write import FIND_MADE
+from jobledger.infra.eventstore.commit.pending import Pending
+from jobledger.infra.eventstore.stored_event import Row
+from jobledger.infra.eventstore.write_path import ObservedEvent
+from jobledger.infra.postgres.connections import translated
+from jobledger.infra.read.reader import Reader
+from jobledger.infra.sources.openlineage.history import MAIN, EventReports
+from jobledger.projections.jobs import change
+
+EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class LineageWrite(Pending):
+    """What one event of a run or of a job reports: all of it is written, or nothing.
+
+    The request ids are made of all that the event says, so one that was used before was used for
+    the same event.
+    """
+
+    def __init__(self, reports: EventReports, find: Callable[[str], Job | None]) -> None:
+        """Decides ahead, on the job as this process knows it.
+
+        Args:
+            reports: What the event reports.
+            find: Finds a job as this process knows it; None for one that it does not know.
+        """
+        super().__init__()
+        self.reports = reports
+        self.name = reports.name
+        self.names = (reports.name,)
+        self.request_id = reports.request_id
+        self.request_key = reports.request_keys[MAIN]
+        self._before: Job | None = None
+        self._after: Job
+        self._decide_ahead(find(reports.name))
+
+    def decide(self, jobs: dict[str, Job]) -> None:
+        """Decides anew unless the job is the one it was decided on."""
+        job = jobs[self.name]
+        if self._before is not job or self.pasts:
+            self._decide(job)
+        jobs[self.name] = self._after
+
+    def _decide_ahead(self, job: Job | None) -> None:
+        """What does not begin its run waits for the beginning, which may be on its way."""
+        known_runs = () if job is None else job.run_ids[-1:]
+        if not self.reports.begins and self.reports.run_id not in known_runs:
+            return
+        try:
+            self._decide(job or absent(self.name))
+        except LedgerError:
+            return  # It is decided again once it is known what the job is now.
+        if job is None and self._before is not None:
+            self.assumed_new = {self.name: self._before}
+
+    def _decide(self, job: Job) -> None:
+        self._before, self.rows, self.prepared = None, (), {}
+        decisions = Decisions({self.name: job}, {}, self.pasts)
+        decisions.decide_all(self.reports.all)
+        if decisions.past_needed:
+            self.alone, self.past_names = True, self.names
+        for outcome in decisions.outcomes:
+            if outcome.error is not None:
+                raise outcome.error
+        after = decisions.jobs[self.name]
+        self._before, self._after = job, after
+        self.rows = [_row_of(values) for values in decisions.made]
+        self.prepared = {self.name: change(job, after)}
+
+
+def late_writes(writes: Sequence[LineageWrite]) -> list[LineageWrite]:
+    """Those that need all events of their job, so that each is submitted again and is alone then."""
+    late = [write for write in writes if isinstance(write.error, PastNeededError)]
+    for write in late:
+        write.error = None
+    return late
+
+
+def observed(reports: EventReports) -> list[ObservedEvent]:
+    """The same reports as the writer encrypts them, where one holds personal values."""
+    made = (each.make() if isinstance(each, Introduction) else each for each in reports.all)
+    return [ObservedEvent(each.name, each.data, each.about, each.judge) for each in made]
+
+
+def count_recorded(reader: Reader, writes: Sequence[LineageWrite]) -> list[int]:
+    """For each of these writes, how many events the same event of OpenLineage wrote before."""
+    keys = [key for write in writes for key in write.reports.request_keys]
+    with translated(), reader.connection() as connection:
+        found = connection.execute(FIND_MADE, (list(dict.fromkeys(keys)),)).fetchall()
+    counts = {key: count for key, _, count in found}
+    return [sum(counts.get(key, 0) for key in write.reports.request_keys) for write in writes]
+
+
+def _row_of(values: Values) -> Row:
+    """The event of these values as `append` takes it."""
+    occurred, version, schema, type_, name, encoded, actor, request_id, _ = values
+    row = {
+        "name": name,
+        "version": version,
+        "schema": schema,
+        "type": type_,
+        "occurred_time": EPOCH + timedelta(microseconds=occurred),
+        "data": encoded.decode(),
+        "actor": actor,
+        "request_id": request_id,
+    }
+    return Row(name, version, orjson.dumps(row)[:-1])
