@@ -29,7 +29,7 @@ NAV = {
         "Write a projection": "infra/guides/projection.md",
         "Prove it to an auditor": "infra/guides/audit.md",
         "Erase a person's data": "infra/guides/erase.md",
-        "The pages": "infra/web/README.md",
+        "The web pages": "infra/web/README.md",
         "Evaluation jobs": "infra/evaluation/README.md",
         "Examples": "scripts/examples/README.md",
     },

@@ -3,7 +3,7 @@
 Configured by the library's own POSTGRES_* settings. POSTGRES_SCHEMA names the
 ledger ("x" or "ledger_x"; "default" without one), and is another one for each application of a
 System (ORDERS_POSTGRES_SCHEMA for the application "orders"). Any aggregate's events can be
-written, beside those of jobs; with MAPPER_TOPIC=jobledger.infra.mapping:JobMapper
+written, as well as those of jobs; with MAPPER_TOPIC=jobledger.infra.mapping:JobMapper
 an Application reads and writes jobs too. What views and snapshots need is kept by
 the library's own recorders, in tables of the ledger's schema.
 """
@@ -246,7 +246,7 @@ def _refusal(name: str, other: str, schema: str) -> str:
 
 APPLICATIONS: Final = Applications()
 APPLICATION: Final = "{application}"
-"""In POSTGRES_SCHEMA, it stands for the application's name in lower case."""
+"""In POSTGRES_SCHEMA, it is replaced by the application's name in lower case."""
 
 
 class Factory(postgres.PostgresFactory):

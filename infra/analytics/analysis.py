@@ -102,7 +102,7 @@ that led there, by when it began to run.
 run-time: seconds in RUNNING and UPDATING without a break, by when it left them for another state.
 failures: error messages of jobs that FAILED or EXPIRED, the most frequent first.
 concurrency: jobs in a state (RUNNING) at just the instants buckets begin at.
-attempts: how many attempts the jobs that ended took, and how they stand.
+attempts: how many attempts the jobs that ended took, and the states of these jobs.
 reporters: the clock of each actor and worker: the offset of its reports, which is the time they were
 recorded less the time they occurred (a delay, and the difference of the clocks), its change in a day,
 how far the clock ran ahead of the server's, how far a report occurred before one that was recorded

@@ -1,6 +1,6 @@
 """The table of commands: the name of each, where its function is, and its help in one paragraph.
 
-The help stands here too, so that `jobledger --help` lists all commands without importing any.
+The help is here too, so that `jobledger --help` lists all commands without importing any.
 """
 
 from importlib import import_module

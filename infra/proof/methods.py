@@ -16,7 +16,7 @@ def resume_log(
     Args:
         ledger: The ledger.
         actor: The user who accepts the loss: 1 to 256 printable characters.
-        new_key: Whether a new key of the log is made first, which then signs beside the others.
+        new_key: Whether to make a new key first; all keys sign from then on.
 
     Returns:
         What was lost, and the position of the `Resumed` event.

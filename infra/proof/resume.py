@@ -62,7 +62,7 @@ def resume(
         store: The ledger.
         settings: Where the log's keys are.
         actor: The user who accepts the loss.
-        new_key: Whether a new key of the log is made first, which then signs beside the others.
+        new_key: Whether to make a new key first; all keys sign from then on.
 
     Returns:
         What was lost, and the position of the `Resumed` event.

@@ -1,6 +1,6 @@
 """Finds the jobs whose name, messages or display name may have a text, through signatures of blocks of events.
 
-A signature tells which trigrams the texts of 1,024 events have, so that few blocks are read for a
+A signature shows which trigrams the texts of 1,024 events have, so that few blocks are read for a
 rare text. What is found ever had it: the filter's own condition decides as of the moment.
 """
 

@@ -9,13 +9,13 @@ from typing import Final, NamedTuple
 
 from jobledger.domain.states import OCCUPIED, TERMINAL
 from jobledger.domain.values.moments import Clock
-from jobledger.infra.history.explain import elapsed
+from jobledger.infra.history.durations import elapsed
 from jobledger.infra.web.charts import Tick
 from jobledger.infra.web.history import FAILURES, Happened, Outline, state_name
 from jobledger.infra.web.time_scale import Break, Scale, breakpoints, ticks
 
 NARROW_PERCENT: Final = 0.15
-"""Percent: what is narrower is drawn together with what is beside it."""
+"""Percent: narrower parts are drawn together with their neighbors."""
 MAX_LATE_LINES: Final = 20
 NEAR_PERCENT: Final = 4.0
 """Percent: lines whose ends are nearer than that are drawn as one."""
@@ -148,7 +148,7 @@ def bands(outline: Outline) -> Bands:
 
 
 def _late(outline: Outline, late: Sequence[Happened], scale: Scale) -> list[Late]:
-    """Lines from where events took effect to where they became known; of lines beside each other one."""
+    """Lines from where events took effect to where they became known; of adjacent lines, only one."""
     kept: dict[tuple[int, int], Late] = {}
     for row in late:
         places = (outline.effective[row.version], row.recorded_time)

@@ -21,7 +21,7 @@ _STEPS: Final = tuple(
 
 
 class Tick(NamedTuple):
-    """A place along an axis, in percent, and what stands there."""
+    """A place along an axis, in percent, and its label."""
 
     place: float
     label: str
@@ -123,10 +123,10 @@ def _bars_path(
 
 
 BAR_GAP_SHARE: Final = 0.15
-"""The share of a bucket's width that is left free beside its bar."""
+"""The share of a bucket's width that its bar leaves free."""
 MIN_BAR_WIDTH: Final = 0.0015
 MIN_BAR_HEIGHT: Final = 0.06
-"""The share of the height that the lowest bar has, so that a single failure is seen beside hundreds."""
+"""The share of the height that the lowest bar has, so that a single failure is visible among hundreds."""
 
 
 def lines(

@@ -10,7 +10,7 @@ from jobledger.domain.values.filter_text import quoted
 from jobledger.domain.values.filters import Filter
 from jobledger.domain.values.moments import Moment
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.history.explain import elapsed
+from jobledger.infra.history.durations import elapsed
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.web.charts import Span
 from jobledger.infra.web.links import FleetLink

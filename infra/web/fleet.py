@@ -9,7 +9,7 @@ from jobledger.domain.values.moments import Clock, Moment
 from jobledger.domain.values.names import EARLIEST
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.history.activity import Activity, Chosen, activity, jobs_of_project
-from jobledger.infra.history.explain import elapsed
+from jobledger.infra.history.durations import elapsed
 from jobledger.infra.history.state_counts import Extent
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
@@ -41,7 +41,7 @@ class Drawn(NamedTuple):
     columns: list[str]
     data: dict[str, Any]
     """The numbers as a script takes them: seconds since 1970, and counts by state."""
-    said: str
+    caption: str
     """What the chart counts, or that there is nothing to count."""
 
 
@@ -105,7 +105,7 @@ def read_facts(
 def read_tab(
     reader: Reader, jobs: Jobs, scope: Scope, span: Span
 ) -> tuple[Lanes | None, Failures | None]:
-    """The data of the link's tab beside the list; empty if the filter cannot be parsed."""
+    """The data of the link's tab, other than the list; empty if the filter cannot be parsed."""
     if jobs.problem:
         return None, None
     selected, link = scope(filter_of(jobs.link.filter)), jobs.link
@@ -153,12 +153,12 @@ def _drawn(
     }
     recorded = link.clock is Clock.RECORDED
     bucket = f"{counted.width:,} events" if recorded else elapsed(timedelta(seconds=counted.width))
-    said = (
+    caption = (
         f"Of {which}: above, what ended in each {bucket}; below, the most that were live at once."
     )
     if not any(map(any, (*counted.peaks.values(), *counted.ended.values()))):
-        said = f"None of {which} was live or ended in the time shown."
-    return Drawn(chart, span, cursor, after, _table(counted, live), columns, data, said)
+        caption = f"None of {which} was live or ended in the time shown."
+    return Drawn(chart, span, cursor, after, _table(counted, live), columns, data, caption)
 
 
 def read_series(

@@ -181,12 +181,12 @@ def read_steps(reader: Reader, outline: Outline, steps: Sequence[int]) -> list[J
     }
     pairs = zip(steps, versions, strict=True)
     return [
-        {"step": step} | said(events[version], outline.effective[version])
+        {"step": step} | event_data(events[version], outline.effective[version])
         for step, version in pairs
     ]
 
 
-def said(event: RecordedEvent, effective: datetime) -> JsonObject:
+def event_data(event: RecordedEvent, effective: datetime) -> JsonObject:
     """Returns an event as JSON.
 
     Args:
@@ -233,7 +233,7 @@ def _job_at(reader: Reader, outline: Outline, position: int) -> Job:
 
 def _step(step: Step) -> JsonObject:
     changes = [_change(change) for change in diff_jobs(step.before, step.after)]
-    return {"event": said(step.event, step.effective_time), "changes": changes}
+    return {"event": event_data(step.event, step.effective_time), "changes": changes}
 
 
 def _change(change: Change) -> JsonObject:

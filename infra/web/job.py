@@ -8,7 +8,7 @@ from jobledger.domain.events import EVENT_TYPES
 from jobledger.domain.job import Job
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.history.explain import elapsed
+from jobledger.infra.history.durations import elapsed
 from jobledger.infra.history.reporter_clocks import (
     TOLERANCE,
     Reported,

@@ -11,7 +11,7 @@ from jobledger.domain.states import TERMINAL
 from jobledger.domain.values.filters import Filter
 from jobledger.domain.values.moments import Moment
 from jobledger.infra.eventstore.json_view import job_json
-from jobledger.infra.history.explain import elapsed
+from jobledger.infra.history.durations import elapsed
 from jobledger.infra.read.reader import Page, Reader
 from jobledger.infra.web.links import DEFAULT_COLUMNS, LABEL, STATES, FleetLink, most_recent
 from jobledger.infra.web.search import filter_of, labels_in, terms, without

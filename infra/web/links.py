@@ -29,7 +29,7 @@ COLUMNS: Final = {
     "labels": "Labels",
     "displayName": "Display name",
 }
-"""Columns of a list of jobs beside the name."""
+"""Columns of a list of jobs other than the name."""
 LABEL: Final = "labels."
 """The prefix of the name of a column of one label."""
 DEFAULT_COLUMNS: Final = ("state", "when", "duration", "attempt", "errorMessage")
@@ -180,9 +180,9 @@ def most_recent(text: str, now: datetime) -> str:
     return str(time_text(at if at <= now else at - timedelta(days=1)))
 
 
-def job_address(name: str, **said: str) -> str:
+def job_address(name: str, **query: str) -> str:
     """The address of a job's page."""
-    return f"/jobs/{quote(name)}{query_of(said)}"
+    return f"/jobs/{quote(name)}{query_of(query)}"
 
 
 def query_of(fields: Mapping[str, str]) -> str:

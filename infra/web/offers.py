@@ -19,7 +19,7 @@ NAMES: Final = (*COLUMNS, *LISTS, "ever(", "NOT ")
 
 
 class Offer(NamedTuple):
-    """A text, and which characters of the filter it stands for (from, up to)."""
+    """A text, and which characters of the filter it replaces (from, up to)."""
 
     text: str
     begin: int

@@ -18,9 +18,9 @@ _PACKAGE: Final = "jobledger.infra.web"
 _IN_SCRIPT: Final = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
 
-def render(template: str, **said: Any) -> str:
+def render(template: str, **data: Any) -> str:
     """The template's HTML, with these in its places."""
-    return _environment().get_template(template).render(said)
+    return _environment().get_template(template).render(data)
 
 
 def time_shown(time: datetime | None) -> str:
@@ -43,7 +43,7 @@ def number_shown(number: int) -> str:
 
 
 def json_text(value: Mapping[str, Any] | list[Any]) -> Markup:
-    """JSON to stand in a <script type="application/json">, whatever its texts hold."""
+    """JSON for a <script type="application/json">, whatever texts it has."""
     # What could end the element, or begin a comment in it, is written as JSON's escapes.
     return Markup(orjson.dumps(value).decode().translate(_IN_SCRIPT))  # noqa: S704
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from jobledger.domain.values.filters import Filter
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.history.explain import elapsed
+from jobledger.infra.history.durations import elapsed
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.reader import Reader

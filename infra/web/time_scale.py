@@ -10,13 +10,13 @@ from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.history.explain import elapsed
+from jobledger.infra.history.durations import elapsed
 from jobledger.infra.web.charts import Tick
 
 MAX_IDLE_SHARE: Final = 0.12
 """The share of the band that one interval in which nothing ran may take."""
 TAIL_SHARE: Final = 0.02
-"""The share of the band that stands for the time after the last event."""
+"""The share of the band for the time after the last event."""
 MIN_TICK_GAP_PERCENT: Final = 11.0
 """Percent between two ticks, at least."""
 MIN_DATED_GAP_PERCENT: Final = 20.0
@@ -27,7 +27,7 @@ class Break(NamedTuple):
     """An interval that is drawn shorter than it was."""
 
     place: float
-    said: str
+    duration: str
 
 
 class Scale:

@@ -285,14 +285,14 @@ def test_history_and_why_name_the_holds_of_a_job(
     ledger.hold(NAME, "reference run", pin=True)
     cli = Cli(dsn, ledger_name)
     _, legal, pinned = cli("why", NAME).strip().rsplit("\n", 2)
-    assert re.fullmatch(r"It is under a legal hold since \S+ by ada \(case 7\)\.", legal)
-    assert re.fullmatch(r"It is pinned since \S+ \(reference run\)\.", pinned)
+    assert re.fullmatch(r"It has been under a legal hold since \S+ by ada \(case 7\)\.", legal)
+    assert re.fullmatch(r"It has been pinned since \S+ \(reference run\)\.", pinned)
     assert "hold" not in cli("why", NAME, "--as-of", f"@{before}")
     [at] = ledger.holds(NAME, position=before + 1)
     assert at.reason == "case 7"
     shown = cli.run("history", NAME)
-    assert f"{NAME} is under a legal hold since " in shown.stderr
-    assert f"{NAME} is pinned since " in shown.stderr
+    assert f"{NAME} has been under a legal hold since " in shown.stderr
+    assert f"{NAME} has been pinned since " in shown.stderr
     assert "case 7" not in shown.stdout
     with pytest.raises(InvalidFieldError, match="needs the name of a job"):
         ledger.holds(position=1)

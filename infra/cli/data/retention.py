@@ -16,7 +16,9 @@ retention = typer.Typer(
     no_args_is_help=True, help="List, set, drop and apply rules of how long jobs are kept."
 )
 RuleName = Annotated[str, typer.Argument(metavar="RULE", help="The rule's name, such as failed.")]
-Pin = Annotated[bool, typer.Option("--pin", help="A pin, beside or instead of a legal hold.")]
+Pin = Annotated[
+    bool, typer.Option("--pin", help="A pin, in addition to or instead of a legal hold.")
+]
 
 
 @retention.command("list")

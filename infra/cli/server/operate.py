@@ -87,10 +87,10 @@ def rebuild(
     with (
         target(context).open() as ledger,
         ledger.connection() as connection,
-        ledger.connection() as beside,
+        ledger.connection() as second,
         rebuilding as move,
     ):
-        events = rebuild_projection(connection, found, move, beside=beside)
+        events = rebuild_projection(connection, found, move, second=second)
     if json:
         print_json({"projection": projection, "events": events})
     else:

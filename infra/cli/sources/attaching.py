@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 MEBIBYTE = 1024**2
 NICENESS = 10
-"""How far below other programs of its machine a follower stands, among which may be the source's server."""
+"""The priority of a follower: below other programs of the machine, such as the source's server."""
 Source = Annotated[
     str, typer.Argument(metavar="DSN", help="libpq's connection string of the source.")
 ]
@@ -45,7 +45,7 @@ attach = typer.Typer(
     cls=AttachGroup,
     no_args_is_help=True,
     help="Follow another system's PostgreSQL database: jobledger attach DSN --as airflow.",
-    # Options may stand before the source.
+    # Options may come before the source.
     context_settings={"ignore_unknown_options": True},
 )
 
@@ -65,10 +65,10 @@ def follow(
         ),
     ] = 4096,
 ) -> None:
-    """Record the rows that are there, then each change, until interrupted.
+    """Record the existing rows, then each change, until interrupted.
 
     In the source this makes a publication and a slot, and sets REPLICA IDENTITY FULL on the tables
-    whose old rows are needed; `detach` undoes the first two. Begun again, it goes on where it ended.
+    whose old rows are needed; `detach` undoes the first two. The next run continues where this one ended.
     The process lowers its own priority (nice 10), so that a source on the same machine goes first.
     """
     aim, mapping, slot = _found(context, source, system)

@@ -79,29 +79,34 @@ def import_file(
     Exits 1 if a record could not be placed.
     """
     aim, found = target(context), read_mapping(mapping)
-    actor = f"import {Path(mapping).stem}"
-    histories = Histories(found, aim.project, actor)
+    histories = Histories(found, aim.project, f"import {Path(mapping).stem}")
     imports = [MappedImport(found.source, file, histories) for file in files]
-    found_histories: dict[str, list[Event]] = {}
-    with progress_bar(DownloadColumn()) as progress:
-        for each in imports:
-            where = Path(each.summary.source)
-            size = where.stat().st_size if where.is_file() else None
-            moved = partial(move, progress, progress.add_task(where.name, total=size))
-            if dry_run:
-                found_histories |= each.rehearse(moved)
-            else:
-                with aim.open() as ledger:
-                    each.record(ledger, moved)
+    would_write = _import(imports, aim, dry_run=dry_run)
     summaries = [each.summary for each in imports]
     if json:
         print_json([_json(summary, dry_run=dry_run) for summary in summaries])
     else:
-        _print_histories(found_histories, aim)
+        _print_histories(would_write, aim)
         for summary in summaries:
             _print(summary, dry_run=dry_run)
     if any(summary.unplaced_count for summary in summaries):
         raise typer.Exit(1)
+
+
+def _import(imports: list[MappedImport], aim: Target, *, dry_run: bool) -> dict[str, list[Event]]:
+    """Imports the files; a dry run writes nothing, and returns the first histories."""
+    histories: dict[str, list[Event]] = {}
+    with progress_bar(DownloadColumn()) as progress:
+        for each in imports:
+            file = Path(each.summary.source)
+            size = file.stat().st_size if file.is_file() else None
+            moved = partial(move, progress, progress.add_task(file.name, total=size))
+            if dry_run:
+                histories |= each.rehearse(moved)
+            else:
+                with aim.open() as ledger:
+                    each.record(ledger, moved)
+    return histories
 
 
 def _print_histories(histories: dict[str, list[Event]], aim: Target) -> None:

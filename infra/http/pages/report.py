@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 FORM_FIELDS: Final = frozenset({"from", "to", "bucket", "by", "filter"})
-"""Fields of the form; an error is shown beside its field."""
+"""Fields of the form; an error is shown next to its field."""
 BUCKETED: Final = frozenset(name for name, kind in REPORTS.items() if kind.bucketed)
 
 

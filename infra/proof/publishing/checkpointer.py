@@ -198,7 +198,7 @@ class Checkpointer:
 
 
 def _announcer(info: str, settings: Settings) -> Announcer | None:
-    """What announces checkpoints; None if nobody is named to be told of them."""
+    """Announces checkpoints; None if no witness and no place is named."""
     if settings.policy is None and not settings.publish.strip():
         return None
     from jobledger.infra.proof.publishing.announcer import Announcer

@@ -73,16 +73,16 @@ def _try(note_text: str, checkpoint: Checkpoint, place: str) -> None:
 def _write(folder: Path, note_text: str) -> None:
     """Replaces the file atomically."""
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f".{FILE}.{os.getpid()}"
+    temporary = folder / f".{FILE}.{os.getpid()}"
     try:
-        with beside.open("w", encoding="utf-8") as file:
+        with temporary.open("w", encoding="utf-8") as file:
             file.write(note_text)
             file.flush()
             os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())
-        beside.replace(folder / FILE)
+        temporary.replace(folder / FILE)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _put(url: str, note_text: str) -> None:

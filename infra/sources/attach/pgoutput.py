@@ -186,7 +186,7 @@ def _read_row(
     values: dict[str, Any],
 ) -> int:
     """Reads a row's columns into `values`; returns where it ends."""
-    # Each column of each row comes by here: nothing is called that can be spared.
+    # This runs for each column of each row, so it calls as little as possible.
     at += 2
     for name, read in columns:
         kind = message[at]

@@ -57,12 +57,14 @@ class ClusterFollower:
     def _note_lost(self) -> None:
         """Records of live jobs that are not there any more that nobody saw their end."""
         at = datetime.now(UTC)
-        self._write([self._objects.lost(name, at) for name in self._unseen()])
+        self._write([self._objects.lost_event(name, at) for name in self._unseen()])
 
     def _unseen(self) -> list[str]:
         asked = self._objects.live_filter
         return [
-            job.name for job in self._store.reader.scan(asked) if not self._objects.saw(job.name)
+            job.name
+            for job in self._store.reader.scan(asked)
+            if not self._objects.has_seen(job.name)
         ]
 
     def follow(self, resources: Sequence[Resource], stop: Signal) -> None:
@@ -110,7 +112,7 @@ class ClusterFollower:
             self._until_reached(read, stop)
 
     def _record_pods_of(self, seen: Seen, resources: Sequence[Resource]) -> None:
-        """Records the Pods of a Job that has ended before its end: another watch tells of them."""
+        """Records the Pods of a Job that has ended before its end: another watch reports them."""
         if not has_ended(seen.object):
             return
         pods = next(each for each in resources if each.kind == "Pod")

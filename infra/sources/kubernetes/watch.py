@@ -29,7 +29,7 @@ RESOURCES: Final = (
     ("Workload", "/apis/kueue.x-k8s.io/v1beta1/{}workloads"),
     ("Event", "/api/v1/{}events"),
 )
-"""Kinds in the order in which they are listed; `{}` stands for a namespace."""
+"""Kinds in the order in which they are listed; `{}` is replaced by a namespace."""
 OPTIONAL: Final = frozenset({"Workload"})
 """Kinds that a cluster need not have."""
 

@@ -9,7 +9,7 @@
 | COMPLETE, FAIL, ABORT | Succeeded, Failed with the error message facet, Cancelled |
 | OTHER, a JobEvent, and what is known already | Commented |
 | the parent run facet | `parents` and `root` of Created and Started |
-| inputs and outputs | `inputs` and `outputs` of the job's output, gathered over a run |
+| inputs and outputs | `inputs` and `outputs` of the job's output, merged over a run |
 
 Everything else of an event is kept in its data, under `openLineage`.
 """
@@ -89,8 +89,8 @@ def observed(
 
 def _reports(event: LineageEvent, project: str) -> Iterator[tuple[Data, Any]]:
     if event.type is None:
-        said = {"note": "OpenLineage JobEvent", "openLineage": _kept(event)}
-        yield parse_report("Commented", said), observe
+        data = {"note": "OpenLineage JobEvent", "openLineage": _kept(event)}
+        yield parse_report("Commented", data), observe
     else:
         yield _report(event, project), observe_run
         if (sets := _datasets(event)) and event.type in {EventType.START, EventType.RUNNING}:
@@ -115,17 +115,17 @@ def _is_first(report: Data, job: Job, at: datetime | None) -> bool:
 
 def _as_started(report: e.ProgressReported) -> Data:
     """The start of a run of which RUNNING is the first report."""
-    said = report.json_object()
-    said.pop("output", None)
-    return parse_report("Started", said | {"inferred": True})
+    data = report.json_object()
+    data.pop("output", None)
+    return parse_report("Started", data | {"inferred": True})
 
 
 def _with_datasets(report: Data, job: Job) -> Data:
     new = getattr(report, "output", None)
     if not isinstance(new, dict) or not job.output or not is_current(report, job):
         return report
-    gathered = {part: _union(job.output.get(part), new.get(part)) for part in DATASETS}
-    output = {**job.output, **new, **{part: found for part, found in gathered.items() if found}}
+    merged = {part: _union(job.output.get(part), new.get(part)) for part in DATASETS}
+    output = {**job.output, **new, **{part: found for part, found in merged.items() if found}}
     return report.model_copy(update={"output": output})
 
 
@@ -150,9 +150,9 @@ def _created(event: LineageEvent, project: str) -> Data:
         "sourceCodeLocation": job_facet("sourceCodeLocation").get("url"),
     }
     given = {key: value for key, value in spec.items() if value}
-    said: JsonObject = {"labels": _labels(event), "spec": given, **_related(event, project)}
+    data: JsonObject = {"labels": _labels(event), "spec": given, **_related(event, project)}
     inferred = event.type not in (None, EventType.START)
-    return parse_report("Created", said | {"inferred": inferred})
+    return parse_report("Created", data | {"inferred": inferred})
 
 
 def _labels(event: LineageEvent) -> dict[str, str]:
@@ -172,22 +172,22 @@ def _labels(event: LineageEvent) -> dict[str, str]:
 
 def _report(event: LineageEvent, project: str) -> Data:
     """The report of one event of a run."""
-    said: JsonObject = {"runId": event.run_id, "openLineage": _kept(event)}
+    data: JsonObject = {"runId": event.run_id, "openLineage": _kept(event)}
     sets = _datasets(event)
     match event.type:
         case EventType.START:
-            return parse_report("Started", said | _related(event, project) | _nominal(event))
+            return parse_report("Started", data | _related(event, project) | _nominal(event))
         case EventType.RUNNING:
-            return parse_report("ProgressReported", said)
+            return parse_report("ProgressReported", data)
         case EventType.COMPLETE:
-            return parse_report("Succeeded", said | ({"output": sets} if sets else {}))
+            return parse_report("Succeeded", data | ({"output": sets} if sets else {}))
         case EventType.FAIL:
-            return parse_report("Failed", said | {"error": _error(event)})
+            return parse_report("Failed", data | {"error": _error(event)})
         case EventType.ABORT:
             return parse_report(
-                "Cancelled", said | {"reason": _error(event)["message"] or "aborted"}
+                "Cancelled", data | {"reason": _error(event)["message"] or "aborted"}
             )
-    return parse_report("Commented", said | {"note": "OpenLineage OTHER"})
+    return parse_report("Commented", data | {"note": "OpenLineage OTHER"})
 
 
 def _error(event: LineageEvent) -> JsonObject:
@@ -241,7 +241,7 @@ def _datasets(event: LineageEvent) -> JsonObject:
 
 
 def _kept(event: LineageEvent) -> JsonObject:
-    """What the event says beside its time, its type and the identity of its run and job."""
+    """The event's fields other than its time, its type and the identity of its run and job."""
     kept = {
         "producer": event.given.get("producer"),
         "run": event.facets("run"),
@@ -268,7 +268,7 @@ def _about(event: LineageEvent, request_id: str, part: int, actor: str | None) -
 
 
 def _begun(run_id: str | None) -> datetime | None:
-    """When a run began, by the time in its id if that is a UUID of version 7 (RFC 9562)."""
+    """When a run began, from the time in its id, if that is a UUID of version 7 (RFC 9562)."""
     try:
         found = uuid.UUID(run_id or "")
     except ValueError:
