@@ -1,4 +1,4 @@
-"""The method of a ledger that goes on with a log that lost events."""
+"""The method of a ledger that resumes its log after events were lost."""
 
 from jobledger.infra.proof.logged_store import LoggedStore
 from jobledger.infra.proof.resume import LogResumption, resume

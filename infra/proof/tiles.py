@@ -79,7 +79,7 @@ def export_tiles(connection: Connection, tree: Tree, folder: Path, note: Note) -
     old_size = 0 if before is None else before.size
     try:
         exported = _export(connection, folder, old_size, now.size)
-        # Else a machine that stops may keep the checkpoint and lose what it speaks of.
+        # Otherwise a crash could keep the checkpoint and lose the tiles that it covers.
         os.sync()
         _write(folder / CHECKPOINT, str(note).encode())
     except OSError as error:
@@ -91,7 +91,7 @@ def export_tiles(connection: Connection, tree: Tree, folder: Path, note: Note) -
 def read_file(connection: Connection, path: str) -> bytes | None:
     """Returns the content of a file under `tile/`; None if there is no such file."""
     asked = _PATH.fullmatch(path)
-    # The number's groups may have zeros in front of them: only one path names a tile.
+    # Groups of the number may have leading zeros, and only one path names a tile.
     if asked is None or asked[2].startswith("x000/"):
         return None
     level, groups, width = asked.groups()

@@ -243,7 +243,7 @@ class ManyJobs:
             return Counts(moment, self._jobs.count(Query.parse(IN_A_STATE, moment), "state"))
         known, states = self._jobs.states_valid_time(moment.time)
         if pinned and known != moment.position:
-            # More was followed, which may say something else of that time.
+            # Later events were folded, which may change the state at that time.
             query = Query.parse(IN_A_STATE, moment)
             return Counts(moment, self._jobs.count(query, "state"))
         return Counts(moment._replace(position=known), states)

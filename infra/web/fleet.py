@@ -29,14 +29,14 @@ ROWS: Final = 60
 
 
 class Drawn(NamedTuple):
-    """The chart with its numbers; `chart` is None where nothing has happened yet."""
+    """The chart with its numbers; `chart` is None if there are no events yet."""
 
     chart: ActivityChart | None
     span: Span
     cursor: float
-    """The place of the moment, in percent; below 0 or above 100 it is outside."""
+    """The place of the moment, in percent; outside of the chart below 0 or above 100."""
     after: float
-    """From where on the time has not come yet, in percent."""
+    """The place of the present, in percent; the time after it is in the future."""
     table: list[tuple[datetime, list[int]]]
     columns: list[str]
     data: dict[str, Any]
@@ -49,7 +49,7 @@ class Begun(NamedTuple):
     """What the top of the page needs; it is read before the rest."""
 
     link: FleetLink
-    """As it was asked for, but without a moment that cannot be parsed."""
+    """The link as requested, without a moment that cannot be parsed."""
     moment: Moment
     projects: list[str]
     problem: str
@@ -65,7 +65,7 @@ class Fleet(NamedTuple):
     lanes: Lanes | None
     failures: Failures | None
     problem: str
-    """That of `Begun`."""
+    """The error of `Begun`."""
 
 
 def begin_fleet(reader: Reader, link: FleetLink) -> Begun:
@@ -94,7 +94,7 @@ def read_fleet(reader: Reader, begun: Begun, scope: Scope, project: str | None) 
 def read_facts(
     reader: Reader, moment: Moment, scope: Scope, project: str | None, *, at_once: bool = False
 ) -> list[Fact]:
-    """The sentence: of all jobs that may be seen, whatever the filter; `at_once`: what is known soon."""
+    """The sentence about all jobs that the caller may see; the filter does not apply. With `at_once`, only what is known quickly."""
     counted = reader.count("state", scope(""), as_of=moment).counts
     counts = {state: count for state, count in counted.items() if state is not None}
     if at_once and sum(counts.values()) > MAX_QUICK_JOBS:
@@ -164,7 +164,7 @@ def _drawn(
 def read_series(
     reader: Reader, link: FleetLink, scope: Scope, project: str | None
 ) -> tuple[Iterator[tuple[datetime | int, ...]], list[str]]:
-    """The chart's numbers, a row a bucket, and their columns."""
+    """The chart's numbers, one row for each bucket, and their columns."""
     moment = read_moment(reader, link)
     span, _ = find_window(reader, link, moment, project)
     counted = _counted(reader, _selected(reader, link, scope, project, moment).chosen, moment, span)
@@ -175,7 +175,7 @@ def read_series(
 
 
 def _counted(reader: Reader, chosen: Chosen | None, moment: Moment, span: Span) -> Activity:
-    # On the recorded clock later moments are shown, too: the cursor can go there.
+    # On the recorded clock, later moments are shown too, because the cursor can be moved there.
     known, window = moment, Extent(*span)
     if moment.clock is Clock.RECORDED:
         known = reader.moment(None)
@@ -210,7 +210,7 @@ def _projects(reader: Reader, moment: Moment) -> list[str]:
 
 
 def _table(counted: Activity, live: dict[str, list[int]]) -> list[tuple[datetime, list[int]]]:
-    """So many rows at most: of several buckets the largest counts, and what ended in them together."""
+    """The chart as a table of at most ROWS rows; several buckets become one row, with their largest counts and the sum of ended jobs."""
     step = -(-(len(counted.times) - 1) // ROWS) or 1
     return [
         (

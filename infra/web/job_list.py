@@ -42,17 +42,17 @@ class Chip(NamedTuple):
 
 
 class Jobs(NamedTuple):
-    """One page of jobs as JSON, how many there are in each state, and what is wrong with the filter."""
+    """One page of jobs as JSON, the number of jobs in each state, and the error in the filter."""
 
     link: FleetLink
-    """Pinned to the moment shown."""
+    """The link, pinned to the moment shown."""
     moment: Moment
     jobs: list[dict[str, Any]]
     next_page: str
     """A token, or "" after the last page."""
     counts: dict[str, int]
     total: int | None
-    """None where the jobs of a search in a large ledger were not counted yet."""
+    """None if the jobs of a search in a large ledger were not counted yet."""
     problem: str
     columns: tuple[str, ...]
     """The columns of the link, and the labels that the filter names."""
@@ -60,7 +60,7 @@ class Jobs(NamedTuple):
 
     @property
     def first(self) -> int:
-        """The number of the first job on the page; 0 where it is not known."""
+        """The number of the first job on the page; 0 if that is unknown."""
         return 0 if self.link.page or not self.jobs else self.link.skip + 1
 
 
@@ -187,7 +187,7 @@ def _row(job: Job, moment: Moment) -> dict[str, Any]:
 
 
 def _ran(job: Job, at: datetime) -> timedelta | None:
-    """How long it ran, or runs by now."""
+    """How long it ran, or has been running."""
     begin = job.start_time
     if begin is None:
         return None

@@ -26,7 +26,7 @@ class Offer(NamedTuple):
     end: int
 
     def json(self) -> dict[str, str | int]:
-        """As the page takes it."""
+        """The offer as JSON for the page."""
         return {"text": self.text, "from": self.begin, "to": self.end}
 
 

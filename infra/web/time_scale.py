@@ -34,7 +34,7 @@ class Scale:
     """Time along a band: linear, but intervals in which nothing ran are shortened."""
 
     def __init__(self, entries: Sequence[tuple[datetime, bool]]) -> None:
-        """`entries`: times in order, and whether something ran from there on."""
+        """`entries`: times in order, and whether the job ran after each."""
         self.times = [time for time, _ in entries]
         lengths = [(b - a).total_seconds() for a, b in pairwise(self.times)]
         busy = [ran for _, ran in entries[:-1]]
@@ -82,7 +82,7 @@ def ticks(scale: Scale) -> list[Tick]:
 
 
 def breakpoints(scale: Scale) -> list[tuple[str, float]]:
-    """Only those between which time does not run as before."""
+    """Breakpoints, without those between which the scale does not change."""
     kept: list[tuple[str, float]] = []
     pairs = list(zip(scale.times, scale.places, strict=True))
     for n, (time, place) in enumerate(pairs):

@@ -26,7 +26,7 @@ from jobledger.domain.states import (
     state_after,
 )
 from jobledger.infra import Ledger
-from jobledger.infra.analytics.analysis import ENDINGS as COUNTED_ENDINGS
+from jobledger.infra.analytics.statistics import ENDINGS as COUNTED_ENDINGS
 from jobledger.infra.evaluation.runs.scheduler import _MAY_EXECUTE, READ_EVALUATING
 
 from tests.checkout import ROOT

@@ -34,7 +34,7 @@ from jobledger.infra.proof.signing.policy import Policy
 from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.proof.witness import cosigning
 from jobledger.infra.proof.witness.cosigning import Witnesses
-from jobledger.infra.proof.witness.state_file import EMPTY, Memory
+from jobledger.infra.proof.witness.state_file import EMPTY_STATE, Memory
 from jobledger.infra.proof.witness.witness import RefusedError, Submission, Witness
 from jobledger.infra.settings import Settings
 
@@ -165,7 +165,7 @@ def test_a_failing_destination_is_logged_and_the_others_are_served(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(publishing, "ENDS_WITHIN", 0.5)
+    monkeypatch.setattr(publishing, "PROGRAM_TIMEOUT_SECONDS", 0.5)
     (tmp_path / "file").write_text("")
     answers = {
         "/refused": (403, b"not you"),
@@ -210,7 +210,7 @@ class Honest:
 
     def __init__(self, folder: Path, key: SigningKey) -> None:
         folder.mkdir()
-        (folder / "state").write_text(EMPTY)
+        (folder / "state").write_text(EMPTY_STATE)
         memory = Memory(folder / "state", key.verifier)
         self.witness = Witness(key, [LOG.key.verifier], memory)
         self.olds: list[int] = []

@@ -47,7 +47,7 @@ def receipt(
 ) -> None:
     """Write a receipt: an offline proof that an event of a job is in the log (C2SP tlog-proof).
 
-    None is written that does not verify; its signatures are checked where the log's key is.
+    It is verified before it is written; its signatures too, if the log's key is on this machine.
     """
     aim = target(context)
     with aim.open() as ledger:

@@ -56,12 +56,12 @@ def follow(
     source: Source,
     system: System,
     once: Annotated[
-        bool, typer.Option("--once", help="Carry over what there is, and end.")
+        bool, typer.Option("--once", help="Record the changes up to now, and exit.")
     ] = False,
     limit: Annotated[
         int,
         typer.Option(
-            min=1, metavar="MIB", help="As much of its log as the source may keep for the slot."
+            min=1, metavar="MIB", help="How much of its log the source may keep for the slot."
         ),
     ] = 4096,
 ) -> None:
@@ -112,7 +112,7 @@ def status(context: typer.Context, source: Source, system: System, json: Json = 
 
 
 def detach(context: typer.Context, source: Source, system: System) -> None:
-    """Follow a database no more: remove the slot and the publication from it."""
+    """Stop following a database: remove the slot and the publication from it."""
     aim, mapping, slot = _found(context, source, system)
     with aim.open() as ledger:
         Follower(ledger, slot, mapping, aim.project).end()

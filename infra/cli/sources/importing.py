@@ -36,7 +36,7 @@ class ImportGroup(TyperGroup):
 importing = typer.Typer(
     cls=ImportGroup,
     no_args_is_help=True,
-    help="Import histories from elsewhere: jobledger import MAPPING FILE, or an EXPORT of a ledger.",
+    help="Import histories of another system or ledger: jobledger import MAPPING FILE, or EXPORT.",
 )
 importing.command("google-cluster-trace")(google_cluster_trace)
 importing.command("history")(import_history)
@@ -74,9 +74,9 @@ def import_file(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Import the records of files as a mapping says. To import them again adds nothing.
+    """Import the records of files as a mapping says. If they are imported again, nothing is added.
 
-    Exits 1 if a record could not be placed.
+    Exits 1 if a record cannot be used.
     """
     aim, found = target(context), read_mapping(mapping)
     histories = Histories(found, aim.project, f"import {Path(mapping).stem}")

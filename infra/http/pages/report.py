@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.access.tokens import Caller
-from jobledger.infra.analytics.analysis import REPORTS
+from jobledger.infra.analytics.statistics import REPORTS
 from jobledger.infra.http.pages.routes import PageRoutes, scope_of
 from jobledger.infra.web.evaluations import read_evaluations, rows_of
 from jobledger.infra.web.links import check_ledger, job_address

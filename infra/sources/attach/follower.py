@@ -116,11 +116,11 @@ class Follower:
                 "slot",
                 f"{self._slot.name!r} exists already, and this ledger did not make it: detach it first",
             )
-        # Of slots that earlier versions made nothing is noted about that.
+        # Earlier versions did not note that for their slots.
         return notes[-1].get("snapshot") != BEGUN
 
     def _notes(self) -> list[dict[str, Any]]:
-        """What was noted of the attachment's beginnings, oldest first."""
+        """The notes of the attachment's beginnings, oldest first."""
         try:
             noted = self._store.reader.history(self._name)
         except JobNotFoundError:
@@ -139,7 +139,7 @@ class Follower:
             )
 
     def follow(self, stop: Signal) -> None:
-        """Carries over what changes until `stop` is set; raises AttachError where that cannot go on.
+        """Carries over changes until `stop` is set; raises AttachError if that is impossible.
 
         It works a tenth of the time, as far as that keeps it near the end of the source's log. While the
         source or the ledger cannot be reached, it tries again: the slot keeps what changes.
@@ -176,7 +176,7 @@ class Follower:
         self._note_missed(self.summary.unplaced_count - missed)
         # Only now may the source forget them: recorded again they would be the same events.
         self._slot.advance(transactions[-1].commit_lsn)
-        # A source that crashed may give what it had forgotten again; all of that was recorded.
+        # A source may repeat changes after a crash; all of them were recorded.
         if not repeats and (written or known is not None):
             self._new_after = lsn_number(transactions[-1].commit_lsn)
         return sum(len(each.changes) for each in transactions) or 1
@@ -203,7 +203,7 @@ class Follower:
         return status.behind_bytes
 
     def end(self) -> None:
-        """Removes what was made in the source, and notes that it is followed no more."""
+        """Removes the slot and the publication, and notes that the source is not followed any more."""
         self._slot.drop()
         self._note("Succeeded", {})
 

@@ -70,7 +70,7 @@ class ExecCredentials(httpx.Auth):
                 try:
                     self._renew()
                 except AttachError as error:
-                    # Who follows tries again: a login may be renewed meanwhile.
+                    # The follower tries again: the login may be renewed meanwhile.
                     raise SourceUnavailableError(error.why) from None
             return self._token
 
@@ -85,7 +85,7 @@ class ExecCredentials(httpx.Auth):
         self._expires = self._time(status.get("expirationTimestamp"))
 
     def _run(self) -> Mapping[str, Any]:
-        """What the program gives."""
+        """Runs the program; returns the status of its answer."""
         version = self._asked.get("apiVersion")
         if version not in VERSIONS:
             raise self._failed(f"is of apiVersion {version!r}; known are {' and '.join(VERSIONS)}")

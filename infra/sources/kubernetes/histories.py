@@ -43,7 +43,7 @@ class Objects:
     """Reads objects into one project; remembers which Pod is of which Job."""
 
     def __init__(self, project: str, actor: str, namespace: str | None = None) -> None:
-        """`actor` is who reports; `namespace` the only one whose objects are seen, None for all."""
+        """`actor` is the actor of all events; `namespace` limits the objects, None is all namespaces."""
         self._seen: set[str] = set()
         within = f' AND labels.namespace = "{namespace}"' if namespace else ""
         live = " OR ".join(f"state = {each.name}" for each in JobState if each not in TERMINAL)
@@ -204,7 +204,7 @@ class Objects:
 
 
 def has_ended(given: JsonObject) -> bool:
-    """Whether an object is a Job that says that it has ended."""
+    """Whether an object is a Job that has ended."""
     ends = (condition(given, type_) for type_ in ("Complete", "Failed"))
     return given.get("kind") == "Job" and any(ends)
 

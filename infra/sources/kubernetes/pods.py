@@ -1,4 +1,4 @@
-"""What a Pod says of the attempt that it is: scheduled, started, ended, restarted, evicted."""
+"""The events of a Pod, which is an attempt: scheduled, started, ended, restarted, evicted."""
 
 from __future__ import annotations
 

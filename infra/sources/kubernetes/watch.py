@@ -52,7 +52,7 @@ class Resource:
         """`namespace` None means all."""
         self.kind = kind
         self.version: str | None = None
-        """Up to where it was read; None: it has to be listed."""
+        """The version up to which it was read; None if it must be listed."""
         self._client = client
         self._path = path.format(f"namespaces/{namespace}/" if namespace else "")
 
