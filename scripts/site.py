@@ -25,7 +25,7 @@ NAV = {
         "Find out what happened": "infra/guides/last-night.md",
         "Query it in SQL": "projections/README.md",
         "Reports, exports, imports": "infra/transfer/README.md",
-        "Histories from other systems": "infra/sources/README.md",
+        "Record other systems' jobs": "infra/sources/README.md",
         "Write a projection": "infra/guides/projection.md",
         "Prove it to an auditor": "infra/guides/audit.md",
         "Erase a person's data": "infra/guides/erase.md",
@@ -38,7 +38,7 @@ NAV = {
         "Back up and restore": "infra/guides/backup.md",
         "Upgrade": "infra/guides/upgrade.md",
         "Access": "infra/access/README.md",
-        "Proof: threat model": "infra/proof/README.md",
+        "Proof and its limits": "infra/proof/README.md",
     },
     "Reference": {
         "Lifecycle and glossary": "domain/README.md",

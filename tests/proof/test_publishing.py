@@ -313,7 +313,7 @@ def test_cosignatures_of_others_beside_its_own_are_left_out() -> None:
 def test_a_silent_witness_times_out_and_has_one_request_at_a_time(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cosigning, "TOGETHER", 0.2)
+    monkeypatch.setattr(cosigning, "TOTAL_TIMEOUT_SECONDS", 0.2)
     answers = Event()
 
     def silent(asked: Asked) -> tuple[int, bytes]:

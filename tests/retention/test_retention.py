@@ -146,7 +146,7 @@ def test_a_held_job_is_never_pruned(ledger: Ledger, tmp_path: Path, pin: bool) -
         ledger.failed(name, "x")
     ledger.hold(NAME, "case 4711", pin=pin, actor="ada")
     how = "pinned since .* by ada" if pin else "under a legal hold since .* by ada"
-    with pytest.raises(JobHeldError, match=rf"{NAME} is {how} \(case 4711\)"):
+    with pytest.raises(JobHeldError, match=rf"{NAME} has been {how} \(case 4711\)"):
         ledger.prune(datetime.now(UTC), Export(tmp_path / "x", is_there=False))
     assert len(ledger.list()) == 2
     assert not (tmp_path / "x").exists()
